@@ -1,0 +1,69 @@
+package hodei
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+// Command is what an execution runs. Given as a string it runs as
+// `sh -c <string>`; given as a list it runs as it is, without a shell. It keeps
+// the form in which it was given.
+type Command struct {
+	Shell string   // the script, when given as a string
+	Args  []string // the program and its arguments, when given as a list
+}
+
+// IsZero reports whether there is no command.
+func (c Command) IsZero() bool { return c.Shell == "" && len(c.Args) == 0 }
+
+// Argv is the program and its arguments, ready for exec.
+func (c Command) Argv() []string {
+	if len(c.Args) > 0 {
+		return c.Args
+	}
+	return []string{"sh", "-c", c.Shell}
+}
+
+// String is the command as a person would type it; it is for display only.
+func (c Command) String() string {
+	if len(c.Args) == 0 {
+		return c.Shell
+	}
+	words := make([]string, len(c.Args))
+	for i, arg := range c.Args {
+		words[i] = arg
+		if arg == "" || strings.ContainsAny(arg, " \t\n'\"\\$`*?;&|<>()#~") {
+			words[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// MarshalJSON writes the form in which the command was given, null when there
+// is none.
+func (c Command) MarshalJSON() ([]byte, error) {
+	switch {
+	case c.IsZero():
+		return []byte("null"), nil
+	case len(c.Args) > 0:
+		return json.Marshal(c.Args)
+	default:
+		return json.Marshal(c.Shell)
+	}
+}
+
+// UnmarshalJSON reads a string, a list of strings or null.
+func (c *Command) UnmarshalJSON(data []byte) error {
+	*c = Command{}
+	switch data = bytes.TrimSpace(data); {
+	case len(data) > 0 && data[0] == '"':
+		return json.Unmarshal(data, &c.Shell)
+	case len(data) > 0 && data[0] == '[':
+		return json.Unmarshal(data, &c.Args)
+	case string(data) == "null":
+		return nil
+	}
+	return errors.New("command: a string or a list of strings is required")
+}

@@ -1,0 +1,77 @@
+package hodei
+
+import "time"
+
+// Execution is one run of a command on one worker. It starts at most once and
+// always ends.
+type Execution struct {
+	ID ExecutionID `json:"id"`
+	// JobID and PipelineID are null for a command executed ad hoc.
+	JobID      *JobID          `json:"job_id"`
+	PipelineID *PipelineID     `json:"pipeline_id"`
+	Status     ExecutionStatus `json:"status"`
+	// Reason is the machine word for why it ended as it did.
+	Reason     *Reason   `json:"reason"`
+	WorkerID   *WorkerID `json:"worker_id"`
+	WorkerType *string   `json:"worker_type"`
+	Spec
+	// ExitCode is null where the command gave none: killed by a signal, lost,
+	// or never started.
+	ExitCode *int `json:"exit_code"`
+	// Signal is the name of the signal that ended the command, as "SIGKILL".
+	Signal *string `json:"signal"`
+	// Attempt counts from 1; RetryOf is the execution it repeats.
+	Attempt   int          `json:"attempt"`
+	RetryOf   *ExecutionID `json:"retry_of"`
+	CreatedAt time.Time    `json:"created_at"`
+	// ScheduledAt is when a worker was assigned, StartedAt when the command
+	// was started there.
+	ScheduledAt     *time.Time `json:"scheduled_at"`
+	StartedAt       *time.Time `json:"started_at"`
+	CompletedAt     *time.Time `json:"completed_at"`
+	QueuedSeconds   *float64   `json:"queued_seconds"`
+	DurationSeconds *float64   `json:"duration_seconds"`
+	// CancelRequestedAt is when somebody first asked for it to be cancelled.
+	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	// LogsAvailable is false once retention has dropped the log.
+	LogsAvailable bool `json:"logs_available"`
+	// LogCount is the number of lines recorded so far.
+	LogCount int64 `json:"log_count"`
+}
+
+// Summary is the execution as its job shows it.
+func (e Execution) Summary() ExecutionSummary {
+	return ExecutionSummary{ID: e.ID, Status: e.Status, StartedAt: e.StartedAt, CompletedAt: e.CompletedAt}
+}
+
+// Reason is a machine word for why an execution ended as it did.
+type Reason string
+
+const (
+	ReasonExitCode         Reason = "EXIT_CODE"         // exited with another code than 0
+	ReasonSignal           Reason = "SIGNAL"            // killed by a signal that Hodei did not send
+	ReasonCommandNotFound  Reason = "COMMAND_NOT_FOUND" // the program could not be started
+	ReasonStartFailed      Reason = "START_FAILED"      // the worker could not prepare the run
+	ReasonTimeout          Reason = "TIMEOUT"           // ran longer than timeout_seconds
+	ReasonCancelled        Reason = "CANCELLED"         // somebody asked for it
+	ReasonRejected         Reason = "REJECTED"          // no worker at once, and asked not to queue
+	ReasonWorkerLost       Reason = "WORKER_LOST"       // the worker was lost while it ran
+	ReasonWorkerTerminated Reason = "WORKER_TERMINATED" // the worker was told to stop at once
+	ReasonOutOfMemory      Reason = "OUT_OF_MEMORY"     // the system ended it for want of memory
+)
+
+// Outcome is how a run ended, as the worker reports it.
+type Outcome struct {
+	Status      ExecutionStatus `json:"status"`
+	Reason      *Reason         `json:"reason"`
+	ExitCode    *int            `json:"exit_code"`
+	Signal      *string         `json:"signal"`
+	StartedAt   *time.Time      `json:"started_at"`
+	CompletedAt time.Time       `json:"completed_at"`
+	// LogCount is the number of lines the run wrote; their sequence numbers
+	// are 1 to LogCount.
+	LogCount int64 `json:"log_count"`
+	// LogDigest is the sum, modulo 2^63, of the CRC-32C of each line's JSON.
+	// Being a sum it does not depend on how the lines were cut into chunks.
+	LogDigest int64 `json:"log_digest"`
+}

@@ -1,0 +1,127 @@
+package hodei
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Kind tells identifiers of different records apart at compile time.
+type Kind interface {
+	pipelineKind | jobKind | executionKind | workerKind
+	// Prefix is what the textual form starts with, without the underscore.
+	Prefix() string
+	// Noun names the record in messages.
+	Noun() string
+}
+
+type (
+	pipelineKind  struct{}
+	jobKind       struct{}
+	executionKind struct{}
+	workerKind    struct{}
+)
+
+func (pipelineKind) Prefix() string  { return "pipe" }
+func (pipelineKind) Noun() string    { return "pipeline" }
+func (jobKind) Prefix() string       { return "job" }
+func (jobKind) Noun() string         { return "job" }
+func (executionKind) Prefix() string { return "exec" }
+func (executionKind) Noun() string   { return "execution" }
+func (workerKind) Prefix() string    { return "worker" }
+func (workerKind) Noun() string      { return "worker" }
+
+// ID identifies one record: a UUIDv7 (RFC 9562), so identifiers sort by the
+// time they were made. In text it carries its kind's prefix
+// ("pipe_0193…"); in Postgres it is a native uuid.
+type ID[K Kind] [16]byte
+
+type (
+	PipelineID  = ID[pipelineKind]
+	JobID       = ID[jobKind]
+	ExecutionID = ID[executionKind]
+	WorkerID    = ID[workerKind]
+)
+
+// UUIDPattern is the regular expression of the part after the prefix.
+const UUIDPattern = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+
+// Prefix returns the prefix of the kind, without the underscore.
+func (id ID[K]) Prefix() string { var k K; return k.Prefix() }
+
+// Noun returns the name of the record that the identifier is for.
+func (id ID[K]) Noun() string { var k K; return k.Noun() }
+
+// IsZero reports whether the identifier was never set.
+func (id ID[K]) IsZero() bool { return id == ID[K]{} }
+
+// String returns the textual form: the prefix, an underscore and the UUID in
+// lower case.
+func (id ID[K]) String() string {
+	text, _ := id.AppendText(make([]byte, 0, 48))
+	return string(text)
+}
+
+// AppendText appends the textual form to b; it never fails.
+func (id ID[K]) AppendText(b []byte) ([]byte, error) {
+	b = append(b, id.Prefix()...)
+	b = append(b, '_')
+	for i, part := range [...][2]int{{0, 4}, {4, 6}, {6, 8}, {8, 10}, {10, 16}} {
+		if i > 0 {
+			b = append(b, '-')
+		}
+		b = hex.AppendEncode(b, id[part[0]:part[1]])
+	}
+	return b, nil
+}
+
+// MarshalText returns the textual form; it never fails.
+func (id ID[K]) MarshalText() ([]byte, error) { return id.AppendText(nil) }
+
+// UnmarshalText reads the textual form; see ParseID.
+func (id *ID[K]) UnmarshalText(text []byte) error {
+	parsed, err := ParseID[K](string(text))
+	if err == nil {
+		*id = parsed
+	}
+	return err
+}
+
+// Time is when the identifier was made, in UTC to the millisecond, by the
+// clock of whoever made it (RFC 9562 §5.7).
+func (id ID[K]) Time() time.Time {
+	var ms int64
+	for _, b := range id[:6] {
+		ms = ms<<8 | int64(b)
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// Day is the UTC day on which the identifier was made. The log of an execution
+// is kept in the partition of the execution's day.
+func (id ID[K]) Day() time.Time { return id.Time().Truncate(24 * time.Hour) }
+
+// ParseID reads an identifier with its prefix or without. A foreign prefix or
+// anything that is not a UUID is refused with an error fit for users.
+func ParseID[K Kind](text string) (ID[K], error) {
+	var id ID[K]
+	rest := strings.TrimPrefix(text, id.Prefix()+"_")
+	if len(rest) != 36 || rest[8] != '-' || rest[13] != '-' || rest[18] != '-' || rest[23] != '-' {
+		return id, fmt.Errorf("%q is not a %s id: UUID format required", clip(text), id.Noun())
+	}
+	digits := rest[:8] + rest[9:13] + rest[14:18] + rest[19:23] + rest[24:]
+	if _, err := hex.Decode(id[:], []byte(digits)); err != nil {
+		return ID[K]{}, fmt.Errorf("%q is not a %s id: UUID format required", clip(text), id.Noun())
+	}
+	return id, nil
+}
+
+// clip keeps echoed input short in messages.
+func clip(s string) string {
+	const most = 64
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

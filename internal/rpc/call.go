@@ -1,0 +1,125 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// Reply is an answer that has not been decoded.
+type Reply struct {
+	Body   []byte
+	Status int // the HTTP status of success
+}
+
+// Call asks the operation's service and decodes the reply. Errors are
+// *hodei.Error, as the service made them.
+func Call[Req, Rep any](ctx context.Context, nc *nats.Conn, op schemas.Operation[Req, Rep], req Req) (Rep, error) {
+	return call[Rep](ctx, nc, op.Op, op.Subject, req)
+}
+
+// CallWorker asks one worker. When that worker is not connected it fails at
+// once with UNAVAILABLE wrapping nats.ErrNoResponders.
+func CallWorker[Req, Rep any](ctx context.Context, nc *nats.Conn, op schemas.Operation[Req, Rep], id hodei.WorkerID, req Req) (Rep, error) {
+	return call[Rep](ctx, nc, op.Op, op.SubjectFor(id), req)
+}
+
+func call[Rep any](ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string, req any) (Rep, error) {
+	var rep Rep
+	body, err := json.Marshal(req)
+	if err != nil {
+		return rep, fmt.Errorf("encode %s: %w", op.Name, err)
+	}
+	reply, err := Forward(ctx, nc, op, subject, body)
+	if err != nil {
+		return rep, err
+	}
+	if err := json.Unmarshal(reply.Body, &rep); err != nil {
+		return rep, fmt.Errorf("decode reply of %s: %w", op.Name, err)
+	}
+	return rep, nil
+}
+
+// Forward sends a body as it is and returns the reply as it is: what the edge
+// does. Errors are *hodei.Error.
+func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string, body []byte) (Reply, error) {
+	ctx, cancel := withDeadline(ctx)
+	defer cancel()
+	msg := nats.NewMsg(subject)
+	msg.Data = body
+	deadline, _ := ctx.Deadline()
+	msg.Header[schemas.HeaderDeadline] = []string{deadline.UTC().Format(time.RFC3339Nano)}
+	if id := RequestID(ctx); id != "" {
+		msg.Header[schemas.HeaderRequestID] = []string{id}
+	}
+	answer, err := request(ctx, nc, op, msg)
+	if err != nil {
+		return Reply{}, transportError(op, err)
+	}
+	if code := answer.Header.Get(micro.ErrorCodeHeader); code != "" {
+		return Reply{}, remoteError(answer)
+	}
+	reply := Reply{Body: answer.Data, Status: op.Status}
+	if status, err := strconv.Atoi(answer.Header.Get(schemas.HeaderStatus)); err == nil {
+		reply.Status = status
+	}
+	return reply, nil
+}
+
+// request asks once, and again for up to a second while no instance of a
+// service is there: nobody has seen such a request, so repeating it is safe,
+// and a rolling restart goes unnoticed.
+func request(ctx context.Context, nc *nats.Conn, op *schemas.Op, msg *nats.Msg) (*nats.Msg, error) {
+	for attempt := 0; ; attempt++ {
+		answer, err := nc.RequestMsgWithContext(ctx, msg)
+		if !errors.Is(err, nats.ErrNoResponders) || op.PerWorker || attempt == 5 {
+			return answer, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func transportError(op *schemas.Op, err error) error {
+	failed := &hodei.Error{Code: hodei.Unavailable, Err: err}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		failed.Code, failed.Message = hodei.Timeout, fmt.Sprintf("No answer from %s in time", op.Service)
+	case errors.Is(err, context.Canceled):
+		failed.Message = "Request cancelled"
+	case errors.Is(err, nats.ErrNoResponders):
+		failed.Message = fmt.Sprintf("No %s is running", op.Service)
+	case errors.Is(err, nats.ErrMaxPayload):
+		failed.Code, failed.Message = hodei.TooLarge, "Request body is too large"
+	default:
+		failed.Message = "NATS is unreachable"
+	}
+	return failed
+}
+
+// remoteError rebuilds the error that the service returned.
+func remoteError(answer *nats.Msg) error {
+	remote := &hodei.Error{}
+	if err := json.Unmarshal(answer.Data, remote); err == nil && remote.Code != "" {
+		return remote
+	}
+	status, _ := strconv.Atoi(answer.Header.Get(micro.ErrorCodeHeader))
+	for code, s := range hodei.Codes {
+		if s == status {
+			return hodei.Errorf(code, "%s", answer.Header.Get(micro.ErrorHeader))
+		}
+	}
+	return hodei.Errorf(hodei.Internal, "%s", answer.Header.Get(micro.ErrorHeader))
+}

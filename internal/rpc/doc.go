@@ -1,0 +1,30 @@
+// Package rpc is typed request and reply over the NATS micro framework, driven
+// by the operation table in schemas.
+//
+// # Owns
+//
+// Everything between a subject and a Go function: validation against the
+// published JSON Schema, the deadline, the request id, bounded concurrency,
+// errors as micro headers and as the JSON body, statistics, and a drain that
+// waits. No other package touches micro.
+//
+// # Subjects
+//
+// Those of the operations handed to Handle.
+//
+// # When things fail
+//
+// A request that is malformed is answered VALIDATION_ERROR with the field's
+// name. One whose deadline has passed is dropped, for nobody listens any more.
+// One too many is answered UNAVAILABLE at once rather than left to time out. A
+// handler's panic becomes INTERNAL_ERROR and is logged with its stack. A call
+// that no instance answers becomes UNAVAILABLE, one answered too late TIMEOUT.
+//
+// micro runs the handlers of one endpoint one at a time and its Request.Error
+// is a data race outside the handler; hence each request is handed to a
+// goroutine of our own and errors leave through Respond with headers.
+//
+// # Not here
+//
+// No rules of any service, no HTTP, no SQL.
+package rpc

@@ -1,0 +1,186 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// handler answers a request body that v has still to check.
+type handler func(ctx context.Context, v *validator, body []byte) (rep any, err error)
+
+func typed[Req, Rep any](fn func(context.Context, Req) (Rep, error)) handler {
+	return func(ctx context.Context, v *validator, body []byte) (any, error) {
+		var req Req
+		if err := v.decode(body, &req); err != nil {
+			return nil, err
+		}
+		return fn(ctx, req)
+	}
+}
+
+// endpoint is one operation as this instance answers it.
+type endpoint struct {
+	op        *schemas.Op
+	subject   string
+	alone     bool // no queue group
+	validator *validator
+	handle    handler
+	stats     stats
+}
+
+// stats are our own, because micro sees the handler return before the work is
+// done.
+type stats struct {
+	inflight, requests, errors, refused, expired atomic.Int64
+	nanos                                        atomic.Int64
+}
+
+func (s *Service) add(op *schemas.Op, subject string, alone bool, handle handler) {
+	v, err := newValidator(op)
+	if err != nil {
+		panic(err) // the embedded schema is broken; a test walks them all
+	}
+	s.endpoints = append(s.endpoints, &endpoint{op: op, subject: subject, alone: alone, validator: v, handle: handle})
+}
+
+// stats is called by micro with its mutex held, so it only reads counters.
+func (s *Service) stats(at *micro.Endpoint) any {
+	for _, e := range s.endpoints {
+		if e.subject == at.Subject {
+			return map[string]int64{
+				"in_flight": e.stats.inflight.Load(), "requests": e.stats.requests.Load(),
+				"errors": e.stats.errors.Load(), "refused": e.stats.refused.Load(),
+				"expired": e.stats.expired.Load(), "processing_ns": e.stats.nanos.Load(),
+			}
+		}
+	}
+	return nil
+}
+
+// accept runs in micro's one goroutine of the endpoint: it only decides
+// whether there is room and hands the request on.
+func (s *Service) accept(ctx context.Context, e *endpoint, req micro.Request) {
+	e.stats.requests.Add(1)
+	if e.stats.inflight.Load() >= int64(s.cfg.InFlight) {
+		e.stats.refused.Add(1)
+		s.respondError(WithRequestID(ctx, req.Headers().Get(schemas.HeaderRequestID)), e, req,
+			hodei.Errorf(hodei.Unavailable, "Too many requests in flight"))
+		return
+	}
+	e.stats.inflight.Add(1)
+	s.inflight.Add(1)
+	go func() {
+		defer s.inflight.Done()
+		defer e.stats.inflight.Add(-1)
+		s.serve(ctx, e, req)
+	}()
+}
+
+func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
+	began := time.Now()
+	ctx = WithRequestID(ctx, req.Headers().Get(schemas.HeaderRequestID))
+	ctx, cancel := s.deadline(ctx, req)
+	defer cancel()
+	if ctx.Err() != nil {
+		e.stats.expired.Add(1)
+		return
+	}
+	rep, err := s.guard(ctx, e, req.Data())
+	if err == nil {
+		err = s.respond(ctx, e, req, rep)
+	}
+	took := time.Since(began)
+	e.stats.nanos.Add(took.Nanoseconds())
+	if err != nil {
+		e.stats.errors.Add(1)
+		s.log(ctx, e, s.respondError(ctx, e, req, err), err, took)
+		return
+	}
+	s.cfg.Log.DebugContext(ctx, "request", "op", e.op.Name, "request_id", RequestID(ctx), "dur", took)
+}
+
+// log tells operators of failures that are ours; a caller's mistake is only
+// worth a debug line.
+func (s *Service) log(ctx context.Context, e *endpoint, said *hodei.Error, err error, took time.Duration) {
+	level := slog.LevelDebug
+	if said.Code == hodei.Internal {
+		level = slog.LevelError
+	}
+	s.cfg.Log.Log(ctx, level, "request failed", "op", e.op.Name, "request_id", RequestID(ctx),
+		"code", said.Code, "dur", took, "err", err)
+}
+
+func (s *Service) deadline(ctx context.Context, req micro.Request) (context.Context, context.CancelFunc) {
+	if at, err := time.Parse(time.RFC3339Nano, req.Headers().Get(schemas.HeaderDeadline)); err == nil {
+		return context.WithDeadline(ctx, at)
+	}
+	return context.WithTimeout(ctx, time.Minute) // plain `nats req` sends none
+}
+
+// guard runs the handler and turns its panic into an error.
+func (s *Service) guard(ctx context.Context, e *endpoint, body []byte) (rep any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in %s: %v\n%s", e.op.Name, p, debug.Stack())
+		}
+	}()
+	return e.handle(ctx, e.validator, body)
+}
+
+func (s *Service) respond(ctx context.Context, e *endpoint, req micro.Request, rep any) error {
+	body, err := json.Marshal(rep)
+	if err != nil {
+		return fmt.Errorf("encode reply: %w", err)
+	}
+	headers := micro.Headers{schemas.HeaderRequestID: []string{RequestID(ctx)}}
+	if chosen, ok := rep.(schemas.Statuser); ok && chosen.StatusCode() != e.op.Status {
+		headers[schemas.HeaderStatus] = []string{strconv.Itoa(chosen.StatusCode())}
+	}
+	if err := req.Respond(body, micro.WithHeaders(headers)); err != nil {
+		s.cfg.Log.Warn("reply not sent", "op", e.op.Name, "request_id", RequestID(ctx), "err", err)
+	}
+	return nil
+}
+
+// respondError answers with err as users may see it and returns that.
+func (s *Service) respondError(ctx context.Context, e *endpoint, req micro.Request, err error) *hodei.Error {
+	said := *hodei.AsError(err)
+	if said.Code == hodei.Internal && errors.Is(err, context.DeadlineExceeded) {
+		said.Code, said.Message = hodei.Timeout, "Not done in time"
+	}
+	said.Timestamp, said.RequestID = time.Now().UTC(), RequestID(ctx)
+	body, _ := json.Marshal(said) // a struct of strings and a time always encodes
+	headers := micro.Headers{
+		micro.ErrorHeader:       []string{headline(said)},
+		micro.ErrorCodeHeader:   []string{strconv.Itoa(said.Code.Status())},
+		schemas.HeaderRequestID: []string{said.RequestID},
+	}
+	if err := req.Respond(body, micro.WithHeaders(headers)); err != nil {
+		s.cfg.Log.Warn("reply not sent", "op", e.op.Name, "request_id", said.RequestID, "err", err)
+	}
+	return &said
+}
+
+// headline is the error on one line, as header values must be.
+func headline(e hodei.Error) string {
+	if e.Details != nil {
+		return fmt.Sprintf("%s: %s: %s", e.Message, e.Details.Field, e.Details.Issue)
+	}
+	if e.Message == "" {
+		return http.StatusText(e.Code.Status())
+	}
+	return e.Message
+}

@@ -1,0 +1,26 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// PublishEvent tells the feed what was just committed. EXECUTION_EVENTS keeps
+// it; nothing waits for that, because the record is already durable and the
+// feed can be rebuilt from it.
+func PublishEvent(ctx context.Context, nc *nats.Conn, event schemas.Event) error {
+	event.RequestID = RequestID(ctx)
+	body, err := json.Marshal(event)
+	if err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	if err := nc.Publish(schemas.EventSubject(event.Execution.ID), body); err != nil {
+		return fmt.Errorf("publish event: %w", err)
+	}
+	return nil
+}

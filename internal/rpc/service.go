@@ -1,0 +1,143 @@
+package rpc
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// Config is what a Service needs. NATS, Name and Description are required.
+type Config struct {
+	NATS        *nats.Conn
+	Name        string
+	Description string
+	Version     string // SemVer; "0.0.0" when empty
+	Metadata    map[string]string
+	Log         *slog.Logger
+	// InFlight is how many requests an endpoint works on at once before it
+	// answers UNAVAILABLE; 1024 when 0.
+	InFlight int
+	// Grace is how long a stop waits for requests in flight; 10 s when 0.
+	Grace time.Duration
+}
+
+// Service is one instance of a micro service. Add operations with Handle, then
+// Run it.
+type Service struct {
+	cfg       Config
+	endpoints []*endpoint
+	ready     chan struct{}
+	inflight  sync.WaitGroup
+}
+
+// New returns a service without endpoints; nothing is registered before Run.
+func New(cfg Config) *Service {
+	if cfg.Version == "" {
+		cfg.Version = "0.0.0"
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.InFlight == 0 {
+		cfg.InFlight = 1024
+	}
+	if cfg.Grace == 0 {
+		cfg.Grace = 10 * time.Second
+	}
+	return &Service{cfg: cfg, ready: make(chan struct{})}
+}
+
+// Handle has fn answer the operation. Instances of one service share the work.
+func Handle[Req, Rep any](s *Service, op schemas.Operation[Req, Rep], fn func(context.Context, Req) (Rep, error)) {
+	s.add(op.Op, op.Subject, false, typed(fn))
+}
+
+// HandleWorker has fn answer a per-worker operation for one worker: no other
+// instance shares its subject.
+func HandleWorker[Req, Rep any](s *Service, op schemas.Operation[Req, Rep], id hodei.WorkerID, fn func(context.Context, Req) (Rep, error)) {
+	s.add(op.Op, op.SubjectFor(id), true, typed(fn))
+}
+
+// Ready is closed once every endpoint answers.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Run registers the service, answers until ctx is done, then stops taking
+// requests and returns when those in flight are answered or the grace is over.
+func (s *Service) Run(ctx context.Context) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	svc, err := micro.AddService(s.cfg.NATS, micro.Config{
+		Name: s.cfg.Name, Version: s.cfg.Version, Description: s.cfg.Description, Metadata: s.cfg.Metadata,
+		StatsHandler: s.stats,
+	})
+	if err != nil {
+		return fmt.Errorf("register service %s: %w", s.cfg.Name, err)
+	}
+	defer svc.Stop()
+	for _, e := range s.endpoints {
+		if err := s.register(work, svc, e); err != nil {
+			return fmt.Errorf("register endpoint %s of %s: %w", e.op.Name, s.cfg.Name, err)
+		}
+	}
+	if err := s.cfg.NATS.FlushTimeout(DefaultTimeout); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("register service %s: %w", s.cfg.Name, err)
+	}
+	close(s.ready)
+	<-ctx.Done()
+	if err := svc.Stop(); err != nil {
+		s.cfg.Log.Warn("service stop", "service", s.cfg.Name, "err", err)
+	}
+	// Stop returns before what the server had already sent is handed over; a
+	// round trip later it is.
+	_ = s.cfg.NATS.FlushTimeout(time.Second)
+	s.drain(cancel)
+	return nil
+}
+
+func (s *Service) drain(cancel context.CancelFunc) {
+	done := make(chan struct{})
+	go func() { s.inflight.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(s.cfg.Grace):
+		s.cfg.Log.Warn("requests cut short by the stop", "service", s.cfg.Name)
+		cancel()
+		<-done
+	}
+}
+
+func (s *Service) register(ctx context.Context, svc micro.Service, e *endpoint) error {
+	opts := []micro.EndpointOpt{
+		micro.WithEndpointSubject(e.subject),
+		micro.WithEndpointMetadata(e.metadata()),
+	}
+	if e.alone {
+		opts = append(opts, micro.WithEndpointQueueGroupDisabled())
+	}
+	return svc.AddEndpoint(e.op.Endpoint(), micro.HandlerFunc(func(req micro.Request) { s.accept(ctx, e, req) }), opts...)
+}
+
+func (e *endpoint) metadata() map[string]string {
+	meta := map[string]string{}
+	for side, name := range map[string]string{"request": e.op.RequestSchema(), "reply": e.op.ReplySchema()} {
+		if body, err := schemas.JSONSchema(name); err == nil {
+			sum := sha256.Sum256(body)
+			meta["schema."+side] = schemas.SchemaID(name)
+			meta["schema."+side+".sha256"] = hex.EncodeToString(sum[:])
+		}
+	}
+	if e.op.Method != "" {
+		meta["http"] = e.op.Method + " /api/v1" + e.op.Path
+	}
+	return meta
+}

@@ -1,0 +1,64 @@
+package hodei
+
+import "time"
+
+// DefaultPriority is the priority of a job that asks for none.
+const DefaultPriority = 5
+
+// Spec says what to run and where: the part that a job hands down to each of
+// its executions.
+type Spec struct {
+	// Command is null when each execution brings its own.
+	Command Command `json:"command"`
+	// Environment is added to the small safe base that every command gets.
+	Environment map[string]string `json:"environment"`
+	// Priority orders the queue, 0 to 10, higher first.
+	Priority     int          `json:"priority"`
+	Requirements Requirements `json:"requirements"`
+	// TimeoutSeconds ends the command that runs longer; null means never.
+	TimeoutSeconds *float64 `json:"timeout_seconds"`
+	Retries        *Retries `json:"retries"`
+	// WorkingDir is a directory of the worker's machine; null means a fresh
+	// one, removed afterwards.
+	WorkingDir *string `json:"working_dir"`
+}
+
+// Requirements is what a worker must offer to be given the execution.
+type Requirements struct {
+	// Type is the worker type wanted; null means any.
+	Type *string `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
+	// Capacity is the number of slots the execution takes, 1 when left out.
+	Capacity int `json:"capacity,omitempty" jsonschema:"minimum=1,maximum=10000"`
+	// Labels must all be present, with these values, on the worker.
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// Slots is the number of slots the execution takes, at least 1.
+func (r Requirements) Slots() int { return max(r.Capacity, 1) }
+
+// Retries is what happens after an execution that did not complete.
+type Retries struct {
+	// Max is the number of new executions after the first.
+	Max int `json:"max" jsonschema:"minimum=0,maximum=100"`
+	// BackoffSeconds is the pause before the first retry; it doubles each time.
+	BackoffSeconds float64 `json:"backoff_seconds,omitempty" jsonschema:"minimum=0,maximum=86400"`
+}
+
+// Job says what to run. Its status and times are those of its latest
+// execution, PENDING and null before the first.
+type Job struct {
+	ID          JobID      `json:"id"`
+	PipelineID  PipelineID `json:"pipeline_id"`
+	Name        *string    `json:"name"`
+	Description *string    `json:"description"`
+	// Type is the worker type wanted; null means any.
+	Type *string `json:"type"`
+	Spec
+	Status      ExecutionStatus   `json:"status"`
+	CreatedAt   time.Time         `json:"created_at"`
+	UpdatedAt   time.Time         `json:"updated_at"`
+	ScheduledAt *time.Time        `json:"scheduled_at"`
+	StartedAt   *time.Time        `json:"started_at"`
+	CompletedAt *time.Time        `json:"completed_at"`
+	Execution   *ExecutionSummary `json:"execution"`
+}

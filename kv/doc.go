@@ -1,0 +1,20 @@
+// Package kv is what Hodei keeps in JetStream: the WORKERS bucket, typed, and
+// the set-up of that bucket and of the two streams.
+//
+// # Owns
+//
+// The configuration of EXECUTION_LOGS, EXECUTION_EVENTS and WORKERS, and the
+// reading and writing of worker availability. A key is written by its worker
+// alone; its expiry is the end of the worker's lease.
+//
+// # When things fail
+//
+// Everything here can be lost and rebuilt: Setup creates what is missing, a
+// worker writes its key again within a third of the lease, and a watch whose
+// consumer vanished is started anew by whoever runs it.
+//
+// # Not here
+//
+// No decisions about workers: workermanager declares one lost, scheduler/plan
+// chooses among them.
+package kv

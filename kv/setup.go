@@ -1,0 +1,55 @@
+package kv
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// Lease is how long a worker's key outlives its last renewal, Renew how often
+// it is renewed.
+const (
+	Lease = 15 * time.Second
+	Renew = Lease / 3
+)
+
+// maxConsumers is set on every stream, because the server's own default is
+// 1000 and each follower of a log and each watcher is one.
+const maxConsumers = 20000
+
+// LogWindow is how many chunks of each execution EXECUTION_LOGS holds. A chunk
+// has at least one line, so at least that many last lines are at hand.
+const LogWindow = 1000
+
+// Setup creates the streams and the bucket, or brings them up to date. It is
+// idempotent and safe to run from several instances at once.
+func Setup(ctx context.Context, js jetstream.JetStream, replicas int) error {
+	streams := []jetstream.StreamConfig{{
+		Name: schemas.LogStream, Subjects: []string{schemas.LogSubjects},
+		Description:       "The last chunks of each execution's log; the record is in Postgres",
+		MaxMsgsPerSubject: LogWindow, MaxAge: 24 * time.Hour, MaxBytes: 2 << 30,
+	}, {
+		Name: schemas.EventStream, Subjects: []string{schemas.EventSubjects},
+		Description: "What happened to executions, published after the commit",
+		MaxAge:      7 * 24 * time.Hour, MaxBytes: 1 << 30,
+	}}
+	for _, cfg := range streams {
+		cfg.Storage, cfg.Discard, cfg.AllowDirect = jetstream.FileStorage, jetstream.DiscardOld, true
+		cfg.MaxConsumers, cfg.Replicas = maxConsumers, replicas
+		if _, err := js.CreateOrUpdateStream(ctx, cfg); err != nil {
+			return fmt.Errorf("set up stream %s: %w", cfg.Name, err)
+		}
+	}
+	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: schemas.WorkersBucket, Description: "Each worker's own word on its slots, renewed as its lease",
+		TTL: Lease, LimitMarkerTTL: time.Minute, History: 1, Storage: jetstream.FileStorage, Replicas: replicas,
+	})
+	if err != nil {
+		return fmt.Errorf("set up bucket %s: %w", schemas.WorkersBucket, err)
+	}
+	return nil
+}

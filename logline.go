@@ -1,0 +1,42 @@
+package hodei
+
+import "time"
+
+// Stream names one of the two outputs of a command.
+type Stream string
+
+const (
+	Stdout Stream = "stdout"
+	Stderr Stream = "stderr"
+)
+
+// MaxLine is the longest line in bytes; a longer one is split with Partial set
+// on every piece but the last.
+const MaxLine = 16 << 10
+
+// LogLine is one line of output. Sequence numbers are given once, by the
+// worker, from 1 in the order of arrival, without gaps.
+type LogLine struct {
+	Timestamp time.Time `json:"timestamp"`
+	Stream    Stream    `json:"stream"`
+	Line      string    `json:"line"`
+	Sequence  int64     `json:"sequence"`
+	Partial   bool      `json:"partial,omitempty"`
+}
+
+// LogFilter selects lines; its zero value selects all.
+type LogFilter struct {
+	Stream Stream    // "" selects both
+	Since  time.Time // zero: from the start
+	Until  time.Time // zero: to the end
+}
+
+// IsZero reports whether the filter selects every line.
+func (f LogFilter) IsZero() bool { return f.Stream == "" && f.Since.IsZero() && f.Until.IsZero() }
+
+// Match reports whether the line is selected; both bounds are inclusive.
+func (f LogFilter) Match(l LogLine) bool {
+	return (f.Stream == "" || f.Stream == l.Stream) &&
+		(f.Since.IsZero() || !l.Timestamp.Before(f.Since)) &&
+		(f.Until.IsZero() || !l.Timestamp.After(f.Until))
+}

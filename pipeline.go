@@ -1,0 +1,25 @@
+package hodei
+
+import "time"
+
+// Pipeline groups jobs.
+type Pipeline struct {
+	ID          PipelineID     `json:"id"`
+	Name        string         `json:"name"`
+	Description *string        `json:"description"`
+	Status      PipelineStatus `json:"status"`
+	CreatedAt   time.Time      `json:"created_at"`
+	UpdatedAt   time.Time      `json:"updated_at"`
+	// JobCount is the number of jobs in the pipeline now.
+	JobCount int `json:"job_count"`
+	// LastExecution is the latest execution of any of its jobs.
+	LastExecution *ExecutionSummary `json:"last_execution"`
+}
+
+// ExecutionSummary is an execution as its pipeline and its job show it.
+type ExecutionSummary struct {
+	ID          ExecutionID     `json:"id"`
+	Status      ExecutionStatus `json:"status"`
+	StartedAt   *time.Time      `json:"started_at"`
+	CompletedAt *time.Time      `json:"completed_at"`
+}

@@ -1,0 +1,26 @@
+// Package schemas is the contract on the wire: the table of operations, the
+// subjects, streams and buckets, the headers and the event types.
+//
+// # Owns
+//
+// Each operation is declared once, as an Operation value in the file of its
+// service. The NATS subject and micro endpoint (internal/rpc), the REST route
+// (edge), the client method (client), the JSON Schemas in v1/ and openapi.json
+// all follow from that value. The JSON files are generated from the Go types
+// by `go test ./schemas -update`, committed, embedded and enforced at run
+// time: what is published is what is validated.
+//
+// # Subjects
+//
+// Every subject of the system is built here (subjects.go); no other package
+// holds a subject literal.
+//
+// # When things fail
+//
+// A request that does not match its schema is refused by internal/rpc with
+// the name of the offending field.
+//
+// # Not here
+//
+// No connection, no handler, no SQL. Domain words live in hodei.
+package schemas

@@ -1,0 +1,170 @@
+package schemas
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// Names of the services, as `nats service ls` shows them.
+const (
+	Orchestrator  = "orchestrator"
+	Scheduler     = "scheduler"
+	WorkerManager = "worker-manager"
+	Worker        = "worker"
+	Edge          = "edge"
+)
+
+// Op is one operation as every face needs it.
+type Op struct {
+	// Name is the noun and the verb, as in "pipelines.create".
+	Name string
+	// Service is the micro service that answers.
+	Service string
+	// Subject is where it answers; "" for one that only HTTP has.
+	Subject string
+	// PerWorker says that the worker's id is the last token of the subject.
+	PerWorker bool
+	// Method and Path are the REST route; "" for one that is internal to
+	// Hodei. A {name} in the path is the request field of that name.
+	Method, Path string
+	// Status is the HTTP status of success. A reply that implements
+	// Statuser may choose Other instead.
+	Status, Other int
+	// Streams says that the reply is server-sent events.
+	Streams bool
+	// Summary is one line for people.
+	Summary string
+	// Errors are the codes it can fail with, beyond those that any
+	// operation can: VALIDATION_ERROR, UNAVAILABLE, TIMEOUT, INTERNAL_ERROR.
+	Errors []hodei.Code
+
+	Request, Reply reflect.Type
+}
+
+// Statuser is a reply that chooses its own HTTP status.
+type Statuser interface{ StatusCode() int }
+
+// Operation is an Op with the types of its request and its reply.
+type Operation[Req, Rep any] struct{ *Op }
+
+// Operations is every operation, in the order of declaration.
+var Operations []*Op
+
+// declare completes the operation and enters it in the table.
+func declare[Req, Rep any](op Op) Operation[Req, Rep] {
+	op.Request, op.Reply = reflect.TypeFor[Req](), reflect.TypeFor[Rep]()
+	if op.Subject == "" && !op.Streams {
+		op.Subject = Root + op.Name
+	}
+	if op.Status == 0 {
+		op.Status = 200
+	}
+	Operations = append(Operations, &op)
+	return Operation[Req, Rep]{&op}
+}
+
+// Endpoint is the operation's micro endpoint name.
+func (o *Op) Endpoint() string { return strings.ReplaceAll(o.Name, ".", "-") }
+
+// SubjectFor is the subject of a per-worker operation for one worker.
+func (o *Op) SubjectFor(id hodei.WorkerID) string { return o.Subject + "." + id.String() }
+
+// RequestSchema and ReplySchema name the published schemas.
+func (o *Op) RequestSchema() string { return SchemaName(o.Request) }
+func (o *Op) ReplySchema() string   { return SchemaName(o.Reply) }
+
+// Field is one field of a request that does not travel in the HTTP body.
+type Field struct {
+	Name string
+	In   string // "path" or "query"
+	Type reflect.Type
+}
+
+// Fields are the request's path and query parameters, in order of declaration.
+func (o *Op) Fields() []Field {
+	var fields []Field
+	for _, f := range reflect.VisibleFields(o.Request) {
+		in := f.Tag.Get("in")
+		if in == "" || f.Anonymous {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		t := f.Type
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		fields = append(fields, Field{Name: name, In: in, Type: t})
+	}
+	return fields
+}
+
+// Resource names the record that a path parameter stands for, as in
+// "pipeline", and is "" for anything else.
+func (f Field) Resource() string {
+	if id, ok := reflect.New(f.Type).Elem().Interface().(interface{ Noun() string }); ok {
+		return id.Noun()
+	}
+	return ""
+}
+
+// SchemaName is the name under which the type's schema is published:
+// CreatePipelineRequest becomes "create_pipeline_request", a list of pipelines
+// "pipeline_list".
+func SchemaName(t reflect.Type) string {
+	var b strings.Builder
+	for i, r := range TypeName(t) {
+		if r >= 'A' && r <= 'Z' {
+			if i > 0 {
+				b.WriteByte('_')
+			}
+			r += 'a' - 'A'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// TypeName is the type's name in schemas and in OpenAPI.
+func TypeName(t reflect.Type) string {
+	name := t.Name()
+	if base, arg, generic := strings.Cut(name, "["); generic {
+		arg = strings.TrimSuffix(arg, "]")
+		return arg[strings.LastIndex(arg, ".")+1:] + base
+	}
+	return name
+}
+
+// SchemaID is the $id of a published schema.
+func SchemaID(name string) string { return fmt.Sprintf("urn:hodei:v1:%s", name) }
+
+// List is one page of records, newest first.
+type List[T any] struct {
+	Items []T `json:"items"`
+	// NextCursor continues the list; null on the last page.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// Page asks for one page of a list.
+type Page struct {
+	// Limit is the number of records wanted, 50 when left out.
+	Limit int `json:"limit,omitempty" in:"query" jsonschema:"minimum=1,maximum=1000"`
+	// Cursor is the next_cursor of the page before.
+	Cursor string `json:"cursor,omitempty" in:"query" jsonschema:"maxLength=200"`
+}
+
+// DefaultLimit is the length of a page for which no limit was given.
+const DefaultLimit = 50
+
+// Size is the number of records wanted.
+func (p Page) Size() int {
+	if p.Limit == 0 {
+		return DefaultLimit
+	}
+	return p.Limit
+}
+
+// Empty is the request or the reply with nothing to say.
+type Empty struct{}

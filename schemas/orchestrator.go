@@ -1,0 +1,243 @@
+package schemas
+
+import (
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// The orchestrator owns pipelines, jobs and the creation of executions.
+var (
+	CreatePipeline = declare[CreatePipelineRequest, hodei.Pipeline](Op{
+		Name: "pipelines.create", Service: Orchestrator, Method: "POST", Path: "/pipelines", Status: 201,
+		Summary: "Create a pipeline",
+	})
+	GetPipeline = declare[GetPipelineRequest, hodei.Pipeline](Op{
+		Name: "pipelines.get", Service: Orchestrator, Method: "GET", Path: "/pipelines/{id}",
+		Summary: "Get a pipeline", Errors: []hodei.Code{hodei.NotFound},
+	})
+	ListPipelines = declare[ListPipelinesRequest, List[hodei.Pipeline]](Op{
+		Name: "pipelines.list", Service: Orchestrator, Method: "GET", Path: "/pipelines",
+		Summary: "List pipelines, newest first",
+	})
+	CreateJob = declare[CreateJobRequest, hodei.Job](Op{
+		Name: "jobs.create", Service: Orchestrator, Method: "POST", Path: "/jobs", Status: 201,
+		Summary: "Create a job in a pipeline", Errors: []hodei.Code{hodei.NotFound},
+	})
+	GetJob = declare[GetJobRequest, hodei.Job](Op{
+		Name: "jobs.get", Service: Orchestrator, Method: "GET", Path: "/jobs/{id}",
+		Summary: "Get a job", Errors: []hodei.Code{hodei.NotFound},
+	})
+	ListJobs = declare[ListJobsRequest, List[hodei.Job]](Op{
+		Name: "jobs.list", Service: Orchestrator, Method: "GET", Path: "/jobs",
+		Summary: "List jobs, newest first",
+	})
+	ExecuteJob = declare[ExecuteJobRequest, StartedExecution](Op{
+		Name: "jobs.execute", Service: Orchestrator, Method: "POST", Path: "/jobs/{id}/execute", Other: 202,
+		Summary: "Execute a job: 200 once a worker has accepted it, 202 while it waits for one",
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Rejected},
+	})
+	CreateExecution = declare[CreateExecutionRequest, hodei.Execution](Op{
+		Name: "executions.create", Service: Orchestrator, Status: 201,
+		Summary: "Create an execution without a job and have it scheduled",
+	})
+	GetExecution = declare[GetExecutionRequest, hodei.Execution](Op{
+		Name: "executions.get", Service: Orchestrator, Method: "GET", Path: "/executions/{id}",
+		Summary: "Get an execution", Errors: []hodei.Code{hodei.NotFound},
+	})
+	ListExecutions = declare[ListExecutionsRequest, List[hodei.Execution]](Op{
+		Name: "executions.list", Service: Orchestrator, Method: "GET", Path: "/executions",
+		Summary: "List executions, newest first",
+	})
+	CancelExecution = declare[CancelExecutionRequest, hodei.Execution](Op{
+		Name: "executions.cancel", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/cancel", Status: 202,
+		Summary: "Cancel an execution: TERM to its process group, KILL after the grace",
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
+)
+
+// CreatePipelineRequest describes a pipeline.
+type CreatePipelineRequest struct {
+	Name        string  `json:"name" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
+	Description *string `json:"description,omitempty" jsonschema:"maxLength=2000"`
+}
+
+// GetPipelineRequest names a pipeline.
+type GetPipelineRequest struct {
+	ID hodei.PipelineID `json:"id" in:"path"`
+}
+
+// ListPipelinesRequest asks for a page of pipelines.
+type ListPipelinesRequest struct {
+	Page
+}
+
+// CreateJobRequest describes a job. With a pipeline_id alone the job gets its
+// command at each execute.
+type CreateJobRequest struct {
+	PipelineID  hodei.PipelineID `json:"pipeline_id"`
+	Name        *string          `json:"name,omitempty" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
+	Description *string          `json:"description,omitempty" jsonschema:"maxLength=2000"`
+	RunRequest
+	// Priority orders the queue, higher first; 5 when left out.
+	Priority *int `json:"priority,omitempty" jsonschema:"minimum=0,maximum=10"`
+	// Retries is what happens after an execution that did not complete.
+	Retries *hodei.Retries `json:"retries,omitempty"`
+	// WorkingDir is an absolute directory of the worker's machine; a fresh
+	// one, removed afterwards, when left out.
+	WorkingDir *string `json:"working_dir,omitempty" jsonschema:"pattern=^/,maxLength=4096"`
+}
+
+// RunRequest is what a job and an ad hoc execution both may say.
+type RunRequest struct {
+	// Type is the worker type wanted; any when left out.
+	Type *string `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
+	// Command runs as `sh -c` when it is a string, as it is when it is a list.
+	Command *hodei.Command `json:"command,omitempty"`
+	// Environment is added to the small safe base that every command gets.
+	Environment    map[string]string   `json:"environment,omitempty"`
+	Requirements   *hodei.Requirements `json:"requirements,omitempty"`
+	TimeoutSeconds *float64            `json:"timeout_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000"`
+}
+
+// Spec is what the request asks to run. It fails when type and
+// requirements.type disagree.
+func (r RunRequest) Spec() (hodei.Spec, error) {
+	spec := hodei.Spec{Environment: r.Environment, TimeoutSeconds: r.TimeoutSeconds, Priority: hodei.DefaultPriority}
+	if spec.Environment == nil {
+		spec.Environment = map[string]string{}
+	}
+	if r.Command != nil {
+		spec.Command = *r.Command
+	}
+	var err error
+	spec.Requirements, err = Needs(r.Type, r.Requirements)
+	return spec, err
+}
+
+// Needs joins a type and requirements, which may both name the worker type. It
+// fails when they disagree.
+func Needs(workerType *string, req *hodei.Requirements) (hodei.Requirements, error) {
+	needs := hodei.Requirements{}
+	if req != nil {
+		needs = *req
+	}
+	needs.Capacity = needs.Slots()
+	if workerType != nil && needs.Type != nil && *workerType != *needs.Type {
+		return needs, hodei.InvalidField("requirements.type", "contradicts type; give one of them")
+	}
+	if needs.Type == nil {
+		needs.Type = workerType
+	}
+	return needs, nil
+}
+
+// Spec is what the job runs unless an execute overrides it.
+func (r CreateJobRequest) Spec() (hodei.Spec, error) {
+	spec, err := r.RunRequest.Spec()
+	spec.WorkingDir = r.WorkingDir
+	if r.Priority != nil {
+		spec.Priority = *r.Priority
+	}
+	spec.Retries = r.Retries
+	return spec, err
+}
+
+// GetJobRequest names a job.
+type GetJobRequest struct {
+	ID hodei.JobID `json:"id" in:"path"`
+}
+
+// ListJobsRequest asks for a page of jobs.
+type ListJobsRequest struct {
+	PipelineID *hodei.PipelineID      `json:"pipeline_id,omitempty" in:"query"`
+	Status     *hodei.ExecutionStatus `json:"status,omitempty" in:"query"`
+	Page
+}
+
+// What happens to an execution that finds no worker at once.
+const (
+	Queue  = "queue"
+	Reject = "reject"
+)
+
+// Waiting says what to do when no worker is free.
+type Waiting struct {
+	// WaitSeconds is how long to wait for a worker before answering; 0.5 when
+	// left out.
+	WaitSeconds *float64 `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=60"`
+	// IfNoWorker is what follows when none came: "queue", the default, or
+	// "reject".
+	IfNoWorker string `json:"if_no_worker,omitempty" jsonschema:"enum=queue,enum=reject"`
+}
+
+// Wait is how long to wait for a worker before answering.
+func (w Waiting) Wait() time.Duration {
+	if w.WaitSeconds == nil {
+		return 500 * time.Millisecond
+	}
+	return time.Duration(*w.WaitSeconds * float64(time.Second))
+}
+
+// ExecuteJobRequest executes a job, with overrides.
+type ExecuteJobRequest struct {
+	ID hodei.JobID `json:"id" in:"path"`
+	// Command replaces the job's.
+	Command *hodei.Command `json:"command,omitempty"`
+	// Environment is laid over the job's.
+	Environment map[string]string `json:"environment,omitempty"`
+	Waiting
+}
+
+// StartedExecution is what execute answers: RUNNING on a worker, or PENDING
+// with the place in the queue and the reason.
+type StartedExecution struct {
+	ExecutionID hodei.ExecutionID     `json:"execution_id"`
+	JobID       hodei.JobID           `json:"job_id"`
+	Status      hodei.ExecutionStatus `json:"status"`
+	WorkerID    *hodei.WorkerID       `json:"worker_id"`
+	WorkerType  *string               `json:"worker_type"`
+	Command     hodei.Command         `json:"command"`
+	Environment map[string]string     `json:"environment"`
+	StartedAt   *time.Time            `json:"started_at"`
+	// EstimatedCompletion comes from past runs of the job; null without any.
+	EstimatedCompletion *time.Time `json:"estimated_completion"`
+	// QueuePosition counts from 1; null when it runs.
+	QueuePosition *int `json:"queue_position"`
+	// Reason says why it waits, for people; null when it runs.
+	Reason *string `json:"reason"`
+}
+
+// StatusCode is 202 for an execution that waits.
+func (s StartedExecution) StatusCode() int { return waiting(s.Status) }
+
+func waiting(status hodei.ExecutionStatus) int {
+	if status == hodei.Pending {
+		return 202
+	}
+	return 200
+}
+
+// CreateExecutionRequest is an execution without a job.
+type CreateExecutionRequest struct {
+	RunRequest
+}
+
+// GetExecutionRequest names an execution.
+type GetExecutionRequest struct {
+	ID hodei.ExecutionID `json:"id" in:"path"`
+}
+
+// ListExecutionsRequest asks for a page of executions.
+type ListExecutionsRequest struct {
+	JobID      *hodei.JobID           `json:"job_id,omitempty" in:"query"`
+	PipelineID *hodei.PipelineID      `json:"pipeline_id,omitempty" in:"query"`
+	WorkerID   *hodei.WorkerID        `json:"worker_id,omitempty" in:"query"`
+	Status     *hodei.ExecutionStatus `json:"status,omitempty" in:"query"`
+	Page
+}
+
+// CancelExecutionRequest names the execution to cancel.
+type CancelExecutionRequest struct {
+	ID hodei.ExecutionID `json:"id" in:"path"`
+}

@@ -1,0 +1,101 @@
+package schemas
+
+import (
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// The scheduler owns the queue of pending executions and the choice of worker.
+var (
+	Schedule = declare[ScheduleRequest, Decision](Op{
+		Name: "scheduler.schedule", Service: Scheduler, Method: "POST", Path: "/schedule", Other: 202,
+		Summary: "Choose a worker for an execution and assign it, or queue it; dry_run only explains",
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
+	})
+	GetQueue = declare[GetQueueRequest, QueueList](Op{
+		Name: "scheduler.queue", Service: Scheduler, Method: "GET", Path: "/queue",
+		Summary: "List the pending executions in the order in which they will be tried",
+	})
+)
+
+// ScheduleRequest asks for a worker. The execution's own record says what it
+// needs; job_config may say it instead, and does so for a dry run without an
+// execution.
+type ScheduleRequest struct {
+	ExecutionID *hodei.ExecutionID `json:"execution_id,omitempty"`
+	JobConfig   *JobConfig         `json:"job_config,omitempty"`
+	// DryRun decides and explains, and changes nothing.
+	DryRun bool `json:"dry_run,omitempty" in:"query"`
+	Waiting
+}
+
+// JobConfig is the part of a job that choosing a worker looks at.
+type JobConfig struct {
+	Type         *string             `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
+	Requirements *hodei.Requirements `json:"requirements,omitempty"`
+	Priority     *int                `json:"priority,omitempty" jsonschema:"minimum=0,maximum=10"`
+}
+
+// Decision is the chosen worker, or why there is none, and what was thought of
+// every worker.
+type Decision struct {
+	ExecutionID *hodei.ExecutionID    `json:"execution_id"`
+	Status      hodei.ExecutionStatus `json:"status"`
+	DryRun      bool                  `json:"dry_run"`
+	WorkerID    *hodei.WorkerID       `json:"worker_id"`
+	WorkerType  *string               `json:"worker_type"`
+	StartedAt   *time.Time            `json:"started_at"`
+	// QueuePosition counts from 1; null unless it waits.
+	QueuePosition *int `json:"queue_position"`
+	// Reason says why no worker was chosen, for people; null when one was.
+	Reason     *string     `json:"reason"`
+	Candidates []Candidate `json:"candidates"`
+}
+
+// StatusCode is 202 for an execution that waits; a dry run is answered 200.
+func (d Decision) StatusCode() int {
+	if d.DryRun {
+		return 200
+	}
+	return waiting(d.Status)
+}
+
+// Candidate is what was thought of one worker: its score, or why it was
+// excluded.
+type Candidate struct {
+	WorkerID hodei.WorkerID `json:"worker_id"`
+	Type     string         `json:"type"`
+	// Score is between 0 and 1, higher is better; null when excluded.
+	Score *float64 `json:"score"`
+	// Criteria are the parts of the score, each between 0 and 1, before
+	// weighing.
+	Criteria map[string]float64 `json:"criteria"`
+	// Excluded is why it cannot take the execution; null when it can.
+	Excluded *string `json:"excluded"`
+}
+
+// GetQueueRequest asks for the head of the queue.
+type GetQueueRequest struct {
+	// Limit is the number of entries wanted, 50 when left out.
+	Limit int `json:"limit,omitempty" in:"query" jsonschema:"minimum=1,maximum=1000"`
+}
+
+// QueueList is the head of the queue.
+type QueueList struct {
+	Items []QueueEntry `json:"items"`
+	// Total is the length of the whole queue.
+	Total int `json:"total"`
+}
+
+// QueueEntry is one execution that waits for a worker.
+type QueueEntry struct {
+	Position     int                `json:"position"`
+	ExecutionID  hodei.ExecutionID  `json:"execution_id"`
+	JobID        *hodei.JobID       `json:"job_id"`
+	Priority     int                `json:"priority"`
+	AgeSeconds   float64            `json:"age_seconds"`
+	Reason       string             `json:"reason"`
+	Requirements hodei.Requirements `json:"requirements"`
+	CreatedAt    time.Time          `json:"created_at"`
+}

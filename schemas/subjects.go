@@ -1,0 +1,59 @@
+package schemas
+
+import "github.com/hodei-jobs/hodei"
+
+// Root is what the subject of every operation starts with.
+const Root = "hodei.v1."
+
+// Headers of requests and replies. NATS header keys are case-sensitive.
+const (
+	HeaderRequestID      = "Hodei-Request-Id"
+	HeaderDeadline       = "Hodei-Deadline" // RFC 3339 with nanoseconds; later, the request is not answered
+	HeaderStatus         = "Hodei-Status"   // the HTTP status of a reply that chose its own
+	HeaderIdempotencyKey = "Hodei-Idempotency-Key"
+	HeaderFirst          = "Hodei-First" // of a log chunk: the sequence of its first line
+	HeaderLast           = "Hodei-Last"  // of a log chunk: the sequence of its last line
+)
+
+// The log window: one subject an execution, each message a chunk of lines as
+// NDJSON of hodei.LogLine, written by the worker alone.
+const (
+	LogStream   = "EXECUTION_LOGS"
+	LogSubjects = "execution.log.*"
+	// LogPersister is the durable consumer shared by the worker managers.
+	LogPersister = "worker-manager"
+)
+
+// LogSubject is execution.log.<execution_id>.
+func LogSubject(id hodei.ExecutionID) string { return "execution.log." + id.String() }
+
+// The feed of what happened, each message one Event, published after the
+// commit it tells of.
+const (
+	EventStream   = "EXECUTION_EVENTS"
+	EventSubjects = "execution.event.*"
+)
+
+// EventSubject is execution.event.<execution_id>.
+func EventSubject(id hodei.ExecutionID) string { return "execution.event." + id.String() }
+
+// WorkersBucket holds one hodei.Availability a worker, under the worker's id,
+// written by that worker alone.
+const WorkersBucket = "WORKERS"
+
+// StoredSubject is execution.stored.<worker_id>: where a worker hears which
+// log chunks the record has (a Stored message).
+func StoredSubject(id hodei.WorkerID) string { return "execution.stored." + id.String() }
+
+// Span is a run of lines of one execution, both ends included.
+type Span struct {
+	ExecutionID hodei.ExecutionID `json:"execution_id"`
+	First       int64             `json:"first"`
+	Last        int64             `json:"last"`
+}
+
+// Stored tells a worker which of its log chunks are committed to the record,
+// so that it may forget them.
+type Stored struct {
+	Spans []Span `json:"spans"`
+}

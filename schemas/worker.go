@@ -1,0 +1,66 @@
+package schemas
+
+import (
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// A worker answers for itself: each of these subjects ends in its id.
+var (
+	RequestExecution = declare[ExecutionRequest, Acceptance](Op{
+		Name: "execution.request", Service: Worker, Subject: "execution.request", PerWorker: true,
+		Summary: "Offer an execution to a worker, which accepts or refuses it",
+	})
+	InterruptExecution = declare[InterruptRequest, Empty](Op{
+		Name: "execution.interrupt", Service: Worker, Subject: "execution.interrupt", PerWorker: true,
+		Summary: "Have a worker end an execution: TERM, then KILL after the grace",
+		Errors:  []hodei.Code{hodei.NotFound},
+	})
+)
+
+// ExecutionRequest offers one execution to one worker.
+type ExecutionRequest struct {
+	ExecutionID  hodei.ExecutionID  `json:"execution_id"`
+	JobID        *hodei.JobID       `json:"job_id"`
+	PipelineID   *hodei.PipelineID  `json:"pipeline_id"`
+	Attempt      int                `json:"attempt"`
+	Command      hodei.Command      `json:"command"`
+	Environment  map[string]string  `json:"environment"`
+	Requirements hodei.Requirements `json:"requirements"`
+	// TimeoutSeconds ends the run; null means never.
+	TimeoutSeconds *float64 `json:"timeout_seconds"`
+	WorkingDir     *string  `json:"working_dir"`
+	// Incarnation is the process of the worker that is meant.
+	Incarnation string `json:"incarnation"`
+	// Deadline is when the offer ends: later the worker must refuse it, for
+	// then the execution may be somewhere else.
+	Deadline time.Time `json:"deadline"`
+}
+
+// Words with which a worker refuses.
+const (
+	RefusedFull        = "FULL"        // not enough free slots
+	RefusedDraining    = "DRAINING"    // takes nothing new
+	RefusedExpired     = "EXPIRED"     // the deadline has passed
+	RefusedIncarnation = "INCARNATION" // another process of the worker was meant
+)
+
+// Acceptance is the worker's last word on an offer.
+type Acceptance struct {
+	Accepted bool `json:"accepted"`
+	// Refused is why not; null when accepted.
+	Refused   *string    `json:"refused"`
+	StartedAt *time.Time `json:"started_at"`
+	// Free and Word are the worker's own word on its slots.
+	Free int    `json:"free"`
+	Word uint64 `json:"word"`
+}
+
+// InterruptRequest ends a run that somebody wants ended.
+type InterruptRequest struct {
+	ExecutionID hodei.ExecutionID `json:"execution_id"`
+	// Reason is why: CANCELLED, or WORKER_LOST for a run that the record has
+	// already given up and that must only stop.
+	Reason hodei.Reason `json:"reason"`
+}

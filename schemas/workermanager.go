@@ -1,0 +1,273 @@
+package schemas
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// The worker manager owns worker records, assignment, the end of an execution
+// and the log record.
+var (
+	Execute = declare[ExecuteRequest, AdHocExecution](Op{
+		Name: "execute", Service: WorkerManager, Method: "POST", Path: "/execute", Status: 201,
+		Summary: "Execute a command without a job",
+	})
+	RegisterWorker = declare[RegisterWorkerRequest, hodei.Worker](Op{
+		Name: "workers.register", Service: WorkerManager, Method: "POST", Path: "/workers/register", Status: 201,
+		Summary: "Register a worker, or one that was started again",
+	})
+	GetWorker = declare[GetWorkerRequest, hodei.Worker](Op{
+		Name: "workers.get", Service: WorkerManager, Method: "GET", Path: "/workers/{id}",
+		Summary: "Get a worker", Errors: []hodei.Code{hodei.NotFound},
+	})
+	ListWorkers = declare[ListWorkersRequest, List[hodei.Worker]](Op{
+		Name: "workers.list", Service: WorkerManager, Method: "GET", Path: "/workers",
+		Summary: "List workers, newest first",
+	})
+	AssignExecution = declare[AssignRequest, Assignment](Op{
+		Name: "workers.assign", Service: WorkerManager, Method: "POST", Path: "/assign-job",
+		Summary: "Assign a pending execution to a worker, the best one unless named",
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
+	})
+	StopExecution = declare[StopExecutionRequest, hodei.Execution](Op{
+		Name: "executions.stop", Service: WorkerManager, Status: 202,
+		Summary: "Cancel an execution wherever it is", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
+	FinishExecution = declare[FinishRequest, Finished](Op{
+		Name: "executions.finish", Service: WorkerManager,
+		Summary: "Record the end of a run, reported by its worker until it is told so",
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
+	LeaveWorker = declare[LeaveRequest, Empty](Op{
+		Name: "workers.leave", Service: WorkerManager,
+		Summary: "Tell that one incarnation of a worker is gone and nothing of it runs",
+		Errors:  []hodei.Code{hodei.NotFound},
+	})
+	GetLogs = declare[GetLogsRequest, LogPage](Op{
+		Name: "logs.get", Service: WorkerManager, Method: "GET", Path: "/executions/{id}/logs",
+		Summary: "Read the recorded log of an execution", Errors: []hodei.Code{hodei.NotFound},
+	})
+	FollowLogs = declare[FollowLogsRequest, hodei.LogLine](Op{
+		Name: "logs.stream", Service: Edge, Method: "GET", Path: "/executions/{id}/logs/stream", Streams: true,
+		Summary: "Stream the log of an execution as server-sent events", Errors: []hodei.Code{hodei.NotFound},
+	})
+)
+
+// ExecuteRequest is a command to execute without a job.
+type ExecuteRequest struct {
+	RunRequest
+}
+
+// AdHocExecution is what execute answers before a worker is found.
+type AdHocExecution struct {
+	ID        hodei.ExecutionID     `json:"id"`
+	Command   hodei.Command         `json:"command"`
+	Status    hodei.ExecutionStatus `json:"status"`
+	CreatedAt time.Time             `json:"created_at"`
+	// EstimatedDuration is null: nothing is known of a command without a job.
+	EstimatedDuration *float64 `json:"estimated_duration"`
+	// Stream is the main output, "stdout"; standard error is recorded beside it.
+	Stream        hodei.Stream `json:"stream"`
+	LogsAvailable bool         `json:"logs_available"`
+}
+
+// RegisterWorkerRequest describes a worker. A worker that was started again
+// gives the id it had: whatever its earlier incarnation ran is then known to
+// be gone.
+type RegisterWorkerRequest struct {
+	ID          *hodei.WorkerID   `json:"id,omitempty"`
+	Name        *string           `json:"name,omitempty" jsonschema:"minLength=1,maxLength=200"`
+	Type        string            `json:"type" jsonschema:"minLength=1,maxLength=100"`
+	Capacity    int               `json:"capacity" jsonschema:"minimum=1,maximum=10000"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Incarnation string            `json:"incarnation,omitempty" jsonschema:"maxLength=100"`
+	Version     *string           `json:"version,omitempty" jsonschema:"maxLength=100"`
+}
+
+// GetWorkerRequest names a worker.
+type GetWorkerRequest struct {
+	ID hodei.WorkerID `json:"id" in:"path"`
+}
+
+// ListWorkersRequest asks for a page of workers.
+type ListWorkersRequest struct {
+	Status *hodei.WorkerStatus `json:"status,omitempty" in:"query"`
+	Type   *string             `json:"type,omitempty" in:"query" jsonschema:"maxLength=100"`
+	Page
+}
+
+// AssignRequest assigns a pending execution.
+type AssignRequest struct {
+	ExecutionID hodei.ExecutionID `json:"execution_id"`
+	// WorkerRequirements replaces what the execution's record asks for when
+	// the worker is to be chosen.
+	WorkerRequirements *hodei.Requirements `json:"worker_requirements,omitempty"`
+	WorkerID           *hodei.WorkerID     `json:"worker_id,omitempty"`
+}
+
+// Assigned is the only status of an Assignment.
+const Assigned = "ASSIGNED"
+
+// Assignment is an execution accepted by a worker.
+type Assignment struct {
+	WorkerID    hodei.WorkerID    `json:"worker_id"`
+	Status      string            `json:"status"`
+	ExecutionID hodei.ExecutionID `json:"execution_id"`
+	WorkerType  string            `json:"worker_type"`
+	StartedAt   time.Time         `json:"started_at"`
+	// Free and Word are the worker's own word on its slots.
+	Free int    `json:"free"`
+	Word uint64 `json:"word"`
+}
+
+// StopExecutionRequest names the execution to stop.
+type StopExecutionRequest struct {
+	ID hodei.ExecutionID `json:"id"`
+}
+
+// FinishRequest is the end of a run. It is sent once the record has every
+// line of the log.
+type FinishRequest struct {
+	ExecutionID hodei.ExecutionID `json:"execution_id"`
+	WorkerID    hodei.WorkerID    `json:"worker_id"`
+	Outcome     hodei.Outcome     `json:"outcome"`
+	// Free and Word are the worker's own word on its slots after this end.
+	Free int    `json:"free"`
+	Word uint64 `json:"word"`
+}
+
+// Finished is the answer to the report of an end: it is committed, or the log
+// is not whole and these lines are wanted again.
+type Finished struct {
+	ExecutionID hodei.ExecutionID     `json:"execution_id"`
+	Status      hodei.ExecutionStatus `json:"status"`
+	// Missing are the lines that the record lacks; the end is committed only
+	// when it is empty.
+	Missing []Span `json:"missing"`
+}
+
+// LeaveRequest says that an incarnation of a worker is gone.
+type LeaveRequest struct {
+	WorkerID    hodei.WorkerID `json:"worker_id"`
+	Incarnation string         `json:"incarnation"`
+	// Killed says that it did not leave by itself: what it ran was killed.
+	Killed bool `json:"killed,omitempty"`
+}
+
+// GetLogsRequest asks for a page of the recorded log. The tail is applied
+// first, then the other filters.
+type GetLogsRequest struct {
+	ID hodei.ExecutionID `json:"id" in:"path"`
+	LogOptions
+	// Cursor continues after the page that gave it.
+	Cursor string `json:"cursor,omitempty" in:"query" jsonschema:"pattern=^[0-9]{1,18}$"`
+	// Limit is the number of lines wanted, 1000 when left out.
+	Limit int `json:"limit,omitempty" in:"query" jsonschema:"minimum=1,maximum=10000"`
+}
+
+// FollowLogsRequest asks for the log as a stream.
+type FollowLogsRequest struct {
+	ID hodei.ExecutionID `json:"id" in:"path"`
+	LogOptions
+	// Follow goes on until the execution ends; otherwise the stream gives
+	// what there is.
+	Follow bool `json:"follow,omitempty" in:"query"`
+}
+
+// LogOptions select lines.
+type LogOptions struct {
+	// Tail is the number of last lines wanted, or "all", the default.
+	Tail *Tail `json:"tail,omitempty" in:"query"`
+	// Timestamps set to false leaves the field out.
+	Timestamps *bool `json:"timestamps,omitempty" in:"query"`
+	// Stream is "stdout", "stderr" or "all", the default.
+	Stream string `json:"stream,omitempty" in:"query" jsonschema:"enum=stdout,enum=stderr,enum=all"`
+	// Since and Until are RFC 3339 times or durations back from now, as "10m".
+	Since string `json:"since,omitempty" in:"query" jsonschema:"maxLength=64"`
+	Until string `json:"until,omitempty" in:"query" jsonschema:"maxLength=64"`
+}
+
+// Filter resolves the options against the clock. It fails on a since or until
+// that is neither a time nor a duration.
+func (o LogOptions) Filter(now time.Time) (hodei.LogFilter, error) {
+	var f hodei.LogFilter
+	var err error
+	if o.Stream != "all" {
+		f.Stream = hodei.Stream(o.Stream)
+	}
+	if f.Since, err = when("since", o.Since, now); err != nil {
+		return f, err
+	}
+	f.Until, err = when("until", o.Until, now)
+	return f, err
+}
+
+func when(field, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return t, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return time.Time{}, hodei.InvalidField(field, "RFC 3339 time or a duration like 10m required")
+	}
+	return now.Add(-d), nil
+}
+
+// WithTimestamps reports whether lines keep their time.
+func (o LogOptions) WithTimestamps() bool { return o.Timestamps == nil || *o.Timestamps }
+
+// From is the sequence of the first line wanted of a log of count lines.
+func (o LogOptions) From(count int64) int64 {
+	if o.Tail == nil || *o.Tail == TailAll {
+		return 1
+	}
+	return max(1, count-int64(*o.Tail)+1)
+}
+
+// Tail is a number of lines, or all of them.
+type Tail int64
+
+// TailAll is every line; its text is "all".
+const TailAll Tail = -1
+
+// MarshalJSON writes the number, or "all".
+func (t Tail) MarshalJSON() ([]byte, error) {
+	if t == TailAll {
+		return []byte(`"all"`), nil
+	}
+	return json.Marshal(int64(t))
+}
+
+// UnmarshalJSON reads a number or "all".
+func (t *Tail) UnmarshalJSON(data []byte) error {
+	if string(data) == `"all"` {
+		*t = TailAll
+		return nil
+	}
+	return json.Unmarshal(data, (*int64)(t))
+}
+
+// LogPage is a page of the recorded log, oldest line first.
+type LogPage struct {
+	Items []json.RawMessage `json:"items"`
+	// NextCursor continues the log; null when there is nothing more now.
+	NextCursor *string `json:"next_cursor"`
+	// LogCount is the number of lines recorded so far.
+	LogCount int64 `json:"log_count"`
+	// Status and ExitCode are the execution's.
+	Status   hodei.ExecutionStatus `json:"status"`
+	ExitCode *int                  `json:"exit_code"`
+}
+
+// LogEnd is the data of the `done` event that ends a stream of lines.
+type LogEnd struct {
+	ExecutionID hodei.ExecutionID     `json:"execution_id"`
+	Status      hodei.ExecutionStatus `json:"status"`
+	ExitCode    *int                  `json:"exit_code"`
+	LogCount    int64                 `json:"log_count"`
+}

@@ -1,0 +1,46 @@
+package hodei
+
+import "time"
+
+// Worker is one member of the fleet, as people see it.
+type Worker struct {
+	ID     WorkerID          `json:"id"`
+	Name   *string           `json:"name"`
+	Type   string            `json:"type"`
+	Labels map[string]string `json:"labels"`
+	Status WorkerStatus      `json:"status"`
+	// Capacity is the number of free slots now, TotalCapacity of all.
+	Capacity      int `json:"capacity"`
+	TotalCapacity int `json:"total_capacity"`
+	// Running is the number of executions it runs now.
+	Running      int        `json:"running"`
+	RegisteredAt time.Time  `json:"registered_at"`
+	LastSeenAt   *time.Time `json:"last_seen_at"`
+	// AckLatencySeconds is the smoothed time it takes to accept a request.
+	AckLatencySeconds *float64 `json:"ack_latency_seconds"`
+	// SuccessRate is the smoothed share of its executions that completed.
+	SuccessRate *float64 `json:"success_rate"`
+	Version     *string  `json:"version"`
+}
+
+// Availability is a worker's own word on its slots: the value of its key in
+// the WORKERS bucket, written by that worker alone and renewed as its lease.
+type Availability struct {
+	WorkerID WorkerID          `json:"worker_id"`
+	Type     string            `json:"type"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	Status   WorkerStatus      `json:"status"`
+	Capacity int               `json:"capacity"`
+	Free     int               `json:"free"`
+	// Running is every execution it holds, from acceptance until the end is
+	// recorded.
+	Running []ExecutionID `json:"running"`
+	// Load is the machine's one-minute load average divided by its cores.
+	Load float64 `json:"load"`
+	// Incarnation tells one process of the worker from the next, Word orders
+	// what one incarnation says: of two words the higher is the later.
+	Incarnation string    `json:"incarnation"`
+	Word        uint64    `json:"word"`
+	Version     string    `json:"version"`
+	At          time.Time `json:"at"`
+}
