@@ -27,6 +27,8 @@ type ScheduleRequest struct {
 	JobConfig   *JobConfig         `json:"job_config,omitempty"`
 	// DryRun decides and explains, and changes nothing.
 	DryRun bool `json:"dry_run,omitempty" in:"query"`
+	// Brief leaves the candidates out of the reply.
+	Brief bool `json:"brief,omitempty" in:"query"`
 	Waiting
 }
 

@@ -11,8 +11,9 @@ const (
 	HeaderDeadline       = "Hodei-Deadline" // RFC 3339 with nanoseconds; later, the request is not answered
 	HeaderStatus         = "Hodei-Status"   // the HTTP status of a reply that chose its own
 	HeaderIdempotencyKey = "Hodei-Idempotency-Key"
-	HeaderFirst          = "Hodei-First" // of a log chunk: the sequence of its first line
-	HeaderLast           = "Hodei-Last"  // of a log chunk: the sequence of its last line
+	HeaderWorker         = "Hodei-Worker" // of a log chunk: the worker that wants to hear that it is stored
+	HeaderFirst          = "Hodei-First"  // of a log chunk: the sequence of its first line
+	HeaderLast           = "Hodei-Last"   // of a log chunk: the sequence of its last line
 )
 
 // The log window: one subject an execution, each message a chunk of lines as

@@ -125,6 +125,9 @@ type Assignment struct {
 // StopExecutionRequest names the execution to stop.
 type StopExecutionRequest struct {
 	ID hodei.ExecutionID `json:"id"`
+	// Reason is CANCELLED when left out; REJECTED for one that was not to wait
+	// for a worker.
+	Reason hodei.Reason `json:"reason,omitempty"`
 }
 
 // FinishRequest is the end of a run. It is sent once the record has every

@@ -1,0 +1,189 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"encoding"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// DB is the record. It is safe for concurrent use.
+type DB struct{ pool *pgxpool.Pool }
+
+// Open connects to the database that the URL names, with at most conns
+// connections (0: four for each core, at least 8). It fails when the database
+// cannot be reached; it does not migrate.
+func Open(ctx context.Context, url string, conns int) (*DB, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database url: %w", err)
+	}
+	if conns > 0 {
+		cfg.MaxConns = int32(conns)
+	} else if !strings.Contains(url, "pool_max_conns") {
+		cfg.MaxConns = max(cfg.MaxConns, 8)
+	}
+	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		conn.TypeMap().RegisterType(&pgtype.Type{
+			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+		})
+		return nil
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Postgres: %w", err)
+	}
+	db := &DB{pool}
+	if err := db.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connect to Postgres: %w", err)
+	}
+	return db, nil
+}
+
+// Close waits for what is under way and closes every connection.
+func (db *DB) Close() { db.pool.Close() }
+
+// Ping reports whether the database answers.
+func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
+
+// Migrate brings the schema up to date. Instances that start together take
+// turns by an advisory lock. It returns the versions it applied.
+func (db *DB) Migrate(ctx context.Context) ([]int64, error) {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	std := stdlib.OpenDBFromPool(db.pool)
+	defer std.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, std, sub, goose.WithSessionLocker(locker))
+	if err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	var applied []int64
+	for _, r := range results {
+		applied = append(applied, r.Source.Version)
+	}
+	return applied, nil
+}
+
+// NewID makes an identifier. Within one process identifiers rise.
+func NewID[T ~[16]byte]() T { return T(uuid.Must(uuid.NewV7())) }
+
+// failure turns an error of the driver into one that callers may show: the one
+// place where SQLSTATEs are read.
+func failure(act string, err error) error {
+	if err == nil || errors.As(err, new(*hodei.Error)) {
+		return err
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch {
+		case strings.HasPrefix(pg.Code, "23"): // integrity constraint
+			return &hodei.Error{Code: hodei.Conflict, Message: "Conflicts with what is recorded", Err: fmt.Errorf("%s: %w", act, err)}
+		case pg.Code == "57P01" || pg.Code == "57P02" || pg.Code == "57P03" || pg.Code == "53300" || strings.HasPrefix(pg.Code, "08"):
+			return &hodei.Error{Code: hodei.Unavailable, Message: "The database is unavailable", Err: fmt.Errorf("%s: %w", act, err)}
+		}
+		return fmt.Errorf("%s: %w", act, err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return &hodei.Error{Code: hodei.Timeout, Message: "The database did not answer in time", Err: fmt.Errorf("%s: %w", act, err)}
+	}
+	if errors.As(err, new(*pgconn.ConnectError)) || pgconn.SafeToRetry(err) || isNetwork(err) {
+		return &hodei.Error{Code: hodei.Unavailable, Message: "The database is unavailable", Err: fmt.Errorf("%s: %w", act, err)}
+	}
+	return fmt.Errorf("%s: %w", act, err)
+}
+
+func isNetwork(err error) bool {
+	var net interface{ Timeout() bool } // net.Error and the syscall errors
+	return errors.As(err, &net) || strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "conn closed")
+}
+
+// one scans the only row of a query by column name; no row is NOT_FOUND.
+func one[T any](ctx context.Context, q querier, act, noun, id, sql string, args ...any) (T, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		var zero T
+		return zero, failure(act, err)
+	}
+	v, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[T])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return v, hodei.Missing(noun, id)
+	}
+	return v, failure(act, err)
+}
+
+// all scans every row of a query by column name.
+func all[T any](ctx context.Context, q querier, act, sql string, args ...any) ([]T, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, failure(act, err)
+	}
+	v, err := pgx.CollectRows(rows, pgx.RowToStructByName[T])
+	return v, failure(act, err)
+}
+
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// Page asks for Size records after the one that Cursor names.
+type Page struct {
+	Cursor string
+	Size   int
+}
+
+// page cuts one row more than was asked for into a page and the cursor of the
+// next. Lists go by id, newest first, so rows added meanwhile disturb nothing.
+func page[T any](items []T, size int, id func(T) string) ([]T, *string) {
+	if items == nil {
+		items = []T{}
+	}
+	if len(items) <= size {
+		return items, nil
+	}
+	next := id(items[size-1])
+	return items[:size], &next
+}
+
+// after reads a cursor; the empty one is before everything.
+func after[T any, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](cursor string) (P, error) {
+	if cursor == "" {
+		return nil, nil
+	}
+	id := P(new(T))
+	if err := id.UnmarshalText([]byte(cursor)); err != nil {
+		return nil, hodei.InvalidField("cursor", "not a cursor of this list")
+	}
+	return id, nil
+}

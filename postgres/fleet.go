@@ -1,0 +1,57 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// ListPending returns the head of the queue, at most limit executions: highest
+// priority first, then oldest, without those made after the given time.
+func (db *DB) ListPending(ctx context.Context, before time.Time, limit int) ([]hodei.Execution, error) {
+	return all[hodei.Execution](ctx, db.pool, "list pending executions",
+		`SELECT `+executionColumns+` FROM executions e WHERE e.status = 'PENDING' AND e.created_at < $1
+		ORDER BY e.priority DESC, e.id LIMIT $2`, before, limit)
+}
+
+// CountPending is the length of the whole queue.
+func (db *DB) CountPending(ctx context.Context) (int, error) {
+	var n int
+	err := db.pool.QueryRow(ctx, `SELECT count(*) FROM executions WHERE status = 'PENDING'`).Scan(&n)
+	return n, failure("count pending executions", err)
+}
+
+// Held is an execution that the record gives to a worker.
+type Held struct {
+	ID                hodei.ExecutionID
+	WorkerID          hodei.WorkerID
+	WorkerIncarnation string
+	ScheduledAt       time.Time
+	CancelRequestedAt *time.Time
+}
+
+// ListHeld returns every RUNNING execution that was assigned before the given
+// time.
+func (db *DB) ListHeld(ctx context.Context, before time.Time) ([]Held, error) {
+	return all[Held](ctx, db.pool, "list running executions",
+		`SELECT id, worker_id, coalesce(worker_incarnation, '') AS worker_incarnation, scheduled_at, cancel_requested_at
+		FROM executions WHERE status = 'RUNNING' AND scheduled_at < $1`, before)
+}
+
+// LoseExecutions ends what a worker was running, because that worker is gone:
+// FAILED, WORKER_LOST. What its incarnation keep runs is left alone; "" keeps
+// nothing. Each log ends with its last line before the first hole, so that what
+// is counted can be read.
+func (db *DB) LoseExecutions(ctx context.Context, worker hodei.WorkerID, keep string) ([]hodei.Execution, error) {
+	return all[hodei.Execution](ctx, db.pool, "lose executions",
+		`WITH e AS (UPDATE executions e SET status = $2, reason = $3, completed_at = now(), log_count = coalesce((
+				SELECT max(last_sequence) FROM (
+					SELECT last_sequence, sum(last_sequence - first_sequence + 1) OVER (ORDER BY first_sequence) AS so_far
+					FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id) whole
+				WHERE so_far = last_sequence), 0)
+			WHERE e.worker_id = $1 AND e.status = ANY($4) AND ($5 = '' OR coalesce(e.worker_incarnation, '') <> $5) AND e.status = 'RUNNING'
+			RETURNING *)
+		SELECT `+executionColumns+` FROM e`,
+		worker, hodei.Failed, hodei.ReasonWorkerLost, hodei.ExecutionTransitions.From(hodei.Failed), keep)
+}

@@ -1,0 +1,84 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// jobs joins each job with its latest execution, whose state is the job's.
+const jobs = `SELECT j.id, j.pipeline_id, j.name, j.description, j.type,
+		j.command, j.environment, j.priority, j.requirements, j.timeout_seconds, j.retries, j.working_dir,
+		coalesce(e.status, 'PENDING') AS status, j.created_at, j.updated_at,
+		e.scheduled_at, e.started_at, e.completed_at,
+		CASE WHEN e.id IS NOT NULL THEN jsonb_build_object('id', 'exec_' || e.id, 'status', e.status,
+			'started_at', e.started_at, 'completed_at', e.completed_at) END AS execution
+	FROM jobs j LEFT JOIN LATERAL (
+		SELECT * FROM executions WHERE job_id = j.id ORDER BY id DESC LIMIT 1) e ON true `
+
+// CreateJob records the job under a new id and makes its pipeline ACTIVE; a
+// pipeline that is not there is NOT_FOUND.
+func (db *DB) CreateJob(ctx context.Context, job hodei.Job) (hodei.Job, error) {
+	job.ID = NewID[hodei.JobID]()
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE pipelines SET status = $2, updated_at = now() WHERE id = $1 AND status = ANY($3)`,
+			job.PipelineID, hodei.PipelineActive,
+			append(hodei.PipelineTransitions.From(hodei.PipelineActive), hodei.PipelineActive))
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return hodei.Missing("pipeline", job.PipelineID.String())
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO jobs (id, pipeline_id, name, description, type, command, environment,
+				priority, requirements, timeout_seconds, retries, working_dir)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			job.ID, job.PipelineID, job.Name, job.Description, job.Type, job.Command, job.Environment,
+			job.Priority, job.Requirements, job.TimeoutSeconds, job.Retries, job.WorkingDir)
+		return err
+	})
+	if err != nil {
+		return job, failure("create job", err)
+	}
+	return db.GetJob(ctx, job.ID)
+}
+
+// GetJob returns a job, or NOT_FOUND.
+func (db *DB) GetJob(ctx context.Context, id hodei.JobID) (hodei.Job, error) {
+	return one[hodei.Job](ctx, db.pool, "get job", "job", id.String(), jobs+`WHERE j.id = $1`, id)
+}
+
+// JobFilter selects jobs; nil selects all.
+type JobFilter struct {
+	PipelineID *hodei.PipelineID
+	Status     *hodei.ExecutionStatus
+}
+
+// ListJobs returns a page of jobs, newest first.
+func (db *DB) ListJobs(ctx context.Context, f JobFilter, p Page) ([]hodei.Job, *string, error) {
+	from, err := after[hodei.JobID](p.Cursor)
+	if err != nil {
+		return nil, nil, err
+	}
+	items, err := all[hodei.Job](ctx, db.pool, "list jobs", jobs+`
+		WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::uuid IS NULL OR j.pipeline_id = $2)
+			AND ($3::text IS NULL OR coalesce(e.status, 'PENDING') = $3)
+		ORDER BY j.id DESC LIMIT $4`, from, f.PipelineID, f.Status, p.Size+1)
+	if err != nil {
+		return nil, nil, err
+	}
+	items, next := page(items, p.Size, func(j hodei.Job) string { return j.ID.String() })
+	return items, next, nil
+}
+
+// TypicalDuration is the median duration, in seconds, of the job's last
+// completed executions (at most 20), nil when there is none.
+func (db *DB) TypicalDuration(ctx context.Context, id hodei.JobID) (*float64, error) {
+	var seconds *float64
+	err := db.pool.QueryRow(ctx, `SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FROM (
+			SELECT extract(epoch FROM completed_at - started_at)::float8 AS seconds FROM executions
+			WHERE job_id = $1 AND status = $2 ORDER BY id DESC LIMIT 20) past`, id, hodei.Completed).Scan(&seconds)
+	return seconds, failure("estimate job", err)
+}

@@ -1,0 +1,28 @@
+// Package orchestrator owns pipelines, jobs and the creation of executions.
+//
+// # Owns
+//
+// The rows of pipelines and jobs, and the insertion of executions. What
+// happens to an execution afterwards is the scheduler's and the worker
+// manager's.
+//
+// # Subjects
+//
+// Answers hodei.v1.pipelines.*, hodei.v1.jobs.*, hodei.v1.executions.create,
+// .get, .list and .cancel. Publishes execution.event.<id> when one is created.
+//
+// # State
+//
+// None of its own: any instance answers any request.
+//
+// # When things fail
+//
+// An execution is committed before the scheduler is asked. Should no scheduler
+// answer, it stays PENDING and the first scheduler that comes adopts it; the
+// caller is told so with 202.
+//
+// # Not here
+//
+// No choice of worker, no log, no end of an execution: cancelling asks the
+// worker manager.
+package orchestrator

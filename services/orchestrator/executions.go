@@ -1,0 +1,118 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func (o *Orchestrator) getExecution(ctx context.Context, req schemas.GetExecutionRequest) (hodei.Execution, error) {
+	return o.db.GetExecution(ctx, req.ID)
+}
+
+func (o *Orchestrator) listExecutions(ctx context.Context, req schemas.ListExecutionsRequest) (schemas.List[hodei.Execution], error) {
+	items, next, err := o.db.ListExecutions(ctx,
+		postgres.ExecutionFilter{JobID: req.JobID, PipelineID: req.PipelineID, WorkerID: req.WorkerID, Status: req.Status},
+		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
+	return schemas.List[hodei.Execution]{Items: items, NextCursor: next}, err
+}
+
+// executeJob commits an execution of the job and has it scheduled.
+func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobRequest) (schemas.StartedExecution, error) {
+	job, err := o.db.GetJob(ctx, req.ID)
+	if err != nil {
+		return schemas.StartedExecution{}, err
+	}
+	spec := job.Spec
+	if req.Command != nil && !req.Command.IsZero() {
+		spec.Command = *req.Command
+	}
+	maps.Copy(spec.Environment, req.Environment)
+	e, err := o.create(ctx, hodei.Execution{JobID: &job.ID, PipelineID: &job.PipelineID, Spec: spec})
+	if err != nil {
+		return schemas.StartedExecution{}, err
+	}
+	decision, err := o.schedule(ctx, e, req.Waiting)
+	if err != nil {
+		return schemas.StartedExecution{}, err
+	}
+	return o.started(ctx, e, decision), nil
+}
+
+// createExecution commits an execution without a job and hands it to the
+// scheduler without waiting for a worker.
+func (o *Orchestrator) createExecution(ctx context.Context, req schemas.CreateExecutionRequest) (hodei.Execution, error) {
+	spec, err := req.Spec()
+	if err != nil {
+		return hodei.Execution{}, err
+	}
+	e, err := o.create(ctx, hodei.Execution{Spec: spec})
+	if err != nil {
+		return e, err
+	}
+	_, err = o.schedule(ctx, e, schemas.Waiting{WaitSeconds: new(float64)})
+	return e, err
+}
+
+func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
+	if draft.Command.IsZero() {
+		return draft, hodei.InvalidField("command", "required: the job has none")
+	}
+	e, err := o.db.CreateExecution(ctx, draft)
+	if err != nil {
+		return e, err
+	}
+	o.publish(ctx, schemas.EventCreated, e)
+	return e, nil
+}
+
+// schedule asks the scheduler for a worker. When no scheduler answers, the
+// execution is safe in the record and waits there to be adopted.
+func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting schemas.Waiting) (schemas.Decision, error) {
+	decision, err := rpc.Call(ctx, o.nc, schemas.Schedule, schemas.ScheduleRequest{
+		ExecutionID: &e.ID, Brief: true, Waiting: waiting,
+		JobConfig: &schemas.JobConfig{Requirements: &e.Requirements, Priority: &e.Priority},
+	})
+	if errors.Is(err, hodei.Unavailable) && waiting.IfNoWorker != schemas.Reject {
+		o.log.WarnContext(ctx, "execution waits for a scheduler", "execution_id", e.ID, "err", err)
+		reason := "no scheduler answers"
+		return schemas.Decision{ExecutionID: &e.ID, Status: hodei.Pending, Reason: &reason}, nil
+	}
+	return decision, err
+}
+
+func (o *Orchestrator) started(ctx context.Context, e hodei.Execution, d schemas.Decision) schemas.StartedExecution {
+	out := schemas.StartedExecution{
+		ExecutionID: e.ID, JobID: *e.JobID, Status: d.Status, WorkerID: d.WorkerID, WorkerType: d.WorkerType,
+		Command: e.Command, Environment: e.Environment, StartedAt: d.StartedAt,
+		QueuePosition: d.QueuePosition, Reason: d.Reason,
+	}
+	if d.StartedAt == nil {
+		return out
+	}
+	seconds, err := o.db.TypicalDuration(ctx, *e.JobID)
+	if err != nil {
+		o.log.WarnContext(ctx, "completion not estimated", "job_id", e.JobID, "err", err)
+	} else if seconds != nil {
+		at := d.StartedAt.Add(time.Duration(*seconds * float64(time.Second)))
+		out.EstimatedCompletion = &at
+	}
+	return out
+}
+
+func (o *Orchestrator) cancelExecution(ctx context.Context, req schemas.CancelExecutionRequest) (hodei.Execution, error) {
+	return rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: req.ID})
+}
+
+func (o *Orchestrator) publish(ctx context.Context, kind string, e hodei.Execution) {
+	err := rpc.PublishEvent(ctx, o.nc, schemas.Event{Type: kind, Time: time.Now().UTC(), Execution: e})
+	if err != nil {
+		o.log.WarnContext(ctx, "event not published", "type", kind, "execution_id", e.ID, "err", err)
+	}
+}

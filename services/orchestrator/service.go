@@ -1,0 +1,73 @@
+package orchestrator
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// Config is what an Orchestrator needs; all but Version and Log are required.
+type Config struct {
+	NATS    *nats.Conn
+	DB      *postgres.DB
+	Version string
+	Log     *slog.Logger
+}
+
+// Orchestrator is one instance of the service.
+type Orchestrator struct {
+	nc  *nats.Conn
+	db  *postgres.DB
+	log *slog.Logger
+	svc *rpc.Service
+}
+
+// New returns an instance that does nothing before Run.
+func New(cfg Config) *Orchestrator {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	o := &Orchestrator{nc: cfg.NATS, db: cfg.DB, log: cfg.Log}
+	o.svc = rpc.New(rpc.Config{
+		NATS: cfg.NATS, Name: schemas.Orchestrator, Version: cfg.Version, Log: cfg.Log,
+		Description: "Pipelines, jobs and the creation of executions",
+	})
+	rpc.Handle(o.svc, schemas.CreatePipeline, o.createPipeline)
+	rpc.Handle(o.svc, schemas.GetPipeline, o.getPipeline)
+	rpc.Handle(o.svc, schemas.ListPipelines, o.listPipelines)
+	rpc.Handle(o.svc, schemas.CreateJob, o.createJob)
+	rpc.Handle(o.svc, schemas.GetJob, o.getJob)
+	rpc.Handle(o.svc, schemas.ListJobs, o.listJobs)
+	rpc.Handle(o.svc, schemas.ExecuteJob, o.executeJob)
+	rpc.Handle(o.svc, schemas.CreateExecution, o.createExecution)
+	rpc.Handle(o.svc, schemas.GetExecution, o.getExecution)
+	rpc.Handle(o.svc, schemas.ListExecutions, o.listExecutions)
+	rpc.Handle(o.svc, schemas.CancelExecution, o.cancelExecution)
+	rpc.Handle(o.svc, schemas.OrchestratorHealth, o.health)
+	rpc.Handle(o.svc, schemas.GetSchema, o.getSchema)
+	return o
+}
+
+// Run answers requests until ctx is done and those in flight are answered.
+func (o *Orchestrator) Run(ctx context.Context) error { return o.svc.Run(ctx) }
+
+// Ready is closed once the service answers.
+func (o *Orchestrator) Ready() <-chan struct{} { return o.svc.Ready() }
+
+func (o *Orchestrator) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
+	return rpc.Health(ctx, map[string]func(context.Context) error{"postgres": o.db.Ping}), nil
+}
+
+func (o *Orchestrator) getSchema(_ context.Context, req schemas.GetSchemaRequest) (schemas.SchemaDocument, error) {
+	body, err := schemas.JSONSchema(req.Name)
+	if err != nil {
+		return schemas.SchemaDocument{}, hodei.Missing("schema", req.Name)
+	}
+	return schemas.SchemaDocument{Schema: body}, nil
+}
