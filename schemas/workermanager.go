@@ -165,7 +165,7 @@ type GetLogsRequest struct {
 	ID hodei.ExecutionID `json:"id" in:"path"`
 	LogOptions
 	// Cursor continues after the page that gave it.
-	Cursor string `json:"cursor,omitempty" in:"query" jsonschema:"pattern=^[0-9]{1,18}$"`
+	Cursor string `json:"cursor,omitempty" in:"query" jsonschema:"pattern=^[0-9]+$,maxLength=18"`
 	// Limit is the number of lines wanted, 1000 when left out.
 	Limit int `json:"limit,omitempty" in:"query" jsonschema:"minimum=1,maximum=10000"`
 }
