@@ -1,0 +1,236 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// cluster is a Postgres data directory, data/ in dir, with its socket and the
+// binaries that serve it.
+type cluster struct {
+	dir    string
+	socket string // a directory
+	bin    binaries
+	as     account
+	unsafe bool
+	// handed is dir, open, for a child that may not pass through its parents.
+	handed *os.File
+}
+
+const (
+	superuser = "hodei"
+	port      = "5432" // of no network, but it is in the socket's name
+	// longestSocket is the limit of sun_path, less its terminating zero; it is
+	// 103 on macOS.
+	longestSocket = 103
+)
+
+// openCluster finds out how to run the cluster in dir, which the caller has
+// locked. Nothing is started.
+func openCluster(dir string, unsafe bool) (*cluster, error) {
+	c := &cluster{dir: dir, unsafe: unsafe}
+	major, err := c.major()
+	if err != nil {
+		return nil, err
+	}
+	if c.bin, err = findBinaries(major); err != nil {
+		return nil, err
+	}
+	if c.as, err = accountFor(dir); err != nil {
+		return nil, err
+	}
+	if err := c.as.own(dir); err != nil {
+		return nil, err
+	}
+	if err := c.makeSocketDir(); err != nil {
+		return nil, err
+	}
+	if c.as.credential != nil && runtime.GOOS == "linux" {
+		c.handed, err = os.Open(dir)
+	}
+	return c, err
+}
+
+// close forgets the cluster; its data stays.
+func (c *cluster) close() {
+	if c.handed != nil {
+		c.handed.Close()
+	}
+	if !strings.HasPrefix(c.socket, c.dir) {
+		os.Remove(c.socket)
+	}
+}
+
+// makeSocketDir puts the socket beside the data, or in a short temporary
+// directory where that makes too long a name.
+func (c *cluster) makeSocketDir() (err error) {
+	c.socket = filepath.Join(c.dir, "socket")
+	if len(c.socket)+len("/.s.PGSQL."+port) > longestSocket {
+		if c.socket, err = os.MkdirTemp("/tmp", "hodei-pg-"); err != nil {
+			return err
+		}
+	}
+	return c.as.own(c.socket)
+}
+
+func (c *cluster) url() string {
+	query := url.Values{"host": {c.socket}, "port": {port}, "user": {superuser}}
+	return "postgres:///postgres?" + query.Encode()
+}
+
+// major is the version that made the data, 0 before there is any.
+func (c *cluster) major() (int, error) {
+	text, err := os.ReadFile(filepath.Join(c.dir, "data", "PG_VERSION"))
+	if os.IsNotExist(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
+// command runs one of the binaries as the account. Such a child is killed with
+// the thread that starts it: see Postgres.supervise.
+func (c *cluster) command(ctx context.Context, onDeath syscall.Signal, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin.dir, name), args...)
+	cmd.SysProcAttr = childAttr(c.as.credential, onDeath)
+	cmd.Dir = "/"
+	// Nothing of ours: PGPORT, PGDATA and the like would change what it does.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+	if c.handed != nil {
+		cmd.ExtraFiles = []*os.File{c.handed}
+	}
+	return cmd
+}
+
+// path is a name under dir as the child can reach it. A user that root becomes
+// may often not pass through the parents (/root, a directory of mktemp), so
+// that child is handed the directory open and goes in by the descriptor.
+func (c *cluster) path(name string) string {
+	if c.handed != nil {
+		return filepath.Join("/proc/self/fd/3", name)
+	}
+	return filepath.Join(c.dir, name)
+}
+
+// initialize makes the data directory unless there is one. It is made under
+// another name first, so that a half-made one is never taken for whole.
+func (c *cluster) initialize(ctx context.Context) error {
+	data, fresh := filepath.Join(c.dir, "data"), filepath.Join(c.dir, "data.new")
+	if _, err := os.Stat(data); err == nil || !os.IsNotExist(err) {
+		return err
+	}
+	if err := os.RemoveAll(fresh); err != nil {
+		return err
+	}
+	args := []string{"-D", c.path("data.new"), "--username=" + superuser, "--auth=trust", "--encoding=UTF8", "--no-locale"}
+	if c.unsafe {
+		args = append(args, "--no-sync")
+	}
+	cmd := c.command(ctx, syscall.SIGKILL, "initdb", args...)
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, lastLine(out))
+	}
+	return os.Rename(fresh, data)
+}
+
+func lastLine(out []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return lines[len(lines)-1]
+}
+
+// settings is the command line of the postmaster. What is set here wins over
+// postgresql.conf, the rest is there for people to change.
+func (c *cluster) settings() []string {
+	socket := c.socket
+	if strings.HasPrefix(socket, c.dir) {
+		socket = c.path("socket")
+	}
+	set := []string{
+		"listen_addresses=", "unix_socket_directories=" + socket, "port=" + port,
+		"max_connections=200", "shared_buffers=32MB",
+		"logging_collector=off", "log_destination=stderr", "log_line_prefix=",
+	}
+	if c.unsafe {
+		set = append(set, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+	} else {
+		set = append(set, "fsync=on", "synchronous_commit=on", "full_page_writes=on")
+	}
+	args := []string{"-D", c.path("data")}
+	for _, s := range set {
+		args = append(args, "-c", s)
+	}
+	return args
+}
+
+const (
+	// vacateTime is how long a postmaster whose hodei was killed may take to
+	// write its last checkpoint.
+	vacateTime = 30 * time.Second
+	pollEvery  = 10 * time.Millisecond
+)
+
+// vacate waits for a postmaster that is left over to be gone, and removes what
+// one that was killed left behind.
+func (c *cluster) vacate(ctx context.Context) error {
+	late := time.After(vacateTime)
+	for {
+		pid, _ := c.postmaster()
+		if pid == 0 || !c.serves(pid) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-late:
+			return hodei.Errorf(hodei.Conflict, "the data in %s is in use by Postgres, process %d: stop it with kill -INT %d", c.dir, pid, pid)
+		case <-time.After(pollEvery):
+		}
+	}
+	// Postgres clears up itself, but not where the number now belongs to some
+	// other process of the same user, as happens in containers.
+	if err := os.Remove(filepath.Join(c.dir, "data", "postmaster.pid")); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return nil
+}
+
+// postmaster reads postmaster.pid: the process and whether it says it is ready
+// for connections. The process is 0 where there is none.
+func (c *cluster) postmaster() (pid int, ready bool) {
+	text, err := os.ReadFile(filepath.Join(c.dir, "data", "postmaster.pid"))
+	if err != nil {
+		return 0, false
+	}
+	lines := strings.Split(string(text), "\n")
+	pid, _ = strconv.Atoi(strings.TrimSpace(lines[0]))
+	return pid, len(lines) > 7 && strings.TrimSpace(lines[7]) == "ready"
+}
+
+// serves reports whether the process is alive and a postmaster of this data:
+// one of them has it as its working directory.
+func (c *cluster) serves(pid int) bool {
+	if runtime.GOOS != "linux" {
+		err := syscall.Kill(pid, 0)
+		return err == nil || err == syscall.EPERM
+	}
+	at, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", pid))
+	if err != nil {
+		return false
+	}
+	data, err := os.Stat(filepath.Join(c.dir, "data"))
+	return err == nil && os.SameFile(at, data)
+}

@@ -1,0 +1,49 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// LockDir makes the directory where it is missing and takes it for this
+// process: until release is called or the process ends, however it ends,
+// nobody else can. One that is taken is a CONFLICT that names the holder.
+func LockDir(dir string) (release func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make directory: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock directory: %w", err)
+	}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		defer file.Close()
+		holder, _ := io.ReadAll(io.LimitReader(file, 20))
+		return nil, hodei.Errorf(hodei.Conflict, "directory %s is in use by process %s", dir, strings.TrimSpace(string(holder)))
+	}
+	if err == nil {
+		err = writeHolder(file)
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("lock directory %s: %w", dir, err)
+	}
+	return func() { file.Close() }, nil // the file stays: to remove it would race with the next holder
+}
+
+func writeHolder(file *os.File) error {
+	if err := file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
+}
