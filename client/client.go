@@ -1,0 +1,110 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// Client speaks to Hodei. It is safe for concurrent use and holds nothing that
+// needs closing.
+type Client struct{ via transport }
+
+// transport is NATS or HTTP.
+type transport interface {
+	// send asks the operation with a body as NATS takes it: path and query
+	// parameters in it.
+	send(ctx context.Context, op *schemas.Op, body []byte) (rpc.Reply, error)
+	// follow gives each line to fn until the end, or until fn fails.
+	follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error)
+	// ended returns once the execution has ended.
+	ended(ctx context.Context, id hodei.ExecutionID) error
+}
+
+// Timeout is how long an operation may take: 10 s, and 75 s where the request
+// may ask to wait up to 60 s for a worker.
+func Timeout(op *schemas.Op) time.Duration {
+	if _, waits := op.Request.FieldByName("WaitSeconds"); waits {
+		return 75 * time.Second
+	}
+	return rpc.DefaultTimeout
+}
+
+// Raw performs the operation and returns the reply's body as it came, and its
+// HTTP status. The request is the operation's request struct, or a
+// json.RawMessage of the same shape. An operation that streams is refused.
+func (c *Client) Raw(ctx context.Context, op *schemas.Op, req any) (body []byte, status int, err error) {
+	if op.Streams {
+		return nil, 0, hodei.Errorf(hodei.Invalid, "%s is a stream: use Follow", op.Name)
+	}
+	if body, err = json.Marshal(req); err != nil {
+		return nil, 0, fmt.Errorf("encode %s: %w", op.Name, err)
+	}
+	if _, set := ctx.Deadline(); !set {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, Timeout(op))
+		defer cancel()
+	}
+	reply, err := c.via.send(rpc.WithRequestID(ctx, rpc.RequestID(ctx)), op, body)
+	return reply.Body, reply.Status, err
+}
+
+func call[Req, Rep any](ctx context.Context, c *Client, op schemas.Operation[Req, Rep], req Req) (Rep, error) {
+	var rep Rep
+	body, _, err := c.Raw(ctx, op.Op, req)
+	if err != nil {
+		return rep, err
+	}
+	if err := json.Unmarshal(body, &rep); err != nil {
+		return rep, fmt.Errorf("decode reply of %s: %w", op.Name, err)
+	}
+	return rep, nil
+}
+
+// Follow gives each line of the log to fn, in order, without a gap and none
+// twice, and returns how the execution stands at the end of the log. Without
+// req.Follow that is what there is now. An error of fn ends it and is returned.
+func (c *Client) Follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error) {
+	return c.via.follow(rpc.WithRequestID(ctx, rpc.RequestID(ctx)), req, fn)
+}
+
+var errEnough = errors.New("enough lines")
+
+// Logs is Follow as a sequence. An error is the last thing it yields.
+func (c *Client) Logs(ctx context.Context, req schemas.FollowLogsRequest) iter.Seq2[hodei.LogLine, error] {
+	return func(yield func(hodei.LogLine, error) bool) {
+		_, err := c.Follow(ctx, req, func(line hodei.LogLine) error {
+			if !yield(line, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(hodei.LogLine{}, err)
+		}
+	}
+}
+
+// Wait returns the execution once it has ended, however long that takes; ctx
+// bounds it.
+func (c *Client) Wait(ctx context.Context, id hodei.ExecutionID) (hodei.Execution, error) {
+	if err := c.via.ended(rpc.WithRequestID(ctx, rpc.RequestID(ctx)), id); err != nil {
+		return hodei.Execution{}, err
+	}
+	return c.GetExecution(ctx, schemas.GetExecutionRequest{ID: id})
+}
+
+// interrupted is the error of a context as callers meet it on every face.
+func interrupted(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &hodei.Error{Code: hodei.Timeout, Message: "Not done in time", Err: err}
+	}
+	return &hodei.Error{Code: hodei.Unavailable, Message: "Request cancelled", Err: err}
+}

@@ -1,0 +1,176 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+const (
+	// inactive is how long the server keeps a consumer that nobody pulls from,
+	// should it not have been deleted.
+	inactive = 30 * time.Second
+	// heartbeat is how often the server says that the consumer is there; two
+	// in a row missing is trouble.
+	heartbeat = 5 * time.Second
+	// overlap is how far before the last message a new consumer begins, so
+	// that the clocks of two servers may differ.
+	overlap = 10 * time.Second
+	// api is how long JetStream may take to answer.
+	api = 5 * time.Second
+)
+
+// Run follows the execution until it has ended or ctx is done, and returns nil
+// then. It fails when the record could not be asked at the start, and later
+// only if the execution is no more or the connection was closed; whatever else
+// happens to NATS it waits for and makes good.
+func (f *Feed) Run(ctx context.Context) (err error) {
+	defer func() { f.stop(err) }()
+	// Before the record is looked at, lest the end come between the two.
+	sub, err := f.cfg.NATS.Subscribe(schemas.EventSubject(f.cfg.ID), f.event)
+	if err != nil {
+		return unavailable(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails only once the connection is closed
+	if err := f.look(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	js, err := jetstream.New(f.cfg.NATS)
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", f.cfg.ID, err)
+	}
+	connected := f.cfg.NATS.StatusChanged(nats.CONNECTED)
+	defer f.cfg.NATS.RemoveStatusListener(connected)
+	err = f.keepConsuming(ctx, js, connected)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// keepConsuming consumes until the end, with a new consumer after each
+// trouble. Meanwhile the record tells how far the execution is.
+func (f *Feed) keepConsuming(ctx context.Context, js jetstream.JetStream, connected <-chan nats.Status) error {
+	var since time.Time // of the last message, by the server's clock
+	pause := newPause()
+	for {
+		began := time.Now()
+		err := f.consume(ctx, js, connected, &since)
+		if err == nil || ctx.Err() != nil || final(err) {
+			return err
+		}
+		if f.cfg.NATS.IsClosed() {
+			return unavailable(nats.ErrConnectionClosed)
+		}
+		f.cfg.Log.Debug("log consumer to be renewed", "err", err)
+		f.caughtUp() // what there is has to do
+		if time.Since(began) > api {
+			pause.Reset()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.over:
+			return nil
+		case <-connected:
+		case <-time.After(pause.NextBackOff()):
+		}
+		if err := f.look(ctx); err != nil && final(err) {
+			return err
+		}
+	}
+}
+
+var errReconnected = errors.New("connection was lost")
+
+// consume feeds the ring from one consumer until the end, and returns nil
+// then, or until there is trouble.
+//
+// The consumer is what JetStream calls an ordered one, less the order: that,
+// and what is missing, the lines' own sequences tell. A new one begins at a
+// time rather than at a sequence of the stream, for a stream that was lost and
+// made again counts from 1.
+func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, connected <-chan nats.Status, since *time.Time) error {
+	cfg := jetstream.ConsumerConfig{
+		FilterSubject: schemas.LogSubject(f.cfg.ID), AckPolicy: jetstream.AckNonePolicy,
+		MemoryStorage: true, Replicas: 1, InactiveThreshold: inactive,
+	}
+	if !since.IsZero() {
+		start := since.Add(-overlap)
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
+	}
+	create, cancel := context.WithTimeout(ctx, api)
+	defer cancel()
+	consumer, err := js.CreateConsumer(create, schemas.LogStream, cfg)
+	if err != nil {
+		return fmt.Errorf("create consumer: %w", err)
+	}
+	defer f.remove(ctx, js, consumer.CachedInfo().Name)
+	broken := make(chan error, 1) // one is enough to end it
+	consuming, err := consumer.Consume(func(msg jetstream.Msg) { f.message(msg, since) },
+		jetstream.PullExpiry(2*inactive), jetstream.PullHeartbeat(heartbeat),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+			select {
+			case broken <- err:
+			default:
+			}
+		}))
+	if err != nil {
+		return fmt.Errorf("consume: %w", err)
+	}
+	defer func() { consuming.Stop(); <-consuming.Closed() }()
+	if consumer.CachedInfo().NumPending == 0 {
+		f.caughtUp()
+	}
+	return f.watch(ctx, broken, connected)
+}
+
+// remove deletes the consumer rather than leave it to the server's patience.
+func (f *Feed) remove(ctx context.Context, js jetstream.JetStream, name string) {
+	if !f.cfg.NATS.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api)
+	defer cancel()
+	if err := js.DeleteConsumer(ctx, schemas.LogStream, name); err != nil {
+		f.cfg.Log.Debug("log consumer left to expire", "consumer", name, "err", err)
+	}
+}
+
+// watch looks at the record now and then, and again and again while a line is
+// missing.
+func (f *Feed) watch(ctx context.Context, broken <-chan error, connected <-chan nats.Status) error {
+	pause := newPause()
+	for {
+		wait := f.cfg.Look
+		if f.hasHole() {
+			wait = pause.NextBackOff()
+		} else {
+			pause.Reset()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-f.over:
+			return nil
+		case err := <-broken:
+			return err
+		case <-connected:
+			return errReconnected
+		case <-f.holed:
+		case <-time.After(wait):
+			if err := f.look(ctx); err != nil && final(err) {
+				return err
+			}
+		}
+	}
+}

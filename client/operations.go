@@ -1,0 +1,104 @@
+package client
+
+import (
+	"context"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// CreatePipeline creates a pipeline.
+func (c *Client) CreatePipeline(ctx context.Context, req schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
+	return call(ctx, c, schemas.CreatePipeline, req)
+}
+
+// GetPipeline returns a pipeline, or NOT_FOUND.
+func (c *Client) GetPipeline(ctx context.Context, req schemas.GetPipelineRequest) (hodei.Pipeline, error) {
+	return call(ctx, c, schemas.GetPipeline, req)
+}
+
+// ListPipelines returns a page of pipelines, newest first.
+func (c *Client) ListPipelines(ctx context.Context, req schemas.ListPipelinesRequest) (schemas.List[hodei.Pipeline], error) {
+	return call(ctx, c, schemas.ListPipelines, req)
+}
+
+// CreateJob creates a job in a pipeline, or fails with NOT_FOUND without one.
+func (c *Client) CreateJob(ctx context.Context, req schemas.CreateJobRequest) (hodei.Job, error) {
+	return call(ctx, c, schemas.CreateJob, req)
+}
+
+// GetJob returns a job, or NOT_FOUND.
+func (c *Client) GetJob(ctx context.Context, req schemas.GetJobRequest) (hodei.Job, error) {
+	return call(ctx, c, schemas.GetJob, req)
+}
+
+// ListJobs returns a page of jobs, newest first.
+func (c *Client) ListJobs(ctx context.Context, req schemas.ListJobsRequest) (schemas.List[hodei.Job], error) {
+	return call(ctx, c, schemas.ListJobs, req)
+}
+
+// ExecuteJob executes a job. The reply is RUNNING once a worker has accepted
+// it, PENDING when none could within wait_seconds, or the error REJECTED where
+// that was asked for.
+func (c *Client) ExecuteJob(ctx context.Context, req schemas.ExecuteJobRequest) (schemas.StartedExecution, error) {
+	return call(ctx, c, schemas.ExecuteJob, req)
+}
+
+// GetExecution returns an execution, or NOT_FOUND.
+func (c *Client) GetExecution(ctx context.Context, req schemas.GetExecutionRequest) (hodei.Execution, error) {
+	return call(ctx, c, schemas.GetExecution, req)
+}
+
+// ListExecutions returns a page of executions, newest first.
+func (c *Client) ListExecutions(ctx context.Context, req schemas.ListExecutionsRequest) (schemas.List[hodei.Execution], error) {
+	return call(ctx, c, schemas.ListExecutions, req)
+}
+
+// CancelExecution asks for an execution to be ended, or fails with CONFLICT
+// when it already has; Wait tells when it has.
+func (c *Client) CancelExecution(ctx context.Context, req schemas.CancelExecutionRequest) (hodei.Execution, error) {
+	return call(ctx, c, schemas.CancelExecution, req)
+}
+
+// Schedule finds a worker for an execution, or with DryRun only explains how
+// one would be chosen.
+func (c *Client) Schedule(ctx context.Context, req schemas.ScheduleRequest) (schemas.Decision, error) {
+	return call(ctx, c, schemas.Schedule, req)
+}
+
+// GetQueue returns the head of the queue of pending executions.
+func (c *Client) GetQueue(ctx context.Context, req schemas.GetQueueRequest) (schemas.QueueList, error) {
+	return call(ctx, c, schemas.GetQueue, req)
+}
+
+// Execute runs a command without a job.
+func (c *Client) Execute(ctx context.Context, req schemas.ExecuteRequest) (schemas.AdHocExecution, error) {
+	return call(ctx, c, schemas.Execute, req)
+}
+
+// RegisterWorker registers a worker, or one that was started again.
+func (c *Client) RegisterWorker(ctx context.Context, req schemas.RegisterWorkerRequest) (hodei.Worker, error) {
+	return call(ctx, c, schemas.RegisterWorker, req)
+}
+
+// GetWorker returns a worker, or NOT_FOUND.
+func (c *Client) GetWorker(ctx context.Context, req schemas.GetWorkerRequest) (hodei.Worker, error) {
+	return call(ctx, c, schemas.GetWorker, req)
+}
+
+// ListWorkers returns a page of workers, newest first.
+func (c *Client) ListWorkers(ctx context.Context, req schemas.ListWorkersRequest) (schemas.List[hodei.Worker], error) {
+	return call(ctx, c, schemas.ListWorkers, req)
+}
+
+// AssignExecution assigns a pending execution to a worker, the best one unless
+// the request names it.
+func (c *Client) AssignExecution(ctx context.Context, req schemas.AssignRequest) (schemas.Assignment, error) {
+	return call(ctx, c, schemas.AssignExecution, req)
+}
+
+// GetLogs returns a page of the recorded log; see Follow for what is not
+// recorded yet and what is to come.
+func (c *Client) GetLogs(ctx context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
+	return call(ctx, c, schemas.GetLogs, req)
+}
