@@ -110,7 +110,7 @@ const recordedLog = `(SELECT coalesce(sum(l.last_sequence - l.first_sequence + 1
 func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, o hodei.Outcome) (hodei.Execution, bool, error) {
 	e, err := db.change(ctx, "finish", id, o.Status,
 		`reason = $5, exit_code = $6, signal = $7, started_at = coalesce($8, started_at),
-			completed_at = greatest($9, $8), log_count = $10, log_digest = $11`,
+			completed_at = greatest($9::timestamptz, $8), log_count = $10, log_digest = $11`,
 		`e.worker_id = $4 AND ($10 = 0 OR EXISTS (SELECT FROM `+recordedLog+` log WHERE log.count = $10 AND log.digest = $11))`,
 		worker, o.Reason, o.ExitCode, o.Signal, o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest)
 	if err == nil || !errors.Is(err, hodei.Conflict) {

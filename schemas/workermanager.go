@@ -274,3 +274,15 @@ type LogEnd struct {
 	ExitCode    *int                  `json:"exit_code"`
 	LogCount    int64                 `json:"log_count"`
 }
+
+// WithoutTimestamp is the JSON of a line without its time, as timestamps=false
+// asks for.
+func WithoutTimestamp(l hodei.LogLine) []byte {
+	body, _ := json.Marshal(struct { // strings, a number and a bool always encode
+		Stream   hodei.Stream `json:"stream"`
+		Line     string       `json:"line"`
+		Sequence int64        `json:"sequence"`
+		Partial  bool         `json:"partial,omitempty"`
+	}{l.Stream, l.Line, l.Sequence, l.Partial})
+	return body
+}

@@ -1,0 +1,34 @@
+// Package scheduler owns the queue of pending executions and the choice of
+// worker.
+//
+// # Owns
+//
+// In memory: a view of the fleet (fleet.go) and a queue (queue.go). The view
+// comes from one watch of the WORKERS bucket and is corrected by what this
+// instance has just assigned and by what acceptances and ends say. The choice
+// itself is plan's, a pure function.
+//
+//	Schedule ─► queue ─► dispatcher ─► workers.assign (worker manager)
+//	              ▲          ▲  └─ refused: back to the queue, next best
+//	    sweep ────┘          └─ woken by: freed slot, new worker, new entry
+//
+// # Subjects
+//
+// Answers hodei.v1.scheduler.schedule and .queue. Follows execution.event.*
+// and the WORKERS bucket.
+//
+// # State
+//
+// Nothing that cannot be lost: the record has every PENDING execution.
+//
+// # When things fail
+//
+// Two instances may want to assign the same execution or the same slot: the
+// guarded UPDATE to RUNNING lets one win, and the worker has the last word on
+// its slots. What an instance takes to its grave the sweep of another, or of
+// the next, adopts within seconds.
+//
+// # Not here
+//
+// It writes no row and talks to no worker: assignment is the worker manager's.
+package scheduler

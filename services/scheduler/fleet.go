@@ -1,0 +1,165 @@
+package scheduler
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/services/scheduler/plan"
+)
+
+// fleet is this instance's view of the workers. Of each it keeps the latest
+// word and the slots it has offered there without having heard back.
+type fleet struct {
+	mu      sync.Mutex
+	weights plan.Weights
+	// workers is what plan looks at, kept in place so that choosing copies
+	// nothing; index finds a worker in it.
+	workers []plan.Worker
+	index   map[hodei.WorkerID]int
+	offered map[hodei.WorkerID]int
+	word    map[hodei.WorkerID]int // free slots by the worker's own word
+}
+
+func newFleet(w plan.Weights) *fleet {
+	return &fleet{weights: w, index: map[hodei.WorkerID]int{}, offered: map[hodei.WorkerID]int{}, word: map[hodei.WorkerID]int{}}
+}
+
+// lease allows a worker's key to arrive a little late.
+const lease = kv.Lease + kv.Renew
+
+// hear takes in a change of the bucket and reports whether slots may have come
+// free.
+func (f *fleet) hear(u kv.Update, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, known := f.index[u.WorkerID]
+	if u.Availability == nil {
+		if known {
+			f.remove(at)
+		}
+		return false
+	}
+	word := *u.Availability
+	word.At = now // the scheduler's own clock decides how old a word is
+	if !known {
+		f.index[u.WorkerID] = len(f.workers)
+		f.workers = append(f.workers, plan.Worker{Availability: word, Success: 1})
+		f.word[u.WorkerID] = word.Free
+		return true
+	}
+	w := &f.workers[at]
+	if w.Incarnation == word.Incarnation && word.Word < w.Word {
+		w.At = now
+		return false
+	}
+	w.Availability = word
+	return f.set(w, word.Free)
+}
+
+// remove forgets a worker; the last one takes its place.
+func (f *fleet) remove(at int) {
+	gone, last := f.workers[at].WorkerID, len(f.workers)-1
+	f.workers[at] = f.workers[last]
+	f.index[f.workers[at].WorkerID] = at
+	f.workers[last] = plan.Worker{}
+	f.workers = f.workers[:last]
+	delete(f.index, gone)
+	delete(f.word, gone)
+}
+
+// set records free slots by the worker's own word and reports whether there
+// are more than before.
+func (f *fleet) set(w *plan.Worker, free int) bool {
+	before := w.Free
+	f.word[w.WorkerID] = free
+	w.Free = max(0, free-f.offered[w.WorkerID])
+	return w.Free > before || w.Status == hodei.WorkerAvailable
+}
+
+// choose picks a worker and holds its slots until settle.
+func (f *fleet) choose(req plan.Request, now time.Time) plan.Decision {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := plan.Choose(f.workers, req, f.weights, lease, now)
+	if d.Worker != nil {
+		chosen := *d.Worker // callers must not see it change
+		slots := req.Requirements.Slots()
+		f.offered[chosen.WorkerID] += slots
+		d.Worker.Free -= slots
+		d.Worker = &chosen
+	}
+	return d
+}
+
+// settle ends what choose began. An accepted offer comes with the worker's
+// newer word on its slots.
+func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, word uint64, took time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.offered[id] -= slots; f.offered[id] <= 0 {
+		delete(f.offered, id)
+	}
+	at, known := f.index[id]
+	if !known {
+		return
+	}
+	w := &f.workers[at]
+	if accepted {
+		w.AckLatency = smooth(w.AckLatency, took)
+		if word > w.Word {
+			w.Word = word
+			f.word[id] = free
+		}
+	}
+	f.set(w, f.word[id])
+}
+
+// ended takes in the end of an execution: its outcome, and where the worker
+// said so its free slots. It reports whether slots came free.
+func (f *fleet) ended(id hodei.WorkerID, completed bool, free *int, word uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, known := f.index[id]
+	if !known {
+		return false
+	}
+	w := &f.workers[at]
+	outcome := 0.0
+	if completed {
+		outcome = 1
+	}
+	w.Success += (outcome - w.Success) / 20
+	if free == nil || word <= w.Word {
+		return false
+	}
+	w.Word = word
+	return f.set(w, *free)
+}
+
+// smooth is an exponentially weighted mean over about ten values.
+func smooth(mean, value time.Duration) time.Duration {
+	if mean == 0 {
+		return value
+	}
+	return mean + (value-mean)/10
+}
+
+// explain returns what plan thinks of every worker, best first.
+func (f *fleet) explain(req plan.Request, now time.Time) ([]plan.Verdict, plan.Decision) {
+	f.mu.Lock()
+	workers := append([]plan.Worker(nil), f.workers...)
+	f.mu.Unlock()
+	return plan.Explain(workers, req, f.weights, lease, now), plan.Choose(workers, req, f.weights, lease, now)
+}
+
+// reason says why the request waits.
+func (f *fleet) reason(req plan.Request, now time.Time) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d := plan.Choose(f.workers, req, f.weights, lease, now); d.Worker == nil {
+		return d.Reason
+	}
+	return "about to be assigned"
+}

@@ -1,0 +1,202 @@
+package scheduler
+
+import (
+	"bytes"
+	"container/heap"
+	"encoding/json"
+	"sync"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/scheduler/plan"
+)
+
+// entry is one execution that wants a worker.
+type entry struct {
+	req      plan.Request
+	priority int
+	// done takes the one result, if anybody waits for it.
+	done  chan result
+	index int // place in its heap; -1 while it is being assigned
+	class *class
+	// withdrawn has the entry leave instead of being queued again.
+	withdrawn bool
+}
+
+// question is what the entry asks of the fleet, apart from who has refused.
+func (e *entry) question() plan.Request {
+	return plan.Request{ID: e.req.ID, Requirements: e.req.Requirements}
+}
+
+// result is how an entry left the queue.
+type result struct {
+	decision  schemas.Decision
+	err       error
+	withdrawn bool
+}
+
+// queue orders entries by priority, then age. Entries that ask for the same
+// form a class: when its head finds no worker, the rest need not be tried.
+type queue struct {
+	mu      sync.Mutex
+	classes map[string]*class
+	entries map[hodei.ExecutionID]*entry // queued, or being assigned
+	counts  [11]int                      // queued, by priority
+	woken   chan struct{}                // one token: there is reason to look
+}
+
+type class struct {
+	key     string
+	entries entryHeap
+}
+
+func newQueue() *queue {
+	return &queue{classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: make(chan struct{}, 1)}
+}
+
+// wake has the dispatcher look again; many wakes become one look.
+func (q *queue) wake() {
+	select {
+	case q.woken <- struct{}{}:
+	default:
+	}
+}
+
+// push queues an entry; one whose execution is here already, queued or being
+// assigned, is dropped and false returned.
+func (q *queue) push(e *entry) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, here := q.entries[e.req.ID]; here {
+		return false
+	}
+	q.entries[e.req.ID] = e
+	q.insert(e)
+	q.wake()
+	return true
+}
+
+func (q *queue) insert(e *entry) {
+	key, _ := json.Marshal(e.req.Requirements) // maps encode in order of their keys
+	c := q.classes[string(key)]
+	if c == nil {
+		c = &class{key: string(key)}
+		q.classes[c.key] = c
+	}
+	e.class = c
+	heap.Push(&c.entries, e)
+	q.counts[e.priority]++
+}
+
+// pop takes the first entry of all classes but those to skip, nil when there
+// is none. Until it is returned or dropped it counts as being assigned.
+func (q *queue) pop(skip map[*class]bool) *entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var first *entry
+	for _, c := range q.classes {
+		if !skip[c] && (first == nil || before(c.entries[0], first)) {
+			first = c.entries[0]
+		}
+	}
+	if first != nil {
+		q.take(first)
+	}
+	return first
+}
+
+func (q *queue) take(e *entry) {
+	heap.Remove(&e.class.entries, e.index)
+	q.counts[e.priority]--
+	if len(e.class.entries) == 0 {
+		delete(q.classes, e.class.key)
+	}
+}
+
+// restore puts back an entry that was popped and not assigned.
+func (q *queue) restore(e *entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !e.withdrawn {
+		q.insert(e)
+		return
+	}
+	delete(q.entries, e.req.ID)
+	e.done <- result{withdrawn: true} // has room for the one result
+}
+
+// finish forgets an entry and tells whoever waits for it.
+func (q *queue) finish(e *entry, r result) {
+	q.mu.Lock()
+	delete(q.entries, e.req.ID)
+	q.mu.Unlock()
+	e.done <- r // has room for the one result
+}
+
+// withdraw takes an execution out. One that is being assigned leaves when that
+// has come to nothing; false is returned, and its result tells.
+func (q *queue) withdraw(id hodei.ExecutionID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e, here := q.entries[id]
+	if !here {
+		return true
+	}
+	if e.index < 0 {
+		e.withdrawn = true
+		return false
+	}
+	q.take(e)
+	delete(q.entries, id)
+	return true
+}
+
+// position is the place of a queued execution, counted from 1: exact for the
+// youngest of its priority, which is when it is asked for.
+func (q *queue) position(priority int) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for p := priority; p < len(q.counts); p++ {
+		n += q.counts[p]
+	}
+	return max(n, 1)
+}
+
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.entries)
+}
+
+// before orders by priority, then age.
+func before(a, b *entry) bool {
+	if a.priority != b.priority {
+		return a.priority > b.priority
+	}
+	return bytes.Compare(a.req.ID[:], b.req.ID[:]) < 0
+}
+
+type entryHeap []*entry
+
+func (h entryHeap) Len() int           { return len(h) }
+func (h entryHeap) Less(i, j int) bool { return before(h[i], h[j]) }
+func (h entryHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *entryHeap) Push(x any) {
+	e := x.(*entry)
+	e.index = len(*h)
+	*h = append(*h, e)
+}
+
+func (h *entryHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	e.index = -1
+	return e
+}

@@ -1,0 +1,177 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/scheduler/plan"
+)
+
+// schedule finds a worker for a pending execution within the time that the
+// request allows, or leaves it queued.
+func (s *Scheduler) schedule(ctx context.Context, req schemas.ScheduleRequest) (schemas.Decision, error) {
+	e, err := s.wanted(ctx, req)
+	if err != nil {
+		return schemas.Decision{}, err
+	}
+	if req.DryRun {
+		return s.explain(req, e), nil
+	}
+	if s.queue.len() >= s.cfg.MaxQueue {
+		return schemas.Decision{}, s.reject(ctx, e, "the queue is full")
+	}
+	var candidates []schemas.Candidate
+	if !req.Brief {
+		candidates = s.explain(req, e).Candidates // before the choice changes them
+	}
+	if !s.queue.push(e) {
+		return s.waiting(e, candidates), nil // somebody asked before
+	}
+	wait := time.NewTimer(req.Wait())
+	defer wait.Stop()
+	select {
+	case r := <-e.done:
+		r.decision.Candidates = listed(candidates)
+		return r.decision, r.err
+	case <-ctx.Done():
+	case <-wait.C:
+	}
+	return s.unanswered(ctx, req, e, candidates)
+}
+
+// unanswered is what follows when no worker came in time.
+func (s *Scheduler) unanswered(ctx context.Context, req schemas.ScheduleRequest, e *entry, candidates []schemas.Candidate) (schemas.Decision, error) {
+	if req.IfNoWorker != schemas.Reject {
+		return s.waiting(e, candidates), nil
+	}
+	reason := s.fleet.reason(e.question(), time.Now())
+	if !s.queue.withdraw(e.req.ID) { // being assigned: the result decides
+		select {
+		case r := <-e.done:
+			if !r.withdrawn {
+				r.decision.Candidates = listed(candidates)
+				return r.decision, r.err
+			}
+		case <-ctx.Done():
+			return schemas.Decision{}, ctx.Err()
+		}
+	}
+	return schemas.Decision{}, s.reject(ctx, e, reason)
+}
+
+// reject ends an execution that is not to wait.
+func (s *Scheduler) reject(ctx context.Context, e *entry, reason string) error {
+	_, err := rpc.Call(ctx, s.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.req.ID, Reason: hodei.ReasonRejected})
+	if err != nil && !errors.Is(err, hodei.Conflict) {
+		return err
+	}
+	rejected := hodei.Errorf(hodei.Rejected, "Not queued: %s", reason)
+	rejected.Resource, rejected.ResourceID = "execution", e.req.ID.String()
+	return rejected
+}
+
+func (s *Scheduler) waiting(e *entry, candidates []schemas.Candidate) schemas.Decision {
+	position, reason := s.queue.position(e.priority), s.fleet.reason(e.question(), time.Now())
+	return schemas.Decision{
+		ExecutionID: &e.req.ID, Status: hodei.Pending, QueuePosition: &position, Reason: &reason,
+		Candidates: listed(candidates),
+	}
+}
+
+// wanted is what the request asks for, by its own words or by the record's.
+func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*entry, error) {
+	e := &entry{priority: hodei.DefaultPriority, done: make(chan result, 1)}
+	if req.ExecutionID != nil {
+		e.req.ID = *req.ExecutionID
+	} else if !req.DryRun || req.JobConfig == nil {
+		return nil, hodei.InvalidField("execution_id", "required, unless it is a dry run with a job_config")
+	}
+	// Only the orchestrator asks briefly, with the whole configuration and
+	// right after the commit: the record has nothing to add.
+	if req.ExecutionID != nil && !(req.Brief && req.JobConfig != nil) {
+		recorded, err := s.db.GetExecution(ctx, *req.ExecutionID)
+		if err != nil {
+			return nil, err
+		}
+		if recorded.Status != hodei.Pending && !req.DryRun {
+			return nil, hodei.Errorf(hodei.Conflict, "Execution is %s, not PENDING", recorded.Status)
+		}
+		e.priority, e.req.Requirements = recorded.Priority, recorded.Requirements
+	}
+	if cfg := req.JobConfig; cfg != nil {
+		needs, err := schemas.Needs(cfg.Type, cfg.Requirements)
+		if err != nil {
+			return nil, err
+		}
+		if cfg.Type != nil || cfg.Requirements != nil {
+			e.req.Requirements = needs
+		}
+		if cfg.Priority != nil {
+			e.priority = *cfg.Priority
+		}
+	}
+	return e, nil
+}
+
+// explain is the decision with what is thought of every worker; it changes
+// nothing.
+func (s *Scheduler) explain(req schemas.ScheduleRequest, e *entry) schemas.Decision {
+	verdicts, d := s.fleet.explain(e.question(), time.Now())
+	out := schemas.Decision{ExecutionID: req.ExecutionID, Status: hodei.Pending, DryRun: true, Candidates: make([]schemas.Candidate, len(verdicts))}
+	if d.Worker != nil {
+		out.WorkerID, out.WorkerType = &d.Worker.WorkerID, &d.Worker.Type
+	} else {
+		out.Reason = &d.Reason
+	}
+	for i, v := range verdicts {
+		out.Candidates[i] = candidate(v)
+	}
+	return out
+}
+
+func candidate(v plan.Verdict) schemas.Candidate {
+	c := schemas.Candidate{WorkerID: v.Worker.WorkerID, Type: v.Worker.Type, Criteria: map[string]float64{}}
+	if v.Excluded != "" {
+		c.Excluded = &v.Excluded
+		return c
+	}
+	c.Score = &v.Score
+	c.Criteria["load"], c.Criteria["latency"], c.Criteria["success"] = v.Load, v.Latency, v.Success
+	return c
+}
+
+func listed(c []schemas.Candidate) []schemas.Candidate {
+	if c == nil {
+		return []schemas.Candidate{}
+	}
+	return c
+}
+
+// getQueue is the head of the queue as the record has it, with the reason that
+// this instance sees.
+func (s *Scheduler) getQueue(ctx context.Context, req schemas.GetQueueRequest) (schemas.QueueList, error) {
+	limit := schemas.Page{Limit: req.Limit}.Size()
+	now := time.Now().UTC()
+	pending, err := s.db.ListPending(ctx, now.Add(time.Minute), limit)
+	if err != nil {
+		return schemas.QueueList{}, err
+	}
+	out := schemas.QueueList{Items: make([]schemas.QueueEntry, len(pending)), Total: len(pending)}
+	for i, e := range pending {
+		out.Items[i] = schemas.QueueEntry{
+			Position: i + 1, ExecutionID: e.ID, JobID: e.JobID, Priority: e.Priority,
+			AgeSeconds: now.Sub(e.CreatedAt).Seconds(), Requirements: e.Requirements, CreatedAt: e.CreatedAt,
+			Reason: s.fleet.reason(plan.Request{ID: e.ID, Requirements: e.Requirements}, now),
+		}
+	}
+	if len(pending) == limit {
+		if out.Total, err = s.db.CountPending(ctx); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,123 @@
+package workermanager
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// offerHolds is how long a worker may take to accept; after that it must
+// refuse, for the execution may then be somewhere else.
+const offerHolds = 3 * time.Second
+
+// execute has the orchestrator create an execution without a job.
+func (m *Manager) execute(ctx context.Context, req schemas.ExecuteRequest) (schemas.AdHocExecution, error) {
+	if req.Command == nil || req.Command.IsZero() {
+		return schemas.AdHocExecution{}, hodei.InvalidField("command", "required")
+	}
+	e, err := rpc.Call(ctx, m.nc, schemas.CreateExecution, schemas.CreateExecutionRequest{RunRequest: req.RunRequest})
+	return schemas.AdHocExecution{
+		ID: e.ID, Command: e.Command, Status: e.Status, CreatedAt: e.CreatedAt,
+		Stream: hodei.Stdout, LogsAvailable: e.LogsAvailable,
+	}, err
+}
+
+// assign commits that the worker has the execution, then offers it. The
+// commit comes first, so that whatever dies in between, the record knows of
+// every execution that may have been started.
+func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schemas.Assignment, error) {
+	id, err := m.chosen(ctx, req)
+	if err != nil {
+		return schemas.Assignment{}, err
+	}
+	worker, ok := m.fleet.get(id)
+	if !ok || worker.word.WorkerID.IsZero() {
+		if _, err := m.db.GetWorker(ctx, id); err != nil {
+			return schemas.Assignment{}, err
+		}
+		return schemas.Assignment{}, hodei.Errorf(hodei.Unavailable, "Worker is not connected")
+	}
+	deadline := time.Now().Add(offerHolds)
+	e, err := m.db.AssignExecution(ctx, req.ExecutionID, id, worker.word.Type, worker.word.Incarnation)
+	if err != nil {
+		return schemas.Assignment{}, err
+	}
+	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
+	return m.offer(ctx, e, worker.word, deadline)
+}
+
+// offer asks the worker and acts on its answer.
+func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availability, deadline time.Time) (schemas.Assignment, error) {
+	ctx = context.WithoutCancel(ctx) // what is committed is followed through
+	asking, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	began := time.Now()
+	answer, err := rpc.CallWorker(asking, m.nc, schemas.RequestExecution, w.WorkerID, schemas.ExecutionRequest{
+		ExecutionID: e.ID, JobID: e.JobID, PipelineID: e.PipelineID, Attempt: e.Attempt,
+		Command: e.Command, Environment: e.Environment, Requirements: e.Requirements,
+		TimeoutSeconds: e.TimeoutSeconds, WorkingDir: e.WorkingDir,
+		Incarnation: w.Incarnation, Deadline: deadline.UTC(),
+	})
+	switch {
+	case errors.Is(err, nats.ErrNoResponders): // nobody has seen the offer
+		return schemas.Assignment{}, m.takeBack(ctx, e, w.WorkerID, hodei.Errorf(hodei.Unavailable, "Worker is not connected"))
+	case err != nil: // it may have started: its own word will settle it
+		m.log.WarnContext(ctx, "offer not answered", "execution_id", e.ID, "worker_id", w.WorkerID, "err", err)
+		return schemas.Assignment{}, hodei.Errorf(hodei.Timeout, "The worker did not answer in time; the execution's record will tell")
+	case !answer.Accepted:
+		why := "no"
+		if answer.Refused != nil {
+			why = *answer.Refused
+		}
+		return schemas.Assignment{}, m.takeBack(ctx, e, w.WorkerID, hodei.Errorf(hodei.Rejected, "Worker refused: %s", why))
+	}
+	m.fleet.accepted(w.WorkerID, time.Since(began))
+	m.publish(ctx, schemas.Event{Type: schemas.EventStarted, Execution: e, Free: &answer.Free, Word: answer.Word})
+	return schemas.Assignment{
+		WorkerID: w.WorkerID, Status: schemas.Assigned, ExecutionID: e.ID, WorkerType: w.Type,
+		StartedAt: *e.StartedAt, Free: answer.Free, Word: answer.Word,
+	}, nil
+}
+
+// takeBack queues an execution again that its worker has certainly not
+// started, and returns why.
+func (m *Manager) takeBack(ctx context.Context, e hodei.Execution, worker hodei.WorkerID, why error) error {
+	cancelled := e.CancelRequestedAt != nil
+	e, err := m.db.RequeueExecution(ctx, e.ID, worker)
+	if errors.Is(err, hodei.Conflict) {
+		return err // settled by somebody else meanwhile
+	}
+	if err != nil {
+		return err // stays RUNNING; the reconciler takes it back
+	}
+	if cancelled || e.CancelRequestedAt != nil {
+		return m.endPending(ctx, e.ID, hodei.ReasonCancelled)
+	}
+	m.publish(ctx, schemas.Event{Type: schemas.EventRequeued, Execution: e})
+	return why
+}
+
+// chosen is the worker that the request names, or the scheduler's choice.
+func (m *Manager) chosen(ctx context.Context, req schemas.AssignRequest) (hodei.WorkerID, error) {
+	if req.WorkerID != nil {
+		return *req.WorkerID, nil
+	}
+	ask := schemas.ScheduleRequest{ExecutionID: &req.ExecutionID, DryRun: true}
+	if req.WorkerRequirements != nil {
+		ask.JobConfig = &schemas.JobConfig{Requirements: req.WorkerRequirements}
+	}
+	d, err := rpc.Call(ctx, m.nc, schemas.Schedule, ask)
+	if err != nil {
+		return hodei.WorkerID{}, err
+	}
+	if d.WorkerID == nil {
+		return hodei.WorkerID{}, hodei.Errorf(hodei.Rejected, "Not assigned: %s", *d.Reason)
+	}
+	return *d.WorkerID, nil
+}

@@ -1,0 +1,36 @@
+// Package workermanager owns worker records, the assignment of executions,
+// their end, and the log record.
+//
+// # Owns
+//
+// The rows of workers and execution_logs, and every change of an execution
+// after its creation.
+//
+// # Subjects
+//
+// Answers hodei.v1.execute, hodei.v1.workers.*, hodei.v1.executions.stop and
+// .finish, and hodei.v1.logs.get. Asks execution.request.<worker_id> and
+// execution.interrupt.<worker_id>. Consumes execution.log.*, and tells
+// execution.stored.<worker_id> what is committed. Publishes
+// execution.event.<id>. Follows the WORKERS bucket.
+//
+// # State
+//
+// In memory, of each worker: its latest word and when it was heard. All else
+// is in the record; any instance answers any request.
+//
+// # When things fail
+//
+// Assignment commits RUNNING before the worker is asked. A worker that refuses
+// or is not there gives the execution back to the queue. One that does not
+// answer leaves it RUNNING until its own word settles it: the reconciler
+// compares what the record gives each worker with what that worker says it
+// holds. A worker not heard for 45 s, counted only while this instance could
+// have heard it, is lost: OFFLINE, and what it ran FAILED with WORKER_LOST.
+// Log chunks are committed before they are acknowledged and before the worker
+// is told; repeating any of it changes nothing.
+//
+// # Not here
+//
+// No choice of worker: that is the scheduler's.
+package workermanager

@@ -1,0 +1,172 @@
+package workermanager
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// A batch is what is at hand, up to these bounds: one chunk alone is committed
+// at once, many share a commit.
+const (
+	batchChunks = 256
+	batchBytes  = 4 << 20
+)
+
+// persist commits log chunks as they arrive, batch after batch, and tells
+// their workers. It returns when ctx is done and the batch at hand is
+// committed, or with an error when the stream breaks.
+func (m *Manager) persist(ctx context.Context) error {
+	consumer, err := m.js.CreateOrUpdateConsumer(ctx, schemas.LogStream, jetstream.ConsumerConfig{
+		Durable: schemas.LogPersister, Description: "Commits log chunks to Postgres",
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 16 * batchChunks,
+	})
+	if err != nil {
+		return fmt.Errorf("consume logs: %w", err)
+	}
+	incoming := make(chan jetstream.Msg, batchChunks)
+	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
+		select {
+		case incoming <- msg:
+		case <-ctx.Done():
+		}
+	}, jetstream.PullMaxMessages(batchChunks), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+		m.log.WarnContext(ctx, "log consumer", "err", err)
+	}))
+	if err != nil {
+		return fmt.Errorf("consume logs: %w", err)
+	}
+	defer consuming.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-consuming.Closed():
+			return errors.New("log consumer closed")
+		case msg := <-incoming:
+			if err := m.commit(ctx, gather(msg, incoming)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// gather takes what is at hand after the first message, within the bounds.
+func gather(first jetstream.Msg, incoming <-chan jetstream.Msg) []jetstream.Msg {
+	batch, size := []jetstream.Msg{first}, len(first.Data())
+	for len(batch) < batchChunks && size < batchBytes {
+		select {
+		case msg := <-incoming:
+			batch, size = append(batch, msg), size+len(msg.Data())
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit appends the batch to the record, for as long as it takes, and only
+// then acknowledges it and tells the workers.
+func (m *Manager) commit(ctx context.Context, batch []jetstream.Msg) error {
+	chunks := make([]postgres.Chunk, 0, len(batch))
+	stored := map[string][]schemas.Span{} // by worker
+	for _, msg := range batch {
+		chunk, err := readChunk(msg)
+		if err != nil {
+			m.log.WarnContext(ctx, "log chunk refused", "subject", msg.Subject(), "err", err)
+			_ = msg.TermWithReason(err.Error())
+			continue
+		}
+		chunks = append(chunks, chunk)
+		worker := msg.Headers().Get(schemas.HeaderWorker)
+		stored[worker] = append(stored[worker], schemas.Span{ExecutionID: chunk.ExecutionID, First: chunk.First, Last: chunk.Last})
+	}
+	// A stop must not lose the batch to a cancelled context, nor wait for ever
+	// for a database that is away: the chunks are safe with their workers.
+	saving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(5*time.Second, cancel) })()
+	if len(chunks) > 0 {
+		if err := m.save(saving, chunks); err != nil {
+			return err
+		}
+	}
+	for _, msg := range batch {
+		_ = msg.Ack() // an ack that is lost means one more harmless commit
+	}
+	for worker, spans := range stored {
+		m.tell(ctx, worker, spans)
+	}
+	return nil
+}
+
+func (m *Manager) save(ctx context.Context, chunks []postgres.Chunk) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := m.db.AppendLogs(ctx, chunks)
+		if err != nil && !errors.Is(err, hodei.Unavailable) && !errors.Is(err, hodei.Timeout) {
+			m.log.ErrorContext(ctx, "log chunks not committed", "chunks", len(chunks), "err", err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
+		InitialInterval: 50 * time.Millisecond, Multiplier: 2, MaxInterval: 2 * time.Second, RandomizationFactor: 0.3,
+	}), backoff.WithMaxElapsedTime(0))
+	return err
+}
+
+// tell lets a worker forget what is committed. Should it not hear, it sends
+// the chunks again.
+func (m *Manager) tell(ctx context.Context, worker string, spans []schemas.Span) {
+	var id hodei.WorkerID
+	if id.UnmarshalText([]byte(worker)) != nil {
+		return // nobody waits
+	}
+	body, err := json.Marshal(schemas.Stored{Spans: spans})
+	if err == nil {
+		err = m.nc.Publish(schemas.StoredSubject(id), body)
+	}
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		m.log.WarnContext(ctx, "worker not told of stored logs", "worker_id", worker, "err", err)
+	}
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// readChunk checks that a message is what its headers say.
+func readChunk(msg jetstream.Msg) (postgres.Chunk, error) {
+	chunk := postgres.Chunk{Lines: msg.Data()}
+	subject := msg.Subject()
+	if err := chunk.ExecutionID.UnmarshalText([]byte(subject[strings.LastIndexByte(subject, '.')+1:])); err != nil {
+		return chunk, err
+	}
+	first, err1 := strconv.ParseInt(msg.Headers().Get(schemas.HeaderFirst), 10, 64)
+	last, err2 := strconv.ParseInt(msg.Headers().Get(schemas.HeaderLast), 10, 64)
+	if err := errors.Join(err1, err2); err != nil {
+		return chunk, fmt.Errorf("sequence headers: %w", err)
+	}
+	chunk.First, chunk.Last = first, last
+	var lines, digest int64
+	for line := range bytes.Lines(msg.Data()) {
+		lines++
+		digest += int64(crc32.Checksum(bytes.TrimSuffix(line, []byte("\n")), castagnoli))
+	}
+	chunk.Digest = digest & math.MaxInt64
+	if first < 1 || lines != last-first+1 {
+		return chunk, fmt.Errorf("%d lines said to be %d to %d", lines, first, last)
+	}
+	return chunk, nil
+}

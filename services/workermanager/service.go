@@ -1,0 +1,169 @@
+package workermanager
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// Config is what a Manager needs; NATS and DB are required.
+type Config struct {
+	NATS    *nats.Conn
+	DB      *postgres.DB
+	Version string
+	Log     *slog.Logger
+	// Replicas of the streams and the bucket; 1 when 0.
+	Replicas int
+	// LostAfter is how long a worker may be silent before it is lost; 45 s
+	// when 0.
+	LostAfter time.Duration
+	// Reconcile is how often what workers hold is compared with the record;
+	// 5 s when 0.
+	Reconcile time.Duration
+	// LogRetention is how long logs are kept; 30 days when 0.
+	LogRetention time.Duration
+}
+
+// Manager is one instance of the service.
+type Manager struct {
+	cfg   Config
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	db    *postgres.DB
+	log   *slog.Logger
+	svc   *rpc.Service
+	fleet *fleet
+}
+
+// New returns an instance that does nothing before Run.
+func New(cfg Config) *Manager {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	cfg.Replicas = max(cfg.Replicas, 1)
+	for value, standard := range map[*time.Duration]time.Duration{
+		&cfg.LostAfter: 45 * time.Second, &cfg.Reconcile: 5 * time.Second, &cfg.LogRetention: 30 * 24 * time.Hour,
+	} {
+		if *value == 0 {
+			*value = standard
+		}
+	}
+	m := &Manager{cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log, fleet: newFleet()}
+	m.svc = rpc.New(rpc.Config{
+		NATS: cfg.NATS, Name: schemas.WorkerManager, Version: cfg.Version, Log: cfg.Log,
+		Description: "Workers, assignment, the end of executions and their logs",
+	})
+	rpc.Handle(m.svc, schemas.Execute, m.execute)
+	rpc.Handle(m.svc, schemas.RegisterWorker, m.registerWorker)
+	rpc.Handle(m.svc, schemas.GetWorker, m.getWorker)
+	rpc.Handle(m.svc, schemas.ListWorkers, m.listWorkers)
+	rpc.Handle(m.svc, schemas.LeaveWorker, m.leaveWorker)
+	rpc.Handle(m.svc, schemas.AssignExecution, m.assign)
+	rpc.Handle(m.svc, schemas.StopExecution, m.stop)
+	rpc.Handle(m.svc, schemas.FinishExecution, m.finish)
+	rpc.Handle(m.svc, schemas.GetLogs, m.getLogs)
+	rpc.Handle(m.svc, schemas.WorkerManagerHealth, m.health)
+	return m
+}
+
+// Ready is closed once the service answers.
+func (m *Manager) Ready() <-chan struct{} { return m.svc.Ready() }
+
+// Run works until ctx is done, and returns when requests in flight are
+// answered and the chunks at hand are committed.
+func (m *Manager) Run(ctx context.Context) error {
+	js, err := jetstream.New(m.nc)
+	if err != nil {
+		return err
+	}
+	m.js = js
+	if err := kv.Setup(ctx, js, m.cfg.Replicas); err != nil {
+		return err
+	}
+	if err := m.keepDays(ctx); err != nil {
+		return err
+	}
+	if err := m.recallMembers(ctx); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return m.svc.Run(ctx) })
+	g.Go(func() error { return m.every(ctx, time.Hour, "log days", m.keepDays) })
+	g.Go(func() error { return m.every(ctx, m.cfg.Reconcile, "reconcile", m.reconcile) })
+	g.Go(func() error { return m.again(ctx, "fleet watch", m.watch) })
+	g.Go(func() error { return m.again(ctx, "log persister", m.persist) })
+	return g.Wait()
+}
+
+// every runs fn at intervals; a failure is logged and the next turn tries
+// again.
+func (m *Manager) every(ctx context.Context, interval time.Duration, what string, fn func(context.Context) error) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := fn(ctx); err != nil && ctx.Err() == nil {
+				m.log.WarnContext(ctx, what+" failed", "err", err)
+			}
+		}
+	}
+}
+
+// again runs fn until ctx is done. When it breaks, the streams and the bucket
+// are set up anew, for they may be what was lost.
+func (m *Manager) again(ctx context.Context, what string, fn func(context.Context) error) error {
+	for ctx.Err() == nil {
+		err := fn(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		m.log.WarnContext(ctx, what+" broke; starting again", "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+		if err := kv.Setup(ctx, m.js, m.cfg.Replicas); err != nil && ctx.Err() == nil {
+			m.log.WarnContext(ctx, "streams not set up", "err", err)
+		}
+	}
+	return nil
+}
+
+func (m *Manager) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
+	return rpc.Health(ctx, map[string]func(context.Context) error{
+		"postgres": m.db.Ping,
+		"streams": func(ctx context.Context) error {
+			for _, name := range []string{schemas.LogStream, schemas.EventStream, "KV_" + schemas.WorkersBucket} {
+				if _, err := m.js.Stream(ctx, name); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}), nil
+}
+
+func (m *Manager) publish(ctx context.Context, event schemas.Event) {
+	event.Time = time.Now().UTC()
+	if err := rpc.PublishEvent(ctx, m.nc, event); err != nil {
+		m.log.WarnContext(ctx, "event not published", "type", event.Type, "execution_id", event.Execution.ID, "err", err)
+	}
+}
+
+func (m *Manager) publishEnd(ctx context.Context, e hodei.Execution, free *int, word uint64) {
+	m.publish(ctx, schemas.Event{Type: schemas.EndEvent(e.Status), Execution: e, Free: free, Word: word})
+}

@@ -1,0 +1,106 @@
+package workermanager
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// registerWorker records a worker. A worker that was started again is a new
+// incarnation, and whatever the old one ran is lost.
+func (m *Manager) registerWorker(ctx context.Context, req schemas.RegisterWorkerRequest) (hodei.Worker, error) {
+	w := hodei.Worker{Name: req.Name, Type: req.Type, TotalCapacity: req.Capacity, Labels: req.Labels, Version: req.Version}
+	if w.Labels == nil {
+		w.Labels = map[string]string{}
+	}
+	if req.ID != nil {
+		w.ID = *req.ID
+	}
+	w, err := m.db.RegisterWorker(ctx, w, req.Incarnation)
+	if err != nil {
+		return w, err
+	}
+	if req.ID != nil {
+		if err := m.lose(ctx, w.ID, req.Incarnation); err != nil {
+			return w, err
+		}
+	}
+	m.fleet.forget(w.ID)
+	m.fleet.expect(w.ID, time.Now())
+	m.log.InfoContext(ctx, "worker registered", "worker_id", w.ID, "type", w.Type, "capacity", w.TotalCapacity)
+	return w, nil
+}
+
+// leaveWorker records that one incarnation of a worker is gone for certain.
+func (m *Manager) leaveWorker(ctx context.Context, req schemas.LeaveRequest) (schemas.Empty, error) {
+	to := hodei.WorkerTerminated
+	if req.Killed {
+		to = hodei.WorkerOffline
+	}
+	if _, err := m.db.GetWorker(ctx, req.WorkerID); err != nil {
+		return schemas.Empty{}, err
+	}
+	current, err := m.db.LeaveWorker(ctx, req.WorkerID, req.Incarnation, to)
+	if err != nil || !current {
+		return schemas.Empty{}, err // another incarnation has taken its place, and ended what it ran
+	}
+	m.fleet.forget(req.WorkerID)
+	m.log.InfoContext(ctx, "worker left", "worker_id", req.WorkerID, "killed", req.Killed)
+	return schemas.Empty{}, m.lose(ctx, req.WorkerID, "")
+}
+
+// lose ends what other incarnations of the worker than keep were running.
+func (m *Manager) lose(ctx context.Context, id hodei.WorkerID, keep string) error {
+	lost, err := m.db.LoseExecutions(ctx, id, keep)
+	for _, e := range lost {
+		m.log.WarnContext(ctx, "execution lost with its worker", "execution_id", e.ID, "worker_id", id)
+		m.publishEnd(ctx, e, nil, 0)
+	}
+	return err
+}
+
+func (m *Manager) getWorker(ctx context.Context, req schemas.GetWorkerRequest) (hodei.Worker, error) {
+	w, err := m.db.GetWorker(ctx, req.ID)
+	return m.live(w), err
+}
+
+func (m *Manager) listWorkers(ctx context.Context, req schemas.ListWorkersRequest) (schemas.List[hodei.Worker], error) {
+	filter := postgres.WorkerFilter{Type: req.Type, Status: req.Status}
+	idle := req.Status != nil && (*req.Status == hodei.WorkerAvailable || *req.Status == hodei.WorkerBusy)
+	if idle { // to the record they are one
+		recorded := hodei.WorkerAvailable
+		filter.Status = &recorded
+	}
+	items, next, err := m.db.ListWorkers(ctx, filter, postgres.Page{Cursor: req.Cursor, Size: req.Size()})
+	for i := range items {
+		items[i] = m.live(items[i])
+	}
+	if idle {
+		items = slices.DeleteFunc(items, func(w hodei.Worker) bool { return w.Status != *req.Status })
+	}
+	return schemas.List[hodei.Worker]{Items: items, NextCursor: next}, err
+}
+
+// live lays the worker's own word over its record.
+func (m *Manager) live(w hodei.Worker) hodei.Worker {
+	known, ok := m.fleet.get(w.ID)
+	if w.Status == hodei.WorkerOffline || w.Status == hodei.WorkerTerminated {
+		w.Capacity = 0
+		return w
+	}
+	if !ok || known.word.WorkerID.IsZero() {
+		return w
+	}
+	w.Status, w.Capacity, w.Running = known.word.Status, known.word.Free, len(known.word.Running)
+	heard := known.heard.UTC()
+	w.LastSeenAt = &heard
+	if known.latency > 0 {
+		seconds := known.latency.Seconds()
+		w.AckLatencySeconds = &seconds
+	}
+	return w
+}
