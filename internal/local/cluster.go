@@ -11,9 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
-
-	"github.com/hodei-jobs/hodei"
 )
 
 // cluster is a Postgres data directory, data/ in dir, with its socket and the
@@ -174,63 +171,4 @@ func (c *cluster) settings() []string {
 		args = append(args, "-c", s)
 	}
 	return args
-}
-
-const (
-	// vacateTime is how long a postmaster whose hodei was killed may take to
-	// write its last checkpoint.
-	vacateTime = 30 * time.Second
-	pollEvery  = 10 * time.Millisecond
-)
-
-// vacate waits for a postmaster that is left over to be gone, and removes what
-// one that was killed left behind.
-func (c *cluster) vacate(ctx context.Context) error {
-	late := time.After(vacateTime)
-	for {
-		pid, _ := c.postmaster()
-		if pid == 0 || !c.serves(pid) {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-late:
-			return hodei.Errorf(hodei.Conflict, "the data in %s is in use by Postgres, process %d: stop it with kill -INT %d", c.dir, pid, pid)
-		case <-time.After(pollEvery):
-		}
-	}
-	// Postgres clears up itself, but not where the number now belongs to some
-	// other process of the same user, as happens in containers.
-	if err := os.Remove(filepath.Join(c.dir, "data", "postmaster.pid")); err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	return nil
-}
-
-// postmaster reads postmaster.pid: the process and whether it says it is ready
-// for connections. The process is 0 where there is none.
-func (c *cluster) postmaster() (pid int, ready bool) {
-	text, err := os.ReadFile(filepath.Join(c.dir, "data", "postmaster.pid"))
-	if err != nil {
-		return 0, false
-	}
-	lines := strings.Split(string(text), "\n")
-	pid, _ = strconv.Atoi(strings.TrimSpace(lines[0]))
-	return pid, len(lines) > 7 && strings.TrimSpace(lines[7]) == "ready"
-}
-
-// serves reports whether the process is alive and a postmaster of this data:
-// one of them has it as its working directory.
-func (c *cluster) serves(pid int) bool {
-	if runtime.GOOS != "linux" {
-		err := syscall.Kill(pid, 0)
-		return err == nil || err == syscall.EPERM
-	}
-	at, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", pid))
-	if err != nil {
-		return false
-	}
-	data, err := os.Stat(filepath.Join(c.dir, "data"))
-	return err == nil && os.SameFile(at, data)
 }
