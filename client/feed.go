@@ -145,8 +145,8 @@ func (f *Feed) Read(ctx context.Context, next int64) (Batch, error) {
 type view struct {
 	batch    Batch
 	err      error
-	done     bool // batch or err is the answer
-	recorded bool // the line wanted is known to have been recorded
+	done     bool            // batch or err is the answer
+	recorded bool            // the line wanted is known to have been recorded
 	want     int             // how many lines of the record fill the way to the ring
 	end      *schemas.LogEnd // nil before the end
 	changed  <-chan struct{}

@@ -1,0 +1,151 @@
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// HTTPOption changes how HTTP is spoken.
+type HTTPOption func(*overHTTP)
+
+// WithHTTPClient has requests made by that client, which must not have a
+// Timeout: following a log lasts as long as the execution.
+func WithHTTPClient(c *http.Client) HTTPOption { return func(t *overHTTP) { t.http = c } }
+
+// HTTP returns a client of the API at a URL like "http://127.0.0.1:8080", with
+// /api/v1 or without.
+func HTTP(baseURL string, opts ...HTTPOption) *Client {
+	base := strings.TrimSuffix(strings.TrimRight(baseURL, "/"), "/api/v1")
+	t := &overHTTP{base: base + "/api/v1", http: http.DefaultClient}
+	for _, opt := range opts {
+		opt(t)
+	}
+	return &Client{via: t}
+}
+
+type overHTTP struct {
+	base string
+	http *http.Client
+}
+
+func (t *overHTTP) send(ctx context.Context, op *schemas.Op, body []byte) (rpc.Reply, error) {
+	req, err := t.request(ctx, op, body)
+	if err != nil {
+		return rpc.Reply{}, err
+	}
+	resp, err := t.do(req)
+	if err != nil {
+		return rpc.Reply{}, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return rpc.Reply{}, t.failed(ctx, err)
+	}
+	return rpc.Reply{Body: answer, Status: resp.StatusCode}, nil
+}
+
+// request makes the route's request of a body as NATS takes it.
+func (t *overHTTP) request(ctx context.Context, op *schemas.Op, body []byte) (*http.Request, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return nil, hodei.InvalidField("body", "JSON object required")
+	}
+	path, query := op.Path, url.Values{}
+	for _, f := range op.Fields() {
+		text := parameter(fields[f.Name])
+		delete(fields, f.Name)
+		switch {
+		case f.In == "path" && text == "":
+			return nil, hodei.InvalidField(f.Name, "required")
+		case f.In == "path":
+			path = strings.Replace(path, "{"+f.Name+"}", url.PathEscape(text), 1)
+		case text != "":
+			query.Set(f.Name, text)
+		}
+	}
+	target := t.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	var rest io.Reader
+	if len(fields) > 0 {
+		encoded, err := json.Marshal(fields)
+		if err != nil {
+			return nil, fmt.Errorf("encode %s: %w", op.Name, err)
+		}
+		rest = bytes.NewReader(encoded)
+	}
+	req, err := http.NewRequestWithContext(ctx, op.Method, target, rest)
+	if err != nil {
+		return nil, fmt.Errorf("request %s: %w", op.Name, err)
+	}
+	if rest != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("X-Request-Id", rpc.RequestID(ctx))
+	return req, nil
+}
+
+// parameter is a JSON value as the text of a path or query parameter, "" for
+// null and for nothing.
+func parameter(value json.RawMessage) string {
+	var text string
+	if json.Unmarshal(value, &text) == nil || len(value) == 0 {
+		return text
+	}
+	return string(value)
+}
+
+// do returns a reply of success; any other becomes its error.
+func (t *overHTTP) do(req *http.Request) (*http.Response, error) {
+	resp, err := t.http.Do(req)
+	if err != nil {
+		return nil, t.failed(req.Context(), err)
+	}
+	if resp.StatusCode < 400 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, rpc.MaxBody))
+	if err != nil {
+		return nil, t.failed(req.Context(), err)
+	}
+	remote := &hodei.Error{}
+	if json.Unmarshal(body, remote) == nil && remote.Code != "" {
+		return nil, remote
+	}
+	return nil, hodei.Errorf(codeOf(resp.StatusCode), "%s answered %s", t.base, resp.Status)
+}
+
+// codeOf is the code of a status that came without the documented body, from
+// something between.
+func codeOf(status int) hodei.Code {
+	for code, s := range hodei.Codes {
+		if s == status {
+			return code
+		}
+	}
+	if status < 500 {
+		return hodei.Invalid
+	}
+	return hodei.Unavailable // 502 and their like
+}
+
+func (t *overHTTP) failed(ctx context.Context, err error) error {
+	if stopped := ctx.Err(); stopped != nil {
+		return interrupted(cmp.Or(context.Cause(ctx), stopped))
+	}
+	return &hodei.Error{Code: hodei.Unavailable, Message: t.base + " is unreachable", Err: err}
+}

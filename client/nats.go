@@ -1,0 +1,143 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// NATS returns a client that asks the services directly. The connection stays
+// the caller's, to configure and to close.
+func NATS(nc *nats.Conn) *Client { return &Client{via: overNATS{nc}} }
+
+type overNATS struct{ nc *nats.Conn }
+
+func (t overNATS) send(ctx context.Context, op *schemas.Op, body []byte) (rpc.Reply, error) {
+	return rpc.Forward(ctx, t.nc, op, op.Subject, body)
+}
+
+func (t overNATS) follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error) {
+	// The service is asked first: it alone knows what options are valid.
+	_, err := rpc.Call(ctx, t.nc, schemas.GetLogs, schemas.GetLogsRequest{ID: req.ID, LogOptions: req.LogOptions, Limit: 1})
+	if err != nil {
+		return schemas.LogEnd{}, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	feed := NewFeed(FeedConfig{NATS: t.nc, ID: req.ID})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = feed.Run(ctx) // whoever reads is told
+	}()
+	defer func() { cancel(); <-stopped }()
+	end, err := read(ctx, feed, req, fn)
+	if err != nil && err == ctx.Err() {
+		err = interrupted(err)
+	}
+	return end, err
+}
+
+// read gives the lines that the request selects to fn.
+func read(ctx context.Context, feed *Feed, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error) {
+	filter, err := req.Filter(time.Now())
+	if err != nil {
+		return schemas.LogEnd{}, err
+	}
+	now, err := feed.Now(ctx)
+	if err != nil {
+		return schemas.LogEnd{}, err
+	}
+	for next := req.From(now.LogCount); req.Follow || next <= now.LogCount; {
+		batch, err := feed.Read(ctx, next)
+		if err != nil {
+			return schemas.LogEnd{}, err
+		}
+		if batch.End != nil {
+			return *batch.End, nil
+		}
+		for raw := range bytes.Lines(batch.Lines) {
+			var line hodei.LogLine
+			if err := json.Unmarshal(raw, &line); err != nil {
+				return schemas.LogEnd{}, fmt.Errorf("decode line of %s: %w", req.ID, err)
+			}
+			if !filter.Match(line) || !req.Follow && line.Sequence > now.LogCount {
+				continue
+			}
+			if !req.WithTimestamps() {
+				line.Timestamp = time.Time{}
+			}
+			if err := fn(line); err != nil {
+				return schemas.LogEnd{}, err
+			}
+		}
+		next = batch.Last + 1
+	}
+	return now, nil
+}
+
+// secondLook is how often the record is asked for an end whose event may have
+// been lost.
+const secondLook = 15 * time.Second
+
+func (t overNATS) ended(ctx context.Context, id hodei.ExecutionID) error {
+	events := make(chan *nats.Msg, 64) // an execution has fewer; one dropped costs a second look
+	sub, err := t.nc.ChanSubscribe(schemas.EventSubject(id), events)
+	if err != nil {
+		return unavailable(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails only once the connection is closed
+	connected := t.nc.StatusChanged(nats.CONNECTED)
+	defer t.nc.RemoveStatusListener(connected)
+	for first := true; ; first = false {
+		e, err := rpc.Call(ctx, t.nc, schemas.GetExecution, schemas.GetExecutionRequest{ID: id})
+		switch {
+		case err == nil && e.Status.Ended():
+			return nil
+		case err != nil && (first || final(err) || t.nc.IsClosed()):
+			return err
+		}
+		if heardEnd(ctx, events, connected) {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return interrupted(err)
+		}
+	}
+}
+
+// heardEnd returns true when an event tells of the end, false when it is time
+// to ask.
+func heardEnd(ctx context.Context, events <-chan *nats.Msg, connected <-chan nats.Status) bool {
+	look := time.After(secondLook)
+	for {
+		select {
+		case msg := <-events:
+			var event schemas.Event
+			if err := json.Unmarshal(msg.Data, &event); err == nil && event.Execution.Status.Ended() {
+				return true
+			}
+		case <-connected:
+			return false
+		case <-look:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func unavailable(err error) error {
+	if errors.Is(err, nats.ErrConnectionClosed) {
+		return &hodei.Error{Code: hodei.Unavailable, Message: "The connection to NATS was closed", Err: err}
+	}
+	return &hodei.Error{Code: hodei.Unavailable, Message: "NATS is unreachable", Err: err}
+}
