@@ -73,7 +73,7 @@ func (db *DB) ReadLogs(ctx context.Context, id hodei.ExecutionID, after int64, s
 		`SELECT execution_id, first_sequence, last_sequence, digest, lines FROM (
 			SELECT *, sum(octet_length(lines)) OVER (ORDER BY first_sequence) - octet_length(lines) AS before
 			FROM (SELECT * FROM execution_logs WHERE day = $1 AND execution_id = $2 AND last_sequence > $3
-				ORDER BY first_sequence LIMIT 256) some) some
+				ORDER BY first_sequence LIMIT 256) head) sized
 		WHERE before < $4 ORDER BY first_sequence`, id.Day(), id, after, size)
 }
 

@@ -1,0 +1,306 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/postgres"
+)
+
+// open returns a migrated, empty record.
+func open(t *testing.T) (*postgres.DB, string) {
+	t.Helper()
+	url := localtest.Database(t)
+	db, err := postgres.Open(t.Context(), url, 4)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	_, err = db.Migrate(t.Context())
+	require.NoError(t, err)
+	return db, url
+}
+
+func spec(script string) hodei.Spec {
+	return hodei.Spec{Command: hodei.Command{Shell: script}, Environment: map[string]string{}, Priority: 5, Requirements: hodei.Requirements{Capacity: 1}}
+}
+
+// running is an execution that a worker has been given.
+func running(t *testing.T, db *postgres.DB, worker hodei.WorkerID) hodei.Execution {
+	t.Helper()
+	e, err := db.CreateExecution(t.Context(), hodei.Execution{Spec: spec("true")})
+	require.NoError(t, err)
+	e, err = db.AssignExecution(t.Context(), e.ID, worker, "shell", "first")
+	require.NoError(t, err)
+	return e
+}
+
+func chunk(id hodei.ExecutionID, first, last int64) postgres.Chunk {
+	var b strings.Builder
+	var digest int64
+	for n := first; n <= last; n++ {
+		line := fmt.Sprintf(`{"timestamp":"2026-01-01T00:00:00Z","stream":"stdout","line":"line %d","sequence":%d}`, n, n)
+		digest += int64(crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli)))
+		b.WriteString(line + "\n")
+	}
+	return postgres.Chunk{ExecutionID: id, First: first, Last: last, Digest: digest & math.MaxInt64, Lines: []byte(b.String())}
+}
+
+func TestMigrateTwiceAndAtOnce(t *testing.T) {
+	db, _ := open(t)
+	errs := make(chan error, 4)
+	for range 4 {
+		go func() { _, err := db.Migrate(context.Background()); errs <- err }()
+	}
+	for range 4 {
+		require.NoError(t, <-errs)
+	}
+}
+
+// TestStateChecks compares the CHECK of each status column with the state table
+// in hodei: every state is allowed by both, or by neither.
+func TestStateChecks(t *testing.T) {
+	_, url := open(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	check := func(table string, states []string) {
+		var def string
+		err := conn.QueryRow(t.Context(), `SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1`, table+"_status").Scan(&def)
+		require.NoError(t, err)
+		var want []string
+		for _, s := range states {
+			want = append(want, "'"+s+"'::text")
+		}
+		require.Equal(t, "CHECK ((status = ANY (ARRAY["+strings.Join(want, ", ")+"])))", def)
+	}
+	check("pipelines", words(hodei.PipelineTransitions.States()))
+	check("executions", words(hodei.ExecutionTransitions.States()))
+	check("workers", words(hodei.WorkerTransitions.States()))
+}
+
+func words[S ~string](states []S) []string {
+	var out []string
+	for _, s := range states {
+		out = append(out, string(s))
+	}
+	return out
+}
+
+func TestPipelineAndJob(t *testing.T) {
+	db, _ := open(t)
+	ctx := t.Context()
+	p, err := db.CreatePipeline(ctx, "demo", nil)
+	require.NoError(t, err)
+	require.Equal(t, hodei.PipelineCreated, p.Status)
+	require.Nil(t, p.Description)
+	require.Nil(t, p.LastExecution)
+	require.Equal(t, time.UTC, p.CreatedAt.Location())
+
+	name, seconds := "build", 1.5
+	s := spec("")
+	s.Command = hodei.Command{Args: []string{"go", "build"}}
+	s.Environment["A"], s.TimeoutSeconds, s.Retries = "b", &seconds, &hodei.Retries{Max: 2}
+	job, err := db.CreateJob(ctx, hodei.Job{PipelineID: p.ID, Name: &name, Spec: s})
+	require.NoError(t, err)
+	require.Equal(t, s, job.Spec)
+	require.Equal(t, hodei.Pending, job.Status)
+
+	e, err := db.CreateExecution(ctx, hodei.Execution{JobID: &job.ID, PipelineID: &p.ID, Spec: s})
+	require.NoError(t, err)
+	p, err = db.GetPipeline(ctx, p.ID)
+	require.NoError(t, err)
+	require.Equal(t, hodei.PipelineActive, p.Status)
+	require.Equal(t, 1, p.JobCount)
+	require.Equal(t, e.ID, p.LastExecution.ID)
+	job, err = db.GetJob(ctx, job.ID)
+	require.NoError(t, err)
+	require.Equal(t, e.ID, job.Execution.ID)
+
+	_, err = db.CreateJob(ctx, hodei.Job{PipelineID: postgres.NewID[hodei.PipelineID](), Spec: s})
+	require.ErrorIs(t, err, hodei.NotFound)
+	_, err = db.GetJob(ctx, postgres.NewID[hodei.JobID]())
+	require.ErrorIs(t, err, hodei.NotFound)
+}
+
+func TestPagesAreStable(t *testing.T) {
+	db, _ := open(t)
+	ctx := t.Context()
+	for i := range 5 {
+		_, err := db.CreatePipeline(ctx, fmt.Sprint(i), nil)
+		require.NoError(t, err)
+	}
+	var names []string
+	page := postgres.Page{Size: 2}
+	for {
+		items, next, err := db.ListPipelines(ctx, page)
+		require.NoError(t, err)
+		for _, p := range items {
+			names = append(names, p.Name)
+		}
+		_, err = db.CreatePipeline(ctx, "late", nil) // must not disturb the pages that follow
+		require.NoError(t, err)
+		if next == nil {
+			break
+		}
+		page.Cursor = *next
+	}
+	require.Equal(t, []string{"4", "3", "2", "1", "0"}, names)
+	_, _, err := db.ListPipelines(ctx, postgres.Page{Cursor: "nonsense", Size: 2})
+	require.ErrorIs(t, err, hodei.Invalid)
+}
+
+func TestExecutionTransitionsAreGuarded(t *testing.T) {
+	db, _ := open(t)
+	ctx := t.Context()
+	worker, other := postgres.NewID[hodei.WorkerID](), postgres.NewID[hodei.WorkerID]()
+	e := running(t, db, worker)
+	require.NotNil(t, e.StartedAt)
+	_, err := db.AssignExecution(ctx, e.ID, other, "shell", "x")
+	require.ErrorIs(t, err, hodei.Conflict, "only one may win")
+	_, err = db.RequeueExecution(ctx, e.ID, other)
+	require.ErrorIs(t, err, hodei.Conflict, "only its own worker's refusal counts")
+	_, err = db.EndPending(ctx, e.ID, hodei.Cancelled, hodei.ReasonCancelled)
+	require.ErrorIs(t, err, hodei.Conflict)
+
+	e, err = db.RequeueExecution(ctx, e.ID, worker)
+	require.NoError(t, err)
+	require.Nil(t, e.WorkerID)
+	require.Nil(t, e.StartedAt)
+	pending, err := db.ListPending(ctx, time.Now().Add(time.Hour), 10)
+	require.NoError(t, err)
+	require.Len(t, pending, 1)
+	e, err = db.EndPending(ctx, e.ID, hodei.Cancelled, hodei.ReasonCancelled)
+	require.NoError(t, err)
+	require.NotNil(t, e.CompletedAt)
+	_, err = db.RequestCancel(ctx, e.ID)
+	require.ErrorIs(t, err, hodei.Conflict)
+	_, err = db.AssignExecution(ctx, postgres.NewID[hodei.ExecutionID](), worker, "shell", "x")
+	require.ErrorIs(t, err, hodei.NotFound)
+}
+
+func TestFinishWantsTheWholeLog(t *testing.T) {
+	db, _ := open(t)
+	ctx := t.Context()
+	worker := postgres.NewID[hodei.WorkerID]()
+	e := running(t, db, worker)
+	one, two, three := chunk(e.ID, 1, 3), chunk(e.ID, 4, 4), chunk(e.ID, 5, 9)
+	require.NoError(t, db.AppendLogs(ctx, []postgres.Chunk{one, three}))
+	require.NoError(t, db.AppendLogs(ctx, []postgres.Chunk{one}), "repeating is harmless")
+	code := 0
+	outcome := hodei.Outcome{
+		Status: hodei.Completed, ExitCode: &code, StartedAt: e.StartedAt, CompletedAt: e.StartedAt.Add(time.Second),
+		LogCount: 9, LogDigest: (one.Digest + two.Digest + three.Digest) & math.MaxInt64,
+	}
+	_, whole, err := db.FinishExecution(ctx, e.ID, worker, outcome)
+	require.NoError(t, err)
+	require.False(t, whole)
+	holes, err := db.MissingLogs(ctx, e.ID, 9)
+	require.NoError(t, err)
+	require.Equal(t, [][2]int64{{4, 4}}, holes)
+
+	require.NoError(t, db.AppendLogs(ctx, []postgres.Chunk{two}))
+	wrong := outcome
+	wrong.LogDigest++
+	_, whole, err = db.FinishExecution(ctx, e.ID, worker, wrong)
+	require.NoError(t, err)
+	require.False(t, whole, "a digest that differs is not the whole log")
+	for range 2 { // the report may come twice
+		e, whole, err = db.FinishExecution(ctx, e.ID, worker, outcome)
+		require.NoError(t, err)
+		require.True(t, whole)
+		require.Equal(t, hodei.Completed, e.Status)
+		require.Equal(t, int64(9), e.LogCount)
+		require.InDelta(t, 1, *e.DurationSeconds, 0.001)
+	}
+	_, _, err = db.FinishExecution(ctx, e.ID, postgres.NewID[hodei.WorkerID](), outcome)
+	require.ErrorIs(t, err, hodei.Conflict)
+
+	chunks, err := db.ReadLogs(ctx, e.ID, 3, 1)
+	require.NoError(t, err)
+	require.Equal(t, []int64{4}, []int64{chunks[0].First})
+	require.Len(t, chunks, 1, "the size bounds a read")
+	chunks, err = db.ReadLogs(ctx, e.ID, 0, 1<<20)
+	require.NoError(t, err)
+	require.Equal(t, one.Lines, chunks[0].Lines)
+	require.Len(t, chunks, 3)
+}
+
+func TestLostExecutionKeepsItsLogUpToTheFirstHole(t *testing.T) {
+	db, _ := open(t)
+	ctx := t.Context()
+	worker := postgres.NewID[hodei.WorkerID]()
+	e := running(t, db, worker)
+	require.NoError(t, db.AppendLogs(ctx, []postgres.Chunk{chunk(e.ID, 1, 3), chunk(e.ID, 4, 5), chunk(e.ID, 7, 9)}))
+	kept, err := db.LoseExecutions(ctx, worker, "first")
+	require.NoError(t, err)
+	require.Empty(t, kept, "what the present incarnation runs is not lost")
+	lost, err := db.LoseExecutions(ctx, worker, "second")
+	require.NoError(t, err)
+	require.Len(t, lost, 1)
+	require.Equal(t, hodei.Failed, lost[0].Status)
+	require.Equal(t, hodei.ReasonWorkerLost, *lost[0].Reason)
+	require.Equal(t, int64(5), lost[0].LogCount)
+	_, _, err = db.FinishExecution(ctx, e.ID, worker, hodei.Outcome{Status: hodei.Completed, CompletedAt: time.Now()})
+	require.ErrorIs(t, err, hodei.Conflict, "an end is final")
+}
+
+func TestLogDays(t *testing.T) {
+	db, _ := open(t)
+	ctx := t.Context()
+	today := time.Now()
+	for range 2 {
+		require.NoError(t, db.CreateLogDay(ctx, today))
+	}
+	e := running(t, db, postgres.NewID[hodei.WorkerID]())
+	require.NoError(t, db.AppendLogs(ctx, []postgres.Chunk{chunk(e.ID, 1, 2)}))
+	e, err := db.GetExecution(ctx, e.ID)
+	require.NoError(t, err)
+	require.Equal(t, int64(2), e.LogCount)
+	require.True(t, e.LogsAvailable)
+	dropped, err := db.DropLogDays(ctx, today)
+	require.NoError(t, err)
+	require.Zero(t, dropped, "today is kept")
+	dropped, err = db.DropLogDays(ctx, today.AddDate(0, 0, 1))
+	require.NoError(t, err)
+	require.Equal(t, 1, dropped)
+}
+
+func TestWorkers(t *testing.T) {
+	db, _ := open(t)
+	ctx := t.Context()
+	w, err := db.RegisterWorker(ctx, hodei.Worker{Type: "rust", Labels: map[string]string{"zone": "a"}, TotalCapacity: 5}, "first")
+	require.NoError(t, err)
+	require.Equal(t, hodei.WorkerAvailable, w.Status)
+	require.Equal(t, 5, w.Capacity)
+	again, err := db.RegisterWorker(ctx, hodei.Worker{ID: w.ID, Type: "rust", Labels: map[string]string{}, TotalCapacity: 6}, "second")
+	require.NoError(t, err)
+	require.Equal(t, w.ID, again.ID)
+	current, err := db.LeaveWorker(ctx, w.ID, "first", hodei.WorkerOffline)
+	require.NoError(t, err)
+	require.False(t, current, "the second incarnation is here")
+	current, err = db.LeaveWorker(ctx, w.ID, "second", hodei.WorkerTerminated)
+	require.NoError(t, err)
+	require.True(t, current)
+	_, err = db.ChangeWorker(ctx, w.ID, hodei.WorkerDraining)
+	require.ErrorIs(t, err, hodei.Conflict)
+	kind := "rust"
+	list, _, err := db.ListWorkers(ctx, postgres.WorkerFilter{Type: &kind}, postgres.Page{Size: 10})
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	_, err = db.RegisterWorker(ctx, hodei.Worker{ID: postgres.NewID[hodei.WorkerID](), Type: "x", Labels: map[string]string{}, TotalCapacity: 1}, "")
+	require.ErrorIs(t, err, hodei.NotFound)
+}
+
+func TestUnreachableDatabase(t *testing.T) {
+	_, err := postgres.Open(t.Context(), "postgres://127.0.0.1:1/none", 1)
+	require.ErrorContains(t, err, "connect to Postgres")
+}
