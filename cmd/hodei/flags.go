@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/lmittmann/tint"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// fromEnvironment sets every flag that was not given from its HODEI_ variable.
+func fromEnvironment(flags *pflag.FlagSet) error {
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "HODEI_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, set := os.LookupEnv(name)
+		if !set || f.Changed || failed != nil {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			failed = usageError{fmt.Errorf("%s: %w", name, err)}
+		}
+	})
+	return failed
+}
+
+// exitStatus is an exit status without a message: a command's own.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+// exitCode is the exit status for an error: 1 failed, 2 usage, 3 not found,
+// 4 refused, 5 unavailable.
+func exitCode(err error) int {
+	switch {
+	case errors.As(err, new(usageError)):
+		return 2
+	case errors.Is(err, hodei.NotFound):
+		return 3
+	case errors.Is(err, hodei.Conflict), errors.Is(err, hodei.Rejected), errors.Is(err, hodei.Invalid):
+		return 4
+	case errors.Is(err, hodei.Unavailable), errors.Is(err, hodei.Timeout):
+		return 5
+	}
+	return 1
+}
+
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+// version is the version that the binary was built as.
+func version() string {
+	if buildVersion != "" {
+		return buildVersion
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") {
+		return strings.TrimPrefix(info.Main.Version, "v")
+	}
+	return "0.1.0-dev"
+}
+
+// buildVersion is set by the linker for a release.
+var buildVersion string
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
+			return err
+		},
+	}
+}
+
+// newLog logs to standard error: for people on a terminal, as JSON elsewhere.
+func newLog(level string) (*slog.Logger, error) {
+	var at slog.Level
+	if err := at.UnmarshalText([]byte(level)); err != nil {
+		return nil, usageError{fmt.Errorf("--log-level: debug, info, warn or error required")}
+	}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		return slog.New(tint.NewHandler(os.Stderr, &tint.Options{Level: at, TimeFormat: "15:04:05.000", NoColor: os.Getenv("NO_COLOR") != ""})), nil
+	}
+	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: at})), nil
+}
+
+// slots is a worker's capacity: four a core unless given, for commands mostly
+// wait.
+func slots(capacity int) int {
+	if capacity == 0 {
+		return 4 * runtime.NumCPU()
+	}
+	return capacity
+}

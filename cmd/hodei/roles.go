@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/system"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/services/orchestrator"
+	"github.com/hodei-jobs/hodei/services/scheduler"
+	"github.com/hodei-jobs/hodei/services/workermanager"
+	"github.com/hodei-jobs/hodei/worker"
+)
+
+// roleFlags are what every role takes.
+type roleFlags struct {
+	nats, database, logLevel, host string
+	portBase, replicas             int
+	logRetention, lostAfter        time.Duration
+}
+
+func (f *roleFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.nats, "nats", nats.DefaultURL, "URL of NATS")
+	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+}
+
+func (f *roleFlags) addDatabase(flags *pflag.FlagSet) {
+	flags.StringVar(&f.database, "database-url", "", "URL of Postgres, as postgres://user@host/database (required)")
+}
+
+// config is the system with nothing but its connections.
+func (f *roleFlags) config() (system.Config, error) {
+	log, err := newLog(f.logLevel)
+	return system.Config{
+		Connect:     func(name string) (*nats.Conn, error) { return rpc.Connect(f.nats, name, log) },
+		DatabaseURL: f.database, Version: version(), Log: log,
+	}, err
+}
+
+// newRole is the command of one role that is not a worker.
+func newRole(name string) *cobra.Command {
+	f := &roleFlags{}
+	about := map[string]string{
+		"orchestrator":   "Pipelines, jobs and the creation of executions",
+		"scheduler":      "The queue and the choice of worker",
+		"worker-manager": "Workers, assignment, the end of executions and their logs",
+		"edge":           "HTTP: REST and server-sent events on three ports",
+	}[name]
+	cmd := &cobra.Command{
+		Use: name, GroupID: "roles", Args: cobra.NoArgs, Short: "Run the role: " + about,
+		Long:    about + ".\n\nStart as many instances as you like; they share the work.",
+		Example: fmt.Sprintf("  hodei %s --nats nats://nats.internal:4222", name),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if name != "edge" && f.database == "" {
+				return usageError{errors.New("--database-url (HODEI_DATABASE_URL) is required")}
+			}
+			cfg, err := f.config()
+			if err != nil {
+				return err
+			}
+			switch name {
+			case "orchestrator":
+				cfg.Orchestrator = &orchestrator.Config{}
+			case "scheduler":
+				cfg.Scheduler = &scheduler.Config{}
+			case "worker-manager":
+				cfg.Manager = &workermanager.Config{Replicas: f.replicas, LogRetention: f.logRetention, LostAfter: f.lostAfter}
+			case "edge":
+				cfg.Edge = edgeConfig(f.host, f.portBase)
+			}
+			return system.Run(cmd.Context(), cfg, func(s *system.System) { sayReady(cmd, name, s, cfg.Edge != nil) })
+		},
+	}
+	f.add(cmd.Flags())
+	switch name {
+	case "edge":
+		cmd.Flags().StringVar(&f.host, "host", "127.0.0.1", "address to listen on")
+		cmd.Flags().IntVar(&f.portBase, "port-base", 8080, "first of three HTTP ports; 0 takes free ones")
+	case "worker-manager":
+		cmd.Flags().IntVar(&f.replicas, "replicas", 1, "replicas of the streams, in a NATS cluster")
+		cmd.Flags().DurationVar(&f.logRetention, "log-retention", 30*24*time.Hour, "how long logs are kept")
+		cmd.Flags().DurationVar(&f.lostAfter, "lost-after", 45*time.Second, "how long a worker may be silent before it is lost")
+		fallthrough
+	default:
+		f.addDatabase(cmd.Flags())
+	}
+	return cmd
+}
+
+func sayReady(cmd *cobra.Command, name string, s *system.System, http bool) {
+	fmt.Fprintf(cmd.ErrOrStderr(), "ready %s", name)
+	if http {
+		for _, addr := range s.HTTPAddrs() {
+			fmt.Fprintf(cmd.ErrOrStderr(), " http://%s", addr)
+		}
+	}
+	for _, id := range s.WorkerIDs() {
+		fmt.Fprintf(cmd.ErrOrStderr(), " %s", id)
+	}
+	fmt.Fprintln(cmd.ErrOrStderr())
+}
+
+// workerFlags describe a worker, for `up` and for `worker`.
+type workerFlags struct {
+	kind     string
+	capacity int
+	labels   map[string]string
+}
+
+func (f *workerFlags) add(flags *pflag.FlagSet, prefix string) {
+	flags.StringVar(&f.kind, prefix+"type", "shell", "type of the worker, which jobs may ask for")
+	flags.IntVar(&f.capacity, prefix+"capacity", 0, "slots: how many executions it runs at once (default four a core)")
+	name := "label"
+	if prefix != "" {
+		name = prefix + "label"
+	}
+	flags.StringToStringVar(&f.labels, name, nil, "label that jobs may ask for, as zone=a; may be repeated")
+}
+
+// config is a worker that keeps its state in dir.
+func (f *workerFlags) config(name, dir string) (worker.Config, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return worker.Config{}, fmt.Errorf("find the reaper: %w", err)
+	}
+	if f.capacity < 0 {
+		return worker.Config{}, usageError{errors.New("capacity must not be negative")}
+	}
+	return worker.Config{
+		Name: name, Type: f.kind, Capacity: slots(f.capacity), Labels: f.labels, StateDir: dir,
+		Reaper: []string{exe, "reaper"},
+	}, nil
+}
+
+func newWorker() *cobra.Command {
+	f, w := &roleFlags{}, &workerFlags{}
+	var dir, name string
+	cmd := &cobra.Command{
+		Use: "worker", GroupID: "roles", Args: cobra.NoArgs, Short: "Run a worker on this machine",
+		Long: `Run a worker on this machine. It needs nothing but a connection to NATS.
+
+On the first SIGTERM or Ctrl-C it drains: takes nothing new and leaves when what
+it runs has ended. On the second it ends what runs and leaves.`,
+		Example: "  hodei worker --nats nats://nats.internal:4222 --type rust --capacity 4 --label zone=a",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := f.config()
+			if err != nil {
+				return err
+			}
+			if dir == "" {
+				dir = filepath.Join(defaultDataDir(), "worker")
+			}
+			one, err := w.config(name, dir)
+			if err != nil {
+				return err
+			}
+			cfg.Workers = []worker.Config{one}
+			cfg.Terminate = secondSignal(cmd.Context())
+			return system.Run(cmd.Context(), cfg, func(s *system.System) { sayReady(cmd, "worker", s, false) })
+		},
+	}
+	f.add(cmd.Flags())
+	w.add(cmd.Flags(), "")
+	cmd.Flags().StringVar(&dir, "state-dir", "", "private directory of this worker (default ~/.local/share/hodei/worker)")
+	cmd.Flags().StringVar(&name, "name", hostname(), "name that people see")
+	return cmd
+}
+
+// secondSignal is closed by a signal that comes after ctx, which the first one
+// ended, is done.
+func secondSignal(ctx context.Context) <-chan struct{} {
+	second := make(chan struct{})
+	signals := make(chan os.Signal, 2)
+	context.AfterFunc(ctx, func() {
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+		<-signals
+		close(second)
+	})
+	return second
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "worker"
+	}
+	return name
+}
+
+func newMigrate() *cobra.Command {
+	f := &roleFlags{}
+	cmd := &cobra.Command{
+		Use: "migrate", GroupID: "roles", Args: cobra.NoArgs, Short: "Bring the schema of Postgres up to date",
+		Long: "Bring the schema of Postgres up to date. Services do it themselves when they start.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.database == "" {
+				return usageError{errors.New("--database-url (HODEI_DATABASE_URL) is required")}
+			}
+			db, err := postgres.Open(cmd.Context(), f.database, 2)
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			applied, err := db.Migrate(cmd.Context())
+			if err == nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%d migrations applied\n", len(applied))
+			}
+			return err
+		},
+	}
+	f.addDatabase(cmd.Flags())
+	return cmd
+}
+
+// newReaper is the hidden command that a worker starts beside itself.
+func newReaper() *cobra.Command {
+	return &cobra.Command{
+		Use: "reaper", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return worker.Reap(context.WithoutCancel(cmd.Context()), os.Stdin)
+		},
+	}
+}

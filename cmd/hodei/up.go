@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hodei-jobs/hodei/edge"
+	"github.com/hodei-jobs/hodei/internal/local"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/system"
+	"github.com/hodei-jobs/hodei/services/orchestrator"
+	"github.com/hodei-jobs/hodei/services/scheduler"
+	"github.com/hodei-jobs/hodei/services/workermanager"
+)
+
+// upFlags are the flags of `hodei up`.
+type upFlags struct {
+	dataDir, host, nats, database, logLevel string
+	ephemeral                               bool
+	portBase, natsPort, workers             int
+	worker                                  workerFlags
+}
+
+func newUp() *cobra.Command {
+	f := &upFlags{}
+	cmd := &cobra.Command{
+		Use: "up", GroupID: "roles", Args: cobra.NoArgs,
+		Short: "Start everything on this machine",
+		Long: `Start everything on this machine: an embedded NATS, a Postgres of its own from
+the binaries it finds, all services, the HTTP edge and a worker. With --nats and
+--database-url the same roles use yours.`,
+		Example: `  hodei up
+  hodei up --ephemeral --port-base 9080 --nats-port 0
+  hodei up --nats nats://nats.internal:4222 --database-url postgres://hodei@db/hodei`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return up(cmd.Context(), f, cmd.ErrOrStderr()) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.dataDir, "data-dir", "", "where everything is kept (default ~/.local/share/hodei)")
+	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep nothing: use a temporary directory")
+	flags.StringVar(&f.host, "host", "127.0.0.1", "address to listen on")
+	flags.IntVar(&f.portBase, "port-base", 8080, "first of three HTTP ports; 0 takes free ones")
+	flags.IntVar(&f.natsPort, "nats-port", 4222, "port of the embedded NATS; 0 takes a free one")
+	flags.IntVar(&f.workers, "workers", 1, "number of workers")
+	flags.StringVar(&f.nats, "nats", "", "use this NATS instead of the embedded one")
+	flags.StringVar(&f.database, "database-url", "", "use this Postgres instead of one of its own")
+	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
+	f.worker.add(flags, "worker-")
+	cmd.MarkFlagsMutuallyExclusive("data-dir", "ephemeral")
+	return cmd
+}
+
+// up starts the servers that were not given, then all roles, and stops them in
+// the reverse order.
+func up(ctx context.Context, f *upFlags, screen io.Writer) error {
+	log, err := newLog(f.logLevel)
+	if err != nil {
+		return err
+	}
+	dir, remove, err := f.directory()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	release, err := local.LockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer release()
+	servers, err := f.startServers(ctx, dir, log)
+	defer servers.stop()
+	if err != nil {
+		return err
+	}
+	cfg := system.Config{
+		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: version(), Log: log,
+		Orchestrator: &orchestrator.Config{}, Scheduler: &scheduler.Config{}, Manager: &workermanager.Config{},
+		Edge:      edgeConfig(f.host, f.portBase),
+		Terminate: ctx.Done(), // the whole system goes: what runs cannot be waited for
+	}
+	for i := range f.workers {
+		w, err := f.worker.config(numbered(hostname(), i), filepath.Join(dir, "workers", strconv.Itoa(i+1)))
+		if err != nil {
+			return err
+		}
+		cfg.Workers = append(cfg.Workers, w)
+	}
+	return system.Run(ctx, cfg, func(s *system.System) { welcome(screen, s, servers.natsURL, len(cfg.Workers)) })
+}
+
+// numbered tells apart the workers of one machine.
+func numbered(name string, i int) string {
+	if i == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s-%d", name, i+1)
+}
+
+func edgeConfig(host string, base int) *edge.Config {
+	cfg := &edge.Config{Host: host}
+	if base != 0 {
+		cfg.Orchestrator, cfg.Scheduler, cfg.WorkerManager = base, base+1, base+2
+	}
+	return cfg
+}
+
+// directory is where everything is kept, and what to do with it at the end.
+func (f *upFlags) directory() (string, func(), error) {
+	if f.ephemeral {
+		dir, err := os.MkdirTemp("", "hodei-")
+		if err != nil {
+			return "", nil, err
+		}
+		return dir, func() { os.RemoveAll(dir) }, os.Chmod(dir, 0o755) // Postgres' own user must pass through
+	}
+	dir := f.dataDir
+	if dir == "" {
+		dir = defaultDataDir()
+	}
+	return dir, func() {}, os.MkdirAll(dir, 0o755)
+}
+
+// defaultDataDir is below the home directory; for root below /var/lib, for
+// Postgres runs as another user and could not enter root's home.
+func defaultDataDir() string {
+	if data := os.Getenv("XDG_DATA_HOME"); data != "" {
+		return filepath.Join(data, "hodei")
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/hodei"
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = os.TempDir()
+	}
+	return filepath.Join(home, ".local", "share", "hodei")
+}
+
+// servers are NATS and Postgres, embedded or given.
+type servers struct {
+	nats        *local.NATS
+	postgres    *local.Postgres
+	connect     func(name string) (*nats.Conn, error)
+	natsURL     string
+	databaseURL string
+}
+
+// startServers starts both at once, because Postgres takes its time.
+func (f *upFlags) startServers(ctx context.Context, dir string, log *slog.Logger) (*servers, error) {
+	s := &servers{natsURL: f.nats, databaseURL: f.database}
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		if f.nats != "" {
+			s.connect = func(name string) (*nats.Conn, error) { return rpc.Connect(f.nats, name, log) }
+			return nil
+		}
+		s.nats, err = local.StartNATS(local.NATSConfig{Host: f.host, Port: f.natsPort, StoreDir: filepath.Join(dir, "nats"), Log: log})
+		if err == nil {
+			s.natsURL = s.nats.URL()
+			s.connect = func(name string) (*nats.Conn, error) { return s.nats.Connect(name, log) }
+		}
+		return err
+	})
+	g.Go(func() (err error) {
+		if f.database != "" {
+			return nil
+		}
+		s.postgres, err = local.StartPostgres(ctx, local.PostgresConfig{Dir: filepath.Join(dir, "postgres"), Log: log})
+		if err == nil {
+			s.databaseURL = s.postgres.URL()
+		}
+		return err
+	})
+	return s, g.Wait()
+}
+
+func (s *servers) stop() {
+	if s.nats != nil {
+		s.nats.Shutdown()
+	}
+	if s.postgres != nil {
+		s.postgres.Stop()
+	}
+}
+
+// welcome says that everything answers, where, and what to try.
+func welcome(w io.Writer, s *system.System, natsURL string, workers int) {
+	addrs := s.HTTPAddrs()
+	host, port, _ := net.SplitHostPort(addrs[0])
+	base := (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}).String()
+	server := ""
+	if port != "8080" {
+		server = " --server " + base
+	}
+	fmt.Fprintf(w, `ready
+
+  orchestrator    %s
+  scheduler       http://%s
+  worker manager  http://%s
+  nats            %s
+  workers         %d
+
+Try, in another terminal:
+
+  hodei exec%s -- echo hello
+  curl %s/api/v1/workers
+  nats --server %s service ls
+
+Ctrl-C stops everything.
+`, base, addrs[1], addrs[2], natsURL, workers, server, base, natsURL)
+}

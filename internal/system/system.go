@@ -1,0 +1,319 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hodei-jobs/hodei/edge"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/services/orchestrator"
+	"github.com/hodei-jobs/hodei/services/scheduler"
+	"github.com/hodei-jobs/hodei/services/workermanager"
+	"github.com/hodei-jobs/hodei/worker"
+)
+
+// Config chooses the roles. Connect is required, DatabaseURL by the three
+// services. A nil role is left out.
+type Config struct {
+	// Connect opens a connection under a name; each role has its own.
+	Connect     func(name string) (*nats.Conn, error)
+	DatabaseURL string
+	// DatabaseConns bounds the connections to Postgres; 0: postgres.Open's own.
+	DatabaseConns int
+	Version       string
+	Log           *slog.Logger
+
+	Orchestrator *orchestrator.Config
+	Scheduler    *scheduler.Config
+	Manager      *workermanager.Config
+	Edge         *edge.Config
+	Workers      []worker.Config
+
+	// Terminate, once closed, has the workers kill what they run rather than
+	// wait for it.
+	Terminate <-chan struct{}
+}
+
+// System is a set of roles that run together.
+type System struct {
+	cfg   Config
+	db    *postgres.DB
+	conns []*nats.Conn
+	edge  *edge.Edge
+	// groups are started in this order and stopped in the reverse.
+	services, front, fleet group
+	workers                []*worker.Worker
+}
+
+// part is one role.
+type part struct {
+	name  string
+	run   func(context.Context) error
+	ready <-chan struct{}
+}
+
+// Run builds the roles, runs them until ctx is done or one of them fails, and
+// stops them in order. ready is called once every role answers.
+func Run(ctx context.Context, cfg Config, ready func(*System)) error {
+	s := &System{cfg: cfg}
+	defer s.close()
+	if err := s.build(ctx); err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	s.terminateOnDemand()
+	err := s.start(ctx, failed)
+	if err == nil {
+		ready(s)
+		select {
+		case <-ctx.Done():
+		case err = <-failed:
+		}
+	}
+	stopped := errors.Join(s.fleet.stop(), s.front.stop(), s.services.stop())
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, stopped)
+}
+
+// HTTPAddrs are the edge's addresses: orchestrator, scheduler, worker manager.
+func (s *System) HTTPAddrs() [3]string { return s.edge.Addrs() }
+
+// WorkerIDs are the workers' ids, in the order of the configuration.
+func (s *System) WorkerIDs() []string {
+	var ids []string
+	for _, w := range s.workers {
+		ids = append(ids, w.ID().String())
+	}
+	return ids
+}
+
+// build opens the record and the connections and makes the roles.
+func (s *System) build(ctx context.Context) error {
+	cfg := &s.cfg
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Orchestrator != nil || cfg.Scheduler != nil || cfg.Manager != nil {
+		if err := s.prepare(ctx); err != nil {
+			return err
+		}
+	}
+	for _, build := range []func() error{s.buildServices, s.buildEdge, s.buildWorkers} {
+		if err := build(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare migrates the record and sets up the streams.
+func (s *System) prepare(ctx context.Context) error {
+	db, err := postgres.Open(ctx, s.cfg.DatabaseURL, s.cfg.DatabaseConns)
+	if err != nil {
+		return err
+	}
+	s.db = db
+	if _, err := db.Migrate(ctx); err != nil {
+		return err
+	}
+	nc, err := s.connect("hodei setup")
+	if err != nil {
+		return err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	replicas := 1
+	if s.cfg.Manager != nil {
+		replicas = max(1, s.cfg.Manager.Replicas)
+	}
+	return kv.Setup(ctx, js, replicas)
+}
+
+func (s *System) connect(name string) (*nats.Conn, error) {
+	nc, err := s.cfg.Connect(name)
+	if err == nil {
+		s.conns = append(s.conns, nc)
+	}
+	return nc, err
+}
+
+func (s *System) buildServices() error {
+	if cfg := s.cfg.Orchestrator; cfg != nil {
+		nc, err := s.connect("hodei orchestrator")
+		if err != nil {
+			return err
+		}
+		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
+		o := orchestrator.New(*cfg)
+		s.services.add("orchestrator", o.Run, o.Ready())
+	}
+	if cfg := s.cfg.Scheduler; cfg != nil {
+		nc, err := s.connect("hodei scheduler")
+		if err != nil {
+			return err
+		}
+		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
+		sc := scheduler.New(*cfg)
+		s.services.add("scheduler", sc.Run, sc.Ready())
+	}
+	if cfg := s.cfg.Manager; cfg != nil {
+		nc, err := s.connect("hodei worker-manager")
+		if err != nil {
+			return err
+		}
+		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
+		m := workermanager.New(*cfg)
+		s.services.add("worker-manager", m.Run, m.Ready())
+	}
+	return nil
+}
+
+func (s *System) buildEdge() error {
+	cfg := s.cfg.Edge
+	if cfg == nil {
+		return nil
+	}
+	nc, err := s.connect("hodei edge")
+	if err != nil {
+		return err
+	}
+	cfg.NATS, cfg.Log, cfg.Version = nc, s.cfg.Log, s.cfg.Version
+	s.edge = edge.New(*cfg)
+	s.front.add("edge", s.edge.Run, s.edge.Ready())
+	return nil
+}
+
+func (s *System) buildWorkers() error {
+	for i, cfg := range s.cfg.Workers {
+		nc, err := s.connect("hodei worker")
+		if err != nil {
+			return err
+		}
+		cfg.NATS, cfg.Log, cfg.Version = nc, s.cfg.Log, s.cfg.Version
+		w, err := worker.New(cfg)
+		if err != nil {
+			return fmt.Errorf("worker %d: %w", i+1, err)
+		}
+		s.workers = append(s.workers, w)
+		s.fleet.add("worker", w.Run, w.Ready())
+	}
+	return nil
+}
+
+// start starts the groups one after the other, each when the one before is
+// ready.
+func (s *System) start(ctx context.Context, failed chan error) error {
+	for _, g := range []*group{&s.services, &s.front, &s.fleet} {
+		g.start(ctx, failed)
+		for _, p := range g.parts {
+			select {
+			case <-p.ready:
+			case err := <-failed:
+				return err
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+func (s *System) terminateOnDemand() {
+	if s.cfg.Terminate == nil {
+		return
+	}
+	s.fleet.aside = func(stopped <-chan struct{}) {
+		select {
+		case <-s.cfg.Terminate:
+			for _, w := range s.workers {
+				w.Terminate()
+			}
+		case <-stopped:
+		}
+	}
+}
+
+// close drains the connections and closes the record.
+func (s *System) close() {
+	for _, nc := range s.conns {
+		closed := nc.StatusChanged(nats.CLOSED)
+		if err := nc.Drain(); err == nil {
+			select {
+			case <-closed:
+			case <-time.After(5 * time.Second):
+			}
+		}
+		nc.Close()
+	}
+	if s.db != nil {
+		s.db.Close()
+	}
+}
+
+// group is roles that start together and stop together.
+type group struct {
+	parts   []part
+	aside   func(stopped <-chan struct{}) // runs beside them
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	stopped chan struct{}
+	mu      sync.Mutex
+	errs    []error
+}
+
+func (g *group) add(name string, run func(context.Context) error, ready <-chan struct{}) {
+	g.parts = append(g.parts, part{name, run, ready})
+}
+
+// start runs the parts until stop. The first that ends before is reported.
+func (g *group) start(ctx context.Context, failed chan<- error) {
+	ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	g.stopped = make(chan struct{})
+	for _, p := range g.parts {
+		g.running.Go(func() {
+			err := p.run(ctx)
+			if ctx.Err() == nil {
+				if err == nil {
+					err = errors.New("ended")
+				}
+				select {
+				case failed <- fmt.Errorf("%s: %w", p.name, err):
+				default:
+				}
+				return
+			}
+			if err != nil && !errors.Is(err, context.Canceled) {
+				g.mu.Lock()
+				g.errs = append(g.errs, fmt.Errorf("%s: %w", p.name, err))
+				g.mu.Unlock()
+			}
+		})
+	}
+	if g.aside != nil {
+		go g.aside(g.stopped)
+	}
+}
+
+// stop tells the parts to stop and waits until they have.
+func (g *group) stop() error {
+	if g.cancel == nil {
+		return nil
+	}
+	g.cancel()
+	g.running.Wait()
+	close(g.stopped)
+	return errors.Join(g.errs...)
+}
