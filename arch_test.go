@@ -1,0 +1,230 @@
+package hodei_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/hodei-jobs/hodei"
+
+// pkg is a package as `go list` knows it; test files do not count.
+type pkg struct {
+	Path    string `json:"ImportPath"`
+	Doc     string
+	GoFiles []string
+	Imports []string // direct
+	Deps    []string // and all that follow
+	Dir     string
+}
+
+// name is the directory in the tree, "" for the root.
+func (p pkg) name() string { return strings.TrimPrefix(strings.TrimPrefix(p.Path, module), "/") }
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,GoFiles,Imports,Deps,Dir", "./...")
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var list []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		require.NoError(t, err)
+		list = append(list, p)
+	}
+}
+
+// under reports whether name is dir or below it; the root has nothing below.
+func under(name, dir string) bool {
+	return name == dir || dir != "" && strings.HasPrefix(name, dir+"/")
+}
+
+// mayImport is the direction of imports: what each part of the tree may import
+// of the others, itself aside. The first prefix that fits counts.
+var mayImport = []struct {
+	part string
+	of   []string
+}{
+	{"", nil},
+	{"schemas", []string{""}},
+	{"kv", []string{"", "schemas"}},
+	{"postgres", []string{""}},
+	{"services/scheduler/plan", []string{""}},
+	{"services", []string{"", "schemas", "internal/rpc", "kv", "postgres"}},
+	{"worker", []string{"", "schemas", "internal/rpc", "kv"}},
+	{"client", []string{"", "schemas", "internal/rpc"}},
+	{"edge", []string{"", "schemas", "internal/rpc", "client"}},
+	{"internal/rpc", []string{"", "schemas"}},
+	{"internal/local/localtest", []string{"", "internal/local", "kv"}},
+	{"internal/local", []string{"", "internal/rpc"}},
+	{"internal/system", []string{"", "schemas", "internal/rpc", "services", "worker", "edge", "kv", "postgres", "client"}},
+	// It fills in the Config of each role, and leaves the rest to internal/system.
+	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "client",
+		"services", "worker", "edge", "postgres"}},
+	{"test", []string{"", "schemas", "internal/rpc", "kv", "postgres", "internal/system", "internal/local", "client"}},
+	{"bench", []string{"", "schemas", "internal/rpc", "kv", "postgres", "internal/system", "internal/local", "client"}},
+	{"examples", []string{"", "schemas", "client"}},
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		at := slices.IndexFunc(mayImport, func(m struct {
+			part string
+			of   []string
+		}) bool {
+			return under(p.name(), m.part)
+		})
+		require.GreaterOrEqual(t, at, 0, "%s has no place in the tree of DESIGN: give it one here, and an ADR", p.Path)
+		for _, path := range p.Imports {
+			name, ours := strings.CutPrefix(path, module)
+			name = strings.TrimPrefix(name, "/")
+			if !ours || under(name, mayImport[at].part) {
+				continue
+			}
+			ok := slices.ContainsFunc(mayImport[at].of, func(part string) bool { return under(name, part) })
+			assert.True(t, ok, "%s imports %q: that turns the direction of imports round", p.Path, name)
+		}
+	}
+}
+
+// reaches holds what a part must not depend on, however many imports away.
+var reaches = []struct {
+	parts, never []string
+	why          string
+}{
+	{[]string{"edge", "client", "worker"}, []string{module + "/postgres", module + "/services"},
+		"they may run anywhere with one connection to NATS; the record is reached through the operations"},
+	{[]string{"client", "worker"}, []string{"github.com/jackc/pgx", "github.com/go-chi/chi", "github.com/nats-io/nats-server"},
+		"people link them into their own programs, which must stay small"},
+	{[]string{"postgres"}, []string{"github.com/nats-io"},
+		"Postgres remembers and NATS moves; the record must not know how"},
+	{[]string{"kv"}, []string{"github.com/jackc/pgx"}, "what JetStream holds can be lost; it must not mix with the record"},
+}
+
+// only names who alone may import something directly.
+var only = []struct {
+	path, why string
+	parts     []string
+}{
+	{"github.com/nats-io/nats.go/micro", "its edges (serial handlers, racy errors, a stop that does not wait) are known in one place",
+		[]string{"internal/rpc"}},
+	{"github.com/nats-io/nats-server/v2/server", "everybody else meets NATS by URL, as in production",
+		[]string{"internal/local"}},
+	{"github.com/jackc/pgx/v5", "only postgres holds SQL", []string{"postgres", "internal/local/localtest"}},
+	{"github.com/go-chi/chi/v5", "only the edge speaks HTTP to people", []string{"edge"}},
+}
+
+func TestWhatMustNotBeReached(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, rule := range reaches {
+			if !slices.ContainsFunc(rule.parts, func(part string) bool { return under(p.name(), part) }) {
+				continue
+			}
+			at := slices.IndexFunc(p.Deps, func(dep string) bool {
+				return slices.ContainsFunc(rule.never, func(n string) bool { return under(dep, n) })
+			})
+			if at >= 0 {
+				t.Errorf("%s reaches %s: %s", p.Path, p.Deps[at], rule.why)
+			}
+		}
+		for _, rule := range only {
+			if slices.ContainsFunc(rule.parts, func(part string) bool { return under(p.name(), part) }) {
+				continue
+			}
+			for _, path := range p.Imports {
+				assert.False(t, under(path, rule.path), "%s imports %s: %s", p.Path, path, rule.why)
+			}
+		}
+	}
+}
+
+func TestServicesMeetOnSubjectsOnly(t *testing.T) {
+	service := func(path string) string {
+		rest, ok := strings.CutPrefix(path, module+"/services/")
+		name, _, _ := strings.Cut(rest, "/")
+		if !ok {
+			return ""
+		}
+		return name
+	}
+	for _, p := range packages(t) {
+		for _, dep := range p.Deps {
+			if mine, other := service(p.Path), service(dep); mine != "" && other != "" {
+				assert.Equal(t, mine, other, "%s reaches %s: services meet on subjects, in the all-in-one too", p.Path, dep)
+			}
+		}
+	}
+}
+
+func TestPurePackagesImportTheStandardLibraryOnly(t *testing.T) {
+	for _, p := range packages(t) {
+		if !slices.Contains(pure, p.name()) {
+			continue
+		}
+		for _, path := range p.Imports {
+			root, _, _ := strings.Cut(path, "/")
+			assert.True(t, path == module || !strings.Contains(root, "."),
+				"%s imports %s: it decides, from what it is handed, and must stay testable as a function", p.Path, path)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItOwns(t *testing.T) {
+	for _, p := range packages(t) {
+		assert.Contains(t, p.GoFiles, "doc.go", "%s has no doc.go", p.Path)
+		assert.NotEmpty(t, p.Doc, "%s has no package comment", p.Path)
+	}
+}
+
+// The root listing is the architecture; internal/ is only glue.
+func TestTheTreeIsTheDesign(t *testing.T) {
+	for dir, names := range map[string][]string{
+		".": {"schemas", "kv", "postgres", "services", "worker", "edge", "client", "cmd", "internal",
+			"test", "bench", "docs", "examples"},
+		"internal": {"rpc", "system", "local"},
+		"services": {"orchestrator", "scheduler", "workermanager"},
+	} {
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		for _, e := range entries {
+			path := filepath.Join(dir, e.Name())
+			if !e.IsDir() || strings.HasPrefix(e.Name(), ".") || slices.Contains(names, e.Name()) || explained(t, path) {
+				continue
+			}
+			t.Errorf("%s/ is not in the design: it needs an ADR in docs/adr that names it `%s/`", path, path)
+		}
+	}
+}
+
+// explained reports whether the directory is named by an ADR, or made by a
+// build and ignored.
+func explained(t *testing.T, path string) bool {
+	t.Helper()
+	ignored, err := os.ReadFile(".gitignore")
+	require.NoError(t, err)
+	if slices.Contains(strings.Split(string(ignored), "\n"), "/"+path+"/") {
+		return true
+	}
+	records, err := filepath.Glob("docs/adr/*.md")
+	require.NoError(t, err)
+	return slices.ContainsFunc(records, func(record string) bool {
+		text, err := os.ReadFile(record)
+		require.NoError(t, err)
+		return bytes.Contains(text, []byte("`"+path+"/`"))
+	})
+}

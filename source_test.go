@@ -1,0 +1,130 @@
+package hodei_test
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// pure are the packages that have no clock, no chance and no I/O.
+var pure = []string{"", "services/scheduler/plan"}
+
+// source is one Go file of the module, with its tests left out.
+type source struct {
+	dir  string // "" for the root
+	path string
+	*ast.File
+}
+
+func sources(t *testing.T) (list []source, at *token.FileSet) {
+	t.Helper()
+	at = token.NewFileSet()
+	for _, path := range goFiles(t) {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(at, path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		list = append(list, source{strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "."), path, file})
+	}
+	require.NotEmpty(t, list)
+	return list, at
+}
+
+func goFiles(t *testing.T) (paths []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && path != "." && (strings.HasPrefix(e.Name(), ".") || e.Name() == "testdata"):
+			return filepath.SkipDir
+		case strings.HasSuffix(path, ".go"):
+			paths = append(paths, path)
+		}
+		return nil
+	}))
+	return paths
+}
+
+func TestPurePackagesHaveNoClockNoChanceNoIO(t *testing.T) {
+	clock := []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTimer", "NewTicker"}
+	never := regexp.MustCompile(`^(os|net|io/ioutil|syscall|math/rand|crypto/rand)(/|$)`)
+	list, at := sources(t)
+	for _, file := range list {
+		if !slices.Contains(pure, file.dir) {
+			continue
+		}
+		for _, spec := range file.Imports {
+			path, err := strconv.Unquote(spec.Path.Value)
+			require.NoError(t, err)
+			assert.False(t, never.MatchString(path), "%s imports %s: what it decides must follow from its arguments alone", file.path, path)
+		}
+		ast.Inspect(file.File, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				x, ok := sel.X.(*ast.Ident)
+				assert.False(t, ok && x.Name == "time" && slices.Contains(clock, sel.Sel.Name),
+					"%s calls time.%s: time is handed in", at.Position(sel.Pos()), sel.Sel.Name)
+			}
+			return true
+		})
+	}
+}
+
+// literals calls fn with each string literal outside of the given parts.
+func literals(t *testing.T, except []string, fn func(at token.Position, text string)) {
+	t.Helper()
+	list, at := sources(t)
+	for _, file := range list {
+		if slices.ContainsFunc(except, func(part string) bool { return under(file.dir, part) }) {
+			continue
+		}
+		ast.Inspect(file.File, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				text, err := strconv.Unquote(lit.Value)
+				require.NoError(t, err)
+				fn(at.Position(lit.Pos()), text)
+			}
+			return true
+		})
+	}
+}
+
+func TestOnlySchemasNamesSubjectsStreamsAndBuckets(t *testing.T) {
+	names := []string{schemas.LogStream, schemas.EventStream, schemas.WorkersBucket}
+	literals(t, []string{"schemas"}, func(at token.Position, text string) {
+		assert.False(t, strings.HasPrefix(text, schemas.Root) || strings.HasPrefix(text, "execution."),
+			"%s: %q is a subject: schemas builds it, so that the contract is in one place", at, text)
+		assert.NotContains(t, names, text, "%s: schemas has the name of this stream or bucket", at)
+	})
+}
+
+func TestOnlyPostgresHoldsSQL(t *testing.T) {
+	statement := regexp.MustCompile(`^\s*(SELECT\s.*\sFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|WITH\s+\w+\s+AS|(CREATE|ALTER|DROP)\s+(TABLE|INDEX))\s`)
+	literals(t, []string{"postgres", "internal/local/localtest"}, func(at token.Position, text string) {
+		assert.False(t, statement.MatchString(text), "%s: SQL belongs beside the record, in postgres: %s", at, text)
+	})
+}
+
+func TestFilesCanBeReadInOneGo(t *testing.T) {
+	const most = 500
+	for _, path := range goFiles(t) {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.LessOrEqual(t, bytes.Count(text, []byte("\n")), most, "%s has too many lines: split it by what it tells", path)
+	}
+}
