@@ -108,11 +108,11 @@ func ParseID[K Kind](text string) (ID[K], error) {
 	var id ID[K]
 	rest := strings.TrimPrefix(text, id.Prefix()+"_")
 	if len(rest) != 36 || rest[8] != '-' || rest[13] != '-' || rest[18] != '-' || rest[23] != '-' {
-		return id, fmt.Errorf("%q is not a %s id: UUID format required", clip(text), id.Noun())
+		return id, fmt.Errorf("%q is no %s id: UUID format required", clip(text), id.Noun())
 	}
 	digits := rest[:8] + rest[9:13] + rest[14:18] + rest[19:23] + rest[24:]
 	if _, err := hex.Decode(id[:], []byte(digits)); err != nil {
-		return ID[K]{}, fmt.Errorf("%q is not a %s id: UUID format required", clip(text), id.Noun())
+		return ID[K]{}, fmt.Errorf("%q is no %s id: UUID format required", clip(text), id.Noun())
 	}
 	return id, nil
 }
