@@ -100,7 +100,7 @@ func (f *Feed) Now(ctx context.Context) (schemas.LogEnd, error) {
 	select {
 	case <-f.loaded:
 	case <-ctx.Done():
-		return schemas.LogEnd{}, ctx.Err()
+		return schemas.LogEnd{}, interrupted(ctx.Err())
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

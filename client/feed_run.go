@@ -32,6 +32,7 @@ const (
 // happens to NATS it waits for and makes good.
 func (f *Feed) Run(ctx context.Context) (err error) {
 	defer func() { f.stop(err) }()
+	defer context.AfterFunc(ctx, func() { f.stop(nil) })() // at once, whatever NATS still takes
 	// Before the record is looked at, lest the end come between the two.
 	sub, err := f.cfg.NATS.Subscribe(schemas.EventSubject(f.cfg.ID), f.event)
 	if err != nil {

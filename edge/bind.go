@@ -1,0 +1,163 @@
+package edge
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// readTimeout is how long a client may take to send its body.
+const readTimeout = 30 * time.Second
+
+// binder makes the one JSON object that an operation takes of a request's
+// path, query and body.
+type binder struct {
+	path, query []schemas.Field
+}
+
+// newBinder binds the operation's fields, and further query parameters.
+func newBinder(op *schemas.Op, more ...schemas.Field) binder {
+	var b binder
+	for _, f := range op.Fields() {
+		if f.In == "path" {
+			b.path = append(b.path, f)
+		} else {
+			b.query = append(b.query, f)
+		}
+	}
+	b.query = append(b.query, more...)
+	return b
+}
+
+// request returns the object, or the body as it came where nothing is to be
+// merged into it.
+func (b binder) request(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	fields, err := b.parameters(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readBody(w, r)
+	if err != nil || len(fields) == 0 {
+		return body, err
+	}
+	return merge(body, fields)
+}
+
+// parameters are the request's path and query as JSON values.
+func (b binder) parameters(r *http.Request) (map[string]json.RawMessage, error) {
+	fields := map[string]json.RawMessage{}
+	for _, f := range b.path {
+		text := chi.URLParam(r, f.Name)
+		if plain, err := url.PathUnescape(text); err == nil && r.URL.RawPath != "" { // else chi gives it unescaped
+			text = plain
+		}
+		fields[f.Name] = value(f, text)
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, hodei.InvalidField("query", "malformed: "+err.Error())
+	}
+	for name, texts := range query {
+		i := slices.IndexFunc(b.query, func(f schemas.Field) bool { return f.Name == name })
+		switch {
+		case i < 0:
+			return nil, hodei.InvalidField(name, "unknown query parameter")
+		case len(texts) > 1:
+			return nil, hodei.InvalidField(name, "given more than once")
+		}
+		fields[name] = value(b.query[i], texts[0])
+	}
+	return fields, nil
+}
+
+// value is the text as the JSON that the field's type wants, and where it
+// cannot be that a string, for the service to refuse.
+func value(f schemas.Field, text string) json.RawMessage {
+	switch f.Type.Kind() {
+	case reflect.Int, reflect.Int64:
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return strconv.AppendInt(nil, n, 10)
+		}
+	case reflect.Bool:
+		if b, err := strconv.ParseBool(text); err == nil {
+			return strconv.AppendBool(nil, b)
+		}
+	}
+	quoted, _ := json.Marshal(text) // a string always encodes
+	return quoted
+}
+
+// readBody returns the body, which must be JSON and of bounded size.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
+	deadline := http.NewResponseController(w)
+	_ = deadline.SetReadDeadline(time.Now().Add(readTimeout)) // both only where the connection has one
+	defer func() { _ = deadline.SetReadDeadline(time.Time{}) }()
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, rpc.MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, hodei.Errorf(hodei.TooLarge, "Request body exceeds %d bytes", tooLarge.Limit)
+	case err != nil:
+		return nil, &hodei.Error{Code: hodei.Invalid, Message: "Request body could not be read", Err: err}
+	case len(body) > 0 && !isJSON(r.Header.Get("Content-Type")):
+		return nil, hodei.Errorf(hodei.UnsupportedMedia, "Request body must be JSON: send Content-Type: application/json")
+	}
+	return body, nil
+}
+
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
+}
+
+// merge lays the parameters into the body's object, in which none of them may
+// be already.
+func merge(body []byte, fields map[string]json.RawMessage) ([]byte, error) {
+	object := map[string]json.RawMessage{}
+	if len(bytes.TrimSpace(body)) > 0 {
+		if err := json.Unmarshal(body, &object); err != nil || object == nil {
+			return nil, notObject(err)
+		}
+	}
+	for name, value := range fields {
+		if _, twice := object[name]; twice {
+			return nil, hodei.InvalidField(name, "already given in the URL; leave it out of the body")
+		}
+		object[name] = value
+	}
+	merged, err := json.Marshal(object)
+	if err != nil {
+		return nil, fmt.Errorf("merge request: %w", err)
+	}
+	return merged, nil
+}
+
+// notObject says why the body cannot be merged into.
+func notObject(err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		failed := hodei.InvalidField("body", fmt.Sprintf("%s (at byte %d)", syntax, syntax.Offset))
+		failed.Message = "Malformed JSON"
+		return failed
+	}
+	return hodei.InvalidField("body", "object required")
+}

@@ -1,0 +1,98 @@
+package edge
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+)
+
+// linger is how long a feed that nobody reads is kept, so that a reader who
+// comes right back finds it.
+const linger = 5 * time.Second
+
+// feeds shares one feed among all streams of an execution.
+type feeds struct {
+	cfg    Config
+	ctx    context.Context // of Run: the feeds outlive the requests that open them
+	cancel context.CancelFunc
+	runs   sync.WaitGroup
+
+	mu   sync.Mutex
+	open map[hodei.ExecutionID]*shared
+}
+
+type shared struct {
+	feed    *client.Feed
+	cancel  context.CancelFunc
+	readers int
+	idle    *time.Timer // runs while there are no readers
+}
+
+func newFeeds(ctx context.Context, cfg Config) *feeds {
+	s := &feeds{cfg: cfg, open: map[hodei.ExecutionID]*shared{}}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	return s
+}
+
+// get returns the execution's feed, running, and what to call when it is no
+// longer read.
+func (s *feeds) get(id hodei.ExecutionID) (feed *client.Feed, release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := s.open[id]
+	if sh == nil {
+		sh = s.start(id)
+	}
+	sh.readers++
+	sh.idle.Stop()
+	return sh.feed, func() { s.release(sh) }
+}
+
+// start runs a new feed. The lock is held.
+func (s *feeds) start(id hodei.ExecutionID) *shared {
+	ctx, cancel := context.WithCancel(s.ctx)
+	sh := &shared{cancel: cancel, feed: client.NewFeed(client.FeedConfig{NATS: s.cfg.NATS, ID: id, Log: s.cfg.Log})}
+	sh.idle = time.AfterFunc(linger, func() { s.drop(id, sh, false) })
+	s.open[id] = sh
+	s.runs.Go(func() {
+		if err := sh.feed.Run(ctx); err != nil { // its readers are told; the next gets a new one
+			s.drop(id, sh, true)
+		}
+	})
+	return sh
+}
+
+func (s *feeds) release(sh *shared) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sh.readers--; sh.readers == 0 {
+		sh.idle.Reset(linger)
+	}
+}
+
+// drop forgets the feed where it is failed or nobody reads it.
+func (s *feeds) drop(id hodei.ExecutionID, sh *shared, failed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sh.readers > 0 && !failed {
+		return
+	}
+	sh.cancel()
+	if s.open[id] == sh {
+		delete(s.open, id)
+	}
+}
+
+// close stops every feed and returns when they have.
+func (s *feeds) close() {
+	s.cancel()
+	s.runs.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sh := range s.open {
+		sh.idle.Stop()
+	}
+}

@@ -1,0 +1,113 @@
+package edge
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// format is how a stream is written. Each method appends to the buffer.
+type format interface {
+	contentType() string
+	// line appends a line given as it was recorded.
+	line(buf []byte, sequence int64, raw []byte) []byte
+	// at tells where the stream is before there is a line to say so.
+	at(buf []byte, sequence int64) []byte
+	idle(buf []byte) []byte
+	end(buf []byte, end schemas.LogEnd) []byte
+}
+
+// chooser returns the format in which a request is to be answered.
+type chooser func(*http.Request, schemas.LogOptions) format
+
+func onlyEvents(_ *http.Request, opts schemas.LogOptions) format {
+	return events{bare: !opts.WithTimestamps()}
+}
+
+// accepted is the first format that the Accept header names, nil for a page of
+// JSON; events where it names none that we have.
+func accepted(r *http.Request, opts schemas.LogOptions) format {
+	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
+		switch media, _, _ := mime.ParseMediaType(part); media {
+		case "application/json":
+			return nil
+		case "text/plain":
+			return plain{times: opts.Timestamps != nil && *opts.Timestamps}
+		case "text/event-stream":
+			return onlyEvents(r, opts)
+		}
+	}
+	return onlyEvents(r, opts)
+}
+
+// events is server-sent events, one for each line.
+type events struct {
+	bare bool // without timestamps
+}
+
+func (events) contentType() string { return "text/event-stream" }
+
+func (e events) line(buf []byte, sequence int64, raw []byte) []byte {
+	buf = strconv.AppendInt(append(buf, "id: "...), sequence, 10)
+	if e.bare {
+		raw = untimed(raw)
+	}
+	return append(append(append(buf, "\ndata: "...), raw...), "\n\n"...)
+}
+
+// untimed is the line without its timestamp.
+func untimed(raw []byte) []byte {
+	var line struct {
+		hodei.LogLine
+		Timestamp *struct{} `json:"timestamp,omitempty"` // hides the other
+	}
+	if json.Unmarshal(raw, &line.LogLine) != nil {
+		return raw
+	}
+	encoded, _ := json.Marshal(line) // a struct of strings and numbers always encodes
+	return encoded
+}
+
+// at is an id without data, which a client remembers and does not report.
+func (events) at(buf []byte, sequence int64) []byte {
+	return append(strconv.AppendInt(append(buf, "id: "...), sequence, 10), "\n\n"...)
+}
+
+func (events) idle(buf []byte) []byte { return append(buf, ": keep-alive\n\n"...) }
+
+func (events) end(buf []byte, end schemas.LogEnd) []byte {
+	encoded, _ := json.Marshal(end) // likewise
+	return append(append(append(buf, "event: done\ndata: "...), encoded...), "\n\n"...)
+}
+
+// plain is the lines alone, each after its time where that is asked for.
+type plain struct {
+	times bool
+}
+
+func (plain) contentType() string { return "text/plain; charset=utf-8" }
+
+func (p plain) line(buf []byte, _ int64, raw []byte) []byte {
+	var line hodei.LogLine
+	if json.Unmarshal(raw, &line) != nil {
+		return append(append(buf, raw...), '\n') // better seen as it is than not at all
+	}
+	if p.times {
+		buf = append(line.Timestamp.AppendFormat(buf, time.RFC3339Nano), ' ')
+	}
+	buf = append(buf, line.Line...)
+	if line.Partial { // the rest of it follows
+		return buf
+	}
+	return append(buf, '\n')
+}
+
+func (plain) at(buf []byte, _ int64) []byte           { return buf }
+func (plain) idle(buf []byte) []byte                  { return buf }
+func (plain) end(buf []byte, _ schemas.LogEnd) []byte { return buf }

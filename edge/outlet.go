@@ -1,0 +1,158 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+const (
+	// writeTimeout is how long a client may leave what it was sent unread.
+	writeTimeout = 10 * time.Second
+	// flushSize is the number of bytes that are written at the latest.
+	flushSize = 256 << 10
+)
+
+// outlet writes the lines that one client wants.
+type outlet struct {
+	format
+	want      selection
+	w         http.ResponseWriter
+	conn      *http.ResponseController
+	keepAlive time.Duration
+
+	written int // lines
+	buf     []byte
+	flushed time.Time
+}
+
+func newOutlet(w http.ResponseWriter, f format, want selection, keepAlive time.Duration) *outlet {
+	w.Header().Set("Content-Type", f.contentType())
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no") // a proxy's buffer would hold lines back
+	return &outlet{
+		format: f, want: want, w: w, conn: http.NewResponseController(w), keepAlive: keepAlive,
+	}
+}
+
+// copy writes lines until the end, and that, or until the client is gone, ctx
+// done, or the feed stopped.
+func (o *outlet) copy(ctx context.Context, feed *client.Feed, now schemas.LogEnd) error {
+	next := o.want.after + 1
+	if o.want.after < 0 {
+		if next = o.want.From(now.LogCount); next > now.LogCount && next > 1 {
+			o.buf = o.at(o.buf, next-1) // so that whoever comes back misses nothing
+		}
+	}
+	if err := o.flush(); err != nil {
+		return err
+	}
+	for o.want.Follow || next <= now.LogCount {
+		batch, err := o.read(ctx, feed, next)
+		if err != nil {
+			return err
+		}
+		if batch.End != nil {
+			now = *batch.End
+			break
+		}
+		if !o.want.Follow {
+			batch = upTo(batch, now.LogCount)
+		}
+		if full, err := o.lines(batch); err != nil {
+			return err
+		} else if full {
+			break
+		}
+		next = batch.Last + 1
+	}
+	o.buf = o.end(o.buf, now)
+	return o.flush()
+}
+
+// read waits for lines and keeps the connection alive meanwhile.
+func (o *outlet) read(ctx context.Context, feed *client.Feed, next int64) (client.Batch, error) {
+	for {
+		wait, cancel := context.WithTimeout(ctx, o.keepAlive)
+		batch, err := feed.Read(wait, next)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return batch, err
+		}
+		o.buf = o.idle(o.buf)
+		if err := o.flush(); err != nil {
+			return client.Batch{}, err
+		}
+	}
+}
+
+// lines writes a batch. It is full when the client has all it asked for.
+func (o *outlet) lines(batch client.Batch) (full bool, err error) {
+	sequence := batch.First
+	for raw := range bytes.Lines(batch.Lines) {
+		if err := o.add(sequence, bytes.TrimSuffix(raw, []byte{'\n'})); err != nil {
+			return false, err
+		}
+		if o.want.Limit > 0 && o.written == o.want.Limit {
+			return true, nil
+		}
+		sequence++
+	}
+	if len(o.buf) == 0 && time.Since(o.flushed) < o.keepAlive {
+		return false, nil // nothing of it was wanted
+	}
+	if len(o.buf) == 0 {
+		o.buf = o.idle(o.buf)
+	}
+	return false, o.flush()
+}
+
+func (o *outlet) add(sequence int64, raw []byte) error {
+	if !o.want.filter.IsZero() {
+		var line hodei.LogLine
+		if err := json.Unmarshal(raw, &line); err != nil {
+			return err
+		}
+		if !o.want.filter.Match(line) {
+			return nil
+		}
+	}
+	o.buf = o.line(o.buf, sequence, raw)
+	o.written++
+	if len(o.buf) >= flushSize {
+		return o.flush()
+	}
+	return nil
+}
+
+// flush sends what is in the buffer, and the headers with the first.
+func (o *outlet) flush() error {
+	o.flushed = time.Now()
+	_ = o.conn.SetWriteDeadline(o.flushed.Add(writeTimeout)) // only where the connection has one
+	if len(o.buf) > 0 {
+		if _, err := o.w.Write(o.buf); err != nil {
+			return err
+		}
+		o.buf = o.buf[:0]
+	}
+	return o.conn.Flush()
+}
+
+// close leaves the connection fit for another request.
+func (o *outlet) close() { _ = o.conn.SetWriteDeadline(time.Time{}) }
+
+// upTo is the batch less what is after the sequence.
+func upTo(batch client.Batch, last int64) client.Batch {
+	for at := 0; batch.Last > last; batch.Last-- {
+		at = bytes.LastIndexByte(batch.Lines[:len(batch.Lines)-1], '\n') + 1
+		batch.Lines = batch.Lines[:at]
+	}
+	return batch
+}

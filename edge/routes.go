@@ -1,0 +1,101 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// prefixes are where every route answers: the canonical one, and none.
+var prefixes = []string{"/api/v1", ""}
+
+// routes serves the operations of the services given.
+func (e *Edge) routes(feeds *feeds, services []string) http.Handler {
+	logs := &streams{cfg: e.cfg, feeds: feeds}
+	r := chi.NewRouter()
+	r.Use(e.identify, e.recover)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, r, &hodei.Error{
+			Code: hodei.NotFound, Message: "Route not found", Resource: "route", ResourceID: r.URL.Path,
+		})
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
+		allowed := methods(r, req.URL.Path)
+		w.Header().Set("Allow", allowed)
+		refuse(w, req, hodei.Errorf(hodei.MethodNotAllowed, "Method %s not allowed, use %s", req.Method, allowed))
+	})
+	for _, op := range schemas.Operations {
+		if op.Method == "" || !slices.Contains(services, op.Service) {
+			continue
+		}
+		for _, prefix := range prefixes {
+			r.Method(op.Method, prefix+op.Path, e.handler(logs, op))
+		}
+	}
+	for path, handle := range map[string]http.HandlerFunc{
+		"/healthz": e.healthz, "/readyz": e.readyz, "/openapi.json": openapi,
+	} {
+		r.Get(path, handle)
+		r.Head(path, handle)
+	}
+	return r
+}
+
+// methods are those that the path answers to, for the Allow header.
+func methods(r chi.Routes, path string) string {
+	var allowed []string
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+		if r.Match(chi.NewRouteContext(), method, path) {
+			allowed = append(allowed, method)
+		}
+	}
+	return strings.Join(allowed, ", ")
+}
+
+// handler is how an operation is answered: the logs as the client would have
+// them, anything else by its service.
+func (e *Edge) handler(logs *streams, op *schemas.Op) http.HandlerFunc {
+	switch forward := e.forward(op); op {
+	case schemas.FollowLogs.Op:
+		return logs.handler(op, onlyEvents)
+	case schemas.GetLogs.Op:
+		stream := logs.handler(op, accepted)
+		return func(w http.ResponseWriter, r *http.Request) {
+			if accepted(r, schemas.LogOptions{}) == nil {
+				forward(w, r)
+				return
+			}
+			stream(w, r)
+		}
+	default:
+		return forward
+	}
+}
+
+// forward hands the request to the operation's service and its reply back.
+func (e *Edge) forward(op *schemas.Op) http.HandlerFunc {
+	bind := newBinder(op)
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := bind.request(w, r)
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), client.Timeout(op))
+		defer cancel()
+		reply, err := rpc.Forward(ctx, e.cfg.NATS, op, op.Subject, body)
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		answer(w, reply.Status, reply.Body)
+	}
+}
