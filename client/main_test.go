@@ -1,0 +1,172 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// log stands in for the worker that writes an execution's log and for the
+// services that keep it.
+type log struct {
+	id hodei.ExecutionID
+	nc *nats.Conn
+
+	mu       sync.Mutex
+	recorded map[int64]bool
+	exec     hodei.Execution
+}
+
+func newLog(t *testing.T, nc *nats.Conn) *log {
+	id := hodei.ExecutionID(uuid.Must(uuid.NewV7()))
+	l := &log{id: id, nc: nc, recorded: map[int64]bool{}, exec: hodei.Execution{ID: id, Status: hodei.Running}}
+	svc := rpc.New(rpc.Config{NATS: nc, Name: schemas.WorkerManager, Log: localtest.Log(t)})
+	rpc.Handle(svc, schemas.GetLogs, l.page)
+	rpc.Handle(svc, schemas.GetExecution, func(_ context.Context, req schemas.GetExecutionRequest) (hodei.Execution, error) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.exec, nil
+	})
+	run(t, svc.Run)
+	<-svc.Ready()
+	return l
+}
+
+// run runs until the test ends.
+func run(t *testing.T, fn func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- fn(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
+// page is logs.get. It returns what is recorded, holes and all: not to skip
+// them is the reader's duty.
+func (l *log) page(_ context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
+	if req.ID != l.id {
+		return schemas.LogPage{}, hodei.Missing("execution", req.ID.String())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	count := int64(len(l.recorded))
+	page := schemas.LogPage{LogCount: count, Status: l.exec.Status, ExitCode: l.exec.ExitCode}
+	cursor, _ := strconv.ParseInt(req.Cursor, 10, 64)
+	for n := max(cursor+1, req.From(count)); n <= count+100 && len(page.Items) < req.Limit; n++ {
+		if l.recorded[n] {
+			page.Items = append(page.Items, json.RawMessage(line(n)))
+		}
+	}
+	return page, nil
+}
+
+func line(n int64) string {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Second)
+	return fmt.Sprintf(`{"timestamp":%q,"stream":"stdout","line":"line %d","sequence":%d}`, at.Format(time.RFC3339), n, n)
+}
+
+func lines(first, last int64) string {
+	var b strings.Builder
+	for n := first; n <= last; n++ {
+		b.WriteString(line(n) + "\n")
+	}
+	return b.String()
+}
+
+// publish sends a chunk to the window.
+func (l *log) publish(t *testing.T, first, last int64) {
+	msg := nats.NewMsg(schemas.LogSubject(l.id))
+	msg.Header.Set(schemas.HeaderFirst, strconv.FormatInt(first, 10))
+	msg.Header.Set(schemas.HeaderLast, strconv.FormatInt(last, 10))
+	msg.Data = []byte(lines(first, last))
+	_, err := l.nc.RequestMsg(msg, 5*time.Second) // the stream's acknowledgement
+	require.NoError(t, err)
+}
+
+func (l *log) record(first, last int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for n := first; n <= last; n++ {
+		l.recorded[n] = true
+	}
+}
+
+// write does both.
+func (l *log) write(t *testing.T, first, last int64) {
+	l.publish(t, first, last)
+	l.record(first, last)
+}
+
+// end commits the end; tell publishes it.
+func (l *log) end(count int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	code := 3
+	l.exec.Status, l.exec.ExitCode, l.exec.LogCount = hodei.Failed, &code, count
+}
+
+func (l *log) tell(t *testing.T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	event := schemas.Event{Type: schemas.EndEvent(l.exec.Status), Execution: l.exec}
+	require.NoError(t, rpc.PublishEvent(t.Context(), l.nc, event))
+}
+
+func (l *log) ended(count int64) *schemas.LogEnd {
+	code := 3
+	return &schemas.LogEnd{ExecutionID: l.id, Status: hodei.Failed, ExitCode: &code, LogCount: count}
+}
+
+// What embeds the SDK must not carry servers and drivers along.
+func TestDependencies(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	require.NoError(t, err)
+	for _, heavy := range []string{"nats-server", "jackc/pgx", "go-chi/chi", "hodei/postgres", "hodei/services", "hodei/edge"} {
+		require.NotContains(t, string(out), heavy)
+	}
+	require.Contains(t, string(out), "hodei/schemas")
+}
+
+// Every operation with a route has a method of its types.
+func TestEveryRouteHasAMethod(t *testing.T) {
+	methods := reflect.TypeFor[*client.Client]()
+	routes := 0
+	for _, op := range schemas.Operations {
+		if op.Method == "" {
+			continue
+		}
+		routes++
+		found := 0
+		for i := range methods.NumMethod() {
+			m := methods.Method(i).Type
+			reply := op.Reply
+			if op.Streams {
+				reply = reflect.TypeFor[schemas.LogEnd]()
+			}
+			if m.NumIn() > 2 && m.In(2) == op.Request && m.NumOut() == 2 && m.Out(0) == reply {
+				found++
+			}
+		}
+		require.Equal(t, 1, found, "%s: methods from %s to %s", op.Name, op.Request, op.Reply)
+	}
+	require.Greater(t, routes, 15)
+}
