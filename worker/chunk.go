@@ -1,0 +1,81 @@
+package worker
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// chunk is a run of lines, both ends included, as NDJSON.
+type chunk struct {
+	first, last int64
+	size        int
+	lines       []byte // nil when they are at offset in the spool file
+	offset      int64
+	due         time.Time     // when to send it again
+	pause       time.Duration // between the last sending and that
+}
+
+// spoolFile holds the chunks of one execution that did not fit into memory. It
+// only grows, until none of what it holds is needed; then it starts afresh.
+type spoolFile struct {
+	dir  string
+	id   hodei.ExecutionID
+	file *os.File // nil until something is spilled
+	size int64
+	held int // chunks still needed
+}
+
+// append writes the lines and notes in the chunk where they are.
+func (f *spoolFile) append(c *chunk, lines []byte) (err error) {
+	if f.file == nil {
+		f.file, err = os.OpenFile(filepath.Join(f.dir, f.id.String()), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return fmt.Errorf("create spool file: %w", err)
+		}
+	}
+	if _, err := f.file.WriteAt(lines, f.size); err != nil {
+		return fmt.Errorf("append to spool file: %w", err)
+	}
+	c.offset = f.size
+	f.size += int64(len(lines))
+	f.held++
+	return nil
+}
+
+// read returns the lines of a chunk, from memory or from the file.
+func (f *spoolFile) read(c *chunk) ([]byte, error) {
+	if c.lines != nil {
+		return c.lines, nil
+	}
+	lines := make([]byte, c.size)
+	if _, err := f.file.ReadAt(lines, c.offset); err != nil {
+		return nil, fmt.Errorf("read spool file: %w", err)
+	}
+	return lines, nil
+}
+
+// done notes that one chunk is not needed any more and returns the number of
+// bytes that became free.
+func (f *spoolFile) done() (freed int64, err error) {
+	if f.held--; f.held > 0 {
+		return 0, nil
+	}
+	freed, f.size = f.size, 0
+	if err := f.file.Truncate(0); err != nil {
+		return freed, fmt.Errorf("truncate spool file: %w", err)
+	}
+	return freed, nil
+}
+
+// remove deletes the file, if there is one.
+func (f *spoolFile) remove() error {
+	if f.file == nil {
+		return nil
+	}
+	_ = f.file.Close() // nothing in it is needed
+	return os.Remove(f.file.Name())
+}

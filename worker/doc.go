@@ -1,0 +1,38 @@
+// Package worker is the worker runtime: it accepts executions, runs their
+// commands, streams what they print, reports how they ended, and leaves.
+//
+// # Owns
+//
+// The worker's slots, of which it has the last word (slots.go); the processes
+// that it starts, each in a group of its own (process.go); every line they
+// print until the record has it (journal.go, spool.go); its key in the WORKERS
+// bucket (lease.go); and the reaper, a process beside it that outlives it just
+// long enough to leave nothing running (reaper.go).
+//
+// # Subjects
+//
+// Answers execution.request.<worker_id> and execution.interrupt.<worker_id>.
+// Publishes execution.log.<execution_id> and follows
+// execution.stored.<worker_id>. Asks hodei.v1.workers.register, .leave and
+// hodei.v1.executions.finish.
+//
+// # State
+//
+// A private directory, locked while the worker runs: worker-id, which it keeps
+// between starts; work/, a directory for each run; spool/, what did not fit
+// into memory. All but the id is emptied at the start.
+//
+// # When things fail
+//
+// NATS or the services away: runs go on. Log chunks are kept, first in memory,
+// then on disk, until execution.stored says that Postgres has them; when both
+// are full the commands are slowed through their pipes. The end of a run is
+// reported until the answer says that it is recorded. The worker killed: the
+// reaper kills what it ran and reports that. The reaper killed: another is
+// started and told everything again. The worker started again: it registers as
+// a new incarnation, by which the manager knows that earlier runs are gone.
+//
+// # Not here
+//
+// No choice of what to run, no retries, no look at the record.
+package worker

@@ -1,0 +1,77 @@
+package worker
+
+import (
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// appendLine appends one hodei.LogLine as encoding/json writes it, but leaves
+// <, > and & alone. The stamp is the timestamp as RFC 3339 text. What is not
+// UTF-8 becomes U+FFFD, byte by byte.
+func appendLine(dst []byte, stamp []byte, stream hodei.Stream, line []byte, sequence int64, partial bool) []byte {
+	dst = append(dst, `{"timestamp":"`...)
+	dst = append(dst, stamp...)
+	dst = append(dst, `","stream":"`...)
+	dst = append(dst, stream...)
+	dst = append(dst, `","line":"`...)
+	dst = appendText(dst, line)
+	dst = append(dst, `","sequence":`...)
+	dst = strconv.AppendInt(dst, sequence, 10)
+	if partial {
+		dst = append(dst, `,"partial":true`...)
+	}
+	return append(dst, '}')
+}
+
+// appendText appends the inside of a JSON string. Runs that need no escape,
+// nearly everything, are copied at once.
+func appendText(dst, text []byte) []byte {
+	start := 0
+	for i := 0; i < len(text); {
+		c := text[i]
+		if c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' {
+				i++
+				continue
+			}
+			dst = appendEscape(append(dst, text[start:i]...), c)
+			i++
+			start = i
+			continue
+		}
+		r, size := utf8.DecodeRune(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			dst = append(append(dst, text[start:i]...), "\uFFFD"...)
+			start = i + 1
+		case r == '\u2028' || r == '\u2029': // line ends in JavaScript
+			dst = append(append(dst, text[start:i]...), `\u202`...)
+			dst = append(dst, hexDigits[r&0xf])
+			start = i + size
+		}
+		i += size
+	}
+	return append(dst, text[start:]...)
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\b':
+		return append(dst, `\b`...)
+	case '\f':
+		return append(dst, `\f`...)
+	case '\n':
+		return append(dst, `\n`...)
+	case '\r':
+		return append(dst, `\r`...)
+	case '\t':
+		return append(dst, `\t`...)
+	}
+	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
+}

@@ -1,0 +1,152 @@
+package worker
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// defaultPath is where programs are looked up when nobody says.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// incarnationVariable marks every process that a worker starts, for the reaper.
+const incarnationVariable = "HODEI_WORKER_INCARNATION"
+
+// variable is one variable of an environment.
+type variable struct{ name, value string }
+
+// baseEnvironment is the small safe part of the worker's own environment that
+// every command gets.
+func baseEnvironment() []variable {
+	base := []variable{{"PATH", defaultPath}}
+	if path := os.Getenv("PATH"); path != "" {
+		base[0].value = path
+	}
+	for _, name := range []string{"HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR"} {
+		if value, set := os.LookupEnv(name); set {
+			base = append(base, variable{name, value})
+		}
+	}
+	return base
+}
+
+// environment is what the command of req gets, as exec wants it: the base, who
+// it is, and what the job says, which wins.
+func (w *Worker) environment(req *schemas.ExecutionRequest) []string {
+	env := make([]string, 0, len(w.base)+6+len(req.Environment))
+	add := func(name, value string) {
+		if _, set := req.Environment[name]; !set {
+			env = append(env, name+"="+value)
+		}
+	}
+	for _, v := range w.base {
+		add(v.name, v.value)
+	}
+	add("HODEI_EXECUTION_ID", req.ExecutionID.String())
+	add("HODEI_WORKER_ID", w.id.String())
+	add("HODEI_ATTEMPT", strconv.Itoa(req.Attempt))
+	if req.JobID != nil {
+		add("HODEI_JOB_ID", req.JobID.String())
+	}
+	if req.PipelineID != nil {
+		add("HODEI_PIPELINE_ID", req.PipelineID.String())
+	}
+	for name, value := range req.Environment {
+		if name != incarnationVariable {
+			env = append(env, name+"="+value)
+		}
+	}
+	return append(env, incarnationVariable+"="+w.incarnation)
+}
+
+// lookUp finds a program as a shell would: a name with a slash is a path from
+// the working directory, any other is looked up in the command's own PATH. The
+// error tells a program that is not there (ENOENT) from one that is not
+// executable (EACCES).
+func (w *Worker) lookUp(name string, req *schemas.ExecutionRequest, dir string) (string, error) {
+	if name == "" {
+		return "", unix.ENOENT
+	}
+	if strings.Contains(name, "/") {
+		path := name
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		return path, executable(path)
+	}
+	search, set := req.Environment["PATH"]
+	if !set {
+		search = w.base[0].value
+	}
+	var found error = unix.ENOENT
+	for _, in := range filepath.SplitList(search) {
+		path := filepath.Join(in, name)
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		switch err := executable(path); {
+		case err == nil:
+			return path, nil
+		case err == unix.EACCES:
+			found = err
+		}
+	}
+	return "", found
+}
+
+func executable(path string) error {
+	var stat unix.Stat_t
+	if err := unix.Stat(path, &stat); err != nil {
+		return err
+	}
+	if stat.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return unix.EISDIR
+	}
+	return unix.Access(path, unix.X_OK)
+}
+
+// directory is where the command runs: the one the job names, which must be
+// there, or a fresh one, which remove deletes.
+func (w *Worker) directory(id hodei.ExecutionID, named *string) (dir string, remove func(), err error) {
+	if named != nil {
+		dir = *named
+		info, err := os.Stat(dir)
+		if err == nil && !info.IsDir() {
+			err = &os.PathError{Op: "chdir", Path: dir, Err: unix.ENOTDIR}
+		}
+		if err == nil {
+			err = unix.Access(dir, unix.X_OK)
+		}
+		return dir, func() {}, err
+	}
+	dir = filepath.Join(w.state.work, id.String())
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", func() {}, err
+	}
+	return dir, func() {
+		if err := removeTree(dir); err != nil {
+			w.log.Warn("working directory not removed", "execution_id", id, "err", err)
+		}
+	}, nil
+}
+
+// removeTree removes a directory, read-only ones in it too, which package
+// managers like to leave behind.
+func removeTree(dir string) error {
+	if os.RemoveAll(dir) == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}

@@ -1,0 +1,198 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+const (
+	leaveWithin = 10 * time.Second // then its lease tells of it
+	// reportWithin is how long a worker that is told to terminate goes on
+	// reporting when everything it ran is dead.
+	reportWithin = 30 * time.Second
+)
+
+// settled makes an error that trying again cannot help a permanent one.
+func settled(err error) error {
+	if errors.Is(err, hodei.Invalid) || errors.Is(err, hodei.NotFound) || errors.Is(err, hodei.Conflict) {
+		return backoff.Permanent(err)
+	}
+	return err
+}
+
+// register makes the worker known, under the id that it had before if it had
+// one, again and again until ctx is done: the services may be started later.
+func (w *Worker) register(ctx context.Context) error {
+	req := schemas.RegisterWorkerRequest{
+		ID: w.state.workerID(), Type: w.cfg.Type, Capacity: w.cfg.Capacity, Labels: w.cfg.Labels, Incarnation: w.incarnation,
+	}
+	if w.cfg.Name != "" {
+		req.Name = &w.cfg.Name
+	}
+	if w.cfg.Version != "" {
+		req.Version = &w.cfg.Version
+	}
+	var waiting sync.Once
+	worker, err := backoff.Retry(ctx, func() (hodei.Worker, error) {
+		worker, err := rpc.Call(ctx, w.cfg.NATS, schemas.RegisterWorker, req)
+		if errors.Is(err, hodei.NotFound) && req.ID != nil { // the record was lost, or is another one
+			w.log.Warn("worker id unknown: registering afresh", "worker_id", *req.ID)
+			req.ID = nil
+			worker, err = rpc.Call(ctx, w.cfg.NATS, schemas.RegisterWorker, req)
+		}
+		if errors.Is(err, hodei.Invalid) {
+			err = backoff.Permanent(err)
+		}
+		return worker, err
+	}, patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+		waiting.Do(func() { w.log.Warn("not registered yet: waiting for the worker manager", "err", err) })
+	}))
+	if err != nil {
+		return fmt.Errorf("register worker: %w", err)
+	}
+	w.id = worker.ID
+	return w.state.keepID(w.id)
+}
+
+// serve is a member's life. Its goroutines, all of which end before it
+// returns: the key, the service, resending, the reaper, and one for each run.
+func (w *Worker) serve(ctx context.Context) error {
+	alive, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	var upkeep sync.WaitGroup
+	keepUp := func(part func(context.Context)) { upkeep.Go(func() { part(alive) }) }
+	defer upkeep.Wait()
+	defer end()
+
+	sub, err := w.cfg.NATS.Subscribe(schemas.StoredSubject(w.id), w.stored)
+	if err != nil {
+		return fmt.Errorf("follow stored logs: %w", err)
+	}
+	defer sub.Unsubscribe()
+	bucket, err := w.openBucket(ctx)
+	if err == nil {
+		keepUp(w.keepReaper)
+		keepUp(w.resend)
+		w.work(ctx, alive, bucket)
+	}
+	w.leave(alive, bucket)
+	return nil
+}
+
+func (w *Worker) openBucket(ctx context.Context) (*kv.Workers, error) {
+	js, err := jetstream.New(w.cfg.NATS)
+	if err != nil {
+		return nil, err
+	}
+	return backoff.Retry(ctx, func() (*kv.Workers, error) { return kv.OpenWorkers(ctx, js) },
+		patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+			w.log.Warn("availability cannot be written yet", "err", err)
+		}))
+}
+
+// work takes executions until ctx is done, then waits for those that it has.
+func (w *Worker) work(ctx, alive context.Context, bucket *kv.Workers) {
+	answering, stop := context.WithCancel(alive)
+	var answers sync.WaitGroup
+	defer answers.Wait()
+	defer stop()
+	answers.Go(func() {
+		w.answer(answering, alive, func() {
+			var once sync.Once
+			answers.Go(func() { w.announce(answering, bucket, func() { once.Do(func() { close(w.ready) }) }) })
+		})
+	})
+	<-ctx.Done()
+	w.slots.leave(hodei.WorkerDraining)
+	w.finish()
+}
+
+// answer registers the micro service and answers until ctx is done; runs that
+// it starts end with alive. It calls ready once it answers.
+func (w *Worker) answer(ctx, alive context.Context, ready func()) {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		svc := rpc.New(rpc.Config{
+			NATS: w.cfg.NATS, Name: schemas.Worker, Description: "Runs commands", Log: w.log,
+			Metadata: map[string]string{"worker_id": w.id.String(), "type": w.cfg.Type},
+		})
+		rpc.HandleWorker(svc, schemas.RequestExecution, w.id, func(_ context.Context, req schemas.ExecutionRequest) (schemas.Acceptance, error) {
+			return w.offer(alive, req), nil
+		})
+		rpc.HandleWorker(svc, schemas.InterruptExecution, w.id, w.interrupt)
+		over := make(chan struct{})
+		var waiting sync.WaitGroup
+		waiting.Go(func() {
+			select {
+			case <-svc.Ready():
+				ready()
+			case <-over:
+			}
+		})
+		err := svc.Run(ctx)
+		close(over)
+		waiting.Wait()
+		return struct{}{}, err
+	}, patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+		w.log.Warn("service not registered yet", "err", err)
+	}))
+	if err != nil && ctx.Err() == nil {
+		w.log.Error("service ended", "err", err)
+	}
+}
+
+// finish returns when every run has ended and is recorded. Terminate kills
+// them, and then bounds the wait.
+func (w *Worker) finish() {
+	over := make(chan struct{})
+	go func() { w.slots.runs.Wait(); close(over) }()
+	select {
+	case <-over:
+		return
+	case <-w.terminate:
+	}
+	w.slots.leave(hodei.WorkerTerminating)
+	for _, r := range w.slots.all() {
+		r.process.stop(hodei.ReasonWorkerTerminated)
+	}
+	select {
+	case <-over:
+	case <-time.After(w.cfg.Grace + straggle + reportWithin):
+		for _, r := range w.slots.all() {
+			w.log.Error("end not recorded: terminated", "execution_id", r.req.ExecutionID)
+			r.abandon()
+		}
+		<-over
+	}
+}
+
+// leave deletes the key and tells the worker manager, for a while; if that
+// fails, the lease ends and tells it. The bucket may be nil.
+func (w *Worker) leave(ctx context.Context, bucket *kv.Workers) {
+	ctx, cancel := context.WithTimeout(ctx, leaveWithin)
+	defer cancel()
+	if bucket != nil {
+		if err := bucket.Delete(ctx, w.id); err != nil {
+			w.log.Warn("availability not deleted", "worker_id", w.id, "err", err)
+		}
+	}
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		_, err := rpc.Call(ctx, w.cfg.NATS, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: w.id, Incarnation: w.incarnation})
+		return struct{}{}, settled(err)
+	}, patience())
+	if err != nil {
+		w.log.Warn("leaving not told", "worker_id", w.id, "err", err)
+		return
+	}
+	w.log.Info("worker left", "worker_id", w.id)
+}

@@ -1,0 +1,115 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// resendTick is how often chunks are looked at that may have to be sent again.
+const resendTick = 500 * time.Millisecond
+
+// patience is the backoff of everything that is tried again until it works.
+func patience() backoff.RetryOption {
+	return backoff.WithBackOff(&backoff.ExponentialBackOff{
+		InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.2, Multiplier: 2, MaxInterval: 5 * time.Second,
+	})
+}
+
+
+// report tells the end of a run until it is recorded, or cannot be: the record
+// has decided otherwise. It gives up when ctx is done.
+func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
+	log := w.log.With("execution_id", r.req.ExecutionID)
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		req := schemas.FinishRequest{ExecutionID: r.req.ExecutionID, WorkerID: w.id, Outcome: end}
+		req.Free, req.Word = w.slots.current()
+		answer, err := rpc.Call(ctx, w.cfg.NATS, schemas.FinishExecution, req)
+		switch {
+		case errors.Is(err, hodei.Conflict), errors.Is(err, hodei.NotFound), errors.Is(err, hodei.Invalid):
+			return struct{}{}, backoff.Permanent(err)
+		case err != nil:
+			return struct{}{}, err
+		case len(answer.Missing) > 0: // a chunk is only forgotten when it is confirmed
+			log.Error("recorded lines are missing", "missing", answer.Missing)
+			return struct{}{}, backoff.RetryAfter(30)
+		}
+		return struct{}{}, nil
+	}, patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, in time.Duration) {
+		log.Debug("end not recorded yet", "again_in", in, "err", err)
+	}))
+	switch {
+	case err == nil:
+		log.Info("execution ended", "status", end.Status, "lines", end.LogCount)
+	case ctx.Err() == nil:
+		log.Warn("end not recorded: dropped", "err", err)
+	}
+}
+
+// sendChunk publishes lines without waiting for anything: that they are
+// stored is heard on execution.stored.
+func (w *Worker) sendChunk(id hodei.ExecutionID, first, last int64, lines []byte) error {
+	if !w.cfg.NATS.IsConnected() {
+		return nats.ErrDisconnected
+	}
+	return w.cfg.NATS.PublishMsg(&nats.Msg{
+		Subject: schemas.LogSubject(id), Data: lines,
+		Header: nats.Header{
+			schemas.HeaderWorker: []string{w.id.String()},
+			schemas.HeaderFirst:  []string{strconv.FormatInt(first, 10)},
+			schemas.HeaderLast:   []string{strconv.FormatInt(last, 10)},
+		},
+	})
+}
+
+// stored hears which chunks the record has.
+func (w *Worker) stored(msg *nats.Msg) {
+	var said schemas.Stored
+	if err := json.Unmarshal(msg.Data, &said); err != nil {
+		w.log.Warn("stored: not understood", "subject", msg.Subject, "err", err)
+		return
+	}
+	for _, span := range said.Spans {
+		if r := w.slots.get(span.ExecutionID); r != nil {
+			r.journal.confirm(span.First, span.Last)
+		}
+	}
+}
+
+// resend sends chunks again that are not confirmed in time, and all of them at
+// once when NATS is back, until ctx is done.
+func (w *Worker) resend(ctx context.Context) {
+	up := w.cfg.NATS.StatusChanged(nats.CONNECTED)
+	defer w.cfg.NATS.RemoveStatusListener(up)
+	tick := time.NewTicker(resendTick)
+	defer tick.Stop()
+	for {
+		again := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-up:
+			again = true
+			select {
+			case w.reconnected <- struct{}{}:
+			default:
+			}
+		}
+		if !w.cfg.NATS.IsConnected() {
+			continue
+		}
+		for _, r := range w.slots.all() {
+			r.journal.resend(time.Now(), again)
+		}
+	}
+}

@@ -1,0 +1,251 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// straggle is how long output is still read after the command has exited, if
+// something that it left behind holds its pipes.
+const straggle = time.Second
+
+// run is one execution, from acceptance until its end is recorded.
+//
+// Its goroutines: do, which follows the process and then reports the end, and
+// one reader for each pipe.
+type run struct {
+	req       schemas.ExecutionRequest
+	startedAt time.Time
+	process   process
+	journal   *journal
+	// giveUp ends the context of do: nothing of the run is reported any more.
+	giveUp context.CancelFunc
+}
+
+// abandon ends a run of which nobody wants to hear.
+func (r *run) abandon() {
+	r.process.stop(hodei.ReasonWorkerLost)
+	r.giveUp()
+	r.journal.drop()
+}
+
+// do runs the execution and returns when nothing of it is left to tell, or
+// when ctx is done because nobody wants to hear it.
+func (w *Worker) do(ctx context.Context, r *run) {
+	dir, remove, err := w.directory(r.req.ExecutionID, r.req.WorkingDir)
+	var end hodei.Outcome
+	if err != nil {
+		end = r.failed(hodei.ReasonStartFailed, 0, fmt.Sprintf("working directory: %v", err))
+		w.slots.release(r)
+	} else {
+		end = w.execute(r, dir)
+	}
+	end.StartedAt = &r.startedAt
+	end.LogCount, end.LogDigest = r.journal.close()
+	remove() // while the last of the log is on its way
+	select {
+	case <-r.journal.settled:
+	case <-ctx.Done():
+		r.journal.drop()
+	}
+	if ctx.Err() == nil {
+		w.report(ctx, r, end)
+	}
+	w.slots.forget(r)
+}
+
+// execute runs the command to its end and reads all that it prints.
+func (w *Worker) execute(r *run, dir string) hodei.Outcome {
+	argv := r.req.Command.Argv()
+	path, err := w.lookUp(argv[0], &r.req, dir)
+	var outputs []output
+	var started bool
+	if err == nil {
+		outputs, started, err = w.start(r, path, argv, dir)
+	}
+	if err != nil {
+		defer w.slots.release(r)
+		if code := cannotStart(err); code != 0 {
+			return r.failed(hodei.ReasonCommandNotFound, code, argv[0]+": "+complaint(path, err))
+		}
+		return r.failed(hodei.ReasonStartFailed, 0, fmt.Sprintf("%s: %v", argv[0], err))
+	}
+	if !started {
+		defer w.slots.release(r)
+		return ended(r.process.abandon(), nil)
+	}
+	var readers sync.WaitGroup
+	for _, o := range outputs {
+		readers.Go(func() { w.read(r, o) })
+	}
+	return w.follow(r, outputs, &readers)
+}
+
+// complaint says in a shell's words why the program was not started.
+func complaint(path string, err error) string {
+	var errno syscall.Errno
+	if path == "" && errors.Is(err, unix.ENOENT) || !errors.As(err, &errno) {
+		return "command not found"
+	}
+	return errno.Error()
+}
+
+// output is the reading end of a pipe.
+type output struct {
+	stream hodei.Stream
+	pipe   *os.File
+}
+
+// start starts the command on two fresh pipes.
+func (w *Worker) start(r *run, path string, argv []string, dir string) ([]output, bool, error) {
+	outR, outW, err := os.Pipe()
+	if err != nil {
+		return nil, false, err
+	}
+	defer outW.Close()
+	errR, errW, err := os.Pipe()
+	if err != nil {
+		outR.Close()
+		return nil, false, err
+	}
+	defer errW.Close()
+	started, err := r.process.start(path, argv, &os.ProcAttr{
+		Dir: dir, Env: w.environment(&r.req), Files: []*os.File{w.null, outW, errW},
+	})
+	if !started {
+		outR.Close()
+		errR.Close()
+		return nil, false, err
+	}
+	return []output{{hodei.Stdout, outR}, {hodei.Stderr, errR}}, true, nil
+}
+
+// follow waits for the command to exit, sees to it that nothing of its group
+// is left, and frees the slots.
+func (w *Worker) follow(r *run, outputs []output, readers *sync.WaitGroup) hodei.Outcome {
+	group := r.process.proc.Pid
+	w.reaper.add(group, r.req.ExecutionID)
+	if s := r.req.TimeoutSeconds; s != nil {
+		defer time.AfterFunc(time.Duration(*s*float64(time.Second)), func() { r.process.stop(hodei.ReasonTimeout) }).Stop()
+	}
+	why := r.process.exited()
+	at := time.Now().UTC()
+	read := make(chan struct{})
+	go func() { readers.Wait(); close(read) }()
+	select {
+	case <-read:
+	case <-time.After(straggle):
+	}
+	state, err := r.process.reap()
+	w.reaper.remove(group)
+	w.slots.release(r)
+	for _, o := range outputs {
+		_ = o.pipe.SetReadDeadline(time.Now()) // a process that left the group may hold it still
+	}
+	<-read
+	if err != nil {
+		w.log.Error("exit status unknown", "execution_id", r.req.ExecutionID, "err", err)
+	}
+	end := ended(why, state)
+	end.CompletedAt = at
+	return end
+}
+
+// read takes what the command prints until the pipe is closed, or, once its
+// deadline is set, until it is empty.
+func (w *Worker) read(r *run, o output) {
+	defer o.pipe.Close()
+	buf := w.buffers.Get().(*[]byte)
+	defer w.buffers.Put(buf)
+	var at time.Time
+	s := splitter{emit: func(line []byte, partial bool) { r.journal.append(o.stream, at, line, partial) }}
+	for {
+		n, err := o.pipe.Read(*buf)
+		at = time.Now()
+		s.write((*buf)[:n])
+		if os.IsTimeout(err) {
+			_ = o.pipe.SetReadDeadline(time.Time{})
+			drain(o.pipe, *buf, func(p []byte) { at = time.Now(); s.write(p) })
+		}
+		if err != nil {
+			s.close()
+			return
+		}
+	}
+}
+
+// drain reads what is in the pipe now, without waiting for more. What a
+// process that goes on writing adds meanwhile is not followed for ever.
+func drain(pipe *os.File, buf []byte, write func([]byte)) {
+	conn, err := pipe.SyscallConn()
+	if err != nil {
+		return
+	}
+	for most := 1 << 20; most > 0; { // no pipe of an unprivileged user holds more
+		n := 0
+		_ = conn.Read(func(fd uintptr) bool {
+			n, err = unix.Read(int(fd), buf)
+			return true
+		})
+		if err != nil || n <= 0 {
+			return
+		}
+		write(buf[:n])
+		most -= n
+	}
+}
+
+// failed is the outcome of a run that could not be started; the log says why.
+func (r *run) failed(reason hodei.Reason, exitCode int, why string) hodei.Outcome {
+	r.journal.add(hodei.Stderr, time.Now(), []byte("hodei: "+why), false)
+	if stopped := r.process.abandon(); stopped != "" {
+		return ended(stopped, nil)
+	}
+	end := hodei.Outcome{Status: hodei.Failed, Reason: &reason, CompletedAt: time.Now().UTC()}
+	if exitCode != 0 {
+		end.ExitCode = &exitCode
+	}
+	return end
+}
+
+// ended is the outcome of a run whose process we ended for a reason, or which
+// ended by itself. The state is nil if there was no process.
+func ended(why hodei.Reason, state *os.ProcessState) hodei.Outcome {
+	end := hodei.Outcome{Status: hodei.Failed, CompletedAt: time.Now().UTC()}
+	reason := hodei.ReasonExitCode
+	if state != nil {
+		if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
+			name := unix.SignalName(status.Signal())
+			end.Signal, reason = &name, hodei.ReasonSignal
+		} else {
+			code := status.ExitStatus()
+			end.ExitCode = &code
+			if code == 0 {
+				end.Status = hodei.Completed
+			}
+		}
+	}
+	switch why {
+	case "":
+	case hodei.ReasonCancelled:
+		end.Status, reason = hodei.Cancelled, why
+	case hodei.ReasonTimeout:
+		end.Status, reason = hodei.TimedOut, why
+	default:
+		end.Status, reason = hodei.Failed, why
+	}
+	if end.Status != hodei.Completed {
+		end.Reason = &reason
+	}
+	return end
+}

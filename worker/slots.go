@@ -1,0 +1,186 @@
+package worker
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// remembered is how many ended executions are remembered, so that a late offer
+// of one of them does not start it again.
+const remembered = 4096
+
+// slots is the worker's own word: what it holds, how much is free, and the
+// number of that word. Whoever speaks of free slots reads both here.
+type slots struct {
+	capacity int
+	changed  chan struct{} // one value: some word has not been announced yet
+
+	mu      sync.Mutex
+	free    int
+	word    uint64
+	leaving hodei.WorkerStatus // DRAINING or TERMINATING, "" while it takes work
+	held    map[hodei.ExecutionID]*run
+	ended   map[hodei.ExecutionID]bool
+	endings []hodei.ExecutionID // of ended, a ring
+	oldest  int
+	runs    sync.WaitGroup
+}
+
+func newSlots(capacity int) *slots {
+	return &slots{
+		capacity: capacity, free: capacity, word: 1, changed: make(chan struct{}, 1),
+		held: map[hodei.ExecutionID]*run{}, ended: map[hodei.ExecutionID]bool{},
+	}
+}
+
+// change numbers a new word.
+func (s *slots) change() {
+	s.word++
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// take decides on an offer. It calls begin for a run that takes its slots now;
+// what begin returns has the run going when take returns.
+func (s *slots) take(req *schemas.ExecutionRequest, incarnation string, now time.Time, begin func(startedAt time.Time) *run) schemas.Acceptance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, held := s.held[req.ExecutionID]; held { // offered again: the answer was lost
+		return schemas.Acceptance{Accepted: true, StartedAt: &r.startedAt, Free: s.free, Word: s.word}
+	}
+	if why := s.refuse(req, incarnation, now); why != "" {
+		return schemas.Acceptance{Refused: &why, Free: s.free, Word: s.word}
+	}
+	s.free -= req.Requirements.Slots()
+	s.change()
+	r := begin(now.UTC())
+	s.held[req.ExecutionID] = r
+	return schemas.Acceptance{Accepted: true, StartedAt: &r.startedAt, Free: s.free, Word: s.word}
+}
+
+// refuse is the word with which the offer is refused, "" when it is not.
+func (s *slots) refuse(req *schemas.ExecutionRequest, incarnation string, now time.Time) string {
+	switch {
+	case req.Incarnation != "" && req.Incarnation != incarnation:
+		return schemas.RefusedIncarnation
+	case now.After(req.Deadline), s.ended[req.ExecutionID]:
+		return schemas.RefusedExpired
+	case s.leaving != "":
+		return schemas.RefusedDraining
+	case req.Requirements.Slots() > s.free:
+		return schemas.RefusedFull
+	}
+	return ""
+}
+
+// release frees the slots of a run whose process has ended.
+func (s *slots) release(r *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free += r.req.Requirements.Slots()
+	s.change()
+}
+
+// forget lets go of a run of which nothing is left to tell.
+func (s *slots) forget(r *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := r.req.ExecutionID
+	delete(s.held, id)
+	s.ended[id] = true
+	if len(s.endings) < remembered {
+		s.endings = append(s.endings, id)
+	} else {
+		delete(s.ended, s.endings[s.oldest])
+		s.endings[s.oldest], s.oldest = id, (s.oldest+1)%remembered
+	}
+	s.change()
+}
+
+// leave takes nothing new from now on.
+func (s *slots) leave(status hodei.WorkerStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaving = status
+	s.change()
+}
+
+// get returns a run that is held, or nil.
+func (s *slots) get(id hodei.ExecutionID) *run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held[id]
+}
+
+// all returns every run that is held.
+func (s *slots) all() []*run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	runs := make([]*run, 0, len(s.held))
+	for _, r := range s.held {
+		runs = append(runs, r)
+	}
+	return runs
+}
+
+// current is the number of free slots and of the word that says so.
+func (s *slots) current() (free int, word uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.free, s.word
+}
+
+// say fills in what changes in the worker's word.
+func (s *slots) say(a *hodei.Availability) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.Capacity, a.Free, a.Word = s.capacity, s.free, s.word
+	a.Running = make([]hodei.ExecutionID, 0, len(s.held))
+	for id := range s.held {
+		a.Running = append(a.Running, id)
+	}
+	slices.SortFunc(a.Running, func(a, b hodei.ExecutionID) int { return slices.Compare(a[:], b[:]) })
+	switch {
+	case s.leaving != "":
+		a.Status = s.leaving
+	case len(s.held) > 0:
+		a.Status = hodei.WorkerBusy
+	default:
+		a.Status = hodei.WorkerAvailable
+	}
+}
+
+// offer answers an offer, and starts what it accepts without waiting for the
+// answer to be sent, nor the answer for the start. The run ends with ctx.
+func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schemas.Acceptance {
+	return w.slots.take(&req, w.incarnation, time.Now(), func(startedAt time.Time) *run {
+		ctx, giveUp := context.WithCancel(ctx)
+		r := &run{
+			req: req, startedAt: startedAt, giveUp: giveUp, process: process{grace: w.cfg.Grace},
+			journal: newJournal(req.ExecutionID, w.spool, w.log, w.sendChunk),
+		}
+		w.slots.runs.Go(func() { defer giveUp(); w.do(ctx, r) })
+		return r
+	})
+}
+
+// interrupt ends a run. One that the record has given up is not reported.
+func (w *Worker) interrupt(_ context.Context, req schemas.InterruptRequest) (schemas.Empty, error) {
+	r := w.slots.get(req.ExecutionID)
+	switch {
+	case r == nil:
+		return schemas.Empty{}, hodei.Missing(req.ExecutionID.Noun(), req.ExecutionID.String())
+	case req.Reason == hodei.ReasonCancelled:
+		r.process.stop(req.Reason)
+	default:
+		r.abandon()
+	}
+	return schemas.Empty{}, nil
+}

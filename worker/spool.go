@@ -1,0 +1,84 @@
+package worker
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// spool is the room that all journals of a worker share: so many bytes in
+// memory, then so many on disk. Nothing is refused; instead whoever reads a
+// command's output waits, when both are full, before it reads on. Hence each
+// output may exceed the bounds by one chunk, and no more.
+type spool struct {
+	dir          string
+	memory, disk int64 // bounds in bytes
+
+	mu               sync.Mutex
+	room             sync.Cond // something was let go, or a journal was dropped
+	inMemory, onDisk int64
+	broken           bool // the disk took no more, whatever the bound says
+}
+
+func newSpool(dir string, memory, disk int64) *spool {
+	s := &spool{dir: dir, memory: memory, disk: disk}
+	s.room.L = &s.mu
+	return s
+}
+
+// take counts n bytes as held in memory, unless they do not fit there.
+func (s *spool) take(n int) (ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inMemory+int64(n) > s.memory {
+		return false
+	}
+	s.inMemory += int64(n)
+	return true
+}
+
+// spilled counts n bytes as held on disk.
+func (s *spool) spilled(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onDisk += int64(n)
+}
+
+// insist counts n bytes as held in memory although they do not fit, for the
+// disk has refused them.
+func (s *spool) insist(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inMemory += int64(n)
+	s.broken = true
+}
+
+// release gives room back.
+func (s *spool) release(inMemory, onDisk int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inMemory -= inMemory
+	s.onDisk -= onDisk
+	s.broken = false
+	s.room.Broadcast()
+}
+
+// full reports whether reading must stop.
+func (s *spool) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isFull()
+}
+
+func (s *spool) isFull() bool {
+	return s.inMemory >= s.memory && (s.onDisk >= s.disk || s.broken)
+}
+
+// await returns when there is room, or when dropped is set and release has
+// been called since.
+func (s *spool) await(dropped *atomic.Bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.isFull() && !dropped.Load() {
+		s.room.Wait()
+	}
+}

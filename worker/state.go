@@ -1,0 +1,79 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// state is the worker's private directory, locked.
+type state struct {
+	dir, work, spool string
+	lock             *os.File
+}
+
+// openState locks the directory and empties what an earlier incarnation left.
+// The lock ends with the process, however that ends.
+func openState(dir string) (*state, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open state directory: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create state directory: %w", err)
+	}
+	s := &state{dir: dir, work: filepath.Join(dir, "work"), spool: filepath.Join(dir, "spool")}
+	s.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock state directory: %w", err)
+	}
+	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		s.lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("state directory %s is in use by another worker", dir)
+		}
+		return nil, fmt.Errorf("lock state directory %s: %w", dir, err)
+	}
+	for _, sub := range []string{s.work, s.spool} {
+		if err := errors.Join(removeTree(sub), os.Mkdir(sub, 0o700)); err != nil {
+			s.close()
+			return nil, fmt.Errorf("empty state directory: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (s *state) close() { s.lock.Close() }
+
+// workerID is the id that the worker had before, nil if it had none or the
+// file cannot be read as one.
+func (s *state) workerID() *hodei.WorkerID {
+	text, err := os.ReadFile(s.idFile())
+	if err != nil {
+		return nil
+	}
+	var id hodei.WorkerID
+	if id.UnmarshalText(text) != nil {
+		return nil
+	}
+	return &id
+}
+
+// keepID remembers the id for the next start, whole or not at all.
+func (s *state) keepID(id hodei.WorkerID) error {
+	next := s.idFile() + ".next"
+	if err := os.WriteFile(next, []byte(id.String()), 0o600); err != nil {
+		return fmt.Errorf("keep worker id: %w", err)
+	}
+	if err := os.Rename(next, s.idFile()); err != nil {
+		return fmt.Errorf("keep worker id: %w", err)
+	}
+	return nil
+}
+
+func (s *state) idFile() string { return filepath.Join(s.dir, "worker-id") }

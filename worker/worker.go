@@ -1,0 +1,131 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// Config is what a Worker needs: NATS, Type, Capacity and StateDir.
+type Config struct {
+	NATS     *nats.Conn // its own: it must not wait behind anybody else's traffic
+	Name     string     // for people; none when empty
+	Type     string
+	Capacity int // slots, at least 1
+	Labels   map[string]string
+	// StateDir is a directory of this worker alone, created when missing.
+	StateDir string
+	Version  string
+	// Grace is the time between TERM and KILL, 10 s when 0.
+	Grace time.Duration
+	// Reaper is the program, with its arguments, whose body is Reap; none is
+	// started when empty.
+	Reaper []string
+	// SpoolMemory and SpoolDisk bound, in bytes, what all runs together have
+	// said and the record does not yet have; 32 MiB and 1 GiB when 0.
+	SpoolMemory, SpoolDisk int64
+	Log                    *slog.Logger
+}
+
+// Worker is one member of the fleet.
+type Worker struct {
+	cfg         Config
+	log         *slog.Logger
+	incarnation string
+	id          hodei.WorkerID // set before ready closes
+	base        []variable     // of every command's environment
+	state       *state
+	null        *os.File // every command's standard input
+	spool       *spool
+	slots       *slots
+	reaper      reaper
+	buffers     sync.Pool     // to read pipes into
+	reconnected chan struct{} // one value: the key is to be written at once
+	ready       chan struct{}
+	terminate   chan struct{}
+	terminating sync.Once
+}
+
+// New checks the configuration. Nothing happens before Run.
+func New(cfg Config) (*Worker, error) {
+	cfg.Grace = cmp.Or(cfg.Grace, 10*time.Second)
+	cfg.SpoolMemory = cmp.Or(cfg.SpoolMemory, 32<<20)
+	cfg.SpoolDisk = cmp.Or(cfg.SpoolDisk, 1<<30)
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	switch {
+	case cfg.NATS == nil:
+		return nil, errors.New("worker: a NATS connection is required")
+	case cfg.Type == "":
+		return nil, errors.New("worker: a type is required")
+	case cfg.Capacity < 1:
+		return nil, fmt.Errorf("worker: capacity %d is not at least 1", cfg.Capacity)
+	case cfg.StateDir == "":
+		return nil, errors.New("worker: a state directory is required")
+	}
+	return &Worker{
+		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), base: baseEnvironment(), slots: newSlots(cfg.Capacity),
+		buffers:     sync.Pool{New: func() any { buf := make([]byte, 32<<10); return &buf }},
+		reconnected: make(chan struct{}, 1), ready: make(chan struct{}), terminate: make(chan struct{}),
+	}, nil
+}
+
+// Ready is closed once the worker is registered and its key is written.
+func (w *Worker) Ready() <-chan struct{} { return w.ready }
+
+// ID is the worker's id, valid after Ready.
+func (w *Worker) ID() hodei.WorkerID { return w.id }
+
+// Terminate kills what runs, TERM first and KILL after the grace, and has Run
+// report that and return. It may be called at any time, and again.
+func (w *Worker) Terminate() { w.terminating.Do(func() { close(w.terminate) }) }
+
+// Run registers the worker and works until ctx is done. Then it drains: it
+// takes nothing new, waits until what runs has ended and is recorded, log and
+// all, tells that it leaves, and returns nil. A Worker runs once.
+func (w *Worker) Run(ctx context.Context) error {
+	var err error
+	if w.state, err = openState(w.cfg.StateDir); err != nil {
+		return err
+	}
+	defer w.state.close()
+	if w.null, err = os.Open(os.DevNull); err != nil {
+		return fmt.Errorf("run worker: %w", err)
+	}
+	defer w.null.Close()
+	w.spool = newSpool(w.state.spool, w.cfg.SpoolMemory, w.cfg.SpoolDisk)
+
+	joining, cancel := w.untilTerminated(ctx)
+	defer cancel()
+	if err := w.register(joining); err != nil {
+		if joining.Err() != nil {
+			return nil // stopped before it was a member
+		}
+		return err
+	}
+	return w.serve(joining)
+}
+
+// untilTerminated is ctx, ended by Terminate too.
+func (w *Worker) untilTerminated(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-ctx.Done():
+		case <-w.terminate:
+			cancel()
+		}
+	}()
+	return ctx, func() { cancel(); <-done }
+}
