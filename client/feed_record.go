@@ -18,7 +18,9 @@ const patience = 6
 // history reads from the record. It is not ok when the record does not have
 // the line, or cannot be asked, for the moment.
 func (f *Feed) history(ctx context.Context, next int64, v view, asked int) (Batch, bool, error) {
-	page, err := rpc.Call(ctx, f.cfg.NATS, schemas.GetLogs, schemas.GetLogsRequest{
+	soon, cancel := context.WithTimeout(ctx, api) // a request is lost with its connection
+	defer cancel()
+	page, err := rpc.Call(soon, f.cfg.NATS, schemas.GetLogs, schemas.GetLogsRequest{
 		ID: f.cfg.ID, Cursor: strconv.FormatInt(next-1, 10), Limit: v.want,
 	})
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -49,9 +50,7 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", f.cfg.ID, err)
 	}
-	connected := f.cfg.NATS.StatusChanged(nats.CONNECTED)
-	defer f.cfg.NATS.RemoveStatusListener(connected)
-	err = f.keepConsuming(ctx, js, connected)
+	err = f.keepConsuming(ctx, js)
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -60,12 +59,14 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 
 // keepConsuming consumes until the end, with a new consumer after each
 // trouble. Meanwhile the record tells how far the execution is.
-func (f *Feed) keepConsuming(ctx context.Context, js jetstream.JetStream, connected <-chan nats.Status) error {
+func (f *Feed) keepConsuming(ctx context.Context, js jetstream.JetStream) error {
+	status := f.cfg.NATS.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
+	defer f.cfg.NATS.RemoveStatusListener(status)
 	var since time.Time // of the last message, by the server's clock
 	pause := newPause()
 	for {
 		began := time.Now()
-		err := f.consume(ctx, js, connected, &since)
+		err := f.whileConnected(ctx, status, func(ctx context.Context) error { return f.consume(ctx, js, &since) })
 		if err == nil || ctx.Err() != nil || final(err) {
 			return err
 		}
@@ -82,16 +83,34 @@ func (f *Feed) keepConsuming(ctx context.Context, js jetstream.JetStream, connec
 			return nil
 		case <-f.over:
 			return nil
-		case <-connected:
+		case <-status:
+			pause.Reset()
 		case <-time.After(pause.NextBackOff()):
 		}
-		if err := f.look(ctx); err != nil && final(err) {
+		if err := f.whileConnected(ctx, status, f.look); err != nil && final(err) {
 			return err
 		}
 	}
 }
 
-var errReconnected = errors.New("connection was lost")
+var errConnection = errors.New("connection lost or made again")
+
+// whileConnected has fn given up when the connection changes: what was asked before
+// that is never answered.
+func (f *Feed) whileConnected(ctx context.Context, status <-chan nats.Status, fn func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-status:
+			cancel(errConnection)
+		case <-ctx.Done():
+		}
+	})
+	defer watch.Wait()
+	defer cancel(nil)
+	return fn(ctx)
+}
 
 // consume feeds the ring from one consumer until the end, and returns nil
 // then, or until there is trouble.
@@ -100,7 +119,7 @@ var errReconnected = errors.New("connection was lost")
 // and what is missing, the lines' own sequences tell. A new one begins at a
 // time rather than at a sequence of the stream, for a stream that was lost and
 // made again counts from 1.
-func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, connected <-chan nats.Status, since *time.Time) error {
+func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, since *time.Time) (err error) {
 	cfg := jetstream.ConsumerConfig{
 		FilterSubject: schemas.LogSubject(f.cfg.ID), AckPolicy: jetstream.AckNonePolicy,
 		MemoryStorage: true, Replicas: 1, InactiveThreshold: inactive,
@@ -115,7 +134,11 @@ func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, connected <-
 	if err != nil {
 		return fmt.Errorf("create consumer: %w", err)
 	}
-	defer f.remove(ctx, js, consumer.CachedInfo().Name)
+	defer func() {
+		if err == nil || errors.Is(err, context.Canceled) { // else the server may not be there to ask
+			f.remove(ctx, js, consumer.CachedInfo().Name)
+		}
+	}()
 	broken := make(chan error, 1) // one is enough to end it
 	consuming, err := consumer.Consume(func(msg jetstream.Msg) { f.message(msg, since) },
 		jetstream.PullExpiry(2*inactive), jetstream.PullHeartbeat(heartbeat),
@@ -132,14 +155,11 @@ func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, connected <-
 	if consumer.CachedInfo().NumPending == 0 {
 		f.caughtUp()
 	}
-	return f.watch(ctx, broken, connected)
+	return f.watch(ctx, broken)
 }
 
 // remove deletes the consumer rather than leave it to the server's patience.
 func (f *Feed) remove(ctx context.Context, js jetstream.JetStream, name string) {
-	if !f.cfg.NATS.IsConnected() {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api)
 	defer cancel()
 	if err := js.DeleteConsumer(ctx, schemas.LogStream, name); err != nil {
@@ -149,7 +169,7 @@ func (f *Feed) remove(ctx context.Context, js jetstream.JetStream, name string) 
 
 // watch looks at the record now and then, and again and again while a line is
 // missing.
-func (f *Feed) watch(ctx context.Context, broken <-chan error, connected <-chan nats.Status) error {
+func (f *Feed) watch(ctx context.Context, broken <-chan error) error {
 	pause := newPause()
 	for {
 		wait := f.cfg.Look
@@ -160,13 +180,11 @@ func (f *Feed) watch(ctx context.Context, broken <-chan error, connected <-chan 
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-f.over:
 			return nil
 		case err := <-broken:
 			return err
-		case <-connected:
-			return errReconnected
 		case <-f.holed:
 		case <-time.After(wait):
 			if err := f.look(ctx); err != nil && final(err) {
