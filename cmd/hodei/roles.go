@@ -228,7 +228,11 @@ func newReaper() *cobra.Command {
 	return &cobra.Command{
 		Use: "reaper", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return worker.Reap(context.WithoutCancel(cmd.Context()), os.Stdin)
+			log, err := newLog("warn")
+			if err != nil {
+				return err
+			}
+			return worker.Reap(context.WithoutCancel(cmd.Context()), os.Stdin, log)
 		},
 	}
 }

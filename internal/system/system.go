@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hodei-jobs/hodei/edge"
-	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/services/orchestrator"

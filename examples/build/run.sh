@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Vets and builds this repository as a pipeline on a Hodei worker of this
+# machine. Needs a running `hodei up`; HODEI_SERVER says where it listens.
+set -euo pipefail
+repo=$(cd "$(dirname "$0")/../.." && pwd)
+hodei=${HODEI:-$repo/bin/hodei}
+
+# the id of what was just created
+id() { sed -n 's/^{"id":"\([^"]*\)".*/\1/p'; }
+
+pipeline=$("$hodei" pipeline create "hodei builds itself" -o json | id)
+vet=$("$hodei" job create --pipeline "$pipeline" --name vet --working-dir "$repo" -o json -- go vet ./... | id)
+build=$("$hodei" job create --pipeline "$pipeline" --name build --working-dir "$repo" --timeout 10m -o json \
+  -- go build -v -o /dev/null ./cmd/hodei | id)
+
+echo "vet" && "$hodei" run "$vet"
+echo "build" && "$hodei" run "$build"
+"$hodei" pipeline show "$pipeline"

@@ -1,0 +1,352 @@
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+)
+
+// binary is the hodei that TestMain has built.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "hodei-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "hodei")
+	build := exec.Command("go", "build", "-o", binary, "../cmd/hodei")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build hodei: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// process is a running hodei.
+type process struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	mu   sync.Mutex
+	said bytes.Buffer // its standard error
+	line chan string  // the line that begins with "ready"
+	done chan struct{}
+	err  error
+}
+
+// start runs hodei and returns once it says ready.
+func start(t testing.TB, args ...string) *process {
+	t.Helper()
+	p := launch(t, args...)
+	select {
+	case <-p.line:
+	case <-p.done:
+		t.Fatalf("hodei %s ended before it was ready: %v\n%s", strings.Join(args, " "), p.err, p.output())
+	case <-time.After(60 * time.Second):
+		t.Fatalf("hodei %s is not ready after a minute\n%s", strings.Join(args, " "), p.output())
+	}
+	return p
+}
+
+// launch runs hodei without waiting. What is still running at the end of the
+// test is stopped.
+func launch(t testing.TB, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(binary, args...), line: make(chan string, 1), done: make(chan struct{})}
+	stderr, err := p.cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	go p.read(stderr)
+	t.Cleanup(func() {
+		p.signal(syscall.SIGTERM)
+		select {
+		case <-p.done:
+		case <-time.After(30 * time.Second):
+			p.signal(syscall.SIGKILL)
+			<-p.done
+			t.Errorf("hodei %s did not stop:\n%s", strings.Join(args, " "), p.output())
+		}
+		if t.Failed() {
+			t.Logf("hodei %s said:\n%s", strings.Join(args, " "), p.output())
+		}
+	})
+	return p
+}
+
+func (p *process) read(stderr io.Reader) {
+	lines := bufio.NewReader(stderr)
+	for {
+		line, err := lines.ReadString('\n')
+		p.mu.Lock()
+		p.said.WriteString(line)
+		p.mu.Unlock()
+		if strings.HasPrefix(line, "ready") {
+			// The addresses follow in the same write.
+			rest := make([]byte, lines.Buffered())
+			n, _ := io.ReadFull(lines, rest)
+			p.mu.Lock()
+			p.said.Write(rest[:n])
+			p.mu.Unlock()
+			p.line <- line
+		}
+		if err != nil {
+			break
+		}
+	}
+	p.err = p.cmd.Wait()
+	close(p.done)
+}
+
+func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
+
+// kill ends the process as a crash would.
+func (p *process) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// wait returns the exit status.
+func (p *process) wait() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(60 * time.Second):
+		p.t.Fatalf("hodei does not end:\n%s", p.output())
+	}
+	var exit *exec.ExitError
+	if errors.As(p.err, &exit) {
+		return exit.ExitCode()
+	}
+	require.NoError(p.t, p.err)
+	return 0
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.said.String()
+}
+
+// find returns the first group of the pattern in what the process has said.
+func (p *process) find(pattern string) string {
+	p.t.Helper()
+	m := regexp.MustCompile(pattern).FindStringSubmatch(p.output())
+	require.NotNil(p.t, m, "%s in:\n%s", pattern, p.output())
+	return m[1]
+}
+
+// system is a running Hodei seen from outside.
+type system struct {
+	*process
+	t                                      testing.TB
+	orchestrator, scheduler, workerManager string
+	nats                                   string
+}
+
+// up starts `hodei up` on free ports and returns where it listens.
+func up(t testing.TB, args ...string) *system {
+	t.Helper()
+	args = append([]string{"up", "--port-base", "0", "--nats-port", "0"}, args...)
+	if !strings.Contains(strings.Join(args, " "), "--data-dir") {
+		args = append(args, "--ephemeral")
+	}
+	p := start(t, args...)
+	return &system{
+		process: p, t: t,
+		orchestrator:  p.find(`orchestrator +(http://\S+)`),
+		scheduler:     p.find(`scheduler +(http://\S+)`),
+		workerManager: p.find(`worker manager +(http://\S+)`),
+		nats:          p.find(`nats +(nats://\S+)`),
+	}
+}
+
+// object is a decoded JSON object.
+type object = map[string]any
+
+// call makes a request and returns the status and the decoded body.
+func call(t testing.TB, method, url, body string) (int, object) {
+	t.Helper()
+	status, raw, _ := request(t, method, url, body, nil)
+	var out object
+	if len(raw) > 0 {
+		require.NoError(t, json.Unmarshal(raw, &out), "%s %s: %s", method, url, raw)
+	}
+	return status, out
+}
+
+func request(t testing.TB, method, url, body string, header http.Header) (int, []byte, http.Header) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, raw, resp.Header
+}
+
+// ask makes a NATS request as `nats req` does and returns the reply.
+func ask(t testing.TB, nc *nats.Conn, subject, body string) (*nats.Msg, object) {
+	t.Helper()
+	reply, err := nc.Request(subject, []byte(body), 30*time.Second)
+	require.NoError(t, err)
+	var out object
+	require.NoError(t, json.Unmarshal(reply.Data, &out), "%s: %s", subject, reply.Data)
+	return reply, out
+}
+
+func connect(t testing.TB, url string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// job creates a pipeline with one job and returns the job's id.
+func (s *system) job(body string) string {
+	s.t.Helper()
+	status, p := call(s.t, "POST", s.orchestrator+"/api/v1/pipelines", `{"name":"test"}`)
+	require.Equal(s.t, 201, status, p)
+	body = strings.Replace(body, "{", fmt.Sprintf(`{"pipeline_id":%q,`, p["id"]), 1)
+	status, j := call(s.t, "POST", s.orchestrator+"/api/v1/jobs", strings.Replace(body, ",}", "}", 1))
+	require.Equal(s.t, 201, status, j)
+	return j["id"].(string)
+}
+
+// execute executes a shell script ad hoc and returns the execution's id.
+func (s *system) execute(script string) string {
+	s.t.Helper()
+	body, _ := json.Marshal(object{"command": script})
+	status, e := call(s.t, "POST", s.workerManager+"/api/v1/execute", string(body))
+	require.Equal(s.t, 201, status, e)
+	return e["id"].(string)
+}
+
+// ended follows the log to its end and returns the record.
+func (s *system) ended(id string) object {
+	s.t.Helper()
+	for range s.follow(id, "tail=0&follow=true") {
+	}
+	status, e := call(s.t, "GET", s.orchestrator+"/api/v1/executions/"+id, "")
+	require.Equal(s.t, 200, status)
+	return e
+}
+
+// event is one frame of a stream.
+type event struct {
+	kind, id string
+	data     object
+}
+
+// follow reads a log stream frame by frame until it ends.
+func (s *system) follow(id, query string) func(func(event) bool) {
+	return s.stream(s.workerManager+"/api/v1/executions/"+id+"/logs/stream?"+query, "")
+}
+
+func (s *system) stream(url, lastID string) func(func(event) bool) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+	require.NoError(s.t, err)
+	if lastID != "" {
+		req.Header.Set("Last-Event-ID", lastID)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(s.t, err)
+	require.Equal(s.t, 200, resp.StatusCode)
+	require.Equal(s.t, "text/event-stream", strings.Split(resp.Header.Get("Content-Type"), ";")[0])
+	return func(yield func(event) bool) {
+		defer cancel()
+		defer resp.Body.Close()
+		frames := bufio.NewScanner(resp.Body)
+		frames.Buffer(nil, 1<<20)
+		e := event{}
+		for frames.Scan() {
+			name, value, _ := strings.Cut(frames.Text(), ": ")
+			switch name {
+			case "id":
+				e.id = value
+			case "event":
+				e.kind = value
+			case "data":
+				require.NoError(s.t, json.Unmarshal([]byte(value), &e.data), value)
+			case "":
+				if frames.Text() == "" && e.data != nil {
+					if !yield(e) {
+						return
+					}
+					e = event{}
+				}
+			}
+		}
+	}
+}
+
+// lines are the texts of a log that has ended, and its end event.
+func (s *system) lines(id, query string) (lines []string, end event) {
+	s.t.Helper()
+	for e := range s.follow(id, query) {
+		if e.kind == "done" {
+			end = e
+			break
+		}
+		lines = append(lines, e.data["line"].(string))
+	}
+	require.Equal(s.t, "done", end.kind, "the stream must say that it is done")
+	return lines, end
+}
+
+// eventually waits for a condition, looking again each time something may have
+// happened outside this process.
+func eventually(t testing.TB, what string, within time.Duration, ok func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(within)
+	defer deadline.Stop()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for !ok() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("%s: not within %s", what, within)
+		case <-look.C:
+		}
+	}
+}
+
+func decode(t testing.TB, raw []byte) object {
+	t.Helper()
+	var out object
+	require.NoError(t, json.Unmarshal(raw, &out), string(raw))
+	return out
+}
