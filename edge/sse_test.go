@@ -1,0 +1,164 @@
+package edge_test
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/edge"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func TestLogOfWhatThereIs(t *testing.T) {
+	w := newWorld(t)
+	w.write(t, 1, 6)
+	done := w.done(hodei.Running, 6)
+	bare := `id: 6` + "\n" + `data: {"stream":"stderr","line":"\u003cline 6\u003e","sequence":6}` + "\n\n"
+	for query, want := range map[string]string{
+		"":                                frames(1, 6) + done,
+		"?follow=false&tail=all":          frames(1, 6) + done,
+		"?tail=2&timestamps=true":         frames(5, 6) + done,
+		"?tail=0":                         "id: 6\n\n" + done,
+		"?tail=99":                        frames(1, 6) + done,
+		"?tail=3&stream=stdout":           frame(5) + done,
+		"?stream=all&tail=1":              frames(6, 6) + done,
+		"?since=2026-01-01T00:00:05Z":     frames(5, 6) + done,
+		"?until=2026-01-01T00:00:02Z":     frames(1, 2) + done,
+		"?since=10m":                      done,
+		"?tail=1&timestamps=false":        bare + done,
+		"?stream=stderr&timestamps=false": strings.ReplaceAll(bare, "6", "2") + strings.ReplaceAll(bare, "6", "4") + bare + done,
+	} {
+		resp := do(t, "GET", w.url("/executions/"+w.exec.String()+"/logs/stream"+query), "")
+		require.Equal(t, 200, resp.StatusCode)
+		require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
+		require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
+		require.Equal(t, "no", resp.Header.Get("X-Accel-Buffering"))
+		require.Equal(t, want, text(t, resp), query)
+	}
+}
+
+// The same log by its other route, in each of its forms.
+func TestLogForms(t *testing.T) {
+	w := newWorld(t)
+	w.write(t, 1, 3)
+	url := w.url("/api/v1/executions/" + w.exec.String() + "/logs")
+	for accept, want := range map[string]string{
+		"*/*":                         frames(2, 3) + w.done(hodei.Running, 3),
+		"text/event-stream":           frames(2, 3) + w.done(hodei.Running, 3),
+		"text/plain":                  "<line 2>\n<line 3>\n",
+		"application/json, text/html": `{"items":[` + string(encoded(2)) + "," + string(encoded(3)) + `],"next_cursor":null,"log_count":3,"status":"RUNNING","exit_code":null}`,
+	} {
+		require.Equal(t, want, text(t, do(t, "GET", url+"?tail=2&limit=9", "", "Accept: "+accept)), accept)
+	}
+	timed := text(t, do(t, "GET", url+"?tail=1&timestamps=true&follow=false", "", "Accept: text/plain"))
+	require.Equal(t, "2026-01-01T00:00:03Z <line 3>\n", timed)
+	require.Equal(t, frame(2)+w.done(hodei.Running, 3), text(t, do(t, "GET", url+"?cursor=1&limit=1", "")))
+}
+
+func TestFollowFromTheMiddle(t *testing.T) {
+	w := newWorld(t)
+	w.write(t, 1, 40)
+	next, _ := w.stream(t, w.edge.Addrs()[2], "?tail=10&follow=true")
+	next(frames(31, 40))
+	w.write(t, 41, 41)
+	next(frames(41, 41))
+	w.write(t, 41, 43) // resent
+	next(frames(42, 43))
+	w.end(t)
+	next(w.done(hodei.Completed, 43))
+}
+
+// A client that comes back, to another edge, goes on where it was.
+func TestResume(t *testing.T) {
+	w := newWorld(t)
+	w.write(t, 1, 5)
+	first, stop := serve(t, w.nc, edge.Config{})
+	next, resp := w.stream(t, first.Addrs()[0], "?tail=2&follow=true")
+	next(frames(4, 5))
+	stop()
+	rest, err := io.ReadAll(resp.Body)
+	require.NoError(t, err, "a stream ends cleanly when the edge stops")
+	require.Empty(t, rest, "and without done")
+	w.write(t, 6, 9)
+	next, _ = w.stream(t, w.edge.Addrs()[0], "?tail=2&follow=true", "Last-Event-ID: 5")
+	next(frames(6, 9))
+	w.end(t)
+	next(w.done(hodei.Completed, 9))
+	next, _ = w.stream(t, w.edge.Addrs()[0], "?follow=true", "Last-Event-ID: 9")
+	next(w.done(hodei.Completed, 9))
+}
+
+func TestKeepAlive(t *testing.T) {
+	w := newWorld(t)
+	e, _ := serve(t, w.nc, edge.Config{KeepAlive: 20 * time.Millisecond})
+	next, _ := w.stream(t, e.Addrs()[0], "?follow=true")
+	next(": keep-alive\n\n: keep-alive\n\n: keep-alive\n\n")
+}
+
+// A client that leaves is noticed, and its going seen by the stream it read.
+func TestDisconnect(t *testing.T) {
+	w := newWorld(t)
+	next, resp := w.stream(t, w.edge.Addrs()[0], "?follow=true")
+	w.write(t, 1, 1)
+	next(frames(1, 1))
+	require.NoError(t, resp.Body.Close())
+	js, err := jetstream.New(w.nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), schemas.LogStream)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		info, err := stream.Info(t.Context())
+		return err == nil && info.State.Consumers == 0
+	}, 15*time.Second, 20*time.Millisecond, "the feed outlives its only reader")
+}
+
+// A client that stops reading holds up nobody and is let go by the stop.
+func TestStuckClient(t *testing.T) {
+	w := newWorld(t)
+	e, stop := serve(t, w.nc, edge.Config{Grace: 100 * time.Millisecond})
+	_, _ = w.stream(t, e.Addrs()[0], "?follow=true") // whose body is never read
+	next, _ := w.stream(t, e.Addrs()[0], "?follow=true")
+	for n := int64(1); n < 40000; n += 400 {
+		w.write(t, n, n+399)
+		next(frames(n, n+399))
+	}
+	began := time.Now()
+	stop()
+	require.Less(t, time.Since(began), 5*time.Second)
+}
+
+// One consumer serves all streams of an execution.
+func TestStreamsShareAFeed(t *testing.T) {
+	w := newWorld(t)
+	w.write(t, 1, 2)
+	var nexts []func(string)
+	for range 20 {
+		next, _ := w.stream(t, w.edge.Addrs()[0], "?follow=true")
+		next(frames(1, 2))
+		nexts = append(nexts, next)
+	}
+	js, err := jetstream.New(w.nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), schemas.LogStream)
+	require.NoError(t, err)
+	require.Equal(t, 1, stream.CachedInfo().State.Consumers)
+	w.write(t, 3, 3)
+	w.end(t)
+	for _, next := range nexts {
+		next(frames(3, 3) + w.done(hodei.Completed, 3))
+	}
+}
+
+// A tail of nothing yet tells where it stands, so that a client which is cut
+// off before the first line misses none.
+func TestTailOfNothing(t *testing.T) {
+	w := newWorld(t)
+	w.write(t, 1, 7)
+	next, _ := w.stream(t, w.edge.Addrs()[0], "?follow=true&tail=0")
+	next("id: 7\n\n")
+}
