@@ -48,10 +48,19 @@ func (c Command) MarshalJSON() ([]byte, error) {
 	case c.IsZero():
 		return []byte("null"), nil
 	case len(c.Args) > 0:
-		return json.Marshal(c.Args)
+		return plain(c.Args)
 	default:
-		return json.Marshal(c.Shell)
+		return plain(c.Shell)
 	}
+}
+
+// plain encodes without escaping <, > and &, which shells are full of.
+func plain(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // UnmarshalJSON reads a string, a list of strings or null.

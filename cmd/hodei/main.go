@@ -1,4 +1,3 @@
-// Command hodei is Hodei: every role, and the commands that people use.
 package main
 
 import (

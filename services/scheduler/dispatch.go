@@ -26,7 +26,7 @@ func (s *Scheduler) dispatch(ctx context.Context) error {
 			return nil
 		case <-s.queue.woken:
 		}
-		hopeless := map[*class]bool{}
+		hopeless := map[string]bool{}
 		for ctx.Err() == nil {
 			e := s.queue.pop(hopeless)
 			if e == nil {
@@ -36,7 +36,7 @@ func (s *Scheduler) dispatch(ctx context.Context) error {
 			if d.Worker == nil {
 				// One that was refused somewhere says nothing of its class.
 				if len(e.req.Refused) == 0 {
-					hopeless[e.class] = true
+					hopeless[e.class.key] = true
 				}
 				s.putBack(e)
 				continue
@@ -103,6 +103,8 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	switch {
 	case event.Type == schemas.EventRequeued:
 		s.adopt(e)
+	case event.Type == schemas.EventAssigned:
+		s.queue.forget(e.ID)
 	case e.Status.Ended() && e.WorkerID == nil:
 		s.queue.withdraw(e.ID)
 	case e.Status.Ended():

@@ -88,14 +88,15 @@ func (q *queue) insert(e *entry) {
 	q.counts[e.priority]++
 }
 
-// pop takes the first entry of all classes but those to skip, nil when there
-// is none. Until it is returned or dropped it counts as being assigned.
-func (q *queue) pop(skip map[*class]bool) *entry {
+// pop takes the first entry of all classes but those to skip, by their keys,
+// and returns nil when there is none. Until it is restored or finished it
+// counts as being assigned.
+func (q *queue) pop(skip map[string]bool) *entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var first *entry
 	for _, c := range q.classes {
-		if !skip[c] && (first == nil || before(c.entries[0], first)) {
+		if !skip[c.key] && (first == nil || before(c.entries[0], first)) {
 			first = c.entries[0]
 		}
 	}
@@ -149,6 +150,17 @@ func (q *queue) withdraw(id hodei.ExecutionID) bool {
 	q.take(e)
 	delete(q.entries, id)
 	return true
+}
+
+// forget takes out an execution that somebody else has assigned; one that is
+// being assigned here is left alone.
+func (q *queue) forget(id hodei.ExecutionID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e, here := q.entries[id]; here && e.index >= 0 {
+		q.take(e)
+		delete(q.entries, id)
+	}
 }
 
 // position is the place of a queued execution, counted from 1: exact for the
