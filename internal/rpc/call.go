@@ -63,7 +63,7 @@ func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string,
 	}
 	answer, err := request(ctx, nc, op, msg)
 	if err != nil {
-		return Reply{}, transportError(op, err)
+		return Reply{}, transportError(ctx, op, err)
 	}
 	if code := answer.Header.Get(micro.ErrorCodeHeader); code != "" {
 		return Reply{}, remoteError(answer)
@@ -92,8 +92,8 @@ func request(ctx context.Context, nc *nats.Conn, op *schemas.Op, msg *nats.Msg) 
 	}
 }
 
-func transportError(op *schemas.Op, err error) error {
-	failed := &hodei.Error{Code: hodei.Unavailable, Err: err}
+func transportError(ctx context.Context, op *schemas.Op, err error) error {
+	failed := &hodei.Error{Code: hodei.Unavailable, Timestamp: time.Now().UTC(), RequestID: RequestID(ctx), Err: err}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		failed.Code, failed.Message = hodei.Timeout, fmt.Sprintf("No answer from %s in time", op.Service)

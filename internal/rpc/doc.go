@@ -22,7 +22,7 @@
 //
 // micro runs the handlers of one endpoint one at a time and its Request.Error
 // is a data race outside the handler; hence each request is handed to a
-// goroutine of our own and errors leave through Respond with headers.
+// goroutine of our own, which publishes the reply itself.
 //
 // # Not here
 //

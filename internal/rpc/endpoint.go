@@ -2,13 +2,9 @@ package rpc
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"runtime/debug"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -75,18 +71,24 @@ func (s *Service) stats(at *micro.Endpoint) any {
 func (s *Service) accept(ctx context.Context, e *endpoint, req micro.Request) {
 	e.stats.requests.Add(1)
 	if e.stats.inflight.Load() >= int64(s.cfg.InFlight) {
-		e.stats.refused.Add(1)
-		s.respondError(WithRequestID(ctx, req.Headers().Get(schemas.HeaderRequestID)), e, req,
-			hodei.Errorf(hodei.Unavailable, "Too many requests in flight"))
+		s.refuse(ctx, e, req, "Too many requests in flight")
+		return
+	}
+	if !s.gate.enter() {
+		s.refuse(ctx, e, req, "The service is stopping")
 		return
 	}
 	e.stats.inflight.Add(1)
-	s.inflight.Add(1)
 	go func() {
-		defer s.inflight.Done()
+		defer s.gate.leave()
 		defer e.stats.inflight.Add(-1)
 		s.serve(ctx, e, req)
 	}()
+}
+
+func (s *Service) refuse(ctx context.Context, e *endpoint, req micro.Request, why string) {
+	e.stats.refused.Add(1)
+	s.respondError(WithRequestID(ctx, req.Headers().Get(schemas.HeaderRequestID)), e, req, hodei.Errorf(hodei.Unavailable, "%s", why))
 }
 
 func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
@@ -138,49 +140,4 @@ func (s *Service) guard(ctx context.Context, e *endpoint, body []byte) (rep any,
 		}
 	}()
 	return e.handle(ctx, e.validator, body)
-}
-
-func (s *Service) respond(ctx context.Context, e *endpoint, req micro.Request, rep any) error {
-	body, err := json.Marshal(rep)
-	if err != nil {
-		return fmt.Errorf("encode reply: %w", err)
-	}
-	headers := micro.Headers{schemas.HeaderRequestID: []string{RequestID(ctx)}}
-	if chosen, ok := rep.(schemas.Statuser); ok && chosen.StatusCode() != e.op.Status {
-		headers[schemas.HeaderStatus] = []string{strconv.Itoa(chosen.StatusCode())}
-	}
-	if err := req.Respond(body, micro.WithHeaders(headers)); err != nil {
-		s.cfg.Log.Warn("reply not sent", "op", e.op.Name, "request_id", RequestID(ctx), "err", err)
-	}
-	return nil
-}
-
-// respondError answers with err as users may see it and returns that.
-func (s *Service) respondError(ctx context.Context, e *endpoint, req micro.Request, err error) *hodei.Error {
-	said := *hodei.AsError(err)
-	if said.Code == hodei.Internal && errors.Is(err, context.DeadlineExceeded) {
-		said.Code, said.Message = hodei.Timeout, "Not done in time"
-	}
-	said.Timestamp, said.RequestID = time.Now().UTC(), RequestID(ctx)
-	body, _ := json.Marshal(said) // a struct of strings and a time always encodes
-	headers := micro.Headers{
-		micro.ErrorHeader:       []string{headline(said)},
-		micro.ErrorCodeHeader:   []string{strconv.Itoa(said.Code.Status())},
-		schemas.HeaderRequestID: []string{said.RequestID},
-	}
-	if err := req.Respond(body, micro.WithHeaders(headers)); err != nil {
-		s.cfg.Log.Warn("reply not sent", "op", e.op.Name, "request_id", said.RequestID, "err", err)
-	}
-	return &said
-}
-
-// headline is the error on one line, as header values must be.
-func headline(e hodei.Error) string {
-	if e.Details != nil {
-		return fmt.Sprintf("%s: %s: %s", e.Message, e.Details.Field, e.Details.Issue)
-	}
-	if e.Message == "" {
-		return http.StatusText(e.Code.Status())
-	}
-	return e.Message
 }

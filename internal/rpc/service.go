@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -37,7 +36,7 @@ type Service struct {
 	cfg       Config
 	endpoints []*endpoint
 	ready     chan struct{}
-	inflight  sync.WaitGroup
+	gate      *gate
 }
 
 // New returns a service without endpoints; nothing is registered before Run.
@@ -54,7 +53,7 @@ func New(cfg Config) *Service {
 	if cfg.Grace == 0 {
 		cfg.Grace = 10 * time.Second
 	}
-	return &Service{cfg: cfg, ready: make(chan struct{})}
+	return &Service{cfg: cfg, ready: make(chan struct{}), gate: newGate()}
 }
 
 // Handle has fn answer the operation. Instances of one service share the work.
@@ -73,9 +72,12 @@ func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 // Run registers the service, answers until ctx is done, then stops taking
 // requests and returns when those in flight are answered or the grace is over.
+// It fails when it cannot register or the connection is closed under it.
 func (s *Service) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	closed := s.cfg.NATS.StatusChanged(nats.CLOSED)
+	defer s.cfg.NATS.RemoveStatusListener(closed)
 	svc, err := micro.AddService(s.cfg.NATS, micro.Config{
 		Name: s.cfg.Name, Version: s.cfg.Version, Description: s.cfg.Description, Metadata: s.cfg.Metadata,
 		StatsHandler: s.stats,
@@ -93,26 +95,39 @@ func (s *Service) Run(ctx context.Context) error {
 		return fmt.Errorf("register service %s: %w", s.cfg.Name, err)
 	}
 	close(s.ready)
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-closed:
+		err = fmt.Errorf("serve %s: %w", s.cfg.Name, nats.ErrConnectionClosed)
+	}
 	if err := svc.Stop(); err != nil {
 		s.cfg.Log.Warn("service stop", "service", s.cfg.Name, "err", err)
 	}
-	// Stop returns before what the server had already sent is handed over; a
-	// round trip later it is.
-	_ = s.cfg.NATS.FlushTimeout(time.Second)
 	s.drain(cancel)
-	return nil
+	return err
 }
 
+// settle is how long nothing must have come in for a stop to believe that
+// nothing more will.
+const settle = 25 * time.Millisecond
+
+// drain waits for what was received to be answered. micro's Stop returns
+// before that: a round trip later nothing more can arrive from the server, but
+// subscriptions may still be handing over what they hold, which nobody outside
+// of nats.go can see.
 func (s *Service) drain(cancel context.CancelFunc) {
-	done := make(chan struct{})
-	go func() { s.inflight.Wait(); close(done) }()
+	_ = s.cfg.NATS.FlushTimeout(time.Second) // fails where there is no connection, and then nothing arrives
+	for seen := -1; seen != s.gate.count(); {
+		seen = s.gate.count()
+		time.Sleep(settle)
+	}
+	empty := s.gate.close()
 	select {
-	case <-done:
+	case <-empty:
 	case <-time.After(s.cfg.Grace):
 		s.cfg.Log.Warn("requests cut short by the stop", "service", s.cfg.Name)
 		cancel()
-		<-done
+		<-empty
 	}
 }
 

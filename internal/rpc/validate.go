@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -69,16 +67,16 @@ func (v *validator) decode(body []byte, req any) error {
 			Details: &hodei.ErrorDetails{Field: "body", Issue: malformed(body, err)},
 		}
 	}
+	if field, issue := unfit("", value); issue != "" {
+		return hodei.InvalidField(cmp.Or(field, "body"), issue)
+	}
 	if err := v.schema.Validate(value); err != nil {
 		return v.explain(value, err)
-	}
-	if field := findNUL("", value); field != "" {
-		return hodei.InvalidField(field, "must not contain the NUL character")
 	}
 	if err := json.Unmarshal(body, req); err != nil {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
-			return hodei.InvalidField(wrong.Field, wrong.Type.String()+" required")
+			return hodei.InvalidField(cmp.Or(wrong.Field, "body"), jsonType(wrong.Type)+" required")
 		}
 		return hodei.InvalidField("body", err.Error())
 	}
@@ -94,131 +92,54 @@ func malformed(body []byte, err error) string {
 	return err.Error()
 }
 
-// explain turns the first violation, by field name, into an error for users.
-// A path parameter that cannot name a record is a record that is not there.
-func (v *validator) explain(value any, err error) error {
-	var failure *jsonschema.ValidationError
-	if !errors.As(err, &failure) {
-		return fmt.Errorf("validate: %w", err)
-	}
-	issues := collect(failure)
-	slices.SortStableFunc(issues, func(a, b hodei.ErrorDetails) int { return strings.Compare(a.Field, b.Field) })
-	first := issues[0]
-	if noun, ok := v.path[first.Field]; ok && noun != "" {
-		if object, ok := value.(map[string]any); ok {
-			if id, ok := object[first.Field].(string); ok {
-				return hodei.Missing(noun, id)
-			}
-		}
-	}
-	return hodei.InvalidField(first.Field, first.Issue)
-}
-
-// collect gathers the innermost violations.
-func collect(e *jsonschema.ValidationError) []hodei.ErrorDetails {
-	at := strings.Join(e.InstanceLocation, ".")
-	under := func(names []string, issue string) (out []hodei.ErrorDetails) {
-		for _, name := range names {
-			out = append(out, hodei.ErrorDetails{Field: strings.TrimPrefix(at+"."+name, "."), Issue: issue})
-		}
-		return out
-	}
-	switch k := e.ErrorKind.(type) {
-	case *kind.AdditionalProperties:
-		return under(k.Properties, "unknown field")
-	case *kind.Required:
-		return under(k.Missing, "required")
-	case *kind.PropertyNames:
-		return under([]string{k.Property}, "invalid name")
-	case *kind.AnyOf:
-		return []hodei.ErrorDetails{{Field: at, Issue: alternatives(e)}}
-	}
-	var out []hodei.ErrorDetails
-	for _, cause := range e.Causes {
-		out = append(out, collect(cause)...)
-	}
-	if len(out) == 0 {
-		out = []hodei.ErrorDetails{{Field: cmp.Or(at, "body"), Issue: issue(e.ErrorKind)}}
-	}
-	return out
-}
-
-// alternatives says what a value of several allowed types may be.
-func alternatives(e *jsonschema.ValidationError) string {
-	var wants []string
-	for _, cause := range e.Causes {
-		t, ok := leaf(cause).ErrorKind.(*kind.Type)
-		if !ok { // the type is right, something inside it is not
-			for _, inner := range collect(cause) {
-				return inner.Issue
-			}
-		}
-		for _, want := range t.Want {
-			if want != "null" {
-				wants = append(wants, want)
-			}
-		}
-	}
-	return strings.Join(wants, " or ") + " required"
-}
-
-func leaf(e *jsonschema.ValidationError) *jsonschema.ValidationError {
-	for len(e.Causes) == 1 {
-		e = e.Causes[0]
-	}
-	return e
-}
-
-var english = message.NewPrinter(language.English)
-
-func issue(k jsonschema.ErrorKind) string {
-	switch k := k.(type) {
-	case *kind.Type:
-		wants := slices.DeleteFunc(slices.Clone(k.Want), func(s string) bool { return s == "null" })
-		return fmt.Sprintf("%s required, got %s", strings.Join(wants, " or "), k.Got)
-	case *kind.Pattern:
-		switch {
-		case strings.Contains(k.Want, hodei.UUIDPattern):
-			return "UUID format required"
-		case k.Want == `\S`:
-			return "must not be blank"
-		}
-		return "must match " + k.Want
-	case *kind.Enum:
-		var words []string
-		for _, w := range k.Want {
-			if w != nil {
-				words = append(words, fmt.Sprint(w))
-			}
-		}
-		return "one of " + strings.Join(words, ", ") + " required"
-	}
-	return k.LocalizedString(english)
-}
-
-// findNUL returns the field that holds a NUL character, which Postgres cannot
-// store, or "".
-func findNUL(at string, value any) string {
+// unfit returns the place of what neither the schema nor Postgres could take,
+// and what is wrong with it: a NUL character, or a number that is no float64
+// and would cost the validator dearly.
+func unfit(at string, value any) (field, issue string) {
+	below := func(name string) string { return strings.TrimPrefix(at+"."+name, ".") }
 	switch v := value.(type) {
 	case string:
 		if strings.ContainsRune(v, 0) {
-			return cmp.Or(at, "body")
+			return at, "must not contain the NUL character"
+		}
+	case json.Number:
+		f, err := v.Float64()
+		if err != nil || len(v) > 40 || f == 0 && strings.ContainsAny(v.String(), "eE") {
+			return at, "number out of range"
 		}
 	case map[string]any:
 		for name, child := range v {
 			if strings.ContainsRune(name, 0) {
-				return cmp.Or(at, "body")
+				return at, "must not contain the NUL character"
 			}
-			if found := findNUL(strings.TrimPrefix(at+"."+name, "."), child); found != "" {
-				return found
+			if field, issue = unfit(below(name), child); issue != "" {
+				return field, issue
 			}
 		}
 	case []any:
 		for i, child := range v {
-			if found := findNUL(fmt.Sprintf("%s.%d", at, i), child); found != "" {
-				return found
+			if field, issue = unfit(below(strconv.Itoa(i)), child); issue != "" {
+				return field, issue
 			}
 		}
 	}
-	return ""
+	return "", ""
+}
+
+// jsonType is what JSON calls a Go type.
+func jsonType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Float32, reflect.Float64:
+		return "number"
+	case reflect.String:
+		return "string"
+	case reflect.Slice, reflect.Array:
+		return "array"
+	case reflect.Map, reflect.Struct:
+		return "object"
+	default:
+		return "integer"
+	}
 }

@@ -1,0 +1,223 @@
+package rpc_test
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// held answers pipelines.create only after release, and tells of each request
+// that is inside.
+type held struct {
+	inside  chan string
+	release chan struct{}
+}
+
+func newHeld() *held { return &held{inside: make(chan string, 100), release: make(chan struct{})} }
+
+func (h *held) create(ctx context.Context, req schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
+	h.inside <- req.Name
+	select {
+	case <-h.release:
+		return hodei.Pipeline{Name: req.Name}, nil
+	case <-ctx.Done():
+		return hodei.Pipeline{}, ctx.Err()
+	}
+}
+
+func (h *held) add(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, h.create) }
+
+// ask asks n times at once and returns the answers as they come.
+func ask(nc *nats.Conn, n int) <-chan error {
+	answers := make(chan error, n)
+	for range n {
+		go func() {
+			_, err := rpc.Call(context.Background(), nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "demo"})
+			answers <- err
+		}()
+	}
+	return answers
+}
+
+func TestRequestsRunInParallel(t *testing.T) {
+	nc, h := connect(t), newHeld()
+	start(t, rpc.Config{NATS: nc}, h.add)
+	answers := ask(nc, 20)
+	for range 20 {
+		<-h.inside // all of them are, and none is answered yet
+	}
+	close(h.release)
+	for range 20 {
+		require.NoError(t, <-answers)
+	}
+}
+
+func TestOneTooManyIsRefusedAtOnce(t *testing.T) {
+	nc, h := connect(t), newHeld()
+	start(t, rpc.Config{NATS: nc, InFlight: 2}, h.add)
+	answers := ask(nc, 2)
+	<-h.inside
+	<-h.inside
+	began := time.Now()
+	err := <-ask(nc, 1)
+	require.ErrorIs(t, err, hodei.Unavailable)
+	require.Equal(t, "Too many requests in flight", asked(t, err).Message)
+	require.Less(t, time.Since(began), 2*time.Second)
+	close(h.release)
+	require.NoError(t, <-answers)
+	require.NoError(t, <-answers)
+	require.NoError(t, <-ask(nc, 1), "there is room again")
+}
+
+func TestStopWaitsForWhatIsInFlight(t *testing.T) {
+	nc, h := connect(t), newHeld()
+	stop := start(t, rpc.Config{NATS: nc}, h.add)
+	answers := ask(nc, 10)
+	for range 10 {
+		<-h.inside
+	}
+	stopped := make(chan struct{})
+	go func() { stop(); close(stopped) }()
+	select {
+	case <-stopped:
+		t.Fatal("stopped with requests in flight")
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(h.release)
+	for range 10 {
+		require.NoError(t, <-answers)
+	}
+	<-stopped
+}
+
+// Whatever was sent before the stop is answered: by its handler, or by nobody
+// being there.
+func TestStopLosesNothing(t *testing.T) {
+	nc := connect(t)
+	for range 5 {
+		stop := start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, create) })
+		first := make(chan struct{})
+		var once sync.Once
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				for range 20 {
+					_, err := nc.Request(schemas.CreatePipeline.Subject, []byte(`{"name":"demo"}`), 5*time.Second)
+					if err != nil {
+						require.ErrorIs(t, err, nats.ErrNoResponders)
+						return
+					}
+					once.Do(func() { close(first) })
+				}
+			})
+		}
+		<-first
+		stop()
+		all.Wait()
+	}
+}
+
+func TestStopEndsWhatOutlastsTheGrace(t *testing.T) {
+	nc, h := connect(t), newHeld()
+	stop := start(t, rpc.Config{NATS: nc, Grace: 50 * time.Millisecond}, h.add)
+	answers := ask(nc, 1)
+	<-h.inside
+	stop()
+	err := <-answers
+	require.ErrorIs(t, err, hodei.Unavailable)
+	require.Equal(t, "The service is stopping", asked(t, err).Message)
+}
+
+func TestExpiredRequestIsNotServed(t *testing.T) {
+	nc, h := connect(t), newHeld()
+	start(t, rpc.Config{NATS: nc}, h.add)
+	close(h.release)
+	msg := nats.NewMsg(schemas.CreatePipeline.Subject)
+	msg.Data = []byte(`{"name":"late"}`)
+	msg.Header[schemas.HeaderDeadline] = []string{time.Now().Add(-time.Second).UTC().Format(time.RFC3339Nano)}
+	require.NoError(t, nc.PublishMsg(msg))
+	require.NoError(t, <-ask(nc, 1)) // which came after it
+	require.Equal(t, "demo", <-h.inside)
+	require.Empty(t, h.inside)
+	require.EqualValues(t, 1, stats(t, nc)["expired"])
+}
+
+func TestDeadlineReachesTheHandler(t *testing.T) {
+	nc, h := connect(t), newHeld()
+	start(t, rpc.Config{NATS: nc}, h.add)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := rpc.Call(ctx, nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "demo"})
+	require.ErrorIs(t, err, hodei.Timeout)
+	require.Eventually(t, func() bool { return stats(t, nc)["in_flight"] == 0 }, 5*time.Second, 5*time.Millisecond)
+	require.EqualValues(t, 1, stats(t, nc)["errors"])
+}
+
+// stats are the numbers of pipelines.create as `nats service stats` sees them.
+func stats(t *testing.T, nc *nats.Conn) map[string]float64 {
+	t.Helper()
+	answer, err := nc.Request("$SRV.STATS."+schemas.Orchestrator, nil, time.Second)
+	require.NoError(t, err)
+	var all micro.Stats
+	require.NoError(t, json.Unmarshal(answer.Data, &all))
+	for _, e := range all.Endpoints {
+		if e.Subject == schemas.CreatePipeline.Subject {
+			var own map[string]float64
+			require.NoError(t, json.Unmarshal(e.Data, &own))
+			return own
+		}
+	}
+	t.Fatal("the endpoint has no statistics")
+	return nil
+}
+
+func TestServiceIsVisible(t *testing.T) {
+	nc, h := connect(t), newHeld()
+	close(h.release)
+	start(t, rpc.Config{NATS: nc, InFlight: 10, Metadata: map[string]string{"zone": "a"}}, h.add)
+	require.NoError(t, <-ask(nc, 1))
+	_, err := rpc.Call(t.Context(), nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{})
+	require.ErrorIs(t, err, hodei.Invalid)
+	require.Eventually(t, func() bool { return stats(t, nc)["in_flight"] == 0 }, 5*time.Second, 5*time.Millisecond)
+	got := stats(t, nc)
+	require.EqualValues(t, 2, got["requests"])
+	require.EqualValues(t, 1, got["errors"])
+	require.Zero(t, got["refused"])
+	require.Positive(t, got["processing_ns"])
+
+	answer, err := nc.Request("$SRV.INFO."+schemas.Orchestrator, nil, time.Second)
+	require.NoError(t, err)
+	var info micro.Info
+	require.NoError(t, json.Unmarshal(answer.Data, &info))
+	require.Equal(t, "a", info.Metadata["zone"])
+	require.Len(t, info.Endpoints, 1)
+	require.Equal(t, "pipelines-create", info.Endpoints[0].Name)
+	meta := info.Endpoints[0].Metadata
+	require.Equal(t, "urn:hodei:v1:create_pipeline_request", meta["schema.request"])
+	require.Equal(t, "urn:hodei:v1:pipeline", meta["schema.reply"])
+	require.Len(t, meta["schema.request.sha256"], 64)
+	require.Equal(t, "POST /api/v1/pipelines", meta["http"])
+}
+
+func TestRunFailsWhenTheConnectionIsClosed(t *testing.T) {
+	nc, h := connect(t), newHeld()
+	service := rpc.New(rpc.Config{NATS: nc, Name: schemas.Orchestrator, Log: localtest.Log(t)})
+	h.add(service)
+	ended := make(chan error, 1)
+	go func() { ended <- service.Run(context.Background()) }()
+	<-service.Ready()
+	nc.Close()
+	require.ErrorIs(t, <-ended, nats.ErrConnectionClosed)
+	require.ErrorIs(t, rpc.New(rpc.Config{NATS: nc, Name: schemas.Orchestrator}).Run(t.Context()), nats.ErrConnectionClosed)
+}

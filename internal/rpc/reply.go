@@ -1,0 +1,75 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func (s *Service) respond(ctx context.Context, e *endpoint, req micro.Request, rep any) error {
+	body, err := json.Marshal(rep)
+	if err != nil {
+		return fmt.Errorf("encode reply: %w", err)
+	}
+	header := nats.Header{}
+	if chosen, ok := rep.(schemas.Statuser); ok && chosen.StatusCode() != e.op.Status {
+		header[schemas.HeaderStatus] = []string{strconv.Itoa(chosen.StatusCode())}
+	}
+	return s.send(ctx, req, header, body)
+}
+
+// respondError answers with err as users may see it and returns that.
+func (s *Service) respondError(ctx context.Context, e *endpoint, req micro.Request, err error) *hodei.Error {
+	said := *hodei.AsError(err)
+	if said.Code == hodei.Internal && errors.Is(err, context.DeadlineExceeded) {
+		said.Code, said.Message = hodei.Timeout, "Not done in time"
+	}
+	if said.Code == hodei.Internal && ctx.Err() == context.Canceled {
+		said.Code, said.Message = hodei.Unavailable, "The service is stopping"
+	}
+	said.Timestamp, said.RequestID = time.Now().UTC(), RequestID(ctx)
+	body, _ := json.Marshal(said) // a struct of strings and a time always encodes
+	header := nats.Header{
+		micro.ErrorHeader:     []string{headline(said)},
+		micro.ErrorCodeHeader: []string{strconv.Itoa(said.Code.Status())},
+	}
+	if err := s.send(ctx, req, header, body); err != nil {
+		s.cfg.Log.Warn("error not sent", "op", e.op.Name, "request_id", said.RequestID, "err", err)
+	}
+	return &said
+}
+
+// send publishes the reply itself, since micro's Respond notes a failure where
+// its own goroutine reads it at the same time. A request without a reply
+// subject, as from `nats pub`, is not answered.
+func (s *Service) send(ctx context.Context, req micro.Request, header nats.Header, body []byte) error {
+	if req.Reply() == "" {
+		return nil
+	}
+	header[schemas.HeaderRequestID] = []string{RequestID(ctx)}
+	if err := s.cfg.NATS.PublishMsg(&nats.Msg{Subject: req.Reply(), Header: header, Data: body}); err != nil {
+		return fmt.Errorf("send reply: %w", err)
+	}
+	return nil
+}
+
+// headline is the error on one line, as header values must be.
+func headline(e hodei.Error) string {
+	if e.Details != nil {
+		return fmt.Sprintf("%s: %s: %s", e.Message, e.Details.Field, e.Details.Issue)
+	}
+	if e.Message == "" {
+		return http.StatusText(e.Code.Status())
+	}
+	return e.Message
+}

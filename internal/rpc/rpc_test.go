@@ -1,0 +1,276 @@
+package rpc_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start runs a service with the operations that add gives it until the test
+// ends or stop is called; stop returns when Run has.
+func start(t *testing.T, cfg rpc.Config, add func(*rpc.Service)) (stop func()) {
+	t.Helper()
+	if cfg.Name == "" {
+		cfg.Name = schemas.Orchestrator
+	}
+	if cfg.Log == nil {
+		cfg.Log = localtest.Log(t)
+	}
+	cfg.Description = "a service under test"
+	service := rpc.New(cfg)
+	add(service)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- service.Run(ctx) }()
+	select {
+	case <-service.Ready():
+	case err := <-ended:
+		cancel()
+		require.NoError(t, err)
+	}
+	stopped := false
+	stop = func() {
+		if !stopped {
+			stopped = true
+			cancel()
+			require.NoError(t, <-ended)
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func connect(t *testing.T) *nats.Conn {
+	t.Helper()
+	return localtest.Connect(t, localtest.NATS(t))
+}
+
+// create answers pipelines.create as an orchestrator would.
+func create(_ context.Context, req schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
+	return hodei.Pipeline{ID: hodei.PipelineID(uuid.Must(uuid.NewV7())), Name: req.Name, Description: req.Description}, nil
+}
+
+func asked(t *testing.T, err error) *hodei.Error {
+	t.Helper()
+	var failed *hodei.Error
+	require.ErrorAs(t, err, &failed)
+	return failed
+}
+
+func TestRoundTrip(t *testing.T) {
+	nc := connect(t)
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, create) })
+	words := "for the demo"
+	got, err := rpc.Call(t.Context(), nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "demo", Description: &words})
+	require.NoError(t, err)
+	require.Equal(t, "demo", got.Name)
+	require.Equal(t, &words, got.Description)
+	require.False(t, got.ID.IsZero())
+}
+
+func TestPlainNATSRequestWorks(t *testing.T) {
+	nc := connect(t)
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, create) })
+	answer, err := nc.Request("hodei.v1.pipelines.create", []byte(`{"name":"demo"}`), time.Second)
+	require.NoError(t, err)
+	require.Empty(t, answer.Header.Get("Nats-Service-Error-Code"))
+	require.Regexp(t, `^req_[0-9a-f-]{36}$`, answer.Header.Get(schemas.HeaderRequestID))
+	var got hodei.Pipeline
+	require.NoError(t, json.Unmarshal(answer.Data, &got))
+	require.Equal(t, "demo", got.Name)
+	// One that wants no answer is served too, and harms nobody.
+	require.NoError(t, nc.Publish("hodei.v1.pipelines.create", []byte(`{"name":"demo"}`)))
+	_, err = nc.Request("hodei.v1.pipelines.create", []byte(`{"name":"demo"}`), time.Second)
+	require.NoError(t, err)
+}
+
+func TestErrorIsInHeadersAndBody(t *testing.T) {
+	nc := connect(t)
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.GetPipeline, func(_ context.Context, req schemas.GetPipelineRequest) (hodei.Pipeline, error) {
+			return hodei.Pipeline{}, hodei.Missing("pipeline", req.ID.String())
+		})
+	})
+	id := hodei.PipelineID(uuid.Must(uuid.NewV7()))
+	msg := nats.NewMsg("hodei.v1.pipelines.get")
+	msg.Data = []byte(`{"id":"` + id.String() + `"}`)
+	msg.Header[schemas.HeaderRequestID] = []string{"from-the-test"}
+	answer, err := nc.RequestMsg(msg, time.Second)
+	require.NoError(t, err)
+	require.Equal(t, "404", answer.Header.Get("Nats-Service-Error-Code"))
+	require.Equal(t, "Pipeline not found", answer.Header.Get("Nats-Service-Error"))
+	require.Equal(t, "from-the-test", answer.Header.Get(schemas.HeaderRequestID))
+	var body map[string]any
+	require.NoError(t, json.Unmarshal(answer.Data, &body))
+	at, err := time.Parse(time.RFC3339, body["timestamp"].(string))
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), at, time.Minute)
+	delete(body, "timestamp")
+	require.Equal(t, map[string]any{"error": "NOT_FOUND", "message": "Pipeline not found", "resource": "pipeline",
+		"resource_id": id.String(), "request_id": "from-the-test"}, body)
+
+	_, err = rpc.Call(t.Context(), nc, schemas.GetPipeline, schemas.GetPipelineRequest{ID: id})
+	require.ErrorIs(t, err, hodei.NotFound)
+	require.Equal(t, id.String(), asked(t, err).ResourceID)
+}
+
+func TestErrorHeaderStaysOnOneLine(t *testing.T) {
+	nc := connect(t)
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.CreatePipeline, func(context.Context, schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
+			return hodei.Pipeline{}, hodei.Errorf(hodei.Conflict, "one\r\nInjected: two")
+		})
+	})
+	answer, err := nc.Request("hodei.v1.pipelines.create", []byte(`{"name":"demo"}`), time.Second)
+	require.NoError(t, err)
+	require.Empty(t, answer.Header.Get("Injected"))
+	require.Equal(t, "409", answer.Header.Get("Nats-Service-Error-Code"))
+}
+
+func TestRequestIDTravels(t *testing.T) {
+	nc := connect(t)
+	seen := make(chan string, 1)
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.CreatePipeline, func(ctx context.Context, _ schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
+			seen <- rpc.RequestID(ctx)
+			return hodei.Pipeline{}, hodei.Conflict
+		})
+	})
+	ctx := rpc.WithRequestID(t.Context(), "mine-1")
+	_, err := rpc.Call(ctx, nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "demo"})
+	require.Equal(t, "mine-1", <-seen)
+	require.Equal(t, "mine-1", asked(t, err).RequestID)
+
+	for _, insane := range []string{"", "two words", "line\nbreak", strings.Repeat("x", 129)} {
+		require.Regexp(t, `^req_`, rpc.RequestID(rpc.WithRequestID(t.Context(), insane)))
+	}
+	require.Empty(t, rpc.RequestID(t.Context()))
+}
+
+func TestReplyChoosesItsStatus(t *testing.T) {
+	nc := connect(t)
+	status := make(chan hodei.ExecutionStatus, 2)
+	status <- hodei.Pending
+	status <- hodei.Running
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.ExecuteJob, func(context.Context, schemas.ExecuteJobRequest) (rep schemas.StartedExecution, err error) {
+			rep.Status = <-status
+			return rep, nil
+		})
+	})
+	body := []byte(`{"id":"` + uuid.NewString() + `"}`)
+	for _, want := range []int{202, 200} {
+		reply, err := rpc.Forward(t.Context(), nc, schemas.ExecuteJob.Op, schemas.ExecuteJob.Subject, body)
+		require.NoError(t, err)
+		require.Equal(t, want, reply.Status)
+	}
+}
+
+func TestPanicShowsNothingOfTheInside(t *testing.T) {
+	nc := connect(t)
+	var log strings.Builder
+	stop := start(t, rpc.Config{NATS: nc, Log: slog.New(slog.NewTextHandler(&log, nil))}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.CreatePipeline, func(context.Context, schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
+			panic("password=hunter2")
+		})
+		rpc.Handle(s, schemas.GetPipeline, func(context.Context, schemas.GetPipelineRequest) (hodei.Pipeline, error) {
+			return hodei.Pipeline{}, errors.New("password=hunter2")
+		})
+	})
+	for subject, body := range map[string]string{
+		"hodei.v1.pipelines.create": `{"name":"demo"}`, "hodei.v1.pipelines.get": `{"id":"` + uuid.NewString() + `"}`,
+	} {
+		answer, err := nc.Request(subject, []byte(body), time.Second)
+		require.NoError(t, err)
+		require.Equal(t, "500", answer.Header.Get("Nats-Service-Error-Code"))
+		require.NotContains(t, string(answer.Data)+answer.Header.Get("Nats-Service-Error"), "hunter2")
+		require.Contains(t, string(answer.Data), "INTERNAL_ERROR")
+	}
+	stop()
+	require.Equal(t, 2, strings.Count(log.String(), "level=ERROR"))
+	require.Contains(t, log.String(), "rpc_test.go", "the log has the stack")
+}
+
+func TestReplyThatIsTooLargeIsAnError(t *testing.T) {
+	nc := connect(t)
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.CreatePipeline, func(context.Context, schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
+			return hodei.Pipeline{Name: strings.Repeat("x", 5<<20)}, nil
+		})
+	})
+	_, err := rpc.Call(t.Context(), nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "demo"})
+	require.ErrorIs(t, err, hodei.Internal)
+}
+
+func TestNoResponders(t *testing.T) {
+	nc := connect(t)
+	ctx := rpc.WithRequestID(t.Context(), "mine-2")
+	began := time.Now()
+	_, err := rpc.CallWorker(ctx, nc, schemas.InterruptExecution, hodei.WorkerID{1}, schemas.InterruptRequest{})
+	require.Less(t, time.Since(began), 500*time.Millisecond, "a worker that is not there is told of at once")
+	require.ErrorIs(t, err, hodei.Unavailable)
+	require.ErrorIs(t, err, nats.ErrNoResponders)
+	require.Equal(t, "mine-2", asked(t, err).RequestID)
+
+	_, err = rpc.Call(ctx, nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "demo"})
+	require.ErrorIs(t, err, hodei.Unavailable)
+	require.Equal(t, "No orchestrator is running", asked(t, err).Message)
+}
+
+func TestRestartGoesUnnoticed(t *testing.T) {
+	nc := connect(t)
+	add := func(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, create) }
+	start(t, rpc.Config{NATS: nc}, add)()
+	answer := make(chan error, 1)
+	go func() {
+		_, err := rpc.Call(context.Background(), nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "demo"})
+		answer <- err
+	}()
+	start(t, rpc.Config{NATS: nc}, add)
+	require.NoError(t, <-answer)
+}
+
+func TestCallWorkerReachesThatWorker(t *testing.T) {
+	nc := connect(t)
+	for _, id := range []hodei.WorkerID{{1}, {2}} {
+		start(t, rpc.Config{NATS: nc, Name: schemas.Worker}, func(s *rpc.Service) {
+			rpc.HandleWorker(s, schemas.InterruptExecution, id, func(context.Context, schemas.InterruptRequest) (schemas.Empty, error) {
+				return schemas.Empty{}, hodei.Missing("execution", id.String())
+			})
+		})
+	}
+	for _, id := range []hodei.WorkerID{{1}, {2}, {1}, {2}} {
+		_, err := rpc.CallWorker(t.Context(), nc, schemas.InterruptExecution, id, schemas.InterruptRequest{})
+		require.Equal(t, id.String(), asked(t, err).ResourceID)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	srv := localtest.NATS(t)
+	nc, err := rpc.Connect(srv.URL(), "test", localtest.Log(t))
+	require.NoError(t, err)
+	defer nc.Close()
+	gone := nc.StatusChanged(nats.RECONNECTING)
+	srv.Shutdown()
+	<-gone
+	_, err = rpc.Call(t.Context(), nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "demo"})
+	require.ErrorIs(t, err, hodei.Unavailable)
+	_, err = rpc.Connect(srv.URL(), "test", localtest.Log(t))
+	require.ErrorContains(t, err, "connect to NATS at "+srv.URL())
+}
