@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
@@ -113,11 +114,12 @@ func TestStopLosesNothing(t *testing.T) {
 		for range 50 {
 			all.Go(func() {
 				for range 20 {
-					_, err := nc.Request(schemas.CreatePipeline.Subject, []byte(`{"name":"demo"}`), 5*time.Second)
+					answer, err := nc.Request(schemas.CreatePipeline.Subject, []byte(`{"name":"demo"}`), 5*time.Second)
 					if err != nil {
-						require.ErrorIs(t, err, nats.ErrNoResponders)
+						assert.ErrorIs(t, err, nats.ErrNoResponders)
 						return
 					}
+					assert.Empty(t, answer.Header.Get(micro.ErrorHeader))
 					once.Do(func() { close(first) })
 				}
 			})
