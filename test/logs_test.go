@@ -141,7 +141,7 @@ func TestOutput(t *testing.T) {
 		{"carriage returns", `printf 'a\r\n10%%\r20%%\n'`, []string{"a", "10%\r20%"}, "COMPLETED", 0.0},
 		{"empty lines", `printf '\n\nx\n'`, []string{"", "", "x"}, "COMPLETED", 0.0},
 		{"not UTF-8", `printf 'a\377b\n'`, []string{"a\uFFFDb"}, "COMPLETED", 0.0},
-		{"markup", `echo '<b>&"\t'`, []string{`<b>&"\t`}, "COMPLETED", 0.0},
+		{"markup", `printf '%s\n' '<b>&"\t'`, []string{`<b>&"\t`}, "COMPLETED", 0.0},
 		{"standard input is empty", `cat; echo end`, []string{"end"}, "COMPLETED", 0.0},
 		{"exit code", `exit 7`, nil, "FAILED", 7.0},
 		{"signal", `kill -9 $$`, nil, "FAILED", nil},

@@ -137,7 +137,7 @@ func TestUpRefuses(t *testing.T) {
 		{"NATS port taken", []string{"--ephemeral", "--port-base", "0", "--nats-port", fmt.Sprint(port)}, nil, "--nats-port"},
 		{"NATS unreachable", []string{"--ephemeral", "--port-base", "0", "--nats", "nats://127.0.0.1:1"}, nil, "connect to NATS at nats://127.0.0.1:1"},
 		{"database unreachable", []string{"--ephemeral", "--port-base", "0", "--nats-port", "0", "--database-url", "postgres://127.0.0.1:1/x"}, nil, "connect to Postgres"},
-		{"no Postgres", []string{"--ephemeral", "--port-base", "0", "--nats-port", "0"}, []string{"PATH=/nowhere", "HODEI_PG_BIN=/nowhere"}, "--database-url"},
+		{"no Postgres", []string{"--ephemeral", "--port-base", "0", "--nats-port", "0"}, []string{"HODEI_PG_BIN=/nowhere"}, "HODEI_PG_BIN=/nowhere holds no usable Postgres"},
 		{"another major", []string{"--data-dir", otherMajor, "--port-base", "0", "--nats-port", "0"}, nil, "9.6"},
 		{"data directory in use", []string{"--data-dir", inUse, "--port-base", "0", "--nats-port", "0"}, nil, inUse},
 		{"unknown flag", []string{"--prot-base", "1"}, nil, "prot-base"},
