@@ -23,6 +23,9 @@ const (
 	// overlap is how far before the last message a new consumer begins, so
 	// that the clocks of two servers may differ.
 	overlap = 10 * time.Second
+	// ahead is how many chunks may be on their way, which bounds the memory
+	// that a burst takes beside the ring.
+	ahead = 128
 	// api is how long JetStream may take to answer.
 	api = 5 * time.Second
 )
@@ -141,7 +144,7 @@ func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, since *time.
 	}()
 	broken := make(chan error, 1) // one is enough to end it
 	consuming, err := consumer.Consume(func(msg jetstream.Msg) { f.message(msg, since) },
-		jetstream.PullExpiry(2*inactive), jetstream.PullHeartbeat(heartbeat),
+		jetstream.PullMaxMessages(ahead), jetstream.PullExpiry(2*inactive), jetstream.PullHeartbeat(heartbeat),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 			select {
 			case broken <- err:
