@@ -63,15 +63,11 @@ func (e events) line(buf []byte, sequence int64, raw []byte) []byte {
 
 // untimed is the line without its timestamp.
 func untimed(raw []byte) []byte {
-	var line struct {
-		hodei.LogLine
-		Timestamp *struct{} `json:"timestamp,omitempty"` // hides the other
+	var line hodei.LogLine
+	if json.Unmarshal(raw, &line) != nil {
+		return raw // better seen as it is than not at all
 	}
-	if json.Unmarshal(raw, &line.LogLine) != nil {
-		return raw
-	}
-	encoded, _ := json.Marshal(line) // a struct of strings and numbers always encodes
-	return encoded
+	return schemas.WithoutTimestamp(line)
 }
 
 // at is an id without data, which a client remembers and does not report.
