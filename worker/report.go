@@ -25,7 +25,6 @@ func patience() backoff.RetryOption {
 	})
 }
 
-
 // report tells the end of a run until it is recorded, or cannot be: the record
 // has decided otherwise. It gives up when ctx is done.
 func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {

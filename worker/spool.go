@@ -70,7 +70,7 @@ func (s *spool) full() bool {
 }
 
 func (s *spool) isFull() bool {
-	return s.inMemory >= s.memory && (s.onDisk >= s.disk || s.broken)
+	return s.inMemory+chunkBytes > s.memory && (s.onDisk >= s.disk || s.broken)
 }
 
 // await returns when there is room, or when dropped is set and release has

@@ -1,0 +1,195 @@
+package worker
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func TestLostChunksAreSentAgain(t *testing.T) {
+	f := start(t)
+	seen := map[int64]int{}
+	f.manager.lose = func(first int64) bool { seen[first]++; return seen[first] == 1 && len(seen)%2 == 0 }
+	_, lines := f.outcome(f.request("seq 10000"))
+	require.Len(t, lines, 10_000)
+	require.Greater(t, f.manager.chunks, len(seen), "something was lost, and sent again")
+}
+
+func TestNATSRestartsInMidRun(t *testing.T) {
+	port := freePort(t)
+	dir := t.TempDir()
+	up := func() *local.NATS {
+		srv, err := local.StartNATS(local.NATSConfig{Port: port, StoreDir: dir, Log: localtest.Log(t)})
+		require.NoError(t, err)
+		return srv
+	}
+	srv := up()
+	nc, err := rpc.Connect(srv.URL(), "manager", localtest.Log(t))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	require.NoError(t, kv.Setup(t.Context(), js, 1))
+	f := startOn(t, nc, js)
+
+	before, while := fifo(t), fifo(t)
+	id := f.run(f.request(`seq 1 1000; cat < ` + before + `; seq 1001 20000; cat < ` + while + `; seq 20001 21000`))
+	f.manager.await(t, "first lines", func() bool { return len(f.manager.logs[id]) > 0 })
+	srv.Shutdown()
+	open(t, before) // prints while nobody hears
+	open(t, while)  // and ends so
+	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, 20*time.Second, time.Millisecond)
+	srv = up()
+	t.Cleanup(srv.Shutdown)
+
+	end, lines := f.end(id)
+	require.Equal(t, hodei.Completed, end.Status)
+	require.Len(t, lines, 21_000)
+	for i, line := range lines {
+		require.Equal(t, strconv.Itoa(i+1), line.Line)
+	}
+	f.word("the key is written again", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Word > 1 })
+}
+
+func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
+	const lines = 200_000
+	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 1<<20 })
+	f.manager.mute = true
+	done := filepath.Join(t.TempDir(), "done")
+	id := f.run(f.request(`seq 200000; touch ` + done))
+	require.Eventually(t, f.spool.full, 20*time.Second, time.Millisecond)
+	require.FileExists(t, filepath.Join(f.state.spool, id.String()))
+
+	_, err := os.Stat(done)
+	require.ErrorIs(t, err, os.ErrNotExist, "the command waits")
+	f.spool.mu.Lock()
+	require.LessOrEqual(t, f.spool.inMemory, f.spool.memory)
+	require.LessOrEqual(t, f.spool.onDisk, f.spool.disk+chunkBytes)
+	f.spool.mu.Unlock()
+
+	f.manager.mu.Lock()
+	f.manager.mute = false
+	f.manager.mu.Unlock()
+	end, got := f.end(id)
+	require.Equal(t, hodei.Completed, end.Status)
+	require.Len(t, got, lines)
+	require.FileExists(t, done)
+	f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > 1 })
+	require.NoFileExists(t, filepath.Join(f.state.spool, id.String()))
+	require.Zero(t, f.spool.inMemory)
+	require.Zero(t, f.spool.onDisk)
+}
+
+func TestACommandHeldBackCanBeGivenUp(t *testing.T) {
+	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 64<<10, 64<<10 })
+	f.manager.mute = true
+	id := f.run(f.request("yes"))
+	require.Eventually(t, f.spool.full, 20*time.Second, time.Millisecond)
+	require.NoError(t, f.interrupt(id, hodei.ReasonWorkerLost))
+	f.word("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Word > 1 })
+	require.False(t, f.spool.full())
+}
+
+func TestAnEndThatIsRefusedIsDropped(t *testing.T) {
+	f := start(t)
+	f.manager.refuseEnds = hodei.Errorf(hodei.Conflict, "It has ended otherwise")
+	id := f.run(f.request("true"))
+	f.end(id)
+	f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > 1 })
+	f.drain()
+	require.NoError(t, receive(t, f.done, "drained"))
+	require.Len(t, f.manager.ends[id], 1)
+}
+
+func TestAnEndIsReportedUntilItIsRecorded(t *testing.T) {
+	f := start(t)
+	f.manager.refuseEnds = hodei.Errorf(hodei.Unavailable, "Postgres is away")
+	id := f.run(f.request("true"))
+	f.manager.await(t, "reported three times", func() bool { return len(f.manager.ends[id]) == 3 })
+	held := f.word("slots are free, the run is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 1 })
+	require.Equal(t, []hodei.ExecutionID{id}, held.Running)
+	f.manager.mu.Lock()
+	f.manager.refuseEnds = nil
+	f.manager.mu.Unlock()
+	f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > held.Word })
+}
+
+func TestKilledWorkerLeavesNothingRunning(t *testing.T) {
+	nc, js := localtest.JetStream(t)
+	f := &fleet{t: t, nc: nc, js: js, manager: newManager(t, nc)}
+	dir := t.TempDir()
+	process := exec.Command(os.Args[0], "worker", nc.Opts.Servers[0], dir)
+	process.Stderr = os.Stderr
+	require.NoError(t, process.Start())
+	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
+
+	f.Worker = &Worker{}
+	f.manager.await(t, "registered", func() bool { return len(f.manager.registered) == 1 })
+	f.incarnation = f.manager.registered[0].Incarnation
+	require.Eventually(t, func() bool {
+		id, err := os.ReadFile(filepath.Join(dir, "worker-id"))
+		return err == nil && f.id.UnmarshalText(id) == nil
+	}, 20*time.Second, 5*time.Millisecond)
+	f.word("ready", func(hodei.Availability) bool { return true })
+
+	// One in its group, one that ignores TERM, one that left the group.
+	id := f.run(f.request(`trap "" TERM; sleep 1000 & echo child $!; wait`))
+	escaped := f.run(f.request(`setsid sleep 1000 >/dev/null 2>&1 & echo child $!; wait`))
+	f.manager.await(t, "both run", func() bool { return len(f.manager.logs[id]) == 1 && len(f.manager.logs[escaped]) == 1 })
+	require.NoError(t, process.Process.Kill())
+	_ = process.Wait()
+
+	requireGone(t, childIn(t, f.log(id)))
+	requireGone(t, childIn(t, f.log(escaped)))
+	f.manager.await(t, "told by the reaper", func() bool { return len(f.manager.left) == 1 })
+	require.Equal(t, schemas.LeaveRequest{WorkerID: f.id, Incarnation: f.incarnation, Killed: true}, f.manager.left[0])
+}
+
+func TestReaperIsStartedAgainAndToldEverything(t *testing.T) {
+	f := start(t, func(c *Config) { c.Reaper = []string{"/proc/self/exe", "reaper"} })
+	id := f.run(f.request(`echo child $$; exec sleep 1000`))
+	f.manager.await(t, "it runs", func() bool { return len(f.manager.logs[id]) == 1 })
+	alive := func() (pid int) {
+		f.reaper.mu.Lock()
+		defer f.reaper.mu.Unlock()
+		if f.reaper.pipe != nil {
+			pid = f.reaper.proc.Pid
+		}
+		return pid
+	}
+	require.Eventually(t, func() bool { return alive() != 0 }, 20*time.Second, time.Millisecond)
+	first := alive()
+	require.NoError(t, f.reaper.proc.Kill())
+	require.Eventually(t, func() bool { return alive() != 0 && alive() != first }, 20*time.Second, time.Millisecond)
+
+	// To the second reaper the worker is killed: it must know of the run.
+	f.reaper.mu.Lock()
+	require.NoError(t, f.reaper.pipe.Close())
+	f.reaper.pipe = nil
+	f.reaper.mu.Unlock()
+	requireGone(t, childIn(t, f.log(id)))
+	f.manager.await(t, "told by the reaper", func() bool { return len(f.manager.left) == 1 })
+	require.True(t, f.manager.left[0].Killed)
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer probe.Close()
+	return probe.Addr().(*net.TCPAddr).Port
+}

@@ -1,0 +1,193 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"hash/crc32"
+	"maps"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/schemas"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// fleet is one worker, running, and the stand-in that it talks to.
+type fleet struct {
+	*Worker
+	t       testing.TB
+	manager *manager
+	nc      *nats.Conn // the manager's
+	js      jetstream.JetStream
+	drain   context.CancelFunc
+	done    chan error // what Run returned
+}
+
+// start runs a worker with the given changes to its configuration, until the
+// test ends.
+func start(t testing.TB, change ...func(*Config)) *fleet {
+	t.Helper()
+	nc, js := localtest.JetStream(t)
+	return startOn(t, nc, js, change...)
+}
+
+func startOn(t testing.TB, nc *nats.Conn, js jetstream.JetStream, change ...func(*Config)) *fleet {
+	t.Helper()
+	f := &fleet{t: t, nc: nc, js: js, manager: newManager(t, nc), done: make(chan error, 1)}
+	f.launch(change...)
+	return f
+}
+
+// launch starts another worker at the same manager.
+func (f *fleet) launch(change ...func(*Config)) {
+	f.t.Helper()
+	own, err := rpc.Connect(f.nc.Opts.Servers[0], "worker", localtest.Log(f.t))
+	require.NoError(f.t, err)
+	cfg := Config{NATS: own, Type: "shell", Capacity: 4, StateDir: f.t.TempDir(), Log: localtest.Log(f.t), Grace: 300 * time.Millisecond}
+	for _, c := range change {
+		c(&cfg)
+	}
+	f.Worker, err = New(cfg)
+	require.NoError(f.t, err)
+	ctx, drain := context.WithCancel(context.Background())
+	f.drain, f.done = drain, make(chan error, 1)
+	w, done := f.Worker, f.done
+	go func() { done <- w.Run(ctx); close(done); own.Close() }()
+	f.t.Cleanup(func() { w.Terminate(); <-done; drain() })
+	receive(f.t, w.Ready(), "ready")
+}
+
+func receive[T any](t testing.TB, from <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(30 * time.Second):
+		require.FailNow(t, "timed out: "+what)
+		panic("unreachable")
+	}
+}
+
+// request is an offer that any worker can accept.
+func (f *fleet) request(command ...string) schemas.ExecutionRequest {
+	req := schemas.ExecutionRequest{
+		ExecutionID: hodei.ExecutionID(uuid.Must(uuid.NewV7())), Attempt: 1, Environment: map[string]string{},
+		Command: hodei.Command{Args: command}, Incarnation: f.incarnation, Deadline: time.Now().Add(10 * time.Second).UTC(),
+	}
+	if len(command) == 1 {
+		req.Command = hodei.Command{Shell: command[0]}
+	}
+	return req
+}
+
+// ask offers an execution.
+func (f *fleet) ask(req schemas.ExecutionRequest) schemas.Acceptance {
+	f.t.Helper()
+	answer, err := rpc.CallWorker(f.t.Context(), f.nc, schemas.RequestExecution, f.ID(), req)
+	require.NoError(f.t, err)
+	return answer
+}
+
+// run offers an execution that must be accepted.
+func (f *fleet) run(req schemas.ExecutionRequest) hodei.ExecutionID {
+	f.t.Helper()
+	answer := f.ask(req)
+	require.True(f.t, answer.Accepted, "refused: %v", answer.Refused)
+	return req.ExecutionID
+}
+
+func (f *fleet) interrupt(id hodei.ExecutionID, reason hodei.Reason) error {
+	_, err := rpc.CallWorker(f.t.Context(), f.nc, schemas.InterruptExecution, f.ID(), schemas.InterruptRequest{ExecutionID: id, Reason: reason})
+	return err
+}
+
+// end waits for the end of an execution, and checks its log against it.
+func (f *fleet) end(id hodei.ExecutionID) (hodei.Outcome, []hodei.LogLine) {
+	f.t.Helper()
+	m := f.manager
+	m.await(f.t, "end of "+id.String(), func() bool { return len(m.ends[id]) > 0 })
+	lines := f.log(id)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	end := m.ends[id][0].Outcome
+	require.EqualValues(f.t, len(lines), end.LogCount)
+	require.Equal(f.t, m.digest(id), end.LogDigest)
+	return end, lines
+}
+
+// outcome runs a command to its end.
+func (f *fleet) outcome(req schemas.ExecutionRequest) (hodei.Outcome, []hodei.LogLine) {
+	f.t.Helper()
+	return f.end(f.run(req))
+}
+
+// log decodes what has arrived of a log, which must be without gap or double.
+func (f *fleet) log(id hodei.ExecutionID) []hodei.LogLine {
+	f.t.Helper()
+	m := f.manager
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var lines []hodei.LogLine
+	for _, first := range slices.Sorted(maps.Keys(m.logs[id])) {
+		chunk := m.logs[id][first]
+		require.LessOrEqual(f.t, len(chunk), chunkBytes+6*hodei.MaxLine)
+		require.LessOrEqual(f.t, bytes.Count(chunk, []byte("\n")), chunkLines)
+		for text := range bytes.Lines(chunk) {
+			var line hodei.LogLine
+			require.NoError(f.t, json.Unmarshal(text, &line))
+			require.EqualValues(f.t, len(lines)+1, line.Sequence)
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// digest is computed as the record does.
+func (m *manager) digest(id hodei.ExecutionID) (digest int64) {
+	for _, chunk := range m.logs[id] {
+		for line := range bytes.Lines(chunk) {
+			digest += int64(crc32.Checksum(bytes.TrimSuffix(line, []byte("\n")), crc32.MakeTable(crc32.Castagnoli)))
+		}
+	}
+	return digest & math.MaxInt64
+}
+
+// word waits until the worker's key says what is wanted.
+func (f *fleet) word(what string, want func(hodei.Availability) bool) hodei.Availability {
+	f.t.Helper()
+	bucket, err := kv.OpenWorkers(f.t.Context(), f.js)
+	require.NoError(f.t, err)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second)
+	defer cancel()
+	var found hodei.Availability
+	require.NoError(f.t, bucket.Watch(ctx, func(u kv.Update) {
+		if u.Availability != nil && u.WorkerID == f.ID() && found.WorkerID.IsZero() && want(*u.Availability) {
+			found = *u.Availability
+			cancel()
+		}
+	}))
+	require.False(f.t, found.WorkerID.IsZero(), "timed out: %s", what)
+	return found
+}
+
+func texts(lines []hodei.LogLine, stream hodei.Stream) []string {
+	got := []string{}
+	for _, l := range lines {
+		if l.Stream == stream {
+			got = append(got, l.Line)
+		}
+	}
+	return got
+}

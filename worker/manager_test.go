@@ -1,0 +1,121 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// manager stands in for the worker manager: it answers what a worker asks,
+// keeps what it is told, and confirms chunks unless told otherwise.
+type manager struct {
+	nc *nats.Conn
+
+	mu         sync.Mutex
+	changed    sync.Cond
+	registered []schemas.RegisterWorkerRequest
+	logs       map[hodei.ExecutionID]map[int64][]byte // chunks by first sequence
+	chunks     int                                    // that arrived, repeated ones too
+	ends       map[hodei.ExecutionID][]schemas.FinishRequest
+	left       []schemas.LeaveRequest
+	// What it does wrong on purpose.
+	lose       func(first int64) bool // a chunk never arrives
+	mute       bool                   // chunks are not confirmed
+	unknown    bool                   // no worker id is known
+	refuseEnds error
+}
+
+func newManager(t testing.TB, nc *nats.Conn) *manager {
+	m := &manager{nc: nc, logs: map[hodei.ExecutionID]map[int64][]byte{}, ends: map[hodei.ExecutionID][]schemas.FinishRequest{}}
+	m.changed.L = &m.mu
+	svc := rpc.New(rpc.Config{NATS: nc, Name: schemas.WorkerManager, Log: localtest.Log(t)})
+	rpc.Handle(svc, schemas.RegisterWorker, m.register)
+	rpc.Handle(svc, schemas.FinishExecution, m.finish)
+	rpc.Handle(svc, schemas.LeaveWorker, m.leave)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = svc.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	<-svc.Ready()
+	_, err := nc.Subscribe(schemas.LogSubjects, m.chunk)
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	return m
+}
+
+func (m *manager) register(_ context.Context, req schemas.RegisterWorkerRequest) (hodei.Worker, error) {
+	defer m.change()()
+	if m.unknown && req.ID != nil {
+		return hodei.Worker{}, hodei.Missing("worker", req.ID.String())
+	}
+	m.registered = append(m.registered, req)
+	w := hodei.Worker{ID: hodei.WorkerID(uuid.Must(uuid.NewV7()))}
+	if req.ID != nil {
+		w.ID = *req.ID
+	}
+	return w, nil
+}
+
+func (m *manager) finish(_ context.Context, req schemas.FinishRequest) (schemas.Finished, error) {
+	defer m.change()()
+	m.ends[req.ExecutionID] = append(m.ends[req.ExecutionID], req)
+	return schemas.Finished{ExecutionID: req.ExecutionID, Status: req.Outcome.Status, Missing: []schemas.Span{}}, m.refuseEnds
+}
+
+func (m *manager) leave(_ context.Context, req schemas.LeaveRequest) (schemas.Empty, error) {
+	defer m.change()()
+	m.left = append(m.left, req)
+	return schemas.Empty{}, nil
+}
+
+func (m *manager) chunk(msg *nats.Msg) {
+	defer m.change()()
+	var id hodei.ExecutionID
+	var worker hodei.WorkerID
+	_ = id.UnmarshalText([]byte(msg.Subject[len("execution.log."):]))
+	_ = worker.UnmarshalText([]byte(msg.Header.Get(schemas.HeaderWorker)))
+	first, _ := strconv.ParseInt(msg.Header.Get(schemas.HeaderFirst), 10, 64)
+	last, _ := strconv.ParseInt(msg.Header.Get(schemas.HeaderLast), 10, 64)
+	if m.chunks++; m.lose != nil && m.lose(first) {
+		return
+	}
+	if m.logs[id] == nil {
+		m.logs[id] = map[int64][]byte{}
+	}
+	m.logs[id][first] = msg.Data
+	if !m.mute {
+		body, _ := json.Marshal(schemas.Stored{Spans: []schemas.Span{{ExecutionID: id, First: first, Last: last}}})
+		_ = m.nc.Publish(schemas.StoredSubject(worker), body)
+	}
+}
+
+// change locks; what it returns tells those who wait, and unlocks.
+func (m *manager) change() func() {
+	m.mu.Lock()
+	return func() { m.changed.Broadcast(); m.mu.Unlock() }
+}
+
+// await waits for a condition on what the manager was told.
+func (m *manager) await(t testing.TB, what string, met func() bool) {
+	t.Helper()
+	late := false
+	defer time.AfterFunc(30*time.Second, func() { defer m.change()(); late = true }).Stop()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for !met() {
+		require.False(t, late, "timed out: %s", what)
+		m.changed.Wait()
+	}
+}
