@@ -64,15 +64,12 @@ var server = sync.OnceValues(func() (string, error) {
 // Its directory is one of a few that are used over and over by one process at
 // a time, since making one takes a second and leaves 40 MB behind.
 func start() (*local.Postgres, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
-	}
+	dir := serversDir()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	for slot := 0; ; slot++ {
 		cfg := local.PostgresConfig{
-			Dir: filepath.Join(cache, "hodei", "test-postgres", strconv.Itoa(slot)), Unsafe: true,
+			Dir: filepath.Join(dir, strconv.Itoa(slot)), Unsafe: true,
 			Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		}
 		pg, err := local.StartPostgres(ctx, cfg)
@@ -91,6 +88,18 @@ func start() (*local.Postgres, error) {
 		}
 		return local.StartPostgres(ctx, cfg)
 	}
+}
+
+// serversDir is where the directories of the servers are: the user's cache or,
+// for a user without a home, a directory of its own among the temporary ones.
+func serversDir() string {
+	if cache, err := os.UserCacheDir(); err == nil {
+		dir := filepath.Join(cache, "hodei", "test-postgres")
+		if os.MkdirAll(dir, 0o700) == nil {
+			return dir
+		}
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("hodei-test-postgres-%d", os.Getuid()))
 }
 
 // dropLeftovers drops the databases of tests that were killed.
