@@ -36,7 +36,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "hodei")
-	build := exec.Command("go", "build", "-o", binary, "../cmd/hodei")
+	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, "../cmd/hodei")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build hodei: %v\n%s", err, out)
 		return 1
@@ -87,6 +87,7 @@ func launch(t testing.TB, args ...string) *process {
 			<-p.done
 			t.Errorf("hodei %s did not stop:\n%s", strings.Join(args, " "), p.output())
 		}
+		require.NotContains(t, p.output(), "DATA RACE")
 		if t.Failed() {
 			t.Logf("hodei %s said:\n%s", strings.Join(args, " "), p.output())
 		}
