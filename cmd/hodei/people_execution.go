@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func (p *people) newExecution() *cobra.Command {
+	return newGroup("execution", "Executions: the runs of commands on workers",
+		p.newExecutionList(), p.newExecutionShow(), p.newExecutionCancel())
+}
+
+func (p *people) newExecutionList() *cobra.Command {
+	var req schemas.ListExecutionsRequest
+	var pipeline, job, on string
+	wanted := state[hodei.ExecutionStatus]{of: hodei.ExecutionTransitions}
+	cmd := p.command(&cobra.Command{
+		Use: "ls", Short: "List executions, newest first", Args: cobra.NoArgs,
+		Example: "  hodei execution ls --status running\n  hodei execution ls --job build --limit 10",
+	}, func(ctx context.Context, s *session, _ []string) (err error) {
+		if req.PipelineID, err = optional(ctx, pipeline, s.pipeline); err != nil {
+			return err
+		}
+		if req.JobID, err = optional(ctx, job, s.job); err != nil {
+			return err
+		}
+		if req.WorkerID, err = optional(ctx, on, s.worker); err != nil {
+			return err
+		}
+		req.Status = set(wanted.value)
+		return list(ctx, s, schemas.ListExecutions, req, []string{"id", "status", "reason", "exit", "command", "duration", "age"},
+			func(e hodei.Execution) []string {
+				return []string{e.ID.String(), status(s, e.Status), or(e.Reason), number(e.ExitCode), brief(e.Command), took(e.DurationSeconds), s.age(e.CreatedAt)}
+			})
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&pipeline, "pipeline", "", "only of this pipeline, by id or name")
+	flags.StringVar(&job, "job", "", "only of this job, by id or name")
+	flags.StringVar(&on, "worker", "", "only on this worker, by id or name")
+	flags.Var(&wanted, "status", "only of this status")
+	addPage(flags, &req.Page)
+	return cmd
+}
+
+func (p *people) newExecutionShow() *cobra.Command {
+	return p.command(&cobra.Command{
+		Use: "show ID", Short: "Show an execution", Args: cobra.ExactArgs(1),
+		Example: "  hodei execution show exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
+	}, func(ctx context.Context, s *session, args []string) error {
+		id, err := s.execution(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return ask(ctx, s, schemas.GetExecution, schemas.GetExecutionRequest{ID: id}, s.showExecution)
+	})
+}
+
+func (s *session) showExecution(e hodei.Execution) error {
+	fields := []field{
+		{"ID", e.ID.String()},
+		{"Job", reference(e.JobID)},
+		{"Pipeline", reference(e.PipelineID)},
+		{"Status", strings.TrimSpace(status(s, e.Status) + " " + detail(e))},
+		{"Worker", reference(e.WorkerID)},
+		{"Attempt", strconv.Itoa(e.Attempt)},
+		{"Retry of", reference(e.RetryOf)},
+	}
+	fields = append(fields, s.spec(e.Spec)...)
+	return s.record(append(fields,
+		field{"Created", s.moment(&e.CreatedAt)},
+		field{"Started", s.moment(e.StartedAt)},
+		field{"Completed", s.moment(e.CompletedAt)},
+		field{"Waited", took(e.QueuedSeconds)},
+		field{"Ran", took(e.DurationSeconds)},
+		field{"Log lines", strconv.FormatInt(e.LogCount, 10)},
+	)...)
+}
+
+func reference[K hodei.Kind](id *hodei.ID[K]) string {
+	if id == nil {
+		return none
+	}
+	return id.String()
+}
+
+// detail is why an execution ended as it did, as "(EXIT_CODE 3)".
+func detail(e hodei.Execution) string {
+	var words []string
+	if e.Reason != nil {
+		words = append(words, string(*e.Reason))
+	}
+	switch {
+	case e.Signal != nil:
+		words = append(words, *e.Signal)
+	case e.ExitCode != nil && *e.ExitCode != 0:
+		words = append(words, strconv.Itoa(*e.ExitCode))
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "(" + plain(strings.Join(words, " ")) + ")"
+}
+
+func (p *people) newExecutionCancel() *cobra.Command {
+	return p.command(&cobra.Command{
+		Use: "cancel ID", Short: "Cancel an execution", Args: cobra.ExactArgs(1),
+		Long: `Cancel an execution. One that waits is cancelled at once; one that runs is sent
+TERM, and KILL when it has not ended ten seconds later.`,
+		Example: "  hodei execution cancel exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
+	}, func(ctx context.Context, s *session, args []string) error {
+		id, err := s.execution(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return ask(ctx, s, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: id}, func(e hodei.Execution) error {
+			if e.Status.Ended() {
+				s.say("%s is %s", e.ID, e.Status)
+			} else {
+				s.say("%s is being cancelled", e.ID)
+			}
+			return nil
+		})
+	})
+}

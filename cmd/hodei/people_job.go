@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func (p *people) newJob() *cobra.Command {
+	return newGroup("job", "Jobs: what to run", p.newJobCreate(), p.newJobList(), p.newJobShow())
+}
+
+func (p *people) newJobCreate() *cobra.Command {
+	w := &workload{}
+	var pipeline, name, dir string
+	var priority int
+	cmd := p.command(&cobra.Command{
+		Use: "create --pipeline ID|NAME [-- COMMAND ARGS...]", Short: "Create a job in a pipeline and print its id",
+		Long: `Create a job in a pipeline and print its id.
+
+The words after -- run as they are, without a shell; --command is a script for
+the shell. Without either, each execution brings its own command.`,
+		Example: `  hodei job create --pipeline demo --name build --type rust -- cargo build --release
+  hodei job create --pipeline demo --name count --command 'ls | wc -l' --timeout 1m`,
+		Args: beforeDash(),
+	}, func(ctx context.Context, s *session, args []string) error {
+		run, err := w.request(args)
+		switch {
+		case err != nil:
+			return err
+		case pipeline == "":
+			return usageError{errors.New("--pipeline is required")}
+		}
+		id, err := s.pipeline(ctx, pipeline)
+		if err != nil {
+			return err
+		}
+		req := schemas.CreateJobRequest{PipelineID: id, Name: set(name), RunRequest: run, Priority: &priority, WorkingDir: set(dir)}
+		return ask(ctx, s, schemas.CreateJob, req, func(j hodei.Job) error { return s.id(j.ID) })
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&pipeline, "pipeline", "", "pipeline of the job, by id or name (required)")
+	flags.StringVar(&name, "name", "", "name of the job")
+	flags.IntVar(&priority, "priority", hodei.DefaultPriority, "place in the queue, 0 to 10, higher first")
+	flags.StringVar(&dir, "working-dir", "", "directory on the worker (default a fresh one, removed afterwards)")
+	w.addCommand(flags)
+	w.addNeeds(flags)
+	return cmd
+}
+
+func (p *people) newJobList() *cobra.Command {
+	var req schemas.ListJobsRequest
+	var pipeline string
+	wanted := state[hodei.ExecutionStatus]{of: hodei.ExecutionTransitions}
+	cmd := p.command(&cobra.Command{
+		Use: "ls", Short: "List jobs, newest first", Args: cobra.NoArgs,
+		Example: "  hodei job ls --pipeline demo\n  hodei job ls --status failed",
+	}, func(ctx context.Context, s *session, _ []string) (err error) {
+		if req.PipelineID, err = optional(ctx, pipeline, s.pipeline); err != nil {
+			return err
+		}
+		req.Status = set(wanted.value)
+		return list(ctx, s, schemas.ListJobs, req, []string{"id", "name", "status", "type", "command", "age"},
+			func(j hodei.Job) []string {
+				return []string{j.ID.String(), clipped(or(j.Name), 40), status(s, j.Status), or(j.Requirements.Type), brief(j.Command), s.age(j.CreatedAt)}
+			})
+	})
+	cmd.Flags().StringVar(&pipeline, "pipeline", "", "only of this pipeline, by id or name")
+	cmd.Flags().Var(&wanted, "status", "only of this status")
+	addPage(cmd.Flags(), &req.Page)
+	return cmd
+}
+
+// brief is a command as a table shows it.
+func brief(c hodei.Command) string {
+	if c.IsZero() {
+		return none
+	}
+	return clipped(c.String(), 40)
+}
+
+func (p *people) newJobShow() *cobra.Command {
+	return p.command(&cobra.Command{
+		Use: "show ID|NAME", Short: "Show a job", Args: cobra.ExactArgs(1),
+		Example: "  hodei job show build",
+	}, func(ctx context.Context, s *session, args []string) error {
+		id, err := s.job(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return ask(ctx, s, schemas.GetJob, schemas.GetJobRequest{ID: id}, s.showJob)
+	})
+}
+
+func (s *session) showJob(j hodei.Job) error {
+	last := none
+	if j.Execution != nil {
+		last = j.Execution.ID.String() + " " + status(s, j.Execution.Status)
+	}
+	fields := []field{
+		{"ID", j.ID.String()},
+		{"Name", or(j.Name)},
+		{"Description", or(j.Description)},
+		{"Pipeline", j.PipelineID.String()},
+		{"Status", status(s, j.Status)},
+		{"Last execution", last},
+	}
+	fields = append(fields, s.spec(j.Spec)...)
+	return s.record(append(fields, field{"Created", s.moment(&j.CreatedAt)})...)
+}
+
+// spec is what a job and an execution both say about the run.
+func (s *session) spec(spec hodei.Spec) []field {
+	command, dir := none, "a fresh one"
+	if !spec.Command.IsZero() {
+		command = clipped(spec.Command.String(), 500)
+	}
+	if spec.WorkingDir != nil {
+		dir = plain(*spec.WorkingDir)
+	}
+	return []field{
+		{"Command", command},
+		{"Environment", labels(spec.Environment)},
+		{"Type", or(spec.Requirements.Type)},
+		{"Labels", labels(spec.Requirements.Labels)},
+		{"Slots", strconv.Itoa(spec.Requirements.Slots())},
+		{"Priority", strconv.Itoa(spec.Priority)},
+		{"Timeout", took(spec.TimeoutSeconds)},
+		{"Working directory", dir},
+	}
+}

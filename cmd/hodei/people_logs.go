@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func (p *people) newLogs() *cobra.Command {
+	var req schemas.FollowLogsRequest
+	var last string
+	var stamps bool
+	cmd := p.command(&cobra.Command{
+		Use: "logs ID", Short: "Print the log of an execution",
+		Long: `Print the log of an execution: its standard output to standard output, its
+standard error to standard error. With -o json every line is an object, all on
+standard output.`,
+		Example: `  hodei logs -f exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e
+  hodei logs -t -n 20 --stream stderr exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e
+  hodei logs --since 10m exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e`,
+		Args: cobra.ExactArgs(1),
+	}, func(ctx context.Context, s *session, args []string) (err error) {
+		if req.Tail, err = tail(last); err != nil {
+			return err
+		}
+		if err := valid(req.LogOptions); err != nil {
+			return err
+		}
+		if req.ID, err = s.execution(ctx, args[0]); err != nil {
+			return err
+		}
+		_, err = s.Follow(ctx, req, s.printer(stamps).print)
+		return err
+	})
+	flags := cmd.Flags()
+	flags.BoolVarP(&req.Follow, "follow", "f", false, "go on until the execution ends")
+	flags.StringVarP(&last, "tail", "n", "all", "only so many of the last lines")
+	flags.BoolVarP(&stamps, "timestamps", "t", false, "begin each line with its time")
+	flags.StringVar(&req.Since, "since", "", "only lines after this time (RFC 3339), or not older than 10m")
+	flags.StringVar(&req.Until, "until", "", "only lines before this time (RFC 3339), or older than 10m")
+	flags.StringVar(&req.Stream, "stream", "all", "stdout, stderr or all")
+	return cmd
+}
+
+func tail(text string) (*schemas.Tail, error) {
+	if text == "all" {
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return nil, usageError{errors.New("--tail: a number of lines or all required")}
+	}
+	last := schemas.Tail(n)
+	return &last, nil
+}
+
+// valid refuses options that the service would refuse, as mistakes of usage.
+func valid(o schemas.LogOptions) error {
+	if o.Stream != "all" && o.Stream != string(hodei.Stdout) && o.Stream != string(hodei.Stderr) {
+		return usageError{fmt.Errorf("--stream: stdout, stderr or all required, not %q", o.Stream)}
+	}
+	var wrong *hodei.Error
+	if _, err := o.Filter(time.Now()); errors.As(err, &wrong) && wrong.Details != nil {
+		return usageError{fmt.Errorf("--%s: %s", wrong.Details.Field, wrong.Details.Issue)}
+	}
+	return nil
+}
+
+// printer prints the lines of one log, each stream to its own.
+type printer struct {
+	to     map[hodei.Stream]io.Writer
+	json   bool
+	stamps bool
+	// cut are the streams whose last line was a piece, so that the next piece
+	// goes on where it stopped.
+	cut map[hodei.Stream]bool
+}
+
+func (s *session) printer(stamps bool) *printer {
+	p := &printer{
+		to:   map[hodei.Stream]io.Writer{hodei.Stdout: s.out, hodei.Stderr: s.errs},
+		json: s.json, stamps: stamps, cut: map[hodei.Stream]bool{},
+	}
+	if s.json {
+		p.to[hodei.Stderr] = s.out
+	}
+	return p
+}
+
+func (p *printer) print(l hodei.LogLine) error {
+	to := p.to[l.Stream]
+	if p.json {
+		enc := json.NewEncoder(to)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(l)
+	}
+	text := l.Line
+	if p.stamps && !p.cut[l.Stream] {
+		text = l.Timestamp.UTC().Format("2006-01-02T15:04:05.000Z ") + text
+	}
+	if !l.Partial {
+		text += "\n"
+	}
+	p.cut[l.Stream] = l.Partial
+	_, err := io.WriteString(to, text)
+	return err
+}
