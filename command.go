@@ -48,19 +48,10 @@ func (c Command) MarshalJSON() ([]byte, error) {
 	case c.IsZero():
 		return []byte("null"), nil
 	case len(c.Args) > 0:
-		return plain(c.Args)
+		return JSON(c.Args)
 	default:
-		return plain(c.Shell)
+		return JSON(c.Shell)
 	}
-}
-
-// plain encodes without escaping <, > and &, which shells are full of.
-func plain(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // UnmarshalJSON reads a string, a list of strings or null.

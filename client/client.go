@@ -44,7 +44,7 @@ func (c *Client) Raw(ctx context.Context, op *schemas.Op, req any) (body []byte,
 	if op.Streams {
 		return nil, 0, hodei.Errorf(hodei.Invalid, "%s is a stream: use Follow", op.Name)
 	}
-	if body, err = json.Marshal(req); err != nil {
+	if body, err = hodei.JSON(req); err != nil {
 		return nil, 0, fmt.Errorf("encode %s: %w", op.Name, err)
 	}
 	if _, set := ctx.Deadline(); !set {

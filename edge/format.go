@@ -78,7 +78,7 @@ func (events) at(buf []byte, sequence int64) []byte {
 func (events) idle(buf []byte) []byte { return append(buf, ": keep-alive\n\n"...) }
 
 func (events) end(buf []byte, end schemas.LogEnd) []byte {
-	encoded, _ := json.Marshal(end) // likewise
+	encoded, _ := hodei.JSON(end) // likewise
 	return append(append(append(buf, "event: done\ndata: "...), encoded...), "\n\n"...)
 }
 

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,7 +38,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if rec, ok := w.(*recorder); ok {
 		rec.err = err
 	}
-	body, _ := json.Marshal(said) // a struct of strings and a time always encodes
+	body, _ := hodei.JSON(said) // a struct of strings and a time always encodes
 	answer(w, said.Code.Status(), body)
 }
 

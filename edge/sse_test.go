@@ -18,7 +18,7 @@ func TestLogOfWhatThereIs(t *testing.T) {
 	w := newWorld(t)
 	w.write(t, 1, 6)
 	done := w.done(hodei.Running, 6)
-	bare := `id: 6` + "\n" + `data: {"stream":"stderr","line":"\u003cline 6\u003e","sequence":6}` + "\n\n"
+	bare := `id: 6` + "\n" + `data: {"stream":"stderr","line":"<line 6>","sequence":6}` + "\n\n"
 	for query, want := range map[string]string{
 		"":                                frames(1, 6) + done,
 		"?follow=false&tail=all":          frames(1, 6) + done,

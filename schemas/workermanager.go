@@ -243,7 +243,7 @@ func (t Tail) MarshalJSON() ([]byte, error) {
 	if t == TailAll {
 		return []byte(`"all"`), nil
 	}
-	return json.Marshal(int64(t))
+	return hodei.JSON(int64(t))
 }
 
 // UnmarshalJSON reads a number or "all".
@@ -278,7 +278,7 @@ type LogEnd struct {
 // WithoutTimestamp is the JSON of a line without its time, as timestamps=false
 // asks for.
 func WithoutTimestamp(l hodei.LogLine) []byte {
-	body, _ := json.Marshal(struct { // strings, a number and a bool always encode
+	body, _ := hodei.JSON(struct { // strings, a number and a bool always encode
 		Stream   hodei.Stream `json:"stream"`
 		Line     string       `json:"line"`
 		Sequence int64        `json:"sequence"`

@@ -121,23 +121,19 @@ func (f *upFlags) directory() (string, func(), error) {
 		if err != nil {
 			return "", nil, err
 		}
-		return dir, func() { os.RemoveAll(dir) }, os.Chmod(dir, 0o755) // Postgres' own user must pass through
+		return dir, func() { os.RemoveAll(dir) }, nil
 	}
 	dir := f.dataDir
 	if dir == "" {
 		dir = defaultDataDir()
 	}
-	return dir, func() {}, os.MkdirAll(dir, 0o755)
+	return dir, func() {}, os.MkdirAll(dir, 0o700)
 }
 
-// defaultDataDir is below the home directory; for root below /var/lib, for
-// Postgres runs as another user and could not enter root's home.
+// defaultDataDir is where the user's programs keep their data.
 func defaultDataDir() string {
 	if data := os.Getenv("XDG_DATA_HOME"); data != "" {
 		return filepath.Join(data, "hodei")
-	}
-	if os.Geteuid() == 0 {
-		return "/var/lib/hodei"
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {

@@ -35,7 +35,7 @@ func CallWorker[Req, Rep any](ctx context.Context, nc *nats.Conn, op schemas.Ope
 
 func call[Rep any](ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string, req any) (Rep, error) {
 	var rep Rep
-	body, err := json.Marshal(req)
+	body, err := hodei.JSON(req)
 	if err != nil {
 		return rep, fmt.Errorf("encode %s: %w", op.Name, err)
 	}

@@ -2,11 +2,11 @@ package rpc
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -15,7 +15,7 @@ import (
 // feed can be rebuilt from it.
 func PublishEvent(ctx context.Context, nc *nats.Conn, event schemas.Event) error {
 	event.RequestID = RequestID(ctx)
-	body, err := json.Marshal(event)
+	body, err := hodei.JSON(event)
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}

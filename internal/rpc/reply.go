@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,7 +16,7 @@ import (
 )
 
 func (s *Service) respond(ctx context.Context, e *endpoint, req micro.Request, rep any) error {
-	body, err := json.Marshal(rep)
+	body, err := hodei.JSON(rep)
 	if err != nil {
 		return fmt.Errorf("encode reply: %w", err)
 	}
@@ -38,7 +37,7 @@ func (s *Service) respondError(ctx context.Context, e *endpoint, req micro.Reque
 		said.Code, said.Message = hodei.Unavailable, "The service is stopping"
 	}
 	said.Timestamp, said.RequestID = time.Now().UTC(), RequestID(ctx)
-	body, _ := json.Marshal(said) // a struct of strings and a time always encodes
+	body, _ := hodei.JSON(said) // a struct of strings and a time always encodes
 	header := nats.Header{
 		micro.ErrorHeader:     []string{headline(said)},
 		micro.ErrorCodeHeader: []string{strconv.Itoa(said.Code.Status())},
