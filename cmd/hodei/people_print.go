@@ -64,7 +64,8 @@ func list[Req, T any](ctx context.Context, s *session, op schemas.Operation[Req,
 	headers []string, row func(T) []string) error {
 	return ask(ctx, s, op, req, func(l schemas.List[T]) error {
 		if len(l.Items) == 0 {
-			s.say("none")
+			noun, _, _ := strings.Cut(op.Name, ".")
+			s.say("no %s", noun)
 			return nil
 		}
 		rows := make([][]string, len(l.Items))
