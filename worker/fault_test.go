@@ -63,6 +63,8 @@ func TestNATSRestartsInMidRun(t *testing.T) {
 		require.Equal(t, strconv.Itoa(i+1), line.Line)
 	}
 	f.word("the key is written again", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Word > 1 })
+	f.drain()
+	require.NoError(t, receive(t, f.done, "drained"))
 }
 
 func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {

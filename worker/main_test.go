@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 			exit(beWorker(os.Args[2], os.Args[3], log))
 		}
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.(*ipQueue[...]).unregister"))
+	goleak.VerifyTestMain(m)
 }
 
 func beWorker(url, dir string, log *slog.Logger) error {

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	leaveWithin = 10 * time.Second // then its lease tells of it
+	leaveWithin = 5 * time.Second // then its lease tells of it
 	// reportWithin is how long a worker that is told to terminate goes on
 	// reporting when everything it ran is dead.
 	reportWithin = 30 * time.Second

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
@@ -94,13 +96,16 @@ func TestAWorkerWaitsForTheServices(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	asked, err := nc.SubscribeSync(schemas.RegisterWorker.Subject) // no answer from here
+	asked, err := nc.SubscribeSync(schemas.RegisterWorker.Subject) // says that Postgres is away
 	require.NoError(t, err)
 	require.NoError(t, nc.Flush())
 	go func() { done <- w.Run(ctx) }()
-	_, err = asked.NextMsgWithContext(t.Context())
+	msg, err := asked.NextMsgWithContext(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, asked.Unsubscribe())
+	refusal := nats.NewMsg(msg.Reply)
+	refusal.Header.Set(micro.ErrorCodeHeader, "503")
+	require.NoError(t, nc.PublishMsg(refusal))
 	f := &fleet{Worker: w, t: t, nc: nc, js: js, manager: newManager(t, nc)}
 	receive(t, w.Ready(), "ready")
 	f.outcome(f.request("true"))

@@ -1,13 +1,10 @@
 package worker
 
 import (
-	"errors"
 	"os"
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -104,16 +101,4 @@ func (p *process) abandon() hodei.Reason {
 	defer p.mu.Unlock()
 	p.over = true
 	return p.ended
-}
-
-// cannotStart says of a failed start whether the program was not found (127)
-// or cannot be executed (126), as a shell does; 0 for any other failure.
-func cannotStart(err error) (exitCode int) {
-	switch {
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
-		return 127
-	case errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.EISDIR):
-		return 126
-	}
-	return 0
 }

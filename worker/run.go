@@ -2,14 +2,10 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"sync"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -91,21 +87,6 @@ func (w *Worker) execute(r *run, dir string) hodei.Outcome {
 	return w.follow(r, outputs, &readers)
 }
 
-// complaint says in a shell's words why the program was not started.
-func complaint(path string, err error) string {
-	var errno syscall.Errno
-	if path == "" && errors.Is(err, unix.ENOENT) || !errors.As(err, &errno) {
-		return "command not found"
-	}
-	return errno.Error()
-}
-
-// output is the reading end of a pipe.
-type output struct {
-	stream hodei.Stream
-	pipe   *os.File
-}
-
 // start starts the command on two fresh pipes.
 func (w *Worker) start(r *run, path string, argv []string, dir string) ([]output, bool, error) {
 	outR, outW, err := os.Pipe()
@@ -158,94 +139,5 @@ func (w *Worker) follow(r *run, outputs []output, readers *sync.WaitGroup) hodei
 	}
 	end := ended(why, state)
 	end.CompletedAt = at
-	return end
-}
-
-// read takes what the command prints until the pipe is closed, or, once its
-// deadline is set, until it is empty.
-func (w *Worker) read(r *run, o output) {
-	defer o.pipe.Close()
-	buf := w.buffers.Get().(*[]byte)
-	defer w.buffers.Put(buf)
-	var at time.Time
-	s := splitter{emit: func(line []byte, partial bool) { r.journal.append(o.stream, at, line, partial) }}
-	for {
-		n, err := o.pipe.Read(*buf)
-		at = time.Now()
-		s.write((*buf)[:n])
-		if os.IsTimeout(err) {
-			_ = o.pipe.SetReadDeadline(time.Time{})
-			drain(o.pipe, *buf, func(p []byte) { at = time.Now(); s.write(p) })
-		}
-		if err != nil {
-			s.close()
-			return
-		}
-	}
-}
-
-// drain reads what is in the pipe now, without waiting for more. What a
-// process that goes on writing adds meanwhile is not followed for ever.
-func drain(pipe *os.File, buf []byte, write func([]byte)) {
-	conn, err := pipe.SyscallConn()
-	if err != nil {
-		return
-	}
-	for most := 1 << 20; most > 0; { // no pipe of an unprivileged user holds more
-		n := 0
-		_ = conn.Read(func(fd uintptr) bool {
-			n, err = unix.Read(int(fd), buf)
-			return true
-		})
-		if err != nil || n <= 0 {
-			return
-		}
-		write(buf[:n])
-		most -= n
-	}
-}
-
-// failed is the outcome of a run that could not be started; the log says why.
-func (r *run) failed(reason hodei.Reason, exitCode int, why string) hodei.Outcome {
-	r.journal.add(hodei.Stderr, time.Now(), []byte("hodei: "+why), false)
-	if stopped := r.process.abandon(); stopped != "" {
-		return ended(stopped, nil)
-	}
-	end := hodei.Outcome{Status: hodei.Failed, Reason: &reason, CompletedAt: time.Now().UTC()}
-	if exitCode != 0 {
-		end.ExitCode = &exitCode
-	}
-	return end
-}
-
-// ended is the outcome of a run whose process we ended for a reason, or which
-// ended by itself. The state is nil if there was no process.
-func ended(why hodei.Reason, state *os.ProcessState) hodei.Outcome {
-	end := hodei.Outcome{Status: hodei.Failed, CompletedAt: time.Now().UTC()}
-	reason := hodei.ReasonExitCode
-	if state != nil {
-		if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
-			name := unix.SignalName(status.Signal())
-			end.Signal, reason = &name, hodei.ReasonSignal
-		} else {
-			code := status.ExitStatus()
-			end.ExitCode = &code
-			if code == 0 {
-				end.Status = hodei.Completed
-			}
-		}
-	}
-	switch why {
-	case "":
-	case hodei.ReasonCancelled:
-		end.Status, reason = hodei.Cancelled, why
-	case hodei.ReasonTimeout:
-		end.Status, reason = hodei.TimedOut, why
-	default:
-		end.Status, reason = hodei.Failed, why
-	}
-	if end.Status != hodei.Completed {
-		end.Reason = &reason
-	}
 	return end
 }

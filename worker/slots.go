@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -155,32 +154,4 @@ func (s *slots) say(a *hodei.Availability) {
 	default:
 		a.Status = hodei.WorkerAvailable
 	}
-}
-
-// offer answers an offer, and starts what it accepts without waiting for the
-// answer to be sent, nor the answer for the start. The run ends with ctx.
-func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schemas.Acceptance {
-	return w.slots.take(&req, w.incarnation, time.Now(), func(startedAt time.Time) *run {
-		ctx, giveUp := context.WithCancel(ctx)
-		r := &run{
-			req: req, startedAt: startedAt, giveUp: giveUp, process: process{grace: w.cfg.Grace},
-			journal: newJournal(req.ExecutionID, w.spool, w.log, w.sendChunk),
-		}
-		w.slots.runs.Go(func() { defer giveUp(); w.do(ctx, r) })
-		return r
-	})
-}
-
-// interrupt ends a run. One that the record has given up is not reported.
-func (w *Worker) interrupt(_ context.Context, req schemas.InterruptRequest) (schemas.Empty, error) {
-	r := w.slots.get(req.ExecutionID)
-	switch {
-	case r == nil:
-		return schemas.Empty{}, hodei.Missing(req.ExecutionID.Noun(), req.ExecutionID.String())
-	case req.Reason == hodei.ReasonCancelled:
-		r.process.stop(req.Reason)
-	default:
-		r.abandon()
-	}
-	return schemas.Empty{}, nil
 }

@@ -1,0 +1,166 @@
+package worker
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// link is what a journal sends on; it can be down.
+type link struct {
+	mu   sync.Mutex
+	down bool
+	sent []schemas.Span
+	data []string
+	said chan struct{}
+}
+
+func (l *link) send(id hodei.ExecutionID, first, last int64, lines []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down {
+		return errors.New("down")
+	}
+	l.sent = append(l.sent, schemas.Span{ExecutionID: id, First: first, Last: last})
+	l.data = append(l.data, string(lines))
+	select {
+	case l.said <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (l *link) spans() (spans [][2]int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.sent {
+		spans = append(spans, [2]int64{s.First, s.Last})
+	}
+	return spans
+}
+
+func newTestJournal(t *testing.T, memory, disk int64) (*journal, *link) {
+	l := &link{said: make(chan struct{}, 1)}
+	return newJournal(hodei.ExecutionID{1}, newSpool(t.TempDir(), memory, disk), localtest.Log(t), l.send), l
+}
+
+func (j *journal) say(n int, text string) {
+	for range n {
+		j.append(hodei.Stdout, time.Now(), []byte(text), false)
+	}
+}
+
+func TestChunksAreCutByLinesBytesAndTime(t *testing.T) {
+	j, l := newTestJournal(t, 1<<20, 1<<20)
+	j.say(chunkLines, "x")
+	require.Equal(t, [2]int64{1, chunkLines}, l.spans()[len(l.spans())-1])
+
+	j, l = newTestJournal(t, 1<<20, 1<<20)
+	j.say(10, strings.Repeat("x", hodei.MaxLine))
+	j.close()
+	require.GreaterOrEqual(t, len(l.data), 4)
+	for _, chunk := range l.data {
+		require.LessOrEqual(t, len(chunk), chunkBytes)
+	}
+	require.Equal(t, 10, strings.Count(strings.Join(l.data, ""), "\n"))
+
+	j, l = newTestJournal(t, 1<<20, 1<<20)
+	j.say(1, "alone")
+	receive(t, l.said, "cut by time")
+	require.Equal(t, [][2]int64{{1, 1}}, l.spans())
+}
+
+func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
+	j, l := newTestJournal(t, 1<<20, 1<<20)
+	l.down = true
+	j.say(1, "first")
+	require.Eventually(t, func() bool { j.mu.Lock(); defer j.mu.Unlock(); return len(j.waiting) == 1 }, 10*time.Second, time.Millisecond)
+	j.say(100, "meanwhile")
+	j.wake()
+	j.mu.Lock()
+	require.Len(t, j.waiting, 1)
+	j.opened = time.Time{} // its time is over
+	j.mu.Unlock()
+	l.mu.Lock()
+	l.down = false
+	l.mu.Unlock()
+	j.resend(time.Now(), true)
+	require.Equal(t, [][2]int64{{1, 1}, {2, 101}}, l.spans())
+}
+
+func TestTheWindowBoundsWhatIsNotConfirmed(t *testing.T) {
+	j, l := newTestJournal(t, 64<<20, 1<<20)
+	j.say((window+10)*chunkLines, "x")
+	require.Len(t, l.spans(), window)
+	j.confirm(1, chunkLines-1) // no such chunk
+	require.Len(t, l.spans(), window)
+	for _, s := range l.spans()[:10] {
+		j.confirm(s[0], s[1])
+	}
+	require.Len(t, l.spans(), window+10)
+	for _, s := range l.spans() {
+		j.confirm(s[0], s[1])
+	}
+	count, _ := j.close()
+	require.EqualValues(t, (window+10)*chunkLines, count)
+	receive(t, j.settled, "settled")
+	require.Zero(t, j.spool.inMemory)
+}
+
+func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
+	for name, memory := range map[string]int64{"in memory": 1 << 20, "on disk": 0} {
+		t.Run(name, func(t *testing.T) {
+			j, l := newTestJournal(t, memory, 1<<20)
+			j.say(chunkLines, "x")
+			j.say(3, "y")
+			j.close()
+			chunks := len(l.data)
+			now := time.Now()
+			for _, step := range []struct {
+				after time.Duration
+				sent  bool
+			}{{time.Second, false}, {3 * time.Second, true}, {6 * time.Second, false}, {8 * time.Second, true}, {15 * time.Second, false}, {17 * time.Second, true}, {33 * time.Second, true}, {49 * time.Second, true}} {
+				l.sent = nil
+				j.resend(now.Add(step.after), false)
+				require.Equal(t, step.sent, len(l.sent) == chunks, "after %s", step.after)
+			}
+			for i, data := range l.data {
+				require.Equal(t, l.data[i%chunks], data)
+			}
+			for _, s := range l.spans() {
+				j.confirm(s[0], s[1])
+			}
+			receive(t, j.settled, "settled")
+			require.Zero(t, j.spool.inMemory+j.spool.onDisk)
+		})
+	}
+}
+
+func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {
+	j, l := newTestJournal(t, chunkBytes, 1<<30)
+	j.spool.dir, j.file.dir = "/dev/null", "/dev/null"
+	said := make(chan struct{})
+	go func() { j.say(10*chunkLines, strings.Repeat("x", 50)); j.close(); close(said) }()
+	require.Eventually(t, j.spool.full, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool {
+		for _, s := range l.spans() {
+			j.confirm(s[0], s[1])
+		}
+		select {
+		case <-j.settled:
+			return true
+		default:
+			return false
+		}
+	}, 10*time.Second, time.Millisecond)
+	<-said
+	require.Equal(t, 10*chunkLines, strings.Count(strings.Join(l.data, ""), "\n"))
+}

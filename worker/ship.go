@@ -1,0 +1,117 @@
+package worker
+
+import (
+	"slices"
+	"time"
+)
+
+// window is how many chunks of one execution may be sent and not confirmed.
+const window = 256
+
+// A chunk that is not confirmed is sent again after resendFirst, then after
+// twice as long each time, up to resendMost.
+const (
+	resendFirst = 2 * time.Second
+	resendMost  = 15 * time.Second
+)
+
+// wake sends what has become due.
+func (j *journal) wake() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.pump()
+}
+
+// pump sends chunks in order for as long as the window has room, and cuts the
+// open lines when their time is over.
+func (j *journal) pump() {
+	for len(j.inflight) < window && !j.dropped.Load() {
+		if len(j.waiting) == 0 {
+			if j.openLines == 0 || !j.closed && time.Since(j.opened) < chunkLinger {
+				return
+			}
+			j.seal(j.count)
+		}
+		c := j.waiting[0]
+		if !j.transmit(c, time.Now()) {
+			return
+		}
+		j.waiting[0], j.waiting = nil, j.waiting[1:]
+		j.inflight = append(j.inflight, c)
+	}
+}
+
+func (j *journal) transmit(c *chunk, now time.Time) bool {
+	lines, err := j.file.read(c)
+	if err != nil {
+		j.log.Error("log chunk not read back", "execution_id", j.id, "first", c.first, "last", c.last, "err", err)
+		return false
+	}
+	if j.send(j.id, c.first, c.last, lines) != nil {
+		return false // disconnected: NATS says so, and a reconnect sends again
+	}
+	c.due = now.Add(c.pause)
+	return true
+}
+
+// resend sends again what should have been confirmed by now, or, after a
+// reconnect, everything that is not.
+func (j *journal) resend(now time.Time, all bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, c := range j.inflight {
+		if all {
+			c.pause = resendFirst
+		} else if now.Before(c.due) {
+			continue
+		} else {
+			c.pause = min(2*c.pause, resendMost)
+		}
+		if !j.transmit(c, now) {
+			return
+		}
+	}
+	j.pump()
+}
+
+// confirm forgets the chunk of exactly that span: the record has it.
+func (j *journal) confirm(first, last int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i, c := range j.inflight {
+		if c.first == first && c.last == last {
+			j.inflight = slices.Delete(j.inflight, i, i+1)
+			j.release(c)
+			break
+		}
+	}
+	j.pump()
+	j.settle()
+}
+
+func (j *journal) release(c *chunk) {
+	if c.lines != nil {
+		j.spool.release(int64(c.size), 0)
+		return
+	}
+	freed, err := j.file.done()
+	if err != nil {
+		j.log.Error("spool file not emptied", "execution_id", j.id, "err", err)
+	}
+	j.spool.release(0, freed)
+}
+
+// settle notes that nothing is left to keep.
+func (j *journal) settle() {
+	if !j.closed || j.openLines+len(j.waiting)+len(j.inflight) > 0 {
+		return
+	}
+	select {
+	case <-j.settled:
+	default:
+		close(j.settled)
+		if err := j.file.remove(); err != nil {
+			j.log.Error("spool file not removed", "execution_id", j.id, "err", err)
+		}
+	}
+}
