@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 
 // TestAgainstTheSystem uses one `hodei up` as people do.
 func TestAgainstTheSystem(t *testing.T) {
+	// With the race detector every process would wait for a second at its end.
+	t.Setenv("GORACE", "atexit_sleep_ms=0")
 	server, nats := startSystem(t)
 	t.Run("scripts", func(t *testing.T) {
 		testscript.Run(t, testscript.Params{
@@ -32,6 +34,7 @@ func TestAgainstTheSystem(t *testing.T) {
 			Setup: func(env *testscript.Env) error {
 				env.Setenv("HODEI_SERVER", server)
 				env.Setenv("NATS", nats)
+				env.Setenv("GORACE", os.Getenv("GORACE"))
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "save": save},
