@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
@@ -108,12 +109,13 @@ func TestDurationsAndAges(t *testing.T) {
 }
 
 func TestStatusIsColouredForATerminalOnly(t *testing.T) {
-	t.Setenv("FORCE_COLOR", "1")
+	text.EnableColors()
 	s, _, _ := printing()
-	require.Equal(t, "FAILED", status(s, hodei.Failed))
 	require.False(t, colorful(s.out))
+	require.Equal(t, "FAILED", status(s, hodei.Failed))
 	s.color = true
-	require.Contains(t, status(s, hodei.Failed), "FAILED")
+	require.Equal(t, "\x1b[31mFAILED\x1b[0m", status(s, hodei.Failed))
+	require.Equal(t, "CREATED", status(s, hodei.PipelineCreated))
 }
 
 func TestPrinter(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // command runs a command line in this process, as run does.
@@ -205,4 +208,22 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	require.Equal(t, 7, groups)
+}
+
+// Ctrl-C while a start is on its way does not lose what was started.
+func TestInterruptedStart(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		interrupt()
+		_, err := w.Write([]byte(`{"id":"exec_01a20adc-0000-7000-8000-000000000001","status":"PENDING"}`))
+		require.NoError(t, err)
+	}))
+	t.Cleanup(srv.Close)
+	s, _, errs := printing()
+	s.Client, s.flag = client.HTTP(srv.URL), " --server x"
+	_, started, err := start(ctx, s, schemas.Execute, schemas.ExecuteRequest{})
+	require.NoError(t, err)
+	require.Error(t, ctx.Err())
+	require.Equal(t, exitStatus(130), s.attend(ctx, started.ID, ""))
+	require.Contains(t, errs.String(), "  hodei execution cancel exec_01a20adc-0000-7000-8000-000000000001 --server x\n")
 }
