@@ -1,7 +1,11 @@
 package worker
 
 import (
+	"errors"
+	"math"
 	"os"
+	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -9,52 +13,116 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
+// outputs are the two pipes of a run. There is a goroutine for each; whichever
+// is woken reads both, standard output first, because the kernel does not tell
+// which of two pipes was written to first, and what a command says just before
+// it complains is meant to come first.
+type outputs struct {
+	mu    sync.Mutex
+	buf   []byte
+	at    time.Time // when what is in buf was read
+	pipes [2]*output
+}
+
 // output is the reading end of a pipe.
 type output struct {
-	stream hodei.Stream
-	pipe   *os.File
+	file  *os.File
+	conn  syscall.RawConn
+	fd    int
+	split splitter
+	ended bool
 }
 
-// read takes what the command prints until the pipe is closed, or, once its
-// deadline is set, until it is empty.
-func (w *Worker) read(r *run, o output) {
-	defer o.pipe.Close()
+func newOutputs(j *journal, stdout, stderr *os.File) *outputs {
+	o := &outputs{}
+	for i, pipe := range []struct {
+		stream hodei.Stream
+		file   *os.File
+	}{{hodei.Stdout, stdout}, {hodei.Stderr, stderr}} {
+		p := &output{file: pipe.file}
+		p.split.emit = func(line []byte, partial bool) { j.append(pipe.stream, o.at, line, partial) }
+		var err error
+		if p.conn, err = pipe.file.SyscallConn(); err == nil {
+			err = p.conn.Control(func(fd uintptr) { p.fd = int(fd) })
+		}
+		p.ended = err != nil // only a closed file has none
+		o.pipes[i] = p
+	}
+	return o
+}
+
+// read takes what the command prints until both pipes are closed, or, once
+// hurried, until they are empty.
+func (w *Worker) read(o *outputs) {
 	buf := w.buffers.Get().(*[]byte)
 	defer w.buffers.Put(buf)
-	var at time.Time
-	s := splitter{emit: func(line []byte, partial bool) { r.journal.append(o.stream, at, line, partial) }}
-	for {
-		n, err := o.pipe.Read(*buf)
-		at = time.Now()
-		s.write((*buf)[:n])
-		if os.IsTimeout(err) {
-			_ = o.pipe.SetReadDeadline(time.Time{})
-			drain(o.pipe, *buf, func(p []byte) { at = time.Now(); s.write(p) })
-		}
-		if err != nil {
-			s.close()
-			return
+	o.buf = *buf
+	var readers sync.WaitGroup
+	for _, p := range o.pipes {
+		readers.Go(func() { o.follow(p) })
+	}
+	readers.Wait()
+	for _, p := range o.pipes {
+		_ = p.file.Close() // nothing was written to it here
+	}
+}
+
+func (o *outputs) follow(p *output) {
+	err := p.conn.Read(func(uintptr) bool {
+		o.take(math.MaxInt)
+		return o.over(p)
+	})
+	if err != nil { // hurried: what is there is read, what is added meanwhile is not followed for ever
+		o.take(1 << 20) // no pipe of an unprivileged user holds more
+		o.end(p)
+	}
+}
+
+// take reads what the pipes hold, or about as many bytes as most says.
+func (o *outputs) take(most int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for more := true; more && most > 0; {
+		more = false
+		for _, p := range o.pipes {
+			if p.ended {
+				continue
+			}
+			n, err := unix.Read(p.fd, o.buf)
+			switch {
+			case n > 0:
+				o.at = time.Now()
+				p.split.write(o.buf[:n])
+				most -= n
+				more = true
+			case errors.Is(err, unix.EINTR):
+				more = true
+			case !errors.Is(err, unix.EAGAIN):
+				p.ended = true
+				p.split.close()
+			}
 		}
 	}
 }
 
-// drain reads what is in the pipe now, without waiting for more. What a
-// process that goes on writing adds meanwhile is not followed for ever.
-func drain(pipe *os.File, buf []byte, write func([]byte)) {
-	conn, err := pipe.SyscallConn()
-	if err != nil {
-		return
+func (o *outputs) over(p *output) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return p.ended
+}
+
+func (o *outputs) end(p *output) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !p.ended {
+		p.ended = true
+		p.split.close()
 	}
-	for most := 1 << 20; most > 0; { // no pipe of an unprivileged user holds more
-		n := 0
-		_ = conn.Read(func(fd uintptr) bool {
-			n, err = unix.Read(int(fd), buf)
-			return true
-		})
-		if err != nil || n <= 0 {
-			return
-		}
-		write(buf[:n])
-		most -= n
+}
+
+// hurry ends the reading as soon as the pipes are empty.
+func (o *outputs) hurry() {
+	for _, p := range o.pipes {
+		_ = p.file.SetReadDeadline(time.Now()) // fails where it is read to its end
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/hodei-jobs/hodei"
@@ -18,7 +17,7 @@ const straggle = time.Second
 // run is one execution, from acceptance until its end is recorded.
 //
 // Its goroutines: do, which follows the process and then reports the end, and
-// one reader for each pipe.
+// those of outputs.
 type run struct {
 	req       schemas.ExecutionRequest
 	startedAt time.Time
@@ -64,10 +63,10 @@ func (w *Worker) do(ctx context.Context, r *run) {
 func (w *Worker) execute(r *run, dir string) hodei.Outcome {
 	argv := r.req.Command.Argv()
 	path, err := w.lookUp(argv[0], &r.req, dir)
-	var outputs []output
+	var out *outputs
 	var started bool
 	if err == nil {
-		outputs, started, err = w.start(r, path, argv, dir)
+		out, started, err = w.start(r, path, argv, dir)
 	}
 	if err != nil {
 		defer w.slots.release(r)
@@ -80,15 +79,11 @@ func (w *Worker) execute(r *run, dir string) hodei.Outcome {
 		defer w.slots.release(r)
 		return ended(r.process.abandon(), nil)
 	}
-	var readers sync.WaitGroup
-	for _, o := range outputs {
-		readers.Go(func() { w.read(r, o) })
-	}
-	return w.follow(r, outputs, &readers)
+	return w.follow(r, out)
 }
 
 // start starts the command on two fresh pipes.
-func (w *Worker) start(r *run, path string, argv []string, dir string) ([]output, bool, error) {
+func (w *Worker) start(r *run, path string, argv []string, dir string) (*outputs, bool, error) {
 	outR, outW, err := os.Pipe()
 	if err != nil {
 		return nil, false, err
@@ -108,21 +103,21 @@ func (w *Worker) start(r *run, path string, argv []string, dir string) ([]output
 		errR.Close()
 		return nil, false, err
 	}
-	return []output{{hodei.Stdout, outR}, {hodei.Stderr, errR}}, true, nil
+	return newOutputs(r.journal, outR, errR), true, nil
 }
 
 // follow waits for the command to exit, sees to it that nothing of its group
 // is left, and frees the slots.
-func (w *Worker) follow(r *run, outputs []output, readers *sync.WaitGroup) hodei.Outcome {
+func (w *Worker) follow(r *run, out *outputs) hodei.Outcome {
 	group := r.process.proc.Pid
 	w.reaper.add(group, r.req.ExecutionID)
 	if s := r.req.TimeoutSeconds; s != nil {
 		defer time.AfterFunc(time.Duration(*s*float64(time.Second)), func() { r.process.stop(hodei.ReasonTimeout) }).Stop()
 	}
+	read := make(chan struct{})
+	go func() { w.read(out); close(read) }()
 	why := r.process.exited()
 	at := time.Now().UTC()
-	read := make(chan struct{})
-	go func() { readers.Wait(); close(read) }()
 	select {
 	case <-read:
 	case <-time.After(straggle):
@@ -130,9 +125,7 @@ func (w *Worker) follow(r *run, outputs []output, readers *sync.WaitGroup) hodei
 	state, err := r.process.reap()
 	w.reaper.remove(group)
 	w.slots.release(r)
-	for _, o := range outputs {
-		_ = o.pipe.SetReadDeadline(time.Now()) // a process that left the group may hold it still
-	}
+	out.hurry() // a process that left the group may hold a pipe still
 	<-read
 	if err != nil {
 		w.log.Error("exit status unknown", "execution_id", r.req.ExecutionID, "err", err)

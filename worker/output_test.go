@@ -1,0 +1,36 @@
+package worker
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// TestStandardOutputComesFirst: of two pipes that both hold something, standard
+// output is read first.
+func TestStandardOutputComesFirst(t *testing.T) {
+	outR, outW, err := os.Pipe()
+	require.NoError(t, err)
+	errR, errW, err := os.Pipe()
+	require.NoError(t, err)
+	var said []byte
+	j := newJournal(hodei.ExecutionID{1}, newSpool(t.TempDir(), 1<<20, 1<<20), slog.New(slog.DiscardHandler),
+		func(_ hodei.ExecutionID, _, _ int64, lines []byte) error { said = append(said, lines...); return nil })
+	_, err = errW.WriteString("complaint\n")
+	require.NoError(t, err)
+	_, err = outW.WriteString("result\nmore")
+	require.NoError(t, err)
+	require.NoError(t, errW.Close())
+	require.NoError(t, outW.Close())
+
+	w := &Worker{}
+	w.buffers.New = func() any { buf := make([]byte, 64); return &buf }
+	w.read(newOutputs(j, outR, errR))
+	count, _ := j.close()
+	require.Equal(t, int64(3), count)
+	require.Regexp(t, `(?s)"line":"result","sequence":1.*"line":"complaint","sequence":2.*"line":"more","sequence":3`, string(said))
+}
