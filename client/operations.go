@@ -102,3 +102,44 @@ func (c *Client) AssignExecution(ctx context.Context, req schemas.AssignRequest)
 func (c *Client) GetLogs(ctx context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
 	return call(ctx, c, schemas.GetLogs, req)
 }
+
+// UpdatePipeline changes the fields given.
+func (c *Client) UpdatePipeline(ctx context.Context, req schemas.UpdatePipelineRequest) (hodei.Pipeline, error) {
+	return call(ctx, c, schemas.UpdatePipeline, req)
+}
+
+// DeletePipeline deletes a pipeline with its jobs and their executions;
+// CONFLICT while one of them is live.
+func (c *Client) DeletePipeline(ctx context.Context, req schemas.DeletePipelineRequest) (schemas.Empty, error) {
+	return call(ctx, c, schemas.DeletePipeline, req)
+}
+
+// UpdateJob changes the fields given; executions that exist keep what they have.
+func (c *Client) UpdateJob(ctx context.Context, req schemas.UpdateJobRequest) (hodei.Job, error) {
+	return call(ctx, c, schemas.UpdateJob, req)
+}
+
+// DeleteJob deletes a job with its executions; CONFLICT while one is live.
+func (c *Client) DeleteJob(ctx context.Context, req schemas.DeleteJobRequest) (schemas.Empty, error) {
+	return call(ctx, c, schemas.DeleteJob, req)
+}
+
+// RetryExecution executes again what has ended; CONFLICT for what has not.
+func (c *Client) RetryExecution(ctx context.Context, req schemas.RetryExecutionRequest) (hodei.Execution, error) {
+	return call(ctx, c, schemas.RetryExecution, req)
+}
+
+// DrainWorker has a worker take nothing new, finish what it runs, and leave.
+func (c *Client) DrainWorker(ctx context.Context, req schemas.DrainWorkerRequest) (hodei.Worker, error) {
+	return call(ctx, c, schemas.DrainWorker, req)
+}
+
+// ResumeWorker has a draining worker take work again.
+func (c *Client) ResumeWorker(ctx context.Context, req schemas.ResumeWorkerRequest) (hodei.Worker, error) {
+	return call(ctx, c, schemas.ResumeWorker, req)
+}
+
+// TerminateWorker has a worker kill what it runs, and leave.
+func (c *Client) TerminateWorker(ctx context.Context, req schemas.TerminateWorkerRequest) (hodei.Worker, error) {
+	return call(ctx, c, schemas.TerminateWorker, req)
+}

@@ -32,7 +32,7 @@ func TestRefusals(t *testing.T) {
 		"wrong method, prefix":  {"DELETE", "/api/v1/queue", "", nil, hodei.MethodNotAllowed, ""},
 		"too large":             {"POST", "/pipelines", huge, nil, hodei.TooLarge, ""},
 		"not JSON":              {"POST", "/pipelines", `name=x`, []string{"Content-Type: application/x-www-form-urlencoded"}, hodei.UnsupportedMedia, ""},
-		"no type":               {"POST", "/pipelines", `{}`, []string{"Content-Type: "}, hodei.UnsupportedMedia, ""},
+		"no type":               {"POST", "/pipelines", `{}`, []string{"Content-Type: "}, hodei.Invalid, "name"},
 		"malformed":             {"POST", "/pipelines", `{"name":`, nil, hodei.Invalid, "body"},
 		"malformed, merged":     {"POST", "/jobs/" + job + "/execute", `{"command":`, nil, hodei.Invalid, "body"},
 		"trailing, merged":      {"POST", "/jobs/" + job + "/execute", `{} {}`, nil, hodei.Invalid, "body"},

@@ -116,10 +116,24 @@ func override(typ reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[hodei.Stream]():
 		return enum([]hodei.Stream{hodei.Stdout, hodei.Stderr})
 	}
+	if strings.HasPrefix(typ.Name(), "Patch[") {
+		return patched(typ.Field(1).Type.Elem())
+	}
 	if id, ok := reflect.New(typ).Elem().Interface().(interface{ Prefix() string }); ok {
 		return &jsonschema.Schema{Type: "string", Pattern: "^(" + id.Prefix() + "_)?" + hodei.UUIDPattern + "$"}
 	}
 	return nil
+}
+
+// patched is the schema of the value that a Patch field takes, written out.
+func patched(value reflect.Type) *jsonschema.Schema {
+	if schema := override(value); schema != nil {
+		return schema
+	}
+	inline := &jsonschema.Reflector{Anonymous: true, DoNotReference: true, Mapper: override}
+	schema := inline.ReflectFromType(value)
+	schema.Version = ""
+	return schema
 }
 
 func enum[S ~string](states []S) *jsonschema.Schema {
@@ -187,7 +201,7 @@ func (g *generator) finish(typ reflect.Type, def object) {
 		if !ok || f.Anonymous {
 			continue
 		}
-		if f.Type.Kind() == reflect.Pointer {
+		if f.Type.Kind() == reflect.Pointer || f.Tag.Get("null") == "true" {
 			props[name] = nullable(prop)
 		}
 		if name == "environment" {
@@ -268,7 +282,7 @@ func (g *generator) operation(op *Op, use func(reflect.Type) object) object {
 	if len(params) > 0 {
 		out["parameters"] = params
 	}
-	if op.Method == "POST" && len(props) > 0 {
+	if op.Method != "GET" && len(props) > 0 {
 		required := without(request["required"], op.Fields())
 		request["required"] = required
 		if len(required) == 0 {
@@ -286,7 +300,7 @@ func (g *generator) operation(op *Op, use func(reflect.Type) object) object {
 		responses[strconv.Itoa(op.Other)] = object{"description": "Queued until a worker is free", "content": content}
 	}
 	codes := append([]hodei.Code{hodei.Invalid, hodei.Unavailable, hodei.Timeout, hodei.Internal}, op.Errors...)
-	if op.Method == "POST" {
+	if op.Method == "POST" || op.Method == "PATCH" {
 		codes = append(codes, hodei.TooLarge, hodei.UnsupportedMedia)
 	}
 	for _, code := range codes {

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -33,6 +34,8 @@ type Op struct {
 	// Status is the HTTP status of success. A reply that implements
 	// Statuser may choose Other instead.
 	Status, Other int
+	// Creates says that an Idempotency-Key makes repeating it harmless.
+	Creates bool
 	// Streams says that the reply is server-sent events.
 	Streams bool
 	// Summary is one line for people.
@@ -164,6 +167,41 @@ func (p Page) Size() int {
 		return DefaultLimit
 	}
 	return p.Limit
+}
+
+// Patch is a field of a PATCH body: left out it changes nothing, null clears
+// the value where it may be null.
+type Patch[T any] struct {
+	Set   bool
+	Value *T // nil for null
+}
+
+// IsZero reports whether the field was left out.
+func (p Patch[T]) IsZero() bool { return !p.Set }
+
+// Or is the new value of a field that cannot be null, else the old one.
+func (p Patch[T]) Or(old T) T {
+	if p.Set && p.Value != nil {
+		return *p.Value
+	}
+	return old
+}
+
+// OrNull is the new value of a field that may be null, else the old one.
+func (p Patch[T]) OrNull(old *T) *T {
+	if p.Set {
+		return p.Value
+	}
+	return old
+}
+
+// MarshalJSON writes the value, or null.
+func (p Patch[T]) MarshalJSON() ([]byte, error) { return hodei.JSON(p.Value) }
+
+// UnmarshalJSON reads the value, or null.
+func (p *Patch[T]) UnmarshalJSON(data []byte) error {
+	p.Set = true
+	return json.Unmarshal(data, &p.Value)
 }
 
 // Empty is the request or the reply with nothing to say.

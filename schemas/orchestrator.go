@@ -9,7 +9,7 @@ import (
 // The orchestrator owns pipelines, jobs and the creation of executions.
 var (
 	CreatePipeline = declare[CreatePipelineRequest, hodei.Pipeline](Op{
-		Name: "pipelines.create", Service: Orchestrator, Method: "POST", Path: "/pipelines", Status: 201,
+		Name: "pipelines.create", Service: Orchestrator, Method: "POST", Path: "/pipelines", Status: 201, Creates: true,
 		Summary: "Create a pipeline",
 	})
 	GetPipeline = declare[GetPipelineRequest, hodei.Pipeline](Op{
@@ -20,8 +20,16 @@ var (
 		Name: "pipelines.list", Service: Orchestrator, Method: "GET", Path: "/pipelines",
 		Summary: "List pipelines, newest first",
 	})
+	UpdatePipeline = declare[UpdatePipelineRequest, hodei.Pipeline](Op{
+		Name: "pipelines.update", Service: Orchestrator, Method: "PATCH", Path: "/pipelines/{id}",
+		Summary: "Change a pipeline: only the fields given", Errors: []hodei.Code{hodei.NotFound},
+	})
+	DeletePipeline = declare[DeletePipelineRequest, Empty](Op{
+		Name: "pipelines.delete", Service: Orchestrator, Method: "DELETE", Path: "/pipelines/{id}", Status: 204,
+		Summary: "Delete a pipeline with its jobs and their executions", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
 	CreateJob = declare[CreateJobRequest, hodei.Job](Op{
-		Name: "jobs.create", Service: Orchestrator, Method: "POST", Path: "/jobs", Status: 201,
+		Name: "jobs.create", Service: Orchestrator, Method: "POST", Path: "/jobs", Status: 201, Creates: true,
 		Summary: "Create a job in a pipeline", Errors: []hodei.Code{hodei.NotFound},
 	})
 	GetJob = declare[GetJobRequest, hodei.Job](Op{
@@ -32,13 +40,22 @@ var (
 		Name: "jobs.list", Service: Orchestrator, Method: "GET", Path: "/jobs",
 		Summary: "List jobs, newest first",
 	})
+	UpdateJob = declare[UpdateJobRequest, hodei.Job](Op{
+		Name: "jobs.update", Service: Orchestrator, Method: "PATCH", Path: "/jobs/{id}",
+		Summary: "Change a job: only the fields given; executions that exist keep what they have",
+		Errors:  []hodei.Code{hodei.NotFound},
+	})
+	DeleteJob = declare[DeleteJobRequest, Empty](Op{
+		Name: "jobs.delete", Service: Orchestrator, Method: "DELETE", Path: "/jobs/{id}", Status: 204,
+		Summary: "Delete a job with its executions", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
 	ExecuteJob = declare[ExecuteJobRequest, StartedExecution](Op{
-		Name: "jobs.execute", Service: Orchestrator, Method: "POST", Path: "/jobs/{id}/execute", Other: 202,
+		Name: "jobs.execute", Service: Orchestrator, Method: "POST", Path: "/jobs/{id}/execute", Other: 202, Creates: true,
 		Summary: "Execute a job: 200 once a worker has accepted it, 202 while it waits for one",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Rejected},
 	})
 	CreateExecution = declare[CreateExecutionRequest, hodei.Execution](Op{
-		Name: "executions.create", Service: Orchestrator, Status: 201,
+		Name: "executions.create", Service: Orchestrator, Status: 201, Creates: true,
 		Summary: "Create an execution without a job and have it scheduled",
 	})
 	GetExecution = declare[GetExecutionRequest, hodei.Execution](Op{
@@ -52,6 +69,11 @@ var (
 	CancelExecution = declare[CancelExecutionRequest, hodei.Execution](Op{
 		Name: "executions.cancel", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/cancel", Status: 202,
 		Summary: "Cancel an execution: TERM to its process group, KILL after the grace",
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
+	RetryExecution = declare[RetryExecutionRequest, hodei.Execution](Op{
+		Name: "executions.retry", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/retry", Status: 201, Creates: true,
+		Summary: "Execute again what has ended: a new execution of the same command",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 )
@@ -141,6 +163,43 @@ func (r CreateJobRequest) Spec() (hodei.Spec, error) {
 	}
 	spec.Retries = r.Retries
 	return spec, err
+}
+
+// UpdatePipelineRequest changes a pipeline.
+type UpdatePipelineRequest struct {
+	ID          hodei.PipelineID `json:"id" in:"path"`
+	Name        Patch[string]    `json:"name,omitzero" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
+	Description Patch[string]    `json:"description,omitzero" null:"true" jsonschema:"maxLength=2000"`
+}
+
+// DeletePipelineRequest names a pipeline without live executions.
+type DeletePipelineRequest struct {
+	ID hodei.PipelineID `json:"id" in:"path"`
+}
+
+// UpdateJobRequest changes a job.
+type UpdateJobRequest struct {
+	ID             hodei.JobID               `json:"id" in:"path"`
+	Name           Patch[string]             `json:"name,omitzero" null:"true" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
+	Description    Patch[string]             `json:"description,omitzero" null:"true" jsonschema:"maxLength=2000"`
+	Type           Patch[string]             `json:"type,omitzero" null:"true" jsonschema:"minLength=1,maxLength=100"`
+	Command        Patch[hodei.Command]      `json:"command,omitzero" null:"true"`
+	Environment    Patch[map[string]string]  `json:"environment,omitzero"`
+	Priority       Patch[int]                `json:"priority,omitzero" jsonschema:"minimum=0,maximum=10"`
+	Requirements   Patch[hodei.Requirements] `json:"requirements,omitzero" null:"true"`
+	TimeoutSeconds Patch[float64]            `json:"timeout_seconds,omitzero" null:"true" jsonschema:"exclusiveMinimum=0,maximum=31536000"`
+	Retries        Patch[hodei.Retries]      `json:"retries,omitzero" null:"true"`
+	WorkingDir     Patch[string]             `json:"working_dir,omitzero" null:"true" jsonschema:"pattern=^/,maxLength=4096"`
+}
+
+// DeleteJobRequest names a job without live executions.
+type DeleteJobRequest struct {
+	ID hodei.JobID `json:"id" in:"path"`
+}
+
+// RetryExecutionRequest names an execution that has ended.
+type RetryExecutionRequest struct {
+	ID hodei.ExecutionID `json:"id" in:"path"`
 }
 
 // GetJobRequest names a job.

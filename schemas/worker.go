@@ -17,6 +17,10 @@ var (
 		Summary: "Have a worker end an execution: TERM, then KILL after the grace",
 		Errors:  []hodei.Code{hodei.NotFound},
 	})
+	CommandWorker = declare[CommandWorkerRequest, Empty](Op{
+		Name: "worker.command", Service: Worker, Subject: "worker.command", PerWorker: true,
+		Summary: "Have a worker drain, take work again, or terminate", Errors: []hodei.Code{hodei.Conflict},
+	})
 )
 
 // ExecutionRequest offers one execution to one worker.
@@ -63,4 +67,18 @@ type InterruptRequest struct {
 	// Reason is why: CANCELLED, or WORKER_LOST for a run that the record has
 	// already given up and that must only stop.
 	Reason hodei.Reason `json:"reason"`
+}
+
+// What a worker can be told to do.
+const (
+	Drain     = "drain"
+	Resume    = "resume"
+	Terminate = "terminate"
+)
+
+// CommandWorkerRequest tells a worker what to do.
+type CommandWorkerRequest struct {
+	Do string `json:"do" jsonschema:"enum=drain,enum=resume,enum=terminate"`
+	// DeadlineSeconds is when a drain kills what still runs; null means never.
+	DeadlineSeconds *float64 `json:"deadline_seconds"`
 }

@@ -11,11 +11,11 @@ import (
 // and the log record.
 var (
 	Execute = declare[ExecuteRequest, AdHocExecution](Op{
-		Name: "execute", Service: WorkerManager, Method: "POST", Path: "/execute", Status: 201,
+		Name: "execute", Service: WorkerManager, Method: "POST", Path: "/execute", Status: 201, Creates: true,
 		Summary: "Execute a command without a job",
 	})
 	RegisterWorker = declare[RegisterWorkerRequest, hodei.Worker](Op{
-		Name: "workers.register", Service: WorkerManager, Method: "POST", Path: "/workers/register", Status: 201,
+		Name: "workers.register", Service: WorkerManager, Method: "POST", Path: "/workers/register", Status: 201, Creates: true,
 		Summary: "Register a worker, or one that was started again",
 	})
 	GetWorker = declare[GetWorkerRequest, hodei.Worker](Op{
@@ -25,6 +25,19 @@ var (
 	ListWorkers = declare[ListWorkersRequest, List[hodei.Worker]](Op{
 		Name: "workers.list", Service: WorkerManager, Method: "GET", Path: "/workers",
 		Summary: "List workers, newest first",
+	})
+	DrainWorker = declare[DrainWorkerRequest, hodei.Worker](Op{
+		Name: "workers.drain", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/drain", Status: 202,
+		Summary: "Have a worker take nothing new, finish what it runs, and leave",
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
+	ResumeWorker = declare[ResumeWorkerRequest, hodei.Worker](Op{
+		Name: "workers.resume", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/resume", Status: 202,
+		Summary: "Have a draining worker take work again", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
+	TerminateWorker = declare[TerminateWorkerRequest, hodei.Worker](Op{
+		Name: "workers.terminate", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/terminate", Status: 202,
+		Summary: "Have a worker kill what it runs, and leave", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	AssignExecution = declare[AssignRequest, Assignment](Op{
 		Name: "workers.assign", Service: WorkerManager, Method: "POST", Path: "/assign-job",
@@ -91,6 +104,23 @@ type GetWorkerRequest struct {
 	ID hodei.WorkerID `json:"id" in:"path"`
 }
 
+// DrainWorkerRequest names the worker to drain.
+type DrainWorkerRequest struct {
+	ID hodei.WorkerID `json:"id" in:"path"`
+	// DeadlineSeconds is when what still runs is killed; never when left out.
+	DeadlineSeconds *float64 `json:"deadline_seconds,omitempty" jsonschema:"minimum=0,maximum=31536000"`
+}
+
+// ResumeWorkerRequest names the worker that is to take work again.
+type ResumeWorkerRequest struct {
+	ID hodei.WorkerID `json:"id" in:"path"`
+}
+
+// TerminateWorkerRequest names the worker to terminate.
+type TerminateWorkerRequest struct {
+	ID hodei.WorkerID `json:"id" in:"path"`
+}
+
 // ListWorkersRequest asks for a page of workers.
 type ListWorkersRequest struct {
 	Status *hodei.WorkerStatus `json:"status,omitempty" in:"query"`
@@ -104,7 +134,11 @@ type AssignRequest struct {
 	// WorkerRequirements replaces what the execution's record asks for when
 	// the worker is to be chosen.
 	WorkerRequirements *hodei.Requirements `json:"worker_requirements,omitempty"`
-	WorkerID           *hodei.WorkerID     `json:"worker_id,omitempty"`
+	// WorkerID names the worker; one that is draining takes work again by it.
+	WorkerID *hodei.WorkerID `json:"worker_id,omitempty"`
+	// Scheduled is set by the scheduler, whose choice may be out of date: a
+	// worker that has begun to drain goes on draining.
+	Scheduled bool `json:"scheduled,omitempty"`
 }
 
 // Assigned is the only status of an Assignment.
