@@ -24,14 +24,18 @@ const executionColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.w
 // CreateExecution records a PENDING execution under a new id. Only the spec,
 // the job, the pipeline, the attempt and what it retries are taken from draft.
 func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
-	id := NewID[hodei.ExecutionID]()
-	return one[hodei.Execution](ctx, db.pool, "create execution", "execution", id.String(),
+	id := newID[hodei.ExecutionID](ctx)
+	e, err := one[hodei.Execution](ctx, db.pool, "create execution", "execution", id.String(),
 		`WITH e AS (INSERT INTO executions (id, job_id, pipeline_id, status, command, environment, priority,
 				requirements, timeout_seconds, retries, working_dir, attempt, retry_of, log_day)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING *)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING RETURNING *)
 		SELECT `+executionColumns+` FROM e`,
 		id, draft.JobID, draft.PipelineID, hodei.Pending, draft.Command, draft.Environment, draft.Priority,
 		draft.Requirements, draft.TimeoutSeconds, draft.Retries, draft.WorkingDir, max(draft.Attempt, 1), draft.RetryOf, id.Day())
+	if errors.Is(err, hodei.NotFound) { // an earlier try got this far
+		return db.GetExecution(ctx, id)
+	}
+	return e, err
 }
 
 // GetExecution returns an execution, or NOT_FOUND.

@@ -21,7 +21,7 @@ const jobs = `SELECT j.id, j.pipeline_id, j.name, j.description, j.type,
 // CreateJob records the job under a new id and makes its pipeline ACTIVE; a
 // pipeline that is not there is NOT_FOUND.
 func (db *DB) CreateJob(ctx context.Context, job hodei.Job) (hodei.Job, error) {
-	job.ID = NewID[hodei.JobID]()
+	job.ID = newID[hodei.JobID](ctx)
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE pipelines SET status = $2, updated_at = now() WHERE id = $1 AND status = ANY($3)`,
 			job.PipelineID, hodei.PipelineActive,
@@ -34,7 +34,7 @@ func (db *DB) CreateJob(ctx context.Context, job hodei.Job) (hodei.Job, error) {
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO jobs (id, pipeline_id, name, description, type, command, environment,
 				priority, requirements, timeout_seconds, retries, working_dir)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`,
 			job.ID, job.PipelineID, job.Name, job.Description, job.Type, job.Command, job.Environment,
 			job.Priority, job.Requirements, job.TimeoutSeconds, job.Retries, job.WorkingDir)
 		return err
@@ -43,6 +43,35 @@ func (db *DB) CreateJob(ctx context.Context, job hodei.Job) (hodei.Job, error) {
 		return job, failure("create job", err)
 	}
 	return db.GetJob(ctx, job.ID)
+}
+
+// UpdateJob changes the job as change does to what is recorded.
+func (db *DB) UpdateJob(ctx context.Context, id hodei.JobID, change func(*hodei.Job) error) (hodei.Job, error) {
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		job, err := one[hodei.Job](ctx, tx, "update job", "job", id.String(), jobs+`WHERE j.id = $1 FOR UPDATE OF j`, id)
+		if err != nil {
+			return err
+		}
+		if err := change(&job); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE jobs SET name = $2, description = $3, type = $4, command = $5, environment = $6,
+				priority = $7, requirements = $8, timeout_seconds = $9, retries = $10, working_dir = $11, updated_at = now()
+			WHERE id = $1`, id, job.Name, job.Description, job.Type, job.Command, job.Environment,
+			job.Priority, job.Requirements, job.TimeoutSeconds, job.Retries, job.WorkingDir)
+		return err
+	})
+	if err != nil {
+		return hodei.Job{}, failure("update job", err)
+	}
+	return db.GetJob(ctx, id)
+}
+
+// DeleteJob deletes a job with its executions. It is CONFLICT while one of
+// them is live.
+func (db *DB) DeleteJob(ctx context.Context, id hodei.JobID) error {
+	return db.remove(ctx, "job", id.String(), `DELETE FROM jobs WHERE id = $1`,
+		`SELECT EXISTS (SELECT FROM executions WHERE job_id = $1 AND completed_at IS NULL)`, `SELECT FROM jobs WHERE id = $1 FOR UPDATE`, id)
 }
 
 // GetJob returns a job, or NOT_FOUND.

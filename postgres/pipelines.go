@@ -1,7 +1,12 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -18,10 +23,63 @@ const pipelineColumns = `p.id, p.name, p.description, p.status, p.created_at, p.
 
 // CreatePipeline records a new pipeline.
 func (db *DB) CreatePipeline(ctx context.Context, name string, description *string) (hodei.Pipeline, error) {
-	return one[hodei.Pipeline](ctx, db.pool, "create pipeline", "pipeline", "",
-		`WITH p AS (INSERT INTO pipelines (id, name, description, status) VALUES ($1, $2, $3, $4) RETURNING *)
+	id := newID[hodei.PipelineID](ctx)
+	p, err := one[hodei.Pipeline](ctx, db.pool, "create pipeline", "pipeline", id.String(),
+		`WITH p AS (INSERT INTO pipelines (id, name, description, status) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (id) DO NOTHING RETURNING *)
 		SELECT `+pipelineColumns+` FROM p`,
-		NewID[hodei.PipelineID](), name, description, hodei.PipelineCreated)
+		id, name, description, hodei.PipelineCreated)
+	if errors.Is(err, hodei.NotFound) { // an earlier try got this far
+		return db.GetPipeline(ctx, id)
+	}
+	return p, err
+}
+
+// UpdatePipeline changes the pipeline as change does to what is recorded.
+func (db *DB) UpdatePipeline(ctx context.Context, id hodei.PipelineID, change func(*hodei.Pipeline)) (hodei.Pipeline, error) {
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		p, err := one[hodei.Pipeline](ctx, tx, "update pipeline", "pipeline", id.String(),
+			`SELECT `+pipelineColumns+` FROM pipelines p WHERE p.id = $1 FOR UPDATE`, id)
+		if err != nil {
+			return err
+		}
+		change(&p)
+		_, err = tx.Exec(ctx, `UPDATE pipelines SET name = $2, description = $3, updated_at = now() WHERE id = $1`, id, p.Name, p.Description)
+		return err
+	})
+	if err != nil {
+		return hodei.Pipeline{}, failure("update pipeline", err)
+	}
+	return db.GetPipeline(ctx, id)
+}
+
+// DeletePipeline deletes a pipeline with its jobs and their executions. It is
+// CONFLICT while one of them is live.
+func (db *DB) DeletePipeline(ctx context.Context, id hodei.PipelineID) error {
+	return db.remove(ctx, "pipeline", id.String(), `DELETE FROM pipelines WHERE id = $1`,
+		`SELECT EXISTS (SELECT FROM executions WHERE pipeline_id = $1 AND completed_at IS NULL)`, `SELECT FROM pipelines WHERE id = $1 FOR UPDATE`, id)
+}
+
+// remove deletes a row, locked first so that nothing new can refer to it,
+// unless an execution that it would take along is live.
+func (db *DB) remove(ctx context.Context, noun, id, remove, live, lock string, arg any) error {
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if tag, err := tx.Exec(ctx, lock, arg); err != nil || tag.RowsAffected() == 0 {
+			return cmp.Or(err, error(hodei.Missing(noun, id)))
+		}
+		var busy bool
+		if err := tx.QueryRow(ctx, live, arg).Scan(&busy); err != nil {
+			return err
+		}
+		if busy {
+			conflict := hodei.Errorf(hodei.Conflict, "%s%s has an execution that has not ended", strings.ToUpper(noun[:1]), noun[1:])
+			conflict.Resource, conflict.ResourceID = noun, id
+			return conflict
+		}
+		_, err := tx.Exec(ctx, remove, arg)
+		return err
+	})
+	return failure("delete "+noun, err)
 }
 
 // GetPipeline returns a pipeline, or NOT_FOUND.

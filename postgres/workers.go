@@ -25,7 +25,7 @@ func (db *DB) RegisterWorker(ctx context.Context, w hodei.Worker, incarnation st
 		return one[hodei.Worker](ctx, db.pool, "register worker", "worker", "",
 			`WITH w AS (INSERT INTO workers (id, name, type, labels, status, total_capacity, incarnation, version, last_seen_at)
 				VALUES ($8, $1, $2, $3, $4, $5, $6, $7, now()) RETURNING *)
-			SELECT `+workerColumns+` FROM w`, append(args, NewID[hodei.WorkerID]())...)
+			SELECT `+workerColumns+` FROM w`, append(args, newID[hodei.WorkerID](ctx))...)
 	}
 	return one[hodei.Worker](ctx, db.pool, "register worker", "worker", w.ID.String(),
 		`WITH w AS (UPDATE workers SET name = $1, type = $2, labels = $3, status = $4, total_capacity = $5,

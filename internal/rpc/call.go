@@ -61,6 +61,9 @@ func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string,
 	if id := RequestID(ctx); id != "" {
 		msg.Header[schemas.HeaderRequestID] = []string{id}
 	}
+	if key := IdempotencyKey(ctx); key != "" && op.Creates {
+		msg.Header[schemas.HeaderIdempotencyKey] = []string{key}
+	}
 	answer, err := request(ctx, nc, op, msg)
 	if err != nil {
 		return Reply{}, transportError(ctx, op, err)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/hodei-jobs/hodei"
 )
 
 type requestIDKey struct{}
@@ -25,6 +27,32 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
+}
+
+type idempotencyKey struct{}
+
+// WithIdempotencyKey returns ctx with a key that makes repeating what creates
+// something harmless; "" is none.
+func WithIdempotencyKey(ctx context.Context, key string) context.Context {
+	return context.WithValue(ctx, idempotencyKey{}, key)
+}
+
+// IdempotencyKey is the key that ctx carries, "" for none.
+func IdempotencyKey(ctx context.Context) string {
+	key, _ := ctx.Value(idempotencyKey{}).(string)
+	return key
+}
+
+// saneKey is what a key may be.
+var saneKey = regexp.MustCompile(`^[\x20-\x7e]{1,255}$`)
+
+// CheckIdempotencyKey refuses a key that is not 1 to 255 printable ASCII
+// characters.
+func CheckIdempotencyKey(key string) error {
+	if saneKey.MatchString(key) {
+		return nil
+	}
+	return hodei.InvalidField("Idempotency-Key", "1 to 255 printable ASCII characters required")
 }
 
 // DefaultTimeout is how long a call may take when its context sets no deadline.

@@ -17,11 +17,14 @@ import (
 // handler answers a request body that v has still to check.
 type handler func(ctx context.Context, v *validator, body []byte) (rep any, err error)
 
-func typed[Req, Rep any](fn func(context.Context, Req) (Rep, error)) handler {
+func typed[Req, Rep any](s *Service, op *schemas.Op, fn func(context.Context, Req) (Rep, error)) handler {
 	return func(ctx context.Context, v *validator, body []byte) (any, error) {
 		var req Req
 		if err := v.decode(body, &req); err != nil {
 			return nil, err
+		}
+		if key := IdempotencyKey(ctx); key != "" && op.Creates && s.cfg.Once != nil {
+			return s.once(ctx, op, key, body, func(ctx context.Context) (any, error) { return fn(ctx, req) })
 		}
 		return fn(ctx, req)
 	}
@@ -94,6 +97,7 @@ func (s *Service) refuse(ctx context.Context, e *endpoint, req micro.Request, wh
 func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
 	began := time.Now()
 	ctx = WithRequestID(ctx, req.Headers().Get(schemas.HeaderRequestID))
+	ctx = WithIdempotencyKey(ctx, req.Headers().Get(schemas.HeaderIdempotencyKey))
 	ctx, cancel := s.deadline(ctx, req)
 	defer cancel()
 	if ctx.Err() != nil {

@@ -23,6 +23,9 @@ type Config struct {
 	Version     string // SemVer; "0.0.0" when empty
 	Metadata    map[string]string
 	Log         *slog.Logger
+	// Once keeps the promise of an idempotency key; without it keys are
+	// ignored.
+	Once Once
 	// InFlight is how many requests an endpoint works on at once before it
 	// answers UNAVAILABLE; 1024 when 0.
 	InFlight int
@@ -58,13 +61,13 @@ func New(cfg Config) *Service {
 
 // Handle has fn answer the operation. Instances of one service share the work.
 func Handle[Req, Rep any](s *Service, op schemas.Operation[Req, Rep], fn func(context.Context, Req) (Rep, error)) {
-	s.add(op.Op, op.Subject, false, typed(fn))
+	s.add(op.Op, op.Subject, false, typed(s, op.Op, fn))
 }
 
 // HandleWorker has fn answer a per-worker operation for one worker: no other
 // instance shares its subject.
 func HandleWorker[Req, Rep any](s *Service, op schemas.Operation[Req, Rep], id hodei.WorkerID, fn func(context.Context, Req) (Rep, error)) {
-	s.add(op.Op, op.SubjectFor(id), true, typed(fn))
+	s.add(op.Op, op.SubjectFor(id), true, typed(s, op.Op, fn))
 }
 
 // Ready is closed once every endpoint answers.

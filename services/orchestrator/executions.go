@@ -38,11 +38,41 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 	if err != nil {
 		return schemas.StartedExecution{}, err
 	}
+	if e.Status != hodei.Pending { // repeated with an idempotency key, and well on its way
+		return o.started(ctx, e, schemas.Decision{Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}), nil
+	}
 	decision, err := o.schedule(ctx, e, req.Waiting)
 	if err != nil {
 		return schemas.StartedExecution{}, err
 	}
 	return o.started(ctx, e, decision), nil
+}
+
+// retryExecution executes again what has ended.
+func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExecutionRequest) (hodei.Execution, error) {
+	past, err := o.db.GetExecution(ctx, req.ID)
+	if err != nil {
+		return past, err
+	}
+	if !past.Status.Ended() {
+		conflict := hodei.Errorf(hodei.Conflict, "Execution is %s; only one that has ended can be retried", past.Status)
+		conflict.Resource, conflict.ResourceID = "execution", past.ID.String()
+		return past, conflict
+	}
+	return o.hand(ctx, hodei.Execution{
+		JobID: past.JobID, PipelineID: past.PipelineID, Spec: past.Spec, Attempt: past.Attempt + 1, RetryOf: &past.ID,
+	})
+}
+
+// hand creates an execution and hands it to the scheduler without waiting for
+// a worker.
+func (o *Orchestrator) hand(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
+	e, err := o.create(ctx, draft)
+	if err != nil || e.Status != hodei.Pending {
+		return e, err
+	}
+	_, err = o.schedule(ctx, e, schemas.Waiting{WaitSeconds: new(float64)})
+	return e, err
 }
 
 // createExecution commits an execution without a job and hands it to the
@@ -52,12 +82,7 @@ func (o *Orchestrator) createExecution(ctx context.Context, req schemas.CreateEx
 	if err != nil {
 		return hodei.Execution{}, err
 	}
-	e, err := o.create(ctx, hodei.Execution{Spec: spec})
-	if err != nil {
-		return e, err
-	}
-	_, err = o.schedule(ctx, e, schemas.Waiting{WaitSeconds: new(float64)})
-	return e, err
+	return o.hand(ctx, hodei.Execution{Spec: spec})
 }
 
 func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {

@@ -21,6 +21,16 @@ func (o *Orchestrator) listPipelines(ctx context.Context, req schemas.ListPipeli
 	return schemas.List[hodei.Pipeline]{Items: items, NextCursor: next}, err
 }
 
+func (o *Orchestrator) updatePipeline(ctx context.Context, req schemas.UpdatePipelineRequest) (hodei.Pipeline, error) {
+	return o.db.UpdatePipeline(ctx, req.ID, func(p *hodei.Pipeline) {
+		p.Name, p.Description = req.Name.Or(p.Name), req.Description.OrNull(p.Description)
+	})
+}
+
+func (o *Orchestrator) deletePipeline(ctx context.Context, req schemas.DeletePipelineRequest) (schemas.Empty, error) {
+	return schemas.Empty{}, o.db.DeletePipeline(ctx, req.ID)
+}
+
 func (o *Orchestrator) createJob(ctx context.Context, req schemas.CreateJobRequest) (hodei.Job, error) {
 	spec, err := req.Spec()
 	if err != nil {
@@ -40,4 +50,44 @@ func (o *Orchestrator) listJobs(ctx context.Context, req schemas.ListJobsRequest
 	items, next, err := o.db.ListJobs(ctx, postgres.JobFilter{PipelineID: req.PipelineID, Status: req.Status},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	return schemas.List[hodei.Job]{Items: items, NextCursor: next}, err
+}
+
+func (o *Orchestrator) updateJob(ctx context.Context, req schemas.UpdateJobRequest) (hodei.Job, error) {
+	return o.db.UpdateJob(ctx, req.ID, func(j *hodei.Job) error {
+		j.Name, j.Description = req.Name.OrNull(j.Name), req.Description.OrNull(j.Description)
+		if req.Command.Set {
+			j.Command = hodei.Command{}
+			j.Command = req.Command.Or(j.Command)
+		}
+		j.Environment, j.Priority = req.Environment.Or(j.Environment), req.Priority.Or(j.Priority)
+		j.TimeoutSeconds = req.TimeoutSeconds.OrNull(j.TimeoutSeconds)
+		j.Retries, j.WorkingDir = req.Retries.OrNull(j.Retries), req.WorkingDir.OrNull(j.WorkingDir)
+		return updateNeeds(req, j)
+	})
+}
+
+// updateNeeds changes the worker type, which a job names twice, and the other
+// requirements.
+func updateNeeds(req schemas.UpdateJobRequest, j *hodei.Job) error {
+	kind, needs := req.Type.OrNull(j.Type), j.Requirements
+	if req.Requirements.Set {
+		needs = hodei.Requirements{}
+		if req.Requirements.Value != nil {
+			needs = *req.Requirements.Value
+		}
+	}
+	switch {
+	case req.Type.Set && !req.Requirements.Set:
+		needs.Type = kind
+	case !req.Type.Set && req.Requirements.Set:
+		kind = needs.Type
+	}
+	var err error
+	j.Requirements, err = schemas.Needs(kind, &needs)
+	j.Type = j.Requirements.Type
+	return err
+}
+
+func (o *Orchestrator) deleteJob(ctx context.Context, req schemas.DeleteJobRequest) (schemas.Empty, error) {
+	return schemas.Empty{}, o.db.DeleteJob(ctx, req.ID)
 }

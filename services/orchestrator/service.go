@@ -3,8 +3,10 @@ package orchestrator
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/rpc"
@@ -36,26 +38,52 @@ func New(cfg Config) *Orchestrator {
 	o := &Orchestrator{nc: cfg.NATS, db: cfg.DB, log: cfg.Log}
 	o.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.Orchestrator, Version: cfg.Version, Log: cfg.Log,
-		Description: "Pipelines, jobs and the creation of executions",
+		Description: "Pipelines, jobs and the creation of executions", Once: cfg.DB.Once,
 	})
 	rpc.Handle(o.svc, schemas.CreatePipeline, o.createPipeline)
 	rpc.Handle(o.svc, schemas.GetPipeline, o.getPipeline)
 	rpc.Handle(o.svc, schemas.ListPipelines, o.listPipelines)
+	rpc.Handle(o.svc, schemas.UpdatePipeline, o.updatePipeline)
+	rpc.Handle(o.svc, schemas.DeletePipeline, o.deletePipeline)
 	rpc.Handle(o.svc, schemas.CreateJob, o.createJob)
 	rpc.Handle(o.svc, schemas.GetJob, o.getJob)
 	rpc.Handle(o.svc, schemas.ListJobs, o.listJobs)
+	rpc.Handle(o.svc, schemas.UpdateJob, o.updateJob)
+	rpc.Handle(o.svc, schemas.DeleteJob, o.deleteJob)
 	rpc.Handle(o.svc, schemas.ExecuteJob, o.executeJob)
 	rpc.Handle(o.svc, schemas.CreateExecution, o.createExecution)
 	rpc.Handle(o.svc, schemas.GetExecution, o.getExecution)
 	rpc.Handle(o.svc, schemas.ListExecutions, o.listExecutions)
 	rpc.Handle(o.svc, schemas.CancelExecution, o.cancelExecution)
+	rpc.Handle(o.svc, schemas.RetryExecution, o.retryExecution)
 	rpc.Handle(o.svc, schemas.OrchestratorHealth, o.health)
 	rpc.Handle(o.svc, schemas.GetSchema, o.getSchema)
 	return o
 }
 
 // Run answers requests until ctx is done and those in flight are answered.
-func (o *Orchestrator) Run(ctx context.Context) error { return o.svc.Run(ctx) }
+func (o *Orchestrator) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return o.svc.Run(ctx) })
+	g.Go(func() error { return o.forgetKeys(ctx) })
+	return g.Wait()
+}
+
+// forgetKeys drops old idempotency keys once an hour.
+func (o *Orchestrator) forgetKeys(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := o.db.ForgetKeys(ctx); err != nil && ctx.Err() == nil {
+				o.log.WarnContext(ctx, "old keys not forgotten", "err", err)
+			}
+		}
+	}
+}
 
 // Ready is closed once the service answers.
 func (o *Orchestrator) Ready() <-chan struct{} { return o.svc.Ready() }

@@ -71,7 +71,7 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	ctx, cancel := context.WithTimeout(ctx, rpc.DefaultTimeout)
 	defer cancel()
 	began, slots := time.Now(), e.req.Requirements.Slots()
-	a, err := rpc.Call(ctx, s.nc, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.req.ID, WorkerID: &w.WorkerID})
+	a, err := rpc.Call(ctx, s.nc, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.req.ID, WorkerID: &w.WorkerID, Scheduled: true})
 	s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Word, time.Since(began))
 	switch {
 	case err == nil:

@@ -1,0 +1,87 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// KeyLife is how long an idempotency key is remembered.
+const KeyLife = 24 * time.Hour
+
+type recordKey struct{}
+
+// newID makes the identifier of a record that is about to be created. Within
+// Once it is the one that was chosen at the first try.
+func newID[T ~[16]byte](ctx context.Context) T {
+	if id, ok := ctx.Value(recordKey{}).(uuid.UUID); ok {
+		return T(id)
+	}
+	return NewID[T]()
+}
+
+// remembered is what is known of a key.
+type remembered struct {
+	Request []byte
+	Record  uuid.UUID
+	Status  *int
+	Reply   []byte
+	Fresh   bool
+}
+
+// Once has do create one record and reply, or gives the reply of the first
+// time again. The key belongs to one operation and one request body for a day;
+// with another body it is CONFLICT. Should do die half-way, a repetition goes
+// on with the same record's identifier, so that nothing is created twice. What
+// do refuses is forgotten: a repetition is a new try.
+func (db *DB) Once(ctx context.Context, op, key string, request []byte, do func(context.Context) ([]byte, int, error)) ([]byte, int, error) {
+	sum := sha256.Sum256(request)
+	known, err := one[remembered](ctx, db.pool, "claim key", "key", key,
+		`WITH claimed AS (
+			INSERT INTO idempotency_keys AS k (operation, key, request, record) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (operation, key) DO UPDATE
+				SET request = excluded.request, record = excluded.record, reply = NULL, status = NULL, created_at = now()
+				WHERE k.created_at < now() - $5::interval
+			RETURNING request, record, status, reply)
+		SELECT *, true AS fresh FROM claimed
+		UNION ALL SELECT request, record, status, reply, false FROM idempotency_keys
+			WHERE operation = $1 AND key = $2 AND NOT EXISTS (SELECT FROM claimed)`,
+		op, key, sum[:], NewID[uuid.UUID](), KeyLife)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !bytes.Equal(known.Request, sum[:]) {
+		return nil, 0, hodei.Errorf(hodei.Conflict, "The Idempotency-Key was used with another request")
+	}
+	if known.Status != nil {
+		return known.Reply, *known.Status, nil
+	}
+	body, status, err := do(context.WithValue(ctx, recordKey{}, known.Record))
+	return body, status, db.remember(ctx, op, key, body, status, err)
+}
+
+// remember keeps the reply, or forgets the key of a request that was refused.
+func (db *DB) remember(ctx context.Context, op, key string, body []byte, status int, err error) error {
+	ctx = context.WithoutCancel(ctx)
+	switch {
+	case err == nil:
+		_, err = db.pool.Exec(ctx, `UPDATE idempotency_keys SET reply = $3, status = $4 WHERE operation = $1 AND key = $2`, op, key, body, status)
+		return failure("remember key", err)
+	case errors.Is(err, hodei.Invalid), errors.Is(err, hodei.NotFound), errors.Is(err, hodei.Conflict), errors.Is(err, hodei.Rejected):
+		_, failed := db.pool.Exec(ctx, `DELETE FROM idempotency_keys WHERE operation = $1 AND key = $2 AND reply IS NULL`, op, key)
+		return errors.Join(err, failure("forget key", failed))
+	}
+	return err
+}
+
+// ForgetKeys drops keys that are too old to count.
+func (db *DB) ForgetKeys(ctx context.Context) error {
+	_, err := db.pool.Exec(ctx, `DELETE FROM idempotency_keys WHERE created_at < now() - $1::interval`, KeyLife)
+	return failure("forget keys", err)
+}
