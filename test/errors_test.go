@@ -36,6 +36,7 @@ func TestErrors(t *testing.T) {
 		{"blank", "POST", "/pipelines", `{"name":"   "}`, 400, "VALIDATION_ERROR", "name", "must not be blank"},
 		{"too long", "POST", "/pipelines", `{"name":"` + strings.Repeat("x", 201) + `"}`, 400, "VALIDATION_ERROR", "name", ""},
 		{"unknown field", "POST", "/pipelines", `{"name":"x","nmae":"y"}`, 400, "VALIDATION_ERROR", "nmae", "unknown field"},
+		{"a typo", "POST", "/pipelines", `{"nmae":"y"}`, 400, "VALIDATION_ERROR", "nmae", "unknown field"},
 		{"wrong type", "POST", "/pipelines", `{"name":7}`, 400, "VALIDATION_ERROR", "name", "string required, got number"},
 		{"NUL", "POST", "/pipelines", `{"name":"a\u0000b"}`, 400, "VALIDATION_ERROR", "name", ""},
 		{"id in a body", "POST", "/jobs", `{"pipeline_id":"pipe_x"}`, 400, "VALIDATION_ERROR", "pipeline_id", "UUID format required"},

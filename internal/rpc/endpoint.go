@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -59,11 +60,15 @@ func (s *Service) add(op *schemas.Op, subject string, alone bool, handle handler
 func (s *Service) stats(at *micro.Endpoint) any {
 	for _, e := range s.endpoints {
 		if e.subject == at.Subject {
-			return map[string]int64{
+			data := map[string]int64{
 				"in_flight": e.stats.inflight.Load(), "requests": e.stats.requests.Load(),
 				"errors": e.stats.errors.Load(), "refused": e.stats.refused.Load(),
 				"expired": e.stats.expired.Load(), "processing_ns": e.stats.nanos.Load(),
 			}
+			if s.cfg.Stats != nil {
+				maps.Copy(data, s.cfg.Stats(e.op.Name))
+			}
+			return data
 		}
 	}
 	return nil

@@ -16,7 +16,12 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// explain turns the first violation, by field name, into an error for users.
+// unknown is what is wrong with a field that no schema knows.
+const unknown = "unknown field"
+
+// explain turns the first violation into an error for users: first an unknown
+// field, for it is a typo of which a missing one may be the consequence, then
+// by field name.
 // A path parameter that cannot name a record is a record that is not there.
 func (v *validator) explain(value any, err error) error {
 	var failure *jsonschema.ValidationError
@@ -24,7 +29,15 @@ func (v *validator) explain(value any, err error) error {
 		return fmt.Errorf("validate: %w", err)
 	}
 	issues := collect(failure)
-	slices.SortStableFunc(issues, func(a, b hodei.ErrorDetails) int { return strings.Compare(a.Field, b.Field) })
+	slices.SortStableFunc(issues, func(a, b hodei.ErrorDetails) int {
+		if known := (a.Issue != unknown); known != (b.Issue != unknown) {
+			if known {
+				return 1
+			}
+			return -1
+		}
+		return strings.Compare(a.Field, b.Field)
+	})
 	first := issues[0]
 	if noun, ok := v.path[first.Field]; ok && noun != "" {
 		if object, ok := value.(map[string]any); ok {
@@ -47,7 +60,7 @@ func collect(e *jsonschema.ValidationError) []hodei.ErrorDetails {
 	}
 	switch k := e.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
-		return under(k.Properties, "unknown field")
+		return under(k.Properties, unknown)
 	case *kind.Required:
 		return under(k.Missing, "required")
 	case *kind.PropertyNames:

@@ -26,6 +26,10 @@ type Config struct {
 	// Once keeps the promise of an idempotency key; without it keys are
 	// ignored.
 	Once Once
+	// Stats adds what else operators want to know of an endpoint, by the
+	// operation's name, to `nats service stats`; it must be quick and must not
+	// call the service.
+	Stats func(op string) map[string]int64
 	// InFlight is how many requests an endpoint works on at once before it
 	// answers UNAVAILABLE; 1024 when 0.
 	InFlight int

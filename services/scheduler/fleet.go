@@ -163,3 +163,13 @@ func (f *fleet) reason(req plan.Request, now time.Time) string {
 	}
 	return "about to be assigned"
 }
+
+// size is how many workers there are and how many free slots they have.
+func (f *fleet) size() (workers, free int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.workers {
+		free += f.workers[i].Free
+	}
+	return len(f.workers), free
+}

@@ -181,6 +181,16 @@ func (q *queue) len() int {
 	return len(q.entries)
 }
 
+// size is how many entries are queued and how many are being assigned.
+func (q *queue) size() (queued, assigning int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, n := range q.counts {
+		queued += n
+	}
+	return queued, len(q.entries) - queued
+}
+
 // before orders by priority, then age.
 func before(a, b *entry) bool {
 	if a.priority != b.priority {

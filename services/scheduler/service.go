@@ -66,7 +66,7 @@ func New(cfg Config) *Scheduler {
 	}
 	s.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.Scheduler, Version: cfg.Version, Log: cfg.Log,
-		Description: "The queue and the choice of worker", InFlight: 4096,
+		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats,
 	})
 	rpc.Handle(s.svc, schemas.Schedule, s.schedule)
 	rpc.Handle(s.svc, schemas.GetQueue, s.getQueue)
@@ -143,6 +143,17 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-time.After(d):
 	}
+}
+
+// stats tells operators, beside what any endpoint tells, what this instance
+// has queued, how many of these it is assigning, and what it sees of the fleet.
+func (s *Scheduler) stats(op string) map[string]int64 {
+	if op != schemas.Schedule.Name {
+		return nil
+	}
+	queued, assigning := s.queue.size()
+	workers, free := s.fleet.size()
+	return map[string]int64{"queued": int64(queued), "assigning": int64(assigning), "workers": int64(workers), "free_slots": int64(free)}
 }
 
 func (s *Scheduler) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
