@@ -26,6 +26,7 @@ type transport interface {
 	follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error)
 	// ended returns once the execution has ended.
 	ended(ctx context.Context, id hodei.ExecutionID) error
+	health(ctx context.Context) (schemas.Health, error)
 }
 
 // Timeout is how long an operation may take: 10 s, and 75 s where the request
@@ -38,7 +39,8 @@ func Timeout(op *schemas.Op) time.Duration {
 }
 
 // Raw performs the operation and returns the reply's body as it came, and its
-// HTTP status. The request is the operation's request struct, or a
+// HTTP status. What only reads, and what creates something, is repeated for up
+// to 1.5 s while the answer is UNAVAILABLE. The request is the operation's request struct, or a
 // json.RawMessage of the same shape. An operation that streams is refused.
 func (c *Client) Raw(ctx context.Context, op *schemas.Op, req any) (body []byte, status int, err error) {
 	if op.Streams {
@@ -52,14 +54,14 @@ func (c *Client) Raw(ctx context.Context, op *schemas.Op, req any) (body []byte,
 		ctx, cancel = context.WithTimeout(ctx, Timeout(op))
 		defer cancel()
 	}
-	reply, err := c.via.send(rpc.WithRequestID(ctx, rpc.RequestID(ctx)), op, body)
+	reply, err := c.repeating(rpc.WithRequestID(ctx, rpc.RequestID(ctx)), op, body)
 	return reply.Body, reply.Status, err
 }
 
 func call[Req, Rep any](ctx context.Context, c *Client, op schemas.Operation[Req, Rep], req Req) (Rep, error) {
 	var rep Rep
 	body, _, err := c.Raw(ctx, op.Op, req)
-	if err != nil {
+	if err != nil || len(body) == 0 { // 204 has none
 		return rep, err
 	}
 	if err := json.Unmarshal(body, &rep); err != nil {

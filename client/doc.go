@@ -18,8 +18,10 @@
 // # When things fail
 //
 // Every error is a *hodei.Error with the code that the service gave, whichever
-// the transport. A call without a deadline gets the one of Timeout. Following a
-// log outlives a lost connection: it goes on from the last line it had, until
+// the transport. A call without a deadline gets the one of Timeout. A call that
+// only reads is repeated while the answer is UNAVAILABLE, and so is one that
+// creates something, under an idempotency key that makes it harmless; nothing
+// else is. Following a log outlives a lost connection: it goes on from the last line it had, until
 // the context is done.
 //
 // # Not here

@@ -95,6 +95,9 @@ func (t *overHTTP) request(ctx context.Context, op *schemas.Op, body []byte) (*h
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("X-Request-Id", rpc.RequestID(ctx))
+	if key := rpc.IdempotencyKey(ctx); key != "" && op.Creates {
+		req.Header.Set("Idempotency-Key", key)
+	}
 	return req, nil
 }
 

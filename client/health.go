@@ -1,0 +1,72 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// Health asks every service how it is. A check is "ok" or says what is wrong;
+// its name is "nats", a service, or a service and what it depends on, as in
+// "orchestrator.postgres". It fails only when nobody can be asked.
+func (c *Client) Health(ctx context.Context) (schemas.Health, error) {
+	return c.via.health(rpc.WithRequestID(ctx, rpc.RequestID(ctx)))
+}
+
+// health reads /readyz, whose status tells what its body tells.
+func (t *overHTTP) health(ctx context.Context) (schemas.Health, error) {
+	var found schemas.Health
+	url := strings.TrimSuffix(t.base, "/api/v1") + "/readyz"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return found, hodei.InvalidField("server", err.Error())
+	}
+	resp, err := t.http.Do(req)
+	if err != nil {
+		return found, t.failed(ctx, err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&found); err != nil || found.Checks == nil {
+		return found, hodei.Errorf(hodei.Unavailable, "%s answered %s, and not as Hodei does", url, resp.Status)
+	}
+	found.Ready = resp.StatusCode == http.StatusOK
+	return found, nil
+}
+
+// health asks the services themselves, all at once.
+func (t overNATS) health(ctx context.Context) (schemas.Health, error) {
+	if !t.nc.IsConnected() {
+		return schemas.Health{}, hodei.Errorf(hodei.Unavailable, "NATS is %s", strings.ToLower(t.nc.Status().String()))
+	}
+	found := schemas.Health{Ready: true, Checks: map[string]string{"nats": "ok"}}
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	for _, op := range []schemas.Operation[schemas.Empty, schemas.Health]{
+		schemas.OrchestratorHealth, schemas.SchedulerHealth, schemas.WorkerManagerHealth,
+	} {
+		asked.Go(func() {
+			health, err := rpc.Call(ctx, t.nc, op, schemas.Empty{})
+			mu.Lock()
+			defer mu.Unlock()
+			found.Checks[op.Service] = "ok"
+			switch {
+			case err != nil:
+				found.Checks[op.Service] = err.Error()
+			case !health.Ready:
+				found.Checks[op.Service] = "not ready"
+			}
+			for name, word := range health.Checks {
+				found.Checks[op.Service+"."+name] = word
+			}
+			found.Ready = found.Ready && err == nil && health.Ready
+		})
+	}
+	asked.Wait()
+	return found, nil
+}
