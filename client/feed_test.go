@@ -27,7 +27,7 @@ import (
 )
 
 // follow runs a feed of the log; cfg says only what is unusual.
-func follow(t *testing.T, l *log, cfg client.FeedConfig) *client.Feed {
+func follow(t *testing.T, l *written, cfg client.FeedConfig) *client.Feed {
 	cfg.NATS, cfg.ID, cfg.Log = l.nc, l.id, localtest.Log(t)
 	if cfg.Look == 0 {
 		cfg.Look = time.Hour // what the test asks for must be had without it
@@ -121,9 +121,9 @@ func TestFeedDropsWhatComesTwice(t *testing.T) {
 }
 
 func TestFeedWaitsForALineThatNobodyHas(t *testing.T) {
-	for name, heal := range map[string]func(*log){
-		"recorded": func(l *log) { l.record(1, 20) },
-		"resent":   func(l *log) { l.publish(t, 11, 20) },
+	for name, heal := range map[string]func(*written){
+		"recorded": func(l *written) { l.record(1, 20) },
+		"resent":   func(l *written) { l.publish(t, 11, 20) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			nc, _ := localtest.JetStream(t)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"os"
 	"os/exec"
 	"reflect"
 	"strconv"
@@ -24,11 +26,26 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(stopping{m}) }
 
-// log stands in for the worker that writes an execution's log and for the
+// stopping stops what the examples started before anything left is a leak.
+type stopping struct{ *testing.M }
+
+func (m stopping) Run() int {
+	code := m.M.Run()
+	if started != nil {
+		http.DefaultClient.CloseIdleConnections()
+		if err := started.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop the examples' system:", err)
+			code = 1
+		}
+	}
+	return code
+}
+
+// written is a log: it stands in for the worker that writes an execution's log and for the
 // services that keep it.
-type log struct {
+type written struct {
 	id hodei.ExecutionID
 	nc *nats.Conn
 
@@ -37,9 +54,9 @@ type log struct {
 	exec     hodei.Execution
 }
 
-func newLog(t *testing.T, nc *nats.Conn) *log {
+func newLog(t *testing.T, nc *nats.Conn) *written {
 	id := hodei.ExecutionID(uuid.Must(uuid.NewV7()))
-	l := &log{id: id, nc: nc, recorded: map[int64]bool{}, exec: hodei.Execution{ID: id, Status: hodei.Running}}
+	l := &written{id: id, nc: nc, recorded: map[int64]bool{}, exec: hodei.Execution{ID: id, Status: hodei.Running}}
 	svc := rpc.New(rpc.Config{NATS: nc, Name: schemas.WorkerManager, Log: localtest.Log(t)})
 	rpc.Handle(svc, schemas.GetLogs, l.page)
 	rpc.Handle(svc, schemas.GetExecution, func(_ context.Context, req schemas.GetExecutionRequest) (hodei.Execution, error) {
@@ -62,7 +79,7 @@ func run(t *testing.T, fn func(context.Context) error) {
 
 // page is logs.get. It returns what is recorded, holes and all: not to skip
 // them is the reader's duty.
-func (l *log) page(_ context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
+func (l *written) page(_ context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
 	if req.ID != l.id {
 		return schemas.LogPage{}, hodei.Missing("execution", req.ID.String())
 	}
@@ -93,7 +110,7 @@ func lines(first, last int64) string {
 }
 
 // publish sends a chunk to the window.
-func (l *log) publish(t *testing.T, first, last int64) {
+func (l *written) publish(t *testing.T, first, last int64) {
 	msg := nats.NewMsg(schemas.LogSubject(l.id))
 	msg.Header.Set(schemas.HeaderFirst, strconv.FormatInt(first, 10))
 	msg.Header.Set(schemas.HeaderLast, strconv.FormatInt(last, 10))
@@ -102,7 +119,7 @@ func (l *log) publish(t *testing.T, first, last int64) {
 	require.NoError(t, err)
 }
 
-func (l *log) record(first, last int64) {
+func (l *written) record(first, last int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for n := first; n <= last; n++ {
@@ -111,27 +128,27 @@ func (l *log) record(first, last int64) {
 }
 
 // write does both.
-func (l *log) write(t *testing.T, first, last int64) {
+func (l *written) write(t *testing.T, first, last int64) {
 	l.publish(t, first, last)
 	l.record(first, last)
 }
 
 // end commits the end; tell publishes it.
-func (l *log) end(count int64) {
+func (l *written) end(count int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	code := 3
 	l.exec.Status, l.exec.ExitCode, l.exec.LogCount = hodei.Failed, &code, count
 }
 
-func (l *log) tell(t *testing.T) {
+func (l *written) tell(t *testing.T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	event := schemas.Event{Type: schemas.EndEvent(l.exec.Status), Execution: l.exec}
 	require.NoError(t, rpc.PublishEvent(t.Context(), l.nc, event))
 }
 
-func (l *log) ended(count int64) *schemas.LogEnd {
+func (l *written) ended(count int64) *schemas.LogEnd {
 	code := 3
 	return &schemas.LogEnd{ExecutionID: l.id, Status: hodei.Failed, ExitCode: &code, LogCount: count}
 }
