@@ -29,8 +29,17 @@ type Health struct {
 	Checks map[string]string `json:"checks"`
 }
 
+// Readiness is what /healthz and /readyz answer over HTTP.
+type Readiness struct {
+	Status string `json:"status" jsonschema:"enum=ok,enum=unavailable"`
+	// Checks are NATS, each service, and what each service looked at: "ok" or
+	// what is wrong. /healthz has none.
+	Checks map[string]string `json:"checks,omitempty"`
+}
+
 // GetSchemaRequest names a published schema.
 type GetSchemaRequest struct {
+	// Name is as in "create_pipeline_request", or the schema's whole $id.
 	Name string `json:"name" jsonschema:"maxLength=200"`
 }
 

@@ -38,8 +38,8 @@ type Op struct {
 	Creates bool
 	// Streams says that the reply is server-sent events.
 	Streams bool
-	// Summary is one line for people.
-	Summary string
+	// Summary is one line for people, Description what it leaves out.
+	Summary, Description string
 	// Errors are the codes it can fail with, beyond those that any
 	// operation can: VALIDATION_ERROR, UNAVAILABLE, TIMEOUT, INTERNAL_ERROR.
 	Errors []hodei.Code

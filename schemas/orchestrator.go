@@ -10,7 +10,8 @@ import (
 var (
 	CreatePipeline = declare[CreatePipelineRequest, hodei.Pipeline](Op{
 		Name: "pipelines.create", Service: Orchestrator, Method: "POST", Path: "/pipelines", Status: 201, Creates: true,
-		Summary: "Create a pipeline",
+		Summary:     "Create a pipeline",
+		Description: "A pipeline groups jobs. It is CREATED until it has its first job, then ACTIVE.",
 	})
 	GetPipeline = declare[GetPipelineRequest, hodei.Pipeline](Op{
 		Name: "pipelines.get", Service: Orchestrator, Method: "GET", Path: "/pipelines/{id}",
@@ -23,14 +24,17 @@ var (
 	UpdatePipeline = declare[UpdatePipelineRequest, hodei.Pipeline](Op{
 		Name: "pipelines.update", Service: Orchestrator, Method: "PATCH", Path: "/pipelines/{id}",
 		Summary: "Change a pipeline: only the fields given", Errors: []hodei.Code{hodei.NotFound},
+		Description: "A field left out keeps its value; null clears the description.",
 	})
 	DeletePipeline = declare[DeletePipelineRequest, Empty](Op{
 		Name: "pipelines.delete", Service: Orchestrator, Method: "DELETE", Path: "/pipelines/{id}", Status: 204,
 		Summary: "Delete a pipeline with its jobs and their executions", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Description: "Refused with 409 while one of its executions is pending or running.",
 	})
 	CreateJob = declare[CreateJobRequest, hodei.Job](Op{
 		Name: "jobs.create", Service: Orchestrator, Method: "POST", Path: "/jobs", Status: 201, Creates: true,
 		Summary: "Create a job in a pipeline", Errors: []hodei.Code{hodei.NotFound},
+		Description: "Nothing runs yet: execute the job for that. 404 when the pipeline is not there.",
 	})
 	GetJob = declare[GetJobRequest, hodei.Job](Op{
 		Name: "jobs.get", Service: Orchestrator, Method: "GET", Path: "/jobs/{id}",
@@ -48,11 +52,15 @@ var (
 	DeleteJob = declare[DeleteJobRequest, Empty](Op{
 		Name: "jobs.delete", Service: Orchestrator, Method: "DELETE", Path: "/jobs/{id}", Status: 204,
 		Summary: "Delete a job with its executions", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Description: "Refused with 409 while one of its executions is pending or running.",
 	})
 	ExecuteJob = declare[ExecuteJobRequest, StartedExecution](Op{
 		Name: "jobs.execute", Service: Orchestrator, Method: "POST", Path: "/jobs/{id}/execute", Other: 202, Creates: true,
 		Summary: "Execute a job: 200 once a worker has accepted it, 202 while it waits for one",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Rejected},
+		Description: "Answers after wait_seconds at the latest. A job may have many executions at a time. With " +
+			"if_no_worker \"reject\" an execution that finds no worker in that time is answered 429 instead of queued. " +
+			"The body may be left out.",
 	})
 	CreateExecution = declare[CreateExecutionRequest, hodei.Execution](Op{
 		Name: "executions.create", Service: Orchestrator, Status: 201, Creates: true,
@@ -68,19 +76,23 @@ var (
 	})
 	CancelExecution = declare[CancelExecutionRequest, hodei.Execution](Op{
 		Name: "executions.cancel", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/cancel", Status: 202,
-		Summary: "Cancel an execution: TERM to its process group, KILL after the grace",
-		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Summary:     "Cancel an execution: TERM to its process group, KILL after the grace",
+		Description: "A pending execution is cancelled at once, a running one as soon as its worker says so; follow its log to see it. 409 once it has ended.",
+		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	RetryExecution = declare[RetryExecutionRequest, hodei.Execution](Op{
 		Name: "executions.retry", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/retry", Status: 201, Creates: true,
-		Summary: "Execute again what has ended: a new execution of the same command",
-		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Summary:     "Execute again what has ended: a new execution of the same command",
+		Description: "The new execution names the old one in retry_of. 409 while the old one has not ended.",
+		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 )
 
 // CreatePipelineRequest describes a pipeline.
 type CreatePipelineRequest struct {
-	Name        string  `json:"name" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
+	// Name is for people and need not be unique; it must not be blank.
+	Name string `json:"name" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
+	// Description is for people.
 	Description *string `json:"description,omitempty" jsonschema:"maxLength=2000"`
 }
 
@@ -97,9 +109,12 @@ type ListPipelinesRequest struct {
 // CreateJobRequest describes a job. With a pipeline_id alone the job gets its
 // command at each execute.
 type CreateJobRequest struct {
-	PipelineID  hodei.PipelineID `json:"pipeline_id"`
-	Name        *string          `json:"name,omitempty" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
-	Description *string          `json:"description,omitempty" jsonschema:"maxLength=2000"`
+	// PipelineID is the pipeline that the job belongs to.
+	PipelineID hodei.PipelineID `json:"pipeline_id"`
+	// Name is for people; null means none.
+	Name *string `json:"name,omitempty" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
+	// Description is for people.
+	Description *string `json:"description,omitempty" jsonschema:"maxLength=2000"`
 	RunRequest
 	// Priority orders the queue, higher first; 5 when left out.
 	Priority *int `json:"priority,omitempty" jsonschema:"minimum=0,maximum=10"`
@@ -117,9 +132,11 @@ type RunRequest struct {
 	// Command runs as `sh -c` when it is a string, as it is when it is a list.
 	Command *hodei.Command `json:"command,omitempty"`
 	// Environment is added to the small safe base that every command gets.
-	Environment    map[string]string   `json:"environment,omitempty"`
-	Requirements   *hodei.Requirements `json:"requirements,omitempty"`
-	TimeoutSeconds *float64            `json:"timeout_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000"`
+	Environment map[string]string `json:"environment,omitempty"`
+	// Requirements is what a worker must offer; anything when left out.
+	Requirements *hodei.Requirements `json:"requirements,omitempty"`
+	// TimeoutSeconds ends the command that runs longer; never when left out.
+	TimeoutSeconds *float64 `json:"timeout_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000"`
 }
 
 // Spec is what the request asks to run. It fails when type and
@@ -209,8 +226,10 @@ type GetJobRequest struct {
 
 // ListJobsRequest asks for a page of jobs.
 type ListJobsRequest struct {
-	PipelineID *hodei.PipelineID      `json:"pipeline_id,omitempty" in:"query"`
-	Status     *hodei.ExecutionStatus `json:"status,omitempty" in:"query"`
+	// PipelineID leaves only the jobs of that pipeline.
+	PipelineID *hodei.PipelineID `json:"pipeline_id,omitempty" in:"query"`
+	// Status leaves only the jobs whose latest execution has it.
+	Status *hodei.ExecutionStatus `json:"status,omitempty" in:"query"`
 	Page
 }
 
@@ -289,10 +308,14 @@ type GetExecutionRequest struct {
 
 // ListExecutionsRequest asks for a page of executions.
 type ListExecutionsRequest struct {
-	JobID      *hodei.JobID           `json:"job_id,omitempty" in:"query"`
-	PipelineID *hodei.PipelineID      `json:"pipeline_id,omitempty" in:"query"`
-	WorkerID   *hodei.WorkerID        `json:"worker_id,omitempty" in:"query"`
-	Status     *hodei.ExecutionStatus `json:"status,omitempty" in:"query"`
+	// JobID leaves only the executions of that job.
+	JobID *hodei.JobID `json:"job_id,omitempty" in:"query"`
+	// PipelineID leaves only the executions of that pipeline's jobs.
+	PipelineID *hodei.PipelineID `json:"pipeline_id,omitempty" in:"query"`
+	// WorkerID leaves only the executions given to that worker.
+	WorkerID *hodei.WorkerID `json:"worker_id,omitempty" in:"query"`
+	// Status leaves only the executions that have it.
+	Status *hodei.ExecutionStatus `json:"status,omitempty" in:"query"`
 	Page
 }
 

@@ -12,10 +12,13 @@ var (
 		Name: "scheduler.schedule", Service: Scheduler, Method: "POST", Path: "/schedule", Other: 202,
 		Summary: "Choose a worker for an execution and assign it, or queue it; dry_run only explains",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
+		Description: "Workers are left out by type, labels, state and free capacity, the others scored by load, latency and " +
+			"history. The answer says what was thought of each. 200 with a worker (or for a dry run), 202 while it waits.",
 	})
 	GetQueue = declare[GetQueueRequest, QueueList](Op{
 		Name: "scheduler.queue", Service: Scheduler, Method: "GET", Path: "/queue",
-		Summary: "List the pending executions in the order in which they will be tried",
+		Summary:     "List the pending executions in the order in which they will be tried",
+		Description: "Each with its place, its age, and why it has no worker yet.",
 	})
 )
 
@@ -23,8 +26,10 @@ var (
 // needs; job_config may say it instead, and does so for a dry run without an
 // execution.
 type ScheduleRequest struct {
+	// ExecutionID is a pending execution; needed unless dry_run is set.
 	ExecutionID *hodei.ExecutionID `json:"execution_id,omitempty"`
-	JobConfig   *JobConfig         `json:"job_config,omitempty"`
+	// JobConfig says what is needed in place of the execution's record.
+	JobConfig *JobConfig `json:"job_config,omitempty"`
 	// DryRun decides and explains, and changes nothing.
 	DryRun bool `json:"dry_run,omitempty" in:"query"`
 	// Brief leaves the candidates out of the reply.
@@ -34,9 +39,12 @@ type ScheduleRequest struct {
 
 // JobConfig is the part of a job that choosing a worker looks at.
 type JobConfig struct {
-	Type         *string             `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
+	// Type is the worker type wanted; any when left out.
+	Type *string `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
+	// Requirements is what a worker must offer; anything when left out.
 	Requirements *hodei.Requirements `json:"requirements,omitempty"`
-	Priority     *int                `json:"priority,omitempty" jsonschema:"minimum=0,maximum=10"`
+	// Priority orders the queue, higher first; 5 when left out.
+	Priority *int `json:"priority,omitempty" jsonschema:"minimum=0,maximum=10"`
 }
 
 // Decision is the chosen worker, or why there is none, and what was thought of

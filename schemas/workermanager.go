@@ -12,11 +12,14 @@ import (
 var (
 	Execute = declare[ExecuteRequest, AdHocExecution](Op{
 		Name: "execute", Service: WorkerManager, Method: "POST", Path: "/execute", Status: 201, Creates: true,
-		Summary: "Execute a command without a job",
+		Summary:     "Execute a command without a job",
+		Description: "Answers at once, before a worker is found; it waits in the queue for one. Follow its log to see it run.",
 	})
 	RegisterWorker = declare[RegisterWorkerRequest, hodei.Worker](Op{
 		Name: "workers.register", Service: WorkerManager, Method: "POST", Path: "/workers/register", Status: 201, Creates: true,
 		Summary: "Register a worker, or one that was started again",
+		Description: "The worker program does this by itself when it starts. A record made by hand stays without a process " +
+			"behind it: it is declared OFFLINE when nothing is heard of it.",
 	})
 	GetWorker = declare[GetWorkerRequest, hodei.Worker](Op{
 		Name: "workers.get", Service: WorkerManager, Method: "GET", Path: "/workers/{id}",
@@ -28,8 +31,9 @@ var (
 	})
 	DrainWorker = declare[DrainWorkerRequest, hodei.Worker](Op{
 		Name: "workers.drain", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/drain", Status: 202,
-		Summary: "Have a worker take nothing new, finish what it runs, and leave",
-		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Summary:     "Have a worker take nothing new, finish what it runs, and leave",
+		Description: "Resume ends the draining, and so does assigning to this very worker.",
+		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	ResumeWorker = declare[ResumeWorkerRequest, hodei.Worker](Op{
 		Name: "workers.resume", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/resume", Status: 202,
@@ -42,7 +46,9 @@ var (
 	AssignExecution = declare[AssignRequest, Assignment](Op{
 		Name: "workers.assign", Service: WorkerManager, Method: "POST", Path: "/assign-job",
 		Summary: "Assign a pending execution to a worker, the best one unless named",
-		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
+		Description: "Answers once the worker has accepted. 409 when the execution is not pending or the named worker refuses, " +
+			"429 when no worker can take it.",
+		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	StopExecution = declare[StopExecutionRequest, hodei.Execution](Op{
 		Name: "executions.stop", Service: WorkerManager, Status: 202,
@@ -61,10 +67,16 @@ var (
 	GetLogs = declare[GetLogsRequest, LogPage](Op{
 		Name: "logs.get", Service: WorkerManager, Method: "GET", Path: "/executions/{id}/logs",
 		Summary: "Read the recorded log of an execution", Errors: []hodei.Code{hodei.NotFound},
+		Description: "As server-sent events by default, in the frames of logs/stream; a page of JSON for " +
+			"Accept: application/json; the lines alone for Accept: text/plain.",
 	})
 	FollowLogs = declare[FollowLogsRequest, hodei.LogLine](Op{
 		Name: "logs.stream", Service: Edge, Method: "GET", Path: "/executions/{id}/logs/stream", Streams: true,
 		Summary: "Stream the log of an execution as server-sent events", Errors: []hodei.Code{hodei.NotFound},
+		Description: "History first, then with follow=true what comes, without a gap and without a double. Each line is a " +
+			"frame of `id: <sequence>` and `data: <LogLine>`. The end is a frame of `event: done` and `data: <LogEnd>`: a " +
+			"stream that ends without it was cut, and goes on where it was when asked again with Last-Event-ID. A comment, " +
+			"`: keep-alive`, comes after 15 s of silence.",
 	})
 )
 
@@ -90,13 +102,20 @@ type AdHocExecution struct {
 // gives the id it had: whatever its earlier incarnation ran is then known to
 // be gone.
 type RegisterWorkerRequest struct {
-	ID          *hodei.WorkerID   `json:"id,omitempty"`
-	Name        *string           `json:"name,omitempty" jsonschema:"minLength=1,maxLength=200"`
-	Type        string            `json:"type" jsonschema:"minLength=1,maxLength=100"`
-	Capacity    int               `json:"capacity" jsonschema:"minimum=1,maximum=10000"`
-	Labels      map[string]string `json:"labels,omitempty"`
-	Incarnation string            `json:"incarnation,omitempty" jsonschema:"maxLength=100"`
-	Version     *string           `json:"version,omitempty" jsonschema:"maxLength=100"`
+	// ID is that of an earlier registration of the same worker.
+	ID *hodei.WorkerID `json:"id,omitempty"`
+	// Name is for people, as the name of its machine.
+	Name *string `json:"name,omitempty" jsonschema:"minLength=1,maxLength=200"`
+	// Type is what jobs ask for, as "rust".
+	Type string `json:"type" jsonschema:"minLength=1,maxLength=100"`
+	// Capacity is the number of its slots.
+	Capacity int `json:"capacity" jsonschema:"minimum=1,maximum=10000"`
+	// Labels are what requirements may ask for beyond the type.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Incarnation tells one process of the worker from the next.
+	Incarnation string `json:"incarnation,omitempty" jsonschema:"maxLength=100"`
+	// Version is that of its program.
+	Version *string `json:"version,omitempty" jsonschema:"maxLength=100"`
 }
 
 // GetWorkerRequest names a worker.
@@ -123,13 +142,16 @@ type TerminateWorkerRequest struct {
 
 // ListWorkersRequest asks for a page of workers.
 type ListWorkersRequest struct {
+	// Status leaves only the workers that have it.
 	Status *hodei.WorkerStatus `json:"status,omitempty" in:"query"`
-	Type   *string             `json:"type,omitempty" in:"query" jsonschema:"maxLength=100"`
+	// Type leaves only the workers of that type.
+	Type *string `json:"type,omitempty" in:"query" jsonschema:"maxLength=100"`
 	Page
 }
 
 // AssignRequest assigns a pending execution.
 type AssignRequest struct {
+	// ExecutionID is a pending execution.
 	ExecutionID hodei.ExecutionID `json:"execution_id"`
 	// WorkerRequirements replaces what the execution's record asks for when
 	// the worker is to be chosen.
@@ -147,7 +169,7 @@ const Assigned = "ASSIGNED"
 // Assignment is an execution accepted by a worker.
 type Assignment struct {
 	WorkerID    hodei.WorkerID    `json:"worker_id"`
-	Status      string            `json:"status"`
+	Status      string            `json:"status" jsonschema:"enum=ASSIGNED"`
 	ExecutionID hodei.ExecutionID `json:"execution_id"`
 	WorkerType  string            `json:"worker_type"`
 	StartedAt   time.Time         `json:"started_at"`
@@ -221,8 +243,10 @@ type LogOptions struct {
 	Timestamps *bool `json:"timestamps,omitempty" in:"query"`
 	// Stream is "stdout", "stderr" or "all", the default.
 	Stream string `json:"stream,omitempty" in:"query" jsonschema:"enum=stdout,enum=stderr,enum=all"`
-	// Since and Until are RFC 3339 times or durations back from now, as "10m".
+	// Since leaves out earlier lines: an RFC 3339 time, or a duration back
+	// from now, as "10m".
 	Since string `json:"since,omitempty" in:"query" jsonschema:"maxLength=64"`
+	// Until leaves out later lines: a time or a duration as in since.
 	Until string `json:"until,omitempty" in:"query" jsonschema:"maxLength=64"`
 }
 

@@ -1,0 +1,206 @@
+package schemas
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// operation is the entry of one operation.
+func (d *document) operation(op *Op) object {
+	shown := d.examples[op]
+	out := object{
+		"operationId": d.ids[op.Name], "summary": op.Summary, "tags": []any{tag(op)},
+		"responses": d.responses(op, shown),
+	}
+	if op.Description != "" {
+		out["description"] = op.Description
+	}
+	if op.Subject != "" {
+		out["x-nats-subject"] = op.Subject
+	}
+	request := d.definitions(op.Request)
+	body := request[TypeName(op.Request)].(object)
+	values, _ := plainJSON(d.t, shown.request).(object)
+	if params := d.parameters(op, body, values); len(params) > 0 {
+		out["parameters"] = params
+	}
+	if props, _ := body["properties"].(object); op.Method != "GET" && len(props) > 0 {
+		maps.Copy(d.schemas, request) // less the parameters, which are taken out of it by now
+		_, needed := body["required"]
+		out["requestBody"] = object{
+			"required": needed,
+			"content": object{"application/json": object{
+				"schema": object{"$ref": "#/components/schemas/" + TypeName(op.Request)}, "example": values,
+			}},
+		}
+	}
+	return out
+}
+
+// parameters moves the fields that do not travel in the body out of it, and
+// their values out of the example.
+func (d *document) parameters(op *Op, body, values object) (out []any) {
+	props, _ := body["properties"].(object)
+	add := func(f Field, schema object) {
+		text, _ := schema["description"].(string)
+		delete(schema, "description")
+		if f.Resource() != "" && f.In == "path" {
+			text = "The " + f.Resource() + "'s id, with its prefix or without."
+		}
+		param := object{"name": f.Name, "in": f.In, "required": f.In == "path", "description": text, "schema": schema}
+		if value, shown := values[f.Name]; shown {
+			param["example"] = value
+		}
+		out = append(out, param)
+		delete(props, f.Name)
+		delete(values, f.Name)
+	}
+	for _, f := range op.Fields() {
+		add(f, props[f.Name].(object))
+		if required, ok := body["required"].([]any); ok {
+			body["required"] = slices.DeleteFunc(required, func(name any) bool { return name == f.Name })
+		}
+	}
+	if required, _ := body["required"].([]any); len(required) == 0 {
+		delete(body, "required")
+	}
+	if op == GetLogs.Op {
+		add(Field{Name: "follow", In: "query", Type: reflect.TypeFor[bool]()}, object{
+			"type": "boolean", "description": "Goes on until the execution ends. Not for application/json.",
+		})
+	}
+	if op == GetLogs.Op || op.Streams {
+		out = append(out, object{"$ref": "#/components/parameters/LastEventId"})
+	}
+	if op.Creates {
+		out = append(out, object{"$ref": "#/components/parameters/IdempotencyKey"})
+	}
+	return out
+}
+
+// responses are those of success and those of every error.
+func (d *document) responses(op *Op, shown example) object {
+	success := func(text string, reply any) object {
+		out := object{"description": text, "headers": object{"X-Request-Id": object{"$ref": "#/components/headers/RequestId"}}}
+		if op.Status != 204 {
+			out["content"] = d.content(op, reply)
+		}
+		return out
+	}
+	first, then := op.Summary, ""
+	if op.Other != 0 {
+		first, then = "A worker has accepted it", "It waits in the queue for a worker"
+	}
+	out := object{strconv.Itoa(op.Status): success(first, shown.reply)}
+	if op.Other != 0 {
+		out[strconv.Itoa(op.Other)] = success(then, shown.other)
+	}
+	codes := append([]hodei.Code{hodei.Invalid, hodei.Unavailable, hodei.Timeout, hodei.Internal}, op.Errors...)
+	if op.Method == "POST" || op.Method == "PATCH" {
+		codes = append(codes, hodei.TooLarge, hodei.UnsupportedMedia)
+	}
+	if op.Creates {
+		codes = append(codes, hodei.Conflict) // a key that was used for something else
+	}
+	for _, code := range codes {
+		out[strconv.Itoa(code.Status())] = object{"$ref": "#/components/responses/" + responseName(code)}
+	}
+	return out
+}
+
+// content is the body of a success in each of its media types.
+func (d *document) content(op *Op, reply any) object {
+	json := object{"schema": d.use(op.Reply), "example": reply}
+	if !op.Streams && op != GetLogs.Op {
+		return object{"application/json": json}
+	}
+	events := object{
+		"schema": object{
+			"type": "string", "description": "Frames of server-sent events; x-events is the data of each kind of event.",
+			"x-events": object{"message": d.use(reflect.TypeFor[hodei.LogLine]()), "done": d.use(reflect.TypeFor[LogEnd]())},
+		},
+		"example": frames(),
+	}
+	if op.Streams {
+		return object{"text/event-stream": events}
+	}
+	return object{
+		"text/event-stream": events, "application/json": json,
+		"text/plain": object{"schema": object{"type": "string"}, "example": logLines[0].Line + "\n" + logLines[1].Line + "\n"},
+	}
+}
+
+func headers() object {
+	text := func(about, example string) object {
+		return object{"description": about, "schema": object{"type": "string"}, "example": example}
+	}
+	return object{
+		"RequestId":  text("The request's own X-Request-Id, or the one made for it.", "req_0193d1a4-7a30-7cc2-8b8e-2f1f5f3f9a01"),
+		"RetryAfter": text("Seconds after which to try again.", "1"),
+		"Allow":      text("The methods that the path answers to.", "GET, POST"),
+	}
+}
+
+func parameters() object {
+	return object{
+		"IdempotencyKey": object{
+			"name": "Idempotency-Key", "in": "header", "required": false, "example": "build-4711",
+			"description": "Makes repeating the request harmless: within 24 h the same key with the same body gives the first " +
+				"answer again, with another body 409.",
+			"schema": object{"type": "string", "minLength": 1, "maxLength": 255, "pattern": `^[ -~]+$`},
+		},
+		"LastEventId": object{
+			"name": "Last-Event-ID", "in": "header", "required": false, "example": "47",
+			"description": "The id of the last frame that came: the stream goes on after it, whatever tail says.",
+			"schema":      object{"type": "string", "pattern": "^[0-9]+$"},
+		},
+	}
+}
+
+// system is what each port answers about itself.
+func (d *document) system() {
+	head := object{"X-Request-Id": object{"$ref": "#/components/headers/RequestId"}}
+	about := func(path, id, summary string, responses object) {
+		for _, response := range responses {
+			response.(object)["headers"] = head
+		}
+		d.path(path, "GET", object{"operationId": id, "summary": summary, "tags": []any{"system"}, "responses": responses})
+	}
+	reply := func(text, media string, schema, example any) object {
+		return object{"description": text, "content": object{media: object{"schema": schema, "example": example}}}
+	}
+	ready, text := d.use(reflect.TypeFor[Readiness]()), object{"type": "string"}
+	about("/healthz", "getHealth", "Tell that the process answers", object{
+		"200": reply("It does", "application/json", ready, Readiness{Status: "ok"}),
+	})
+	about("/readyz", "getReadiness", "Tell whether requests can be answered: NATS, and what each service finds", object{
+		"200": reply("They can", "application/json", ready, ready200),
+		"503": reply("They cannot; the checks say why", "application/json", ready, ready503),
+	})
+	about("/metrics", "getMetrics", "Get the metrics of the edge, for Prometheus", object{
+		"200": reply("The metrics", "text/plain", text, "hodei_http_open_streams 3\n"),
+	})
+	about("/openapi.json", "getOpenAPI", "Get this document", object{
+		"200": reply("The document", "application/json", object{"type": "object"}, object{"openapi": "3.1.0"}),
+	})
+	about("/docs", "getDocs", "Read this document in a browser, without the internet", object{
+		"200": reply("The page", "text/html", text, "<!DOCTYPE html>"),
+	})
+}
+
+// plainJSON is the value as a decoder of JSON sees it.
+func plainJSON(t testing.TB, v any) any {
+	body, err := hodei.JSON(v)
+	require.NoError(t, err)
+	var out any
+	require.NoError(t, json.Unmarshal(body, &out))
+	return out
+}

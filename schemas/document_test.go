@@ -1,0 +1,196 @@
+package schemas
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// about is what a reader of the document sees first.
+const about = `Run commands on a fleet of machines you own, over NATS. A pipeline groups jobs, a job says what to run, an
+execution is one run of it on one worker, with live logs.
+
+- **Ports.** The orchestrator's (8080) serves every path; the scheduler's (8081) and the worker manager's (8082) serve
+  their own. Every path answers without ` + "`/api/v1`" + ` too.
+- **Identifiers** carry a prefix (` + "`pipe_`, `job_`, `exec_`, `worker_`" + `) and are taken with it or without. Times are RFC 3339
+  in UTC, durations are numbers of seconds.
+- **Errors** have one body, Error. An unknown path is 404 and a wrong method 405 with the same body. An unknown field of a
+  body or parameter of a query is refused by name.
+- **X-Request-Id** may be sent with any request (1 to 128 characters of ` + "`A-Za-z0-9._:/+=@-`" + `) and is in every reply; one is
+  made where none is sent.
+- **NATS** does the same: ` + "`x-nats-subject`" + ` is the subject of each operation, its body this body with the path's and the
+  query's parameters in it.
+`
+
+// tags are the nouns, in the order in which one meets them.
+var tags = []struct{ name, description string }{
+	{"pipelines", "Groups of jobs. Port 8080."},
+	{"jobs", "What to run. Port 8080."},
+	{"executions", "Runs of commands. Port 8080; executing a command without a job also on 8082."},
+	{"logs", "The output of executions, live and recorded. Ports 8080 and 8082."},
+	{"scheduler", "The queue, and why an execution waits. Ports 8080 and 8081."},
+	{"workers", "The fleet. Ports 8080 and 8082."},
+	{"system", "The state of the edge itself. Every port."},
+}
+
+// document is the OpenAPI document of every operation with a route, as it is
+// put together.
+type document struct {
+	*generator
+	ids      map[string]string // operation → operationId
+	examples map[*Op]example
+	schemas  object
+	paths    object
+}
+
+func openAPI(t testing.TB) object {
+	g := newGenerator(t)
+	g.shared = true
+	d := &document{generator: g, ids: operationIDs(t), examples: examples(), schemas: object{}, paths: object{}}
+	for _, op := range Operations {
+		if op.Method != "" {
+			d.path("/api/v1"+op.Path, op.Method, d.operation(op))
+		}
+	}
+	d.system()
+	for typ := range components {
+		schema := override(typ)
+		d.schemas[typ.Name()] = schema
+	}
+	var named []any
+	for _, tag := range tags {
+		named = append(named, object{"name": tag.name, "description": tag.description})
+	}
+	return rewriteRefs(plainJSON(t, object{
+		"openapi": "3.1.0",
+		"info": object{
+			"title": "Hodei", "version": "1.0.0", "description": about,
+			"license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
+		},
+		"servers": []any{
+			object{"url": "/", "description": "The port that this document came from"},
+			object{"url": "http://127.0.0.1:8080", "description": "orchestrator: every path"},
+			object{"url": "http://127.0.0.1:8081", "description": "scheduler: its own paths"},
+			object{"url": "http://127.0.0.1:8082", "description": "worker manager: its own paths, and the logs"},
+		},
+		"tags":  named,
+		"paths": d.paths,
+		"components": object{
+			"schemas": d.schemas, "responses": d.errors(), "headers": headers(), "parameters": parameters(),
+		},
+	})).(object)
+}
+
+func (d *document) path(path, method string, operation object) {
+	if d.paths[path] == nil {
+		d.paths[path] = object{}
+	}
+	d.paths[path].(object)[strings.ToLower(method)] = operation
+}
+
+// use refers to the type's schema among the components.
+func (d *document) use(typ reflect.Type) object {
+	maps.Copy(d.schemas, d.definitions(typ))
+	return object{"$ref": "#/components/schemas/" + TypeName(typ)}
+}
+
+// tag is the operation's noun.
+func tag(op *Op) string {
+	noun, _, _ := strings.Cut(op.Name, ".")
+	if op == Execute.Op {
+		return "executions"
+	}
+	return noun
+}
+
+// operationIDs are the names of the operations' variables, which are the names
+// of the client's methods: "pipelines.create" is createPipeline.
+func operationIDs(t testing.TB) map[string]string {
+	ids := map[string]string{}
+	for _, path := range []string{"orchestrator.go", "scheduler.go", "workermanager.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || len(spec.Values) == 0 {
+				return true
+			}
+			call, ok := spec.Values[0].(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			for _, element := range call.Args[0].(*ast.CompositeLit).Elts {
+				pair := element.(*ast.KeyValueExpr)
+				if pair.Key.(*ast.Ident).Name == "Name" {
+					name, err := strconv.Unquote(pair.Value.(*ast.BasicLit).Value)
+					require.NoError(t, err)
+					id := spec.Names[0].Name
+					ids[name] = strings.ToLower(id[:1]) + id[1:]
+				}
+			}
+			return false
+		})
+	}
+	return ids
+}
+
+// rewriteRefs points references into the components of the one document.
+func rewriteRefs(v any) any {
+	switch v := v.(type) {
+	case object:
+		for k, child := range v {
+			if ref, ok := child.(string); ok && k == "$ref" {
+				v[k] = strings.Replace(ref, "#/$defs/", "#/components/schemas/", 1)
+				continue
+			}
+			v[k] = rewriteRefs(child)
+		}
+	case []any:
+		for i, child := range v {
+			v[i] = rewriteRefs(child)
+		}
+	}
+	return v
+}
+
+// errors are the responses that operations share, by their names in the
+// document.
+func (d *document) errors() object {
+	out := object{}
+	for _, code := range slices.Sorted(maps.Keys(hodei.Codes)) {
+		failed := failures[code]
+		head := object{"X-Request-Id": object{"$ref": "#/components/headers/RequestId"}}
+		switch code {
+		case hodei.Unavailable:
+			head["Retry-After"] = object{"$ref": "#/components/headers/RetryAfter"}
+		case hodei.MethodNotAllowed:
+			head["Allow"] = object{"$ref": "#/components/headers/Allow"}
+		}
+		said := failed.example
+		said.Code, said.Timestamp, said.RequestID = code, noon, "req_abc123"
+		out[responseName(code)] = object{
+			"description": string(code) + ": " + failed.when, "headers": head,
+			"content": object{"application/json": object{"schema": d.use(reflect.TypeFor[hodei.Error]()), "example": said}},
+		}
+	}
+	return out
+}
+
+// responseName is the code as an identifier: NOT_FOUND is NotFound.
+func responseName(code hodei.Code) string {
+	var name string
+	for word := range strings.SplitSeq(string(code), "_") {
+		name += word[:1] + strings.ToLower(word[1:])
+	}
+	return name
+}

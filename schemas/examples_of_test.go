@@ -1,0 +1,104 @@
+package schemas
+
+import (
+	"encoding/json"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+func examplesOfPipelines(all map[*Op]example) {
+	renamed := pipeline()
+	renamed.Name, renamed.UpdatedAt = "Nightly", at("10:40:00")
+	show(all, CreatePipeline, CreatePipelineRequest{Name: "My CI/CD Pipeline", Description: ptr("Build and test application")}, pipeline())
+	show(all, GetPipeline, GetPipelineRequest{ID: pipelineID}, active())
+	show(all, ListPipelines, ListPipelinesRequest{Page{Limit: 1}}, page(active()))
+	show(all, UpdatePipeline, UpdatePipelineRequest{ID: pipelineID, Name: to("Nightly")}, renamed)
+	show(all, DeletePipeline, DeletePipelineRequest{ID: pipelineID}, Empty{})
+}
+
+func examplesOfJobs(all map[*Op]example) {
+	create := CreateJobRequest{PipelineID: pipelineID, Name: ptr("Build Job"), Description: ptr("Compile application")}
+	create.Type, create.Command, create.Environment, create.TimeoutSeconds = ptr("rust"), &cargo, rust, ptr(600.0)
+	create.Requirements = &hodei.Requirements{Capacity: 1, Labels: map[string]string{"zone": "a"}}
+	create.Priority, create.Retries = ptr(5), &hodei.Retries{Max: 2, BackoffSeconds: 5}
+	urgent := job()
+	urgent.Priority, urgent.UpdatedAt = 9, at("10:40:00")
+
+	show(all, CreateJob, create, job())
+	show(all, GetJob, GetJobRequest{ID: jobID}, job())
+	show(all, ListJobs, ListJobsRequest{PipelineID: &pipelineID, Status: ptr(hodei.Pending), Page: Page{Limit: 1}}, page(job()))
+	show(all, UpdateJob, UpdateJobRequest{ID: jobID, Priority: to(9), Command: to(hodei.Command{Args: []string{"cargo", "build"}})}, urgent)
+	show(all, DeleteJob, DeleteJobRequest{ID: jobID}, Empty{})
+	show(all, ExecuteJob, ExecuteJobRequest{
+		ID: jobID, Environment: map[string]string{"RUST_VERSION": "1.75.0"},
+		Waiting: Waiting{WaitSeconds: ptr(2.0), IfNoWorker: Queue},
+	}, started(), queued())
+}
+
+func examplesOfExecutions(all map[*Op]example) {
+	hello := hodei.Command{Shell: "echo 'Hello World'"}
+	show(all, GetExecution, GetExecutionRequest{ID: execID}, running())
+	show(all, ListExecutions, ListExecutionsRequest{
+		JobID: &jobID, PipelineID: &pipelineID, WorkerID: &workerID, Status: ptr(hodei.Running), Page: Page{Limit: 1},
+	}, page(running()))
+	show(all, CancelExecution, CancelExecutionRequest{ID: execID}, cancelling())
+	show(all, RetryExecution, RetryExecutionRequest{ID: execID}, again())
+	show(all, Execute, ExecuteRequest{RunRequest{Command: &hello, Environment: map[string]string{"LANG": "C"}}}, AdHocExecution{
+		ID: retryID, Command: hello, Status: hodei.Pending, CreatedAt: at("10:40:00"), Stream: hodei.Stdout, LogsAvailable: true,
+	})
+	show(all, Schedule, ScheduleRequest{ExecutionID: &execID, JobConfig: &JobConfig{Type: ptr("rust")}}, decided(), undecided())
+	show(all, GetQueue, GetQueueRequest{Limit: 10}, QueueList{Total: 1, Items: []QueueEntry{{
+		Position: 1, ExecutionID: execID, JobID: &jobID, Priority: 5, AgeSeconds: 12.5, Reason: *queued().Reason,
+		Requirements: spec().Requirements, CreatedAt: at("10:31:59"),
+	}}})
+	options := LogOptions{Tail: ptr(Tail(10)), Timestamps: ptr(true), Stream: "all", Since: "10m", Until: "2024-01-15T10:40:00Z"}
+	show(all, GetLogs, GetLogsRequest{ID: execID, LogOptions: options, Limit: 100}, LogPage{
+		Items: []json.RawMessage{text(logLines[0]), text(logLines[1])}, NextCursor: ptr("2"), LogCount: 47, Status: hodei.Running,
+	})
+	show(all, FollowLogs, FollowLogsRequest{ID: execID, LogOptions: options, Follow: true}, logLines[0])
+}
+
+func examplesOfWorkers(all map[*Op]example) {
+	show(all, RegisterWorker, RegisterWorkerRequest{
+		Type: "rust", Capacity: 5, Name: ptr("builder-1"), Labels: map[string]string{"zone": "a"},
+	}, worker(hodei.WorkerAvailable))
+	busy := worker(hodei.WorkerBusy)
+	busy.Capacity, busy.Running, busy.LastSeenAt = 4, 1, ptr(at("10:32:05"))
+	busy.AckLatencySeconds, busy.SuccessRate = ptr(0.002), ptr(0.97)
+	show(all, GetWorker, GetWorkerRequest{ID: workerID}, busy)
+	show(all, ListWorkers, ListWorkersRequest{Status: ptr(hodei.WorkerBusy), Type: ptr("rust"), Page: Page{Limit: 1}}, page(busy))
+	show(all, DrainWorker, DrainWorkerRequest{ID: workerID, DeadlineSeconds: ptr(300.0)}, worker(hodei.WorkerDraining))
+	show(all, ResumeWorker, ResumeWorkerRequest{ID: workerID}, worker(hodei.WorkerAvailable))
+	show(all, TerminateWorker, TerminateWorkerRequest{ID: workerID}, worker(hodei.WorkerTerminating))
+	show(all, AssignExecution, AssignRequest{
+		ExecutionID: execID, WorkerRequirements: &hodei.Requirements{Type: ptr("rust")}, WorkerID: &workerID,
+	}, Assignment{
+		WorkerID: workerID, Status: Assigned, ExecutionID: execID, WorkerType: "rust", StartedAt: at("10:32:00"), Free: 4, Word: 12,
+	})
+}
+
+// to sets a field of a PATCH.
+func to[T any](value T) Patch[T] { return Patch[T]{Set: true, Value: &value} }
+
+var ready200 = Readiness{Status: "ok", Checks: map[string]string{"nats": "ok", "orchestrator": "ok", "orchestrator.postgres": "ok"}}
+
+var ready503 = Readiness{Status: "unavailable", Checks: map[string]string{"nats": "RECONNECTING"}}
+
+// failures are when each code is answered, and with what.
+var failures = map[hodei.Code]struct {
+	when    string
+	example hodei.Error
+}{
+	hodei.Invalid: {"the request is malformed, or a field of it, which is named, is not as it must be",
+		*hodei.InvalidField("pipeline_id", "UUID format required")},
+	hodei.NotFound:         {"there is no such record, or no such path", *hodei.Missing("pipeline", "pipe_invalid")},
+	hodei.MethodNotAllowed: {"the path answers to other methods", *hodei.Errorf(hodei.MethodNotAllowed, "Method PUT not allowed, use GET, POST")},
+	hodei.Conflict: {"the record's state does not allow it, or the Idempotency-Key was used for another request",
+		*hodei.Errorf(hodei.Conflict, "Execution is COMPLETED")},
+	hodei.TooLarge:         {"the body is larger than 1 MiB", *hodei.Errorf(hodei.TooLarge, "Request body exceeds 1048576 bytes")},
+	hodei.UnsupportedMedia: {"the body is not JSON", *hodei.Errorf(hodei.UnsupportedMedia, "Request body must be JSON: send Content-Type: application/json")},
+	hodei.Rejected:         {"no worker took it and it was not to wait, or the queue is full", *hodei.Errorf(hodei.Rejected, "no worker of type rust: 2 busy")},
+	hodei.Internal:         {"the fault is Hodei's; its logs say more under the request id", *hodei.Errorf(hodei.Internal, "Internal error")},
+	hodei.Unavailable:      {"a service, NATS or Postgres is away; try again", *hodei.Errorf(hodei.Unavailable, "No orchestrator is running")},
+	hodei.Timeout:          {"no answer in time; what was asked may have been done", *hodei.Errorf(hodei.Timeout, "No answer from orchestrator in time")},
+}

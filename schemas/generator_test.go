@@ -1,0 +1,243 @@
+package schemas
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/invopop/jsonschema"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+type object = map[string]any
+
+// generator turns Go types into schemas: their fields by reflection, their
+// descriptions from the doc comments, and what a Go type cannot say from
+// overrides.
+type generator struct {
+	t         testing.TB
+	reflector *jsonschema.Reflector
+	structs   map[string]reflect.Type // by type name, for the pass that finishes them
+	// shared refers to the types in components by name; otherwise they are
+	// written out where they are used, which makes better validation errors.
+	shared bool
+}
+
+func newGenerator(t testing.TB) *generator {
+	g := &generator{t: t, structs: map[string]reflect.Type{}}
+	g.reflector = &jsonschema.Reflector{
+		Anonymous: true,
+		Mapper:    override,
+		Namer: func(typ reflect.Type) string {
+			g.structs[TypeName(typ)] = typ
+			return TypeName(typ)
+		},
+	}
+	require.NoError(t, g.reflector.AddGoComments("github.com/hodei-jobs/hodei", "..", jsonschema.WithFullComment()))
+	g.reflector.CommentMap = prefixed(g.reflector.CommentMap)
+	return g
+}
+
+// prefixed repairs the package paths that AddGoComments derives from "..".
+func prefixed(comments map[string]string) map[string]string {
+	out := map[string]string{}
+	for name, text := range comments {
+		name = strings.Replace(name, "github.com/hodei-jobs.", "github.com/hodei-jobs/hodei.", 1)
+		name = strings.Replace(name, "github.com/hodei-jobs/schemas", "github.com/hodei-jobs/hodei/schemas", 1)
+		out[name] = strings.Join(strings.Fields(text), " ")
+	}
+	return out
+}
+
+// override gives the schemas of types whose JSON is not what their Go kind
+// suggests.
+func override(typ reflect.Type) *jsonschema.Schema {
+	switch typ {
+	case reflect.TypeFor[hodei.Command]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
+			{Type: "string", MinLength: ptr(uint64(1))},
+			{Type: "array", Items: &jsonschema.Schema{Type: "string"}, MinItems: ptr(uint64(1))},
+			{Type: "null"},
+		}}
+	case reflect.TypeFor[Tail]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
+			{Type: "integer", Minimum: "0"}, {Type: "string", Enum: []any{"all"}},
+		}}
+	case reflect.TypeFor[json.RawMessage]():
+		return &jsonschema.Schema{Type: "object"}
+	case reflect.TypeFor[hodei.PipelineStatus]():
+		return enum(hodei.PipelineTransitions.States())
+	case reflect.TypeFor[hodei.ExecutionStatus]():
+		return enum(hodei.ExecutionTransitions.States())
+	case reflect.TypeFor[hodei.WorkerStatus]():
+		return enum(hodei.WorkerTransitions.States())
+	case reflect.TypeFor[hodei.Stream]():
+		return enum([]hodei.Stream{hodei.Stdout, hodei.Stderr})
+	case reflect.TypeFor[hodei.Code]():
+		return enum(slices.Sorted(maps.Keys(hodei.Codes)))
+	}
+	if strings.HasPrefix(typ.Name(), "Patch[") {
+		return patched(typ.Field(1).Type.Elem())
+	}
+	if id, ok := reflect.New(typ).Elem().Interface().(interface{ Prefix() string }); ok {
+		return &jsonschema.Schema{Type: "string", Pattern: "^(" + id.Prefix() + "_)?" + hodei.UUIDPattern + "$"}
+	}
+	return nil
+}
+
+// patched is the schema of the value that a Patch field takes.
+func patched(value reflect.Type) *jsonschema.Schema {
+	if schema := override(value); schema != nil {
+		return schema
+	}
+	if value.Kind() == reflect.Struct {
+		return &jsonschema.Schema{Ref: "#/$defs/" + value.Name()}
+	}
+	schema := (&jsonschema.Reflector{Anonymous: true, Mapper: override}).ReflectFromType(value)
+	schema.Version = ""
+	return schema
+}
+
+// components are the types that have a name in OpenAPI without being structs
+// to the reflector.
+var components = map[reflect.Type]bool{
+	reflect.TypeFor[hodei.PipelineStatus](): true, reflect.TypeFor[hodei.ExecutionStatus](): true,
+	reflect.TypeFor[hodei.WorkerStatus](): true, reflect.TypeFor[hodei.Stream](): true,
+	reflect.TypeFor[hodei.Command](): true, reflect.TypeFor[hodei.Code](): true, reflect.TypeFor[Tail](): true,
+}
+
+func enum[S ~string](states []S) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "string"}
+	for _, state := range states {
+		s.Enum = append(s.Enum, string(state))
+	}
+	return s
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// document is the standalone schema of one type.
+func (g *generator) document(typ reflect.Type, name string) object {
+	defs := g.definitions(typ)
+	doc := object{"$schema": jsonschema.Version, "$id": SchemaID(name), "title": "io.hodei.v1." + name}
+	for k, v := range defs[TypeName(typ)].(object) {
+		doc[k] = v
+	}
+	if delete(defs, TypeName(typ)); len(defs) > 0 {
+		doc["$defs"] = defs
+	}
+	return doc
+}
+
+// definitions is the type and every struct it refers to, by type name.
+func (g *generator) definitions(typ reflect.Type) object {
+	var doc object
+	body, err := json.Marshal(g.reflector.ReflectFromType(typ))
+	require.NoError(g.t, err)
+	require.NoError(g.t, json.Unmarshal(body, &doc))
+	defs := doc["$defs"].(object)
+	for name, def := range defs {
+		g.finish(g.structs[name], def.(object))
+	}
+	for _, f := range reflect.VisibleFields(typ) { // what the reflector does not look into
+		if base := plain(f.Type); strings.HasPrefix(f.Type.Name(), "Patch[") && base != reflect.TypeFor[hodei.Command]() && base.Kind() == reflect.Struct {
+			maps.Copy(defs, g.definitions(base))
+		}
+	}
+	if typ == reflect.TypeFor[LogPage]() {
+		maps.Copy(defs, g.definitions(reflect.TypeFor[hodei.LogLine]()))
+	}
+	return defs
+}
+
+// finish adds what the reflector leaves out: a pointer may be null, numbers
+// have a size, and the names of environment variables have a form.
+func (g *generator) finish(typ reflect.Type, def object) {
+	props, _ := def["properties"].(object)
+	for _, f := range reflect.VisibleFields(typ) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		prop, ok := props[name].(object)
+		if !ok || f.Anonymous {
+			continue
+		}
+		text, described := prop["description"].(string)
+		base := plain(f.Type)
+		if size := sizes[base.Kind()]; size != "" && prop["type"] != nil {
+			prop["format"] = size
+		}
+		if components[base] && g.shared {
+			prop = object{"$ref": "#/$defs/" + base.Name()}
+		}
+		inQuery := g.shared && f.Tag.Get("in") != "" // where nothing is null
+		if (f.Type.Kind() == reflect.Pointer || f.Tag.Get("null") == "true") && !inQuery && prop["$ref"] != "#/$defs/Command" {
+			prop = nullable(prop)
+		}
+		if described {
+			prop["description"] = inJSON(typ, text)
+		}
+		props[name] = prop
+		if name == "environment" {
+			prop["propertyNames"] = object{"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
+		}
+	}
+	switch typ {
+	case reflect.TypeFor[hodei.LogLine](): // as timestamps=false has it
+		def["required"] = slices.DeleteFunc(def["required"].([]any), func(name any) bool { return name == "timestamp" })
+		props["timestamp"].(object)["description"] = "Left out where the reader asked for timestamps=false."
+	case reflect.TypeFor[LogPage](): // raw only so that the edge need not decode them
+		props["items"].(object)["items"] = object{"$ref": "#/$defs/LogLine"}
+	}
+}
+
+// plain is the type without the pointer or the Patch around it.
+func plain(typ reflect.Type) reflect.Type {
+	if strings.HasPrefix(typ.Name(), "Patch[") {
+		typ = typ.Field(1).Type
+	}
+	if typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	return typ
+}
+
+// sizes are the formats of numbers, for those who generate code.
+var sizes = map[reflect.Kind]string{reflect.Float64: "double", reflect.Int64: "int64"}
+
+// inJSON puts the JSON name in the place of each field's Go name, since doc
+// comments are read by people who know no Go.
+func inJSON(typ reflect.Type, text string) string {
+	return capitalised.ReplaceAllStringFunc(text, func(word string) string {
+		if f, ok := typ.FieldByName(word); ok && !f.Anonymous {
+			word, _, _ = strings.Cut(f.Tag.Get("json"), ",")
+		}
+		return word
+	})
+}
+
+var capitalised = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)
+
+func nullable(prop object) object {
+	if values, ok := prop["enum"].([]any); ok {
+		prop["enum"] = append(values, nil)
+	}
+	if kind, ok := prop["type"].(string); ok {
+		prop["type"] = []any{kind, "null"}
+		return prop
+	}
+	if anyOf, ok := prop["anyOf"].([]any); ok {
+		for _, one := range anyOf {
+			if one.(object)["type"] == "null" {
+				return prop
+			}
+		}
+		prop["anyOf"] = append(anyOf, object{"type": "null"})
+		return prop
+	}
+	return object{"anyOf": []any{object{"$ref": prop["$ref"]}, object{"type": "null"}}}
+}
