@@ -26,7 +26,12 @@ import (
 var migrations embed.FS
 
 // DB is the record. It is safe for concurrent use.
-type DB struct{ pool *pgxpool.Pool }
+type DB struct {
+	pool *pgxpool.Pool
+	// lazy commits without waiting for the disk: for what a later, waiting
+	// commit makes durable along with itself, or what may be lost.
+	lazy *pgxpool.Pool
+}
 
 // Open connects to the database that the URL names, with at most conns
 // connections (0: four for each core, at least 8). It fails when the database
@@ -47,20 +52,29 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 		})
 		return nil
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	if err != nil {
+	lazy := cfg.Copy()
+	lazy.MaxConns, lazy.MinConns = 4, 0
+	lazy.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	db := &DB{}
+	if db.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}
-	db := &DB{pool}
+	if db.lazy, err = pgxpool.NewWithConfig(ctx, lazy); err != nil {
+		db.pool.Close()
+		return nil, fmt.Errorf("connect to Postgres: %w", err)
+	}
 	if err := db.Ping(ctx); err != nil {
-		pool.Close()
+		db.Close()
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}
 	return db, nil
 }
 
 // Close waits for what is under way and closes every connection.
-func (db *DB) Close() { db.pool.Close() }
+func (db *DB) Close() {
+	db.pool.Close()
+	db.lazy.Close()
+}
 
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }

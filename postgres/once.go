@@ -40,9 +40,13 @@ type remembered struct {
 // with another body it is CONFLICT. Should do die half-way, a repetition goes
 // on with the same record's identifier, so that nothing is created twice. What
 // do refuses is forgotten: a repetition is a new try.
+//
+// Neither the claim nor the reply waits for the disk. The claim is durable with
+// the record, which is committed after it; a reply that a crash of Postgres
+// loses is made again from the record.
 func (db *DB) Once(ctx context.Context, op, key string, request []byte, do func(context.Context) ([]byte, int, error)) ([]byte, int, error) {
 	sum := sha256.Sum256(request)
-	known, err := one[remembered](ctx, db.pool, "claim key", "key", key,
+	known, err := one[remembered](ctx, db.lazy, "claim key", "key", key,
 		`WITH claimed AS (
 			INSERT INTO idempotency_keys AS k (operation, key, request, record) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (operation, key) DO UPDATE
@@ -71,10 +75,10 @@ func (db *DB) remember(ctx context.Context, op, key string, body []byte, status 
 	ctx = context.WithoutCancel(ctx)
 	switch {
 	case err == nil:
-		_, err = db.pool.Exec(ctx, `UPDATE idempotency_keys SET reply = $3, status = $4 WHERE operation = $1 AND key = $2`, op, key, body, status)
+		_, err = db.lazy.Exec(ctx, `UPDATE idempotency_keys SET reply = $3, status = $4 WHERE operation = $1 AND key = $2`, op, key, body, status)
 		return failure("remember key", err)
 	case errors.Is(err, hodei.Invalid), errors.Is(err, hodei.NotFound), errors.Is(err, hodei.Conflict), errors.Is(err, hodei.Rejected):
-		_, failed := db.pool.Exec(ctx, `DELETE FROM idempotency_keys WHERE operation = $1 AND key = $2 AND reply IS NULL`, op, key)
+		_, failed := db.lazy.Exec(ctx, `DELETE FROM idempotency_keys WHERE operation = $1 AND key = $2 AND reply IS NULL`, op, key)
 		return errors.Join(err, failure("forget key", failed))
 	}
 	return err

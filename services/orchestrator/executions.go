@@ -39,13 +39,21 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		return schemas.StartedExecution{}, err
 	}
 	if e.Status != hodei.Pending { // repeated with an idempotency key, and well on its way
-		return o.started(ctx, e, schemas.Decision{Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}), nil
+		return started(e, schemas.Decision{Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}), nil
 	}
+	estimate := make(chan *float64, 1)
+	go func() { estimate <- o.estimate(ctx, job.ID) }() // while the scheduler is asked
 	decision, err := o.schedule(ctx, e, req.Waiting)
+	seconds := <-estimate
 	if err != nil {
 		return schemas.StartedExecution{}, err
 	}
-	return o.started(ctx, e, decision), nil
+	out := started(e, decision)
+	if seconds != nil && out.StartedAt != nil {
+		at := out.StartedAt.Add(time.Duration(*seconds * float64(time.Second)))
+		out.EstimatedCompletion = &at
+	}
+	return out, nil
 }
 
 // retryExecution executes again what has ended.
@@ -112,23 +120,21 @@ func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting 
 	return decision, err
 }
 
-func (o *Orchestrator) started(ctx context.Context, e hodei.Execution, d schemas.Decision) schemas.StartedExecution {
-	out := schemas.StartedExecution{
+func started(e hodei.Execution, d schemas.Decision) schemas.StartedExecution {
+	return schemas.StartedExecution{
 		ExecutionID: e.ID, JobID: *e.JobID, Status: d.Status, WorkerID: d.WorkerID, WorkerType: d.WorkerType,
 		Command: e.Command, Environment: e.Environment, StartedAt: d.StartedAt,
 		QueuePosition: d.QueuePosition, Reason: d.Reason,
 	}
-	if d.StartedAt == nil {
-		return out
-	}
-	seconds, err := o.db.TypicalDuration(ctx, *e.JobID)
+}
+
+// estimate is how many seconds the job typically takes, nil when nobody knows.
+func (o *Orchestrator) estimate(ctx context.Context, id hodei.JobID) *float64 {
+	seconds, err := o.db.TypicalDuration(ctx, id)
 	if err != nil {
-		o.log.WarnContext(ctx, "completion not estimated", "job_id", e.JobID, "err", err)
-	} else if seconds != nil {
-		at := d.StartedAt.Add(time.Duration(*seconds * float64(time.Second)))
-		out.EstimatedCompletion = &at
+		o.log.WarnContext(ctx, "completion not estimated", "job_id", id, "err", err)
 	}
-	return out
+	return seconds
 }
 
 func (o *Orchestrator) cancelExecution(ctx context.Context, req schemas.CancelExecutionRequest) (hodei.Execution, error) {
