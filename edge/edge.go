@@ -38,6 +38,7 @@ type Config struct {
 // Edge is one instance of the HTTP face. Run it.
 type Edge struct {
 	cfg     Config
+	metrics *metrics
 	ready   chan struct{}
 	listens [3]net.Listener
 }
@@ -47,7 +48,7 @@ func New(cfg Config) *Edge {
 	cfg.Host = cmp.Or(cfg.Host, "127.0.0.1")
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	cfg.KeepAlive, cfg.Grace = cmp.Or(cfg.KeepAlive, 15*time.Second), cmp.Or(cfg.Grace, 10*time.Second)
-	return &Edge{cfg: cfg, ready: make(chan struct{})}
+	return &Edge{cfg: cfg, metrics: newMetrics(cfg), ready: make(chan struct{})}
 }
 
 // Ready is closed once every port answers.

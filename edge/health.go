@@ -17,20 +17,14 @@ const healthTimeout = 2 * time.Second
 // good is the word of a check that found nothing wrong.
 const good = "ok"
 
-// readiness is the body of /readyz and, without checks, of /healthz.
-type readiness struct {
-	Status string            `json:"status"` // "ok" or "unavailable"
-	Checks map[string]string `json:"checks,omitempty"`
-}
-
 func (e *Edge) healthz(w http.ResponseWriter, _ *http.Request) {
-	respond(w, http.StatusOK, readiness{Status: good})
+	respond(w, http.StatusOK, schemas.Readiness{Status: good})
 }
 
 // readyz tells whether requests can be answered: NATS is connected, and each
 // service finds that it can do its work.
 func (e *Edge) readyz(w http.ResponseWriter, r *http.Request) {
-	found := readiness{Status: good, Checks: e.checks(r.Context())}
+	found := schemas.Readiness{Status: good, Checks: e.checks(r.Context())}
 	status := http.StatusOK
 	for _, word := range found.Checks {
 		if word != good {

@@ -41,6 +41,7 @@ type world struct {
 	recorded int64
 	status   hodei.ExecutionStatus
 	sick     bool
+	key      string // of the last pipeline created
 
 	entered, leave chan struct{} // of the request for a slow pipeline
 }
@@ -54,7 +55,10 @@ func newWorld(t *testing.T) *world {
 		status: hodei.Running, entered: make(chan struct{}), leave: make(chan struct{}),
 	}
 	svc := rpc.New(rpc.Config{NATS: nc, Name: "services", Log: localtest.Log(t)})
-	rpc.Handle(svc, schemas.CreatePipeline, func(_ context.Context, req schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
+	rpc.Handle(svc, schemas.CreatePipeline, func(ctx context.Context, req schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
+		w.mu.Lock()
+		w.key = rpc.IdempotencyKey(ctx)
+		w.mu.Unlock()
 		switch req.Name {
 		case "panic":
 			panic("secret")

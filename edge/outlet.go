@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -28,17 +30,19 @@ type outlet struct {
 	conn      *http.ResponseController
 	keepAlive time.Duration
 
-	written int // lines
+	written int // lines, of which so many are counted in sent
+	counted int
+	sent    prometheus.Counter
 	buf     []byte
 	flushed time.Time
 }
 
-func newOutlet(w http.ResponseWriter, f format, want selection, keepAlive time.Duration) *outlet {
+func newOutlet(w http.ResponseWriter, f format, want selection, keepAlive time.Duration, sent prometheus.Counter) *outlet {
 	w.Header().Set("Content-Type", f.contentType())
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy's buffer would hold lines back
 	return &outlet{
-		format: f, want: want, w: w, conn: http.NewResponseController(w), keepAlive: keepAlive,
+		format: f, want: want, w: w, conn: http.NewResponseController(w), keepAlive: keepAlive, sent: sent,
 	}
 }
 
@@ -141,6 +145,8 @@ func (o *outlet) flush() error {
 			return err
 		}
 		o.buf = o.buf[:0]
+		o.sent.Add(float64(o.written - o.counted))
+		o.counted = o.written
 	}
 	return o.conn.Flush()
 }

@@ -47,6 +47,7 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	err    error
+	stream bool // it lasted as long as the client read
 }
 
 func (r *recorder) WriteHeader(status int) {
@@ -76,6 +77,7 @@ func (e *Edge) identify(next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
+			e.metrics.count(r, rec, time.Since(began))
 			level := slog.LevelDebug
 			if known := (*hodei.Error)(nil); rec.err != nil && !errors.As(rec.err, &known) {
 				level = slog.LevelError // our own; what a service said, it has logged

@@ -19,7 +19,7 @@ var prefixes = []string{"/api/v1", ""}
 
 // routes serves the operations of the services given.
 func (e *Edge) routes(feeds *feeds, services []string) http.Handler {
-	logs := &streams{cfg: e.cfg, feeds: feeds}
+	logs := &streams{cfg: e.cfg, feeds: feeds, metrics: e.metrics}
 	r := chi.NewRouter()
 	r.Use(e.identify, e.recover)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
@@ -40,9 +40,14 @@ func (e *Edge) routes(feeds *feeds, services []string) http.Handler {
 			r.Method(op.Method, prefix+op.Path, e.handler(logs, op))
 		}
 	}
-	for path, handle := range map[string]http.HandlerFunc{
-		"/healthz": e.healthz, "/readyz": e.readyz, "/openapi.json": openapi,
-	} {
+	own := map[string]http.HandlerFunc{
+		"/healthz": e.healthz, "/readyz": e.readyz, "/metrics": e.metrics.handler().ServeHTTP,
+		"/openapi.json": openapi, "/docs": docs(),
+	}
+	for _, name := range docsFiles {
+		own["/docs/"+name] = own["/docs"]
+	}
+	for path, handle := range own {
 		r.Get(path, handle)
 		r.Head(path, handle)
 	}
@@ -91,6 +96,13 @@ func (e *Edge) forward(op *schemas.Op) http.HandlerFunc {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), client.Timeout(op))
 		defer cancel()
+		if keys := r.Header.Values("Idempotency-Key"); op.Creates && len(keys) > 0 {
+			if err := rpc.CheckIdempotencyKey(strings.Join(keys, ", ")); err != nil {
+				refuse(w, r, err)
+				return
+			}
+			ctx = rpc.WithIdempotencyKey(ctx, strings.Join(keys, ", "))
+		}
 		reply, err := rpc.Forward(ctx, e.cfg.NATS, op, op.Subject, body)
 		if err != nil {
 			refuse(w, r, err)

@@ -16,8 +16,9 @@ import (
 // streams answers requests for logs with lines as they come. When the edge
 // stops, so do the feeds, and with them the streams.
 type streams struct {
-	cfg   Config
-	feeds *feeds
+	cfg     Config
+	feeds   *feeds
+	metrics *metrics
 }
 
 // selection is what a client wants of a log.
@@ -50,7 +51,12 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 			refuse(w, r, err)
 			return
 		}
-		out := newOutlet(w, choose(r, want.LogOptions), want, s.cfg.KeepAlive)
+		if rec, ok := w.(*recorder); ok {
+			rec.stream = true
+		}
+		s.metrics.streams.Inc()
+		defer s.metrics.streams.Dec()
+		out := newOutlet(w, choose(r, want.LogOptions), want, s.cfg.KeepAlive, s.metrics.lines)
 		defer out.close()
 		if err := out.copy(ctx, feed, now); err != nil && ctx.Err() == nil {
 			s.cfg.Log.DebugContext(ctx, "stream cut", "execution_id", want.ID, "request_id", rpc.RequestID(ctx), "err", err)

@@ -1,0 +1,88 @@
+package edge
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are the numbers of one edge, all its ports together, for Prometheus.
+// Those of the services are asked for over NATS (`nats service stats`).
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec   // method, route, status
+	took     *prometheus.HistogramVec // method, route; streams last as long as they are read and are left out
+	streams  prometheus.Gauge
+	lines    prometheus.Counter
+}
+
+func newMetrics(cfg Config) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hodei_http_requests_total", Help: "Requests answered.",
+		}, []string{"method", "route", "status"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "hodei_http_request_duration_seconds", Help: "Time taken to answer; log streams do not count.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 12), // half a millisecond to 12 s
+		}, []string{"method", "route"}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "hodei_http_open_streams", Help: "Logs that are being streamed now.",
+		}),
+		lines: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hodei_http_lines_sent_total", Help: "Log lines sent by streams.",
+		}),
+	}
+	m.registry.MustRegister(m.requests, m.took, m.streams, m.lines,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hodei_nats_connected", Help: "1 while the connection to NATS is up.",
+		}, func() float64 {
+			if cfg.NATS != nil && cfg.NATS.IsConnected() {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hodei_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": cfg.Version},
+		}, func() float64 { return 1 }),
+	)
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// methodsKnown keep a label from growing with what strangers send.
+var methodsKnown = []string{"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"}
+
+// count notes what a request was answered, once it is routed and done.
+func (m *metrics) count(r *http.Request, answered *recorder, took time.Duration) {
+	method := r.Method
+	if !slices.Contains(methodsKnown, method) {
+		method = "other"
+	}
+	pattern := route(r, answered.status)
+	m.requests.WithLabelValues(method, pattern, strconv.Itoa(answered.status)).Inc()
+	if !answered.stream {
+		m.took.WithLabelValues(method, pattern).Observe(took.Seconds())
+	}
+}
+
+// route is the pattern that the request met, the same with the prefix and
+// without.
+func route(r *http.Request, status int) string {
+	pattern := strings.TrimPrefix(chi.RouteContext(r.Context()).RoutePattern(), prefixes[0])
+	if pattern == "" || pattern == "/*" || status == http.StatusMethodNotAllowed {
+		return "none"
+	}
+	return pattern
+}
