@@ -65,7 +65,7 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 	}
 	if err := db.Ping(ctx); err != nil {
 		db.Close()
-		return nil, fmt.Errorf("connect to Postgres: %w", err)
+		return nil, &hodei.Error{Code: hodei.Unavailable, Message: "connect to Postgres: is it running, and is the database url right?", Err: err}
 	}
 	return db, nil
 }

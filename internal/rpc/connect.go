@@ -3,15 +3,18 @@ package rpc
 import (
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/hodei-jobs/hodei"
 )
 
 // Connect connects to NATS under a name that operators see in its connection
 // list. It fails at once when NATS is not there; once connected it reconnects
 // for ever, and a publish made while disconnected fails rather than waits.
-func Connect(url, name string, log *slog.Logger, opts ...nats.Option) (*nats.Conn, error) {
+func Connect(server, name string, log *slog.Logger, opts ...nats.Option) (*nats.Conn, error) {
 	opts = append([]nats.Option{
 		nats.Name(name),
 		nats.MaxReconnects(-1),
@@ -33,9 +36,20 @@ func Connect(url, name string, log *slog.Logger, opts ...nats.Option) (*nats.Con
 			log.Warn("nats error", "connection", name, "subject", subject, "err", err)
 		}),
 	}, opts...)
-	nc, err := nats.Connect(url, opts...)
+	nc, err := nats.Connect(server, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", url, err)
+		return nil, &hodei.Error{
+			Code: hodei.Unavailable, Err: err,
+			Message: fmt.Sprintf("connect to NATS at %s: is it running? (nats-server -c nats.conf, or hodei up)", redacted(server)),
+		}
 	}
 	return nc, nil
+}
+
+// redacted is the URL without its password.
+func redacted(text string) string {
+	if u, err := url.Parse(text); err == nil {
+		return u.Redacted()
+	}
+	return text
 }
