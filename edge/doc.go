@@ -8,7 +8,8 @@
 // are the operation table: what a request says in its path, query and body
 // becomes one JSON object, which goes to the service as it is, and what the
 // service answers goes back as it is. Logs are followed through client.Feed,
-// one for each execution whatever the number of its readers.
+// one for each execution whatever the number of its readers. Each port tells
+// of itself too: /healthz, /readyz, /metrics, /openapi.json and /docs.
 //
 // # Subjects
 //
