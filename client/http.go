@@ -94,6 +94,7 @@ func (t *overHTTP) request(ctx context.Context, op *schemas.Op, body []byte) (*h
 	if rest != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	req.Header.Set("Accept", "application/json") // of logs there are other forms
 	req.Header.Set("X-Request-Id", rpc.RequestID(ctx))
 	if key := rpc.IdempotencyKey(ctx); key != "" && op.Creates {
 		req.Header.Set("Idempotency-Key", key)

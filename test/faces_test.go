@@ -1,0 +1,292 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// face is one way to make a request: it returns the status and the body.
+type face struct {
+	name string
+	ask  func(t *testing.T, op *schemas.Op, request object) (int, []byte)
+}
+
+// faces are REST, a plain NATS request, and the SDK over both.
+func (s *system) faces(t *testing.T) []face {
+	nc := connect(t, s.nats)
+	sdk := func(c *client.Client) func(*testing.T, *schemas.Op, object) (int, []byte) {
+		return func(t *testing.T, op *schemas.Op, request object) (int, []byte) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			typed := reflect.New(op.Request)
+			body, err := json.Marshal(request)
+			require.NoError(t, err)
+			require.NoError(t, json.Unmarshal(body, typed.Interface()))
+			raw, status, err := c.Raw(ctx, op, typed.Elem().Interface())
+			var failed *hodei.Error
+			if errors.As(err, &failed) {
+				said, err := hodei.JSON(failed)
+				require.NoError(t, err)
+				return failed.Code.Status(), said
+			}
+			require.NoError(t, err)
+			return status, raw
+		}
+	}
+	return []face{
+		{"REST", s.rest},
+		{"nats req", func(t *testing.T, op *schemas.Op, request object) (int, []byte) {
+			body, err := json.Marshal(request)
+			require.NoError(t, err)
+			reply, err := nc.Request(op.Subject, body, time.Minute)
+			require.NoError(t, err)
+			return natsStatus(t, op, reply), reply.Data
+		}},
+		{"SDK over HTTP", sdk(client.HTTP(s.orchestrator))},
+		{"SDK over NATS", sdk(client.NATS(nc))},
+	}
+}
+
+func natsStatus(t *testing.T, op *schemas.Op, reply *nats.Msg) int {
+	t.Helper()
+	status := op.Status
+	for _, name := range []string{schemas.HeaderStatus, "Nats-Service-Error-Code"} {
+		if text := reply.Header.Get(name); text != "" {
+			_, err := fmt.Sscan(text, &status)
+			require.NoError(t, err)
+		}
+	}
+	return status
+}
+
+func (s *system) rest(t *testing.T, op *schemas.Op, fields object) (int, []byte) {
+	path, query, body := op.Path, url.Values{}, object{}
+	for name, value := range fields {
+		body[name] = value
+	}
+	for _, f := range op.Fields() {
+		value, given := fields[f.Name]
+		delete(body, f.Name)
+		switch {
+		case f.In == "path":
+			path = strings.ReplaceAll(path, "{"+f.Name+"}", url.PathEscape(fmt.Sprint(value)))
+		case given:
+			query.Set(f.Name, fmt.Sprint(value))
+		}
+	}
+	text := ""
+	if len(body) > 0 {
+		encoded, err := json.Marshal(body)
+		require.NoError(t, err)
+		text = string(encoded)
+	}
+	status, raw, _ := request(t, op.Method, s.orchestrator+"/api/v1"+path+"?"+query.Encode(), text, http.Header{"Accept": {"application/json"}})
+	return status, raw
+}
+
+// world is what the requests are about.
+type world struct {
+	s                                  *system
+	pipeline, job, ended, live, worker string
+}
+
+// requests gives a request of each operation that has a route and a subject;
+// one that changes something makes what it changes first.
+var requests = map[string]func(w world) object{
+	"pipelines.create":  func(world) object { return object{"name": "p", "description": nil} },
+	"pipelines.get":     func(w world) object { return object{"id": w.pipeline} },
+	"pipelines.list":    func(world) object { return object{"limit": 1} },
+	"pipelines.update":  func(w world) object { return object{"id": w.pipeline, "description": "new"} },
+	"pipelines.delete":  func(w world) object { return object{"id": w.newPipeline()} },
+	"jobs.create":       func(w world) object { return object{"pipeline_id": w.pipeline, "command": []string{"true"}} },
+	"jobs.get":          func(w world) object { return object{"id": w.job} },
+	"jobs.list":         func(w world) object { return object{"pipeline_id": w.pipeline, "limit": 1} },
+	"jobs.update":       func(w world) object { return object{"id": w.job, "priority": 7} },
+	"jobs.delete":       func(w world) object { return object{"id": w.newJob()} },
+	"jobs.execute":      func(w world) object { return object{"id": w.job, "environment": object{"A": "b"}} },
+	"executions.get":    func(w world) object { return object{"id": w.ended} },
+	"executions.list":   func(w world) object { return object{"status": "COMPLETED", "limit": 1} },
+	"executions.cancel": func(w world) object { return object{"id": w.waiting()} },
+	"executions.retry":  func(w world) object { return object{"id": w.ended} },
+	"scheduler.schedule": func(w world) object {
+		return object{"dry_run": true, "job_config": object{"requirements": object{"capacity": 2}}}
+	},
+	"scheduler.queue":   func(world) object { return object{"limit": 1} },
+	"execute":           func(world) object { return object{"command": "true"} },
+	"workers.register":  func(world) object { return object{"type": "go", "capacity": 2} },
+	"workers.get":       func(w world) object { return object{"id": w.worker} },
+	"workers.list":      func(world) object { return object{"type": "shell"} },
+	"workers.drain":     func(w world) object { return object{"id": w.worker, "deadline_seconds": 600} },
+	"workers.resume":    func(w world) object { return object{"id": w.worker} },
+	"workers.terminate": func(w world) object { return object{"id": w.registered()} },
+	"workers.assign":    func(w world) object { return object{"execution_id": w.waiting(), "worker_id": w.worker} },
+	"logs.get":          func(w world) object { return object{"id": w.ended, "tail": 1, "timestamps": false} },
+}
+
+func (w world) create(path, body string) string {
+	status, made := call(w.s.t, "POST", w.s.orchestrator+path, body)
+	require.Less(w.s.t, status, 300, made)
+	if id, ok := made["execution_id"].(string); ok {
+		return id
+	}
+	return made["id"].(string)
+}
+
+func (w world) newPipeline() string { return w.create("/pipelines", `{"name":"x"}`) }
+func (w world) newJob() string      { return w.create("/jobs", `{"pipeline_id":"`+w.pipeline+`"}`) }
+func (w world) registered() string {
+	return w.create("/workers/register", `{"type":"none","capacity":1}`)
+}
+
+// waiting is an execution that no worker takes by itself.
+func (w world) waiting() string {
+	return w.create("/execute", `{"command":"true","type":"nobody"}`)
+}
+
+// TestFaces makes each request on each face and compares status and body: the
+// same fields, of the same types, and the same values where nothing of the
+// moment is in them.
+func TestFaces(t *testing.T) {
+	s := up(t, "--worker-capacity", "64")
+	w := world{s: s}
+	w.pipeline = w.newPipeline()
+	w.job = w.create("/jobs", `{"pipeline_id":"`+w.pipeline+`","command":"echo hello"}`)
+	w.ended = w.create("/jobs/"+w.job+"/execute", "")
+	require.Equal(t, "COMPLETED", s.ended(w.ended)["status"])
+	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
+	w.worker = workers["items"].([]any)[0].(object)["id"].(string)
+	faces := s.faces(t)
+	for _, op := range schemas.Operations {
+		if op.Method == "" || op.Streams {
+			continue
+		}
+		t.Run(op.Name, func(t *testing.T) {
+			make := requests[op.Name]
+			require.NotNil(t, make, "give this operation a request")
+			firstStatus, first := faces[0].ask(t, op, make(w))
+			require.Less(t, firstStatus, 300, string(first))
+			for _, f := range faces[1:] {
+				status, body := f.ask(t, op, make(w))
+				require.Equal(t, firstStatus, status, "%s: %s", f.name, body)
+				if firstStatus == 204 {
+					continue
+				}
+				require.Equal(t, shape(t, first), shape(t, body), f.name)
+			}
+			if op.Name == "workers.drain" { // so that what follows finds it at work
+				call(t, "POST", s.orchestrator+"/workers/"+w.worker+"/resume", "")
+			}
+		})
+		t.Run(op.Name+" refused", func(t *testing.T) {
+			bad := object{"no_such_field": 1}
+			for _, f := range op.Fields() {
+				if f.In == "path" {
+					bad = object{f.Name: "nonsense"}
+				}
+			}
+			var first object
+			for _, f := range faces[:2] { // the SDK's types cannot say such things
+				status, body := f.ask(t, op, bad)
+				require.Contains(t, []int{400, 404, 405}, status, "%s: %s", f.name, body)
+				said := decode(t, body)
+				delete(said, "timestamp")
+				delete(said, "request_id")
+				if first == nil {
+					first = said
+				} else if op.Method != "GET" || first["error"] == "NOT_FOUND" { // an unknown query parameter is the edge's to refuse
+					require.Equal(t, first, said)
+				}
+			}
+		})
+	}
+	for name := range requests {
+		require.True(t, slices.ContainsFunc(schemas.Operations, func(op *schemas.Op) bool { return op.Name == name }), "%s is no operation", name)
+	}
+}
+
+// TestFacesOfTheCommandLine compares `-o json` with the body of the same
+// request over REST.
+func TestFacesOfTheCommandLine(t *testing.T) {
+	s := up(t)
+	w := world{s: s}
+	w.pipeline = w.newPipeline()
+	w.job = w.create("/jobs", `{"pipeline_id":"`+w.pipeline+`","command":"echo hello"}`)
+	w.ended = w.create("/jobs/"+w.job+"/execute", "")
+	s.ended(w.ended)
+	for args, path := range map[string]string{
+		"pipeline ls":                     "/pipelines",
+		"pipeline show " + w.pipeline:     "/pipelines/" + w.pipeline,
+		"job ls":                          "/jobs",
+		"job show " + w.job:               "/jobs/" + w.job,
+		"execution ls":                    "/executions",
+		"execution show " + w.ended:       "/executions/" + w.ended,
+		"queue":                           "/queue",
+		"execution ls --status FAILED":    "/executions?status=FAILED",
+		"job ls --pipeline " + w.pipeline: "/jobs?pipeline_id=" + w.pipeline,
+	} {
+		for _, transport := range []string{"--server=" + s.orchestrator, "--nats=" + s.nats} {
+			cmd := exec.Command(binary, append(strings.Fields(args), "-o", "json", transport)...)
+			cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			require.NoError(t, err, "%s: %s", args, stderr.String())
+			_, raw, _ := request(t, "GET", s.orchestrator+path, "", nil)
+			require.JSONEq(t, string(raw), string(out), args)
+		}
+	}
+}
+
+// shape is the JSON with what belongs to the moment or the record taken out:
+// identifiers, times and measurements keep only their type.
+func shape(t *testing.T, body []byte) any {
+	t.Helper()
+	var v any
+	require.NoError(t, json.Unmarshal(body, &v), string(body))
+	return blur("", v)
+}
+
+var passing = []string{"seconds", "latency", "rate", "score", "count", "capacity", "running", "position", "total", "load", "success", "attempt", "word", "free"}
+
+func blur(name string, v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, child := range v {
+			v[k] = blur(k, child)
+		}
+	case []any:
+		for i, child := range v {
+			v[i] = blur(name, child)
+		}
+	case string:
+		for _, suffix := range []string{"id", "_of", "_at", "cursor", "completion", "status", "reason"} {
+			if strings.HasSuffix(name, suffix) {
+				return "a " + suffix
+			}
+		}
+	case float64:
+		if slices.ContainsFunc(passing, func(p string) bool { return strings.Contains(name, p) }) {
+			return "a number"
+		}
+	}
+	return v
+}
