@@ -126,7 +126,7 @@ func decided() Decision {
 		ExecutionID: &execID, Status: hodei.Running, WorkerID: &workerID, WorkerType: ptr("rust"), StartedAt: ptr(at("10:32:00")),
 		Candidates: []Candidate{{
 			WorkerID: workerID, Type: "rust", Score: ptr(0.91),
-			Criteria: map[string]float64{"load": 0.95, "latency": 0.85, "history": 0.9},
+			Criteria: map[string]float64{"load": 0.95, "latency": 0.85, "success": 0.9},
 		}},
 	}
 }

@@ -5,6 +5,10 @@ import "github.com/hodei-jobs/hodei"
 // Root is what the subject of every operation starts with.
 const Root = "hodei.v1."
 
+// ServicePing is where every instance of every micro service says who it is
+// (the micro framework's own subject).
+const ServicePing = "$SRV.PING"
+
 // Headers of requests and replies. NATS header keys are case-sensitive.
 const (
 	HeaderRequestID      = "Hodei-Request-Id"

@@ -46,8 +46,8 @@ var (
 	AssignExecution = declare[AssignRequest, Assignment](Op{
 		Name: "workers.assign", Service: WorkerManager, Method: "POST", Path: "/assign-job",
 		Summary: "Assign a pending execution to a worker, the best one unless named",
-		Description: "Answers once the worker has accepted. 409 when the execution is not pending or the named worker refuses, " +
-			"429 when no worker can take it.",
+		Description: "Answers once the worker has accepted. 409 when the execution is not pending, 429 when no worker can " +
+			"take it or the named one refuses.",
 		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	StopExecution = declare[StopExecutionRequest, hodei.Execution](Op{
