@@ -11,7 +11,8 @@
 //
 // # Subjects
 //
-// Answers execution.request.<worker_id> and execution.interrupt.<worker_id>.
+// Answers execution.request.<worker_id>, execution.interrupt.<worker_id> and
+// worker.command.<worker_id> (life.go).
 // Publishes execution.log.<execution_id> and follows
 // execution.stored.<worker_id>. Asks hodei.v1.workers.register, .leave and
 // hodei.v1.executions.finish.

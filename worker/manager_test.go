@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -78,6 +79,13 @@ func (m *manager) leave(_ context.Context, req schemas.LeaveRequest) (schemas.Em
 	defer m.change()()
 	m.left = append(m.left, req)
 	return schemas.Empty{}, nil
+}
+
+// departures are the workers that have left so far.
+func (m *manager) departures() []schemas.LeaveRequest {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.left)
 }
 
 func (m *manager) chunk(msg *nats.Msg) {

@@ -101,7 +101,8 @@ func (w *Worker) openBucket(ctx context.Context) (*kv.Workers, error) {
 		}))
 }
 
-// work takes executions until ctx is done, then waits for those that it has.
+// work takes executions until ctx is done or the worker has drained, then
+// waits for those that it has.
 func (w *Worker) work(ctx, alive context.Context, bucket *kv.Workers) {
 	answering, stop := context.WithCancel(alive)
 	var answers sync.WaitGroup
@@ -113,8 +114,11 @@ func (w *Worker) work(ctx, alive context.Context, bucket *kv.Workers) {
 			answers.Go(func() { w.announce(answering, bucket, func() { once.Do(func() { close(w.ready) }) }) })
 		})
 	})
-	<-ctx.Done()
-	w.slots.leave(hodei.WorkerDraining)
+	select {
+	case <-ctx.Done():
+		w.slots.leave(hodei.WorkerDraining)
+	case <-w.slots.drained:
+	}
 	w.finish()
 }
 
@@ -130,6 +134,7 @@ func (w *Worker) answer(ctx, alive context.Context, ready func()) {
 			return w.offer(alive, req), nil
 		})
 		rpc.HandleWorker(svc, schemas.InterruptExecution, w.id, w.interrupt)
+		rpc.HandleWorker(svc, schemas.CommandWorker, w.id, w.command)
 		over := make(chan struct{})
 		var waiting sync.WaitGroup
 		waiting.Go(func() {
@@ -154,25 +159,22 @@ func (w *Worker) answer(ctx, alive context.Context, ready func()) {
 // finish returns when every run has ended and is recorded. Terminate kills
 // them, and then bounds the wait.
 func (w *Worker) finish() {
-	over := make(chan struct{})
-	go func() { w.slots.runs.Wait(); close(over) }()
+	defer w.slots.runs.Wait()
 	select {
-	case <-over:
+	case <-w.slots.drained:
 		return
 	case <-w.terminate:
 	}
-	w.slots.leave(hodei.WorkerTerminating)
 	for _, r := range w.slots.all() {
 		r.process.stop(hodei.ReasonWorkerTerminated)
 	}
 	select {
-	case <-over:
+	case <-w.slots.drained:
 	case <-time.After(w.cfg.Grace + straggle + reportWithin):
 		for _, r := range w.slots.all() {
 			w.log.Error("end not recorded: terminated", "execution_id", r.req.ExecutionID)
 			r.abandon()
 		}
-		<-over
 	}
 }
 

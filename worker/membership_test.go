@@ -43,7 +43,7 @@ func TestDrainTakesNothingNewAndFinishesWhatRuns(t *testing.T) {
 	require.Equal(t, hodei.Completed, end.Status)
 	require.Len(t, lines, 5000)
 	require.NoError(t, receive(t, f.done, "drained"))
-	require.Equal(t, []schemas.LeaveRequest{{WorkerID: f.ID(), Incarnation: f.incarnation}}, f.manager.left)
+	require.Equal(t, []schemas.LeaveRequest{{WorkerID: f.ID(), Incarnation: f.incarnation}}, f.manager.departures())
 
 	bucket, err := kv.OpenWorkers(t.Context(), f.js)
 	require.NoError(t, err)
@@ -75,7 +75,7 @@ func TestTerminateKillsWhatRunsAndReportsIt(t *testing.T) {
 		require.Equal(t, hodei.ReasonWorkerTerminated, *end.Reason)
 		require.Equal(t, "SIGKILL", *end.Signal)
 		requireGone(t, childIn(t, lines))
-		require.Len(t, f.manager.left, 1)
+		require.Len(t, f.manager.departures(), 1)
 	}
 }
 

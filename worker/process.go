@@ -80,6 +80,17 @@ func (p *process) exited() hodei.Reason {
 	return p.ended
 }
 
+// restPoll is how often a group is looked at whose leader is gone.
+const restPoll = 50 * time.Millisecond
+
+// rest waits for what is left of a group that was told to stop: a shell dies
+// of TERM at once, while what it runs may take its time, up to the grace.
+func (p *process) rest() {
+	for giveUp := time.Now().Add(p.grace + restPoll); groupLives(p.proc.Pid) && time.Now().Before(giveUp); {
+		time.Sleep(restPoll)
+	}
+}
+
 // reap kills what is left of the group, lets go of its number, and returns how
 // the main process ended.
 func (p *process) reap() (*os.ProcessState, error) {

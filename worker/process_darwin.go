@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -9,6 +10,14 @@ import (
 
 // groupAttr starts a process in a group of its own.
 func groupAttr(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// groupLives reports whether the group has a process that is not a zombie, as
+// its leader is until it is reaped.
+func groupLives(group int) bool {
+	const zombie = 5 // SZOMB of sys/proc.h
+	members, err := unix.SysctlKinfoProcSlice("kern.proc.pgrp", group)
+	return err == nil && slices.ContainsFunc(members, func(p unix.KinfoProc) bool { return p.Proc.P_stat != zombie })
+}
 
 // awaitExit returns when the child has exited, and does not reap it: until
 // that is done its number, which is its group's, is nobody else's, so the group

@@ -1,7 +1,10 @@
 package worker
 
 import (
+	"bytes"
 	"os"
+	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +31,20 @@ func awaitExit(pid, pidfd int) {
 		}
 	}
 	exited(pid, 0)
+}
+
+// groupLives reports whether the group has a process that is not a zombie, as
+// its leader is until it is reaped.
+func groupLives(group int) bool {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well formed
+	for _, path := range stats {
+		stat, _ := os.ReadFile(path)                                    // empty when it is gone meanwhile
+		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name before may hold anything
+		if len(fields) > 2 && string(fields[2]) == strconv.Itoa(group) && fields[0][0] != 'Z' && fields[0][0] != 'X' {
+			return true
+		}
+	}
+	return false
 }
 
 func exited(pid, options int) bool {

@@ -117,6 +117,9 @@ func (w *Worker) follow(r *run, out *outputs) hodei.Outcome {
 	read := make(chan struct{})
 	go func() { w.read(out); close(read) }()
 	why := r.process.exited()
+	if why != "" {
+		r.process.rest()
+	}
 	at := time.Now().UTC()
 	select {
 	case <-read:

@@ -18,21 +18,24 @@ const remembered = 4096
 type slots struct {
 	capacity int
 	changed  chan struct{} // one value: some word has not been announced yet
+	drained  chan struct{} // closed when it is leaving and holds nothing: no way back
 
-	mu      sync.Mutex
-	free    int
-	word    uint64
-	leaving hodei.WorkerStatus // DRAINING or TERMINATING, "" while it takes work
-	held    map[hodei.ExecutionID]*run
-	ended   map[hodei.ExecutionID]bool
-	endings []hodei.ExecutionID // of ended, a ring
-	oldest  int
-	runs    sync.WaitGroup
+	mu       sync.Mutex
+	free     int
+	word     uint64
+	leaving  hodei.WorkerStatus // DRAINING or TERMINATING, "" while it takes work
+	final    bool               // nobody can have it take work again
+	deadline *time.Timer        // of a drain, nil without one
+	held     map[hodei.ExecutionID]*run
+	ended    map[hodei.ExecutionID]bool
+	endings  []hodei.ExecutionID // of ended, a ring
+	oldest   int
+	runs     sync.WaitGroup
 }
 
 func newSlots(capacity int) *slots {
 	return &slots{
-		capacity: capacity, free: capacity, word: 1, changed: make(chan struct{}, 1),
+		capacity: capacity, free: capacity, word: 1, changed: make(chan struct{}, 1), drained: make(chan struct{}),
 		held: map[hodei.ExecutionID]*run{}, ended: map[hodei.ExecutionID]bool{},
 	}
 }
@@ -101,14 +104,7 @@ func (s *slots) forget(r *run) {
 		s.endings[s.oldest], s.oldest = id, (s.oldest+1)%remembered
 	}
 	s.change()
-}
-
-// leave takes nothing new from now on.
-func (s *slots) leave(status hodei.WorkerStatus) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.leaving = status
-	s.change()
+	s.depart()
 }
 
 // get returns a run that is held, or nil.

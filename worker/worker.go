@@ -87,11 +87,17 @@ func (w *Worker) ID() hodei.WorkerID { return w.id }
 
 // Terminate kills what runs, TERM first and KILL after the grace, and has Run
 // report that and return. It may be called at any time, and again.
-func (w *Worker) Terminate() { w.terminating.Do(func() { close(w.terminate) }) }
+func (w *Worker) Terminate() {
+	w.terminating.Do(func() {
+		w.slots.leave(hodei.WorkerTerminating)
+		close(w.terminate)
+	})
+}
 
-// Run registers the worker and works until ctx is done. Then it drains: it
-// takes nothing new, waits until what runs has ended and is recorded, log and
-// all, tells that it leaves, and returns nil. A Worker runs once.
+// Run registers the worker and works until ctx is done or the worker is told
+// over NATS to drain. Then it takes nothing new, waits until what runs has
+// ended and is recorded, log and all, tells that it leaves, and returns nil. A
+// Worker runs once.
 func (w *Worker) Run(ctx context.Context) error {
 	var err error
 	if w.state, err = openState(w.cfg.StateDir); err != nil {

@@ -1,0 +1,112 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// command does what people tell the worker to do. Said again, it changes
+// nothing, but the deadline of a drain is always the last one said.
+func (w *Worker) command(_ context.Context, req schemas.CommandWorkerRequest) (schemas.Empty, error) {
+	var err error
+	switch req.Do {
+	case schemas.Drain:
+		var deadline *time.Timer
+		if s := req.DeadlineSeconds; s != nil {
+			deadline = time.AfterFunc(time.Duration(*s*float64(time.Second)), w.Terminate)
+		}
+		err = w.slots.drain(deadline)
+	case schemas.Resume:
+		err = w.slots.resume()
+	case schemas.Terminate:
+		w.Terminate()
+	}
+	if err == nil {
+		w.log.Info("worker told", "worker_id", w.id, "do", req.Do)
+	}
+	return schemas.Empty{}, err
+}
+
+// leave takes nothing new from now on, for good.
+func (s *slots) leave(status hodei.WorkerStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.final = true
+	if s.leaving != hodei.WorkerTerminating { // which a drain does not take back
+		s.leaving = status
+		s.change()
+	}
+	s.depart()
+}
+
+// drain takes nothing new, until resume. The deadline, nil for none, replaces
+// that of an earlier drain.
+func (s *slots) drain(deadline *time.Timer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.leaving == hodei.WorkerTerminating:
+		stop(deadline)
+		return hodei.Errorf(hodei.Conflict, "Worker is terminating")
+	case s.gone():
+		stop(deadline)
+		return nil
+	}
+	stop(s.deadline)
+	s.deadline = deadline
+	if s.leaving == "" {
+		s.leaving = hodei.WorkerDraining
+		s.change()
+	}
+	s.depart()
+	return nil
+}
+
+// resume takes work again. It is CONFLICT once the worker has begun to leave,
+// is terminating, or was told to stop by whoever started it.
+func (s *slots) resume() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.leaving == "":
+		return nil
+	case s.leaving == hodei.WorkerTerminating:
+		return hodei.Errorf(hodei.Conflict, "Worker is terminating")
+	case s.gone():
+		return hodei.Errorf(hodei.Conflict, "Worker has left")
+	case s.final:
+		return hodei.Errorf(hodei.Conflict, "Worker is being stopped")
+	case s.deadline != nil && !s.deadline.Stop(): // its time is just over
+		return hodei.Errorf(hodei.Conflict, "Worker is terminating")
+	}
+	s.leaving, s.deadline = "", nil
+	s.change()
+	return nil
+}
+
+// depart closes drained when nothing is left to wait for.
+func (s *slots) depart() {
+	if s.leaving == "" || len(s.held) > 0 || s.gone() {
+		return
+	}
+	stop(s.deadline)
+	close(s.drained)
+}
+
+func (s *slots) gone() bool {
+	select {
+	case <-s.drained:
+		return true
+	default:
+		return false
+	}
+}
+
+func stop(timer *time.Timer) {
+	if timer != nil {
+		timer.Stop()
+	}
+}

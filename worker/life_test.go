@@ -1,0 +1,133 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// tell commands the worker.
+func (f *fleet) tell(do string, deadline ...float64) error {
+	req := schemas.CommandWorkerRequest{Do: do}
+	if len(deadline) > 0 {
+		req.DeadlineSeconds = &deadline[0]
+	}
+	_, err := rpc.CallWorker(f.t.Context(), f.nc, schemas.CommandWorker, f.ID(), req)
+	return err
+}
+
+func (f *fleet) status(want hodei.WorkerStatus) hodei.Availability {
+	f.t.Helper()
+	return f.word(string(want), func(a hodei.Availability) bool { return a.Status == want })
+}
+
+func TestDrainByCommandFinishesWhatRunsAndLeaves(t *testing.T) {
+	f := start(t)
+	gate := fifo(t)
+	id := f.run(f.request("cat < " + gate + "; seq 500"))
+	require.NoError(t, f.tell(schemas.Drain))
+	require.NoError(t, f.tell(schemas.Drain))
+	f.status(hodei.WorkerDraining)
+	require.Equal(t, schemas.RefusedDraining, *f.ask(f.request("true")).Refused)
+	open(t, gate)
+	end, lines := f.end(id)
+	require.Equal(t, hodei.Completed, end.Status)
+	require.Len(t, lines, 500)
+	require.NoError(t, receive(t, f.done, "left"))
+	require.Equal(t, []schemas.LeaveRequest{{WorkerID: f.ID(), Incarnation: f.incarnation}}, f.manager.departures())
+	require.ErrorIs(t, f.tell(schemas.Resume), hodei.Unavailable)
+}
+
+func TestDrainOfAnIdleWorkerIsAnsweredAndEndsIt(t *testing.T) {
+	f := start(t)
+	require.NoError(t, f.tell(schemas.Drain, 3600))
+	require.NoError(t, receive(t, f.done, "left"))
+	require.Len(t, f.manager.departures(), 1)
+	require.ErrorContains(t, f.slots.resume(), "has left")
+	require.NoError(t, f.slots.drain(nil), "that is what it did")
+}
+
+func TestResumeTakesWorkAgain(t *testing.T) {
+	f := start(t)
+	require.NoError(t, f.tell(schemas.Resume), "nothing to resume")
+	gate := fifo(t)
+	id := f.run(f.request("cat < " + gate))
+	require.NoError(t, f.tell(schemas.Drain, 3600))
+	f.status(hodei.WorkerDraining)
+	require.NoError(t, f.tell(schemas.Resume))
+	f.status(hodei.WorkerBusy)
+	f.outcome(f.request("true"))
+	open(t, gate)
+	f.end(id)
+	f.status(hodei.WorkerAvailable)
+	require.Empty(t, f.manager.departures())
+	f.outcome(f.request("true"))
+}
+
+func TestDrainDeadlineEndsWhatStillRuns(t *testing.T) {
+	f := start(t)
+	id := f.run(f.request(`trap "" TERM; echo up; while :; do sleep 0.05; done`))
+	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
+	require.NoError(t, f.tell(schemas.Drain, 3600))
+	require.NoError(t, f.tell(schemas.Drain, 0.2), "the last deadline counts")
+	require.NoError(t, receive(t, f.done, "left"))
+	end, _ := f.end(id)
+	require.Equal(t, hodei.Failed, end.Status)
+	require.Equal(t, hodei.ReasonWorkerTerminated, *end.Reason)
+	require.Equal(t, "SIGKILL", *end.Signal)
+	require.Len(t, f.manager.departures(), 1)
+}
+
+func TestTerminateByCommandHasNoWayBack(t *testing.T) {
+	f := start(t)
+	id := f.run(f.request(`trap "" TERM; echo up; while :; do sleep 0.05; done`))
+	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
+	require.NoError(t, f.tell(schemas.Terminate))
+	require.NoError(t, f.tell(schemas.Terminate))
+	require.ErrorIs(t, f.tell(schemas.Resume), hodei.Conflict)
+	require.ErrorIs(t, f.tell(schemas.Drain, 3600), hodei.Conflict)
+	f.drain() // as SIGTERM does
+	f.status(hodei.WorkerTerminating)
+	require.NoError(t, receive(t, f.done, "left"))
+	end, _ := f.end(id)
+	require.Equal(t, hodei.ReasonWorkerTerminated, *end.Reason)
+}
+
+func TestWhoWasStoppedByItsOwnerDoesNotResume(t *testing.T) {
+	f := start(t)
+	gate := fifo(t)
+	id := f.run(f.request("cat < " + gate))
+	require.NoError(t, f.tell(schemas.Drain))
+	f.drain() // as SIGTERM does, while drained by command
+	require.Eventually(t, func() bool {
+		f.slots.mu.Lock()
+		defer f.slots.mu.Unlock()
+		return f.slots.final
+	}, 20*time.Second, time.Millisecond)
+	require.ErrorIs(t, f.tell(schemas.Resume), hodei.Conflict)
+	require.NoError(t, f.tell(schemas.Drain, 3600))
+	open(t, gate)
+	end, _ := f.end(id)
+	require.Equal(t, hodei.Completed, end.Status)
+	require.NoError(t, receive(t, f.done, "left"))
+}
+
+// TestTheWholeGroupHasTheGrace: a shell dies of TERM at once; what it started
+// may still clean up.
+func TestTheWholeGroupHasTheGrace(t *testing.T) {
+	f := start(t, func(c *Config) { c.Grace = 20 * time.Second })
+	child := `sh -c 'trap "sleep 1.5; echo cleaned; exit" TERM; echo up; while :; do sleep 0.05; done'`
+	id := f.run(f.request(child + ` & wait`))
+	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
+	require.NoError(t, f.interrupt(id, hodei.ReasonCancelled))
+	end, lines := f.end(id)
+	require.Equal(t, hodei.Cancelled, end.Status)
+	require.Equal(t, "SIGTERM", *end.Signal)
+	require.Equal(t, []string{"up", "cleaned"}, texts(lines, hodei.Stdout))
+	require.Less(t, end.CompletedAt.Sub(*end.StartedAt), 20*time.Second, "nothing waits for an empty group")
+}
