@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/lmittmann/tint"
@@ -23,7 +24,7 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "HODEI_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, set := os.LookupEnv(name)
-		if !set || f.Changed || failed != nil {
+		if !set || f.Changed || failed != nil || f.Annotations[onlyGiven] != nil || f.Name == "help" {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
@@ -31,6 +32,22 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 		}
 	})
 	return failed
+}
+
+// onlyGiven marks a flag that the environment does not set.
+const onlyGiven = "only given"
+
+// connection are the flags that say where the system is and how to print.
+var connection = []string{"server", "nats", "context", "output"}
+
+// commandLineOnly has all flags but some ignore the environment: what changes a
+// record must not come from a HODEI_NAME that was meant for a worker.
+func commandLineOnly(flags *pflag.FlagSet, but ...string) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if !slices.Contains(but, f.Name) {
+			f.Annotations = map[string][]string{onlyGiven: {}}
+		}
+	})
 }
 
 // exitStatus is an exit status without a message: a command's own.
@@ -77,7 +94,7 @@ var buildVersion string
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", GroupID: "other", Short: "Print the version", Args: cobra.NoArgs, Example: "  hodei version",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
 			return err
@@ -92,7 +109,7 @@ func newLog(level string) (*slog.Logger, error) {
 		return nil, usageError{fmt.Errorf("--log-level: debug, info, warn or error required")}
 	}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return slog.New(tint.NewHandler(os.Stderr, &tint.Options{Level: at, TimeFormat: "15:04:05.000", NoColor: os.Getenv("NO_COLOR") != ""})), nil
+		return slog.New(tint.NewTextHandler(os.Stderr, &tint.Options{Level: at, TimeFormat: "15:04:05.000", NoColor: os.Getenv("NO_COLOR") != ""})), nil
 	}
 	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: at})), nil
 }

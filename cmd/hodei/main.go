@@ -34,21 +34,45 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hodei",
 		Short: "Run commands on a fleet of machines you own, over NATS",
-		Long: `Hodei runs commands on a fleet of machines you own, over NATS.
+		Long: `Hodei runs commands on a fleet of machines you own, over NATS. A pipeline groups
+jobs, a job says what to run, an execution is one run of it on one worker, with
+live logs.
 
-A pipeline groups jobs, a job says what to run, an execution is one run of it on
-one worker, with live logs. Every flag can be given as an environment variable:
---port-base is HODEI_PORT_BASE.`,
-		Example: `  hodei up                         start everything on this machine
-  hodei exec -- echo hello         run a command on the fleet and watch it
-  hodei run build                  execute the job named build and follow it`,
-		SilenceUsage: true, SilenceErrors: true,
+Start everything on this machine, then use it from another terminal:
+  hodei up
+
+Run something, and watch it:
+  hodei exec -- echo hello
+  hodei pipeline create demo
+  hodei job create --pipeline demo --name build -- make
+  hodei run build
+
+Follow what runs already:
+  hodei execution ls --status running
+  hodei logs -f build
+
+See why something waits:
+  hodei queue
+  hodei explain build
+
+Every flag can be given as an environment variable: --server is HODEI_SERVER.
+Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
+3 not found, 4 refused, 5 unavailable.`,
+		SilenceUsage: true, SilenceErrors: true, Args: knownVerb,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddGroup(&cobra.Group{ID: "people", Title: "Commands for people:"}, &cobra.Group{ID: "roles", Title: "Roles:"})
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	root.AddGroup(&cobra.Group{ID: "people", Title: "Commands for people:"}, &cobra.Group{ID: "roles", Title: "Roles:"},
+		&cobra.Group{ID: "other", Title: "Other:"})
+	root.SetHelpCommandGroupID("other")
+	root.SetCompletionCommandGroupID("other")
 	root.AddCommand(newUp(), newRole("orchestrator"), newRole("scheduler"), newRole("worker-manager"), newRole("edge"),
 		newWorker(), newMigrate(), newReaper(), newVersion())
 	addPeople(root)
+	root.InitDefaultCompletionCmd()
+	strict(root)
 	return root
 }

@@ -13,16 +13,17 @@ import (
 
 func (p *people) newExecution() *cobra.Command {
 	return newGroup("execution", "Executions: the runs of commands on workers",
-		p.newExecutionList(), p.newExecutionShow(), p.newExecutionCancel())
+		"  hodei execution ls --status running\n  hodei logs -f exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
+		p.newExecutionList(), p.newExecutionShow(), p.newExecutionCancel(), p.newExecutionRetry())
 }
 
 func (p *people) newExecutionList() *cobra.Command {
 	var req schemas.ListExecutionsRequest
 	var pipeline, job, on string
 	wanted := state[hodei.ExecutionStatus]{of: hodei.ExecutionTransitions}
-	cmd := p.command(&cobra.Command{
+	cmd := p.listing(&cobra.Command{
 		Use: "ls", Short: "List executions, newest first", Args: cobra.NoArgs,
-		Example: "  hodei execution ls --status running\n  hodei execution ls --job build --limit 10",
+		Example: "  hodei execution ls --status running\n  hodei execution ls --job build --limit 10 --watch",
 	}, func(ctx context.Context, s *session, _ []string) (err error) {
 		if req.PipelineID, err = optional(ctx, pipeline, s.pipeline); err != nil {
 			return err
@@ -45,11 +46,15 @@ func (p *people) newExecutionList() *cobra.Command {
 	flags.StringVar(&on, "worker", "", "only on this worker, by id or name")
 	flags.Var(&wanted, "status", "only of this status")
 	addPage(flags, &req.Page)
+	complete(cmd, "pipeline", p.pipelines())
+	complete(cmd, "job", p.jobs())
+	complete(cmd, "worker", p.workers())
+	complete(cmd, "status", words(wanted.of.States()...))
 	return cmd
 }
 
 func (p *people) newExecutionShow() *cobra.Command {
-	return p.command(&cobra.Command{
+	return completeFirst(p.command(&cobra.Command{
 		Use: "show ID", Short: "Show an execution", Args: cobra.ExactArgs(1),
 		Example: "  hodei execution show exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
 	}, func(ctx context.Context, s *session, args []string) error {
@@ -58,7 +63,7 @@ func (p *people) newExecutionShow() *cobra.Command {
 			return err
 		}
 		return ask(ctx, s, schemas.GetExecution, schemas.GetExecutionRequest{ID: id}, s.showExecution)
-	})
+	}), p.executions())
 }
 
 func (s *session) showExecution(e hodei.Execution) error {
@@ -108,7 +113,7 @@ func detail(e hodei.Execution) string {
 }
 
 func (p *people) newExecutionCancel() *cobra.Command {
-	return p.command(&cobra.Command{
+	return completeFirst(p.command(&cobra.Command{
 		Use: "cancel ID", Short: "Cancel an execution", Args: cobra.ExactArgs(1),
 		Long: `Cancel an execution. One that waits is cancelled at once; one that runs is sent
 TERM, and KILL when it has not ended ten seconds later.`,
@@ -126,5 +131,28 @@ TERM, and KILL when it has not ended ten seconds later.`,
 			}
 			return nil
 		})
+	}), p.executions(hodei.Running, hodei.Pending))
+}
+
+func (p *people) newExecutionRetry() *cobra.Command {
+	var follow bool
+	cmd := p.command(&cobra.Command{
+		Use: "retry ID", Short: "Execute again what has ended, and print the id of the new execution", Args: cobra.ExactArgs(1),
+		Example: "  hodei execution retry --follow exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
+	}, func(ctx context.Context, s *session, args []string) error {
+		id, err := s.execution(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		body, again, err := start(ctx, s, schemas.RetryExecution, schemas.RetryExecutionRequest{ID: id})
+		if err != nil {
+			return err
+		}
+		if follow {
+			return (&following{session: s, id: again.ID}).attend(ctx)
+		}
+		return present(s, "retry", body, func(e hodei.Execution) error { return s.id(e.ID) })
 	})
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "follow it, as run does")
+	return completeFirst(cmd, p.executions(hodei.Failed, hodei.TimedOut, hodei.Cancelled, hodei.Completed))
 }

@@ -58,9 +58,13 @@ func (w *workload) addCommand(flags *pflag.FlagSet) {
 }
 
 func (w *workload) addNeeds(flags *pflag.FlagSet) {
+	w.addRequirements(flags)
+	flags.DurationVar(&w.timeout, "timeout", 0, "how long it may run, as 90s or 2h (default for ever)")
+}
+
+func (w *workload) addRequirements(flags *pflag.FlagSet) {
 	flags.StringVar(&w.kind, "type", "", "type of worker wanted")
 	flags.Var(&w.labels, "label", "label that the worker must have; may be repeated")
-	flags.DurationVar(&w.timeout, "timeout", 0, "how long it may run, as 90s or 2h (default for ever)")
 	flags.IntVar(&w.slots, "slots", 0, "slots that it takes on its worker (default 1)")
 }
 

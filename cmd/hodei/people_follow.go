@@ -12,28 +12,66 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// follow prints the log of an execution to its end, and before its first line
-// why it waits.
-func (s *session) follow(ctx context.Context, id hodei.ExecutionID, why string) (schemas.LogEnd, error) {
-	print := s.printer(false).print
-	quiet := s.tellWaiting(ctx, id, why)
-	defer quiet()
-	return s.Follow(ctx, schemas.FollowLogsRequest{ID: id, Follow: true}, func(l hodei.LogLine) error {
-		quiet()
-		return print(l)
+// following is one execution that a person waits for.
+type following struct {
+	*session
+	id    hodei.ExecutionID
+	why   string     // why it waits, as far as it is known
+	until *time.Time // when it may be done, by what its job took before
+	quiet bool       // print no log, unless it fails
+	line  *liveLine  // nil where nobody would see it
+	last  []hodei.LogLine
+}
+
+// keep is how many of the last lines are shown of an execution that failed,
+// where the person has not seen them.
+const keep = 20
+
+// follow prints the log of the execution to its end. Until its first line it
+// tells why the execution waits, and on a terminal all along how it stands.
+func (f *following) follow(ctx context.Context) (schemas.LogEnd, error) {
+	f.line = f.live()
+	if f.line != nil && f.until != nil {
+		f.line.until = *f.until
+	}
+	p := f.printer(false)
+	for stream, to := range p.to {
+		p.to[stream] = f.line.above(to)
+	}
+	begun, end := f.beside(ctx)
+	defer end()
+	return f.Follow(ctx, schemas.FollowLogsRequest{ID: f.id, Follow: true}, func(l hodei.LogLine) error {
+		begun()
+		if f.last = append(f.last, l); len(f.last) > keep {
+			f.last = f.last[1:]
+		}
+		if f.quiet {
+			return nil
+		}
+		return p.print(l)
 	})
 }
 
-// tellWaiting says why the execution waits for a worker, whenever that
-// changes, until it waits no more or the returned function is called.
-func (s *session) tellWaiting(ctx context.Context, id hodei.ExecutionID, why string) (quiet func()) {
+// beside starts what goes on beside the log, and returns two functions: what to
+// call at each line, so that nothing is said of waiting after it, and what ends
+// it all and waits for that.
+func (f *following) beside(ctx context.Context) (begun, end func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.watchQueue(ctx, id, why)
-	}()
-	return sync.OnceFunc(func() { cancel(); <-done })
+	start, waited := make(chan struct{}), make(chan struct{})
+	var both sync.WaitGroup
+	both.Go(func() {
+		defer close(waited)
+		f.watchStart(ctx, start)
+	})
+	begun = sync.OnceFunc(func() {
+		cancel()
+		<-waited
+	})
+	if f.line != nil {
+		both.Go(func() { f.line.run(ctx) })
+		begun = sync.OnceFunc(func() { close(start) }) // there is still to be told where it runs
+	}
+	return begun, func() { cancel(); both.Wait() }
 }
 
 const (
@@ -43,9 +81,12 @@ const (
 	nextLook = 3 * time.Second
 )
 
-func (s *session) watchQueue(ctx context.Context, id hodei.ExecutionID, why string) {
-	if why != "" {
-		s.say("%s", why)
+// watchStart says why the execution waits, whenever that changes, until it
+// waits no more; then, on a terminal, where it runs. Start is closed to have it
+// look at once.
+func (f *following) watchStart(ctx context.Context, start <-chan struct{}) {
+	if f.why != "" {
+		f.tell(f.why)
 	}
 	look := time.NewTimer(firstLook)
 	defer look.Stop()
@@ -53,42 +94,80 @@ func (s *session) watchQueue(ctx context.Context, id hodei.ExecutionID, why stri
 		select {
 		case <-ctx.Done():
 			return
+		case <-start:
+			start = nil
 		case <-look.C:
 		}
-		now, waits := s.whyWaiting(ctx, id)
-		if !waits || ctx.Err() != nil {
+		now, e := f.whyWaiting(ctx)
+		switch {
+		case ctx.Err() != nil:
 			return
-		}
-		if now != "" && now != why {
-			s.say("%s", now)
-			why = now
+		case e != nil && e.Status != hodei.Pending:
+			if f.line != nil {
+				f.line.tell(f.runsOn(ctx, *e))
+			}
+			return
+		case now != "" && now != f.why:
+			f.tell(now)
+			f.why = now
 		}
 		look.Reset(nextLook)
 	}
 }
 
+// tell says it on the line at the foot of the terminal, or on a line of its own.
+func (f *following) tell(text string) {
+	if f.line != nil {
+		f.line.tell(text)
+		return
+	}
+	f.say("%s", text)
+}
+
 // whyWaiting is what the queue says of the execution, "" when that is not known
-// at the moment. It does not wait once it is known to be anything but PENDING.
-func (s *session) whyWaiting(ctx context.Context, id hodei.ExecutionID) (why string, waits bool) {
-	queue, err := s.GetQueue(ctx, schemas.GetQueueRequest{Limit: 1000})
+// at the moment, and the execution itself when it is not in the queue.
+func (f *following) whyWaiting(ctx context.Context) (why string, e *hodei.Execution) {
+	queue, err := f.GetQueue(ctx, schemas.GetQueueRequest{Limit: 1000})
 	if err != nil {
-		return "", true
+		return "", nil
 	}
 	for _, entry := range queue.Items {
-		if entry.ExecutionID == id {
-			return s.waits(entry.Reason, entry.Position), true
+		if entry.ExecutionID == f.id {
+			return f.waits(entry.Reason, entry.Position), nil
 		}
 	}
-	e, err := s.GetExecution(ctx, schemas.GetExecutionRequest{ID: id})
-	return "", err != nil || e.Status == hodei.Pending
+	found, err := f.GetExecution(ctx, schemas.GetExecutionRequest{ID: f.id})
+	if err != nil {
+		return "", nil
+	}
+	return "", &found
 }
 
 func (s *session) waits(reason string, position int) string {
 	return fmt.Sprintf("waiting: %s (position %d in the queue)", plain(reason), position)
 }
 
-// sayEnd says how an execution ended that did not complete.
-func (s *session) sayEnd(e hodei.Execution) {
+// runsOn is where the execution runs, as the line at the foot says it.
+func (s *session) runsOn(ctx context.Context, e hodei.Execution) string {
+	if e.WorkerID == nil {
+		return string(e.Status)
+	}
+	on := e.WorkerID.String()
+	if w, err := s.GetWorker(ctx, schemas.GetWorkerRequest{ID: *e.WorkerID}); err == nil && w.Name != nil {
+		on = clipped(*w.Name, 40)
+	}
+	return "running on " + on + ", Ctrl-C leaves it running"
+}
+
+// sayEnd says how an execution ended that did not complete, after the end of
+// its log where the person has not seen that.
+func (f *following) sayEnd(e hodei.Execution) {
+	if unseen := f.quiet || terminal(f.errs) && !terminal(f.out); unseen && f.format != "json" && len(f.last) > 0 {
+		f.say("the last %d of %d lines:", len(f.last), max(e.LogCount, f.last[len(f.last)-1].Sequence))
+		for _, l := range f.last {
+			f.say("%s", l.Line)
+		}
+	}
 	text := string(e.Status)
 	if why := detail(e); why != "" {
 		text += " " + why
@@ -96,7 +175,18 @@ func (s *session) sayEnd(e hodei.Execution) {
 	if e.DurationSeconds != nil {
 		text += " after " + took(e.DurationSeconds)
 	}
-	s.say("%s\n  %s", text, s.command("logs %s", e.ID))
+	f.say("%s%s\n  %s", f.mark(e.Status), text, f.command("logs %s", e.ID))
+}
+
+// mark is a sign before a status for a person at a terminal.
+func (s *session) mark(status hodei.ExecutionStatus) string {
+	switch {
+	case !terminal(s.errs):
+		return ""
+	case status == hodei.Completed:
+		return "✓ "
+	}
+	return "✗ "
 }
 
 // statusOf is the exit status for an execution that did not complete: never 0.

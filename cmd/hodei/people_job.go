@@ -12,13 +12,14 @@ import (
 )
 
 func (p *people) newJob() *cobra.Command {
-	return newGroup("job", "Jobs: what to run", p.newJobCreate(), p.newJobList(), p.newJobShow())
+	return newGroup("job", "Jobs: what to run",
+		"  hodei job create --pipeline demo --name build -- make\n  hodei run build",
+		p.newJobCreate(), p.newJobList(), p.newJobShow(), p.newJobUpdate(), p.newJobRemove())
 }
 
 func (p *people) newJobCreate() *cobra.Command {
-	w := &workload{}
-	var pipeline, name, dir string
-	var priority int
+	f := &jobFlags{}
+	var pipeline string
 	cmd := p.command(&cobra.Command{
 		Use: "create --pipeline ID|NAME [-- COMMAND ARGS...]", Short: "Create a job in a pipeline and print its id",
 		Long: `Create a job in a pipeline and print its id.
@@ -29,7 +30,7 @@ the shell. Without either, each execution brings its own command.`,
   hodei job create --pipeline demo --name count --command 'ls | wc -l' --timeout 1m`,
 		Args: beforeDash(),
 	}, func(ctx context.Context, s *session, args []string) error {
-		run, err := w.request(args)
+		run, err := f.request(args)
 		switch {
 		case err != nil:
 			return err
@@ -40,16 +41,16 @@ the shell. Without either, each execution brings its own command.`,
 		if err != nil {
 			return err
 		}
-		req := schemas.CreateJobRequest{PipelineID: id, Name: set(name), RunRequest: run, Priority: &priority, WorkingDir: set(dir)}
+		req := schemas.CreateJobRequest{
+			PipelineID: id, Name: set(f.name), Description: set(f.description), RunRequest: run,
+			Priority: &f.priority, Retries: f.policy(), WorkingDir: set(f.dir),
+		}
 		return ask(ctx, s, schemas.CreateJob, req, func(j hodei.Job) error { return s.id(j.ID) })
 	})
-	flags := cmd.Flags()
-	flags.StringVar(&pipeline, "pipeline", "", "pipeline of the job, by id or name (required)")
-	flags.StringVar(&name, "name", "", "name of the job")
-	flags.IntVar(&priority, "priority", hodei.DefaultPriority, "place in the queue, 0 to 10, higher first")
-	flags.StringVar(&dir, "working-dir", "", "directory on the worker (default a fresh one, removed afterwards)")
-	w.addCommand(flags)
-	w.addNeeds(flags)
+	cmd.Flags().StringVar(&pipeline, "pipeline", "", "pipeline of the job, by id or name (required)")
+	f.add(cmd.Flags())
+	complete(cmd, "pipeline", p.pipelines())
+	complete(cmd, "type", p.types())
 	return cmd
 }
 
@@ -57,7 +58,7 @@ func (p *people) newJobList() *cobra.Command {
 	var req schemas.ListJobsRequest
 	var pipeline string
 	wanted := state[hodei.ExecutionStatus]{of: hodei.ExecutionTransitions}
-	cmd := p.command(&cobra.Command{
+	cmd := p.listing(&cobra.Command{
 		Use: "ls", Short: "List jobs, newest first", Args: cobra.NoArgs,
 		Example: "  hodei job ls --pipeline demo\n  hodei job ls --status failed",
 	}, func(ctx context.Context, s *session, _ []string) (err error) {
@@ -73,6 +74,8 @@ func (p *people) newJobList() *cobra.Command {
 	cmd.Flags().StringVar(&pipeline, "pipeline", "", "only of this pipeline, by id or name")
 	cmd.Flags().Var(&wanted, "status", "only of this status")
 	addPage(cmd.Flags(), &req.Page)
+	complete(cmd, "pipeline", p.pipelines())
+	complete(cmd, "status", words(wanted.of.States()...))
 	return cmd
 }
 
@@ -85,7 +88,7 @@ func brief(c hodei.Command) string {
 }
 
 func (p *people) newJobShow() *cobra.Command {
-	return p.command(&cobra.Command{
+	return completeFirst(p.command(&cobra.Command{
 		Use: "show ID|NAME", Short: "Show a job", Args: cobra.ExactArgs(1),
 		Example: "  hodei job show build",
 	}, func(ctx context.Context, s *session, args []string) error {
@@ -94,7 +97,7 @@ func (p *people) newJobShow() *cobra.Command {
 			return err
 		}
 		return ask(ctx, s, schemas.GetJob, schemas.GetJobRequest{ID: id}, s.showJob)
-	})
+	}), p.jobs())
 }
 
 func (s *session) showJob(j hodei.Job) error {
@@ -131,6 +134,14 @@ func (s *session) spec(spec hodei.Spec) []field {
 		{"Slots", strconv.Itoa(spec.Requirements.Slots())},
 		{"Priority", strconv.Itoa(spec.Priority)},
 		{"Timeout", took(spec.TimeoutSeconds)},
+		{"Retries", retries(spec.Retries)},
 		{"Working directory", dir},
 	}
+}
+
+func retries(r *hodei.Retries) string {
+	if r == nil || r.Max == 0 {
+		return none
+	}
+	return strconv.Itoa(r.Max) + ", the first after " + took(&r.BackoffSeconds)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,11 +21,12 @@ func (p *people) newLogs() *cobra.Command {
 	var last string
 	var stamps bool
 	cmd := p.command(&cobra.Command{
-		Use: "logs ID", Short: "Print the log of an execution",
-		Long: `Print the log of an execution: its standard output to standard output, its
+		Use: "logs ID|JOB", Short: "Print the log of an execution, or of the latest one of a job", Annotations: lineOutput,
+		Long: `Print the log of an execution, or of the latest execution of a job: its standard output to standard output, its
 standard error to standard error. With -o json every line is an object, all on
 standard output.`,
-		Example: `  hodei logs -f exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e
+		Example: `  hodei logs build
+  hodei logs -f exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e
   hodei logs -t -n 20 --stream stderr exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e
   hodei logs --since 10m exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e`,
 		Args: cobra.ExactArgs(1),
@@ -35,7 +37,7 @@ standard output.`,
 		if err := valid(req.LogOptions); err != nil {
 			return err
 		}
-		if req.ID, err = s.execution(ctx, args[0]); err != nil {
+		if req.ID, err = s.logOf(ctx, args[0]); err != nil {
 			return err
 		}
 		_, err = s.Follow(ctx, req, s.printer(stamps).print)
@@ -48,7 +50,42 @@ standard output.`,
 	flags.StringVar(&req.Since, "since", "", "only lines after this time (RFC 3339), or not older than 10m")
 	flags.StringVar(&req.Until, "until", "", "only lines before this time (RFC 3339), or older than 10m")
 	flags.StringVar(&req.Stream, "stream", "all", "stdout, stderr or all")
-	return cmd
+	complete(cmd, "stream", words(string(hodei.Stdout), string(hodei.Stderr), "all"))
+	return completeFirst(cmd, func(cmd *cobra.Command, begun string) ([]string, error) {
+		jobs, err := p.jobs()(cmd, begun)
+		if err != nil {
+			return nil, err
+		}
+		executions, err := p.executions()(cmd, begun)
+		return append(jobs, executions...), err
+	})
+}
+
+// logOf is the execution whose log is meant: itself, or the latest one of a
+// job.
+func (s *session) logOf(ctx context.Context, text string) (hodei.ExecutionID, error) {
+	var id hodei.ExecutionID
+	if err := id.UnmarshalText([]byte(text)); err == nil || strings.HasPrefix(text, id.Prefix()+"_") {
+		return s.execution(ctx, text)
+	}
+	named, err := s.job(ctx, text)
+	switch {
+	case errors.Is(err, hodei.NotFound):
+		if id, err = s.execution(ctx, text); errors.Is(err, hodei.NotFound) {
+			err = hodei.Errorf(hodei.NotFound, "no job has the name %q, and no execution or job an id that begins so", text)
+		}
+		return id, err
+	case err != nil:
+		return id, err
+	}
+	j, err := s.GetJob(ctx, schemas.GetJobRequest{ID: named})
+	switch {
+	case err != nil:
+		return id, err
+	case j.Execution == nil:
+		return id, hodei.Errorf(hodei.NotFound, "job %q was never executed; %s", text, s.command("run %s", text))
+	}
+	return j.Execution.ID, nil
 }
 
 func tail(text string) (*schemas.Tail, error) {
@@ -88,9 +125,9 @@ type printer struct {
 func (s *session) printer(stamps bool) *printer {
 	p := &printer{
 		to:   map[hodei.Stream]io.Writer{hodei.Stdout: s.out, hodei.Stderr: s.errs},
-		json: s.json, stamps: stamps, cut: map[hodei.Stream]bool{},
+		json: s.format == "json", stamps: stamps, cut: map[hodei.Stream]bool{},
 	}
-	if s.json {
+	if p.json {
 		p.to[hodei.Stderr] = s.out
 	}
 	return p

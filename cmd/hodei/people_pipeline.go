@@ -12,7 +12,9 @@ import (
 )
 
 func (p *people) newPipeline() *cobra.Command {
-	return newGroup("pipeline", "Pipelines: groups of jobs", p.newPipelineCreate(), p.newPipelineList(), p.newPipelineShow())
+	return newGroup("pipeline", "Pipelines: groups of jobs",
+		"  hodei pipeline create demo\n  hodei pipeline ls",
+		p.newPipelineCreate(), p.newPipelineList(), p.newPipelineShow(), p.newPipelineUpdate(), p.newPipelineRemove())
 }
 
 func (p *people) newPipelineCreate() *cobra.Command {
@@ -36,9 +38,9 @@ func (s *session) id(id fmt.Stringer) error {
 
 func (p *people) newPipelineList() *cobra.Command {
 	var page schemas.Page
-	cmd := p.command(&cobra.Command{
+	cmd := p.listing(&cobra.Command{
 		Use: "ls", Short: "List pipelines, newest first", Args: cobra.NoArgs,
-		Example: "  hodei pipeline ls\n  hodei pipeline ls -o json --limit 1000",
+		Example: "  hodei pipeline ls\n  hodei pipeline ls --watch\n  hodei pipeline ls -o json --limit 1000",
 	}, func(ctx context.Context, s *session, _ []string) error {
 		return list(ctx, s, schemas.ListPipelines, schemas.ListPipelinesRequest{Page: page},
 			[]string{"id", "name", "status", "jobs", "last execution", "age"},
@@ -59,7 +61,7 @@ func (s *session) latest(e *hodei.ExecutionSummary) string {
 }
 
 func (p *people) newPipelineShow() *cobra.Command {
-	return p.command(&cobra.Command{
+	return completeFirst(p.command(&cobra.Command{
 		Use: "show ID|NAME", Short: "Show a pipeline", Args: cobra.ExactArgs(1),
 		Example: "  hodei pipeline show demo",
 	}, func(ctx context.Context, s *session, args []string) error {
@@ -68,7 +70,7 @@ func (p *people) newPipelineShow() *cobra.Command {
 			return err
 		}
 		return ask(ctx, s, schemas.GetPipeline, schemas.GetPipelineRequest{ID: id}, s.showPipeline)
-	})
+	}), p.pipelines())
 }
 
 func (s *session) showPipeline(p hodei.Pipeline) error {

@@ -162,12 +162,17 @@ func labels(of map[string]string) string {
 }
 
 // status is a status in its colour, for a person at a terminal.
+
+// colors are those of the statuses that have one.
+var colors = map[string]text.Color{
+	"COMPLETED": text.FgGreen, "AVAILABLE": text.FgGreen, "ok": text.FgGreen,
+	"RUNNING": text.FgCyan, "BUSY": text.FgCyan,
+	"FAILED": text.FgRed, "TIMED_OUT": text.FgRed, "OFFLINE": text.FgRed, "fail": text.FgRed,
+	"PENDING": text.FgYellow, "CANCELLED": text.FgYellow, "DRAINING": text.FgYellow, "TERMINATING": text.FgYellow, "warn": text.FgYellow,
+}
+
+// status is a status in its colour, for a person at a terminal.
 func status[S ~string](s *session, value S) string {
-	colors := map[string]text.Color{
-		"COMPLETED": text.FgGreen, "AVAILABLE": text.FgGreen, "RUNNING": text.FgCyan, "BUSY": text.FgCyan,
-		"FAILED": text.FgRed, "TIMED_OUT": text.FgRed, "OFFLINE": text.FgRed,
-		"PENDING": text.FgYellow, "CANCELLED": text.FgYellow, "DRAINING": text.FgYellow, "TERMINATING": text.FgYellow,
-	}
 	color, ok := colors[string(value)]
 	if !s.color || !ok {
 		return string(value)

@@ -127,7 +127,9 @@ func TestPrinter(t *testing.T) {
 	}
 	print := func(stamps, asJSON bool) (string, string) {
 		s, out, errs := printing()
-		s.json = asJSON
+		if asJSON {
+			s.format = "json"
+		}
 		p := s.printer(stamps)
 		for _, l := range lines {
 			require.NoError(t, p.print(l))

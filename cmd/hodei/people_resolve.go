@@ -80,7 +80,7 @@ func resolve[T any, K hodei.Kind](text string, list func(schemas.Page) (schemas.
 				begun = append(begun, m)
 			}
 		}
-		if l.NextCursor == nil {
+		if l.NextCursor == nil || nameless(id) && past(l.Items, read, text) {
 			break
 		}
 		page.Cursor = *l.NextCursor
@@ -89,6 +89,20 @@ func resolve[T any, K hodei.Kind](text string, list func(schemas.Page) (schemas.
 		named = begun
 	}
 	return single(id.Noun(), text, named)
+}
+
+// nameless reports whether records of the kind are found by their id alone.
+func nameless[K hodei.Kind](id hodei.ID[K]) bool { return id.Noun() == hodei.ExecutionID{}.Noun() }
+
+// past reports whether no record after these can have an id that begins with
+// the text: lists go from the newest id to the oldest.
+func past[T any, K hodei.Kind](items []T, read func(T) (hodei.ID[K], *string), text string) bool {
+	if len(items) == 0 {
+		return false
+	}
+	last, _ := read(items[len(items)-1])
+	digits := strings.TrimPrefix(strings.ToLower(text), last.Prefix()+"_")
+	return strings.TrimPrefix(last.String(), last.Prefix()+"_") < digits
 }
 
 func begins[K hodei.Kind](id hodei.ID[K], text string) bool {

@@ -94,3 +94,24 @@ func TestResolve(t *testing.T) {
 		require.ErrorIs(t, err, failed)
 	})
 }
+
+// The search for the beginning of an execution's id ends where ids are older.
+func TestResolveStopsWhereIdsAreOlder(t *testing.T) {
+	asked := 0
+	pages := func(page schemas.Page) (l schemas.List[hodei.Execution], err error) {
+		asked++
+		id := fmt.Sprintf("01a20ad%d-0000-7000-8000-000000000001", 9-asked)
+		l.Items = make([]hodei.Execution, 1)
+		require.NoError(t, l.Items[0].ID.UnmarshalText([]byte(id)))
+		l.NextCursor = &id
+		return l, nil
+	}
+	read := func(e hodei.Execution) (hodei.ExecutionID, *string) { return e.ID, nil }
+	id, err := resolve("exec_01a20ad7", pages, read)
+	require.NoError(t, err)
+	require.Equal(t, "exec_01a20ad7-0000-7000-8000-000000000001", id.String())
+	require.Equal(t, 3, asked, "01a20ad8, 01a20ad7, and 01a20ad6, which is older")
+	_, err = resolve("exec_02", pages, read)
+	require.Equal(t, 3, exitCode(err))
+	require.Equal(t, 4, asked)
+}

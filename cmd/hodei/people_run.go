@@ -13,24 +13,29 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// following tells in the help of run and exec what both do.
-const following = `
+// untilItEnds tells in the help of run and exec what both do.
+const untilItEnds = `
 
 Its standard output goes to standard output, its standard error to standard
 error, and the exit status is the command's own: 128 and the number of the signal
 that killed it, 1 when it never had one. With -o json every line is an object,
-all on standard output. Ctrl-C stops following; the execution goes on.`
+all on standard output. While it waits for a worker you are told why.
+
+Ctrl-C stops following; the execution goes on, and you are told how to follow it
+again and how to cancel it.`
 
 func (p *people) newRun() *cobra.Command {
 	w := &workload{}
-	var detach bool
+	var detach, quiet bool
 	cmd := p.command(&cobra.Command{
 		Use: "run JOB [-- COMMAND ARGS...]", Short: "Execute a job and follow it",
-		Long: "Execute a job, given by id or name, and follow its log." + following,
+		Long: "Execute a job, given by id or name, and follow its log." + untilItEnds,
 		Example: `  hodei run build
   hodei run build --env PROFILE=debug
-  hodei run build -- cargo test`,
-		Args: beforeDash("JOB"),
+  hodei run build --quiet          no log unless it fails, as for cron
+  hodei run build --detach         print the id and leave
+  hodei run build -- cargo test    another command, this time`,
+		Annotations: lineOutput, Args: beforeDash("JOB"),
 	}, func(ctx context.Context, s *session, args []string) error {
 		command, err := w.command(args[1:])
 		if err != nil {
@@ -48,28 +53,33 @@ func (p *people) newRun() *cobra.Command {
 		if detach {
 			return present(s, "run", body, func(e schemas.StartedExecution) error { return s.id(e.ExecutionID) })
 		}
-		why := ""
+		f := &following{session: s, id: started.ExecutionID, until: started.EstimatedCompletion, quiet: quiet}
 		if started.Reason != nil && started.QueuePosition != nil {
-			why = s.waits(*started.Reason, *started.QueuePosition)
+			f.why = s.waits(*started.Reason, *started.QueuePosition)
 		}
-		return s.attend(ctx, started.ExecutionID, why)
+		return f.attend(ctx)
 	})
-	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "print the id of the execution and leave")
+	addFollowing(cmd, &detach, &quiet)
 	w.addCommand(cmd.Flags())
-	return cmd
+	return completeFirst(cmd, p.jobs())
+}
+
+func addFollowing(cmd *cobra.Command, detach, quiet *bool) {
+	cmd.Flags().BoolVarP(detach, "detach", "d", false, "print the id of the execution and leave")
+	cmd.Flags().BoolVarP(quiet, "quiet", "q", false, "print no log; the last 20 lines if it fails")
 }
 
 func (p *people) newExec() *cobra.Command {
 	w := &workload{}
-	var detach bool
+	var detach, quiet bool
 	cmd := p.command(&cobra.Command{
 		Use: "exec [-- COMMAND ARGS... | -c SCRIPT]", Short: "Run a command on the fleet and follow it",
 		Long: `Run a command without a job and follow its log. The words after -- run as they
-are, without a shell; -c is a script for the shell.` + following,
+are, without a shell; -c is a script for the shell.` + untilItEnds,
 		Example: `  hodei exec -- echo hello
   hodei exec --type rust --timeout 10m -- cargo build
   hodei exec -c 'ls | wc -l'`,
-		Args: cobra.ArbitraryArgs,
+		Annotations: lineOutput, Args: cobra.ArbitraryArgs,
 	}, func(ctx context.Context, s *session, args []string) error {
 		run, err := w.request(args)
 		switch {
@@ -85,12 +95,13 @@ are, without a shell; -c is a script for the shell.` + following,
 		if detach {
 			return present(s, "exec", body, func(e schemas.AdHocExecution) error { return s.id(e.ID) })
 		}
-		return s.attend(ctx, started.ID, "")
+		return (&following{session: s, id: started.ID, quiet: quiet}).attend(ctx)
 	})
 	cmd.Flags().SetInterspersed(false) // `exec ls -l`: the flag is the command's, -- or not
-	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "print the id of the execution and leave")
+	addFollowing(cmd, &detach, &quiet)
 	w.addCommand(cmd.Flags())
 	w.addNeeds(cmd.Flags())
+	complete(cmd, "type", p.types())
 	return cmd
 }
 
@@ -115,23 +126,30 @@ func start[Req, Rep any](ctx context.Context, s *session, op schemas.Operation[R
 	return body, rep, nil
 }
 
-// attend follows an execution to its end, and ends as it does.
-func (s *session) attend(ctx context.Context, id hodei.ExecutionID, why string) error {
-	end, err := s.follow(ctx, id, why)
+// attend follows the execution to its end, and ends as it does.
+func (f *following) attend(ctx context.Context) error {
+	end, err := f.follow(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		s.say("\nnot following %s any longer; it goes on\n  %s\n  %s", id, s.command("logs -f %s", id), s.command("execution cancel %s", id))
+		f.say("\nnot following %s any longer; it goes on\n  %s\n  %s", f.id, f.command("logs -f %s", f.id), f.command("execution cancel %s", f.id))
+		if f.why != "" { // it may be waiting still
+			f.say("  %s", f.command("explain %s", f.id))
+		}
 		return exitStatus(interruptedStatus)
 	case err != nil:
-		s.say("cannot follow %s any longer; whether it goes on is not known\n  %s", id, s.command("logs -f %s", id))
+		f.say("cannot follow %s any longer; whether it goes on is not known\n  %s", f.id, f.command("logs -f %s", f.id))
 		return err
-	case end.Status == hodei.Completed:
+	case end.Status == hodei.Completed && !terminal(f.errs):
 		return nil
 	}
-	e, err := s.GetExecution(ctx, schemas.GetExecutionRequest{ID: id})
+	e, err := f.GetExecution(ctx, schemas.GetExecutionRequest{ID: f.id})
 	if err != nil { // the end itself is known
-		e = hodei.Execution{ID: id, Status: end.Status, ExitCode: end.ExitCode}
+		e = hodei.Execution{ID: f.id, Status: end.Status, ExitCode: end.ExitCode, LogCount: end.LogCount}
 	}
-	s.sayEnd(e)
+	if end.Status == hodei.Completed {
+		f.say("%sCOMPLETED after %s", f.mark(e.Status), took(e.DurationSeconds))
+		return nil
+	}
+	f.sayEnd(e)
 	return exitStatus(statusOf(e))
 }

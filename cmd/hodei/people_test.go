@@ -21,6 +21,7 @@ import (
 // command runs a command line in this process, as run does.
 func command(t *testing.T, args ...string) (out, errs string, code int) {
 	t.Helper()
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir()) // not the contexts of whoever runs this
 	var stdout, stderr bytes.Buffer
 	root := newRoot()
 	root.SetArgs(args)
@@ -80,29 +81,43 @@ func TestAnUnreachableServerSaysWhatToDo(t *testing.T) {
 
 func TestMistakesOfUsage(t *testing.T) {
 	for line, want := range map[string]string{
-		"pipeline mkae":                 "unknown command",
-		"pipeline create":               "usage: hodei pipeline create NAME",
-		"pipeline ls --frob":            "unknown flag",
-		"job create -- true":            "--pipeline is required",
-		"job create --pipeline p true":  "goes after --",
-		"job create -e A -- true":       "K=V required",
-		"job ls --status undone":        "COMPLETED",
-		"worker ls --status pending":    "AVAILABLE",
-		"exec":                          "is required",
-		"exec -c true -- true":          "exclude each other",
-		"exec --timeout -1s -- true":    "negative",
-		"run":                           "JOB is missing",
-		"run build test":                `unexpected argument "test"`,
-		"logs":                          "usage: hodei logs ID",
-		"logs x -n some":                "--tail",
-		"logs x --since yesterday":      "--since",
-		"logs x --stream stdin":         "--stream",
-		"queue -o yaml":                 "table or json",
-		"queue --server a --nats b":     "exclude each other",
-		"execution cancel one two":      "usage: hodei execution cancel ID",
-		"queue --limit many":            "invalid argument",
-		"pipeline show":                 "usage: hodei pipeline show ID|NAME",
-		"job show -o json --limit 3 it": "unknown flag",
+		"pipeline mkae":                     "unknown command",
+		"pipeline create":                   "usage: hodei pipeline create NAME",
+		"pipeline ls --frob":                "unknown flag",
+		"job create -- true":                "--pipeline is required",
+		"job create --pipeline p true":      "goes after --",
+		"job create -e A -- true":           "K=V required",
+		"job ls --status undone":            "COMPLETED",
+		"worker ls --status pending":        "AVAILABLE",
+		"exec":                              "is required",
+		"exec -c true -- true":              "exclude each other",
+		"exec --timeout -1s -- true":        "negative",
+		"run":                               "JOB is missing",
+		"run build test":                    `unexpected argument "test"`,
+		"logs":                              "usage: hodei logs ID",
+		"logs x -n some":                    "--tail",
+		"logs x --since yesterday":          "--since",
+		"logs x --stream stdin":             "--stream",
+		"queue -o xml":                      "table, json, yaml or name",
+		"logs -o name x":                    "table or json",
+		"status -o name":                    "table, json or yaml",
+		"foo":                               `unknown command "foo" for "hodei"`,
+		"queu":                              "did you mean queue?",
+		"worker lss":                        "did you mean ls?",
+		"pipeline rm":                       "usage: hodei pipeline rm",
+		"version now":                       "usage: hodei version",
+		"orchestrator now":                  "usage: hodei orchestrator",
+		"explain a b":                       "usage: hodei explain",
+		"explain a --slots 2":               "brings its own requirements",
+		"context add x":                     "one of --server",
+		"context add x --server a --nats b": "one of --server",
+		"context add a/b --server a":        "letters, digits",
+		"queue --context a --nats b":        "exclude each other",
+		"queue --server a --nats b":         "exclude each other",
+		"execution cancel one two":          "usage: hodei execution cancel ID",
+		"queue --limit many":                "invalid argument",
+		"pipeline show":                     "usage: hodei pipeline show ID|NAME",
+		"job show -o json --limit 3 it":     "unknown flag",
 	} {
 		out, errs, code := command(t, strings.Fields(line)...)
 		require.Equal(t, 2, code, "%s: %s", line, errs)
@@ -112,6 +127,7 @@ func TestMistakesOfUsage(t *testing.T) {
 }
 
 func TestServerOrNATS(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	const a, b = "http://a", "nats://b"
 	for _, c := range []struct {
 		args, env    string
@@ -136,7 +152,7 @@ func TestServerOrNATS(t *testing.T) {
 			p := &people{}
 			cmd := p.newQueue()
 			require.NoError(t, cmd.ParseFlags(strings.Fields(c.args)))
-			require.NoError(t, p.settle(cmd.Flags()))
+			require.NoError(t, p.settle(cmd))
 			require.Equal(t, c.server, p.server)
 			require.Equal(t, c.nats, p.nats)
 			require.Equal(t, c.flag, p.flag)
@@ -194,7 +210,6 @@ func TestHelp(t *testing.T) {
 		require.NotEmpty(t, cmd.Short, cmd.CommandPath())
 		if !cmd.HasSubCommands() {
 			require.Contains(t, cmd.Example, cmd.CommandPath(), cmd.CommandPath())
-			require.NotNil(t, cmd.Flag("server"), cmd.CommandPath())
 		}
 		for _, sub := range cmd.Commands() {
 			walk(sub)
@@ -207,7 +222,7 @@ func TestHelp(t *testing.T) {
 			walk(cmd)
 		}
 	}
-	require.Equal(t, 7, groups)
+	require.Equal(t, 11, groups)
 }
 
 // Ctrl-C while a start is on its way does not lose what was started.
@@ -224,6 +239,6 @@ func TestInterruptedStart(t *testing.T) {
 	_, started, err := start(ctx, s, schemas.Execute, schemas.ExecuteRequest{})
 	require.NoError(t, err)
 	require.Error(t, ctx.Err())
-	require.Equal(t, exitStatus(130), s.attend(ctx, started.ID, ""))
+	require.Equal(t, exitStatus(130), (&following{session: s, id: started.ID}).attend(ctx))
 	require.Contains(t, errs.String(), "  hodei execution cancel exec_01a20adc-0000-7000-8000-000000000001 --server x\n")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +16,7 @@ func (p *people) newWorkerList() *cobra.Command {
 	var req schemas.ListWorkersRequest
 	var kind string
 	wanted := state[hodei.WorkerStatus]{of: hodei.WorkerTransitions}
-	cmd := p.command(&cobra.Command{
+	cmd := p.listing(&cobra.Command{
 		Use: "ls", Short: "List workers, newest first", Args: cobra.NoArgs,
 		Example: "  hodei worker ls --type rust --status available",
 	}, func(ctx context.Context, s *session, _ []string) error {
@@ -28,6 +29,8 @@ func (p *people) newWorkerList() *cobra.Command {
 	cmd.Flags().StringVar(&kind, "type", "", "only of this type")
 	cmd.Flags().Var(&wanted, "status", "only of this status")
 	addPage(cmd.Flags(), &req.Page)
+	complete(cmd, "type", p.types())
+	complete(cmd, "status", words(wanted.of.States()...))
 	return cmd
 }
 
@@ -41,7 +44,7 @@ func (s *session) seen(w hodei.Worker) string {
 }
 
 func (p *people) newWorkerShow() *cobra.Command {
-	return p.command(&cobra.Command{
+	return completeFirst(p.command(&cobra.Command{
 		Use: "show ID|NAME", Short: "Show a worker", Args: cobra.ExactArgs(1),
 		Example: "  hodei worker show builder-1",
 	}, func(ctx context.Context, s *session, args []string) error {
@@ -50,7 +53,59 @@ func (p *people) newWorkerShow() *cobra.Command {
 			return err
 		}
 		return ask(ctx, s, schemas.GetWorker, schemas.GetWorkerRequest{ID: id}, s.showWorker)
+	}), p.workers())
+}
+
+func (p *people) newWorkerDrain() *cobra.Command {
+	var deadline time.Duration
+	cmd := p.command(&cobra.Command{
+		Use: "drain ID|NAME", Short: "Have a worker take nothing new, finish what it runs, and leave", Args: cobra.ExactArgs(1),
+		Example: "  hodei worker drain builder-1\n  hodei worker drain builder-1 --deadline 30m",
+	}, func(ctx context.Context, s *session, args []string) error {
+		id, err := s.worker(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		req := schemas.DrainWorkerRequest{ID: id}
+		if seconds := deadline.Seconds(); seconds > 0 {
+			req.DeadlineSeconds = &seconds
+		}
+		return ask(ctx, s, schemas.DrainWorker, req, s.sayWorker)
 	})
+	cmd.Flags().DurationVar(&deadline, "deadline", 0, "when what still runs is killed (default never)")
+	return completeFirst(cmd, p.workers())
+}
+
+func (p *people) newWorkerResume() *cobra.Command {
+	return completeFirst(p.command(&cobra.Command{
+		Use: "resume ID|NAME", Short: "Have a draining worker take work again", Args: cobra.ExactArgs(1),
+		Example: "  hodei worker resume builder-1",
+	}, func(ctx context.Context, s *session, args []string) error {
+		id, err := s.worker(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return ask(ctx, s, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: id}, s.sayWorker)
+	}), p.workers())
+}
+
+func (p *people) newWorkerTerminate() *cobra.Command {
+	return completeFirst(p.command(&cobra.Command{
+		Use: "terminate ID|NAME", Short: "Have a worker kill what it runs, and leave", Args: cobra.ExactArgs(1),
+		Example: "  hodei worker terminate builder-1",
+	}, func(ctx context.Context, s *session, args []string) error {
+		id, err := s.worker(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return ask(ctx, s, schemas.TerminateWorker, schemas.TerminateWorkerRequest{ID: id}, s.sayWorker)
+	}), p.workers())
+}
+
+// sayWorker says how a worker stands that was told something.
+func (s *session) sayWorker(w hodei.Worker) error {
+	s.say("%s is %s and runs %d", w.ID, w.Status, w.Running)
+	return nil
 }
 
 func (s *session) showWorker(w hodei.Worker) error {
@@ -72,31 +127,4 @@ func (s *session) showWorker(w hodei.Worker) error {
 		field{"Last seen", s.moment(w.LastSeenAt)},
 		field{"Version", or(w.Version)},
 	)
-}
-
-func (p *people) newQueue() *cobra.Command {
-	var req schemas.GetQueueRequest
-	cmd := p.command(&cobra.Command{
-		Use: "queue", Short: "List the executions that wait for a worker, and why", Args: cobra.NoArgs,
-		Example: "  hodei queue --limit 10",
-	}, func(ctx context.Context, s *session, _ []string) error {
-		return ask(ctx, s, schemas.GetQueue, req, s.showQueue)
-	})
-	cmd.Flags().IntVar(&req.Limit, "limit", schemas.DefaultLimit, "how many to list, at most 1000")
-	return cmd
-}
-
-func (s *session) showQueue(q schemas.QueueList) error {
-	if len(q.Items) == 0 {
-		s.say("nothing waits")
-		return nil
-	}
-	var rows [][]string
-	for _, e := range q.Items {
-		rows = append(rows, []string{strconv.Itoa(e.Position), e.ExecutionID.String(), strconv.Itoa(e.Priority), took(&e.AgeSeconds), plain(e.Reason)})
-	}
-	if more := q.Total - len(q.Items); more > 0 {
-		defer s.say("and %d more", more)
-	}
-	return s.table([]string{"position", "execution", "priority", "waiting", "reason"}, rows)
 }

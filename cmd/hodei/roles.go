@@ -147,12 +147,16 @@ func newWorker() *cobra.Command {
 	f, w := &roleFlags{}, &workerFlags{}
 	var dir, name string
 	cmd := &cobra.Command{
-		Use: "worker", GroupID: "roles", Args: cobra.NoArgs, Short: "Run a worker on this machine",
+		Use: "worker", GroupID: "roles", Args: knownVerb,
+		Short: "Run a worker on this machine; its sub-commands are about all workers",
 		Long: `Run a worker on this machine. It needs nothing but a connection to NATS.
 
 On the first SIGTERM or Ctrl-C it drains: takes nothing new and leaves when what
-it runs has ended. On the second it ends what runs and leaves.`,
-		Example: "  hodei worker --nats nats://nats.internal:4222 --type rust --capacity 4 --label zone=a",
+it runs has ended. On the second it ends what runs and leaves.
+
+The sub-commands ask the system about its workers, and tell them what to do.`,
+		Example: "  hodei worker --nats nats://nats.internal:4222 --type rust --capacity 4 --label zone=a\n" +
+			"  hodei worker ls\n  hodei worker drain builder-1",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := f.config()
 			if err != nil {
@@ -202,7 +206,8 @@ func newMigrate() *cobra.Command {
 	f := &roleFlags{}
 	cmd := &cobra.Command{
 		Use: "migrate", GroupID: "roles", Args: cobra.NoArgs, Short: "Bring the schema of Postgres up to date",
-		Long: "Bring the schema of Postgres up to date. Services do it themselves when they start.",
+		Long:    "Bring the schema of Postgres up to date. Services do it themselves when they start.",
+		Example: "  hodei migrate --database-url postgres://hodei@db/hodei",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.database == "" {
 				return usageError{errors.New("--database-url (HODEI_DATABASE_URL) is required")}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// finding is what one look of the doctor found.
+type finding struct {
+	Check string `json:"check"`
+	// State is "ok", "warn" or "fail".
+	State string `json:"state"`
+	Found string `json:"found"`
+	// Do is what to do about it, "" for nothing.
+	Do string `json:"do,omitempty"`
+}
+
+// doctor collects findings.
+type doctor struct {
+	*session
+	findings []finding
+}
+
+func (d *doctor) ok(check, format string, args ...any) {
+	d.findings = append(d.findings, finding{check, "ok", fmt.Sprintf(format, args...), ""})
+}
+
+func (d *doctor) warn(check, do, format string, args ...any) {
+	d.findings = append(d.findings, finding{check, "warn", fmt.Sprintf(format, args...), do})
+}
+
+func (d *doctor) fail(check, do, format string, args ...any) {
+	d.findings = append(d.findings, finding{check, "fail", fmt.Sprintf(format, args...), do})
+}
+
+func (p *people) newDoctor() *cobra.Command {
+	return p.command(&cobra.Command{
+		Use: "doctor", Short: "Look for what is wrong, and say what to do", Args: cobra.NoArgs,
+		Annotations: map[string]string{"output": "table json yaml"},
+		Long: `Look for what is wrong, and say what to do: the connection, the services and their
+database, versions, clocks, workers that are silent, a queue that does not move.
+Over NATS it looks at the streams, their configuration and their disk, and at the
+workers' clocks, too. The exit status is 1 when something fails.`,
+		Example: "  hodei doctor\n  hodei doctor --nats nats://127.0.0.1:4222",
+	}, func(ctx context.Context, s *session, _ []string) error {
+		d := &doctor{session: s}
+		if err := d.examine(ctx); err != nil {
+			return err
+		}
+		body, err := json.Marshal(map[string]any{"items": d.findings})
+		if err != nil {
+			return err
+		}
+		if err := present(s, "doctor", body, func(struct{}) error { return d.show() }); err != nil {
+			return err
+		}
+		for _, f := range d.findings {
+			if f.State == "fail" {
+				return exitStatus(1)
+			}
+		}
+		return nil
+	})
+}
+
+func (d *doctor) examine(ctx context.Context) error {
+	began := time.Now()
+	o, err := d.overview(ctx)
+	if err != nil {
+		return err // unreachable: it says what to do itself
+	}
+	d.ok("connection", "%s answers, in %s", d.at, time.Since(began).Round(time.Millisecond))
+	d.services(o)
+	d.versions(ctx, o.workers)
+	d.clocks(ctx)
+	d.fleet(o.workers)
+	d.waiting(o)
+	if d.nc == nil {
+		d.ok("streams", "not looked at over HTTP; --nats looks at their configuration and disk")
+		return nil
+	}
+	d.jetstream(ctx, o.Streams)
+	return nil
+}
+
+func (d *doctor) services(o overview) {
+	if o.Ready {
+		d.ok("services", "all ready, with their database")
+		return
+	}
+	for name, word := range o.Checks {
+		if word != "ok" {
+			d.fail(name, "start it, or read its log; it needs NATS and its own --database-url", "%s", plain(word))
+		}
+	}
+	for _, e := range o.Errors {
+		d.fail("asking", "read the log of the service that answers this", "%s", plain(e))
+	}
+}
+
+// versions compares this command's version with everybody's.
+func (d *doctor) versions(ctx context.Context, workers []hodei.Worker) {
+	mine, other := version(), map[string]int{}
+	for _, w := range workers {
+		if v := nameOf(w.Version); v != mine {
+			other["worker "+or(&v)]++
+		}
+	}
+	for name, v := range d.serviceVersions(ctx) {
+		if v != mine {
+			other[name+" "+v]++
+		}
+	}
+	for what, n := range other {
+		d.warn("versions", "upgrade what is older; one minor version apart is fine while you do", "%d × %s, while this is %s", n, plain(what), mine)
+	}
+	if len(other) == 0 {
+		d.ok("versions", "everybody is %s", mine)
+	}
+}
+
+const (
+	// late is how long a worker may be silent before a person should know;
+	// its lease is 15 s.
+	late = 20 * time.Second
+	// stuck is how long an execution may wait before it is worth a look.
+	stuck = 5 * time.Minute
+	// skewed is how far apart clocks may be: deadlines are seconds.
+	skewed = 2 * time.Second
+)
+
+func (d *doctor) fleet(workers []hodei.Worker) {
+	if len(workers) == 0 {
+		d.warn("workers", "start one: hodei worker --nats URL --type TYPE", "there are none: everything will wait")
+		return
+	}
+	silent := 0
+	for _, w := range workers {
+		name := or(w.Name)
+		switch {
+		case w.Status == hodei.WorkerOffline:
+			silent++
+			d.warn("workers", "see whether it runs and reaches NATS; "+d.command("worker show %s", w.ID), "%s is OFFLINE, last seen %s ago", name, d.seen(w))
+		case w.LastSeenAt != nil && d.now().Sub(*w.LastSeenAt) > late:
+			silent++
+			d.warn("workers", "see whether it runs and reaches NATS; "+d.command("worker show %s", w.ID), "%s was last heard %s ago", name, d.seen(w))
+		}
+	}
+	if silent == 0 {
+		d.ok("workers", "%s, all heard of lately", count(len(workers), "worker"))
+	}
+}
+
+func (d *doctor) waiting(o overview) {
+	oldest := time.Duration(o.Queue.OldestSeconds * float64(time.Second))
+	if oldest < stuck {
+		d.ok("queue", "%s", d.session.waiting(o))
+		return
+	}
+	do := d.command("queue") + " shows each with its reason"
+	if len(o.queue.Items) > 0 {
+		do = d.command("explain %s", o.queue.Items[0].ExecutionID)
+	}
+	d.warn("queue", do, "%s", d.session.waiting(o))
+}
+
+func (d *doctor) show() error {
+	var rows [][]string
+	for _, f := range d.findings {
+		rows = append(rows, []string{status(d.session, f.State), f.Check, f.Found})
+		if f.Do != "" {
+			rows = append(rows, []string{"", "", "→ " + f.Do})
+		}
+	}
+	return d.table([]string{"", "check", "found"}, rows)
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// asYAML is a JSON document as YAML, its fields in the same order.
+func asYAML(body []byte) ([]byte, error) {
+	var doc yaml.Node // JSON is YAML written in flow style
+	if err := yaml.Unmarshal(body, &doc); err != nil {
+		return nil, err
+	}
+	var plainer func(*yaml.Node)
+	plainer = func(n *yaml.Node) {
+		n.Style = 0
+		for _, child := range n.Content {
+			plainer(child)
+		}
+	}
+	plainer(&doc)
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(&doc); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), enc.Close()
+}
+
+// idsOf is the id of each record in a reply, one a line, for other commands to
+// take.
+func idsOf(body []byte) ([]byte, error) {
+	type record struct {
+		ID          string `json:"id"`
+		ExecutionID string `json:"execution_id"`
+		WorkerID    string `json:"worker_id"`
+	}
+	var reply struct {
+		record
+		Items []record `json:"items"`
+	}
+	if err := json.Unmarshal(body, &reply); err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	for _, r := range append(reply.Items, reply.record) {
+		for _, id := range []string{r.ID, r.ExecutionID, r.WorkerID} {
+			if id != "" {
+				out.WriteString(id + "\n")
+				break
+			}
+		}
+	}
+	return out.Bytes(), nil
+}
