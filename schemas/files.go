@@ -1,8 +1,13 @@
 package schemas
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 //go:embed v1/*.json
@@ -14,11 +19,29 @@ var files embed.FS
 var OpenAPI []byte
 
 // JSONSchema returns the published JSON Schema (draft 2020-12) of that name,
-// as in "create_pipeline_request". It fails for a name that is not published.
+// as in "create_pipeline_request", or of that $id. It fails for one that is
+// not published.
 func JSONSchema(name string) ([]byte, error) {
+	name = strings.TrimPrefix(name, SchemaID(""))
 	body, err := files.ReadFile("v1/" + name + ".json")
 	if err != nil {
 		return nil, fmt.Errorf("schema %q is not published", name)
 	}
 	return body, nil
+}
+
+// Digest is the SHA-256, in hex, of the published JSON Schema of that name
+// without insignificant space: of what hodei.v1.schemas.get answers, and of
+// what `jq -cj .schema` makes of that. It fails as JSONSchema does.
+func Digest(name string) (string, error) {
+	body, err := JSONSchema(name)
+	if err != nil {
+		return "", err
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, body); err != nil {
+		return "", fmt.Errorf("digest schema %s: %w", name, err)
+	}
+	sum := sha256.Sum256(compact.Bytes())
+	return hex.EncodeToString(sum[:]), nil
 }

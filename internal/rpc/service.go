@@ -2,8 +2,6 @@ package rpc
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"time"
@@ -152,10 +150,9 @@ func (s *Service) register(ctx context.Context, svc micro.Service, e *endpoint) 
 func (e *endpoint) metadata() map[string]string {
 	meta := map[string]string{}
 	for side, name := range map[string]string{"request": e.op.RequestSchema(), "reply": e.op.ReplySchema()} {
-		if body, err := schemas.JSONSchema(name); err == nil {
-			sum := sha256.Sum256(body)
+		if digest, err := schemas.Digest(name); err == nil {
 			meta["schema."+side] = schemas.SchemaID(name)
-			meta["schema."+side+".sha256"] = hex.EncodeToString(sum[:])
+			meta["schema."+side+".sha256"] = digest
 		}
 	}
 	if e.op.Method != "" {

@@ -61,7 +61,7 @@ func New(cfg Config) *Manager {
 	m := &Manager{cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log, fleet: newFleet()}
 	m.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.WorkerManager, Version: cfg.Version, Log: cfg.Log,
-		Description: "Workers, assignment, the end of executions and their logs",
+		Description: "Workers, assignment, the end of executions and their logs", Once: cfg.DB.Once,
 	})
 	rpc.Handle(m.svc, schemas.Execute, m.execute)
 	rpc.Handle(m.svc, schemas.RegisterWorker, m.registerWorker)

@@ -1,0 +1,68 @@
+package test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// info is what a service tells of itself when asked with $SRV.INFO.
+type info struct {
+	Name      string `json:"name"`
+	Endpoints []struct {
+		Name, Subject string
+		Metadata      map[string]string
+	} `json:"endpoints"`
+}
+
+// TestSchemasAreServed: each endpoint of each service names the schemas of its
+// request and its reply, which schemas.get returns with the digest that the
+// endpoint says they have.
+func TestSchemasAreServed(t *testing.T) {
+	s := up(t)
+	nc := connect(t, s.nats)
+	inbox := nc.NewRespInbox()
+	sub, err := nc.SubscribeSync(inbox)
+	require.NoError(t, err)
+	require.NoError(t, nc.PublishRequest("$SRV.INFO", inbox, nil))
+	subjects := map[string]bool{}
+	for services := map[string]bool{}; len(services) < 5; {
+		msg, err := sub.NextMsg(10 * time.Second)
+		require.NoError(t, err, "only %v have answered", services)
+		var said info
+		require.NoError(t, json.Unmarshal(msg.Data, &said))
+		services[said.Name] = true
+		for _, e := range said.Endpoints {
+			subjects[e.Subject] = true
+			for _, side := range []string{"request", "reply"} {
+				id, digest := e.Metadata["schema."+side], e.Metadata["schema."+side+".sha256"]
+				require.True(t, strings.HasPrefix(id, "urn:hodei:v1:"), "%s of %s", side, e.Subject)
+				reply, err := nc.Request(schemas.GetSchema.Subject, []byte(`{"name":"`+id+`"}`), 10*time.Second)
+				require.NoError(t, err)
+				var got struct{ Schema json.RawMessage }
+				require.NoError(t, json.Unmarshal(reply.Data, &got), "%s", reply.Data)
+				require.Equal(t, id, decode(t, got.Schema)["$id"])
+				sum := sha256.Sum256(got.Schema)
+				require.Equal(t, hex.EncodeToString(sum[:]), digest, "%s of %s", side, e.Subject)
+			}
+		}
+	}
+	for _, op := range schemas.Operations {
+		if op.Subject != "" && !op.PerWorker {
+			waits := slices.Contains(slices.Collect(maps.Values(notYet)), op.Name)
+			require.Equal(t, !waits, subjects[op.Subject], "%s is served", op.Subject)
+		}
+	}
+	reply, failed := ask(t, nc, schemas.GetSchema.Subject, `{"name":"nothing"}`)
+	require.Equal(t, "404", reply.Header.Get("Nats-Service-Error-Code"))
+	require.Equal(t, "NOT_FOUND", failed["error"])
+}

@@ -1,0 +1,303 @@
+package test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+)
+
+// unreached are the documented answers that a healthy system seen from outside
+// does not give, and why.
+var unreached = map[string]string{
+	"500":                "a fault of ours: edge's tests have one",
+	"503":                "something is away: the tests of faults and edge's",
+	"504":                "something hangs: internal/rpc's tests",
+	"POST /schedule 429": "only for an execution that no scheduler has in its queue yet: services/scheduler's tests",
+}
+
+// walker asks a running system for what its document describes, and holds each
+// answer against the document.
+type walker struct {
+	t       *testing.T
+	base    string
+	doc     object
+	schemas *jsonschema.Compiler
+	ops     map[string]operation // by operationId
+	seen    map[string]bool      // as in "POST /jobs 201"
+}
+
+type operation struct {
+	method, path string
+	at           string // its place in the document, a JSON pointer
+	entry        object
+}
+
+func (o operation) answer(status string) string {
+	return o.method + " " + strings.TrimPrefix(o.path, "/api/v1") + " " + status
+}
+
+func newWalker(t *testing.T, base string) *walker {
+	_, raw, _ := request(t, "GET", base+"/openapi.json", "", nil)
+	w := &walker{t: t, base: base, doc: decode(t, raw), schemas: jsonschema.NewCompiler(), ops: map[string]operation{}, seen: map[string]bool{}}
+	w.schemas.DefaultDraft(jsonschema.Draft2020)
+	w.schemas.AssertFormat()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	require.NoError(t, err)
+	require.NoError(t, w.schemas.AddResource("urn:openapi", doc))
+	for path, item := range w.doc["paths"].(object) {
+		for method, entry := range item.(object) {
+			at := "/paths/" + strings.NewReplacer("/", "~1", "{", "%7B", "}", "%7D").Replace(path) + "/" + method
+			id := entry.(object)["operationId"].(string)
+			w.ops[id] = operation{strings.ToUpper(method), path, at, entry.(object)}
+		}
+	}
+	return w
+}
+
+// ask makes a request and checks its answer, which must have the status. In
+// query are the path's id first, if it has one, and then the query.
+func (w *walker) ask(status int, id, record, query, body string, header ...string) object {
+	w.t.Helper()
+	op, ok := w.ops[id]
+	require.True(w.t, ok, "no operation %s", id)
+	head := http.Header{}
+	for i := 0; i < len(header); i += 2 {
+		head[header[i]] = []string{header[i+1]}
+	}
+	url := w.base + strings.ReplaceAll(op.path, "{id}", record)
+	if query != "" {
+		url += "?" + query
+	}
+	got, raw, answered := request(w.t, op.method, url, body, head)
+	require.Equal(w.t, status, got, "%s %s: %s", op.method, url, raw)
+	w.check(op, status, raw, answered)
+	var out object
+	_ = json.Unmarshal(raw, &out) // a stream is none
+	return out
+}
+
+// check holds an answer against the document.
+func (w *walker) check(op operation, status int, raw []byte, head http.Header) {
+	w.t.Helper()
+	code := strconv.Itoa(status)
+	at := op.at + "/responses/" + code
+	response, ok := op.entry["responses"].(object)[code].(object)
+	require.True(w.t, ok, "%s is not in the document", op.answer(code))
+	if ref, ok := response["$ref"].(string); ok {
+		at = strings.TrimPrefix(ref, "#")
+		response = w.doc["components"].(object)["responses"].(object)[ref[strings.LastIndex(ref, "/")+1:]].(object)
+	}
+	w.seen[op.answer(code)] = true
+	for name := range response["headers"].(object) {
+		require.NotEmpty(w.t, head.Get(name), "%s: header %s", op.answer(code), name)
+	}
+	content, _ := response["content"].(object)
+	if content == nil {
+		require.Empty(w.t, raw, op.answer(code))
+		return
+	}
+	media, _, err := mime.ParseMediaType(head.Get("Content-Type"))
+	require.NoError(w.t, err, op.answer(code))
+	require.Contains(w.t, content, media, "%s: not a documented media type", op.answer(code))
+	at += "/content/" + strings.ReplaceAll(media, "/", "~1") + "/schema"
+	switch media {
+	case "application/json":
+		w.valid(at, raw, op.answer(code))
+	case "text/event-stream":
+		w.events(at, raw, op.answer(code))
+	}
+}
+
+// valid holds a body against a schema of the document. Every object there
+// refuses fields that it does not know, so that none is undocumented.
+func (w *walker) valid(at string, raw []byte, what string) {
+	w.t.Helper()
+	schema, err := w.schemas.Compile("urn:openapi#" + at)
+	require.NoError(w.t, err, what)
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	require.NoError(w.t, err, "%s: %s", what, raw)
+	require.NoError(w.t, schema.Validate(value), "%s: %s", what, raw)
+}
+
+// events holds the data of each frame against the schema of its event.
+func (w *walker) events(at string, raw []byte, what string) {
+	w.t.Helper()
+	kinds := map[string]int{}
+	for frame := range strings.SplitSeq(strings.TrimSpace(string(raw)), "\n\n") {
+		kind, data := "message", ""
+		for line := range strings.SplitSeq(frame, "\n") {
+			switch name, value, _ := strings.Cut(line, ": "); name {
+			case "event":
+				kind = value
+			case "data":
+				data = value
+			}
+		}
+		if data != "" {
+			w.valid(at+"/x-events/"+kind, []byte(data), what)
+			kinds[kind]++
+		}
+	}
+	require.Equal(w.t, 1, kinds["done"], "%s: %s", what, raw)
+}
+
+// done fails for every documented answer that was not met.
+func (w *walker) done() {
+	w.t.Helper()
+	for id, op := range w.ops {
+		if notYet[id] != "" {
+			w.ask(503, id, nowhere, "", "")
+			continue
+		}
+		for status := range op.entry["responses"].(object) {
+			if what := op.answer(status); !w.seen[what] && unreached[status] == "" && unreached[what] == "" {
+				w.t.Errorf("documented, and never answered: %s", what)
+			}
+		}
+	}
+	for what := range unreached {
+		require.False(w.t, w.seen[what], "%s is answered: take it out of unreached", what)
+	}
+}
+
+// TestOpenAPI walks every operation of the document through every status that
+// can be had.
+func TestOpenAPI(t *testing.T) {
+	s := up(t, "--worker-type", "rust", "--worker-capacity", "2")
+	w := newWalker(t, s.orchestrator)
+	w.mistakes()
+	w.system()
+	w.pipelines()
+	w.executions(s)
+	w.scheduling(s)
+	w.workers()
+	w.done()
+}
+
+// notYet are declared, and no service answers them so far: empty it when they
+// are.
+var notYet = map[string]string{"drainWorker": "workers.drain", "resumeWorker": "workers.resume", "terminateWorker": "workers.terminate"}
+
+// mistakes are those that every operation answers alike.
+func (w *walker) mistakes() {
+	for id, op := range w.ops {
+		if !strings.HasPrefix(op.path, "/api/") {
+			continue
+		}
+		w.ask(400, id, nowhere, "nonsense=1", "")
+		if notYet[id] != "" {
+			continue
+		}
+		if strings.Contains(op.path, "{id}") {
+			w.ask(404, id, nowhere, "", "")
+		}
+		if op.method == "POST" || op.method == "PATCH" {
+			w.ask(415, id, nowhere, "", "x", "Content-Type", "text/plain")
+			w.ask(413, id, nowhere, "", `{"x":"`+strings.Repeat("x", 1<<20)+`"}`)
+		}
+	}
+	status, raw, head := request(w.t, "PUT", w.base+"/api/v1/pipelines", "", nil)
+	require.Equal(w.t, 405, status)
+	require.Equal(w.t, "GET, POST", head.Get("Allow"))
+	w.valid("/components/responses/MethodNotAllowed/content/application~1json/schema", raw, "405")
+	_, raw, _ = request(w.t, "GET", w.base+"/nothing", "", nil)
+	w.valid("/components/responses/NotFound/content/application~1json/schema", raw, "404")
+}
+
+func (w *walker) system() {
+	for _, id := range []string{"getHealth", "getReadiness", "getMetrics", "getOpenAPI", "getDocs"} {
+		w.ask(200, id, "", "", "")
+	}
+}
+
+// twice makes a request twice with one key, then another with it.
+func (w *walker) twice(status int, id, record, body, other string) object {
+	w.t.Helper()
+	key := []string{"Idempotency-Key", "walk " + id}
+	first := w.ask(status, id, record, "", body, key...)
+	require.Equal(w.t, first, w.ask(status, id, record, "", body, key...), "the first answer again")
+	w.ask(409, id, record, "", other, key...)
+	return first
+}
+
+func (w *walker) pipelines() {
+	p := w.twice(201, "createPipeline", "", good, `{"name":"other"}`)["id"].(string)
+	w.ask(200, "getPipeline", p, "", "")
+	w.ask(200, "updatePipeline", p, "", `{"name":"renamed","description":"x"}`)
+	w.ask(404, "createJob", "", "", `{"pipeline_id":"`+nowhere+`"}`)
+	body := `{"pipeline_id":"` + p + `","command":["true"],"type":"none","environment":{"A":"b"},"retries":{"max":1},
+		"requirements":{"capacity":2,"labels":{"a":"b"}},"timeout_seconds":5,"working_dir":"/","name":"j"}`
+	j := w.twice(201, "createJob", "", body, `{"pipeline_id":"`+p+`"}`)["id"].(string)
+	w.ask(200, "getJob", j, "", "")
+	w.ask(200, "updateJob", j, "", `{"priority":9,"command":"echo hi","environment":{},"description":null,"retries":null}`)
+	x := w.ask(202, "executeJob", j, "", `{"wait_seconds":0}`)["execution_id"].(string)
+	w.ask(200, "getQueue", "", "", "")
+	w.ask(409, "deleteJob", j, "", "")
+	w.ask(409, "deletePipeline", p, "", "")
+	w.ask(202, "cancelExecution", x, "", "")
+	w.ask(200, "listPipelines", "", "limit=1", "")
+	w.ask(200, "listJobs", "", "pipeline_id="+p, "")
+	w.ask(429, "executeJob", j, "", `{"wait_seconds":0,"if_no_worker":"reject"}`)
+	w.ask(204, "deleteJob", j, "", "")
+	w.ask(204, "deletePipeline", p, "", "")
+}
+
+func (w *walker) executions(s *system) {
+	j := s.job(`{"command":"echo out; echo err >&2; exit 3"}`)
+	x := w.twice(200, "executeJob", j, `{"wait_seconds":30}`, `{}`)["execution_id"].(string)
+	require.Equal(w.t, "FAILED", s.ended(x)["status"])
+	w.ask(200, "getExecution", x, "", "")
+	w.ask(200, "getJob", j, "", "")
+	w.ask(409, "cancelExecution", x, "", "")
+	w.ask(200, "followLogs", x, "", "")
+	w.ask(200, "followLogs", x, "follow=true&timestamps=false&tail=1", "", "Last-Event-ID", "1")
+	w.ask(200, "getLogs", x, "", "")
+	w.ask(200, "getLogs", x, "", "", "Accept", "text/plain")
+	w.ask(200, "getLogs", x, "limit=1", "", "Accept", "application/json")
+	w.ask(200, "getLogs", x, "timestamps=false", "", "Accept", "application/json")
+	w.ask(201, "retryExecution", x, "", "", "Idempotency-Key", "walk retry")
+	w.ask(409, "retryExecution", nowhere, "", "", "Idempotency-Key", "walk retry")
+	w.ask(200, "listExecutions", "", "job_id="+j, "")
+	w.twice(201, "execute", "", `{"command":"true"}`, `{"command":"false"}`)
+}
+
+func (w *walker) scheduling(s *system) {
+	x := w.ask(201, "execute", "", "", `{"command":"sleep 60","type":"java"}`)["id"].(string)
+	named := fmt.Sprintf(`{"execution_id":%q}`, x)
+	w.ask(202, "schedule", "", "", named)
+	w.ask(200, "schedule", "", "dry_run=true", named)
+	w.ask(200, "schedule", "", "dry_run=true", `{"job_config":{"type":"rust"}}`)
+	w.ask(404, "schedule", "", "", `{"execution_id":"`+nowhere+`"}`)
+	w.ask(404, "assignExecution", "", "", `{"execution_id":"`+nowhere+`"}`)
+	w.ask(429, "assignExecution", "", "", named)
+	w.ask(200, "assignExecution", "", "", `{"execution_id":"`+x+`","worker_requirements":{"type":"rust"}}`)
+	w.ask(409, "assignExecution", "", "", `{"execution_id":"`+x+`","worker_requirements":{"type":"rust"}}`)
+	w.ask(409, "schedule", "", "", named)
+	w.ask(409, "retryExecution", x, "", "")
+	w.ask(202, "cancelExecution", x, "", "")
+	s.ended(x)
+}
+
+func (w *walker) workers() {
+	items := w.ask(200, "listWorkers", "", "type=rust", "")["items"].([]any)
+	rust := items[0].(object)["id"].(string)
+	w.twice(201, "registerWorker", "", `{"type":"go","capacity":1,"labels":{"a":"b"}}`, `{"type":"go","capacity":2}`)
+	w.ask(200, "getWorker", rust, "", "")
+	if len(notYet) > 0 {
+		return
+	}
+	w.ask(202, "drainWorker", rust, "", `{"deadline_seconds":60}`)
+	w.ask(202, "resumeWorker", rust, "", "")
+	w.ask(202, "terminateWorker", rust, "", "")
+	for _, id := range []string{"drainWorker", "resumeWorker", "terminateWorker"} {
+		w.ask(409, id, rust, "", "")
+	}
+}
