@@ -18,13 +18,14 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// fromEnvironment sets every flag that was not given from its HODEI_ variable.
+// fromEnvironment sets every flag that was not given from its HODEI_ variable,
+// where that is not empty.
 func fromEnvironment(flags *pflag.FlagSet) error {
 	var failed error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "HODEI_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, set := os.LookupEnv(name)
-		if !set || f.Changed || failed != nil || f.Annotations[onlyGiven] != nil || f.Name == "help" {
+		value := os.Getenv(name)
+		if value == "" || f.Changed || failed != nil || f.Annotations[onlyGiven] != nil || f.Name == "help" {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {

@@ -129,6 +129,7 @@ func alternatives(words []string) string {
 // HODEI_NATS, which the roles read too.
 func (p *people) settle(cmd *cobra.Command) error {
 	flags := cmd.Flags()
+	asked := flags.Changed("output") // else a format that the command does not know is no mistake
 	given, err := where(flags)
 	if err != nil {
 		return err
@@ -153,8 +154,8 @@ func (p *people) settle(cmd *cobra.Command) error {
 			return err
 		}
 	}
-	if !slices.Contains(formats(cmd), p.output) && !flags.Changed("output") {
-		p.output = "table" // a context's default that this command does not know
+	if !asked && !slices.Contains(formats(cmd), p.output) {
+		p.output = "table"
 	}
 	return checkOutput(cmd, p.output)
 }

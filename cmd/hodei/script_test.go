@@ -40,6 +40,7 @@ func TestAgainstTheSystem(t *testing.T) {
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "save": save},
 		})
 	})
+	t.Run("completion", func(t *testing.T) { testCompletion(t, server) })
 	t.Run("interrupted over HTTP", func(t *testing.T) { testInterrupted(t, "--server", server) })
 	t.Run("interrupted over NATS", func(t *testing.T) { testInterrupted(t, "--nats", nats) })
 }
@@ -150,6 +151,8 @@ func testInterrupted(t *testing.T, flag, url string) {
 		require.Equal(t, 130, w.end(t, os.Interrupt))
 		hint := regexp.MustCompile(`(?m)^  hodei (execution cancel (exec_\S+) \S+ \S+)$`).FindStringSubmatch(w.rest)
 		require.Len(t, hint, 3, w.rest)
+		require.Equal(t, words[0] == "--type", strings.Contains(w.rest, "  hodei explain "+hint[2]), "why it waits, if it does: %s", w.rest)
+		require.NotContains(t, w.rest, "\x1b", "nobody sits before a terminal")
 
 		hodei := func(args ...string) string {
 			out, err := exec.Command("hodei", args...).CombinedOutput()
