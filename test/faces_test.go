@@ -174,6 +174,11 @@ func TestFaces(t *testing.T) {
 	require.Equal(t, "COMPLETED", s.ended(w.ended)["status"])
 	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
 	w.worker = workers["items"].([]any)[0].(object)["id"].(string)
+	s.execute("sleep 600") // an idle worker that is told to drain would leave at once
+	eventually(t, "the worker is busy", 20*time.Second, func() bool {
+		_, now := call(t, "GET", s.orchestrator+"/workers/"+w.worker, "")
+		return now["status"] == "BUSY"
+	})
 	faces := s.faces(t)
 	for _, op := range schemas.Operations {
 		if op.Method == "" || op.Streams {
