@@ -14,7 +14,9 @@
 // # When things fail
 //
 // A role that cannot start, or that ends by itself, stops all the others and
-// its error is returned.
+// its error is returned. A worker that leaves by itself, because it was told to
+// drain or to terminate, is no failure: the rest goes on without it, and a
+// system of workers only ends when all have left.
 //
 // # Not here
 //

@@ -58,10 +58,12 @@ type part struct {
 	name  string
 	run   func(context.Context) error
 	ready <-chan struct{}
+	ended chan struct{} // closed when run has returned
 }
 
 // Run builds the roles, runs them until ctx is done or one of them fails, and
-// stops them in order. ready is called once every role answers.
+// stops them in order. ready is called once every role answers. Workers may
+// leave by themselves; when there is nothing else, that ends the system.
 func Run(ctx context.Context, cfg Config, ready func(*System)) error {
 	s := &System{cfg: cfg}
 	defer s.close()
@@ -76,6 +78,7 @@ func Run(ctx context.Context, cfg Config, ready func(*System)) error {
 		select {
 		case <-ctx.Done():
 		case err = <-failed:
+		case <-s.deserted():
 		}
 	}
 	stopped := errors.Join(s.fleet.stop(), s.front.stop(), s.services.stop())
@@ -83,6 +86,14 @@ func Run(ctx context.Context, cfg Config, ready func(*System)) error {
 		err = nil
 	}
 	return errors.Join(err, stopped)
+}
+
+// deserted is closed when the system was one of workers only and all have left.
+func (s *System) deserted() <-chan struct{} {
+	if len(s.services.parts)+len(s.front.parts) > 0 {
+		return nil
+	}
+	return s.fleet.left
 }
 
 // HTTPAddrs are the edge's addresses: orchestrator, scheduler, worker manager.
@@ -209,6 +220,7 @@ func (s *System) buildWorkers() error {
 		s.workers = append(s.workers, w)
 		s.fleet.add("worker", w.Run, w.Ready())
 	}
+	s.fleet.mayEnd = true
 	return nil
 }
 
@@ -220,6 +232,12 @@ func (s *System) start(ctx context.Context, failed chan error) error {
 		for _, p := range g.parts {
 			select {
 			case <-p.ready:
+			case <-p.ended:
+				select {
+				case err := <-failed:
+					return err
+				default: // a worker that left before it was ready
+				}
 			case err := <-failed:
 				return err
 			case <-ctx.Done():
@@ -269,21 +287,30 @@ type group struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	stopped chan struct{}
+	mayEnd  bool          // its parts may end by themselves
+	left    chan struct{} // closed when they all have
 	mu      sync.Mutex
 	errs    []error
+	ended   int // by themselves
 }
 
 func (g *group) add(name string, run func(context.Context) error, ready <-chan struct{}) {
-	g.parts = append(g.parts, part{name, run, ready})
+	g.parts = append(g.parts, part{name, run, ready, make(chan struct{})})
 }
 
-// start runs the parts until stop. The first that ends before is reported.
+// start runs the parts until stop. The first that ends before, though it may
+// not, is reported.
 func (g *group) start(ctx context.Context, failed chan<- error) {
 	ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	g.stopped = make(chan struct{})
+	g.stopped, g.left = make(chan struct{}), make(chan struct{})
 	for _, p := range g.parts {
 		g.running.Go(func() {
+			defer close(p.ended)
 			err := p.run(ctx)
+			if err == nil && g.mayEnd {
+				g.leave()
+				return
+			}
 			if ctx.Err() == nil {
 				if err == nil {
 					err = errors.New("ended")
@@ -303,6 +330,15 @@ func (g *group) start(ctx context.Context, failed chan<- error) {
 	}
 	if g.aside != nil {
 		go g.aside(g.stopped)
+	}
+}
+
+// leave counts a part that ended by itself.
+func (g *group) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended++; g.ended == len(g.parts) {
+		close(g.left)
 	}
 }
 

@@ -222,6 +222,40 @@ func TestTwoSchedulersNeverOverfill(t *testing.T) {
 	require.NoError(t, stop())
 }
 
+// TestWorkersMayLeave: the rest goes on without those that were told to leave,
+// and a system of workers only ends with the last of them.
+func TestWorkersMayLeave(t *testing.T) {
+	srv := localtest.NATS(t)
+	addrs, stop := run(t, config(t, srv, 1))
+	c := client.HTTP("http://" + addrs[0])
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cfg := config(t, srv, 2)
+	cfg.Orchestrator, cfg.Scheduler, cfg.Manager, cfg.Edge = nil, nil, nil, nil
+	ready, ended := make(chan []string, 1), make(chan error, 1)
+	go func() { ended <- system.Run(ctx, cfg, func(s *system.System) { ready <- s.WorkerIDs() }) }()
+	require.Len(t, <-ready, 2)
+
+	list, err := c.ListWorkers(ctx, schemas.ListWorkersRequest{})
+	require.NoError(t, err)
+	require.Len(t, list.Items, 3)
+	for i, w := range list.Items {
+		if i == 0 {
+			_, err = c.TerminateWorker(ctx, schemas.TerminateWorkerRequest{ID: w.ID})
+		} else {
+			_, err = c.DrainWorker(ctx, schemas.DrainWorkerRequest{ID: w.ID})
+		}
+		require.NoError(t, err)
+	}
+	require.NoError(t, <-ended, "the workers' own system ends cleanly")
+	terminated := hodei.WorkerTerminated
+	require.Eventually(t, func() bool {
+		list, err = c.ListWorkers(ctx, schemas.ListWorkersRequest{Status: &terminated})
+		return err == nil && len(list.Items) == 3
+	}, time.Minute, 10*time.Millisecond, "the other one goes on")
+	require.NoError(t, stop())
+}
+
 func TestTakenPortStopsEverything(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
