@@ -3,6 +3,9 @@ package postgres
 import (
 	"context"
 	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -81,10 +84,27 @@ func (db *DB) ChangeWorker(ctx context.Context, id hodei.WorkerID, to hodei.Work
 	return now, hodei.Errorf(hodei.Conflict, "Worker is %s and cannot become %s", now.Status, to)
 }
 
+// FollowWorker records the state of one incarnation of a worker by its own
+// word, or by its silence (OFFLINE), and when it was last heard; nil leaves
+// that as it is. It returns the state before, or "" when nothing changed: the
+// worker is in that state already, has left, is another incarnation by now, or
+// the table does not allow it.
+func (db *DB) FollowWorker(ctx context.Context, id hodei.WorkerID, incarnation string, to hodei.WorkerStatus, heard *time.Time) (hodei.WorkerStatus, error) {
+	var before hodei.WorkerStatus
+	err := db.pool.QueryRow(ctx, `UPDATE workers w SET status = $3, last_seen_at = coalesce($5, w.last_seen_at)
+		FROM (SELECT status FROM workers WHERE id = $1 FOR UPDATE) old
+		WHERE w.id = $1 AND w.incarnation = $2 AND old.status = ANY($4) AND old.status <> $6 RETURNING old.status`,
+		id, incarnation, to, hodei.WorkerTransitions.From(to), heard, hodei.WorkerTerminated).Scan(&before)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return before, failure("follow worker", err)
+}
+
 // LeaveWorker records that one incarnation of a worker is gone. It returns
 // false when another incarnation has taken its place.
 func (db *DB) LeaveWorker(ctx context.Context, id hodei.WorkerID, incarnation string, to hodei.WorkerStatus) (bool, error) {
-	tag, err := db.pool.Exec(ctx, `UPDATE workers SET status = $3 WHERE id = $1 AND incarnation = $2 AND (status = ANY($4) OR status = $3)`,
+	tag, err := db.pool.Exec(ctx, `UPDATE workers SET status = $3, last_seen_at = now() WHERE id = $1 AND incarnation = $2 AND (status = ANY($4) OR status = $3)`,
 		id, incarnation, to, hodei.WorkerTransitions.From(to))
 	return tag.RowsAffected() > 0, failure("leave worker", err)
 }

@@ -12,10 +12,6 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// offerHolds is how long a worker may take to accept; after that it must
-// refuse, for the execution may then be somewhere else.
-const offerHolds = 3 * time.Second
-
 // execute has the orchestrator create an execution without a job.
 func (m *Manager) execute(ctx context.Context, req schemas.ExecuteRequest) (schemas.AdHocExecution, error) {
 	if req.Command == nil || req.Command.IsZero() {
@@ -43,13 +39,36 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 		}
 		return schemas.Assignment{}, hodei.Errorf(hodei.Unavailable, "Worker is not connected")
 	}
-	deadline := time.Now().Add(offerHolds)
+	if req.WorkerID != nil && !req.Scheduled {
+		if err := m.resumeNamed(ctx, req.ExecutionID, worker); err != nil {
+			return schemas.Assignment{}, err
+		}
+	}
+	deadline := time.Now().Add(m.cfg.OfferHolds)
 	e, err := m.db.AssignExecution(ctx, req.ExecutionID, id, worker.word.Type, worker.word.Incarnation)
 	if err != nil {
 		return schemas.Assignment{}, err
 	}
+	if e.CancelRequestedAt != nil { // it was to end as it went back to the queue
+		return schemas.Assignment{}, m.takeBack(ctx, e, id, nil)
+	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
 	return m.offer(ctx, e, worker.word, deadline)
+}
+
+// resumeNamed ends the draining of a worker that somebody wants for a waiting
+// execution by name.
+func (m *Manager) resumeNamed(ctx context.Context, id hodei.ExecutionID, w member) error {
+	row, err := m.db.GetWorker(ctx, w.id)
+	if err != nil || row.Status != hodei.WorkerDraining && w.word.Status != hodei.WorkerDraining {
+		return err
+	}
+	e, err := m.db.GetExecution(ctx, id)
+	if err != nil || e.Status != hodei.Pending {
+		return err // the assignment says why not; the worker goes on draining
+	}
+	_, err = m.resumeWorker(ctx, schemas.ResumeWorkerRequest{ID: w.id})
+	return err
 }
 
 // offer asks the worker and acts on its answer.
@@ -67,6 +86,8 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 	switch {
 	case errors.Is(err, nats.ErrNoResponders): // nobody has seen the offer
 		return schemas.Assignment{}, m.takeBack(ctx, e, w.WorkerID, hodei.Errorf(hodei.Unavailable, "Worker is not connected"))
+	case turnedAway(err):
+		return schemas.Assignment{}, m.takeBack(ctx, e, w.WorkerID, hodei.Errorf(hodei.Rejected, "Worker refused: %s", err))
 	case err != nil: // it may have started: its own word will settle it
 		m.log.WarnContext(ctx, "offer not answered", "execution_id", e.ID, "worker_id", w.WorkerID, "err", err)
 		return schemas.Assignment{}, hodei.Errorf(hodei.Timeout, "The worker did not answer in time; the execution's record will tell")
@@ -85,6 +106,14 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 	}, nil
 }
 
+// turnedAway reports whether the worker's service refused the offer before the
+// worker saw it, as one that is about to leave does. An error without a cause
+// is the service's own; what fails on the way has one.
+func turnedAway(err error) bool {
+	var said *hodei.Error
+	return errors.As(err, &said) && said.Err == nil && (said.Code == hodei.Unavailable || said.Code == hodei.Invalid)
+}
+
 // takeBack queues an execution again that its worker has certainly not
 // started, and returns why.
 func (m *Manager) takeBack(ctx context.Context, e hodei.Execution, worker hodei.WorkerID, why error) error {
@@ -97,7 +126,10 @@ func (m *Manager) takeBack(ctx context.Context, e hodei.Execution, worker hodei.
 		return err // stays RUNNING; the reconciler takes it back
 	}
 	if cancelled || e.CancelRequestedAt != nil {
-		return m.endPending(ctx, e.ID, hodei.ReasonCancelled)
+		if err := m.endPending(ctx, e.ID, hodei.ReasonCancelled); err != nil {
+			return err
+		}
+		return hodei.Errorf(hodei.Conflict, "Execution was cancelled")
 	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventRequeued, Execution: e})
 	return why

@@ -9,8 +9,8 @@
 // # Subjects
 //
 // Answers hodei.v1.execute, hodei.v1.workers.*, hodei.v1.executions.stop and
-// .finish, and hodei.v1.logs.get. Asks execution.request.<worker_id> and
-// execution.interrupt.<worker_id>. Consumes execution.log.*, and tells
+// .finish, and hodei.v1.logs.get. Asks execution.request.<worker_id>,
+// execution.interrupt.<worker_id> and worker.command.<worker_id>. Consumes execution.log.*, and tells
 // execution.stored.<worker_id> what is committed. Publishes
 // execution.event.<id>. Follows the WORKERS bucket.
 //
@@ -26,7 +26,10 @@
 // answer leaves it RUNNING until its own word settles it: the reconciler
 // compares what the record gives each worker with what that worker says it
 // holds. A worker not heard for 45 s, counted only while this instance could
-// have heard it, is lost: OFFLINE, and what it ran FAILED with WORKER_LOST.
+// have heard it, is lost: OFFLINE, and what it ran FAILED with WORKER_LOST. One
+// that comes back is AVAILABLE again and told to stop what has ended meanwhile.
+// A worker's state is recorded as that worker gives it, in its word or in its
+// answer to a command; only one that is not there is TERMINATED unasked.
 // Log chunks are committed before they are acknowledged and before the worker
 // is told; repeating any of it changes nothing.
 //

@@ -11,41 +11,80 @@ import (
 
 // member is what this instance knows of one worker.
 type member struct {
-	word    hodei.Availability // zero until its key is seen
-	heard   time.Time          // by our clock
-	latency time.Duration      // smoothed time to accept
-	lost    bool               // declared lost here; should it come back, it is told
+	id          hodei.WorkerID
+	incarnation string
+	word        hodei.Availability // zero until its key is seen
+	leased      bool               // its key is there
+	heard       time.Time          // by our clock, zero until it says something new
+	since       time.Time          // when the count of its silence began
+	latency     time.Duration      // smoothed time to accept
+	news        bool               // its word tells of another state than before
+	asked       bool               // its next word answers what it was told
 }
 
 // fleet is every worker of which this instance has heard, or has been told by
 // the record.
 type fleet struct {
+	news chan struct{} // one value: some member has news
+
 	mu      sync.Mutex
 	members map[hodei.WorkerID]*member
+	deaf    bool // the bucket is not being followed
 }
 
-func newFleet() *fleet { return &fleet{members: map[hodei.WorkerID]*member{}} }
+func newFleet() *fleet {
+	return &fleet{news: make(chan struct{}, 1), members: map[hodei.WorkerID]*member{}, deaf: true}
+}
 
-// hear takes in the worker's word and reports whether it had been given up.
-func (f *fleet) hear(word hodei.Availability, now time.Time) (wasLost bool) {
+// hear takes in a worker's word. One that was in the bucket when the watch
+// began is not fresh: its worker may be dead since.
+func (f *fleet) hear(word hodei.Availability, fresh bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.members[word.WorkerID]
 	if m == nil {
-		m = &member{}
-		f.members[word.WorkerID] = m
+		m = &member{id: word.WorkerID}
+		f.members[m.id] = m
 	}
-	wasLost = m.lost
-	m.word, m.heard, m.lost = word, now, false
-	return wasLost
+	changed := m.heard.IsZero() || m.asked || m.incarnation != word.Incarnation || recorded(m.word.Status) != recorded(word.Status)
+	m.word, m.incarnation, m.leased, m.since = word, word.Incarnation, true, now
+	if !fresh {
+		return
+	}
+	m.heard, m.asked = now, false
+	if changed {
+		m.news = true
+		select {
+		case f.news <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// hush notes that the worker's key is gone. That says only that it is silent;
+// whether it is lost, time tells.
+func (f *fleet) hush(id hodei.WorkerID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m := f.members[id]; m != nil {
+		m.leased = false
+	}
+}
+
+// recorded is what the record calls a state: to it BUSY and AVAILABLE are one.
+func recorded(status hodei.WorkerStatus) hodei.WorkerStatus {
+	if status == hodei.WorkerBusy {
+		return hodei.WorkerAvailable
+	}
+	return status
 }
 
 // expect notes a worker that should be heard of from now on.
-func (f *fleet) expect(id hodei.WorkerID, now time.Time) {
+func (f *fleet) expect(id hodei.WorkerID, incarnation string, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.members[id] == nil {
-		f.members[id] = &member{heard: now}
+		f.members[id] = &member{id: id, incarnation: incarnation, since: now}
 	}
 }
 
@@ -59,36 +98,69 @@ func (f *fleet) forget(id hodei.WorkerID) {
 func (f *fleet) get(id hodei.WorkerID) (member, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m, ok := f.members[id]
-	if !ok {
-		return member{}, false
+	if m, ok := f.members[id]; ok {
+		return *m, true
 	}
-	return *m, true
+	return member{}, false
 }
 
-// excuse starts every count of silence anew, because for a while nobody could
-// have been heard.
-func (f *fleet) excuse(now time.Time) {
+// told lays what a worker has just been told, and has agreed to, over its
+// word until it speaks again.
+func (f *fleet) told(id hodei.WorkerID, status hodei.WorkerStatus) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if m := f.members[id]; m != nil {
+		m.word.Status, m.asked = status, true
+	}
+}
+
+// which returns a copy of every member that the condition picks.
+func (f *fleet) which(picks func(*member) bool) []member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var some []member
 	for _, m := range f.members {
-		m.heard = now
-	}
-}
-
-// silent marks as lost, and returns, the workers not heard since the given
-// time.
-func (f *fleet) silent(since time.Time) []hodei.WorkerID {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var ids []hodei.WorkerID
-	for id, m := range f.members {
-		if !m.lost && m.heard.Before(since) {
-			m.lost = true
-			ids = append(ids, id)
+		if picks(m) {
+			some = append(some, *m)
 		}
 	}
-	return ids
+	return some
+}
+
+// speaking returns the members that have spoken and hold their lease.
+func (f *fleet) speaking() []member {
+	return f.which(func(m *member) bool { return m.leased && !m.heard.IsZero() })
+}
+
+// silent returns the members not heard since the given time.
+func (f *fleet) silent(since time.Time) []member {
+	return f.which(func(m *member) bool { return m.since.Before(since) })
+}
+
+// changed returns, once, the members that have news.
+func (f *fleet) changed() []member {
+	return f.which(func(m *member) bool {
+		news := m.news
+		m.news = false
+		return news
+	})
+}
+
+// listen says whether words can be heard. Every count of silence starts anew,
+// because for a while nobody could be.
+func (f *fleet) listen(deaf bool, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deaf = deaf
+	for _, m := range f.members {
+		m.since = now
+	}
+}
+
+func (f *fleet) isDeaf() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.deaf
 }
 
 func (f *fleet) accepted(id hodei.WorkerID, took time.Duration) {
@@ -102,30 +174,23 @@ func (f *fleet) accepted(id hodei.WorkerID, took time.Duration) {
 	}
 }
 
-// watch follows the WORKERS bucket. A key that ends says only that its worker
-// is silent; whether it is lost, time tells.
+// watch follows the WORKERS bucket.
 func (m *Manager) watch(ctx context.Context) error {
 	workers, err := kv.OpenWorkers(ctx, m.js)
 	if err != nil {
 		return err
 	}
-	m.fleet.excuse(time.Now())
+	defer func() { m.fleet.listen(true, time.Now()) }()
+	fresh := false
 	return workers.Watch(ctx, func(u kv.Update) {
-		if u.Availability == nil {
-			return
-		}
-		if m.fleet.hear(*u.Availability, time.Now()) {
-			m.welcomeBack(ctx, *u.Availability)
+		switch {
+		case u.Synced:
+			fresh = true
+			m.fleet.listen(false, time.Now())
+		case u.Availability == nil:
+			m.fleet.hush(u.WorkerID)
+		default:
+			m.fleet.hear(*u.Availability, fresh, time.Now())
 		}
 	})
-}
-
-// recallMembers has the workers that the record thinks are there be missed if
-// they are not.
-func (m *Manager) recallMembers(ctx context.Context) error {
-	members, err := m.db.ListMembers(ctx)
-	for _, w := range members {
-		m.fleet.expect(w.ID, time.Now())
-	}
-	return err
 }

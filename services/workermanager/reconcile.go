@@ -10,59 +10,183 @@ import (
 	"github.com/hodei-jobs/hodei/postgres"
 )
 
-// reconcile declares silent workers lost and settles executions of which the
-// record and their worker say different things. Several instances may do it at
-// once: each step is a guarded change.
-func (m *Manager) reconcile(ctx context.Context) error {
-	if !m.nc.IsConnected() {
-		m.fleet.excuse(time.Now()) // nobody can be heard
-		return nil
-	}
-	for _, id := range m.fleet.silent(time.Now().Add(-m.cfg.LostAfter)) {
-		if err := m.declareLost(ctx, id); err != nil {
-			return err
+// held is one assignment as the record knows it.
+type held struct {
+	execution   hodei.ExecutionID
+	worker      hodei.WorkerID
+	incarnation string
+	scheduledAt int64
+}
+
+// reconciler is what one pass leaves for the next. Times are this instance's
+// own, because its clock need not agree with that of Postgres.
+type reconciler struct {
+	*Manager
+	seen   map[held]time.Time // when an assignment was first seen
+	strays map[held]bool      // held by a worker, but not by the record
+}
+
+// keepReconciled compares what workers say with the record, at intervals, and
+// takes in at once what is new. It returns when ctx is done.
+func (m *Manager) keepReconciled(ctx context.Context) error {
+	r := &reconciler{Manager: m}
+	tick := time.NewTicker(m.cfg.Reconcile)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.fleet.news:
+			for _, w := range m.fleet.changed() {
+				m.follow(ctx, w)
+			}
+		case <-tick.C:
+			if err := r.pass(ctx); err != nil && ctx.Err() == nil {
+				m.log.WarnContext(ctx, "reconcile failed", "err", err)
+			}
 		}
 	}
-	held, err := m.db.ListHeld(ctx, time.Now().Add(-2*offerHolds))
+}
+
+// pass declares silent workers lost and settles executions of which the record
+// and their worker say different things. Several instances may do it at once:
+// each step is a guarded change.
+func (r *reconciler) pass(ctx context.Context) error {
+	if !r.nc.IsConnected() || r.fleet.isDeaf() {
+		r.fleet.listen(r.fleet.isDeaf(), time.Now())
+		return nil
+	}
+	// In this order: what a worker says it holds was given to it before, so the
+	// record read after that knows of it.
+	speaking := r.fleet.speaking()
+	members, err := r.recallMembers(ctx)
 	if err != nil {
 		return err
 	}
-	for _, h := range held {
-		if err := m.settle(ctx, h); err != nil && !errors.Is(err, hodei.Conflict) {
-			m.log.WarnContext(ctx, "execution not settled", "execution_id", h.ID, "err", err)
+	for _, w := range speaking {
+		if m, ok := members[w.id]; !ok || recorded(m.Status) != recorded(w.word.Status) {
+			r.follow(ctx, w)
 		}
 	}
+	for _, w := range r.fleet.silent(time.Now().Add(-r.cfg.LostAfter)) {
+		if err := r.declareLost(ctx, w); err != nil {
+			return err
+		}
+	}
+	running, err := r.db.ListHeld(ctx, time.Now().AddDate(1, 0, 0))
+	if err != nil {
+		return err
+	}
+	r.settleAll(ctx, running)
+	r.stopStrays(ctx, speaking, running)
 	return nil
 }
 
-func (m *Manager) declareLost(ctx context.Context, id hodei.WorkerID) error {
-	m.log.WarnContext(ctx, "worker lost", "worker_id", id, "silent_for", m.cfg.LostAfter)
-	if _, err := m.db.ChangeWorker(ctx, id, hodei.WorkerOffline); err != nil && !errors.Is(err, hodei.Conflict) && !errors.Is(err, hodei.NotFound) {
-		return err
+// recallMembers has the workers that the record thinks are there be missed if
+// they are not.
+func (m *Manager) recallMembers(ctx context.Context) (map[hodei.WorkerID]postgres.Member, error) {
+	list, err := m.db.ListMembers(ctx)
+	members := make(map[hodei.WorkerID]postgres.Member, len(list))
+	for _, w := range list {
+		members[w.ID] = w
+		m.fleet.expect(w.ID, w.Incarnation, time.Now())
 	}
-	return m.lose(ctx, id, "")
+	return members, err
 }
 
-// settle compares one RUNNING execution with its worker's own word.
-func (m *Manager) settle(ctx context.Context, h postgres.Held) error {
-	worker, known := m.fleet.get(h.WorkerID)
+// follow records the state that a worker gives itself. One that comes back
+// after it was lost is told to stop what has ended in the record; one that was
+// terminated while it was away is told so.
+func (m *Manager) follow(ctx context.Context, w member) {
+	if !w.leased || w.heard.IsZero() {
+		return
+	}
+	heard := w.heard.UTC()
+	before, err := m.db.FollowWorker(ctx, w.id, w.incarnation, recorded(w.word.Status), &heard)
+	switch {
+	case err != nil:
+		m.log.WarnContext(ctx, "worker's state not recorded", "worker_id", w.id, "status", w.word.Status, "err", err)
+	case before == hodei.WorkerOffline:
+		m.log.InfoContext(ctx, "worker is back", "worker_id", w.id)
+		m.stopEnded(ctx, w)
+	case before == "":
+		if row, err := m.db.GetWorker(ctx, w.id); err == nil && row.Status == hodei.WorkerTerminated {
+			m.terminateReturned(ctx, w.id)
+		}
+	}
+}
+
+// stopEnded has a worker stop what it runs although the record has an end.
+func (m *Manager) stopEnded(ctx context.Context, w member) {
+	for _, id := range w.word.Running {
+		e, err := m.db.GetExecution(ctx, id)
+		if err == nil && (e.Status != hodei.Running || e.WorkerID == nil || *e.WorkerID != w.id) {
+			m.interrupt(ctx, id, w.id, hodei.ReasonWorkerLost)
+		}
+	}
+}
+
+// declareLost records that a worker is gone, and with it what it ran.
+func (m *Manager) declareLost(ctx context.Context, w member) error {
+	var heard *time.Time
+	if !w.heard.IsZero() {
+		at := w.heard.UTC()
+		heard = &at
+	}
+	before, err := m.db.FollowWorker(ctx, w.id, w.incarnation, hodei.WorkerOffline, heard)
+	if err != nil {
+		return err
+	}
+	if before != "" {
+		m.log.WarnContext(ctx, "worker lost", "worker_id", w.id, "silent_for", m.cfg.LostAfter)
+	} else if row, err := m.db.GetWorker(ctx, w.id); err != nil && !errors.Is(err, hodei.NotFound) {
+		return err
+	} else if err == nil && row.Status != hodei.WorkerOffline && row.Status != hodei.WorkerTerminated {
+		m.fleet.forget(w.id) // another incarnation has taken its place, and has its own time
+		return nil
+	}
+	if err := m.lose(ctx, w.id, ""); err != nil {
+		return err
+	}
+	m.fleet.forget(w.id) // should it speak again, that is news
+	return nil
+}
+
+// settleAll settles each execution that the record gives to a worker.
+func (r *reconciler) settleAll(ctx context.Context, running []postgres.Held) {
+	seen := make(map[held]time.Time, len(running))
+	for _, h := range running {
+		key := held{h.ID, h.WorkerID, h.WorkerIncarnation, h.ScheduledAt.UnixNano()}
+		at, before := r.seen[key]
+		if !before {
+			at = time.Now()
+		}
+		seen[key] = at
+		if err := r.settle(ctx, h, at.Add(2*r.cfg.OfferHolds)); err != nil && !errors.Is(err, hodei.Conflict) {
+			r.log.WarnContext(ctx, "execution not settled", "execution_id", h.ID, "err", err)
+		}
+	}
+	r.seen = seen
+}
+
+// settle compares one RUNNING execution with its worker's own word. The offer
+// has certainly ended at the time given.
+func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) error {
+	w, known := m.fleet.get(h.WorkerID)
+	same := w.incarnation == h.WorkerIncarnation
 	switch {
 	case !known:
-		m.fleet.expect(h.WorkerID, time.Now()) // silent from now on, or heard
+		m.fleet.expect(h.WorkerID, h.WorkerIncarnation, time.Now()) // silent from now on, or heard
 		return nil
-	case worker.lost:
-		return m.lose(ctx, h.WorkerID, "")
-	case worker.word.WorkerID.IsZero():
-		return nil // not heard yet
-	case worker.word.Incarnation != h.WorkerIncarnation:
-		return m.lose(ctx, h.WorkerID, worker.word.Incarnation)
-	case slices.Contains(worker.word.Running, h.ID):
+	case same && slices.Contains(w.word.Running, h.ID):
 		if h.CancelRequestedAt != nil {
 			m.interrupt(ctx, h.ID, h.WorkerID, hodei.ReasonCancelled)
 		}
 		return nil
-	case worker.heard.Before(h.ScheduledAt.Add(2 * offerHolds)):
+	case !w.heard.After(ended):
 		return nil // its word may be older than the offer
+	case !same:
+		return m.lose(ctx, h.WorkerID, w.incarnation)
 	}
 	// It has spoken since the offer ended and does not hold it: it never took
 	// it, and may not take it any more.
@@ -74,18 +198,25 @@ func (m *Manager) settle(ctx context.Context, h postgres.Held) error {
 	return m.takeBack(ctx, e, h.WorkerID, nil)
 }
 
-// welcomeBack takes in a worker that had been given up. What it still runs has
-// ended in the record and must stop.
-func (m *Manager) welcomeBack(ctx context.Context, word hodei.Availability) {
-	m.log.InfoContext(ctx, "worker is back", "worker_id", word.WorkerID)
-	if _, err := m.db.ChangeWorker(ctx, word.WorkerID, hodei.WorkerAvailable); err != nil {
-		m.log.WarnContext(ctx, "worker not taken back", "worker_id", word.WorkerID, "err", err)
-		return
+// stopStrays has workers stop what the record does not give them, if that was
+// so at the last pass too: what has just ended they let go of by themselves.
+func (r *reconciler) stopStrays(ctx context.Context, speaking []member, running []postgres.Held) {
+	given := make(map[held]bool, len(running))
+	for _, h := range running {
+		given[held{execution: h.ID, worker: h.WorkerID}] = true
 	}
-	for _, id := range word.Running {
-		e, err := m.db.GetExecution(ctx, id)
-		if err == nil && (e.Status != hodei.Running || e.WorkerID == nil || *e.WorkerID != word.WorkerID) {
-			m.interrupt(ctx, id, word.WorkerID, hodei.ReasonWorkerLost)
+	strays := map[held]bool{}
+	for _, w := range speaking {
+		for _, id := range w.word.Running {
+			key := held{execution: id, worker: w.id}
+			if given[key] {
+				continue
+			}
+			strays[key] = true
+			if r.strays[key] {
+				r.interrupt(ctx, id, w.id, hodei.ReasonWorkerLost)
+			}
 		}
 	}
+	r.strays = strays
 }

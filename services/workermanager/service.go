@@ -30,6 +30,9 @@ type Config struct {
 	// Reconcile is how often what workers hold is compared with the record;
 	// 5 s when 0.
 	Reconcile time.Duration
+	// OfferHolds is how long a worker may take to accept; after that it must
+	// refuse, for the execution may then be somewhere else. 3 s when 0.
+	OfferHolds time.Duration
 	// LogRetention is how long logs are kept; 30 days when 0.
 	LogRetention time.Duration
 }
@@ -52,7 +55,8 @@ func New(cfg Config) *Manager {
 	}
 	cfg.Replicas = max(cfg.Replicas, 1)
 	for value, standard := range map[*time.Duration]time.Duration{
-		&cfg.LostAfter: 45 * time.Second, &cfg.Reconcile: 5 * time.Second, &cfg.LogRetention: 30 * 24 * time.Hour,
+		&cfg.LostAfter: 45 * time.Second, &cfg.Reconcile: 5 * time.Second, &cfg.OfferHolds: 3 * time.Second,
+		&cfg.LogRetention: 30 * 24 * time.Hour,
 	} {
 		if *value == 0 {
 			*value = standard
@@ -67,6 +71,9 @@ func New(cfg Config) *Manager {
 	rpc.Handle(m.svc, schemas.RegisterWorker, m.registerWorker)
 	rpc.Handle(m.svc, schemas.GetWorker, m.getWorker)
 	rpc.Handle(m.svc, schemas.ListWorkers, m.listWorkers)
+	rpc.Handle(m.svc, schemas.DrainWorker, m.drainWorker)
+	rpc.Handle(m.svc, schemas.ResumeWorker, m.resumeWorker)
+	rpc.Handle(m.svc, schemas.TerminateWorker, m.terminateWorker)
 	rpc.Handle(m.svc, schemas.LeaveWorker, m.leaveWorker)
 	rpc.Handle(m.svc, schemas.AssignExecution, m.assign)
 	rpc.Handle(m.svc, schemas.StopExecution, m.stop)
@@ -93,13 +100,13 @@ func (m *Manager) Run(ctx context.Context) error {
 	if err := m.keepDays(ctx); err != nil {
 		return err
 	}
-	if err := m.recallMembers(ctx); err != nil {
+	if _, err := m.recallMembers(ctx); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.svc.Run(ctx) })
 	g.Go(func() error { return m.every(ctx, time.Hour, "log days", m.keepDays) })
-	g.Go(func() error { return m.every(ctx, m.cfg.Reconcile, "reconcile", m.reconcile) })
+	g.Go(func() error { return m.keepReconciled(ctx) })
 	g.Go(func() error { return m.again(ctx, "fleet watch", m.watch) })
 	g.Go(func() error { return m.again(ctx, "log persister", m.persist) })
 	return g.Wait()

@@ -2,7 +2,6 @@ package workermanager
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/hodei-jobs/hodei"
@@ -30,7 +29,7 @@ func (m *Manager) registerWorker(ctx context.Context, req schemas.RegisterWorker
 		}
 	}
 	m.fleet.forget(w.ID)
-	m.fleet.expect(w.ID, time.Now())
+	m.fleet.expect(w.ID, req.Incarnation, time.Now())
 	m.log.InfoContext(ctx, "worker registered", "worker_id", w.ID, "type", w.Type, "capacity", w.TotalCapacity)
 	return w, nil
 }
@@ -68,21 +67,43 @@ func (m *Manager) getWorker(ctx context.Context, req schemas.GetWorkerRequest) (
 	return m.live(w), err
 }
 
+// scanPage is how many rows are read at once when some of them may have to be
+// left out.
+const scanPage = 200
+
+// listWorkers reads as many rows as it takes to fill the page, because the
+// state that is asked for is the worker's own word, which the record follows
+// and which alone tells BUSY from AVAILABLE.
 func (m *Manager) listWorkers(ctx context.Context, req schemas.ListWorkersRequest) (schemas.List[hodei.Worker], error) {
-	filter := postgres.WorkerFilter{Type: req.Type, Status: req.Status}
-	idle := req.Status != nil && (*req.Status == hodei.WorkerAvailable || *req.Status == hodei.WorkerBusy)
-	if idle { // to the record they are one
-		recorded := hodei.WorkerAvailable
-		filter.Status = &recorded
+	size := req.Size()
+	out := schemas.List[hodei.Worker]{Items: []hodei.Worker{}}
+	filter, page := postgres.WorkerFilter{Type: req.Type}, postgres.Page{Cursor: req.Cursor, Size: size}
+	if req.Status != nil {
+		status := recorded(*req.Status)
+		filter.Status, page.Size = &status, max(size, scanPage)
 	}
-	items, next, err := m.db.ListWorkers(ctx, filter, postgres.Page{Cursor: req.Cursor, Size: req.Size()})
-	for i := range items {
-		items[i] = m.live(items[i])
+	for {
+		rows, next, err := m.db.ListWorkers(ctx, filter, page)
+		if err != nil {
+			return out, err
+		}
+		for _, w := range rows {
+			if w = m.live(w); req.Status != nil && w.Status != *req.Status {
+				continue
+			}
+			if len(out.Items) == size {
+				last := out.Items[size-1].ID.String()
+				out.NextCursor = &last
+				return out, nil
+			}
+			out.Items = append(out.Items, w)
+		}
+		if next == nil || req.Status == nil {
+			out.NextCursor = next
+			return out, nil
+		}
+		page.Cursor = *next
 	}
-	if idle {
-		items = slices.DeleteFunc(items, func(w hodei.Worker) bool { return w.Status != *req.Status })
-	}
-	return schemas.List[hodei.Worker]{Items: items, NextCursor: next}, err
 }
 
 // live lays the worker's own word over its record.
@@ -96,8 +117,10 @@ func (m *Manager) live(w hodei.Worker) hodei.Worker {
 		return w
 	}
 	w.Status, w.Capacity, w.Running = known.word.Status, known.word.Free, len(known.word.Running)
-	heard := known.heard.UTC()
-	w.LastSeenAt = &heard
+	if !known.heard.IsZero() {
+		heard := known.heard.UTC()
+		w.LastSeenAt = &heard
+	}
 	if known.latency > 0 {
 		seconds := known.latency.Seconds()
 		w.AckLatencySeconds = &seconds

@@ -1,0 +1,176 @@
+package workermanager
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func (b *bench) assignTo(e hodei.Execution, h *hand) (schemas.Assignment, error) {
+	return ask(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &h.id, Scheduled: true})
+}
+
+func TestAssignAccepted(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := b.pending()
+	a, err := b.assignTo(e, h)
+	require.NoError(t, err)
+	require.Equal(t, schemas.Assigned, a.Status)
+	require.Equal(t, h.id, a.WorkerID)
+	require.Equal(t, "shell", a.WorkerType)
+	require.Equal(t, 3, a.Free)
+	require.EqualValues(t, 7, a.Word)
+	now := b.execution(e.ID)
+	require.Equal(t, hodei.Running, now.Status)
+	require.Equal(t, h.id, *now.WorkerID)
+	require.Equal(t, e.ID, b.event(schemas.EventAssigned).Execution.ID)
+	started := b.event(schemas.EventStarted)
+	require.Equal(t, 3, *started.Free)
+	require.EqualValues(t, 7, started.Word)
+
+	offer := h.offers[0]
+	require.Equal(t, h.word.Incarnation, offer.Incarnation)
+	require.Equal(t, e.Command, offer.Command)
+	require.WithinDuration(t, time.Now(), offer.Deadline, 10*time.Second)
+	w := must(b, schemas.GetWorker, schemas.GetWorkerRequest{ID: h.id})
+	require.Positive(t, *w.AckLatencySeconds)
+
+	_, err = b.assignTo(e, h)
+	require.ErrorIs(t, err, hodei.Conflict, "it is not PENDING any more")
+	require.Len(t, h.offers, 1)
+}
+
+func TestAssignRefusedGoesBackToTheQueue(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	h.offer = func(schemas.ExecutionRequest) schemas.Acceptance {
+		full := schemas.RefusedFull
+		return schemas.Acceptance{Refused: &full}
+	}
+	e := b.pending()
+	_, err := b.assignTo(e, h)
+	require.ErrorIs(t, err, hodei.Rejected)
+	require.ErrorContains(t, err, "FULL")
+	now := b.execution(e.ID)
+	require.Equal(t, hodei.Pending, now.Status)
+	require.Nil(t, now.WorkerID)
+	require.Nil(t, now.StartedAt)
+	require.Equal(t, e.ID, b.event(schemas.EventRequeued).Execution.ID)
+}
+
+func TestAssignToNobody(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	h.stop()
+	e := b.pending()
+	_, err := b.assignTo(e, h)
+	require.ErrorIs(t, err, hodei.Unavailable)
+	require.Equal(t, hodei.Pending, b.execution(e.ID).Status)
+	require.Equal(t, e.ID, b.event(schemas.EventRequeued).Execution.ID)
+
+	silent := b.registered() // never heard of
+	_, err = b.assignTo(e, silent)
+	require.ErrorIs(t, err, hodei.Unavailable)
+	silent.id = hodei.WorkerID(uuid.Must(uuid.NewV7()))
+	_, err = b.assignTo(e, silent)
+	require.ErrorIs(t, err, hodei.NotFound)
+	require.Equal(t, hodei.Pending, b.execution(e.ID).Status)
+}
+
+// unanswered is an execution that the worker was offered and said nothing of.
+func (b *bench) unanswered(h *hand) hodei.Execution {
+	b.t.Helper()
+	h.mu.Lock()
+	h.mute = true
+	h.mu.Unlock()
+	e := b.pending()
+	_, err := b.assignTo(e, h)
+	require.ErrorIs(b.t, err, hodei.Timeout)
+	require.Equal(b.t, hodei.Running, b.execution(e.ID).Status, "it may have started")
+	return e
+}
+
+func TestUnansweredOfferIsSettledByTheWorkersWord(t *testing.T) {
+	t.Run("held", func(t *testing.T) {
+		b := start(t)
+		h := b.worker()
+		e := b.unanswered(h)
+		h.say(func(a *hodei.Availability) { a.Status, a.Running = hodei.WorkerBusy, []hodei.ExecutionID{e.ID} })
+		h.keepSaying()
+		b.requireStays(e.ID)
+	})
+	t.Run("not held", func(t *testing.T) {
+		b := start(t)
+		h := b.worker()
+		e := b.unanswered(h)
+		b.requireStays(e.ID) // its word is older than the offer
+		h.keepSaying()
+		now := b.becomes(e.ID, hodei.Pending)
+		require.Nil(t, now.WorkerID)
+		require.Equal(t, e.ID, b.event(schemas.EventRequeued).Execution.ID)
+	})
+	t.Run("not held and cancelled meanwhile", func(t *testing.T) {
+		b := start(t)
+		h := b.worker()
+		e := b.unanswered(h)
+		must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.ID})
+		h.keepSaying()
+		require.Equal(t, hodei.ReasonCancelled, *b.becomes(e.ID, hodei.Cancelled).Reason)
+	})
+	t.Run("another process", func(t *testing.T) {
+		b := start(t)
+		h := b.worker()
+		e := b.unanswered(h)
+		h.say(func(a *hodei.Availability) { a.Incarnation = uuid.NewString() })
+		h.keepSaying()
+		require.Equal(t, hodei.ReasonWorkerLost, *b.becomes(e.ID, hodei.Failed).Reason)
+	})
+}
+
+func TestAssignOfACancelledExecutionEndsIt(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := b.pending()
+	_, err := b.db.RequestCancel(t.Context(), e.ID) // as when its manager died while taking it back
+	require.NoError(t, err)
+	_, err = b.assignTo(e, h)
+	require.ErrorIs(t, err, hodei.Conflict)
+	require.Equal(t, hodei.Cancelled, b.execution(e.ID).Status)
+	require.Empty(t, h.offers)
+}
+
+func TestAssignByNameEndsTheDraining(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	h.given()
+	must(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id})
+	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
+	refused := schemas.RefusedDraining
+	h.offer = func(schemas.ExecutionRequest) schemas.Acceptance { return schemas.Acceptance{Refused: &refused} }
+	e := b.pending()
+	_, err := b.assignTo(e, h)
+	require.ErrorIs(t, err, hodei.Rejected, "the scheduler's choice was out of date")
+	require.Equal(t, []string{schemas.Drain}, h.told())
+
+	h.offer = nil
+	a := must(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &h.id})
+	require.Equal(t, h.id, a.WorkerID)
+	require.Equal(t, []string{schemas.Drain, schemas.Resume}, h.told())
+	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerBusy })
+	b.records(h.id, hodei.WorkerAvailable)
+	require.Equal(t, hodei.WorkerBusy, must(b, schemas.GetWorker, schemas.GetWorkerRequest{ID: h.id}).Status)
+
+	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
+	b.records(h.id, hodei.WorkerDraining)
+	h.refuse = hodei.Errorf(hodei.Conflict, "Worker is being stopped")
+	e = b.pending()
+	_, err = ask(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &h.id})
+	require.ErrorIs(t, err, hodei.Conflict)
+	require.Equal(t, hodei.Pending, b.execution(e.ID).Status)
+}

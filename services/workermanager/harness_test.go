@@ -1,0 +1,388 @@
+package workermanager
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// TestMain finds what a manager leaves running. The test server of Postgres
+// lasts as long as the process.
+func TestMain(m *testing.M) {
+	const local = "github.com/hodei-jobs/hodei/internal/local."
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(local+"(*Postgres).supervise"),
+		goleak.IgnoreAnyFunction(local+"(*Postgres).run.func1"), goleak.IgnoreAnyFunction("os/exec.(*Cmd).writerDescriptor.func1"))
+}
+
+// bench is one running manager and what a test asks it with.
+type bench struct {
+	*Manager
+	t      *testing.T
+	nc     *nats.Conn // the test's
+	js     jetstream.JetStream
+	bucket *kv.Workers
+	url    string // of the database
+	events *nats.Subscription
+}
+
+// start runs a manager that looks around often and misses nobody soon.
+func start(t *testing.T, change ...func(*Config)) *bench {
+	t.Helper()
+	nc, js := localtest.JetStream(t)
+	b := &bench{t: t, nc: nc, js: js, url: localtest.Database(t)}
+	db, err := postgres.Open(t.Context(), b.url, 8)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	_, err = db.Migrate(t.Context())
+	require.NoError(t, err)
+	b.bucket, err = kv.OpenWorkers(t.Context(), js)
+	require.NoError(t, err)
+	b.events, err = nc.SubscribeSync(schemas.EventSubjects)
+	require.NoError(t, err)
+	b.run(db, change...)
+	return b
+}
+
+// run starts a manager, which becomes the one that the bench looks into.
+func (b *bench) run(db *postgres.DB, change ...func(*Config)) {
+	b.t.Helper()
+	own, err := rpc.Connect(b.nc.Opts.Servers[0], "worker-manager", localtest.Log(b.t))
+	require.NoError(b.t, err)
+	cfg := Config{
+		NATS: own, DB: db, Log: localtest.Log(b.t),
+		LostAfter: time.Hour, Reconcile: 20 * time.Millisecond, OfferHolds: 100 * time.Millisecond,
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	b.Manager = New(cfg)
+	m := b.Manager
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- m.Run(ctx) }()
+	b.t.Cleanup(func() {
+		cancel()
+		require.NoError(b.t, <-ended)
+		own.Close()
+	})
+	select {
+	case <-m.Ready():
+	case err := <-ended:
+		ended <- err
+		require.FailNow(b.t, "ended before it was ready", err)
+	}
+	b.until("the bucket is followed", func() bool { return !m.fleet.isDeaf() })
+}
+
+// until looks again and again at something that happens elsewhere.
+func (b *bench) until(what string, met func() bool) {
+	b.t.Helper()
+	require.Eventually(b.t, met, 30*time.Second, 2*time.Millisecond, what)
+}
+
+// pending is an execution that waits.
+func (b *bench) pending() hodei.Execution {
+	b.t.Helper()
+	e, err := b.db.CreateExecution(b.t.Context(), hodei.Execution{Spec: hodei.Spec{
+		Command: hodei.Command{Shell: "true"}, Environment: map[string]string{}, Priority: 5, Requirements: hodei.Requirements{Capacity: 1},
+	}})
+	require.NoError(b.t, err)
+	return e
+}
+
+func (b *bench) execution(id hodei.ExecutionID) hodei.Execution {
+	b.t.Helper()
+	e, err := b.db.GetExecution(b.t.Context(), id)
+	require.NoError(b.t, err)
+	return e
+}
+
+// becomes waits for the record of an execution.
+func (b *bench) becomes(id hodei.ExecutionID, status hodei.ExecutionStatus) hodei.Execution {
+	b.t.Helper()
+	b.until(fmt.Sprintf("%s is %s", id, status), func() bool { return b.execution(id).Status == status })
+	return b.execution(id)
+}
+
+// requireStays checks that passes of the reconciler leave an execution RUNNING.
+func (b *bench) requireStays(id hodei.ExecutionID) {
+	b.t.Helper()
+	require.Never(b.t, func() bool { return b.execution(id).Status != hodei.Running }, 20*b.cfg.Reconcile, b.cfg.Reconcile)
+}
+
+// recorded is the worker as the record alone has it.
+func (b *bench) recorded(id hodei.WorkerID) hodei.Worker {
+	b.t.Helper()
+	w, err := b.db.GetWorker(b.t.Context(), id)
+	require.NoError(b.t, err)
+	return w
+}
+
+// records waits for the record of a worker.
+func (b *bench) records(id hodei.WorkerID, status hodei.WorkerStatus) hodei.Worker {
+	b.t.Helper()
+	b.until(fmt.Sprintf("%s is %s", id, status), func() bool { return b.recorded(id).Status == status })
+	return b.recorded(id)
+}
+
+// event waits for the next event of a type, and returns it.
+func (b *bench) event(kind string) schemas.Event {
+	b.t.Helper()
+	for {
+		msg, err := b.events.NextMsg(30 * time.Second)
+		require.NoError(b.t, err, kind)
+		if event := decode[schemas.Event](b.t, msg.Data); event.Type == kind {
+			return event
+		}
+	}
+}
+
+// ask asks the service over NATS, as everybody does.
+func ask[Req, Rep any](b *bench, op schemas.Operation[Req, Rep], req Req) (Rep, error) {
+	return rpc.Call(b.t.Context(), b.nc, op, req)
+}
+
+func must[Req, Rep any](b *bench, op schemas.Operation[Req, Rep], req Req) Rep {
+	b.t.Helper()
+	rep, err := ask(b, op, req)
+	require.NoError(b.t, err)
+	return rep
+}
+
+// hand is a worker by hand: it answers as it is told, and says what it is told
+// to say.
+type hand struct {
+	b    *bench
+	id   hodei.WorkerID
+	stop func() // its service
+
+	mu          sync.Mutex
+	word        hodei.Availability
+	mute        bool                                              // says no word, leaves offers unanswered
+	offer       func(schemas.ExecutionRequest) schemas.Acceptance // accepts when nil
+	refuse      error                                             // answer to a command
+	offers      []schemas.ExecutionRequest
+	interrupted []schemas.InterruptRequest
+	commands    []schemas.CommandWorkerRequest
+}
+
+// worker registers a worker, has it answer, and has it say its first word.
+func (b *bench) worker() *hand {
+	b.t.Helper()
+	h := b.registered()
+	h.answer()
+	h.say(nil)
+	return h
+}
+
+// registered is a worker that has not said anything and does not answer.
+func (b *bench) registered() *hand {
+	b.t.Helper()
+	h := &hand{b: b}
+	h.register(nil)
+	return h
+}
+
+// register makes the worker a new process.
+func (h *hand) register(id *hodei.WorkerID) {
+	h.b.t.Helper()
+	h.word = hodei.Availability{Type: "shell", Status: hodei.WorkerAvailable, Capacity: 4, Free: 4, Incarnation: uuid.NewString()}
+	w := must(h.b, schemas.RegisterWorker, schemas.RegisterWorkerRequest{ID: id, Type: "shell", Capacity: 4, Incarnation: h.word.Incarnation})
+	h.id, h.word.WorkerID = w.ID, w.ID
+}
+
+// answer runs the worker's service until stop.
+func (h *hand) answer() {
+	svc := rpc.New(rpc.Config{NATS: h.b.nc, Name: schemas.Worker, Log: localtest.Log(h.b.t), Grace: time.Millisecond})
+	rpc.HandleWorker(svc, schemas.RequestExecution, h.id, h.onOffer)
+	rpc.HandleWorker(svc, schemas.InterruptExecution, h.id, func(_ context.Context, req schemas.InterruptRequest) (schemas.Empty, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.interrupted = append(h.interrupted, req)
+		return schemas.Empty{}, nil
+	})
+	rpc.HandleWorker(svc, schemas.CommandWorker, h.id, func(_ context.Context, req schemas.CommandWorkerRequest) (schemas.Empty, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.commands = append(h.commands, req)
+		return schemas.Empty{}, h.refuse
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = svc.Run(ctx) })
+	h.stop = func() { cancel(); running.Wait() }
+	h.b.t.Cleanup(h.stop)
+	<-svc.Ready()
+}
+
+func (h *hand) onOffer(ctx context.Context, req schemas.ExecutionRequest) (schemas.Acceptance, error) {
+	h.mu.Lock()
+	h.offers = append(h.offers, req)
+	mute, decide := h.mute, h.offer
+	h.mu.Unlock()
+	switch {
+	case mute: // until nobody waits any more
+		<-ctx.Done()
+		return schemas.Acceptance{}, ctx.Err()
+	case decide != nil:
+		return decide(req), nil
+	}
+	now := time.Now().UTC()
+	return schemas.Acceptance{Accepted: true, StartedAt: &now, Free: 3, Word: 7}, nil
+}
+
+// say writes the worker's key, after a change, and waits until the manager has
+// heard it.
+func (h *hand) say(change func(*hodei.Availability)) {
+	h.b.t.Helper()
+	h.mu.Lock()
+	if change != nil {
+		change(&h.word)
+	}
+	h.word.Word++
+	h.word.At = time.Now().UTC()
+	word := h.word
+	h.mu.Unlock()
+	require.NoError(h.b.t, h.b.bucket.Put(h.b.t.Context(), word))
+	h.b.until("the word is heard", func() bool {
+		m, ok := h.b.fleet.get(h.id)
+		return ok && (m.word.Incarnation == word.Incarnation && m.word.Word >= word.Word)
+	})
+}
+
+// keepSaying renews the worker's word until the test ends, as a live one does.
+func (h *hand) keepSaying() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				h.mu.Lock()
+				h.word.Word++
+				word := h.word
+				h.mu.Unlock()
+				_ = h.b.bucket.Put(ctx, word) // fails when the test is over
+			}
+		}
+	})
+	h.b.t.Cleanup(func() { cancel(); running.Wait() })
+}
+
+// given is an execution that the worker has accepted, and says it holds.
+func (h *hand) given() hodei.Execution {
+	h.b.t.Helper()
+	e := h.b.pending()
+	must(h.b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &h.id, Scheduled: true})
+	h.say(func(a *hodei.Availability) {
+		a.Status, a.Running = hodei.WorkerBusy, append(append([]hodei.ExecutionID{}, a.Running...), e.ID)
+		a.Free--
+	})
+	return h.b.execution(e.ID)
+}
+
+// hears waits until the worker was interrupted.
+func (h *hand) hears(id hodei.ExecutionID, reason hodei.Reason) {
+	h.b.t.Helper()
+	h.b.until("the worker is told to stop "+id.String(), func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, i := range h.interrupted {
+			if i.ExecutionID == id && i.Reason == reason {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// told are the commands that the worker has got.
+func (h *hand) told() (did []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.commands {
+		did = append(did, c.Do)
+	}
+	return did
+}
+
+// chunk is the NDJSON of the lines first to last, and their digest.
+func chunk(first, last int64) (lines []byte, digest int64) {
+	var text strings.Builder
+	for n := first; n <= last; n++ {
+		line := fmt.Sprintf(`{"timestamp":"2026-01-01T00:00:%02dZ","stream":"%s","line":"line %d","sequence":%d}`, n%60, stream(n), n, n)
+		digest += int64(crc32.Checksum([]byte(line), castagnoli))
+		text.WriteString(line + "\n")
+	}
+	return []byte(text.String()), digest & math.MaxInt64
+}
+
+// stream has every third line on standard error.
+func stream(n int64) hodei.Stream {
+	if n%3 == 0 {
+		return hodei.Stderr
+	}
+	return hodei.Stdout
+}
+
+// print publishes lines as the worker does.
+func (h *hand) print(id hodei.ExecutionID, first, last int64) {
+	h.b.t.Helper()
+	lines, _ := chunk(first, last)
+	h.publish(id, strconv.FormatInt(first, 10), strconv.FormatInt(last, 10), lines)
+}
+
+func (h *hand) publish(id hodei.ExecutionID, first, last string, lines []byte) {
+	h.b.t.Helper()
+	_, err := h.b.js.PublishMsg(h.b.t.Context(), &nats.Msg{Subject: schemas.LogSubject(id), Data: lines, Header: nats.Header{
+		schemas.HeaderWorker: []string{h.id.String()}, schemas.HeaderFirst: []string{first}, schemas.HeaderLast: []string{last},
+	}})
+	require.NoError(h.b.t, err)
+}
+
+// printed prints lines and waits until the record has all of them.
+func (h *hand) printed(id hodei.ExecutionID, first, last int64) {
+	h.b.t.Helper()
+	before := h.b.execution(id).LogCount
+	h.print(id, first, last)
+	h.b.until("the lines are recorded", func() bool { return h.b.execution(id).LogCount == before+last-first+1 })
+}
+
+// ended is the report of a run that printed so many lines and exited with 0.
+func (h *hand) ended(id hodei.ExecutionID, lines int64) schemas.FinishRequest {
+	now, code := time.Now().UTC(), 0
+	_, digest := chunk(1, lines)
+	return schemas.FinishRequest{ExecutionID: id, WorkerID: h.id, Free: 4, Word: 9, Outcome: hodei.Outcome{
+		Status: hodei.Completed, ExitCode: &code, StartedAt: &now, CompletedAt: now, LogCount: lines, LogDigest: digest,
+	}}
+}
+
+func decode[T any](t testing.TB, body []byte) (v T) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(body, &v))
+	return v
+}
