@@ -104,3 +104,21 @@ func ExampleClient_GetJob() {
 	// true true
 	// Job not found job
 }
+
+// A key of your own makes a call safe to repeat even by another process.
+func ExampleWithIdempotencyKey() {
+	c := client.HTTP(exampleSystem().api)
+	ctx := client.WithIdempotencyKey(context.Background(), "order-4711")
+
+	first, err := c.CreatePipeline(ctx, schemas.CreatePipelineRequest{Name: "once"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	again, err := c.CreatePipeline(ctx, schemas.CreatePipelineRequest{Name: "once"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = c.CreatePipeline(ctx, schemas.CreatePipelineRequest{Name: "another"})
+	fmt.Println(first.ID == again.ID, errors.Is(err, hodei.Conflict))
+	// Output: true true
+}

@@ -13,14 +13,9 @@ func asYAML(body []byte) ([]byte, error) {
 	if err := yaml.Unmarshal(body, &doc); err != nil {
 		return nil, err
 	}
-	var plainer func(*yaml.Node)
-	plainer = func(n *yaml.Node) {
-		n.Style = 0
-		for _, child := range n.Content {
-			plainer(child)
-		}
+	if err := plainly(&doc); err != nil {
+		return nil, err
 	}
-	plainer(&doc)
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
 	enc.SetIndent(2)
@@ -28,6 +23,21 @@ func asYAML(body []byte) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), enc.Close()
+}
+
+// plainly takes from a document the style of JSON; strings keep quotes where
+// another reader might take them for something else.
+func plainly(n *yaml.Node) error {
+	n.Style = 0
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		return n.Encode(n.Value)
+	}
+	for _, child := range n.Content {
+		if err := plainly(child); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // idsOf is the id of each record in a reply, one a line, for other commands to

@@ -70,8 +70,12 @@ func (p *people) connect(s *session, name string) error {
 	}
 	s.at = redacted(at)
 	nc, err := rpc.Connect(at, "hodei "+name, slog.New(slog.DiscardHandler), opts...)
-	if err != nil {
-		return s.unreachable(errors.Unwrap(err)) // rpc's own words would show a password
+	var known *hodei.Error
+	switch {
+	case errors.As(err, &known):
+		return s.unreachable(known.Err) // its own words are for whoever starts a role
+	case err != nil:
+		return s.unreachable(err)
 	}
 	s.nc = nc
 	return nil

@@ -30,6 +30,7 @@ func (s *session) watch(ctx context.Context, show func(*session) error) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.As(err, new(exitStatus)): // it has been shown
 		case err != nil && !(seen && errors.Is(err, hodei.Unavailable)):
 			return err
 		case err != nil:
@@ -60,7 +61,7 @@ func (s *session) watch(ctx context.Context, show func(*session) error) error {
 
 func height(w io.Writer) int {
 	if f, ok := w.(*os.File); ok {
-		if _, rows, err := term.GetSize(int(f.Fd())); err == nil {
+		if _, rows, err := term.GetSize(int(f.Fd())); err == nil && rows > 2 {
 			return rows
 		}
 	}

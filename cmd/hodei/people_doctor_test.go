@@ -1,0 +1,172 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func newDoctor() *doctor {
+	s, _, _ := printing()
+	return &doctor{session: s}
+}
+
+// only is the one finding that there is.
+func only(t *testing.T, d *doctor) finding {
+	t.Helper()
+	require.Len(t, d.findings, 1, d.findings)
+	f := d.findings[0]
+	require.Equal(t, f.State != "ok", f.Do != "", "what is wrong comes with what to do: %v", f)
+	return f
+}
+
+func TestDoctorOnServices(t *testing.T) {
+	d := newDoctor()
+	d.services(overview{Ready: false, Checks: map[string]string{"nats": "ok", "scheduler": "No scheduler is running"}})
+	require.Equal(t, "fail", only(t, d).State)
+	require.Contains(t, d.findings[0].Found, "No scheduler")
+}
+
+func TestDoctorOnVersions(t *testing.T) {
+	d := newDoctor()
+	d.versions(t.Context(), []hodei.Worker{{Version: new(version())}, {Version: new("0.0.9")}, {Version: new("0.0.9")}})
+	require.Equal(t, "warn", only(t, d).State)
+	require.Contains(t, d.findings[0].Found, "2 × worker 0.0.9")
+}
+
+func TestDoctorOnClocks(t *testing.T) {
+	for offset, want := range map[time.Duration]string{0: "ok", time.Second: "ok", time.Minute: "warn", -time.Minute: "warn"} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			require.Equal(t, "/healthz", r.URL.Path)
+			w.Header().Set("Date", time.Now().Add(offset).UTC().Format(http.TimeFormat))
+		}))
+		d := newDoctor()
+		d.url, d.now = srv.URL+"/", time.Now
+		d.clocks(t.Context())
+		require.Equal(t, want, only(t, d).State, offset)
+		srv.Close()
+	}
+}
+
+func TestDoctorOnWorkers(t *testing.T) {
+	heard := func(ago time.Duration, status hodei.WorkerStatus) hodei.Worker {
+		return hodei.Worker{Name: new("w"), Status: status, LastSeenAt: new(noon.Add(-ago))}
+	}
+	for want, workers := range map[string][]hodei.Worker{
+		"1 worker, all heard of lately":        {heard(time.Second, hodei.WorkerAvailable)},
+		"w is OFFLINE, last seen 1h ago":       {heard(time.Hour, hodei.WorkerOffline), heard(0, hodei.WorkerBusy)},
+		"w was last heard 30s ago":             {heard(30*time.Second, hodei.WorkerBusy)},
+		"there are none: everything will wait": nil,
+	} {
+		d := newDoctor()
+		d.fleet(workers)
+		require.Equal(t, want, only(t, d).Found)
+	}
+}
+
+func TestDoctorOnTheQueue(t *testing.T) {
+	queue := schemas.QueueList{Total: 1, Items: []schemas.QueueEntry{{Reason: "no worker of type rust"}}}
+	for age, want := range map[float64]string{1: "ok", 3600: "warn"} {
+		d := newDoctor()
+		d.waiting(overview{Queue: queueFacts{Waiting: 1, OldestSeconds: age}, queue: queue})
+		require.Equal(t, want, only(t, d).State)
+		require.Contains(t, d.findings[0].Found, "no worker of type rust")
+	}
+	require.Contains(t, func() string {
+		d := newDoctor()
+		d.waiting(overview{Queue: queueFacts{Waiting: 1, OldestSeconds: 3600}, queue: queue})
+		return d.findings[0].Do
+	}(), "hodei explain exec_")
+}
+
+// Streams that are gone, changed or fallen behind are found.
+func TestDoctorOnStreams(t *testing.T) {
+	nc, js := localtest.JetStream(t)
+	d := newDoctor()
+	d.Client, d.nc = client.NATS(nc), nc
+	examine := func() map[string]string {
+		d.findings = nil
+		streams, err := d.streams(t.Context())
+		require.NoError(t, err)
+		d.jetstream(t.Context(), streams)
+		states := map[string]string{}
+		for _, f := range d.findings {
+			states[f.Check] = f.State
+		}
+		return states
+	}
+	require.Equal(t, map[string]string{"streams": "ok", "disk": "ok", "worker clocks": "ok"}, examine())
+
+	bucket, err := js.KeyValue(t.Context(), schemas.WorkersBucket)
+	require.NoError(t, err)
+	body, err := hodei.JSON(hodei.Availability{At: time.Now().Add(-time.Minute)})
+	require.NoError(t, err)
+	_, err = bucket.Put(t.Context(), hodei.WorkerID{1}.String(), body)
+	require.NoError(t, err)
+	require.Equal(t, "warn", examine()["worker clocks"])
+
+	stream, err := js.Stream(t.Context(), schemas.LogStream)
+	require.NoError(t, err)
+	cfg := stream.CachedInfo().Config
+	cfg.Subjects = []string{"elsewhere.*"}
+	_, err = js.UpdateStream(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Equal(t, "fail", examine()["streams"])
+	require.Contains(t, d.findings[0].Found, "does not take execution.log.*")
+
+	require.NoError(t, js.DeleteStream(t.Context(), schemas.LogStream))
+	require.Equal(t, "fail", examine()["streams"])
+	require.Contains(t, d.findings[0].Found, "EXECUTION_LOGS is missing")
+
+	slow := newDoctor()
+	require.False(t, slow.stream(streamFacts{Name: schemas.EventStream, Behind: behind + 1, info: &jetstream.StreamInfo{
+		Config:  jetstream.StreamConfig{Subjects: []string{schemas.EventSubjects}},
+		Cluster: &jetstream.ClusterInfo{Replicas: []*jetstream.PeerInfo{{Name: "b", Offline: true}}},
+	}}))
+	require.Len(t, slow.findings, 2)
+}
+
+// A nats context brings its credentials.
+func TestNATSContextConnects(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true, Username: "me", Password: "secret"})
+	require.NoError(t, err)
+	srv.Start()
+	t.Cleanup(srv.Shutdown)
+	require.True(t, srv.ReadyForConnections(10*time.Second))
+	config := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", config)
+	write := func(name, body string) {
+		path := filepath.Join(config, "nats", "context", name+".json")
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(body), 0o600))
+	}
+	write("good", `{"url":"`+srv.ClientURL()+`","user":"me","password":"secret","a_later_field":1}`)
+	write("bad", `{"url":"`+srv.ClientURL()+`","user":"me","password":"wrong"}`)
+	write("nsc", `{"url":"`+srv.ClientURL()+`","nsc":"nsc://a/b/c"}`)
+	connect := func(name string) error {
+		s, _, _ := printing()
+		err := (&people{natsContext: name}).connect(s, "test")
+		if err == nil {
+			defer s.nc.Close()
+			require.Equal(t, nats.CONNECTED, s.nc.Status())
+		}
+		return err
+	}
+	require.NoError(t, connect("good"))
+	require.ErrorContains(t, connect("bad"), "Authorization Violation")
+	require.ErrorIs(t, connect("nsc"), hodei.Invalid)
+	require.ErrorIs(t, connect("nosuch"), hodei.NotFound)
+}

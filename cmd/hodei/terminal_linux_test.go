@@ -1,0 +1,96 @@
+package main
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// openTerminal is a terminal: what a person sees, and what a program holds.
+func openTerminal(t *testing.T) (person, program *os.File) {
+	t.Helper()
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { person.Close() })
+	fd := int(person.Fd())
+	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	require.NoError(t, err)
+	require.NoError(t, unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 200}))
+	program, err = os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	return person, program
+}
+
+// onTerminal runs hodei on a terminal, sends it Ctrl-C once it has shown what
+// the mark matches (unless that is ""), and returns all that was shown.
+func onTerminal(t *testing.T, mark string, args ...string) (shown string, status int) {
+	t.Helper()
+	person, program := openTerminal(t)
+	cmd := exec.Command("hodei", args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	require.NoError(t, cmd.Start())
+	program.Close()
+	watchdog := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	defer watchdog.Stop()
+	buf := make([]byte, 4096)
+	for pressed := mark == ""; ; {
+		n, err := person.Read(buf)
+		shown += string(buf[:n])
+		if err != nil { // EIO once the program has closed it
+			break
+		}
+		if !pressed && regexp.MustCompile(mark).MatchString(shown) {
+			_, err := io.WriteString(person, "\x03")
+			require.NoError(t, err)
+			pressed = true
+		}
+	}
+	_ = cmd.Wait() // the state tells
+	return shown, cmd.ProcessState.ExitCode()
+}
+
+// testTerminal sits before a terminal.
+func testTerminal(t *testing.T, server string) {
+	t.Setenv("HODEI_SERVER", server)
+	t.Setenv("TERM", "xterm")
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+
+	shown, status := onTerminal(t, "", "exec", "-c", "echo one; sleep 1.5; echo two >&2; exit 3")
+	require.Equal(t, 3, status)
+	require.Regexp(t, `running on \S+, Ctrl-C leaves it running · \ds`, shown)
+	require.Contains(t, shown, wipe+"two\r\n", "the line at the foot makes room")
+	require.Contains(t, shown, "✗ FAILED (EXIT_CODE 3) after 1.5s\r\n")
+	require.Equal(t, 1, strings.Count(shown, "one"))
+
+	shown, status = onTerminal(t, "", "exec", "--", "true")
+	require.Zero(t, status)
+	require.Contains(t, shown, "✓ COMPLETED after ")
+
+	shown, status = onTerminal(t, "waiting: no worker of type nobody", "exec", "--type", "nobody", "--", "true")
+	require.Equal(t, 130, status)
+	require.Regexp(t, `\r\x1b\[K\r?\nnot following exec_\S+ any longer; it goes on\r\n  hodei logs -f exec_\S+\r\n  hodei execution cancel exec_\S+\r\n  hodei explain exec_`, shown)
+	id := regexp.MustCompile(`exec_[0-9a-f-]{36}`).FindString(shown)
+
+	shown, status = onTerminal(t, "(?s)POSITION.*POSITION", "queue", "--watch")
+	require.Equal(t, 130, status)
+	require.Contains(t, shown, id)
+	require.Equal(t, 1, strings.Count(shown, "\x1b[2J"), "cleared once, then painted over")
+	require.NoError(t, exec.Command("hodei", "execution", "cancel", id).Run())
+
+	shown, _ = onTerminal(t, "", "execution", "show", id)
+	require.Contains(t, shown, "\x1b[33mCANCELLED\x1b[0m")
+	t.Setenv("NO_COLOR", "1")
+	shown, _ = onTerminal(t, "", "execution", "show", id)
+	require.NotContains(t, shown, "\x1b")
+}
