@@ -104,7 +104,7 @@ func (p *people) newWorkerTerminate() *cobra.Command {
 
 // sayWorker says how a worker stands that was told something.
 func (s *session) sayWorker(w hodei.Worker) error {
-	s.say("%s is %s and runs %d", w.ID, w.Status, w.Running)
+	s.say("%s is %s", w.ID, w.Status)
 	return nil
 }
 

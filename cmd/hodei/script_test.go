@@ -42,6 +42,7 @@ func TestAgainstTheSystem(t *testing.T) {
 	})
 	t.Run("completion", func(t *testing.T) { testCompletion(t, server) })
 	t.Run("terminal", func(t *testing.T) { testTerminal(t, server) })
+	t.Run("fleet", func(t *testing.T) { testFleet(t, server, nats) })
 	t.Run("interrupted over HTTP", func(t *testing.T) { testInterrupted(t, "--server", server) })
 	t.Run("interrupted over NATS", func(t *testing.T) { testInterrupted(t, "--nats", nats) })
 }
