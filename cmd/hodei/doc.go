@@ -2,7 +2,7 @@
 //
 // # Owns
 //
-// Flags and their HODEI_ variables, what is printed for people, and the exit
+// Flags and their HODEI_ variables, contexts (~/.config/hodei), what is printed for people, and the exit
 // status: the command's own for run and exec, else 0, 1 failed, 2 usage, 3 not
 // found, 4 refused, 5 unavailable.
 //
