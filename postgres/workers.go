@@ -86,15 +86,17 @@ func (db *DB) ChangeWorker(ctx context.Context, id hodei.WorkerID, to hodei.Work
 
 // FollowWorker records the state of one incarnation of a worker by its own
 // word, or by its silence (OFFLINE), and when it was last heard; nil leaves
-// that as it is. It returns the state before, or "" when nothing changed: the
-// worker is in that state already, has left, is another incarnation by now, or
-// the table does not allow it.
-func (db *DB) FollowWorker(ctx context.Context, id hodei.WorkerID, incarnation string, to hodei.WorkerStatus, heard *time.Time) (hodei.WorkerStatus, error) {
+// that as it is. Only with back does it change one that is OFFLINE. It returns
+// the state before, or "" when nothing changed: the worker is in that state
+// already, has left, is another incarnation by now, or the table does not
+// allow it.
+func (db *DB) FollowWorker(ctx context.Context, id hodei.WorkerID, incarnation string, to hodei.WorkerStatus, heard *time.Time, back bool) (hodei.WorkerStatus, error) {
 	var before hodei.WorkerStatus
 	err := db.pool.QueryRow(ctx, `UPDATE workers w SET status = $3, last_seen_at = coalesce($5, w.last_seen_at)
 		FROM (SELECT status FROM workers WHERE id = $1 FOR UPDATE) old
-		WHERE w.id = $1 AND w.incarnation = $2 AND old.status = ANY($4) AND old.status <> $6 RETURNING old.status`,
-		id, incarnation, to, hodei.WorkerTransitions.From(to), heard, hodei.WorkerTerminated).Scan(&before)
+		WHERE w.id = $1 AND w.incarnation = $2 AND old.status = ANY($4)
+			AND old.status <> $6 AND ($7 OR old.status <> $8) RETURNING old.status`,
+		id, incarnation, to, hodei.WorkerTransitions.From(to), heard, hodei.WorkerTerminated, back, hodei.WorkerOffline).Scan(&before)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
 	}

@@ -47,7 +47,7 @@ func (m *Manager) command(ctx context.Context, id hodei.WorkerID, req schemas.Co
 func (m *Manager) agreed(ctx context.Context, asked member, row hodei.Worker, to hodei.WorkerStatus) (hodei.Worker, error) {
 	if asked.incarnation != "" {
 		now := time.Now().UTC()
-		if _, err := m.db.FollowWorker(ctx, row.ID, asked.incarnation, to, &now); err != nil {
+		if _, err := m.db.FollowWorker(ctx, row.ID, asked.incarnation, to, &now, true); err != nil {
 			return row, err
 		}
 	}

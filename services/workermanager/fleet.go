@@ -20,6 +20,8 @@ type member struct {
 	latency     time.Duration      // smoothed time to accept
 	news        bool               // its word tells of another state than before
 	asked       bool               // its next word answers what it was told
+	off         bool               // the record has it as gone; its next word says otherwise
+	back        bool               // it has spoken since it was off
 }
 
 // fleet is every worker of which this instance has heard, or has been told by
@@ -46,12 +48,12 @@ func (f *fleet) hear(word hodei.Availability, fresh bool, now time.Time) {
 		m = &member{id: word.WorkerID}
 		f.members[m.id] = m
 	}
-	changed := m.heard.IsZero() || m.asked || m.incarnation != word.Incarnation || recorded(m.word.Status) != recorded(word.Status)
+	changed := m.heard.IsZero() || m.asked || m.off || m.incarnation != word.Incarnation || recorded(m.word.Status) != recorded(word.Status)
 	m.word, m.incarnation, m.leased, m.since = word, word.Incarnation, true, now
 	if !fresh {
 		return
 	}
-	m.heard, m.asked = now, false
+	m.heard, m.back, m.asked, m.off = now, m.off, false, false
 	if changed {
 		m.news = true
 		select {
@@ -104,6 +106,16 @@ func (f *fleet) get(id hodei.WorkerID) (member, bool) {
 	return member{}, false
 }
 
+// putOff notes that to the record the worker is gone. What it has said so far
+// may be older than that; what it says next is not.
+func (f *fleet) putOff(id hodei.WorkerID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m := f.members[id]; m != nil {
+		m.off = true
+	}
+}
+
 // told lays what a worker has just been told, and has agreed to, over its
 // word until it speaks again.
 func (f *fleet) told(id hodei.WorkerID, status hodei.WorkerStatus) {
@@ -127,9 +139,10 @@ func (f *fleet) which(picks func(*member) bool) []member {
 	return some
 }
 
-// speaking returns the members that have spoken and hold their lease.
+// speaking returns the members that have spoken, hold their lease, and are not
+// known to be gone.
 func (f *fleet) speaking() []member {
-	return f.which(func(m *member) bool { return m.leased && !m.heard.IsZero() })
+	return f.which(func(m *member) bool { return m.leased && !m.heard.IsZero() && !m.off })
 }
 
 // silent returns the members not heard since the given time.

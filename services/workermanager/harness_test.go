@@ -97,7 +97,29 @@ func (b *bench) run(db *postgres.DB, change ...func(*Config)) {
 // until looks again and again at something that happens elsewhere.
 func (b *bench) until(what string, met func() bool) {
 	b.t.Helper()
-	require.Eventually(b.t, met, 30*time.Second, 2*time.Millisecond, what)
+	require.True(b.t, b.within(30*time.Second, met), "timed out: %s", what)
+}
+
+// never looks for so long at something that must not happen.
+func (b *bench) never(what string, during time.Duration, met func() bool) {
+	b.t.Helper()
+	require.False(b.t, b.within(during, met), what)
+}
+
+// within looks in the test's own goroutine, so that met may fail the test.
+func (b *bench) within(d time.Duration, met func() bool) bool {
+	over := time.NewTimer(d)
+	defer over.Stop()
+	look := time.NewTicker(2 * time.Millisecond)
+	defer look.Stop()
+	for !met() {
+		select {
+		case <-over.C:
+			return false
+		case <-look.C:
+		}
+	}
+	return true
 }
 
 // pending is an execution that waits.
@@ -127,7 +149,7 @@ func (b *bench) becomes(id hodei.ExecutionID, status hodei.ExecutionStatus) hode
 // requireStays checks that passes of the reconciler leave an execution RUNNING.
 func (b *bench) requireStays(id hodei.ExecutionID) {
 	b.t.Helper()
-	require.Never(b.t, func() bool { return b.execution(id).Status != hodei.Running }, 20*b.cfg.Reconcile, b.cfg.Reconcile)
+	b.never(id.String()+" must stay", 20*b.cfg.Reconcile, func() bool { return b.execution(id).Status != hodei.Running })
 }
 
 // recorded is the worker as the record alone has it.

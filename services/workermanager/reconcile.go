@@ -94,15 +94,12 @@ func (m *Manager) recallMembers(ctx context.Context) (map[hodei.WorkerID]postgre
 	return members, err
 }
 
-// follow records the state that a worker gives itself. One that comes back
-// after it was lost is told to stop what has ended in the record; one that was
-// terminated while it was away is told so.
+// follow records the state that a worker gives itself. One that speaks after
+// the record had it as OFFLINE is back, and told to stop what has ended
+// meanwhile; one that was terminated while it was away is told so.
 func (m *Manager) follow(ctx context.Context, w member) {
-	if !w.leased || w.heard.IsZero() {
-		return
-	}
 	heard := w.heard.UTC()
-	before, err := m.db.FollowWorker(ctx, w.id, w.incarnation, recorded(w.word.Status), &heard)
+	before, err := m.db.FollowWorker(ctx, w.id, w.incarnation, recorded(w.word.Status), &heard, w.back)
 	switch {
 	case err != nil:
 		m.log.WarnContext(ctx, "worker's state not recorded", "worker_id", w.id, "status", w.word.Status, "err", err)
@@ -110,9 +107,21 @@ func (m *Manager) follow(ctx context.Context, w member) {
 		m.log.InfoContext(ctx, "worker is back", "worker_id", w.id)
 		m.stopEnded(ctx, w)
 	case before == "":
-		if row, err := m.db.GetWorker(ctx, w.id); err == nil && row.Status == hodei.WorkerTerminated {
-			m.terminateReturned(ctx, w.id)
-		}
+		m.unfollowed(ctx, w)
+	}
+}
+
+// unfollowed looks why a worker's word has changed nothing.
+func (m *Manager) unfollowed(ctx context.Context, w member) {
+	row, err := m.db.GetWorker(ctx, w.id)
+	switch {
+	case err != nil: // the next pass looks again
+	case row.Status == hodei.WorkerOffline:
+		m.fleet.putOff(w.id)
+	case row.Status == hodei.WorkerTerminated && w.back: // not one that is just leaving
+		m.terminateReturned(ctx, w.id)
+	case row.Status == hodei.WorkerTerminated:
+		m.fleet.putOff(w.id)
 	}
 }
 
@@ -133,7 +142,7 @@ func (m *Manager) declareLost(ctx context.Context, w member) error {
 		at := w.heard.UTC()
 		heard = &at
 	}
-	before, err := m.db.FollowWorker(ctx, w.id, w.incarnation, hodei.WorkerOffline, heard)
+	before, err := m.db.FollowWorker(ctx, w.id, w.incarnation, hodei.WorkerOffline, heard, false)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,96 @@
+package workermanager
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func TestFinishAsksForMissingLinesAndIsRecordedOnce(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	h.printed(e.ID, 1, 10)
+	h.printed(e.ID, 21, 30)
+	end := h.ended(e.ID, 40)
+	answer := must(b, schemas.FinishExecution, end)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 11, Last: 20}, {ExecutionID: e.ID, First: 31, Last: 40}}, answer.Missing)
+	require.Equal(t, hodei.Running, b.execution(e.ID).Status)
+
+	h.printed(e.ID, 11, 20)
+	h.printed(e.ID, 31, 40)
+	for range 2 { // the first answer may be lost
+		answer = must(b, schemas.FinishExecution, end)
+		require.Empty(t, answer.Missing)
+		require.Equal(t, hodei.Completed, answer.Status)
+	}
+	done := b.execution(e.ID)
+	require.Equal(t, hodei.Completed, done.Status)
+	require.EqualValues(t, 40, done.LogCount)
+	event := b.event(schemas.EventCompleted)
+	require.Equal(t, e.ID, event.Execution.ID)
+	require.Equal(t, 4, *event.Free)
+
+	end.Outcome.Status = hodei.Failed
+	_, err := ask(b, schemas.FinishExecution, end)
+	require.ErrorIs(t, err, hodei.Conflict, "an end is final")
+}
+
+func TestFinishWithAWrongDigestIsNotRecorded(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	h.printed(e.ID, 1, 10)
+	end := h.ended(e.ID, 10)
+	end.Outcome.LogDigest++
+	_, err := ask(b, schemas.FinishExecution, end)
+	require.ErrorIs(t, err, hodei.Internal)
+	require.Equal(t, hodei.Running, b.execution(e.ID).Status)
+}
+
+func TestFinishByAForeignWorkerIsRefused(t *testing.T) {
+	b := start(t)
+	e := b.worker().given()
+	other := b.worker()
+	_, err := ask(b, schemas.FinishExecution, other.ended(e.ID, 0))
+	require.ErrorIs(t, err, hodei.Conflict)
+	_, err = ask(b, schemas.FinishExecution, other.ended(hodei.ExecutionID(uuid.Must(uuid.NewV7())), 0))
+	require.ErrorIs(t, err, hodei.NotFound)
+	require.Equal(t, hodei.Running, b.execution(e.ID).Status)
+}
+
+func TestStop(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	waiting := b.pending()
+	e := must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: waiting.ID})
+	require.Equal(t, hodei.Cancelled, e.Status)
+	require.Equal(t, waiting.ID, b.event(schemas.EventCancelled).Execution.ID)
+	rejected := must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: b.pending().ID, Reason: hodei.ReasonRejected})
+	require.Equal(t, hodei.ReasonRejected, *rejected.Reason)
+
+	running := h.given()
+	_, err := ask(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: running.ID, Reason: hodei.ReasonRejected})
+	require.ErrorIs(t, err, hodei.Conflict, "only one that waits is rejected")
+	e = must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: running.ID})
+	require.Equal(t, hodei.Running, e.Status)
+	require.NotNil(t, e.CancelRequestedAt)
+	require.Equal(t, running.ID, b.event(schemas.EventCancel).Execution.ID)
+	h.hears(running.ID, hodei.ReasonCancelled)
+
+	h.mu.Lock()
+	h.interrupted = nil // as if it had not heard: it is said again
+	h.mu.Unlock()
+	h.hears(running.ID, hodei.ReasonCancelled)
+
+	end := h.ended(running.ID, 0)
+	cancelled := hodei.ReasonCancelled
+	end.Outcome.Status, end.Outcome.Reason = hodei.Cancelled, &cancelled
+	must(b, schemas.FinishExecution, end)
+	_, err = ask(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: running.ID})
+	require.ErrorIs(t, err, hodei.Conflict)
+}

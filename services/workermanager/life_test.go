@@ -1,0 +1,249 @@
+package workermanager
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// soon has silent workers missed within a moment.
+func soon(cfg *Config) { cfg.LostAfter = 300 * time.Millisecond }
+
+func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {
+	b := start(t, soon)
+	h := b.worker()
+	e := h.given()
+	heard, _ := b.fleet.get(h.id)
+	lost := b.becomes(e.ID, hodei.Failed)
+	require.Equal(t, hodei.ReasonWorkerLost, *lost.Reason)
+	require.Equal(t, e.ID, b.event(schemas.EventFailed).Execution.ID)
+	row := b.recorded(h.id)
+	require.Equal(t, hodei.WorkerOffline, row.Status)
+	require.WithinDuration(t, heard.heard, *row.LastSeenAt, time.Millisecond, "when it was heard, not when it was missed")
+	require.Zero(t, must(b, schemas.GetWorker, schemas.GetWorkerRequest{ID: h.id}).Capacity)
+
+	h.keepSaying() // it still runs the execution
+	b.records(h.id, hodei.WorkerAvailable)
+	h.hears(e.ID, hodei.ReasonWorkerLost)
+	_, err := ask(b, schemas.FinishExecution, h.ended(e.ID, 0))
+	require.ErrorIs(t, err, hodei.Conflict, "its end is final")
+	other := b.pending()
+	_, err = b.assignTo(other, h)
+	require.NoError(t, err)
+}
+
+func TestAWorkerThatNeverSpeaksIsLost(t *testing.T) {
+	b := start(t, soon)
+	h := b.registered()
+	require.Equal(t, hodei.WorkerAvailable, b.recorded(h.id).Status)
+	b.records(h.id, hodei.WorkerOffline)
+}
+
+// TestNobodyIsMissedWhileNobodyCanBeHeard: the count begins anew with each
+// time that the bucket can be followed again.
+func TestNobodyIsMissedWhileNobodyCanBeHeard(t *testing.T) {
+	b := start(t, soon)
+	h := b.worker()
+	e := h.given()
+	b.fleet.listen(true, time.Now())
+	b.never("lost unheard", 3*b.cfg.LostAfter, func() bool { return b.execution(e.ID).Status != hodei.Running })
+	b.fleet.listen(false, time.Now())
+	b.becomes(e.ID, hodei.Failed)
+}
+
+// TestAnOldKeyIsNoSignOfLife: what was said before does not bring a worker
+// back that another instance knows to be gone, whether this one has heard it
+// say so or found it in the bucket.
+func TestAnOldKeyIsNoSignOfLife(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	_, err := b.db.LeaveWorker(t.Context(), h.id, h.word.Incarnation, hodei.WorkerOffline) // by another instance
+	require.NoError(t, err)
+	b.never("back by its old word", 20*b.cfg.Reconcile, func() bool { return b.recorded(h.id).Status != hodei.WorkerOffline })
+	b.run(b.db)
+	b.until("the key is seen", func() bool { m, ok := b.fleet.get(h.id); return ok && m.leased })
+	b.never("back by its old key", 20*b.cfg.Reconcile, func() bool { return b.recorded(h.id).Status != hodei.WorkerOffline })
+	h.keepSaying()
+	b.records(h.id, hodei.WorkerAvailable)
+}
+
+func TestANewProcessLosesWhatTheOldOneRan(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	h.register(&h.id)
+	lost := b.execution(e.ID)
+	require.Equal(t, hodei.Failed, lost.Status)
+	require.Equal(t, hodei.ReasonWorkerLost, *lost.Reason)
+	h.say(nil)
+	next := h.given()
+	h.keepSaying()
+	b.requireStays(next.ID)
+	require.Equal(t, h.word.Incarnation, h.offers[1].Incarnation)
+}
+
+func TestLeaveKilled(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	req := schemas.LeaveRequest{WorkerID: h.id, Incarnation: "another", Killed: true}
+	must(b, schemas.LeaveWorker, req)
+	require.Equal(t, hodei.Running, b.execution(e.ID).Status, "an earlier process was meant")
+	req.Incarnation = h.word.Incarnation
+	for range 2 {
+		must(b, schemas.LeaveWorker, req)
+	}
+	require.Equal(t, hodei.ReasonWorkerLost, *b.execution(e.ID).Reason)
+	require.Equal(t, hodei.WorkerOffline, b.recorded(h.id).Status)
+}
+
+func TestLeave(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	require.NoError(t, b.bucket.Delete(t.Context(), h.id))
+	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.word.Incarnation})
+	require.Equal(t, hodei.WorkerTerminated, b.recorded(h.id).Status)
+	h.register(&h.id)
+	require.Equal(t, hodei.WorkerAvailable, b.recorded(h.id).Status, "the same worker, started again")
+}
+
+func TestStraysAreStopped(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	ended := h.given()
+	kept := h.given()
+	_, _, err := b.db.FinishExecution(t.Context(), ended.ID, h.id, h.ended(ended.ID, 0).Outcome)
+	require.NoError(t, err)
+	h.keepSaying() // that it runs both
+	h.hears(ended.ID, hodei.ReasonWorkerLost)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, i := range h.interrupted {
+		require.NotEqual(t, kept.ID, i.ExecutionID)
+	}
+}
+
+func TestDrainAndResume(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	h.given()
+	seconds := 30.0
+	for range 2 {
+		w := must(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id, DeadlineSeconds: &seconds})
+		require.Equal(t, hodei.WorkerDraining, w.Status)
+		require.Equal(t, 1, w.Running)
+	}
+	require.Equal(t, hodei.WorkerDraining, b.recorded(h.id).Status)
+	require.Equal(t, seconds, *h.commands[1].DeadlineSeconds)
+	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
+
+	w := must(b, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: h.id})
+	require.Equal(t, hodei.WorkerBusy, w.Status)
+	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerBusy })
+	b.records(h.id, hodei.WorkerAvailable)
+
+	h.refuse = hodei.Errorf(hodei.Conflict, "Worker is terminating")
+	_, err := ask(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id})
+	require.ErrorIs(t, err, hodei.Conflict)
+	require.Equal(t, hodei.WorkerAvailable, b.recorded(h.id).Status, "the worker has the last word")
+
+	h.stop()
+	_, err = ask(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id})
+	require.ErrorIs(t, err, hodei.Conflict)
+	require.ErrorContains(t, err, "not connected")
+	_, err = ask(b, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: h.id})
+	require.ErrorIs(t, err, hodei.Conflict)
+	h.id[3]++
+	_, err = ask(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id})
+	require.ErrorIs(t, err, hodei.NotFound)
+}
+
+func TestTerminate(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	w := must(b, schemas.TerminateWorker, schemas.TerminateWorkerRequest{ID: h.id})
+	require.Equal(t, hodei.WorkerTerminating, w.Status)
+	require.Equal(t, hodei.WorkerTerminating, b.recorded(h.id).Status)
+	_, err := ask(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id})
+	require.ErrorIs(t, err, hodei.Conflict)
+	_, err = ask(b, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: h.id})
+	require.ErrorIs(t, err, hodei.Conflict)
+	require.Equal(t, []string{schemas.Terminate}, h.told())
+}
+
+func TestTerminateOfOneThatIsNotThere(t *testing.T) {
+	b := start(t, soon)
+	h := b.worker()
+	e := h.given()
+	h.stop()
+	for range 2 {
+		w := must(b, schemas.TerminateWorker, schemas.TerminateWorkerRequest{ID: h.id})
+		require.Equal(t, hodei.WorkerTerminated, w.Status)
+	}
+	_, err := ask(b, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: h.id})
+	require.ErrorIs(t, err, hodei.Conflict)
+	require.Equal(t, hodei.ReasonWorkerLost, *b.becomes(e.ID, hodei.Failed).Reason, "when its silence has lasted")
+
+	h.answer()
+	h.keepSaying()
+	b.until("it is told so when it comes back", func() bool { return len(h.told()) > 0 })
+	require.Equal(t, schemas.Terminate, h.told()[0])
+	require.Equal(t, hodei.WorkerTerminated, b.recorded(h.id).Status)
+}
+
+func TestTheRecordFollowsTheWorkersWord(t *testing.T) {
+	b := start(t, func(c *Config) { c.Reconcile = time.Hour }) // at once, not at the next pass
+	h := b.worker()
+	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
+	b.records(h.id, hodei.WorkerDraining)
+	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerTerminating })
+	b.records(h.id, hodei.WorkerTerminating)
+}
+
+func TestListsByStateFillTheirPages(t *testing.T) {
+	b := start(t)
+	want := map[hodei.WorkerStatus][]hodei.WorkerID{}
+	states := hodei.WorkerTransitions.States()
+	for i := range 4 * len(states) {
+		h := b.registered()
+		status := states[i%len(states)]
+		want[status] = append([]hodei.WorkerID{h.id}, want[status]...) // newest first
+		switch status {
+		case hodei.WorkerOffline, hodei.WorkerTerminated:
+			must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.word.Incarnation, Killed: status == hodei.WorkerOffline})
+		default:
+			h.say(func(a *hodei.Availability) { a.Status = status })
+			b.records(h.id, recorded(status))
+		}
+	}
+	for _, status := range states {
+		for _, size := range []int{1, 3, 4, 5} {
+			t.Run(fmt.Sprint(status, " by ", size), func(t *testing.T) {
+				var got []hodei.WorkerID
+				req := schemas.ListWorkersRequest{Status: &status, Page: schemas.Page{Limit: size}}
+				for pages := 1; ; pages++ {
+					page := must(b, schemas.ListWorkers, req)
+					for _, w := range page.Items {
+						require.Equal(t, status, w.Status)
+						got = append(got, w.ID)
+					}
+					if page.NextCursor == nil {
+						require.Equal(t, (4+size-1)/size, pages)
+						break
+					}
+					require.Len(t, page.Items, size)
+					req.Cursor = *page.NextCursor
+				}
+				require.Equal(t, want[status], got)
+			})
+		}
+	}
+	all := must(b, schemas.ListWorkers, schemas.ListWorkersRequest{Page: schemas.Page{Limit: 10}})
+	require.Len(t, all.Items, 10)
+	require.NotNil(t, all.NextCursor)
+}

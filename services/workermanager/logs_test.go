@@ -1,0 +1,206 @@
+package workermanager
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// stored collects what the worker is told of its chunks.
+func (h *hand) stored() func() schemas.Stored {
+	sub, err := h.b.nc.SubscribeSync(schemas.StoredSubject(h.id))
+	require.NoError(h.b.t, err)
+	require.NoError(h.b.t, h.b.nc.Flush())
+	return func() schemas.Stored {
+		h.b.t.Helper()
+		msg, err := sub.NextMsg(30 * time.Second)
+		require.NoError(h.b.t, err)
+		return decode[schemas.Stored](h.b.t, msg.Data)
+	}
+}
+
+// sequences are the lines of a page.
+func sequences(t *testing.T, page schemas.LogPage) []int64 {
+	t.Helper()
+	got := []int64{}
+	for _, item := range page.Items {
+		got = append(got, decode[hodei.LogLine](t, item).Sequence)
+	}
+	return got
+}
+
+func TestChunksAreCommittedOnceAndTold(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	told := h.stored()
+	for range 3 { // as when the worker has not heard in time
+		h.print(e.ID, 1, 5)
+		require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, told().Spans)
+	}
+	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
+	require.Equal(t, []int64{1, 2, 3, 4, 5}, sequences(t, page))
+	require.EqualValues(t, 5, page.LogCount)
+}
+
+func TestMalformedChunksAreRefusedAndHoldNothingUp(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	told := h.stored()
+	lines, _ := chunk(1, 2)
+	for _, bad := range [][2]string{{"", ""}, {"1", "x"}, {"1", "3"}, {"0", "1"}, {"2", "1"}} {
+		h.publish(e.ID, bad[0], bad[1], lines)
+	}
+	h.print(e.ID, 1, 2)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 2}}, told().Spans, "and of nothing else")
+	require.EqualValues(t, 2, b.execution(e.ID).LogCount)
+	b.until("nothing is delivered again", func() bool {
+		consumer, err := b.js.Consumer(t.Context(), schemas.LogStream, schemas.LogPersister)
+		require.NoError(t, err)
+		info, err := consumer.Info(t.Context())
+		return err == nil && info.NumAckPending == 0 && info.NumPending == 0
+	})
+}
+
+// TestPostgresRefusesAndThenTakesChunks has the table away for a while: nothing
+// is told meanwhile, and nothing is lost.
+func TestPostgresRefusesAndThenTakesChunks(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	conn, err := pgx.Connect(t.Context(), b.url)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.Exec(t.Context(), `ALTER TABLE execution_logs RENAME TO elsewhere`)
+	require.NoError(t, err)
+	told := h.stored()
+	h.print(e.ID, 1, 3)
+	b.never("acknowledged before it is committed", 300*time.Millisecond, func() bool {
+		consumer, err := b.js.Consumer(t.Context(), schemas.LogStream, schemas.LogPersister)
+		require.NoError(t, err)
+		info, err := consumer.Info(t.Context())
+		return err == nil && info.NumPending == 0 && info.NumAckPending == 0
+	})
+	_, err = conn.Exec(t.Context(), `ALTER TABLE elsewhere RENAME TO execution_logs`)
+	require.NoError(t, err)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 3}}, told().Spans)
+	require.EqualValues(t, 3, b.execution(e.ID).LogCount)
+}
+
+func TestLogsArePaged(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	h.printed(e.ID, 1, 7)
+	h.printed(e.ID, 8, 25)
+	must(b, schemas.FinishExecution, h.ended(e.ID, 25))
+	var got []int64
+	req := schemas.GetLogsRequest{ID: e.ID, Limit: 10}
+	for _, size := range []int{10, 10, 5} {
+		page := must(b, schemas.GetLogs, req)
+		require.Len(t, page.Items, size)
+		require.Equal(t, hodei.Completed, page.Status)
+		require.Zero(t, *page.ExitCode)
+		got = append(got, sequences(t, page)...)
+		if size == 5 {
+			require.Nil(t, page.NextCursor)
+			break
+		}
+		req.Cursor = *page.NextCursor
+	}
+	for i, sequence := range got {
+		require.EqualValues(t, i+1, sequence)
+	}
+	_, err := ask(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.ExecutionID{1}})
+	require.ErrorIs(t, err, hodei.NotFound)
+}
+
+func TestLogsAreFiltered(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	h.printed(e.ID, 1, 12)
+	tail, off := schemas.Tail(4), false
+	for name, test := range map[string]struct {
+		options schemas.LogOptions
+		want    []int64
+	}{
+		"tail first":      {schemas.LogOptions{Tail: &tail, Stream: "stderr"}, []int64{9, 12}},
+		"tail":            {schemas.LogOptions{Tail: &tail}, []int64{9, 10, 11, 12}},
+		"stderr":          {schemas.LogOptions{Stream: "stderr"}, []int64{3, 6, 9, 12}},
+		"since and until": {schemas.LogOptions{Since: "2026-01-01T00:00:05Z", Until: "2026-01-01T00:00:08Z"}, []int64{5, 6, 7, 8}},
+		"without times":   {schemas.LogOptions{Tail: &tail, Timestamps: &off}, []int64{9, 10, 11, 12}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID, LogOptions: test.options})
+			require.Equal(t, test.want, sequences(t, page))
+			var line map[string]json.RawMessage
+			require.NoError(t, json.Unmarshal(page.Items[0], &line))
+			require.Equal(t, test.options.WithTimestamps(), line["timestamp"] != nil)
+		})
+	}
+	_, err := ask(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID, LogOptions: schemas.LogOptions{Since: "yesterday"}})
+	require.ErrorIs(t, err, hodei.Invalid)
+}
+
+func TestAHoleStopsAGrowingLog(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	h.printed(e.ID, 1, 3)
+	h.printed(e.ID, 6, 8)
+	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
+	require.Equal(t, []int64{1, 2, 3}, sequences(t, page))
+	page = must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID, Cursor: "3"})
+	require.Empty(t, page.Items)
+	require.Nil(t, page.NextCursor, "there is nothing more now")
+	h.printed(e.ID, 4, 5)
+	page = must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID, Cursor: "3"})
+	require.Equal(t, []int64{4, 5, 6, 7, 8}, sequences(t, page))
+}
+
+// TestALostLogEndsBeforeItsFirstHole: what is counted can be read.
+func TestALostLogEndsBeforeItsFirstHole(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	h.printed(e.ID, 1, 3)
+	h.printed(e.ID, 6, 8)
+	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.word.Incarnation, Killed: true})
+	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
+	require.EqualValues(t, 3, page.LogCount)
+	require.Equal(t, []int64{1, 2, 3}, sequences(t, page))
+	require.Nil(t, page.NextCursor)
+}
+
+func TestDaysAreMadeAheadAndDroppedAfterTheRetention(t *testing.T) {
+	b := start(t, func(c *Config) { c.LogRetention = 48 * time.Hour })
+	h := b.worker()
+	e := h.given()
+	h.printed(e.ID, 1, 3)
+	now := time.Now().UTC()
+	for _, ago := range []int{2, 3, 9} {
+		require.NoError(t, b.db.CreateLogDay(t.Context(), now.AddDate(0, 0, -ago)))
+	}
+	require.NoError(t, b.keepDays(t.Context()))
+	conn, err := pgx.Connect(t.Context(), b.url)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	rows, err := conn.Query(t.Context(), `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'execution_logs'::regclass ORDER BY 1`)
+	require.NoError(t, err)
+	days, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	var want []string
+	for _, ahead := range []int{-2, 0, 1, 2} {
+		want = append(want, "execution_logs_"+now.AddDate(0, 0, ahead).Format("20060102"))
+	}
+	require.Equal(t, want, days)
+	require.EqualValues(t, 3, b.execution(e.ID).LogCount)
+}
