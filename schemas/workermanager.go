@@ -41,7 +41,8 @@ var (
 	})
 	TerminateWorker = declare[TerminateWorkerRequest, hodei.Worker](Op{
 		Name: "workers.terminate", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/terminate", Status: 202,
-		Summary: "Have a worker kill what it runs, and leave", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Summary: "Have a worker kill what it runs, and leave", Errors: []hodei.Code{hodei.NotFound},
+		Description: "One that is not connected is TERMINATED at once. Repeating it changes nothing.",
 	})
 	AssignExecution = declare[AssignRequest, Assignment](Op{
 		Name: "workers.assign", Service: WorkerManager, Method: "POST", Path: "/assign-job",

@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,8 +56,7 @@ func TestSchemasAreServed(t *testing.T) {
 	}
 	for _, op := range schemas.Operations {
 		if op.Subject != "" && !op.PerWorker {
-			waits := slices.Contains(slices.Collect(maps.Values(notYet)), op.Name)
-			require.Equal(t, !waits, subjects[op.Subject], "%s is served", op.Subject)
+			require.True(t, subjects[op.Subject], "%s is served", op.Subject)
 		}
 	}
 	reply, failed := ask(t, nc, schemas.GetSchema.Subject, `{"name":"nothing"}`)
