@@ -18,7 +18,7 @@ const BinEnv = "HODEI_PG_BIN"
 
 // NoPostgres is said where there are no binaries: the three ways out.
 const NoPostgres = "Postgres is not installed on this machine: install it (apt-get install postgresql, or " +
-	"brew install postgresql; HODEI_PG_BIN names another directory), or name yours with --database-url postgres://…, " +
+	"brew install postgresql; HODEI_PG_BIN names another directory), or name yours with --database-url postgres://… (HODEI_DATABASE_URL), " +
 	"or run one in a container (docker run -d -p 5432:5432 -e POSTGRES_PASSWORD=hodei postgres, " +
 	"then --database-url postgres://postgres:hodei@127.0.0.1:5432/postgres)"
 
