@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build up test generate fmt setup postgres gcc
+.PHONY: help build up test generate fmt setup postgres gcc curl
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,12 +21,16 @@ generate: ## write anew what is generated: JSON Schemas, OpenAPI, docs/states.md
 fmt: ## format the code
 	gofmt -w .
 
-setup: gcc postgres ## install what building and testing needs, where it is missing
+setup: gcc curl postgres ## install what building and testing needs, where it is missing
 	@go mod download
 
 # The race detector needs a C compiler; what is built for use does not.
 gcc:
 	@command -v gcc >/dev/null || { $(call install,gcc libc6-dev); }
+
+# The tests of the documentation type what it says.
+curl:
+	@command -v curl >/dev/null || { $(call install,curl ca-certificates); }
 
 # Not wanted where a database of yours is named.
 postgres:
