@@ -82,8 +82,10 @@ func (w *Worker) serve(ctx context.Context) error {
 	defer sub.Unsubscribe()
 	bucket, err := w.openBucket(ctx)
 	if err == nil {
-		keepUp(w.keepReaper)
+		guarded := make(chan struct{}) // nothing may run before that
+		keepUp(func(ctx context.Context) { w.keepReaper(ctx, sync.OnceFunc(func() { close(guarded) })) })
 		keepUp(w.resend)
+		<-guarded
 		w.work(ctx, alive, bucket)
 	}
 	w.leave(alive, bucket)

@@ -73,13 +73,17 @@ func (r *reaper) tell(line string) {
 }
 
 // keepReaper has a reaper beside the worker at all times, until ctx is done;
-// then it says bye to it.
-func (w *Worker) keepReaper(ctx context.Context) {
+// then it says bye to it. It calls begun when the first one has its orders, or
+// cannot be had.
+func (w *Worker) keepReaper(ctx context.Context, begun func()) {
+	defer begun()
 	if len(w.cfg.Reaper) == 0 {
 		return
 	}
 	for ctx.Err() == nil {
-		if err := w.superviseReaper(ctx); err != nil && ctx.Err() == nil {
+		err := w.superviseReaper(ctx, begun)
+		begun()
+		if err != nil && ctx.Err() == nil {
 			w.log.Warn("reaper ended: starting another", "err", err)
 			w.unlessDone(ctx, reaperPause, nil)
 		}
@@ -88,7 +92,7 @@ func (w *Worker) keepReaper(ctx context.Context) {
 
 // superviseReaper starts a reaper, tells it everything, and returns when it
 // has ended.
-func (w *Worker) superviseReaper(ctx context.Context) error {
+func (w *Worker) superviseReaper(ctx context.Context, begun func()) error {
 	in, pipe, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("start reaper: %w", err)
@@ -102,6 +106,7 @@ func (w *Worker) superviseReaper(ctx context.Context) error {
 	w.reaper.attach(proc, pipe, orders{
 		NATS: strings.Join(w.cfg.NATS.Opts.Servers, ","), WorkerID: w.id, Incarnation: w.incarnation,
 	})
+	begun()
 	defer context.AfterFunc(ctx, w.reaper.bye)()
 	state, err := proc.Wait()
 	w.reaper.detach()
