@@ -39,12 +39,6 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 		}
 		return schemas.Assignment{}, hodei.Errorf(hodei.Unavailable, "Worker is not connected")
 	}
-	if req.WorkerID != nil && !req.Scheduled {
-		if err := m.resumeNamed(ctx, req.ExecutionID, worker); err != nil {
-			return schemas.Assignment{}, err
-		}
-	}
-	deadline := time.Now().Add(m.cfg.OfferHolds)
 	e, err := m.db.AssignExecution(ctx, req.ExecutionID, id, worker.word.Type, worker.word.Incarnation)
 	if err != nil {
 		return schemas.Assignment{}, err
@@ -53,30 +47,35 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 		return schemas.Assignment{}, m.takeBack(ctx, e, id, nil)
 	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
-	return m.offer(ctx, e, worker.word, deadline)
+	if req.WorkerID != nil && !req.Scheduled {
+		if err := m.resumeNamed(ctx, worker); err != nil {
+			return schemas.Assignment{}, m.takeBack(ctx, e, id, err)
+		}
+	}
+	return m.offer(ctx, e, worker.word)
 }
 
-// resumeNamed ends the draining of a worker that somebody wants for a waiting
-// execution by name.
-func (m *Manager) resumeNamed(ctx context.Context, id hodei.ExecutionID, w member) error {
+// resumeNamed ends the draining of a worker that somebody wants for an
+// execution by name. The execution is the worker's in the record by then: else
+// a scheduler would be quicker.
+func (m *Manager) resumeNamed(ctx context.Context, w member) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.OfferHolds)
+	defer cancel()
 	row, err := m.db.GetWorker(ctx, w.id)
 	if err != nil || row.Status != hodei.WorkerDraining && w.word.Status != hodei.WorkerDraining {
 		return err
-	}
-	e, err := m.db.GetExecution(ctx, id)
-	if err != nil || e.Status != hodei.Pending {
-		return err // the assignment says why not; the worker goes on draining
 	}
 	_, err = m.resumeWorker(ctx, schemas.ResumeWorkerRequest{ID: w.id})
 	return err
 }
 
 // offer asks the worker and acts on its answer.
-func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availability, deadline time.Time) (schemas.Assignment, error) {
+func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availability) (schemas.Assignment, error) {
 	ctx = context.WithoutCancel(ctx) // what is committed is followed through
+	began := time.Now()
+	deadline := began.Add(m.cfg.OfferHolds)
 	asking, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	began := time.Now()
 	answer, err := rpc.CallWorker(asking, m.nc, schemas.RequestExecution, w.WorkerID, schemas.ExecutionRequest{
 		ExecutionID: e.ID, JobID: e.JobID, PipelineID: e.PipelineID, Attempt: e.Attempt,
 		Command: e.Command, Environment: e.Environment, Requirements: e.Requirements,

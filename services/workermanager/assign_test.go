@@ -11,6 +11,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
+// brief has offers end within a moment.
+func brief(cfg *Config) { cfg.OfferHolds = 100 * time.Millisecond }
+
 func (b *bench) assignTo(e hodei.Execution, h *hand) (schemas.Assignment, error) {
 	return ask(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &h.id, Scheduled: true})
 }
@@ -37,7 +40,7 @@ func TestAssignAccepted(t *testing.T) {
 	offer := h.offers[0]
 	require.Equal(t, h.word.Incarnation, offer.Incarnation)
 	require.Equal(t, e.Command, offer.Command)
-	require.WithinDuration(t, time.Now(), offer.Deadline, 10*time.Second)
+	require.WithinDuration(t, time.Now().Add(b.cfg.OfferHolds), offer.Deadline, b.cfg.OfferHolds)
 	w := must(b, schemas.GetWorker, schemas.GetWorkerRequest{ID: h.id})
 	require.Positive(t, *w.AckLatencySeconds)
 
@@ -98,7 +101,7 @@ func (b *bench) unanswered(h *hand) hodei.Execution {
 
 func TestUnansweredOfferIsSettledByTheWorkersWord(t *testing.T) {
 	t.Run("held", func(t *testing.T) {
-		b := start(t)
+		b := start(t, brief)
 		h := b.worker()
 		e := b.unanswered(h)
 		h.say(func(a *hodei.Availability) { a.Status, a.Running = hodei.WorkerBusy, []hodei.ExecutionID{e.ID} })
@@ -106,7 +109,7 @@ func TestUnansweredOfferIsSettledByTheWorkersWord(t *testing.T) {
 		b.requireStays(e.ID)
 	})
 	t.Run("not held", func(t *testing.T) {
-		b := start(t)
+		b := start(t, brief)
 		h := b.worker()
 		e := b.unanswered(h)
 		b.requireStays(e.ID) // its word is older than the offer
@@ -116,7 +119,7 @@ func TestUnansweredOfferIsSettledByTheWorkersWord(t *testing.T) {
 		require.Equal(t, e.ID, b.event(schemas.EventRequeued).Execution.ID)
 	})
 	t.Run("not held and cancelled meanwhile", func(t *testing.T) {
-		b := start(t)
+		b := start(t, brief)
 		h := b.worker()
 		e := b.unanswered(h)
 		must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.ID})
@@ -124,7 +127,7 @@ func TestUnansweredOfferIsSettledByTheWorkersWord(t *testing.T) {
 		require.Equal(t, hodei.ReasonCancelled, *b.becomes(e.ID, hodei.Cancelled).Reason)
 	})
 	t.Run("another process", func(t *testing.T) {
-		b := start(t)
+		b := start(t, brief)
 		h := b.worker()
 		e := b.unanswered(h)
 		h.say(func(a *hodei.Availability) { a.Incarnation = uuid.NewString() })

@@ -70,7 +70,7 @@ func (b *bench) run(db *postgres.DB, change ...func(*Config)) {
 	require.NoError(b.t, err)
 	cfg := Config{
 		NATS: own, DB: db, Log: localtest.Log(b.t),
-		LostAfter: time.Hour, Reconcile: 20 * time.Millisecond, OfferHolds: 100 * time.Millisecond,
+		LostAfter: time.Hour, Reconcile: 20 * time.Millisecond, OfferHolds: 10 * time.Second,
 	}
 	for _, c := range change {
 		c(&cfg)

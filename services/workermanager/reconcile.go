@@ -171,7 +171,8 @@ func (r *reconciler) settleAll(ctx context.Context, running []postgres.Held) {
 			at = time.Now()
 		}
 		seen[key] = at
-		if err := r.settle(ctx, h, at.Add(2*r.cfg.OfferHolds)); err != nil && !errors.Is(err, hodei.Conflict) {
+		// Before the offer a worker may have been asked to take work again.
+		if err := r.settle(ctx, h, at.Add(3*r.cfg.OfferHolds)); err != nil && !errors.Is(err, hodei.Conflict) {
 			r.log.WarnContext(ctx, "execution not settled", "execution_id", h.ID, "err", err)
 		}
 	}
