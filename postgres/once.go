@@ -32,7 +32,6 @@ type remembered struct {
 	Record  uuid.UUID
 	Status  *int
 	Reply   []byte
-	Fresh   bool
 }
 
 // Once has do create one record and reply, or gives the reply of the first
@@ -46,17 +45,10 @@ type remembered struct {
 // loses is made again from the record.
 func (db *DB) Once(ctx context.Context, op, key string, request []byte, do func(context.Context) ([]byte, int, error)) ([]byte, int, error) {
 	sum := sha256.Sum256(request)
-	known, err := one[remembered](ctx, db.lazy, "claim key", "key", key,
-		`WITH claimed AS (
-			INSERT INTO idempotency_keys AS k (operation, key, request, record) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (operation, key) DO UPDATE
-				SET request = excluded.request, record = excluded.record, reply = NULL, status = NULL, created_at = now()
-				WHERE k.created_at < now() - $5::interval
-			RETURNING request, record, status, reply)
-		SELECT *, true AS fresh FROM claimed
-		UNION ALL SELECT request, record, status, reply, false FROM idempotency_keys
-			WHERE operation = $1 AND key = $2 AND NOT EXISTS (SELECT FROM claimed)`,
-		op, key, sum[:], NewID[uuid.UUID](), KeyLife)
+	known, err := db.claim(ctx, op, key, sum[:])
+	if errors.Is(err, hodei.NotFound) { // claimed at the same moment, too late for this statement to see
+		known, err = db.claim(ctx, op, key, sum[:])
+	}
 	if err != nil {
 		return nil, 0, err
 	}
@@ -68,6 +60,22 @@ func (db *DB) Once(ctx context.Context, op, key string, request []byte, do func(
 	}
 	body, status, err := do(context.WithValue(ctx, recordKey{}, known.Record))
 	return body, status, db.remember(ctx, op, key, body, status, err)
+}
+
+// claim takes the key, or tells who has. It is NOT_FOUND when another claim was
+// committed while this one waited for it.
+func (db *DB) claim(ctx context.Context, op, key string, sum []byte) (remembered, error) {
+	return one[remembered](ctx, db.lazy, "claim key", "key", key,
+		`WITH claimed AS (
+			INSERT INTO idempotency_keys AS k (operation, key, request, record) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (operation, key) DO UPDATE
+				SET request = excluded.request, record = excluded.record, reply = NULL, status = NULL, created_at = now()
+				WHERE k.created_at < now() - $5::interval
+			RETURNING request, record, status, reply)
+		SELECT * FROM claimed
+		UNION ALL SELECT request, record, status, reply FROM idempotency_keys
+			WHERE operation = $1 AND key = $2 AND NOT EXISTS (SELECT FROM claimed)`,
+		op, key, sum, NewID[uuid.UUID](), KeyLife)
 }
 
 // remember keeps the reply, or forgets the key of a request that was refused.

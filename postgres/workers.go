@@ -123,9 +123,3 @@ func (db *DB) ListMembers(ctx context.Context) ([]Member, error) {
 	return all[Member](ctx, db.pool, "list members",
 		`SELECT id, status, incarnation FROM workers WHERE status NOT IN ('OFFLINE', 'TERMINATED')`)
 }
-
-// SeeWorkers records when workers were last heard of, many in one statement.
-func (db *DB) SeeWorkers(ctx context.Context, ids []hodei.WorkerID) error {
-	_, err := db.pool.Exec(ctx, `UPDATE workers SET last_seen_at = now() WHERE id = ANY($1)`, ids)
-	return failure("see workers", err)
-}
