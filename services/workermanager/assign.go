@@ -39,6 +39,8 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 		}
 		return schemas.Assignment{}, hodei.Errorf(hodei.Unavailable, "Worker is not connected")
 	}
+	m.offers.add(req.ExecutionID)
+	defer m.offers.remove(req.ExecutionID)
 	e, err := m.db.AssignExecution(ctx, req.ExecutionID, id, worker.word.Type, worker.word.Incarnation)
 	if err != nil {
 		return schemas.Assignment{}, err

@@ -46,6 +46,8 @@ type Manager struct {
 	log   *slog.Logger
 	svc   *rpc.Service
 	fleet *fleet
+	// offers are the executions that this instance is offering to a worker.
+	offers offers
 }
 
 // New returns an instance that does nothing before Run.

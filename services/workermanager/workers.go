@@ -54,7 +54,7 @@ func (m *Manager) leaveWorker(ctx context.Context, req schemas.LeaveRequest) (sc
 
 // lose ends what other incarnations of the worker than keep were running.
 func (m *Manager) lose(ctx context.Context, id hodei.WorkerID, keep string) error {
-	lost, err := m.db.LoseExecutions(ctx, id, keep)
+	lost, err := m.db.LoseExecutions(ctx, id, keep, m.offers.all())
 	for _, e := range lost {
 		m.log.WarnContext(ctx, "execution lost with its worker", "execution_id", e.ID, "worker_id", id)
 		m.publishEnd(ctx, e, nil, 0)
