@@ -1,6 +1,10 @@
 package hodei
 
-import "time"
+import (
+	"hash/crc32"
+	"math"
+	"time"
+)
 
 // Stream names one of the two outputs of a command.
 type Stream string
@@ -39,4 +43,12 @@ func (f LogFilter) Match(l LogLine) bool {
 	return (f.Stream == "" || f.Stream == l.Stream) &&
 		(f.Since.IsZero() || !l.Timestamp.Before(f.Since)) &&
 		(f.Until.IsZero() || !l.Timestamp.After(f.Until))
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// AddDigest adds a line, its JSON without the newline, to the digest of a log:
+// the sum, modulo 2^63, of the CRC-32C of each line. See Outcome.LogDigest.
+func AddDigest(digest int64, line []byte) int64 {
+	return (digest + int64(crc32.Checksum(line, castagnoli))) & math.MaxInt64
 }

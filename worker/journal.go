@@ -2,9 +2,7 @@ package worker
 
 import (
 	"bytes"
-	"hash/crc32"
 	"log/slog"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +18,6 @@ const (
 	chunkBytes  = 64 << 10
 	chunkLinger = 5 * time.Millisecond
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // journal is what one execution has said: it numbers the lines, cuts them into
 // chunks, sends these in order and keeps each until it is confirmed. A chunk
@@ -76,7 +72,7 @@ func (j *journal) add(stream hodei.Stream, at time.Time, line []byte, partial bo
 	j.count++
 	mark := len(j.open)
 	j.open = appendLine(j.open, j.stamp, stream, line, j.count, partial)
-	j.digest = (j.digest + int64(crc32.Checksum(j.open[mark:], castagnoli))) & math.MaxInt64
+	j.digest = hodei.AddDigest(j.digest, j.open[mark:])
 	j.open = append(j.open, '\n')
 	if mark > 0 && len(j.open) > chunkBytes {
 		tail := bytes.Clone(j.open[mark:])

@@ -357,7 +357,7 @@ func chunk(first, last int64) (lines []byte, digest int64) {
 	var text strings.Builder
 	for n := first; n <= last; n++ {
 		line := fmt.Sprintf(`{"timestamp":"2026-01-01T00:00:%02dZ","stream":"%s","line":"line %d","sequence":%d}`, n%60, stream(n), n, n)
-		digest += int64(crc32.Checksum([]byte(line), castagnoli))
+		digest += int64(crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli)))
 		text.WriteString(line + "\n")
 	}
 	return []byte(text.String()), digest & math.MaxInt64

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -144,8 +142,6 @@ func (m *Manager) tell(ctx context.Context, worker string, spans []schemas.Span)
 	}
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // readChunk checks that a message is what its headers say.
 func readChunk(msg jetstream.Msg) (postgres.Chunk, error) {
 	chunk := postgres.Chunk{Lines: msg.Data()}
@@ -159,12 +155,11 @@ func readChunk(msg jetstream.Msg) (postgres.Chunk, error) {
 		return chunk, fmt.Errorf("sequence headers: %w", err)
 	}
 	chunk.First, chunk.Last = first, last
-	var lines, digest int64
+	var lines int64
 	for line := range bytes.Lines(msg.Data()) {
 		lines++
-		digest += int64(crc32.Checksum(bytes.TrimSuffix(line, []byte("\n")), castagnoli))
+		chunk.Digest = hodei.AddDigest(chunk.Digest, bytes.TrimSuffix(line, []byte("\n")))
 	}
-	chunk.Digest = digest & math.MaxInt64
 	if first < 1 || lines != last-first+1 {
 		return chunk, fmt.Errorf("%d lines said to be %d to %d", lines, first, last)
 	}
