@@ -31,6 +31,9 @@ type Execution struct {
 	CompletedAt     *time.Time `json:"completed_at"`
 	QueuedSeconds   *float64   `json:"queued_seconds"`
 	DurationSeconds *float64   `json:"duration_seconds"`
+	// RetryAt is when a new execution will follow this one, which its retry
+	// policy asks for; null when none will, or it is there already.
+	RetryAt *time.Time `json:"retry_at"`
 	// CancelRequestedAt is when somebody first asked for it to be cancelled.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 	// LogsAvailable is false once retention has dropped the log.

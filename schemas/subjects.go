@@ -42,6 +42,10 @@ const (
 // EventSubject is execution.event.<execution_id>.
 func EventSubject(id hodei.ExecutionID) string { return "execution.event." + id.String() }
 
+// RetrySubject tells the orchestrators that an execution is to be followed by
+// another one. The message is empty: the record says which, and when.
+const RetrySubject = "execution.retry"
+
 // WorkersBucket holds one hodei.Availability a worker, under the worker's id,
 // written by that worker alone.
 const WorkersBucket = "WORKERS"

@@ -75,6 +75,7 @@ func (s *session) showExecution(e hodei.Execution) error {
 		{"Worker", reference(e.WorkerID)},
 		{"Attempt", strconv.Itoa(e.Attempt)},
 		{"Retry of", reference(e.RetryOf)},
+		{"Retried at", s.moment(e.RetryAt)},
 	}
 	fields = append(fields, s.spec(e.Spec)...)
 	return s.record(append(fields,

@@ -56,7 +56,8 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 	return out, nil
 }
 
-// retryExecution executes again what has ended.
+// retryExecution executes again what has ended, in place of the retry that its
+// policy may still owe.
 func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExecutionRequest) (hodei.Execution, error) {
 	past, err := o.db.GetExecution(ctx, req.ID)
 	if err != nil {
@@ -79,7 +80,13 @@ func (o *Orchestrator) hand(ctx context.Context, draft hodei.Execution) (hodei.E
 	if err != nil || e.Status != hodei.Pending {
 		return e, err
 	}
-	_, err = o.schedule(ctx, e, schemas.Waiting{WaitSeconds: new(float64)})
+	return o.queue(ctx, e)
+}
+
+// queue hands a pending execution to the scheduler without waiting for a
+// worker.
+func (o *Orchestrator) queue(ctx context.Context, e hodei.Execution) (hodei.Execution, error) {
+	_, err := o.schedule(ctx, e, schemas.Waiting{WaitSeconds: new(float64)})
 	return e, err
 }
 
