@@ -2,8 +2,12 @@ package hodei
 
 import "time"
 
-// DefaultPriority is the priority of a job that asks for none.
-const DefaultPriority = 5
+// DefaultPriority is the priority of a job that asks for none; priorities go
+// from 0 to MaxPriority.
+const (
+	DefaultPriority = 5
+	MaxPriority     = 10
+)
 
 // Spec says what to run and where: the part that a job hands down to each of
 // its executions.

@@ -175,7 +175,7 @@ func TestExecutionTransitionsAreGuarded(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, e.WorkerID)
 	require.Nil(t, e.StartedAt)
-	pending, err := db.ListPending(ctx, time.Now().Add(time.Hour), 10)
+	pending, err := db.ListWaiting(ctx, time.Now().Add(time.Hour), -1, 10)
 	require.NoError(t, err)
 	require.Len(t, pending, 1)
 	e, err = db.EndPending(ctx, e.ID, hodei.Cancelled, hodei.ReasonCancelled)
