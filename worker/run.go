@@ -134,6 +134,9 @@ func (w *Worker) follow(r *run, out *outputs) hodei.Outcome {
 		w.log.Error("exit status unknown", "execution_id", r.req.ExecutionID, "err", err)
 	}
 	end := ended(why, state)
+	if why == "" && suspicious(end) && w.oom.struck(time.Now()) {
+		end.Reason = new(hodei.ReasonOutOfMemory)
+	}
 	end.CompletedAt = at
 	return end
 }
