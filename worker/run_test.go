@@ -133,7 +133,7 @@ func TestEnvironmentIsASmallBaseAndTheJobs(t *testing.T) {
 	f := start(t)
 	req := f.request("/usr/bin/env", "-0")
 	req.Command = hodei.Command{Args: []string{"/usr/bin/env"}}
-	req.Environment = map[string]string{"MINE": "a b", "HOME": "/home/of/job", incarnationVariable: "forged"}
+	req.Environment = map[string]string{"MINE": "a b", "HOME": "/home/of/job", incarnationVariable: "forged", executionVariable: "forged"}
 	job, pipeline := hodei.JobID(uuid.Must(uuid.NewV7())), hodei.PipelineID(uuid.Must(uuid.NewV7()))
 	req.JobID, req.PipelineID, req.Attempt = &job, &pipeline, 3
 	_, lines := f.outcome(req)
@@ -272,8 +272,7 @@ func TestOutputOfTheLastMomentIsRead(t *testing.T) {
 	// A process that leaves the group keeps the pipe: the run ends nevertheless.
 	end, lines = f.outcome(f.request(`setsid sleep 30 & echo child $!`))
 	require.Equal(t, hodei.Completed, end.Status)
-	pid := childIn(t, lines)
-	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	requireGone(t, childIn(t, lines))
 }
 
 // childIn is the number in the line "child <pid>".
