@@ -12,7 +12,7 @@ import (
 const executionColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.worker_id, e.worker_type,
 	e.command, e.environment, e.priority, e.requirements, e.timeout_seconds, e.retries, e.working_dir,
 	e.exit_code, e.signal, e.attempt, e.retry_of,
-	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at,
+	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources,
 	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,
 	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds,
 	(e.log_count = 0 OR EXISTS (SELECT FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)) AS logs_available,
@@ -116,9 +116,10 @@ const recordedLog = `(SELECT coalesce(sum(l.last_sequence - l.first_sequence + 1
 func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, o hodei.Outcome) (hodei.Execution, bool, error) {
 	e, err := db.change(ctx, "finish", id, o.Status,
 		`reason = $5, exit_code = $6, signal = $7, started_at = coalesce($8, started_at),
-			completed_at = greatest($9::timestamptz, $8), log_count = $10, log_digest = $11, retry_at = `+retryAt,
+			completed_at = greatest($9::timestamptz, $8), log_count = $10, log_digest = $11, resources = $12,
+			retry_at = `+retryAt,
 		`e.worker_id = $4 AND ($10 = 0 OR EXISTS (SELECT FROM `+recordedLog+` log WHERE log.count = $10 AND log.digest = $11))`,
-		worker, o.Reason, o.ExitCode, o.Signal, o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest)
+		worker, o.Reason, o.ExitCode, o.Signal, o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources)
 	if err == nil || !errors.Is(err, hodei.Conflict) {
 		return e, err == nil, err
 	}
