@@ -39,22 +39,19 @@ var scenarios = []scenario{
 }
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	do := run
 	if len(os.Args) > 2 && os.Args[1] == "peer" {
-		if err := work(os.Args[2], os.Args[3:]); err != nil {
-			fmt.Fprintln(os.Stderr, "bench peer:", err)
-			os.Exit(1)
-		}
-		return
+		do = func(ctx context.Context) error { return work(ctx, os.Args[2], os.Args[3:]) }
 	}
-	if err := run(); err != nil {
+	if err := do(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func run(ctx context.Context) error {
 	b := &bench{}
 	flag.BoolVar(&b.short, "short", false, "smaller numbers, fewer turns: a few minutes in all")
 	flag.IntVar(&b.turns, "turns", 0, "how often each is measured (default 3, in short 2)")
