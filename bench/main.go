@@ -36,6 +36,8 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"throughput", throughput, 20 * time.Minute},
+	{"latency", latency, 10 * time.Minute},
+	{"logs", logs, 15 * time.Minute},
 }
 
 func main() {

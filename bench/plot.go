@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,4 +34,32 @@ func line(values []float64, most float64) string {
 		b.WriteRune(bars[int(v/most*float64(len(bars)-1)+0.5)])
 	}
 	return b.String()
+}
+
+// histogram shows how values are distributed, in a dozen classes of which the
+// last holds what is beyond the 99th percentile.
+func histogram(values []float64, what string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	const classes = 12
+	low, high := quantile(values, 0), quantile(values, 0.99)
+	counts := make([]int, classes+1)
+	for _, v := range values {
+		i := classes
+		if v <= high {
+			i = min(classes-1, int((v-low)/(high-low)*classes))
+		}
+		counts[i]++
+	}
+	most := slices.Max(counts)
+	var b strings.Builder
+	for i, n := range counts {
+		from := "beyond"
+		if i < classes {
+			from = number(low + float64(i)*(high-low)/classes)
+		}
+		fmt.Fprintf(&b, "  %8s │%-40s %d\n", from, strings.Repeat("█", (n*40+most-1)/most), n)
+	}
+	return b.String() + "           " + what
 }
