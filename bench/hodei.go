@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -106,15 +105,21 @@ func (p *proc) stop() error {
 	return fmt.Errorf("%s does not end", p.name)
 }
 
+// system is where a Hodei that runs is reached.
+type system struct {
+	bases          []string // URLs of its edges
+	nats, database string
+	pprof          string        // "" where profiles are not served
+	said           func() string // what its processes have said
+	pids           []int         // of them, where what they use is of interest
+}
+
 // hodei is `hodei up` with all that it keeps.
 type hodei struct {
 	*proc
-	dir      string
-	base     string // URL of the edge
-	nats     string
-	database string
-	pprof    string
-	ready    time.Duration // from its start
+	system
+	base  string        // the one edge
+	ready time.Duration // from its start
 }
 
 var screen = regexp.MustCompile(`(?s)ready\n.*orchestrator +(http\S+).*nats +(nats\S+).*Ctrl-C`)
@@ -131,7 +136,9 @@ func (b *bench) up(ctx context.Context, dir string, flags ...string) (*hodei, er
 	if err != nil {
 		return nil, err
 	}
-	h := &hodei{proc: p, dir: dir, database: socketURL(filepath.Join(dir, "postgres", "socket"))}
+	h := &hodei{proc: p, system: system{
+		database: socketURL(filepath.Join(dir, "postgres", "socket")), said: p.words, pids: []int{p.cmd.Process.Pid},
+	}}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	said, err := p.await(ctx, screen)
@@ -139,6 +146,7 @@ func (b *bench) up(ctx context.Context, dir string, flags ...string) (*hodei, er
 		return nil, errors.Join(err, p.stop())
 	}
 	h.ready, h.base, h.nats = time.Since(began), said[1], said[2]
+	h.bases = []string{h.base}
 	if m := profiles.FindStringSubmatch(p.words()); m != nil {
 		h.pprof = m[1]
 	}
@@ -189,12 +197,3 @@ func durable(ctx context.Context, database string) error {
 
 // settings must be on in every Postgres that is measured.
 var settings = []string{"fsync", "synchronous_commit", "full_page_writes"}
-
-// addr is host and port of a URL.
-func addr(base string) string {
-	u, err := url.Parse(base)
-	if err != nil {
-		return base
-	}
-	return net.JoinHostPort(u.Hostname(), u.Port())
-}

@@ -49,7 +49,7 @@ func latency(ctx context.Context, b *bench) (rows []row, err error) {
 		}
 		drain(signal)
 		limits = append(limits, scaled(limit.Samples, 1000))
-		stop := b.startProfile(ctx, h, "latency")
+		stop := b.startProfile(ctx, h.system, "latency")
 		m, err := h.sample(ctx, n, signal, argv)
 		if err != nil {
 			return nil, errors.Join(err, stop())

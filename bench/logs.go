@@ -95,7 +95,7 @@ func (b *bench) logged(ctx context.Context, text string, n, jobs int, verify boo
 	if _, err := h.followed(ctx, execute(program)); err != nil { // so that all is warm
 		return 0, err
 	}
-	stop := b.startProfile(ctx, h, fmt.Sprintf("logs-%d", jobs))
+	stop := b.startProfile(ctx, h.system, fmt.Sprintf("logs-%d", jobs))
 	began := time.Now()
 	followers := make([]*follower, jobs)
 	g, all := errgroup.WithContext(ctx)

@@ -38,14 +38,26 @@ var scenarios = []scenario{
 	{"throughput", throughput, 20 * time.Minute},
 	{"latency", latency, 10 * time.Minute},
 	{"logs", logs, 15 * time.Minute},
+	{"lines", lineLatency, 5 * time.Minute},
+	{"followers", crowd, 20 * time.Minute},
+	{"record", fullRecord, 15 * time.Minute},
+	{"plan", planning, time.Minute},
+	{"leases", leases, 5 * time.Minute},
+	{"scaleout", scaleOut, 10 * time.Minute},
+	{"footprint", footprint, 10 * time.Minute},
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	do := run
-	if len(os.Args) > 2 && os.Args[1] == "peer" {
-		do = func(ctx context.Context) error { return work(ctx, os.Args[2], os.Args[3:]) }
+	if len(os.Args) > 2 { // one of the processes that a run starts
+		switch os.Args[1] {
+		case "peer":
+			do = func(ctx context.Context) error { return work(ctx, os.Args[2], os.Args[3:]) }
+		case "nats":
+			do = func(ctx context.Context) error { return serveNATS(ctx, os.Args[2]) }
+		}
 	}
 	if err := do(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -42,7 +42,7 @@ func (b *bench) prepare(ctx context.Context, dir string) error {
 // startProfile profiles what follows, until the function returned is called:
 // the CPU, then allocations, mutexes and blocking as totals, and what Postgres
 // did. Without a directory for profiles it does nothing.
-func (b *bench) startProfile(ctx context.Context, h *hodei, name string) (stop func() error) {
+func (b *bench) startProfile(ctx context.Context, h system, name string) (stop func() error) {
 	if b.profile == "" || h.pprof == "" {
 		return func() error { return nil }
 	}

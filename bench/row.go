@@ -15,8 +15,10 @@ type row struct {
 	// AtLeast and Aim bound the ratio, or the value where there is no limit;
 	// 0 where nothing is asked.
 	AtLeast float64 `json:"at_least,omitempty"`
-	Aim     float64 `json:"aim,omitempty"`
-	Note    string  `json:"note,omitempty"`
+	// Absolute tells that they bound the value all the same.
+	Absolute bool    `json:"absolute,omitempty"`
+	Aim      float64 `json:"aim,omitempty"`
+	Note     string  `json:"note,omitempty"`
 	// plot is shown below the table.
 	plot string
 }
@@ -49,7 +51,7 @@ func (s *series) fill(r row) row {
 
 // judged is the value that AtLeast and Aim are about.
 func (r row) judged() *spread {
-	if r.Ratio != nil {
+	if r.Ratio != nil && !r.Absolute {
 		return r.Ratio
 	}
 	return r.Hodei

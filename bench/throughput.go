@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +27,7 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 	n := b.scale(5000, 1500)
 	var rest, overNats, jobs series
 	var pace []time.Time
+	var used string
 	for turn := range b.turns {
 		limit, err := b.limit(ctx, "-n", strconv.Itoa(n), "-parallel", strconv.Itoa(slots), "fork", program)
 		if err != nil {
@@ -41,7 +43,7 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 				return nil, fmt.Errorf("by %s: %w", way.name, err)
 			}
 			if pace == nil {
-				pace = run.ends
+				pace, used = run.ends, run.used.share(run.took)
 			}
 			way.to.hodei = append(way.to.hodei, float64(n)/run.took.Seconds())
 			way.to.limit = append(way.to.limit, rate)
@@ -59,7 +61,7 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 	what := fmt.Sprintf("%d × %s, %d slots, %d submitters", n, program, slots, submitters)
 	return []row{
 		rest.fill(row{Scenario: "throughput REST", What: what, Unit: "/s", AtLeast: 0.40, Aim: 0.65,
-			Note: "POST /execute, until all are recorded COMPLETED", plot: pacePlot(pace)}),
+			Note: "POST /execute, until all are recorded COMPLETED; " + used, plot: pacePlot(pace)}),
 		overNats.fill(row{Scenario: "throughput NATS", What: what, Unit: "/s", AtLeast: 0.50, Aim: 0.75,
 			Note: "request of execute, one connection"}),
 		jobs.fill(row{Scenario: "throughput REST, job", What: what, Unit: "/s",
@@ -70,6 +72,7 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 // outcome is one run of many executions.
 type outcome struct {
 	took time.Duration
+	used usage
 	ends []time.Time // since the first was submitted, as times from zero
 }
 
@@ -80,11 +83,11 @@ func (b *bench) submitted(ctx context.Context, n int, way string) (out outcome, 
 		return out, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	return b.load(ctx, h, n, way)
+	return b.load(ctx, h.system, n, way)
 }
 
 // load submits n programs to a running Hodei and waits for their ends.
-func (b *bench) load(ctx context.Context, h *hodei, n int, way string) (out outcome, err error) {
+func (b *bench) load(ctx context.Context, h system, n int, way string) (out outcome, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	e, err := followEnds(h.nats, n)
@@ -108,13 +111,13 @@ func (b *bench) load(ctx context.Context, h *hodei, n int, way string) (out outc
 		return out, err
 	}
 	stopProfile := b.startProfile(ctx, h, "throughput-"+way)
-	began := time.Now()
+	began, used := time.Now(), usageOf(h.pids...)
 	failed := make(chan error, 1)
 	go func() { failed <- each(ctx, n, submit) }()
 	if out.ends, err = e.wait(ctx, n); err != nil {
-		return out, errors.Join(err, errors.New(h.words()))
+		return out, errors.Join(err, errors.New(h.said()))
 	}
-	out.took = out.ends[n-1].Sub(began)
+	out.took, out.used = out.ends[n-1].Sub(began), usageOf(h.pids...).since(used)
 	for i, at := range out.ends {
 		out.ends[i] = time.Time{}.Add(at.Sub(began))
 	}
@@ -129,15 +132,20 @@ func (b *bench) load(ctx context.Context, h *hodei, n int, way string) (out outc
 }
 
 // submitter is a way to have the program run.
-func (h *hodei) submitter(ctx context.Context, nc *nats.Conn, way string) (func(context.Context) error, error) {
+func (h system) submitter(ctx context.Context, nc *nats.Conn, way string) (func(context.Context) error, error) {
 	switch way {
 	case "rest":
-		return overREST(h.base, schemas.Execute.Path, execute(program)), nil
+		var turn atomic.Int64
+		var edges []func(context.Context) error
+		for _, base := range h.bases {
+			edges = append(edges, overREST(base, schemas.Execute.Path, execute(program)))
+		}
+		return func(ctx context.Context) error { return edges[int(turn.Add(1))%len(edges)](ctx) }, nil
 	case "nats":
 		return overNATS(nc, schemas.Execute.Subject, execute(program)), nil
 	case "job":
-		id, err := job(ctx, h.base, program)
-		return overREST(h.base, "/jobs/"+id+"/execute", []byte(`{"wait_seconds":0}`)), err
+		id, err := job(ctx, h.bases[0], program)
+		return overREST(h.bases[0], "/jobs/"+id+"/execute", []byte(`{"wait_seconds":0}`)), err
 	}
 	return nil, fmt.Errorf("no way %q", way)
 }
