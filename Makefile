@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help build up test generate fmt setup postgres gcc curl
+.PHONY: help build up test bench generate fmt setup postgres redis gcc curl bench-accept
 
 help: ## list what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/hodei
 	CGO_ENABLED=0 go build -trimpath -o bin/hodei ./cmd/hodei
@@ -14,6 +14,13 @@ test: setup ## format check, vet, and every test with the race detector: all tha
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt, by way of 'make fmt', would change:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
 	CGO_ENABLED=1 go test -race -count=1 -timeout 15m ./...
+
+bench: postgres redis build ## measure beside the limit and the peers: make bench SHORT=1 ONLY=throughput,latency
+	cd bench && CGO_ENABLED=0 go build -trimpath -o ../bin/ . ./limit
+	cd bench && ../bin/bench $(if $(SHORT),-short) $(if $(ONLY),-only $(ONLY)) $(BENCH)
+
+bench-accept: ## keep the results of the last bench as those to compare with
+	cp bench/results.json bench/accepted.json
 
 generate: ## write anew what is generated: JSON Schemas, OpenAPI, docs/states.md and the other goldens
 	go test -count=1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -update
@@ -37,6 +44,10 @@ postgres:
 	@test -n "$$HODEI_PG_BIN$$HODEI_TEST_DATABASE_URL$$HODEI_DATABASE_URL$(findstring --database-url,$(ARGS))" || \
 	  command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 	  { $(call install,postgresql); }
+
+# asynq, one of the peers of the bench, keeps its tasks there.
+redis:
+	@command -v redis-server >/dev/null || { $(call install,redis-server); }
 
 # $(1) are Debian packages.
 install = if command -v apt-get >/dev/null && test "$$(id -u)" = 0; \

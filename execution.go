@@ -31,6 +31,12 @@ type Execution struct {
 	CompletedAt     *time.Time `json:"completed_at"`
 	QueuedSeconds   *float64   `json:"queued_seconds"`
 	DurationSeconds *float64   `json:"duration_seconds"`
+	// RetryAt is when a new execution will follow this one, which its retry
+	// policy asks for; null when none will, or it is there already.
+	RetryAt *time.Time `json:"retry_at"`
+	// Resources is what the command took, null until it has ended and where
+	// the system does not tell.
+	Resources *Resources `json:"resources"`
 	// CancelRequestedAt is when somebody first asked for it to be cancelled.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 	// LogsAvailable is false once retention has dropped the log.
@@ -60,6 +66,17 @@ const (
 	ReasonOutOfMemory      Reason = "OUT_OF_MEMORY"     // the system ended it for want of memory
 )
 
+// Resources is what a command took of its machine, as the kernel counts it for
+// the process and those of its descendants that were waited for.
+type Resources struct {
+	// PeakMemoryBytes is the most that any one of the processes held in memory.
+	// On Linux it is never less than what the worker itself held when it
+	// started the command.
+	PeakMemoryBytes  int64   `json:"peak_memory_bytes"`
+	UserCPUSeconds   float64 `json:"user_cpu_seconds"`
+	SystemCPUSeconds float64 `json:"system_cpu_seconds"`
+}
+
 // Outcome is how a run ended, as the worker reports it.
 type Outcome struct {
 	Status      ExecutionStatus `json:"status"`
@@ -68,6 +85,7 @@ type Outcome struct {
 	Signal      *string         `json:"signal"`
 	StartedAt   *time.Time      `json:"started_at"`
 	CompletedAt time.Time       `json:"completed_at"`
+	Resources   *Resources      `json:"resources,omitempty"`
 	// LogCount is the number of lines the run wrote; their sequence numbers
 	// are 1 to LogCount.
 	LogCount int64 `json:"log_count"`

@@ -2,8 +2,12 @@ package hodei
 
 import "time"
 
-// DefaultPriority is the priority of a job that asks for none.
-const DefaultPriority = 5
+// DefaultPriority is the priority of a job that asks for none; priorities go
+// from 0 to MaxPriority.
+const (
+	DefaultPriority = 5
+	MaxPriority     = 10
+)
 
 // Spec says what to run and where: the part that a job hands down to each of
 // its executions.
@@ -36,11 +40,16 @@ type Requirements struct {
 // Slots is the number of slots the execution takes, at least 1.
 func (r Requirements) Slots() int { return max(r.Capacity, 1) }
 
-// Retries is what happens after an execution that did not complete.
+// RetryCap is the longest pause, in seconds, to which doubling leads.
+const RetryCap = 3600
+
+// Retries has an execution that ended FAILED or TIMED_OUT followed by a new
+// one, unless somebody asked for it to be cancelled.
 type Retries struct {
 	// Max is the number of new executions after the first.
 	Max int `json:"max" jsonschema:"minimum=0,maximum=100"`
-	// BackoffSeconds is the pause before the first retry; it doubles each time.
+	// BackoffSeconds is the pause before the first retry; it doubles each time,
+	// up to an hour, and is varied by up to a fifth.
 	BackoffSeconds float64 `json:"backoff_seconds,omitempty" jsonschema:"minimum=0,maximum=86400"`
 }
 

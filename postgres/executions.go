@@ -12,7 +12,7 @@ import (
 const executionColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.worker_id, e.worker_type,
 	e.command, e.environment, e.priority, e.requirements, e.timeout_seconds, e.retries, e.working_dir,
 	e.exit_code, e.signal, e.attempt, e.retry_of,
-	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.cancel_requested_at,
+	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources,
 	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,
 	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds,
 	(e.log_count = 0 OR EXISTS (SELECT FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)) AS logs_available,
@@ -22,11 +22,13 @@ const executionColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.w
 	ELSE e.log_count END AS log_count`
 
 // CreateExecution records a PENDING execution under a new id. Only the spec,
-// the job, the pipeline, the attempt and what it retries are taken from draft.
+// the job, the pipeline, the attempt and what it retries are taken from draft;
+// what it retries will not be retried by its policy as well.
 func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	id := newID[hodei.ExecutionID](ctx)
 	e, err := one[hodei.Execution](ctx, db.pool, "create execution", "execution", id.String(),
-		`WITH e AS (INSERT INTO executions (id, job_id, pipeline_id, status, command, environment, priority,
+		`WITH past AS (UPDATE executions SET retry_at = NULL WHERE id = $13 AND retry_at IS NOT NULL),
+		e AS (INSERT INTO executions (id, job_id, pipeline_id, status, command, environment, priority,
 				requirements, timeout_seconds, retries, working_dir, attempt, retry_of, log_day)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING RETURNING *)
 		SELECT `+executionColumns+` FROM e`,
@@ -92,12 +94,12 @@ func (db *DB) EndPending(ctx context.Context, id hodei.ExecutionID, status hodei
 	return db.change(ctx, "end", id, status, `reason = $4, completed_at = now()`, `e.status = 'PENDING'`, reason)
 }
 
-// RequestCancel notes that somebody wants the execution cancelled; it is
-// CONFLICT for one that has ended.
+// RequestCancel notes that somebody wants the execution cancelled. One that has
+// ended loses the retry that was to follow, and is CONFLICT if none was.
 func (db *DB) RequestCancel(ctx context.Context, id hodei.ExecutionID) (hodei.Execution, error) {
 	e, err := one[hodei.Execution](ctx, db.pool, "cancel execution", "execution", id.String(),
-		`WITH e AS (UPDATE executions SET cancel_requested_at = coalesce(cancel_requested_at, now())
-			WHERE id = $1 AND completed_at IS NULL RETURNING *) SELECT `+executionColumns+` FROM e`, id)
+		`WITH e AS (UPDATE executions SET cancel_requested_at = coalesce(cancel_requested_at, now()), retry_at = NULL
+			WHERE id = $1 AND (completed_at IS NULL OR retry_at IS NOT NULL) RETURNING *) SELECT `+executionColumns+` FROM e`, id)
 	return e, db.whyNot(ctx, id, "cancelled", err)
 }
 
@@ -114,9 +116,10 @@ const recordedLog = `(SELECT coalesce(sum(l.last_sequence - l.first_sequence + 1
 func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, o hodei.Outcome) (hodei.Execution, bool, error) {
 	e, err := db.change(ctx, "finish", id, o.Status,
 		`reason = $5, exit_code = $6, signal = $7, started_at = coalesce($8, started_at),
-			completed_at = greatest($9::timestamptz, $8), log_count = $10, log_digest = $11`,
+			completed_at = greatest($9::timestamptz, $8), log_count = $10, log_digest = $11, resources = $12,
+			retry_at = `+retryAt,
 		`e.worker_id = $4 AND ($10 = 0 OR EXISTS (SELECT FROM `+recordedLog+` log WHERE log.count = $10 AND log.digest = $11))`,
-		worker, o.Reason, o.ExitCode, o.Signal, o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest)
+		worker, o.Reason, o.ExitCode, o.Signal, o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources)
 	if err == nil || !errors.Is(err, hodei.Conflict) {
 		return e, err == nil, err
 	}

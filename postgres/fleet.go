@@ -7,12 +7,31 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// ListPending returns the head of the queue, at most limit executions: highest
-// priority first, then oldest, without those made after the given time.
-func (db *DB) ListPending(ctx context.Context, before time.Time, limit int) ([]hodei.Execution, error) {
-	return all[hodei.Execution](ctx, db.pool, "list pending executions",
-		`SELECT `+executionColumns+` FROM executions e WHERE e.status = 'PENDING' AND e.created_at < $1
-		ORDER BY e.priority DESC, e.id LIMIT $2`, before, limit)
+// Waiting is an execution that waits for a worker.
+type Waiting struct {
+	ID           hodei.ExecutionID
+	JobID        *hodei.JobID
+	Priority     int
+	Requirements hodei.Requirements
+	CreatedAt    time.Time
+}
+
+// ListWaiting returns the head of the queue, at most limit executions, without
+// those made after the given time. Waiting for ageing counts as much as one
+// level of priority; when it is negative, priority alone counts, then age. It
+// reads at most limit rows of each priority, however many wait.
+func (db *DB) ListWaiting(ctx context.Context, before time.Time, ageing time.Duration, limit int) ([]Waiting, error) {
+	const strict = 1e12 // seconds: more than any age
+	worth := ageing.Seconds()
+	if ageing < 0 {
+		worth = strict
+	}
+	return all[Waiting](ctx, db.pool, "list waiting executions",
+		`SELECT e.* FROM generate_series(0, $4::int) level CROSS JOIN LATERAL (
+			SELECT id, job_id, priority, requirements, created_at FROM executions
+			WHERE status = 'PENDING' AND priority = level AND created_at < $1 ORDER BY id LIMIT $3) e
+		ORDER BY extract(epoch FROM e.created_at)::float8 - e.priority * $2::float8, e.id LIMIT $3`,
+		before, worth, limit, hodei.MaxPriority)
 }
 
 // CountPending is the length of the whole queue.
@@ -46,7 +65,7 @@ func (db *DB) ListHeld(ctx context.Context, before time.Time) ([]Held, error) {
 // is counted can be read.
 func (db *DB) LoseExecutions(ctx context.Context, worker hodei.WorkerID, keep string, offered []hodei.ExecutionID) ([]hodei.Execution, error) {
 	return all[hodei.Execution](ctx, db.pool, "lose executions",
-		`WITH e AS (UPDATE executions e SET status = $2, reason = $3, completed_at = now(), log_count = coalesce((
+		`WITH e AS (UPDATE executions e SET status = $2, reason = $3, completed_at = now(), retry_at = `+retryAt+`, log_count = coalesce((
 				SELECT max(last_sequence) FROM (
 					SELECT last_sequence, sum(last_sequence - first_sequence + 1) OVER (ORDER BY first_sequence) AS so_far
 					FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id) whole

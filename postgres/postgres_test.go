@@ -175,7 +175,7 @@ func TestExecutionTransitionsAreGuarded(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, e.WorkerID)
 	require.Nil(t, e.StartedAt)
-	pending, err := db.ListPending(ctx, time.Now().Add(time.Hour), 10)
+	pending, err := db.ListWaiting(ctx, time.Now().Add(time.Hour), -1, 10)
 	require.NoError(t, err)
 	require.Len(t, pending, 1)
 	e, err = db.EndPending(ctx, e.ID, hodei.Cancelled, hodei.ReasonCancelled)
@@ -198,7 +198,8 @@ func TestFinishWantsTheWholeLog(t *testing.T) {
 	code := 0
 	outcome := hodei.Outcome{
 		Status: hodei.Completed, ExitCode: &code, StartedAt: e.StartedAt, CompletedAt: e.StartedAt.Add(time.Second),
-		LogCount: 9, LogDigest: (one.Digest + two.Digest + three.Digest) & math.MaxInt64,
+		Resources: &hodei.Resources{PeakMemoryBytes: 5 << 30, UserCPUSeconds: 0.25, SystemCPUSeconds: 0.001},
+		LogCount:  9, LogDigest: (one.Digest + two.Digest + three.Digest) & math.MaxInt64,
 	}
 	_, whole, err := db.FinishExecution(ctx, e.ID, worker, outcome)
 	require.NoError(t, err)
@@ -213,12 +214,14 @@ func TestFinishWantsTheWholeLog(t *testing.T) {
 	_, whole, err = db.FinishExecution(ctx, e.ID, worker, wrong)
 	require.NoError(t, err)
 	require.False(t, whole, "a digest that differs is not the whole log")
+	require.Nil(t, e.Resources)
 	for range 2 { // the report may come twice
 		e, whole, err = db.FinishExecution(ctx, e.ID, worker, outcome)
 		require.NoError(t, err)
 		require.True(t, whole)
 		require.Equal(t, hodei.Completed, e.Status)
 		require.Equal(t, int64(9), e.LogCount)
+		require.Equal(t, outcome.Resources, e.Resources)
 		require.InDelta(t, 1, *e.DurationSeconds, 0.001)
 	}
 	_, _, err = db.FinishExecution(ctx, e.ID, postgres.NewID[hodei.WorkerID](), outcome)

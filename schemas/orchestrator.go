@@ -77,13 +77,13 @@ var (
 	CancelExecution = declare[CancelExecutionRequest, hodei.Execution](Op{
 		Name: "executions.cancel", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/cancel", Status: 202,
 		Summary:     "Cancel an execution: TERM to its process group, KILL after the grace",
-		Description: "A pending execution is cancelled at once, a running one as soon as its worker says so; follow its log to see it. 409 once it has ended.",
+		Description: "A pending execution is cancelled at once, a running one as soon as its worker says so; follow its log to see it. 409 once it has ended, unless its retry policy was to execute it again: then that is withdrawn.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	RetryExecution = declare[RetryExecutionRequest, hodei.Execution](Op{
 		Name: "executions.retry", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/retry", Status: 201, Creates: true,
 		Summary:     "Execute again what has ended: a new execution of the same command",
-		Description: "The new execution names the old one in retry_of. 409 while the old one has not ended.",
+		Description: "The new execution names the old one in retry_of, and takes the place of the one that a retry policy may owe. 409 while the old one has not ended.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 )

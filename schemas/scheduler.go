@@ -59,7 +59,9 @@ type Decision struct {
 	// QueuePosition counts from 1; null unless it waits.
 	QueuePosition *int `json:"queue_position"`
 	// Reason says why no worker was chosen, for people; null when one was.
-	Reason     *string     `json:"reason"`
+	Reason *string `json:"reason"`
+	// Impossible says that no worker of the fleet could ever take it.
+	Impossible bool        `json:"impossible"`
 	Candidates []Candidate `json:"candidates"`
 }
 
@@ -100,12 +102,14 @@ type QueueList struct {
 
 // QueueEntry is one execution that waits for a worker.
 type QueueEntry struct {
-	Position     int                `json:"position"`
-	ExecutionID  hodei.ExecutionID  `json:"execution_id"`
-	JobID        *hodei.JobID       `json:"job_id"`
-	Priority     int                `json:"priority"`
-	AgeSeconds   float64            `json:"age_seconds"`
-	Reason       string             `json:"reason"`
+	Position    int               `json:"position"`
+	ExecutionID hodei.ExecutionID `json:"execution_id"`
+	JobID       *hodei.JobID      `json:"job_id"`
+	Priority    int               `json:"priority"`
+	AgeSeconds  float64           `json:"age_seconds"`
+	Reason      string            `json:"reason"`
+	// Impossible says that no worker of the fleet could ever take it.
+	Impossible   bool               `json:"impossible"`
 	Requirements hodei.Requirements `json:"requirements"`
 	CreatedAt    time.Time          `json:"created_at"`
 }

@@ -25,8 +25,6 @@ const (
 const (
 	LogStream   = "EXECUTION_LOGS"
 	LogSubjects = "execution.log.*"
-	// LogPersister is the durable consumer shared by the worker managers.
-	LogPersister = "worker-manager"
 )
 
 // LogSubject is execution.log.<execution_id>.
@@ -41,6 +39,14 @@ const (
 
 // EventSubject is execution.event.<execution_id>.
 func EventSubject(id hodei.ExecutionID) string { return "execution.event." + id.String() }
+
+// LogsWantedSubject has every worker send again the log chunks that it has not
+// heard to be stored: whoever stores them has just come. The message is empty.
+const LogsWantedSubject = "execution.wanted"
+
+// RetrySubject tells the orchestrators that an execution is to be followed by
+// another one. The message is empty: the record says which, and when.
+const RetrySubject = "execution.retry"
 
 // WorkersBucket holds one hodei.Availability a worker, under the worker's id,
 // written by that worker alone.

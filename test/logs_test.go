@@ -182,10 +182,10 @@ func TestNATSRestart(t *testing.T) {
 		_, e := call(t, "GET", s.orchestrator+"/executions/"+id, "")
 		return e["log_count"] == 1000.0
 	})
-	followed := make(chan []string, 1)
+	followed, frames := make(chan []string, 1), s.follow(id, "follow=true")
 	go func() {
 		var lines []string
-		for e := range s.follow(id, "follow=true") {
+		for e := range frames {
 			if e.kind == "" {
 				lines = append(lines, e.data["line"].(string))
 			}

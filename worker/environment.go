@@ -15,8 +15,12 @@ import (
 // defaultPath is where programs are looked up when nobody says.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// incarnationVariable marks every process that a worker starts, for the reaper.
-const incarnationVariable = "HODEI_WORKER_INCARNATION"
+// executionVariable and incarnationVariable mark every process that a worker
+// starts, for whoever has to find it again; a job cannot change them.
+const (
+	executionVariable   = "HODEI_EXECUTION_ID"
+	incarnationVariable = "HODEI_WORKER_INCARNATION"
+)
 
 // variable is one variable of an environment.
 type variable struct{ name, value string }
@@ -48,7 +52,6 @@ func (w *Worker) environment(req *schemas.ExecutionRequest) []string {
 	for _, v := range w.base {
 		add(v.name, v.value)
 	}
-	add("HODEI_EXECUTION_ID", req.ExecutionID.String())
 	add("HODEI_WORKER_ID", w.id.String())
 	add("HODEI_ATTEMPT", strconv.Itoa(req.Attempt))
 	if req.JobID != nil {
@@ -58,11 +61,11 @@ func (w *Worker) environment(req *schemas.ExecutionRequest) []string {
 		add("HODEI_PIPELINE_ID", req.PipelineID.String())
 	}
 	for name, value := range req.Environment {
-		if name != incarnationVariable {
+		if name != incarnationVariable && name != executionVariable {
 			env = append(env, name+"="+value)
 		}
 	}
-	return append(env, incarnationVariable+"="+w.incarnation)
+	return append(env, runMark(w.incarnation, req.ExecutionID)...)
 }
 
 // lookUp finds a program as a shell would: a name with a slash is a path from

@@ -3,7 +3,6 @@ package worker
 import (
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -132,29 +131,12 @@ func TestAnEndIsReportedUntilItIsRecorded(t *testing.T) {
 }
 
 func TestKilledWorkerLeavesNothingRunning(t *testing.T) {
-	nc, js := localtest.JetStream(t)
-	f := &fleet{t: t, nc: nc, js: js, manager: newManager(t, nc)}
-	dir := t.TempDir()
-	process := exec.Command(os.Args[0], "worker", nc.Opts.Servers[0], dir)
-	process.Stderr = os.Stderr
-	require.NoError(t, process.Start())
-	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
-
-	f.Worker = &Worker{}
-	f.manager.await(t, "registered", func() bool { return len(f.manager.registered) == 1 })
-	f.incarnation = f.manager.registered[0].Incarnation
-	require.Eventually(t, func() bool {
-		id, err := os.ReadFile(filepath.Join(dir, "worker-id"))
-		return err == nil && f.id.UnmarshalText(id) == nil
-	}, 20*time.Second, 5*time.Millisecond)
-	f.word("ready", func(hodei.Availability) bool { return true })
-
+	f, process := startProcess(t)
 	// One in its group, one that ignores TERM, one that left the group.
 	id := f.run(f.request(`trap "" TERM; sleep 1000 & echo child $!; wait`))
 	escaped := f.run(f.request(`setsid sleep 1000 >/dev/null 2>&1 & echo child $!; wait`))
 	f.manager.await(t, "both run", func() bool { return len(f.manager.logs[id]) == 1 && len(f.manager.logs[escaped]) == 1 })
-	require.NoError(t, process.Process.Kill())
-	_ = process.Wait()
+	require.NoError(t, process.Kill())
 
 	requireGone(t, childIn(t, f.log(id)))
 	requireGone(t, childIn(t, f.log(escaped)))

@@ -7,6 +7,9 @@ import (
 	"hash/crc32"
 	"maps"
 	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -67,6 +70,30 @@ func (f *fleet) launch(change ...func(*Config)) {
 	go func() { done <- w.Run(ctx); close(done); own.Close() }()
 	f.t.Cleanup(func() { w.Terminate(); <-done; drain() })
 	receive(f.t, w.Ready(), "ready")
+}
+
+// startProcess starts a worker as a process of its own, run by the command
+// under, if there is one, and killed at the end of the test. Of the fleet only
+// what asks over NATS works.
+func startProcess(t testing.TB, under ...string) (*fleet, *os.Process) {
+	t.Helper()
+	nc, js := localtest.JetStream(t)
+	f := &fleet{t: t, nc: nc, js: js, manager: newManager(t, nc), Worker: &Worker{}}
+	dir := t.TempDir()
+	argv := append(under, os.Args[0], "worker", nc.Opts.Servers[0], dir)
+	process := exec.Command(argv[0], argv[1:]...)
+	process.Stderr = os.Stderr
+	require.NoError(t, process.Start())
+	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
+
+	f.manager.await(t, "registered", func() bool { return len(f.manager.registered) == 1 })
+	f.incarnation = f.manager.registered[0].Incarnation
+	require.Eventually(t, func() bool {
+		id, err := os.ReadFile(filepath.Join(dir, "worker-id"))
+		return err == nil && f.id.UnmarshalText(id) == nil
+	}, 20*time.Second, 5*time.Millisecond)
+	f.word("ready", func(hodei.Availability) bool { return true })
+	return f, process.Process
 }
 
 func receive[T any](t testing.TB, from <-chan T, what string) T {

@@ -14,7 +14,7 @@ func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schema
 	return w.slots.take(&req, w.incarnation, time.Now(), func(startedAt time.Time) *run {
 		ctx, giveUp := context.WithCancel(ctx)
 		r := &run{
-			req: req, startedAt: startedAt, giveUp: giveUp, process: process{grace: w.cfg.Grace},
+			req: req, startedAt: startedAt, giveUp: giveUp, process: process{grace: w.cfg.Grace, mark: runMark(w.incarnation, req.ExecutionID)},
 			journal: newJournal(req.ExecutionID, w.spool, w.log, w.sendChunk),
 		}
 		w.slots.runs.Go(func() { defer giveUp(); w.do(ctx, r) })

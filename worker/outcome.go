@@ -30,6 +30,7 @@ func ended(why hodei.Reason, state *os.ProcessState) hodei.Outcome {
 	end := hodei.Outcome{Status: hodei.Failed, CompletedAt: time.Now().UTC()}
 	reason := hodei.ReasonExitCode
 	if state != nil {
+		end.Resources = resources(state)
 		if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
 			name := unix.SignalName(status.Signal())
 			end.Signal, reason = &name, hodei.ReasonSignal
@@ -54,6 +55,21 @@ func ended(why hodei.Reason, state *os.ProcessState) hodei.Outcome {
 		end.Reason = &reason
 	}
 	return end
+}
+
+// resources is what a process that was waited for has taken, with those of its
+// descendants that it waited for. A Linux process starts out with the peak of
+// the one that it was forked from, so what stays smaller than the worker is
+// counted as large as the worker.
+func resources(state *os.ProcessState) *hodei.Resources {
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return nil
+	}
+	return &hodei.Resources{
+		PeakMemoryBytes: usage.Maxrss * maxrssUnit,
+		UserCPUSeconds:  state.UserTime().Seconds(), SystemCPUSeconds: state.SystemTime().Seconds(),
+	}
 }
 
 // complaint says in a shell's words why the program was not started.

@@ -120,6 +120,22 @@ func (o *outputs) end(p *output) {
 	}
 }
 
+// held reports whether there is anybody who could write to the pipes. Their
+// reader may be waiting for room, so that they are not read to their end yet.
+func (o *outputs) held() bool {
+	for _, p := range o.pipes {
+		poll := []unix.PollFd{{Events: unix.POLLIN}}
+		err := p.conn.Control(func(fd uintptr) {
+			poll[0].Fd = int32(fd)
+			_, _ = unix.Poll(poll, 0) // an error leaves it as held
+		})
+		if err == nil && poll[0].Revents&unix.POLLHUP == 0 { // an error: it is closed
+			return true
+		}
+	}
+	return false
+}
+
 // hurry ends the reading as soon as the pipes are empty.
 func (o *outputs) hurry() {
 	for _, p := range o.pipes {

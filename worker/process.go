@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"os"
 	"sync"
 	"syscall"
@@ -13,13 +14,15 @@ import (
 // reaped. Its methods may be called at once, and at any of these times.
 type process struct {
 	grace time.Duration
+	mark  mark // of it and all that it starts
 
-	mu    sync.Mutex
-	proc  *os.Process
-	pidfd int          // where the system has such a thing, else -1
-	over  bool         // its main process has exited: nothing is left to end
-	ended hodei.Reason // why we ended it, "" if we did not
-	kill  *time.Timer
+	mu     sync.Mutex
+	proc   *os.Process
+	pidfd  int          // where the system has such a thing, else -1
+	over   bool         // its main process has exited
+	ended  hodei.Reason // why we ended it, "" if we did not
+	kill   *time.Timer  // for killAt, once it is being ended
+	killAt time.Time
 }
 
 // start starts the program in a group of its own, unless stop was called
@@ -36,26 +39,45 @@ func (p *process) start(path string, argv []string, attr *os.ProcAttr) (started 
 	return err == nil, err
 }
 
-// stop ends the group: TERM now, KILL after the grace. The first reason given
-// is the one that counts. It reports false when there is nothing to end.
-func (p *process) stop(why hodei.Reason) bool {
+// stop ends the run: TERM now, KILL after the grace. The first reason given is
+// the one that counts.
+func (p *process) stop(why hodei.Reason) { p.end(why, time.Now().Add(p.grace)) }
+
+// end ends the run: TERM now, to what has left the group too, and KILL at the
+// given time; said again, at the earliest of the times given. One whose main
+// process has exited by itself is left alone.
+func (p *process) end(why hodei.Reason, killAt time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over {
-		return false
+	if p.over && p.ended == "" {
+		return
 	}
-	if p.ended != "" {
-		return true
+	first := p.ended == ""
+	if first {
+		p.ended = why
 	}
-	p.ended = why
-	if p.proc != nil {
+	if p.proc == nil {
+		return
+	}
+	if first {
 		p.signal(syscall.SIGTERM)
-		p.kill = time.AfterFunc(p.grace, p.killGroup)
+		group := p.proc.Pid
+		time.AfterFunc(0, func() { p.mark.signal(syscall.SIGTERM, group) }) // the search takes its time
 	}
-	return true
+	if p.kill == nil {
+		p.killAt, p.kill = killAt, time.AfterFunc(time.Until(killAt), p.killAll)
+	} else if killAt.Before(p.killAt) {
+		p.killAt = killAt
+		p.kill.Reset(time.Until(killAt))
+	}
 }
 
-// killGroup kills what is left of the group.
+// killAll kills what is left of the group, and what has left it.
+func (p *process) killAll() {
+	p.killGroup()
+	p.mark.signal(syscall.SIGKILL, 0)
+}
+
 func (p *process) killGroup() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,21 +102,37 @@ func (p *process) exited() hodei.Reason {
 	return p.ended
 }
 
-// restPoll is how often a group is looked at whose leader is gone.
-const restPoll = 50 * time.Millisecond
+// The processes of a run whose leader is gone are looked for after restPoll,
+// then after twice as long each time, up to restMost.
+const (
+	restPoll = 20 * time.Millisecond
+	restMost = 200 * time.Millisecond
+)
 
-// rest waits for what is left of a group that was told to stop: a shell dies
-// of TERM at once, while what it runs may take its time, up to the grace.
+// rest waits for what is left of a run that was told to stop: a shell dies of
+// TERM at once, while what it runs may take its time, until it is killed.
 func (p *process) rest() {
-	for giveUp := time.Now().Add(p.grace + restPoll); groupLives(p.proc.Pid) && time.Now().Before(giveUp); {
-		time.Sleep(restPoll)
+	for pause := restPoll; p.lives() && time.Now().Before(p.until()); pause = min(2*pause, restMost) {
+		time.Sleep(pause)
 	}
 }
 
-// reap kills what is left of the group, lets go of its number, and returns how
-// the main process ended.
-func (p *process) reap() (*os.ProcessState, error) {
+// until is when waiting is over: KILL was sent by then.
+func (p *process) until() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.killAt.Add(restPoll)
+}
+
+func (p *process) lives() bool { return groupLives(p.proc.Pid) || len(p.mark.bearers()) > 0 }
+
+// reap kills what is left of the group, and if it is wanted what has left it
+// too, lets go of its number, and returns how the main process ended.
+func (p *process) reap(strays bool) (*os.ProcessState, error) {
 	p.killGroup()
+	if strays {
+		sweep(context.Background(), func() int { return p.mark.signal(syscall.SIGKILL, 0) })
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.kill != nil {

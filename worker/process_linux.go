@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// maxrssUnit is what the kernel counts memory in, in bytes.
+const maxrssUnit = 1 << 10
+
 // groupAttr starts a process in a group of its own.
 func groupAttr(pidfd *int) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, PidFD: pidfd}

@@ -2,15 +2,12 @@ package worker
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,11 +20,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-const (
-	tellFor  = 30 * time.Second       // how long a reaper tries to report
-	sweepGap = 100 * time.Millisecond // between two looks at what still lives
-	sweepFor = 5 * time.Second        // how long it looks
-)
+// tellFor is how long a reaper tries to report.
+const tellFor = 30 * time.Second
 
 // Reap is the body of the process named in Config.Reaper: it reads what the
 // worker says on in and, if that ends without a good-bye, kills with SIGKILL
@@ -77,59 +71,30 @@ func listen(in io.Reader) (orders, map[int]string, error) {
 	return told, groups, nil
 }
 
-// killAll kills and looks again until nothing is left that could be found, at
-// least twice: a process caught between fork and exec shows only then.
+// killAll kills what the incarnation ran, in its groups and out of them.
 func killAll(ctx context.Context, groups map[int]string, incarnation string, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(ctx, sweepFor)
-	defer cancel()
-	for looks := 0; ; looks++ {
-		left := 0
+	told := false
+	sweep(ctx, func() (left int) {
 		for group, id := range groups {
 			if syscall.Kill(-group, syscall.SIGKILL) != nil {
 				delete(groups, group)
 				continue
 			}
-			if looks == 0 {
+			if !told {
 				log.Info("process group killed", "group", group, "execution_id", id)
 			}
 			left++
 		}
-		for _, pid := range bearing(incarnation) {
-			if syscall.Kill(pid, syscall.SIGKILL) == nil {
-				log.Info("process killed", "pid", pid)
-				left++
-			}
+		told = true
+		if incarnation == "" {
+			return left
 		}
-		if left == 0 && looks > 0 {
-			return
+		strays := incarnationMark(incarnation).signal(syscall.SIGKILL, 0)
+		if strays > 0 {
+			log.Info("processes outside of their group killed", "number", strays)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(sweepGap):
-		}
-	}
-}
-
-// bearing lists the processes that the incarnation started, by their
-// environment, where the system shows it.
-func bearing(incarnation string) (pids []int) {
-	mark := []byte(incarnationVariable + "=" + incarnation)
-	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
-	for _, path := range paths {
-		environ, err := os.ReadFile(path)
-		if err != nil || incarnation == "" {
-			continue // gone, or not ours
-		}
-		for v := range bytes.SplitSeq(environ, []byte{0}) {
-			if bytes.Equal(v, mark) {
-				pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-				pids = append(pids, pid)
-				break
-			}
-		}
-	}
-	return pids
+		return left + strays
+	})
 }
 
 // tellKilled reports that the worker is gone for certain.

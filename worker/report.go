@@ -85,10 +85,17 @@ func (w *Worker) stored(msg *nats.Msg) {
 }
 
 // resend sends chunks again that are not confirmed in time, and all of them at
-// once when NATS is back, until ctx is done.
+// once when NATS is back or they are asked for, until ctx is done.
 func (w *Worker) resend(ctx context.Context) {
 	up := w.cfg.NATS.StatusChanged(nats.CONNECTED)
 	defer w.cfg.NATS.RemoveStatusListener(up)
+	wanted := make(chan *nats.Msg, 1) // one that has not been answered stands for all
+	sub, err := w.cfg.NATS.ChanSubscribe(schemas.LogsWantedSubject, wanted)
+	if err != nil {
+		w.log.Warn("not heard when logs are wanted", "err", err) // a closed connection
+		return
+	}
+	defer sub.Unsubscribe()
 	tick := time.NewTicker(resendTick)
 	defer tick.Stop()
 	for {
@@ -97,6 +104,8 @@ func (w *Worker) resend(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-wanted:
+			again = true
 		case <-up:
 			again = true
 			select {

@@ -107,7 +107,9 @@ func (w *Worker) start(r *run, path string, argv []string, dir string) (*outputs
 }
 
 // follow waits for the command to exit, sees to it that nothing of its group
-// is left, and frees the slots.
+// is left, and frees the slots. What has left the group is looked for, and
+// killed, when we ended the run or when it holds the pipes: a command may leave
+// a daemon behind that lets go of them.
 func (w *Worker) follow(r *run, out *outputs) hodei.Outcome {
 	group := r.process.proc.Pid
 	w.reaper.add(group, r.req.ExecutionID)
@@ -121,19 +123,24 @@ func (w *Worker) follow(r *run, out *outputs) hodei.Outcome {
 		r.process.rest()
 	}
 	at := time.Now().UTC()
+	held := false
 	select {
 	case <-read:
 	case <-time.After(straggle):
+		held = out.held()
 	}
-	state, err := r.process.reap()
+	state, err := r.process.reap(why != "" || held)
 	w.reaper.remove(group)
 	w.slots.release(r)
-	out.hurry() // a process that left the group may hold a pipe still
+	out.hurry() // what cannot be found may hold a pipe still
 	<-read
 	if err != nil {
 		w.log.Error("exit status unknown", "execution_id", r.req.ExecutionID, "err", err)
 	}
 	end := ended(why, state)
+	if why == "" && suspicious(end) && w.oom.struck(time.Now()) {
+		end.Reason = new(hodei.ReasonOutOfMemory)
+	}
 	end.CompletedAt = at
 	return end
 }

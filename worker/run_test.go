@@ -67,6 +67,29 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+func TestResourcesAreRecorded(t *testing.T) {
+	f := start(t)
+	const most = 96 << 20
+	end, _ := f.outcome(f.request(`dd if=/dev/zero of=/dev/null bs=96M count=2 2>/dev/null; i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; exit 3`))
+	require.GreaterOrEqual(t, end.Resources.PeakMemoryBytes, int64(most), "what a child held counts")
+	require.Less(t, end.Resources.PeakMemoryBytes, int64(2*most+own(t)))
+	require.Positive(t, end.Resources.UserCPUSeconds)
+	require.Positive(t, end.Resources.SystemCPUSeconds)
+	require.Less(t, end.Resources.UserCPUSeconds+end.Resources.SystemCPUSeconds, 2*end.CompletedAt.Sub(*end.StartedAt).Seconds()+1)
+
+	end, _ = f.outcome(f.request("kill -KILL $$"))
+	require.NotNil(t, end.Resources, "however it ended")
+	end, _ = f.outcome(f.request("no-such-program", "x"))
+	require.Nil(t, end.Resources, "nothing ran")
+}
+
+// own is the peak memory of this process, in bytes.
+func own(t *testing.T) int64 {
+	var usage syscall.Rusage
+	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return usage.Maxrss * maxrssUnit
+}
+
 func TestBothStreamsArriveInOrder(t *testing.T) {
 	f := start(t)
 	end, lines := f.outcome(f.request(`echo one; echo; echo two >&2; printf 'a\r\nb\rc\nlast'`))
@@ -110,7 +133,7 @@ func TestEnvironmentIsASmallBaseAndTheJobs(t *testing.T) {
 	f := start(t)
 	req := f.request("/usr/bin/env", "-0")
 	req.Command = hodei.Command{Args: []string{"/usr/bin/env"}}
-	req.Environment = map[string]string{"MINE": "a b", "HOME": "/home/of/job", incarnationVariable: "forged"}
+	req.Environment = map[string]string{"MINE": "a b", "HOME": "/home/of/job", incarnationVariable: "forged", executionVariable: "forged"}
 	job, pipeline := hodei.JobID(uuid.Must(uuid.NewV7())), hodei.PipelineID(uuid.Must(uuid.NewV7()))
 	req.JobID, req.PipelineID, req.Attempt = &job, &pipeline, 3
 	_, lines := f.outcome(req)
@@ -249,8 +272,7 @@ func TestOutputOfTheLastMomentIsRead(t *testing.T) {
 	// A process that leaves the group keeps the pipe: the run ends nevertheless.
 	end, lines = f.outcome(f.request(`setsid sleep 30 & echo child $!`))
 	require.Equal(t, hodei.Completed, end.Status)
-	pid := childIn(t, lines)
-	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	requireGone(t, childIn(t, lines))
 }
 
 // childIn is the number in the line "child <pid>".

@@ -49,6 +49,7 @@ type Worker struct {
 	spool       *spool
 	slots       *slots
 	reaper      reaper
+	oom         *oomKills
 	buffers     sync.Pool     // to read pipes into
 	reconnected chan struct{} // one value: the key is to be written at once
 	ready       chan struct{}
@@ -74,6 +75,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	return &Worker{
 		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), base: baseEnvironment(), slots: newSlots(cfg.Capacity),
+		oom:         newOOMKills("/"),
 		buffers:     sync.Pool{New: func() any { buf := make([]byte, 32<<10); return &buf }},
 		reconnected: make(chan struct{}, 1), ready: make(chan struct{}), terminate: make(chan struct{}),
 	}, nil

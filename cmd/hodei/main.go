@@ -31,6 +31,7 @@ func run() int {
 }
 
 func newRoot() *cobra.Command {
+	var pprof string
 	root := &cobra.Command{
 		Use:   "hodei",
 		Short: "Run commands on a fleet of machines you own, over NATS",
@@ -59,9 +60,16 @@ Every flag can be given as an environment variable: --server is HODEI_SERVER.
 Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 3 not found, 4 refused, 5 unavailable.`,
 		SilenceUsage: true, SilenceErrors: true, Args: knownVerb,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := fromEnvironment(cmd.Flags()); err != nil {
+				return err
+			}
+			return profile(pprof, cmd.ErrOrStderr())
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.PersistentFlags().StringVar(&pprof, "pprof", "", "serve the profiles of a role at this address")
+	root.PersistentFlags().Lookup("pprof").Hidden = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})

@@ -75,6 +75,7 @@ func (s *session) showExecution(e hodei.Execution) error {
 		{"Worker", reference(e.WorkerID)},
 		{"Attempt", strconv.Itoa(e.Attempt)},
 		{"Retry of", reference(e.RetryOf)},
+		{"Retried at", s.moment(e.RetryAt)},
 	}
 	fields = append(fields, s.spec(e.Spec)...)
 	return s.record(append(fields,
@@ -83,6 +84,7 @@ func (s *session) showExecution(e hodei.Execution) error {
 		field{"Completed", s.moment(e.CompletedAt)},
 		field{"Waited", took(e.QueuedSeconds)},
 		field{"Ran", took(e.DurationSeconds)},
+		field{"Used", used(e.Resources)},
 		field{"Log lines", strconv.FormatInt(e.LogCount, 10)},
 	)...)
 }
@@ -92,6 +94,16 @@ func reference[K hodei.Kind](id *hodei.ID[K]) string {
 		return none
 	}
 	return id.String()
+}
+
+// used is what an execution took of its machine, as "1.2s CPU, 34.5 MiB of
+// memory".
+func used(r *hodei.Resources) string {
+	if r == nil {
+		return none
+	}
+	cpu := r.UserCPUSeconds + r.SystemCPUSeconds
+	return took(&cpu) + " CPU, " + size(uint64(r.PeakMemoryBytes)) + " of memory"
 }
 
 // detail is why an execution ended as it did, as "(EXIT_CODE 3)".

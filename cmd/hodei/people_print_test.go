@@ -41,7 +41,7 @@ const execution = `{"id":"exec_01a20adc-0000-7000-8000-000000000001","job_id":"j
 	"pipeline_id":null,"status":"FAILED","reason":"EXIT_CODE","worker_id":"worker_01a20adc-0000-7000-8000-000000000003",
 	"command":["sh","-c","exit 3"],"environment":{"B":"2","A":"x\u001b[2Jy"},"priority":5,"requirements":{"type":"rust","labels":{"zone":"a"}},
 	"timeout_seconds":90,"exit_code":3,"attempt":1,"created_at":"2026-01-02T11:55:00Z","started_at":"2026-01-02T11:58:57Z",
-	"completed_at":"2026-01-02T11:59:00Z","queued_seconds":237,"duration_seconds":3.04,"log_count":12, "of_a_later_version": true}`
+	"completed_at":"2026-01-02T11:59:00Z","queued_seconds":237,"duration_seconds":3.04,"resources":{"peak_memory_bytes":36175872,"user_cpu_seconds":1.1,"system_cpu_seconds":0.13},"log_count":12, "of_a_later_version": true}`
 
 // executions are one that failed and one that waits.
 func executions(t *testing.T, now time.Time) []hodei.Execution {

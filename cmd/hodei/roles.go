@@ -19,6 +19,7 @@ import (
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
 	"github.com/hodei-jobs/hodei/services/scheduler"
+	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 	"github.com/hodei-jobs/hodei/services/workermanager"
 	"github.com/hodei-jobs/hodei/worker"
 )
@@ -48,9 +49,39 @@ func (f *roleFlags) config() (system.Config, error) {
 	}, err
 }
 
+// schedulerFlags are how a scheduler orders the queue and chooses workers.
+type schedulerFlags struct {
+	ageing   time.Duration
+	maxQueue int
+	weights  plan.Weights
+}
+
+func (f *schedulerFlags) add(flags *pflag.FlagSet) {
+	flags.DurationVar(&f.ageing, "priority-ageing", 10*time.Minute, "waiting that counts as much as one level of priority; 0: age never outweighs priority")
+	flags.IntVar(&f.maxQueue, "max-queue", 100_000, "how many executions may wait before more are refused")
+	flags.Float64Var(&f.weights.Load, "weight-load", plan.DefaultWeights.Load, "weight of a worker's free slots; only the proportion of the weights counts")
+	flags.Float64Var(&f.weights.Latency, "weight-latency", plan.DefaultWeights.Latency, "weight of how fast a worker accepts")
+	flags.Float64Var(&f.weights.Success, "weight-success", plan.DefaultWeights.Success, "weight of how often what a worker runs completes")
+}
+
+func (f *schedulerFlags) config() (*scheduler.Config, error) {
+	w := f.weights
+	switch {
+	case w.Load < 0 || w.Latency < 0 || w.Success < 0 || w == plan.Weights{}:
+		return nil, usageError{errors.New("--weight-load, --weight-latency and --weight-success must not be negative, nor all 0")}
+	case f.maxQueue < 1:
+		return nil, usageError{errors.New("--max-queue must be at least 1")}
+	case f.ageing < 0:
+		return nil, usageError{errors.New("--priority-ageing must not be negative")}
+	case f.ageing == 0:
+		return &scheduler.Config{Weights: w, MaxQueue: f.maxQueue, Ageing: -1}, nil
+	}
+	return &scheduler.Config{Weights: w, MaxQueue: f.maxQueue, Ageing: f.ageing}, nil
+}
+
 // newRole is the command of one role that is not a worker.
 func newRole(name string) *cobra.Command {
-	f := &roleFlags{}
+	f, sched := &roleFlags{}, &schedulerFlags{}
 	about := map[string]string{
 		"orchestrator":   "Pipelines, jobs and the creation of executions",
 		"scheduler":      "The queue and the choice of worker",
@@ -73,7 +104,9 @@ func newRole(name string) *cobra.Command {
 			case "orchestrator":
 				cfg.Orchestrator = &orchestrator.Config{}
 			case "scheduler":
-				cfg.Scheduler = &scheduler.Config{}
+				if cfg.Scheduler, err = sched.config(); err != nil {
+					return err
+				}
 			case "worker-manager":
 				cfg.Manager = &workermanager.Config{Replicas: f.replicas, LogRetention: f.logRetention, LostAfter: f.lostAfter}
 			case "edge":
@@ -87,6 +120,9 @@ func newRole(name string) *cobra.Command {
 	case "edge":
 		cmd.Flags().StringVar(&f.host, "host", "127.0.0.1", "address to listen on")
 		cmd.Flags().IntVar(&f.portBase, "port-base", 8080, "first of three HTTP ports; 0 takes free ones")
+	case "scheduler":
+		sched.add(cmd.Flags())
+		f.addDatabase(cmd.Flags())
 	case "worker-manager":
 		cmd.Flags().IntVar(&f.replicas, "replicas", 1, "replicas of the streams, in a NATS cluster")
 		cmd.Flags().DurationVar(&f.logRetention, "log-retention", 30*24*time.Hour, "how long logs are kept")

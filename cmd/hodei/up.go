@@ -20,7 +20,6 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
-	"github.com/hodei-jobs/hodei/services/scheduler"
 	"github.com/hodei-jobs/hodei/services/workermanager"
 )
 
@@ -30,6 +29,7 @@ type upFlags struct {
 	ephemeral                               bool
 	portBase, natsPort, workers             int
 	worker                                  workerFlags
+	scheduler                               schedulerFlags
 }
 
 func newUp() *cobra.Command {
@@ -56,6 +56,7 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 	flags.StringVar(&f.database, "database-url", "", "use this Postgres instead of one of its own")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
 	f.worker.add(flags, "worker-")
+	f.scheduler.add(flags)
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "ephemeral")
 	return cmd
 }
@@ -64,6 +65,10 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 // the reverse order.
 func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	log, err := newLog(f.logLevel)
+	if err != nil {
+		return err
+	}
+	choosing, err := f.scheduler.config()
 	if err != nil {
 		return err
 	}
@@ -84,7 +89,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	}
 	cfg := system.Config{
 		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: version(), Log: log,
-		Orchestrator: &orchestrator.Config{}, Scheduler: &scheduler.Config{}, Manager: &workermanager.Config{},
+		Orchestrator: &orchestrator.Config{}, Scheduler: choosing, Manager: &workermanager.Config{},
 		Edge:      edgeConfig(f.host, f.portBase),
 		Terminate: ctx.Done(), // the whole system goes: what runs cannot be waited for
 	}

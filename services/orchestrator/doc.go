@@ -9,7 +9,8 @@
 // # Subjects
 //
 // Answers hodei.v1.pipelines.*, hodei.v1.jobs.*, hodei.v1.executions.create,
-// .get, .list and .cancel. Publishes execution.event.<id> when one is created.
+// .get, .list, .cancel and .retry. Publishes execution.event.<id> when one is
+// created. Hears on execution.retry that one is to be executed again.
 //
 // # State
 //
@@ -19,7 +20,9 @@
 //
 // An execution is committed before the scheduler is asked. Should no scheduler
 // answer, it stays PENDING and the first scheduler that comes adopts it; the
-// caller is told so with 202.
+// caller is told so with 202. A retry that is owed stands in the record, beside
+// the execution that failed, and is created in the statement that strikes it
+// out: an instance that dies leaves it to the others, and none is made twice.
 //
 // # Not here
 //

@@ -56,7 +56,8 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 	return out, nil
 }
 
-// retryExecution executes again what has ended.
+// retryExecution executes again what has ended, in place of the retry that its
+// policy may still owe.
 func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExecutionRequest) (hodei.Execution, error) {
 	past, err := o.db.GetExecution(ctx, req.ID)
 	if err != nil {
@@ -79,7 +80,13 @@ func (o *Orchestrator) hand(ctx context.Context, draft hodei.Execution) (hodei.E
 	if err != nil || e.Status != hodei.Pending {
 		return e, err
 	}
-	_, err = o.schedule(ctx, e, schemas.Waiting{WaitSeconds: new(float64)})
+	return o.queue(ctx, e)
+}
+
+// queue hands a pending execution to the scheduler without waiting for a
+// worker.
+func (o *Orchestrator) queue(ctx context.Context, e hodei.Execution) (hodei.Execution, error) {
+	_, err := o.schedule(ctx, e, schemas.Waiting{WaitSeconds: new(float64)})
 	return e, err
 }
 
@@ -106,18 +113,33 @@ func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution) (hodei
 }
 
 // schedule asks the scheduler for a worker. When no scheduler answers, the
-// execution is safe in the record and waits there to be adopted.
+// execution is safe in the record and waits there to be adopted, unless it was
+// not to wait.
 func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting schemas.Waiting) (schemas.Decision, error) {
 	decision, err := rpc.Call(ctx, o.nc, schemas.Schedule, schemas.ScheduleRequest{
 		ExecutionID: &e.ID, Brief: true, Waiting: waiting,
 		JobConfig: &schemas.JobConfig{Requirements: &e.Requirements, Priority: &e.Priority},
 	})
-	if errors.Is(err, hodei.Unavailable) && waiting.IfNoWorker != schemas.Reject {
-		o.log.WarnContext(ctx, "execution waits for a scheduler", "execution_id", e.ID, "err", err)
-		reason := "no scheduler answers"
-		return schemas.Decision{ExecutionID: &e.ID, Status: hodei.Pending, Reason: &reason}, nil
+	if !errors.Is(err, hodei.Unavailable) && !errors.Is(err, hodei.Timeout) {
+		return decision, err
 	}
-	return decision, err
+	o.log.WarnContext(ctx, "no word of the scheduler", "execution_id", e.ID, "err", err)
+	if waiting.IfNoWorker == schemas.Reject {
+		_, stop := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.ID, Reason: hodei.ReasonRejected})
+		if stop != nil && !errors.Is(stop, hodei.Conflict) {
+			o.log.WarnContext(ctx, "execution may start although it was not to wait", "execution_id", e.ID, "err", stop)
+		}
+		return decision, err
+	}
+	if now, err := o.db.GetExecution(ctx, e.ID); err == nil {
+		e = now // it may have been assigned all the same
+	}
+	decision = schemas.Decision{ExecutionID: &e.ID, Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}
+	if e.Status == hodei.Pending {
+		reason := "no scheduler answers"
+		decision.Reason = &reason
+	}
+	return decision, nil
 }
 
 func started(e hodei.Execution, d schemas.Decision) schemas.StartedExecution {

@@ -66,6 +66,7 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.svc.Run(ctx) })
 	g.Go(func() error { return o.forgetKeys(ctx) })
+	g.Go(func() error { return o.retry(ctx) })
 	return g.Wait()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,24 +27,42 @@ func (s *Scheduler) dispatch(ctx context.Context) error {
 			return nil
 		case <-s.queue.woken:
 		}
-		hopeless := map[string]bool{}
-		for ctx.Err() == nil {
-			e := s.queue.pop(hopeless)
-			if e == nil {
-				break
-			}
-			d := s.fleet.choose(e.req, time.Now())
-			if d.Worker == nil {
-				// One that was refused somewhere says nothing of its class.
-				if len(e.req.Refused) == 0 {
-					hopeless[e.class.key] = true
-				}
-				s.putBack(e)
-				continue
-			}
+		s.trouble.wait(ctx)
+		s.round(ctx)
+		if s.more.Load() && s.queue.len() < sweepPage/2 {
+			s.sweepSoon()
+		}
+	}
+}
+
+// patience is how long an execution that needs several slots waits for them to
+// be free by chance. Then those of one worker are kept for it, for else smaller
+// ones that came later would take them one by one for ever.
+const patience = 10 * time.Second
+
+// round goes through the queue once.
+func (s *Scheduler) round(ctx context.Context) {
+	s.fleet.unkeep()
+	hopeless := map[string]bool{}
+	for ctx.Err() == nil {
+		e := s.queue.pop(hopeless)
+		if e == nil {
+			return
+		}
+		now := time.Now()
+		if d := s.fleet.choose(e.req, now); d.Worker != nil {
 			s.inflight.Add(1)
 			go s.assign(context.WithoutCancel(ctx), e, *d.Worker)
+			continue
 		}
+		// One that was refused somewhere says nothing of its class.
+		if len(e.req.Refused) == 0 {
+			hopeless[e.class.key] = true
+			if e.req.Requirements.Slots() > 1 && now.Sub(e.req.ID.Time()) > patience {
+				s.fleet.keep(e.req, now)
+			}
+		}
+		s.putBack(e)
 	}
 }
 
@@ -73,6 +92,9 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	began, slots := time.Now(), e.req.Requirements.Slots()
 	a, err := rpc.Call(ctx, s.nc, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.req.ID, WorkerID: &w.WorkerID, Scheduled: true})
 	s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Word, time.Since(began))
+	if err == nil {
+		s.trouble.over()
+	}
 	switch {
 	case err == nil:
 		s.queue.finish(e, result{decision: schemas.Decision{
@@ -83,12 +105,38 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 		e.req.Refused = append(e.req.Refused, w.WorkerID)
 		s.queue.restore(e)
 		s.queue.wake()
-	case errors.Is(err, hodei.Unavailable):
-		s.log.WarnContext(ctx, "assignment put off", "execution_id", e.req.ID, "worker_id", w.WorkerID, "err", err)
+	case notConnected(err): // its key is older than its death
 		e.req.Refused = append(e.req.Refused, w.WorkerID)
-		s.putBack(e)
-	default: // assigned or ended by somebody else, or not known: the record tells
-		s.queue.finish(e, result{err: err})
+		s.queue.restore(e)
+		s.queue.wake()
+	case errors.Is(err, hodei.Unavailable): // no worker manager, or no database: nobody can be assigned
+		s.trouble.grow()
+		s.log.WarnContext(ctx, "assignment put off", "execution_id", e.req.ID, "worker_id", w.WorkerID, "err", err)
+		s.queue.restore(e)
+		s.queue.wake()
+	default: // assigned or ended by somebody else, or not known
+		s.queue.finish(e, s.look(ctx, e.req.ID, err))
+	}
+}
+
+// look has the record tell what became of an execution that could not be
+// assigned for the given reason.
+func (s *Scheduler) look(ctx context.Context, id hodei.ExecutionID, why error) result {
+	if !errors.Is(why, hodei.Conflict) && !errors.Is(why, hodei.Timeout) {
+		return result{err: why}
+	}
+	e, err := s.db.GetExecution(ctx, id)
+	if err != nil || e.Status.Ended() {
+		return result{err: why}
+	}
+	return result{decision: recorded(e)}
+}
+
+// recorded is the decision that the record shows.
+func recorded(e hodei.Execution) schemas.Decision {
+	return schemas.Decision{
+		ExecutionID: &e.ID, Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt,
+		Candidates: []schemas.Candidate{},
 	}
 }
 
@@ -102,9 +150,9 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	e := event.Execution
 	switch {
 	case event.Type == schemas.EventRequeued:
-		s.adopt(e)
-	case event.Type == schemas.EventAssigned:
-		s.queue.forget(e.ID)
+		s.adopt(e.ID, e.Priority, e.Requirements)
+	case event.Type == schemas.EventStarted:
+		s.queue.settle(e.ID, result{decision: recorded(e)})
 	case e.Status.Ended() && e.WorkerID == nil:
 		s.queue.withdraw(e.ID)
 	case e.Status.Ended():
@@ -114,40 +162,46 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	}
 }
 
-// adopt queues an execution that nobody waits for.
-func (s *Scheduler) adopt(e hodei.Execution) bool {
-	return s.queue.push(&entry{
-		req:      plan.Request{ID: e.ID, Requirements: e.Requirements},
-		priority: e.Priority, done: make(chan result, 1),
-	})
+// notConnected reports whether it is the worker that is not there, rather than
+// the worker manager or what that needs.
+func notConnected(err error) bool {
+	var said *hodei.Error
+	return errors.As(err, &said) && said.Code == hodei.Unavailable && said.Resource == "worker"
 }
 
-// sweep searches the record, at the start and then now and again, for
-// executions that no instance has queued: an instance died with them, or they
-// were never handed over. It also looks again at what is queued, should a wake
-// have been lost.
-func (s *Scheduler) sweep(ctx context.Context) error {
-	tick := time.NewTicker(s.cfg.Sweep)
-	defer tick.Stop()
-	for {
-		pending, err := s.db.ListPending(ctx, time.Now().Add(-time.Second), 1000)
-		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "sweep failed", "err", err)
-		}
-		adopted := 0
-		for _, e := range pending {
-			if s.adopt(e) {
-				adopted++
-			}
-		}
-		if adopted > 0 {
-			s.log.InfoContext(ctx, "pending executions adopted", "count", adopted)
-		}
-		s.queue.wake()
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+// trouble is the pause that is made while nothing can be assigned: longer each
+// time, and none once it works again.
+type trouble struct {
+	mu    sync.Mutex
+	pause time.Duration
+	until time.Time
+}
+
+const (
+	troubleFirst = 50 * time.Millisecond
+	troubleMost  = 2 * time.Second
+)
+
+func (t *trouble) grow() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := time.Now(); now.After(t.until) { // those that fail together count once
+		t.pause = min(max(2*t.pause, troubleFirst), troubleMost)
+		t.until = now.Add(t.pause)
+	}
+}
+
+func (t *trouble) over() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pause, t.until = 0, time.Time{}
+}
+
+func (t *trouble) wait(ctx context.Context) {
+	t.mu.Lock()
+	left := time.Until(t.until)
+	t.mu.Unlock()
+	if left > 0 {
+		pause(ctx, left)
 	}
 }

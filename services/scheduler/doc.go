@@ -26,7 +26,8 @@
 // Two instances may want to assign the same execution or the same slot: the
 // guarded UPDATE to RUNNING lets one win, and the worker has the last word on
 // its slots. What an instance takes to its grave the sweep of another, or of
-// the next, adopts within seconds.
+// the next, adopts within seconds. While nothing can be assigned, because the
+// worker managers or the record are away, it pauses, longer each time.
 //
 // # Not here
 //

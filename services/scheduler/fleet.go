@@ -19,6 +19,7 @@ type fleet struct {
 	workers []plan.Worker
 	index   map[hodei.WorkerID]int
 	offered map[hodei.WorkerID]int
+	kept    []hodei.WorkerID       // those whose slots are kept for somebody
 	word    map[hodei.WorkerID]int // free slots by the worker's own word
 }
 
@@ -44,8 +45,9 @@ func (f *fleet) hear(u kv.Update, now time.Time) bool {
 	word := *u.Availability
 	word.At = now // the scheduler's own clock decides how old a word is
 	if !known {
+		latency, success := f.usual()
 		f.index[u.WorkerID] = len(f.workers)
-		f.workers = append(f.workers, plan.Worker{Availability: word, Success: 1})
+		f.workers = append(f.workers, plan.Worker{Availability: word, AckLatency: latency, Success: success})
 		f.word[u.WorkerID] = word.Free
 		return true
 	}
@@ -54,8 +56,22 @@ func (f *fleet) hear(u kv.Update, now time.Time) bool {
 		w.At = now
 		return false
 	}
-	w.Availability = word
+	before := w.Free
+	w.Availability, w.Free = word, before
 	return f.set(w, word.Free)
+}
+
+// usual is the mean history of the fleet: what a worker without one is taken to
+// be like, so that it is neither shunned nor flooded.
+func (f *fleet) usual() (latency time.Duration, success float64) {
+	if len(f.workers) == 0 {
+		return 0, 1
+	}
+	for i := range f.workers {
+		latency += f.workers[i].AckLatency
+		success += f.workers[i].Success
+	}
+	return latency / time.Duration(len(f.workers)), success / float64(len(f.workers))
 }
 
 // remove forgets a worker; the last one takes its place.
@@ -91,6 +107,31 @@ func (f *fleet) choose(req plan.Request, now time.Time) plan.Decision {
 		d.Worker = &chosen
 	}
 	return d
+}
+
+// keep has a worker's slots kept as they come free, for a request that found
+// none with enough of them. It reports whether there is such a worker.
+func (f *fleet) keep(req plan.Request, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := plan.Reserve(f.workers, req, lease, now)
+	if w != nil {
+		w.KeptFor = req.ID
+		f.kept = append(f.kept, w.WorkerID)
+	}
+	return w != nil
+}
+
+// unkeep lets go of every worker whose slots are kept.
+func (f *fleet) unkeep() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range f.kept {
+		if at, known := f.index[id]; known {
+			f.workers[at].KeptFor = hodei.ExecutionID{}
+		}
+	}
+	f.kept = f.kept[:0]
 }
 
 // settle ends what choose began. An accepted offer comes with the worker's
@@ -155,13 +196,14 @@ func (f *fleet) explain(req plan.Request, now time.Time) ([]plan.Verdict, plan.D
 }
 
 // reason says why the request waits.
-func (f *fleet) reason(req plan.Request, now time.Time) string {
+func (f *fleet) reason(req plan.Request, now time.Time) plan.Decision {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if d := plan.Choose(f.workers, req, f.weights, lease, now); d.Worker == nil {
-		return d.Reason
+	d := plan.Choose(f.workers, req, f.weights, lease, now)
+	if d.Worker != nil {
+		return plan.Decision{Reason: "about to be assigned"}
 	}
-	return "about to be assigned"
+	return d
 }
 
 // size is how many workers there are and how many free slots they have.

@@ -15,6 +15,7 @@ import (
 type entry struct {
 	req      plan.Request
 	priority int
+	rank     int64 // see order
 	// done takes the one result, if anybody waits for it.
 	done  chan result
 	index int // place in its heap; -1 while it is being assigned
@@ -35,14 +36,17 @@ type result struct {
 	withdrawn bool
 }
 
-// queue orders entries by priority, then age. Entries that ask for the same
-// form a class: when its head finds no worker, the rest need not be tried.
+// queue orders entries by rank. Entries that ask for the same form a class:
+// when its head finds no worker, the rest need not be tried.
 type queue struct {
+	order order
+	woken chan struct{} // one token: there is reason to look
+
 	mu      sync.Mutex
 	classes map[string]*class
 	entries map[hodei.ExecutionID]*entry // queued, or being assigned
-	counts  [11]int                      // queued, by priority
-	woken   chan struct{}                // one token: there is reason to look
+	lines   [hodei.MaxPriority + 1]line  // queued, by priority
+	queued  int
 }
 
 type class struct {
@@ -50,8 +54,8 @@ type class struct {
 	entries entryHeap
 }
 
-func newQueue() *queue {
-	return &queue{classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: make(chan struct{}, 1)}
+func newQueue(o order) *queue {
+	return &queue{order: o, classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: make(chan struct{}, 1)}
 }
 
 // wake has the dispatcher look again; many wakes become one look.
@@ -70,6 +74,7 @@ func (q *queue) push(e *entry) bool {
 	if _, here := q.entries[e.req.ID]; here {
 		return false
 	}
+	e.rank = q.order.rank(e.req.ID, e.priority)
 	q.entries[e.req.ID] = e
 	q.insert(e)
 	q.wake()
@@ -85,7 +90,8 @@ func (q *queue) insert(e *entry) {
 	}
 	e.class = c
 	heap.Push(&c.entries, e)
-	q.counts[e.priority]++
+	q.lines[e.priority].add(e.req.ID)
+	q.queued++
 }
 
 // pop takes the first entry of all classes but those to skip, by their keys,
@@ -108,7 +114,8 @@ func (q *queue) pop(skip map[string]bool) *entry {
 
 func (q *queue) take(e *entry) {
 	heap.Remove(&e.class.entries, e.index)
-	q.counts[e.priority]--
+	q.lines[e.priority].remove(e.req.ID)
+	q.queued--
 	if len(e.class.entries) == 0 {
 		delete(q.classes, e.class.key)
 	}
@@ -152,27 +159,24 @@ func (q *queue) withdraw(id hodei.ExecutionID) bool {
 	return true
 }
 
-// forget takes out an execution that somebody else has assigned; one that is
-// being assigned here is left alone.
-func (q *queue) forget(id hodei.ExecutionID) {
+// settle takes out an execution of which somebody else has made something, and
+// tells whoever waits for it; one that is being assigned here is left alone.
+func (q *queue) settle(id hodei.ExecutionID, r result) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if e, here := q.entries[id]; here && e.index >= 0 {
 		q.take(e)
 		delete(q.entries, id)
+		e.done <- r // has room for the one result
 	}
 }
 
-// position is the place of a queued execution, counted from 1: exact for the
-// youngest of its priority, which is when it is asked for.
-func (q *queue) position(priority int) int {
+// position is the place of an execution among those that are queued here,
+// counted from 1.
+func (q *queue) position(e *entry) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := 0
-	for p := priority; p < len(q.counts); p++ {
-		n += q.counts[p]
-	}
-	return max(n, 1)
+	return q.order.position(&q.lines, e.req.ID, e.priority)
 }
 
 func (q *queue) len() int {
@@ -185,16 +189,13 @@ func (q *queue) len() int {
 func (q *queue) size() (queued, assigning int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, n := range q.counts {
-		queued += n
-	}
-	return queued, len(q.entries) - queued
+	return q.queued, len(q.entries) - q.queued
 }
 
-// before orders by priority, then age.
+// before reports whether a is to be tried before b.
 func before(a, b *entry) bool {
-	if a.priority != b.priority {
-		return a.priority > b.priority
+	if a.rank != b.rank {
+		return a.rank < b.rank
 	}
 	return bytes.Compare(a.req.ID[:], b.req.ID[:]) < 0
 }

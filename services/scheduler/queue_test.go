@@ -2,10 +2,12 @@ package scheduler
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
 
@@ -17,12 +19,12 @@ func waits(n byte, priority int, kind string) *entry {
 }
 
 func TestQueueOrder(t *testing.T) {
-	q := newQueue()
+	q := newQueue(order(10 * time.Minute))
 	for _, e := range []*entry{waits(3, 5, "a"), waits(1, 5, "b"), waits(4, 9, "b"), waits(2, 5, "a"), waits(5, 0, "a")} {
 		require.True(t, q.push(e))
 		require.False(t, q.push(e), "once is enough")
 	}
-	require.Equal(t, 4, q.position(5), "one of higher priority and three of the same")
+	require.Equal(t, 4, q.position(waits(3, 5, "a")), "one of higher priority and two of the same, but older")
 	var order []byte
 	for e := q.pop(nil); e != nil; e = q.pop(nil) {
 		order = append(order, e.req.ID[15])
@@ -34,7 +36,7 @@ func TestQueueOrder(t *testing.T) {
 // TestHopelessClassIsPassedOver: a class of which even the only entry found no
 // worker is skipped, also after that entry went back.
 func TestHopelessClassIsPassedOver(t *testing.T) {
-	q := newQueue()
+	q := newQueue(order(10 * time.Minute))
 	q.push(waits(1, 9, "a"))
 	q.push(waits(2, 1, "b"))
 	first := q.pop(nil)
@@ -45,16 +47,16 @@ func TestHopelessClassIsPassedOver(t *testing.T) {
 }
 
 func TestWithdraw(t *testing.T) {
-	q := newQueue()
+	q := newQueue(order(10 * time.Minute))
 	queued, assigning := waits(1, 5, "a"), waits(2, 5, "a")
 	q.push(queued)
 	require.True(t, q.withdraw(queued.req.ID))
 	require.Nil(t, q.pop(nil))
-	require.Zero(t, q.position(0)-1)
+	require.Equal(t, 1, q.position(assigning))
 
 	q.push(assigning)
 	require.Same(t, assigning, q.pop(nil))
-	q.forget(assigning.req.ID)
+	q.settle(assigning.req.ID, result{})
 	require.Equal(t, 1, q.len(), "its own result decides")
 	require.False(t, q.withdraw(assigning.req.ID))
 	q.restore(assigning)
@@ -63,6 +65,56 @@ func TestWithdraw(t *testing.T) {
 
 	other := waits(3, 5, "a")
 	q.push(other)
-	q.forget(other.req.ID)
+	q.settle(other.req.ID, result{withdrawn: true})
+	require.True(t, (<-other.done).withdrawn, "whoever waits hears of it")
 	require.Zero(t, q.len())
+}
+
+// TestSlotsAreKept: what needs several slots and has waited has those of one
+// worker kept for it, whatever smaller ones come.
+func TestSlotsAreKept(t *testing.T) {
+	s := New(Config{})
+	now := time.Now()
+	word := hodei.Availability{WorkerID: hodei.WorkerID{15: 1}, Status: hodei.WorkerBusy, Capacity: 2, Free: 1, Word: 1, At: now}
+	other := word
+	other.WorkerID, other.Free = hodei.WorkerID{15: 2}, 0
+	for _, a := range []hodei.Availability{word, other} {
+		s.fleet.hear(kv.Update{WorkerID: a.WorkerID, Availability: &a}, now)
+	}
+	large := plan.Request{ID: made(0, 1), Requirements: hodei.Requirements{Capacity: 2}}
+	small := plan.Request{ID: made(1, 2)}
+	require.True(t, s.fleet.keep(large, now))
+	d := s.fleet.choose(small, now)
+	require.Nil(t, d.Worker)
+	require.Equal(t, "no worker: 1 busy, 1 kept for one that waits longer", d.Reason)
+	require.Equal(t, d.Reason, s.fleet.reason(small, now).Reason, "and that is what people are told")
+	word.Free, word.Word = 2, 2
+	require.True(t, s.fleet.hear(kv.Update{WorkerID: word.WorkerID, Availability: &word}, now))
+	require.Equal(t, word.WorkerID, s.fleet.choose(large, now).Worker.WorkerID)
+	s.fleet.unkeep()
+	require.NotContains(t, s.fleet.reason(small, now).Reason, "kept")
+	require.False(t, s.fleet.keep(plan.Request{ID: made(2, 3), Requirements: hodei.Requirements{Capacity: 3}}, now), "none could ever take it")
+}
+
+// TestNewWorkerIsLikeTheOthers: without a history it is taken to be as fast and
+// as good as the fleet is.
+func TestNewWorkerIsLikeTheOthers(t *testing.T) {
+	f := newFleet(plan.DefaultWeights)
+	now := time.Now()
+	join := func(n byte) *plan.Worker {
+		a := hodei.Availability{WorkerID: hodei.WorkerID{15: n}, Capacity: 4, Free: 4, At: now}
+		f.hear(kv.Update{WorkerID: a.WorkerID, Availability: &a}, now)
+		return &f.workers[f.index[a.WorkerID]]
+	}
+	first := join(1)
+	require.Equal(t, 1.0, first.Success)
+	for range 40 {
+		f.ended(first.WorkerID, false, nil, 0)
+		f.settle(first.WorkerID, 1, true, 4, 0, 30*time.Millisecond)
+	}
+	second := join(2)
+	first = &f.workers[f.index[first.WorkerID]]
+	require.InDelta(t, first.Success, second.Success, 1e-9)
+	require.Equal(t, first.AckLatency, second.AckLatency)
+	require.Greater(t, second.AckLatency, time.Duration(0))
 }

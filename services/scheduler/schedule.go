@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hodei-jobs/hodei"
@@ -22,7 +23,7 @@ func (s *Scheduler) schedule(ctx context.Context, req schemas.ScheduleRequest) (
 		return s.explain(req, e), nil
 	}
 	if s.queue.len() >= s.cfg.MaxQueue {
-		return schemas.Decision{}, s.reject(ctx, e, "the queue is full")
+		return schemas.Decision{}, s.reject(ctx, e, fmt.Sprintf("the queue is full: %d executions wait", s.queue.len()))
 	}
 	var candidates []schemas.Candidate
 	if !req.Brief {
@@ -48,7 +49,7 @@ func (s *Scheduler) unanswered(ctx context.Context, req schemas.ScheduleRequest,
 	if req.IfNoWorker != schemas.Reject {
 		return s.waiting(e, candidates), nil
 	}
-	reason := s.fleet.reason(e.question(), time.Now())
+	reason := s.fleet.reason(e.question(), time.Now()).Reason
 	if !s.queue.withdraw(e.req.ID) { // being assigned: the result decides
 		select {
 		case r := <-e.done:
@@ -75,9 +76,10 @@ func (s *Scheduler) reject(ctx context.Context, e *entry, reason string) error {
 }
 
 func (s *Scheduler) waiting(e *entry, candidates []schemas.Candidate) schemas.Decision {
-	position, reason := s.queue.position(e.priority), s.fleet.reason(e.question(), time.Now())
+	position, why := s.queue.position(e), s.fleet.reason(e.question(), time.Now())
 	return schemas.Decision{
-		ExecutionID: &e.req.ID, Status: hodei.Pending, QueuePosition: &position, Reason: &reason,
+		ExecutionID: &e.req.ID, Status: hodei.Pending, QueuePosition: &position,
+		Reason: &why.Reason, Impossible: why.Impossible,
 		Candidates: listed(candidates),
 	}
 }
@@ -125,7 +127,7 @@ func (s *Scheduler) explain(req schemas.ScheduleRequest, e *entry) schemas.Decis
 	if d.Worker != nil {
 		out.WorkerID, out.WorkerType = &d.Worker.WorkerID, &d.Worker.Type
 	} else {
-		out.Reason = &d.Reason
+		out.Reason, out.Impossible = &d.Reason, d.Impossible
 	}
 	for i, v := range verdicts {
 		out.Candidates[i] = candidate(v)
@@ -156,7 +158,7 @@ func listed(c []schemas.Candidate) []schemas.Candidate {
 func (s *Scheduler) getQueue(ctx context.Context, req schemas.GetQueueRequest) (schemas.QueueList, error) {
 	limit := schemas.Page{Limit: req.Limit}.Size()
 	now := time.Now().UTC()
-	pending, err := s.db.ListPending(ctx, now.Add(time.Minute), limit)
+	pending, err := s.db.ListWaiting(ctx, now.Add(time.Minute), s.cfg.Ageing, limit)
 	if err != nil {
 		return schemas.QueueList{}, err
 	}
@@ -165,8 +167,9 @@ func (s *Scheduler) getQueue(ctx context.Context, req schemas.GetQueueRequest) (
 		out.Items[i] = schemas.QueueEntry{
 			Position: i + 1, ExecutionID: e.ID, JobID: e.JobID, Priority: e.Priority,
 			AgeSeconds: now.Sub(e.CreatedAt).Seconds(), Requirements: e.Requirements, CreatedAt: e.CreatedAt,
-			Reason: s.fleet.reason(plan.Request{ID: e.ID, Requirements: e.Requirements}, now),
 		}
+		why := s.fleet.reason(plan.Request{ID: e.ID, Requirements: e.Requirements}, now)
+		out.Items[i].Reason, out.Items[i].Impossible = why.Reason, why.Impossible
 	}
 	if len(pending) == limit {
 		if out.Total, err = s.db.CountPending(ctx); err != nil {

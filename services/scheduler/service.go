@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,6 +29,9 @@ type Config struct {
 	// MaxQueue is how many executions an instance queues before it refuses
 	// more; 100,000 when 0.
 	MaxQueue int
+	// Ageing is how long waiting counts as much as one level of priority; 10
+	// min when 0. When negative, age never outweighs priority.
+	Ageing time.Duration
 	// Sweep is how often the record is searched for executions that no
 	// instance has queued; 5 s when 0.
 	Sweep time.Duration
@@ -44,6 +48,9 @@ type Scheduler struct {
 	queue    *queue
 	ready    chan struct{}
 	inflight sync.WaitGroup // assignments under way
+	trouble  trouble
+	more     atomic.Bool   // the record has more pending executions than were adopted
+	soon     chan struct{} // one value: the record is to be searched before its time
 }
 
 // New returns an instance that does nothing before Run.
@@ -57,12 +64,15 @@ func New(cfg Config) *Scheduler {
 	if cfg.MaxQueue == 0 {
 		cfg.MaxQueue = 100_000
 	}
+	if cfg.Ageing == 0 {
+		cfg.Ageing = 10 * time.Minute
+	}
 	if cfg.Sweep == 0 {
 		cfg.Sweep = 5 * time.Second
 	}
 	s := &Scheduler{
 		cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log,
-		fleet: newFleet(cfg.Weights), queue: newQueue(), ready: make(chan struct{}),
+		fleet: newFleet(cfg.Weights), queue: newQueue(order(cfg.Ageing)), ready: make(chan struct{}), soon: make(chan struct{}, 1),
 	}
 	s.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.Scheduler, Version: cfg.Version, Log: cfg.Log,

@@ -37,7 +37,7 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 		if _, err := m.db.GetWorker(ctx, id); err != nil {
 			return schemas.Assignment{}, err
 		}
-		return schemas.Assignment{}, hodei.Errorf(hodei.Unavailable, "Worker is not connected")
+		return schemas.Assignment{}, notConnected(id)
 	}
 	m.offers.add(req.ExecutionID)
 	defer m.offers.remove(req.ExecutionID)
@@ -86,7 +86,7 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 	})
 	switch {
 	case errors.Is(err, nats.ErrNoResponders): // nobody has seen the offer
-		return schemas.Assignment{}, m.takeBack(ctx, e, w.WorkerID, hodei.Errorf(hodei.Unavailable, "Worker is not connected"))
+		return schemas.Assignment{}, m.takeBack(ctx, e, w.WorkerID, notConnected(w.WorkerID))
 	case turnedAway(err):
 		return schemas.Assignment{}, m.takeBack(ctx, e, w.WorkerID, hodei.Errorf(hodei.Rejected, "Worker refused: %s", err))
 	case err != nil: // it may have started: its own word will settle it
@@ -105,6 +105,11 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 		WorkerID: w.WorkerID, Status: schemas.Assigned, ExecutionID: e.ID, WorkerType: w.Type,
 		StartedAt: *e.StartedAt, Free: answer.Free, Word: answer.Word,
 	}, nil
+}
+
+// notConnected is the error that names the worker rather than the system.
+func notConnected(id hodei.WorkerID) error {
+	return &hodei.Error{Code: hodei.Unavailable, Message: "Worker is not connected", Resource: id.Noun(), ResourceID: id.String()}
 }
 
 // turnedAway reports whether the worker's service refused the offer before the

@@ -10,7 +10,8 @@
 //
 // Answers hodei.v1.execute, hodei.v1.workers.*, hodei.v1.executions.stop and
 // .finish, and hodei.v1.logs.get. Asks execution.request.<worker_id>,
-// execution.interrupt.<worker_id> and worker.command.<worker_id>. Consumes execution.log.*, and tells
+// execution.interrupt.<worker_id> and worker.command.<worker_id>. Takes in execution.log.*,
+// shared with the other instances, asks for what it missed on execution.wanted, and tells
 // execution.stored.<worker_id> what is committed. Publishes
 // execution.event.<id>. Follows the WORKERS bucket.
 //

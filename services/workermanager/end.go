@@ -53,7 +53,7 @@ func (m *Manager) stop(ctx context.Context, req schemas.StopExecutionRequest) (h
 		return e, err
 	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventCancel, Execution: e})
-	if e.WorkerID != nil {
+	if e.Status == hodei.Running {
 		m.interrupt(ctx, e.ID, *e.WorkerID, hodei.ReasonCancelled)
 	}
 	return e, nil

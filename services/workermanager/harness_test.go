@@ -77,6 +77,9 @@ func (b *bench) run(db *postgres.DB, change ...func(*Config)) {
 	}
 	b.Manager = New(cfg)
 	m := b.Manager
+	wanted, err := b.nc.SubscribeSync(schemas.LogsWantedSubject)
+	require.NoError(b.t, err)
+	require.NoError(b.t, b.nc.Flush())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(ctx) }()
@@ -91,6 +94,9 @@ func (b *bench) run(db *postgres.DB, change ...func(*Config)) {
 		ended <- err
 		require.FailNow(b.t, "ended before it was ready", err)
 	}
+	_, err = wanted.NextMsg(30 * time.Second)
+	require.NoError(b.t, err, "whoever stores logs asks for those it has missed")
+	require.NoError(b.t, wanted.Unsubscribe())
 	b.until("the bucket is followed", func() bool { return !m.fleet.isDeaf() })
 }
 
@@ -380,10 +386,9 @@ func (h *hand) print(id hodei.ExecutionID, first, last int64) {
 
 func (h *hand) publish(id hodei.ExecutionID, first, last string, lines []byte) {
 	h.b.t.Helper()
-	_, err := h.b.js.PublishMsg(h.b.t.Context(), &nats.Msg{Subject: schemas.LogSubject(id), Data: lines, Header: nats.Header{
+	require.NoError(h.b.t, h.b.nc.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(id), Data: lines, Header: nats.Header{
 		schemas.HeaderWorker: []string{h.id.String()}, schemas.HeaderFirst: []string{first}, schemas.HeaderLast: []string{last},
-	}})
-	require.NoError(h.b.t, err)
+	}}))
 }
 
 // printed prints lines and waits until the record has all of them.

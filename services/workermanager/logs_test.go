@@ -61,12 +61,18 @@ func TestMalformedChunksAreRefusedAndHoldNothingUp(t *testing.T) {
 	h.print(e.ID, 1, 2)
 	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 2}}, told().Spans, "and of nothing else")
 	require.EqualValues(t, 2, b.execution(e.ID).LogCount)
-	b.until("nothing is delivered again", func() bool {
-		consumer, err := b.js.Consumer(t.Context(), schemas.LogStream, schemas.LogPersister)
-		require.NoError(t, err)
-		info, err := consumer.Info(t.Context())
-		return err == nil && info.NumAckPending == 0 && info.NumPending == 0
-	})
+}
+
+// TestLogsAreStoredWithoutJetStream: it is only where followers look first.
+func TestLogsAreStoredWithoutJetStream(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	require.NoError(t, b.js.DeleteStream(t.Context(), schemas.LogStream))
+	told := h.stored()
+	h.print(e.ID, 1, 5)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, told().Spans)
+	require.EqualValues(t, 5, b.execution(e.ID).LogCount)
 }
 
 // TestPostgresRefusesAndThenTakesChunks has the table away for a while: nothing
@@ -81,12 +87,12 @@ func TestPostgresRefusesAndThenTakesChunks(t *testing.T) {
 	_, err = conn.Exec(t.Context(), `ALTER TABLE execution_logs RENAME TO elsewhere`)
 	require.NoError(t, err)
 	told := h.stored()
+	early, err := b.nc.SubscribeSync(schemas.StoredSubject(h.id))
+	require.NoError(t, err)
 	h.print(e.ID, 1, 3)
-	b.never("acknowledged before it is committed", 300*time.Millisecond, func() bool {
-		consumer, err := b.js.Consumer(t.Context(), schemas.LogStream, schemas.LogPersister)
-		require.NoError(t, err)
-		info, err := consumer.Info(t.Context())
-		return err == nil && info.NumPending == 0 && info.NumAckPending == 0
+	b.never("told before it is committed", 300*time.Millisecond, func() bool {
+		waiting, _, err := early.Pending()
+		return err != nil || waiting > 0
 	})
 	_, err = conn.Exec(t.Context(), `ALTER TABLE elsewhere RENAME TO execution_logs`)
 	require.NoError(t, err)

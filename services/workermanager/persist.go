@@ -12,7 +12,6 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/postgres"
@@ -26,36 +25,46 @@ const (
 	batchBytes  = 4 << 20
 )
 
+// Chunks that come in while a batch is being committed wait here, in memory. One
+// beyond these bounds is passed over: its worker has it, and sends it again.
+const (
+	waitingChunks = 16 << 10
+	waitingBytes  = 64 << 20
+)
+
 // persist commits log chunks as they arrive, batch after batch, and tells
-// their workers. It returns when ctx is done and the batch at hand is
-// committed, or with an error when the stream breaks.
+// their workers. The instances share the chunks, which come straight from the
+// workers: that each is kept until it is told to be stored is the workers'
+// promise, so JetStream need not be able to store it. It returns when ctx is
+// done and the batch at hand is committed, or with an error when the
+// subscription breaks.
 func (m *Manager) persist(ctx context.Context) error {
-	consumer, err := m.js.CreateOrUpdateConsumer(ctx, schemas.LogStream, jetstream.ConsumerConfig{
-		Durable: schemas.LogPersister, Description: "Commits log chunks to Postgres",
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 16 * batchChunks,
-	})
-	if err != nil {
-		return fmt.Errorf("consume logs: %w", err)
-	}
-	incoming := make(chan jetstream.Msg, batchChunks)
-	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
+	incoming := make(chan *nats.Msg, batchChunks)
+	sub, err := m.nc.QueueSubscribe(schemas.LogSubjects, schemas.WorkerManager, func(msg *nats.Msg) {
 		select {
 		case incoming <- msg:
 		case <-ctx.Done():
 		}
-	}, jetstream.PullMaxMessages(batchChunks), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		m.log.WarnContext(ctx, "log consumer", "err", err)
-	}))
+	})
 	if err != nil {
-		return fmt.Errorf("consume logs: %w", err)
+		return fmt.Errorf("take in logs: %w", err)
 	}
-	defer consuming.Stop()
+	defer sub.Unsubscribe()
+	if err := sub.SetPendingLimits(waitingChunks, waitingBytes); err != nil {
+		return fmt.Errorf("take in logs: %w", err)
+	}
+	up := m.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	defer m.nc.RemoveStatusListener(up)
+	m.wantLogs(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-consuming.Closed():
-			return errors.New("log consumer closed")
+		case status := <-up:
+			if status == nats.CLOSED {
+				return nats.ErrConnectionClosed
+			}
+			m.wantLogs(ctx)
 		case msg := <-incoming:
 			if err := m.commit(ctx, gather(msg, incoming)); err != nil {
 				return err
@@ -64,13 +73,20 @@ func (m *Manager) persist(ctx context.Context) error {
 	}
 }
 
+// wantLogs has the workers send again what they sent while nobody was here.
+func (m *Manager) wantLogs(ctx context.Context) {
+	if err := m.nc.Publish(schemas.LogsWantedSubject, nil); err != nil {
+		m.log.WarnContext(ctx, "workers not asked for logs", "err", err) // they send them in a while
+	}
+}
+
 // gather takes what is at hand after the first message, within the bounds.
-func gather(first jetstream.Msg, incoming <-chan jetstream.Msg) []jetstream.Msg {
-	batch, size := []jetstream.Msg{first}, len(first.Data())
+func gather(first *nats.Msg, incoming <-chan *nats.Msg) []*nats.Msg {
+	batch, size := []*nats.Msg{first}, len(first.Data)
 	for len(batch) < batchChunks && size < batchBytes {
 		select {
 		case msg := <-incoming:
-			batch, size = append(batch, msg), size+len(msg.Data())
+			batch, size = append(batch, msg), size+len(msg.Data)
 		default:
 			return batch
 		}
@@ -79,19 +95,18 @@ func gather(first jetstream.Msg, incoming <-chan jetstream.Msg) []jetstream.Msg 
 }
 
 // commit appends the batch to the record, for as long as it takes, and only
-// then acknowledges it and tells the workers.
-func (m *Manager) commit(ctx context.Context, batch []jetstream.Msg) error {
+// then tells the workers.
+func (m *Manager) commit(ctx context.Context, batch []*nats.Msg) error {
 	chunks := make([]postgres.Chunk, 0, len(batch))
 	stored := map[string][]schemas.Span{} // by worker
 	for _, msg := range batch {
 		chunk, err := readChunk(msg)
 		if err != nil {
-			m.log.WarnContext(ctx, "log chunk refused", "subject", msg.Subject(), "err", err)
-			_ = msg.TermWithReason(err.Error())
+			m.log.WarnContext(ctx, "log chunk refused", "subject", msg.Subject, "err", err)
 			continue
 		}
 		chunks = append(chunks, chunk)
-		worker := msg.Headers().Get(schemas.HeaderWorker)
+		worker := msg.Header.Get(schemas.HeaderWorker)
 		stored[worker] = append(stored[worker], schemas.Span{ExecutionID: chunk.ExecutionID, First: chunk.First, Last: chunk.Last})
 	}
 	// A stop must not lose the batch to a cancelled context, nor wait for ever
@@ -103,9 +118,6 @@ func (m *Manager) commit(ctx context.Context, batch []jetstream.Msg) error {
 		if err := m.save(saving, chunks); err != nil {
 			return err
 		}
-	}
-	for _, msg := range batch {
-		_ = msg.Ack() // an ack that is lost means one more harmless commit
 	}
 	for worker, spans := range stored {
 		m.tell(ctx, worker, spans)
@@ -143,20 +155,20 @@ func (m *Manager) tell(ctx context.Context, worker string, spans []schemas.Span)
 }
 
 // readChunk checks that a message is what its headers say.
-func readChunk(msg jetstream.Msg) (postgres.Chunk, error) {
-	chunk := postgres.Chunk{Lines: msg.Data()}
-	subject := msg.Subject()
+func readChunk(msg *nats.Msg) (postgres.Chunk, error) {
+	chunk := postgres.Chunk{Lines: msg.Data}
+	subject := msg.Subject
 	if err := chunk.ExecutionID.UnmarshalText([]byte(subject[strings.LastIndexByte(subject, '.')+1:])); err != nil {
 		return chunk, err
 	}
-	first, err1 := strconv.ParseInt(msg.Headers().Get(schemas.HeaderFirst), 10, 64)
-	last, err2 := strconv.ParseInt(msg.Headers().Get(schemas.HeaderLast), 10, 64)
+	first, err1 := strconv.ParseInt(msg.Header.Get(schemas.HeaderFirst), 10, 64)
+	last, err2 := strconv.ParseInt(msg.Header.Get(schemas.HeaderLast), 10, 64)
 	if err := errors.Join(err1, err2); err != nil {
 		return chunk, fmt.Errorf("sequence headers: %w", err)
 	}
 	chunk.First, chunk.Last = first, last
 	var lines int64
-	for line := range bytes.Lines(msg.Data()) {
+	for line := range bytes.Lines(msg.Data) {
 		lines++
 		chunk.Digest = hodei.AddDigest(chunk.Digest, bytes.TrimSuffix(line, []byte("\n")))
 	}

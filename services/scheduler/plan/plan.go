@@ -17,6 +17,9 @@ type Worker struct {
 	AckLatency time.Duration
 	// Success is the smoothed share of its executions that completed, 0 to 1.
 	Success float64
+	// KeptFor is the execution for which its slots are kept as they come free,
+	// the zero id when there is none.
+	KeptFor hodei.ExecutionID
 }
 
 // Request is what an execution needs. Its ID decides between workers that are
@@ -47,6 +50,8 @@ type Verdict struct {
 type Decision struct {
 	Worker *Worker // nil when none can take it
 	Reason string  // "" when one can
+	// Impossible says that none of the fleet ever could, however idle.
+	Impossible bool
 }
 
 // halfLatency is the acceptance time at which the latency criterion is 0.5.
@@ -71,7 +76,24 @@ func Choose(fleet []Worker, req Request, w Weights, lease time.Duration, now tim
 	if best != nil {
 		return Decision{Worker: best}
 	}
-	return Decision{Reason: reason(fleet, req, lease, now)}
+	return waits(fleet, req, lease, now)
+}
+
+// Reserve returns the worker whose slots are to be kept for a request that
+// finds none with enough of them free, or nil: the one that lacks least among
+// those that lack nothing else.
+func Reserve(fleet []Worker, req Request, lease time.Duration, now time.Time) *Worker {
+	var best *Worker
+	for i := range fleet {
+		w := &fleet[i]
+		if exclude(w, req, lease, now) != busy {
+			continue
+		}
+		if best == nil || w.Free > best.Free || w.Free == best.Free && mix(req.ID, w.WorkerID) > mix(req.ID, best.WorkerID) {
+			best = w
+		}
+	}
+	return best
 }
 
 // Explain returns what is thought of every worker, best first.
@@ -119,54 +141,73 @@ func judge(worker *Worker, req Request, w Weights, lease time.Duration, now time
 	return v
 }
 
+// Why a worker cannot take an execution; the first three for ever.
+const (
+	otherType   = "other type"
+	otherLabels = "other labels"
+	tooSmall    = "too small"
+	silent      = "silent"
+	busy        = "busy"
+	kept        = "kept for one that waits longer"
+	refused     = "refused"
+)
+
 // exclude says why the worker cannot take the execution, "" when it can. The
 // order matters: what can never change comes first.
 func exclude(w *Worker, req Request, lease time.Duration, now time.Time) string {
 	need := req.Requirements
 	if need.Type != nil && *need.Type != w.Type {
-		return "other type"
+		return otherType
 	}
 	for name, value := range need.Labels {
 		if have, ok := w.Labels[name]; !ok || have != value {
-			return "other labels"
+			return otherLabels
 		}
 	}
 	switch {
 	case need.Slots() > w.Capacity:
-		return "too small"
+		return tooSmall
 	case w.Status != hodei.WorkerAvailable && w.Status != hodei.WorkerBusy:
 		return strings.ToLower(string(w.Status))
 	case now.Sub(w.At) > lease:
-		return "silent"
+		return silent
 	case need.Slots() > w.Free:
-		return "busy"
+		return busy
+	case !w.KeptFor.IsZero() && w.KeptFor != req.ID:
+		return kept
 	case slices.Contains(req.Refused, w.WorkerID):
-		return "refused"
+		return refused
 	}
 	return ""
 }
 
-// reason says in one line why no worker can take the execution: "no worker of
-// type rust: 2 busy, 1 draining".
-func reason(fleet []Worker, req Request, lease time.Duration, now time.Time) string {
+// waits is the decision that no worker can take the execution. It says why in
+// one line: "no worker of type rust: 2 busy, 1 draining".
+func waits(fleet []Worker, req Request, lease time.Duration, now time.Time) Decision {
+	if len(fleet) == 0 {
+		return Decision{Reason: "no worker is running"}
+	}
 	counts := map[string]int{}
 	for i := range fleet {
 		counts[exclude(&fleet[i], req, lease, now)]++
 	}
 	text := "no worker" + wanted(req.Requirements)
-	var why []string
-	for _, word := range []string{"busy", "draining", "terminating", "refused", "silent", "too small"} {
-		if n := counts[word]; n > 0 {
-			why = append(why, fmt.Sprintf("%d %s", n, word))
+	passing := count(counts, busy, "draining", "terminating", kept, refused, silent, "offline", "terminated")
+	if len(passing) > 0 {
+		return Decision{Reason: text + ": " + strings.Join(append(passing, count(counts, tooSmall)...), ", ")}
+	}
+	why := strings.Join(count(counts, otherType, otherLabels, tooSmall), ", ")
+	return Decision{Impossible: true, Reason: text + ", and none of the fleet could ever take it: " + why}
+}
+
+// count is how often each word was said, in this order: "2 busy", "1 draining".
+func count(said map[string]int, words ...string) (counts []string) {
+	for _, word := range words {
+		if n := said[word]; n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, word))
 		}
 	}
-	if len(why) > 0 {
-		return text + ": " + strings.Join(why, ", ")
-	}
-	if len(fleet) == 0 {
-		return "no worker is running"
-	}
-	return text
+	return counts
 }
 
 // wanted is what sets the worker apart, in words.

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -39,15 +40,16 @@ func TestReasons(t *testing.T) {
 	}{
 		{"empty fleet", nil, hodei.Requirements{}, "no worker is running"},
 		{"as in the contract", []plan.Worker{busy, busy, draining}, hodei.Requirements{Type: &rust}, "no worker of type rust: 2 busy, 1 draining"},
-		{"other type", []plan.Worker{worker(1, "go", 1)}, hodei.Requirements{Type: &rust}, "no worker of type rust"},
-		{"labels", []plan.Worker{worker(1, "rust", 1)}, hodei.Requirements{Labels: labels}, "no worker with zone=a"},
-		{"too small", []plan.Worker{worker(1, "rust", 2)}, hodei.Requirements{Capacity: 3}, "no worker with 3 free slots: 1 too small"},
+		{"other type", []plan.Worker{worker(1, "go", 1)}, hodei.Requirements{Type: &rust}, "no worker of type rust, and none of the fleet could ever take it: 1 other type"},
+		{"labels", []plan.Worker{worker(1, "rust", 1)}, hodei.Requirements{Labels: labels}, "no worker with zone=a, and none of the fleet could ever take it: 1 other labels"},
+		{"too small", []plan.Worker{worker(1, "rust", 2)}, hodei.Requirements{Capacity: 3}, "no worker with 3 free slots, and none of the fleet could ever take it: 1 too small"},
 		{"silent", []plan.Worker{silent}, hodei.Requirements{}, "no worker: 1 silent"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := plan.Choose(c.fleet, plan.Request{Requirements: c.need}, plan.DefaultWeights, lease, now)
 			require.Nil(t, d.Worker)
 			require.Equal(t, c.want, d.Reason)
+			require.Equal(t, strings.Contains(c.want, "ever"), d.Impossible)
 		})
 	}
 }

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	domain "github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/services/scheduler/plan"
+)
+
+// fleetSize is how many workers are simulated.
+const fleetSize = 10_000
+
+// word is what the i-th simulated worker says of itself.
+func word(id domain.WorkerID, i int, now time.Time) domain.Availability {
+	return domain.Availability{
+		WorkerID: id, Type: "shell", Labels: map[string]string{"zone": string(rune('a' + i%3))}, Status: domain.WorkerAvailable,
+		Capacity: 8, Free: 1 + i%8, Load: float64(i%100) / 100, Incarnation: "one", Word: 1, Version: "bench", At: now,
+	}
+}
+
+// planning chooses among all of them, over and over.
+func planning(_ context.Context, b *bench) ([]row, error) {
+	now := time.Now()
+	fleet := make([]plan.Worker, fleetSize)
+	for i := range fleet {
+		fleet[i] = plan.Worker{
+			Availability: word(domain.WorkerID(uuid.Must(uuid.NewV7())), i, now),
+			AckLatency:   time.Duration(i%50) * time.Millisecond, Success: 1 - float64(i%10)/100,
+		}
+	}
+	kind := "shell"
+	var medians, tails []float64
+	for range b.turns {
+		var took []float64
+		for range b.scale(3000, 1000) {
+			req := plan.Request{ID: domain.ExecutionID(uuid.Must(uuid.NewV7())), Requirements: domain.Requirements{Type: &kind}}
+			began := time.Now()
+			d := plan.Choose(fleet, req, plan.DefaultWeights, kv.Lease, now)
+			took = append(took, milliseconds(time.Since(began)))
+			if d.Worker == nil {
+				return nil, fmt.Errorf("nobody was chosen: %s", d.Reason)
+			}
+		}
+		medians, tails = append(medians, quantile(took, 0.5)), append(tails, quantile(took, 0.99))
+	}
+	r := row{Scenario: "plan", Unit: "ms", Lower: true}
+	median, tail := r, r
+	median.What, median.Hodei = "choosing among 10,000 workers, p50", spreadOf(medians)
+	tail.What, tail.Hodei, tail.AtLeast, tail.Aim = "choosing among 10,000 workers, p99", spreadOf(tails), 1, 0.1
+	return []row{median, tail}, nil
+}
+
+// renewal is how often each simulated worker renews its lease.
+const renewal = 10 * time.Second
+
+// leases has all of them renew their leases, with two schedulers watching.
+func leases(ctx context.Context, b *bench) (rows []row, err error) {
+	r, err := b.servers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.stop()) }()
+	for range 2 {
+		if _, err := r.add(ctx, b, "scheduler"); err != nil {
+			return nil, err
+		}
+	}
+	nc, err := nats.Connect(r.nats, nats.Name("bench"))
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	f, err := newSimulated(ctx, nc)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.renew(ctx, 0); err != nil { // all at once: they come
+		return nil, err
+	}
+	pids := []int{r.server.cmd.Process.Pid, r.procs[0].cmd.Process.Pid, r.procs[1].cmd.Process.Pid}
+	turn := time.Duration(b.scale(20, 10)) * time.Second
+	var server, watchers, all []float64
+	for range b.turns {
+		before, began := usageOf(pids[0]), time.Now()
+		watching := usageOf(pids[1:]...)
+		for range turn / renewal {
+			if err := f.renew(ctx, renewal); err != nil {
+				return nil, err
+			}
+		}
+		share := func(d time.Duration) float64 { return 100 * float64(d) / float64(time.Since(began)) }
+		server = append(server, share(usageOf(pids[0]).since(before).own))
+		watchers = append(watchers, share(usageOf(pids[1:]...).since(watching).own))
+		all = append(all, server[len(server)-1]+watchers[len(watchers)-1])
+	}
+	return []row{{Scenario: "leases", What: "10,000 renewed every 10 s, nats-server and two schedulers, of one core", Unit: "%", Lower: true,
+		Hodei: spreadOf(all), AtLeast: 15, Aim: 5,
+		Note: fmt.Sprintf("nats-server %s %%, both schedulers %s %%", number(quantile(server, 0.5)), number(quantile(watchers, 0.5)))}}, nil
+}
+
+// simulated are workers that do nothing but renew.
+type simulated struct {
+	bucket *kv.Workers
+	ids    []domain.WorkerID
+}
+
+func newSimulated(ctx context.Context, nc *nats.Conn) (*simulated, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	s := &simulated{}
+	for range fleetSize {
+		s.ids = append(s.ids, domain.WorkerID(uuid.Must(uuid.NewV7())))
+	}
+	s.bucket, err = kv.OpenWorkers(ctx, js)
+	return s, err
+}
+
+// renew has each renew once, evenly over a time.
+func (s *simulated) renew(ctx context.Context, over time.Duration) error {
+	g, ctx := errgroup.WithContext(ctx)
+	const lanes = 16
+	began := time.Now()
+	for lane := range lanes {
+		g.Go(func() error {
+			for i := lane; i < len(s.ids); i += lanes {
+				due := began.Add(over * time.Duration(i) / time.Duration(len(s.ids)))
+				if wait := time.Until(due); wait > 0 {
+					time.Sleep(wait)
+				}
+				if err := s.bucket.Put(ctx, word(s.ids[i], i, time.Now())); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	time.Sleep(time.Until(began.Add(over)))
+	return nil
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// bench is one run of it.
+type bench struct {
+	short   bool
+	turns   int
+	dir     string // for what is measured, removed at the end
+	hodei   string // the binary
+	limits  string // the program of limits
+	profile string // directory for profiles, "" for none
+	peers   []peer
+}
+
+// scenario is a part of the bench that can be chosen by its name.
+type scenario struct {
+	name string
+	run  func(context.Context, *bench) ([]row, error)
+	most time.Duration // it may take, in full
+}
+
+var scenarios = []scenario{
+	{"throughput", throughput, 20 * time.Minute},
+	{"latency", latency, 10 * time.Minute},
+	{"logs", logs, 15 * time.Minute},
+	{"lines", lineLatency, 5 * time.Minute},
+	{"followers", crowd, 20 * time.Minute},
+	{"record", fullRecord, 15 * time.Minute},
+	{"plan", planning, time.Minute},
+	{"leases", leases, 5 * time.Minute},
+	{"scaleout", scaleOut, 10 * time.Minute},
+	{"footprint", footprint, 10 * time.Minute},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	do := run
+	if len(os.Args) > 2 { // one of the processes that a run starts
+		switch os.Args[1] {
+		case "peer":
+			do = func(ctx context.Context) error { return work(ctx, os.Args[2], os.Args[3:]) }
+		case "nats":
+			do = func(ctx context.Context) error { return serveNATS(ctx, os.Args[2]) }
+		}
+	}
+	if err := do(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	b := &bench{}
+	flag.BoolVar(&b.short, "short", false, "smaller numbers, fewer turns: a few minutes in all")
+	flag.IntVar(&b.turns, "turns", 0, "how often each is measured (default 3, in short 2)")
+	flag.StringVar(&b.hodei, "hodei", "../bin/hodei", "the binary to measure")
+	flag.StringVar(&b.limits, "limit", "../bin/limit", "the program of limits")
+	flag.StringVar(&b.profile, "profile", "", "write profiles of hodei up to this directory")
+	only := flag.String("only", "", "the scenarios to run, with commas between")
+	chosen := flag.String("peers", "river,asynq", "the peers to run beside, with commas between; none for none")
+	parent := flag.String("dir", "", "where the data of what is measured goes (default the temporary directory)")
+	results := flag.String("results", "results.json", "where the results are written")
+	accepted := flag.String("accepted", "accepted.json", "the results to compare with")
+	flag.Parse()
+	if b.turns == 0 {
+		b.turns = b.scale(3, 2)
+	}
+	if err := b.choosePeers(*chosen); err != nil {
+		return err
+	}
+	list, err := selected(*only)
+	if err != nil {
+		return err
+	}
+	for _, path := range []*string{&b.hodei, &b.limits} {
+		if *path, err = exec.LookPath(*path); err != nil {
+			return err
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
+	}
+	if b.dir, err = os.MkdirTemp(*parent, "hodei-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	if err := os.Chmod(b.dir, 0o711); err != nil { // Postgres may run as another user
+		return err
+	}
+	report := newReport(ctx, b)
+	for _, s := range list {
+		b.say("%s", s.name)
+		report.add(s.name, func() ([]row, error) {
+			ctx, cancel := context.WithTimeout(ctx, s.most)
+			defer cancel()
+			return s.run(ctx, b)
+		})
+	}
+	report.print(os.Stdout, *accepted)
+	return errors.Join(report.write(*results), report.failed())
+}
+
+// selected are the scenarios of the names given, all without one.
+func selected(names string) ([]scenario, error) {
+	if names == "" {
+		return scenarios, nil
+	}
+	var list []scenario
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == strings.TrimSpace(name) })
+		if i < 0 {
+			return nil, fmt.Errorf("no scenario %q", name)
+		}
+		list = append(list, scenarios[i])
+	}
+	return list, nil
+}
+
+// scale is a number in full and in short.
+func (b *bench) scale(full, short int) int {
+	if b.short {
+		return short
+	}
+	return full
+}
+
+// say tells how far the bench is.
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%s %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
+}
+
+// choosePeers looks up the peers' names.
+func (b *bench) choosePeers(names string) error {
+	for name := range strings.SplitSeq(cmp.Or(names, "none"), ",") {
+		if name == "none" {
+			continue
+		}
+		i := slices.IndexFunc(allPeers, func(p peer) bool { return p.name == name })
+		if i < 0 {
+			return fmt.Errorf("no peer %q", name)
+		}
+		b.peers = append(b.peers, allPeers[i])
+	}
+	return nil
+}

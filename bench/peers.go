@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+)
+
+// peer is another system that does the same work: it runs a command, as one of
+// 32 at a time, and keeps its exit code and what it printed, durably.
+type peer struct {
+	name string
+	// start starts all of it: the store on an empty directory, and the worker
+	// as a process of its own.
+	start func(ctx context.Context, b *bench, dir string) (peerSystem, error)
+	// work is that process.
+	work func(ctx context.Context, args []string) error
+}
+
+// peerSystem is a peer that runs.
+type peerSystem interface {
+	// submit returns once the peer has acknowledged the command.
+	submit(ctx context.Context, argv ...string) (id string, err error)
+	// ended counts the commands whose results are recorded.
+	ended(ctx context.Context) (int, error)
+	// recorded reports whether that command's result is.
+	recorded(ctx context.Context, id string) (bool, error)
+	stop() error
+}
+
+var allPeers = []peer{
+	{"river", startRiver, workRiver},
+	{"asynq", startAsynq, workAsynq},
+}
+
+// work runs the worker of a peer until ctx is done.
+func work(ctx context.Context, name string, args []string) error {
+	for _, p := range allPeers {
+		if p.name == name {
+			return p.work(ctx, args)
+		}
+	}
+	return fmt.Errorf("no peer %q", name)
+}
+
+// result is what a peer keeps of a command.
+type result struct {
+	ExitCode int    `json:"exit_code"`
+	Output   string `json:"output"`
+}
+
+// perform runs a command and returns how it ended.
+func perform(ctx context.Context, argv []string) (result, error) {
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = nil
+	}
+	return result{cmd.ProcessState.ExitCode(), out.String()}, err
+}
+
+// glance is how often a peer is asked how far it is; it has no feed to follow.
+const glance = 10 * time.Millisecond
+
+// throughput runs the program n times and returns the time from the first
+// submission until all are recorded.
+func (p peer) throughput(ctx context.Context, b *bench, n int) (took time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	sys, done, err := b.startPeer(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	submit := func(ctx context.Context) error {
+		_, err := sys.submit(ctx, program)
+		return err
+	}
+	if err := each(ctx, slots, submit); err != nil {
+		return 0, err
+	}
+	if err := awaitEnds(ctx, sys, slots); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	failed := make(chan error, 1)
+	go func() { failed <- each(ctx, n, submit) }()
+	err = awaitEnds(ctx, sys, slots+n)
+	return time.Since(began), errors.Join(err, <-failed)
+}
+
+// awaitEnds waits until n results are recorded.
+func awaitEnds(ctx context.Context, sys peerSystem, n int) error {
+	for {
+		ended, err := sys.ended(ctx)
+		if err != nil || ended >= n {
+			return err
+		}
+		select {
+		case <-time.After(glance):
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d ended: %w", ended, n, ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// report is what a run gave, as results.json has it.
+type report struct {
+	At      time.Time `json:"at"`
+	Commit  string    `json:"commit"`
+	Command string    `json:"command"`
+	Machine string    `json:"machine"`
+	Short   bool      `json:"short"`
+	Turns   int       `json:"turns"`
+	Rows    []row     `json:"rows"`
+	// Failures are scenarios that gave no result, and why.
+	Failures map[string]string `json:"failures,omitempty"`
+}
+
+func newReport(ctx context.Context, b *bench) *report {
+	return &report{
+		At: time.Now().UTC().Truncate(time.Second), Commit: said(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12"),
+		Command: "bench " + strings.Join(os.Args[1:], " "), Machine: machine(ctx), Short: b.short, Turns: b.turns,
+	}
+}
+
+// machine describes where the figures were taken.
+func machine(ctx context.Context) string {
+	model := said(ctx, "sh", "-c", `sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1`)
+	return fmt.Sprintf("%d × %s, %s, %s, %s", runtime.NumCPU(), model, said(ctx, "uname", "-sr"),
+		runtime.Version(), said(ctx, "sh", "-c", `psql --version 2>/dev/null || echo Postgres`))
+}
+
+// said is what a command prints, "" where it cannot be run.
+func said(ctx context.Context, name string, args ...string) string {
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// add runs a scenario and keeps what it gave.
+func (r *report) add(name string, run func() ([]row, error)) {
+	rows, err := run()
+	r.Rows = append(r.Rows, rows...)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		if r.Failures == nil {
+			r.Failures = map[string]string{}
+		}
+		r.Failures[name] = err.Error()
+	}
+}
+
+func (r *report) failed() error {
+	var errs []error
+	for name := range r.Failures {
+		errs = append(errs, fmt.Errorf("%s failed", name))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *report) write(path string) error {
+	body, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(body, '\n'), 0o644)
+}
+
+// print shows the table, the plots below it, and what is other than accepted.
+func (r *report) print(w io.Writer, accepted string) {
+	was := accept(accepted)
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.SetStyle(table.StyleLight)
+	t.Style().Options.SeparateRows = false
+	t.AppendHeader(table.Row{"scenario", "what", "limit", "hodei", "ratio", "at least", "aim", "", "accepted", "peers"})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: 44, WidthMaxEnforcer: text.WrapSoft}})
+	for _, row := range r.Rows {
+		t.AppendRow(table.Row{row.Scenario, row.What, row.show(row.Limit, row.Unit), row.show(row.Hodei, row.Unit),
+			row.show(row.Ratio, "×"), mark(row.AtLeast), mark(row.Aim), row.verdict(), was[row.Scenario+row.What], row.others()})
+	}
+	fmt.Fprintf(w, "\n%s\n%s, commit %s\nSettings on in every Postgres: %s\nMedian of %d (lowest–highest)\n",
+		r.Machine, r.At.Format(time.RFC3339), r.Commit, strings.Join(settings, ", "), r.Turns)
+	t.Render()
+	for _, row := range r.Rows {
+		if row.Note != "" {
+			fmt.Fprintf(w, "%s: %s\n", row.Scenario, row.Note)
+		}
+		if row.plot != "" {
+			fmt.Fprintf(w, "\n%s\n%s\n", row.Scenario, row.plot)
+		}
+	}
+	for name, why := range r.Failures {
+		fmt.Fprintf(w, "FAILED %s: %s\n", name, why)
+	}
+}
+
+// show is a spread as people read it.
+func (r row) show(s *spread, unit string) string {
+	if s == nil {
+		return ""
+	}
+	if len(s.All) == 1 {
+		return number(s.Median) + " " + unit
+	}
+	return fmt.Sprintf("%s %s (%s–%s)", number(s.Median), unit, number(s.Min), number(s.Max))
+}
+
+func (r row) others() string {
+	var list []string
+	for name, s := range r.Peers {
+		list = append(list, name+" "+r.show(s, r.Unit))
+	}
+	slices.Sort(list)
+	return strings.Join(list, "\n")
+}
+
+// number has three digits that count.
+func number(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	case v >= 1:
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+func mark(v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return number(v)
+}
+
+// accept reads the ratios, or values, that were accepted last.
+func accept(path string) map[string]string {
+	list := map[string]string{}
+	body, err := os.ReadFile(path)
+	var r report
+	if err != nil || json.Unmarshal(body, &r) != nil {
+		return list
+	}
+	for _, row := range r.Rows {
+		if v := row.judged(); v != nil {
+			list[row.Scenario+row.What] = number(v.Median)
+		}
+	}
+	return list
+}

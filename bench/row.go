@@ -1,0 +1,75 @@
+package main
+
+// row is one line of the table: what Hodei did beside the limit and the peers.
+type row struct {
+	Scenario string `json:"scenario"`
+	What     string `json:"what"`
+	Unit     string `json:"unit"`
+	// Lower tells that less is better.
+	Lower bool    `json:"lower_is_better"`
+	Hodei *spread `json:"hodei"`
+	Limit *spread `json:"limit,omitempty"`
+	// Ratio is Hodei's value by the limit's that was measured beside it.
+	Ratio *spread            `json:"ratio,omitempty"`
+	Peers map[string]*spread `json:"peers,omitempty"`
+	// AtLeast and Aim bound the ratio, or the value where there is no limit;
+	// 0 where nothing is asked.
+	AtLeast float64 `json:"at_least,omitempty"`
+	// Absolute tells that they bound the value all the same.
+	Absolute bool    `json:"absolute,omitempty"`
+	Aim      float64 `json:"aim,omitempty"`
+	Note     string  `json:"note,omitempty"`
+	// plot is shown below the table.
+	plot string
+}
+
+// series collects what one row is made of, a repetition at a time.
+type series struct {
+	hodei, limit []float64
+	peers        map[string][]float64
+}
+
+func (s *series) peer(name string, value float64) {
+	if s.peers == nil {
+		s.peers = map[string][]float64{}
+	}
+	s.peers[name] = append(s.peers[name], value)
+}
+
+// fill completes the row with what was collected.
+func (s *series) fill(r row) row {
+	r.Hodei, r.Limit = spreadOf(s.hodei), spreadOf(s.limit)
+	r.Ratio = spreadOf(quotients(s.hodei, s.limit))
+	for name, values := range s.peers {
+		if r.Peers == nil {
+			r.Peers = map[string]*spread{}
+		}
+		r.Peers[name] = spreadOf(values)
+	}
+	return r
+}
+
+// judged is the value that AtLeast and Aim are about.
+func (r row) judged() *spread {
+	if r.Ratio != nil && !r.Absolute {
+		return r.Ratio
+	}
+	return r.Hodei
+}
+
+// verdict is "aim", "reached" or "short", or "" where nothing is asked.
+func (r row) verdict() string {
+	v := r.judged()
+	reached := func(mark float64) bool {
+		return mark != 0 && (r.Lower && v.Median <= mark || !r.Lower && v.Median >= mark)
+	}
+	switch {
+	case v == nil || r.AtLeast == 0:
+		return ""
+	case reached(r.Aim):
+		return "aim"
+	case reached(r.AtLeast):
+		return "reached"
+	}
+	return "SHORT"
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// fifo is how a command tells the bench that it runs: it writes a line to it.
+// Or, the other way, how the bench tells a command to go on.
+type fifo struct {
+	path string
+	file *os.File
+	told chan time.Time
+}
+
+// newFifo makes one; listen says that the bench reads it.
+func (b *bench) newFifo(name string, listen bool) (*fifo, error) {
+	f := &fifo{path: filepath.Join(b.dir, name), told: make(chan time.Time, 1024)}
+	if err := syscall.Mkfifo(f.path, 0o600); err != nil {
+		return nil, err
+	}
+	var err error
+	// Open for both, it never blocks and never ends.
+	if f.file, err = os.OpenFile(f.path, os.O_RDWR, 0); err != nil {
+		return nil, err
+	}
+	if listen {
+		go f.listen()
+	}
+	return f, nil
+}
+
+func (f *fifo) listen() {
+	buf := make([]byte, 64)
+	for {
+		n, err := f.file.Read(buf)
+		if err != nil {
+			return
+		}
+		at := time.Now()
+		for range n {
+			f.told <- at
+		}
+	}
+}
+
+// wait returns when a command wrote its line.
+func (f *fifo) wait(ctx context.Context) (time.Time, error) {
+	select {
+	case at := <-f.told:
+		return at, nil
+	case <-ctx.Done():
+		return time.Time{}, fmt.Errorf("the command did not start: %w", ctx.Err())
+	}
+}
+
+// say lets a command go on that reads a line of it.
+func (f *fifo) say() error {
+	_, err := f.file.WriteString("\n")
+	return err
+}
+
+func (f *fifo) close() error { return errors.Join(f.file.Close(), os.Remove(f.path)) }

@@ -1,0 +1,88 @@
+package scheduler
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/services/scheduler/plan"
+)
+
+// made is the id of an execution made at the given minute.
+func made(minute int, n uint16) hodei.ExecutionID {
+	var id hodei.ExecutionID
+	ms := time.Date(2026, 1, 2, 0, minute, 0, 0, time.UTC).UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+	binary.BigEndian.PutUint16(id[14:], n)
+	return id
+}
+
+func TestAgeing(t *testing.T) {
+	o := order(10 * time.Minute)
+	require.Less(t, o.rank(made(30, 1), 9), o.rank(made(0, 1), 5), "four levels outweigh half an hour")
+	require.Less(t, o.rank(made(0, 1), 5), o.rank(made(50, 1), 9), "and not fifty minutes")
+	require.Equal(t, o.rank(made(0, 1), 5), o.rank(made(40, 1), 9))
+	require.Less(t, order(-1).rank(made(59, 1), 1), order(-1).rank(made(0, 1), 0), "without ageing priority is all")
+}
+
+// TestQueueIsInOrder: whatever comes, goes back and leaves, the queue gives
+// what is left by rank, and tells each its place.
+func TestQueueIsInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := order(rapid.SampledFrom([]time.Duration{-1, time.Minute, 10 * time.Minute}).Draw(t, "ageing"))
+		q := newQueue(o)
+		var want []*entry
+		for i := range rapid.IntRange(1, 40).Draw(t, "entries") {
+			kind := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "type")
+			e := &entry{
+				req: plan.Request{
+					ID:           made(rapid.IntRange(0, 59).Draw(t, "minute"), uint16(i)),
+					Requirements: hodei.Requirements{Type: &kind},
+				},
+				priority: rapid.IntRange(0, hodei.MaxPriority).Draw(t, "priority"), done: make(chan result, 1),
+			}
+			require.True(t, q.push(e))
+			if rapid.IntRange(0, 4).Draw(t, "leaves") == 0 {
+				require.True(t, q.withdraw(e.req.ID))
+				continue
+			}
+			want = append(want, e)
+		}
+		slices.SortFunc(want, func(a, b *entry) int {
+			if c := cmp.Compare(o.rank(a.req.ID, a.priority), o.rank(b.req.ID, b.priority)); c != 0 {
+				return c
+			}
+			return slices.Compare(a.req.ID[:], b.req.ID[:])
+		})
+		for i, e := range want {
+			// Of those with the same rank but another priority the order is the
+			// ids', which the position does not look at.
+			ties := 0
+			for _, other := range want {
+				if other.rank == e.rank && other.priority != e.priority {
+					ties++
+				}
+			}
+			require.InDelta(t, i+1, q.position(e), float64(ties))
+		}
+		for _, e := range want {
+			got := q.pop(nil)
+			require.Same(t, e, got)
+			if rapid.Bool().Draw(t, "goes back") {
+				q.restore(got)
+				require.Same(t, e, q.pop(nil))
+			}
+			q.finish(e, result{})
+		}
+		require.Nil(t, q.pop(nil))
+		require.Zero(t, q.len())
+	})
+}

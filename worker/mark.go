@@ -1,0 +1,95 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// mark is how the processes of one run, or of one incarnation, are known
+// wherever they went: by these variables in their environment, which children
+// inherit. A process that left its group is found by it; one that threw its
+// environment away as well is not, nor any where the system does not show it.
+type mark []string
+
+func incarnationMark(incarnation string) mark {
+	return mark{incarnationVariable + "=" + incarnation}
+}
+
+func runMark(incarnation string, id hodei.ExecutionID) mark {
+	return mark{incarnationVariable + "=" + incarnation, executionVariable + "=" + id.String()}
+}
+
+// bearers lists the processes that bear the mark. It looks at every process of
+// the machine.
+func (m mark) bearers() (pids []int) {
+	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
+	for _, path := range paths {
+		if pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path))); m.on(path) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// on reports whether the environment in the file has every variable of the
+// mark. That of a zombie is empty.
+func (m mark) on(environ string) bool {
+	text, err := os.ReadFile(environ)
+	if err != nil {
+		return false // gone, or not ours
+	}
+	has := 0
+	for v := range bytes.SplitSeq(text, []byte{0}) {
+		if slices.Contains(m, string(v)) {
+			has++
+		}
+	}
+	return has == len(m)
+}
+
+// signal sends a signal to each process that bears the mark, except to those of
+// the process group, 0 for none, and returns how many were there to take it.
+func (m mark) signal(sig syscall.Signal, except int) (sent int) {
+	for _, pid := range m.bearers() {
+		proc, err := os.FindProcess(pid) // from here on the number may be another's, but this is not
+		if err != nil {
+			continue
+		}
+		group, _ := syscall.Getpgid(pid)
+		if m.on("/proc/"+strconv.Itoa(pid)+"/environ") && (except == 0 || group != except) && proc.Signal(sig) == nil {
+			sent++
+		}
+		_ = proc.Release()
+	}
+	return sent
+}
+
+const (
+	sweepGap = 20 * time.Millisecond // between two looks at what still lives
+	sweepFor = 5 * time.Second       // how long they go on
+)
+
+// sweep calls kill, which returns how many it found, until it finds none, and
+// twice at least: what was just being forked shows only then.
+func sweep(ctx context.Context, kill func() int) {
+	ctx, cancel := context.WithTimeout(ctx, sweepFor)
+	defer cancel()
+	for looks := 0; ; looks++ {
+		if kill() == 0 && looks > 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(sweepGap):
+		}
+	}
+}
