@@ -13,9 +13,6 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// retriesKept has the run judge what a job's retry policy promises.
-const retriesKept = false
-
 // judge looks for promises that were not kept, and returns how many of each
 // kind were looked at.
 func (w *arena) judge(l *ledger, r *record, all *audience) map[string]int {
@@ -35,9 +32,7 @@ func (w *arena) judge(l *ledger, r *record, all *audience) map[string]int {
 			check("ends told as recorded", id, strings.HasPrefix(end, e.status+" "+e.reason+" ") && strings.Contains(end, fmt.Sprintf(" lines %d ", e.logCount)),
 				"the feed tells of another end than the record: %s", end)
 		}
-		if retriesKept {
-			w.judgeRetry(e, r, check)
-		}
+		w.judgeRetry(e, r, check)
 	}
 	for id := range r.begun {
 		_, known := r.executions[id]
@@ -129,11 +124,7 @@ func (w *arena) judgeRetry(e entry, r *record, check checkFunc) {
 // awaitEnd waits until everything that was accepted has ended and, where it is
 // due, been retried.
 func (w *arena) awaitEnd(within time.Duration) {
-	open := `SELECT count(*) FROM executions e WHERE completed_at IS NULL`
-	if retriesKept {
-		open += ` OR status IN ('FAILED', 'TIMED_OUT') AND cancel_requested_at IS NULL AND attempt <= coalesce((retries->>'max')::int, 0)
-			AND NOT EXISTS (SELECT FROM executions n WHERE n.retry_of = e.id)`
-	}
+	const open = `SELECT count(*) FROM executions WHERE completed_at IS NULL OR retry_at IS NOT NULL`
 	left := -1
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); pause(w.ctx, 200*time.Millisecond) {
 		if err := w.db.QueryRow(w.ctx, open).Scan(&left); err == nil && left == 0 {

@@ -51,13 +51,13 @@ func chaos(t *testing.T, servers int) {
 	var users sync.WaitGroup
 	users.Go(func() { w.watchBacklog(breaking, l) })
 	users.Go(func() { w.progress(breaking, l) })
-	for i := range 4 {
+	for i := range 12 {
 		users.Go(func() {
-			w.submit(breaking, l, random(uint64(10+i)), fmt.Sprint(i), jobs, 400*time.Millisecond)
+			w.submit(breaking, l, random(uint64(100+i)), fmt.Sprint(i), jobs, 600*time.Millisecond)
 		})
 	}
-	for i := range 6 {
-		users.Go(func() { w.follow(breaking, l, random(uint64(20+i)), all) })
+	for i := range 8 {
+		users.Go(func() { w.follow(breaking, l, random(uint64(200+i)), all) })
 	}
 	faults := w.breakThings(breaking, random(1), 4)
 	w.note("everything is whole again")
@@ -68,13 +68,18 @@ func chaos(t *testing.T, servers int) {
 	case <-time.After(3 * time.Minute):
 		w.flaw("", "users are still waiting for answers or ends")
 	}
+	w.note("all users are answered")
 	w.awaitEnd(2 * time.Minute)
+	w.note("everything has ended")
 	w.judgeRest()
+	w.note("everything is idle")
 	w.judgeStreams(servers)
 	w.reread(heard)
 	r := w.readRecord(heard)
 	checks := w.judge(l, r, all)
+	w.note("everything is judged")
 	w.stop()
+	w.note("everything is stopped")
 	w.report(r)
 	w.summary(l, r, all, faults, checks)
 }
@@ -133,6 +138,13 @@ func (w *arena) summary(l *ledger, r *record, all *audience, faults, checks map[
 	for _, f := range all.seen {
 		reconnects += f.reconnects
 	}
+	w.mu.Lock()
+	for _, h := range w.events {
+		if strings.HasPrefix(h.what, "everything") || strings.HasPrefix(h.what, "all users") {
+			w.t.Logf("%4.0f s: %s", h.at.Seconds(), h.what)
+		}
+	}
+	w.mu.Unlock()
 	w.t.Logf("faults: %s", counts(faults))
 	w.t.Logf("work: %s", counts(kinds))
 	w.t.Logf("executions: %s", counts(outcomes))
