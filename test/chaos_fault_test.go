@@ -74,6 +74,13 @@ var faultKinds = []faultKind{
 		u, hold := w.any(r), span(r, 500*time.Millisecond, 15*time.Second)
 		return heldBack(r, u, u.nats, "NATS", hold, hold+span(r, 2*time.Second, 10*time.Second))
 	}},
+	// The worker goes on telling that it is there and does not hold what it was
+	// offered, which is given to others before the offer comes.
+	{"offer late", 5, 3, func(w *arena, r *rand.Rand) fault {
+		u, hold := w.one(r, "worker"), span(r, 10*time.Second, 18*time.Second)
+		d := hold + span(r, 4*time.Second, 10*time.Second)
+		return disturbed(u, u.nats, d, fmt.Sprintf("hold back by %s what goes from NATS to %s for %s", hold, u.name, d), trouble{}, trouble{hold: hold})
+	}},
 	{"slow", 3, 2, func(w *arena, r *rand.Rand) fault {
 		u, d, rate := w.any(r), span(r, 3*time.Second, 15*time.Second), 2000+r.IntN(60000)
 		t := trouble{rate: rate, hold: 50 * time.Millisecond}
