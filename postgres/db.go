@@ -31,6 +31,10 @@ type DB struct {
 	// lazy commits without waiting for the disk: for what a later, waiting
 	// commit makes durable along with itself, or what may be lost.
 	lazy *pgxpool.Pool
+
+	creates  group[hodei.Execution, hodei.Execution]
+	assigns  group[assignment, hodei.Execution]
+	finishes group[report, hodei.Execution]
 }
 
 // Open connects to the database that the URL names, with at most conns
@@ -52,10 +56,13 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 		})
 		return nil
 	}
+	// A statement prepared while a table was empty would go on reading all of it.
+	cfg.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
 	lazy := cfg.Copy()
 	lazy.MaxConns, lazy.MinConns = 4, 0
 	lazy.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
 	db := &DB{}
+	db.creates.run, db.assigns.run, db.finishes.run = db.createExecutions, db.assignExecutions, db.finishExecutions
 	if db.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}

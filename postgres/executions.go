@@ -22,24 +22,14 @@ const executionColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.w
 		FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)
 	ELSE e.log_count END AS log_count`
 
-// CreateExecution records a PENDING execution under a new id. Only the spec,
-// the job, the pipeline, the attempt and what it retries are taken from draft;
-// what it retries will not be retried by its policy as well.
-func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
-	id := newID[hodei.ExecutionID](ctx)
-	e, err := one[hodei.Execution](ctx, db.pool, "create execution", "execution", id.String(),
-		`WITH past AS (UPDATE executions SET retry_at = NULL WHERE id = $13 AND retry_at IS NOT NULL),
-		e AS (INSERT INTO executions (id, job_id, pipeline_id, status, command, environment, priority,
-				requirements, timeout_seconds, retries, working_dir, attempt, retry_of, log_day)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING RETURNING *)
-		SELECT `+executionColumns+` FROM e`,
-		id, draft.JobID, draft.PipelineID, hodei.Pending, draft.Command, draft.Environment, draft.Priority,
-		draft.Requirements, draft.TimeoutSeconds, draft.Retries, draft.WorkingDir, max(draft.Attempt, 1), draft.RetryOf, id.Day())
-	if errors.Is(err, hodei.NotFound) { // an earlier try got this far
-		return db.GetExecution(ctx, id)
-	}
-	return e, err
-}
+// changedColumns are those of a row e that has just changed, without a look at
+// its log: what has not ended has a log_count of 0.
+const changedColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.worker_id, e.worker_type,
+	e.command, e.environment, e.priority, e.requirements, e.timeout_seconds, e.retries, e.working_dir,
+	e.exit_code, e.signal, e.attempt, e.retry_of,
+	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources,
+	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,
+	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds, true AS logs_available, e.log_count`
 
 // GetExecution returns an execution, or NOT_FOUND.
 func (db *DB) GetExecution(ctx context.Context, id hodei.ExecutionID) (hodei.Execution, error) {
@@ -74,14 +64,6 @@ func (db *DB) ListExecutions(ctx context.Context, f ExecutionFilter, p Page) ([]
 	return items, next, nil
 }
 
-// AssignExecution makes a pending execution RUNNING on one incarnation of a
-// worker. Of two callers one wins, the other gets CONFLICT.
-func (db *DB) AssignExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, workerType, incarnation string) (hodei.Execution, error) {
-	return db.change(ctx, "assign", id, hodei.Running,
-		`worker_id = $4, worker_type = $5, worker_incarnation = $6, scheduled_at = now(), started_at = now()`, `true`,
-		worker, workerType, incarnation)
-}
-
 // RequeueExecution makes a RUNNING execution PENDING again, because the worker
 // is known not to have started it. Only that very assignment, known by when it
 // was made, is taken back: meanwhile the same worker may have been given the
@@ -106,40 +88,6 @@ func (db *DB) RequestCancel(ctx context.Context, id hodei.ExecutionID) (hodei.Ex
 	return e, db.whyNot(ctx, id, "cancelled", err)
 }
 
-// recordedLog is the number of lines that the record has of the log of the row
-// e, and their digest.
-const recordedLog = `(SELECT coalesce(sum(l.last_sequence - l.first_sequence + 1), 0)::bigint AS count,
-	mod(coalesce(sum(l.digest), 0), 9223372036854775808)::bigint AS digest
-	FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)`
-
-// FinishExecution records the end of a run as its worker reports it, if the
-// record has the whole log. Repeating it with the same outcome changes
-// nothing. It returns false, and changes nothing, while lines are missing, and
-// CONFLICT when the execution has ended otherwise or is another worker's.
-func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, o hodei.Outcome) (hodei.Execution, bool, error) {
-	e, err := db.change(ctx, "finish", id, o.Status,
-		`reason = $5, exit_code = $6, signal = $7, started_at = coalesce($8, started_at),
-			completed_at = greatest($9::timestamptz, $8), log_count = $10, log_digest = $11, resources = $12,
-			retry_at = `+retryAt,
-		`e.worker_id = $4 AND ($10 = 0 OR EXISTS (SELECT FROM `+recordedLog+` log WHERE log.count = $10 AND log.digest = $11))`,
-		worker, o.Reason, o.ExitCode, o.Signal, o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources)
-	if err == nil || !errors.Is(err, hodei.Conflict) {
-		return e, err == nil, err
-	}
-	now, getErr := db.GetExecution(ctx, id)
-	switch {
-	case getErr != nil:
-		return now, false, getErr
-	case now.WorkerID == nil || *now.WorkerID != worker:
-		return now, false, err
-	case now.Status == hodei.Running:
-		return now, false, nil
-	case now.Status == o.Status && now.LogCount == o.LogCount:
-		return now, true, nil // told before
-	}
-	return now, false, err
-}
-
 // change makes the one guarded UPDATE of a state transition: args continue at
 // $4. A row in another state, or for which the condition does not hold, is
 // left alone and CONFLICT is returned.
@@ -147,7 +95,7 @@ func (db *DB) change(ctx context.Context, act string, id hodei.ExecutionID, to h
 	e, err := one[hodei.Execution](ctx, db.pool, act+" execution", "execution", id.String(),
 		`WITH e AS (UPDATE executions e SET status = $2, `+set+`
 			WHERE e.id = $1 AND e.status = ANY($3) AND `+cond+` RETURNING *)
-		SELECT `+executionColumns+` FROM e`,
+		SELECT `+changedColumns+` FROM e`,
 		append([]any{id, to, hodei.ExecutionTransitions.From(to)}, args...)...)
 	return e, db.whyNot(ctx, id, string(to), err)
 }
@@ -161,8 +109,12 @@ func (db *DB) whyNot(ctx context.Context, id hodei.ExecutionID, to string, err e
 	if err != nil {
 		return err
 	}
+	return cannotBecome(now, to)
+}
+
+func cannotBecome(e hodei.Execution, to string) error {
 	return &hodei.Error{
-		Code: hodei.Conflict, Message: "Execution is " + string(now.Status) + " and cannot become " + to,
-		Resource: "execution", ResourceID: id.String(),
+		Code: hodei.Conflict, Message: "Execution is " + string(e.Status) + " and cannot become " + to,
+		Resource: "execution", ResourceID: e.ID.String(),
 	}
 }

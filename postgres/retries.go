@@ -8,14 +8,17 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// retryAt is when the row e, which ends now in the state $2, will be executed
-// again; null when it will not. The pause doubles up to hodei.RetryCap, and is
-// varied by up to a fifth so that what failed together does not come together.
-var retryAt = fmt.Sprintf(`CASE WHEN $2 = ANY('{%s,%s}'::text[]) AND e.cancel_requested_at IS NULL
+// retryAt is when the row e, which ends now in the given state, will be
+// executed again; null when it will not. The pause doubles up to
+// hodei.RetryCap, and is varied by up to a fifth so that what failed together
+// does not come together.
+func retryAt(status string) string {
+	return fmt.Sprintf(`CASE WHEN %s = ANY('{%s,%s}'::text[]) AND e.cancel_requested_at IS NULL
 		AND (e.retries->>'max')::int >= e.attempt THEN now() + (0.8 + 0.4 * random()) * make_interval(secs =>
 			least(greatest(%d, (e.retries->>'backoff_seconds')::float8),
 				coalesce((e.retries->>'backoff_seconds')::float8, 0) * power(2, e.attempt - 1))) END`,
-	hodei.Failed, hodei.TimedOut, hodei.RetryCap)
+		status, hodei.Failed, hodei.TimedOut, hodei.RetryCap)
+}
 
 // CreateRetry creates the execution that follows the one whose retry is due
 // for longest, PENDING and with the next attempt. It is NOT_FOUND when none is
