@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -64,11 +65,13 @@ func (db *DB) ListExecutions(ctx context.Context, f ExecutionFilter, p Page) ([]
 }
 
 // RequeueExecution makes a RUNNING execution PENDING again, because the worker
-// is known not to have started it.
-func (db *DB) RequeueExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID) (hodei.Execution, error) {
+// is known not to have started it. Only that very assignment, known by when it
+// was made, is taken back: meanwhile the same worker may have been given the
+// execution anew.
+func (db *DB) RequeueExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, scheduledAt time.Time) (hodei.Execution, error) {
 	return db.change(ctx, "requeue", id, hodei.Pending,
 		`worker_id = NULL, worker_type = NULL, worker_incarnation = NULL, scheduled_at = NULL, started_at = NULL`,
-		`e.worker_id = $4`, worker)
+		`e.worker_id = $4 AND e.scheduled_at = $5`, worker, scheduledAt)
 }
 
 // EndPending ends an execution that no worker was given.

@@ -4,7 +4,9 @@
 // # Owns
 //
 // The replay of the contract's flows and samples, the logs end to end, the
-// roles as separate processes, and the faults.
+// roles as separate processes, and the faults: single ones beside what they
+// concern, and all of them at random in TestChaos (chaos_test.go), which judges
+// the history of everything that was asked for.
 //
 // # Not here
 //

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,8 +24,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// binary is the hodei that TestMain has built.
-var binary string
+// binary is the hodei under test, built is where what was built for the tests
+// lies.
+var binary, built string
+
+var chaosBinary = flag.String("chaos.binary", "", "the hodei to test, instead of one built from this tree")
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -35,6 +39,11 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	built = dir
+	if flag.Parse(); *chaosBinary != "" {
+		binary = *chaosBinary
+		return m.Run()
+	}
 	binary = filepath.Join(dir, "hodei")
 	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, "../cmd/hodei")...)
 	if out, err := build.CombinedOutput(); err != nil {

@@ -50,7 +50,7 @@ func (w *Worker) put(ctx context.Context, bucket *kv.Workers) error {
 	defer cancel()
 	a := hodei.Availability{
 		WorkerID: w.id, Type: w.cfg.Type, Labels: w.cfg.Labels, Load: load(),
-		Incarnation: w.incarnation, Version: w.cfg.Version, At: time.Now().UTC(),
+		Incarnation: w.incarnation, Version: w.cfg.Version,
 	}
 	w.slots.say(&a)
 	return bucket.Put(ctx, a)

@@ -11,7 +11,7 @@ import (
 // offer answers an offer, and starts what it accepts without waiting for the
 // answer to be sent, nor the answer for the start. The run ends with ctx.
 func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schemas.Acceptance {
-	return w.slots.take(&req, w.incarnation, time.Now(), func(startedAt time.Time) *run {
+	return w.slots.take(&req, w.incarnation, func(startedAt time.Time) *run {
 		ctx, giveUp := context.WithCancel(ctx)
 		r := &run{
 			req: req, startedAt: startedAt, giveUp: giveUp, process: process{grace: w.cfg.Grace, mark: runMark(w.incarnation, req.ExecutionID)},

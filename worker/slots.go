@@ -50,10 +50,13 @@ func (s *slots) change() {
 }
 
 // take decides on an offer. It calls begin for a run that takes its slots now;
-// what begin returns has the run going when take returns.
-func (s *slots) take(req *schemas.ExecutionRequest, incarnation string, now time.Time, begin func(startedAt time.Time) *run) schemas.Acceptance {
+// what begin returns has the run going when take returns. Words and decisions
+// take turns, and each its time: a word said after a deadline lists all that
+// was accepted before it.
+func (s *slots) take(req *schemas.ExecutionRequest, incarnation string, begin func(startedAt time.Time) *run) schemas.Acceptance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
 	if r, held := s.held[req.ExecutionID]; held { // offered again: the answer was lost
 		return schemas.Acceptance{Accepted: true, StartedAt: &r.startedAt, Free: s.free, Word: s.word}
 	}
@@ -136,7 +139,7 @@ func (s *slots) current() (free int, word uint64) {
 func (s *slots) say(a *hodei.Availability) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a.Capacity, a.Free, a.Word = s.capacity, s.free, s.word
+	a.Capacity, a.Free, a.Word, a.At = s.capacity, s.free, s.word, time.Now().UTC()
 	a.Running = make([]hodei.ExecutionID, 0, len(s.held))
 	for id := range s.held {
 		a.Running = append(a.Running, id)

@@ -127,7 +127,8 @@ func (s *System) build(ctx context.Context) error {
 	return nil
 }
 
-// prepare migrates the record and sets up the streams.
+// prepare migrates the record and, where there is a worker manager, sets up the
+// streams: the others do not know how many replicas they are to have.
 func (s *System) prepare(ctx context.Context) error {
 	db, err := postgres.Open(ctx, s.cfg.DatabaseURL, s.cfg.DatabaseConns)
 	if err != nil {
@@ -137,6 +138,9 @@ func (s *System) prepare(ctx context.Context) error {
 	if _, err := db.Migrate(ctx); err != nil {
 		return err
 	}
+	if s.cfg.Manager == nil {
+		return nil
+	}
 	nc, err := s.connect("hodei setup")
 	if err != nil {
 		return err
@@ -145,11 +149,7 @@ func (s *System) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	replicas := 1
-	if s.cfg.Manager != nil {
-		replicas = max(1, s.cfg.Manager.Replicas)
-	}
-	return kv.Setup(ctx, js, replicas)
+	return kv.Setup(ctx, js, max(1, s.cfg.Manager.Replicas))
 }
 
 func (s *System) connect(name string) (*nats.Conn, error) {

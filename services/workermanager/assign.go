@@ -41,20 +41,24 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 	}
 	m.offers.add(req.ExecutionID)
 	defer m.offers.remove(req.ExecutionID)
+	// Counted from before the commit: from then on others see the assignment,
+	// and how long it may still be offered.
+	deadline := time.Now().Add(m.cfg.OfferHolds)
 	e, err := m.db.AssignExecution(ctx, req.ExecutionID, id, worker.word.Type, worker.word.Incarnation)
 	if err != nil {
 		return schemas.Assignment{}, err
 	}
 	if e.CancelRequestedAt != nil { // it was to end as it went back to the queue
-		return schemas.Assignment{}, m.takeBack(ctx, e, id, nil)
+		return schemas.Assignment{}, m.takeBack(ctx, e, nil)
 	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
 	if req.WorkerID != nil && !req.Scheduled {
+		deadline = deadline.Add(m.cfg.OfferHolds)
 		if err := m.resumeNamed(ctx, worker); err != nil {
-			return schemas.Assignment{}, m.takeBack(ctx, e, id, err)
+			return schemas.Assignment{}, m.takeBack(ctx, e, err)
 		}
 	}
-	return m.offer(ctx, e, worker.word)
+	return m.offer(ctx, e, worker.word, deadline)
 }
 
 // resumeNamed ends the draining of a worker that somebody wants for an
@@ -71,11 +75,14 @@ func (m *Manager) resumeNamed(ctx context.Context, w member) error {
 	return err
 }
 
-// offer asks the worker and acts on its answer.
-func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availability) (schemas.Assignment, error) {
+// offer asks the worker, unless it is too late for that, and acts on its
+// answer.
+func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availability, deadline time.Time) (schemas.Assignment, error) {
 	ctx = context.WithoutCancel(ctx) // what is committed is followed through
 	began := time.Now()
-	deadline := began.Add(m.cfg.OfferHolds)
+	if !began.Before(deadline) {
+		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Unavailable, "The commit took too long"))
+	}
 	asking, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	answer, err := rpc.CallWorker(asking, m.nc, schemas.RequestExecution, w.WorkerID, schemas.ExecutionRequest{
@@ -86,9 +93,9 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 	})
 	switch {
 	case errors.Is(err, nats.ErrNoResponders): // nobody has seen the offer
-		return schemas.Assignment{}, m.takeBack(ctx, e, w.WorkerID, notConnected(w.WorkerID))
+		return schemas.Assignment{}, m.takeBack(ctx, e, notConnected(w.WorkerID))
 	case turnedAway(err):
-		return schemas.Assignment{}, m.takeBack(ctx, e, w.WorkerID, hodei.Errorf(hodei.Rejected, "Worker refused: %s", err))
+		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Rejected, "Worker refused: %s", err))
 	case err != nil: // it may have started: its own word will settle it
 		m.log.WarnContext(ctx, "offer not answered", "execution_id", e.ID, "worker_id", w.WorkerID, "err", err)
 		return schemas.Assignment{}, hodei.Errorf(hodei.Timeout, "The worker did not answer in time; the execution's record will tell")
@@ -97,7 +104,7 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 		if answer.Refused != nil {
 			why = *answer.Refused
 		}
-		return schemas.Assignment{}, m.takeBack(ctx, e, w.WorkerID, hodei.Errorf(hodei.Rejected, "Worker refused: %s", why))
+		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Rejected, "Worker refused: %s", why))
 	}
 	m.fleet.accepted(w.WorkerID, time.Since(began))
 	m.publish(ctx, schemas.Event{Type: schemas.EventStarted, Execution: e, Free: &answer.Free, Word: answer.Word})
@@ -122,9 +129,9 @@ func turnedAway(err error) bool {
 
 // takeBack queues an execution again that its worker has certainly not
 // started, and returns why.
-func (m *Manager) takeBack(ctx context.Context, e hodei.Execution, worker hodei.WorkerID, why error) error {
+func (m *Manager) takeBack(ctx context.Context, e hodei.Execution, why error) error {
 	cancelled := e.CancelRequestedAt != nil
-	e, err := m.db.RequeueExecution(ctx, e.ID, worker)
+	e, err := m.db.RequeueExecution(ctx, e.ID, *e.WorkerID, *e.ScheduledAt)
 	if errors.Is(err, hodei.Conflict) {
 		return err // settled by somebody else meanwhile
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // brief has offers end within a moment.
-func brief(cfg *Config) { cfg.OfferHolds = 100 * time.Millisecond }
+func brief(cfg *Config) { cfg.OfferHolds = 250 * time.Millisecond }
 
 func (b *bench) assignTo(e hodei.Execution, h *hand) (schemas.Assignment, error) {
 	return ask(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &h.id, Scheduled: true})
@@ -117,6 +117,23 @@ func TestUnansweredOfferIsSettledByTheWorkersWord(t *testing.T) {
 		now := b.becomes(e.ID, hodei.Pending)
 		require.Nil(t, now.WorkerID)
 		require.Equal(t, e.ID, b.event(schemas.EventRequeued).Execution.ID)
+	})
+	t.Run("not held when it spoke, which was before", func(t *testing.T) {
+		b := start(t, brief)
+		h := b.worker()
+		said := time.Now().Add(-time.Second)
+		e := b.unanswered(h)
+		b.never("a word that comes late takes it back", 8*b.cfg.OfferHolds, func() bool {
+			h.mu.Lock()
+			h.word.Word++
+			word := h.word
+			h.mu.Unlock()
+			word.At = said
+			require.NoError(t, b.bucket.Put(t.Context(), word))
+			return b.execution(e.ID).Status != hodei.Running
+		})
+		h.keepSaying()
+		b.becomes(e.ID, hodei.Pending)
 	})
 	t.Run("not held and cancelled meanwhile", func(t *testing.T) {
 		b := start(t, brief)

@@ -312,6 +312,7 @@ func (h *hand) keepSaying() {
 			case <-tick.C:
 				h.mu.Lock()
 				h.word.Word++
+				h.word.At = time.Now().UTC()
 				word := h.word
 				h.mu.Unlock()
 				_ = h.b.bucket.Put(ctx, word) // fails when the test is over

@@ -193,19 +193,20 @@ func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) 
 			m.interrupt(ctx, h.ID, h.WorkerID, hodei.ReasonCancelled)
 		}
 		return nil
-	case !w.heard.After(ended):
-		return nil // its word may be older than the offer
+	case !w.heard.After(ended), !w.word.At.After(ended):
+		return nil // its word may be older than the offer, though it may have come late
 	case !same:
 		return m.lose(ctx, h.WorkerID, w.incarnation)
 	}
-	// It has spoken since the offer ended and does not hold it: it never took
-	// it, and may not take it any more.
+	// It has spoken since the offer ended, by its own clock too, which is the
+	// one that has it refuse, and does not hold it: it never took it, and may
+	// not take it any more.
 	e, err := m.db.GetExecution(ctx, h.ID)
-	if err != nil {
-		return err
+	if err != nil || e.ScheduledAt == nil || !e.ScheduledAt.Equal(h.ScheduledAt) {
+		return err // assigned anew meanwhile
 	}
 	m.log.WarnContext(ctx, "execution queued again; its worker never had it", "execution_id", h.ID, "worker_id", h.WorkerID)
-	return m.takeBack(ctx, e, h.WorkerID, nil)
+	return m.takeBack(ctx, e, nil)
 }
 
 // stopStrays has workers stop what the record does not give them, if that was

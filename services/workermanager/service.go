@@ -2,6 +2,7 @@ package workermanager
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -27,8 +28,8 @@ type Config struct {
 	// LostAfter is how long a worker may be silent before it is lost; 45 s
 	// when 0.
 	LostAfter time.Duration
-	// Reconcile is how often what workers hold is compared with the record;
-	// 5 s when 0.
+	// Reconcile is how often what workers hold is compared with the record,
+	// and looked whether the streams are there; 5 s when 0.
 	Reconcile time.Duration
 	// OfferHolds is how long a worker may take to accept; after that it must
 	// refuse, for the execution may then be somewhere else. 3 s when 0.
@@ -108,6 +109,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.svc.Run(ctx) })
 	g.Go(func() error { return m.every(ctx, time.Hour, "log days", m.keepDays) })
+	g.Go(func() error { return m.every(ctx, m.cfg.Reconcile, "streams", m.keepStreams) })
 	g.Go(func() error { return m.keepReconciled(ctx) })
 	g.Go(func() error { return m.again(ctx, "fleet watch", m.watch) })
 	g.Go(func() error { return m.again(ctx, "log persister", m.persist) })
@@ -152,11 +154,30 @@ func (m *Manager) again(ctx context.Context, what string, fn func(context.Contex
 	return nil
 }
 
+// streams are what kv.Setup makes.
+var streams = []string{schemas.LogStream, schemas.EventStream, "KV_" + schemas.WorkersBucket}
+
+// keepStreams makes again what was lost of the streams and the bucket: nobody
+// reads the feed here, so nothing else would tell.
+func (m *Manager) keepStreams(ctx context.Context) error {
+	for _, name := range streams {
+		_, err := m.js.Stream(ctx, name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			m.log.WarnContext(ctx, "stream lost; making it again", "stream", name)
+			return kv.Setup(ctx, m.js, m.cfg.Replicas)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (m *Manager) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
 	return rpc.Health(ctx, map[string]func(context.Context) error{
 		"postgres": m.db.Ping,
 		"streams": func(ctx context.Context) error {
-			for _, name := range []string{schemas.LogStream, schemas.EventStream, "KV_" + schemas.WorkersBucket} {
+			for _, name := range streams {
 				if _, err := m.js.Stream(ctx, name); err != nil {
 					return err
 				}

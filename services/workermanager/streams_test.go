@@ -1,0 +1,28 @@
+package workermanager
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei/kv"
+)
+
+// TestLostStreams: each stream and the bucket is made again when it is gone,
+// and what workers say is heard as before.
+func TestLostStreams(t *testing.T) {
+	b := start(t)
+	for _, name := range streams {
+		require.NoError(t, b.js.DeleteStream(t.Context(), name))
+		b.until(name+" is there again", func() bool {
+			_, err := b.js.Stream(t.Context(), name)
+			return err == nil
+		})
+	}
+	var err error
+	b.bucket, err = kv.OpenWorkers(t.Context(), b.js)
+	require.NoError(t, err)
+	h := b.worker()
+	b.until("the worker is heard", func() bool { return len(b.fleet.speaking()) == 1 })
+	require.Equal(t, h.id, b.fleet.speaking()[0].id)
+}

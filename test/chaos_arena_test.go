@@ -1,0 +1,276 @@
+//go:build linux
+
+package test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei/internal/local"
+)
+
+// lostAfter is how long a worker may be silent here, short enough for losses to
+// settle within a run.
+const lostAfter = 10 * time.Second
+
+// fleetOf is the workers: small, and unlike each other.
+var fleetOf = []struct {
+	kind     string
+	capacity int
+	zone     string
+}{{"a", 2, "x"}, {"a", 3, "y"}, {"b", 2, "y"}, {"b", 4, "x"}}
+
+// arena is everything that a chaos run consists of, each part a process of its
+// own: NATS, Postgres, two of each service, two edges and four workers, each
+// with links of its own to what it needs.
+type arena struct {
+	t       *testing.T
+	ctx     context.Context // of the processes
+	dir     string          // of everything; kept when the test fails
+	logs    string          // what the processes say
+	began   time.Time
+	units   []*unit
+	servers []*unit // of NATS
+	pg      *unit
+	edges   []string // base URLs of their three ports' first
+	natsURL string   // of every server, without a link
+	pgURL   string   // without a link
+	db      *pgxpool.Pool
+
+	stopped sync.Once
+
+	mu     sync.Mutex
+	events []happening
+	flaws  []flaw
+}
+
+// newArena starts everything and returns once it answers.
+func newArena(t *testing.T, servers int) *arena {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hodei-chaos-")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o755)) // Postgres runs as somebody else
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &arena{t: t, ctx: ctx, dir: dir, logs: filepath.Join(dir, "logs"), began: time.Now()}
+	t.Cleanup(func() {
+		cancel()
+		if t.Failed() {
+			t.Logf("all that was said and kept is in %s", dir)
+		} else {
+			require.NoError(t, os.RemoveAll(dir))
+		}
+	})
+	require.NoError(t, os.Mkdir(w.logs, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "begin.sh"), []byte(strings.ReplaceAll(beginning, "$CHAOS", dir)), 0o644))
+	w.addNATS(servers)
+	w.addPostgres()
+	w.addRoles(servers)
+	t.Cleanup(w.stop) // before the links go
+	for _, u := range append(w.of("nats"), w.pg) {
+		go u.run()
+	}
+	w.db = w.openRecord()
+	nc := w.connect()
+	eventually(t, "NATS answers", time.Minute, nc.IsConnected)
+	for _, u := range w.units {
+		if u.role != "nats" && u.role != "postgres" {
+			go u.run()
+		}
+	}
+	w.awaitReady(90 * time.Second)
+	return w
+}
+
+func (w *arena) add(role, name string, command func() (*exec.Cmd, error)) *unit {
+	u := &unit{w: w, role: role, name: name, command: command, gone: make(chan struct{})}
+	w.units = append(w.units, u)
+	return u
+}
+
+// addNATS adds servers that start from the shipped nats.conf, as a cluster
+// when they are several.
+func (w *arena) addNATS(n int) {
+	program := filepath.Join(built, "nats-server")
+	if _, err := os.Stat(program); err != nil {
+		build := exec.Command("go", "build", "-o", program, "github.com/nats-io/nats-server/v2")
+		out, err := build.CombinedOutput()
+		require.NoError(w.t, err, string(out))
+	}
+	conf, err := filepath.Abs("../nats.conf")
+	require.NoError(w.t, err)
+	var clients, routes []string
+	for range n {
+		clients = append(clients, fmt.Sprintf("nats://127.0.0.1:%d", freePort(w.t)))
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", freePort(w.t)))
+	}
+	for i := range n {
+		name := fmt.Sprintf("nats-%d", i+1)
+		args := []string{"-c", conf, "-a", "127.0.0.1", "-p", portOf(clients[i]), "-n", name}
+		if n > 1 {
+			args = append(args, "--cluster_name", "hodei", "--cluster", routes[i], "--routes", strings.Join(routes, ","), "--no_advertise")
+		}
+		home := filepath.Join(w.dir, name) // where nats.conf puts the store
+		require.NoError(w.t, os.Mkdir(home, 0o755))
+		u := w.add("nats", name, func() (*exec.Cmd, error) {
+			cmd := exec.Command(program, args...)
+			cmd.Dir = home
+			return cmd, nil
+		})
+		w.servers = append(w.servers, u)
+	}
+	w.natsURL = strings.Join(clients, ",")
+}
+
+func portOf(url string) string { return url[strings.LastIndexByte(url, ':')+1:] }
+
+// addPostgres makes a cluster and adds a server of it that listens on TCP,
+// where a link can be in between. Commits do not wait for the disk, for it is
+// the process that will crash and not the machine.
+func (w *arena) addPostgres() {
+	home := filepath.Join(w.dir, "postgres")
+	cluster, err := local.StartPostgres(w.ctx, local.PostgresConfig{Dir: home})
+	require.NoError(w.t, err)
+	cluster.Stop()
+	data := filepath.Join(home, "data")
+	command, err := os.ReadFile(filepath.Join(data, "postmaster.opts")) // the program that it was served with
+	require.NoError(w.t, err)
+	program, _, _ := strings.Cut(string(command), " ")
+	info, err := os.Stat(data)
+	require.NoError(w.t, err)
+	owner := info.Sys().(*syscall.Stat_t)
+	port := freePort(w.t)
+	w.pg = w.add("postgres", "postgres", func() (*exec.Cmd, error) {
+		at, err := os.Open(data) // its user may not be able to come here
+		if err != nil {
+			return nil, err
+		}
+		cmd := exec.Command(program, "-D", "/proc/self/fd/3", "-c", "listen_addresses=127.0.0.1", "-c", fmt.Sprintf("port=%d", port),
+			"-c", "unix_socket_directories=", "-c", "max_connections=300", "-c", "fsync=off", "-c", "shared_buffers=32MB",
+			"-c", "logging_collector=off", "-c", "log_line_prefix=%m ")
+		cmd.ExtraFiles, cmd.Dir = []*os.File{at}, "/"
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+		if os.Geteuid() == 0 {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid}}
+		}
+		return cmd, nil
+	})
+	// The number of a dead postmaster may be another process's by now.
+	w.pg.clear = func() { _ = os.Remove(filepath.Join(data, "postmaster.pid")) }
+	w.pgURL = fmt.Sprintf("postgres://hodei@127.0.0.1:%d/postgres", port)
+}
+
+// addRoles adds two of each service, two edges, and the workers.
+func (w *arena) addRoles(servers int) {
+	for i := range 2 {
+		for _, role := range []string{"worker-manager", "orchestrator", "scheduler"} {
+			way := newLink(w.t, "127.0.0.1:"+portOf(strings.TrimSuffix(w.pgURL, "/postgres")))
+			args := []string{role, "--database-url", fmt.Sprintf("postgres://hodei@%s/postgres", way.addr)}
+			if role == "worker-manager" {
+				args = append(args, "--lost-after", lostAfter.String(), "--replicas", fmt.Sprint(servers))
+			}
+			w.addRole(role, fmt.Sprintf("%s-%d", role, i+1), nil, args...).pg = way
+		}
+		base := freePorts(w.t, 3)
+		w.addRole("edge", fmt.Sprintf("edge-%d", i+1), nil, "edge", "--port-base", fmt.Sprint(base))
+		w.edges = append(w.edges, fmt.Sprintf("http://127.0.0.1:%d", base))
+	}
+	for i, f := range fleetOf {
+		name := fmt.Sprintf("worker-%d", i+1)
+		home := filepath.Join(w.dir, name)
+		require.NoError(w.t, os.Mkdir(home, 0o755))
+		require.NoError(w.t, os.WriteFile(filepath.Join(home, "capacity"), []byte(fmt.Sprintln(f.capacity)), 0o644))
+		u := w.addRole("worker", name, []string{"HOME=" + home}, "worker", "--name", name, "--type", f.kind,
+			"--capacity", fmt.Sprint(f.capacity), "--label", "zone="+f.zone, "--state-dir", filepath.Join(home, "state"))
+		u.home = home
+	}
+}
+
+// addRole adds a hodei with links of its own to each server of NATS.
+func (w *arena) addRole(role, name string, env []string, args ...string) *unit {
+	var urls []string
+	var ways []*link
+	for url := range strings.SplitSeq(w.natsURL, ",") {
+		l := newLink(w.t, strings.TrimPrefix(url, "nats://"))
+		ways, urls = append(ways, l), append(urls, "nats://"+l.addr)
+	}
+	args = append(args, "--nats", strings.Join(urls, ","))
+	u := w.add(role, name, func() (*exec.Cmd, error) {
+		cmd := exec.Command(binary, args...)
+		cmd.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), env...)
+		return cmd, nil
+	})
+	u.nats = ways
+	return u
+}
+
+// openRecord connects to Postgres itself, as the harness does for its checks.
+func (w *arena) openRecord() *pgxpool.Pool {
+	cfg, err := pgxpool.ParseConfig(w.pgURL)
+	require.NoError(w.t, err)
+	cfg.MaxConns = 8
+	db, err := pgxpool.NewWithConfig(w.ctx, cfg)
+	require.NoError(w.t, err)
+	w.t.Cleanup(db.Close)
+	eventually(w.t, "Postgres answers", time.Minute, func() bool { return db.Ping(w.ctx) == nil })
+	return db
+}
+
+// awaitReady returns once both edges say that everything answers and every
+// worker is there.
+func (w *arena) awaitReady(within time.Duration) {
+	w.t.Helper()
+	eventually(w.t, "the system is ready", within, func() bool {
+		for _, edge := range w.edges {
+			if status, _, err := w.try("GET", edge+"/readyz", "", nil); err != nil || status != 200 {
+				return false
+			}
+		}
+		free := 0
+		_, list, err := w.try("GET", w.edges[0]+"/workers?limit=1000", "", nil)
+		if err != nil {
+			return false
+		}
+		items, _ := list["items"].([]any)
+		for _, item := range items {
+			if at := item.(object); at["status"] == "AVAILABLE" && at["capacity"] == at["total_capacity"] {
+				free++
+			}
+		}
+		return free == len(fleetOf)
+	})
+}
+
+// connect connects to NATS without a link.
+func (w *arena) connect() *nats.Conn {
+	nc, err := nats.Connect(w.natsURL, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.RetryOnFailedConnect(true))
+	require.NoError(w.t, err)
+	w.t.Cleanup(nc.Close)
+	return nc
+}
+
+// stop ends everything, what depends on others first.
+func (w *arena) stop() {
+	w.stopped.Do(func() {
+		for _, roles := range []string{"worker", "edge", "orchestrator scheduler worker-manager", "nats postgres"} {
+			var ending sync.WaitGroup
+			for _, u := range w.units {
+				if strings.Contains(roles, u.role) {
+					ending.Go(u.end)
+				}
+			}
+			ending.Wait()
+		}
+	})
+}

@@ -1,0 +1,200 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// judge looks for promises that were not kept, and returns how many of each
+// kind were looked at.
+func (w *arena) judge(l *ledger, r *record, all *audience) map[string]int {
+	checks := map[string]int{}
+	check := func(name string, execution string, ok bool, format string, args ...any) {
+		checks[name]++
+		if !ok {
+			w.flaw(execution, format, args...)
+		}
+	}
+	w.judgeAnswers(l, r, check)
+	for id, e := range r.executions {
+		w.judgeHistory(e, r.history[id], check)
+		w.judgeStart(e, r.begun[id], check)
+		check("ends told once", id, len(r.ends[id]) <= 1, "the feed tells of %d ends: %s", len(r.ends[id]), strings.Join(r.ends[id], "; "))
+		for _, end := range r.ends[id] {
+			check("ends told as recorded", id, strings.HasPrefix(end, e.status+" "+e.reason+" ") && strings.Contains(end, fmt.Sprintf(" lines %d ", e.logCount)),
+				"the feed tells of another end than the record: %s", end)
+		}
+		w.judgeRetry(e, r, check)
+	}
+	for id := range r.begun {
+		_, known := r.executions[id]
+		check("starts known", id, known, "was started and is not in the record")
+	}
+	for _, line := range w.lines("overfull") {
+		id, what, _ := strings.Cut(line, " ")
+		check("capacity", id, false, "%s", what)
+	}
+	checks["capacity"] += len(r.begun)
+	w.judgeLogs(l, r, all, check)
+	return checks
+}
+
+type checkFunc = func(name, execution string, ok bool, format string, args ...any)
+
+// judgeAnswers: what users were told is so, once.
+func (w *arena) judgeAnswers(l *ledger, r *record, check checkFunc) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, a := range l.byID {
+		e, ok := r.executions[id]
+		check("accepted work recorded", id, ok, "was accepted (%s) and is not in the record", a.key)
+		check("accepted work is ours", id, !ok || e.key == a.key, "is recorded with key %s, accepted with %s", e.key, a.key)
+	}
+	for key, entries := range r.byKey {
+		var ids []string
+		for _, e := range entries {
+			ids = append(ids, e.id)
+		}
+		check("one execution a key", ids[0], len(ids) == 1, "key %s made %d executions: %v", key, len(ids), ids)
+	}
+	for id, said := range l.cancelled {
+		check("cancelled is final", id, said != hodei.Cancelled || r.executions[id].status == string(hodei.Cancelled),
+			"was told to be CANCELLED and is %s", r.executions[id].status)
+	}
+}
+
+// judgeHistory: every step is one that the table allows, the first is the
+// creation, and one and only one is the end.
+func (w *arena) judgeHistory(e entry, history []step, check checkFunc) {
+	ends := 0
+	for i, s := range history {
+		before := ""
+		if i > 0 {
+			before = history[i-1].new
+		}
+		check("steps follow", e.id, s.old == before, "step %d is from %q, but it was %q", i+1, s.old, before)
+		legal := i == 0 && s.new == string(hodei.Pending) ||
+			hodei.ExecutionTransitions.Allows(hodei.ExecutionStatus(s.old), hodei.ExecutionStatus(s.new))
+		check("steps are legal", e.id, legal, "step %d is illegal: %s", i+1, s)
+		if hodei.ExecutionStatus(s.new).Ended() {
+			ends++
+		}
+	}
+	check("ended once", e.id, ends == 1, "has ended %d times", ends)
+	check("history complete", e.id, len(history) > 0 && history[len(history)-1].new == e.status, "is %s, which no step made it", e.status)
+}
+
+// judgeStart: started at most once, where the record says, and surely if it
+// completed.
+func (w *arena) judgeStart(e entry, begun []string, check checkFunc) {
+	check("started at most once", e.id, len(begun) <= 1, "was started %d times: %s", len(begun), strings.Join(begun, "; "))
+	if e.status == string(hodei.Completed) {
+		check("completed was started", e.id, len(begun) == 1, "COMPLETED and was started %d times", len(begun))
+	}
+	for _, at := range begun {
+		check("started where recorded", e.id, at == "worker_"+e.worker+" "+e.incarnation, "was started on %s, the record says %s %s", at, e.worker, e.incarnation)
+	}
+}
+
+// judgeRetry: one that failed and may be retried is, once.
+func (w *arena) judgeRetry(e entry, r *record, check checkFunc) {
+	next := r.after[e.id]
+	due := (e.status == string(hodei.Failed) || e.status == string(hodei.TimedOut)) && e.attempt <= e.retriesMax && !e.cancelWanted
+	switch {
+	case due:
+		check("retried", e.id, len(next) == 1, "should have been retried once and was %d times", len(next))
+	case e.cancelWanted: // whether it failed before or because of that is not told apart
+		check("retried at most once", e.id, len(next) <= 1, "was retried %d times", len(next))
+	default:
+		check("not retried", e.id, len(next) == 0, "was retried %d times though nothing asks for it", len(next))
+	}
+	for _, n := range next {
+		check("attempts count", n.id, n.attempt == e.attempt+1 && n.attempt <= e.retriesMax+1, "is attempt %d after %d of %d", n.attempt, e.attempt, e.retriesMax+1)
+	}
+}
+
+// awaitEnd waits until everything that was accepted has ended and, where it is
+// due, been retried.
+func (w *arena) awaitEnd(within time.Duration) {
+	const open = `SELECT count(*) FROM executions WHERE completed_at IS NULL OR retry_at IS NOT NULL`
+	left := -1
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); pause(w.ctx, 200*time.Millisecond) {
+		if err := w.db.QueryRow(w.ctx, open).Scan(&left); err == nil && left == 0 {
+			return
+		}
+	}
+	w.flaw("", "%d executions have not ended %s after everything was whole again", left, within)
+}
+
+// judgeRest: nobody waits, nobody holds anything, nothing runs.
+func (w *arena) judgeRest() {
+	idle := func(what string, ok func() (bool, string)) {
+		why, good := "", false
+		for deadline := time.Now().Add(lostAfter + 30*time.Second); !good && time.Now().Before(deadline); pause(w.ctx, 200*time.Millisecond) {
+			good, why = ok()
+		}
+		if !good {
+			w.flaw("", "%s: %s", what, why)
+		}
+	}
+	idle("the queue is empty at both edges", func() (bool, string) {
+		for _, edge := range w.edges {
+			if status, queue, err := w.try("GET", edge+"/queue", "", nil); err != nil || status != 200 || queue["total"] != 0.0 {
+				return false, fmt.Sprint(status, queue, err)
+			}
+		}
+		return true, ""
+	})
+	idle("the workers are idle", func() (bool, string) {
+		available := 0
+		_, list, err := w.try("GET", w.edges[0]+"/workers?limit=1000", "", nil)
+		items, _ := list["items"].([]any)
+		for _, item := range items {
+			at := item.(object)
+			if at["running"] != 0.0 {
+				return false, fmt.Sprint(at)
+			}
+			if at["status"] == "AVAILABLE" && at["capacity"] == at["total_capacity"] {
+				available++
+			}
+		}
+		return err == nil && available == len(fleetOf), fmt.Sprint(list, err)
+	})
+	idle("everything is ready", func() (bool, string) {
+		for _, edge := range w.edges {
+			if status, health, err := w.try("GET", edge+"/readyz", "", nil); err != nil || status != 200 {
+				return false, fmt.Sprint(status, health, err)
+			}
+		}
+		return true, ""
+	})
+	idle("no process of any command is left", func() (bool, string) {
+		left := w.strays()
+		return len(left) == 0, strings.Join(left, "; ")
+	})
+}
+
+// strays are the processes that bear an execution of this arena in their
+// environment.
+func (w *arena) strays() (left []string) {
+	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
+	for _, path := range paths {
+		environ, _ := os.ReadFile(path) // empty when it is gone
+		vars := strings.Split(string(environ), "\x00")
+		ours := slices.ContainsFunc(vars, func(v string) bool { return strings.HasPrefix(v, "HOME="+w.dir+"/") })
+		at := slices.IndexFunc(vars, func(v string) bool { return strings.HasPrefix(v, "HODEI_EXECUTION_ID=") })
+		if ours && at >= 0 {
+			command, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+			left = append(left, fmt.Sprintf("%s %s %.80s", filepath.Base(filepath.Dir(path)), vars[at], strings.ReplaceAll(string(command), "\x00", " ")))
+		}
+	}
+	return left
+}

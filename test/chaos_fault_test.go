@@ -1,0 +1,360 @@
+//go:build linux
+
+package test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// fault is something bad that is done to some of the processes, for a while.
+type fault struct {
+	what  string
+	units []*unit // which nothing else is done to meanwhile
+	// do does it and undoes it, before its time when ctx is done.
+	do func(ctx context.Context)
+}
+
+// faultKind makes faults of one kind. cluster is its weight where NATS is one.
+type faultKind struct {
+	kind            string
+	weight, cluster int
+	pick            func(w *arena, r *rand.Rand) fault
+}
+
+var faultKinds = []faultKind{
+	{"kill", 10, 6, func(w *arena, r *rand.Rand) fault {
+		u, away := w.any(r), span(r, 100*time.Millisecond, 4*time.Second)
+		return fault{fmt.Sprintf("kill -9 %s, back in %s", u.name, away), []*unit{u}, func(ctx context.Context) { u.kill(away); u.awaitBack(ctx, away) }}
+	}},
+	{"kill both", 3, 2, func(w *arena, r *rand.Rand) fault {
+		both := w.of([]string{"scheduler", "orchestrator", "worker-manager", "edge"}[r.IntN(4)])
+		away := span(r, time.Second, 8*time.Second)
+		return fault{fmt.Sprintf("kill -9 every %s, back in %s", both[0].role, away), both, func(ctx context.Context) {
+			for _, u := range both {
+				u.kill(away)
+			}
+			both[1].awaitBack(ctx, away)
+		}}
+	}},
+	{"term", 5, 3, func(w *arena, r *rand.Rand) fault {
+		u, patience := w.any(r), span(r, time.Second, 15*time.Second)
+		return fault{fmt.Sprintf("TERM %s, again after %s", u.name, patience), []*unit{u}, func(ctx context.Context) { u.terminate(ctx, patience) }}
+	}},
+	{"pause", 8, 4, func(w *arena, r *rand.Rand) fault { return pauseFor(w.any(r), span(r, time.Second, 12*time.Second)) }},
+	{"pause a worker until it is lost", 4, 2, func(w *arena, r *rand.Rand) fault {
+		return pauseFor(w.one(r, "worker"), lostAfter+span(r, 3*time.Second, 10*time.Second))
+	}},
+	{"pause a worker manager for long", 3, 2, func(w *arena, r *rand.Rand) fault {
+		return pauseFor(w.one(r, "worker-manager"), span(r, 10*time.Second, 20*time.Second))
+	}},
+	{"kill a reaper", 1, 1, func(w *arena, r *rand.Rand) fault {
+		u := w.one(r, "worker")
+		return fault{"kill -9 the reaper of " + u.name, []*unit{u}, func(context.Context) { u.killReaper() }}
+	}},
+	{"cut off", 7, 4, func(w *arena, r *rand.Rand) fault {
+		u, d := w.any(r), span(r, time.Second, 20*time.Second)
+		return fault{fmt.Sprintf("cut %s off NATS for %s", u.name, d), []*unit{u}, func(ctx context.Context) { w.cut(ctx, u.nats, d) }}
+	}},
+	{"lose what is sent", 4, 3, func(w *arena, r *rand.Rand) fault {
+		u, d := w.any(r), span(r, time.Second, 20*time.Second)
+		return disturbed(u, u.nats, d, fmt.Sprintf("lose what %s and NATS send each other for %s", u.name, d), trouble{drop: true}, trouble{drop: true})
+	}},
+	{"hold back", 6, 3, func(w *arena, r *rand.Rand) fault {
+		u, hold := w.any(r), span(r, 500*time.Millisecond, 15*time.Second)
+		return heldBack(r, u, u.nats, "NATS", hold, hold+span(r, 2*time.Second, 10*time.Second))
+	}},
+	// The worker goes on telling that it is there and does not hold what it was
+	// offered, which is given to others before the offer comes.
+	{"offer late", 5, 3, func(w *arena, r *rand.Rand) fault {
+		u, hold := w.one(r, "worker"), span(r, 10*time.Second, 18*time.Second)
+		d := hold + span(r, 4*time.Second, 10*time.Second)
+		return disturbed(u, u.nats, d, fmt.Sprintf("hold back by %s what goes from NATS to %s for %s", hold, u.name, d), trouble{}, trouble{hold: hold})
+	}},
+	{"slow", 3, 2, func(w *arena, r *rand.Rand) fault {
+		u, d, rate := w.any(r), span(r, 3*time.Second, 15*time.Second), 2000+r.IntN(60000)
+		t := trouble{rate: rate, hold: 50 * time.Millisecond}
+		return disturbed(u, u.nats, d, fmt.Sprintf("%d bytes a second for %s for %s", rate, u.name, d), t, t)
+	}},
+	{"cut off Postgres", 5, 2, func(w *arena, r *rand.Rand) fault {
+		u, d := w.service(r), span(r, time.Second, 15*time.Second)
+		return fault{fmt.Sprintf("cut %s off Postgres for %s", u.name, d), []*unit{u}, func(ctx context.Context) { w.cut(ctx, []*link{u.pg}, d) }}
+	}},
+	{"hold back Postgres", 4, 2, func(w *arena, r *rand.Rand) fault {
+		u, hold := w.service(r), span(r, 100*time.Millisecond, 4*time.Second)
+		return heldBack(r, u, []*link{u.pg}, "Postgres", hold, hold+span(r, 2*time.Second, 10*time.Second))
+	}},
+	{"lose what Postgres says", 2, 1, func(w *arena, r *rand.Rand) fault {
+		u, d := w.service(r), span(r, time.Second, 10*time.Second)
+		return disturbed(u, []*link{u.pg}, d, fmt.Sprintf("lose what %s and Postgres send each other for %s", u.name, d), trouble{drop: true}, trouble{drop: true})
+	}},
+	{"kill NATS", 3, 12, func(w *arena, r *rand.Rand) fault {
+		u, away := w.servers[r.IntN(len(w.servers))], span(r, 100*time.Millisecond, 2*time.Second)
+		if r.IntN(3) == 0 {
+			away = span(r, 2*time.Second, 20*time.Second)
+		}
+		return fault{fmt.Sprintf("kill -9 %s, back in %s", u.name, away), w.servers, func(ctx context.Context) {
+			u.kill(away)
+			u.awaitBack(ctx, away)
+			pause(ctx, 3*time.Second) // in a cluster, it catches up before another goes
+		}}
+	}},
+	{"pause NATS", 1, 2, func(w *arena, r *rand.Rand) fault {
+		f := pauseFor(w.servers[r.IntN(len(w.servers))], span(r, 500*time.Millisecond, 8*time.Second))
+		f.units = w.servers
+		return f
+	}},
+	{"kill Postgres", 3, 2, func(w *arena, r *rand.Rand) fault {
+		away := span(r, 100*time.Millisecond, 2*time.Second)
+		if r.IntN(3) == 0 {
+			away = span(r, 2*time.Second, 20*time.Second)
+		}
+		return fault{fmt.Sprintf("kill -9 Postgres, back in %s", away), []*unit{w.pg}, func(ctx context.Context) { w.pg.kill(away); w.pg.awaitBack(ctx, away) }}
+	}},
+	{"delete a stream", 3, 2, func(w *arena, r *rand.Rand) fault {
+		name := []string{schemas.LogStream, schemas.EventStream, "KV_" + schemas.WorkersBucket}[r.IntN(3)]
+		return fault{"delete " + name, nil, func(ctx context.Context) { w.deleteStream(ctx, name) }}
+	}},
+	{"tell a worker", 5, 3, func(w *arena, r *rand.Rand) fault {
+		what := []string{"drain", "drain", "drain", "resume", "terminate"}[r.IntN(5)]
+		u, back := w.one(r, "worker"), span(r, 500*time.Millisecond, 6*time.Second)
+		return fault{fmt.Sprintf("%s %s, resume after %s", what, u.name, back), nil, func(ctx context.Context) { w.tell(ctx, u, what, back) }}
+	}},
+	{"assign by name", 3, 2, func(w *arena, r *rand.Rand) fault {
+		u := w.one(r, "worker")
+		return fault{"assign what waits to " + u.name, nil, func(ctx context.Context) { w.assignTo(u) }}
+	}},
+}
+
+// span is a length of time, shorter ones more often.
+func span(r *rand.Rand, least, most time.Duration) time.Duration {
+	f := r.Float64()
+	return (least + time.Duration(f*f*float64(most-least))).Round(time.Millisecond)
+}
+
+func (w *arena) of(role string) (units []*unit) {
+	for _, u := range w.units {
+		if u.role == role {
+			units = append(units, u)
+		}
+	}
+	return units
+}
+
+func (w *arena) one(r *rand.Rand, role string) *unit {
+	units := w.of(role)
+	return units[r.IntN(len(units))]
+}
+
+// any is any hodei.
+func (w *arena) any(r *rand.Rand) *unit {
+	return w.one(r, []string{"worker", "worker", "worker", "worker-manager", "worker-manager", "scheduler", "orchestrator", "edge"}[r.IntN(8)])
+}
+
+// service is one that needs Postgres.
+func (w *arena) service(r *rand.Rand) *unit {
+	return w.one(r, []string{"worker-manager", "worker-manager", "scheduler", "orchestrator"}[r.IntN(4)])
+}
+
+func pauseFor(u *unit, d time.Duration) fault {
+	return fault{fmt.Sprintf("stop %s for %s", u.name, d), []*unit{u}, func(ctx context.Context) {
+		u.signal(syscall.SIGSTOP)
+		pause(ctx, d)
+		u.signal(syscall.SIGCONT)
+	}}
+}
+
+func (w *arena) cut(ctx context.Context, links []*link, d time.Duration) {
+	for _, l := range links {
+		l.cut()
+	}
+	pause(ctx, d)
+	for _, l := range links {
+		if err := l.mend(); err != nil {
+			w.flaw("", "the harness cannot mend a link: %v", err)
+		}
+	}
+}
+
+func heldBack(r *rand.Rand, u *unit, links []*link, server string, hold, d time.Duration) fault {
+	to, from := trouble{hold: hold}, trouble{hold: hold}
+	way := "between"
+	switch r.IntN(3) {
+	case 0:
+		to, way = trouble{}, "to"
+	case 1:
+		from, way = trouble{}, "from"
+	}
+	return disturbed(u, links, d, fmt.Sprintf("hold back by %s what goes %s %s and %s for %s", hold, way, u.name, server, d), to, from)
+}
+
+func disturbed(u *unit, links []*link, d time.Duration, what string, upwards, downwards trouble) fault {
+	return fault{what, []*unit{u}, func(ctx context.Context) {
+		for _, l := range links {
+			l.disturb(upwards, downwards)
+		}
+		pause(ctx, d)
+		for _, l := range links {
+			l.disturb(trouble{}, trouble{})
+		}
+	}}
+}
+
+// awaitBack waits until a killed unit has been started again, and a moment.
+func (u *unit) awaitBack(ctx context.Context, away time.Duration) {
+	pause(ctx, away+500*time.Millisecond)
+}
+
+// terminate asks the process to end, and a worker that goes on a second time.
+func (u *unit) terminate(ctx context.Context, patience time.Duration) {
+	before := u.started()
+	u.signal(syscall.SIGTERM)
+	again, hopeless := time.After(patience), time.After(90*time.Second)
+	for u.started() == before {
+		select {
+		case <-again:
+			u.signal(syscall.SIGTERM)
+		case <-hopeless:
+			u.w.flaw("", "%s has not ended 90 s after SIGTERM", u.name)
+			u.kill(0)
+			return
+		case <-time.After(50 * time.Millisecond): // also when ctx is done: it has been told
+		}
+	}
+}
+
+// killReaper kills the process beside a worker.
+func (u *unit) killReaper() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.proc == nil {
+		return
+	}
+	for _, pid := range childrenOf(u.proc.Pid) {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // empty when it is gone
+		if strings.HasSuffix(strings.TrimSuffix(string(line), "\x00"), "\x00reaper") {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+func (w *arena) deleteStream(ctx context.Context, name string) {
+	nc := w.connect()
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		err = js.DeleteStream(ctx, name)
+	}
+	if err != nil {
+		w.note("%s not deleted: %v", name, err)
+	}
+}
+
+// workerID is what the worker of the unit is known by, "" if it is not.
+func (w *arena) workerID(u *unit) string {
+	text, _ := os.ReadFile(u.home + "/state/worker-id") // empty before it has one
+	return strings.TrimSpace(string(text))
+}
+
+func (w *arena) tell(ctx context.Context, u *unit, what string, back time.Duration) {
+	id := w.workerID(u)
+	_, _, _ = w.try("POST", w.edges[0]+"/workers/"+id+"/"+what, "", nil) // it may fail, as anything may now
+	pause(ctx, back)
+	_, _, _ = w.try("POST", w.edges[1]+"/workers/"+id+"/resume", "", nil)
+}
+
+// assignTo has some of what waits assigned to one worker, which may not want
+// it.
+func (w *arena) assignTo(u *unit) {
+	_, queue, err := w.try("GET", w.edges[0]+"/queue?limit=5", "", nil)
+	if err != nil {
+		return
+	}
+	items, _ := queue["items"].([]any)
+	for _, item := range items {
+		body := fmt.Sprintf(`{"execution_id":%q,"worker_id":%q}`, item.(object)["execution_id"], w.workerID(u))
+		_, _, _ = w.try("POST", w.edges[1]+"/assign-job", body, nil) // refused as often as not
+	}
+}
+
+// breakThings does one thing after the other, some at once, until ctx is done;
+// then everything is whole again. It returns how often it did what.
+func (w *arena) breakThings(ctx context.Context, r *rand.Rand, atOnce int) map[string]int {
+	counts := map[string]int{}
+	var under sync.WaitGroup
+	room := make(chan struct{}, atOnce)
+	for ctx.Err() == nil {
+		kind := w.chooseKind(r)
+		f := kind.pick(w, r)
+		gap := span(r, 100*time.Millisecond, 2500*time.Millisecond)
+		if !tryLock(f.units) {
+			pause(ctx, 50*time.Millisecond)
+			continue
+		}
+		select {
+		case room <- struct{}{}:
+		case <-ctx.Done():
+			unlock(f.units)
+			continue
+		}
+		counts[kind.kind]++
+		w.note("%s", f.what)
+		under.Go(func() {
+			f.do(ctx)
+			w.note("    over: %s", f.what)
+			unlock(f.units)
+			<-room
+		})
+		pause(ctx, gap)
+	}
+	under.Wait()
+	return counts
+}
+
+func (w *arena) chooseKind(r *rand.Rand) faultKind {
+	weight := func(k faultKind) int {
+		if len(w.servers) > 1 {
+			return k.cluster
+		}
+		return k.weight
+	}
+	total := 0
+	for _, k := range faultKinds {
+		total += weight(k)
+	}
+	at := r.IntN(total)
+	for _, k := range faultKinds {
+		if at -= weight(k); at < 0 {
+			return k
+		}
+	}
+	return faultKinds[0]
+}
+
+func tryLock(units []*unit) bool {
+	for i, u := range units {
+		if !u.fault.TryLock() {
+			unlock(units[:i])
+			return false
+		}
+	}
+	return true
+}
+
+func unlock(units []*unit) {
+	for _, u := range units {
+		u.fault.Unlock()
+	}
+}

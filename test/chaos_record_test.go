@@ -1,0 +1,198 @@
+//go:build linux
+
+package test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// chronicle has Postgres itself write down every state that an execution was
+// ever given, in the transaction that gives it: the history that is judged, in
+// an order that needs no clock.
+const chronicle = `
+CREATE TABLE chaos_history (n bigserial PRIMARY KEY, execution uuid NOT NULL, old text, new text NOT NULL,
+	worker uuid, incarnation text, reason text, at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE FUNCTION chaos_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	INSERT INTO chaos_history (execution, old, new, worker, incarnation, reason) VALUES (NEW.id,
+		CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, NEW.status, NEW.worker_id, NEW.worker_incarnation, NEW.reason);
+	RETURN NULL; END $$;
+CREATE TRIGGER chaos_note AFTER INSERT OR UPDATE OF status ON executions FOR EACH ROW EXECUTE FUNCTION chaos_note();`
+
+// step is one line of the chronicle.
+type step struct {
+	old, new, worker, incarnation, reason string
+	at                                    time.Time
+}
+
+func (s step) String() string {
+	return strings.TrimRight(fmt.Sprintf("%s -> %s %s %s %s", s.old, s.new, s.worker, s.incarnation, s.reason), " ")
+}
+
+// entry is an execution as the record has it.
+type entry struct {
+	id, job, status, reason, worker, incarnation, retryOf string
+	key                                                   string // of our work; "" for none
+	attempt, retriesMax                                   int
+	cancelWanted                                          bool
+	logCount                                              int64
+	created, completed                                    time.Time
+}
+
+func (e entry) String() string { return fmt.Sprintf("%+v", struct{ entry }{e}) }
+
+// record is all that is known when everything has ended.
+type record struct {
+	executions map[string]entry
+	byKey      map[string][]entry // first attempts
+	after      map[string][]entry // by what they retry
+	history    map[string][]step
+	ends       map[string][]string // distinct end events
+	begun      map[string][]string // what the witness says
+}
+
+// feed keeps the end events that were heard, for a stream may be deleted.
+type feed struct {
+	mu   sync.Mutex
+	ends map[string]map[string]bool
+}
+
+func (f *feed) hear(data []byte) {
+	var event schemas.Event
+	if json.Unmarshal(data, &event) != nil || !event.Execution.Status.Ended() {
+		return
+	}
+	e := event.Execution
+	reason, code := "", "none"
+	if e.Reason != nil {
+		reason = string(*e.Reason)
+	}
+	if e.ExitCode != nil {
+		code = fmt.Sprint(*e.ExitCode)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := e.ID.String()
+	if f.ends[id] == nil {
+		f.ends[id] = map[string]bool{}
+	}
+	f.ends[id][fmt.Sprintf("%s %s exit %s lines %d at %s", e.Status, reason, code, e.LogCount, e.CompletedAt.Format(time.RFC3339Nano))] = true
+}
+
+// listen follows the feed as it comes.
+func (w *arena) listen() *feed {
+	f := &feed{ends: map[string]map[string]bool{}}
+	_, err := w.connect().Subscribe(schemas.EventSubjects, func(msg *nats.Msg) { f.hear(msg.Data) })
+	require.NoError(w.t, err)
+	return f
+}
+
+// reread takes in what EXECUTION_EVENTS still has.
+func (w *arena) reread(f *feed) {
+	js, err := jetstream.New(w.connect())
+	require.NoError(w.t, err)
+	ctx, cancel := context.WithTimeout(w.ctx, 30*time.Second)
+	defer cancel()
+	stream, err := js.Stream(ctx, schemas.EventStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) { // a flaw, which has been noted
+		return
+	}
+	require.NoError(w.t, err)
+	left := stream.CachedInfo().State.Msgs
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	require.NoError(w.t, err)
+	for left > 0 {
+		batch, err := consumer.Fetch(int(min(left, 500)), jetstream.FetchMaxWait(5*time.Second))
+		require.NoError(w.t, err)
+		n := uint64(0)
+		for msg := range batch.Messages() {
+			f.hear(msg.Data())
+			n++
+		}
+		require.NotZero(w.t, n, "%d events are not delivered", left)
+		left -= min(n, left)
+	}
+}
+
+// readRecord reads everything that is to be judged.
+func (w *arena) readRecord(f *feed) *record {
+	r := &record{
+		executions: map[string]entry{}, byKey: map[string][]entry{}, after: map[string][]entry{},
+		history: map[string][]step{}, ends: map[string][]string{}, begun: map[string][]string{},
+	}
+	id := func(u *uuid.UUID) string {
+		if u == nil {
+			return ""
+		}
+		return hodei.ExecutionID(*u).String()
+	}
+	rows, err := w.db.Query(w.ctx, `SELECT id, coalesce(job_id::text, ''), status, coalesce(reason, ''), coalesce(worker_id::text, ''),
+		coalesce(worker_incarnation, ''), retry_of, coalesce(environment->>'CHAIN', ''), attempt, coalesce((retries->>'max')::int, 0),
+		cancel_requested_at IS NOT NULL, log_count, created_at, coalesce(completed_at, 'epoch') FROM executions ORDER BY id`)
+	require.NoError(w.t, err)
+	for rows.Next() {
+		var e entry
+		var self, retryOf *uuid.UUID
+		require.NoError(w.t, rows.Scan(&self, &e.job, &e.status, &e.reason, &e.worker, &e.incarnation, &retryOf, &e.key, &e.attempt,
+			&e.retriesMax, &e.cancelWanted, &e.logCount, &e.created, &e.completed))
+		e.id, e.retryOf = id(self), id(retryOf)
+		r.executions[e.id] = e
+		if retryOf == nil {
+			r.byKey[e.key] = append(r.byKey[e.key], e)
+		} else {
+			r.after[e.retryOf] = append(r.after[e.retryOf], e)
+		}
+	}
+	require.NoError(w.t, rows.Err())
+	rows, err = w.db.Query(w.ctx, `SELECT execution, coalesce(old, ''), new, coalesce(worker::text, ''), coalesce(incarnation, ''),
+		coalesce(reason, ''), at FROM chaos_history ORDER BY n`)
+	require.NoError(w.t, err)
+	var of *uuid.UUID
+	var s step
+	_, err = pgx.ForEachRow(rows, []any{&of, &s.old, &s.new, &s.worker, &s.incarnation, &s.reason, &s.at}, func() error {
+		r.history[id(of)] = append(r.history[id(of)], s)
+		return nil
+	})
+	require.NoError(w.t, err)
+	f.mu.Lock()
+	for id, ends := range f.ends {
+		for end := range ends {
+			r.ends[id] = append(r.ends[id], end)
+		}
+	}
+	f.mu.Unlock()
+	for _, line := range w.lines("witness") {
+		id, rest, _ := strings.Cut(line, " ")
+		r.begun[id] = append(r.begun[id], rest)
+	}
+	return r
+}
+
+// lines are those of a file that commands write to, none if there is none.
+func (w *arena) lines(name string) (lines []string) {
+	text, err := os.ReadFile(filepath.Join(w.dir, name))
+	if !os.IsNotExist(err) {
+		require.NoError(w.t, err)
+	}
+	for line := range bytes.Lines(text) {
+		lines = append(lines, strings.TrimSuffix(string(line), "\n"))
+	}
+	return lines
+}

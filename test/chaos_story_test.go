@@ -1,0 +1,118 @@
+//go:build linux
+
+package test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// happening is something that was done to the arena, for people who have to
+// find out why something went wrong: nothing is judged by its time.
+type happening struct {
+	at   time.Duration // since it began
+	what string
+}
+
+// flaw is a promise that was not kept.
+type flaw struct {
+	execution string // "" for none
+	what      string
+}
+
+func (w *arena) note(format string, args ...any) {
+	h := happening{time.Since(w.began), fmt.Sprintf(format, args...)}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, h)
+}
+
+// flaw notes a promise that was not kept with an execution ("" for none).
+func (w *arena) flaw(execution, format string, args ...any) {
+	f := flaw{execution, fmt.Sprintf(format, args...)}
+	w.note("FLAW %s %s", execution, f.what)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flaws = append(w.flaws, f)
+}
+
+// most is how many flaws are told in full.
+const most = 12
+
+// report fails the test for every flaw, with all that is known of the
+// execution: its record, its history, its events, what was done meanwhile, and
+// what the processes said of it.
+func (w *arena) report(r *record) {
+	w.mu.Lock()
+	flaws, events := slices.Clone(w.flaws), slices.Clone(w.events)
+	w.mu.Unlock()
+	var all strings.Builder
+	for _, h := range events {
+		fmt.Fprintf(&all, "%8.3f %s\n", h.at.Seconds(), h.what)
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, "timeline"), []byte(all.String()), 0o644); err != nil {
+		w.t.Logf("timeline not kept: %v", err)
+	}
+	told := map[string]bool{}
+	for i, f := range flaws {
+		w.t.Errorf("%s %s", f.execution, f.what)
+		if i < most && f.execution != "" && !told[f.execution] {
+			told[f.execution] = true
+			w.t.Logf("%s", w.story(f.execution, r, events))
+		}
+	}
+}
+
+// story is all that is known of an execution.
+func (w *arena) story(id string, r *record, events []happening) string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "the story of %s\n", id)
+	from, to := time.Duration(0), time.Since(w.began)
+	if r != nil {
+		if e, ok := r.executions[id]; ok {
+			fmt.Fprintf(&s, "  record: %s\n", e)
+			from = e.created.Sub(w.began) - 5*time.Second
+			if !e.completed.IsZero() {
+				to = e.completed.Sub(w.began) + 5*time.Second
+			}
+		}
+		for _, h := range r.history[id] {
+			fmt.Fprintf(&s, "  history: %8.3f %s\n", h.at.Sub(w.began).Seconds(), h)
+		}
+		for _, e := range r.ends[id] {
+			fmt.Fprintf(&s, "  end event: %s\n", e)
+		}
+		for _, begun := range r.begun[id] {
+			fmt.Fprintf(&s, "  begun: %s\n", begun)
+		}
+	}
+	for _, h := range events {
+		if h.at >= from && h.at <= to {
+			fmt.Fprintf(&s, "  done: %8.3f %s\n", h.at.Seconds(), h.what)
+		}
+	}
+	for _, line := range w.said(id) {
+		fmt.Fprintf(&s, "  said: %s\n", line)
+	}
+	return s.String()
+}
+
+// said is what the processes have said of an execution.
+func (w *arena) said(id string) (lines []string) {
+	paths, _ := filepath.Glob(filepath.Join(w.logs, "*")) // the pattern is well formed
+	needle := []byte(strings.TrimPrefix(id, "exec_"))
+	for _, path := range paths {
+		text, _ := os.ReadFile(path) // a file of ours
+		for line := range bytes.Lines(text) {
+			if bytes.Contains(line, needle) && len(lines) < 200 {
+				lines = append(lines, filepath.Base(path)+": "+strings.TrimSpace(string(line[:min(len(line), 600)])))
+			}
+		}
+	}
+	return lines
+}

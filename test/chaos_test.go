@@ -1,0 +1,170 @@
+//go:build linux
+
+package test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+var (
+	chaosFor  = flag.Duration("chaos.for", 35*time.Second, "how long things are broken")
+	chaosSeed = flag.Uint64("chaos.seed", 1, "what is broken when; 0 takes one by chance")
+)
+
+// TestChaos keeps asking for work while it kills, restarts, cuts off, slows
+// and stops every part, NATS and Postgres included. Then it lets everything be
+// whole again and judges the history: what was promised holds.
+func TestChaos(t *testing.T) { chaos(t, 1) }
+
+// TestChaosCluster is TestChaos on a NATS cluster of three, of which one
+// server after the other is killed and comes back.
+func TestChaosCluster(t *testing.T) { chaos(t, 3) }
+
+func chaos(t *testing.T, servers int) {
+	seed := *chaosSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d: again with -chaos.seed %d -chaos.for %s", seed, seed, *chaosFor)
+	random := func(part uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, part)) }
+	w := newArena(t, servers)
+	_, err := w.db.Exec(w.ctx, chronicle)
+	require.NoError(t, err)
+	jobs, l, all, heard := w.makeJobs(), newLedger(), &audience{}, w.listen()
+
+	breaking, whole := context.WithTimeout(w.ctx, *chaosFor)
+	defer whole()
+	var users sync.WaitGroup
+	users.Go(func() { w.watchBacklog(breaking, l) })
+	users.Go(func() { w.progress(breaking, l) })
+	for i := range 12 {
+		users.Go(func() {
+			w.submit(breaking, l, random(uint64(100+i)), fmt.Sprint(i), jobs, 600*time.Millisecond)
+		})
+	}
+	for i := range 8 {
+		users.Go(func() { w.follow(breaking, l, random(uint64(200+i)), all) })
+	}
+	faults := w.breakThings(breaking, random(1), 4)
+	w.note("everything is whole again")
+	answered := make(chan struct{})
+	go func() { users.Wait(); l.cancels.Wait(); close(answered) }()
+	select {
+	case <-answered:
+	case <-time.After(3 * time.Minute):
+		w.flaw("", "users are still waiting for answers or ends")
+	}
+	w.note("all users are answered")
+	w.awaitEnd(2 * time.Minute)
+	w.note("everything has ended")
+	w.judgeRest()
+	w.note("everything is idle")
+	w.judgeStreams(servers)
+	w.reread(heard)
+	r := w.readRecord(heard)
+	checks := w.judge(l, r, all)
+	w.note("everything is judged")
+	w.stop()
+	w.note("everything is stopped")
+	w.report(r)
+	w.summary(l, r, all, faults, checks)
+}
+
+// judgeStreams: the streams and the bucket are there again, with all replicas.
+func (w *arena) judgeStreams(replicas int) {
+	js, err := jetstream.New(w.connect())
+	require.NoError(w.t, err)
+	for _, name := range []string{schemas.LogStream, schemas.EventStream, "KV_" + schemas.WorkersBucket} {
+		var stream jetstream.Stream
+		var err error
+		for range 30 {
+			ctx, cancel := context.WithTimeout(w.ctx, 2*time.Second)
+			stream, err = js.Stream(ctx, name)
+			cancel()
+			if err == nil {
+				break
+			}
+			pause(w.ctx, time.Second)
+		}
+		switch {
+		case err != nil:
+			w.flaw("", "%s is not there: %v", name, err)
+		case stream.CachedInfo().Config.Replicas != replicas:
+			w.flaw("", "%s has %d replicas, not %d", name, stream.CachedInfo().Config.Replicas, replicas)
+		}
+	}
+}
+
+// progress says every ten seconds how far it is.
+func (w *arena) progress(ctx context.Context, l *ledger) {
+	for pause(ctx, 10*time.Second); ctx.Err() == nil; pause(ctx, 10*time.Second) {
+		w.mu.Lock()
+		flaws, done := len(w.flaws), len(w.events)
+		w.mu.Unlock()
+		w.t.Logf("%4.0f s: %d accepted, %d waiting, %d things done to it, %d flaws", time.Since(w.began).Seconds(), l.size(), l.backlog.Load(), done/2, flaws)
+	}
+}
+
+// summary is what people read.
+func (w *arena) summary(l *ledger, r *record, all *audience, faults, checks map[string]int) {
+	outcomes, kinds := map[string]int{}, map[string]int{}
+	lines, repeated, retried := int64(0), 0, 0
+	for _, e := range r.executions {
+		outcomes[strings.TrimSpace(e.status+" "+e.reason)]++
+		lines += e.logCount
+		if e.retryOf != "" {
+			retried++
+		}
+	}
+	for _, a := range l.byID {
+		kinds[a.kind]++
+		repeated += a.tries - 1
+	}
+	reconnects := 0
+	for _, f := range all.seen {
+		reconnects += f.reconnects
+	}
+	w.mu.Lock()
+	for _, h := range w.events {
+		if strings.HasPrefix(h.what, "everything") || strings.HasPrefix(h.what, "all users") {
+			w.t.Logf("%4.0f s: %s", h.at.Seconds(), h.what)
+		}
+	}
+	w.mu.Unlock()
+	w.t.Logf("faults: %s", counts(faults))
+	w.t.Logf("work: %s", counts(kinds))
+	w.t.Logf("executions: %s", counts(outcomes))
+	w.t.Logf("%d accepted, asked %d times more than that; %d retried by policy; %d lines logged; %d logs followed, reconnecting %d times",
+		len(l.byID), repeated, retried, lines, len(all.seen), reconnects)
+	w.t.Logf("checks: %s", counts(checks))
+	for i, reply := range l.internal {
+		if i == 3 {
+			break
+		}
+		w.t.Logf("answered 500, %d in all: %s", len(l.internal), reply)
+	}
+}
+
+func counts(m map[string]int) string {
+	var parts []string
+	total := 0
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, fmt.Sprintf("%s %d", name, m[name]))
+		total += m[name]
+	}
+	return fmt.Sprintf("%d (%s)", total, strings.Join(parts, ", "))
+}

@@ -1,0 +1,214 @@
+//go:build linux
+
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+)
+
+// beginning is what every command reads first. Its first act is the witness:
+// one write at the end of a file. Then it takes as many of its worker's slots
+// as it was given, each a lock on a file that only its own shell holds, so
+// that the kernel gives it back the moment the shell is dead. The files belong
+// to one incarnation of the worker; should there not be enough, for longer
+// than a dying process may take, then the worker holds more than it has.
+const beginning = `echo "$HODEI_EXECUTION_ID $HODEI_WORKER_ID $HODEI_WORKER_INCARNATION" >> $CHAOS/witness
+read cap < "$HOME/capacity"
+alone() { "$@" 6>&- 7>&- 8>&- 9>&-; }
+slots() {
+  got=0 i=0
+  while [ $got -lt $SLOTS ]; do
+    i=$((i+1))
+    [ $i -le $cap ] || return 1
+    at="$HOME/slot.$HODEI_WORKER_INCARNATION.$i"
+    case $got in
+    0) exec 7>"$at"; flock -n 7 && got=1 ;;
+    1) exec 8>"$at"; flock -n 8 && got=2 ;;
+    2) exec 9>"$at"; flock -n 9 && got=3 ;;
+    esac
+  done
+}
+tries=0
+until slots; do
+  exec 7>&- 8>&- 9>&-
+  tries=$((tries+1))
+  if [ $tries -gt 20 ]; then
+    echo "$HODEI_EXECUTION_ID wants $SLOTS of $cap slots of $HODEI_WORKER_ID $HODEI_WORKER_INCARNATION" >> $CHAOS/overfull
+    break
+  fi
+  sleep 0.1
+done
+exec 6>"$CHAOS/chain.$CHAIN"
+flock -n 6 || echo "$HODEI_EXECUTION_ID $HODEI_WORKER_ID $CHAIN" >> $CHAOS/overlap
+`
+
+// work is something to execute.
+type work struct {
+	key     string // of idempotency; its command sees it as CHAIN
+	kind    string
+	job     string // to execute, "" for ad hoc
+	byNATS  bool
+	body    []byte
+	lines   []string // what it prints if it completes, nil where that is not known
+	cancel  bool     // is to be cancelled, soon
+	endless bool     // ends only when cancelled, timed out or lost
+}
+
+// jobOf is a job that was made before the faults begin.
+type jobOf struct {
+	id      string
+	slots   int
+	timeout bool
+	retries int
+}
+
+// script is one kind of command.
+type script struct {
+	kind    string
+	weight  int
+	body    func(r *rand.Rand) (body string, lines []string)
+	timeout float64
+	cancel  bool
+	endless bool
+}
+
+func counted(n int, format string) (lines []string) {
+	for i := range n {
+		lines = append(lines, fmt.Sprintf(format, i+1))
+	}
+	return lines
+}
+
+var scripts = []script{
+	{kind: "quick", weight: 30, body: func(r *rand.Rand) (string, []string) {
+		n := r.IntN(40)
+		return fmt.Sprintf("alone seq 1 %d", n), counted(n, "%d")
+	}},
+	{kind: "flood", weight: 6, body: func(r *rand.Rand) (string, []string) {
+		n := 5000 + r.IntN(20000)
+		return fmt.Sprintf("alone seq 1 %d", n), counted(n, "%d")
+	}},
+	{kind: "slow", weight: 24, body: func(r *rand.Rand) (string, []string) {
+		n, gap := 5+r.IntN(30), 0.02+r.Float64()/8
+		return fmt.Sprintf("i=0; while [ $i -lt %d ]; do i=$((i+1)); echo line $i; alone sleep %.2f; done", n, gap), counted(n, "line %d")
+	}},
+	{kind: "bursts", weight: 10, body: func(r *rand.Rand) (string, []string) {
+		n := 2 + r.IntN(6)
+		var lines []string
+		for range n {
+			lines = append(lines, counted(700, "%d")...)
+		}
+		return fmt.Sprintf("i=0; while [ $i -lt %d ]; do i=$((i+1)); alone seq 1 700; alone sleep 0.4; done", n), lines
+	}},
+	{kind: "fails", weight: 12, body: func(r *rand.Rand) (string, []string) {
+		return fmt.Sprintf("alone seq 1 %d; alone sleep 0.2; exit %d", r.IntN(30), 1+r.IntN(100)), nil
+	}},
+	{kind: "leaves children", weight: 5, body: func(r *rand.Rand) (string, []string) {
+		child := "sleep 600 6>&- 7>&- 8>&- 9>&- &"
+		return child + child + " echo gone", []string{"gone"}
+	}},
+	{kind: "times out", weight: 4, timeout: 1, endless: true, body: func(r *rand.Rand) (string, []string) {
+		return "echo waiting; alone sleep 600; exit 1", nil
+	}},
+	{kind: "ignores TERM", weight: 1, timeout: 0.5, endless: true, body: func(r *rand.Rand) (string, []string) {
+		return "trap '' TERM; i=0; while [ $i -lt 600 ]; do i=$((i+1)); echo still here; alone sleep 1; done; exit 1", nil
+	}},
+	{kind: "endless", weight: 6, endless: true, cancel: true, body: func(r *rand.Rand) (string, []string) {
+		return "echo waiting; alone sleep 600; exit 1", nil
+	}},
+	{kind: "cancelled at once", weight: 5, cancel: true, body: func(r *rand.Rand) (string, []string) {
+		return "alone sleep 0.5; echo done", []string{"done"}
+	}},
+}
+
+// newWork makes up something to execute.
+func (w *arena) newWork(r *rand.Rand, key string, jobs []jobOf) work {
+	total := 0
+	for _, s := range scripts {
+		total += s.weight
+	}
+	at, s := r.IntN(total), scripts[0]
+	for _, s = range scripts {
+		if at -= s.weight; at < 0 {
+			break
+		}
+	}
+	body, lines := s.body(r)
+	out := work{key: key, kind: s.kind, byNATS: r.IntN(2) == 0, lines: lines, cancel: s.cancel, endless: s.endless}
+	environment := map[string]string{"CHAIN": key, "SLOTS": "1"}
+	request := object{"command": fmt.Sprintf(". %s/begin.sh\n%s", w.dir, body), "environment": environment}
+	if usable := jobsFor(jobs, s); r.IntN(2) == 0 && len(usable) > 0 {
+		job := usable[r.IntN(len(usable))]
+		out.job = job.id
+		environment["SLOTS"] = fmt.Sprint(job.slots)
+		request["wait_seconds"] = float64(r.IntN(3)) * 0.2
+		if out.byNATS {
+			request["id"] = job.id
+		}
+	} else {
+		slots := []int{1, 1, 1, 2, 2, 3}[r.IntN(6)]
+		environment["SLOTS"] = fmt.Sprint(slots)
+		needs := object{"capacity": slots}
+		switch r.IntN(4) {
+		case 0:
+			needs["type"] = []string{"a", "b"}[r.IntN(2)]
+		case 1:
+			needs["labels"] = object{"zone": []string{"x", "y"}[r.IntN(2)]}
+			needs["capacity"], environment["SLOTS"] = min(slots, 2), fmt.Sprint(min(slots, 2))
+		}
+		request["requirements"] = needs
+		if s.timeout > 0 {
+			request["timeout_seconds"] = s.timeout
+		}
+	}
+	out.body, _ = json.Marshal(request) // strings and numbers always encode
+	return out
+}
+
+// jobsFor are the jobs that can run such a script: one that ends by a timeout
+// only must have it, and what must be cancelled to end must not be retried.
+func jobsFor(jobs []jobOf, s script) (usable []jobOf) {
+	for _, j := range jobs {
+		if j.timeout == (s.timeout > 0) && !(j.retries > 0 && s.endless && s.cancel) {
+			usable = append(usable, j)
+		}
+	}
+	return usable
+}
+
+// makeJobs makes jobs of all sorts, before anything is broken.
+func (w *arena) makeJobs() (jobs []jobOf) {
+	status, pipeline := call(w.t, "POST", w.edges[0]+"/pipelines", `{"name":"chaos"}`)
+	require.Equal(w.t, 201, status, pipeline)
+	for i := range 12 {
+		j := jobOf{slots: 1 + i%3, timeout: i%4 == 3, retries: i % 2 * (1 + i%3)}
+		body := object{"pipeline_id": pipeline["id"], "priority": i % 11, "requirements": object{"capacity": j.slots}}
+		if i%5 == 0 {
+			body["type"] = []string{"a", "b"}[i/5%2]
+		}
+		if j.timeout {
+			body["timeout_seconds"] = 1
+		}
+		if j.retries > 0 {
+			body["retries"] = object{"max": j.retries, "backoff_seconds": 0.3}
+		}
+		text, _ := json.Marshal(body) // strings and numbers always encode
+		status, made := call(w.t, "POST", w.edges[0]+"/jobs", string(text))
+		require.Equal(w.t, 201, status, made)
+		j.id = made["id"].(string)
+		jobs = append(jobs, j)
+	}
+	return jobs
+}
+
+// isKey reports whether an execution's environment is that of our work, and
+// returns its key.
+func isKey(environment map[string]string) (string, bool) {
+	key, ok := environment["CHAIN"]
+	return key, ok && strings.HasPrefix(key, "w")
+}
