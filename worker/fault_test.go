@@ -1,21 +1,15 @@
 package worker
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/local"
-	"github.com/hodei-jobs/hodei/internal/local/localtest"
-	"github.com/hodei-jobs/hodei/internal/rpc"
-	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -29,31 +23,15 @@ func TestLostChunksAreSentAgain(t *testing.T) {
 }
 
 func TestNATSRestartsInMidRun(t *testing.T) {
-	port := freePort(t)
-	dir := t.TempDir()
-	up := func() *local.NATS {
-		srv, err := local.StartNATS(local.NATSConfig{Port: port, StoreDir: dir, Log: localtest.Log(t)})
-		require.NoError(t, err)
-		return srv
-	}
-	srv := up()
-	nc, err := rpc.Connect(srv.URL(), "manager", localtest.Log(t))
-	require.NoError(t, err)
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	require.NoError(t, kv.Setup(t.Context(), js, 1))
-	f := startOn(t, nc, js)
-
+	f, down, up := startRestartable(t)
 	before, while := fifo(t), fifo(t)
 	id := f.run(f.request(`seq 1 1000; cat < ` + before + `; seq 1001 20000; cat < ` + while + `; seq 20001 21000`))
 	f.manager.await(t, "first lines", func() bool { return len(f.manager.logs[id]) > 0 })
-	srv.Shutdown()
+	down()
 	open(t, before) // prints while nobody hears
 	open(t, while)  // and ends so
 	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, 20*time.Second, time.Millisecond)
-	srv = up()
-	t.Cleanup(srv.Shutdown)
+	up()
 
 	end, lines := f.end(id)
 	require.Equal(t, hodei.Completed, end.Status)
@@ -169,12 +147,4 @@ func TestReaperIsStartedAgainAndToldEverything(t *testing.T) {
 	requireGone(t, childIn(t, f.log(id)))
 	f.manager.await(t, "told by the reaper", func() bool { return len(f.manager.left) == 1 })
 	require.True(t, f.manager.departures()[0].Killed)
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer probe.Close()
-	return probe.Addr().(*net.TCPAddr).Port
 }

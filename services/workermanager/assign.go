@@ -81,7 +81,7 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 	answer, err := rpc.CallWorker(asking, m.nc, schemas.RequestExecution, w.WorkerID, schemas.ExecutionRequest{
 		ExecutionID: e.ID, JobID: e.JobID, PipelineID: e.PipelineID, Attempt: e.Attempt,
 		Command: e.Command, Environment: e.Environment, Requirements: e.Requirements,
-		TimeoutSeconds: e.TimeoutSeconds, WorkingDir: e.WorkingDir,
+		TimeoutSeconds: e.TimeoutSeconds, WorkingDir: e.WorkingDir, LostAfterSeconds: m.fence(e),
 		Incarnation: w.Incarnation, Deadline: deadline.UTC(),
 	})
 	switch {
@@ -105,6 +105,15 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 		WorkerID: w.WorkerID, Status: schemas.Assigned, ExecutionID: e.ID, WorkerType: w.Type,
 		StartedAt: *e.StartedAt, Free: answer.Free, Word: answer.Word,
 	}, nil
+}
+
+// fence is the silence, in seconds, after which the execution may be started
+// again elsewhere, nil if nobody would.
+func (m *Manager) fence(e hodei.Execution) *float64 {
+	if e.Retries == nil || e.Attempt > e.Retries.Max {
+		return nil
+	}
+	return new(m.cfg.LostAfter.Seconds())
 }
 
 // turnedAway reports whether the worker's service refused the offer before the
