@@ -74,6 +74,41 @@ func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
 	require.Zero(t, f.spool.onDisk)
 }
 
+// TestAFullDiskSlowsTheCommandAndLosesNothing: every write to the spool fails as
+// on a disk that is full, or there is no spool to write to at all.
+func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
+	const lines = 100_000
+	for name, spoil := range map[string]func(t *testing.T, spool, file string){
+		"full": func(t *testing.T, _, file string) { require.NoError(t, os.Symlink("/dev/full", file)) },
+		"gone": func(t *testing.T, spool, _ string) { require.NoError(t, os.Remove(spool)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 1<<30 })
+			f.manager.mute = true
+			done := filepath.Join(t.TempDir(), "done")
+			req := f.request(`seq 100000; touch ` + done)
+			spoil(t, f.state.spool, filepath.Join(f.state.spool, req.ExecutionID.String()))
+			id := f.run(req)
+			require.Eventually(t, f.spool.full, 20*time.Second, time.Millisecond)
+			require.NoFileExists(t, done, "the command waits")
+			f.spool.mu.Lock()
+			require.Zero(t, f.spool.onDisk)
+			require.LessOrEqual(t, f.spool.inMemory, f.spool.memory+2*chunkBytes, "the last chunk, and lines cut by their time")
+			f.spool.mu.Unlock()
+
+			f.manager.mu.Lock()
+			f.manager.mute = false
+			f.manager.mu.Unlock()
+			end, got := f.end(id)
+			require.Equal(t, hodei.Completed, end.Status)
+			require.Len(t, got, lines)
+			require.FileExists(t, done)
+			f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > 1 })
+			require.Zero(t, f.spool.inMemory)
+		})
+	}
+}
+
 func TestACommandHeldBackCanBeGivenUp(t *testing.T) {
 	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 64<<10, 64<<10 })
 	f.manager.mute = true
