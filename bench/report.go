@@ -24,6 +24,7 @@ type report struct {
 	Command string    `json:"command"`
 	Machine string    `json:"machine"`
 	Short   bool      `json:"short"`
+	Part    bool      `json:"part"` // some scenarios or peers were left out
 	Turns   int       `json:"turns"`
 	Rows    []row     `json:"rows"`
 	// Failures are scenarios that gave no result, and why.
@@ -102,8 +103,8 @@ func (r *report) print(w io.Writer, accepted string) {
 		if row.Note != "" {
 			fmt.Fprintf(w, "%s: %s\n", row.Scenario, row.Note)
 		}
-		if row.plot != "" {
-			fmt.Fprintf(w, "\n%s\n%s\n", row.Scenario, row.plot)
+		if row.Plot != "" {
+			fmt.Fprintf(w, "\n%s\n%s\n", row.Scenario, row.Plot)
 		}
 	}
 	for name, why := range r.Failures {

@@ -19,8 +19,8 @@ type row struct {
 	Absolute bool    `json:"absolute,omitempty"`
 	Aim      float64 `json:"aim,omitempty"`
 	Note     string  `json:"note,omitempty"`
-	// plot is shown below the table.
-	plot string
+	// Plot is shown below the table.
+	Plot string `json:"plot,omitempty"`
 }
 
 // series collects what one row is made of, a repetition at a time.
