@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // bench is one run of it.
@@ -35,7 +37,7 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"throughput", throughput, 20 * time.Minute},
-	{"latency", latency, 10 * time.Minute},
+	{"latency", latency, 15 * time.Minute},
 	{"hops", hops, 5 * time.Minute},
 	{"logs", logs, 15 * time.Minute},
 	{"lines", lineLatency, 5 * time.Minute},
@@ -110,6 +112,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
+	if err := onDisk(b.dir); err != nil {
+		return err
+	}
 	if err := os.Chmod(b.dir, 0o711); err != nil { // Postgres may run as another user
 		return err
 	}
@@ -141,6 +146,18 @@ func selected(names string) ([]scenario, error) {
 		list = append(list, scenarios[i])
 	}
 	return list, nil
+}
+
+// onDisk refuses a directory in memory: a commit there waits for nothing.
+func onDisk(dir string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return err
+	}
+	if fs.Type == unix.TMPFS_MAGIC {
+		return fmt.Errorf("%s is in memory: -dir names a directory on a disk", dir)
+	}
+	return nil
 }
 
 // scale is a number in full and in short.

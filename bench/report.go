@@ -112,6 +112,16 @@ func (r *report) print(w io.Writer, accepted string) {
 	}
 }
 
+// others tells of each peer, and what Hodei's value is of it.
+func (r row) others() string {
+	var list []string
+	for name, s := range r.Peers {
+		list = append(list, fmt.Sprintf("%s %s: hodei %s", name, r.show(s, r.Unit), r.show(r.ByPeer[name], "×")))
+	}
+	slices.Sort(list)
+	return strings.Join(list, "\n")
+}
+
 // show is a spread as people read it.
 func (r row) show(s *spread, unit string) string {
 	if s == nil {
@@ -121,15 +131,6 @@ func (r row) show(s *spread, unit string) string {
 		return number(s.Median) + " " + unit
 	}
 	return fmt.Sprintf("%s %s (%s–%s)", number(s.Median), unit, number(s.Min), number(s.Max))
-}
-
-func (r row) others() string {
-	var list []string
-	for name, s := range r.Peers {
-		list = append(list, name+" "+r.show(s, r.Unit))
-	}
-	slices.Sort(list)
-	return strings.Join(list, "\n")
 }
 
 // number has three digits that count.

@@ -29,15 +29,14 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 	var pace []time.Time
 	var used string
 	for turn := range b.turns {
-		limit, err := b.limit(ctx, "-n", strconv.Itoa(n), "-parallel", strconv.Itoa(slots), "fork", program)
-		if err != nil {
-			return nil, err
-		}
-		rate := float64(n) / limit.Seconds
 		for _, way := range []struct {
 			name string
 			to   *series
 		}{{"rest", &rest}, {"nats", &overNats}, {"job", &jobs}} {
+			limit, err := b.limit(ctx, "-n", strconv.Itoa(n), "-parallel", strconv.Itoa(slots), "fork", program)
+			if err != nil {
+				return nil, err
+			}
 			run, err := b.submitted(ctx, n, way.name)
 			if err != nil {
 				return nil, fmt.Errorf("by %s: %w", way.name, err)
@@ -46,7 +45,7 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 				pace, used = run.ends, run.used.share(run.took)
 			}
 			way.to.hodei = append(way.to.hodei, float64(n)/run.took.Seconds())
-			way.to.limit = append(way.to.limit, rate)
+			way.to.limit = append(way.to.limit, float64(n)/limit.Seconds)
 		}
 		for _, p := range b.peers {
 			rate, err := p.throughput(ctx, b, n)
