@@ -19,7 +19,10 @@ func PublishEvent(ctx context.Context, nc *nats.Conn, event schemas.Event) error
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
-	if err := nc.Publish(schemas.EventSubject(event.Execution.ID), body); err != nil {
+	err = nc.PublishMsg(&nats.Msg{
+		Subject: schemas.EventSubject(event.Execution.ID), Data: body, Header: nats.Header{schemas.HeaderEvent: {event.Type}},
+	})
+	if err != nil {
 		return fmt.Errorf("publish event: %w", err)
 	}
 	return nil

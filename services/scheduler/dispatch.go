@@ -142,6 +142,10 @@ func recorded(e hodei.Execution) schemas.Decision {
 
 // onEvent learns of freed slots and of executions that need no worker any more.
 func (s *Scheduler) onEvent(msg *nats.Msg) {
+	switch msg.Header.Get(schemas.HeaderEvent) { // half of all events, of which nothing is to be learnt
+	case schemas.EventCreated, schemas.EventAssigned, schemas.EventCancel:
+		return
+	}
 	var event schemas.Event
 	if err := json.Unmarshal(msg.Data, &event); err != nil {
 		s.log.Warn("event passed over", "subject", msg.Subject, "err", err)

@@ -263,6 +263,20 @@ func (h *hand) answer() {
 	<-svc.Ready()
 }
 
+// answerForItself has the worker give its word to who asks, until stop.
+func (h *hand) answerForItself() (stop func()) {
+	h.b.t.Helper()
+	sub, err := h.b.nc.Subscribe(schemas.WordOfWorker.SubjectFor(h.id), func(msg *nats.Msg) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		body, _ := json.Marshal(h.word)
+		_ = msg.Respond(body) // fails when the test is over
+	})
+	require.NoError(h.b.t, err)
+	require.NoError(h.b.t, h.b.nc.Flush())
+	return func() { _ = sub.Unsubscribe() }
+}
+
 func (h *hand) onOffer(ctx context.Context, req schemas.ExecutionRequest) (schemas.Acceptance, error) {
 	h.mu.Lock()
 	h.offers = append(h.offers, req)

@@ -12,6 +12,19 @@ import (
 )
 
 // soon has silent workers missed within a moment.
+// TestAWorkerThatAnswersIsNotLost: though its key is not renewed, as when what
+// stores it is full, and what it runs goes on until it answers no more.
+func TestAWorkerThatAnswersIsNotLost(t *testing.T) {
+	b := start(t, soon)
+	h := b.worker()
+	e := h.given()
+	stop := h.answerForItself()
+	b.never("lost though it answers", 4*b.cfg.LostAfter, func() bool { return b.execution(e.ID).Status != hodei.Running })
+	require.NotEqual(t, hodei.WorkerOffline, b.recorded(h.id).Status)
+	stop()
+	require.Equal(t, hodei.ReasonWorkerLost, *b.becomes(e.ID, hodei.Failed).Reason)
+}
+
 func soon(cfg *Config) { cfg.LostAfter = 300 * time.Millisecond }
 
 func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {

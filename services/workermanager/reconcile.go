@@ -6,8 +6,12 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // held is one assignment as the record knows it.
@@ -68,6 +72,7 @@ func (r *reconciler) pass(ctx context.Context) error {
 			r.follow(ctx, w)
 		}
 	}
+	r.askSilent(ctx)
 	for _, w := range r.fleet.silent(time.Now().Add(-r.cfg.LostAfter)) {
 		if err := r.declareLost(ctx, w); err != nil {
 			return err
@@ -80,6 +85,31 @@ func (r *reconciler) pass(ctx context.Context) error {
 	r.settleAll(ctx, running)
 	r.stopStrays(ctx, speaking, running)
 	return nil
+}
+
+const (
+	askHolds = 2 * time.Second // how long a silent worker may take to answer
+	askMost  = 32              // how many are asked at once
+)
+
+// askSilent asks workers for their word that have not given it for half the
+// time after which they are lost: what stores their keys may be full, or away,
+// while they are well. Who does not answer is counted on.
+func (r *reconciler) askSilent(ctx context.Context) {
+	var asked errgroup.Group
+	asked.SetLimit(askMost)
+	for _, w := range r.fleet.silent(time.Now().Add(-r.cfg.LostAfter / 2)) {
+		asked.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, askHolds)
+			defer cancel()
+			word, err := rpc.CallWorker(ctx, r.nc, schemas.WordOfWorker, w.id, schemas.Empty{})
+			if err == nil && word.WorkerID == w.id {
+				r.fleet.hear(word, true, time.Now())
+			}
+			return nil
+		})
+	}
+	_ = asked.Wait() // nobody returns an error
 }
 
 // recallMembers has the workers that the record thinks are there be missed if
