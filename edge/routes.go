@@ -33,7 +33,7 @@ func (e *Edge) routes(feeds *feeds, services []string) http.Handler {
 		refuse(w, req, hodei.Errorf(hodei.MethodNotAllowed, "Method %s not allowed, use %s", req.Method, allowed))
 	})
 	for _, op := range schemas.Operations {
-		if op.Method == "" || !slices.Contains(services, op.Service) {
+		if op.Method == "" || !slices.Contains(services, op.At()) {
 			continue
 		}
 		for _, prefix := range prefixes {

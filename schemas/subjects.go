@@ -17,7 +17,7 @@ const (
 	HeaderIdempotencyKey = "Hodei-Idempotency-Key"
 	HeaderWorker         = "Hodei-Worker" // of a log chunk: the worker that wants to hear that it is stored
 	HeaderFirst          = "Hodei-First"  // of a log chunk: the sequence of its first line
-	HeaderEvent          = "Hodei-Event" // of an event: its type
+	HeaderEvent          = "Hodei-Event"  // of an event: its type
 	HeaderLast           = "Hodei-Last"   // of a log chunk: the sequence of its last line
 )
 

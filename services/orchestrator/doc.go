@@ -8,7 +8,7 @@
 //
 // # Subjects
 //
-// Answers hodei.v1.pipelines.*, hodei.v1.jobs.*, hodei.v1.executions.create,
+// Answers hodei.v1.execute, hodei.v1.pipelines.*, hodei.v1.jobs.*, hodei.v1.executions.create,
 // .get, .list, .cancel and .retry. Publishes execution.event.<id> when one is
 // created. Hears on execution.retry that one is to be executed again.
 //

@@ -100,6 +100,19 @@ func (o *Orchestrator) createExecution(ctx context.Context, req schemas.CreateEx
 	return o.hand(ctx, hodei.Execution{Spec: spec})
 }
 
+// execute executes a command without a job. It is asked at the worker manager's
+// port, and answered here, where executions are made.
+func (o *Orchestrator) execute(ctx context.Context, req schemas.ExecuteRequest) (schemas.AdHocExecution, error) {
+	if req.Command == nil || req.Command.IsZero() {
+		return schemas.AdHocExecution{}, hodei.InvalidField("command", "required")
+	}
+	e, err := o.createExecution(ctx, schemas.CreateExecutionRequest{RunRequest: req.RunRequest})
+	return schemas.AdHocExecution{
+		ID: e.ID, Command: e.Command, Status: e.Status, CreatedAt: e.CreatedAt,
+		Stream: hodei.Stdout, LogsAvailable: e.LogsAvailable,
+	}, err
+}
+
 func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	if draft.Command.IsZero() {
 		return draft, hodei.InvalidField("command", "required: the job has none")

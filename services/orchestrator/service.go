@@ -52,6 +52,7 @@ func New(cfg Config) *Orchestrator {
 	rpc.Handle(o.svc, schemas.DeleteJob, o.deleteJob)
 	rpc.Handle(o.svc, schemas.ExecuteJob, o.executeJob)
 	rpc.Handle(o.svc, schemas.CreateExecution, o.createExecution)
+	rpc.Handle(o.svc, schemas.Execute, o.execute)
 	rpc.Handle(o.svc, schemas.GetExecution, o.getExecution)
 	rpc.Handle(o.svc, schemas.ListExecutions, o.listExecutions)
 	rpc.Handle(o.svc, schemas.CancelExecution, o.cancelExecution)

@@ -12,18 +12,6 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// execute has the orchestrator create an execution without a job.
-func (m *Manager) execute(ctx context.Context, req schemas.ExecuteRequest) (schemas.AdHocExecution, error) {
-	if req.Command == nil || req.Command.IsZero() {
-		return schemas.AdHocExecution{}, hodei.InvalidField("command", "required")
-	}
-	e, err := rpc.Call(ctx, m.nc, schemas.CreateExecution, schemas.CreateExecutionRequest{RunRequest: req.RunRequest})
-	return schemas.AdHocExecution{
-		ID: e.ID, Command: e.Command, Status: e.Status, CreatedAt: e.CreatedAt,
-		Stream: hodei.Stdout, LogsAvailable: e.LogsAvailable,
-	}, err
-}
-
 // assign commits that the worker has the execution, then offers it. The
 // commit comes first, so that whatever dies in between, the record knows of
 // every execution that may have been started.

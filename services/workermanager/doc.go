@@ -8,7 +8,7 @@
 //
 // # Subjects
 //
-// Answers hodei.v1.execute, hodei.v1.workers.*, hodei.v1.executions.stop and
+// Answers hodei.v1.workers.*, hodei.v1.executions.stop and
 // .finish, and hodei.v1.logs.get. Asks execution.request.<worker_id>,
 // execution.interrupt.<worker_id> and worker.command.<worker_id>. Takes in execution.log.*,
 // shared with the other instances, asks for what it missed on execution.wanted, and tells

@@ -70,7 +70,6 @@ func New(cfg Config) *Manager {
 		NATS: cfg.NATS, Name: schemas.WorkerManager, Version: cfg.Version, Log: cfg.Log,
 		Description: "Workers, assignment, the end of executions and their logs", Once: cfg.DB.Once,
 	})
-	rpc.Handle(m.svc, schemas.Execute, m.execute)
 	rpc.Handle(m.svc, schemas.RegisterWorker, m.registerWorker)
 	rpc.Handle(m.svc, schemas.GetWorker, m.getWorker)
 	rpc.Handle(m.svc, schemas.ListWorkers, m.listWorkers)
