@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build up test bench generate fmt setup postgres redis gcc curl bench-accept
+.PHONY: help build up test bench generate fmt setup postgres redis temporal gcc curl bench-accept
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,12 +15,12 @@ test: setup ## format check, vet, and every test with the race detector: all tha
 	go vet ./...
 	CGO_ENABLED=1 go test -race -count=1 -timeout 15m ./...
 
-bench: postgres redis build ## measure beside the limit and the peers: make bench SHORT=1 ONLY=throughput,latency
+bench: postgres redis $(if $(SHORT),,temporal) build ## measure beside the limit and the peers: make bench SHORT=1 ONLY=throughput,latency
 	cd bench && CGO_ENABLED=0 go build -trimpath -o ../bin/ . ./limit
 	cd bench && ../bin/bench $(if $(SHORT),-short) $(if $(ONLY),-only $(ONLY)) $(BENCH)
 
-bench-accept: ## keep the results of the last bench as those to compare with
-	cp bench/results.json bench/accepted.json
+bench-accept: ## keep the results of the last bench as those to compare with, and show them in docs/performance.md
+	cd bench && ../bin/bench -accept
 
 chaos: postgres ## break everything for long and judge what became of the work: make chaos FOR=10m SEED=7 CLUSTER=1
 	CGO_ENABLED=0 go test -count=1 -v -timeout 0 -run '^TestChaos$(if $(CLUSTER),Cluster)$$' ./test \
@@ -52,6 +52,10 @@ postgres:
 # asynq, one of the peers of the bench, keeps its tasks there.
 redis:
 	@command -v redis-server >/dev/null || { $(call install,redis-server); }
+
+# Temporal's development server, another peer: some minutes to compile, once.
+temporal:
+	@test -x bin/temporal || CGO_ENABLED=0 GOBIN=$(CURDIR)/bin go install github.com/temporalio/cli/cmd/temporal@v1.5.1
 
 # $(1) are Debian packages.
 install = if command -v apt-get >/dev/null && test "$$(id -u)" = 0; \

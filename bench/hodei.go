@@ -51,7 +51,9 @@ func start(name, path string, args ...string) (*proc, error) {
 }
 
 func (p *proc) listen(out io.Reader) {
-	for lines := bufio.NewScanner(out); lines.Scan(); {
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
 		p.mu.Lock()
 		if p.said.Len() < 1<<20 {
 			p.said.WriteString(lines.Text() + "\n")

@@ -69,7 +69,7 @@ func latency(ctx context.Context, b *bench) (rows []row, err error) {
 		}
 	}
 	rows = latencyRows(n, limits, own, peers)
-	rows[4].plot = histogram(own[len(own)-1].done, "ms from POST to done")
+	rows[4].Plot = histogram(own[len(own)-1].done, "ms from POST to done")
 	return append(rows, released.fill(row{Scenario: "latency, end", What: "told to exit → done seen by a follower that is open, p50", Unit: "ms", Lower: true})), nil
 }
 
@@ -190,6 +190,7 @@ func (p peer) latency(ctx context.Context, b *bench, n int, signal *fifo, argv [
 		return m, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	n = max(n/p.part, 20)
 	for i := range 10 + n {
 		time.Sleep(idle)
 		began := time.Now()

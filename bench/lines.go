@@ -61,7 +61,7 @@ func lineLatency(ctx context.Context, b *bench) (rows []row, err error) {
 	median, tail := r, r
 	median.What = "line written → seen by a follower, 1,000 lines/s, p50"
 	median.Note = "the limit is a round trip through NATS on the loopback"
-	median.plot = histogram(last, "ms from written to seen")
+	median.Plot = histogram(last, "ms from written to seen")
 	tail.What, tail.AtLeast, tail.Aim = "line written → seen by a follower, 1,000 lines/s, p99", 50, 15
 	return []row{medians.fill(median), tails.fill(tail)}, nil
 }

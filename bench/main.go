@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // bench is one run of it.
@@ -36,7 +37,8 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"throughput", throughput, 20 * time.Minute},
-	{"latency", latency, 10 * time.Minute},
+	{"latency", latency, 15 * time.Minute},
+	{"hops", hops, 5 * time.Minute},
 	{"logs", logs, 15 * time.Minute},
 	{"lines", lineLatency, 5 * time.Minute},
 	{"followers", crowd, 20 * time.Minute},
@@ -73,11 +75,21 @@ func run(ctx context.Context) error {
 	flag.StringVar(&b.limits, "limit", "../bin/limit", "the program of limits")
 	flag.StringVar(&b.profile, "profile", "", "write profiles of hodei up to this directory")
 	only := flag.String("only", "", "the scenarios to run, with commas between")
-	chosen := flag.String("peers", "river,asynq", "the peers to run beside, with commas between; none for none")
+	chosen := flag.String("peers", "", "the peers to run beside, with commas between (default all, in short those that are quick); none for none")
 	parent := flag.String("dir", "", "where the data of what is measured goes (default the temporary directory)")
 	results := flag.String("results", "results.json", "where the results are written")
 	accepted := flag.String("accepted", "accepted.json", "the results to compare with")
+	accepting := flag.Bool("accept", false, "keep the results as the accepted ones, and show them in docs/performance.md")
 	flag.Parse()
+	if *accepting {
+		return acceptResults(*results, *accepted, "../docs/performance.md")
+	}
+	if *chosen == "" {
+		*chosen = "river,asynq,temporal"
+		if b.short {
+			*chosen = "river,asynq"
+		}
+	}
 	if b.turns == 0 {
 		b.turns = b.scale(3, 2)
 	}
@@ -100,10 +112,14 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
+	if err := onDisk(b.dir); err != nil {
+		return err
+	}
 	if err := os.Chmod(b.dir, 0o711); err != nil { // Postgres may run as another user
 		return err
 	}
 	report := newReport(ctx, b)
+	report.Part = len(list) < len(scenarios) || len(b.peers) < len(allPeers)
 	for _, s := range list {
 		b.say("%s", s.name)
 		report.add(s.name, func() ([]row, error) {
@@ -132,6 +148,18 @@ func selected(names string) ([]scenario, error) {
 	return list, nil
 }
 
+// onDisk refuses a directory in memory: a commit there waits for nothing.
+func onDisk(dir string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return err
+	}
+	if fs.Type == unix.TMPFS_MAGIC {
+		return fmt.Errorf("%s is in memory: -dir names a directory on a disk", dir)
+	}
+	return nil
+}
+
 // scale is a number in full and in short.
 func (b *bench) scale(full, short int) int {
 	if b.short {
@@ -147,7 +175,7 @@ func (b *bench) say(format string, args ...any) {
 
 // choosePeers looks up the peers' names.
 func (b *bench) choosePeers(names string) error {
-	for name := range strings.SplitSeq(cmp.Or(names, "none"), ",") {
+	for name := range strings.SplitSeq(names, ",") {
 		if name == "none" {
 			continue
 		}

@@ -16,6 +16,9 @@ type peer struct {
 	// start starts all of it: the store on an empty directory, and the worker
 	// as a process of its own.
 	start func(ctx context.Context, b *bench, dir string) (peerSystem, error)
+	// part is the share of the programs that it is given; more would take too
+	// long.
+	part int
 	// work is that process.
 	work func(ctx context.Context, args []string) error
 }
@@ -32,8 +35,9 @@ type peerSystem interface {
 }
 
 var allPeers = []peer{
-	{"river", startRiver, workRiver},
-	{"asynq", startAsynq, workAsynq},
+	{"river", startRiver, 1, workRiver},
+	{"asynq", startAsynq, 1, workAsynq},
+	{"temporal", startTemporal, 20, workTemporal},
 }
 
 // work runs the worker of a peer until ctx is done.
@@ -68,9 +72,10 @@ func perform(ctx context.Context, argv []string) (result, error) {
 // glance is how often a peer is asked how far it is; it has no feed to follow.
 const glance = 10 * time.Millisecond
 
-// throughput runs the program n times and returns the time from the first
-// submission until all are recorded.
-func (p peer) throughput(ctx context.Context, b *bench, n int) (took time.Duration, err error) {
+// throughput runs the program n times, or its part of that, and returns how
+// many a second were recorded, from the first submission until all are.
+func (p peer) throughput(ctx context.Context, b *bench, n int) (rate float64, err error) {
+	n /= p.part
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	sys, done, err := b.startPeer(ctx, p)
@@ -92,7 +97,7 @@ func (p peer) throughput(ctx context.Context, b *bench, n int) (took time.Durati
 	failed := make(chan error, 1)
 	go func() { failed <- each(ctx, n, submit) }()
 	err = awaitEnds(ctx, sys, slots+n)
-	return time.Since(began), errors.Join(err, <-failed)
+	return float64(n) / time.Since(began).Seconds(), errors.Join(err, <-failed)
 }
 
 // awaitEnds waits until n results are recorded.

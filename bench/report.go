@@ -24,6 +24,7 @@ type report struct {
 	Command string    `json:"command"`
 	Machine string    `json:"machine"`
 	Short   bool      `json:"short"`
+	Part    bool      `json:"part"` // some scenarios or peers were left out
 	Turns   int       `json:"turns"`
 	Rows    []row     `json:"rows"`
 	// Failures are scenarios that gave no result, and why.
@@ -102,13 +103,23 @@ func (r *report) print(w io.Writer, accepted string) {
 		if row.Note != "" {
 			fmt.Fprintf(w, "%s: %s\n", row.Scenario, row.Note)
 		}
-		if row.plot != "" {
-			fmt.Fprintf(w, "\n%s\n%s\n", row.Scenario, row.plot)
+		if row.Plot != "" {
+			fmt.Fprintf(w, "\n%s\n%s\n", row.Scenario, row.Plot)
 		}
 	}
 	for name, why := range r.Failures {
 		fmt.Fprintf(w, "FAILED %s: %s\n", name, why)
 	}
+}
+
+// others tells of each peer, and what Hodei's value is of it.
+func (r row) others() string {
+	var list []string
+	for name, s := range r.Peers {
+		list = append(list, fmt.Sprintf("%s %s: hodei %s", name, r.show(s, r.Unit), r.show(r.ByPeer[name], "×")))
+	}
+	slices.Sort(list)
+	return strings.Join(list, "\n")
 }
 
 // show is a spread as people read it.
@@ -120,15 +131,6 @@ func (r row) show(s *spread, unit string) string {
 		return number(s.Median) + " " + unit
 	}
 	return fmt.Sprintf("%s %s (%s–%s)", number(s.Median), unit, number(s.Min), number(s.Max))
-}
-
-func (r row) others() string {
-	var list []string
-	for name, s := range r.Peers {
-		list = append(list, name+" "+r.show(s, r.Unit))
-	}
-	slices.Sort(list)
-	return strings.Join(list, "\n")
 }
 
 // number has three digits that count.

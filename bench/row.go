@@ -12,6 +12,8 @@ type row struct {
 	// Ratio is Hodei's value by the limit's that was measured beside it.
 	Ratio *spread            `json:"ratio,omitempty"`
 	Peers map[string]*spread `json:"peers,omitempty"`
+	// ByPeer is Hodei's value by each peer's of the same turn.
+	ByPeer map[string]*spread `json:"by_peer,omitempty"`
 	// AtLeast and Aim bound the ratio, or the value where there is no limit;
 	// 0 where nothing is asked.
 	AtLeast float64 `json:"at_least,omitempty"`
@@ -19,8 +21,8 @@ type row struct {
 	Absolute bool    `json:"absolute,omitempty"`
 	Aim      float64 `json:"aim,omitempty"`
 	Note     string  `json:"note,omitempty"`
-	// plot is shown below the table.
-	plot string
+	// Plot is shown below the table.
+	Plot string `json:"plot,omitempty"`
 }
 
 // series collects what one row is made of, a repetition at a time.
@@ -42,9 +44,9 @@ func (s *series) fill(r row) row {
 	r.Ratio = spreadOf(quotients(s.hodei, s.limit))
 	for name, values := range s.peers {
 		if r.Peers == nil {
-			r.Peers = map[string]*spread{}
+			r.Peers, r.ByPeer = map[string]*spread{}, map[string]*spread{}
 		}
-		r.Peers[name] = spreadOf(values)
+		r.Peers[name], r.ByPeer[name] = spreadOf(values), spreadOf(quotients(s.hodei, values))
 	}
 	return r
 }

@@ -29,15 +29,14 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 	var pace []time.Time
 	var used string
 	for turn := range b.turns {
-		limit, err := b.limit(ctx, "-n", strconv.Itoa(n), "-parallel", strconv.Itoa(slots), "fork", program)
-		if err != nil {
-			return nil, err
-		}
-		rate := float64(n) / limit.Seconds
 		for _, way := range []struct {
 			name string
 			to   *series
 		}{{"rest", &rest}, {"nats", &overNats}, {"job", &jobs}} {
+			limit, err := b.limit(ctx, "-n", strconv.Itoa(n), "-parallel", strconv.Itoa(slots), "fork", program)
+			if err != nil {
+				return nil, err
+			}
 			run, err := b.submitted(ctx, n, way.name)
 			if err != nil {
 				return nil, fmt.Errorf("by %s: %w", way.name, err)
@@ -46,22 +45,22 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 				pace, used = run.ends, run.used.share(run.took)
 			}
 			way.to.hodei = append(way.to.hodei, float64(n)/run.took.Seconds())
-			way.to.limit = append(way.to.limit, rate)
+			way.to.limit = append(way.to.limit, float64(n)/limit.Seconds)
 		}
 		for _, p := range b.peers {
-			took, err := p.throughput(ctx, b, n)
+			rate, err := p.throughput(ctx, b, n)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", p.name, err)
 			}
-			rest.peer(p.name, float64(n)/took.Seconds())
-			overNats.peer(p.name, float64(n)/took.Seconds())
+			rest.peer(p.name, rate)
+			overNats.peer(p.name, rate)
 		}
 		b.say("turn %d of %d", turn+1, b.turns)
 	}
 	what := fmt.Sprintf("%d × %s, %d slots, %d submitters", n, program, slots, submitters)
 	return []row{
 		rest.fill(row{Scenario: "throughput REST", What: what, Unit: "/s", AtLeast: 0.40, Aim: 0.65,
-			Note: "POST /execute, until all are recorded COMPLETED; " + used, plot: pacePlot(pace)}),
+			Note: "POST /execute, until all are recorded COMPLETED; " + used, Plot: pacePlot(pace)}),
 		overNats.fill(row{Scenario: "throughput NATS", What: what, Unit: "/s", AtLeast: 0.50, Aim: 0.75,
 			Note: "request of execute, one connection"}),
 		jobs.fill(row{Scenario: "throughput REST, job", What: what, Unit: "/s",

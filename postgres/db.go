@@ -20,6 +20,7 @@ import (
 	"github.com/pressly/goose/v3/lock"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/group"
 )
 
 //go:embed migrations/*.sql
@@ -32,9 +33,9 @@ type DB struct {
 	// commit makes durable along with itself, or what may be lost.
 	lazy *pgxpool.Pool
 
-	creates  group[hodei.Execution, hodei.Execution]
-	assigns  group[assignment, hodei.Execution]
-	finishes group[report, hodei.Execution]
+	creates  group.Group[hodei.Execution, hodei.Execution]
+	assigns  group.Group[assignment, hodei.Execution]
+	finishes group.Group[report, hodei.Execution]
 }
 
 // Open connects to the database that the URL names, with at most conns
@@ -58,11 +59,12 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 	}
 	// A statement prepared while a table was empty would go on reading all of it.
 	cfg.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+	cfg.ConnConfig.RuntimeParams["jit"] = "off" // nothing here is worth compiling
 	lazy := cfg.Copy()
 	lazy.MaxConns, lazy.MinConns = 4, 0
 	lazy.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
 	db := &DB{}
-	db.creates.run, db.assigns.run, db.finishes.run = db.createExecutions, db.assignExecutions, db.finishExecutions
+	db.creates.Run, db.assigns.Run, db.finishes.Run = db.createExecutions, db.assignExecutions, db.finishExecutions
 	if db.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}

@@ -3,28 +3,30 @@ package postgres
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/group"
 )
 
 // The three changes that every execution goes through are made for many
-// executions at a time, see group.
+// executions at a time, see package group.
 
 // CreateExecution records a PENDING execution under a new id. Only the spec,
 // the job, the pipeline, the attempt and what it retries are taken from draft;
 // what it retries will not be retried by its policy as well.
 func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	draft.ID, draft.Attempt = newID[hodei.ExecutionID](ctx), max(draft.Attempt, 1)
-	e, err := db.creates.do(ctx, draft)
+	e, err := db.creates.Do(ctx, draft)
 	if errors.Is(err, hodei.NotFound) { // an earlier try got this far
 		return db.GetExecution(ctx, draft.ID)
 	}
 	return e, failure("create execution", err)
 }
 
-func (db *DB) createExecutions(ctx context.Context, drafts []hodei.Execution) ([]answer[hodei.Execution], error) {
+func (db *DB) createExecutions(ctx context.Context, drafts []hodei.Execution) ([]group.Answer[hodei.Execution], error) {
 	n := len(drafts)
 	ids, jobs, pipelines := make([]hodei.ExecutionID, n), make([]*hodei.JobID, n), make([]*hodei.PipelineID, n)
 	spec, attempts, past, days := make([]hodei.Spec, n), make([]int, n), make([]*hodei.ExecutionID, n), make([]time.Time, n)
@@ -60,15 +62,15 @@ func (db *DB) changeAll(ctx context.Context, act, sql string, args ...any) (map[
 
 // answers are what each was asked for: the row that was changed for it, or
 // NOT_FOUND. Of several that ask for the same execution the first counts.
-func answers[A any](all []A, changed map[hodei.ExecutionID]hodei.Execution, id func(A) hodei.ExecutionID) []answer[hodei.Execution] {
-	out := make([]answer[hodei.Execution], len(all))
+func answers[A any](all []A, changed map[hodei.ExecutionID]hodei.Execution, id func(A) hodei.ExecutionID) []group.Answer[hodei.Execution] {
+	out := make([]group.Answer[hodei.Execution], len(all))
 	for i, a := range all {
 		e, ok := changed[id(a)]
 		if !ok {
-			out[i].err = hodei.Missing("execution", id(a).String())
+			out[i].Err = hodei.Missing("execution", id(a).String())
 			continue
 		}
-		out[i].value = e
+		out[i].Value = e
 		delete(changed, id(a))
 	}
 	return out
@@ -84,11 +86,11 @@ type assignment struct {
 // AssignExecution makes a pending execution RUNNING on one incarnation of a
 // worker. Of two callers one wins, the other gets CONFLICT.
 func (db *DB) AssignExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, workerType, incarnation string) (hodei.Execution, error) {
-	e, err := db.assigns.do(ctx, assignment{id, worker, workerType, incarnation})
+	e, err := db.assigns.Do(ctx, assignment{id, worker, workerType, incarnation})
 	return e, db.whyNot(ctx, id, string(hodei.Running), failure("assign execution", err))
 }
 
-func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]answer[hodei.Execution], error) {
+func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]group.Answer[hodei.Execution], error) {
 	n := len(wanted)
 	ids, workers := make([]hodei.ExecutionID, n), make([]hodei.WorkerID, n)
 	types, incarnations := make([]string, n), make([]string, n)
@@ -130,7 +132,7 @@ func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker 
 	if !hodei.ExecutionTransitions.Allows(hodei.Running, o.Status) || !o.Status.Ended() {
 		return hodei.Execution{}, false, hodei.InvalidField("outcome.status", "not the end of a run")
 	}
-	e, err := db.finishes.do(ctx, report{id, worker, o})
+	e, err := db.finishes.Do(ctx, report{id, worker, o})
 	if !errors.Is(err, hodei.NotFound) {
 		return e, err == nil, failure("finish execution", err)
 	}
@@ -147,29 +149,55 @@ func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker 
 	return now, false, cannotBecome(now, string(o.Status))
 }
 
-func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]answer[hodei.Execution], error) {
+// finishExecutions looks at the recorded logs only for those that have one: to
+// most of a flood of small commands that is half of the work.
+func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]group.Answer[hodei.Execution], error) {
+	var silent, logged []report
+	for _, r := range reports {
+		if r.outcome.LogCount == 0 {
+			silent = append(silent, r)
+		} else {
+			logged = append(logged, r)
+		}
+	}
+	changed := make(map[hodei.ExecutionID]hodei.Execution, len(reports))
+	for cond, some := range map[string][]report{
+		`true`: silent,
+		`EXISTS (SELECT FROM ` + recordedLog + ` log WHERE log.count = o.log_count AND log.digest = o.log_digest)`: logged,
+	} {
+		if len(some) == 0 {
+			continue
+		}
+		ended, err := db.finishThose(ctx, some, cond)
+		if err != nil {
+			return nil, err // what the other statement has done is told when asked for again
+		}
+		maps.Copy(changed, ended)
+	}
+	return answers(reports, changed, func(r report) hodei.ExecutionID { return r.id }), nil
+}
+
+func (db *DB) finishThose(ctx context.Context, reports []report, cond string) (map[hodei.ExecutionID]hodei.Execution, error) {
 	n := len(reports)
-	ids, workers, outcomes := make([]hodei.ExecutionID, n), make([]hodei.WorkerID, n), make([]hodei.Outcome, n)
+	ids, workers, status := make([]hodei.ExecutionID, n), make([]hodei.WorkerID, n), make([]hodei.ExecutionStatus, n)
+	reasons, codes, signals := make([]*hodei.Reason, n), make([]*int, n), make([]*string, n)
 	started, completed := make([]*time.Time, n), make([]time.Time, n)
+	counts, digests, resources := make([]int64, n), make([]int64, n), make([]*hodei.Resources, n)
 	for i, r := range reports {
-		ids[i], workers[i], outcomes[i] = r.id, r.worker, r.outcome
-		started[i], completed[i] = r.outcome.StartedAt, r.outcome.CompletedAt
+		o := r.outcome
+		ids[i], workers[i], status[i], reasons[i], codes[i], signals[i] = r.id, r.worker, o.Status, o.Reason, o.ExitCode, o.Signal
+		started[i], completed[i], counts[i], digests[i], resources[i] = o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources
 	}
 	// The guard of every end is the same: what a worker ends is RUNNING.
-	changed, err := db.changeAll(ctx, "finish executions",
-		`WITH o AS (SELECT u.*, d.outcome, d.outcome->>'status' AS status,
-				(d.outcome->>'log_count')::bigint AS log_count, (d.outcome->>'log_digest')::bigint AS log_digest
-			FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[]) WITH ORDINALITY
-				AS u(id, worker_id, started_at, completed_at, n)
-			JOIN jsonb_array_elements($5::jsonb) WITH ORDINALITY AS d(outcome, n) USING (n)),
-		e AS (UPDATE executions e SET status = o.status, reason = o.outcome->>'reason', exit_code = (o.outcome->>'exit_code')::int,
-				signal = o.outcome->>'signal', started_at = coalesce(o.started_at, e.started_at),
-				completed_at = greatest(o.completed_at, o.started_at), log_count = o.log_count, log_digest = o.log_digest,
-				resources = nullif(o.outcome->'resources', 'null'), retry_at = `+retryAt("o.status")+`
-			FROM o WHERE e.id = o.id AND e.status = ANY($6) AND e.worker_id = o.worker_id
-				AND (o.log_count = 0 OR EXISTS (SELECT FROM `+recordedLog+` log WHERE log.count = o.log_count AND log.digest = o.log_digest))
-			RETURNING e.*)
+	return db.changeAll(ctx, "finish executions",
+		`WITH o AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[], $7::timestamptz[],
+				$8::timestamptz[], $9::bigint[], $10::bigint[], $11::jsonb[]) AS o(id, worker_id, status, reason, exit_code, signal,
+				started_at, completed_at, log_count, log_digest, resources)),
+		e AS (UPDATE executions e SET status = o.status, reason = o.reason, exit_code = o.exit_code, signal = o.signal,
+				started_at = coalesce(o.started_at, e.started_at), completed_at = greatest(o.completed_at, o.started_at),
+				log_count = o.log_count, log_digest = o.log_digest, resources = o.resources, retry_at = `+retryAt("o.status")+`
+			FROM o WHERE e.id = o.id AND e.status = ANY($12) AND e.worker_id = o.worker_id AND `+cond+` RETURNING e.*)
 		SELECT `+changedColumns+` FROM e`,
-		ids, workers, started, completed, outcomes, hodei.ExecutionTransitions.From(hodei.Completed))
-	return answers(reports, changed, func(r report) hodei.ExecutionID { return r.id }), err
+		ids, workers, status, reasons, codes, signals, started, completed, counts, digests, resources,
+		hodei.ExecutionTransitions.From(hodei.Completed))
 }

@@ -38,6 +38,10 @@ type Op struct {
 	Creates bool
 	// Streams says that the reply is server-sent events.
 	Streams bool
+	// Own says that both ends are Hodei's own code, on the way of every
+	// execution: what keeps to the types is not checked against the schema as
+	// well, which would cost as much as all the rest of the hop.
+	Own bool
 	// Summary is one line for people, Description what it leaves out.
 	Summary, Description string
 	// Errors are the codes it can fail with, beyond those that any

@@ -9,13 +9,17 @@ import (
 // A worker answers for itself: each of these subjects ends in its id.
 var (
 	RequestExecution = declare[ExecutionRequest, Acceptance](Op{
-		Name: "execution.request", Service: Worker, Subject: "execution.request", PerWorker: true,
+		Name: "execution.request", Service: Worker, Subject: "execution.request", PerWorker: true, Own: true,
 		Summary: "Offer an execution to a worker, which accepts or refuses it",
 	})
 	InterruptExecution = declare[InterruptRequest, Empty](Op{
 		Name: "execution.interrupt", Service: Worker, Subject: "execution.interrupt", PerWorker: true,
 		Summary: "Have a worker end an execution: TERM, then KILL after the grace",
 		Errors:  []hodei.Code{hodei.NotFound},
+	})
+	WordOfWorker = declare[Empty, hodei.Availability](Op{
+		Name: "worker.word", Service: Worker, Subject: "worker.word", PerWorker: true,
+		Summary: "Ask a worker for its word on its slots, as its key would say it now",
 	})
 	CommandWorker = declare[CommandWorkerRequest, Empty](Op{
 		Name: "worker.command", Service: Worker, Subject: "worker.command", PerWorker: true,
@@ -35,6 +39,10 @@ type ExecutionRequest struct {
 	// TimeoutSeconds ends the run; null means never.
 	TimeoutSeconds *float64 `json:"timeout_seconds"`
 	WorkingDir     *string  `json:"working_dir"`
+	// LostAfterSeconds is set on an execution that is started again elsewhere
+	// should its worker be lost: after how long a silence that may be. The
+	// worker must have ended it before. Null means that nobody starts it again.
+	LostAfterSeconds *float64 `json:"lost_after_seconds,omitempty" jsonschema:"exclusiveMinimum=0"`
 	// Incarnation is the process of the worker that is meant.
 	Incarnation string `json:"incarnation"`
 	// Deadline is when the offer ends: later the worker must refuse it, for
@@ -48,6 +56,7 @@ const (
 	RefusedDraining    = "DRAINING"    // takes nothing new
 	RefusedExpired     = "EXPIRED"     // the deadline has passed
 	RefusedIncarnation = "INCARNATION" // another process of the worker was meant
+	RefusedSilent      = "SILENT"      // its word was not heard for too long: it may be declared lost
 )
 
 // Acceptance is the worker's last word on an offer.

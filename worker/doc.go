@@ -12,7 +12,7 @@
 // # Subjects
 //
 // Answers execution.request.<worker_id>, execution.interrupt.<worker_id> and
-// worker.command.<worker_id> (life.go).
+// worker.command.<worker_id> (life.go), worker.word.<worker_id>.
 // Publishes execution.log.<execution_id> and follows
 // execution.stored.<worker_id>. Asks hodei.v1.workers.register, .leave and
 // hodei.v1.executions.finish.
@@ -28,7 +28,9 @@
 // NATS or the services away: runs go on. Log chunks are kept, first in memory,
 // then on disk, until execution.stored says that Postgres has them; when both
 // are full the commands are slowed through their pipes. The end of a run is
-// reported until the answer says that it is recorded. The worker killed: the
+// reported until the answer says that it is recorded. Only a run that would be
+// started again elsewhere, were the worker declared lost, is ended before that
+// can be (fence.go), by the reaper if the worker is paused. The worker killed: the
 // reaper kills what it ran and reports that. The reaper killed: another is
 // started and told everything again. The worker started again: it registers as
 // a new incarnation, by which the manager knows that earlier runs are gone.

@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -112,44 +111,4 @@ func executable(path string) error {
 		return unix.EISDIR
 	}
 	return unix.Access(path, unix.X_OK)
-}
-
-// directory is where the command runs: the one the job names, which must be
-// there, or a fresh one, which remove deletes.
-func (w *Worker) directory(id hodei.ExecutionID, named *string) (dir string, remove func(), err error) {
-	if named != nil {
-		dir = *named
-		info, err := os.Stat(dir)
-		if err == nil && !info.IsDir() {
-			err = &os.PathError{Op: "chdir", Path: dir, Err: unix.ENOTDIR}
-		}
-		if err == nil {
-			err = unix.Access(dir, unix.X_OK)
-		}
-		return dir, func() {}, err
-	}
-	dir = filepath.Join(w.state.work, id.String())
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", func() {}, err
-	}
-	return dir, func() {
-		if err := removeTree(dir); err != nil {
-			w.log.Warn("working directory not removed", "execution_id", id, "err", err)
-		}
-	}, nil
-}
-
-// removeTree removes a directory, read-only ones in it too, which package
-// managers like to leave behind.
-func removeTree(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	_ = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-		if entry != nil && entry.IsDir() {
-			_ = os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
 }

@@ -1,21 +1,15 @@
 package worker
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/local"
-	"github.com/hodei-jobs/hodei/internal/local/localtest"
-	"github.com/hodei-jobs/hodei/internal/rpc"
-	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -29,31 +23,15 @@ func TestLostChunksAreSentAgain(t *testing.T) {
 }
 
 func TestNATSRestartsInMidRun(t *testing.T) {
-	port := freePort(t)
-	dir := t.TempDir()
-	up := func() *local.NATS {
-		srv, err := local.StartNATS(local.NATSConfig{Port: port, StoreDir: dir, Log: localtest.Log(t)})
-		require.NoError(t, err)
-		return srv
-	}
-	srv := up()
-	nc, err := rpc.Connect(srv.URL(), "manager", localtest.Log(t))
-	require.NoError(t, err)
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	require.NoError(t, kv.Setup(t.Context(), js, 1))
-	f := startOn(t, nc, js)
-
+	f, down, up := startRestartable(t)
 	before, while := fifo(t), fifo(t)
 	id := f.run(f.request(`seq 1 1000; cat < ` + before + `; seq 1001 20000; cat < ` + while + `; seq 20001 21000`))
 	f.manager.await(t, "first lines", func() bool { return len(f.manager.logs[id]) > 0 })
-	srv.Shutdown()
+	down()
 	open(t, before) // prints while nobody hears
 	open(t, while)  // and ends so
 	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, 20*time.Second, time.Millisecond)
-	srv = up()
-	t.Cleanup(srv.Shutdown)
+	up()
 
 	end, lines := f.end(id)
 	require.Equal(t, hodei.Completed, end.Status)
@@ -94,6 +72,41 @@ func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(f.state.spool, id.String()))
 	require.Zero(t, f.spool.inMemory)
 	require.Zero(t, f.spool.onDisk)
+}
+
+// TestAFullDiskSlowsTheCommandAndLosesNothing: every write to the spool fails as
+// on a disk that is full, or there is no spool to write to at all.
+func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
+	const lines = 100_000
+	for name, spoil := range map[string]func(t *testing.T, spool, file string){
+		"full": func(t *testing.T, _, file string) { require.NoError(t, os.Symlink("/dev/full", file)) },
+		"gone": func(t *testing.T, spool, _ string) { require.NoError(t, os.Remove(spool)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 1<<30 })
+			f.manager.mute = true
+			done := filepath.Join(t.TempDir(), "done")
+			req := f.request(`seq 100000; touch ` + done)
+			spoil(t, f.state.spool, filepath.Join(f.state.spool, req.ExecutionID.String()))
+			id := f.run(req)
+			require.Eventually(t, f.spool.full, 20*time.Second, time.Millisecond)
+			require.NoFileExists(t, done, "the command waits")
+			f.spool.mu.Lock()
+			require.Zero(t, f.spool.onDisk)
+			require.LessOrEqual(t, f.spool.inMemory, f.spool.memory+2*chunkBytes, "the last chunk, and lines cut by their time")
+			f.spool.mu.Unlock()
+
+			f.manager.mu.Lock()
+			f.manager.mute = false
+			f.manager.mu.Unlock()
+			end, got := f.end(id)
+			require.Equal(t, hodei.Completed, end.Status)
+			require.Len(t, got, lines)
+			require.FileExists(t, done)
+			f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > 1 })
+			require.Zero(t, f.spool.inMemory)
+		})
+	}
 }
 
 func TestACommandHeldBackCanBeGivenUp(t *testing.T) {
@@ -169,12 +182,4 @@ func TestReaperIsStartedAgainAndToldEverything(t *testing.T) {
 	requireGone(t, childIn(t, f.log(id)))
 	f.manager.await(t, "told by the reaper", func() bool { return len(f.manager.left) == 1 })
 	require.True(t, f.manager.departures()[0].Killed)
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer probe.Close()
-	return probe.Addr().(*net.TCPAddr).Port
 }

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"maps"
 	"math"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
@@ -51,6 +53,38 @@ func startOn(t testing.TB, nc *nats.Conn, js jetstream.JetStream, change ...func
 	f := &fleet{t: t, nc: nc, js: js, manager: newManager(t, nc), done: make(chan error, 1)}
 	f.launch(change...)
 	return f
+}
+
+// startRestartable starts a worker at a NATS server that can be stopped, and
+// started again with what it had stored.
+func startRestartable(t testing.TB, change ...func(*Config)) (f *fleet, down, up func()) {
+	t.Helper()
+	cfg := local.NATSConfig{Port: freePort(t), StoreDir: t.TempDir(), Log: localtest.Log(t)}
+	var srv *local.NATS
+	down = func() { srv.Shutdown() }
+	up = func() {
+		t.Helper()
+		var err error
+		srv, err = local.StartNATS(cfg)
+		require.NoError(t, err)
+	}
+	up()
+	t.Cleanup(down)
+	nc, err := rpc.Connect(srv.URL(), "manager", localtest.Log(t))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	require.NoError(t, kv.Setup(t.Context(), js, 1))
+	return startOn(t, nc, js, change...), down, up
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer probe.Close()
+	return probe.Addr().(*net.TCPAddr).Port
 }
 
 // launch starts another worker at the same manager.

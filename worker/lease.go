@@ -28,13 +28,15 @@ const (
 func (w *Worker) announce(ctx context.Context, bucket *kv.Workers, written func()) {
 	failing := false
 	for ctx.Err() == nil {
+		sent := uptime()
 		err := w.put(ctx, bucket)
 		switch {
 		case err == nil:
+			w.heard(sent)
 			written()
 			failing = false
 			w.unlessDone(ctx, announceGap, nil)
-			w.unlessDone(ctx, kv.Renew-announceGap, w.slots.changed)
+			w.unlessDone(ctx, w.renewal()-announceGap, w.slots.changed)
 		case ctx.Err() == nil:
 			if !failing { // once an outage
 				w.log.Warn("availability not written", "worker_id", w.id, "err", err)
@@ -48,12 +50,17 @@ func (w *Worker) announce(ctx context.Context, bucket *kv.Workers, written func(
 func (w *Worker) put(ctx context.Context, bucket *kv.Workers) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
+	return bucket.Put(ctx, w.word())
+}
+
+// word is what the worker says of itself now.
+func (w *Worker) word() hodei.Availability {
 	a := hodei.Availability{
 		WorkerID: w.id, Type: w.cfg.Type, Labels: w.cfg.Labels, Load: load(),
 		Incarnation: w.incarnation, Version: w.cfg.Version,
 	}
 	w.slots.say(&a)
-	return bucket.Put(ctx, a)
+	return a
 }
 
 // unlessDone waits, until a reconnect or a value from wake ends the wait.

@@ -45,6 +45,7 @@ func (w *Worker) register(ctx context.Context) error {
 	}
 	var waiting sync.Once
 	worker, err := backoff.Retry(ctx, func() (hodei.Worker, error) {
+		w.contact.at = uptime()
 		worker, err := rpc.Call(ctx, w.cfg.NATS, schemas.RegisterWorker, req)
 		if errors.Is(err, hodei.NotFound) && req.ID != nil { // the record was lost, or is another one
 			w.log.Warn("worker id unknown: registering afresh", "worker_id", *req.ID)
@@ -62,6 +63,7 @@ func (w *Worker) register(ctx context.Context) error {
 		return fmt.Errorf("register worker: %w", err)
 	}
 	w.id = worker.ID
+	w.reaper.touch(w.contact.at)
 	return w.state.keepID(w.id)
 }
 
@@ -85,6 +87,7 @@ func (w *Worker) serve(ctx context.Context) error {
 		guarded := make(chan struct{}) // nothing may run before that
 		keepUp(func(ctx context.Context) { w.keepReaper(ctx, sync.OnceFunc(func() { close(guarded) })) })
 		keepUp(w.resend)
+		keepUp(w.keepFences)
 		<-guarded
 		w.work(ctx, alive, bucket)
 	}
@@ -137,6 +140,9 @@ func (w *Worker) answer(ctx, alive context.Context, ready func()) {
 		})
 		rpc.HandleWorker(svc, schemas.InterruptExecution, w.id, w.interrupt)
 		rpc.HandleWorker(svc, schemas.CommandWorker, w.id, w.command)
+		rpc.HandleWorker(svc, schemas.WordOfWorker, w.id, func(context.Context, schemas.Empty) (hodei.Availability, error) {
+			return w.word(), nil
+		})
 		over := make(chan struct{})
 		var waiting sync.WaitGroup
 		waiting.Go(func() {

@@ -11,12 +11,14 @@ import (
 // offer answers an offer, and starts what it accepts without waiting for the
 // answer to be sent, nor the answer for the start. The run ends with ctx.
 func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schemas.Acceptance {
-	return w.slots.take(&req, w.incarnation, func(startedAt time.Time) *run {
+	fence := w.fenceOf(&req)
+	return w.slots.take(&req, w.incarnation, w.contact.overdue(fence), func(startedAt time.Time) *run {
 		ctx, giveUp := context.WithCancel(ctx)
 		r := &run{
-			req: req, startedAt: startedAt, giveUp: giveUp, process: process{grace: w.cfg.Grace, mark: runMark(w.incarnation, req.ExecutionID)},
+			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: process{grace: w.cfg.Grace, mark: runMark(w.incarnation, req.ExecutionID)},
 			journal: newJournal(req.ExecutionID, w.spool, w.log, w.sendChunk),
 		}
+		w.contact.expect(fence)
 		w.slots.runs.Go(func() { defer giveUp(); w.do(ctx, r) })
 		return r
 	})

@@ -45,19 +45,19 @@ func (p *process) stop(why hodei.Reason) { p.end(why, time.Now().Add(p.grace)) }
 
 // end ends the run: TERM now, to what has left the group too, and KILL at the
 // given time; said again, at the earliest of the times given. One whose main
-// process has exited by itself is left alone.
-func (p *process) end(why hodei.Reason, killAt time.Time) {
+// process has exited by itself is left alone. It reports whether it is the
+// first to end the run.
+func (p *process) end(why hodei.Reason, killAt time.Time) (first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over && p.ended == "" {
-		return
+		return false
 	}
-	first := p.ended == ""
-	if first {
+	if first = p.ended == ""; first {
 		p.ended = why
 	}
 	if p.proc == nil {
-		return
+		return first
 	}
 	if first {
 		p.signal(syscall.SIGTERM)
@@ -70,6 +70,14 @@ func (p *process) end(why hodei.Reason, killAt time.Time) {
 		p.killAt = killAt
 		p.kill.Reset(time.Until(killAt))
 	}
+	return first
+}
+
+// isOver reports whether the run has ended by itself.
+func (p *process) isOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.over && p.ended == ""
 }
 
 // killAll kills what is left of the group, and what has left it.
@@ -92,10 +100,12 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 }
 
-// exited waits for the main process to exit and returns why we ended it, ""
-// if we did not.
+// awaitExit waits for the main process to exit.
+func (p *process) awaitExit() { awaitExit(p.proc.Pid, p.pidfd) }
+
+// exited notes that the main process has exited and returns why we ended it,
+// "" if we did not.
 func (p *process) exited() hodei.Reason {
-	awaitExit(p.proc.Pid, p.pidfd)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.over = true

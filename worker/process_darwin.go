@@ -11,6 +11,9 @@ import (
 // maxrssUnit is what the kernel counts memory in, in bytes.
 const maxrssUnit = 1
 
+// uptimeClock counts while the machine sleeps.
+const uptimeClock = unix.CLOCK_MONOTONIC
+
 // groupAttr starts a process in a group of its own.
 func groupAttr(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 

@@ -13,6 +13,9 @@ import (
 // maxrssUnit is what the kernel counts memory in, in bytes.
 const maxrssUnit = 1 << 10
 
+// uptimeClock counts while the machine sleeps.
+const uptimeClock = unix.CLOCK_BOOTTIME
+
 // groupAttr starts a process in a group of its own.
 func groupAttr(pidfd *int) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, PidFD: pidfd}

@@ -18,6 +18,11 @@ import (
 // pipe. It is told of each process group in a line, "+ <group> <execution_id>"
 // and "- <group>", after a first line with its orders; when the pipe closes
 // without "bye", the worker was killed, and it kills what is left (reap.go).
+//
+// A worker that is paused cannot end runs at their fence, while they run on. So
+// the reaper is told of each contact too, "@ <uptime>", and of a group's fence,
+// "+ <group> <execution_id> <after>", both in nanoseconds, and keeps the fence
+// when the worker does not.
 
 // orders is the first line that a reaper is sent.
 type orders struct {
@@ -34,23 +39,36 @@ const (
 
 // reaper is the worker's end. Its zero value keeps the list, for nobody.
 type reaper struct {
-	mu     sync.Mutex
-	groups map[int]hodei.ExecutionID
-	pipe   *os.File // nil while no reaper runs
-	proc   *os.Process
+	mu      sync.Mutex
+	groups  map[int]string // the line that tells of each
+	contact string         // the line that tells of the last
+	pipe    *os.File       // nil while no reaper runs
+	proc    *os.Process
 }
 
 // add and remove cost one small write each. What does not reach the reaper
 // need not: if the worker dies with it, so does the list, and if it was
 // started anew it is told everything again.
-func (r *reaper) add(group int, id hodei.ExecutionID) {
+func (r *reaper) add(group int, id hodei.ExecutionID, f *fence) {
+	line := fmt.Sprintf("+ %d %s\n", group, id)
+	if f != nil {
+		line = fmt.Sprintf("+ %d %s %d\n", group, id, f.reap)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.groups == nil {
-		r.groups = map[int]hodei.ExecutionID{}
+		r.groups = map[int]string{}
 	}
-	r.groups[group] = id
-	r.tell(fmt.Sprintf("+ %d %s\n", group, id))
+	r.groups[group] = line
+	r.tell(line)
+}
+
+// touch tells of a contact at the given moment of uptime.
+func (r *reaper) touch(at time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.contact = fmt.Sprintf("@ %d\n", at)
+	r.tell(r.contact)
 }
 
 func (r *reaper) remove(group int) {
@@ -136,8 +154,9 @@ func (r *reaper) attach(proc *os.Process, pipe *os.File, o orders) {
 	defer r.mu.Unlock()
 	r.proc, r.pipe = proc, pipe
 	r.tell(string(first) + "\n")
-	for group, id := range r.groups {
-		r.tell(fmt.Sprintf("+ %d %s\n", group, id))
+	r.tell(r.contact)
+	for _, line := range r.groups {
+		r.tell(line)
 	}
 }
 

@@ -22,6 +22,7 @@ type run struct {
 	req       schemas.ExecutionRequest
 	startedAt time.Time
 	process   process
+	fence     *fence // nil if nobody would start it again
 	journal   *journal
 	// giveUp ends the context of do: nothing of the run is reported any more.
 	giveUp context.CancelFunc
@@ -112,12 +113,14 @@ func (w *Worker) start(r *run, path string, argv []string, dir string) (*outputs
 // a daemon behind that lets go of them.
 func (w *Worker) follow(r *run, out *outputs) hodei.Outcome {
 	group := r.process.proc.Pid
-	w.reaper.add(group, r.req.ExecutionID)
+	w.reaper.add(group, r.req.ExecutionID, r.fence)
 	if s := r.req.TimeoutSeconds; s != nil {
 		defer time.AfterFunc(time.Duration(*s*float64(time.Second)), func() { r.process.stop(hodei.ReasonTimeout) }).Stop()
 	}
 	read := make(chan struct{})
 	go func() { w.read(out); close(read) }()
+	r.process.awaitExit()
+	late := w.contact.overdue(r.fence) // before a contact can change that
 	why := r.process.exited()
 	if why != "" {
 		r.process.rest()
@@ -138,8 +141,13 @@ func (w *Worker) follow(r *run, out *outputs) hodei.Outcome {
 		w.log.Error("exit status unknown", "execution_id", r.req.ExecutionID, "err", err)
 	}
 	end := ended(why, state)
-	if why == "" && suspicious(end) && w.oom.struck(time.Now()) {
-		end.Reason = new(hodei.ReasonOutOfMemory)
+	if why == "" && suspicious(end) {
+		switch {
+		case late: // by the reaper, while the worker could not
+			end.Reason = new(hodei.ReasonWorkerLost)
+		case w.oom.struck(time.Now()):
+			end.Reason = new(hodei.ReasonOutOfMemory)
+		}
 	}
 	end.CompletedAt = at
 	return end

@@ -52,15 +52,20 @@ func (s *slots) change() {
 // take decides on an offer. It calls begin for a run that takes its slots now;
 // what begin returns has the run going when take returns. Words and decisions
 // take turns, and each its time: a word said after a deadline lists all that
-// was accepted before it.
-func (s *slots) take(req *schemas.ExecutionRequest, incarnation string, begin func(startedAt time.Time) *run) schemas.Acceptance {
+// was accepted before it. Silent says that the worker was without contact for too
+// long to begin this run.
+func (s *slots) take(req *schemas.ExecutionRequest, incarnation string, silent bool, begin func(startedAt time.Time) *run) schemas.Acceptance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	if r, held := s.held[req.ExecutionID]; held { // offered again: the answer was lost
 		return schemas.Acceptance{Accepted: true, StartedAt: &r.startedAt, Free: s.free, Word: s.word}
 	}
-	if why := s.refuse(req, incarnation, now); why != "" {
+	why := s.refuse(req, incarnation, now)
+	if why == "" && silent {
+		why = schemas.RefusedSilent
+	}
+	if why != "" {
 		return schemas.Acceptance{Refused: &why, Free: s.free, Word: s.word}
 	}
 	s.free -= req.Requirements.Slots()

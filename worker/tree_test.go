@@ -6,14 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/local"
-	"github.com/hodei-jobs/hodei/internal/local/localtest"
-	"github.com/hodei-jobs/hodei/internal/rpc"
-	"github.com/hodei-jobs/hodei/kv"
 )
 
 // Process trees that are hard to end. Each says "child <pid>" of the process
@@ -125,32 +120,18 @@ func TestHeldTellsWhetherAnybodyCanWrite(t *testing.T) {
 // TestAFullSpoolDoesNotKeepACommandAlive: what fills its output while NATS is
 // away is ended at once, and reported when NATS is back.
 func TestAFullSpoolDoesNotKeepACommandAlive(t *testing.T) {
-	port, dir := freePort(t), t.TempDir()
-	up := func() *local.NATS {
-		srv, err := local.StartNATS(local.NATSConfig{Port: port, StoreDir: dir, Log: localtest.Log(t)})
-		require.NoError(t, err)
-		return srv
-	}
-	srv := up()
-	nc, err := rpc.Connect(srv.URL(), "manager", localtest.Log(t))
-	require.NoError(t, err)
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	require.NoError(t, kv.Setup(t.Context(), js, 1))
-	f := startOn(t, nc, js, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 128<<10 })
+	f, down, up := startRestartable(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 128<<10 })
 
 	gate := fifo(t)
 	id := f.run(f.request(`trap "" TERM; (setsid sh -c 'echo child $$; echo > ` + gate + `; exec yes' &) ; cat < ` + gate + `; exec yes`))
 	f.manager.await(t, "first lines", func() bool { return len(f.manager.logs[id]) > 0 })
-	srv.Shutdown()
+	down()
 	require.Eventually(t, f.spool.full, 20*time.Second, time.Millisecond)
 	f.slots.get(id).process.stop(hodei.ReasonCancelled)
 	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, 20*time.Second, time.Millisecond)
 	require.Empty(t, runMark(f.incarnation, id).bearers())
 
-	srv = up()
-	t.Cleanup(srv.Shutdown)
+	up()
 	end, lines := f.end(id)
 	require.Equal(t, hodei.Cancelled, end.Status)
 	requireGone(t, childIn(t, lines))

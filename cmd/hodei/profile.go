@@ -29,13 +29,18 @@ func profile(addr string, screen io.Writer) error {
 		return fmt.Errorf("serve profiles: %w", err)
 	}
 	runtime.SetMutexProfileFraction(mutexFraction)
-	runtime.SetBlockProfileRate(blockRate)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	// The embedded nats-server, as it starts, sets the rate to its own option,
+	// 0: so blocking is sampled from the first request on.
+	sampled := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		runtime.SetBlockProfileRate(blockRate)
+		mux.ServeHTTP(w, r)
+	})
+	srv := &http.Server{Handler: sampled, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = srv.Serve(l) }() // it ends with the process
 	_, err = fmt.Fprintf(screen, "pprof http://%s/debug/pprof/\n", l.Addr())
 	return err

@@ -21,6 +21,7 @@ const MaxBody = 1 << 20
 
 // validator checks the requests of one operation against its published schema.
 type validator struct {
+	own    bool // see schemas.Op
 	schema *jsonschema.Schema
 	path   map[string]string // path parameter → the resource it names
 }
@@ -39,7 +40,7 @@ func newValidator(op *schemas.Op) (*validator, error) {
 	if err := compiler.AddResource(schemas.SchemaID(name), doc); err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
-	v := &validator{path: map[string]string{}}
+	v := &validator{path: map[string]string{}, own: op.Own}
 	if v.schema, err = compiler.Compile(schemas.SchemaID(name)); err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
@@ -60,12 +61,12 @@ func (v *validator) decode(body []byte, req any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
 	}
+	if v.own {
+		return read(body, req)
+	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {
-		return &hodei.Error{
-			Code: hodei.Invalid, Message: "Malformed JSON",
-			Details: &hodei.ErrorDetails{Field: "body", Issue: malformed(body, err)},
-		}
+		return malformed(body, err)
 	}
 	if field, issue := unfit("", value); issue != "" {
 		return hodei.InvalidField(cmp.Or(field, "body"), issue)
@@ -73,7 +74,15 @@ func (v *validator) decode(body []byte, req any) error {
 	if err := v.schema.Validate(value); err != nil {
 		return v.explain(value, err)
 	}
+	return read(body, req)
+}
+
+// read reads what fits the request's type.
+func read(body []byte, req any) error {
 	if err := json.Unmarshal(body, req); err != nil {
+		if errors.As(err, new(*json.SyntaxError)) {
+			return malformed(body, err)
+		}
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
 			return hodei.InvalidField(cmp.Or(wrong.Field, "body"), jsonType(wrong.Type)+" required")
@@ -84,12 +93,15 @@ func (v *validator) decode(body []byte, req any) error {
 }
 
 // malformed says where the JSON breaks.
-func malformed(body []byte, err error) string {
+func malformed(body []byte, err error) error {
+	issue := err.Error()
 	var syntax *json.SyntaxError
 	if serr := json.Unmarshal(body, new(any)); errors.As(serr, &syntax) {
-		return fmt.Sprintf("%s (at byte %d)", syntax.Error(), syntax.Offset)
+		issue = fmt.Sprintf("%s (at byte %d)", syntax.Error(), syntax.Offset)
 	}
-	return err.Error()
+	return &hodei.Error{
+		Code: hodei.Invalid, Message: "Malformed JSON", Details: &hodei.ErrorDetails{Field: "body", Issue: issue},
+	}
 }
 
 // unfit returns the place of what neither the schema nor Postgres could take,

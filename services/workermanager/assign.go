@@ -88,7 +88,7 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 	answer, err := rpc.CallWorker(asking, m.nc, schemas.RequestExecution, w.WorkerID, schemas.ExecutionRequest{
 		ExecutionID: e.ID, JobID: e.JobID, PipelineID: e.PipelineID, Attempt: e.Attempt,
 		Command: e.Command, Environment: e.Environment, Requirements: e.Requirements,
-		TimeoutSeconds: e.TimeoutSeconds, WorkingDir: e.WorkingDir,
+		TimeoutSeconds: e.TimeoutSeconds, WorkingDir: e.WorkingDir, LostAfterSeconds: m.fence(e),
 		Incarnation: w.Incarnation, Deadline: deadline.UTC(),
 	})
 	switch {
@@ -117,6 +117,15 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 // notConnected is the error that names the worker rather than the system.
 func notConnected(id hodei.WorkerID) error {
 	return &hodei.Error{Code: hodei.Unavailable, Message: "Worker is not connected", Resource: id.Noun(), ResourceID: id.String()}
+}
+
+// fence is the silence, in seconds, after which the execution may be started
+// again elsewhere, nil if nobody would.
+func (m *Manager) fence(e hodei.Execution) *float64 {
+	if e.Retries == nil || e.Attempt > e.Retries.Max {
+		return nil
+	}
+	return new(m.cfg.LostAfter.Seconds())
 }
 
 // turnedAway reports whether the worker's service refused the offer before the

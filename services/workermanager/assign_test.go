@@ -49,6 +49,37 @@ func TestAssignAccepted(t *testing.T) {
 	require.Len(t, h.offers, 1)
 }
 
+// TestWhoMayBeStartedAgainHasAFence: an offer says after how long a silence its
+// execution may be started elsewhere, if that may be at all.
+func TestWhoMayBeStartedAgainHasAFence(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	for name, test := range map[string]struct {
+		retries *hodei.Retries
+		attempt int
+		fenced  bool
+	}{
+		"no policy":         {nil, 1, false},
+		"never again":       {&hodei.Retries{Max: 0}, 1, false},
+		"one left":          {&hodei.Retries{Max: 1}, 1, true},
+		"the last of three": {&hodei.Retries{Max: 2}, 3, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			draft := hodei.Execution{Attempt: test.attempt}
+			draft.Command, draft.Environment, draft.Retries = hodei.Command{Shell: "true"}, map[string]string{}, test.retries
+			e, err := b.db.CreateExecution(t.Context(), draft)
+			require.NoError(t, err)
+			_, err = b.assignTo(e, h)
+			require.NoError(t, err)
+			if after := h.offers[len(h.offers)-1].LostAfterSeconds; test.fenced {
+				require.Equal(t, b.cfg.LostAfter.Seconds(), *after)
+			} else {
+				require.Nil(t, after)
+			}
+		})
+	}
+}
+
 func TestAssignRefusedGoesBackToTheQueue(t *testing.T) {
 	b := start(t)
 	h := b.worker()

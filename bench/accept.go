@@ -1,0 +1,61 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+)
+
+// The table of the page that tells of the accepted results is between these.
+const (
+	tableBegins = "<!-- What follows is written by `make bench-accept`. -->\n"
+	tableEnds   = "<!-- Up to here. -->\n"
+)
+
+// acceptResults keeps results as those to compare with, and shows them on a
+// page. What failed or was measured in short is refused.
+func acceptResults(results, accepted, page string) error {
+	body, err := os.ReadFile(results)
+	if err != nil {
+		return err
+	}
+	var r report
+	if err := json.Unmarshal(body, &r); err != nil {
+		return fmt.Errorf("%s: %w", results, err)
+	}
+	if r.Short || r.Part || len(r.Failures) > 0 {
+		return errors.New("only a run in full, of all scenarios, without a failure, can be accepted: make bench")
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	before, rest, begun := strings.Cut(string(text), tableBegins)
+	_, after, ended := strings.Cut(rest, tableEnds)
+	if !begun || !ended {
+		return fmt.Errorf("%s: the marks of the table are missing", page)
+	}
+	text = []byte(before + tableBegins + r.markdown() + tableEnds + after)
+	return errors.Join(os.WriteFile(accepted, body, 0o644), os.WriteFile(page, text, 0o644))
+}
+
+// markdown is the table, and the plots below it, as a page has them.
+func (r *report) markdown() string {
+	t := table.NewWriter()
+	t.AppendHeader(table.Row{"scenario", "what", "limit", "hodei", "ratio", "at least", "aim", "", "peers"})
+	var plots strings.Builder
+	for _, row := range r.Rows {
+		t.AppendRow(table.Row{row.Scenario, row.What, row.show(row.Limit, row.Unit), row.show(row.Hodei, row.Unit),
+			row.show(row.Ratio, "×"), mark(row.AtLeast), mark(row.Aim), row.verdict(), strings.ReplaceAll(row.others(), "\n", "; ")})
+		if row.Plot != "" {
+			fmt.Fprintf(&plots, "\n%s: %s\n\n```\n%s\n```\n", row.Scenario, row.What, strings.TrimRight(row.Plot, "\n"))
+		}
+	}
+	return fmt.Sprintf("\n%s, commit %s, on %s.\nMedian of %d, with the lowest and the highest.\n\n%s\n%s\n",
+		r.At.Format(time.DateOnly), r.Commit, r.Machine, r.Turns, t.RenderMarkdown(), plots.String())
+}

@@ -1,0 +1,112 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// Group does for many callers at a time what each asks for.
+type Group[A, R any] struct {
+	// Run does what all ask for, at least one, and returns as many answers; or
+	// it fails as a whole and has done nothing.
+	Run func(context.Context, []A) ([]Answer[R], error)
+
+	mu      sync.Mutex
+	waiting []*asked[A, R]
+	running int
+}
+
+// Answer is what one caller is told.
+type Answer[R any] struct {
+	Value R
+	Err   error
+}
+
+type asked[A, R any] struct {
+	ctx  context.Context
+	what A
+	done chan Answer[R] // has room for the one answer
+}
+
+const (
+	// runs is how many batches may be under way at once: while one waits, for
+	// the disk or for an answer, the next can be worked on.
+	runs = 2
+	// most is the largest batch.
+	most = 128
+	// timeout bounds a batch whose callers may all have gone.
+	timeout = 30 * time.Second
+)
+
+// Do asks for something and waits for the answer, or until ctx is done; then it
+// may be done all the same.
+func (g *Group[A, R]) Do(ctx context.Context, what A) (R, error) {
+	a := &asked[A, R]{ctx: ctx, what: what, done: make(chan Answer[R], 1)}
+	g.mu.Lock()
+	g.waiting = append(g.waiting, a)
+	if g.running < runs {
+		g.running++
+		go g.lead()
+	}
+	g.mu.Unlock()
+	select {
+	case got := <-a.done:
+		return got.Value, got.Err
+	case <-ctx.Done():
+		var zero R
+		return zero, ctx.Err()
+	}
+}
+
+// lead runs batches until nobody waits.
+func (g *Group[A, R]) lead() {
+	for batch := g.next(); len(batch) > 0; batch = g.next() {
+		all := make([]A, len(batch))
+		for i, a := range batch {
+			all[i] = a.what
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		for i, got := range g.each(ctx, all) {
+			batch[i].done <- got
+		}
+		cancel()
+	}
+}
+
+// next takes those whose turn it is; nobody is the end of a leader.
+func (g *Group[A, R]) next() (batch []*asked[A, R]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.waiting) > 0 && len(batch) < most {
+		a := g.waiting[0]
+		g.waiting[0], g.waiting = nil, g.waiting[1:]
+		if a.ctx.Err() == nil { // else nobody waits for it any more
+			batch = append(batch, a)
+		}
+	}
+	if len(batch) == 0 {
+		g.running--
+	}
+	return batch
+}
+
+// each returns an answer for all. When a batch fails because of what one of
+// them asks for, each is asked for alone.
+func (g *Group[A, R]) each(ctx context.Context, all []A) []Answer[R] {
+	answers, err := g.Run(ctx, all)
+	if err == nil {
+		return answers
+	}
+	answers = make([]Answer[R], len(all))
+	for i := range all {
+		answers[i].Err = err
+		if len(all) > 1 && !errors.Is(err, hodei.Unavailable) && !errors.Is(err, hodei.Timeout) {
+			answers[i] = g.each(ctx, all[i:i+1])[0]
+		}
+	}
+	return answers
+}
