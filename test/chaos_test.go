@@ -158,7 +158,6 @@ func (w *arena) summary(l *ledger, r *record, all *audience, faults, checks map[
 	w.t.Logf("%d accepted, asked %d times more than that; %d retried by policy; %d lines logged; %d logs followed, reconnecting %d times",
 		len(l.byID), repeated, retried, lines, len(all.seen), reconnects)
 	w.t.Logf("checks: %s", counts(checks))
-	w.t.Logf("%d attempts began while an earlier one of the same still ran", len(w.lines("overlap")))
 	for i, reply := range l.internal {
 		if i == 3 {
 			break
