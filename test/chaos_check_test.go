@@ -42,7 +42,12 @@ func (w *arena) judge(l *ledger, r *record, all *audience) map[string]int {
 		id, what, _ := strings.Cut(line, " ")
 		check("capacity", id, false, "%s", what)
 	}
+	for _, line := range w.lines("overlap") {
+		id, _, _ := strings.Cut(line, " ")
+		check("one attempt at a time", id, false, "began while an earlier attempt of the same still ran")
+	}
 	checks["capacity"] += len(r.begun)
+	checks["one attempt at a time"] += len(r.begun)
 	w.judgeLogs(l, r, all, check)
 	return checks
 }

@@ -98,21 +98,15 @@ var faultKinds = []faultKind{
 		u, d := w.service(r), span(r, time.Second, 10*time.Second)
 		return disturbed(u, []*link{u.pg}, d, fmt.Sprintf("lose what %s and Postgres send each other for %s", u.name, d), trouble{drop: true}, trouble{drop: true})
 	}},
-	{"kill NATS", 3, 12, func(w *arena, r *rand.Rand) fault {
+	{"kill NATS", 3, 0, func(w *arena, r *rand.Rand) fault {
 		u, away := w.servers[r.IntN(len(w.servers))], span(r, 100*time.Millisecond, 2*time.Second)
 		if r.IntN(3) == 0 {
 			away = span(r, 2*time.Second, 20*time.Second)
 		}
-		return fault{fmt.Sprintf("kill -9 %s, back in %s", u.name, away), w.servers, func(ctx context.Context) {
-			u.kill(away)
-			u.awaitBack(ctx, away)
-			pause(ctx, 3*time.Second) // in a cluster, it catches up before another goes
-		}}
+		return fault{fmt.Sprintf("kill -9 %s, back in %s", u.name, away), w.servers, func(ctx context.Context) { u.kill(away); u.awaitBack(ctx, away) }}
 	}},
-	{"pause NATS", 1, 2, func(w *arena, r *rand.Rand) fault {
-		f := pauseFor(w.servers[r.IntN(len(w.servers))], span(r, 500*time.Millisecond, 8*time.Second))
-		f.units = w.servers
-		return f
+	{"pause NATS", 1, 0, func(w *arena, r *rand.Rand) fault {
+		return pauseFor(w.servers[0], span(r, 500*time.Millisecond, 8*time.Second))
 	}},
 	{"kill Postgres", 3, 2, func(w *arena, r *rand.Rand) fault {
 		away := span(r, 100*time.Millisecond, 2*time.Second)
@@ -321,6 +315,27 @@ func (w *arena) breakThings(ctx context.Context, r *rand.Rand, atOnce int) map[s
 	}
 	under.Wait()
 	return counts
+}
+
+// killServers kills one server of a NATS cluster after the other, or stops it
+// for a while, until ctx is done: each comes back and has a moment to catch up
+// before the next goes, so there is always a majority. It returns how often.
+func (w *arena) killServers(ctx context.Context, r *rand.Rand) (kills int) {
+	for n := 0; len(w.servers) > 1 && ctx.Err() == nil; n++ {
+		u, away := w.servers[n%len(w.servers)], span(r, 100*time.Millisecond, 10*time.Second)
+		if r.IntN(5) == 0 {
+			f := pauseFor(u, away)
+			w.note("%s", f.what)
+			f.do(ctx)
+		} else {
+			w.note("kill -9 %s, back in %s", u.name, away)
+			u.kill(away)
+			u.awaitBack(ctx, away)
+			kills++
+		}
+		pause(ctx, 2*time.Second+span(r, 0, 4*time.Second))
+	}
+	return kills
 }
 
 func (w *arena) chooseKind(r *rand.Rand) faultKind {

@@ -56,7 +56,10 @@ type entry struct {
 	created, completed                                    time.Time
 }
 
-func (e entry) String() string { return fmt.Sprintf("%+v", struct{ entry }{e}) }
+func (e entry) String() string {
+	type plain entry
+	return fmt.Sprintf("%+v", plain(e))
+}
 
 // record is all that is known when everything has ended.
 type record struct {

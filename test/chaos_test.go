@@ -59,17 +59,22 @@ func chaos(t *testing.T, servers int) {
 	for i := range 8 {
 		users.Go(func() { w.follow(breaking, l, random(uint64(200+i)), all) })
 	}
+	kills := make(chan int)
+	go func() { kills <- w.killServers(breaking, random(2)) }()
 	faults := w.breakThings(breaking, random(1), 4)
+	if n := <-kills; n > 0 {
+		faults["kill a server of NATS"] = n
+	}
 	w.note("everything is whole again")
 	answered := make(chan struct{})
 	go func() { users.Wait(); l.cancels.Wait(); close(answered) }()
 	select {
 	case <-answered:
-	case <-time.After(3 * time.Minute):
+	case <-time.After(2 * time.Minute):
 		w.flaw("", "users are still waiting for answers or ends")
 	}
 	w.note("all users are answered")
-	w.awaitEnd(2 * time.Minute)
+	w.awaitEnd(90 * time.Second)
 	w.note("everything has ended")
 	w.judgeRest()
 	w.note("everything is idle")
@@ -130,6 +135,8 @@ func (w *arena) summary(l *ledger, r *record, all *audience, faults, checks map[
 			retried++
 		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, a := range l.byID {
 		kinds[a.kind]++
 		repeated += a.tries - 1

@@ -16,7 +16,8 @@ import (
 // as it was given, each a lock on a file that only its own shell holds, so
 // that the kernel gives it back the moment the shell is dead. The files belong
 // to one incarnation of the worker; should there not be enough, for longer
-// than a dying process may take, then the worker holds more than it has.
+// than a dying process may take, then the worker holds more than it has. A lock
+// that all attempts of one piece of work share tells of two that run at once.
 const beginning = `echo "$HODEI_EXECUTION_ID $HODEI_WORKER_ID $HODEI_WORKER_INCARNATION" >> $CHAOS/witness
 read cap < "$HOME/capacity"
 alone() { "$@" 6>&- 7>&- 8>&- 9>&-; }
@@ -107,6 +108,9 @@ var scripts = []script{
 	}},
 	{kind: "fails", weight: 12, body: func(r *rand.Rand) (string, []string) {
 		return fmt.Sprintf("alone seq 1 %d; alone sleep 0.2; exit %d", r.IntN(30), 1+r.IntN(100)), nil
+	}},
+	{kind: "long", weight: 3, body: func(r *rand.Rand) (string, []string) {
+		return fmt.Sprintf("echo begun; alone sleep %d; echo over", 8+r.IntN(8)), []string{"begun", "over"}
 	}},
 	{kind: "leaves children", weight: 5, body: func(r *rand.Rand) (string, []string) {
 		child := "sleep 600 6>&- 7>&- 8>&- 9>&- &"

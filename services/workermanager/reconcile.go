@@ -28,6 +28,7 @@ type reconciler struct {
 	*Manager
 	seen   map[held]time.Time // when an assignment was first seen
 	strays map[held]bool      // held by a worker, but not by the record
+	passed time.Time          // when the last pass began
 }
 
 // keepReconciled compares what workers say with the record, at intervals, and
@@ -56,7 +57,8 @@ func (m *Manager) keepReconciled(ctx context.Context) error {
 // and their worker say different things. Several instances may do it at once:
 // each step is a guarded change.
 func (r *reconciler) pass(ctx context.Context) error {
-	if !r.nc.IsConnected() || r.fleet.isDeaf() {
+	if !r.hearing() {
+		r.log.DebugContext(ctx, "workers may speak unheard: nobody is missed yet")
 		r.fleet.listen(r.fleet.isDeaf(), time.Now())
 		return nil
 	}
@@ -110,6 +112,18 @@ func (r *reconciler) askSilent(ctx context.Context) {
 		})
 	}
 	_ = asked.Wait() // nobody returns an error
+}
+
+// roundTrip is how long NATS may take to answer those who claim to hear.
+const roundTrip = 2 * time.Second
+
+// hearing reports whether this instance would have heard a worker: it did not
+// sleep, as a process does that was stopped, and what NATS had sent it before
+// it was asked has arrived, which a connection alone does not mean.
+func (r *reconciler) hearing() bool {
+	slept := !r.passed.IsZero() && time.Since(r.passed) > r.cfg.LostAfter/2
+	r.passed = time.Now()
+	return !slept && r.nc.IsConnected() && !r.fleet.isDeaf() && r.nc.FlushTimeout(roundTrip) == nil
 }
 
 // recallMembers has the workers that the record thinks are there be missed if

@@ -1,0 +1,45 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei/internal/local"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+)
+
+// TestADeafManagerMissesNobody: a worker manager that is connected to NATS and
+// to Postgres, but whom nothing from NATS reaches, does not take workers for
+// lost.
+func TestADeafManagerMissesNobody(t *testing.T) {
+	database := localtest.Database(t)
+	server, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	s := up(t, "--nats", server.URL(), "--database-url", database)
+	way := newLink(t, strings.TrimPrefix(server.URL(), "nats://"))
+	deaf := start(t, "worker-manager", "--nats", "nats://"+way.addr, "--database-url", database, "--lost-after", "7s", "--log-level", "debug")
+
+	gate := filepath.Join(t.TempDir(), "gate")
+	id := s.execute(fmt.Sprintf("echo begun; until [ -e %s ]; do sleep 0.05; done", gate))
+	status := func() any {
+		_, e := call(t, "GET", s.orchestrator+"/executions/"+id, "")
+		return e["status"]
+	}
+	eventually(t, "the command runs", 20*time.Second, func() bool { return status() == "RUNNING" })
+	way.disturb(trouble{drop: true}, trouble{drop: true})
+	// It looks every five seconds.
+	eventually(t, "it finds itself deaf, and again", time.Minute, func() bool { return strings.Count(deaf.output(), "unheard") >= 3 })
+	require.Equal(t, "RUNNING", status())
+	way.disturb(trouble{}, trouble{})
+	require.NoError(t, os.WriteFile(gate, nil, 0o644))
+	require.Equal(t, "COMPLETED", s.ended(id)["status"])
+}
