@@ -141,7 +141,7 @@ func TestPagesAreStable(t *testing.T) {
 	var names []string
 	page := postgres.Page{Size: 2}
 	for {
-		items, next, err := db.ListPipelines(ctx, page)
+		items, next, err := db.ListPipelines(ctx, 0, page)
 		require.NoError(t, err)
 		for _, p := range items {
 			names = append(names, p.Name)
