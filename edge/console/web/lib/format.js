@@ -60,6 +60,12 @@ export function commandText(command) {
   return command.map((word) => (/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ');
 }
 
+/** What a command is called for short: of `sh -c script` the script. */
+export function commandTitle(command) {
+  const script = Array.isArray(command) && command.length === 3 && /(^|\/)(ba|da|z)?sh$/.test(command[0]) && command[1] === '-c';
+  return firstLine(script ? command[2] : commandText(command));
+}
+
 export const firstLine = (text) => text.trim().split('\n')[0];
 
 /** "EXIT_CODE" as "exit code". */

@@ -47,7 +47,7 @@ function take(frames) {
 export function start() {
   const stop = new AbortController();
   let opened = false;
-  follow(`${API}/events`, {
+  follow(`${API}/events?follow=true`, {
     signal: stop.signal,
     frames: take,
     open() {

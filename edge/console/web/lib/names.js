@@ -2,7 +2,7 @@
 // What jobs, pipelines and workers are called: executions carry only their ids.
 import { signal } from '@preact/signals';
 import { get } from './api.js';
-import { commandText, firstLine, shortId } from './format.js';
+import { commandTitle, shortId } from './format.js';
 
 const known = { jobs: signal(new Map()), pipelines: signal(new Map()), workers: signal(new Map()) };
 const asked = new Set();
@@ -34,4 +34,4 @@ export const jobName = (id) => name('jobs', id);
 export const workerName = (id) => name('workers', id) || (id ? shortId(id) : '');
 
 /** What an execution is called: its job, else its command. */
-export const title = (e) => (e.job_id && jobName(e.job_id)) || firstLine(commandText(e.command)) || shortId(e.id);
+export const title = (e) => (e.job_id && jobName(e.job_id)) || commandTitle(e.command) || shortId(e.id);

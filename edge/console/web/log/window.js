@@ -27,6 +27,7 @@ export class LogWindow {
     this.max = 0;
     this.at = 0;
     this.pinned = false;
+    this.wanted = 0; // a line to bring into sight
     this.wrap = false;
     this.target = [0, 0];
     /** @type {Map<number, HTMLElement>} */
@@ -45,9 +46,12 @@ export class LogWindow {
   }
 
   scrolled() {
+    if (this.wanted) return; // of an earlier scroll, and overtaken
     const top = this.scroller.scrollTop;
-    if (top >= this.max - 2) this.pin(true);
-    else if (top < this.at - 1) this.pin(false);
+    const end = this.scroller.scrollHeight - this.scroller.clientHeight;
+    const up = top < this.at - 1;
+    if (top < end - 2 && up) this.pin(false); // and not because the window has grown
+    else if (top >= end - 2 && !up) this.pin(true);
     this.at = top;
     this.draw();
   }

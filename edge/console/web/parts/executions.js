@@ -4,9 +4,9 @@ import { html } from 'htm/preact';
 import { memo } from './memo.js';
 import { href } from '../lib/router.js';
 import { jobName, pipelineName, title, workerName } from '../lib/names.js';
-import { commandText, firstLine } from '../lib/format.js';
+import { commandTitle } from '../lib/format.js';
 import { Age, Elapsed } from './basics.js';
-import { Shape, say, tone } from './status.js';
+import { Status } from './status.js';
 
 /** What may be told beside the state: the exit code, the signal, or the reason. */
 export function outcome(e) {
@@ -22,11 +22,10 @@ export function outcome(e) {
 const Row = memo(({ e, bare }) => {
   const job = e.job_id && jobName(e.job_id);
   return html`<tr data-row class="row">
-    <td class="col-state"><span class="status tone-${tone(e.status)}"><${Shape} status=${e.status} /><span>${say(e.status)}</span></span>
-      <span class="outcome">${outcome(e)}</span></td>
+    <td class="col-state"><span class="state-line"><${Status} status=${e.status} /><span class="outcome">${outcome(e)}</span></span></td>
     <td class="col-title"><a class="row-link" href=${href(`/executions/${e.id}`)}>${title(e)}</a>
       ${e.attempt > 1 && html`<span class="label">attempt ${e.attempt}</span>`}
-      <div class="under">${!bare && e.pipeline_id && html`<span class="under-strong">${pipelineName(e.pipeline_id)}</span>`}${(job || bare) && html`<code>${firstLine(commandText(e.command))}</code>`}${!job && !e.job_id && !bare && html`<span>ad hoc</span>`}</div></td>
+      <div class="under">${!bare && e.pipeline_id && html`<span class="under-strong">${pipelineName(e.pipeline_id)}</span>`}${(job || bare) && html`<code>${commandTitle(e.command)}</code>`}${!job && !e.job_id && !bare && html`<span>ad hoc</span>`}</div></td>
     <td class="col-worker">${e.worker_id && html`<a href=${href(`/workers/${e.worker_id}`)}>${workerName(e.worker_id)}</a>`}</td>
     <td class="col-time num"><${Age} time=${e.completed_at ?? e.started_at ?? e.created_at} /></td>
     <td class="col-took num"><${Elapsed} from=${e.started_at ?? e.created_at} to=${e.completed_at} /></td>

@@ -1,5 +1,6 @@
 // @ts-check
-// Fields of forms.
+// Fields of forms. The value is where a field begins: drawing the form anew
+// must not undo what was typed.
 import { html } from 'htm/preact';
 
 let counter = 0;
@@ -12,12 +13,12 @@ function Field({ name, label, hint, children }) {
 }
 
 /** One line of text, or a number. */
-export const Text = ({ name, label, hint = '', code = false, ...rest }) => html`<${Field} name=${name} label=${label} hint=${hint}>${(id, described) => html`
-  <input id=${id} name=${name} aria-describedby=${described} class=${code ? 'mono' : ''} autocomplete="off" spellcheck=${code ? 'false' : undefined} ...${rest} />`}</${Field}>`;
+export const Text = ({ name, label, hint = '', code = false, value = '', ...rest }) => html`<${Field} name=${name} label=${label} hint=${hint}>${(id, described) => html`
+  <input id=${id} name=${name} aria-describedby=${described} class=${code ? 'mono' : ''} autocomplete="off" spellcheck=${code ? 'false' : undefined} defaultValue=${value} ...${rest} />`}</${Field}>`;
 
 /** Many lines. */
-export const Area = ({ name, label, hint = '', code = false, ...rest }) => html`<${Field} name=${name} label=${label} hint=${hint}>${(id, described) => html`
-  <textarea id=${id} name=${name} aria-describedby=${described} class=${code ? 'mono' : ''} spellcheck=${code ? 'false' : undefined} ...${rest}></textarea>`}</${Field}>`;
+export const Area = ({ name, label, hint = '', code = false, value = '', ...rest }) => html`<${Field} name=${name} label=${label} hint=${hint}>${(id, described) => html`
+  <textarea id=${id} name=${name} aria-describedby=${described} class=${code ? 'mono' : ''} spellcheck=${code ? 'false' : undefined} defaultValue=${value} ...${rest}></textarea>`}</${Field}>`;
 
 /** "NAME=value" lines as an object. It fails on a line that is not that. */
 export function pairs(text, field) {

@@ -57,7 +57,7 @@ function Waiting({ execution }) {
   const plan = useLoad(async (signal) => (await get('/queue', { limit: 1000 }, signal)).items.find((q) => q.execution_id === execution.id) ?? null, [execution.id], { on: () => true, every: 1500 });
   if (execution.retry_at && Date.parse(execution.retry_at) > Date.now()) return html`<p class="waiting">It is tried again at ${dateTime(execution.retry_at)}.</p>`;
   return html`<p class="waiting" role="status">${plan.data ? html`Number ${plan.data.position} in the queue: <b>${plan.data.reason}</b>. ` : 'It waits for a worker. '}
-    <a href=${href('/why', { execution_id: execution.id })}>What each worker was thought of</a></p>`;
+    <a class="link" href=${href('/why', { execution_id: execution.id })}>What each worker was thought of</a></p>`;
 }
 
 function Details({ e }) {
@@ -104,7 +104,7 @@ export function Execution({ id }) {
       <div class="head-text"><div class="crumbs"><a href=${href('/executions')}>Executions</a>
           ${e.pipeline_id && html`<span aria-hidden="true">/</span><a href=${href(`/pipelines/${e.pipeline_id}`)}>${pipelineName(e.pipeline_id)}</a>`}
           ${e.job_id && jobName(e.job_id) && html`<span aria-hidden="true">/</span><a href=${href(`/jobs/${e.job_id}`)}>${jobName(e.job_id)}</a>`}</div>
-        <h1>${name}</h1>
+        <h1 class=${e.job_id ? '' : 'mono'}>${name}</h1>
         <p class="sub execution-sub"><${Status} status=${e.status} /><span class="outcome">${outcome(e)}</span><span class="num"><${Elapsed} from=${e.started_at ?? e.created_at} to=${e.completed_at} /></span>
           <span class="mono faint" title=${e.id}>${shortId(e.id)}</span></p></div>
       <div class="actions"><button type="button" class="ghost" aria-expanded=${open} onClick=${turn}>Details</button><a class="button" href=${href('/why', { execution_id: id })}>${icons.why()}Why</a>

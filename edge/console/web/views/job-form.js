@@ -12,6 +12,11 @@ import { Area, Text, lines, pairs } from '../parts/fields.js';
 const blank = { name: '', description: '', command: '', type: null, environment: {}, priority: 5, requirements: {}, timeout_seconds: null, retries: null, working_dir: null };
 const number = (text) => (text === '' ? null : Number(text));
 
+const words = (text) => (text.trim().startsWith('[') ? JSON.parse(text) : text.split('\n').filter((word) => word !== ''));
+
+/** A program and its arguments as text: as JSON where one of them has lines of its own. */
+const listText = (command) => (command.some((word) => word.includes('\n')) ? JSON.stringify(command, null, 2) : command.join('\n'));
+
 /** What the form says, as the API takes it; `list` has each line of the command be one word of it. */
 function read(form, list) {
   const text = (name) => String(form.get(name)).trim();
@@ -20,7 +25,7 @@ function read(form, list) {
   return {
     name: text('name') || null,
     description: text('description') || null,
-    command: !command.trim() ? null : list ? command.split('\n').filter((word) => word !== '') : command.trim(),
+    command: !command.trim() ? null : list ? words(command) : command.trim(),
     environment: pairs(String(form.get('environment')), 'environment'),
     priority: number(text('priority')) ?? 5,
     requirements: {
@@ -57,8 +62,8 @@ export function JobForm({ id = '', pipeline = '' }) {
     <${Loaded} of=${old}>${(job) => html`<form class="form card" onSubmit=${submit}>
       <${Text} name="name" label="Name" maxlength="200" value=${job.name ?? ''} placeholder="build" autofocus />
       <div class="field-with-choice">
-        <${Area} name="command" label="Command" code rows="5" value=${Array.isArray(job.command) ? job.command.join('\n') : job.command ?? ''}
-          hint=${listed ? 'A program and its arguments, one a line, run as they are' : 'Runs as sh -c. Left empty, each run must bring its own'} />
+        <${Area} name="command" label="Command" code rows="5" value=${Array.isArray(job.command) ? listText(job.command) : job.command ?? ''}
+          hint=${listed ? 'A program and its arguments, one a line or as JSON, run as they are' : 'Runs as sh -c. Left empty, each run must bring its own'} />
         <${Choices} label="How the command runs" options=${[['shell', 'Shell'], ['list', 'Program']]} value=${listed ? 'list' : 'shell'} onChange=${(v) => setList(v === 'list')} />
       </div>
       <${Area} name="environment" label="Environment" hint="NAME=value, one a line" code rows="3" value=${lines(job.environment)} />

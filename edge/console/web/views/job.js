@@ -7,7 +7,7 @@ import { useEvents, useLoad, useTitle } from '../lib/use.js';
 import { learn, pipelineName } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
-import { commandText, duration, firstLine } from '../lib/format.js';
+import { commandText, commandTitle, duration } from '../lib/format.js';
 import { Button, Empty, Facts, Head, Loaded, Panel } from '../parts/basics.js';
 import { confirm } from '../parts/dialog.js';
 import { ExecutionTable } from '../parts/executions.js';
@@ -47,7 +47,7 @@ export function Job({ id }) {
     if (kind === 'execution' && data.execution.job_id === id) job.set((j) => ({ ...j, recent: withRun(j.recent, data.execution) }));
   });
   const j = job.data;
-  const name = j ? j.name ?? (firstLine(commandText(j.command)) || 'Unnamed job') : 'Job';
+  const name = j ? j.name ?? (commandTitle(j.command) || 'Unnamed job') : 'Job';
   useTitle(name);
   const start = () => (j?.command ? run(j) : setAsking(true));
   useKeys({

@@ -7,7 +7,7 @@ import { useEvents, useLoad, useTitle } from '../lib/use.js';
 import { learn } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
-import { commandText, firstLine, plural } from '../lib/format.js';
+import { commandTitle, plural } from '../lib/format.js';
 import { Age, Button, Empty, Head, Loaded, Panel } from '../parts/basics.js';
 import { confirm } from '../parts/dialog.js';
 import { ExecutionTable } from '../parts/executions.js';
@@ -18,8 +18,8 @@ import { More, useExecutions } from './executions.js';
 import { RECENT, withRun } from './pipelines.js';
 
 const JobRow = ({ job, onRun }) => html`<tr data-row class="row">
-  <td class="col-title"><span class="with-shape"><${Shape} status=${job.status} label=${job.execution ? `Last run: ${job.status.toLowerCase()}` : 'Never run'} /><a class="row-link" href=${href(`/jobs/${job.id}`)}>${job.name ?? (firstLine(commandText(job.command)) || 'Unnamed job')}</a></span>
-    <div class="under">${job.command ? html`<code>${firstLine(commandText(job.command))}</code>` : html`<span>its command is given at each run</span>`}</div></td>
+  <td class="col-title"><span class="with-shape"><${Shape} status=${job.status} label=${job.execution ? `Last run: ${job.status.toLowerCase()}` : 'Never run'} /><a class="row-link" href=${href(`/jobs/${job.id}`)}>${job.name ?? (commandTitle(job.command) || 'Unnamed job')}</a></span>
+    <div class="under">${job.command ? html`<code>${commandTitle(job.command)}</code>` : html`<span>its command is given at each run</span>`}</div></td>
   <td>${job.type ? html`<span class="label">${job.type}</span>` : html`<span class="faint">any</span>`}</td>
   <td class="col-marks"><${Marks} runs=${job.recent} most=${RECENT} /></td>
   <td class="col-spark"><${Sparkline} runs=${job.recent} /></td>

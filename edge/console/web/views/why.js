@@ -52,7 +52,7 @@ export function Why() {
   };
   return html`<${Head} title="Why" above=${id && html`<a href=${href(`/executions/${id}`)}>${e.data ? title(e.data) : 'Execution'}</a>`}
       sub=${id ? 'What the scheduler thinks of every worker for this execution, now' : 'What the scheduler would think of every worker; nothing is run'} />
-    ${id ? e.data && html`<div class="toolbar"><${Status} status=${e.data.status} /><span class="faint">asks for</span><${Needs} needs=${e.data.requirements} /><a href=${href('/why')}>Ask for something else</a></div>`
+    ${id ? e.data && html`<div class="toolbar"><${Status} status=${e.data.status} /><span class="faint">asks for</span><${Needs} needs=${e.data.requirements} /><a class="link" href=${href('/why')}>Ask for something else</a></div>`
     : html`<form class="toolbar ask" onSubmit=${ask}><${Text} name="type" label="Worker type" value=${query.get('type') ?? ''} placeholder="any" />
       <${Text} name="capacity" label="Slots" type="number" min="1" max="10000" value=${query.get('capacity') ?? 1} />
       <${Text} name="labels" label="Labels" value=${query.get('labels') ?? ''} placeholder="zone=a,gpu=yes" /><button type="submit" class="primary">Explain</button></form>`}
