@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build up test generate fmt setup postgres gcc curl
+.PHONY: help build up test generate fmt screenshots setup postgres gcc curl chromium
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,10 +18,13 @@ test: setup ## format check, vet, and every test with the race detector: all tha
 generate: ## write anew what is generated: JSON Schemas, OpenAPI, docs/states.md and the other goldens
 	go test -count=1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -update
 
+screenshots: chromium postgres ## write the pictures of the console in docs/images anew
+	HODEI_SCREENSHOTS=../docs/images go test -count=1 -run TestConsoleScreenshots ./test
+
 fmt: ## format the code
 	gofmt -w .
 
-setup: gcc curl postgres ## install what building and testing needs, where it is missing
+setup: gcc curl postgres chromium ## install what building and testing needs, where it is missing
 	@go mod download
 
 # The race detector needs a C compiler; what is built for use does not.
@@ -31,6 +34,11 @@ gcc:
 # The tests of the documentation type what it says.
 curl:
 	@command -v curl >/dev/null || { $(call install,curl ca-certificates); }
+
+# The tests of the console run in it.
+chromium:
+	@test -n "$$HODEI_CHROMIUM" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  command -v google-chrome >/dev/null || { $(call install,chromium); }
 
 # Not wanted where a database of yours is named.
 postgres:

@@ -7,6 +7,7 @@ import { follow } from '../lib/sse.js';
 import { carry } from './ansi.js';
 
 export const PAGE = 1000;
+const HIDDEN = 30_000; // ms after which a tab in the background lets its connection go: a browser has few
 const KEEP = 120; // pages in memory: 120,000 lines, however long the log
 
 /**
@@ -27,16 +28,35 @@ export class LogStore {
     this.clock = 0;
     /** The first and the last line that are looked at. */
     this.sight = [1, 1];
+    this.last = 0; // the last line that came by the stream
     this.stop = new AbortController();
     /** Hears the number of the first line of what has just come. */
     this.onLines = (_first, _lines) => {};
     this.onEnd = (_end) => {};
   }
 
-  /** Follows what is being written. */
+  /** Follows what is being written, while somebody may be looking. */
   live() {
+    this.follow();
+    let timer = 0;
+    const seen = () => {
+      clearTimeout(timer);
+      if (document.hidden) timer = window.setTimeout(() => this.stream.abort(), HIDDEN);
+      else if (this.stream.signal.aborted && this.state !== 'ended') this.follow();
+    };
+    document.addEventListener('visibilitychange', seen);
+    this.stop.signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', seen);
+      this.stream.abort();
+    });
+  }
+
+  follow() {
+    this.stream = new AbortController();
     follow(`${API}/executions/${this.id}/logs/stream?follow=true&tail=${PAGE}`, {
-      signal: this.stop.signal,
+      signal: this.stream.signal,
+      lastId: this.last ? String(this.last) : '',
       open: () => this.tell('live'),
       lost: () => this.tell('lost'),
       frames: (frames) => this.take(frames),
@@ -65,7 +85,7 @@ export class LogStore {
       else if (frame.data) lines.push(JSON.parse(frame.data));
       else this.count = Math.max(this.count, Number(frame.id)); // says only where the log is
     }
-    const fresh = lines.filter((l) => l.sequence > (this.last ?? 0)); // none twice, whatever a reconnect repeats
+    const fresh = lines.filter((l) => l.sequence > this.last); // none twice, whatever a reconnect repeats
     if (fresh.length) {
       this.last = fresh.at(-1).sequence;
       this.put(fresh);

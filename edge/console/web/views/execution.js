@@ -10,7 +10,7 @@ import { go, href } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
 import { bytes, commandText, dateTime, duration, percent, shortId } from '../lib/format.js';
 import { Age, Button, Copy, Elapsed, Facts, Loaded } from '../parts/basics.js';
-import { attempt } from '../parts/dialog.js';
+import { attempt, confirm } from '../parts/dialog.js';
 import { outcome } from '../parts/executions.js';
 import { icons } from '../parts/icons.js';
 import { Shape, Status, say } from '../parts/status.js';
@@ -92,10 +92,11 @@ export function Execution({ id }) {
     const made = await attempt(() => create(`/executions/${id}/retry`, undefined, newKey()));
     if (made) go(href(`/executions/${made.id}`));
   };
+  const askAgain = () => confirm({ title: 'Run it again?', text: 'A new execution of the same command begins.', yes: 'Retry', danger: false, act: again });
   const stop = () => cancel(id, name, load.reload);
   const turn = () => setOpen((was) => { localStorage.setItem('hodei.details', String(!was)); return !was; });
   useKeys({
-    x: { what: 'Cancel, or retry what has ended', run: () => (live ? stop() : again()) },
+    x: { what: 'Cancel, or retry what has ended', run: () => (live ? stop() : askAgain()) },
     d: { what: 'Show or hide the details', run: turn },
     y: { what: 'Why this worker', run: () => go(href('/why', { execution_id: id })) },
   });

@@ -12,6 +12,7 @@ import { attempt } from '../parts/dialog.js';
 import { icons } from '../parts/icons.js';
 
 const PAGE = 50;
+const MOST = 500;
 const states = [['', 'All'], ['RUNNING', 'Running'], ['PENDING', 'Pending'], ['COMPLETED', 'Completed'], ['FAILED', 'Failed'], ['TIMED_OUT', 'Timed out'], ['CANCELLED', 'Cancelled']];
 const filters = [['pipeline_id', 'Pipeline', pipelineName], ['job_id', 'Job', (id) => jobName(id) || shortId(id)], ['worker_id', 'Worker', workerName]];
 
@@ -29,7 +30,9 @@ export function useExecutions(query) {
       if (at >= 0) return { ...page, items: items.with(at, e) };
       if (items.length && e.id < items.at(-1).id && page.next_cursor) return page; // on a later page
       const before = items.findIndex((x) => x.id < e.id);
-      return { ...page, items: items.toSpliced(before < 0 ? items.length : before, 0, e) };
+      const more = items.toSpliced(before < 0 ? items.length : before, 0, e);
+      if (more.length <= MOST) return { ...page, items: more };
+      return { items: more.slice(0, -1), next_cursor: more.at(-2).id }; // a tab left open stays small
     });
   });
   const more = async () => {
