@@ -1,11 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help build up test bench generate fmt setup postgres redis temporal gcc curl bench-accept
+.PHONY: help build up test chaos bench bench-accept generate fmt screenshots setup postgres redis temporal gcc curl chromium
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/hodei
-	CGO_ENABLED=0 go build -trimpath -o bin/hodei ./cmd/hodei
+	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/hodei ./cmd/hodei
 
 up: postgres build ## build and start everything on this machine: make up ARGS='--workers 2'
 	./bin/hodei up $(ARGS)
@@ -29,10 +29,13 @@ chaos: postgres ## break everything for long and judge what became of the work: 
 generate: ## write anew what is generated: JSON Schemas, OpenAPI, docs/states.md and the other goldens
 	go test -count=1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -update
 
+screenshots: chromium postgres ## write the pictures of the console in docs/images anew
+	HODEI_SCREENSHOTS=../docs/images go test -count=1 -run TestConsoleScreenshots ./test
+
 fmt: ## format the code
 	gofmt -w .
 
-setup: gcc curl postgres ## install what building and testing needs, where it is missing
+setup: gcc curl postgres chromium ## install what building and testing needs, where it is missing
 	@go mod download
 
 # The race detector needs a C compiler; what is built for use does not.
@@ -42,6 +45,11 @@ gcc:
 # The tests of the documentation type what it says.
 curl:
 	@command -v curl >/dev/null || { $(call install,curl ca-certificates); }
+
+# The tests of the console run in it.
+chromium:
+	@test -n "$$HODEI_CHROMIUM" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  command -v google-chrome >/dev/null || { $(call install,chromium); }
 
 # Not wanted where a database of yours is named.
 postgres:

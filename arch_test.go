@@ -68,7 +68,7 @@ var mayImport = []struct {
 	{"services/scheduler/plan", []string{""}},
 	{"services", []string{"", "schemas", "internal/rpc", "internal/group", "kv", "postgres"}},
 	{"worker", []string{"", "schemas", "internal/rpc", "internal/group", "kv"}},
-	{"client", []string{"", "schemas", "internal/rpc"}},
+	{"client", []string{"", "schemas", "internal/rpc", "kv"}},
 	{"edge", []string{"", "schemas", "internal/rpc", "client"}},
 	{"internal/rpc", []string{"", "schemas"}},
 	{"internal/local/localtest", []string{"", "internal/local", "kv"}},

@@ -70,4 +70,6 @@ type Job struct {
 	StartedAt   *time.Time        `json:"started_at"`
 	CompletedAt *time.Time        `json:"completed_at"`
 	Execution   *ExecutionSummary `json:"execution"`
+	// Recent are its last executions, newest first; only where asked for.
+	Recent []ExecutionSummary `json:"recent,omitempty"`
 }

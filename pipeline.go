@@ -14,6 +14,8 @@ type Pipeline struct {
 	JobCount int `json:"job_count"`
 	// LastExecution is the latest execution of any of its jobs.
 	LastExecution *ExecutionSummary `json:"last_execution"`
+	// Recent are its last executions, newest first; only where asked for.
+	Recent []ExecutionSummary `json:"recent,omitempty"`
 }
 
 // ExecutionSummary is an execution as its pipeline and its job show it.

@@ -24,6 +24,9 @@ type transport interface {
 	send(ctx context.Context, op *schemas.Op, body []byte) (rpc.Reply, error)
 	// follow gives each line to fn until the end, or until fn fails.
 	follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error)
+	// events gives what happens to fn until that is all, ctx is done, or fn
+	// fails.
+	events(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.Notice) error) (schemas.EventsEnd, error)
 	// ended returns once the execution has ended.
 	ended(ctx context.Context, id hodei.ExecutionID) error
 	health(ctx context.Context) (schemas.Health, error)
@@ -44,7 +47,7 @@ func Timeout(op *schemas.Op) time.Duration {
 // json.RawMessage of the same shape. An operation that streams is refused.
 func (c *Client) Raw(ctx context.Context, op *schemas.Op, req any) (body []byte, status int, err error) {
 	if op.Streams {
-		return nil, 0, hodei.Errorf(hodei.Invalid, "%s is a stream: use Follow", op.Name)
+		return nil, 0, hodei.Errorf(hodei.Invalid, "%s is a stream: use Follow or FollowEvents", op.Name)
 	}
 	if body, err = hodei.JSON(req); err != nil {
 		return nil, 0, fmt.Errorf("encode %s: %w", op.Name, err)

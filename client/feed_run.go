@@ -69,7 +69,7 @@ func (f *Feed) keepConsuming(ctx context.Context, js jetstream.JetStream) error 
 	pause := newPause()
 	for {
 		began := time.Now()
-		err := f.whileConnected(ctx, status, func(ctx context.Context) error { return f.consume(ctx, js, &since) })
+		err := whileConnected(ctx, status, func(ctx context.Context) error { return f.consume(ctx, js, &since) })
 		if err == nil || ctx.Err() != nil || final(err) {
 			return err
 		}
@@ -90,7 +90,7 @@ func (f *Feed) keepConsuming(ctx context.Context, js jetstream.JetStream) error 
 			pause.Reset()
 		case <-time.After(pause.NextBackOff()):
 		}
-		if err := f.whileConnected(ctx, status, f.look); err != nil && final(err) {
+		if err := whileConnected(ctx, status, f.look); err != nil && final(err) {
 			return err
 		}
 	}
@@ -100,7 +100,7 @@ var errConnection = errors.New("connection lost or made again")
 
 // whileConnected has fn given up when the connection changes: what was asked before
 // that is never answered.
-func (f *Feed) whileConnected(ctx context.Context, status <-chan nats.Status, fn func(context.Context) error) error {
+func whileConnected(ctx context.Context, status <-chan nats.Status, fn func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {

@@ -176,8 +176,11 @@ func TestEveryRouteHasAMethod(t *testing.T) {
 		for i := range methods.NumMethod() {
 			m := methods.Method(i).Type
 			reply := op.Reply
-			if op.Streams {
+			switch op {
+			case schemas.FollowLogs.Op:
 				reply = reflect.TypeFor[schemas.LogEnd]()
+			case schemas.FollowEvents.Op:
+				reply = reflect.TypeFor[schemas.EventsEnd]()
 			}
 			if m.NumIn() > 2 && m.In(2) == op.Request && m.NumOut() == 2 && m.Out(0) == reply {
 				found++

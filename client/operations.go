@@ -143,3 +143,8 @@ func (c *Client) ResumeWorker(ctx context.Context, req schemas.ResumeWorkerReque
 func (c *Client) TerminateWorker(ctx context.Context, req schemas.TerminateWorkerRequest) (hodei.Worker, error) {
 	return call(ctx, c, schemas.TerminateWorker, req)
 }
+
+// GetStats counts executions: those now, and those that ended lately.
+func (c *Client) GetStats(ctx context.Context, req schemas.GetStatsRequest) (hodei.Stats, error) {
+	return call(ctx, c, schemas.GetStats, req)
+}

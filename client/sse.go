@@ -24,59 +24,77 @@ const (
 )
 
 var (
-	errCut    = errors.New("stream ended before the log did")
+	errCut    = errors.New("stream ended before it was done")
 	errSilent = errors.New("stream fell silent")
 )
 
-// stream is a log followed over one connection after another.
+// stream is a stream followed over one connection after another.
 type stream struct {
-	t      *overHTTP
-	req    schemas.FollowLogsRequest
-	fn     func(hodei.LogLine) error
+	t    *overHTTP
+	op   *schemas.Op
+	body []byte // the request
+	// frame takes in one that is not empty, and reports whether it was the
+	// last. Its error ends the stream.
+	frame  func(kind, id string, data []byte) (done bool, err error)
 	last   string // Last-Event-ID
 	open   bool   // the server has agreed to it once
-	enough error  // what fn said
+	enough error  // what frame said
 }
 
-func (t *overHTTP) follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error) {
-	s := &stream{t: t, req: req, fn: fn}
+func (t *overHTTP) follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (end schemas.LogEnd, err error) {
+	err = t.stream(ctx, schemas.FollowLogs.Op, req, func(kind, _ string, data []byte) (bool, error) {
+		if kind == "done" {
+			return true, json.Unmarshal(data, &end)
+		}
+		var line hodei.LogLine
+		if err := json.Unmarshal(data, &line); err != nil {
+			return false, err
+		}
+		return false, fn(line)
+	})
+	return end, err
+}
+
+// stream follows the operation until its end, through lost connections.
+func (t *overHTTP) stream(ctx context.Context, op *schemas.Op, req any, frame func(kind, id string, data []byte) (bool, error)) error {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	s := &stream{t: t, op: op, body: body, frame: frame}
 	pause := newPause()
 	for {
 		had := s.last
-		end, err := s.connect(ctx)
+		done, err := s.connect(ctx)
 		switch {
-		case end != nil:
-			return *end, nil
+		case done:
+			return nil
 		case s.enough != nil:
-			return schemas.LogEnd{}, s.enough
+			return s.enough
 		case ctx.Err() != nil:
-			return schemas.LogEnd{}, interrupted(ctx.Err())
+			return interrupted(ctx.Err())
 		case !s.open || final(err):
-			return schemas.LogEnd{}, err
+			return err
 		}
 		if s.last != had {
 			pause.Reset()
 		}
 		select {
 		case <-ctx.Done():
-			return schemas.LogEnd{}, interrupted(ctx.Err())
+			return interrupted(ctx.Err())
 		case <-time.After(pause.NextBackOff()):
 		}
 	}
 }
 
-// connect reads one connection's worth of the stream: to the end of the log,
-// or to an error.
-func (s *stream) connect(ctx context.Context) (*schemas.LogEnd, error) {
+// connect reads one connection's worth of the stream: to its end, or to an
+// error.
+func (s *stream) connect(ctx context.Context) (done bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	body, err := json.Marshal(s.req)
+	req, err := s.t.request(ctx, s.op, s.body)
 	if err != nil {
-		return nil, fmt.Errorf("encode request: %w", err)
-	}
-	req, err := s.t.request(ctx, schemas.FollowLogs.Op, body)
-	if err != nil {
-		return nil, err
+		return false, err
 	}
 	req.Header.Set("Accept", "text/event-stream")
 	if s.last != "" {
@@ -86,40 +104,22 @@ func (s *stream) connect(ctx context.Context) (*schemas.LogEnd, error) {
 	defer idle.Stop()
 	resp, err := s.t.do(req)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	defer resp.Body.Close()
 	s.open = true
 	for event, err := range sse.Read(&attentive{resp.Body, idle}, &sse.ReadConfig{MaxEventSize: maxEvent}) {
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		if end, err := s.event(event); end != nil || err != nil {
-			return end, err
+		if event.Data != "" { // else it only says where the stream is
+			if done, s.enough = s.frame(event.Type, event.LastEventID, []byte(event.Data)); done || s.enough != nil {
+				return done && s.enough == nil, s.enough
+			}
 		}
+		s.last = event.LastEventID
 	}
-	return nil, errCut
-}
-
-func (s *stream) event(event sse.Event) (*schemas.LogEnd, error) {
-	switch {
-	case event.Type == "done":
-		end := &schemas.LogEnd{}
-		if err := json.Unmarshal([]byte(event.Data), end); err != nil {
-			return nil, err
-		}
-		return end, nil
-	case event.Data != "": // else it only says where the stream is
-		var line hodei.LogLine
-		if err := json.Unmarshal([]byte(event.Data), &line); err != nil {
-			return nil, err
-		}
-		if s.enough = s.fn(line); s.enough != nil {
-			return nil, s.enough
-		}
-	}
-	s.last = event.LastEventID
-	return nil, nil
+	return false, errCut
 }
 
 // attentive starts its timer anew whenever something is read.

@@ -103,13 +103,19 @@ func (e *Edge) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	feeds := newFeeds(ctx, e.cfg)
 	defer feeds.close() // after the last stream
+	hub := newHub(ctx, e.cfg)
+	defer hub.close() // likewise
 	for i, services := range [3][]string{
 		{schemas.Orchestrator, schemas.Scheduler, schemas.WorkerManager, schemas.Edge},
 		{schemas.Scheduler},
 		{schemas.WorkerManager, schemas.Edge},
 	} {
+		handler, err := e.routes(feeds, hub, services)
+		if err != nil {
+			return err
+		}
 		srv := &http.Server{
-			Handler:           e.routes(feeds, services),
+			Handler:           handler,
 			ReadHeaderTimeout: 10 * time.Second,
 			IdleTimeout:       2 * time.Minute,
 			ErrorLog:          slog.NewLogLogger(e.cfg.Log.Handler(), slog.LevelDebug),

@@ -46,6 +46,29 @@ func accepted(r *http.Request, opts schemas.LogOptions) format {
 	return onlyEvents(r, opts)
 }
 
+// formats are what the query parameter format may say, for those who cannot
+// send headers, as a link of a page.
+var formats = map[string]string{"json": "application/json", "text": "text/plain", "events": "text/event-stream"}
+
+// formatted is the request with its parameter format said as the Accept
+// header.
+func formatted(r *http.Request) (*http.Request, error) {
+	query := r.URL.Query()
+	wanted := query["format"]
+	if len(wanted) == 0 {
+		return r, nil
+	}
+	media, ok := formats[wanted[0]]
+	if !ok || len(wanted) > 1 {
+		return r, hodei.InvalidField("format", "one of json, text, events required")
+	}
+	r = r.Clone(r.Context())
+	query.Del("format")
+	r.URL.RawQuery = query.Encode()
+	r.Header.Set("Accept", media)
+	return r, nil
+}
+
 // events is server-sent events, one for each line.
 type events struct {
 	bare bool // without timestamps

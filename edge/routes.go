@@ -10,6 +10,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/edge/console"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -18,7 +19,11 @@ import (
 var prefixes = []string{"/api/v1", ""}
 
 // routes serves the operations of the services given.
-func (e *Edge) routes(feeds *feeds, services []string) http.Handler {
+func (e *Edge) routes(feeds *feeds, hub *hub, services []string) (http.Handler, error) {
+	events, err := (&happenings{cfg: e.cfg, hub: hub, metrics: e.metrics}).handler(schemas.FollowEvents.Op)
+	if err != nil {
+		return nil, err
+	}
 	logs := &streams{cfg: e.cfg, feeds: feeds, metrics: e.metrics}
 	r := chi.NewRouter()
 	r.Use(e.identify, e.recover)
@@ -37,7 +42,11 @@ func (e *Edge) routes(feeds *feeds, services []string) http.Handler {
 			continue
 		}
 		for _, prefix := range prefixes {
-			r.Method(op.Method, prefix+op.Path, e.handler(logs, op))
+			handle := e.handler(logs, op)
+			if op == schemas.FollowEvents.Op {
+				handle = events
+			}
+			r.Method(op.Method, prefix+op.Path, handle)
 		}
 	}
 	own := map[string]http.HandlerFunc{
@@ -47,11 +56,14 @@ func (e *Edge) routes(feeds *feeds, services []string) http.Handler {
 	for _, name := range docsFiles {
 		own["/docs/"+name] = own["/docs"]
 	}
+	if slices.Contains(services, schemas.Orchestrator) {
+		own["/"], own["/ui"], own[console.Root+"*"] = console.Serve, console.Serve, console.Serve
+	}
 	for path, handle := range own {
 		r.Get(path, handle)
 		r.Head(path, handle)
 	}
-	return r
+	return r, nil
 }
 
 // methods are those that the path answers to, for the Allow header.
@@ -74,6 +86,11 @@ func (e *Edge) handler(logs *streams, op *schemas.Op) http.HandlerFunc {
 	case schemas.GetLogs.Op:
 		stream := logs.handler(op, accepted)
 		return func(w http.ResponseWriter, r *http.Request) {
+			r, err := formatted(r)
+			if err != nil {
+				refuse(w, r, err)
+				return
+			}
 			if accepted(r, schemas.LogOptions{}) == nil {
 				forward(w, r)
 				return

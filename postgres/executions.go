@@ -43,6 +43,7 @@ type ExecutionFilter struct {
 	PipelineID *hodei.PipelineID
 	WorkerID   *hodei.WorkerID
 	Status     *hodei.ExecutionStatus
+	RetryOf    *hodei.ExecutionID
 }
 
 // ListExecutions returns a page of executions, newest first.
@@ -55,8 +56,8 @@ func (db *DB) ListExecutions(ctx context.Context, f ExecutionFilter, p Page) ([]
 		`SELECT `+executionColumns+` FROM executions e
 		WHERE ($1::uuid IS NULL OR e.id < $1) AND ($2::uuid IS NULL OR e.job_id = $2)
 			AND ($3::uuid IS NULL OR e.pipeline_id = $3) AND ($4::uuid IS NULL OR e.worker_id = $4)
-			AND ($5::text IS NULL OR e.status = $5)
-		ORDER BY e.id DESC LIMIT $6`, from, f.JobID, f.PipelineID, f.WorkerID, f.Status, p.Size+1)
+			AND ($5::text IS NULL OR e.status = $5) AND ($6::uuid IS NULL OR e.retry_of = $6)
+		ORDER BY e.id DESC LIMIT $7`, from, f.JobID, f.PipelineID, f.WorkerID, f.Status, f.RetryOf, p.Size+1)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,13 +8,21 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// jobs joins each job with its latest execution, whose state is the job's.
-const jobs = `SELECT j.id, j.pipeline_id, j.name, j.description, j.type,
+// jobs selects each job joined with its latest execution, whose state is the
+// job's, and a column of its last executions.
+func jobs(recent string) string { return jobFields + recent + latestJoined }
+
+// noRecent is the column recent of who did not ask.
+const noRecent = `NULL::jsonb AS recent`
+
+const jobFields = `SELECT j.id, j.pipeline_id, j.name, j.description, j.type,
 		j.command, j.environment, j.priority, j.requirements, j.timeout_seconds, j.retries, j.working_dir,
 		coalesce(e.status, 'PENDING') AS status, j.created_at, j.updated_at,
 		e.scheduled_at, e.started_at, e.completed_at,
 		CASE WHEN e.id IS NOT NULL THEN jsonb_build_object('id', 'exec_' || e.id, 'status', e.status,
-			'started_at', e.started_at, 'completed_at', e.completed_at) END AS execution
+			'started_at', e.started_at, 'completed_at', e.completed_at) END AS execution, `
+
+const latestJoined = `
 	FROM jobs j LEFT JOIN LATERAL (
 		SELECT * FROM executions WHERE job_id = j.id ORDER BY id DESC LIMIT 1) e ON true `
 
@@ -48,7 +56,7 @@ func (db *DB) CreateJob(ctx context.Context, job hodei.Job) (hodei.Job, error) {
 // UpdateJob changes the job as change does to what is recorded.
 func (db *DB) UpdateJob(ctx context.Context, id hodei.JobID, change func(*hodei.Job) error) (hodei.Job, error) {
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		job, err := one[hodei.Job](ctx, tx, "update job", "job", id.String(), jobs+`WHERE j.id = $1 FOR UPDATE OF j`, id)
+		job, err := one[hodei.Job](ctx, tx, "update job", "job", id.String(), jobs(noRecent)+`WHERE j.id = $1 FOR UPDATE OF j`, id)
 		if err != nil {
 			return err
 		}
@@ -76,13 +84,23 @@ func (db *DB) DeleteJob(ctx context.Context, id hodei.JobID) error {
 
 // GetJob returns a job, or NOT_FOUND.
 func (db *DB) GetJob(ctx context.Context, id hodei.JobID) (hodei.Job, error) {
-	return one[hodei.Job](ctx, db.pool, "get job", "job", id.String(), jobs+`WHERE j.id = $1`, id)
+	return db.GetJobWith(ctx, id, 0)
+}
+
+// GetJobWith returns a job with so many of its last executions.
+func (db *DB) GetJobWith(ctx context.Context, id hodei.JobID, last int) (hodei.Job, error) {
+	if last == 0 { // on the way to an execution, where it counts
+		return one[hodei.Job](ctx, db.pool, "get job", "job", id.String(), jobs(noRecent)+`WHERE j.id = $1`, id)
+	}
+	return one[hodei.Job](ctx, db.pool, "get job", "job", id.String(), jobs(recent("e.job_id = j.id", "$2"))+`WHERE j.id = $1`, id, last)
 }
 
 // JobFilter selects jobs; nil selects all.
 type JobFilter struct {
 	PipelineID *hodei.PipelineID
 	Status     *hodei.ExecutionStatus
+	// Recent is how many of its last executions each job comes with.
+	Recent int
 }
 
 // ListJobs returns a page of jobs, newest first.
@@ -91,10 +109,10 @@ func (db *DB) ListJobs(ctx context.Context, f JobFilter, p Page) ([]hodei.Job, *
 	if err != nil {
 		return nil, nil, err
 	}
-	items, err := all[hodei.Job](ctx, db.pool, "list jobs", jobs+`
+	items, err := all[hodei.Job](ctx, db.pool, "list jobs", jobs(recent("e.job_id = j.id", "$5"))+`
 		WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::uuid IS NULL OR j.pipeline_id = $2)
 			AND ($3::text IS NULL OR coalesce(e.status, 'PENDING') = $3)
-		ORDER BY j.id DESC LIMIT $4`, from, f.PipelineID, f.Status, p.Size+1)
+		ORDER BY j.id DESC LIMIT $4`, from, f.PipelineID, f.Status, p.Size+1, f.Recent)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,13 +13,23 @@ import (
 
 // latestOf selects the latest execution that a condition holds for, as the
 // JSON of a hodei.ExecutionSummary.
-const latestOf = `(SELECT jsonb_build_object('id', 'exec_' || e.id, 'status', e.status,
-	'started_at', e.started_at, 'completed_at', e.completed_at)
-	FROM executions e WHERE `
+const latestOf = `(SELECT ` + summary + ` FROM executions e WHERE `
 
-const pipelineColumns = `p.id, p.name, p.description, p.status, p.created_at, p.updated_at,
+const summary = `jsonb_build_object('id', 'exec_' || e.id, 'status', e.status,
+	'started_at', e.started_at, 'completed_at', e.completed_at)`
+
+// recent is the column of the last executions that a condition holds for, as
+// many as the parameter says; null for none.
+func recent(condition, parameter string) string {
+	return `(SELECT jsonb_agg(` + summary + ` ORDER BY e.id DESC) FROM (
+		SELECT * FROM executions e WHERE ` + condition + ` ORDER BY e.id DESC LIMIT ` + parameter + `) e) AS recent`
+}
+
+const pipelineFields = `p.id, p.name, p.description, p.status, p.created_at, p.updated_at,
 	(SELECT count(*) FROM jobs j WHERE j.pipeline_id = p.id) AS job_count,
-	` + latestOf + `e.pipeline_id = p.id ORDER BY e.id DESC LIMIT 1) AS last_execution`
+	` + latestOf + `e.pipeline_id = p.id ORDER BY e.id DESC LIMIT 1) AS last_execution, `
+
+const pipelineColumns = pipelineFields + `NULL::jsonb AS recent`
 
 // CreatePipeline records a new pipeline.
 func (db *DB) CreatePipeline(ctx context.Context, name string, description *string) (hodei.Pipeline, error) {
@@ -84,20 +94,26 @@ func (db *DB) remove(ctx context.Context, noun, id, remove, live, lock string, a
 
 // GetPipeline returns a pipeline, or NOT_FOUND.
 func (db *DB) GetPipeline(ctx context.Context, id hodei.PipelineID) (hodei.Pipeline, error) {
-	return one[hodei.Pipeline](ctx, db.pool, "get pipeline", "pipeline", id.String(),
-		`SELECT `+pipelineColumns+` FROM pipelines p WHERE p.id = $1`, id)
+	return db.GetPipelineWith(ctx, id, 0)
 }
 
-// ListPipelines returns a page of pipelines, newest first, and the cursor of
-// the next page.
-func (db *DB) ListPipelines(ctx context.Context, p Page) ([]hodei.Pipeline, *string, error) {
+// GetPipelineWith returns a pipeline with so many of its last executions.
+func (db *DB) GetPipelineWith(ctx context.Context, id hodei.PipelineID, last int) (hodei.Pipeline, error) {
+	return one[hodei.Pipeline](ctx, db.pool, "get pipeline", "pipeline", id.String(),
+		`SELECT `+pipelineFields+recent("e.pipeline_id = p.id", "$2")+` FROM pipelines p WHERE p.id = $1`, id, last)
+}
+
+// ListPipelines returns a page of pipelines, newest first, each with so many
+// of its last executions, and the cursor of the next page.
+func (db *DB) ListPipelines(ctx context.Context, last int, p Page) ([]hodei.Pipeline, *string, error) {
 	from, err := after[hodei.PipelineID](p.Cursor)
 	if err != nil {
 		return nil, nil, err
 	}
 	items, err := all[hodei.Pipeline](ctx, db.pool, "list pipelines",
-		`SELECT `+pipelineColumns+` FROM pipelines p WHERE ($1::uuid IS NULL OR p.id < $1) ORDER BY p.id DESC LIMIT $2`,
-		from, p.Size+1)
+		`SELECT `+pipelineFields+recent("e.pipeline_id = p.id", "$3")+`
+		FROM pipelines p WHERE ($1::uuid IS NULL OR p.id < $1) ORDER BY p.id DESC LIMIT $2`,
+		from, p.Size+1, last)
 	if err != nil {
 		return nil, nil, err
 	}

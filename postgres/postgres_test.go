@@ -141,7 +141,7 @@ func TestPagesAreStable(t *testing.T) {
 	var names []string
 	page := postgres.Page{Size: 2}
 	for {
-		items, next, err := db.ListPipelines(ctx, page)
+		items, next, err := db.ListPipelines(ctx, 0, page)
 		require.NoError(t, err)
 		for _, p := range items {
 			names = append(names, p.Name)
@@ -154,7 +154,7 @@ func TestPagesAreStable(t *testing.T) {
 		page.Cursor = *next
 	}
 	require.Equal(t, []string{"4", "3", "2", "1", "0"}, names)
-	_, _, err := db.ListPipelines(ctx, postgres.Page{Cursor: "nonsense", Size: 2})
+	_, _, err := db.ListPipelines(ctx, 0, postgres.Page{Cursor: "nonsense", Size: 2})
 	require.ErrorIs(t, err, hodei.Invalid)
 }
 

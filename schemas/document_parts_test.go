@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -76,6 +77,9 @@ func (d *document) parameters(op *Op, body, values object) (out []any) {
 		add(Field{Name: "follow", In: "query", Type: reflect.TypeFor[bool]()}, object{
 			"type": "boolean", "description": "Goes on until the execution ends. Not for application/json.",
 		})
+		add(Field{Name: "format", In: "query", Type: reflect.TypeFor[string]()}, object{
+			"type": "string", "enum": []any{"json", "text", "events"}, "description": "Says what the Accept header would, and wins over it.",
+		})
 	}
 	if op == GetLogs.Op || op.Streams {
 		out = append(out, object{"$ref": "#/components/parameters/LastEventId"})
@@ -122,6 +126,18 @@ func (d *document) content(op *Op, reply any) object {
 	if !op.Streams && op != GetLogs.Op {
 		return object{"application/json": json}
 	}
+	if op == FollowEvents.Op {
+		return object{"text/event-stream": object{
+			"schema": object{
+				"type": "string", "description": "Frames of server-sent events; x-events is the data of each kind of event.",
+				"x-events": object{
+					NoticeExecution: d.use(reflect.TypeFor[Event]()), NoticeWorker: d.use(reflect.TypeFor[WorkerWord]()),
+					NoticeResync: d.use(reflect.TypeFor[Resync]()), "done": d.use(reflect.TypeFor[EventsEnd]()),
+				},
+			},
+			"example": fmt.Sprintf("id: 47\nevent: execution\ndata: %s\n\n", text(reply)),
+		}}
+	}
 	events := object{
 		"schema": object{
 			"type": "string", "description": "Frames of server-sent events; x-events is the data of each kind of event.",
@@ -159,7 +175,7 @@ func parameters() object {
 		},
 		"LastEventId": object{
 			"name": "Last-Event-ID", "in": "header", "required": false, "example": "47",
-			"description": "The id of the last frame that came: the stream goes on after it, whatever tail says.",
+			"description": "The id of the last frame that came: the stream goes on after it, whatever else is asked.",
 			"schema":      object{"type": "string", "pattern": "^[0-9]+$"},
 		},
 	}

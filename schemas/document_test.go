@@ -40,6 +40,8 @@ var tags = []struct{ name, description string }{
 	{"logs", "The output of executions, live and recorded. Ports 8080 and 8082."},
 	{"scheduler", "The queue, and why an execution waits. Ports 8080 and 8081."},
 	{"workers", "The fleet. Ports 8080 and 8082."},
+	{"events", "What happens to executions and workers, as it happens. Ports 8080 and 8082."},
+	{"stats", "Numbers of executions. Port 8080."},
 	{"system", "The state of the edge itself. Every port."},
 }
 

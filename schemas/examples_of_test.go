@@ -11,7 +11,9 @@ func examplesOfPipelines(all map[*Op]example) {
 	renamed.Name, renamed.UpdatedAt = "Nightly", at("10:40:00")
 	show(all, CreatePipeline, CreatePipelineRequest{Name: "My CI/CD Pipeline", Description: ptr("Build and test application")}, pipeline())
 	show(all, GetPipeline, GetPipelineRequest{ID: pipelineID}, active())
-	show(all, ListPipelines, ListPipelinesRequest{Page{Limit: 1}}, page(active()))
+	shown := active()
+	shown.Recent = []hodei.ExecutionSummary{*shown.LastExecution}
+	show(all, ListPipelines, ListPipelinesRequest{WithRecent: WithRecent{Recent: 1}, Page: Page{Limit: 1}}, page(shown))
 	show(all, UpdatePipeline, UpdatePipelineRequest{ID: pipelineID, Name: to("Nightly")}, renamed)
 	show(all, DeletePipeline, DeletePipelineRequest{ID: pipelineID}, Empty{})
 }
@@ -56,6 +58,16 @@ func examplesOfExecutions(all map[*Op]example) {
 		Items: []json.RawMessage{text(logLines[0]), text(logLines[1])}, NextCursor: ptr("2"), LogCount: 47, Status: hodei.Running,
 	})
 	show(all, FollowLogs, FollowLogsRequest{ID: execID, LogOptions: options, Follow: true}, logLines[0])
+	show(all, FollowEvents, FollowEventsRequest{PipelineID: &pipelineID, Follow: true}, Event{
+		Type: EventStarted, Time: at("10:32:00"), RequestID: "req_abc123", Execution: running(),
+	})
+	ended := hodei.Outcomes{Completed: 41, Failed: 2}
+	show(all, GetStats, GetStatsRequest{WindowSeconds: 3600, BucketSeconds: 3600}, hodei.Stats{
+		TakenAt: noon, WindowSeconds: 3600, BucketSeconds: 3600, Pending: 3, Running: 5, Outcomes: ended,
+		QueuedSeconds:   &hodei.Quantiles{P50: 0.012, P95: 0.31, Max: 4.2},
+		DurationSeconds: &hodei.Quantiles{P50: 31.5, P95: 112, Max: 240.1},
+		Buckets:         []hodei.Period{{BeginsAt: at("10:00:00"), Outcomes: ended}},
+	})
 }
 
 func examplesOfWorkers(all map[*Op]example) {

@@ -86,6 +86,12 @@ var (
 		Description: "The new execution names the old one in retry_of, and takes the place of the one that a retry policy may owe. 409 while the old one has not ended.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
+	GetStats = declare[GetStatsRequest, hodei.Stats](Op{
+		Name: "stats.get", Service: Orchestrator, Method: "GET", Path: "/stats",
+		Summary: "Count executions: those now, those that ended lately, and how long they waited",
+		Description: "The numbers may be a second old. The quantiles are those of the last 2000 executions that started in " +
+			"the window and have ended, or run.",
+	})
 )
 
 // CreatePipelineRequest describes a pipeline.
@@ -99,10 +105,19 @@ type CreatePipelineRequest struct {
 // GetPipelineRequest names a pipeline.
 type GetPipelineRequest struct {
 	ID hodei.PipelineID `json:"id" in:"path"`
+	WithRecent
+}
+
+// WithRecent asks for last executions beside the last one.
+type WithRecent struct {
+	// Recent is the number of last executions wanted in the field recent,
+	// which is left out without it.
+	Recent int `json:"recent,omitempty" in:"query" jsonschema:"minimum=0,maximum=50"`
 }
 
 // ListPipelinesRequest asks for a page of pipelines.
 type ListPipelinesRequest struct {
+	WithRecent
 	Page
 }
 
@@ -222,6 +237,7 @@ type RetryExecutionRequest struct {
 // GetJobRequest names a job.
 type GetJobRequest struct {
 	ID hodei.JobID `json:"id" in:"path"`
+	WithRecent
 }
 
 // ListJobsRequest asks for a page of jobs.
@@ -230,6 +246,7 @@ type ListJobsRequest struct {
 	PipelineID *hodei.PipelineID `json:"pipeline_id,omitempty" in:"query"`
 	// Status leaves only the jobs whose latest execution has it.
 	Status *hodei.ExecutionStatus `json:"status,omitempty" in:"query"`
+	WithRecent
 	Page
 }
 
@@ -316,6 +333,8 @@ type ListExecutionsRequest struct {
 	WorkerID *hodei.WorkerID `json:"worker_id,omitempty" in:"query"`
 	// Status leaves only the executions that have it.
 	Status *hodei.ExecutionStatus `json:"status,omitempty" in:"query"`
+	// RetryOf leaves only the executions that repeat that one.
+	RetryOf *hodei.ExecutionID `json:"retry_of,omitempty" in:"query"`
 	Page
 }
 

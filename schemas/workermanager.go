@@ -79,6 +79,16 @@ var (
 			"stream that ends without it was cut, and goes on where it was when asked again with Last-Event-ID. A comment, " +
 			"`: keep-alive`, comes after 15 s of silence.",
 	})
+	FollowEvents = declare[FollowEventsRequest, Event](Op{
+		Name: "events.stream", Service: Edge, Method: "GET", Path: "/events", Streams: true,
+		Summary: "Stream what happens to executions and workers as server-sent events",
+		Description: "A frame of `event: execution` has an Event, with its place in EXECUTION_EVENTS as `id`; `event: worker` has " +
+			"a WorkerWord, first one for each worker there is. Asked again with Last-Event-ID the stream goes on after that " +
+			"event. `event: resync` says that events were lost to this reader, who must read anew what it knows: they are " +
+			"too long ago, or it did not read fast enough, and then the stream ends. With follow=true it goes on for ever; " +
+			"otherwise it ends with `event: done` and an EventsEnd after what there is. A comment, `: keep-alive`, comes " +
+			"after 15 s of silence.",
+	})
 )
 
 // ExecuteRequest is a command to execute without a job.

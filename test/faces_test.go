@@ -114,7 +114,7 @@ type world struct {
 var requests = map[string]func(w world) object{
 	"pipelines.create":  func(world) object { return object{"name": "p", "description": nil} },
 	"pipelines.get":     func(w world) object { return object{"id": w.pipeline} },
-	"pipelines.list":    func(world) object { return object{"limit": 1} },
+	"pipelines.list":    func(world) object { return object{"limit": 1, "recent": 3} },
 	"pipelines.update":  func(w world) object { return object{"id": w.pipeline, "description": "new"} },
 	"pipelines.delete":  func(w world) object { return object{"id": w.newPipeline()} },
 	"jobs.create":       func(w world) object { return object{"pipeline_id": w.pipeline, "command": []string{"true"}} },
@@ -126,6 +126,7 @@ var requests = map[string]func(w world) object{
 	"executions.get":    func(w world) object { return object{"id": w.ended} },
 	"executions.list":   func(w world) object { return object{"status": "COMPLETED", "limit": 1} },
 	"executions.cancel": func(w world) object { return object{"id": w.waiting()} },
+	"stats.get":         func(world) object { return object{"window_seconds": 600} },
 	"executions.retry":  func(w world) object { return object{"id": w.ended} },
 	"scheduler.schedule": func(w world) object {
 		return object{"dry_run": true, "job_config": object{"requirements": object{"capacity": 2}}}

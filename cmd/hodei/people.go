@@ -27,7 +27,7 @@ func addPeople(root *cobra.Command) {
 	p := &people{}
 	for _, cmd := range []*cobra.Command{
 		p.newRun(), p.newExec(), p.newLogs(), p.newPipeline(), p.newJob(), p.newExecution(), p.newQueue(),
-		p.newExplain(), p.newStatus(), p.newDoctor(), newContext(),
+		p.newExplain(), p.newEvents(), p.newStats(), p.newStatus(), p.newDoctor(), newContext(),
 	} {
 		cmd.GroupID = "people"
 		root.AddCommand(cmd)

@@ -205,6 +205,7 @@ func welcome(w io.Writer, s *system.System, natsURL string, workers int) {
 	}
 	fmt.Fprintf(w, `ready
 
+  console         %s/ui/
   orchestrator    %s
   scheduler       http://%s
   worker manager  http://%s
@@ -218,5 +219,5 @@ Try, in another terminal:
   nats --server %s service ls
 
 Ctrl-C stops everything.
-`, base, addrs[1], addrs[2], natsURL, workers, server, base, natsURL)
+`, base, base, addrs[1], addrs[2], natsURL, workers, server, base, natsURL)
 }

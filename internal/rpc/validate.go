@@ -52,6 +52,17 @@ func newValidator(op *schemas.Op) (*validator, error) {
 	return v, nil
 }
 
+// Decoder returns what checks a body against the published schema of an
+// operation's request and reads it into a pointer to one, as services do with
+// every request: for operations that the edge answers by itself.
+func Decoder(op *schemas.Op) (func(body []byte, req any) error, error) {
+	v, err := newValidator(op)
+	if err != nil {
+		return nil, err
+	}
+	return v.decode, nil
+}
+
 // decode checks the body and reads it into req, a pointer. What it returns is
 // a *hodei.Error that names the field.
 func (v *validator) decode(body []byte, req any) error {

@@ -18,7 +18,7 @@ func (o *Orchestrator) getExecution(ctx context.Context, req schemas.GetExecutio
 
 func (o *Orchestrator) listExecutions(ctx context.Context, req schemas.ListExecutionsRequest) (schemas.List[hodei.Execution], error) {
 	items, next, err := o.db.ListExecutions(ctx,
-		postgres.ExecutionFilter{JobID: req.JobID, PipelineID: req.PipelineID, WorkerID: req.WorkerID, Status: req.Status},
+		postgres.ExecutionFilter{JobID: req.JobID, PipelineID: req.PipelineID, WorkerID: req.WorkerID, Status: req.Status, RetryOf: req.RetryOf},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	return schemas.List[hodei.Execution]{Items: items, NextCursor: next}, err
 }

@@ -13,11 +13,11 @@ func (o *Orchestrator) createPipeline(ctx context.Context, req schemas.CreatePip
 }
 
 func (o *Orchestrator) getPipeline(ctx context.Context, req schemas.GetPipelineRequest) (hodei.Pipeline, error) {
-	return o.db.GetPipeline(ctx, req.ID)
+	return o.db.GetPipelineWith(ctx, req.ID, req.Recent)
 }
 
 func (o *Orchestrator) listPipelines(ctx context.Context, req schemas.ListPipelinesRequest) (schemas.List[hodei.Pipeline], error) {
-	items, next, err := o.db.ListPipelines(ctx, postgres.Page{Cursor: req.Cursor, Size: req.Size()})
+	items, next, err := o.db.ListPipelines(ctx, req.Recent, postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	return schemas.List[hodei.Pipeline]{Items: items, NextCursor: next}, err
 }
 
@@ -43,11 +43,11 @@ func (o *Orchestrator) createJob(ctx context.Context, req schemas.CreateJobReque
 }
 
 func (o *Orchestrator) getJob(ctx context.Context, req schemas.GetJobRequest) (hodei.Job, error) {
-	return o.db.GetJob(ctx, req.ID)
+	return o.db.GetJobWith(ctx, req.ID, req.Recent)
 }
 
 func (o *Orchestrator) listJobs(ctx context.Context, req schemas.ListJobsRequest) (schemas.List[hodei.Job], error) {
-	items, next, err := o.db.ListJobs(ctx, postgres.JobFilter{PipelineID: req.PipelineID, Status: req.Status},
+	items, next, err := o.db.ListJobs(ctx, postgres.JobFilter{PipelineID: req.PipelineID, Status: req.Status, Recent: req.Recent},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	return schemas.List[hodei.Job]{Items: items, NextCursor: next}, err
 }

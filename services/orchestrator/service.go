@@ -28,6 +28,8 @@ type Orchestrator struct {
 	db  *postgres.DB
 	log *slog.Logger
 	svc *rpc.Service
+	// stats are those of the last second.
+	stats lastStats
 }
 
 // New returns an instance that does nothing before Run.
@@ -57,6 +59,7 @@ func New(cfg Config) *Orchestrator {
 	rpc.Handle(o.svc, schemas.ListExecutions, o.listExecutions)
 	rpc.Handle(o.svc, schemas.CancelExecution, o.cancelExecution)
 	rpc.Handle(o.svc, schemas.RetryExecution, o.retryExecution)
+	rpc.Handle(o.svc, schemas.GetStats, o.getStats)
 	rpc.Handle(o.svc, schemas.OrchestratorHealth, o.health)
 	rpc.Handle(o.svc, schemas.GetSchema, o.getSchema)
 	return o

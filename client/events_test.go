@@ -1,0 +1,119 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/edge"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// eventful is the set-up of a feed of events: both transports to it.
+func eventful(t *testing.T) (*nats.Conn, map[string]*client.Client) {
+	nc, _ := localtest.JetStream(t)
+	e := edge.New(edge.Config{NATS: nc})
+	run(t, e.Run)
+	<-e.Ready()
+	return nc, map[string]*client.Client{"nats": client.NATS(nc), "http": client.HTTP("http://" + e.Addrs()[0])}
+}
+
+func publish(t *testing.T, nc *nats.Conn, id hodei.ExecutionID, status hodei.ExecutionStatus) {
+	t.Helper()
+	require.NoError(t, rpc.PublishEvent(t.Context(), nc, schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: id, Status: status}}))
+	require.NoError(t, nc.Flush())
+}
+
+var errSeen = errors.New("seen enough")
+
+func TestFollowEvents(t *testing.T) {
+	nc, clients := eventful(t)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	workers, err := kv.OpenWorkers(t.Context(), js)
+	require.NoError(t, err)
+	worker := hodei.WorkerID(uuid.Must(uuid.NewV7()))
+	require.NoError(t, workers.Put(t.Context(), hodei.Availability{WorkerID: worker, Type: "shell", Free: 3}))
+	id, other := hodei.ExecutionID(uuid.Must(uuid.NewV7())), hodei.ExecutionID(uuid.Must(uuid.NewV7()))
+	for name, c := range clients {
+		t.Run(name, func(t *testing.T) {
+			var words []schemas.WorkerWord
+			end, err := c.FollowEvents(within(t), schemas.FollowEventsRequest{}, func(n schemas.Notice) error {
+				words = append(words, *n.Worker)
+				return nil
+			})
+			require.NoError(t, err)
+			require.Len(t, words, 1)
+			require.Equal(t, worker, words[0].WorkerID)
+			require.Equal(t, 3, words[0].Availability.Free)
+
+			ctx, cancel := context.WithCancel(within(t))
+			defer cancel()
+			go func() { // until it is seen: nobody knows when the stream begins
+				for status := hodei.Pending; ctx.Err() == nil; status = hodei.Running {
+					_ = rpc.PublishEvent(ctx, nc, schemas.Event{Execution: hodei.Execution{ID: other, Status: status}})
+					_ = rpc.PublishEvent(ctx, nc, schemas.Event{Execution: hodei.Execution{ID: id, Status: status}})
+					select {
+					case <-ctx.Done():
+					case <-time.After(5 * time.Millisecond):
+					}
+				}
+			}()
+			var last uint64
+			seen := 0
+			_, err = c.FollowEvents(ctx, schemas.FollowEventsRequest{ExecutionID: &id, Follow: true}, func(n schemas.Notice) error {
+				require.Equal(t, id, n.Execution.Execution.ID)
+				require.Greater(t, n.Sequence, last)
+				require.Greater(t, n.Sequence, end.Sequence)
+				last = n.Sequence
+				if seen++; seen == 10 {
+					return errSeen
+				}
+				return nil
+			})
+			require.ErrorIs(t, err, errSeen)
+			cancel()
+			_, err = c.FollowEvents(ctx, schemas.FollowEventsRequest{Follow: true}, func(schemas.Notice) error { return nil })
+			require.ErrorIs(t, err, hodei.Unavailable, "the context ends it")
+		})
+	}
+}
+
+// A stream of events that is lost and made again is followed on, and the loss
+// told.
+func TestFollowEventsOfALostStream(t *testing.T) {
+	nc, _ := eventful(t)
+	id := hodei.ExecutionID(uuid.Must(uuid.NewV7()))
+	for range 3 {
+		publish(t, nc, id, hodei.Running)
+	}
+	told := make(chan client.Happening, 100)
+	run(t, func(ctx context.Context) error {
+		_, err := client.Happenings(ctx, client.HappeningsConfig{NATS: nc, Follow: true, NoWorkers: true},
+			func(h client.Happening) error { told <- h; return nil })
+		return err
+	})
+	require.Equal(t, client.Happening{Sequence: 3}, <-told)
+	publish(t, nc, id, hodei.Completed)
+	require.Equal(t, uint64(4), (<-told).Sequence)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	require.NoError(t, js.DeleteStream(t.Context(), schemas.EventStream))
+	require.NoError(t, kv.Setup(t.Context(), js, 1))
+	h := <-told
+	require.Equal(t, schemas.NoticeResync, h.Kind)
+	require.Equal(t, uint64(0), h.Sequence)
+	publish(t, nc, id, hodei.Running)
+	require.Equal(t, uint64(1), (<-told).Sequence)
+}

@@ -1,0 +1,61 @@
+// @ts-check
+// The one stream of the tab: what happens to executions and workers, fanned out
+// to whichever views are shown.
+import { batch, signal } from '@preact/signals';
+import { API } from './api.js';
+import { follow } from './sse.js';
+
+/** "connecting", "live" or "lost". */
+export const connection = signal('connecting');
+
+/** Rises when what is shown must be read anew: events may have been missed. */
+export const epoch = signal(0);
+
+const listeners = new Set();
+
+/** Calls fn with each event, {kind, data}, until the returned function is called. */
+export function listen(fn) {
+  listeners.add(fn);
+  return () => listeners.delete(fn);
+}
+
+// Events are handed on once a frame at most, however many come.
+let waiting = [];
+let scheduled = false;
+
+function hand() {
+  scheduled = false;
+  const events = waiting;
+  waiting = [];
+  batch(() => {
+    for (const event of events) for (const fn of listeners) fn(event);
+  });
+}
+
+function take(frames) {
+  for (const frame of frames) {
+    if (frame.event === 'resync') epoch.value++;
+    else if (frame.data) waiting.push({ kind: frame.event, data: JSON.parse(frame.data) });
+  }
+  if (scheduled || !waiting.length) return;
+  scheduled = true;
+  if (document.hidden) setTimeout(hand, 250);
+  else requestAnimationFrame(hand);
+}
+
+/** Opens the stream, for as long as the tab lives. */
+export function start() {
+  const stop = new AbortController();
+  let opened = false;
+  follow(`${API}/events?follow=true`, {
+    signal: stop.signal,
+    frames: take,
+    open() {
+      if (opened && connection.value === 'lost') epoch.value++; // services may have missed what streams resume
+      opened = true;
+      connection.value = 'live';
+    },
+    lost() { connection.value = 'lost'; },
+  }).catch(() => { connection.value = 'lost'; });
+  return () => stop.abort();
+}

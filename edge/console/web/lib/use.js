@@ -1,0 +1,72 @@
+// @ts-check
+// Hooks: read from the API, and read again when something has happened.
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { signal } from '@preact/signals';
+import { epoch, listen } from './live.js';
+
+/** The time, to the second, for everything that ages. */
+export const now = signal(Date.now());
+setInterval(() => { now.value = Date.now(); }, 1000);
+
+/**
+ * Reads with load(signal) at first, whenever deps change, when events may have
+ * been missed, and after an event for which `on` is true, at most once in
+ * `every` milliseconds.
+ *
+ * @returns {{data: any, error: any, reload: () => void, set: (change: (data: any) => any) => void}}
+ */
+export function useLoad(load, deps, { on, every = 1000 } = {}) {
+  const [state, setState] = useState({ data: undefined, error: null });
+  const current = useRef({ load, on, timer: 0, last: 0, stop: null, keep: false });
+  Object.assign(current.current, { load, on });
+
+  const run = useCallback(async () => {
+    const c = current.current;
+    clearTimeout(c.timer);
+    c.timer = 0;
+    c.last = performance.now();
+    c.stop?.abort();
+    const stop = c.stop = new AbortController();
+    try {
+      const data = await c.load(stop.signal);
+      if (!stop.signal.aborted) setState({ data, error: null });
+    } catch (error) {
+      if (stop.signal.aborted) return;
+      setState((s) => ({ data: s.data, error }));
+      if (!error.status || error.status >= 500) c.timer = window.setTimeout(run, 3000);
+    } finally {
+      if (c.stop === stop) c.stop = null;
+    }
+  }, []);
+
+  const soon = useCallback(() => {
+    const c = current.current;
+    if (!c.timer) c.timer = window.setTimeout(run, Math.max(0, c.last + every - performance.now()));
+  }, [every]);
+
+  const at = epoch.value;
+  useEffect(() => {
+    setState((s) => (current.current.keep === at ? { data: undefined, error: null } : s)); // other deps: other data
+    current.current.keep = at;
+    run();
+  }, [...deps, at]);
+  useEffect(() => {
+    const unlisten = listen((event) => { if (current.current.on?.(event)) soon(); });
+    return () => { unlisten(); clearTimeout(current.current.timer); current.current.stop?.abort(); };
+  }, [soon]);
+
+  const set = useCallback((change) => setState((s) => (s.data === undefined ? s : { ...s, data: change(s.data) })), []);
+  return { ...state, reload: run, set };
+}
+
+/** Calls fn with each event while the component is shown. */
+export function useEvents(fn) {
+  const latest = useRef(fn);
+  latest.current = fn;
+  useEffect(() => listen((event) => latest.current(event)), []);
+}
+
+/** Sets the tab's title while the component is shown. */
+export function useTitle(title) {
+  useEffect(() => { document.title = title ? `${title} · Hodei` : 'Hodei'; }, [title]);
+}

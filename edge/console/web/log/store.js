@@ -1,0 +1,195 @@
+// @ts-check
+// The lines of one log: the newest come by the stream, any others are read from
+// the record a page at a time, when somebody looks at them. Sequence numbers
+// have no gaps, so a line's number is its place.
+import { API, get } from '../lib/api.js';
+import { follow } from '../lib/sse.js';
+import { carry } from './ansi.js';
+
+export const PAGE = 1000;
+const HIDDEN = 30_000; // ms after which a tab in the background lets its connection go: a browser has few
+const KEEP = 120; // pages in memory: 120,000 lines, however long the log
+
+/**
+ * @typedef {{timestamp?: string, stream: string, line: string, sequence: number, partial?: boolean, pen?: string}} Line
+ * @typedef {{lines: Line[], have: number, used: number, whole: boolean, loading: boolean, endPen: string}} Page
+ */
+export class LogStore {
+  /** @param {string} id @param {() => void} changed */
+  constructor(id, changed) {
+    this.id = id;
+    this.changed = changed;
+    this.count = 0;
+    /** "waiting", "live", "lost", "ended", or "refused". */
+    this.state = 'waiting';
+    this.error = null;
+    /** @type {Map<number, Page>} */
+    this.pages = new Map();
+    this.clock = 0;
+    /** The first and the last line that are looked at. */
+    this.sight = [1, 1];
+    this.last = 0; // the last line that came by the stream
+    this.stop = new AbortController();
+    /** Hears the number of the first line of what has just come. */
+    this.onLines = (_first, _lines) => {};
+    this.onEnd = (_end) => {};
+  }
+
+  /** Follows what is being written, while somebody may be looking. */
+  live() {
+    this.follow();
+    let timer = 0;
+    const seen = () => {
+      clearTimeout(timer);
+      if (document.hidden) timer = window.setTimeout(() => this.stream.abort(), HIDDEN);
+      else if (this.stream.signal.aborted && this.state !== 'ended') this.follow();
+    };
+    document.addEventListener('visibilitychange', seen);
+    this.stop.signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', seen);
+      this.stream.abort();
+    });
+  }
+
+  follow() {
+    this.stream = new AbortController();
+    follow(`${API}/executions/${this.id}/logs/stream?follow=true&tail=${PAGE}`, {
+      signal: this.stream.signal,
+      lastId: this.last ? String(this.last) : '',
+      open: () => this.tell('live'),
+      lost: () => this.tell('lost'),
+      frames: (frames) => this.take(frames),
+    }).catch((error) => { this.error = error; this.tell('refused'); });
+  }
+
+  /** Takes a log that has ended: there is nothing to follow. */
+  ended(count) {
+    this.count = count;
+    this.tell('ended');
+  }
+
+  close() { this.stop.abort(); }
+
+  tell(state) {
+    if (this.state === 'ended') return;
+    this.state = state;
+    this.changed();
+  }
+
+  take(frames) {
+    const lines = [];
+    let end = null;
+    for (const frame of frames) {
+      if (frame.event === 'done') end = JSON.parse(frame.data);
+      else if (frame.data) lines.push(JSON.parse(frame.data));
+      else this.count = Math.max(this.count, Number(frame.id)); // says only where the log is
+    }
+    const fresh = lines.filter((l) => l.sequence > this.last); // none twice, whatever a reconnect repeats
+    if (fresh.length) {
+      this.last = fresh.at(-1).sequence;
+      this.put(fresh);
+      this.count = Math.max(this.count, this.last);
+      this.onLines(fresh[0].sequence, fresh);
+    }
+    if (end) {
+      this.count = Math.max(this.count, end.log_count);
+      this.state = 'ended';
+      this.onEnd(end);
+    }
+    this.changed();
+  }
+
+  /** Enters lines, in order. */
+  put(lines) {
+    const touched = new Set();
+    for (const line of lines) {
+      const at = Math.floor((line.sequence - 1) / PAGE);
+      const page = this.page(at);
+      const i = (line.sequence - 1) % PAGE;
+      if (!page.lines[i]) page.have++;
+      page.lines[i] = line;
+      if (page.have === PAGE) page.whole = true;
+      touched.add(at);
+    }
+    for (const at of [...touched].sort((a, b) => a - b)) this.paint(at, lines[0].sequence);
+    this.forget();
+  }
+
+  page(at) {
+    let page = this.pages.get(at);
+    if (!page) this.pages.set(at, page = { lines: [], have: 0, used: 0, whole: false, loading: false, endPen: '' });
+    page.used = ++this.clock;
+    return page;
+  }
+
+  /** Carries colours from line to line, and on into the pages after. */
+  paint(at, from) {
+    for (let changed = true; changed; at++) {
+      const page = this.pages.get(at);
+      if (!page) return;
+      const start = Math.max(0, from - 1 - at * PAGE);
+      const before = page.lines[start - 1];
+      let pen = start > 0 ? (before ? carry(before.pen ?? '', before.line) : '') : this.pages.get(at - 1)?.endPen ?? '';
+      for (let i = start; i < page.lines.length; i++) {
+        const line = page.lines[i];
+        if (!line) continue;
+        if (pen || line.pen) line.pen = pen;
+        pen = carry(pen, line.line);
+      }
+      changed = pen !== page.endPen && page.lines.length === PAGE;
+      page.endPen = pen;
+      from = 0;
+    }
+  }
+
+  /** The line, or undefined while it is not here; it is then read. */
+  line(sequence) {
+    const at = Math.floor((sequence - 1) / PAGE);
+    const page = this.page(at);
+    const line = page.lines[(sequence - 1) % PAGE];
+    if (!line && !page.whole && !page.loading) this.load(at);
+    return line;
+  }
+
+  inSight(at) { return at * PAGE < this.sight[1] && (at + 1) * PAGE >= this.sight[0]; }
+
+  async load(at) {
+    const page = this.page(at);
+    page.loading = true;
+    try {
+      await new Promise((resolve) => { setTimeout(resolve, 40); });
+      if (!this.inSight(at)) return; // scrolled past
+      const lines = await this.read(at * PAGE, PAGE, this.stop.signal);
+      this.put(lines);
+      // What is not recorded yet comes by the stream, or at the next look.
+      if (this.state === 'ended' || page.have >= PAGE) page.whole = true;
+      else await new Promise((resolve) => { setTimeout(resolve, 500); });
+    } catch (error) {
+      if (this.stop.signal.aborted) return;
+      await new Promise((resolve) => { setTimeout(resolve, 1500); });
+    } finally {
+      page.loading = false;
+    }
+    this.changed();
+  }
+
+  /** Reads so many recorded lines after a sequence; fewer where there are no more. */
+  async read(after, most, signal) {
+    const lines = [];
+    for (let cursor = String(after); lines.length < most;) {
+      const page = await get(`/executions/${this.id}/logs`, { cursor, limit: most - lines.length }, signal);
+      lines.push(...page.items);
+      cursor = page.next_cursor;
+      if (!cursor) break;
+    }
+    return lines.filter((l) => l.sequence <= after + most);
+  }
+
+  /** Lets go of the pages that were looked at least recently. */
+  forget() {
+    if (this.pages.size <= KEEP) return;
+    const old = [...this.pages].filter(([, p]) => p.whole && !p.loading).sort((a, b) => a[1].used - b[1].used);
+    for (const [at] of old.slice(0, this.pages.size - KEEP)) this.pages.delete(at);
+  }
+}

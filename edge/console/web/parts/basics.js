@@ -1,0 +1,101 @@
+// @ts-check
+// Small parts that every view is made of.
+import { html } from 'htm/preact';
+import { useRef, useState } from 'preact/hooks';
+import { now } from '../lib/use.js';
+import { ago, dateTime, ticking, duration } from '../lib/format.js';
+import { icons } from './icons.js';
+
+/** The head of a view. */
+export const Head = ({ title, above = null, sub = null, children = null }) => html`
+  <header class="head">
+    <div class="head-text">${above && html`<div class="crumbs">${above}</div>`}<h1>${title}</h1>${sub && html`<p class="sub">${sub}</p>`}</div>
+    ${children && html`<div class="actions">${children}</div>`}
+  </header>`;
+
+/** A titled block. */
+export const Panel = ({ title, aside = null, children, cls = '' }) => html`
+  <section class="panel ${cls}">
+    ${title && html`<div class="panel-head"><h2>${title}</h2>${aside}</div>`}
+    ${children}
+  </section>`;
+
+/** Nothing to show: what would put something here. */
+export const Empty = ({ title, text = null, command = '', children = null }) => html`
+  <div class="empty"><p class="empty-title">${title}</p>${text && html`<p>${text}</p>`}
+    ${command && html`<${Command} text=${command} />`}${children}</div>`;
+
+/** A command to type, to copy with a click. */
+export function Command({ text }) {
+  return html`<div class="command"><span aria-hidden="true" class="prompt">$</span><code>${text}</code><${Copy} text=${text} what="the command" /></div>`;
+}
+
+/** Copies a text; over plain HTTP from elsewhere the browser has no clipboard for us, so a selection stands in. */
+export function Copy({ text, what }) {
+  const [done, setDone] = useState(false);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = Object.assign(document.createElement('textarea'), { value: text });
+      document.body.append(area);
+      area.select();
+      document.execCommand('copy');
+      area.remove();
+    }
+    setDone(true);
+    setTimeout(() => setDone(false), 1200);
+  };
+  return html`<button type="button" class="ghost tiny" onClick=${copy} title=${`Copy ${what}`} aria-label=${`Copy ${what}`}>
+    ${done ? icons.check() : icons.copy()}</button>`;
+}
+
+/** Why something could not be read or done. */
+export const Failure = ({ error, retry = null }) => html`
+  <div class="failure" role="alert">
+    <p><strong>${error.message}</strong></p>
+    ${error.details && html`<p>${error.details.field}: ${error.details.issue}</p>`}
+    <p class="faint small">${error.code}${error.requestId && html` · <span class="mono">${error.requestId}</span>`}</p>
+    ${retry && html`<button type="button" onClick=${retry}>Try again</button>`}
+  </div>`;
+
+/** What a view shows of what it loads: the failure, the wait, or the content. */
+export function Loaded({ of, children }) {
+  if (of.error && of.data === undefined) return html`<${Failure} error=${of.error} retry=${of.reload} />`;
+  if (of.data === undefined) return html`<div class="loading" aria-busy="true"><span class="visually-hidden">Loading</span></div>`;
+  return html`${of.error && html`<p class="stale" role="status">Not up to date: ${of.error.message}</p>`}${children(of.data)}`;
+}
+
+/** How long ago, kept up to date. */
+export const Age = ({ time }) => (time ? html`<time datetime=${time} title=${dateTime(time)}>${ago(time, now.value)}</time>` : '–');
+
+/** How long it took, or takes so far. */
+export function Elapsed({ from, to }) {
+  if (!from) return '–';
+  if (to) return duration((Date.parse(to) - Date.parse(from)) / 1000);
+  return ticking((now.value - Date.parse(from)) / 1000);
+}
+
+/** A button that is busy while what it does is under way. */
+export function Button({ onClick, cls = '', icon = '', children, ...rest }) {
+  const [busy, setBusy] = useState(false);
+  const shown = useRef(true);
+  const click = async (event) => {
+    setBusy(true);
+    try { await onClick(event); } finally { if (shown.current) setBusy(false); }
+  };
+  return html`<button type="button" class=${cls} disabled=${busy} onClick=${click} ...${rest}>${icon && icons[icon]()}${children}</button>`;
+}
+
+/** Choices of which one is on, kept in the URL by whoever shows them. */
+export const Choices = ({ label, options, value, onChange }) => html`
+  <div class="choices" role="group" aria-label=${label}>${options.map(([key, text, count]) => html`
+    <button type="button" key=${key} aria-pressed=${value === key ? 'true' : 'false'} onClick=${() => onChange(key)}>
+      ${text}${count !== undefined && html`<span class="count">${count}</span>`}</button>`)}</div>`;
+
+/** Name and value pairs. */
+export const Facts = ({ items }) => html`<dl class="facts">${items.filter(Boolean).map(([name, value]) => html`
+  <div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+
+/** Labels like zone=a. */
+export const Labels = ({ labels }) => Object.entries(labels ?? {}).map(([k, v]) => html`<span class="label" key=${k}>${k}=${v}</span>`);

@@ -1,0 +1,14 @@
+// @ts-check
+import { Component, h } from 'preact';
+
+/** A component that is rendered again only when one of its props is another. */
+export function memo(render) {
+  return class extends Component {
+    shouldComponentUpdate(next) {
+      const keys = Object.keys(next);
+      return keys.length !== Object.keys(this.props).length || keys.some((k) => next[k] !== this.props[k]);
+    }
+
+    render() { return h(render, this.props); }
+  };
+}

@@ -1,0 +1,44 @@
+// @ts-check
+// Running a job: as it is, or with another command or more environment.
+import { html } from 'htm/preact';
+import { useState } from 'preact/hooks';
+import { create, newKey } from '../lib/api.js';
+import { go, href } from '../lib/router.js';
+import { commandText } from '../lib/format.js';
+import { Failure } from './basics.js';
+import { Dialog, attempt } from './dialog.js';
+import { Area, pairs } from './fields.js';
+
+const execute = (job, body, key) => create(`/jobs/${job.id}/execute`, { wait_seconds: 0.3, ...body }, key);
+
+/** Runs the job and shows the execution. */
+export async function run(job) {
+  const started = await attempt(() => execute(job, {}, newKey()));
+  if (started) go(href(`/executions/${started.execution_id}`));
+}
+
+export function RunDialog({ job, onClose }) {
+  const [key] = useState(newKey);
+  const [error, setError] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    setBusy(true);
+    try {
+      const body = { environment: pairs(String(form.get('environment')), 'environment') };
+      const command = String(form.get('command')).trim();
+      if (command) body.command = command;
+      const started = await execute(job, body, key);
+      onClose();
+      go(href(`/executions/${started.execution_id}`));
+    } catch (e) { setError(e); setBusy(false); }
+  };
+  return html`<${Dialog} title=${`Run ${job.name ?? 'the job'}`} onClose=${onClose}>
+    <form onSubmit=${submit} class="form">
+      <${Area} name="command" label="Command" hint=${job.command ? 'Left empty, the job’s own runs' : 'The job has none of its own'} required=${!job.command} rows="3" placeholder=${commandText(job.command)} code />
+      <${Area} name="environment" label="Environment" hint="NAME=value, one a line, laid over the job’s" rows="3" code />
+      ${error && html`<${Failure} error=${error} />`}
+      <div class="dialog-foot"><button type="button" onClick=${onClose}>Cancel</button><button type="submit" class="primary" disabled=${busy}>Run</button></div>
+    </form></${Dialog}>`;
+}

@@ -1,0 +1,86 @@
+// @ts-check
+// Creates a job, or changes one.
+import { html } from 'htm/preact';
+import { useState } from 'preact/hooks';
+import { create, get, newKey, patch } from '../lib/api.js';
+import { useLoad, useTitle } from '../lib/use.js';
+import { learn, pipelineName } from '../lib/names.js';
+import { go, href } from '../lib/router.js';
+import { Choices, Failure, Head, Loaded } from '../parts/basics.js';
+import { Area, Text, lines, pairs } from '../parts/fields.js';
+
+const blank = { name: '', description: '', command: '', type: null, environment: {}, priority: 5, requirements: {}, timeout_seconds: null, retries: null, working_dir: null };
+const number = (text) => (text === '' ? null : Number(text));
+
+const words = (text) => (text.trim().startsWith('[') ? JSON.parse(text) : text.split('\n').filter((word) => word !== ''));
+
+/** A program and its arguments as text: as JSON where one of them has lines of its own. */
+const listText = (command) => (command.some((word) => word.includes('\n')) ? JSON.stringify(command, null, 2) : command.join('\n'));
+
+/** What the form says, as the API takes it; `list` has each line of the command be one word of it. */
+function read(form, list) {
+  const text = (name) => String(form.get(name)).trim();
+  const command = String(form.get('command')).replace(/\r/g, '');
+  const retries = number(text('retries'));
+  return {
+    name: text('name') || null,
+    description: text('description') || null,
+    command: !command.trim() ? null : list ? words(command) : command.trim(),
+    environment: pairs(String(form.get('environment')), 'environment'),
+    priority: number(text('priority')) ?? 5,
+    requirements: {
+      ...(text('type') && { type: text('type') }), capacity: number(text('capacity')) ?? 1, labels: pairs(String(form.get('labels')), 'labels'),
+    },
+    timeout_seconds: number(text('timeout')),
+    retries: retries ? { max: retries, backoff_seconds: number(text('backoff')) ?? 0 } : null,
+    working_dir: text('dir') || null,
+  };
+}
+
+const given = (body) => Object.fromEntries(Object.entries(body).filter(([, v]) => v !== null));
+
+export function JobForm({ id = '', pipeline = '' }) {
+  const [key] = useState(newKey);
+  const [error, setError] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const [list, setList] = useState(/** @type {boolean | null} */ (null));
+  const old = useLoad((signal) => (id ? get(`/jobs/${id}`, {}, signal) : Promise.resolve(blank)), [id]);
+  useTitle(id ? 'Edit job' : 'New job');
+  const listed = list ?? Array.isArray(old.data?.command);
+  const owner = pipeline || old.data?.pipeline_id;
+  const submit = async (event) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      const body = read(new FormData(event.currentTarget), listed);
+      const made = id ? await patch(`/jobs/${id}`, body) : await create('/jobs', { pipeline_id: pipeline, ...given(body) }, key);
+      learn('jobs', [made]);
+      go(href(id ? `/jobs/${id}` : `/pipelines/${pipeline}`));
+    } catch (e) { setError(e); setBusy(false); }
+  };
+  return html`<${Head} title=${id ? 'Edit job' : 'New job'} above=${owner && html`<a href=${href('/pipelines')}>Pipelines</a><span aria-hidden="true">/</span><a href=${href(`/pipelines/${owner}`)}>${pipelineName(owner)}</a>`} />
+    <${Loaded} of=${old}>${(job) => html`<form class="form card" onSubmit=${submit}>
+      <${Text} name="name" label="Name" maxlength="200" value=${job.name ?? ''} placeholder="build" autofocus />
+      <div class="field-with-choice">
+        <${Area} name="command" label="Command" code rows="5" value=${Array.isArray(job.command) ? listText(job.command) : job.command ?? ''}
+          hint=${listed ? 'A program and its arguments, one a line or as JSON, run as they are' : 'Runs as sh -c. Left empty, each run must bring its own'} />
+        <${Choices} label="How the command runs" options=${[['shell', 'Shell'], ['list', 'Program']]} value=${listed ? 'list' : 'shell'} onChange=${(v) => setList(v === 'list')} />
+      </div>
+      <${Area} name="environment" label="Environment" hint="NAME=value, one a line" code rows="3" value=${lines(job.environment)} />
+      <fieldset><legend>Where</legend><div class="fields">
+        <${Text} name="type" label="Worker type" hint="Any when empty" maxlength="100" value=${job.type ?? ''} placeholder="shell" />
+        <${Text} name="capacity" label="Slots" type="number" min="1" max="10000" value=${job.requirements?.capacity ?? 1} />
+        <${Area} name="labels" label="Labels" hint="zone=a, one a line; a worker must have all" code rows="2" value=${lines(job.requirements?.labels)} />
+        <${Text} name="dir" label="Working directory" hint="On the worker; a fresh one when empty" code pattern="/.*" value=${job.working_dir ?? ''} placeholder="/srv/build" />
+      </div></fieldset>
+      <fieldset><legend>How</legend><div class="fields">
+        <${Text} name="priority" label="Priority" hint="0 to 10, higher first" type="number" min="0" max="10" value=${job.priority} />
+        <${Text} name="timeout" label="Timeout, seconds" hint="None when empty" type="number" min="0.001" step="any" value=${job.timeout_seconds ?? ''} />
+        <${Text} name="retries" label="Retries" hint="After a failure" type="number" min="0" max="100" value=${job.retries?.max ?? ''} />
+        <${Text} name="backoff" label="Pause before a retry, seconds" hint="It doubles each time" type="number" min="0" max="86400" step="any" value=${job.retries?.backoff_seconds ?? ''} />
+      </div></fieldset>
+      <${Area} name="description" label="Description" hint="For people" maxlength="2000" rows="2" value=${job.description ?? ''} />
+      ${error && html`<${Failure} error=${error} />`}
+      <div class="form-foot"><a class="button" href=${href(id ? `/jobs/${id}` : `/pipelines/${pipeline}`)}>Cancel</a><button type="submit" class="primary" disabled=${busy}>${id ? 'Save' : 'Create job'}</button></div>
+    </form>`}</${Loaded}>`;
+}

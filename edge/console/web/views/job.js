@@ -1,0 +1,75 @@
+// @ts-check
+// One job: what it runs, and its runs.
+import { html } from 'htm/preact';
+import { useState } from 'preact/hooks';
+import { del, get } from '../lib/api.js';
+import { useEvents, useLoad, useTitle } from '../lib/use.js';
+import { learn, pipelineName } from '../lib/names.js';
+import { go, href } from '../lib/router.js';
+import { useKeys } from '../lib/keys.js';
+import { commandText, commandTitle, duration } from '../lib/format.js';
+import { Button, Empty, Facts, Head, Loaded, Panel } from '../parts/basics.js';
+import { confirm } from '../parts/dialog.js';
+import { ExecutionTable } from '../parts/executions.js';
+import { icons } from '../parts/icons.js';
+import { RunDialog, run } from '../parts/run.js';
+import { Marks, Sparkline } from '../parts/status.js';
+import { More, useExecutions } from './executions.js';
+import { RECENT, withRun } from './pipelines.js';
+import { Needs } from './queue.js';
+
+/** What a job or an execution was told besides its command. */
+export const specFacts = (spec) => [
+  ['Asks for', html`<${Needs} needs=${spec.requirements} />`],
+  ['Priority', spec.priority],
+  ['Timeout', spec.timeout_seconds ? duration(spec.timeout_seconds) : 'none'],
+  ['Retries', spec.retries?.max ? `${spec.retries.max}, first after ${duration(spec.retries.backoff_seconds ?? 0)}` : 'none'],
+  spec.working_dir && ['Directory', html`<code>${spec.working_dir}</code>`],
+];
+
+/** Environment variables, closed until asked for. */
+export function Environment({ of }) {
+  const entries = Object.entries(of ?? {});
+  if (!entries.length) return null;
+  return html`<details class="environment"><summary>Environment <span class="faint">${entries.length}</span></summary>
+    <table class="pairs mono"><tbody>${entries.map(([k, v]) => html`<tr key=${k}><th scope="row">${k}</th><td>${v}</td></tr>`)}</tbody></table></details>`;
+}
+
+export function Job({ id }) {
+  const [asking, setAsking] = useState(false);
+  const job = useLoad(async (signal) => {
+    const j = await get(`/jobs/${id}`, { recent: RECENT }, signal);
+    learn('jobs', [j]);
+    return j;
+  }, [id]);
+  const past = useExecutions({ job_id: id });
+  useEvents(({ kind, data }) => {
+    if (kind === 'execution' && data.execution.job_id === id) job.set((j) => ({ ...j, recent: withRun(j.recent, data.execution) }));
+  });
+  const j = job.data;
+  const name = j ? j.name ?? (commandTitle(j.command) || 'Unnamed job') : 'Job';
+  useTitle(name);
+  const start = () => (j?.command ? run(j) : setAsking(true));
+  useKeys({
+    r: { what: 'Run the job', run: start },
+    R: { what: 'Run it with overrides', run: () => setAsking(true) },
+    e: { what: 'Edit the job', run: () => go(href(`/jobs/${id}/edit`)) },
+  });
+  const remove = () => confirm({
+    title: `Delete ${name}?`, text: 'Its executions and their logs go with it. This cannot be undone.', yes: 'Delete it',
+    act: async () => { await del(`/jobs/${id}`); go(href(`/pipelines/${j.pipeline_id}`)); },
+  });
+  return html`<${Loaded} of=${job}>${() => html`
+    <${Head} title=${name} sub=${j.description} above=${html`<a href=${href('/pipelines')}>Pipelines</a><span aria-hidden="true">/</span><a href=${href(`/pipelines/${j.pipeline_id}`)}>${pipelineName(j.pipeline_id)}</a>`}>
+      <button type="button" class="ghost" onClick=${remove}>${icons.trash()}Delete</button>
+      <a class="button" href=${href(`/jobs/${id}/edit`)}>${icons.edit()}Edit</a>
+      <button type="button" onClick=${() => setAsking(true)}>Run with…</button>
+      <${Button} cls="primary" icon="play" onClick=${start}>Run</${Button}></${Head}>
+    <${Panel} cls="spec">
+      ${j.command ? html`<pre class="script" tabindex="0">${commandText(j.command)}</pre>` : html`<p class="quiet">It has no command of its own: each run brings one.</p>`}
+      <${Facts} items=${[...specFacts(j), ['Recent', html`<span class="with-spark"><${Marks} runs=${j.recent} most=${RECENT} /><${Sparkline} runs=${j.recent} /></span>`]]} />
+      <${Environment} of=${j.environment} /></${Panel}>
+    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} bare=${true} /><${More} list=${past} />`
+    : html`<${Empty} title="It has not run yet" text="Run it here, or by command:" command=${`hodei run ${j.name ?? id}`} />`)}</${Loaded}></${Panel}>
+    ${asking && html`<${RunDialog} job=${j} onClose=${() => setAsking(false)} />`}`}</${Loaded}>`;
+}

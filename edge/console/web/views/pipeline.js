@@ -1,0 +1,73 @@
+// @ts-check
+// One pipeline: its jobs, to run, and what they have done.
+import { html } from 'htm/preact';
+import { useState } from 'preact/hooks';
+import { all, del, get } from '../lib/api.js';
+import { useEvents, useLoad, useTitle } from '../lib/use.js';
+import { learn } from '../lib/names.js';
+import { go, href } from '../lib/router.js';
+import { useKeys } from '../lib/keys.js';
+import { commandTitle, plural } from '../lib/format.js';
+import { Age, Button, Empty, Head, Loaded, Panel } from '../parts/basics.js';
+import { confirm } from '../parts/dialog.js';
+import { ExecutionTable } from '../parts/executions.js';
+import { icons } from '../parts/icons.js';
+import { RunDialog, run } from '../parts/run.js';
+import { Marks, Shape, Sparkline } from '../parts/status.js';
+import { More, useExecutions } from './executions.js';
+import { RECENT, withRun } from './pipelines.js';
+
+const JobRow = ({ job, onRun }) => html`<tr data-row class="row">
+  <td class="col-title"><span class="with-shape"><${Shape} status=${job.status} label=${job.execution ? `Last run: ${job.status.toLowerCase()}` : 'Never run'} /><a class="row-link" href=${href(`/jobs/${job.id}`)}>${job.name ?? (commandTitle(job.command) || 'Unnamed job')}</a></span>
+    <div class="under">${job.command ? html`<code>${commandTitle(job.command)}</code>` : html`<span>its command is given at each run</span>`}</div></td>
+  <td>${job.type ? html`<span class="label">${job.type}</span>` : html`<span class="faint">any</span>`}</td>
+  <td class="col-marks"><${Marks} runs=${job.recent} most=${RECENT} /></td>
+  <td class="col-spark"><${Sparkline} runs=${job.recent} /></td>
+  <td class="num">${job.started_at ? html`<${Age} time=${job.started_at} />` : html`<span class="faint">never</span>`}</td>
+  <td class="col-act"><${Button} icon="play" onClick=${() => (job.command ? run(job) : onRun(job))}>Run</${Button}>
+    <button type="button" class="ghost" onClick=${() => onRun(job)} aria-label=${`Run ${job.name ?? 'it'} with overrides`} title="Run with overrides">${icons.more()}</button></td></tr>`;
+
+export function Pipeline({ id }) {
+  const [running, setRunning] = useState(null);
+  const pipeline = useLoad(async (signal) => {
+    const p = await get(`/pipelines/${id}`, { recent: RECENT }, signal);
+    learn('pipelines', [p]);
+    return p;
+  }, [id]);
+  const jobs = useLoad(async (signal) => {
+    const items = await all('/jobs', { pipeline_id: id, recent: RECENT }, signal);
+    learn('jobs', items);
+    return items;
+  }, [id]);
+  const past = useExecutions({ pipeline_id: id });
+  useEvents(({ kind, data }) => {
+    const e = data.execution;
+    if (kind !== 'execution' || e.pipeline_id !== id) return;
+    jobs.set((list) => list.map((job) => {
+      if (job.id !== e.job_id) return job;
+      const recent = withRun(job.recent, e);
+      return recent[0].id === e.id ? { ...job, recent, status: e.status, started_at: e.started_at, execution: recent[0] } : { ...job, recent };
+    }));
+  });
+  const p = pipeline.data;
+  useTitle(p?.name ?? 'Pipeline');
+  useKeys({
+    c: { what: 'Create a job', run: () => go(href(`/pipelines/${id}/jobs/new`)) },
+    e: { what: 'Edit the pipeline', run: () => go(href(`/pipelines/${id}/edit`)) },
+  });
+  const remove = () => confirm({
+    title: `Delete ${p.name}?`, text: 'Its jobs, their executions and the logs go with it. This cannot be undone.', yes: 'Delete it',
+    act: async () => { await del(`/pipelines/${id}`); go(href('/pipelines')); },
+  });
+  return html`<${Loaded} of=${pipeline}>${() => html`
+    <${Head} title=${p.name} sub=${p.description} above=${html`<a href=${href('/pipelines')}>Pipelines</a>`}>
+      <button type="button" class="ghost" onClick=${remove}>${icons.trash()}Delete</button>
+      <a class="button" href=${href(`/pipelines/${id}/edit`)}>${icons.edit()}Edit</a>
+      <a class="button primary" href=${href(`/pipelines/${id}/jobs/new`)}>${icons.plus()}New job</a></${Head}>
+    <${Panel} title="Jobs" cls="flush" aside=${jobs.data && html`<span class="faint">${plural(jobs.data.length, 'job')}</span>`}><${Loaded} of=${jobs}>${(list) => (list.length ? html`<div class="scroll-x"><table class="rows" aria-label="Jobs">
+      <thead><tr><th>Job</th><th>Type</th><th>Recent runs</th><th>Duration</th><th class="num">Ran</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
+      <tbody>${list.map((job) => html`<${JobRow} key=${job.id} job=${job} onRun=${setRunning} />`)}</tbody></table></div>`
+    : html`<${Empty} title="No job yet" text="A job says what to run. Create one here, or by command:" command=${`hodei job create --pipeline ${id} --name build -- make`} />`)}</${Loaded}></${Panel}>
+    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} bare=${true} /><${More} list=${past} />` : html`<p class="quiet">None of its jobs has run.</p>`)}</${Loaded}></${Panel}>
+    ${running && html`<${RunDialog} job=${running} onClose=${() => setRunning(null)} />`}`}</${Loaded}>`;
+}

@@ -1,0 +1,42 @@
+// @ts-check
+// One worker: what it is, what it runs, and what it has run.
+import { html } from 'htm/preact';
+import { get } from '../lib/api.js';
+import { useEvents, useLoad, useTitle } from '../lib/use.js';
+import { learn } from '../lib/names.js';
+import { href } from '../lib/router.js';
+import { dateTime, duration, percent, shortId } from '../lib/format.js';
+import { Age, Copy, Empty, Facts, Head, Labels, Loaded, Panel } from '../parts/basics.js';
+import { ExecutionTable } from '../parts/executions.js';
+import { Status } from '../parts/status.js';
+import { More, useExecutions } from './executions.js';
+import { Actions, Slots, withWord } from './workers.js';
+
+export function Worker({ id }) {
+  const load = useLoad(async (signal) => {
+    const w = await get(`/workers/${id}`, {}, signal);
+    learn('workers', [w]);
+    return w;
+  }, [id], { on: ({ kind, data }) => kind === 'worker' && data.worker_id === id && !data.availability, every: 2000 });
+  const past = useExecutions({ worker_id: id });
+  useEvents(({ kind, data }) => {
+    if (kind === 'worker' && data.worker_id === id && data.availability) load.set((w) => withWord(w, data.availability));
+  });
+  const w = load.data;
+  const name = w?.name ?? shortId(id);
+  useTitle(name);
+  return html`<${Loaded} of=${load}>${() => html`
+    <${Head} title=${name} sub=${html`<${Status} status=${w.status} />`} above=${html`<a href=${href('/workers')}>Workers</a>`}><${Actions} worker=${w} reload=${load.reload} /></${Head}>
+    <${Panel} cls="spec"><${Slots} worker=${w} /><${Facts} items=${[
+    ['Type', html`<span class="label strong">${w.type}</span>`],
+    Object.keys(w.labels ?? {}).length > 0 && ['Labels', html`<${Labels} labels=${w.labels} />`],
+    ['Heard', w.last_seen_at ? html`<${Age} time=${w.last_seen_at} />` : 'never'],
+    w.load !== undefined && ['Load', `${w.load.toFixed(2)} a core`],
+    ['Accepts in', duration(w.ack_latency_seconds)],
+    ['Success', percent(w.success_rate)],
+    ['Registered', dateTime(w.registered_at)],
+    ['Version', w.version ?? '–'],
+    ['Id', html`<span class="mono id">${w.id}</span><${Copy} text=${w.id} what="the id" />`],
+  ]} /></${Panel}>
+    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} /><${More} list=${past} />` : html`<${Empty} title="It has run nothing yet" />`)}</${Loaded}></${Panel}>`}</${Loaded}>`;
+}

@@ -1,0 +1,296 @@
+package edge_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/edge"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// happens publishes an event of an execution of the world's pipeline.
+func (w *world) happens(t *testing.T, status hodei.ExecutionStatus, id hodei.ExecutionID) {
+	t.Helper()
+	e := hodei.Execution{ID: id, PipelineID: &w.pipeline, JobID: &w.job, Status: status}
+	require.NoError(t, rpc.PublishEvent(t.Context(), w.nc, schemas.Event{Type: schemas.EventStarted, Execution: e}))
+	require.NoError(t, w.nc.Flush())
+}
+
+// says writes a worker's word.
+func (w *world) says(t *testing.T, id hodei.WorkerID, free int) {
+	t.Helper()
+	js, err := jetstream.New(w.nc)
+	require.NoError(t, err)
+	workers, err := kv.OpenWorkers(t.Context(), js)
+	require.NoError(t, err)
+	require.NoError(t, workers.Put(t.Context(), hodei.Availability{WorkerID: id, Type: "shell", Free: free, Capacity: 9, Status: hodei.WorkerBusy}))
+}
+
+// told is one frame of the stream of events.
+type told struct {
+	id, kind string
+	notice   schemas.Notice
+}
+
+// events opens the stream and returns what reads its next frame that is not a
+// comment, "" as the kind of the end.
+func (w *world) events(t *testing.T, e *edge.Edge, query string, headers ...string) (next func() told, resp *http.Response) {
+	t.Helper()
+	resp = do(t, "GET", "http://"+e.Addrs()[0]+"/api/v1/events"+query, "", headers...)
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
+	scan := bufio.NewScanner(resp.Body)
+	scan.Buffer(nil, 1<<20)
+	return func() told {
+		t.Helper()
+		var frame told
+		for scan.Scan() {
+			name, value, _ := strings.Cut(scan.Text(), ": ")
+			switch name {
+			case "id":
+				frame.id = value
+			case "event":
+				frame.kind = value
+			case "data":
+				switch frame.kind {
+				case schemas.NoticeExecution:
+					require.NoError(t, json.Unmarshal([]byte(value), &frame.notice.Execution))
+				case schemas.NoticeWorker:
+					require.NoError(t, json.Unmarshal([]byte(value), &frame.notice.Worker))
+				case schemas.NoticeResync:
+					require.NoError(t, json.Unmarshal([]byte(value), &frame.notice.Resync))
+				}
+			case "":
+				if frame != (told{}) {
+					return frame
+				}
+			}
+		}
+		return told{}
+	}, resp
+}
+
+func TestEventsAsTheyHappen(t *testing.T) {
+	w := newWorld(t)
+	worker := newID[hodei.WorkerID]()
+	w.says(t, worker, 4)
+	w.happens(t, hodei.Pending, w.exec) // before anybody listens
+	next, _ := w.events(t, w.edge, "?follow=true")
+	require.Equal(t, told{id: "1"}, next(), "where the stream is comes first")
+	word := next()
+	require.Equal(t, schemas.NoticeWorker, word.kind)
+	require.Equal(t, 4, word.notice.Worker.Availability.Free)
+	require.Empty(t, word.id, "a worker's word has no place among the events")
+	w.happens(t, hodei.Running, w.exec)
+	event := next()
+	require.Equal(t, "2", event.id)
+	require.Equal(t, hodei.Running, event.notice.Execution.Execution.Status)
+	w.says(t, worker, 3)
+	require.Equal(t, 3, next().notice.Worker.Availability.Free)
+	js, err := jetstream.New(w.nc)
+	require.NoError(t, err)
+	workers, err := kv.OpenWorkers(t.Context(), js)
+	require.NoError(t, err)
+	require.NoError(t, workers.Delete(t.Context(), worker))
+	require.Nil(t, next().notice.Worker.Availability, "its lease has ended")
+}
+
+// Without follow the stream is what there is.
+func TestEventsOfWhatThereIs(t *testing.T) {
+	w := newWorld(t)
+	for range 5 {
+		w.happens(t, hodei.Running, w.exec)
+	}
+	w.says(t, newID[hodei.WorkerID](), 1)
+	w.says(t, newID[hodei.WorkerID](), 2)
+	next, _ := w.events(t, w.edge, "")
+	require.Equal(t, told{id: "5"}, next())
+	require.Equal(t, schemas.NoticeWorker, next().kind)
+	require.Equal(t, schemas.NoticeWorker, next().kind)
+	require.Equal(t, "done", next().kind)
+	require.Empty(t, next())
+	next, _ = w.events(t, w.edge, "?only=executions", "Last-Event-ID: 3")
+	require.Equal(t, "4", next().id)
+	require.Equal(t, "5", next().id)
+	require.Equal(t, told{id: "5"}, next())
+	require.Equal(t, "done", next().kind)
+}
+
+func TestEventsFiltered(t *testing.T) {
+	w := newWorld(t)
+	other := newID[hodei.ExecutionID]()
+	w.says(t, newID[hodei.WorkerID](), 1)
+	for _, query := range []string{"execution_id=" + other.String(), "only=executions&execution_id=" + other.String()} {
+		next, _ := w.events(t, w.edge, "?follow=true&"+query)
+		next()
+		w.happens(t, hodei.Running, w.exec)
+		w.happens(t, hodei.Completed, other)
+		require.Equal(t, other, next().notice.Execution.Execution.ID, query)
+	}
+	next, _ := w.events(t, w.edge, "?follow=true&only=workers")
+	next()
+	w.happens(t, hodei.Running, w.exec)
+	require.Equal(t, schemas.NoticeWorker, next().kind)
+	w.says(t, newID[hodei.WorkerID](), 7)
+	require.Equal(t, 7, next().notice.Worker.Availability.Free)
+	for query, field := range map[string]string{
+		"?only=nothing": "only", "?job_id=exec_1": "job_id", "?since=1": "since", "?follow=maybe": "follow",
+	} {
+		resp := do(t, "GET", w.url("/events"+query), "")
+		require.Equal(t, 400, resp.StatusCode)
+		require.Contains(t, text(t, resp), `"field":"`+field+`"`)
+	}
+	require.Equal(t, 400, do(t, "GET", w.url("/events"), "", "Last-Event-ID: x").StatusCode)
+}
+
+// A reader who comes back is given what it missed: by the same edge from
+// memory, by another from the stream.
+func TestEventsResume(t *testing.T) {
+	w := newWorld(t)
+	next, resp := w.events(t, w.edge, "?follow=true")
+	next()
+	w.happens(t, hodei.Pending, w.exec)
+	require.Equal(t, "1", next().id)
+	require.NoError(t, resp.Body.Close())
+	for range 20 {
+		w.happens(t, hodei.Running, w.exec)
+	}
+	fresh, _ := serve(t, w.nc, edge.Config{})
+	for _, e := range []*edge.Edge{w.edge, fresh} {
+		next, _ := w.events(t, e, "?follow=true", "Last-Event-ID: 1")
+		for n := 2; n <= 21; n++ {
+			require.Equal(t, strconv.Itoa(n), next().id)
+		}
+		require.Equal(t, told{id: "21"}, next())
+	}
+	w.happens(t, hodei.Completed, w.exec)
+	next, _ = w.events(t, fresh, "?follow=true", "Last-Event-ID: 21")
+	require.Equal(t, "22", next().id)
+}
+
+// Where events are lost to a reader it is told so.
+func TestEventsLost(t *testing.T) {
+	w := newWorld(t)
+	w.happens(t, hodei.Pending, w.exec)
+	next, _ := w.events(t, w.edge, "?follow=true", "Last-Event-ID: 77")
+	require.Equal(t, "the feed of events was made anew", next().notice.Resync.Reason)
+	require.Equal(t, told{id: "1"}, next())
+
+	js, err := jetstream.New(w.nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), schemas.EventStream)
+	require.NoError(t, err)
+	for range 5 {
+		w.happens(t, hodei.Running, w.exec)
+	}
+	require.NoError(t, stream.Purge(t.Context(), jetstream.WithPurgeSequence(5)))
+	fresh, _ := serve(t, w.nc, edge.Config{})
+	next, _ = w.events(t, fresh, "?follow=true", "Last-Event-ID: 2")
+	require.Equal(t, "the events since are no longer kept", next().notice.Resync.Reason)
+	require.Equal(t, "5", next().id, "what is still kept is given")
+	require.Equal(t, "6", next().id)
+}
+
+// A reader that does not read is cut, with a word about it; others notice
+// nothing.
+func TestEventsSlowReader(t *testing.T) {
+	w := newWorld(t)
+	slow, resp := w.events(t, w.edge, "?follow=true&only=executions")
+	quick, _ := w.events(t, w.edge, "?follow=true&only=executions")
+	require.Equal(t, told{id: "0"}, quick())
+	body := strings.Repeat("x", 4000)
+	read := make(chan int)
+	go func() {
+		n := 0
+		for ; quick().id != "20000"; n++ {
+		}
+		read <- n
+	}()
+	for n := range 20000 {
+		e := hodei.Execution{ID: w.exec, Spec: hodei.Spec{Command: hodei.Command{Shell: body}}}
+		require.NoError(t, rpc.PublishEvent(t.Context(), w.nc, schemas.Event{Type: fmt.Sprint(n), Execution: e}))
+	}
+	require.Equal(t, 19999, <-read, "the quick one has all")
+	seen, last := 0, told{}
+	for frame := slow(); frame != (told{}); frame = slow() {
+		seen, last = seen+1, frame
+	}
+	require.Less(t, seen, 20000)
+	require.Equal(t, "this reader is too slow", last.notice.Resync.Reason)
+	require.NoError(t, resp.Body.Close())
+}
+
+// The source is one for all readers, and gone when none is left.
+func TestEventsShareASource(t *testing.T) {
+	w := newWorld(t)
+	js, err := jetstream.New(w.nc)
+	require.NoError(t, err)
+	consumers := func() int {
+		stream, err := js.Stream(t.Context(), schemas.EventStream)
+		require.NoError(t, err)
+		return stream.CachedInfo().State.Consumers
+	}
+	var open []*http.Response
+	for range 20 {
+		next, resp := w.events(t, w.edge, "?follow=true")
+		next()
+		open = append(open, resp)
+	}
+	require.Eventually(t, func() bool { return consumers() == 1 }, 5*time.Second, 10*time.Millisecond)
+	for _, resp := range open {
+		require.NoError(t, resp.Body.Close())
+	}
+	require.Eventually(t, func() bool { return consumers() == 0 }, 15*time.Second, 20*time.Millisecond)
+}
+
+// Streams of events end with the edge.
+func TestEventsEndWithTheEdge(t *testing.T) {
+	w := newWorld(t)
+	e, stop := serve(t, w.nc, edge.Config{})
+	next, _ := w.events(t, e, "?follow=true")
+	next()
+	stop()
+	require.Empty(t, next())
+}
+
+// A link that cannot send headers says what it wants of a log in its address.
+func TestLogFormatByParameter(t *testing.T) {
+	w := newWorld(t)
+	w.write(t, 1, 2)
+	url := w.url("/executions/" + w.exec.String() + "/logs?format=")
+	require.Equal(t, "<line 1>\n<line 2>\n", text(t, do(t, "GET", url+"text", "", "Accept: application/json")))
+	require.Contains(t, text(t, do(t, "GET", url+"json", "")), `"items":[`)
+	require.Equal(t, frames(1, 2)+w.done(hodei.Running, 2), text(t, do(t, "GET", url+"events", "", "Accept: text/plain")))
+	for _, bad := range []string{"pdf", "", "text&format=json"} {
+		resp := do(t, "GET", url+bad, "")
+		require.Equal(t, 400, resp.StatusCode)
+		require.Contains(t, text(t, resp), `"field":"format"`)
+	}
+}
+
+// The console is on the first port alone, and hides nothing of the API.
+func TestConsoleIsServed(t *testing.T) {
+	w := newWorld(t)
+	page := do(t, "GET", w.url("/"), "")
+	require.Equal(t, "/ui/", page.Request.URL.Path)
+	require.Contains(t, text(t, page), `<div id="app">`)
+	require.Equal(t, 200, do(t, "HEAD", w.url("/ui/executions/x"), "").StatusCode)
+	require.Contains(t, text(t, do(t, "GET", w.url("/pipelines"), "")), `"items":[`)
+	require.Contains(t, text(t, do(t, "POST", w.url("/ui/"), "")), `"error":"METHOD_NOT_ALLOWED"`)
+	addrs := w.edge.Addrs()
+	for _, addr := range addrs[1:] {
+		require.Equal(t, 404, do(t, "GET", "http://"+addr+"/ui/", "").StatusCode)
+	}
+}

@@ -1,0 +1,51 @@
+package hodei
+
+import "time"
+
+// Outcomes are how many executions ended, by how.
+type Outcomes struct {
+	Completed int `json:"completed"`
+	Failed    int `json:"failed"`
+	Cancelled int `json:"cancelled"`
+	TimedOut  int `json:"timed_out"`
+}
+
+// Add adds the other's numbers.
+func (o *Outcomes) Add(other Outcomes) {
+	o.Completed += other.Completed
+	o.Failed += other.Failed
+	o.Cancelled += other.Cancelled
+	o.TimedOut += other.TimedOut
+}
+
+// Period is what ended in a while of a fixed length.
+type Period struct {
+	BeginsAt time.Time `json:"begins_at"`
+	Outcomes
+}
+
+// Quantiles are in seconds.
+type Quantiles struct {
+	P50 float64 `json:"p50"`
+	P95 float64 `json:"p95"`
+	Max float64 `json:"max"`
+}
+
+// Stats are numbers of executions.
+type Stats struct {
+	TakenAt       time.Time `json:"taken_at"`
+	WindowSeconds int       `json:"window_seconds"`
+	BucketSeconds int       `json:"bucket_seconds"`
+	// Pending and Running are now.
+	Pending int `json:"pending"`
+	Running int `json:"running"`
+	// Outcomes are those of the window.
+	Outcomes
+	// QueuedSeconds is how long executions waited before they started,
+	// DurationSeconds how long they ran; null when none did.
+	QueuedSeconds   *Quantiles `json:"queued_seconds"`
+	DurationSeconds *Quantiles `json:"duration_seconds"`
+	// Buckets are the window cut into equal parts, oldest first; the last is
+	// the one under way.
+	Buckets []Period `json:"buckets"`
+}

@@ -1,0 +1,235 @@
+package test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// chromium is the browser of this machine.
+func chromium(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{os.Getenv("HODEI_CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Fatal("the console's tests need a Chromium: make setup, or apt-get install chromium, or name one in HODEI_CHROMIUM")
+	return ""
+}
+
+// page is a tab of a headless Chromium, at a console.
+type page struct {
+	t    testing.TB
+	ctx  context.Context
+	base string // as in http://127.0.0.1:8080
+
+	mu       sync.Mutex
+	said     []string // errors and warnings of the console
+	requests []string
+	// mayLose says that requests are allowed to fail for want of a server.
+	mayLose bool
+}
+
+// browse opens a tab. At the end of the test nothing must have been asked of
+// another address, and the console must have shown no error.
+func browse(t testing.TB, base string) *page {
+	t.Helper()
+	opts := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1360, 900),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute))
+	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	ctx, _ := chromedp.NewContext(alloc)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	p := &page{t: t, ctx: ctx, base: base}
+	messages, requests := chromedp.Console(ctx), chromedp.Events(ctx, network.RequestWillBeSent)
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			p.heard(m)
+		}
+	})
+	listening.Go(func() {
+		for r, err := range requests {
+			if err != nil {
+				return
+			}
+			p.mu.Lock()
+			p.requests = append(p.requests, r.Request.URL)
+			p.mu.Unlock()
+		}
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			p.keep()
+		}
+		_ = chromedp.Cancel(ctx) // what is left goes with the allocator
+		cancel()
+		stop()
+		listening.Wait()
+		p.check()
+	})
+	require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(1360, 900)))
+	return p
+}
+
+func (p *page) heard(m chromedp.ConsoleMessage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	bad := m.IsException() || m.Type == chromedp.ConsoleError || m.Type == chromedp.ConsoleWarning
+	if bad && !(p.mayLose && m.Source == "network") {
+		p.said = append(p.said, fmt.Sprintf("%s (%s:%d)", m, m.URL, m.Line))
+	}
+}
+
+func (p *page) check() {
+	p.t.Helper()
+	require.Empty(p.t, p.said, "the console of the browser")
+	require.NotEmpty(p.t, p.requests)
+	for _, request := range p.requests {
+		u, err := url.Parse(request)
+		require.NoError(p.t, err)
+		if u.Scheme != "data" {
+			require.Equal(p.t, p.base, u.Scheme+"://"+u.Host, "nothing must leave the machine")
+		}
+	}
+}
+
+// keep writes what is shown to a file for whoever looks into a failure.
+func (p *page) keep() {
+	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		return
+	}
+	file, err := os.CreateTemp("", "hodei-console-*.png")
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	if _, err := file.Write(shot); err == nil {
+		p.t.Logf("what was shown is in %s", file.Name())
+	}
+}
+
+// open goes to a path of the console as a new visitor would.
+func (p *page) open(path string) {
+	p.t.Helper()
+	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.Navigate(p.base+"/ui"+path)))
+}
+
+// eval returns the value of an expression in the page.
+func eval[T any](p *page, expression string) T {
+	p.t.Helper()
+	value, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	require.NoError(p.t, err, expression)
+	return value
+}
+
+// until waits for an expression to be true.
+func (p *page) until(what, expression string) {
+	p.t.Helper()
+	eventually(p.t, what, 30*time.Second, func() bool {
+		value, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("!!("+expression+")"))
+		return err == nil && value
+	})
+}
+
+// quote is a text as a literal of the page's language.
+func quote(text string) string {
+	literal, _ := json.Marshal(text)
+	return string(literal)
+}
+
+// sees waits for a text to be in the main part of the page.
+func (p *page) sees(text string) {
+	p.t.Helper()
+	p.until("the page shows "+text, "document.querySelector('main').innerText.includes("+quote(text)+")")
+}
+
+// click clicks the button or link of that text, in the dialog where one is
+// open.
+func (p *page) click(text string) {
+	p.t.Helper()
+	find := `[...(document.querySelector('dialog[open]') ?? document).querySelectorAll('button, a')]
+		.find((b) => (b.innerText.trim() === ` + quote(text) + ` || b.getAttribute('aria-label') === ` + quote(text) + `) && !b.disabled && b.checkVisibility())`
+	p.until("there is a button "+text, find)
+	eval[chromedp.Void](p, `(() => { const b = `+find+`; b.scrollIntoView({ block: 'center' }); b.focus(); b.click(); })()`)
+}
+
+// fill types into the field of that label.
+func (p *page) fill(label, text string) {
+	p.t.Helper()
+	find := `[...document.querySelectorAll('label')].find((l) => l.innerText.trim() === ` + quote(label) + `)?.control`
+	p.until("there is a field "+label, find)
+	eval[chromedp.Void](p, `(() => { const f = `+find+`; f.focus(); f.select?.(); })()`)
+	require.NoError(p.t, chromedp.Do(p.ctx, func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, input.InsertText, input.InsertTextParams{Text: text})
+		return chromedp.Void{}, err
+	}))
+}
+
+// press presses keys as on a keyboard.
+func (p *page) press(keys string) {
+	p.t.Helper()
+	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.KeyEvent(keys)))
+}
+
+// path is where the page is.
+func (p *page) path() string {
+	return eval[string](p, "location.pathname + location.search + location.hash")
+}
+
+// theme has the page believe that the system is light or dark.
+func (p *page) theme(scheme string) {
+	p.t.Helper()
+	require.NoError(p.t, chromedp.Do(p.ctx, func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		return chromedp.Void{}, err
+	}))
+}
+
+// lines are the lines of the log that are in sight, by their numbers.
+func (p *page) lines() map[string]string {
+	return eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll('.log-row')]
+		.map((r) => [r.querySelector('.log-number').innerText, r.querySelector('.log-text')?.innerText ?? null]).filter(([, text]) => text !== null))`)
+}
+
+// wholeLog reads every line by scrolling through the log.
+func (p *page) wholeLog(count int) []string {
+	p.t.Helper()
+	all := make([]string, count+1)
+	for at := 1; at <= count; {
+		eval[chromedp.Void](p, fmt.Sprintf(`document.querySelector('.log-scroll').scrollTop = %d`, (at-1)*20))
+		p.until(fmt.Sprintf("line %d is in sight", at), fmt.Sprintf(`[...document.querySelectorAll('.log-row')].some((r) =>
+			r.querySelector('.log-number').innerText === '%d' && r.querySelector('.log-text'))`, at))
+		seen := p.lines()
+		for at <= count {
+			text, ok := seen[fmt.Sprint(at)]
+			if !ok {
+				break
+			}
+			all[at] = strings.TrimSuffix(text, "\n")
+			at++
+		}
+	}
+	return all[1:]
+}

@@ -1,0 +1,303 @@
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// TestConsoleFirstRun creates a pipeline and a job, runs it, and watches its
+// log arrive line by line, all by hand.
+func TestConsoleFirstRun(t *testing.T) {
+	s := up(t)
+	p := browse(t, s.orchestrator)
+	gates := t.TempDir()
+	p.open("/")
+	p.sees("Nothing has run yet")
+	p.press("gp")
+	p.sees("No pipeline yet")
+	p.sees("hodei pipeline create demo")
+	p.click("New pipeline")
+	p.fill("Name", "web shop")
+	p.click("Create pipeline")
+	p.sees("No job yet")
+	p.click("New job")
+	p.fill("Name", "build")
+	p.fill("Command", `for i in 1 2 3; do until [ -e `+gates+`/$i ]; do sleep 0.02; done; printf "\033[32mstep $i\033[0m of $OF\n"; done; echo oops >&2; printf '1%%\r50%%\r100%%\n'`)
+	p.fill("Environment", "OF=three")
+	p.click("Create job")
+	p.sees("build")
+	p.click("Run")
+	p.until("the execution runs", "document.title.startsWith('Running')")
+	for i := 1; i <= 3; i++ {
+		require.Len(t, p.lines(), i-1, "nothing before it is printed")
+		require.NoError(t, os.WriteFile(filepath.Join(gates, fmt.Sprint(i)), nil, 0o644))
+		p.until("the line is there", fmt.Sprintf("document.querySelectorAll('.log-text').length >= %d", i))
+		require.Equal(t, fmt.Sprintf("step %d of three", i), p.lines()[fmt.Sprint(i)])
+	}
+	p.until("it has completed", "document.title.startsWith('Completed')")
+	p.sees("Completed")
+	require.Equal(t, "step 1", eval[string](p, "document.querySelector('.ansi-green-fg').innerText"), "colours are shown")
+	require.Equal(t, "oops", eval[string](p, "document.querySelector('.is-stderr .log-text').innerText"))
+	p.sees("100%")
+	require.NotContains(t, eval[string](p, "document.querySelector('.log').innerText"), "50%", "a progress line shows its last state")
+	p.click("3 updates")
+	p.until("all its states are shown", "document.querySelector('dialog .folded').innerText.includes('50%')")
+	p.click("Close")
+
+	raw := eval[string](p, "fetch(document.querySelector('a[download]').href).then((r) => r.text())")
+	require.Equal(t, "\x1b[32mstep 1\x1b[0m of three", strings.Split(raw, "\n")[0], "the download is the log as it is")
+	p.click("Retry")
+	p.sees("Attempt 1")
+	p.sees("Attempt 2")
+	p.press("gp")
+	p.sees("web shop")
+	p.until("both runs are marks", "document.querySelectorAll('.mark').length === 2")
+	p.press("go")
+	p.sees("Ended last")
+	p.until("the hour has two", "[...document.querySelectorAll('.tile')].some((t) => t.innerText.includes('Completed') && t.innerText.includes('2'))")
+}
+
+// TestConsoleOverrides runs a job with another command and more environment.
+func TestConsoleOverrides(t *testing.T) {
+	s := up(t)
+	p := browse(t, s.orchestrator)
+	job := s.job(`{"name":"greet","command":"echo hello $WHO","environment":{"WHO":"you"}}`)
+	p.open("/jobs/" + job)
+	p.click("Run with…")
+	p.fill("Command", "echo goodbye $WHO")
+	p.fill("Environment", "not a pair")
+	p.click("Run")
+	p.until("the mistake is named", "document.querySelector('dialog').innerText.includes('not a pair')")
+	p.fill("Environment", "WHO=all")
+	p.click("Run")
+	p.sees("goodbye all")
+	p.press("e") // nothing here
+	p.open("/jobs/" + job + "/edit")
+	p.fill("Command", "echo edited")
+	p.fill("Priority", "7")
+	p.click("Save")
+	p.sees("echo edited")
+	_, j := call(t, "GET", s.orchestrator+"/jobs/"+job, "")
+	require.Equal(t, "echo edited", j["command"])
+	require.Equal(t, 7.0, j["priority"])
+	require.Equal(t, object{"WHO": "you"}, j["environment"], "what was not touched stays")
+}
+
+// TestConsoleFleet cancels, sees why something waits, drains, resumes and
+// terminates.
+func TestConsoleFleet(t *testing.T) {
+	s := up(t, "--worker-type", "rust", "--worker-capacity", "2")
+	p := browse(t, s.orchestrator)
+	running := s.execute("echo begun; sleep 1000")
+	p.open("/executions/" + running)
+	p.sees("begun")
+	p.click("Cancel")
+	p.click("Cancel it")
+	p.until("it is cancelled", "document.title.startsWith('Cancelled')")
+
+	status, x := call(t, "POST", s.workerManager+"/execute", `{"command":"true","type":"gpu"}`)
+	require.Equal(t, 201, status)
+	waiting := x["id"].(string)
+	p.open("/queue")
+	p.sees("no worker of type gpu")
+	p.click("Why")
+	p.sees("It would wait")
+	p.sees("Left out: other type")
+	require.Equal(t, "/ui/why?execution_id="+waiting, p.path())
+	p.open("/why")
+	p.fill("Slots", "2")
+	p.click("Explain")
+	p.sees("would take it")
+	require.Equal(t, "/ui/why?capacity=2", p.path())
+
+	s.execute("sleep 1000")
+	p.open("/workers")
+	p.sees("Busy")
+	p.click("Drain")
+	p.sees("Draining")
+	p.open("/workers?status=DRAINING")
+	p.click("Resume")
+	p.sees("No worker is like that")
+	p.open("/workers")
+	p.sees("Busy")
+	p.click("Terminate")
+	p.until("it says what goes with it", "document.querySelector('dialog').innerText.includes('kills the execution')")
+	p.click("Terminate it")
+	p.sees("No worker is here")
+	p.press("ge")
+	p.sees("worker terminated")
+}
+
+// TestConsoleFollowsWhatHappens: lists change without a reload, and no view
+// asks for what it shows again and again.
+func TestConsoleFollowsWhatHappens(t *testing.T) {
+	s := up(t, "--worker-capacity", "4")
+	p := browse(t, s.orchestrator)
+	p.open("/executions")
+	p.sees("Nothing has run yet")
+	id := s.execute("sleep 1000")
+	p.sees("Running")
+	call(t, "POST", s.orchestrator+"/executions/"+id+"/cancel", "")
+	p.sees("Cancelled")
+	p.open("/executions?status=RUNNING")
+	p.sees("No execution is like that")
+	id = s.execute("sleep 1000")
+	p.sees("sleep 1000")
+	p.click("sleep 1000")
+	require.Equal(t, "/ui/executions/"+id, p.path())
+	eval[chromedp.Void](p, "history.back()")
+	p.until("back to the filter", "location.search === '?status=RUNNING'")
+	call(t, "POST", s.orchestrator+"/executions/"+id+"/cancel", "")
+	p.sees("No execution is like that")
+}
+
+// TestConsoleOutlivesTheEdge: the edge is killed in the middle of a log and
+// started again; the page says so, goes on, and has every line once.
+func TestConsoleOutlivesTheEdge(t *testing.T) {
+	s := up(t)
+	gate := filepath.Join(t.TempDir(), "gate")
+	port := strconv.Itoa(freePorts(t, 3))
+	edge := start(t, "edge", "--nats", s.nats, "--port-base", port)
+	base := strings.Fields(edge.find(`ready edge (.*)`))[0]
+	p := browse(t, base)
+	const count = 300
+	id := s.execute(fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); echo "line $i"; sleep 0.01; done; until [ -e %s ]; do sleep 0.02; done; echo end`, count, gate))
+	p.open("/executions/" + id)
+	p.sees("line 20")
+	p.mayLose = true
+	edge.kill()
+	p.sees("The connection to Hodei is lost")
+	p.sees("Reconnecting")
+	start(t, "edge", "--nats", s.nats, "--port-base", port)
+	p.until("the banner is gone", "!document.querySelector('.banner')")
+	require.NoError(t, os.WriteFile(gate, nil, 0o644))
+	p.until("the log has ended", "document.querySelector('.log-state').innerText === 'Ended'")
+	got := p.wholeLog(count + 1)
+	for i := range count {
+		require.Equal(t, fmt.Sprintf("line %d", i+1), got[i])
+	}
+	require.Equal(t, "end", got[count])
+	require.Equal(t, count+1, eval[int](p, "Number(document.querySelector('.log-count').innerText.replace(/\\D/g, ''))"))
+}
+
+// TestConsoleLongLog: a line by its link, search, the end, and following.
+func TestConsoleLongLog(t *testing.T) {
+	s := up(t)
+	const count = 120_000
+	id := s.execute(fmt.Sprintf("seq -f 'this is line %%.0f' %d; echo needle; sleep 0.2; exit 3", count))
+	require.Equal(t, "FAILED", s.ended(id)["status"])
+	p := browse(t, s.orchestrator)
+	p.open("/executions/" + id + "#L77777")
+	p.sees("this is line 77777")
+	require.Equal(t, "this is line 77777", eval[string](p, "document.querySelector('.log-row.is-target .log-text').innerText"))
+	p.open("/executions/" + id)
+	p.sees("needle") // one that failed is shown from its end
+	p.press("gg")
+	p.sees("this is line 1\n")
+	p.until("few rows are in the page", "document.querySelectorAll('.log-row').length < 200")
+	p.press("/")
+	p.press("LINE 99999")
+	p.until("nothing is found: capitals are meant", "document.querySelector('.log-search').innerText.startsWith('none') && !document.querySelector('.log-search').innerText.includes('%')")
+	eval[chromedp.Void](p, "document.querySelector('.log-search input').select()")
+	p.press("e 9999")
+	p.sees("this is line 9999")
+	p.until("all are found", "document.querySelector('.log-search').innerText.includes('1 of 11')")
+	p.press("\r")
+	p.sees("this is line 99990")
+	p.press("\r")
+	p.sees("this is line 99991")
+	eval[chromedp.Void](p, "document.querySelector('a.log-number[data-line=\"99991\"]').click()")
+	require.Equal(t, "/ui/executions/"+id+"#L99991", p.path())
+}
+
+// TestConsoleFollowStops when somebody scrolls up, and begins again.
+func TestConsoleFollowStops(t *testing.T) {
+	s := up(t)
+	p := browse(t, s.orchestrator)
+	id := s.execute(`i=0; while :; do i=$((i+1)); echo "line $i"; sleep 0.01; done`)
+	p.open("/executions/" + id)
+	last := "Math.max(...[...document.querySelectorAll('.log-number')].map((n) => Number(n.innerText)))"
+	p.until("it follows", last+" > 150")
+	require.False(t, eval[bool](p, "!!document.querySelector('.log-jump')"))
+	eval[chromedp.Void](p, "document.querySelector('.log-scroll').scrollTop = 400")
+	p.until("it offers to go on", "document.querySelector('.log-jump')")
+	first := eval[string](p, "document.querySelector('.log-row').innerText")
+	count := eval[int](p, "Number(document.querySelector('.log-count').innerText.replace(/\\D/g, ''))")
+	p.until("more has come", fmt.Sprintf("Number(document.querySelector('.log-count').innerText.replace(/\\D/g, '')) > %d", count+50))
+	require.Equal(t, first, eval[string](p, "document.querySelector('.log-row').innerText"), "what is read stays where it is")
+	p.click("Jump to live")
+	p.until("it follows again", fmt.Sprintf("%s > %d", last, count+50))
+	call(t, "POST", s.orchestrator+"/executions/"+id+"/cancel", "")
+	p.until("it has ended", "document.querySelector('.log-state').innerText === 'Ended'")
+}
+
+// axeFound is what axe holds against a page.
+type axeFound struct {
+	ID     string   `json:"id"`
+	Impact string   `json:"impact"`
+	Help   string   `json:"help"`
+	Where  []string `json:"where"`
+}
+
+// TestConsoleIsAccessible runs axe on every view, light and dark, wide and
+// narrow, and on dialogs; nothing serious must be found.
+func TestConsoleIsAccessible(t *testing.T) {
+	s := up(t, "--worker-capacity", "3")
+	axe, err := os.ReadFile("testdata/axe/axe.min.js")
+	require.NoError(t, err)
+	job := s.job(`{"name":"build","command":"printf '\\033[31mred\\033[33m yellow\\033[0m\\n'; echo oops >&2","environment":{"A":"b"}}`)
+	var ran string
+	for range 4 {
+		_, x := call(t, "POST", s.orchestrator+"/jobs/"+job+"/execute", "")
+		ran = x["execution_id"].(string)
+		s.ended(ran)
+	}
+	s.ended(s.execute("exit 1"))
+	running := s.execute("echo hello; sleep 1000")
+	call(t, "POST", s.workerManager+"/execute", `{"command":"true","type":"gpu"}`)
+	_, j := call(t, "GET", s.orchestrator+"/jobs/"+job, "")
+	pipeline := j["pipeline_id"].(string)
+	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
+	worker := workers["items"].([]any)[0].(object)["id"].(string)
+
+	p := browse(t, s.orchestrator)
+	for path, sees := range map[string]string{
+		"/": "Ended last", "/pipelines": "test", "/pipelines/new": "Name", "/pipelines/" + pipeline: "build", "/pipelines/" + pipeline + "/edit": "Save",
+		"/pipelines/" + pipeline + "/jobs/new": "Where", "/jobs/" + job: "Executions", "/jobs/" + job + "/edit": "Save", "/executions": "Completed",
+		"/executions?status=TIMED_OUT": "No execution", "/executions/" + ran + "#L1": "red", "/executions/" + running: "hello",
+		"/queue": "gpu", "/workers": "Busy", "/workers/" + worker: "Registered", "/why": "chosen", "/why?execution_id=" + running: "asks for", "/nothing": "nothing at this address",
+	} {
+		p.open(path)
+		p.sees(sees)
+		eval[chromedp.Void](p, string(axe))
+		for _, theme := range []string{"light", "dark"} {
+			p.theme(theme)
+			p.accessible(path + " " + theme)
+		}
+	}
+	p.open("/jobs/" + job)
+	eval[chromedp.Void](p, string(axe))
+	p.click("Run with…")
+	p.accessible("the dialog to run")
+	p.click("Close")
+	p.press("?")
+	p.accessible("the keyboard")
+}
+
+func (p *page) accessible(what string) {
+	p.t.Helper()
+	found := eval[[]axeFound](p, `new Promise((done) => setTimeout(done, 250)).then(() => axe.run(document, { resultTypes: ['violations'] })).then((r) => r.violations
+		.filter((v) => v.impact === 'serious' || v.impact === 'critical')
+		.map((v) => ({ id: v.id, impact: v.impact, help: v.help, where: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200) + ' ' + (n.any[0]?.message ?? '')) })))`)
+	report, err := json.MarshalIndent(found, "", "  ")
+	require.NoError(p.t, err)
+	require.Empty(p.t, found, "%s: %s", what, report)
+}

@@ -1,0 +1,156 @@
+package test
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// TestConsoleScreenshots makes a system that looks like one at work, and takes
+// a picture of every view, light and dark. HODEI_SCREENSHOTS names the
+// directory that keeps those that the documentation shows; without it the test
+// only sees that each view can be drawn.
+func TestConsoleScreenshots(t *testing.T) {
+	s := up(t, "--workers", "0")
+	for i, w := range []struct{ kind, capacity, label string }{
+		{"rust", "4", "zone=a"}, {"rust", "4", "zone=b"}, {"go", "6", "zone=a"}, {"go", "6", "zone=b"}, {"shell", "8", "zone=a"}, {"shell", "2", "disk=ssd"},
+	} {
+		start(t, "worker", "--nats", s.nats, "--state-dir", t.TempDir(), "--type", w.kind, "--capacity", w.capacity, "--label", w.label,
+			"--name", fmt.Sprintf("%s-%d", w.kind, i%2+1))
+	}
+	pipelines, jobs := s.workshop()
+	log := s.busy(jobs)
+
+	p := browse(t, s.orchestrator)
+	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
+	for _, view := range []struct{ name, path, sees string }{
+		{"overview", "/", "Running now"}, {"pipelines", "/pipelines", "web shop"}, {"pipeline", "/pipelines/" + pipelines[0], "Executions"},
+		{"job", "/jobs/" + jobs["build"], "Executions"}, {"job-form", "/jobs/" + jobs["build"] + "/edit", "Where"},
+		{"executions", "/executions", "Completed"}, {"execution", "/executions/" + log, "lines"}, {"queue", "/queue", "no worker"},
+		{"workers", "/workers", "Busy"}, {"worker", "/workers/" + workers["items"].([]any)[0].(object)["id"].(string), "Registered"}, {"why", "/why", "chosen"},
+	} {
+		p.open(view.path)
+		p.sees(view.sees)
+		for _, theme := range []string{"light", "dark"} {
+			p.theme(theme)
+			eval[chromedp.Void](p, "document.fonts.ready.then(() => new Promise((done) => setTimeout(done, 600)))")
+			shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+			require.NoError(t, err)
+			s.picture(view.name+"-"+theme, shot)
+		}
+	}
+}
+
+// shown are the pictures that the documentation has.
+var shown = map[string]bool{
+	"overview-light": true, "execution-dark": true, "pipelines-light": true, "workers-dark": true, "why-light": true,
+}
+
+// picture keeps a picture where one is wanted; all others go beside them in a
+// directory that is not committed.
+func (s *system) picture(name string, shot []byte) {
+	s.t.Helper()
+	img, err := png.Decode(bytes.NewReader(shot))
+	require.NoError(s.t, err)
+	require.Equal(s.t, image.Pt(1360, 900), img.Bounds().Size())
+	require.Greater(s.t, colours(img), 20, "%s is not an empty page", name)
+	dir := os.Getenv("HODEI_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	if !shown[name] {
+		dir = filepath.Join(os.TempDir(), "hodei-screenshots")
+		require.NoError(s.t, os.MkdirAll(dir, 0o755))
+	}
+	var small bytes.Buffer
+	require.NoError(s.t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, img))
+	require.Less(s.t, small.Len(), 200<<10, "%s is too large for the documentation", name)
+	require.NoError(s.t, os.WriteFile(filepath.Join(dir, name+".png"), small.Bytes(), 0o644))
+}
+
+func colours(img image.Image) int {
+	seen := map[color.Color]bool{}
+	b := img.Bounds()
+	for y := b.Min.Y; y < b.Max.Y; y += 4 {
+		for x := b.Min.X; x < b.Max.X; x += 4 {
+			seen[img.At(x, y)] = true
+		}
+	}
+	return len(seen)
+}
+
+// workshop creates pipelines with jobs that have run, some in vain.
+func (s *system) workshop() (pipelines []string, jobs map[string]string) {
+	s.t.Helper()
+	jobs = map[string]string{}
+	for _, p := range []struct {
+		name, about string
+		jobs        [][3]string // name, type, script
+	}{
+		{"web shop", "Build, test and deploy the shop", [][3]string{
+			{"build", "rust", `i=0; while [ $i -lt 12 ]; do i=$((i+1)); printf "\033[32m   Compiling\033[0m shop-core v0.$i.0\n"; sleep 0.0$((i % 4)); done; echo "warning: unused variable: total" >&2; printf "\033[1;32m    Finished\033[0m release in 0.2 s\n"`},
+			{"test", "rust", `sleep 0.$(date +%N | cut -c 5); [ $(( $(date +%N | cut -c 4) % 5 )) != 0 ]`},
+			{"deploy", "deployer", `echo deploy`},
+		}},
+		{"nightly backup", "Dump, compress, send away", [][3]string{{"dump", "shell", `sleep 0.1$(date +%N | cut -c 4)`}, {"prune", "shell", `true`}}},
+		{"api gateway", "", [][3]string{{"lint", "go", `sleep 0.0$(date +%N | cut -c 4)`}, {"unit tests", "go", `sleep 0.2$(date +%N | cut -c 4)`}}},
+		{"docs site", "Render the manual", [][3]string{{"render", "shell", `sleep 0.05`}}},
+	} {
+		_, made := call(s.t, "POST", s.orchestrator+"/pipelines", fmt.Sprintf(`{"name":%s,"description":%s}`, quote(p.name), quote(p.about)))
+		pipelines = append(pipelines, made["id"].(string))
+		for _, j := range p.jobs {
+			body := fmt.Sprintf(`{"pipeline_id":%s,"name":%s,"type":%s,"command":%s,"environment":{"PROFILE":"release"},"timeout_seconds":600}`,
+				quote(made["id"].(string)), quote(j[0]), quote(j[1]), quote(j[2]))
+			_, job := call(s.t, "POST", s.orchestrator+"/jobs", body)
+			jobs[j[0]] = job["id"].(string)
+		}
+	}
+	for range 8 {
+		var ids []string
+		for _, name := range []string{"build", "test", "dump", "prune", "lint", "unit tests", "render"} {
+			_, x := call(s.t, "POST", s.orchestrator+"/jobs/"+jobs[name]+"/execute", "")
+			ids = append(ids, x["execution_id"].(string))
+		}
+		for _, id := range ids {
+			s.ended(id)
+		}
+	}
+	return pipelines, jobs
+}
+
+// busy has jobs run and wait, and returns one whose log is worth a look.
+func (s *system) busy(jobs map[string]string) (log string) {
+	s.t.Helper()
+	run := func(job, script string) string {
+		_, x := call(s.t, "POST", s.orchestrator+"/jobs/"+jobs[job]+"/execute", `{"command":`+quote(script)+`}`)
+		return x["execution_id"].(string)
+	}
+	for _, job := range []string{"test", "test", "dump", "lint", "unit tests", "unit tests", "unit tests", "render", "prune"} {
+		run(job, "sleep 600")
+	}
+	for range 3 {
+		_, _ = call(s.t, "POST", s.orchestrator+"/jobs/"+jobs["deploy"]+"/execute", "")
+	}
+	id := run("build", `i=0; while :; do i=$((i+1))
+case $((i % 9)) in
+0) printf "\033[33mwarning\033[0m\033[1m: unused variable: total\033[0m\n" >&2;;
+4) printf "test cart::tests::adds_item_%d ... \033[32mok\033[0m\n" $i;;
+5) printf "test cart::tests::empties_%d ... \033[31mFAILED\033[0m\n" $i;;
+7) printf "  fetching crate 10%%\r  fetching crate 60%%\r  fetching crate 100%%\n";;
+*) printf "\033[1;32m   Compiling\033[0m shop-module-%d v0.%d.0 (/srv/shop/crates/%d)\n" $i $((i % 7)) $i;;
+esac; [ $i -lt 400 ] || sleep 0.5; done`)
+	eventually(s.t, "the log grows", 30*time.Second, func() bool {
+		_, e := call(s.t, "GET", s.orchestrator+"/executions/"+id, "")
+		return e["log_count"].(float64) > 300
+	})
+	return id
+}
