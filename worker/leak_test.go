@@ -1,0 +1,78 @@
+package worker
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// TestRunsLeaveNothingBehind: neither files, nor goroutines, nor directories,
+// however a run ends. What the whole package leaves, TestMain checks.
+func TestRunsLeaveNothingBehind(t *testing.T) {
+	f := start(t, func(c *Config) {
+		c.Reaper = []string{"/proc/self/exe", "reaper"}
+		c.SpoolMemory, c.SpoolDisk = 64<<10, 64<<20 // much is spilled
+	})
+	soon := 0.05
+	ways := []func(){
+		func() { f.outcome(f.request("true")) },
+		func() { f.outcome(f.request("seq 3000; seq 3000 >&2; exit 3")) },
+		func() { f.outcome(f.request("no-such-program", "x")) },
+		func() { f.outcome(f.request(`sleep 1000 >/dev/null 2>&1 & exit 0`)) },
+		func() {
+			req := f.fenced(time.Minute, `sleep 1000`)
+			req.TimeoutSeconds = &soon
+			f.outcome(req)
+		},
+		func() {
+			id := f.run(f.request("sleep 1000"))
+			require.NoError(t, f.interrupt(id, hodei.ReasonCancelled))
+			f.end(id)
+		},
+		func() {
+			id := f.run(f.request("yes"))
+			require.NoError(t, f.interrupt(id, hodei.ReasonWorkerLost))
+		},
+	}
+	runs := func(n int) {
+		for i := range n {
+			ways[i%len(ways)]()
+		}
+		f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word >= f.said() })
+	}
+	runs(3 * len(ways)) // what is kept for the next
+	files, goroutines := 0, 0
+	require.Eventually(t, func() bool { // which has a goroutine itself, here as below
+		files, goroutines = openFiles(t), runtime.NumGoroutine()
+		return true
+	}, 20*time.Second, time.Millisecond)
+	runs(200)
+	require.Eventually(t, func() bool { return openFiles(t) <= files }, 20*time.Second, 10*time.Millisecond, "of %d files", files)
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines }, 20*time.Second, 10*time.Millisecond, "of %d goroutines", goroutines)
+	for _, dir := range []string{f.state.work, f.state.spool} {
+		left, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Empty(t, left)
+	}
+	require.Zero(t, f.spool.inMemory)
+	require.Zero(t, f.spool.onDisk)
+	f.reaper.mu.Lock()
+	defer f.reaper.mu.Unlock()
+	require.Empty(t, f.reaper.groups)
+}
+
+// said is the number of the worker's present word.
+func (f *fleet) said() uint64 { _, word := f.slots.current(); return word }
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/self/fd/*")
+	require.NoError(t, err)
+	return len(files)
+}
