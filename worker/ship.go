@@ -8,7 +8,7 @@ import (
 // window is how many chunks of one execution may be sent and not confirmed. It
 // is small enough for a flood from many not to fill the memory of those who
 // store it, and large enough for one alone not to wait.
-const window = 64
+const window = 32
 
 // A chunk that is not confirmed is sent again after resendFirst, then after
 // twice as long each time, up to resendMost.

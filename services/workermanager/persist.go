@@ -29,7 +29,7 @@ const (
 // beyond these bounds is passed over: its worker has it, and sends it again.
 const (
 	waitingChunks = 16 << 10
-	waitingBytes  = 64 << 20
+	waitingBytes  = 128 << 20
 )
 
 // persist commits log chunks as they arrive, batch after batch, and tells
