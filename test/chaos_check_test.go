@@ -91,6 +91,9 @@ func (w *arena) judgeHistory(e entry, history []step, check checkFunc) {
 		check("steps are legal", e.id, legal, "step %d is illegal: %s", i+1, s)
 		if hodei.ExecutionStatus(s.new).Ended() {
 			ends++
+			lost := s.reason == string(hodei.ReasonWorkerLost) // more may be there, after a hole
+			check("log is whole when it ends", e.id, s.lines == e.logCount || lost && s.lines > e.logCount,
+				"ended with %d lines when %d were recorded", e.logCount, s.lines)
 		}
 	}
 	check("ended once", e.id, ends == 1, "has ended %d times", ends)

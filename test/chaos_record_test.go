@@ -26,19 +26,23 @@ import (
 
 // chronicle has Postgres itself write down every state that an execution was
 // ever given, in the transaction that gives it: the history that is judged, in
-// an order that needs no clock.
+// an order that needs no clock. Of an end it notes how many lines of the log are
+// recorded by then.
 const chronicle = `
 CREATE TABLE chaos_history (n bigserial PRIMARY KEY, execution uuid NOT NULL, old text, new text NOT NULL,
-	worker uuid, incarnation text, reason text, at timestamptz NOT NULL DEFAULT clock_timestamp());
+	worker uuid, incarnation text, reason text, lines bigint, at timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE FUNCTION chaos_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-	INSERT INTO chaos_history (execution, old, new, worker, incarnation, reason) VALUES (NEW.id,
-		CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, NEW.status, NEW.worker_id, NEW.worker_incarnation, NEW.reason);
+	INSERT INTO chaos_history (execution, old, new, worker, incarnation, reason, lines) VALUES (NEW.id,
+		CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, NEW.status, NEW.worker_id, NEW.worker_incarnation, NEW.reason,
+		CASE WHEN NEW.completed_at IS NOT NULL THEN (SELECT coalesce(sum(last_sequence - first_sequence + 1), 0)
+			FROM execution_logs WHERE day = NEW.log_day AND execution_id = NEW.id) END);
 	RETURN NULL; END $$;
 CREATE TRIGGER chaos_note AFTER INSERT OR UPDATE OF status ON executions FOR EACH ROW EXECUTE FUNCTION chaos_note();`
 
 // step is one line of the chronicle.
 type step struct {
 	old, new, worker, incarnation, reason string
+	lines                                 int64 // recorded at the end, -1 before
 	at                                    time.Time
 }
 
@@ -165,11 +169,11 @@ func (w *arena) readRecord(f *feed) *record {
 	}
 	require.NoError(w.t, rows.Err())
 	rows, err = w.db.Query(w.ctx, `SELECT execution, coalesce(old, ''), new, coalesce(worker::text, ''), coalesce(incarnation, ''),
-		coalesce(reason, ''), at FROM chaos_history ORDER BY n`)
+		coalesce(reason, ''), coalesce(lines, -1), at FROM chaos_history ORDER BY n`)
 	require.NoError(w.t, err)
 	var of *uuid.UUID
 	var s step
-	_, err = pgx.ForEachRow(rows, []any{&of, &s.old, &s.new, &s.worker, &s.incarnation, &s.reason, &s.at}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&of, &s.old, &s.new, &s.worker, &s.incarnation, &s.reason, &s.lines, &s.at}, func() error {
 		r.history[id(of)] = append(r.history[id(of)], s)
 		return nil
 	})
