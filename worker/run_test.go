@@ -182,24 +182,6 @@ func TestWorkingDirectoryIsFreshAndRemoved(t *testing.T) {
 	require.NoDirExists(t, dir)
 }
 
-// TestEmptyWorkingDirectoryIsUsedAgain: and is as empty, and as private, as a
-// new one; one that is not is gone.
-func TestEmptyWorkingDirectoryIsUsedAgain(t *testing.T) {
-	f := start(t)
-	here := func(script string) string {
-		_, lines := f.outcome(f.request("pwd; ls -A; " + script))
-		require.Len(t, lines, 1, "the directory was empty")
-		return lines[0].Line
-	}
-	first := here("true")
-	require.Equal(t, first, here("touch x; rm x"))
-	require.Equal(t, first, here("chmod 755 ."))
-	require.NoDirExists(t, first)
-	other := here("touch x")
-	require.NotEqual(t, first, other)
-	require.NoDirExists(t, other)
-}
-
 func TestNamedWorkingDirectoryMustExist(t *testing.T) {
 	f := start(t)
 	dir := t.TempDir()

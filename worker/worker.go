@@ -52,7 +52,6 @@ type Worker struct {
 	oom         *oomKills
 	contact     contact
 	buffers     sync.Pool     // to read pipes into
-	dirs        chan string   // empty working directories
 	reconnected chan struct{} // one value: the key is to be written at once
 	ready       chan struct{}
 	terminate   chan struct{}
@@ -79,7 +78,6 @@ func New(cfg Config) (*Worker, error) {
 		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), base: baseEnvironment(), slots: newSlots(cfg.Capacity),
 		oom: newOOMKills("/"), contact: contact{sooner: make(chan struct{}, 1)},
 		buffers:     sync.Pool{New: func() any { buf := make([]byte, 32<<10); return &buf }},
-		dirs:        make(chan string, keptDirs),
 		reconnected: make(chan struct{}, 1), ready: make(chan struct{}), terminate: make(chan struct{}),
 	}, nil
 }
