@@ -31,6 +31,9 @@ type Config struct {
 	// KeepAlive is how long a stream says nothing before it sends a comment;
 	// 15 s when 0.
 	KeepAlive time.Duration
+	// EventsBehind is how many events a reader of the stream of events may be
+	// behind before it is cut; 4096 when 0.
+	EventsBehind int
 	// Grace is how long a stop waits for requests in flight; 10 s when 0.
 	Grace time.Duration
 }
@@ -48,6 +51,7 @@ func New(cfg Config) *Edge {
 	cfg.Host = cmp.Or(cfg.Host, "127.0.0.1")
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	cfg.KeepAlive, cfg.Grace = cmp.Or(cfg.KeepAlive, 15*time.Second), cmp.Or(cfg.Grace, 10*time.Second)
+	cfg.EventsBehind = cmp.Or(cfg.EventsBehind, 4096)
 	return &Edge{cfg: cfg, metrics: newMetrics(cfg), ready: make(chan struct{})}
 }
 

@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// ahead is how many happenings a reader may be behind before it is cut.
-	ahead = 4096
 	// kept is how many events a reader who comes back may have missed and be
 	// given from memory.
 	kept = 2048
@@ -83,7 +81,7 @@ func (h *hub) join(ctx context.Context) (r *reader, at uint64, words []happening
 		h.start()
 	}
 	src := h.source
-	r = &reader{happenings: make(chan happening, ahead)}
+	r = &reader{happenings: make(chan happening, h.cfg.EventsBehind)}
 	h.readers[r] = true // from here on it keeps the source alive
 	h.mu.Unlock()
 	select {
