@@ -92,12 +92,15 @@ func Happenings(ctx context.Context, cfg HappeningsConfig, fn func(Happening) er
 	}
 	h := &happenings{cfg: cfg, js: js, fn: fn, known: cfg.After > 0, last: cfg.After}
 	g, ctx := errgroup.WithContext(ctx)
+	for _, without := range []bool{cfg.NoExecutions, cfg.NoWorkers} { // before either has begun
+		if !without {
+			h.lacks++
+		}
+	}
 	if !cfg.NoExecutions {
-		h.lacks++
 		g.Go(func() error { return h.keep(ctx, "events", h.executions) })
 	}
 	if !cfg.NoWorkers {
-		h.lacks++ // before the other has begun: it asks the server first
 		g.Go(func() error { return h.keep(ctx, "workers", h.workers) })
 	}
 	err = g.Wait()
