@@ -53,7 +53,11 @@ var faultKinds = []faultKind{
 	}},
 	{"pause", 8, 4, func(w *arena, r *rand.Rand) fault { return pauseFor(w.any(r), span(r, time.Second, 12*time.Second)) }},
 	{"pause a worker until it is lost", 4, 2, func(w *arena, r *rand.Rand) fault {
-		return pauseFor(w.one(r, "worker"), lostAfter+span(r, 3*time.Second, 10*time.Second))
+		return pauseFor(w.missed(r), lostAfter+span(r, 6*time.Second, 15*time.Second))
+	}},
+	{"cut off a worker until it is lost", 4, 2, func(w *arena, r *rand.Rand) fault {
+		u, d := w.missed(r), lostAfter+span(r, 6*time.Second, 15*time.Second)
+		return fault{fmt.Sprintf("cut %s off NATS for %s", u.name, d), []*unit{u}, func(ctx context.Context) { w.cut(ctx, u.nats, d) }}
 	}},
 	{"pause a worker manager for long", 3, 2, func(w *arena, r *rand.Rand) fault {
 		return pauseFor(w.one(r, "worker-manager"), span(r, 10*time.Second, 20*time.Second))
@@ -148,6 +152,23 @@ func (w *arena) of(role string) (units []*unit) {
 func (w *arena) one(r *rand.Rand, role string) *unit {
 	units := w.of(role)
 	return units[r.IntN(len(units))]
+}
+
+// missed is a worker that somebody else will have to do the work of: one that
+// runs what would be executed again, the youngest for choice, if there is any.
+func (w *arena) missed(r *rand.Rand) *unit {
+	ctx, cancel := context.WithTimeout(w.ctx, time.Second)
+	defer cancel()
+	var id string
+	err := w.db.QueryRow(ctx, `SELECT 'worker_' || worker_id FROM executions
+		WHERE status = 'RUNNING' AND (retries->>'max')::int >= attempt AND cancel_requested_at IS NULL
+		ORDER BY environment->>'CHAIN' LIKE 'w-long-%' DESC, started_at DESC LIMIT 1`).Scan(&id)
+	for _, u := range w.of("worker") {
+		if err == nil && w.workerID(u) == id {
+			return u
+		}
+	}
+	return w.one(r, "worker")
 }
 
 // any is any hodei.

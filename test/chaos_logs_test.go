@@ -40,6 +40,7 @@ func (w *arena) judgeLogs(l *ledger, r *record, all *audience, check checkFunc) 
 			return nil
 		}
 		check("log is contiguous", id, first == at+1, "has lines %d to %d after line %d", first, last, at)
+		at = first - 1 // said once
 		for text := range bytes.Lines(chunk) {
 			var line hodei.LogLine
 			at++

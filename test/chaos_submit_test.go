@@ -88,19 +88,19 @@ func (w *arena) try(method, url, body string, header http.Header) (int, object, 
 	return resp.StatusCode, out, json.Unmarshal(raw, &out)
 }
 
-// mostWaiting is how long the queue may become before submitters pause.
+// mostWaiting is how long the queue may become before most users pause.
 const mostWaiting = 40
 
-// submit keeps asking for work until ctx is done, each request again and again
-// with its key until it is answered.
-func (w *arena) submit(ctx context.Context, l *ledger, r *rand.Rand, name string, jobs []jobOf, gap time.Duration) {
+// submit keeps asking for work until ctx is done, unless more than most waits
+// already, each request again and again with its key until it is answered.
+func (w *arena) submit(ctx context.Context, l *ledger, r *rand.Rand, name string, newWork func(r *rand.Rand, key string) work, gap time.Duration, most int64) {
 	nc := w.connect()
 	for n := 1; ctx.Err() == nil; n++ {
-		if l.backlog.Load() > mostWaiting {
+		if l.backlog.Load() > most {
 			pause(ctx, 200*time.Millisecond)
 			continue
 		}
-		work := w.newWork(r, fmt.Sprintf("w-%s-%d", name, n), jobs)
+		work := newWork(r, fmt.Sprintf("w-%s-%d", name, n))
 		if a, ok := w.insist(l, r, nc, work); ok {
 			l.accept(a)
 			if a.cancel || r.IntN(25) == 0 {

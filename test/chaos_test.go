@@ -53,7 +53,16 @@ func chaos(t *testing.T, servers int) {
 	users.Go(func() { w.progress(breaking, l) })
 	for i := range 12 {
 		users.Go(func() {
-			w.submit(breaking, l, random(uint64(100+i)), fmt.Sprint(i), jobs, 600*time.Millisecond)
+			any := func(r *rand.Rand, key string) work { return w.newWork(r, key, jobs) }
+			w.submit(breaking, l, random(uint64(100+i)), fmt.Sprint(i), any, 600*time.Millisecond, mostWaiting)
+		})
+	}
+	for i := range 2 {
+		users.Go(func() { // not to the end, which would be long in coming
+			early, enough := context.WithTimeout(breaking, *chaosFor-min(*chaosFor/2, 20*time.Second))
+			defer enough()
+			any := func(r *rand.Rand, key string) work { return w.longWork(r, key, jobs) }
+			w.submit(early, l, random(uint64(300+i)), fmt.Sprintf("long-%d", i), any, 5*time.Second, 2*mostWaiting)
 		})
 	}
 	for i := range 8 {

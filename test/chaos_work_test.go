@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"strings"
+	"slices"
 
 	"github.com/stretchr/testify/require"
 )
@@ -109,9 +109,6 @@ var scripts = []script{
 	{kind: "fails", weight: 12, body: func(r *rand.Rand) (string, []string) {
 		return fmt.Sprintf("alone seq 1 %d; alone sleep 0.2; exit %d", r.IntN(30), 1+r.IntN(100)), nil
 	}},
-	{kind: "long", weight: 3, body: func(r *rand.Rand) (string, []string) {
-		return fmt.Sprintf("echo begun; alone sleep %d; echo over", 8+r.IntN(8)), []string{"begun", "over"}
-	}},
 	{kind: "leaves children", weight: 5, body: func(r *rand.Rand) (string, []string) {
 		child := "sleep 600 6>&- 7>&- 8>&- 9>&- &"
 		return child + child + " echo gone", []string{"gone"}
@@ -130,6 +127,12 @@ var scripts = []script{
 	}},
 }
 
+// long is what still runs when its worker has been taken for lost, and its next
+// attempt begins.
+var long = script{kind: "long", body: func(r *rand.Rand) (string, []string) {
+	return fmt.Sprintf("echo begun; alone sleep %d; echo over", 12+r.IntN(10)), []string{"begun", "over"}
+}}
+
 // newWork makes up something to execute.
 func (w *arena) newWork(r *rand.Rand, key string, jobs []jobOf) work {
 	total := 0
@@ -142,12 +145,26 @@ func (w *arena) newWork(r *rand.Rand, key string, jobs []jobOf) work {
 			break
 		}
 	}
+	if usable := jobsFor(jobs, s); r.IntN(2) == 0 {
+		return w.workOf(r, key, s, usable)
+	}
+	return w.workOf(r, key, s, nil)
+}
+
+// longWork makes up something that takes long, soon begins, and is retried.
+func (w *arena) longWork(r *rand.Rand, key string, jobs []jobOf) work {
+	usable := slices.DeleteFunc(jobsFor(jobs, long), func(j jobOf) bool { return j.retries == 0 || j.slots > 1 })
+	return w.workOf(r, key, long, usable)
+}
+
+// workOf has one of the jobs run the script, or none if there is none.
+func (w *arena) workOf(r *rand.Rand, key string, s script, jobs []jobOf) work {
 	body, lines := s.body(r)
 	out := work{key: key, kind: s.kind, byNATS: r.IntN(2) == 0, lines: lines, cancel: s.cancel, endless: s.endless}
 	environment := map[string]string{"CHAIN": key, "SLOTS": "1"}
 	request := object{"command": fmt.Sprintf(". %s/begin.sh\n%s", w.dir, body), "environment": environment}
-	if usable := jobsFor(jobs, s); r.IntN(2) == 0 && len(usable) > 0 {
-		job := usable[r.IntN(len(usable))]
+	if len(jobs) > 0 {
+		job := jobs[r.IntN(len(jobs))]
 		out.job = job.id
 		environment["SLOTS"] = fmt.Sprint(job.slots)
 		request["wait_seconds"] = float64(r.IntN(3)) * 0.2
@@ -208,11 +225,4 @@ func (w *arena) makeJobs() (jobs []jobOf) {
 		jobs = append(jobs, j)
 	}
 	return jobs
-}
-
-// isKey reports whether an execution's environment is that of our work, and
-// returns its key.
-func isKey(environment map[string]string) (string, bool) {
-	key, ok := environment["CHAIN"]
-	return key, ok && strings.HasPrefix(key, "w")
 }
