@@ -24,8 +24,10 @@ import (
 func (w *world) happens(t *testing.T, status hodei.ExecutionStatus, id hodei.ExecutionID) {
 	t.Helper()
 	e := hodei.Execution{ID: id, PipelineID: &w.pipeline, JobID: &w.job, Status: status}
-	require.NoError(t, rpc.PublishEvent(t.Context(), w.nc, schemas.Event{Type: schemas.EventStarted, Execution: e}))
-	require.NoError(t, w.nc.Flush())
+	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: e})
+	require.NoError(t, err)
+	_, err = w.nc.Request(schemas.EventSubject(id), body, 5*time.Second) // answered once the stream has it
+	require.NoError(t, err)
 }
 
 // says writes a worker's word.
@@ -289,7 +291,8 @@ func TestConsoleIsServed(t *testing.T) {
 	require.Equal(t, 200, do(t, "HEAD", w.url("/ui/executions/x"), "").StatusCode)
 	require.Contains(t, text(t, do(t, "GET", w.url("/pipelines"), "")), `"items":[`)
 	require.Contains(t, text(t, do(t, "POST", w.url("/ui/"), "")), `"error":"METHOD_NOT_ALLOWED"`)
-	for _, addr := range w.edge.Addrs()[1:] {
+	addrs := w.edge.Addrs()
+	for _, addr := range addrs[1:] {
 		require.Equal(t, 404, do(t, "GET", "http://"+addr+"/ui/", "").StatusCode)
 	}
 }

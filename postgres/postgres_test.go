@@ -154,7 +154,7 @@ func TestPagesAreStable(t *testing.T) {
 		page.Cursor = *next
 	}
 	require.Equal(t, []string{"4", "3", "2", "1", "0"}, names)
-	_, _, err := db.ListPipelines(ctx, postgres.Page{Cursor: "nonsense", Size: 2})
+	_, _, err := db.ListPipelines(ctx, 0, postgres.Page{Cursor: "nonsense", Size: 2})
 	require.ErrorIs(t, err, hodei.Invalid)
 }
 

@@ -69,7 +69,7 @@ type eventPrinter struct {
 
 func (p *eventPrinter) print(n schemas.Notice) error {
 	switch {
-	case p.output == "json":
+	case p.format == "json":
 		return p.object(n)
 	case n.Execution != nil:
 		return p.line(n.Execution.Time, n.Execution.Execution.ID.String(), told(*n.Execution))
