@@ -146,7 +146,9 @@ func TestEventsFiltered(t *testing.T) {
 	w.happens(t, hodei.Running, w.exec)
 	require.Equal(t, schemas.NoticeWorker, next().kind)
 	w.says(t, newID[hodei.WorkerID](), 7)
-	require.Equal(t, 7, next().notice.Worker.Availability.Free)
+	for word := next(); word.notice.Worker.Availability.Free != 7; word = next() { // the first may be told again
+		require.Equal(t, schemas.NoticeWorker, word.kind)
+	}
 	for query, field := range map[string]string{
 		"?only=nothing": "only", "?job_id=exec_1": "job_id", "?since=1": "since", "?follow=maybe": "follow",
 	} {

@@ -43,8 +43,22 @@ function take(frames) {
   else requestAnimationFrame(hand);
 }
 
-/** Opens the stream, for as long as the tab lives. */
+/** Keeps the stream open while the page is shown, or may be again. */
 export function start() {
+  let stop = open();
+  // A page that the browser keeps for going back must not keep its connection.
+  const hide = () => stop();
+  const show = (event) => { if (event.persisted) { stop = open(); epoch.value++; } };
+  window.addEventListener('pagehide', hide);
+  window.addEventListener('pageshow', show);
+  return () => {
+    window.removeEventListener('pagehide', hide);
+    window.removeEventListener('pageshow', show);
+    stop();
+  };
+}
+
+function open() {
   const stop = new AbortController();
   let opened = false;
   follow(`${API}/events?follow=true`, {
