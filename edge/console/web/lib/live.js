@@ -19,7 +19,7 @@ export function listen(fn) {
   return () => listeners.delete(fn);
 }
 
-// Events are handed on once a frame at most, however many come.
+const EVERY = 100; // ms between two handings on, however many events come
 let waiting = [];
 let scheduled = false;
 
@@ -39,8 +39,7 @@ function take(frames) {
   }
   if (scheduled || !waiting.length) return;
   scheduled = true;
-  if (document.hidden) setTimeout(hand, 250);
-  else requestAnimationFrame(hand);
+  setTimeout(hand, EVERY);
 }
 
 /** Keeps the stream open while the page is shown, or may be again. */
