@@ -91,17 +91,17 @@ func Happenings(ctx context.Context, cfg HappeningsConfig, fn func(Happening) er
 		return 0, fmt.Errorf("follow events: %w", err)
 	}
 	h := &happenings{cfg: cfg, js: js, fn: fn, known: cfg.After > 0, last: cfg.After}
+	sources := map[string]func(context.Context) error{"events": h.executions, "workers": h.workers}
+	if cfg.NoExecutions {
+		delete(sources, "events")
+	}
+	if cfg.NoWorkers {
+		delete(sources, "workers")
+	}
+	h.lacks = len(sources)
 	g, ctx := errgroup.WithContext(ctx)
-	for _, without := range []bool{cfg.NoExecutions, cfg.NoWorkers} { // before either has begun
-		if !without {
-			h.lacks++
-		}
-	}
-	if !cfg.NoExecutions {
-		g.Go(func() error { return h.keep(ctx, "events", h.executions) })
-	}
-	if !cfg.NoWorkers {
-		g.Go(func() error { return h.keep(ctx, "workers", h.workers) })
+	for what, source := range sources {
+		g.Go(func() error { return h.keep(ctx, what, source) })
 	}
 	err = g.Wait()
 	return h.last, err

@@ -31,8 +31,10 @@ func eventful(t *testing.T) (*nats.Conn, map[string]*client.Client) {
 
 func publish(t *testing.T, nc *nats.Conn, id hodei.ExecutionID, status hodei.ExecutionStatus) {
 	t.Helper()
-	require.NoError(t, rpc.PublishEvent(t.Context(), nc, schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: id, Status: status}}))
-	require.NoError(t, nc.Flush())
+	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: id, Status: status}})
+	require.NoError(t, err)
+	_, err = nc.Request(schemas.EventSubject(id), body, 5*time.Second) // answered once the stream has it
+	require.NoError(t, err)
 }
 
 var errSeen = errors.New("seen enough")

@@ -25,8 +25,10 @@ import (
 func (w *world) happens(t *testing.T, status hodei.ExecutionStatus, id hodei.ExecutionID) {
 	t.Helper()
 	e := hodei.Execution{ID: id, PipelineID: &w.pipeline, JobID: &w.job, Status: status}
-	require.NoError(t, rpc.PublishEvent(t.Context(), w.nc, schemas.Event{Type: schemas.EventStarted, Execution: e}))
-	require.NoError(t, w.nc.Flush())
+	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: e})
+	require.NoError(t, err)
+	_, err = w.nc.Request(schemas.EventSubject(id), body, 5*time.Second) // answered once the stream has it
+	require.NoError(t, err)
 }
 
 // says writes a worker's word.

@@ -161,6 +161,7 @@ func (h *hub) hear(src *source, e client.Happening) {
 	src.last = e.Sequence
 	switch got := (happening{e, notice}); {
 	case e.Kind == "":
+		clear(src.told) // whoever joins now is given them
 		src.once.Do(func() { close(src.placed) })
 	case notice.Worker != nil:
 		src.words[notice.Worker.WorkerID] = got

@@ -163,11 +163,11 @@ func (p *page) sees(text string) {
 	p.until("the page shows "+text, "document.querySelector('main').innerText.includes("+quote(text)+")")
 }
 
-// click clicks the button or link of that text, in the dialog where one is
-// open.
+// click clicks the button or link of that text in the main part of the page,
+// or in the dialog where one is open.
 func (p *page) click(text string) {
 	p.t.Helper()
-	find := `[...(document.querySelector('dialog[open]') ?? document).querySelectorAll('button, a')]
+	find := `[...(document.querySelector('dialog[open]') ?? document.querySelector('main')).querySelectorAll('button, a')]
 		.find((b) => (b.innerText.trim() === ` + quote(text) + ` || b.getAttribute('aria-label') === ` + quote(text) + `) && !b.disabled && b.checkVisibility())`
 	p.until("there is a button "+text, find)
 	eval[chromedp.Void](p, `(() => { const b = `+find+`; b.scrollIntoView({ block: 'center' }); b.focus(); b.click(); })()`)

@@ -206,6 +206,8 @@ func (w *walker) system() {
 	for _, id := range []string{"getHealth", "getReadiness", "getMetrics", "getOpenAPI", "getDocs"} {
 		w.ask(200, id, "", "", "")
 	}
+	w.ask(200, "getStats", "", "", "")
+	w.ask(200, "followEvents", "", "follow=false", "")
 }
 
 // twice makes a request twice with one key, then another with it.

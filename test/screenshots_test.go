@@ -6,13 +6,17 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
 // TestConsoleScreenshots makes a system that looks like one at work, and takes
@@ -20,18 +24,25 @@ import (
 // directory that keeps those that the documentation shows; without it the test
 // only sees that each view can be drawn.
 func TestConsoleScreenshots(t *testing.T) {
-	s := up(t, "--workers", "0")
+	database := localtest.Database(t)
+	s := up(t, "--workers", "0", "--database-url", database)
 	for i, w := range []struct{ kind, capacity, label string }{
 		{"rust", "4", "zone=a"}, {"rust", "4", "zone=b"}, {"go", "6", "zone=a"}, {"go", "6", "zone=b"}, {"shell", "8", "zone=a"}, {"shell", "2", "disk=ssd"},
 	} {
 		start(t, "worker", "--nats", s.nats, "--state-dir", t.TempDir(), "--type", w.kind, "--capacity", w.capacity, "--label", w.label,
 			"--name", fmt.Sprintf("%s-%d", w.kind, i%2+1))
 	}
+	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
+	t.Cleanup(func() { // rather than have them wait for what they run
+		for _, w := range workers["items"].([]any) {
+			_, _ = http.Post(s.orchestrator+"/workers/"+w.(object)["id"].(string)+"/terminate", "", nil)
+		}
+	})
 	pipelines, jobs := s.workshop()
+	s.history(database)
 	log := s.busy(jobs)
 
 	p := browse(t, s.orchestrator)
-	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
 	for _, view := range []struct{ name, path, sees string }{
 		{"overview", "/", "Running now"}, {"pipelines", "/pipelines", "web shop"}, {"pipeline", "/pipelines/" + pipelines[0], "Executions"},
 		{"job", "/jobs/" + jobs["build"], "Executions"}, {"job-form", "/jobs/" + jobs["build"] + "/edit", "Where"},
@@ -125,6 +136,23 @@ func (s *system) workshop() (pipelines []string, jobs map[string]string) {
 		}
 	}
 	return pipelines, jobs
+}
+
+// history puts a day's work into the record, which nobody has the time to wait
+// for.
+func (s *system) history(database string) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), database)
+	require.NoError(s.t, err)
+	defer conn.Close(s.t.Context())
+	_, err = conn.Exec(s.t.Context(), `INSERT INTO executions (id, status, command, environment, priority, requirements, attempt, log_day,
+			created_at, scheduled_at, started_at, completed_at, worker_id)
+		SELECT ('00000000' || substr(gen_random_uuid()::text, 9))::uuid,
+			CASE WHEN random() < 0.06 THEN 'FAILED' WHEN random() < 0.02 THEN 'TIMED_OUT' WHEN random() < 0.03 THEN 'CANCELLED' ELSE 'COMPLETED' END,
+			'"make"', '{}', 5, '{}', 1, current_date, ended - interval '3 s', ended - interval '2.9 s', ended - interval '2.9 s', ended, gen_random_uuid()
+		FROM generate_series(1, 58) minute, generate_series(1, (14 + 9 * sin(minute / 7.0) + 6 * random())::int) n,
+			LATERAL (SELECT now() - make_interval(mins => minute, secs => n) AS ended) at`)
+	require.NoError(s.t, err)
 }
 
 // busy has jobs run and wait, and returns one whose log is worth a look.

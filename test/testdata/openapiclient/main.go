@@ -61,7 +61,7 @@ func flow(ctx context.Context, server, path string) error {
 		return fmt.Errorf("get execution: %w %s", err, end.Body)
 	}
 	fmt.Println(end.JSON200.Status, *end.JSON200.ExitCode)
-	missing, err := c.GetJobWithResponse(ctx, "nothing")
+	missing, err := c.GetJobWithResponse(ctx, "nothing", nil)
 	if err != nil || missing.JSON404 == nil {
 		return fmt.Errorf("get nothing: %w %s", err, missing.Body)
 	}

@@ -19,7 +19,7 @@ export function listen(fn) {
   return () => listeners.delete(fn);
 }
 
-// Events are handed on once a frame at most, however many come.
+const EVERY = 100; // ms between two handings on, however many events come
 let waiting = [];
 let scheduled = false;
 
@@ -39,12 +39,25 @@ function take(frames) {
   }
   if (scheduled || !waiting.length) return;
   scheduled = true;
-  if (document.hidden) setTimeout(hand, 250);
-  else requestAnimationFrame(hand);
+  setTimeout(hand, EVERY);
 }
 
-/** Opens the stream, for as long as the tab lives. */
+/** Keeps the stream open while the page is shown, or may be again. */
 export function start() {
+  let stop = open();
+  // A page that the browser keeps for going back must not keep its connection.
+  const hide = () => stop();
+  const show = (event) => { if (event.persisted) { stop = open(); epoch.value++; } };
+  window.addEventListener('pagehide', hide);
+  window.addEventListener('pageshow', show);
+  return () => {
+    window.removeEventListener('pagehide', hide);
+    window.removeEventListener('pageshow', show);
+    stop();
+  };
+}
+
+function open() {
   const stop = new AbortController();
   let opened = false;
   follow(`${API}/events?follow=true`, {

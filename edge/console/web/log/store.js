@@ -44,10 +44,15 @@ export class LogStore {
       if (document.hidden) timer = window.setTimeout(() => this.stream.abort(), HIDDEN);
       else if (this.stream.signal.aborted && this.state !== 'ended') this.follow();
     };
+    const left = () => this.stream.abort(); // kept by the browser, for going back
     document.addEventListener('visibilitychange', seen);
+    window.addEventListener('pagehide', left);
+    window.addEventListener('pageshow', seen);
     this.stop.signal.addEventListener('abort', () => {
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', seen);
+      window.removeEventListener('pagehide', left);
+      window.removeEventListener('pageshow', seen);
       this.stream.abort();
     });
   }
