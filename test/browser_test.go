@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ type page struct {
 	said     []string // errors and warnings of the console
 	requests []string
 	// mayLose says that requests are allowed to fail for want of a server.
-	mayLose bool
+	mayLose atomic.Bool
 }
 
 // browse opens a tab. At the end of the test nothing must have been asked of
@@ -94,7 +95,7 @@ func (p *page) heard(m chromedp.ConsoleMessage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	bad := m.IsException() || m.Type == chromedp.ConsoleError || m.Type == chromedp.ConsoleWarning
-	if bad && !(p.mayLose && m.Source == "network") {
+	if bad && !(p.mayLose.Load() && m.Source == "network") {
 		p.said = append(p.said, fmt.Sprintf("%s (%s:%d)", m, m.URL, m.Line))
 	}
 }

@@ -172,7 +172,7 @@ func TestConsoleOutlivesTheEdge(t *testing.T) {
 	id := s.execute(fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); echo "line $i"; sleep 0.01; done; until [ -e %s ]; do sleep 0.02; done; echo end`, count, gate))
 	p.open("/executions/" + id)
 	p.sees("line 20")
-	p.mayLose = true
+	p.mayLose.Store(true)
 	edge.kill()
 	p.sees("The connection to Hodei is lost")
 	p.sees("Reconnecting")
