@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -67,49 +68,54 @@ func TestCallersShareABatch(t *testing.T) {
 // TestOneBadRequestSpoilsNoOther: but nothing is tried again when everything
 // is away.
 func TestOneBadRequestSpoilsNoOther(t *testing.T) {
-	bad, away := errors.New("bad"), hodei.Errorf(hodei.Unavailable, "away")
-	held, gate := make(chan struct{}, 2), make(chan struct{})
-	runs := 0
-	g := &group.Group[int, string]{Run: func(_ context.Context, all []int) ([]group.Answer[string], error) {
-		if all[0] < 0 {
-			held <- struct{}{}
-			<-gate
-			return make([]group.Answer[string], len(all)), nil
-		}
-		runs++ // no two at once: the other leader is held
-		out := make([]group.Answer[string], len(all))
-		for i, n := range all {
-			switch {
-			case n == 7:
-				return nil, bad
-			case n >= 100:
-				return nil, away
+	synctest.Test(t, func(t *testing.T) {
+		bad, away := errors.New("bad"), hodei.Errorf(hodei.Unavailable, "away")
+		gate, sizes := make(chan struct{}), []int{}
+		g := &group.Group[int, string]{Run: func(_ context.Context, all []int) ([]group.Answer[string], error) {
+			if all[0] < 0 {
+				<-gate
+				return make([]group.Answer[string], len(all)), nil
 			}
-			out[i].Value = fmt.Sprint(n)
-		}
-		return out, nil
-	}}
-	var holders, callers sync.WaitGroup
-	for range 2 {
-		holders.Go(func() { _, _ = g.Do(t.Context(), -1) })
-		<-held
-	}
-	for _, n := range []int{5, 6, 7, 8} {
-		callers.Go(func() {
-			got, err := g.Do(t.Context(), n)
-			if n == 7 {
-				require.ErrorIs(t, err, bad)
-				return
+			sizes = append(sizes, len(all)) // by one leader: the other is held
+			out := make([]group.Answer[string], len(all))
+			for i, n := range all {
+				switch {
+				case n == 7:
+					return nil, bad
+				case n >= 100:
+					return nil, away
+				}
+				out[i].Value = fmt.Sprint(n)
 			}
-			require.NoError(t, err)
-			require.Equal(t, fmt.Sprint(n), got)
-		})
-	}
-	close(gate)
-	holders.Wait()
-	callers.Wait()
-	runs = 0
-	_, err := g.Do(t.Context(), 100)
-	require.ErrorIs(t, err, hodei.Unavailable)
-	require.Equal(t, 1, runs)
+			return out, nil
+		}}
+		ask := func(n int, want error) {
+			go func() {
+				got, err := g.Do(t.Context(), n)
+				require.ErrorIs(t, err, want)
+				if n >= 0 && want == nil {
+					require.Equal(t, fmt.Sprint(n), got)
+				}
+			}()
+			synctest.Wait()
+		}
+		ask(-1, nil) // both leaders are held
+		ask(-2, nil)
+		ask(5, nil)
+		ask(7, bad)
+		ask(8, nil)
+		gate <- struct{}{} // one leader goes on
+		synctest.Wait()
+		require.Equal(t, []int{3, 1, 1, 1}, sizes, "together, then each alone")
+		ask(100, away)
+		require.Equal(t, []int{3, 1, 1, 1, 1}, sizes, "once")
+		ask(-3, nil)
+		ask(100, away)
+		ask(101, away)
+		gate <- struct{}{}
+		synctest.Wait()
+		require.Equal(t, []int{3, 1, 1, 1, 1, 2}, sizes, "together, and once")
+		close(gate)
+		synctest.Wait()
+	})
 }
