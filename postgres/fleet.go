@@ -58,21 +58,21 @@ func (db *DB) ListHeld(ctx context.Context, before time.Time) ([]Held, error) {
 		FROM executions WHERE status = 'RUNNING' AND scheduled_at < $1`, before)
 }
 
-// LoseExecutions ends what a worker was running, because that worker is gone:
-// FAILED, WORKER_LOST. What its incarnation keep runs is left alone, "" keeps
-// nothing; so are the executions that are just being offered to it, for whoever
-// offers them learns whether they were started. Each log ends with its last line before the first hole, so that what
-// is counted can be read.
-func (db *DB) LoseExecutions(ctx context.Context, worker hodei.WorkerID, keep string, offered []hodei.ExecutionID) ([]hodei.Execution, error) {
+// LoseExecutions ends what one incarnation of a worker was running, because it
+// is gone: FAILED, WORKER_LOST. The executions that are just being offered to it
+// are left alone, for whoever offers them learns whether they were started. Each
+// log ends with its last line before the first hole, so that what is counted can
+// be read.
+func (db *DB) LoseExecutions(ctx context.Context, worker hodei.WorkerID, gone string, offered []hodei.ExecutionID) ([]hodei.Execution, error) {
 	return all[hodei.Execution](ctx, db.pool, "lose executions",
 		`WITH e AS (UPDATE executions e SET status = $2, reason = $3, completed_at = now(), retry_at = `+retryAt("$2")+`, log_count = coalesce((
 				SELECT max(last_sequence) FROM (
 					SELECT last_sequence, sum(last_sequence - first_sequence + 1) OVER (ORDER BY first_sequence) AS so_far
 					FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id) whole
 				WHERE so_far = last_sequence), 0)
-			WHERE e.worker_id = $1 AND e.status = ANY($4) AND ($5 = '' OR coalesce(e.worker_incarnation, '') <> $5) AND e.status = 'RUNNING'
+			WHERE e.worker_id = $1 AND e.status = ANY($4) AND coalesce(e.worker_incarnation, '') = $5 AND e.status = 'RUNNING'
 				AND e.id <> ALL(coalesce($6::uuid[], '{}'))
 			RETURNING *)
 		SELECT `+executionColumns+` FROM e`,
-		worker, hodei.Failed, hodei.ReasonWorkerLost, hodei.ExecutionTransitions.From(hodei.Failed), keep, offered)
+		worker, hodei.Failed, hodei.ReasonWorkerLost, hodei.ExecutionTransitions.From(hodei.Failed), gone, offered)
 }

@@ -19,22 +19,29 @@ const workerColumns = `w.id, w.name, w.type, w.labels, w.status, w.total_capacit
 		ORDER BY e.id DESC LIMIT 50) past) AS success_rate,
 	w.version`
 
+// Registered is a worker with the incarnation that it had before, "" for none.
+type Registered struct {
+	hodei.Worker
+	Before string
+}
+
 // RegisterWorker records a worker as AVAILABLE: its name, type, labels, total
 // capacity and version. With a zero id it is a new one; else it is a new
 // incarnation of the worker of that id, which is NOT_FOUND when not there.
-func (db *DB) RegisterWorker(ctx context.Context, w hodei.Worker, incarnation string) (hodei.Worker, error) {
+func (db *DB) RegisterWorker(ctx context.Context, w hodei.Worker, incarnation string) (Registered, error) {
 	args := []any{w.Name, w.Type, w.Labels, hodei.WorkerAvailable, w.TotalCapacity, incarnation, w.Version}
 	if w.ID.IsZero() {
-		return one[hodei.Worker](ctx, db.pool, "register worker", "worker", "",
+		return one[Registered](ctx, db.pool, "register worker", "worker", "",
 			`WITH w AS (INSERT INTO workers (id, name, type, labels, status, total_capacity, incarnation, version, last_seen_at)
 				VALUES ($8, $1, $2, $3, $4, $5, $6, $7, now()) RETURNING *)
-			SELECT `+workerColumns+` FROM w`, append(args, newID[hodei.WorkerID](ctx))...)
+			SELECT `+workerColumns+`, '' AS before FROM w`, append(args, newID[hodei.WorkerID](ctx))...)
 	}
-	return one[hodei.Worker](ctx, db.pool, "register worker", "worker", w.ID.String(),
-		`WITH w AS (UPDATE workers SET name = $1, type = $2, labels = $3, status = $4, total_capacity = $5,
+	return one[Registered](ctx, db.pool, "register worker", "worker", w.ID.String(),
+		`WITH old AS (SELECT incarnation FROM workers WHERE id = $8 FOR UPDATE),
+		w AS (UPDATE workers SET name = $1, type = $2, labels = $3, status = $4, total_capacity = $5,
 				incarnation = $6, version = $7, registered_at = now(), last_seen_at = now()
-			WHERE id = $8 RETURNING *)
-		SELECT `+workerColumns+` FROM w`, append(args, w.ID)...)
+			FROM old WHERE id = $8 RETURNING workers.*, old.incarnation AS before)
+		SELECT `+workerColumns+`, coalesce(w.before, '') AS before FROM w`, append(args, w.ID)...)
 }
 
 // GetWorker returns a worker, or NOT_FOUND.

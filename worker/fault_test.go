@@ -1,9 +1,12 @@
 package worker
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -155,6 +158,52 @@ func TestKilledWorkerLeavesNothingRunning(t *testing.T) {
 	requireGone(t, childIn(t, f.log(escaped)))
 	f.manager.await(t, "told by the reaper", func() bool { return len(f.manager.left) == 1 })
 	require.Equal(t, schemas.LeaveRequest{WorkerID: f.id, Incarnation: f.incarnation, Killed: true}, f.manager.departures()[0])
+}
+
+// TestTheNextWorkerEndsWhatNobodyKilled: when the reaper is killed too, what ran
+// goes on until the next worker of the same directory, before that is registered.
+func TestTheNextWorkerEndsWhatNobodyKilled(t *testing.T) {
+	f, process := startProcess(t)
+	id := f.run(f.request(`echo child $$; exec sleep 1000`))
+	escaped := f.run(f.request(`setsid sleep 1000 >/dev/null 2>&1 & echo child $!; wait`))
+	f.manager.await(t, "both run", func() bool { return len(f.manager.logs[id]) == 1 && len(f.manager.logs[escaped]) == 1 })
+	require.NoError(t, process.Signal(syscall.SIGSTOP)) // or it would start another reaper
+	killReaper(t, process.Pid)
+	require.NoError(t, process.Kill())
+	left := []int{childIn(t, f.log(id)), childIn(t, f.log(escaped))}
+	require.NoError(t, syscall.Kill(left[0], 0), "nobody has killed it")
+
+	dir := f.cfg.StateDir
+	f.launch(func(c *Config) { c.StateDir = dir })
+	for _, pid := range left {
+		requireGone(t, pid)
+	}
+	f.drain()
+	require.NoError(t, receive(t, f.done, "drained"))
+	require.NoFileExists(t, filepath.Join(dir, "incarnation"), "a worker that ended by itself has left nothing to kill")
+}
+
+// killReaper kills the one reaper among the children of a process.
+func killReaper(t *testing.T, of int) {
+	t.Helper()
+	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", of))
+	require.NoError(t, err)
+	killed := 0
+	for _, path := range paths {
+		children, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for pid := range strings.FieldsSeq(string(children)) {
+			line, err := os.ReadFile("/proc/" + pid + "/cmdline")
+			require.NoError(t, err)
+			if strings.HasSuffix(string(line), "\x00reaper\x00") {
+				n, err := strconv.Atoi(pid)
+				require.NoError(t, err)
+				require.NoError(t, syscall.Kill(n, syscall.SIGKILL))
+				killed++
+			}
+		}
+	}
+	require.Equal(t, 1, killed)
 }
 
 func TestReaperIsStartedAgainAndToldEverything(t *testing.T) {

@@ -121,7 +121,7 @@ func startProcess(t testing.TB, under ...string) (*fleet, *os.Process) {
 	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
 
 	f.manager.await(t, "registered", func() bool { return len(f.manager.registered) == 1 })
-	f.incarnation = f.manager.registered[0].Incarnation
+	f.incarnation, f.cfg.StateDir = f.manager.registered[0].Incarnation, dir
 	require.Eventually(t, func() bool {
 		id, err := os.ReadFile(filepath.Join(dir, "worker-id"))
 		return err == nil && f.id.UnmarshalText(id) == nil

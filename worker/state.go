@@ -76,4 +76,21 @@ func (s *state) keepID(id hodei.WorkerID) error {
 	return nil
 }
 
+// incarnation is that of a worker that did not end by itself, "" for none.
+func (s *state) incarnation() string {
+	text, _ := os.ReadFile(s.incarnationFile())
+	return string(text)
+}
+
+// keepIncarnation remembers who works here until it has ended by itself, which
+// is said with "".
+func (s *state) keepIncarnation(incarnation string) error {
+	if incarnation == "" {
+		return os.RemoveAll(s.incarnationFile())
+	}
+	return os.WriteFile(s.incarnationFile(), []byte(incarnation), 0o600)
+}
+
+func (s *state) incarnationFile() string { return filepath.Join(s.dir, "incarnation") }
+
 func (s *state) idFile() string { return filepath.Join(s.dir, "worker-id") }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -113,6 +114,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer w.null.Close()
 	w.spool = newSpool(w.state.spool, w.cfg.SpoolMemory, w.cfg.SpoolDisk)
 
+	if err := w.succeed(ctx); err != nil {
+		return err
+	}
 	joining, cancel := w.untilTerminated(ctx)
 	defer cancel()
 	if err := w.register(joining); err != nil {
@@ -121,7 +125,21 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	return w.serve(joining)
+	err = w.serve(joining)
+	return errors.Join(err, w.state.keepIncarnation(""))
+}
+
+// succeed ends what a worker that was killed in this directory left running, if
+// its reaper was killed with it. It comes before this one is registered, because
+// from then on all that is lost, and may be started again.
+func (w *Worker) succeed(ctx context.Context) error {
+	if before := w.state.incarnation(); before != "" {
+		sweep(ctx, func() int { return incarnationMark(before).signal(syscall.SIGKILL, 0) })
+	}
+	if err := w.state.keepIncarnation(w.incarnation); err != nil {
+		return fmt.Errorf("keep incarnation: %w", err)
+	}
+	return nil
 }
 
 // untilTerminated is ctx, ended by Terminate too.

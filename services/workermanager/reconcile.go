@@ -198,7 +198,7 @@ func (m *Manager) declareLost(ctx context.Context, w member) error {
 		m.fleet.forget(w.id) // another incarnation has taken its place, and has its own time
 		return nil
 	}
-	if err := m.lose(ctx, w.id, ""); err != nil {
+	if err := m.lose(ctx, w.id, w.incarnation); err != nil {
 		return err
 	}
 	m.fleet.forget(w.id) // should it speak again, that is news
@@ -240,7 +240,7 @@ func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) 
 	case !w.heard.After(ended), !w.word.At.After(ended):
 		return nil // its word may be older than the offer, though it may have come late
 	case !same:
-		return m.lose(ctx, h.WorkerID, w.incarnation)
+		return m.lose(ctx, h.WorkerID, h.WorkerIncarnation)
 	}
 	// It has spoken since the offer ended, by its own clock too, which is the
 	// one that has it refuse, and does not hold it: it never took it, and may

@@ -19,12 +19,13 @@ func (m *Manager) registerWorker(ctx context.Context, req schemas.RegisterWorker
 	if req.ID != nil {
 		w.ID = *req.ID
 	}
-	w, err := m.db.RegisterWorker(ctx, w, req.Incarnation)
+	made, err := m.db.RegisterWorker(ctx, w, req.Incarnation)
 	if err != nil {
 		return w, err
 	}
-	if req.ID != nil {
-		if err := m.lose(ctx, w.ID, req.Incarnation); err != nil {
+	w = made.Worker
+	if made.Before != "" && made.Before != req.Incarnation {
+		if err := m.lose(ctx, w.ID, made.Before); err != nil {
 			return w, err
 		}
 	}
@@ -49,12 +50,13 @@ func (m *Manager) leaveWorker(ctx context.Context, req schemas.LeaveRequest) (sc
 	}
 	m.fleet.forget(req.WorkerID)
 	m.log.InfoContext(ctx, "worker left", "worker_id", req.WorkerID, "killed", req.Killed)
-	return schemas.Empty{}, m.lose(ctx, req.WorkerID, "")
+	return schemas.Empty{}, m.lose(ctx, req.WorkerID, req.Incarnation)
 }
 
-// lose ends what other incarnations of the worker than keep were running.
-func (m *Manager) lose(ctx context.Context, id hodei.WorkerID, keep string) error {
-	lost, err := m.db.LoseExecutions(ctx, id, keep, m.offers.all())
+// lose ends what one incarnation of the worker was running. It names the one
+// that is gone: by the time this is done another may be at work.
+func (m *Manager) lose(ctx context.Context, id hodei.WorkerID, gone string) error {
+	lost, err := m.db.LoseExecutions(ctx, id, gone, m.offers.all())
 	for _, e := range lost {
 		m.log.WarnContext(ctx, "execution lost with its worker", "execution_id", e.ID, "worker_id", id)
 		m.publishEnd(ctx, e, nil, 0)
