@@ -25,6 +25,9 @@ import (
 // settle within a run.
 const lostAfter = 10 * time.Second
 
+// natsRoom is how much NATS may store where it is one server, in bytes.
+const natsRoom = 128 << 20
+
 // fleetOf is the workers: small, and unlike each other.
 var fleetOf = []struct {
 	kind     string
@@ -66,7 +69,7 @@ func newArena(t *testing.T, servers int) *arena {
 	w := &arena{t: t, ctx: ctx, dir: dir, logs: filepath.Join(dir, "logs"), began: time.Now()}
 	t.Cleanup(func() {
 		cancel()
-		if t.Failed() {
+		if t.Failed() || *chaosKeep {
 			t.Logf("all that was said and kept is in %s", dir)
 		} else {
 			require.NoError(t, os.RemoveAll(dir))
@@ -108,8 +111,15 @@ func (w *arena) addNATS(n int) {
 		out, err := build.CombinedOutput()
 		require.NoError(w.t, err, string(out))
 	}
-	conf, err := filepath.Abs("../nats.conf")
+	shipped, err := os.ReadFile("../nats.conf")
 	require.NoError(w.t, err)
+	conf := filepath.Join(w.dir, "nats.conf")
+	room := "max_file: 8GB"
+	require.Contains(w.t, string(shipped), room)
+	if n == 1 { // so that it can be filled; a server of a cluster would give up JetStream
+		shipped = []byte(strings.Replace(string(shipped), room, fmt.Sprintf("max_file: %d", natsRoom), 1))
+	}
+	require.NoError(w.t, os.WriteFile(conf, shipped, 0o644))
 	var clients, routes []string
 	for range n {
 		clients = append(clients, fmt.Sprintf("nats://127.0.0.1:%d", freePort(w.t)))

@@ -70,6 +70,12 @@ func (w *arena) judgeAnswers(l *ledger, r *record, check checkFunc) {
 		}
 		check("one execution a key", ids[0], len(ids) == 1, "key %s made %d executions: %v", key, len(ids), ids)
 	}
+	for key := range l.rejected {
+		for _, e := range r.byKey[key] {
+			check("rejected is final", e.id, e.status == string(hodei.Cancelled) && e.reason == string(hodei.ReasonRejected) && len(r.begun[e.id]) == 0,
+				"%s was answered 429, and is %s %s, started %d times", key, e.status, e.reason, len(r.begun[e.id]))
+		}
+	}
 	for id, said := range l.cancelled {
 		check("cancelled is final", id, said != hodei.Cancelled || r.executions[id].status == string(hodei.Cancelled),
 			"was told to be CANCELLED and is %s", r.executions[id].status)

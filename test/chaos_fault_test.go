@@ -4,9 +4,11 @@ package test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -123,6 +125,20 @@ var faultKinds = []faultKind{
 		name := []string{schemas.LogStream, schemas.EventStream, "KV_" + schemas.WorkersBucket}[r.IntN(3)]
 		return fault{"delete " + name, nil, func(ctx context.Context) { w.deleteStream(ctx, name) }}
 	}},
+	{"fill NATS", 4, 0, func(w *arena, r *rand.Rand) fault {
+		d := span(r, 2*time.Second, 25*time.Second)
+		return fault{fmt.Sprintf("fill the storage of NATS for %s", d), w.servers, func(ctx context.Context) { w.fill(ctx, d) }}
+	}},
+	{"kill a worker and its reaper", 3, 2, func(w *arena, r *rand.Rand) fault {
+		u, away := w.missed(r), span(r, 100*time.Millisecond, 4*time.Second)
+		return fault{fmt.Sprintf("kill -9 %s and its reaper, back in %s", u.name, away), []*unit{u}, func(ctx context.Context) {
+			u.signal(syscall.SIGSTOP) // or it would start another
+			u.killReaper()
+			u.kill(away)
+			u.awaitBack(ctx, away)
+		}}
+	}},
+	{"several at once", 8, 5, func(w *arena, r *rand.Rand) fault { return w.several(r) }},
 	{"tell a worker", 5, 3, func(w *arena, r *rand.Rand) fault {
 		what := []string{"drain", "drain", "drain", "resume", "terminate"}[r.IntN(5)]
 		u, back := w.one(r, "worker"), span(r, 500*time.Millisecond, 6*time.Second)
@@ -260,6 +276,74 @@ func (u *unit) killReaper() {
 		if strings.HasSuffix(strings.TrimSuffix(string(line), "\x00"), "\x00reaper") {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
+	}
+}
+
+// several things go wrong with one process: what it and NATS say is late, or
+// lost; so is what it and Postgres say, if they do; it is stopped for a while,
+// and in the end killed, before or after the rest is whole again.
+func (w *arena) several(r *rand.Rand) fault {
+	u, d := w.any(r), span(r, 2*time.Second, 15*time.Second)
+	links := u.nats
+	if u.pg != nil {
+		links = append(slices.Clone(u.nats), u.pg)
+	}
+	bad := trouble{hold: span(r, 200*time.Millisecond, 6*time.Second), drop: r.IntN(3) == 0}
+	stops, whole, away := r.IntN(2) == 0, r.IntN(2) == 0, span(r, 100*time.Millisecond, 4*time.Second)
+	what := fmt.Sprintf("hold back by %s (lose %t) what %s and others say for %s, stop it %t, kill it after that %t", bad.hold, bad.drop, u.name, d, stops, whole)
+	return fault{what, []*unit{u}, func(ctx context.Context) {
+		for _, l := range links {
+			l.disturb(bad, bad)
+		}
+		pause(ctx, d/3)
+		if stops {
+			u.signal(syscall.SIGSTOP)
+		}
+		pause(ctx, d/3)
+		if stops {
+			u.signal(syscall.SIGCONT)
+		}
+		pause(ctx, d/3)
+		if !whole {
+			u.kill(away)
+		}
+		for _, l := range links {
+			l.disturb(trouble{}, trouble{})
+		}
+		if whole {
+			u.kill(away)
+		}
+		u.awaitBack(ctx, away)
+	}}
+}
+
+// fill has another stream take all the storage that NATS may use, for a while.
+func (w *arena) fill(ctx context.Context, d time.Duration) {
+	nc := w.connect()
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		w.flaw("", "the harness cannot fill NATS: %v", err)
+		return
+	}
+	const name = "FILLER"
+	filling, cancel := context.WithTimeout(ctx, 20*time.Second)
+	_, err = js.CreateOrUpdateStream(filling, jetstream.StreamConfig{Name: name, Subjects: []string{"chaos.filler"}})
+	stuff, stored := make([]byte, 1<<20), 0
+	for ; err == nil && stored <= natsRoom>>20; stored++ {
+		_, err = js.Publish(filling, "chaos.filler", stuff)
+	}
+	cancel()
+	w.note("    %d MiB are full: %v", stored, err) // refused, or NATS is away
+	pause(ctx, d)
+	for w.ctx.Err() == nil {
+		removing, cancel := context.WithTimeout(w.ctx, 3*time.Second)
+		err := js.DeleteStream(removing, name)
+		cancel()
+		if err == nil || errors.Is(err, jetstream.ErrStreamNotFound) {
+			return
+		}
+		pause(w.ctx, time.Second)
 	}
 }
 

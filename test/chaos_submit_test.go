@@ -33,6 +33,7 @@ type ledger struct {
 	mu        sync.Mutex
 	byID      map[string]accepted
 	byKey     map[string]accepted
+	rejected  map[string]bool                  // by key: answered that no worker was free
 	cancelled map[string]hodei.ExecutionStatus // what the 202 of a cancel said
 	// internal are the answers that blame Hodei itself.
 	internal []string
@@ -44,7 +45,7 @@ type ledger struct {
 
 func newLedger() *ledger {
 	return &ledger{
-		byID: map[string]accepted{}, byKey: map[string]accepted{}, cancelled: map[string]hodei.ExecutionStatus{},
+		byID: map[string]accepted{}, byKey: map[string]accepted{}, rejected: map[string]bool{}, cancelled: map[string]hodei.ExecutionStatus{},
 		follow: make(chan string), // only one that is waiting takes one
 	}
 }
@@ -131,6 +132,11 @@ func (w *arena) insist(l *ledger, r *rand.Rand, nc *nats.Conn, work work) (accep
 		switch {
 		case err == nil && status < 300 && id != "":
 			return accepted{work, id, tries}, true
+		case err == nil && status == 429 && work.reject:
+			l.mu.Lock()
+			l.rejected[work.key] = true
+			l.mu.Unlock()
+			return accepted{}, false
 		case err == nil && (status < 500 || reply["error"] == nil):
 			w.flaw("", "work %s is answered %d %v", work.key, status, reply)
 			return accepted{}, false

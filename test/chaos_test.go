@@ -22,6 +22,7 @@ import (
 
 var (
 	chaosFor  = flag.Duration("chaos.for", 35*time.Second, "how long things are broken")
+	chaosKeep = flag.Bool("chaos.keep", false, "keep what was said and written, even if all is well")
 	chaosSeed = flag.Uint64("chaos.seed", 1, "what is broken when; 0 takes one by chance")
 )
 

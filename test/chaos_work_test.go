@@ -58,6 +58,7 @@ type work struct {
 	lines   []string // what it prints if it completes, nil where that is not known
 	cancel  bool     // is to be cancelled, soon
 	endless bool     // ends only when cancelled, timed out or lost
+	reject  bool     // is not to wait for a worker
 }
 
 // jobOf is a job that was made before the faults begin.
@@ -168,6 +169,9 @@ func (w *arena) workOf(r *rand.Rand, key string, s script, jobs []jobOf) work {
 		out.job = job.id
 		environment["SLOTS"] = fmt.Sprint(job.slots)
 		request["wait_seconds"] = float64(r.IntN(3)) * 0.2
+		if out.reject = r.IntN(6) == 0; out.reject {
+			request["if_no_worker"] = "reject"
+		}
 		if out.byNATS {
 			request["id"] = job.id
 		}

@@ -1,0 +1,240 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/postgres"
+)
+
+// life is what the model knows of one execution.
+type life struct {
+	hodei.Execution
+	incarnation string
+	past        []time.Time // when it was assigned before
+	lines       int64       // recorded
+	owed        bool        // its policy will have it executed again
+}
+
+// lives is the model of the record: every act there is, with what it may do to
+// an execution and what it must refuse. It decides by the words of the design
+// and not by the table, so that the table is judged as well.
+type lives struct {
+	db      *postgres.DB
+	ctx     context.Context
+	all     []*life
+	workers []hodei.WorkerID
+}
+
+var incarnations = []string{"first", "second"}
+
+func (m *lives) any(t *rapid.T) *life {
+	if len(m.all) == 0 {
+		t.Skip("there is none yet")
+	}
+	return rapid.SampledFrom(m.all).Draw(t, "execution")
+}
+
+func (m *lives) worker(t *rapid.T, l *life) hodei.WorkerID {
+	if l.WorkerID != nil && rapid.IntRange(0, 3).Draw(t, "its worker") > 0 {
+		return *l.WorkerID
+	}
+	return rapid.SampledFrom(m.workers).Draw(t, "worker")
+}
+
+// ends is what happens to the model whoever ends an execution.
+func (l *life) ends(status hodei.ExecutionStatus, reason *hodei.Reason, lines int64) {
+	l.Status, l.Reason, l.LogCount = status, reason, lines
+	failed := status == hodei.Failed || status == hodei.TimedOut
+	l.owed = failed && l.CancelRequestedAt == nil && l.Retries != nil && l.Attempt <= l.Retries.Max
+}
+
+func (m *lives) create(t *rapid.T) {
+	s := spec("true")
+	if most := rapid.IntRange(0, 2).Draw(t, "retries"); most > 0 {
+		s.Retries = &hodei.Retries{Max: most}
+	}
+	e, err := m.db.CreateExecution(m.ctx, hodei.Execution{Spec: s})
+	require.NoError(t, err)
+	require.Equal(t, hodei.Pending, e.Status)
+	m.all = append(m.all, &life{Execution: e})
+}
+
+func (m *lives) assign(t *rapid.T) {
+	l, worker := m.any(t), rapid.SampledFrom(m.workers).Draw(t, "worker")
+	incarnation := rapid.SampledFrom(incarnations).Draw(t, "incarnation")
+	e, err := m.db.AssignExecution(m.ctx, l.ID, worker, "shell", incarnation)
+	if l.Status != hodei.Pending {
+		require.ErrorIs(t, err, hodei.Conflict)
+		return
+	}
+	require.NoError(t, err)
+	l.Status, l.WorkerID, l.ScheduledAt, l.incarnation = hodei.Running, &worker, e.ScheduledAt, incarnation
+}
+
+func (m *lives) requeue(t *rapid.T) {
+	l := m.any(t)
+	worker, at := m.worker(t, l), time.Now()
+	if l.ScheduledAt != nil {
+		at = rapid.SampledFrom(append([]time.Time{*l.ScheduledAt}, l.past...)).Draw(t, "assigned at")
+	}
+	_, err := m.db.RequeueExecution(m.ctx, l.ID, worker, at)
+	if l.Status != hodei.Running || *l.WorkerID != worker || !l.ScheduledAt.Equal(at) {
+		require.ErrorIs(t, err, hodei.Conflict)
+		return
+	}
+	require.NoError(t, err)
+	l.past = append(l.past, *l.ScheduledAt)
+	l.Status, l.WorkerID, l.ScheduledAt, l.incarnation = hodei.Pending, nil, nil, ""
+}
+
+func (m *lives) appendLogs(t *rapid.T) {
+	l, n := m.any(t), int64(rapid.IntRange(1, 3).Draw(t, "lines"))
+	require.NoError(t, m.db.AppendLogs(m.ctx, []postgres.Chunk{chunk(l.ID, l.lines+1, l.lines+n)}))
+	l.lines += n
+}
+
+// finish is a worker's report, true or not.
+func (m *lives) finish(t *rapid.T) {
+	l := m.any(t)
+	worker, status := m.worker(t, l), rapid.SampledFrom(hodei.ExecutionTransitions.States()).Draw(t, "end")
+	o := hodei.Outcome{Status: status, CompletedAt: time.Now()}
+	if missing := rapid.IntRange(0, 3).Draw(t, "lines missing") == 0; l.lines > 0 || missing {
+		o.LogCount = l.lines
+		if missing {
+			o.LogCount++
+		}
+		o.LogDigest = chunk(l.ID, 1, o.LogCount).Digest
+	}
+	_, told, err := m.db.FinishExecution(m.ctx, l.ID, worker, o)
+	switch theirs := l.WorkerID != nil && *l.WorkerID == worker; {
+	case !status.Ended():
+		require.ErrorIs(t, err, hodei.Invalid)
+	case theirs && l.Status == hodei.Running && o.LogCount == l.lines:
+		require.NoError(t, err)
+		require.True(t, told)
+		l.ends(status, nil, o.LogCount)
+	case theirs && l.Status == hodei.Running:
+		require.NoError(t, err)
+		require.False(t, told, "lines are missing")
+	case theirs && l.Status == status && l.LogCount == o.LogCount:
+		require.NoError(t, err)
+		require.True(t, told, "the same again")
+	default:
+		require.ErrorIs(t, err, hodei.Conflict)
+	}
+}
+
+func (m *lives) endPending(t *rapid.T) {
+	l, status := m.any(t), rapid.SampledFrom([]hodei.ExecutionStatus{hodei.Cancelled, hodei.Failed, hodei.Completed, hodei.TimedOut}).Draw(t, "end")
+	_, err := m.db.EndPending(m.ctx, l.ID, status, hodei.ReasonCancelled)
+	if l.Status != hodei.Pending || status == hodei.Completed || status == hodei.TimedOut {
+		require.ErrorIs(t, err, hodei.Conflict, "what has not run has neither completed nor timed out")
+		return
+	}
+	require.NoError(t, err)
+	l.ends(status, new(hodei.ReasonCancelled), 0)
+	l.owed = false // what never ran is not tried again
+}
+
+func (m *lives) requestCancel(t *rapid.T) {
+	l := m.any(t)
+	e, err := m.db.RequestCancel(m.ctx, l.ID)
+	if l.Status.Ended() && !l.owed {
+		require.ErrorIs(t, err, hodei.Conflict)
+		return
+	}
+	require.NoError(t, err)
+	l.owed, l.CancelRequestedAt = false, e.CancelRequestedAt
+}
+
+func (m *lives) lose(t *rapid.T) {
+	worker, gone := rapid.SampledFrom(m.workers).Draw(t, "worker"), rapid.SampledFrom(incarnations).Draw(t, "incarnation")
+	var spared []hodei.ExecutionID
+	if len(m.all) > 0 && rapid.IntRange(0, 3).Draw(t, "offered") == 0 {
+		spared = append(spared, m.any(t).ID)
+	}
+	lost, err := m.db.LoseExecutions(m.ctx, worker, gone, spared)
+	require.NoError(t, err)
+	n := 0
+	for _, l := range m.all {
+		if l.Status == hodei.Running && *l.WorkerID == worker && l.incarnation == gone && (len(spared) == 0 || spared[0] != l.ID) {
+			l.ends(hodei.Failed, new(hodei.ReasonWorkerLost), l.lines)
+			n++
+		}
+	}
+	require.Len(t, lost, n)
+}
+
+// retry is the policy's, and again by hand.
+func (m *lives) retry(t *rapid.T) {
+	e, err := m.db.CreateRetry(m.ctx)
+	for _, l := range m.all {
+		if err == nil && e.RetryOf != nil && l.ID == *e.RetryOf {
+			require.True(t, l.owed, "nobody owes it")
+			require.Equal(t, l.Attempt+1, e.Attempt)
+			l.owed = false
+			m.all = append(m.all, &life{Execution: e})
+			return
+		}
+	}
+	require.ErrorIs(t, err, hodei.NotFound)
+	for _, l := range m.all {
+		require.False(t, l.owed, "%s is owed", l.ID)
+	}
+}
+
+func (m *lives) retryByHand(t *rapid.T) {
+	l := m.any(t)
+	e, err := m.db.CreateExecution(m.ctx, hodei.Execution{Spec: l.Spec, RetryOf: &l.ID, Attempt: l.Attempt + 1})
+	require.NoError(t, err)
+	l.owed = false
+	m.all = append(m.all, &life{Execution: e})
+}
+
+// agree compares every execution with the model.
+func (m *lives) agree(t *rapid.T) {
+	for _, l := range m.all {
+		e, err := m.db.GetExecution(m.ctx, l.ID)
+		require.NoError(t, err)
+		require.Equal(t, l.Status, e.Status)
+		require.Equal(t, l.WorkerID, e.WorkerID)
+		require.Equal(t, l.Reason, e.Reason)
+		require.Equal(t, l.Attempt, e.Attempt)
+		require.Equal(t, l.RetryOf, e.RetryOf)
+		require.Equal(t, l.owed, e.RetryAt != nil, "owed a retry")
+		require.Equal(t, l.CancelRequestedAt != nil, e.CancelRequestedAt != nil)
+		require.Equal(t, l.Status.Ended(), e.CompletedAt != nil)
+		if l.Status.Ended() {
+			require.Equal(t, l.LogCount, e.LogCount)
+		}
+	}
+}
+
+// TestExecutionsLiveByTheModel: whatever is asked of the record, in whatever
+// order, an execution becomes what the model says and nothing else.
+func TestExecutionsLiveByTheModel(t *testing.T) {
+	db, _ := open(t)
+	for range 2 { // yesterday's test may have begun before midnight
+		require.NoError(t, db.CreateLogDay(t.Context(), time.Now()))
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &lives{db: db, ctx: t.Context(), workers: []hodei.WorkerID{postgres.NewID[hodei.WorkerID](), postgres.NewID[hodei.WorkerID]()}}
+		rt.Repeat(map[string]func(*rapid.T){
+			"create": m.create, "assign": m.assign, "assign again": m.assign, "requeue": m.requeue, "append logs": m.appendLogs,
+			"finish": m.finish, "finish again": m.finish, "end pending": m.endPending, "request cancel": m.requestCancel,
+			"lose": m.lose, "retry": m.retry, "retry by hand": m.retryByHand, "": m.agree,
+		})
+		for _, l := range m.all {
+			if l.owed { // or the next run would be given it
+				_, err := db.RequestCancel(t.Context(), l.ID)
+				require.NoError(rt, err)
+			}
+		}
+	})
+}
