@@ -112,7 +112,7 @@ func TestFollowEventsOfALostStream(t *testing.T) {
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	require.NoError(t, js.DeleteStream(t.Context(), schemas.EventStream))
-	require.NoError(t, kv.Setup(t.Context(), js, 1))
+	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
 	h := <-told
 	require.Equal(t, schemas.NoticeResync, h.Kind)
 	require.Equal(t, uint64(0), h.Sequence)

@@ -304,6 +304,6 @@ func setUp(t *testing.T, nc *nats.Conn) {
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		require.NoError(c, kv.Setup(t.Context(), js, 1))
+		require.NoError(c, kv.Setup(t.Context(), js, kv.Storage{}))
 	}, 10*time.Second, 20*time.Millisecond)
 }

@@ -189,6 +189,9 @@ func (w *arena) addRoles(servers int) {
 			args := []string{role, "--database-url", fmt.Sprintf("postgres://hodei@%s/postgres", way.addr)}
 			if role == "worker-manager" {
 				args = append(args, "--lost-after", lostAfter.String(), "--replicas", fmt.Sprint(servers))
+				if servers == 1 { // or NATS could not be filled
+					args = append(args, "--stream-limit", fmt.Sprint(natsRoom>>21))
+				}
 			}
 			w.addRole(role, fmt.Sprintf("%s-%d", role, i+1), nil, args...).pg = way
 		}

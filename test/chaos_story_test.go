@@ -4,12 +4,15 @@ package test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // happening is something that was done to the arena, for people who have to
@@ -39,6 +42,25 @@ func (w *arena) flaw(execution, format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.flaws = append(w.flaws, f)
+}
+
+// describeLocks notes what Postgres is doing, and who waits for whom.
+func (w *arena) describeLocks() {
+	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
+	defer cancel()
+	rows, err := w.db.Query(ctx, `SELECT format('%s %s for %s, waits for %s %s, blocked by %s: %s', pid, state, now() - state_change, wait_event_type,
+		wait_event, pg_blocking_pids(pid), left(regexp_replace(query, '\s+', ' ', 'g'), 120)) FROM pg_stat_activity
+		WHERE backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid()`)
+	if err == nil {
+		var busy []string
+		busy, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		for _, line := range busy {
+			w.note("    Postgres: %s", line)
+		}
+	}
+	if err != nil {
+		w.note("    Postgres does not tell what it does: %v", err)
+	}
 }
 
 // most is how many flaws are told in full.

@@ -78,10 +78,16 @@ func chaos(t *testing.T, servers int) {
 	w.note("everything is whole again")
 	answered := make(chan struct{})
 	go func() { users.Wait(); l.cancels.Wait(); close(answered) }()
-	select {
-	case <-answered:
-	case <-time.After(2 * time.Minute):
-		w.flaw("", "users are still waiting for answers or ends")
+	for waited := 1; waited <= 4; waited++ {
+		select {
+		case <-answered:
+			waited = 4
+		case <-time.After(30 * time.Second):
+			w.describeLocks()
+			if waited == 4 {
+				w.flaw("", "users are still waiting for answers or ends")
+			}
+		}
 	}
 	w.note("all users are answered")
 	w.awaitEnd(90 * time.Second)

@@ -108,7 +108,7 @@ func TestASilentWorkerStartsNothingThatMayBeStartedAgain(t *testing.T) {
 	require.Equal(t, 4, word.Free)
 	require.NotContains(t, word.Running, held)
 
-	require.NoError(t, kv.Setup(t.Context(), f.js, 1))
+	require.NoError(t, kv.Setup(t.Context(), f.js, kv.Storage{}))
 	require.Eventually(t, func() bool { return f.ask(f.fenced(2*time.Second, "true")).Accepted }, 20*time.Second, 10*time.Millisecond)
 }
 

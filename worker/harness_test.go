@@ -75,7 +75,7 @@ func startRestartable(t testing.TB, change ...func(*Config)) (f *fleet, down, up
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	require.NoError(t, kv.Setup(t.Context(), js, 1))
+	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
 	return startOn(t, nc, js, change...), down, up
 }
 

@@ -32,8 +32,10 @@ func (w *Worker) interrupt(_ context.Context, req schemas.InterruptRequest) (sch
 		return schemas.Empty{}, hodei.Missing(req.ExecutionID.Noun(), req.ExecutionID.String())
 	case req.Reason == hodei.ReasonCancelled:
 		r.process.stop(req.Reason)
-	default:
+	case req.Reason == hodei.ReasonWorkerLost:
 		r.abandon()
+	default: // giving up a run that the record does not would have it started again
+		return schemas.Empty{}, hodei.InvalidField("reason", "is neither CANCELLED nor WORKER_LOST")
 	}
 	return schemas.Empty{}, nil
 }

@@ -244,6 +244,7 @@ func TestARunGivenUpIsKilledAndNotReported(t *testing.T) {
 	f := start(t)
 	id := f.run(f.request(`echo up; exec sleep 1000`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
+	require.ErrorIs(t, f.interrupt(id, hodei.ReasonTimeout), hodei.Invalid, "which is not the manager's to say")
 	require.NoError(t, f.interrupt(id, hodei.ReasonWorkerLost))
 	f.word("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Word > 1 })
 	f.manager.mu.Lock()

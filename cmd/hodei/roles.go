@@ -28,6 +28,7 @@ import (
 type roleFlags struct {
 	nats, database, logLevel, host string
 	portBase, replicas             int
+	streamMiB                      int64
 	logRetention, lostAfter        time.Duration
 }
 
@@ -108,7 +109,8 @@ func newRole(name string) *cobra.Command {
 					return err
 				}
 			case "worker-manager":
-				cfg.Manager = &workermanager.Config{Replicas: f.replicas, LogRetention: f.logRetention, LostAfter: f.lostAfter}
+				cfg.Manager = &workermanager.Config{LogRetention: f.logRetention, LostAfter: f.lostAfter}
+				cfg.Manager.Storage.Replicas, cfg.Manager.Storage.MaxBytes = f.replicas, f.streamMiB<<20
 			case "edge":
 				cfg.Edge = edgeConfig(f.host, f.portBase)
 			}
@@ -125,6 +127,7 @@ func newRole(name string) *cobra.Command {
 		f.addDatabase(cmd.Flags())
 	case "worker-manager":
 		cmd.Flags().IntVar(&f.replicas, "replicas", 1, "replicas of the streams, in a NATS cluster")
+		cmd.Flags().Int64Var(&f.streamMiB, "stream-limit", 3072, "what the streams may store in NATS, in MiB: two thirds logs, one third events")
 		cmd.Flags().DurationVar(&f.logRetention, "log-retention", 30*24*time.Hour, "how long logs are kept")
 		cmd.Flags().DurationVar(&f.lostAfter, "lost-after", 45*time.Second, "how long a worker may be silent before it is lost")
 		fallthrough

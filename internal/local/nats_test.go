@@ -60,7 +60,7 @@ func TestNATSKeepsItsStreams(t *testing.T) {
 		require.NoError(t, err)
 		js, err := jetstream.New(nc)
 		require.NoError(t, err)
-		require.NoError(t, kv.Setup(t.Context(), js, 1))
+		require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
 		_, err = js.Publish(t.Context(), "execution.event.x", nil)
 		require.NoError(t, err)
 		nc.Close()

@@ -149,7 +149,7 @@ func (s *System) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return kv.Setup(ctx, js, max(1, s.cfg.Manager.Replicas))
+	return kv.Setup(ctx, js, s.cfg.Manager.Storage)
 }
 
 func (s *System) connect(name string) (*nats.Conn, error) {

@@ -23,8 +23,8 @@ type Config struct {
 	DB      *postgres.DB
 	Version string
 	Log     *slog.Logger
-	// Replicas of the streams and the bucket; 1 when 0.
-	Replicas int
+	// Storage of the streams and the bucket.
+	Storage kv.Storage
 	// LostAfter is how long a worker may be silent before it is lost; 45 s
 	// when 0.
 	LostAfter time.Duration
@@ -56,7 +56,6 @@ func New(cfg Config) *Manager {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	cfg.Replicas = max(cfg.Replicas, 1)
 	for value, standard := range map[*time.Duration]time.Duration{
 		&cfg.LostAfter: 45 * time.Second, &cfg.Reconcile: 5 * time.Second, &cfg.OfferHolds: 3 * time.Second,
 		&cfg.LogRetention: 30 * 24 * time.Hour,
@@ -96,7 +95,7 @@ func (m *Manager) Run(ctx context.Context) error {
 		return err
 	}
 	m.js = js
-	if err := kv.Setup(ctx, js, m.cfg.Replicas); err != nil {
+	if err := kv.Setup(ctx, js, m.cfg.Storage); err != nil {
 		return err
 	}
 	if err := m.keepDays(ctx); err != nil {
@@ -146,7 +145,7 @@ func (m *Manager) again(ctx context.Context, what string, fn func(context.Contex
 			return nil
 		case <-time.After(time.Second):
 		}
-		if err := kv.Setup(ctx, m.js, m.cfg.Replicas); err != nil && ctx.Err() == nil {
+		if err := kv.Setup(ctx, m.js, m.cfg.Storage); err != nil && ctx.Err() == nil {
 			m.log.WarnContext(ctx, "streams not set up", "err", err)
 		}
 	}
@@ -163,7 +162,7 @@ func (m *Manager) keepStreams(ctx context.Context) error {
 		_, err := m.js.Stream(ctx, name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			m.log.WarnContext(ctx, "stream lost; making it again", "stream", name)
-			return kv.Setup(ctx, m.js, m.cfg.Replicas)
+			return kv.Setup(ctx, m.js, m.cfg.Storage)
 		}
 		if err != nil {
 			return err

@@ -42,6 +42,6 @@ func JetStream(t testing.TB) (*nats.Conn, jetstream.JetStream) {
 	nc := Connect(t, NATS(t))
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	require.NoError(t, kv.Setup(t.Context(), js, 1))
+	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
 	return nc, js
 }

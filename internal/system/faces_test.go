@@ -1,0 +1,186 @@
+package system_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// steps has Postgres write down every state that an execution is given.
+const steps = `CREATE TABLE steps (n bigserial PRIMARY KEY, id uuid, before text, after text);
+	CREATE FUNCTION step() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		INSERT INTO steps (id, before, after) VALUES (NEW.id, CASE WHEN TG_OP = 'UPDATE' THEN OLD.status ELSE '' END, NEW.status);
+		RETURN NULL; END $$;
+	CREATE TRIGGER step AFTER INSERT OR UPDATE OF status ON executions FOR EACH ROW EXECUTE FUNCTION step();`
+
+// walk is somebody who asks for anything, in any order, with a right or without.
+type walk struct {
+	ctx    context.Context
+	nc     *nats.Conn
+	faces  []*client.Client
+	worker hodei.Worker
+	job    hodei.JobID // is retried once
+	made   []hodei.ExecutionID
+}
+
+func (w *walk) face(t *rapid.T) *client.Client { return rapid.SampledFrom(w.faces).Draw(t, "face") }
+
+func (w *walk) execution(t *rapid.T) hodei.ExecutionID {
+	if len(w.made) == 0 {
+		t.Skip("there is none yet")
+	}
+	return rapid.SampledFrom(w.made).Draw(t, "execution")
+}
+
+// someone is the worker, or nobody.
+func (w *walk) someone(t *rapid.T) hodei.WorkerID {
+	return rapid.SampledFrom([]hodei.WorkerID{w.worker.ID, w.worker.ID, {1}}).Draw(t, "worker")
+}
+
+// answered takes any answer that is an answer.
+func answered(t *rapid.T, err error) {
+	if err != nil {
+		require.NotEqual(t, hodei.Internal, hodei.AsError(err).Code, "%v", err)
+	}
+}
+
+func (w *walk) execute(t *rapid.T) {
+	command := rapid.SampledFrom([]hodei.Command{
+		{Args: []string{"true"}}, {Args: []string{"false"}}, {Args: []string{"sleep", "0.03"}}, {Shell: "echo one; echo two"}, {Args: []string{"nothing-such"}},
+	}).Draw(t, "command")
+	if rapid.Bool().Draw(t, "ad hoc") {
+		e, err := w.face(t).Execute(w.ctx, schemas.ExecuteRequest{RunRequest: schemas.RunRequest{Command: &command}})
+		require.NoError(t, err)
+		w.made = append(w.made, e.ID)
+		return
+	}
+	req := schemas.ExecuteJobRequest{ID: w.job, Command: &command}
+	req.WaitSeconds = new(rapid.SampledFrom([]float64{0, 0.02}).Draw(t, "wait"))
+	req.IfNoWorker = rapid.SampledFrom([]string{schemas.Queue, schemas.Reject}).Draw(t, "if no worker")
+	started, err := w.face(t).ExecuteJob(w.ctx, req)
+	answered(t, err)
+	if err == nil {
+		w.made = append(w.made, started.ExecutionID)
+	}
+}
+
+func (w *walk) cancel(t *rapid.T) {
+	_, err := w.face(t).CancelExecution(w.ctx, schemas.CancelExecutionRequest{ID: w.execution(t)})
+	answered(t, err)
+}
+
+func (w *walk) retry(t *rapid.T) {
+	again, err := w.face(t).RetryExecution(w.ctx, schemas.RetryExecutionRequest{ID: w.execution(t)})
+	answered(t, err)
+	if err == nil {
+		w.made = append(w.made, again.ID)
+	}
+}
+
+func (w *walk) assign(t *rapid.T) {
+	_, err := w.face(t).AssignExecution(w.ctx, schemas.AssignRequest{ExecutionID: w.execution(t), WorkerID: new(w.someone(t))})
+	answered(t, err)
+}
+
+func (w *walk) schedule(t *rapid.T) {
+	_, err := rpc.Call(w.ctx, w.nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: new(w.execution(t))})
+	answered(t, err)
+}
+
+func (w *walk) stop(t *rapid.T) {
+	reason := rapid.SampledFrom([]hodei.Reason{"", hodei.ReasonCancelled, hodei.ReasonRejected}).Draw(t, "reason")
+	_, err := rpc.Call(w.ctx, w.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: w.execution(t), Reason: reason})
+	answered(t, err)
+}
+
+// finish is the report of an end that nobody has seen.
+func (w *walk) finish(t *rapid.T) {
+	end := rapid.SampledFrom(hodei.ExecutionTransitions.States()).Draw(t, "end")
+	_, err := rpc.Call(w.ctx, w.nc, schemas.FinishExecution, schemas.FinishRequest{
+		ExecutionID: w.execution(t), WorkerID: w.someone(t),
+		Outcome: hodei.Outcome{Status: end, CompletedAt: time.Now().UTC(), LogCount: int64(rapid.IntRange(0, 2).Draw(t, "lines"))},
+	})
+	answered(t, err)
+}
+
+func (w *walk) interrupt(t *rapid.T) {
+	// WORKER_LOST has the worker give up: that is for the worker manager to say,
+	// of what the record has given up.
+	reason := rapid.SampledFrom([]hodei.Reason{hodei.ReasonCancelled, hodei.ReasonTimeout, hodei.ReasonWorkerTerminated}).Draw(t, "reason")
+	_, err := rpc.CallWorker(w.ctx, w.nc, schemas.InterruptExecution, w.worker.ID, schemas.InterruptRequest{ExecutionID: w.execution(t), Reason: reason})
+	answered(t, err)
+}
+
+// leave says of an incarnation that never was that it is gone.
+func (w *walk) leave(t *rapid.T) {
+	_, err := rpc.Call(w.ctx, w.nc, schemas.LeaveWorker, schemas.LeaveRequest{
+		WorkerID: w.someone(t), Incarnation: "never was", Killed: rapid.Bool().Draw(t, "killed"),
+	})
+	answered(t, err)
+}
+
+// TestNoFaceTakesAnIllegalStep: whatever is asked for over REST and NATS, on
+// subjects that are meant for other parts too, executions go from state to
+// state as the table says, and end once.
+func TestNoFaceTakesAnIllegalStep(t *testing.T) {
+	srv := localtest.NATS(t)
+	cfg := config(t, srv, 1)
+	addrs, stop := run(t, cfg)
+	nc := localtest.Connect(t, srv)
+	db, err := pgx.Connect(t.Context(), cfg.DatabaseURL)
+	require.NoError(t, err)
+	_, err = db.Exec(t.Context(), steps)
+	require.NoError(t, err)
+	faces := []*client.Client{client.NATS(nc), client.HTTP("http://" + addrs[0])}
+	workers, err := faces[0].ListWorkers(t.Context(), schemas.ListWorkersRequest{})
+	require.NoError(t, err)
+
+	pipeline, err := faces[0].CreatePipeline(t.Context(), schemas.CreatePipelineRequest{Name: "walk"})
+	require.NoError(t, err)
+	job, err := faces[0].CreateJob(t.Context(), schemas.CreateJobRequest{PipelineID: pipeline.ID, Retries: &hodei.Retries{Max: 1}})
+	require.NoError(t, err)
+
+	rapid.Check(t, func(rt *rapid.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		w := &walk{ctx: ctx, nc: nc, faces: faces, worker: workers.Items[0], job: job.ID}
+		rt.Repeat(map[string]func(*rapid.T){
+			"execute": w.execute, "execute more": w.execute, "cancel": w.cancel, "retry": w.retry, "assign": w.assign, "schedule": w.schedule,
+			"stop": w.stop, "finish": w.finish, "interrupt": w.interrupt, "leave": w.leave,
+		})
+		for _, id := range w.made {
+			e, err := faces[0].Wait(ctx, id)
+			require.NoError(rt, err)
+			rows, err := db.Query(ctx, `SELECT before, after FROM steps WHERE id = $1 ORDER BY n`, id)
+			require.NoError(rt, err)
+			type step struct{ Before, After hodei.ExecutionStatus }
+			history, err := pgx.CollectRows(rows, pgx.RowToStructByPos[step])
+			require.NoError(rt, err)
+			require.Equal(rt, step{"", hodei.Pending}, history[0])
+			at, ends := hodei.Pending, 0
+			for _, s := range history[1:] {
+				require.Equal(rt, at, s.Before)
+				require.True(rt, hodei.ExecutionTransitions.Allows(s.Before, s.After), "%s: %v", id, history)
+				if at = s.After; at.Ended() {
+					ends++
+				}
+			}
+			require.Equal(rt, 1, ends, "%s: %v", id, history)
+			require.Equal(rt, at, e.Status)
+		}
+	})
+	require.NoError(t, db.Close(context.Background()))
+	nc.Close()
+	require.NoError(t, stop())
+}

@@ -1,0 +1,83 @@
+package kv_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// TestAWatchEndsWithItsBucket: one that is made anew counts its revisions from
+// 1, which a watch that went on would pass over.
+func TestAWatchEndsWithItsBucket(t *testing.T) {
+	_, js := localtest.JetStream(t)
+	worker := hodei.WorkerID{1}
+	put := func(words int) {
+		bucket, err := kv.OpenWorkers(t.Context(), js)
+		require.NoError(t, err)
+		for range words {
+			require.NoError(t, bucket.Put(t.Context(), hodei.Availability{WorkerID: worker, Free: words}))
+		}
+	}
+	put(20)
+	watch := func() (heard chan kv.Update, ended chan error) {
+		bucket, err := kv.OpenWorkers(t.Context(), js)
+		require.NoError(t, err)
+		heard, ended = make(chan kv.Update, 100), make(chan error, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		t.Cleanup(func() { cancel(); <-ended })
+		go func() { ended <- bucket.Watch(ctx, func(u kv.Update) { heard <- u }); close(ended) }()
+		return heard, ended
+	}
+	hear := func(heard chan kv.Update) kv.Update {
+		select {
+		case u := <-heard:
+			return u
+		case <-time.After(30 * time.Second):
+			require.FailNow(t, "nothing is heard")
+			panic("unreachable")
+		}
+	}
+	heard, ended := watch()
+	require.Equal(t, 20, hear(heard).Availability.Free)
+	require.True(t, hear(heard).Synced)
+
+	require.NoError(t, js.DeleteStream(t.Context(), "KV_"+schemas.WorkersBucket))
+	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
+	put(3)
+	select {
+	case err := <-ended:
+		require.ErrorContains(t, err, "made anew")
+	case u := <-heard: // the client noticed by itself
+		require.Equal(t, 3, u.Availability.Free)
+	case <-time.After(30 * time.Second):
+		require.FailNow(t, "the watch waits for a revision that is far away")
+	}
+	heard, _ = watch()
+	require.Equal(t, 3, hear(heard).Availability.Free)
+}
+
+// TestStreamsTakeWhatTheyAreGiven: of the storage that there is.
+func TestStreamsTakeWhatTheyAreGiven(t *testing.T) {
+	_, js := localtest.JetStream(t)
+	limit := func(name string) int64 {
+		stream, err := js.Stream(t.Context(), name)
+		require.NoError(t, err)
+		return stream.CachedInfo().Config.MaxBytes
+	}
+	require.EqualValues(t, 2<<30, limit(schemas.LogStream))
+	require.EqualValues(t, 1<<30, limit(schemas.EventStream))
+	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other"}, MaxBytes: 4 << 30})
+	require.NoError(t, err)
+	require.Error(t, kv.Setup(t.Context(), js, kv.Storage{MaxBytes: 6 << 30}), "so much is not there")
+	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{MaxBytes: 300}))
+	require.EqualValues(t, 200, limit(schemas.LogStream))
+	require.EqualValues(t, 100, limit(schemas.EventStream))
+}
