@@ -46,6 +46,9 @@ type Op struct {
 	// execution: what keeps to the types is not checked against the schema as
 	// well, which would cost as much as all the rest of the hop.
 	Own bool
+	// Typed is Own for those requests that come from Hodei's own code, which
+	// says so with HeaderTyped: people may make them too.
+	Typed bool
 	// Summary is one line for people, Description what it leaves out.
 	Summary, Description string
 	// Errors are the codes it can fail with, beyond those that any

@@ -9,7 +9,7 @@ import (
 // The scheduler owns the queue of pending executions and the choice of worker.
 var (
 	Schedule = declare[ScheduleRequest, Decision](Op{
-		Name: "scheduler.schedule", Service: Scheduler, Method: "POST", Path: "/schedule", Other: 202,
+		Name: "scheduler.schedule", Typed: true, Service: Scheduler, Method: "POST", Path: "/schedule", Other: 202,
 		Summary: "Choose a worker for an execution and assign it, or queue it; dry_run only explains",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 		Description: "Workers are left out by type, labels, state and free capacity, the others scored by load, latency and " +

@@ -45,7 +45,7 @@ var (
 		Description: "One that is not connected is TERMINATED at once. Repeating it changes nothing.",
 	})
 	AssignExecution = declare[AssignRequest, Assignment](Op{
-		Name: "workers.assign", Service: WorkerManager, Method: "POST", Path: "/assign-job",
+		Name: "workers.assign", Typed: true, Service: WorkerManager, Method: "POST", Path: "/assign-job",
 		Summary: "Assign a pending execution to a worker, the best one unless named",
 		Description: "Answers once the worker has accepted. 409 when the execution is not pending, 429 when no worker can " +
 			"take it or the named one refuses.",

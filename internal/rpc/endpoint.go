@@ -15,13 +15,14 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// handler answers a request body that v has still to check.
-type handler func(ctx context.Context, v *validator, body []byte) (rep any, err error)
+// handler answers a request body that v has still to check, if it was not made
+// from its type.
+type handler func(ctx context.Context, v *validator, body []byte, typed bool) (rep any, err error)
 
 func typed[Req, Rep any](s *Service, op *schemas.Op, fn func(context.Context, Req) (Rep, error)) handler {
-	return func(ctx context.Context, v *validator, body []byte) (any, error) {
+	return func(ctx context.Context, v *validator, body []byte, typed bool) (any, error) {
 		var req Req
-		if err := v.decode(body, &req); err != nil {
+		if err := v.decode(body, &req, typed); err != nil {
 			return nil, err
 		}
 		if key := IdempotencyKey(ctx); key != "" && op.Creates && s.cfg.Once != nil {
@@ -87,11 +88,11 @@ func (s *Service) accept(ctx context.Context, e *endpoint, req micro.Request) {
 		return
 	}
 	e.stats.inflight.Add(1)
-	go func() {
+	s.crew.do(func() {
 		defer s.gate.leave()
 		defer e.stats.inflight.Add(-1)
 		s.serve(ctx, e, req)
-	}()
+	})
 }
 
 func (s *Service) refuse(ctx context.Context, e *endpoint, req micro.Request, why string) {
@@ -109,7 +110,8 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
 		e.stats.expired.Add(1)
 		return
 	}
-	rep, err := s.guard(ctx, e, req.Data())
+	typed := e.op.Own || e.op.Typed && req.Headers().Get(schemas.HeaderTyped) != ""
+	rep, err := s.guard(ctx, e, req.Data(), typed)
 	if err == nil {
 		err = s.respond(ctx, e, req, rep)
 	}
@@ -142,11 +144,11 @@ func (s *Service) deadline(ctx context.Context, req micro.Request) (context.Cont
 }
 
 // guard runs the handler and turns its panic into an error.
-func (s *Service) guard(ctx context.Context, e *endpoint, body []byte) (rep any, err error) {
+func (s *Service) guard(ctx context.Context, e *endpoint, body []byte, typed bool) (rep any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in %s: %v\n%s", e.op.Name, p, debug.Stack())
 		}
 	}()
-	return e.handle(ctx, e.validator, body)
+	return e.handle(ctx, e.validator, body, typed)
 }

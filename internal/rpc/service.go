@@ -42,6 +42,7 @@ type Service struct {
 	endpoints []*endpoint
 	ready     chan struct{}
 	gate      *gate
+	crew      *crew
 }
 
 // New returns a service without endpoints; nothing is registered before Run.
@@ -58,7 +59,7 @@ func New(cfg Config) *Service {
 	if cfg.Grace == 0 {
 		cfg.Grace = 10 * time.Second
 	}
-	return &Service{cfg: cfg, ready: make(chan struct{}), gate: newGate()}
+	return &Service{cfg: cfg, ready: make(chan struct{}), gate: newGate(), crew: newCrew()}
 }
 
 // Handle has fn answer the operation. Instances of one service share the work.
@@ -91,6 +92,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return fmt.Errorf("register service %s: %w", s.cfg.Name, err)
 	}
 	defer svc.Stop()
+	defer s.crew.dismiss()
 	for _, e := range s.endpoints {
 		if err := s.register(work, svc, e); err != nil {
 			return fmt.Errorf("register endpoint %s of %s: %w", e.op.Name, s.cfg.Name, err)

@@ -21,7 +21,6 @@ const MaxBody = 1 << 20
 
 // validator checks the requests of one operation against its published schema.
 type validator struct {
-	own    bool // see schemas.Op
 	schema *jsonschema.Schema
 	path   map[string]string // path parameter → the resource it names
 }
@@ -40,7 +39,7 @@ func newValidator(op *schemas.Op) (*validator, error) {
 	if err := compiler.AddResource(schemas.SchemaID(name), doc); err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
-	v := &validator{path: map[string]string{}, own: op.Own}
+	v := &validator{path: map[string]string{}}
 	if v.schema, err = compiler.Compile(schemas.SchemaID(name)); err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
@@ -60,19 +59,19 @@ func Decoder(op *schemas.Op) (func(body []byte, req any) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.decode, nil
+	return func(body []byte, req any) error { return v.decode(body, req, false) }, nil
 }
 
-// decode checks the body and reads it into req, a pointer. What it returns is
-// a *hodei.Error that names the field.
-func (v *validator) decode(body []byte, req any) error {
+// decode checks the body, unless it was made from the type, and reads it into
+// req, a pointer. What it returns is a *hodei.Error that names the field.
+func (v *validator) decode(body []byte, req any, typed bool) error {
 	if len(body) > MaxBody {
 		return hodei.Errorf(hodei.TooLarge, "Request body exceeds %d bytes", MaxBody)
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
 	}
-	if v.own {
+	if typed {
 		return read(body, req)
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))

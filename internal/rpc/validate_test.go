@@ -115,6 +115,25 @@ func TestRefusesAPathThatNamesNothing(t *testing.T) {
 	require.Equal(t, "job", failed.Resource)
 }
 
+// TestWhatIsMadeFromItsTypeIsNotChecked: by Hodei's own code, which says so; what
+// people send is, on the same subject.
+func TestWhatIsMadeFromItsTypeIsNotChecked(t *testing.T) {
+	nc := connect(t)
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.AssignExecution, func(context.Context, schemas.AssignRequest) (schemas.Assignment, error) {
+			return schemas.Assignment{Status: schemas.Assigned}, nil
+		})
+	})
+	bad := schemas.AssignRequest{WorkerRequirements: &hodei.Requirements{Capacity: -1}}
+	answer, err := rpc.Call(t.Context(), nc, schemas.AssignExecution, bad)
+	require.NoError(t, err)
+	require.Equal(t, schemas.Assigned, answer.Status)
+	body, err := hodei.JSON(bad)
+	require.NoError(t, err)
+	_, err = rpc.Forward(t.Context(), nc, schemas.AssignExecution.Op, schemas.AssignExecution.Subject, body)
+	require.Equal(t, "worker_requirements.capacity", asked(t, err).Details.Field)
+}
+
 func TestRefusesWhatIsTooLarge(t *testing.T) {
 	ask := serveAll(t)
 	require.ErrorIs(t, ask(schemas.CreatePipeline.Op, `{"name":"`+strings.Repeat("x", rpc.MaxBody)+`"}`), hodei.TooLarge)
