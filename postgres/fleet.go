@@ -59,11 +59,11 @@ func (db *DB) ListHeld(ctx context.Context, before time.Time) ([]Held, error) {
 }
 
 // LoseExecutions ends what one incarnation of a worker was running, because it
-// is gone: FAILED, WORKER_LOST. The executions that are just being offered to it
-// are left alone, for whoever offers them learns whether they were started. Each
-// log ends with its last line before the first hole, so that what is counted can
-// be read.
-func (db *DB) LoseExecutions(ctx context.Context, worker hodei.WorkerID, gone string, offered []hodei.ExecutionID) ([]hodei.Execution, error) {
+// is gone: FAILED, WORKER_LOST. What it was given after asOf, by the clock of
+// Postgres, is left alone; so are the executions that are just being offered to
+// it, for whoever offers them learns whether they were started. Each log ends
+// with its last line before the first hole, so that what is counted can be read.
+func (db *DB) LoseExecutions(ctx context.Context, worker hodei.WorkerID, gone string, asOf time.Time, offered []hodei.ExecutionID) ([]hodei.Execution, error) {
 	return all[hodei.Execution](ctx, db.pool, "lose executions",
 		`WITH e AS (UPDATE executions e SET status = $2, reason = $3, completed_at = now(), retry_at = `+retryAt("$2")+`, log_count = coalesce((
 				SELECT max(last_sequence) FROM (
@@ -71,8 +71,14 @@ func (db *DB) LoseExecutions(ctx context.Context, worker hodei.WorkerID, gone st
 					FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id) whole
 				WHERE so_far = last_sequence), 0)
 			WHERE e.worker_id = $1 AND e.status = ANY($4) AND coalesce(e.worker_incarnation, '') = $5 AND e.status = 'RUNNING'
-				AND e.id <> ALL(coalesce($6::uuid[], '{}'))
+				AND e.id <> ALL(coalesce($6::uuid[], '{}')) AND e.scheduled_at <= $7
 			RETURNING *)
 		SELECT `+executionColumns+` FROM e`,
-		worker, hodei.Failed, hodei.ReasonWorkerLost, hodei.ExecutionTransitions.From(hodei.Failed), gone, offered)
+		worker, hodei.Failed, hodei.ReasonWorkerLost, hodei.ExecutionTransitions.From(hodei.Failed), gone, offered, asOf)
+}
+
+// Now is the time by the clock of Postgres, which dates what is recorded.
+func (db *DB) Now(ctx context.Context) (now time.Time, err error) {
+	err = db.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
+	return now, failure("ask for the time", err)
 }

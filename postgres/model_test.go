@@ -159,7 +159,7 @@ func (m *lives) lose(t *rapid.T) {
 	if len(m.all) > 0 && rapid.IntRange(0, 3).Draw(t, "offered") == 0 {
 		spared = append(spared, m.any(t).ID)
 	}
-	lost, err := m.db.LoseExecutions(m.ctx, worker, gone, spared)
+	lost, err := m.db.LoseExecutions(m.ctx, worker, gone, always, spared)
 	require.NoError(t, err)
 	n := 0
 	for _, l := range m.all {

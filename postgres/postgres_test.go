@@ -33,6 +33,9 @@ func spec(script string) hodei.Spec {
 	return hodei.Spec{Command: hodei.Command{Shell: script}, Environment: map[string]string{}, Priority: 5, Requirements: hodei.Requirements{Capacity: 1}}
 }
 
+// always is later than anything.
+var always = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // running is an execution that a worker has been given.
 func running(t *testing.T, db *postgres.DB, worker hodei.WorkerID) hodei.Execution {
 	t.Helper()
@@ -252,13 +255,16 @@ func TestLostExecutionKeepsItsLogUpToTheFirstHole(t *testing.T) {
 	worker := postgres.NewID[hodei.WorkerID]()
 	e := running(t, db, worker)
 	require.NoError(t, db.AppendLogs(ctx, []postgres.Chunk{chunk(e.ID, 1, 3), chunk(e.ID, 4, 5), chunk(e.ID, 7, 9)}))
-	kept, err := db.LoseExecutions(ctx, worker, "second", nil)
+	kept, err := db.LoseExecutions(ctx, worker, "second", always, nil)
 	require.NoError(t, err)
 	require.Empty(t, kept, "what another incarnation runs is not lost")
-	kept, err = db.LoseExecutions(ctx, worker, "first", []hodei.ExecutionID{e.ID})
+	kept, err = db.LoseExecutions(ctx, worker, "first", always, []hodei.ExecutionID{e.ID})
 	require.NoError(t, err)
 	require.Empty(t, kept, "nor is what is just being offered")
-	lost, err := db.LoseExecutions(ctx, worker, "first", nil)
+	kept, err = db.LoseExecutions(ctx, worker, "first", e.ScheduledAt.Add(-time.Microsecond), nil)
+	require.NoError(t, err)
+	require.Empty(t, kept, "nor what it was given since")
+	lost, err := db.LoseExecutions(ctx, worker, "first", always, nil)
 	require.NoError(t, err)
 	require.Len(t, lost, 1)
 	require.Equal(t, hodei.Failed, lost[0].Status)

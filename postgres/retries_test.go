@@ -127,7 +127,7 @@ func TestRetryIsWithdrawn(t *testing.T) {
 			_, err = db.RequestCancel(t.Context(), e.ID)
 			require.NoError(t, err)
 		}
-		lost, err := db.LoseExecutions(t.Context(), worker, "first", nil)
+		lost, err := db.LoseExecutions(t.Context(), worker, "first", always, nil)
 		require.NoError(t, err)
 		require.Len(t, lost, 1)
 		require.Equal(t, cancelled, lost[0].RetryAt == nil, "a lost one is retried, unless it was to end")

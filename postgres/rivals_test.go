@@ -40,7 +40,7 @@ func rivalActs(ctx context.Context, db *postgres.DB, id hodei.ExecutionID) map[s
 			return err
 		},
 		"lose": func() error {
-			lost, err := db.LoseExecutions(ctx, worker, "first", nil)
+			lost, err := db.LoseExecutions(ctx, worker, "first", always, nil)
 			if err == nil && len(lost) == 0 {
 				return hodei.Errorf(hodei.Conflict, "nothing ran")
 			}

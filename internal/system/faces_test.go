@@ -14,6 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -181,6 +182,49 @@ func TestNoFaceTakesAnIllegalStep(t *testing.T) {
 		}
 	})
 	require.NoError(t, db.Close(context.Background()))
+	nc.Close()
+	require.NoError(t, stop())
+}
+
+// TestWhatRunsIsNotRejected: an execution that is not to wait, and that somebody
+// else has given to a worker meanwhile, is answered as what it is.
+func TestWhatRunsIsNotRejected(t *testing.T) {
+	srv := localtest.NATS(t)
+	cfg := config(t, srv, 1)
+	_, stop := run(t, cfg)
+	nc := localtest.Connect(t, srv)
+	c := client.NATS(nc)
+	workers, err := c.ListWorkers(t.Context(), schemas.ListWorkersRequest{})
+	require.NoError(t, err)
+	db, err := postgres.Open(t.Context(), cfg.DatabaseURL, 2)
+	require.NoError(t, err)
+	draft := hodei.Execution{Spec: hodei.Spec{Command: hodei.Command{Args: []string{"sleep", "0.2"}}, Environment: map[string]string{}}}
+	e, err := db.CreateExecution(t.Context(), draft) // of which no scheduler has heard
+	require.NoError(t, err)
+	ask := schemas.ScheduleRequest{
+		ExecutionID: &e.ID, Brief: true, JobConfig: &schemas.JobConfig{Type: new("nobody"), Requirements: &hodei.Requirements{}},
+		Waiting: schemas.Waiting{WaitSeconds: new(0.0), IfNoWorker: schemas.Reject},
+	}
+	_, err = c.AssignExecution(t.Context(), schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &workers.Items[0].ID})
+	require.NoError(t, err)
+	d, err := rpc.Call(t.Context(), nc, schemas.Schedule, ask)
+	require.NoError(t, err)
+	require.Equal(t, hodei.Running, d.Status)
+	require.Equal(t, workers.Items[0].ID, *d.WorkerID)
+	e, err = c.Wait(t.Context(), e.ID)
+	require.NoError(t, err)
+	require.Equal(t, hodei.Completed, e.Status)
+	_, err = rpc.Call(t.Context(), nc, schemas.Schedule, ask)
+	require.NoError(t, err, "it has run")
+
+	e, err = db.CreateExecution(t.Context(), draft)
+	require.NoError(t, err)
+	ask.ExecutionID = &e.ID
+	for range 2 { // and again, should the answer be lost
+		_, err = rpc.Call(t.Context(), nc, schemas.Schedule, ask)
+		require.ErrorIs(t, err, hodei.Rejected)
+	}
+	db.Close()
 	nc.Close()
 	require.NoError(t, stop())
 }

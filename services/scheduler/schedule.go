@@ -23,7 +23,7 @@ func (s *Scheduler) schedule(ctx context.Context, req schemas.ScheduleRequest) (
 		return s.explain(req, e), nil
 	}
 	if s.queue.len() >= s.cfg.MaxQueue {
-		return schemas.Decision{}, s.reject(ctx, e, fmt.Sprintf("the queue is full: %d executions wait", s.queue.len()))
+		return s.reject(ctx, e, fmt.Sprintf("the queue is full: %d executions wait", s.queue.len()))
 	}
 	var candidates []schemas.Candidate
 	if !req.Brief {
@@ -61,18 +61,24 @@ func (s *Scheduler) unanswered(ctx context.Context, req schemas.ScheduleRequest,
 			return schemas.Decision{}, ctx.Err()
 		}
 	}
-	return schemas.Decision{}, s.reject(ctx, e, reason)
+	return s.reject(ctx, e, reason)
 }
 
-// reject ends an execution that is not to wait.
-func (s *Scheduler) reject(ctx context.Context, e *entry, reason string) error {
+// reject ends an execution that is not to wait, unless another scheduler, which
+// found it in the record, has given it to a worker.
+func (s *Scheduler) reject(ctx context.Context, e *entry, reason string) (schemas.Decision, error) {
 	_, err := rpc.Call(ctx, s.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.req.ID, Reason: hodei.ReasonRejected})
-	if err != nil && !errors.Is(err, hodei.Conflict) {
-		return err
+	if errors.Is(err, hodei.Conflict) {
+		now, err := s.db.GetExecution(ctx, e.req.ID)
+		if err != nil || now.Reason == nil || *now.Reason != hodei.ReasonRejected {
+			return recorded(now), err
+		}
+	} else if err != nil {
+		return schemas.Decision{}, err
 	}
 	rejected := hodei.Errorf(hodei.Rejected, "Not queued: %s", reason)
 	rejected.Resource, rejected.ResourceID = "execution", e.req.ID.String()
-	return rejected
+	return schemas.Decision{}, rejected
 }
 
 func (s *Scheduler) waiting(e *entry, candidates []schemas.Candidate) schemas.Decision {

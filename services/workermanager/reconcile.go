@@ -57,10 +57,17 @@ func (m *Manager) keepReconciled(ctx context.Context) error {
 // and their worker say different things. Several instances may do it at once:
 // each step is a guarded change.
 func (r *reconciler) pass(ctx context.Context) error {
+	// Silence is judged as of here, where this instance is known to hear: it may
+	// be stopped between any two steps, and then it has heard nothing since.
+	at := time.Now()
 	if !r.hearing() {
 		r.log.DebugContext(ctx, "workers may speak unheard: nobody is missed yet")
 		r.fleet.listen(r.fleet.isDeaf(), time.Now())
 		return nil
+	}
+	asOf, err := r.db.Now(ctx)
+	if err != nil {
+		return err
 	}
 	// In this order: what a worker says it holds was given to it before, so the
 	// record read after that knows of it.
@@ -75,8 +82,11 @@ func (r *reconciler) pass(ctx context.Context) error {
 		}
 	}
 	r.askSilent(ctx)
-	for _, w := range r.fleet.silent(time.Now().Add(-r.cfg.LostAfter)) {
-		if err := r.declareLost(ctx, w); err != nil {
+	for _, w := range r.fleet.silent(at.Add(-r.cfg.LostAfter)) {
+		if time.Since(at) > r.cfg.LostAfter/2 {
+			break // it may be back by now
+		}
+		if err := r.declareLost(ctx, w, asOf); err != nil {
 			return err
 		}
 	}
@@ -179,8 +189,9 @@ func (m *Manager) stopEnded(ctx context.Context, w member) {
 	}
 }
 
-// declareLost records that a worker is gone, and with it what it ran.
-func (m *Manager) declareLost(ctx context.Context, w member) error {
+// declareLost records that a worker is gone, and with it what it ran as of a
+// time of Postgres: what it is given later it was heard to accept.
+func (m *Manager) declareLost(ctx context.Context, w member, asOf time.Time) error {
 	var heard *time.Time
 	if !w.heard.IsZero() {
 		at := w.heard.UTC()
@@ -198,7 +209,7 @@ func (m *Manager) declareLost(ctx context.Context, w member) error {
 		m.fleet.forget(w.id) // another incarnation has taken its place, and has its own time
 		return nil
 	}
-	if err := m.lose(ctx, w.id, w.incarnation); err != nil {
+	if err := m.lose(ctx, w.id, w.incarnation, asOf); err != nil {
 		return err
 	}
 	m.fleet.forget(w.id) // should it speak again, that is news
@@ -240,7 +251,7 @@ func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) 
 	case !w.heard.After(ended), !w.word.At.After(ended):
 		return nil // its word may be older than the offer, though it may have come late
 	case !same:
-		return m.lose(ctx, h.WorkerID, h.WorkerIncarnation)
+		return m.lose(ctx, h.WorkerID, h.WorkerIncarnation, always)
 	}
 	// It has spoken since the offer ended, by its own clock too, which is the
 	// one that has it refuse, and does not hold it: it never took it, and may

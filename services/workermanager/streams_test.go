@@ -23,6 +23,7 @@ func TestLostStreams(t *testing.T) {
 	b.bucket, err = kv.OpenWorkers(t.Context(), b.js)
 	require.NoError(t, err)
 	h := b.worker()
+	h.keepSaying() // as workers do: who follows the bucket that is gone notices in a while
 	b.until("the worker is heard", func() bool { return len(b.fleet.speaking()) == 1 })
 	require.Equal(t, h.id, b.fleet.speaking()[0].id)
 }

@@ -25,7 +25,7 @@ func (m *Manager) registerWorker(ctx context.Context, req schemas.RegisterWorker
 	}
 	w = made.Worker
 	if made.Before != "" && made.Before != req.Incarnation {
-		if err := m.lose(ctx, w.ID, made.Before); err != nil {
+		if err := m.lose(ctx, w.ID, made.Before, always); err != nil {
 			return w, err
 		}
 	}
@@ -50,13 +50,17 @@ func (m *Manager) leaveWorker(ctx context.Context, req schemas.LeaveRequest) (sc
 	}
 	m.fleet.forget(req.WorkerID)
 	m.log.InfoContext(ctx, "worker left", "worker_id", req.WorkerID, "killed", req.Killed)
-	return schemas.Empty{}, m.lose(ctx, req.WorkerID, req.Incarnation)
+	return schemas.Empty{}, m.lose(ctx, req.WorkerID, req.Incarnation, always)
 }
 
-// lose ends what one incarnation of the worker was running. It names the one
-// that is gone: by the time this is done another may be at work.
-func (m *Manager) lose(ctx context.Context, id hodei.WorkerID, gone string) error {
-	lost, err := m.db.LoseExecutions(ctx, id, gone, m.offers.all())
+// always is later than anything: who is gone for certain is given nothing more.
+var always = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// lose ends what one incarnation of the worker was running as of a time of
+// Postgres. It names the one that is gone: by the time this is done another may
+// be at work, or the same again.
+func (m *Manager) lose(ctx context.Context, id hodei.WorkerID, gone string, asOf time.Time) error {
+	lost, err := m.db.LoseExecutions(ctx, id, gone, asOf, m.offers.all())
 	for _, e := range lost {
 		m.log.WarnContext(ctx, "execution lost with its worker", "execution_id", e.ID, "worker_id", id)
 		m.publishEnd(ctx, e, nil, 0)
