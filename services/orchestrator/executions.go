@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/hodei-jobs/hodei"
@@ -41,15 +42,20 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 	if e.Status != hodei.Pending { // repeated with an idempotency key, and well on its way
 		return started(e, schemas.Decision{Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}), nil
 	}
-	estimate := make(chan *float64, 1)
-	go func() { estimate <- o.estimate(ctx, job.ID) }() // while the scheduler is asked
+	estimate := sync.OnceValue(func() *float64 { return o.estimate(ctx, job.ID) })
+	if req.Wait() > 0 { // it is likely to start, so meanwhile
+		go estimate()
+		defer estimate() // returns when that does
+	}
 	decision, err := o.schedule(ctx, e, req.Waiting)
-	seconds := <-estimate
 	if err != nil {
 		return schemas.StartedExecution{}, err
 	}
 	out := started(e, decision)
-	if seconds != nil && out.StartedAt != nil {
+	if out.StartedAt == nil {
+		return out, nil
+	}
+	if seconds := estimate(); seconds != nil {
 		at := out.StartedAt.Add(time.Duration(*seconds * float64(time.Second)))
 		out.EstimatedCompletion = &at
 	}
