@@ -34,6 +34,7 @@ type DB struct {
 	lazy *pgxpool.Pool
 
 	creates  group.Group[hodei.Execution, hodei.Execution]
+	drafts   group.Group[hodei.Execution, hodei.Execution] // creates, lazily
 	assigns  group.Group[assignment, hodei.Execution]
 	finishes group.Group[report, hodei.Execution]
 }
@@ -64,7 +65,13 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 	lazy.MaxConns, lazy.MinConns = 4, 0
 	lazy.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
 	db := &DB{}
-	db.creates.Run, db.assigns.Run, db.finishes.Run = db.createExecutions, db.assignExecutions, db.finishExecutions
+	db.assigns.Run, db.finishes.Run = db.assignExecutions, db.finishExecutions
+	db.creates.Run = func(ctx context.Context, drafts []hodei.Execution) ([]group.Answer[hodei.Execution], error) {
+		return db.createExecutions(ctx, db.pool, drafts)
+	}
+	db.drafts.Run = func(ctx context.Context, drafts []hodei.Execution) ([]group.Answer[hodei.Execution], error) {
+		return db.createExecutions(ctx, db.lazy, drafts)
+	}
 	if db.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}

@@ -18,15 +18,36 @@ import (
 // the job, the pipeline, the attempt and what it retries are taken from draft;
 // what it retries will not be retried by its policy as well.
 func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
+	return db.create(ctx, draft, &db.creates)
+}
+
+// DraftExecution is CreateExecution without waiting for the disk. The execution
+// is there for everybody to see, and durable with its assignment, or with
+// KeepExecution: nobody may be told of it as accepted before.
+func (db *DB) DraftExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
+	return db.create(ctx, draft, &db.drafts)
+}
+
+// KeepExecution makes what was drafted durable. It is NOT_FOUND when a crash of
+// Postgres was quicker.
+func (db *DB) KeepExecution(ctx context.Context, id hodei.ExecutionID) error {
+	tag, err := db.pool.Exec(ctx, `UPDATE executions SET attempt = attempt WHERE id = $1`, id)
+	if err == nil && tag.RowsAffected() == 0 {
+		return hodei.Missing("execution", id.String())
+	}
+	return failure("keep execution", err)
+}
+
+func (db *DB) create(ctx context.Context, draft hodei.Execution, g *group.Group[hodei.Execution, hodei.Execution]) (hodei.Execution, error) {
 	draft.ID, draft.Attempt = newID[hodei.ExecutionID](ctx), max(draft.Attempt, 1)
-	e, err := db.creates.Do(ctx, draft)
+	e, err := g.Do(ctx, draft)
 	if errors.Is(err, hodei.NotFound) { // an earlier try got this far
 		return db.GetExecution(ctx, draft.ID)
 	}
 	return e, failure("create execution", err)
 }
 
-func (db *DB) createExecutions(ctx context.Context, drafts []hodei.Execution) ([]group.Answer[hodei.Execution], error) {
+func (db *DB) createExecutions(ctx context.Context, pool querier, drafts []hodei.Execution) ([]group.Answer[hodei.Execution], error) {
 	n := len(drafts)
 	ids, jobs, pipelines := make([]hodei.ExecutionID, n), make([]*hodei.JobID, n), make([]*hodei.PipelineID, n)
 	spec, attempts, past, days := make([]hodei.Spec, n), make([]int, n), make([]*hodei.ExecutionID, n), make([]time.Time, n)
@@ -35,7 +56,7 @@ func (db *DB) createExecutions(ctx context.Context, drafts []hodei.Execution) ([
 		attempts[i], past[i], days[i] = d.Attempt, d.RetryOf, d.ID.Day()
 	}
 	// The specs go as one document: Postgres reads it faster than seven arrays.
-	made, err := db.changeAll(ctx, "create executions",
+	made, err := changeAll(ctx, pool, "create executions",
 		`WITH d AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::uuid[], $6::date[]) WITH ORDINALITY
 				AS d(id, job_id, pipeline_id, attempt, retry_of, log_day, n)),
 		s AS (SELECT * FROM jsonb_array_elements($7::jsonb) WITH ORDINALITY AS s(spec, n)),
@@ -51,8 +72,8 @@ func (db *DB) createExecutions(ctx context.Context, drafts []hodei.Execution) ([
 
 // changeAll makes one statement for many executions and returns those that it
 // changed.
-func (db *DB) changeAll(ctx context.Context, act, sql string, args ...any) (map[hodei.ExecutionID]hodei.Execution, error) {
-	rows, err := all[hodei.Execution](ctx, db.pool, act, sql, args...)
+func changeAll(ctx context.Context, pool querier, act, sql string, args ...any) (map[hodei.ExecutionID]hodei.Execution, error) {
+	rows, err := all[hodei.Execution](ctx, pool, act, sql, args...)
 	changed := make(map[hodei.ExecutionID]hodei.Execution, len(rows))
 	for _, e := range rows {
 		changed[e.ID] = e
@@ -101,7 +122,7 @@ func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]grou
 		}
 		workers[i], types[i], incarnations[i] = a.worker, a.workerType, a.incarnation
 	}
-	changed, err := db.changeAll(ctx, "assign executions",
+	changed, err := changeAll(ctx, db.pool, "assign executions",
 		`WITH a AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS a(id, worker_id, worker_type, incarnation)),
 		e AS (UPDATE executions e SET status = $5, worker_id = a.worker_id, worker_type = a.worker_type,
 				worker_incarnation = a.incarnation, scheduled_at = now(), started_at = now()
@@ -189,7 +210,7 @@ func (db *DB) finishThose(ctx context.Context, reports []report, cond string) (m
 		started[i], completed[i], counts[i], digests[i], resources[i] = o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources
 	}
 	// The guard of every end is the same: what a worker ends is RUNNING.
-	return db.changeAll(ctx, "finish executions",
+	return changeAll(ctx, db.pool, "finish executions",
 		`WITH o AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[], $7::timestamptz[],
 				$8::timestamptz[], $9::bigint[], $10::bigint[], $11::jsonb[]) AS o(id, worker_id, status, reason, exit_code, signal,
 				started_at, completed_at, log_count, log_digest, resources)),

@@ -238,3 +238,17 @@ func TestExecutionsLiveByTheModel(t *testing.T) {
 		}
 	})
 }
+
+// TestADraftIsKept: by its assignment, or by hand; one that is not there cannot
+// be.
+func TestADraftIsKept(t *testing.T) {
+	db, _ := open(t)
+	e, err := db.DraftExecution(t.Context(), hodei.Execution{Spec: spec("true")})
+	require.NoError(t, err)
+	require.Equal(t, hodei.Pending, e.Status)
+	require.NoError(t, db.KeepExecution(t.Context(), e.ID))
+	kept, err := db.GetExecution(t.Context(), e.ID)
+	require.NoError(t, err)
+	require.Equal(t, hodei.Pending, kept.Status)
+	require.ErrorIs(t, db.KeepExecution(t.Context(), postgres.NewID[hodei.ExecutionID]()), hodei.NotFound)
+}

@@ -35,7 +35,13 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		spec.Command = *req.Command
 	}
 	maps.Copy(spec.Environment, req.Environment)
-	e, err := o.create(ctx, hodei.Execution{JobID: &job.ID, PipelineID: &job.PipelineID, Spec: spec})
+	// Who waits for the start is answered after the commit of the assignment, with
+	// which that of the execution reaches the disk: one wait for it is enough.
+	create := o.db.CreateExecution
+	if req.Wait() > 0 {
+		create = o.db.DraftExecution
+	}
+	e, err := o.create(ctx, hodei.Execution{JobID: &job.ID, PipelineID: &job.PipelineID, Spec: spec}, create)
 	if err != nil {
 		return schemas.StartedExecution{}, err
 	}
@@ -48,12 +54,15 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		defer estimate() // returns when that does
 	}
 	decision, err := o.schedule(ctx, e, req.Waiting)
-	if err != nil {
-		return schemas.StartedExecution{}, err
+	if err == nil && decision.StartedAt == nil && req.Wait() > 0 {
+		err = o.db.KeepExecution(ctx, e.ID)
+	}
+	if errors.Is(err, hodei.NotFound) {
+		err = hodei.Errorf(hodei.Unavailable, "The database was restarted before the execution was on disk")
 	}
 	out := started(e, decision)
-	if out.StartedAt == nil {
-		return out, nil
+	if err != nil || out.StartedAt == nil {
+		return out, err
 	}
 	if seconds := estimate(); seconds != nil {
 		at := out.StartedAt.Add(time.Duration(*seconds * float64(time.Second)))
@@ -82,7 +91,7 @@ func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExec
 // hand creates an execution and hands it to the scheduler without waiting for
 // a worker.
 func (o *Orchestrator) hand(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
-	e, err := o.create(ctx, draft)
+	e, err := o.create(ctx, draft, o.db.CreateExecution)
 	if err != nil || e.Status != hodei.Pending {
 		return e, err
 	}
@@ -119,11 +128,12 @@ func (o *Orchestrator) execute(ctx context.Context, req schemas.ExecuteRequest) 
 	}, err
 }
 
-func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
+func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution,
+	create func(context.Context, hodei.Execution) (hodei.Execution, error)) (hodei.Execution, error) {
 	if draft.Command.IsZero() {
 		return draft, hodei.InvalidField("command", "required: the job has none")
 	}
-	e, err := o.db.CreateExecution(ctx, draft)
+	e, err := create(ctx, draft)
 	if err != nil {
 		return e, err
 	}
