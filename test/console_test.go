@@ -108,10 +108,15 @@ func TestConsoleFleet(t *testing.T) {
 	waiting := x["id"].(string)
 	p.open("/queue")
 	p.sees("no worker of type gpu")
+	p.sees("1 that no worker here could ever take")
+	require.Equal(t, "impossible", eval[string](p, "document.querySelector('main .never').innerText"))
 	p.click("Why")
-	p.sees("It would wait")
+	p.sees("It is impossible")
+	p.sees("--type gpu")
 	p.sees("Left out: other type")
 	require.Equal(t, "/ui/why?execution_id="+waiting, p.path())
+	p.open("/executions/" + waiting)
+	p.sees("Number 1 in the queue, and impossible")
 	p.open("/why")
 	p.fill("Slots", "2")
 	p.click("Explain")
@@ -119,6 +124,11 @@ func TestConsoleFleet(t *testing.T) {
 	require.Equal(t, "/ui/why?capacity=2", p.path())
 
 	s.execute("sleep 1000")
+	_, x = call(t, "POST", s.workerManager+"/execute", `{"command":"true","requirements":{"capacity":2}}`)
+	p.open("/why?execution_id=" + x["id"].(string))
+	p.sees("It waits, number 2 in the queue: no worker with 2 free slots: 1 busy")
+	p.open("/why")
+	p.sees("kept for one that waits longer")
 	p.open("/workers")
 	p.sees("Busy")
 	p.click("Drain")
@@ -134,6 +144,45 @@ func TestConsoleFleet(t *testing.T) {
 	p.sees("No worker is here")
 	p.press("ge")
 	p.sees("worker terminated")
+}
+
+// TestConsoleEndings: an execution says in words why it ended and what it took
+// of its machine, when the next attempt comes, and leads to all attempts.
+func TestConsoleEndings(t *testing.T) {
+	s := up(t)
+	p := browse(t, s.orchestrator)
+	for _, c := range [][2]string{
+		{`{"command":"kill -SEGV $$"}`, "killed by SIGSEGV, which Hodei did not send"},
+		{`{"command":["/no/such/program"]}`, "The program could not be started"},
+		{`{"command":"sleep 1000","timeout_seconds":0.1}`, "It ran longer than its 100 ms"},
+	} {
+		_, x := call(t, "POST", s.workerManager+"/execute", c[0])
+		p.open("/executions/" + x["id"].(string))
+		p.sees(c[1])
+	}
+	run := func(job string) string {
+		_, x := call(t, "POST", s.orchestrator+"/jobs/"+job+"/execute", "")
+		p.open("/executions/" + x["execution_id"].(string))
+		return x["execution_id"].(string)
+	}
+	first := run(s.job(`{"name":"build","command":"exit 3","retries":{"max":2,"backoff_seconds":3600}}`))
+	p.sees("The command exited with 3.")
+	p.sees("Attempt 2 of 3 follows at")
+	p.sees("Memory, at most")
+	p.sees("CPU time")
+	p.click("Withdraw it")
+	eval[chromedp.Void](p, "document.querySelector('dialog .danger').click()")
+	p.until("nothing follows", "!document.querySelector('.ending time')")
+	_, e := call(t, "GET", s.orchestrator+"/executions/"+first, "")
+	require.Nil(t, e["retry_at"])
+
+	first = run(s.job(`{"command":"exit 4","retries":{"max":1}}`))
+	p.sees("Attempt 2")
+	p.click("Attempt 2")
+	p.sees("Retry of")
+	p.sees("The command exited with 4.")
+	p.click("Attempt 1")
+	p.until("back at the first", "location.pathname.endsWith("+quote(first)+")")
 }
 
 // TestConsoleFollowsWhatHappens: lists change without a reload, and no view

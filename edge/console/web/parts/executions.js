@@ -6,18 +6,8 @@ import { href } from '../lib/router.js';
 import { jobName, pipelineName, title, workerName } from '../lib/names.js';
 import { commandTitle } from '../lib/format.js';
 import { Age, Elapsed } from './basics.js';
+import { outcome } from './outcome.js';
 import { Status } from './status.js';
-
-/** What may be told beside the state: the exit code, the signal, or the reason. */
-export function outcome(e) {
-  if (e.status === 'RUNNING' && e.cancel_requested_at) return 'cancelling';
-  if (e.status === 'PENDING' && e.retry_of) return `attempt ${e.attempt}`;
-  if (e.status === 'COMPLETED' || !e.reason) return '';
-  if (e.reason === 'EXIT_CODE') return `exit ${e.exit_code}`;
-  if (e.reason === 'SIGNAL') return e.signal;
-  if (e.reason === e.status || e.reason === 'TIMEOUT') return '';
-  return e.reason.toLowerCase().replaceAll('_', ' ');
-}
 
 const Row = memo(({ e, bare }) => {
   const job = e.job_id && jobName(e.job_id);

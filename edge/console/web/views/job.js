@@ -12,11 +12,11 @@ import { Button, Empty, Facts, Head, Loaded, Panel } from '../parts/basics.js';
 import { confirm } from '../parts/dialog.js';
 import { ExecutionTable } from '../parts/executions.js';
 import { icons } from '../parts/icons.js';
+import { Needs } from '../parts/needs.js';
 import { RunDialog, run } from '../parts/run.js';
 import { Marks, Sparkline } from '../parts/status.js';
 import { More, useExecutions } from './executions.js';
 import { RECENT, withRun } from './pipelines.js';
-import { Needs } from './queue.js';
 
 /** What a job or an execution was told besides its command. */
 export const specFacts = (spec) => [

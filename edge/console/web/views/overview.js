@@ -10,6 +10,7 @@ import { Age, Empty, Head, Loaded, Panel } from '../parts/basics.js';
 import { ExecutionTable } from '../parts/executions.js';
 import { Throughput } from '../parts/throughput.js';
 import { Fleet } from '../parts/fleet.js';
+import { Reason } from '../parts/needs.js';
 import { useWorkers } from './workers.js';
 
 const ended = (e) => e.completed_at !== null;
@@ -24,6 +25,8 @@ function keep(list, e, fits, most) {
   return list.toSpliced(before < 0 ? list.length : before, 0, e).slice(0, most);
 }
 
+const spread = (q) => (q ? `median; 95% within ${duration(q.p95)}` : 'last hour');
+
 function Tiles({ stats }) {
   const rate = stats.completed + stats.failed + stats.timed_out;
   const tiles = [
@@ -32,7 +35,8 @@ function Tiles({ stats }) {
     ['Completed', number(stats.completed), '', '/executions?status=COMPLETED', 'last hour'],
     ['Failed', number(stats.failed + stats.timed_out), stats.failed + stats.timed_out ? 'fail' : '', '/executions?status=FAILED',
       rate ? `${((100 * (stats.failed + stats.timed_out)) / rate).toFixed(1)}% of the last hour` : 'last hour'],
-    ['Time to start', duration(stats.queued_seconds?.p50), '', '', stats.queued_seconds ? `median; 95% within ${duration(stats.queued_seconds.p95)}` : 'last hour'],
+    ['Time to start', duration(stats.queued_seconds?.p50), '', '', spread(stats.queued_seconds)],
+    ['Time to run', duration(stats.duration_seconds?.p50), '', '', spread(stats.duration_seconds)],
   ];
   return html`<div class="tiles">${tiles.map(([name, value, tone, to, sub]) => {
     const body = html`<span class="tile-name">${name}</span><span class="tile-value ${tone && `tone-${tone}`}">${value}</span><span class="tile-sub">${sub ?? 'now'}</span>`;
@@ -45,7 +49,7 @@ function QueueHead({ queue }) {
   return html`<ul class="waits">${queue.items.map((q) => html`<li key=${q.execution_id} data-row>
       <span class="num faint">${q.position}</span>
       <a class="row-link" href=${href(`/executions/${q.execution_id}`)}>${title({ id: q.execution_id, job_id: q.job_id })}</a>
-      <span class="reason">${q.reason}</span><span class="num faint"><${Age} time=${q.created_at} /></span></li>`)}</ul>
+      <${Reason} of=${q} /><span class="num faint"><${Age} time=${q.created_at} /></span></li>`)}</ul>
     ${queue.total > queue.items.length && html`<p class="more"><a href=${href('/queue')}>and ${number(queue.total - queue.items.length)} more</a></p>`}`;
 }
 

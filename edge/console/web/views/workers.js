@@ -11,6 +11,7 @@ import { Age, Button, Choices, Empty, Head, Labels, Loaded } from '../parts/basi
 import { attempt, confirm } from '../parts/dialog.js';
 import { Bar } from '../parts/fleet.js';
 import { memo } from '../parts/memo.js';
+import { workerCommand } from '../parts/needs.js';
 import { Status } from '../parts/status.js';
 
 const states = [['', 'Here'], ['AVAILABLE', 'Available'], ['BUSY', 'Busy'], ['DRAINING', 'Draining'], ['OFFLINE', 'Offline'], ['TERMINATED', 'Left']];
@@ -131,7 +132,7 @@ export function Workers() {
       ${(types.length > 1 || type) && html`<${Choices} label="Type" options=${[['', 'Every type'], ...types.map((t) => [t, t])]} value=${type} onChange=${(t) => setQuery({ type: t })} />`}</div>
       ${shown.length ? html`<div class="cards">${shown.map((w) => html`<${Card} key=${w.id} worker=${w} runs=${running.get(w.id) ?? NONE} reload=${list.reload} />`)}</div>`
     : workers.length && (status || type) ? html`<${Empty} title="No worker is like that" command=${`hodei worker ls${status ? ` --status ${status}` : ''}`} />`
-      : html`<${Empty} title="No worker is here" text="Start one on any machine that reaches NATS:" command="hodei worker --nats nats://127.0.0.1:4222 --type shell" />`}`;
+      : html`<${Empty} title="No worker is here" text="Start one on any machine that reaches NATS:" command=${workerCommand()} />`}`;
   }}</${Loaded}>`;
 }
 
