@@ -169,7 +169,7 @@ func TestConsoleEndings(t *testing.T) {
 	p.sees("The command exited with 3.")
 	p.sees("Attempt 2 of 3 follows at")
 	p.sees("Memory, at most")
-	p.sees("CPU time")
+	p.sees("CPU, user and system")
 	p.click("Withdraw it")
 	eval[chromedp.Void](p, "document.querySelector('dialog .danger').click()")
 	p.until("nothing follows", "!document.querySelector('.ending time')")

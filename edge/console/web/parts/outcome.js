@@ -1,16 +1,12 @@
 // @ts-check
 // How an execution ended, in words: a few beside its state, and a sentence
 // where there is room for one.
-import { clock, duration } from '../lib/format.js';
+import { duration } from '../lib/format.js';
 
-/** What may be told beside the state: the exit code, the signal, or the reason; and when it is tried again. */
+/** What may be told beside the state: the exit code, the signal, or the reason. */
 export function outcome(e) {
   if (e.status === 'RUNNING' && e.cancel_requested_at) return 'cancelling';
   if (e.status === 'PENDING' && e.retry_of) return `attempt ${e.attempt}`;
-  return [short(e), e.retry_at && `again ${clock(e.retry_at)}`].filter(Boolean).join(', ');
-}
-
-function short(e) {
   if (e.status === 'COMPLETED' || !e.reason) return '';
   if (e.reason === 'EXIT_CODE') return `exit ${e.exit_code}`;
   if (e.reason === 'SIGNAL') return e.signal;
@@ -32,4 +28,4 @@ const endings = {
 };
 
 /** Why it ended as it did, as a sentence; '' where there is nothing to explain. */
-export const ending = (e) => (e.completed_at && e.status !== 'COMPLETED' && e.reason ? endings[e.reason]?.(e) ?? short(e) : '');
+export const ending = (e) => (e.completed_at && e.status !== 'COMPLETED' && e.reason ? endings[e.reason]?.(e) ?? outcome(e) : '');

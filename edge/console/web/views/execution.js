@@ -27,7 +27,7 @@ function resources(r, seconds) {
   const cpu = r.user_cpu_seconds + r.system_cpu_seconds;
   return [
     ['Memory, at most', html`<span title="Of any one of its processes">${bytes(r.peak_memory_bytes)}</span>`],
-    ['CPU time', html`${duration(cpu)} <span class="faint">${duration(r.user_cpu_seconds)} user, ${duration(r.system_cpu_seconds)} system</span>`],
+    ['CPU, user and system', `${duration(r.user_cpu_seconds)} and ${duration(r.system_cpu_seconds)}`],
     seconds > 0 && ['Cores, on average', (cpu / seconds).toFixed(2)],
   ];
 }
@@ -54,6 +54,8 @@ function Details({ e }) {
     ...resources(e.resources, e.duration_seconds),
     e.retries?.max > 0 && ['Attempt', `${e.attempt} of ${Math.max(e.attempt, e.retries.max + 1)}`],
     e.retry_of && ['Retry of', html`<a class="mono link" href=${href(`/executions/${e.retry_of}`)}>${shortId(e.retry_of)}</a>`],
+  ]} />
+    <${Facts} items=${[
     ...specFacts(e),
     ['Id', html`<span class="mono id">${e.id}</span><${Copy} text=${e.id} what="the id" />`],
   ]} />

@@ -69,7 +69,7 @@ export function Job({ id }) {
       ${j.command ? html`<pre class="script" tabindex="0">${commandText(j.command)}</pre>` : html`<p class="quiet">It has no command of its own: each run brings one.</p>`}
       <${Facts} items=${[...specFacts(j), ['Recent', html`<span class="with-spark"><${Marks} runs=${j.recent} most=${RECENT} /><${Sparkline} runs=${j.recent} /></span>`]]} />
       <${Environment} of=${j.environment} /></${Panel}>
-    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} bare=${true} /><${More} list=${past} />`
+    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="job" /><${More} list=${past} />`
     : html`<${Empty} title="It has not run yet" text="Run it here, or by command:" command=${`hodei run ${j.name ?? id}`} />`)}</${Loaded}></${Panel}>
     ${asking && html`<${RunDialog} job=${j} onClose=${() => setAsking(false)} />`}`}</${Loaded}>`;
 }

@@ -25,7 +25,7 @@ function keep(list, e, fits, most) {
   return list.toSpliced(before < 0 ? list.length : before, 0, e).slice(0, most);
 }
 
-const spread = (q) => (q ? `median; 95% within ${duration(q.p95)}` : 'last hour');
+const spread = (q) => (q ? `median; 95% in ${duration(q.p95)}` : 'last hour');
 
 function Tiles({ stats }) {
   const rate = stats.completed + stats.failed + stats.timed_out;

@@ -12,12 +12,13 @@ import { Needs, Reason } from '../parts/needs.js';
 import { cancel } from '../parts/run.js';
 
 const MOST = 500;
-const columns = [['#', 'num'], ['What'], ['Why it waits'], ['Asks for'], ['Priority', 'num'], ['Waiting since', 'num']];
+const columns = [['#', 'num'], ['What'], ['Why it waits'], ['Asks for', 'wide'], ['Priority', 'num wide'], ['Waiting since', 'num wide']];
 
 const Row = ({ q, reload }) => html`<tr data-row class="row">
   <td class="num faint">${q.position}</td>
   <td class="col-title"><a class="row-link" href=${href(`/executions/${q.execution_id}`)}>${title({ id: q.execution_id, job_id: q.job_id })}</a></td>
-  <td><${Reason} of=${q} /></td><td><${Needs} needs=${q.requirements} /></td><td class="num">${q.priority}</td><td class="num"><${Age} time=${q.created_at} /></td>
+  <td class="col-why"><${Reason} of=${q} /></td><td class="wide"><${Needs} needs=${q.requirements} /></td>
+  <td class="num wide">${q.priority}</td><td class="num wide"><${Age} time=${q.created_at} /></td>
   <td class="col-act"><a class="button ghost" href=${href('/why', { execution_id: q.execution_id })}>Why</a>
     <button type="button" class="ghost" aria-label=${`Cancel ${q.execution_id}`} title="Cancel" onClick=${() => cancel(q.execution_id, 'It', reload)}>${icons.close()}</button></td></tr>`;
 
@@ -31,7 +32,7 @@ export function Queue() {
   const queue = useLoad((signal) => get('/queue', { limit: MOST }, signal), [], { on: () => true, every: 1500 });
   useTitle(queue.data ? `${number(queue.data.total)} queued` : 'Queue');
   return html`<${Head} title="Queue" sub=${queue.data?.total ? count(queue.data) : null} />
-    <${Loaded} of=${queue}>${({ items, total }) => (items.length ? html`<section class="panel flush"><div class="scroll-x"><table class="rows" aria-label="Queue">
+    <${Loaded} of=${queue}>${({ items, total }) => (items.length ? html`<section class="panel flush"><div class="scroll-x"><table class="rows queue" aria-label="Queue">
       <thead><tr>${columns.map(([text, cls = '']) => html`<th key=${text} class=${cls}>${text}</th>`)}<th><span class="visually-hidden">Actions</span></th></tr></thead>
       <tbody>${items.map((q) => html`<${Row} key=${q.execution_id} q=${q} reload=${queue.reload} />`)}</tbody></table></div></section>
       ${total > items.length && html`<p class="more">and ${number(total - items.length)} more</p>`}`

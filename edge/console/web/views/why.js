@@ -25,10 +25,10 @@ function Verdict({ plan, needs, entry }) {
 }
 
 const Candidates = ({ plan }) => html`<div class="scroll-x"><table class="rows candidates" aria-label="Workers, best first">
-  <thead><tr><th>Worker</th><th>Type</th><th>Score</th>${criteria.map(([, text]) => html`<th>${text}</th>`)}</tr></thead>
+  <thead><tr><th>Worker</th><th class="wide">Type</th><th>Score</th>${criteria.map(([, text]) => html`<th>${text}</th>`)}</tr></thead>
   <tbody>${plan.candidates.map((c) => html`<tr key=${c.worker_id} data-row class="row ${c.excluded ? 'is-out' : ''} ${c.worker_id === plan.worker_id ? 'is-chosen' : ''}">
     <td class="col-title"><a class="row-link" href=${href(`/workers/${c.worker_id}`)}>${workerName(c.worker_id)}</a>${c.worker_id === plan.worker_id && html`<span class="label strong">chosen</span>`}</td>
-    <td><span class="label">${c.type}</span></td>
+    <td class="wide"><span class="label">${c.type}</span></td>
     ${c.excluded !== null ? html`<td colspan="4" class="excluded">Left out: ${c.excluded}</td>`
     : html`<td><${Score} value=${c.score} strong /></td>${criteria.map(([key]) => html`<td key=${key}><${Score} value=${c.criteria[key] ?? 0} /></td>`)}`}</tr>`)}</tbody></table></div>`;
 

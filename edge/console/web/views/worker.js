@@ -38,5 +38,5 @@ export function Worker({ id }) {
     ['Version', w.version ?? '–'],
     ['Id', html`<span class="mono id">${w.id}</span><${Copy} text=${w.id} what="the id" />`],
   ]} /></${Panel}>
-    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} /><${More} list=${past} />` : html`<${Empty} title="It has run nothing yet" />`)}</${Loaded}></${Panel}>`}</${Loaded}>`;
+    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="worker" /><${More} list=${past} />` : html`<${Empty} title="It has run nothing yet" />`)}</${Loaded}></${Panel}>`}</${Loaded}>`;
 }

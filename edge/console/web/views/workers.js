@@ -17,6 +17,8 @@ import { Status } from '../parts/status.js';
 const states = [['', 'Here'], ['AVAILABLE', 'Available'], ['BUSY', 'Busy'], ['DRAINING', 'Draining'], ['OFFLINE', 'Offline'], ['TERMINATED', 'Left']];
 const CHECKS = [1500, 20_000, 50_000]; // after a worker's word has ended: when its record may say why
 
+const byName = (a, b) => a.type.localeCompare(b.type) || (a.name ?? a.id).localeCompare(b.name ?? b.id, undefined, { numeric: true });
+
 /** A worker with its own latest word laid over its record. */
 export function withWord(w, word) {
   return { ...w, status: word.status, capacity: word.free, running: word.running.length, holds: word.running, load: word.load, last_seen_at: word.at };
@@ -32,7 +34,7 @@ export function useWorkers() {
       return word && w.status !== 'OFFLINE' && w.status !== 'TERMINATED' ? withWord(w, word) : w;
     });
     learn('workers', items);
-    return items;
+    return items.sort(byName);
   }, []);
   const later = (ms) => {
     const timer = setTimeout(() => { timers.current.delete(timer); list.reload(); }, ms);
