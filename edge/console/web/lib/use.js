@@ -13,11 +13,13 @@ setInterval(() => { now.value = Date.now(); }, 1000);
  * been missed, and after an event for which `on` is true, at most once in
  * `every` milliseconds.
  *
+ * @param {(signal: AbortSignal) => Promise<any>} load @param {any[]} deps
+ * @param {{on?: (event: {kind: string, data: any}) => boolean, every?: number}} [again]
  * @returns {{data: any, error: any, reload: () => void, set: (change: (data: any) => any) => void}}
  */
 export function useLoad(load, deps, { on, every = 1000 } = {}) {
   const [state, setState] = useState({ data: undefined, error: null });
-  const current = useRef({ load, on, timer: 0, last: 0, stop: null, keep: false });
+  const current = useRef({ load, on, timer: 0, last: 0, stop: null, keep: -1 });
   Object.assign(current.current, { load, on });
 
   const run = useCallback(async () => {

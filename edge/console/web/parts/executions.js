@@ -5,7 +5,8 @@ import { memo } from './memo.js';
 import { href } from '../lib/router.js';
 import { jobName, pipelineName, title, workerName } from '../lib/names.js';
 import { commandTitle, moment } from '../lib/format.js';
-import { Age, Elapsed } from './basics.js';
+import { Age, Button, Elapsed } from './basics.js';
+import { attempt } from './dialog.js';
 import { outcome } from './outcome.js';
 import { Status } from './status.js';
 
@@ -38,3 +39,6 @@ export const ExecutionTable = ({ items, of = '', label = 'Executions' }) => html
     <div role="row" class="grid-row grid-head">${columns.filter(([text]) => text.toLowerCase() !== of).map(([text, cls]) => html`<span key=${text} role="columnheader" class=${cls}>${text}</span>`)}</div>
     ${items.map((e) => html`<${Row} key=${e.id} e=${e} of=${of} />`)}
   </div></div>`;
+
+/** The way to what a list has beyond its page. */
+export const More = ({ list }) => list.data.next_cursor && html`<p class="more"><${Button} onClick=${() => attempt(list.more)}>Show more</${Button}></p>`;

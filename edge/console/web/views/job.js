@@ -4,19 +4,18 @@ import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { del, get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
+import { RECENT, useExecutions, withRun } from '../lib/lists.js';
 import { learn, pipelineName } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
 import { commandText, commandTitle, duration } from '../lib/format.js';
 import { Button, Empty, Facts, Head, Loaded, Panel } from '../parts/basics.js';
 import { confirm } from '../parts/dialog.js';
-import { ExecutionTable } from '../parts/executions.js';
+import { ExecutionTable, More } from '../parts/executions.js';
 import { icons } from '../parts/icons.js';
 import { Needs } from '../parts/needs.js';
 import { RunDialog, run } from '../parts/run.js';
 import { Marks, Sparkline } from '../parts/status.js';
-import { More, useExecutions } from './executions.js';
-import { RECENT, withRun } from './pipelines.js';
 
 /** What a job or an execution was told besides its command. */
 export const specFacts = (spec) => [

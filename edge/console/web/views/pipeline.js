@@ -4,18 +4,17 @@ import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { all, del, get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
+import { RECENT, useExecutions, withRun } from '../lib/lists.js';
 import { learn } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
 import { commandTitle, plural } from '../lib/format.js';
 import { Age, Button, Empty, Head, Loaded, Panel } from '../parts/basics.js';
 import { confirm } from '../parts/dialog.js';
-import { ExecutionTable } from '../parts/executions.js';
+import { ExecutionTable, More } from '../parts/executions.js';
 import { icons } from '../parts/icons.js';
 import { RunDialog, run } from '../parts/run.js';
 import { Marks, Shape, Sparkline } from '../parts/status.js';
-import { More, useExecutions } from './executions.js';
-import { RECENT, withRun } from './pipelines.js';
 
 const JobRow = ({ job, onRun }) => html`<tr data-row class="row">
   <td class="col-title"><span class="with-shape"><${Shape} status=${job.status} label=${job.execution ? `Last run: ${job.status.toLowerCase()}` : 'Never run'} /><a class="row-link" href=${href(`/jobs/${job.id}`)}>${job.name ?? (commandTitle(job.command) || 'Unnamed job')}</a></span>

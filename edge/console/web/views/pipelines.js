@@ -3,6 +3,7 @@
 import { html } from 'htm/preact';
 import { get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
+import { RECENT, withRun } from '../lib/lists.js';
 import { learn } from '../lib/names.js';
 import { go, href, place, setQuery } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
@@ -11,16 +12,6 @@ import { Age, Button, Empty, Head, Loaded } from '../parts/basics.js';
 import { attempt } from '../parts/dialog.js';
 import { icons } from '../parts/icons.js';
 import { Marks, Sparkline, Status } from '../parts/status.js';
-
-export const RECENT = 20;
-
-/** The runs with what has just happened to one of them. */
-export function withRun(runs, e) {
-  const run = { id: e.id, status: e.status, started_at: e.started_at, completed_at: e.completed_at };
-  const at = (runs ?? []).findIndex((r) => r.id === e.id);
-  if (at >= 0) return runs.with(at, run);
-  return [run, ...(runs ?? [])].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, RECENT);
-}
 
 const Row = ({ p }) => html`<tr data-row class="row">
   <td class="col-title"><a class="row-link" href=${href(`/pipelines/${p.id}`)}>${p.name}</a>${p.description && html`<div class="under">${p.description}</div>`}</td>

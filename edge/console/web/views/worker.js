@@ -3,14 +3,14 @@
 import { html } from 'htm/preact';
 import { get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
+import { useExecutions, withWord } from '../lib/lists.js';
 import { learn } from '../lib/names.js';
 import { href } from '../lib/router.js';
 import { dateTime, duration, percent, shortId } from '../lib/format.js';
 import { Age, Copy, Empty, Facts, Head, Labels, Loaded, Panel } from '../parts/basics.js';
-import { ExecutionTable } from '../parts/executions.js';
+import { ExecutionTable, More } from '../parts/executions.js';
 import { Status } from '../parts/status.js';
-import { More, useExecutions } from './executions.js';
-import { Actions, Slots, withWord } from './workers.js';
+import { Actions, Slots } from './workers.js';
 
 export function Worker({ id }) {
   const load = useLoad(async (signal) => {
