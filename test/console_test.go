@@ -309,7 +309,10 @@ func TestConsoleIsAccessible(t *testing.T) {
 	}
 	s.ended(s.execute("exit 1"))
 	running := s.execute("echo hello; sleep 1000")
-	call(t, "POST", s.workerManager+"/execute", `{"command":"true","type":"gpu"}`)
+	_, x := call(t, "POST", s.workerManager+"/execute", `{"command":"true","type":"gpu"}`)
+	waiting := x["id"].(string)
+	_, x = call(t, "POST", s.orchestrator+"/jobs/"+s.job(`{"command":"exit 3","retries":{"max":1,"backoff_seconds":3600}}`)+"/execute", "")
+	failed := x["execution_id"].(string)
 	_, j := call(t, "GET", s.orchestrator+"/jobs/"+job, "")
 	pipeline := j["pipeline_id"].(string)
 	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
@@ -320,6 +323,7 @@ func TestConsoleIsAccessible(t *testing.T) {
 		"/": "Ended last", "/pipelines": "test", "/pipelines/new": "Name", "/pipelines/" + pipeline: "build", "/pipelines/" + pipeline + "/edit": "Save",
 		"/pipelines/" + pipeline + "/jobs/new": "Where", "/jobs/" + job: "Executions", "/jobs/" + job + "/edit": "Save", "/executions": "Completed",
 		"/executions?status=TIMED_OUT": "No execution", "/executions/" + ran + "#L1": "red", "/executions/" + running: "hello",
+		"/executions/" + failed: "follows at", "/executions/" + waiting: "impossible", "/why?execution_id=" + waiting: "impossible",
 		"/queue": "gpu", "/workers": "Busy", "/workers/" + worker: "Registered", "/why": "chosen", "/why?execution_id=" + running: "asks for", "/nothing": "nothing at this address",
 	} {
 		p.open(path)
