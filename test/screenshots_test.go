@@ -84,7 +84,7 @@ func (p *page) shot(width, height int64) image.Image {
 
 // shown are the pictures that the documentation has.
 var shown = map[string]bool{
-	"overview-light": true, "execution-dark": true, "pipelines-light": true, "workers-dark": true, "why-light": true,
+	"overview-light": true, "execution-dark": true, "failed-light": true, "pipelines-light": true, "workers-dark": true, "why-type-light": true,
 }
 
 // picture keeps a picture where one is wanted; all others go beside them in a

@@ -8,18 +8,18 @@ import { useEvents, useLoad, useTitle } from '../lib/use.js';
 import { jobName, pipelineName, title, workerName } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
-import { bytes, commandText, dateTime, duration, moment, shortId } from '../lib/format.js';
+import { bytes, dateTime, duration, moment, shortId } from '../lib/format.js';
 import { Age, Button, Copy, Elapsed, Facts, Loaded } from '../parts/basics.js';
 import { Attempts } from '../parts/attempts.js';
 import { attempt, confirm } from '../parts/dialog.js';
 import { icons } from '../parts/icons.js';
 import { ending, outcome } from '../parts/outcome.js';
 import { cancel, withdraw } from '../parts/run.js';
+import { Environment, Script, specFacts } from '../parts/spec.js';
 import { Status, say, tone } from '../parts/status.js';
 import { Waiting } from '../parts/waiting.js';
 import { Waterfall } from '../parts/waterfall.js';
 import { LogViewer } from '../log/viewer.js';
-import { Environment, specFacts } from './job.js';
 
 /** What it took of its machine. */
 function resources(r, seconds) {
@@ -59,7 +59,7 @@ function Details({ e }) {
     ...specFacts(e),
     ['Id', html`<span class="mono id">${e.id}</span><${Copy} text=${e.id} what="the id" />`],
   ]} />
-    <details class="environment"><summary>Command</summary><pre class="script" tabindex="0">${commandText(e.command)}</pre></details>
+    <details class="environment"><summary>Command</summary><${Script} of=${e.command} /></details>
     <${Environment} of=${e.environment} /></div>`;
 }
 

@@ -10,7 +10,7 @@ import { dateTime, duration, percent, shortId } from '../lib/format.js';
 import { Age, Copy, Empty, Facts, Head, Labels, Loaded, Panel } from '../parts/basics.js';
 import { ExecutionTable, More } from '../parts/executions.js';
 import { Status } from '../parts/status.js';
-import { Actions, Slots } from './workers.js';
+import { Actions, Slots } from '../parts/worker.js';
 
 export function Worker({ id }) {
   const load = useLoad(async (signal) => {
