@@ -248,7 +248,7 @@ func TestConsoleLongLog(t *testing.T) {
 	p.sees("this is line 77777")
 	require.Equal(t, "this is line 77777", eval[string](p, "document.querySelector('.log-row.is-target .log-text').innerText"))
 	p.open("/executions/" + id)
-	p.sees("needle") // one that failed is shown from its end
+	p.until("one that failed is shown from its end", "[...document.querySelectorAll('.log-text')].some((t) => t.textContent === 'needle')")
 	p.press("gg")
 	p.sees("this is line 1\n")
 	p.until("few rows are in the page", "document.querySelectorAll('.log-row').length < 200")
