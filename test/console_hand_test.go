@@ -118,3 +118,19 @@ func TestConsoleSaysWhatFails(t *testing.T) {
 	p.click("Create pipeline")
 	p.until("it is created", "document.querySelector('h1').innerText === 'good'")
 }
+
+// TestConsoleIsRightInTheEnd: numbers that an instance may answer from a second
+// ago, for another tab, are right once nothing more happens.
+func TestConsoleIsRightInTheEnd(t *testing.T) {
+	s := up(t)
+	p := browse(t, s.orchestrator)
+	p.open("/")
+	p.sees("Nothing has run yet")
+	s.ended(s.execute("true"))
+	for range 5 {
+		call(t, "GET", s.orchestrator+"/stats", "") // as another tab does, right before the event
+		s.ended(s.execute("true"))
+	}
+	p.until("all six are counted", "[...document.querySelectorAll('.tile')].some((t) => t.innerText.startsWith('Completed\\n6'))")
+	p.until("and none runs", "document.title.startsWith('Idle')")
+}

@@ -14,6 +14,7 @@ import { Fleet } from '../parts/fleet.js';
 import { Reason } from '../parts/needs.js';
 
 const SHOWN = 500; // rows of what runs
+const MINUTE = 60_000;
 
 const spread = (q) => (q ? `median; 95% in ${duration(q.p95)}` : 'last hour');
 
@@ -70,7 +71,10 @@ function EndedPanel() {
 }
 
 export function Overview() {
-  const stats = useLoad((signal) => get('/stats', {}, signal), [], { on: ({ kind }) => kind === 'execution', every: 1500 });
+  const stats = useLoad((signal) => get('/stats', {}, signal), [], {
+    on: ({ kind }) => kind === 'execution' || Date.now() > Date.parse(stats.data?.taken_at) + MINUTE, // the hour goes on by itself
+    every: 1500, age: 1000,
+  });
   useLoad(async (signal) => learn('jobs', await all('/jobs', {}, signal)), []);
   const s = stats.data;
   useTitle(s ? [s.running && `${s.running} running`, s.pending && `${s.pending} queued`].filter(Boolean).join(', ') || 'Idle' : 'Overview');
