@@ -72,6 +72,7 @@ func TestConsoleOverrides(t *testing.T) {
 	job := s.job(`{"name":"greet","command":"echo hello $WHO","environment":{"WHO":"you"}}`)
 	p.open("/jobs/" + job)
 	p.click("Run with…")
+	p.until("one can type at once", "document.activeElement.name === 'command'")
 	p.fill("Command", "echo goodbye $WHO")
 	p.fill("Environment", "not a pair")
 	p.click("Run")

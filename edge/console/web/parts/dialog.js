@@ -41,7 +41,7 @@ function Confirm({ ask }) {
   };
   return html`<${Dialog} title=${ask.title} onClose=${close} cls="narrow">
     <p>${ask.text}</p>${error && html`<${Failure} error=${error} />`}
-    <div class="dialog-foot"><button type="button" onClick=${close}>${ask.danger ? 'Keep' : 'No'}</button>
+    <div class="dialog-foot"><button type="button" autofocus onClick=${close}>${ask.danger ? 'Keep' : 'No'}</button>
       <button type="button" class=${ask.danger ? 'danger' : 'primary'} disabled=${busy} onClick=${act}>${ask.yes}</button></div>
   </${Dialog}>`;
 }

@@ -49,7 +49,7 @@ export function RunDialog({ job, onClose }) {
   };
   return html`<${Dialog} title=${`Run ${job.name ?? 'the job'}`} onClose=${onClose}>
     <form onSubmit=${submit} class="form">
-      <${Area} name="command" label="Command" hint=${job.command ? 'Left empty, the job’s own runs' : 'The job has none of its own'} required=${!job.command} rows="3" placeholder=${commandText(job.command)} code />
+      <${Area} name="command" label="Command" hint=${job.command ? 'Left empty, the job’s own runs' : 'The job has none of its own'} required=${!job.command} rows="3" placeholder=${commandText(job.command)} code autofocus />
       <${Area} name="environment" label="Environment" hint="NAME=value, one a line, laid over the job’s" rows="3" code />
       ${error && html`<${Failure} error=${error} />`}
       <div class="dialog-foot"><button type="button" onClick=${onClose}>Cancel</button><button type="submit" class="primary" disabled=${busy}>Run</button></div>
