@@ -81,7 +81,7 @@ func TestConsoleByKeyboard(t *testing.T) {
 	p.press("T")
 	p.until("it is as the system is", ground+" === "+quote(light))
 	p.press("?")
-	p.until("the keys are named", "document.querySelector('dialog').innerText.includes('Go to Pipelines')")
+	p.until("the keys are named", "document.querySelector('dialog[open]')?.innerText.includes('Go to Pipelines')")
 	p.press("\x1b")
 	p.until("and no longer", "!document.querySelector('dialog')")
 }

@@ -1,19 +1,20 @@
 // @ts-check
 // Dialogs and notes. The browser's own <dialog> keeps the focus and Escape.
 import { html } from 'htm/preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { signal } from '@preact/signals';
 import { Failure } from './basics.js';
 import { icons } from './icons.js';
 
 export function Dialog({ title, onClose, children, cls = '' }) {
   const ref = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = ref.current;
     dialog.showModal();
     return () => dialog.close();
   }, []);
   return html`<dialog ref=${ref} class="dialog ${cls}" aria-label=${title} onCancel=${(e) => { e.preventDefault(); onClose(); }}
+    onClose=${() => ref.current && onClose()}
     onMouseDown=${(e) => { if (e.target === ref.current) onClose(); }}>
     <div class="dialog-box">
       <div class="dialog-head"><h2>${title}</h2><button type="button" class="ghost" onClick=${onClose} aria-label="Close">${icons.close()}</button></div>
