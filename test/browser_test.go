@@ -192,6 +192,17 @@ func (p *page) press(keys string) {
 	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.KeyEvent(keys)))
 }
 
+// search types into the box above the log, which a key leads to.
+func (p *page) search(text string) {
+	p.t.Helper()
+	eval[chromedp.Void](p, "document.activeElement.blur()")
+	p.press("/")
+	p.until("the box has the focus", "document.activeElement.matches('.log-search input')")
+	// The browser's own keyboard would not type the key that led here.
+	eval[chromedp.Void](p, "document.activeElement.select()")
+	p.press(text)
+}
+
 // path is where the page is.
 func (p *page) path() string {
 	return eval[string](p, "location.pathname + location.search + location.hash")

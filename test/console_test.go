@@ -72,6 +72,7 @@ func TestConsoleOverrides(t *testing.T) {
 	job := s.job(`{"name":"greet","command":"echo hello $WHO","environment":{"WHO":"you"}}`)
 	p.open("/jobs/" + job)
 	p.click("Run with…")
+	p.until("one can type at once", "document.activeElement.name === 'command'")
 	p.fill("Command", "echo goodbye $WHO")
 	p.fill("Environment", "not a pair")
 	p.click("Run")
@@ -108,10 +109,15 @@ func TestConsoleFleet(t *testing.T) {
 	waiting := x["id"].(string)
 	p.open("/queue")
 	p.sees("no worker of type gpu")
+	p.sees("1 that no worker here could ever take")
+	require.Equal(t, "impossible", eval[string](p, "document.querySelector('main .never').innerText"))
 	p.click("Why")
-	p.sees("It would wait")
+	p.sees("It is impossible")
+	p.sees("--type gpu")
 	p.sees("Left out: other type")
 	require.Equal(t, "/ui/why?execution_id="+waiting, p.path())
+	p.open("/executions/" + waiting)
+	p.sees("Number 1 in the queue, and impossible")
 	p.open("/why")
 	p.fill("Slots", "2")
 	p.click("Explain")
@@ -119,6 +125,11 @@ func TestConsoleFleet(t *testing.T) {
 	require.Equal(t, "/ui/why?capacity=2", p.path())
 
 	s.execute("sleep 1000")
+	_, x = call(t, "POST", s.workerManager+"/execute", `{"command":"true","requirements":{"capacity":2}}`)
+	p.open("/why?execution_id=" + x["id"].(string))
+	p.sees("It waits, number 2 in the queue: no worker with 2 free slots: 1 busy")
+	p.open("/why")
+	p.sees("kept for one that waits longer")
 	p.open("/workers")
 	p.sees("Busy")
 	p.click("Drain")
@@ -134,6 +145,45 @@ func TestConsoleFleet(t *testing.T) {
 	p.sees("No worker is here")
 	p.press("ge")
 	p.sees("worker terminated")
+}
+
+// TestConsoleEndings: an execution says in words why it ended and what it took
+// of its machine, when the next attempt comes, and leads to all attempts.
+func TestConsoleEndings(t *testing.T) {
+	s := up(t)
+	p := browse(t, s.orchestrator)
+	for _, c := range [][2]string{
+		{`{"command":"kill -SEGV $$"}`, "killed by SIGSEGV, which Hodei did not send"},
+		{`{"command":["/no/such/program"]}`, "The program could not be started"},
+		{`{"command":"sleep 1000","timeout_seconds":0.1}`, "It ran longer than its 100 ms"},
+	} {
+		_, x := call(t, "POST", s.workerManager+"/execute", c[0])
+		p.open("/executions/" + x["id"].(string))
+		p.sees(c[1])
+	}
+	run := func(job string) string {
+		_, x := call(t, "POST", s.orchestrator+"/jobs/"+job+"/execute", "")
+		p.open("/executions/" + x["execution_id"].(string))
+		return x["execution_id"].(string)
+	}
+	first := run(s.job(`{"name":"build","command":"exit 3","retries":{"max":2,"backoff_seconds":3600}}`))
+	p.sees("The command exited with 3.")
+	p.sees("Attempt 2 of 3 follows at")
+	p.sees("Memory, at most")
+	p.sees("CPU, user and system")
+	p.click("Withdraw it")
+	eval[chromedp.Void](p, "document.querySelector('dialog .danger').click()")
+	p.until("nothing follows", "!document.querySelector('.ending time')")
+	_, e := call(t, "GET", s.orchestrator+"/executions/"+first, "")
+	require.Nil(t, e["retry_at"])
+
+	first = run(s.job(`{"command":"exit 4","retries":{"max":1}}`))
+	p.sees("Attempt 2")
+	p.click("Attempt 2")
+	p.sees("Retry of")
+	p.sees("The command exited with 4.")
+	p.click("Attempt 1")
+	p.until("back at the first", "location.pathname.endsWith("+quote(first)+")")
 }
 
 // TestConsoleFollowsWhatHappens: lists change without a reload, and no view
@@ -199,15 +249,13 @@ func TestConsoleLongLog(t *testing.T) {
 	p.sees("this is line 77777")
 	require.Equal(t, "this is line 77777", eval[string](p, "document.querySelector('.log-row.is-target .log-text').innerText"))
 	p.open("/executions/" + id)
-	p.sees("needle") // one that failed is shown from its end
+	p.until("one that failed is shown from its end", "[...document.querySelectorAll('.log-text')].some((t) => t.textContent === 'needle')")
 	p.press("gg")
 	p.sees("this is line 1\n")
 	p.until("few rows are in the page", "document.querySelectorAll('.log-row').length < 200")
-	p.press("/")
-	p.press("LINE 99999")
+	p.search("LINE 99999")
 	p.until("nothing is found: capitals are meant", "document.querySelector('.log-search').innerText.startsWith('none') && !document.querySelector('.log-search').innerText.includes('%')")
-	eval[chromedp.Void](p, "document.querySelector('.log-search input').select()")
-	p.press("e 9999")
+	p.search("e 9999")
 	p.sees("this is line 9999")
 	p.until("all are found", "document.querySelector('.log-search').innerText.includes('1 of 11')")
 	p.press("\r")
@@ -262,7 +310,10 @@ func TestConsoleIsAccessible(t *testing.T) {
 	}
 	s.ended(s.execute("exit 1"))
 	running := s.execute("echo hello; sleep 1000")
-	call(t, "POST", s.workerManager+"/execute", `{"command":"true","type":"gpu"}`)
+	_, x := call(t, "POST", s.workerManager+"/execute", `{"command":"true","type":"gpu"}`)
+	waiting := x["id"].(string)
+	_, x = call(t, "POST", s.orchestrator+"/jobs/"+s.job(`{"command":"exit 3","retries":{"max":1,"backoff_seconds":3600}}`)+"/execute", "")
+	failed := x["execution_id"].(string)
 	_, j := call(t, "GET", s.orchestrator+"/jobs/"+job, "")
 	pipeline := j["pipeline_id"].(string)
 	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
@@ -273,6 +324,7 @@ func TestConsoleIsAccessible(t *testing.T) {
 		"/": "Ended last", "/pipelines": "test", "/pipelines/new": "Name", "/pipelines/" + pipeline: "build", "/pipelines/" + pipeline + "/edit": "Save",
 		"/pipelines/" + pipeline + "/jobs/new": "Where", "/jobs/" + job: "Executions", "/jobs/" + job + "/edit": "Save", "/executions": "Completed",
 		"/executions?status=TIMED_OUT": "No execution", "/executions/" + ran + "#L1": "red", "/executions/" + running: "hello",
+		"/executions/" + failed: "follows at", "/executions/" + waiting: "impossible", "/why?execution_id=" + waiting: "impossible",
 		"/queue": "gpu", "/workers": "Busy", "/workers/" + worker: "Registered", "/why": "chosen", "/why?execution_id=" + running: "asks for", "/nothing": "nothing at this address",
 	} {
 		p.open(path)

@@ -3,3 +3,6 @@
 package test
 
 var buildFlags []string
+
+// crowd is how many workers are on screen at once.
+const crowd = 200

@@ -27,7 +27,7 @@ func TestConsoleScreenshots(t *testing.T) {
 	database := localtest.Database(t)
 	s := up(t, "--workers", "0", "--database-url", database)
 	for i, w := range []struct{ kind, capacity, label string }{
-		{"rust", "4", "zone=a"}, {"rust", "4", "zone=b"}, {"go", "6", "zone=a"}, {"go", "6", "zone=b"}, {"shell", "8", "zone=a"}, {"shell", "2", "disk=ssd"},
+		{"rust", "4", "zone=a"}, {"rust", "4", "zone=b"}, {"go", "6", "zone=a"}, {"go", "6", "zone=b"}, {"shell", "8", "zone=a"}, {"shell", "2", "disk=ssd"}, {"gpu", "1", "zone=b"},
 	} {
 		start(t, "worker", "--nats", s.nats, "--state-dir", t.TempDir(), "--type", w.kind, "--capacity", w.capacity, "--label", w.label,
 			"--name", fmt.Sprintf("%s-%d", w.kind, i%2+1))
@@ -40,39 +40,57 @@ func TestConsoleScreenshots(t *testing.T) {
 	})
 	pipelines, jobs := s.workshop()
 	s.history(database)
-	log := s.busy(jobs)
+	log, waits, failed := s.busy(jobs)
 
 	p := browse(t, s.orchestrator)
 	for _, view := range []struct{ name, path, sees string }{
 		{"overview", "/", "Running now"}, {"pipelines", "/pipelines", "web shop"}, {"pipeline", "/pipelines/" + pipelines[0], "Executions"},
 		{"job", "/jobs/" + jobs["build"], "Executions"}, {"job-form", "/jobs/" + jobs["build"] + "/edit", "Where"},
-		{"executions", "/executions", "Completed"}, {"execution", "/executions/" + log, "lines"}, {"queue", "/queue", "no worker"},
-		{"workers", "/workers", "Busy"}, {"worker", "/workers/" + workers["items"].([]any)[0].(object)["id"].(string), "Registered"}, {"why", "/why", "chosen"},
+		{"executions", "/executions", "Completed"}, {"execution", "/executions/" + log, "lines"}, {"failed", "/executions/" + failed, "follows at"},
+		{"pending", "/executions/" + waits, "impossible"}, {"queue", "/queue", "no worker"}, {"workers", "/workers", "Busy"},
+		{"worker", "/workers/" + workers["items"].([]any)[0].(object)["id"].(string), "Registered"}, {"why", "/why", "chosen"},
+		{"why-type", "/why?type=rust", "Left out"}, {"why-never", "/why?execution_id=" + waits, "impossible"},
 	} {
 		p.open(view.path)
 		p.sees(view.sees)
 		for _, theme := range []string{"light", "dark"} {
 			p.theme(theme)
-			eval[chromedp.Void](p, "document.fonts.ready.then(() => new Promise((done) => setTimeout(done, 600)))")
-			shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-			require.NoError(t, err)
-			s.picture(view.name+"-"+theme, shot)
+			s.picture(view.name+"-"+theme, p.shot(1360, 900))
 		}
+		s.picture(view.name+"-narrow", p.shot(390, 844))
+		require.LessOrEqual(t, eval[int](p, "document.documentElement.scrollWidth"), 390, "%s fits a narrow screen", view.name)
+		p.size(1360, 900)
 	}
+}
+
+// size makes the window that large.
+func (p *page) size(width, height int64) {
+	p.t.Helper()
+	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.EmulateViewport(width, height)))
+}
+
+// shot is a picture of the page in a window of that size.
+func (p *page) shot(width, height int64) image.Image {
+	p.t.Helper()
+	p.size(width, height)
+	eval[chromedp.Void](p, "document.fonts.ready.then(() => new Promise((done) => setTimeout(done, 600)))")
+	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	require.NoError(p.t, err)
+	img, err := png.Decode(bytes.NewReader(shot))
+	require.NoError(p.t, err)
+	require.Equal(p.t, image.Pt(int(width), int(height)), img.Bounds().Size())
+	return img
 }
 
 // shown are the pictures that the documentation has.
 var shown = map[string]bool{
-	"overview-light": true, "execution-dark": true, "pipelines-light": true, "workers-dark": true, "why-light": true,
+	"overview-light": true, "execution-dark": true, "failed-light": true, "pipelines-light": true, "workers-dark": true, "why-type-light": true,
 }
 
 // picture keeps a picture where one is wanted; all others go beside them in a
 // directory that is not committed.
-func (s *system) picture(name string, shot []byte) {
+func (s *system) picture(name string, img image.Image) {
 	s.t.Helper()
-	img, err := png.Decode(bytes.NewReader(shot))
-	require.NoError(s.t, err)
-	require.Equal(s.t, image.Pt(1360, 900), img.Bounds().Size())
 	require.Greater(s.t, colours(img), 20, "%s is not an empty page", name)
 	dir := os.Getenv("HODEI_SCREENSHOTS")
 	if dir == "" {
@@ -110,17 +128,18 @@ func (s *system) workshop() (pipelines []string, jobs map[string]string) {
 		{"web shop", "Build, test and deploy the shop", [][3]string{
 			{"build", "rust", `i=0; while [ $i -lt 12 ]; do i=$((i+1)); printf "\033[32m   Compiling\033[0m shop-core v0.$i.0\n"; sleep 0.0$((i % 4)); done; echo "warning: unused variable: total" >&2; printf "\033[1;32m    Finished\033[0m release in 0.2 s\n"`},
 			{"test", "rust", `sleep 0.$(date +%N | cut -c 5); [ $(( $(date +%N | cut -c 4) % 5 )) != 0 ]`},
-			{"deploy", "deployer", `echo deploy`},
+			{"smoke", "shell", "true"}, {"deploy", "deployer", `echo deploy`},
 		}},
 		{"nightly backup", "Dump, compress, send away", [][3]string{{"dump", "shell", `sleep 0.1$(date +%N | cut -c 4)`}, {"prune", "shell", `true`}}},
 		{"api gateway", "", [][3]string{{"lint", "go", `sleep 0.0$(date +%N | cut -c 4)`}, {"unit tests", "go", `sleep 0.2$(date +%N | cut -c 4)`}}},
+		{"models", "Train and publish", [][3]string{{"train", "gpu", "true"}}},
 		{"docs site", "Render the manual", [][3]string{{"render", "shell", `sleep 0.05`}}},
 	} {
 		_, made := call(s.t, "POST", s.orchestrator+"/pipelines", fmt.Sprintf(`{"name":%s,"description":%s}`, quote(p.name), quote(p.about)))
 		pipelines = append(pipelines, made["id"].(string))
 		for _, j := range p.jobs {
-			body := fmt.Sprintf(`{"pipeline_id":%s,"name":%s,"type":%s,"command":%s,"environment":{"PROFILE":"release"},"timeout_seconds":600}`,
-				quote(made["id"].(string)), quote(j[0]), quote(j[1]), quote(j[2]))
+			body := fmt.Sprintf(`{"pipeline_id":%s,"name":%s,"type":%s,"command":%s,"environment":{"PROFILE":"release"},"timeout_seconds":600,"retries":%s}`,
+				quote(made["id"].(string)), quote(j[0]), quote(j[1]), quote(j[2]), map[bool]string{true: `{"max":3,"backoff_seconds":1800}`, false: "null"}[j[0] == "smoke"])
 			_, job := call(s.t, "POST", s.orchestrator+"/jobs", body)
 			jobs[j[0]] = job["id"].(string)
 		}
@@ -155,8 +174,9 @@ func (s *system) history(database string) {
 	require.NoError(s.t, err)
 }
 
-// busy has jobs run and wait, and returns one whose log is worth a look.
-func (s *system) busy(jobs map[string]string) (log string) {
+// busy has jobs run and wait, and returns executions that are worth a look: one
+// with a log, one that waits and one that has failed and is tried again.
+func (s *system) busy(jobs map[string]string) (log, waits, failed string) {
 	s.t.Helper()
 	run := func(job, script string) string {
 		_, x := call(s.t, "POST", s.orchestrator+"/jobs/"+jobs[job]+"/execute", `{"command":`+quote(script)+`}`)
@@ -165,9 +185,14 @@ func (s *system) busy(jobs map[string]string) (log string) {
 	for _, job := range []string{"test", "test", "dump", "lint", "unit tests", "unit tests", "unit tests", "render", "prune"} {
 		run(job, "sleep 600")
 	}
-	for range 3 {
-		_, _ = call(s.t, "POST", s.orchestrator+"/jobs/"+jobs["deploy"]+"/execute", "")
-	}
+	waits = run("deploy", "./deploy --to production")
+	run("train", "sleep 600")
+	run("train", "./train --epochs 20")
+	failed = run("smoke", smoke)
+	s.ended(failed)
+	_, again := call(s.t, "POST", s.orchestrator+"/executions/"+failed+"/retry", "")
+	failed = again["id"].(string)
+	s.ended(failed)
 	id := run("build", `i=0; while :; do i=$((i+1))
 case $((i % 9)) in
 0) printf "\033[33mwarning\033[0m\033[1m: unused variable: total\033[0m\n" >&2;;
@@ -180,5 +205,10 @@ esac; [ $i -lt 400 ] || sleep 0.5; done`)
 		_, e := call(s.t, "GET", s.orchestrator+"/executions/"+id, "")
 		return e["log_count"].(float64) > 300
 	})
-	return id
+	return id, waits, failed
 }
+
+// smoke is a script that fails in an instructive way.
+const smoke = `printf "\033[1mGET\033[0m /cart ... \033[32m200\033[0m in 12 ms\n\033[1mGET\033[0m /checkout ... \033[31m502\033[0m in 3004 ms\n"
+echo "curl: (22) The requested URL returned error: 502" >&2
+echo "1 of 2 checks failed" >&2; exit 22`

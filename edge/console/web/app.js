@@ -100,7 +100,7 @@ function Sidebar({ onHelp }) {
     <div class="sidebar-foot">
       <span class="connection is-${connection.value}" role="status"><i aria-hidden="true"></i><span>${said[connection.value]}</span></span>
       <button type="button" class="ghost" onClick=${turnTheme} title=${`Theme: ${theme.value}`} aria-label=${`Theme: ${theme.value}. Change it`}>${icons[theme.value === 'auto' ? 'auto' : theme.value === 'light' ? 'sun' : 'moon']()}</button>
-      <button type="button" class="ghost" onClick=${onHelp} title="Keyboard shortcuts (?)" aria-label="Keyboard shortcuts">${icons.keyboard()}</button>
+      <button type="button" class="ghost help" onClick=${onHelp} title="Keyboard shortcuts (?)" aria-label="Keyboard shortcuts">${icons.keyboard()}</button>
     </div>
   </nav>`;
 }

@@ -13,6 +13,10 @@ export class ApiError extends Error {
   }
 }
 
+/**
+ * @param {string} method @param {string} path
+ * @param {{query?: object, body?: any, signal?: AbortSignal, key?: string}} [request]
+ */
 async function call(method, path, { query, body, signal, key } = {}) {
   const url = new URL(API + path, window.location.origin);
   for (const [name, value] of Object.entries(query ?? {})) {

@@ -33,6 +33,8 @@ const minute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-
 
 export const clock = (t) => time.format(new Date(t));
 export const hourMinute = (t) => minute.format(new Date(t));
+/** The time of a day, with the day where that is not today. */
+export const moment = (t) => (new Date(t).toDateString() === new Date().toDateString() ? clock(t) : dateTime(t));
 export const dateTime = (t) => `${day.format(new Date(t))}, ${clock(t)}`;
 
 const grouped = new Intl.NumberFormat('en-US');

@@ -19,11 +19,16 @@ export function listen(fn) {
   return () => listeners.delete(fn);
 }
 
-const EVERY = 100; // ms between two handings on, however many events come
+const OFTEN = 100; // ms between two handings on, however many events come
+const SELDOM = 1000; // and where drawing what they change takes long
 let waiting = [];
 let scheduled = false;
+let pause = OFTEN;
 
 function hand() {
+  const began = performance.now();
+  const drawn = () => { pause = Math.min(SELDOM, Math.max(OFTEN, 4 * (performance.now() - began))); }; // most of the time is the user's
+  requestAnimationFrame(() => setTimeout(drawn));
   scheduled = false;
   const events = waiting;
   waiting = [];
@@ -39,7 +44,7 @@ function take(frames) {
   }
   if (scheduled || !waiting.length) return;
   scheduled = true;
-  setTimeout(hand, EVERY);
+  setTimeout(hand, pause);
 }
 
 /** Keeps the stream open while the page is shown, or may be again. */

@@ -11,15 +11,22 @@ setInterval(() => { now.value = Date.now(); }, 1000);
 /**
  * Reads with load(signal) at first, whenever deps change, when events may have
  * been missed, and after an event for which `on` is true, at most once in
- * `every` milliseconds.
+ * `every` milliseconds. An answer may be `age` milliseconds old: one that may be
+ * from before the last event, or the first look, is asked for once more.
  *
+ * @param {(signal: AbortSignal) => Promise<any>} load @param {any[]} deps
+ * @param {{on?: (event: {kind: string, data: any}) => boolean, every?: number, age?: number}} [again]
  * @returns {{data: any, error: any, reload: () => void, set: (change: (data: any) => any) => void}}
  */
-export function useLoad(load, deps, { on, every = 1000 } = {}) {
+export function useLoad(load, deps, { on, every = 1000, age = 0 } = {}) {
   const [state, setState] = useState({ data: undefined, error: null });
-  const current = useRef({ load, on, timer: 0, last: 0, stop: null, keep: false });
+  const current = useRef({ load, on, timer: 0, last: 0, heard: performance.now(), stop: null, keep: -1 });
   Object.assign(current.current, { load, on });
 
+  const soon = useCallback(() => {
+    const c = current.current;
+    if (!c.timer) c.timer = window.setTimeout(run, Math.max(0, c.last + every - performance.now()));
+  }, []);
   const run = useCallback(async () => {
     const c = current.current;
     clearTimeout(c.timer);
@@ -29,20 +36,17 @@ export function useLoad(load, deps, { on, every = 1000 } = {}) {
     const stop = c.stop = new AbortController();
     try {
       const data = await c.load(stop.signal);
-      if (!stop.signal.aborted) setState({ data, error: null });
+      if (stop.signal.aborted) return;
+      setState({ data, error: null });
+      if (c.last - c.heard < age) soon();
     } catch (error) {
       if (stop.signal.aborted) return;
       setState((s) => ({ data: s.data, error }));
-      if (!error.status || error.status >= 500) c.timer = window.setTimeout(run, 3000);
+      if (!c.timer && (!error.status || error.status >= 500)) c.timer = window.setTimeout(run, 3000);
     } finally {
       if (c.stop === stop) c.stop = null;
     }
   }, []);
-
-  const soon = useCallback(() => {
-    const c = current.current;
-    if (!c.timer) c.timer = window.setTimeout(run, Math.max(0, c.last + every - performance.now()));
-  }, [every]);
 
   const at = epoch.value;
   useEffect(() => {
@@ -51,9 +55,14 @@ export function useLoad(load, deps, { on, every = 1000 } = {}) {
     run();
   }, [...deps, at]);
   useEffect(() => {
-    const unlisten = listen((event) => { if (current.current.on?.(event)) soon(); });
-    return () => { unlisten(); clearTimeout(current.current.timer); current.current.stop?.abort(); };
-  }, [soon]);
+    const c = current.current;
+    const unlisten = listen((event) => {
+      if (!c.on?.(event)) return;
+      c.heard = performance.now();
+      soon();
+    });
+    return () => { unlisten(); clearTimeout(c.timer); c.stop?.abort(); };
+  }, []);
 
   const set = useCallback((change) => setState((s) => (s.data === undefined ? s : { ...s, data: change(s.data) })), []);
   return { ...state, reload: run, set };

@@ -12,6 +12,7 @@ export class Search {
   constructor(store, changed) {
     this.store = store;
     this.changed = changed;
+    this.changedOnce = () => {}; // asked after each drawing: goes to the first that is found
     this.reset('');
   }
 
@@ -100,7 +101,8 @@ export function highlight(rows, search, current) {
       const body = row.querySelector('.log-text');
       if (!body) continue;
       const texts = document.createTreeWalker(body, NodeFilter.SHOW_TEXT);
-      for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+      while (texts.nextNode()) {
+        const node = /** @type {Text} */ (texts.currentNode);
         const text = search.fold ? node.data.toLowerCase() : node.data;
         for (let i = text.indexOf(search.text); i >= 0; i = text.indexOf(search.text, i + search.text.length)) {
           const range = new Range();

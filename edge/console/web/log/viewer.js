@@ -22,7 +22,7 @@ function lines(hash) {
   return [Math.min(a, b), Math.max(a, b)];
 }
 
-/** A choice that the browser remembers. */
+/** A choice that the browser remembers. @returns {[boolean, () => void]} */
 function useChoice(name, initial) {
   const [on, setOn] = useState(() => (localStorage.getItem(`hodei.log.${name}`) ?? String(initial)) === 'true');
   return [on, () => setOn((was) => { localStorage.setItem(`hodei.log.${name}`, String(!was)); return !was; })];
@@ -122,7 +122,7 @@ export function LogViewer({ execution, onEnd }) {
     search.changedOnce = () => { if (!begun && search.found.length) { begun = true; step(false); } };
     search.look(text);
   };
-  useEffect(() => { search.changedOnce?.(); });
+  useEffect(() => { search.changedOnce(); });
 
   const pick = (event) => {
     const link = event.target.closest('a.log-number');

@@ -1,7 +1,8 @@
 // @ts-check
 // Small parts that every view is made of.
 import { html } from 'htm/preact';
-import { useRef, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
+import { computed } from '@preact/signals';
 import { now } from '../lib/use.js';
 import { ago, dateTime, ticking, duration } from '../lib/format.js';
 import { icons } from './icons.js';
@@ -66,14 +67,17 @@ export function Loaded({ of, children }) {
   return html`${of.error && html`<p class="stale" role="status">Not up to date: ${of.error.message}</p>`}${children(of.data)}`;
 }
 
-/** How long ago, kept up to date. */
-export const Age = ({ time }) => (time ? html`<time datetime=${time} title=${dateTime(time)}>${ago(time, now.value)}</time>` : '–');
+/** How long ago. The clock writes the text itself: nothing is drawn anew each second, of which there may be a thousand. */
+export function Age({ time }) {
+  const text = useMemo(() => computed(() => ago(time, now.value)), [time]);
+  return time ? html`<time datetime=${time} title=${dateTime(time)}>${text}</time>` : '–';
+}
 
 /** How long it took, or takes so far. */
 export function Elapsed({ from, to }) {
+  const text = useMemo(() => computed(() => ticking((now.value - Date.parse(from)) / 1000)), [from]);
   if (!from) return '–';
-  if (to) return duration((Date.parse(to) - Date.parse(from)) / 1000);
-  return ticking((now.value - Date.parse(from)) / 1000);
+  return to ? duration((Date.parse(to) - Date.parse(from)) / 1000) : html`${text}`;
 }
 
 /** A button that is busy while what it does is under way. */

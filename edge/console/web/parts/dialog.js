@@ -1,19 +1,20 @@
 // @ts-check
 // Dialogs and notes. The browser's own <dialog> keeps the focus and Escape.
 import { html } from 'htm/preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { signal } from '@preact/signals';
 import { Failure } from './basics.js';
 import { icons } from './icons.js';
 
 export function Dialog({ title, onClose, children, cls = '' }) {
   const ref = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = ref.current;
     dialog.showModal();
     return () => dialog.close();
   }, []);
   return html`<dialog ref=${ref} class="dialog ${cls}" aria-label=${title} onCancel=${(e) => { e.preventDefault(); onClose(); }}
+    onClose=${() => ref.current && onClose()}
     onMouseDown=${(e) => { if (e.target === ref.current) onClose(); }}>
     <div class="dialog-box">
       <div class="dialog-head"><h2>${title}</h2><button type="button" class="ghost" onClick=${onClose} aria-label="Close">${icons.close()}</button></div>
@@ -41,7 +42,7 @@ function Confirm({ ask }) {
   };
   return html`<${Dialog} title=${ask.title} onClose=${close} cls="narrow">
     <p>${ask.text}</p>${error && html`<${Failure} error=${error} />`}
-    <div class="dialog-foot"><button type="button" onClick=${close}>${ask.danger ? 'Keep' : 'No'}</button>
+    <div class="dialog-foot"><button type="button" autofocus onClick=${close}>${ask.danger ? 'Keep' : 'No'}</button>
       <button type="button" class=${ask.danger ? 'danger' : 'primary'} disabled=${busy} onClick=${act}>${ask.yes}</button></div>
   </${Dialog}>`;
 }

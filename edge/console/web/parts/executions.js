@@ -4,29 +4,23 @@ import { html } from 'htm/preact';
 import { memo } from './memo.js';
 import { href } from '../lib/router.js';
 import { jobName, pipelineName, title, workerName } from '../lib/names.js';
-import { commandTitle } from '../lib/format.js';
-import { Age, Elapsed } from './basics.js';
+import { commandTitle, moment } from '../lib/format.js';
+import { Age, Button, Elapsed } from './basics.js';
+import { attempt } from './dialog.js';
+import { outcome } from './outcome.js';
 import { Status } from './status.js';
 
-/** What may be told beside the state: the exit code, the signal, or the reason. */
-export function outcome(e) {
-  if (e.status === 'RUNNING' && e.cancel_requested_at) return 'cancelling';
-  if (e.status === 'PENDING' && e.retry_of) return `attempt ${e.attempt}`;
-  if (e.status === 'COMPLETED' || !e.reason) return '';
-  if (e.reason === 'EXIT_CODE') return `exit ${e.exit_code}`;
-  if (e.reason === 'SIGNAL') return e.signal;
-  if (e.reason === e.status || e.reason === 'TIMEOUT') return '';
-  return e.reason.toLowerCase().replaceAll('_', ' ');
-}
-
-const Row = memo(({ e, bare }) => {
+const Row = memo(({ e, of }) => {
   const job = e.job_id && jobName(e.job_id);
+  const command = commandTitle(e.command);
+  const path = href(`/executions/${e.id}`);
   return html`<div role="row" data-row class="row grid-row">
     <div role="cell" class="col-state"><span class="state-line"><${Status} status=${e.status} /><span class="outcome">${outcome(e)}</span></span></div>
-    <div role="cell" class="col-title"><a class="row-link" href=${href(`/executions/${e.id}`)}>${title(e)}</a>
-      ${e.attempt > 1 && html`<span class="label">attempt ${e.attempt}</span>`}
-      <div class="under">${!bare && e.pipeline_id && html`<span class="under-strong">${pipelineName(e.pipeline_id)}</span>`}${(job || bare) && html`<code>${commandTitle(e.command)}</code>`}${!job && !e.job_id && !bare && html`<span>ad hoc</span>`}</div></div>
-    <div role="cell" class="col-worker">${e.worker_id && html`<a href=${href(`/workers/${e.worker_id}`)}>${workerName(e.worker_id)}</a>`}</div>
+    <div role="cell" class="col-title"><a class="row-link ${of === 'job' ? 'mono' : ''}" href=${path}>${of === 'job' ? command : title(e)}</a>
+      ${e.attempt > 1 && html`<span class="label">attempt ${e.attempt}</span>`}${e.retry_at && html`<span class="label">again ${moment(e.retry_at)}</span>`}
+      ${of !== 'job' && html`<div class="under">${of !== 'pipeline' && e.pipeline_id && html`<span class="under-strong">${pipelineName(e.pipeline_id)}</span>`}
+        ${job ? html`<code>${command}</code>` : !e.job_id && html`<span>ad hoc</span>`}</div>`}</div>
+    ${of !== 'worker' && html`<div role="cell" class="col-worker">${e.worker_id && html`<a href=${href(`/workers/${e.worker_id}`)}>${workerName(e.worker_id)}</a>`}</div>`}
     <div role="cell" class="col-time num"><${Age} time=${e.completed_at ?? e.started_at ?? e.created_at} /></div>
     <div role="cell" class="col-took num"><${Elapsed} from=${e.started_at ?? e.created_at} to=${e.completed_at} /></div>
   </div>`;
@@ -35,12 +29,16 @@ const Row = memo(({ e, bare }) => {
 const columns = [['State', ''], ['What', ''], ['Worker', ''], ['When', 'num'], ['Took', 'num']];
 
 /**
- * A table of executions; bare leaves out the pipeline, which the view names. It
- * is made of boxes, of which the browser skips those out of sight: it does not
- * do that for the rows of a <table>, and there may be five hundred.
+ * A table of executions. `of` is whose they are, "pipeline", "job" or "worker":
+ * what the view names is not said again in every row. It is made of boxes, of
+ * which the browser skips those out of sight: it does not do that for the rows
+ * of a <table>, and there may be five hundred.
  */
-export const ExecutionTable = ({ items, bare = false, label = 'Executions' }) => html`
-  <div class="scroll-x"><div class="executions" role="table" aria-label=${label}>
-    <div role="row" class="grid-row grid-head">${columns.map(([text, cls]) => html`<span key=${text} role="columnheader" class=${cls}>${text}</span>`)}</div>
-    ${items.map((e) => html`<${Row} key=${e.id} e=${e} bare=${bare} />`)}
+export const ExecutionTable = ({ items, of = '', label = 'Executions' }) => html`
+  <div class="scroll-x"><div class="executions ${of && `of-${of}`}" role="table" aria-label=${label}>
+    <div role="row" class="grid-row grid-head">${columns.filter(([text]) => text.toLowerCase() !== of).map(([text, cls]) => html`<span key=${text} role="columnheader" class=${cls}>${text}</span>`)}</div>
+    ${items.map((e) => html`<${Row} key=${e.id} e=${e} of=${of} />`)}
   </div></div>`;
+
+/** The way to what a list has beyond its page. */
+export const More = ({ list }) => list.data.next_cursor && html`<p class="more"><${Button} onClick=${() => attempt(list.more)}>Show more</${Button}></p>`;

@@ -4,6 +4,7 @@ import { html } from 'htm/preact';
 import { href } from '../lib/router.js';
 import { number, plural } from '../lib/format.js';
 import { Empty } from './basics.js';
+import { workerCommand } from './needs.js';
 
 const gone = (w) => w.status === 'TERMINATED' || w.status === 'OFFLINE';
 
@@ -27,7 +28,7 @@ export const Bar = ({ used, total, label }) => html`<span class="bar-track" role
 
 export function Fleet({ workers }) {
   const types = byType(workers);
-  if (!types.length) return html`<${Empty} title="No worker is here" text="Start one on any machine that reaches NATS:" command="hodei worker --nats nats://127.0.0.1:4222 --type shell" />`;
+  if (!types.length) return html`<${Empty} title="No worker is here" text="Start one on any machine that reaches NATS:" command=${workerCommand()} />`;
   return html`<ul class="fleet">${types.map((t) => html`<li key=${t.type}>
     <a class="row-link" href=${href('/workers', { type: t.type })}>${t.type}</a>
     <span class="faint">${plural(t.workers, 'worker')}${t.leaving ? `, ${t.leaving} leaving` : ''}</span>

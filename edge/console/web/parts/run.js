@@ -1,12 +1,13 @@
 // @ts-check
-// Running a job: as it is, or with another command or more environment.
+// Running a job, as it is or with another command or more environment; and
+// cancelling what runs, or is to.
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
-import { create, newKey } from '../lib/api.js';
+import { create, newKey, post } from '../lib/api.js';
 import { go, href } from '../lib/router.js';
 import { commandText } from '../lib/format.js';
 import { Failure } from './basics.js';
-import { Dialog, attempt } from './dialog.js';
+import { Dialog, attempt, confirm } from './dialog.js';
 import { Area, pairs } from './fields.js';
 
 const execute = (job, body, key) => create(`/jobs/${job.id}/execute`, { wait_seconds: 0.3, ...body }, key);
@@ -16,6 +17,18 @@ export async function run(job) {
   const started = await attempt(() => execute(job, {}, newKey()));
   if (started) go(href(`/executions/${started.execution_id}`));
 }
+
+/** Cancels what runs or waits. */
+export const cancel = (id, name, reload = () => {}) => confirm({
+  title: 'Cancel this execution?', text: `${name} gets a TERM signal, and a KILL ten seconds later if it has not ended by then.`, yes: 'Cancel it',
+  act: async () => { await post(`/executions/${id}/cancel`); reload(); },
+});
+
+/** Cancels the attempt that is to follow one that has failed. */
+export const withdraw = (e, reload) => confirm({
+  title: `Withdraw attempt ${e.attempt + 1}?`, text: 'It would have begun by itself. You can still retry by hand.', yes: 'Withdraw it',
+  act: async () => { await post(`/executions/${e.id}/cancel`); reload(); },
+});
 
 export function RunDialog({ job, onClose }) {
   const [key] = useState(newKey);
@@ -36,7 +49,7 @@ export function RunDialog({ job, onClose }) {
   };
   return html`<${Dialog} title=${`Run ${job.name ?? 'the job'}`} onClose=${onClose}>
     <form onSubmit=${submit} class="form">
-      <${Area} name="command" label="Command" hint=${job.command ? 'Left empty, the job’s own runs' : 'The job has none of its own'} required=${!job.command} rows="3" placeholder=${commandText(job.command)} code />
+      <${Area} name="command" label="Command" hint=${job.command ? 'Left empty, the job’s own runs' : 'The job has none of its own'} required=${!job.command} rows="3" placeholder=${commandText(job.command)} code autofocus />
       <${Area} name="environment" label="Environment" hint="NAME=value, one a line, laid over the job’s" rows="3" code />
       ${error && html`<${Failure} error=${error} />`}
       <div class="dialog-foot"><button type="button" onClick=${onClose}>Cancel</button><button type="submit" class="primary" disabled=${busy}>Run</button></div>

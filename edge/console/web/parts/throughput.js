@@ -10,10 +10,10 @@ const WIDTH = 1000;
 
 const sum = (b) => kinds.reduce((n, [key]) => n + b[key], 0);
 
-/** A round number at or above n: what the axis ends at. */
+/** A round number at or above n, and so its half: what the axis has. */
 function round(n) {
   const unit = 10 ** Math.floor(Math.log10(Math.max(n, 1)));
-  return [1, 2, 3, 5, 10].map((k) => k * unit).find((k) => k >= n) ?? n;
+  return [1, 2, 3, 4, 6, 8, 10].map((k) => k * unit).find((k) => k >= n) ?? n;
 }
 
 export function Throughput({ stats }) {

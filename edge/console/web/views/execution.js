@@ -1,6 +1,6 @@
 // @ts-check
-// One execution: how it stands, where the time went, where it ran, its
-// attempts, and its log.
+// One execution: how it stands, why it waits or ended, where the time went,
+// where it ran and what it took, its attempts, and its log.
 import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import { create, get, newKey } from '../lib/api.js';
@@ -8,56 +8,37 @@ import { useEvents, useLoad, useTitle } from '../lib/use.js';
 import { jobName, pipelineName, title, workerName } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
-import { bytes, commandText, dateTime, duration, percent, shortId } from '../lib/format.js';
+import { bytes, dateTime, duration, moment, shortId } from '../lib/format.js';
 import { Age, Button, Copy, Elapsed, Facts, Loaded } from '../parts/basics.js';
+import { Attempts } from '../parts/attempts.js';
 import { attempt, confirm } from '../parts/dialog.js';
-import { outcome } from '../parts/executions.js';
 import { icons } from '../parts/icons.js';
-import { Shape, Status, say } from '../parts/status.js';
+import { ending, outcome } from '../parts/outcome.js';
+import { cancel, withdraw } from '../parts/run.js';
+import { Environment, Script, specFacts } from '../parts/spec.js';
+import { Status, say, tone } from '../parts/status.js';
+import { Waiting } from '../parts/waiting.js';
 import { Waterfall } from '../parts/waterfall.js';
 import { LogViewer } from '../log/viewer.js';
-import { Environment, specFacts } from './job.js';
-import { cancel } from './queue.js';
 
-/** The attempts before and after an execution, oldest first. */
-async function attempts(e, signal) {
-  const chain = [e];
-  for (let first = e; first.retry_of && chain.length < 20;) {
-    first = await get(`/executions/${first.retry_of}`, {}, signal);
-    chain.unshift(first);
-  }
-  for (let last = e; chain.length < 40;) {
-    const next = (await get('/executions', { retry_of: last.id, limit: 1 }, signal)).items[0];
-    if (!next) break;
-    chain.push(last = next);
-  }
-  return chain;
-}
-
-function Attempts({ execution }) {
-  const chain = useLoad((signal) => attempts(execution, signal), [execution.id, execution.status], {
-    on: ({ kind, data }) => kind === 'execution' && data.execution.retry_of !== null,
-  });
-  if (!chain.data || chain.data.length < 2) return null;
-  return html`<nav class="attempts" aria-label="Attempts">${chain.data.map((e) => html`<a key=${e.id} href=${href(`/executions/${e.id}`)}
-    aria-current=${e.id === execution.id ? 'page' : undefined}><${Shape} status=${e.status} label=${say(e.status)} />Attempt ${e.attempt}</a>`)}</nav>`;
-}
-
-/** What it used of its machine, as far as the worker could tell. */
-export function resourceFacts(r) {
+/** What it took of its machine. */
+function resources(r, seconds) {
   if (!r) return [];
+  const cpu = r.user_cpu_seconds + r.system_cpu_seconds;
   return [
-    (r.cpu_seconds ?? r.cpu_user_seconds) !== undefined && ['CPU', duration(r.cpu_seconds ?? (r.cpu_user_seconds + (r.cpu_system_seconds ?? 0)))],
-    r.cpu_share !== undefined && ['CPU share', percent(r.cpu_share)],
-    (r.max_rss_bytes ?? r.memory_peak_bytes ?? r.max_memory_bytes) !== undefined && ['Memory, at most', bytes(r.max_rss_bytes ?? r.memory_peak_bytes ?? r.max_memory_bytes)],
+    ['Memory, at most', html`<span title="Of any one of its processes">${bytes(r.peak_memory_bytes)}</span>`],
+    ['CPU, user and system', `${duration(r.user_cpu_seconds)} and ${duration(r.system_cpu_seconds)}`],
+    seconds > 0 && ['Cores, on average', (cpu / seconds).toFixed(2)],
   ];
 }
 
-function Waiting({ execution }) {
-  const plan = useLoad(async (signal) => (await get('/queue', { limit: 1000 }, signal)).items.find((q) => q.execution_id === execution.id) ?? null, [execution.id], { on: () => true, every: 1500 });
-  if (execution.retry_at && Date.parse(execution.retry_at) > Date.now()) return html`<p class="waiting">It is tried again at ${dateTime(execution.retry_at)}.</p>`;
-  return html`<p class="waiting" role="status">${plan.data ? html`Number ${plan.data.position} in the queue: <b>${plan.data.reason}</b>. ` : 'It waits for a worker. '}
-    <a class="link" href=${href('/why', { execution_id: execution.id })}>What each worker was thought of</a></p>`;
+/** Why it ended as it did, and what follows. */
+function Ending({ e, reload }) {
+  const text = ending(e);
+  if (!text && !e.retry_at) return null;
+  return html`<div class="ending tone-${tone(e.status)}"><p>${text}</p>
+    ${e.retry_at && html`<p>Attempt ${e.attempt + 1} of ${e.retries.max + 1} follows at <time datetime=${e.retry_at} title=${dateTime(e.retry_at)}>${moment(e.retry_at)}</time>.</p>
+      <button type="button" onClick=${() => withdraw(e, reload)}>Withdraw it</button>`}</div>`;
 }
 
 function Details({ e }) {
@@ -67,13 +48,16 @@ function Details({ e }) {
     ['Worker', e.worker_id ? html`<a href=${href(`/workers/${e.worker_id}`)}>${workerName(e.worker_id)}</a> <span class="faint">${e.worker_type}</span>` : html`<span class="faint">none yet</span>`],
     ['Created', html`<span title=${dateTime(e.created_at)}><${Age} time=${e.created_at} /></span>`],
     e.completed_at && ['Ended', html`<${Age} time=${e.completed_at} />`],
+    e.cancel_requested_at && ['Asked to end', html`<${Age} time=${e.cancel_requested_at} />`],
     e.exit_code !== null && ['Exit code', html`<span class="mono">${e.exit_code}</span>`],
     e.signal && ['Signal', html`<span class="mono">${e.signal}</span>`],
-    ...resourceFacts(e.resources),
-    ...specFacts(e),
+    ...resources(e.resources, e.duration_seconds),
+    e.retries?.max > 0 && ['Attempt', `${e.attempt} of ${Math.max(e.attempt, e.retries.max + 1)}`],
+    e.retry_of && ['Retry of', html`<a class="mono link" href=${href(`/executions/${e.retry_of}`)}>${shortId(e.retry_of)}</a>`],
     ['Id', html`<span class="mono id">${e.id}</span><${Copy} text=${e.id} what="the id" />`],
   ]} />
-    <details class="environment"><summary>Command</summary><pre class="script" tabindex="0">${commandText(e.command)}</pre></details>
+    <${Facts} items=${specFacts(e)} />
+    <details class="environment"><summary>Command</summary><${Script} of=${e.command} /></details>
     <${Environment} of=${e.environment} /></div>`;
 }
 
@@ -81,7 +65,10 @@ export function Execution({ id }) {
   const load = useLoad((signal) => get(`/executions/${id}`, {}, signal), [id]);
   const [open, setOpen] = useState(() => localStorage.getItem('hodei.details') !== 'false');
   useEvents(({ kind, data }) => {
-    if (kind === 'execution' && data.execution.id === id) load.set((old) => (old.completed_at ? old : { ...data.execution, resources: data.execution.resources ?? old.resources }));
+    if (kind !== 'execution') return;
+    const e = data.execution;
+    if (e.id === id) load.set((old) => (old.completed_at && !e.completed_at ? old : e)); // an end is final
+    else if (e.retry_of === id) load.set((old) => ({ ...old, retry_at: null }));
   });
   const e = load.data;
   const live = e && !e.completed_at;
@@ -96,7 +83,7 @@ export function Execution({ id }) {
   const stop = () => cancel(id, name, load.reload);
   const turn = () => setOpen((was) => { localStorage.setItem('hodei.details', String(!was)); return !was; });
   useKeys({
-    x: { what: 'Cancel, or retry what has ended', run: () => (live ? stop() : askAgain()) },
+    x: { what: 'Cancel, or retry what has ended', run: () => (live ? stop() : e?.retry_at ? withdraw(e, load.reload) : askAgain()) },
     d: { what: 'Show or hide the details', run: turn },
     y: { what: 'Why this worker', run: () => go(href('/why', { execution_id: id })) },
   });
@@ -114,6 +101,7 @@ export function Execution({ id }) {
     </header>
     <${Attempts} execution=${e} />
     ${e.status === 'PENDING' && html`<${Waiting} execution=${e} />`}
+    <${Ending} e=${e} reload=${load.reload} />
     ${open && html`<${Details} e=${e} />`}
     <${LogViewer} key=${id} execution=${e} onEnd=${load.reload} /></div>`}</${Loaded}>`;
 }

@@ -4,36 +4,18 @@ import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { del, get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
+import { RECENT, useExecutions, withRun } from '../lib/lists.js';
 import { learn, pipelineName } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
-import { commandText, commandTitle, duration } from '../lib/format.js';
+import { commandTitle } from '../lib/format.js';
 import { Button, Empty, Facts, Head, Loaded, Panel } from '../parts/basics.js';
 import { confirm } from '../parts/dialog.js';
-import { ExecutionTable } from '../parts/executions.js';
+import { ExecutionTable, More } from '../parts/executions.js';
 import { icons } from '../parts/icons.js';
 import { RunDialog, run } from '../parts/run.js';
+import { Environment, Script, specFacts } from '../parts/spec.js';
 import { Marks, Sparkline } from '../parts/status.js';
-import { More, useExecutions } from './executions.js';
-import { RECENT, withRun } from './pipelines.js';
-import { Needs } from './queue.js';
-
-/** What a job or an execution was told besides its command. */
-export const specFacts = (spec) => [
-  ['Asks for', html`<${Needs} needs=${spec.requirements} />`],
-  ['Priority', spec.priority],
-  ['Timeout', spec.timeout_seconds ? duration(spec.timeout_seconds) : 'none'],
-  ['Retries', spec.retries?.max ? `${spec.retries.max}, first after ${duration(spec.retries.backoff_seconds ?? 0)}` : 'none'],
-  spec.working_dir && ['Directory', html`<code>${spec.working_dir}</code>`],
-];
-
-/** Environment variables, closed until asked for. */
-export function Environment({ of }) {
-  const entries = Object.entries(of ?? {});
-  if (!entries.length) return null;
-  return html`<details class="environment"><summary>Environment <span class="faint">${entries.length}</span></summary>
-    <table class="pairs mono"><tbody>${entries.map(([k, v]) => html`<tr key=${k}><th scope="row">${k}</th><td>${v}</td></tr>`)}</tbody></table></details>`;
-}
 
 export function Job({ id }) {
   const [asking, setAsking] = useState(false);
@@ -66,10 +48,10 @@ export function Job({ id }) {
       <button type="button" onClick=${() => setAsking(true)}>Run with…</button>
       <${Button} cls="primary" icon="play" onClick=${start}>Run</${Button}></${Head}>
     <${Panel} cls="spec">
-      ${j.command ? html`<pre class="script" tabindex="0">${commandText(j.command)}</pre>` : html`<p class="quiet">It has no command of its own: each run brings one.</p>`}
+      ${j.command ? html`<${Script} of=${j.command} />` : html`<p class="quiet">It has no command of its own: each run brings one.</p>`}
       <${Facts} items=${[...specFacts(j), ['Recent', html`<span class="with-spark"><${Marks} runs=${j.recent} most=${RECENT} /><${Sparkline} runs=${j.recent} /></span>`]]} />
       <${Environment} of=${j.environment} /></${Panel}>
-    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} bare=${true} /><${More} list=${past} />`
+    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="job" /><${More} list=${past} />`
     : html`<${Empty} title="It has not run yet" text="Run it here, or by command:" command=${`hodei run ${j.name ?? id}`} />`)}</${Loaded}></${Panel}>
     ${asking && html`<${RunDialog} job=${j} onClose=${() => setAsking(false)} />`}`}</${Loaded}>`;
 }

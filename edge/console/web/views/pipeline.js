@@ -4,26 +4,25 @@ import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { all, del, get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
+import { RECENT, useExecutions, withRun } from '../lib/lists.js';
 import { learn } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
 import { commandTitle, plural } from '../lib/format.js';
 import { Age, Button, Empty, Head, Loaded, Panel } from '../parts/basics.js';
 import { confirm } from '../parts/dialog.js';
-import { ExecutionTable } from '../parts/executions.js';
+import { ExecutionTable, More } from '../parts/executions.js';
 import { icons } from '../parts/icons.js';
 import { RunDialog, run } from '../parts/run.js';
 import { Marks, Shape, Sparkline } from '../parts/status.js';
-import { More, useExecutions } from './executions.js';
-import { RECENT, withRun } from './pipelines.js';
 
 const JobRow = ({ job, onRun }) => html`<tr data-row class="row">
   <td class="col-title"><span class="with-shape"><${Shape} status=${job.status} label=${job.execution ? `Last run: ${job.status.toLowerCase()}` : 'Never run'} /><a class="row-link" href=${href(`/jobs/${job.id}`)}>${job.name ?? (commandTitle(job.command) || 'Unnamed job')}</a></span>
     <div class="under">${job.command ? html`<code>${commandTitle(job.command)}</code>` : html`<span>its command is given at each run</span>`}</div></td>
-  <td>${job.type ? html`<span class="label">${job.type}</span>` : html`<span class="faint">any</span>`}</td>
+  <td class="wide">${job.type ? html`<span class="label">${job.type}</span>` : html`<span class="faint">any</span>`}</td>
   <td class="col-marks"><${Marks} runs=${job.recent} most=${RECENT} /></td>
-  <td class="col-spark"><${Sparkline} runs=${job.recent} /></td>
-  <td class="num">${job.started_at ? html`<${Age} time=${job.started_at} />` : html`<span class="faint">never</span>`}</td>
+  <td class="col-spark wide"><${Sparkline} runs=${job.recent} /></td>
+  <td class="num wide">${job.started_at ? html`<${Age} time=${job.started_at} />` : html`<span class="faint">never</span>`}</td>
   <td class="col-act"><${Button} icon="play" onClick=${() => (job.command ? run(job) : onRun(job))}>Run</${Button}>
     <button type="button" class="ghost" onClick=${() => onRun(job)} aria-label=${`Run ${job.name ?? 'it'} with overrides`} title="Run with overrides">${icons.more()}</button></td></tr>`;
 
@@ -64,10 +63,10 @@ export function Pipeline({ id }) {
       <button type="button" class="ghost" onClick=${remove}>${icons.trash()}Delete</button>
       <a class="button" href=${href(`/pipelines/${id}/edit`)}>${icons.edit()}Edit</a>
       <a class="button primary" href=${href(`/pipelines/${id}/jobs/new`)}>${icons.plus()}New job</a></${Head}>
-    <${Panel} title="Jobs" cls="flush" aside=${jobs.data && html`<span class="faint">${plural(jobs.data.length, 'job')}</span>`}><${Loaded} of=${jobs}>${(list) => (list.length ? html`<div class="scroll-x"><table class="rows" aria-label="Jobs">
-      <thead><tr><th>Job</th><th>Type</th><th>Recent runs</th><th>Duration</th><th class="num">Ran</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
+    <${Panel} title="Jobs" cls="flush" aside=${jobs.data && html`<span class="faint">${plural(jobs.data.length, 'job')}</span>`}><${Loaded} of=${jobs}>${(list) => (list.length ? html`<div class="scroll-x"><table class="rows jobs" aria-label="Jobs">
+      <thead><tr><th>Job</th><th class="wide">Type</th><th>Recent runs</th><th class="wide">Duration</th><th class="num wide">Ran</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
       <tbody>${list.map((job) => html`<${JobRow} key=${job.id} job=${job} onRun=${setRunning} />`)}</tbody></table></div>`
     : html`<${Empty} title="No job yet" text="A job says what to run. Create one here, or by command:" command=${`hodei job create --pipeline ${id} --name build -- make`} />`)}</${Loaded}></${Panel}>
-    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} bare=${true} /><${More} list=${past} />` : html`<p class="quiet">None of its jobs has run.</p>`)}</${Loaded}></${Panel}>
+    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="pipeline" /><${More} list=${past} />` : html`<p class="quiet">None of its jobs has run.</p>`)}</${Loaded}></${Panel}>
     ${running && html`<${RunDialog} job=${running} onClose=${() => setRunning(null)} />`}`}</${Loaded}>`;
 }

@@ -3,32 +3,23 @@
 import { html } from 'htm/preact';
 import { get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
+import { RECENT, withRun } from '../lib/lists.js';
 import { learn } from '../lib/names.js';
 import { go, href, place, setQuery } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
-import { plural } from '../lib/format.js';
+import { number } from '../lib/format.js';
 import { Age, Button, Empty, Head, Loaded } from '../parts/basics.js';
 import { attempt } from '../parts/dialog.js';
 import { icons } from '../parts/icons.js';
 import { Marks, Sparkline, Status } from '../parts/status.js';
 
-export const RECENT = 20;
-
-/** The runs with what has just happened to one of them. */
-export function withRun(runs, e) {
-  const run = { id: e.id, status: e.status, started_at: e.started_at, completed_at: e.completed_at };
-  const at = (runs ?? []).findIndex((r) => r.id === e.id);
-  if (at >= 0) return runs.with(at, run);
-  return [run, ...(runs ?? [])].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, RECENT);
-}
-
 const Row = ({ p }) => html`<tr data-row class="row">
   <td class="col-title"><a class="row-link" href=${href(`/pipelines/${p.id}`)}>${p.name}</a>${p.description && html`<div class="under">${p.description}</div>`}</td>
-  <td>${p.last_execution ? html`<${Status} status=${p.last_execution.status} />` : html`<span class="faint">–</span>`}</td>
+  <td class="wide">${p.last_execution ? html`<${Status} status=${p.last_execution.status} />` : html`<span class="faint">–</span>`}</td>
   <td class="col-marks"><${Marks} runs=${p.recent} most=${RECENT} /></td>
-  <td class="col-spark"><${Sparkline} runs=${p.recent} /></td>
-  <td class="num faint">${plural(p.job_count, 'job')}</td>
-  <td class="num"><${Age} time=${p.last_execution?.started_at ?? p.updated_at} /></td></tr>`;
+  <td class="col-spark wide"><${Sparkline} runs=${p.recent} /></td>
+  <td class="num wide">${number(p.job_count)}</td>
+  <td class="num wide"><${Age} time=${p.last_execution?.started_at ?? p.updated_at} /></td></tr>`;
 
 export function Pipelines() {
   const list = useLoad(async (signal) => {
@@ -61,7 +52,7 @@ export function Pipelines() {
     const shown = page.items.filter((p) => p.name.toLowerCase().includes(wanted));
     return html`<div class="toolbar"><input class="filter-box" type="search" placeholder="Filter by name" aria-label="Filter by name" value=${wanted} onInput=${(e) => setQuery({ name: e.currentTarget.value })} /></div>
       ${shown.length ? html`<section class="panel flush"><div class="scroll-x"><table class="rows pipelines" aria-label="Pipelines">
-      <thead><tr><th>Pipeline</th><th>Last run</th><th>Recent runs</th><th>Duration</th><th class="num">Jobs</th><th class="num">When</th></tr></thead>
+      <thead><tr><th>Pipeline</th><th class="wide">Last run</th><th>Recent runs</th><th class="wide">Duration</th><th class="num wide">Jobs</th><th class="num wide">When</th></tr></thead>
       <tbody>${shown.map((p) => html`<${Row} key=${p.id} p=${p} />`)}</tbody></table></div></section>` : html`<${Empty} title="No pipeline is called that" />`}
       ${page.next_cursor && html`<p class="more"><${Button} onClick=${more}>Show more</${Button}></p>`}`;
   }}</${Loaded}>`;

@@ -3,14 +3,14 @@
 import { html } from 'htm/preact';
 import { get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
+import { useExecutions, withWord } from '../lib/lists.js';
 import { learn } from '../lib/names.js';
 import { href } from '../lib/router.js';
 import { dateTime, duration, percent, shortId } from '../lib/format.js';
 import { Age, Copy, Empty, Facts, Head, Labels, Loaded, Panel } from '../parts/basics.js';
-import { ExecutionTable } from '../parts/executions.js';
+import { ExecutionTable, More } from '../parts/executions.js';
 import { Status } from '../parts/status.js';
-import { More, useExecutions } from './executions.js';
-import { Actions, Slots, withWord } from './workers.js';
+import { Actions, Slots } from '../parts/worker.js';
 
 export function Worker({ id }) {
   const load = useLoad(async (signal) => {
@@ -38,5 +38,5 @@ export function Worker({ id }) {
     ['Version', w.version ?? '–'],
     ['Id', html`<span class="mono id">${w.id}</span><${Copy} text=${w.id} what="the id" />`],
   ]} /></${Panel}>
-    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} /><${More} list=${past} />` : html`<${Empty} title="It has run nothing yet" />`)}</${Loaded}></${Panel}>`}</${Loaded}>`;
+    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="worker" /><${More} list=${past} />` : html`<${Empty} title="It has run nothing yet" />`)}</${Loaded}></${Panel}>`}</${Loaded}>`;
 }

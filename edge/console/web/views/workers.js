@@ -1,89 +1,19 @@
 // @ts-check
 // The fleet, a card a worker.
 import { html } from 'htm/preact';
-import { useEffect, useRef } from 'preact/hooks';
-import { all, post } from '../lib/api.js';
-import { useEvents, useLoad, useTitle } from '../lib/use.js';
-import { learn, title } from '../lib/names.js';
+import { useRef } from 'preact/hooks';
+import { useRunning, useWorkers } from '../lib/lists.js';
+import { title } from '../lib/names.js';
 import { href, place, setQuery } from '../lib/router.js';
 import { duration, number, percent, shortId } from '../lib/format.js';
-import { Age, Button, Choices, Empty, Head, Labels, Loaded } from '../parts/basics.js';
-import { attempt, confirm } from '../parts/dialog.js';
-import { Bar } from '../parts/fleet.js';
+import { useTitle } from '../lib/use.js';
+import { Age, Choices, Empty, Head, Labels, Loaded } from '../parts/basics.js';
 import { memo } from '../parts/memo.js';
+import { workerCommand } from '../parts/needs.js';
 import { Status } from '../parts/status.js';
+import { Actions, Slots } from '../parts/worker.js';
 
 const states = [['', 'Here'], ['AVAILABLE', 'Available'], ['BUSY', 'Busy'], ['DRAINING', 'Draining'], ['OFFLINE', 'Offline'], ['TERMINATED', 'Left']];
-const CHECKS = [1500, 20_000, 50_000]; // after a worker's word has ended: when its record may say why
-
-/** A worker with its own latest word laid over its record. */
-export function withWord(w, word) {
-  return { ...w, status: word.status, capacity: word.free, running: word.running.length, holds: word.running, load: word.load, last_seen_at: word.at };
-}
-
-/** Every worker that has not left, kept up to date by the workers' own words. */
-export function useWorkers() {
-  const words = useRef(new Map());
-  const timers = useRef(new Set());
-  const list = useLoad(async (signal) => {
-    const items = (await all('/workers', {}, signal)).map((w) => {
-      const word = words.current.get(w.id);
-      return word && w.status !== 'OFFLINE' && w.status !== 'TERMINATED' ? withWord(w, word) : w;
-    });
-    learn('workers', items);
-    return items;
-  }, []);
-  const later = (ms) => {
-    const timer = setTimeout(() => { timers.current.delete(timer); list.reload(); }, ms);
-    timers.current.add(timer);
-  };
-  useEffect(() => () => timers.current.forEach(clearTimeout), []);
-  useEvents(({ kind, data }) => {
-    if (kind !== 'worker') return;
-    const id = data.worker_id;
-    if (!data.availability) {
-      words.current.delete(id);
-      if (!timers.current.size) CHECKS.forEach(later);
-      return;
-    }
-    words.current.set(id, data.availability);
-    if (list.data && !list.data.some((w) => w.id === id && w.status !== 'TERMINATED' && w.status !== 'OFFLINE')) {
-      if (!timers.current.size) later(300);
-      return;
-    }
-    list.set((items) => items.map((w) => (w.id === id ? withWord(w, data.availability) : w)));
-  });
-  return list;
-}
-
-/** What can be told to a worker in its state. */
-export function Actions({ worker, reload }) {
-  const { id, status } = worker;
-  const name = worker.name ?? shortId(id);
-  const drain = () => attempt(() => post(`/workers/${id}/drain`), `${name} takes nothing new`).then(reload);
-  const resume = () => attempt(() => post(`/workers/${id}/resume`), `${name} takes work again`).then(reload);
-  const terminate = () => confirm({
-    title: `Terminate ${name}?`, text: worker.running ? `It kills the ${worker.running === 1 ? 'execution' : `${worker.running} executions`} it runs, and leaves.` : 'It leaves at once.', yes: 'Terminate it',
-    act: async () => { await post(`/workers/${id}/terminate`); reload(); },
-  });
-  const idle = () => (worker.running ? drain() : confirm({
-    title: `Drain ${name}?`, text: 'It runs nothing, so it leaves at once.', yes: 'Drain it', act: async () => { await post(`/workers/${id}/drain`); reload(); },
-  }));
-  if (status === 'TERMINATED') return null;
-  return html`${(status === 'AVAILABLE' || status === 'BUSY') && html`<${Button} icon="drain" onClick=${idle}>Drain</${Button}>`}
-    ${status === 'DRAINING' && html`<${Button} icon="play" onClick=${resume}>Resume</${Button}>`}
-    ${status !== 'TERMINATING' && html`<button type="button" class="ghost danger-text" onClick=${terminate}>Terminate</button>`}`;
-}
-
-/** Each slot as a square, or a bar where they are many. */
-export function Slots({ worker }) {
-  const used = worker.total_capacity - worker.capacity;
-  if (worker.status === 'OFFLINE' || worker.status === 'TERMINATED') return html`<span class="faint small">${number(worker.total_capacity)} slots, gone</span>`;
-  return html`<div class="slots"><span class="num"><b>${number(used)}</b> <span class="faint">of ${number(worker.total_capacity)} ${worker.total_capacity === 1 ? 'slot' : 'slots'}</span></span>
-    ${worker.total_capacity <= 24 ? html`<span class="pips" aria-hidden="true">${Array.from({ length: worker.total_capacity }, (_, i) => html`<i key=${i} class=${i < used ? 'is-used' : ''}></i>`)}</span>`
-    : html`<${Bar} used=${used} total=${worker.total_capacity} label="Slots used" />`}</div>`;
-}
-
 const Card = memo(({ worker, runs, reload }) => html`<article data-row class="card worker">
   <div class="card-head"><a class="row-link" href=${href(`/workers/${worker.id}`)}>${worker.name ?? shortId(worker.id)}</a><${Status} status=${worker.status} /></div>
   <div class="card-labels"><span class="label strong">${worker.type}</span><${Labels} labels=${worker.labels} /></div>
@@ -97,25 +27,21 @@ const Card = memo(({ worker, runs, reload }) => html`<article data-row class="ca
 
 const NONE = [];
 
-/** What runs, by worker. */
-export function useRunning() {
-  const running = useLoad((signal) => all('/executions', { status: 'RUNNING' }, signal, 1000), []);
-  useEvents(({ kind, data }) => {
-    if (kind !== 'execution') return;
-    const e = data.execution;
-    running.set((list) => {
-      const rest = list.filter((x) => x.id !== e.id);
-      return e.status === 'RUNNING' ? [e, ...rest] : rest.length === list.length ? list : rest;
-    });
-  });
-  const by = new Map();
-  for (const e of running.data ?? []) by.set(e.worker_id, [...(by.get(e.worker_id) ?? []), e]);
+/** What runs, by worker; the runs of a worker are another array only when they have changed. */
+function useRuns() {
+  const before = useRef(new Map());
+  const by = Map.groupBy(useRunning().data ?? [], (e) => e.worker_id);
+  for (const [id, runs] of by) {
+    const old = before.current.get(id);
+    if (old?.length === runs.length && old.every((e, i) => e === runs[i])) by.set(id, old);
+  }
+  before.current = by;
   return by;
 }
 
 export function Workers() {
   const list = useWorkers();
-  const running = useRunning();
+  const runs = useRuns();
   const status = place.value.query.get('status') ?? '';
   const type = place.value.query.get('type') ?? '';
   const here = list.data?.filter((w) => w.status !== 'TERMINATED' && w.status !== 'OFFLINE') ?? [];
@@ -129,9 +55,9 @@ export function Workers() {
     const count = (key) => workers.filter((w) => (key ? w.status === key : w.status !== 'TERMINATED')).length;
     return html`<div class="toolbar"><${Choices} label="State" options=${states.map(([key, text]) => [key, text, count(key)])} value=${status} onChange=${(s) => setQuery({ status: s })} />
       ${(types.length > 1 || type) && html`<${Choices} label="Type" options=${[['', 'Every type'], ...types.map((t) => [t, t])]} value=${type} onChange=${(t) => setQuery({ type: t })} />`}</div>
-      ${shown.length ? html`<div class="cards">${shown.map((w) => html`<${Card} key=${w.id} worker=${w} runs=${running.get(w.id) ?? NONE} reload=${list.reload} />`)}</div>`
+      ${shown.length ? html`<div class="cards">${shown.map((w) => html`<${Card} key=${w.id} worker=${w} runs=${runs.get(w.id) ?? NONE} reload=${list.reload} />`)}</div>`
     : workers.length && (status || type) ? html`<${Empty} title="No worker is like that" command=${`hodei worker ls${status ? ` --status ${status}` : ''}`} />`
-      : html`<${Empty} title="No worker is here" text="Start one on any machine that reaches NATS:" command="hodei worker --nats nats://127.0.0.1:4222 --type shell" />`}`;
+      : html`<${Empty} title="No worker is here" text="Start one on any machine that reaches NATS:" command=${workerCommand()} />`}`;
   }}</${Loaded}>`;
 }
 

@@ -1,0 +1,124 @@
+// @ts-check
+// Lists that events keep up to date: executions, those that run, the fleet, and
+// the last runs of a job.
+import { useEffect, useRef } from 'preact/hooks';
+import { all, get } from './api.js';
+import { learn } from './names.js';
+import { useEvents, useLoad } from './use.js';
+
+const PAGE = 50;
+const MOST = 500; // executions in a list: a tab left open stays small
+const RUNNING = 1000; // that run, as far as they are followed one by one
+export const RECENT = 20; // last runs of a job or pipeline
+const CHECKS = [1500, 20_000, 50_000]; // ms after a worker's word has ended: when its record may say why
+
+/** The list, newest first, with an execution in its place. */
+function enter(items, e) {
+  const at = items.findIndex((x) => x.id === e.id);
+  if (at >= 0) return items.with(at, e);
+  const before = items.findIndex((x) => x.id < e.id);
+  return items.toSpliced(before < 0 ? items.length : before, 0, e);
+}
+
+const without = (items, e) => (items.some((x) => x.id === e.id) ? items.filter((x) => x.id !== e.id) : items);
+
+/** A page of the executions that the query asks for; more() reads another. */
+export function useExecutions(query) {
+  const list = useLoad((signal) => get('/executions', { limit: PAGE, ...query }, signal), [JSON.stringify(query)]);
+  const fits = (e) => Object.entries(query).every(([name, value]) => !value || e[name] === value);
+  useEvents(({ kind, data }) => {
+    if (kind !== 'execution') return;
+    list.set((page) => {
+      const { items } = page;
+      const e = data.execution;
+      if (!fits(e)) return items.some((x) => x.id === e.id) ? { ...page, items: without(items, e) } : page;
+      if (items.length && e.id < items.at(-1).id && page.next_cursor) return page; // on a later page
+      const more = enter(items, e);
+      if (more.length <= MOST) return { ...page, items: more };
+      return { items: more.slice(0, -1), next_cursor: more.at(-2).id };
+    });
+  });
+  const more = async () => {
+    const page = await get('/executions', { limit: PAGE, ...query, cursor: list.data.next_cursor });
+    list.set((old) => ({ items: [...old.items, ...page.items.filter((e) => !old.items.some((x) => x.id === e.id))], next_cursor: page.next_cursor }));
+  };
+  return { ...list, more };
+}
+
+/** The last executions that have ended. */
+export function useEnded(most) {
+  const ended = (e) => e.completed_at !== null;
+  const list = useLoad(async (signal) => (await get('/executions', { limit: 30 }, signal)).items.filter(ended).slice(0, most), []);
+  useEvents(({ kind, data }) => {
+    if (kind === 'execution' && ended(data.execution)) list.set((items) => enter(items, data.execution).slice(0, most));
+  });
+  return list;
+}
+
+/** What runs: all of it, up to a bound, beyond which it is read anew as room comes. */
+export function useRunning() {
+  const cut = useRef(false);
+  const list = useLoad(async (signal) => {
+    const items = await all('/executions', { status: 'RUNNING' }, signal, RUNNING);
+    cut.current = items.length === RUNNING;
+    return items;
+  }, [], { on: ({ kind }) => kind === 'execution' && cut.current, every: 3000 });
+  useEvents(({ kind, data }) => {
+    if (kind !== 'execution') return;
+    list.set((items) => {
+      if (data.execution.status !== 'RUNNING') return without(items, data.execution);
+      const more = enter(items, data.execution);
+      cut.current ||= more.length > RUNNING;
+      return more.slice(0, RUNNING);
+    });
+  });
+  return list;
+}
+
+/** The runs with what has just happened to one of them. */
+export function withRun(runs, e) {
+  const run = { id: e.id, status: e.status, started_at: e.started_at, completed_at: e.completed_at };
+  return enter(runs ?? [], run).slice(0, RECENT);
+}
+
+const byName = (a, b) => a.type.localeCompare(b.type) || (a.name ?? a.id).localeCompare(b.name ?? b.id, undefined, { numeric: true });
+
+/** A worker with its own latest word laid over its record. */
+export function withWord(w, word) {
+  return { ...w, status: word.status, capacity: word.free, running: word.running.length, holds: word.running, load: word.load, last_seen_at: word.at };
+}
+
+/** Every worker that has not left, kept up to date by the workers' own words. */
+export function useWorkers() {
+  const words = useRef(new Map());
+  const timers = useRef(new Set());
+  const list = useLoad(async (signal) => {
+    const items = (await all('/workers', {}, signal)).map((w) => {
+      const word = words.current.get(w.id);
+      return word && w.status !== 'OFFLINE' && w.status !== 'TERMINATED' ? withWord(w, word) : w;
+    });
+    learn('workers', items);
+    return items.sort(byName);
+  }, []);
+  const later = (ms) => {
+    const timer = setTimeout(() => { timers.current.delete(timer); list.reload(); }, ms);
+    timers.current.add(timer);
+  };
+  useEffect(() => () => timers.current.forEach(clearTimeout), []);
+  useEvents(({ kind, data }) => {
+    if (kind !== 'worker') return;
+    const id = data.worker_id;
+    if (!data.availability) {
+      words.current.delete(id);
+      if (!timers.current.size) CHECKS.forEach(later);
+      return;
+    }
+    words.current.set(id, data.availability);
+    if (list.data && !list.data.some((w) => w.id === id && w.status !== 'TERMINATED' && w.status !== 'OFFLINE')) {
+      if (!timers.current.size) later(300);
+      return;
+    }
+    list.set((items) => items.map((w) => (w.id === id ? withWord(w, data.availability) : w)));
+  });
+  return list;
+}

@@ -1,0 +1,136 @@
+package test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// TestConsoleLogByHand: lines and ranges by their links, wrapping, times, which
+// stay chosen, and the states of the details.
+func TestConsoleLogByHand(t *testing.T) {
+	s := up(t)
+	p := browse(t, s.orchestrator)
+	id := s.execute(`i=0; while [ $i -lt 50 ]; do i=$((i+1)); printf "line $i %0400d\n" 7; done`)
+	s.ended(id)
+	p.open("/executions/" + id)
+	p.sees("line 5 ")
+	number := func(n int) string {
+		return fmt.Sprintf("document.querySelector('a.log-number[data-line=\"%d\"]')", n)
+	}
+	eval[chromedp.Void](p, number(3)+".click()")
+	require.Equal(t, "/ui/executions/"+id+"#L3", p.path())
+	eval[chromedp.Void](p, number(6)+".dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, shiftKey: true }))")
+	require.Equal(t, "/ui/executions/"+id+"#L3-L6", p.path())
+	p.until("the range is marked", "document.querySelectorAll('.log-row.is-target').length === 4")
+
+	wide := "document.querySelector('.log-scroll').scrollWidth > document.querySelector('.log-scroll').clientWidth"
+	require.True(t, eval[bool](p, wide), "long lines are not wrapped")
+	p.press("l")
+	p.until("they are", "!("+wide+")")
+	p.press("t")
+	p.until("times are shown", "document.querySelector('.log-time')?.checkVisibility()")
+	require.Regexp(t, `^\d\d:\d\d:\d\d\.\d{3}$`, eval[string](p, "document.querySelector('.log-time').innerText.trim()"))
+	p.press("d")
+	p.until("the details are hidden", "!document.querySelector('.details')")
+	p.open("/executions/" + id + "#L40")
+	p.sees("line 40 ")
+	require.True(t, eval[bool](p, "document.querySelector('.log').matches('.is-wrapped.has-times') && !document.querySelector('.details')"), "what was chosen stays")
+	require.Equal(t, "line 40", eval[string](p, "document.querySelector('.is-target .log-text').innerText.slice(0, 7)"))
+}
+
+// TestConsoleByKeyboard goes about without a mouse, changes the theme, and is
+// told what the keys do.
+func TestConsoleByKeyboard(t *testing.T) {
+	s := up(t)
+	p := browse(t, s.orchestrator)
+	for i := range 3 {
+		call(t, "POST", s.orchestrator+"/pipelines", fmt.Sprintf(`{"name":"number %d","description":"the %d."}`, i, i))
+	}
+	p.open("/")
+	p.sees("Fleet")
+	for _, c := range [][2]string{{"gp", "/ui/pipelines"}, {"ge", "/ui/executions"}, {"gq", "/ui/queue"}, {"gw", "/ui/workers"}, {"gy", "/ui/why"}, {"go", "/ui/"}, {"gp", "/ui/pipelines"}} {
+		p.press(c[0])
+		p.until(c[1], "location.pathname === "+quote(c[1]))
+	}
+	p.sees("number 2")
+	p.press("jj")
+	require.Equal(t, "number 1", eval[string](p, "document.activeElement.innerText"))
+	p.press("k\r")
+	p.until("the row is opened", "document.querySelector('h1').innerText === 'number 2'")
+	p.press("e")
+	p.fill("Name", "renamed")
+	p.click("Save")
+	p.until("it has its new name", "document.querySelector('h1').innerText === 'renamed'")
+	p.press("c")
+	p.until("a job is created", "document.querySelector('h1').innerText === 'New job'")
+	p.click("Cancel")
+	p.sees("No job yet")
+
+	ground := "getComputedStyle(document.body).backgroundColor"
+	p.theme("light")
+	light := eval[string](p, ground)
+	p.press("TT") // light, then dark
+	p.until("it is dark", ground+" !== "+quote(light))
+	p.open("/pipelines?name=NUMBER")
+	p.sees("number 0")
+	require.NotContains(t, eval[string](p, "document.querySelector('main').innerText"), "renamed")
+	require.NotEqual(t, light, eval[string](p, ground), "what was chosen stays")
+	p.press("T")
+	p.until("it is as the system is", ground+" === "+quote(light))
+	p.press("?")
+	p.until("the keys are named", "document.querySelector('dialog[open]')?.innerText.includes('Go to Pipelines')")
+	p.press("\x1b")
+	p.until("and no longer", "!document.querySelector('dialog')")
+}
+
+// TestConsoleSaysWhatFails: what the API refuses is said where it was asked
+// for, and what is not there is said, with a way on.
+func TestConsoleSaysWhatFails(t *testing.T) {
+	s := up(t)
+	p := browse(t, s.orchestrator)
+	p.mayLose.Store(true) // the browser notes each refusal
+	job := s.job(`{"name":"build","command":"sleep 1000"}`)
+	_, j := call(t, "GET", s.orchestrator+"/jobs/"+job, "")
+	pipeline := j["pipeline_id"].(string)
+	_, x := call(t, "POST", s.orchestrator+"/jobs/"+job+"/execute", "")
+	for _, path := range []string{"/executions/exec_018f0000-0000-7000-8000-000000000000", "/jobs/nonsense", "/workers/worker_018f0000-0000-7000-8000-000000000000"} {
+		p.open(path)
+		p.sees("NOT_FOUND")
+	}
+	p.open("/pipelines/" + pipeline)
+	p.click("Delete")
+	p.click("Delete it")
+	p.until("it is refused while something runs", "document.querySelector('dialog .failure').innerText.includes('CONFLICT')")
+	p.click("Keep")
+	call(t, "POST", s.orchestrator+"/executions/"+x["execution_id"].(string)+"/cancel", "")
+	s.ended(x["execution_id"].(string))
+	p.click("Delete")
+	p.click("Delete it")
+	p.sees("No pipeline yet")
+	p.open("/pipelines/new")
+	p.fill("Name", "   ")
+	p.click("Create pipeline")
+	p.sees("name:")
+	p.fill("Name", "good")
+	p.click("Create pipeline")
+	p.until("it is created", "document.querySelector('h1').innerText === 'good'")
+}
+
+// TestConsoleIsRightInTheEnd: numbers that an instance may answer from a second
+// ago, for another tab, are right once nothing more happens.
+func TestConsoleIsRightInTheEnd(t *testing.T) {
+	s := up(t)
+	p := browse(t, s.orchestrator)
+	p.open("/")
+	p.sees("Nothing has run yet")
+	s.ended(s.execute("true"))
+	for range 5 {
+		call(t, "GET", s.orchestrator+"/stats", "") // as another tab does, right before the event
+		s.ended(s.execute("true"))
+	}
+	p.until("all six are counted", "[...document.querySelectorAll('.tile')].some((t) => t.innerText.startsWith('Completed\\n6'))")
+	p.until("and none runs", "document.title.startsWith('Idle')")
+}
