@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/group"
 )
 
 // mark is how the processes of one run, or of one incarnation, are known
@@ -28,31 +29,46 @@ func runMark(incarnation string, id hodei.ExecutionID) mark {
 }
 
 // bearers lists the processes that bear the mark. It looks at every process of
-// the machine.
-func (m mark) bearers() (pids []int) {
-	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
-	for _, path := range paths {
-		if pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path))); m.on(path) {
-			pids = append(pids, pid)
-		}
-	}
+// the machine, once for all who want to know at a time: many runs may be ended
+// together.
+func (m mark) bearers() []int {
+	pids, _ := searches.Do(context.Background(), m) // a search does not fail
 	return pids
 }
 
-// on reports whether the environment in the file has every variable of the
-// mark. That of a zombie is empty.
-func (m mark) on(environ string) bool {
-	text, err := os.ReadFile(environ)
-	if err != nil {
-		return false // gone, or not ours
-	}
-	has := 0
-	for v := range bytes.SplitSeq(text, []byte{0}) {
-		if slices.Contains(m, string(v)) {
-			has++
+var searches = group.Group[mark, []int]{Run: func(_ context.Context, marks []mark) ([]group.Answer[[]int], error) {
+	found := make([]group.Answer[[]int], len(marks))
+	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
+	for _, path := range paths {
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		worn := marksIn(path)
+		for i, m := range marks {
+			if m.among(worn) {
+				found[i].Value = append(found[i].Value, pid)
+			}
 		}
 	}
-	return has == len(m)
+	return found, nil
+}}
+
+// marksIn returns the variables of the environment in the file that may be part
+// of a mark. That of a zombie is empty.
+func marksIn(environ string) (worn []string) {
+	text, err := os.ReadFile(environ)
+	if err != nil {
+		return nil // gone, or not ours
+	}
+	for v := range bytes.SplitSeq(text, []byte{0}) {
+		if name, _, _ := bytes.Cut(v, []byte("=")); string(name) == incarnationVariable || string(name) == executionVariable {
+			worn = append(worn, string(v))
+		}
+	}
+	return worn
+}
+
+// among reports whether every variable of the mark is among those given.
+func (m mark) among(worn []string) bool {
+	return !slices.ContainsFunc(m, func(v string) bool { return !slices.Contains(worn, v) })
 }
 
 // signal sends a signal to each process that bears the mark, except to those of
@@ -63,8 +79,8 @@ func (m mark) signal(sig syscall.Signal, except int) (sent int) {
 		if err != nil {
 			continue
 		}
-		group, _ := syscall.Getpgid(pid)
-		if m.on("/proc/"+strconv.Itoa(pid)+"/environ") && (except == 0 || group != except) && proc.Signal(sig) == nil {
+		of, _ := syscall.Getpgid(pid)
+		if m.among(marksIn("/proc/"+strconv.Itoa(pid)+"/environ")) && (except == 0 || of != except) && proc.Signal(sig) == nil {
 			sent++
 		}
 		_ = proc.Release()

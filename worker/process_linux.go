@@ -2,12 +2,15 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hodei-jobs/hodei/internal/group"
 )
 
 // maxrssUnit is what the kernel counts memory in, in bytes.
@@ -40,18 +43,28 @@ func awaitExit(pid, pidfd int) {
 }
 
 // groupLives reports whether the group has a process that is not a zombie, as
-// its leader is until it is reaped.
-func groupLives(group int) bool {
+// its leader is until it is reaped. One look answers all who ask at a time.
+func groupLives(leader int) bool {
+	alive, _ := looks.Do(context.Background(), leader) // a look does not fail
+	return alive
+}
+
+var looks = group.Group[int, bool]{Run: func(_ context.Context, leaders []int) ([]group.Answer[bool], error) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well formed
+	alive := map[string]bool{}
 	for _, path := range stats {
 		stat, _ := os.ReadFile(path)                                    // empty when it is gone meanwhile
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name before may hold anything
-		if len(fields) > 2 && string(fields[2]) == strconv.Itoa(group) && fields[0][0] != 'Z' && fields[0][0] != 'X' {
-			return true
+		if len(fields) > 2 && fields[0][0] != 'Z' && fields[0][0] != 'X' {
+			alive[string(fields[2])] = true
 		}
 	}
-	return false
-}
+	answers := make([]group.Answer[bool], len(leaders))
+	for i, leader := range leaders {
+		answers[i].Value = alive[strconv.Itoa(leader)]
+	}
+	return answers, nil
+}}
 
 func exited(pid, options int) bool {
 	var info unix.Siginfo
