@@ -170,6 +170,8 @@ func TestTheNextWorkerEndsWhatNobodyKilled(t *testing.T) {
 	require.NoError(t, process.Signal(syscall.SIGSTOP)) // or it would start another reaper
 	killReaper(t, process.Pid)
 	require.NoError(t, process.Kill())
+	_, err := process.Wait() // until then the directory is its own
+	require.NoError(t, err)
 	left := []int{childIn(t, f.log(id)), childIn(t, f.log(escaped))}
 	require.NoError(t, syscall.Kill(left[0], 0), "nobody has killed it")
 
