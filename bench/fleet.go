@@ -69,17 +69,24 @@ func leases(ctx context.Context, b *bench) (rows []row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.stop()) }()
-	for range 2 {
-		if _, err := r.add(ctx, b, "scheduler"); err != nil {
-			return nil, err
-		}
-	}
 	nc, err := nats.Connect(r.nats, nats.Name("bench"))
 	if err != nil {
 		return nil, err
 	}
 	defer nc.Close()
-	f, err := newSimulated(ctx, nc)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	if err := kv.Setup(ctx, js, kv.Storage{}); err != nil {
+		return nil, err
+	}
+	for range 2 {
+		if _, err := r.add(ctx, b, "scheduler"); err != nil {
+			return nil, err
+		}
+	}
+	f, err := newSimulated(ctx, js)
 	if err != nil {
 		return nil, err
 	}
@@ -113,15 +120,12 @@ type simulated struct {
 	ids    []domain.WorkerID
 }
 
-func newSimulated(ctx context.Context, nc *nats.Conn) (*simulated, error) {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return nil, err
-	}
+func newSimulated(ctx context.Context, js jetstream.JetStream) (*simulated, error) {
 	s := &simulated{}
 	for range fleetSize {
 		s.ids = append(s.ids, domain.WorkerID(uuid.Must(uuid.NewV7())))
 	}
+	var err error
 	s.bucket, err = kv.OpenWorkers(ctx, js)
 	return s, err
 }

@@ -88,7 +88,8 @@ func (r *roles) add(ctx context.Context, b *bench, name string, flags ...string)
 // share the slots.
 func (r *roles) spread(ctx context.Context, b *bench, services, workers int) error {
 	for range services {
-		for _, name := range []string{"orchestrator", "scheduler", "worker-manager"} {
+		// The worker manager makes the bucket that a scheduler waits for.
+		for _, name := range []string{"worker-manager", "orchestrator", "scheduler"} {
 			if _, err := r.add(ctx, b, name); err != nil {
 				return err
 			}
