@@ -54,10 +54,10 @@ var faultKinds = []faultKind{
 		return fault{fmt.Sprintf("TERM %s, again after %s", u.name, patience), []*unit{u}, func(ctx context.Context) { u.terminate(ctx, patience) }}
 	}},
 	{"pause", 8, 4, func(w *arena, r *rand.Rand) fault { return pauseFor(w.any(r), span(r, time.Second, 12*time.Second)) }},
-	{"pause a worker until it is lost", 4, 2, func(w *arena, r *rand.Rand) fault {
+	{"pause a worker until it is lost", 8, 4, func(w *arena, r *rand.Rand) fault {
 		return pauseFor(w.missed(r), lostAfter+span(r, 6*time.Second, 15*time.Second))
 	}},
-	{"cut off a worker until it is lost", 4, 2, func(w *arena, r *rand.Rand) fault {
+	{"cut off a worker until it is lost", 8, 4, func(w *arena, r *rand.Rand) fault {
 		u, d := w.missed(r), lostAfter+span(r, 6*time.Second, 15*time.Second)
 		return fault{fmt.Sprintf("cut %s off NATS for %s", u.name, d), []*unit{u}, func(ctx context.Context) { w.cut(ctx, u.nats, d) }}
 	}},
