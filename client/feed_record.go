@@ -1,11 +1,9 @@
 package client
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"strconv"
+	"math"
 
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -20,8 +18,8 @@ const patience = 6
 func (f *Feed) history(ctx context.Context, next int64, v view, asked int) (Batch, bool, error) {
 	soon, cancel := context.WithTimeout(ctx, api) // a request is lost with its connection
 	defer cancel()
-	page, err := rpc.Call(soon, f.cfg.NATS, schemas.GetLogs, schemas.GetLogsRequest{
-		ID: f.cfg.ID, Cursor: strconv.FormatInt(next-1, 10), Limit: v.want,
+	log, err := rpc.Call(soon, f.cfg.NATS, schemas.ReadLogs, schemas.ReadLogsRequest{
+		ID: f.cfg.ID, After: next - 1, Limit: v.want,
 	})
 	switch {
 	case ctx.Err() != nil:
@@ -32,70 +30,61 @@ func (f *Feed) history(ctx context.Context, next int64, v view, asked int) (Batc
 		f.cfg.Log.Debug("log record not read", "sequence", next, "err", err)
 		return Batch{}, false, nil
 	}
-	f.learn(page)
-	gone := v.end != nil && asked >= patience
-	if len(page.Items) == 0 {
-		return Batch{End: v.end}, gone, nil
+	f.learn(log.LogEnd)
+	last := int64(math.MaxInt64)
+	if log.Status.Ended() {
+		last = log.LogCount // what a lost worker said later is not of the log
 	}
-	batch, err := joined(page.Items)
+	c, ok, err := joined(log.Chunks, next, last)
 	if err != nil {
 		return Batch{}, false, fmt.Errorf("read the log of %s: %w", f.cfg.ID, err)
 	}
-	return batch, batch.First == next || gone, nil
+	gone := v.end != nil && asked >= patience
+	if !ok {
+		return Batch{End: v.end}, gone, nil
+	}
+	return Batch{First: c.first, Last: c.last, Lines: c.lines}, c.first == next || gone, nil
 }
 
-// joined is the lines up to the first that is missing between them.
-func joined(items []json.RawMessage) (Batch, error) {
-	first, err := sequence(items[0])
-	if err != nil {
-		return Batch{}, err
-	}
-	last, err := sequence(items[len(items)-1])
-	if err != nil {
-		return Batch{}, err
-	}
-	for i := 1; last-first != int64(len(items)-1); i++ {
-		at, err := sequence(items[i])
+// joined is the lines from next to last of chunks that come in order, up to the
+// first that is missing between them; not ok when there is none.
+func joined(chunks []schemas.LogChunk, next, last int64) (c chunk, ok bool, err error) {
+	for _, more := range chunks {
+		if more.First > last || ok && more.First > c.last+1 {
+			break
+		}
+		lines, err := more.Unpack()
 		if err != nil {
-			return Batch{}, err
+			return chunk{}, false, err
 		}
-		if at != first+int64(i) {
-			items, last = items[:i], first+int64(i-1)
+		part := chunk{first: more.First, last: more.Last, lines: lines}
+		if next > part.first {
+			part = part.from(next)
 		}
+		if last < part.last {
+			part = part.upTo(last)
+		}
+		if !ok {
+			c, ok = part, true
+			continue
+		}
+		c.lines, c.last = append(c.lines, part.lines...), part.last
 	}
-	var lines bytes.Buffer
-	for _, item := range items {
-		lines.Write(item)
-		lines.WriteByte('\n')
-	}
-	return Batch{First: first, Last: last, Lines: lines.Bytes()}, nil
-}
-
-func sequence(line json.RawMessage) (int64, error) {
-	var at struct {
-		Sequence int64 `json:"sequence"`
-	}
-	err := json.Unmarshal(line, &at)
-	return at.Sequence, err
+	return c, ok, nil
 }
 
 // look asks the record how far the execution is.
 func (f *Feed) look(ctx context.Context) error {
-	none := schemas.Tail(0)
-	page, err := rpc.Call(ctx, f.cfg.NATS, schemas.GetLogs, schemas.GetLogsRequest{
-		ID: f.cfg.ID, LogOptions: schemas.LogOptions{Tail: &none}, Limit: 1,
-	})
+	log, err := rpc.Call(ctx, f.cfg.NATS, schemas.ReadLogs, schemas.ReadLogsRequest{ID: f.cfg.ID})
 	if err == nil {
-		f.learn(page)
+		f.learn(log.LogEnd)
 	}
 	return err
 }
 
-// learn takes in what a page of the record tells beside its lines.
-func (f *Feed) learn(page schemas.LogPage) {
+// learn takes in what the record tells beside the lines.
+func (f *Feed) learn(now schemas.LogEnd) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.tell(schemas.LogEnd{
-		ExecutionID: f.cfg.ID, Status: page.Status, ExitCode: page.ExitCode, LogCount: page.LogCount,
-	})
+	f.tell(now)
 }

@@ -2,7 +2,6 @@ package client_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -58,6 +58,7 @@ func newLog(t *testing.T, nc *nats.Conn) *written {
 	id := hodei.ExecutionID(uuid.Must(uuid.NewV7()))
 	l := &written{id: id, nc: nc, recorded: map[int64]bool{}, exec: hodei.Execution{ID: id, Status: hodei.Running}}
 	svc := rpc.New(rpc.Config{NATS: nc, Name: schemas.WorkerManager, Log: localtest.Log(t)})
+	rpc.Handle(svc, schemas.ReadLogs, l.read)
 	rpc.Handle(svc, schemas.GetLogs, l.page)
 	rpc.Handle(svc, schemas.GetExecution, func(_ context.Context, req schemas.GetExecutionRequest) (hodei.Execution, error) {
 		l.mu.Lock()
@@ -77,23 +78,41 @@ func run(t *testing.T, fn func(context.Context) error) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// page is logs.get. It returns what is recorded, holes and all: not to skip
+// read is logs.read. It returns what is recorded, holes and all: not to skip
 // them is the reader's duty.
-func (l *written) page(_ context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
+func (l *written) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.RecordedLog, error) {
 	if req.ID != l.id {
-		return schemas.LogPage{}, hodei.Missing("execution", req.ID.String())
+		return schemas.RecordedLog{}, hodei.Missing("execution", req.ID.String())
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	count := int64(len(l.recorded))
-	page := schemas.LogPage{LogCount: count, Status: l.exec.Status, ExitCode: l.exec.ExitCode}
-	cursor, _ := strconv.ParseInt(req.Cursor, 10, 64)
-	for n := max(cursor+1, req.From(count)); n <= count+100 && len(page.Items) < req.Limit; n++ {
-		if l.recorded[n] {
-			page.Items = append(page.Items, json.RawMessage(line(n)))
-		}
+	log := schemas.RecordedLog{
+		LogEnd: schemas.LogEnd{ExecutionID: l.id, LogCount: count, Status: l.exec.Status, ExitCode: l.exec.ExitCode},
 	}
-	return page, nil
+	const size = 7 // so that neither a page nor the line wanted begins with a chunk
+	for n := req.After/size*size + 1; n <= count+100 && n <= req.After+int64(req.Limit); n++ {
+		if !l.recorded[n] {
+			continue
+		}
+		last := n
+		for last%size != 0 && l.recorded[last+1] {
+			last++
+		}
+		if last > req.After {
+			log.Chunks = append(log.Chunks, schemas.LogChunk{First: n, Last: last, Text: packed.Pack([]byte(lines(n, last)))})
+		}
+		n = last
+	}
+	return log, nil
+}
+
+// page is logs.get, asked only whether there is such an execution.
+func (l *written) page(_ context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
+	if req.ID != l.id {
+		return schemas.LogPage{}, hodei.Missing("execution", req.ID.String())
+	}
+	return schemas.LogPage{}, nil
 }
 
 func line(n int64) string {

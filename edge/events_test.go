@@ -171,8 +171,11 @@ func TestEventsResume(t *testing.T) {
 	w.happens(t, hodei.Pending, w.exec)
 	require.Equal(t, "1", next().id)
 	require.NoError(t, resp.Body.Close())
+	other, _ := w.events(t, w.edge, "?follow=true")
 	for range 20 {
 		w.happens(t, hodei.Running, w.exec)
+	}
+	for frame := other(); frame.id != "21"; frame = other() { // until the edge has heard of all
 	}
 	fresh, _ := serve(t, w.nc, edge.Config{})
 	for _, e := range []*edge.Edge{w.edge, fresh} {

@@ -22,6 +22,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/edge"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -93,6 +94,7 @@ func newWorld(t *testing.T) *world {
 		return w.execution(), nil
 	})
 	rpc.Handle(svc, schemas.GetLogs, w.logs)
+	rpc.Handle(svc, schemas.ReadLogs, w.read)
 	for _, op := range []schemas.Operation[schemas.Empty, schemas.Health]{
 		schemas.OrchestratorHealth, schemas.SchedulerHealth, schemas.WorkerManagerHealth,
 	} {
@@ -155,6 +157,23 @@ func (w *world) logs(_ context.Context, req schemas.GetLogsRequest) (schemas.Log
 		}
 	}
 	return page, nil
+}
+
+func (w *world) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.RecordedLog, error) {
+	if req.ID != w.exec {
+		return schemas.RecordedLog{}, hodei.Missing("execution", req.ID.String())
+	}
+	e := w.execution()
+	log := schemas.RecordedLog{LogEnd: schemas.LogEnd{ExecutionID: e.ID, LogCount: e.LogCount, Status: e.Status}}
+	var lines []byte
+	last := min(e.LogCount, req.After+int64(req.Limit))
+	for n := req.After + 1; n <= last; n++ {
+		lines = append(append(lines, encoded(n)...), '\n')
+	}
+	if len(lines) > 0 {
+		log.Chunks = []schemas.LogChunk{{First: req.After + 1, Last: last, Text: packed.Pack(lines)}}
+	}
+	return log, nil
 }
 
 // line n goes to standard error when n is even.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 )
 
 // Chunk is a run of lines of one log, as their worker cut it.
@@ -19,8 +20,7 @@ type Chunk struct {
 	Last        int64 `db:"last_sequence"`
 	// Digest is the sum of the CRC-32C of each line's JSON.
 	Digest int64
-	// Lines is NDJSON.
-	Lines []byte
+	packed.Text
 }
 
 // AppendLogs commits chunks of any executions in one statement. A chunk that
@@ -55,10 +55,10 @@ func (db *DB) appendLogs(ctx context.Context, chunks []Chunk) error {
 		return db.insertLogs(ctx, chunks)
 	}
 	_, err := db.pool.CopyFrom(ctx, pgx.Identifier{"execution_logs"},
-		[]string{"day", "execution_id", "first_sequence", "last_sequence", "digest", "lines"},
+		[]string{"day", "execution_id", "first_sequence", "last_sequence", "digest", "lines", "size"},
 		pgx.CopyFromSlice(len(chunks), func(i int) ([]any, error) {
 			c := chunks[i]
-			return []any{c.ExecutionID.Day(), c.ExecutionID, c.First, c.Last, c.Digest, c.Lines}, nil
+			return []any{c.ExecutionID.Day(), c.ExecutionID, c.First, c.Last, c.Digest, c.Lines, c.Size}, nil
 		}))
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "23505" { // unique_violation
@@ -70,14 +70,15 @@ func (db *DB) appendLogs(ctx context.Context, chunks []Chunk) error {
 func (db *DB) insertLogs(ctx context.Context, chunks []Chunk) error {
 	n := len(chunks)
 	day, id := make([]time.Time, n), make([]hodei.ExecutionID, n)
-	first, last, digest, lines := make([]int64, n), make([]int64, n), make([]int64, n), make([][]byte, n)
+	first, last, digest := make([]int64, n), make([]int64, n), make([]int64, n)
+	lines, size := make([][]byte, n), make([]int, n)
 	for i, c := range chunks {
 		day[i], id[i] = c.ExecutionID.Day(), c.ExecutionID
-		first[i], last[i], digest[i], lines[i] = c.First, c.Last, c.Digest, c.Lines
+		first[i], last[i], digest[i], lines[i], size[i] = c.First, c.Last, c.Digest, c.Lines, c.Size
 	}
-	_, err := db.pool.Exec(ctx, `INSERT INTO execution_logs (day, execution_id, first_sequence, last_sequence, digest, lines)
-		SELECT * FROM unnest($1::date[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
-		ON CONFLICT DO NOTHING`, day, id, first, last, digest, lines)
+	_, err := db.pool.Exec(ctx, `INSERT INTO execution_logs (day, execution_id, first_sequence, last_sequence, digest, lines, size)
+		SELECT * FROM unnest($1::date[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::integer[])
+		ON CONFLICT DO NOTHING`, day, id, first, last, digest, lines, size)
 	return err
 }
 
@@ -93,16 +94,17 @@ func days(chunks []Chunk) []time.Time {
 	return days
 }
 
-// ReadLogs returns the chunks of a log that hold lines after the given
-// sequence, in order, until they hold about size bytes; at least one, if there
-// is one.
-func (db *DB) ReadLogs(ctx context.Context, id hodei.ExecutionID, after int64, size int) ([]Chunk, error) {
+// ReadLogs returns the chunks of a log that hold lines after the first and up to
+// the second of two sequences, in order, until they hold about size bytes of
+// NDJSON; at least one, if there is one.
+func (db *DB) ReadLogs(ctx context.Context, id hodei.ExecutionID, after, upTo int64, size int) ([]Chunk, error) {
 	return all[Chunk](ctx, db.pool, "read logs",
-		`SELECT execution_id, first_sequence, last_sequence, digest, lines FROM (
-			SELECT *, sum(octet_length(lines)) OVER (ORDER BY first_sequence) - octet_length(lines) AS before
-			FROM (SELECT * FROM execution_logs WHERE day = $1 AND execution_id = $2 AND last_sequence > $3
+		`SELECT execution_id, first_sequence, last_sequence, digest, lines, size FROM (
+			SELECT *, sum(bytes) OVER (ORDER BY first_sequence) - bytes AS before
+			FROM (SELECT *, greatest(size, octet_length(lines)) AS bytes FROM execution_logs
+				WHERE day = $1 AND execution_id = $2 AND last_sequence > $3 AND first_sequence <= $4
 				ORDER BY first_sequence LIMIT 256) head) sized
-		WHERE before < $4 ORDER BY first_sequence`, id.Day(), id, after, size)
+		WHERE before < $5 ORDER BY first_sequence`, id.Day(), id, after, upTo, size)
 }
 
 // MissingLogs returns the holes, as pairs of first and last sequence, between

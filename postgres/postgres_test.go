@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/postgres"
 )
 
@@ -54,7 +56,7 @@ func chunk(id hodei.ExecutionID, first, last int64) postgres.Chunk {
 		digest += int64(crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli)))
 		b.WriteString(line + "\n")
 	}
-	return postgres.Chunk{ExecutionID: id, First: first, Last: last, Digest: digest & math.MaxInt64, Lines: []byte(b.String())}
+	return postgres.Chunk{ExecutionID: id, First: first, Last: last, Digest: digest & math.MaxInt64, Text: packed.Pack([]byte(b.String()))}
 }
 
 func TestMigrateTwiceAndAtOnce(t *testing.T) {
@@ -239,14 +241,37 @@ func TestFinishWantsTheWholeLog(t *testing.T) {
 	_, _, err = db.FinishExecution(ctx, e.ID, postgres.NewID[hodei.WorkerID](), outcome)
 	require.ErrorIs(t, err, hodei.Conflict)
 
-	chunks, err := db.ReadLogs(ctx, e.ID, 3, 1)
+	chunks, err := db.ReadLogs(ctx, e.ID, 3, 9, 1)
 	require.NoError(t, err)
 	require.Equal(t, []int64{4}, []int64{chunks[0].First})
 	require.Len(t, chunks, 1, "the size bounds a read")
-	chunks, err = db.ReadLogs(ctx, e.ID, 0, 1<<20)
+	chunks, err = db.ReadLogs(ctx, e.ID, 0, math.MaxInt64, 1<<20)
 	require.NoError(t, err)
 	require.Equal(t, one.Lines, chunks[0].Lines)
 	require.Len(t, chunks, 3)
+}
+
+// TestLogsArePacked: what is packed and what is not is read as it was written,
+// whichever way that was; pages are as large as what they hold.
+func TestLogsArePacked(t *testing.T) {
+	db, _ := open(t)
+	ctx := t.Context()
+	e := running(t, db, postgres.NewID[hodei.WorkerID]())
+	noise := make([]byte, 96<<10) // which no frame makes smaller
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	wanted := []postgres.Chunk{chunk(e.ID, 1, 1), chunk(e.ID, 2, 501), {ExecutionID: e.ID, First: 502, Last: 502, Text: packed.Pack(noise)}}
+	require.NoError(t, db.AppendLogs(ctx, wanted[:2]), "inserted")
+	require.NoError(t, db.AppendLogs(ctx, wanted[2:]), "copied")
+	require.NoError(t, db.AppendLogs(ctx, wanted), "copied in part")
+	chunks, err := db.ReadLogs(ctx, e.ID, 0, math.MaxInt64, 1<<20)
+	require.NoError(t, err)
+	require.Equal(t, wanted, chunks)
+	chunks, err = db.ReadLogs(ctx, e.ID, 1, math.MaxInt64, wanted[1].Size)
+	require.NoError(t, err)
+	require.Equal(t, wanted[1:2], chunks, "the second holds all that was asked for")
+	chunks, err = db.ReadLogs(ctx, e.ID, 0, 501, 1<<20)
+	require.NoError(t, err)
+	require.Equal(t, wanted[:2], chunks, "no further than was asked for")
 }
 
 func TestLostExecutionKeepsItsLogUpToTheFirstHole(t *testing.T) {

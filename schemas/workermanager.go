@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 )
 
 // The worker manager owns worker records, assignment, the end of an execution
@@ -70,6 +71,10 @@ var (
 		Summary: "Read the recorded log of an execution", Errors: []hodei.Code{hodei.NotFound},
 		Description: "As server-sent events by default, in the frames of logs/stream; a page of JSON for " +
 			"Accept: application/json; the lines alone for Accept: text/plain.",
+	})
+	ReadLogs = declare[ReadLogsRequest, RecordedLog](Op{
+		Name: "logs.read", Service: WorkerManager, Typed: true,
+		Summary: "Read chunks of the recorded log of an execution as they are kept", Errors: []hodei.Code{hodei.NotFound},
 	})
 	FollowLogs = declare[FollowLogsRequest, hodei.LogLine](Op{
 		Name: "logs.stream", Service: Edge, Method: "GET", Path: "/executions/{id}/logs/stream", Streams: true,
@@ -235,6 +240,29 @@ type GetLogsRequest struct {
 	Cursor string `json:"cursor,omitempty" in:"query" jsonschema:"pattern=^[0-9]+$,maxLength=18"`
 	// Limit is the number of lines wanted, 1000 when left out.
 	Limit int `json:"limit,omitempty" in:"query" jsonschema:"minimum=1,maximum=10000"`
+}
+
+// ReadLogsRequest asks for the chunks that hold lines after a sequence.
+type ReadLogsRequest struct {
+	ID    hodei.ExecutionID `json:"id"`
+	After int64             `json:"after" jsonschema:"minimum=0"`
+	// Limit is the number of lines wanted; none, only how far the execution
+	// is, when 0. Whole chunks are given, about 1 MiB of lines at most.
+	Limit int `json:"limit,omitempty" jsonschema:"minimum=0,maximum=10000"`
+}
+
+// RecordedLog is chunks of a log in order, and how far the execution is. There
+// may be holes between them, and lines after the last of an ended execution.
+type RecordedLog struct {
+	Chunks []LogChunk `json:"chunks"`
+	LogEnd
+}
+
+// LogChunk is the lines from First to Last.
+type LogChunk struct {
+	First int64 `json:"first"`
+	Last  int64 `json:"last"`
+	packed.Text
 }
 
 // FollowLogsRequest asks for the log as a stream.

@@ -23,13 +23,14 @@ import (
 // over HTTP is that; and followers saw the same.
 func (w *arena) judgeLogs(l *ledger, r *record, all *audience, check checkFunc) {
 	printed := map[string][]string{} // of each execution, up to log_count
-	rows, err := w.db.Query(w.ctx, `SELECT execution_id::text, first_sequence, last_sequence, lines FROM execution_logs ORDER BY execution_id, first_sequence`)
+	rows, err := w.db.Query(w.ctx, `SELECT execution_id::text, first_sequence, last_sequence, lines, size FROM execution_logs ORDER BY execution_id, first_sequence`)
 	require.NoError(w.t, err)
 	var id string
 	var first, last int64
-	var chunk []byte
+	var frame []byte
+	var size int
 	at, of := int64(0), ""
-	_, err = pgx.ForEachRow(rows, []any{&id, &first, &last, &chunk}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &first, &last, &frame, &size}, func() error {
 		id := "exec_" + id
 		if id != of {
 			at, of = 0, id
@@ -41,7 +42,7 @@ func (w *arena) judgeLogs(l *ledger, r *record, all *audience, check checkFunc) 
 		}
 		check("log is contiguous", id, first == at+1, "has lines %d to %d after line %d", first, last, at)
 		at = first - 1 // said once
-		for text := range bytes.Lines(chunk) {
+		for text := range bytes.Lines(unpacked(w.t, frame, size)) {
 			var line hodei.LogLine
 			at++
 			err := json.Unmarshal(text, &line)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei/internal/local"
@@ -57,16 +58,17 @@ func requireRecorded(t testing.TB, database, id string, n int) {
 	conn, err := pgx.Connect(t.Context(), database)
 	require.NoError(t, err)
 	defer conn.Close(t.Context())
-	rows, err := conn.Query(t.Context(), `SELECT first_sequence, last_sequence, lines FROM execution_logs
+	rows, err := conn.Query(t.Context(), `SELECT first_sequence, last_sequence, lines, size FROM execution_logs
 		WHERE execution_id = $1::text::uuid ORDER BY first_sequence`, strings.TrimPrefix(id, "exec_"))
 	require.NoError(t, err)
 	at := 0
 	for rows.Next() {
 		var first, last int
-		var lines []byte
-		require.NoError(t, rows.Scan(&first, &last, &lines))
+		var frame []byte
+		var size int
+		require.NoError(t, rows.Scan(&first, &last, &frame, &size))
 		require.Equal(t, at+1, first)
-		for line := range strings.Lines(string(lines)) {
+		for line := range strings.Lines(string(unpacked(t, frame, size))) {
 			at++
 			require.Contains(t, line, fmt.Sprintf(`"line":"%d","sequence":%d`, at, at))
 		}
@@ -74,6 +76,22 @@ func requireRecorded(t testing.TB, database, id string, n int) {
 	}
 	require.NoError(t, rows.Err())
 	require.Equal(t, n, at)
+}
+
+// unpacked reads lines as they are kept: as NDJSON, or where a size is said as a
+// zstd frame of so many bytes of it.
+func unpacked(t testing.TB, lines []byte, size int) []byte {
+	t.Helper()
+	if size == 0 {
+		return lines
+	}
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	require.NoError(t, err)
+	defer d.Close()
+	lines, err = d.DecodeAll(lines, nil)
+	require.NoError(t, err)
+	require.Len(t, lines, size)
+	return lines
 }
 
 func TestLogOptions(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -39,7 +40,7 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 	if limit == 0 {
 		limit = pageLines
 	}
-	chunks, err := m.db.ReadLogs(ctx, req.ID, at, pageBytes)
+	chunks, err := m.db.ReadLogs(ctx, req.ID, at, math.MaxInt64, pageBytes)
 	if err != nil {
 		return page, err
 	}
@@ -48,8 +49,12 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 		if chunk.First > at+1 {
 			break // a hole: the rest comes when it is filled
 		}
+		lines, err := chunk.Unpack()
+		if err != nil {
+			return page, fmt.Errorf("read log of %s from %d: %w", req.ID, chunk.First, err)
+		}
 		sequence := chunk.First - 1
-		for line := range bytes.Lines(chunk.Lines) {
+		for line := range bytes.Lines(lines) {
 			if sequence++; sequence <= at {
 				continue
 			}
@@ -73,6 +78,30 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 		page.NextCursor = &next
 	}
 	return page, nil
+}
+
+// readLogs gives chunks of the record as they are kept, for feeds: as a page of
+// lines each would be copied, checked and encoded half a dozen times.
+func (m *Manager) readLogs(ctx context.Context, req schemas.ReadLogsRequest) (schemas.RecordedLog, error) {
+	e, err := m.db.GetExecution(ctx, req.ID)
+	if err != nil {
+		return schemas.RecordedLog{}, err
+	}
+	log := schemas.RecordedLog{
+		Chunks: []schemas.LogChunk{},
+		LogEnd: schemas.LogEnd{ExecutionID: e.ID, Status: e.Status, ExitCode: e.ExitCode, LogCount: e.LogCount},
+	}
+	if req.Limit == 0 {
+		return log, nil
+	}
+	chunks, err := m.db.ReadLogs(ctx, req.ID, req.After, req.After+int64(req.Limit), pageBytes)
+	if err != nil {
+		return log, err
+	}
+	for _, c := range chunks {
+		log.Chunks = append(log.Chunks, schemas.LogChunk{First: c.First, Last: c.Last, Text: c.Text})
+	}
+	return log, nil
 }
 
 // appendLine adds a recorded line if the filter lets it through; as it was

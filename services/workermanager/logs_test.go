@@ -186,6 +186,38 @@ func TestALostLogEndsBeforeItsFirstHole(t *testing.T) {
 	require.Nil(t, page.NextCursor)
 }
 
+// TestChunksAreReadAsTheyAreKept: whole, packed, with holes, and with how far the
+// execution is.
+func TestChunksAreReadAsTheyAreKept(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	h.printed(e.ID, 1, 30)
+	h.printed(e.ID, 31, 60)
+	h.printed(e.ID, 71, 80)
+	spans := func(req schemas.ReadLogsRequest) (spans [][2]int64) {
+		req.ID = e.ID
+		log := must(b, schemas.ReadLogs, req)
+		require.EqualValues(t, 70, log.LogCount)
+		require.Equal(t, hodei.Running, log.Status)
+		for _, c := range log.Chunks {
+			require.Positive(t, c.Size, "it is packed")
+			lines, err := c.Unpack()
+			require.NoError(t, err)
+			want, _ := chunk(c.First, c.Last)
+			require.Equal(t, string(want), string(lines))
+			spans = append(spans, [2]int64{c.First, c.Last})
+		}
+		return spans
+	}
+	require.Equal(t, [][2]int64{{1, 30}, {31, 60}, {71, 80}}, spans(schemas.ReadLogsRequest{Limit: 100}))
+	require.Equal(t, [][2]int64{{1, 30}, {31, 60}}, spans(schemas.ReadLogsRequest{After: 29, Limit: 2}))
+	require.Empty(t, spans(schemas.ReadLogsRequest{After: 80, Limit: 10}))
+	require.Empty(t, spans(schemas.ReadLogsRequest{}))
+	_, err := ask(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: hodei.ExecutionID{1}, Limit: 1})
+	require.ErrorIs(t, err, hodei.NotFound)
+}
+
 func TestDaysAreMadeAheadAndDroppedAfterTheRetention(t *testing.T) {
 	b := start(t, func(c *Config) { c.LogRetention = 48 * time.Hour })
 	h := b.worker()

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -154,9 +155,11 @@ func (m *Manager) tell(ctx context.Context, worker string, spans []schemas.Span)
 	}
 }
 
-// readChunk checks that a message is what its headers say.
+// readChunk checks that a message is what its headers say, and packs it. Before
+// chunks were packed, Postgres took as much of the processor for a flood of lines
+// as all of Hodei.
 func readChunk(msg *nats.Msg) (postgres.Chunk, error) {
-	chunk := postgres.Chunk{Lines: msg.Data}
+	var chunk postgres.Chunk
 	subject := msg.Subject
 	if err := chunk.ExecutionID.UnmarshalText([]byte(subject[strings.LastIndexByte(subject, '.')+1:])); err != nil {
 		return chunk, err
@@ -175,5 +178,6 @@ func readChunk(msg *nats.Msg) (postgres.Chunk, error) {
 	if first < 1 || lines != last-first+1 {
 		return chunk, fmt.Errorf("%d lines said to be %d to %d", lines, first, last)
 	}
+	chunk.Text = packed.Pack(msg.Data)
 	return chunk, nil
 }

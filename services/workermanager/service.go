@@ -80,6 +80,7 @@ func New(cfg Config) *Manager {
 	rpc.Handle(m.svc, schemas.StopExecution, m.stop)
 	rpc.Handle(m.svc, schemas.FinishExecution, m.finish)
 	rpc.Handle(m.svc, schemas.GetLogs, m.getLogs)
+	rpc.Handle(m.svc, schemas.ReadLogs, m.readLogs)
 	rpc.Handle(m.svc, schemas.WorkerManagerHealth, m.health)
 	return m
 }
