@@ -49,6 +49,10 @@ func (f *Feed) history(ctx context.Context, next int64, v view, asked int) (Batc
 // joined is the lines from next to last of chunks that come in order, up to the
 // first that is missing between them; not ok when there is none.
 func joined(chunks []schemas.LogChunk, next, last int64) (c chunk, ok bool, err error) {
+	room := 0
+	for _, more := range chunks {
+		room += max(more.Size, len(more.Lines))
+	}
 	for _, more := range chunks {
 		if more.First > last || ok && more.First > c.last+1 {
 			break
@@ -65,8 +69,7 @@ func joined(chunks []schemas.LogChunk, next, last int64) (c chunk, ok bool, err 
 			part = part.upTo(last)
 		}
 		if !ok {
-			c, ok = part, true
-			continue
+			c, ok = chunk{first: part.first, lines: make([]byte, 0, room)}, true
 		}
 		c.lines, c.last = append(c.lines, part.lines...), part.last
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -142,6 +143,40 @@ func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
 			require.Zero(t, j.spool.inMemory+j.spool.onDisk)
 		})
 	}
+}
+
+// TestACommandWaitsForTheRecordRatherThanForTheDisk: while chunks are confirmed
+// nothing is spilled; when none has been for a while, it is.
+func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, l := newTestJournal(t, 4*chunkBytes, 1<<30)
+		line := strings.Repeat("x", 50)
+		j.say(chunkLines, line)
+		j.confirm(1, l.spans()[0][1])
+		said := make(chan struct{})
+		go func() { j.say(20*chunkLines, line); close(said) }()
+		for range 3 {
+			synctest.Wait()
+			require.True(t, j.spool.full())
+			sent := l.spans()
+			last := sent[len(sent)-1]
+			j.confirm(last[0], last[1])
+		}
+		held := func() (inMemory, onDisk int64) {
+			j.spool.mu.Lock()
+			defer j.spool.mu.Unlock()
+			return j.spool.inMemory, j.spool.onDisk
+		}
+		synctest.Wait()
+		inMemory, onDisk := held()
+		require.Zero(t, onDisk)
+		require.Less(t, inMemory, int64(5*chunkBytes))
+		time.Sleep(flowing)
+		<-said
+		_, onDisk = held()
+		require.Positive(t, onDisk)
+		j.drop()
+	})
 }
 
 func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {

@@ -3,12 +3,13 @@ package worker
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // spool is the room that all journals of a worker share: so many bytes in
-// memory, then so many on disk. Nothing is refused; instead whoever reads a
-// command's output waits, when both are full, before it reads on. Hence each
-// output may exceed the bounds by one chunk, and no more.
+// memory, then, if the record is away, so many on disk. Nothing is refused;
+// instead whoever reads a command's output waits for room before it reads on.
+// Hence each output may exceed the bounds by one chunk, and no more.
 type spool struct {
 	dir          string
 	memory, disk int64 // bounds in bytes
@@ -17,7 +18,14 @@ type spool struct {
 	room             sync.Cond // something was let go, or a journal was dropped
 	inMemory, onDisk int64
 	broken           bool // the disk took no more, whatever the bound says
+	released         time.Time
 }
+
+// flowing is for how long after the last release more of them are waited for
+// before anything goes to disk: a command that is faster than the record waits
+// at its pipe, which costs less than to write everything twice. The disk is for
+// when the record is away.
+const flowing = time.Second
 
 func newSpool(dir string, memory, disk int64) *spool {
 	s := &spool{dir: dir, memory: memory, disk: disk}
@@ -58,7 +66,7 @@ func (s *spool) release(inMemory, onDisk int64) {
 	defer s.mu.Unlock()
 	s.inMemory -= inMemory
 	s.onDisk -= onDisk
-	s.broken = false
+	s.broken, s.released = false, time.Now()
 	s.room.Broadcast()
 }
 
@@ -70,7 +78,7 @@ func (s *spool) full() bool {
 }
 
 func (s *spool) isFull() bool {
-	return s.inMemory+chunkBytes > s.memory && (s.onDisk >= s.disk || s.broken)
+	return s.inMemory+chunkBytes > s.memory && (s.onDisk >= s.disk || s.broken || time.Since(s.released) < flowing)
 }
 
 // await returns when there is room, or when dropped is set and release has
@@ -79,6 +87,8 @@ func (s *spool) await(dropped *atomic.Bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.isFull() && !dropped.Load() {
+		late := time.AfterFunc(flowing, s.room.Broadcast)
 		s.room.Wait()
+		late.Stop()
 	}
 }
