@@ -49,19 +49,76 @@ func TestAWatchEndsWithItsBucket(t *testing.T) {
 	require.Equal(t, 20, hear(heard).Availability.Free)
 	require.True(t, hear(heard).Synced)
 
-	require.NoError(t, js.DeleteStream(t.Context(), "KV_"+schemas.WorkersBucket))
+	require.NoError(t, js.DeleteStream(t.Context(), schemas.WorkersStream))
 	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
 	put(3)
 	select {
 	case err := <-ended:
-		require.ErrorContains(t, err, "made anew")
-	case u := <-heard: // the client noticed by itself
-		require.Equal(t, 3, u.Availability.Free)
+		require.Error(t, err)
 	case <-time.After(30 * time.Second):
 		require.FailNow(t, "the watch waits for a revision that is far away")
 	}
 	heard, _ = watch()
 	require.Equal(t, 3, hear(heard).Availability.Free)
+}
+
+// TestAWatchTellsEveryChange: what the bucket holds, then the last word of each
+// worker at the latest, in the order in which it was said, and who is gone.
+func TestAWatchTellsEveryChange(t *testing.T) {
+	_, js := localtest.JetStream(t)
+	bucket, err := kv.OpenWorkers(t.Context(), js)
+	require.NoError(t, err)
+	const workers, words = 40, 50
+	say := func(word uint64) {
+		for i := range workers {
+			require.NoError(t, bucket.Put(t.Context(), hodei.Availability{WorkerID: hodei.WorkerID{byte(i)}, Word: word}))
+		}
+	}
+	say(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	heard := make(chan kv.Update, 2*workers*words)
+	ended := make(chan error, 1)
+	go func() { ended <- bucket.Watch(ctx, func(u kv.Update) { heard <- u }) }()
+	for range workers {
+		require.EqualValues(t, 1, (<-heard).Availability.Word)
+	}
+	require.Equal(t, kv.Update{Synced: true}, <-heard)
+	for word := range words - 1 {
+		say(uint64(word) + 2)
+	}
+	for i := range workers {
+		require.NoError(t, bucket.Delete(t.Context(), hodei.WorkerID{byte(i)}))
+	}
+	latest := map[hodei.WorkerID]uint64{}
+	for gone := 0; gone < workers; {
+		u := <-heard
+		if u.Availability == nil {
+			gone++
+			continue
+		}
+		require.Greater(t, u.Availability.Word, latest[u.WorkerID])
+		latest[u.WorkerID] = u.Availability.Word
+	}
+	cancel()
+	require.NoError(t, <-ended)
+	require.Empty(t, heard)
+}
+
+// TestAWatchEndsWithItsConnection: what changed meanwhile might be missed.
+func TestAWatchEndsWithItsConnection(t *testing.T) {
+	nc, js := localtest.JetStream(t)
+	bucket, err := kv.OpenWorkers(t.Context(), js)
+	require.NoError(t, err)
+	synced, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- bucket.Watch(t.Context(), func(kv.Update) { close(synced) }) }()
+	<-synced
+	require.NoError(t, nc.ForceReconnect())
+	select {
+	case err := <-ended:
+		require.Error(t, err)
+	case <-time.After(30 * time.Second):
+		require.FailNow(t, "it watches on")
+	}
 }
 
 // TestStreamsTakeWhatTheyAreGiven: of the storage that there is.

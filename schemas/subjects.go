@@ -54,6 +54,12 @@ const RetrySubject = "execution.retry"
 // written by that worker alone.
 const WorkersBucket = "WORKERS"
 
+// WorkersStream is the stream behind the bucket, WorkersSubjects what it holds.
+const (
+	WorkersStream   = "KV_" + WorkersBucket
+	WorkersSubjects = "$KV." + WorkersBucket + ".>"
+)
+
 // StoredSubject is execution.stored.<worker_id>: where a worker hears which
 // log chunks the record has (a Stored message).
 func StoredSubject(id hodei.WorkerID) string { return "execution.stored." + id.String() }

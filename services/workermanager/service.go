@@ -154,7 +154,7 @@ func (m *Manager) again(ctx context.Context, what string, fn func(context.Contex
 }
 
 // streams are what kv.Setup makes.
-var streams = []string{schemas.LogStream, schemas.EventStream, "KV_" + schemas.WorkersBucket}
+var streams = []string{schemas.LogStream, schemas.EventStream, schemas.WorkersStream}
 
 // keepStreams makes again what was lost of the streams and the bucket: nobody
 // reads the feed here, so nothing else would tell.
