@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,7 +25,11 @@ func (e *Edge) routes(feeds *feeds, hub *hub, services []string) (http.Handler, 
 	if err != nil {
 		return nil, err
 	}
-	logs := &streams{cfg: e.cfg, feeds: feeds, metrics: e.metrics}
+	decode, err := rpc.Decoder(schemas.GetLogs.Op)
+	if err != nil {
+		return nil, fmt.Errorf("serve %s: %w", schemas.GetLogs.Name, err)
+	}
+	logs := &streams{cfg: e.cfg, feeds: feeds, metrics: e.metrics, decode: decode}
 	r := chi.NewRouter()
 	r.Use(e.identify, e.recover)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {

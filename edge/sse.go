@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"reflect"
@@ -19,12 +18,13 @@ type streams struct {
 	cfg     Config
 	feeds   *feeds
 	metrics *metrics
+	decode  func(body []byte, req any) error // checks and reads a schemas.GetLogsRequest
 }
 
 // selection is what a client wants of a log.
 type selection struct {
 	schemas.GetLogsRequest
-	Follow bool `json:"follow"`
+	Follow bool
 
 	filter hodei.LogFilter
 	after  int64 // the sequence to go on after; -1 for none
@@ -48,7 +48,9 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 		defer release()
 		now, err := feed.Now(ctx)
 		if err != nil {
-			refuse(w, r, err)
+			said := *hodei.AsError(err)
+			said.RequestID = rpc.RequestID(ctx) // the feed asked for all its readers
+			refuse(w, r, &said)
 			return
 		}
 		if rec, ok := w.(*recorder); ok {
@@ -64,35 +66,26 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 	}
 }
 
-// selection reads the options and has them validated by the service that owns
-// logs, which also knows whether the execution exists.
+// selection reads the options, which are checked as the service that owns logs
+// would: to ask it first would cost a follower a request, while the command that
+// it wants to see is starting.
 func (s *streams) selection(r *http.Request, bind binder) (want selection, err error) {
 	fields, err := bind.parameters(r)
 	if err != nil {
 		return want, err
 	}
+	if follow := fields["follow"]; len(follow) > 0 {
+		if json.Unmarshal(follow, &want.Follow) != nil {
+			return want, hodei.InvalidField("follow", "boolean required")
+		}
+		delete(fields, "follow")
+	}
 	options, err := merge(nil, fields)
 	if err != nil {
 		return want, err
 	}
-	if follow := fields["follow"]; len(follow) > 0 && follow[0] == '"' {
-		return want, hodei.InvalidField("follow", "boolean required")
-	}
-	delete(fields, "follow")
-	if fields["limit"] == nil {
-		fields["limit"] = json.RawMessage("1") // the answer is of no interest
-	}
-	ask, err := merge(nil, fields)
-	if err != nil {
+	if err := s.decode(options, &want.GetLogsRequest); err != nil {
 		return want, err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), rpc.DefaultTimeout)
-	defer cancel()
-	if _, err := rpc.Forward(ctx, s.cfg.NATS, schemas.GetLogs.Op, schemas.GetLogs.Subject, ask); err != nil {
-		return want, err
-	}
-	if err := json.Unmarshal(options, &want); err != nil {
-		return want, hodei.InvalidField("query", err.Error())
 	}
 	if want.filter, err = want.Filter(time.Now()); err != nil {
 		return want, err
