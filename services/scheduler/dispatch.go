@@ -90,18 +90,21 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	ctx, cancel := context.WithTimeout(ctx, rpc.DefaultTimeout)
 	defer cancel()
 	began, slots := time.Now(), e.req.Requirements.Slots()
+	s.given.add(e.req.ID) // it may have ended before it is known to have begun
 	a, err := rpc.Call(ctx, s.nc, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.req.ID, WorkerID: &w.WorkerID, Scheduled: true})
 	s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Word, time.Since(began))
-	if err == nil {
-		s.trouble.over()
+	if err != nil {
+		s.given.remove(e.req.ID)
 	}
 	switch {
 	case err == nil:
+		s.trouble.over()
 		s.queue.finish(e, result{decision: schemas.Decision{
 			ExecutionID: &e.req.ID, Status: hodei.Running,
 			WorkerID: &a.WorkerID, WorkerType: &a.WorkerType, StartedAt: &a.StartedAt, Candidates: []schemas.Candidate{},
 		}})
 	case errors.Is(err, hodei.Rejected): // the worker refused: try the next best
+		s.fleet.refused(w.WorkerID, slots)
 		e.req.Refused = append(e.req.Refused, w.WorkerID)
 		s.queue.restore(e)
 		s.queue.wake()
@@ -157,12 +160,11 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 		s.adopt(e.ID, e.Priority, e.Requirements)
 	case event.Type == schemas.EventStarted:
 		s.queue.settle(e.ID, result{decision: recorded(e)})
+		s.fleet.taken(*e.WorkerID, event.Free, event.Word)
 	case e.Status.Ended() && e.WorkerID == nil:
 		s.queue.withdraw(e.ID)
 	case e.Status.Ended():
-		if s.fleet.ended(*e.WorkerID, e.Status == hodei.Completed, event.Free, event.Word) {
-			s.queue.wake()
-		}
+		s.ended(event)
 	}
 }
 

@@ -61,6 +61,14 @@ func (f *fleet) hear(u kv.Update, now time.Time) bool {
 	return f.set(w, word.Free)
 }
 
+// frees reports whether a known worker says that slots have come free.
+func (f *fleet) frees(u kv.Update) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, known := f.index[u.WorkerID]
+	return known && u.Availability != nil && u.Availability.Free > f.word[u.WorkerID]
+}
+
 // usual is the mean history of the fleet: what a worker without one is taken to
 // be like, so that it is neither shunned nor flooded.
 func (f *fleet) usual() (latency time.Duration, success float64) {
@@ -157,6 +165,16 @@ func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, wo
 	f.set(w, f.word[id])
 }
 
+// refused notes that a worker has less room than was asked for, until it says
+// otherwise: who refuses one execution need not be asked with the next.
+func (f *fleet) refused(id hodei.WorkerID, slots int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at, known := f.index[id]; known {
+		f.set(&f.workers[at], min(f.word[id], slots-1))
+	}
+}
+
 // ended takes in the end of an execution: its outcome, and where the worker
 // said so its free slots. It reports whether slots came free.
 func (f *fleet) ended(id hodei.WorkerID, completed bool, free *int, word uint64) bool {
@@ -177,6 +195,17 @@ func (f *fleet) ended(id hodei.WorkerID, completed bool, free *int, word uint64)
 	}
 	w.Word = word
 	return f.set(w, *free)
+}
+
+// taken takes in the worker's word on its slots as it began an execution,
+// which another instance may have given to it.
+func (f *fleet) taken(id hodei.WorkerID, free *int, word uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at, known := f.index[id]; known && free != nil && word > f.workers[at].Word {
+		f.workers[at].Word = word
+		f.set(&f.workers[at], *free)
+	}
 }
 
 // smooth is an exponentially weighted mean over about ten values.

@@ -16,6 +16,7 @@ type entry struct {
 	req      plan.Request
 	priority int
 	rank     int64 // see order
+	adopted  bool  // nobody has asked this instance for it
 	// done takes the one result, if anybody waits for it.
 	done  chan result
 	index int // place in its heap; -1 while it is being assigned
@@ -74,7 +75,9 @@ func (q *queue) push(e *entry) bool {
 	if _, here := q.entries[e.req.ID]; here {
 		return false
 	}
-	e.rank = q.order.rank(e.req.ID, e.priority)
+	if e.rank = q.order.rank(e.req.ID, e.priority); e.adopted {
+		e.rank += precedence.Milliseconds()
+	}
 	q.entries[e.req.ID] = e
 	q.insert(e)
 	q.wake()

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/postgres"
@@ -49,6 +50,7 @@ type Scheduler struct {
 	ready    chan struct{}
 	inflight sync.WaitGroup // assignments under way
 	trouble  trouble
+	given    given
 	more     atomic.Bool   // the record has more pending executions than were adopted
 	soon     chan struct{} // one value: the record is to be searched before its time
 }
@@ -73,6 +75,7 @@ func New(cfg Config) *Scheduler {
 	s := &Scheduler{
 		cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log,
 		fleet: newFleet(cfg.Weights), queue: newQueue(order(cfg.Ageing)), ready: make(chan struct{}), soon: make(chan struct{}, 1),
+		given: given{ids: map[hodei.ExecutionID]bool{}},
 	}
 	s.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.Scheduler, Version: cfg.Version, Log: cfg.Log,
@@ -135,9 +138,7 @@ func (s *Scheduler) watch(ctx context.Context, synced chan struct{}) error {
 					once.Do(func() { close(synced) })
 					return
 				}
-				if s.fleet.hear(u, time.Now()) {
-					s.queue.wake()
-				}
+				s.hear(u)
 			})
 		}
 		if err != nil && ctx.Err() == nil {

@@ -16,7 +16,7 @@ const sweepPage = 4000
 // adopt queues an execution that nobody waits for.
 func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requirements) bool {
 	return s.queue.push(&entry{
-		req: plan.Request{ID: id, Requirements: needs}, priority: priority, done: make(chan result, 1),
+		req: plan.Request{ID: id, Requirements: needs}, priority: priority, adopted: true, done: make(chan result, 1),
 	})
 }
 
