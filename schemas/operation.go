@@ -42,12 +42,10 @@ type Op struct {
 	Creates bool
 	// Streams says that the reply is server-sent events.
 	Streams bool
-	// Own says that both ends are Hodei's own code, on the way of every
-	// execution: what keeps to the types is not checked against the schema as
-	// well, which would cost as much as all the rest of the hop.
-	Own bool
-	// Typed is Own for those requests that come from Hodei's own code, which
-	// says so with HeaderTyped: people may make them too.
+	// Typed says that on the way of every execution Hodei's own code makes the
+	// request, and says so with HeaderTyped: what keeps to the types is not
+	// checked against the schema as well, which would cost as much as all the
+	// rest of the hop. What others send is.
 	Typed bool
 	// Summary is one line for people, Description what it leaves out.
 	Summary, Description string

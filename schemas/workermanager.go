@@ -57,7 +57,7 @@ var (
 		Summary: "Cancel an execution wherever it is", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	FinishExecution = declare[FinishRequest, Finished](Op{
-		Name: "executions.finish", Service: WorkerManager, Own: true,
+		Name: "executions.finish", Service: WorkerManager, Typed: true,
 		Summary: "Record the end of a run, reported by its worker until it is told so",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})

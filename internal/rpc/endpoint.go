@@ -110,7 +110,7 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
 		e.stats.expired.Add(1)
 		return
 	}
-	typed := e.op.Own || e.op.Typed && req.Headers().Get(schemas.HeaderTyped) != ""
+	typed := e.op.Typed && req.Headers().Get(schemas.HeaderTyped) != ""
 	rep, err := s.guard(ctx, e, req.Data(), typed)
 	if err == nil {
 		err = s.respond(ctx, e, req, rep)

@@ -35,13 +35,8 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		spec.Command = *req.Command
 	}
 	maps.Copy(spec.Environment, req.Environment)
-	// Who waits for the start is answered after the commit of the assignment, with
-	// which that of the execution reaches the disk: one wait for it is enough.
-	create := o.db.CreateExecution
-	if req.Wait() > 0 {
-		create = o.db.DraftExecution
-	}
-	e, err := o.create(ctx, hodei.Execution{JobID: &job.ID, PipelineID: &job.PipelineID, Spec: spec}, create)
+	waits := req.Wait() > 0
+	e, err := o.create(ctx, hodei.Execution{JobID: &job.ID, PipelineID: &job.PipelineID, Spec: spec}, waits)
 	if err != nil {
 		return schemas.StartedExecution{}, err
 	}
@@ -49,12 +44,12 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		return started(e, schemas.Decision{Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}), nil
 	}
 	estimate := sync.OnceValue(func() *float64 { return o.estimate(ctx, job.ID) })
-	if req.Wait() > 0 { // it is likely to start, so meanwhile
+	if waits { // it is likely to start, so meanwhile
 		go estimate()
 		defer estimate() // returns when that does
 	}
 	decision, err := o.schedule(ctx, e, req.Waiting)
-	if err == nil && decision.StartedAt == nil && req.Wait() > 0 {
+	if err == nil && decision.StartedAt == nil && waits {
 		err = o.db.KeepExecution(ctx, e.ID)
 	}
 	if errors.Is(err, hodei.NotFound) {
@@ -91,7 +86,7 @@ func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExec
 // hand creates an execution and hands it to the scheduler without waiting for
 // a worker.
 func (o *Orchestrator) hand(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
-	e, err := o.create(ctx, draft, o.db.CreateExecution)
+	e, err := o.create(ctx, draft, false)
 	if err != nil || e.Status != hodei.Pending {
 		return e, err
 	}
@@ -128,12 +123,19 @@ func (o *Orchestrator) execute(ctx context.Context, req schemas.ExecuteRequest) 
 	}, err
 }
 
-func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution,
-	create func(context.Context, hodei.Execution) (hodei.Execution, error)) (hodei.Execution, error) {
+// create commits an execution. Who waits for its start is answered after the
+// commit of the assignment, with which that of the execution reaches the disk:
+// one wait for the disk is enough, but if it does not start, KeepExecution must
+// follow.
+func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution, waits bool) (hodei.Execution, error) {
 	if draft.Command.IsZero() {
 		return draft, hodei.InvalidField("command", "required: the job has none")
 	}
-	e, err := create(ctx, draft)
+	commit := o.db.CreateExecution
+	if waits {
+		commit = o.db.DraftExecution
+	}
+	e, err := commit(ctx, draft)
 	if err != nil {
 		return e, err
 	}
