@@ -26,32 +26,32 @@ const precedence = 10 * time.Second
 
 // ended takes in the slots of an execution that has ended.
 func (s *Scheduler) ended(event schemas.Event) {
-	take := func() {
-		e := event.Execution
-		if s.fleet.ended(*e.WorkerID, e.Status == hodei.Completed, event.Free, event.Word) {
-			s.queue.wake()
-		}
-	}
-	if s.given.remove(event.Execution.ID) {
-		take()
-		return
-	}
-	time.AfterFunc(courtesy, take)
+	e := event.Execution
+	s.take(s.given.remove(e.ID), func() bool {
+		return s.fleet.ended(*e.WorkerID, e.Status == hodei.Completed, event.Free, event.Word)
+	})
 }
 
 // hear takes in a worker's word. If slots have come free, whoever gave them away
 // has heard by an event.
 func (s *Scheduler) hear(u kv.Update) {
-	take := func() {
-		if s.fleet.hear(u, time.Now()) {
-			s.queue.wake()
-		}
-	}
 	if !s.fleet.frees(u) {
-		take()
+		s.take(true, func() bool { return s.fleet.hear(u, time.Now()) })
 		return
 	}
-	time.AfterFunc(courtesy, take)
+	s.take(false, func() bool { return s.fleet.hearLate(u, time.Now()) })
+}
+
+// take takes in news, which tells whether slots may have come free, now or with
+// courtesy.
+func (s *Scheduler) take(now bool, news func() bool) {
+	if !now {
+		time.AfterFunc(courtesy, func() { s.take(true, news) })
+		return
+	}
+	if news() {
+		s.queue.wake()
+	}
 }
 
 // given are the executions that this instance has given to workers, until they

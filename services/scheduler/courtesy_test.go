@@ -72,6 +72,43 @@ func TestSlotsAreFirstHadByWhoGaveThem(t *testing.T) {
 	})
 }
 
+// TestAWorkerThatLeavesStaysAway: what it said shortly before does not bring it
+// back, nor does it count for the next incarnation.
+func TestAWorkerThatLeavesStaysAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		worker := hodei.WorkerID{15: 1}
+		say := func(incarnation string, free int, n uint64) {
+			s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{
+				WorkerID: worker, Incarnation: incarnation, Status: hodei.WorkerBusy, Capacity: 4, Free: free, Word: n,
+			}})
+		}
+		say("first", 0, 1)
+		say("first", 4, 2)
+		s.hear(kv.Update{WorkerID: worker})
+		time.Sleep(courtesy)
+		synctest.Wait()
+		workers, _ := s.fleet.size()
+		require.Zero(t, workers)
+
+		say("first", 0, 3)
+		say("first", 4, 4)
+		say("second", 1, 1)
+		time.Sleep(courtesy)
+		synctest.Wait()
+		require.Equal(t, 1, s.free())
+	})
+}
+
+// TestAnEventWithoutAWorkerIsPassedOver: anybody may publish one.
+func TestAnEventWithoutAWorkerIsPassedOver(t *testing.T) {
+	s := New(Config{})
+	for _, kind := range []string{schemas.EventStarted, schemas.EventCompleted} {
+		s.happens(t, kind, hodei.Execution{ID: hodei.ExecutionID{15: 1}, Status: hodei.Completed}, 1, 1)
+	}
+	require.Zero(t, s.free())
+}
+
 // TestAWorkerThatRefusesIsFull: until it says otherwise.
 func TestAWorkerThatRefusesIsFull(t *testing.T) {
 	s := New(Config{})

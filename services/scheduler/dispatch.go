@@ -160,7 +160,9 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 		s.adopt(e.ID, e.Priority, e.Requirements)
 	case event.Type == schemas.EventStarted:
 		s.queue.settle(e.ID, result{decision: recorded(e)})
-		s.fleet.taken(*e.WorkerID, event.Free, event.Word)
+		if e.WorkerID != nil { // else it is none of ours
+			s.fleet.taken(*e.WorkerID, event.Free, event.Word)
+		}
 	case e.Status.Ended() && e.WorkerID == nil:
 		s.queue.withdraw(e.ID)
 	case e.Status.Ended():

@@ -35,6 +35,32 @@ const lease = kv.Lease + kv.Renew
 func (f *fleet) hear(u kv.Update, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.take(u, now)
+}
+
+// hearLate is hear for what a worker said a while ago: one that has left since,
+// or was started again, has taken it back.
+func (f *fleet) hearLate(u kv.Update, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.knows(u) && f.take(u, now)
+}
+
+// frees reports whether a known worker says that slots have come free.
+func (f *fleet) frees(u kv.Update) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.knows(u) && u.Availability.Free > f.word[u.WorkerID]
+}
+
+// knows reports whether it is a word of a worker that is here. The lock is held.
+func (f *fleet) knows(u kv.Update) bool {
+	at, known := f.index[u.WorkerID]
+	return known && u.Availability != nil && u.Availability.Incarnation == f.workers[at].Incarnation
+}
+
+// take takes in a change of the bucket. The lock is held.
+func (f *fleet) take(u kv.Update, now time.Time) bool {
 	at, known := f.index[u.WorkerID]
 	if u.Availability == nil {
 		if known {
@@ -59,14 +85,6 @@ func (f *fleet) hear(u kv.Update, now time.Time) bool {
 	before := w.Free
 	w.Availability, w.Free = word, before
 	return f.set(w, word.Free)
-}
-
-// frees reports whether a known worker says that slots have come free.
-func (f *fleet) frees(u kv.Update) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	_, known := f.index[u.WorkerID]
-	return known && u.Availability != nil && u.Availability.Free > f.word[u.WorkerID]
 }
 
 // usual is the mean history of the fleet: what a worker without one is taken to
@@ -157,10 +175,7 @@ func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, wo
 	w := &f.workers[at]
 	if accepted {
 		w.AckLatency = smooth(w.AckLatency, took)
-		if word > w.Word {
-			w.Word = word
-			f.word[id] = free
-		}
+		f.said(w, &free, word)
 	}
 	f.set(w, f.word[id])
 }
@@ -190,11 +205,7 @@ func (f *fleet) ended(id hodei.WorkerID, completed bool, free *int, word uint64)
 		outcome = 1
 	}
 	w.Success += (outcome - w.Success) / 20
-	if free == nil || word <= w.Word {
-		return false
-	}
-	w.Word = word
-	return f.set(w, *free)
+	return f.said(w, free, word)
 }
 
 // taken takes in the worker's word on its slots as it began an execution,
@@ -202,10 +213,19 @@ func (f *fleet) ended(id hodei.WorkerID, completed bool, free *int, word uint64)
 func (f *fleet) taken(id hodei.WorkerID, free *int, word uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at, known := f.index[id]; known && free != nil && word > f.workers[at].Word {
-		f.workers[at].Word = word
-		f.set(&f.workers[at], *free)
+	if at, known := f.index[id]; known {
+		f.said(&f.workers[at], free, word)
 	}
+}
+
+// said takes in a worker's word on its slots, where there is one and it is newer
+// than the last, and reports whether slots may have come free. The lock is held.
+func (f *fleet) said(w *plan.Worker, free *int, word uint64) bool {
+	if free == nil || word <= w.Word {
+		return false
+	}
+	w.Word = word
+	return f.set(w, *free)
 }
 
 // smooth is an exponentially weighted mean over about ten values.
