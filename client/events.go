@@ -157,21 +157,14 @@ func (h *happenings) executions(ctx context.Context) error {
 	if err != nil || !h.cfg.Follow && until <= h.last {
 		return err
 	}
-	create, cancel := context.WithTimeout(ctx, api)
-	defer cancel()
-	consumer, err := h.js.CreateConsumer(create, schemas.EventStream, jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: h.last + 1,
-		MemoryStorage: true, Replicas: 1, InactiveThreshold: inactive,
+	consumer, forget, err := kv.Consumer(ctx, h.js, schemas.EventStream, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: h.last + 1, InactiveThreshold: inactive,
 	})
 	if err != nil {
-		return fmt.Errorf("create consumer: %w", err)
+		return err
 	}
-	name := consumer.CachedInfo().Name
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api)
-		defer cancel()
-		_ = h.js.DeleteConsumer(ctx, schemas.EventStream, name) // else it expires
-	}()
+	defer func() { _ = forget() }() // else it expires
+
 	over := make(chan error, 1) // one is enough to end it
 	end := func(err error) {
 		select {

@@ -48,32 +48,28 @@ func (f *Feed) history(ctx context.Context, next int64, v view, asked int) (Batc
 
 // joined is the lines from next to last of chunks that come in order, up to the
 // first that is missing between them; not ok when there is none.
-func joined(chunks []schemas.LogChunk, next, last int64) (c chunk, ok bool, err error) {
-	room := 0
-	for _, more := range chunks {
-		room += max(more.Size, len(more.Lines))
-	}
-	for _, more := range chunks {
-		if more.First > last || ok && more.First > c.last+1 {
+func joined(kept []schemas.LogChunk, next, last int64) (c chunk, ok bool, err error) {
+	var run []chunk
+	for _, k := range kept {
+		if k.First > last || len(run) > 0 && k.First > run[len(run)-1].last+1 {
 			break
 		}
-		lines, err := more.Unpack()
+		lines, err := k.Unpack()
 		if err != nil {
 			return chunk{}, false, err
 		}
-		part := chunk{first: more.First, last: more.Last, lines: lines}
-		if next > part.first {
-			part = part.from(next)
-		}
-		if last < part.last {
-			part = part.upTo(last)
-		}
-		if !ok {
-			c, ok = chunk{first: part.first, lines: make([]byte, 0, room)}, true
-		}
-		c.lines, c.last = append(c.lines, part.lines...), part.last
+		run = append(run, chunk{first: k.First, last: k.Last, lines: lines})
 	}
-	return c, ok, nil
+	if len(run) == 0 {
+		return chunk{}, false, nil
+	}
+	if c = run[0]; next > c.first {
+		c = c.from(next)
+	}
+	if c = c.join(run[1:]); c.last > last {
+		c = c.upTo(last)
+	}
+	return c, true, nil
 }
 
 // look asks the record how far the execution is.

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -123,23 +124,20 @@ func whileConnected(ctx context.Context, status <-chan nats.Status, fn func(cont
 // time rather than at a sequence of the stream, for a stream that was lost and
 // made again counts from 1.
 func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, since *time.Time) (err error) {
-	cfg := jetstream.ConsumerConfig{
-		FilterSubject: schemas.LogSubject(f.cfg.ID), AckPolicy: jetstream.AckNonePolicy,
-		MemoryStorage: true, Replicas: 1, InactiveThreshold: inactive,
-	}
+	cfg := jetstream.ConsumerConfig{FilterSubject: schemas.LogSubject(f.cfg.ID), InactiveThreshold: inactive}
 	if !since.IsZero() {
 		start := since.Add(-overlap)
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
 	}
-	create, cancel := context.WithTimeout(ctx, api)
-	defer cancel()
-	consumer, err := js.CreateConsumer(create, schemas.LogStream, cfg)
+	consumer, forget, err := kv.Consumer(ctx, js, schemas.LogStream, cfg)
 	if err != nil {
-		return fmt.Errorf("create consumer: %w", err)
+		return err
 	}
 	defer func() {
 		if err == nil || errors.Is(err, context.Canceled) { // else the server may not be there to ask
-			f.remove(ctx, js, consumer.CachedInfo().Name)
+			if err := forget(); err != nil {
+				f.cfg.Log.Debug("log consumer left to expire", "err", err)
+			}
 		}
 	}()
 	broken := make(chan error, 1) // one is enough to end it
@@ -159,15 +157,6 @@ func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, since *time.
 		f.caughtUp()
 	}
 	return f.watch(ctx, broken)
-}
-
-// remove deletes the consumer rather than leave it to the server's patience.
-func (f *Feed) remove(ctx context.Context, js jetstream.JetStream, name string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api)
-	defer cancel()
-	if err := js.DeleteConsumer(ctx, schemas.LogStream, name); err != nil {
-		f.cfg.Log.Debug("log consumer left to expire", "consumer", name, "err", err)
-	}
 }
 
 // watch looks at the record now and then, and again and again while a line is

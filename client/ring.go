@@ -23,6 +23,23 @@ func (c chunk) upTo(last int64) chunk {
 	return chunk{first: c.first, last: last, lines: c.lines[:offset(c.lines, last-c.first+1)]}
 }
 
+// join is the chunk with those that follow it. A chunk alone is handed out as it
+// is, without a copy.
+func (c chunk) join(more []chunk) chunk {
+	if len(more) == 0 {
+		return c
+	}
+	size := len(c.lines)
+	for _, next := range more {
+		size += len(next.lines)
+	}
+	c.lines = append(make([]byte, 0, size), c.lines...)
+	for _, next := range more {
+		c.lines, c.last = append(c.lines, next.lines...), next.last
+	}
+	return c
+}
+
 // offset is where the line of that index begins.
 func offset(lines []byte, index int64) int {
 	at := 0
@@ -91,13 +108,7 @@ func (r *ring) read(next, last int64) (c chunk, ok bool) {
 	for ; j < len(r.chunks) && r.chunks[j].first == r.chunks[j-1].last+1 && size < batchSize; j++ {
 		size += len(r.chunks[j].lines)
 	}
-	if j > i+1 { // a chunk alone is handed out as it is, without a copy
-		c.lines = append(make([]byte, 0, size), c.lines...)
-		for _, more := range r.chunks[i+1 : j] {
-			c.lines, c.last = append(c.lines, more.lines...), more.last
-		}
-	}
-	if c.last > last {
+	if c = c.join(r.chunks[i+1 : j]); c.last > last {
 		c = c.upTo(last)
 	}
 	return c, true

@@ -4,8 +4,9 @@
 // # Owns
 //
 // The configuration of EXECUTION_LOGS, EXECUTION_EVENTS and WORKERS, and the
-// reading and writing of worker availability. A key is written by its worker
-// alone; its expiry is the end of the worker's lease.
+// reading and writing of worker availability; and how a consumer is made that
+// is gone with its reader. A key is written by its worker alone; its expiry is
+// the end of the worker's lease.
 //
 // # When things fail
 //

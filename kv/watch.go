@@ -27,8 +27,6 @@ const (
 	heartbeat = 2 * time.Second
 	// silence is how long one request for a change lasts.
 	silence = 10 * time.Second
-	// api is how long JetStream may take to answer.
-	api = 5 * time.Second
 )
 
 // Update is one change of the bucket.
@@ -55,11 +53,17 @@ func (w *Workers) Watch(ctx context.Context, fn func(Update)) error {
 func (w *Workers) watch(ctx context.Context, fn func(Update)) error {
 	lost := w.js.Conn().StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	defer w.js.Conn().RemoveStatusListener(lost)
-	consumer, err := w.consumer(ctx)
+	consumer, forget, err := Consumer(ctx, w.js, schemas.WorkersStream, jetstream.ConsumerConfig{
+		FilterSubject: schemas.WorkersSubjects, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, InactiveThreshold: 2 * silence,
+	})
 	if err != nil {
 		return err
 	}
-	defer w.forget(ctx, consumer.CachedInfo().Name)
+	defer func() {
+		if ctx.Err() != nil && w.js.Conn().IsConnected() { // else it would only hold up the next watch
+			_ = forget()
+		}
+	}()
 	r := &reading{consumer: consumer, lost: lost, left: consumer.CachedInfo().NumPending, fn: fn}
 	if r.left == 0 {
 		fn(Update{Synced: true})
@@ -78,25 +82,6 @@ func (w *Workers) watch(ctx context.Context, fn func(Update)) error {
 		if err := r.drain(ctx); err != nil {
 			return err
 		}
-	}
-}
-
-// consumer reads the last word of each worker, and then every change.
-func (w *Workers) consumer(ctx context.Context) (jetstream.Consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, api)
-	defer cancel()
-	return w.js.CreateConsumer(ctx, schemas.WorkersStream, jetstream.ConsumerConfig{
-		FilterSubject: schemas.WorkersSubjects, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, AckPolicy: jetstream.AckNonePolicy,
-		MemoryStorage: true, Replicas: 1, InactiveThreshold: 2 * silence,
-	})
-}
-
-// forget deletes the consumer rather than leave it to the server's patience.
-func (w *Workers) forget(ctx context.Context, name string) {
-	if w.js.Conn().IsConnected() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api)
-		defer cancel()
-		_ = w.js.DeleteConsumer(ctx, schemas.WorkersStream, name) // the server's patience it is
 	}
 }
 

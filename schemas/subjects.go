@@ -60,6 +60,9 @@ const (
 	WorkersSubjects = "$KV." + WorkersBucket + ".>"
 )
 
+// Streams are all that kv.Setup makes.
+var Streams = []string{LogStream, EventStream, WorkersStream}
+
 // StoredSubject is execution.stored.<worker_id>: where a worker hears which
 // log chunks the record has (a Stored message).
 func StoredSubject(id hodei.WorkerID) string { return "execution.stored." + id.String() }

@@ -122,7 +122,7 @@ var faultKinds = []faultKind{
 		return fault{fmt.Sprintf("kill -9 Postgres, back in %s", away), []*unit{w.pg}, func(ctx context.Context) { w.pg.kill(away); w.pg.awaitBack(ctx, away) }}
 	}},
 	{"delete a stream", 3, 2, func(w *arena, r *rand.Rand) fault {
-		name := []string{schemas.LogStream, schemas.EventStream, schemas.WorkersStream}[r.IntN(3)]
+		name := schemas.Streams[r.IntN(len(schemas.Streams))]
 		return fault{"delete " + name, nil, func(ctx context.Context) { w.deleteStream(ctx, name) }}
 	}},
 	{"fill NATS", 4, 0, func(w *arena, r *rand.Rand) fault {

@@ -109,7 +109,7 @@ func chaos(t *testing.T, servers int) {
 func (w *arena) judgeStreams(replicas int) {
 	js, err := jetstream.New(w.connect())
 	require.NoError(w.t, err)
-	for _, name := range []string{schemas.LogStream, schemas.EventStream, schemas.WorkersStream} {
+	for _, name := range schemas.Streams {
 		var stream jetstream.Stream
 		var err error
 		for range 30 {

@@ -136,7 +136,7 @@ func (s *session) streams(ctx context.Context) (all []streamFacts, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{schemas.LogStream, schemas.EventStream, schemas.WorkersStream} {
+	for _, name := range schemas.Streams {
 		f := streamFacts{Name: name}
 		stream, err := js.Stream(ctx, name)
 		switch {

@@ -153,13 +153,10 @@ func (m *Manager) again(ctx context.Context, what string, fn func(context.Contex
 	return nil
 }
 
-// streams are what kv.Setup makes.
-var streams = []string{schemas.LogStream, schemas.EventStream, schemas.WorkersStream}
-
 // keepStreams makes again what was lost of the streams and the bucket: nobody
 // reads the feed here, so nothing else would tell.
 func (m *Manager) keepStreams(ctx context.Context) error {
-	for _, name := range streams {
+	for _, name := range schemas.Streams {
 		_, err := m.js.Stream(ctx, name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			m.log.WarnContext(ctx, "stream lost; making it again", "stream", name)
@@ -176,7 +173,7 @@ func (m *Manager) health(ctx context.Context, _ schemas.Empty) (schemas.Health, 
 	return rpc.Health(ctx, map[string]func(context.Context) error{
 		"postgres": m.db.Ping,
 		"streams": func(ctx context.Context) error {
-			for _, name := range streams {
+			for _, name := range schemas.Streams {
 				if _, err := m.js.Stream(ctx, name); err != nil {
 					return err
 				}

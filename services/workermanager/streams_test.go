@@ -6,13 +6,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // TestLostStreams: each stream and the bucket is made again when it is gone,
 // and what workers say is heard as before.
 func TestLostStreams(t *testing.T) {
 	b := start(t)
-	for _, name := range streams {
+	for _, name := range schemas.Streams {
 		require.NoError(t, b.js.DeleteStream(t.Context(), name))
 		b.until(name+" is there again", func() bool {
 			_, err := b.js.Stream(t.Context(), name)
