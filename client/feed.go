@@ -74,8 +74,8 @@ type Feed struct {
 type Batch struct {
 	// First and Last are the sequences of the first and the last line.
 	First, Last int64
-	// Lines is NDJSON of hodei.LogLine, each line ended by a newline. It is
-	// shared with other readers and must not be written to.
+	// Lines is NDJSON of hodei.LogLine, each line ended by a newline. It may be
+	// shared with other readers, and must not be written to.
 	Lines []byte
 	// End is set, and nothing else, once every line was given.
 	End *schemas.LogEnd
@@ -114,8 +114,10 @@ func (f *Feed) Now(ctx context.Context) (schemas.LogEnd, error) {
 // Read returns the lines that begin at the sequence next, at least 1, as many
 // as are at hand. It waits until there is one, until the execution has ended
 // and next is beyond its last line, or until ctx is done, whose error it then
-// returns.
-func (f *Feed) Read(ctx context.Context, next int64) (Batch, error) {
+// returns. Lines that must be joined are put into the memory of buf, which grows
+// as is needed: the batch is good until that is given again. Each reader has its
+// own.
+func (f *Feed) Read(ctx context.Context, next int64, buf *[]byte) (Batch, error) {
 	pause := newPause()
 	var again <-chan time.Time
 	for asked := 0; ; {
@@ -123,8 +125,16 @@ func (f *Feed) Read(ctx context.Context, next int64) (Batch, error) {
 		if v.done {
 			return v.batch, v.err
 		}
+		if len(v.run) > 0 {
+			batch, err := newBatch(v.run, buf)
+			if err == nil {
+				return batch, nil
+			}
+			f.lose(next, err)
+			continue
+		}
 		if v.recorded && again == nil {
-			batch, ok, err := f.history(ctx, next, v, asked)
+			batch, ok, err := f.history(ctx, next, v, asked, buf)
 			if ok || err != nil {
 				return batch, err
 			}
@@ -143,7 +153,8 @@ func (f *Feed) Read(ctx context.Context, next int64) (Batch, error) {
 
 // view is what a reader sees at one moment.
 type view struct {
-	batch    Batch
+	run      []chunk // from the ring, if it has the line wanted
+	batch    Batch   // the end
 	err      error
 	done     bool            // batch or err is the answer
 	recorded bool            // the line wanted is known to have been recorded
@@ -167,8 +178,8 @@ func (f *Feed) view(next int64) view {
 			return view{batch: Batch{End: end}, done: true}
 		}
 	}
-	if c, ok := f.ring.read(next, last); ok {
-		return view{batch: Batch{First: c.first, Last: c.last, Lines: c.lines}, done: true}
+	if run := f.ring.read(next, last); len(run) > 0 {
+		return view{run: run}
 	}
 	return view{
 		err: f.err, done: f.err != nil, end: end, changed: f.changed,

@@ -15,7 +15,7 @@ const patience = 6
 
 // history reads from the record. It is not ok when the record does not have
 // the line, or cannot be asked, for the moment.
-func (f *Feed) history(ctx context.Context, next int64, v view, asked int) (Batch, bool, error) {
+func (f *Feed) history(ctx context.Context, next int64, v view, asked int, buf *[]byte) (Batch, bool, error) {
 	soon, cancel := context.WithTimeout(ctx, api) // a request is lost with its connection
 	defer cancel()
 	log, err := rpc.Call(soon, f.cfg.NATS, schemas.ReadLogs, schemas.ReadLogsRequest{
@@ -35,41 +35,32 @@ func (f *Feed) history(ctx context.Context, next int64, v view, asked int) (Batc
 	if log.Status.Ended() {
 		last = log.LogCount // what a lost worker said later is not of the log
 	}
-	c, ok, err := joined(log.Chunks, next, last)
+	gone := v.end != nil && asked >= patience
+	run := recorded(log.Chunks, next, last)
+	if len(run) == 0 {
+		return Batch{End: v.end}, gone, nil
+	}
+	batch, err := newBatch(run, buf)
 	if err != nil {
 		return Batch{}, false, fmt.Errorf("read the log of %s: %w", f.cfg.ID, err)
 	}
-	gone := v.end != nil && asked >= patience
-	if !ok {
-		return Batch{End: v.end}, gone, nil
-	}
-	return Batch{First: c.first, Last: c.last, Lines: c.lines}, c.first == next || gone, nil
+	return batch, batch.First == next || gone, nil
 }
 
-// joined is the lines from next to last of chunks that come in order, up to the
-// first that is missing between them; not ok when there is none.
-func joined(kept []schemas.LogChunk, next, last int64) (c chunk, ok bool, err error) {
-	var run []chunk
+// recorded is the chunks that come in order, up to the first line that is
+// missing between them, less what is before next or after last.
+func recorded(kept []schemas.LogChunk, next, last int64) (run []chunk) {
 	for _, k := range kept {
-		if k.First > last || len(run) > 0 && k.First > run[len(run)-1].last+1 {
+		if k.Last < next {
+			continue
+		}
+		if k.First > last || len(run) > 0 && k.First > next {
 			break
 		}
-		lines, err := k.Unpack()
-		if err != nil {
-			return chunk{}, false, err
-		}
-		run = append(run, chunk{first: k.First, last: k.Last, lines: lines})
+		c := newChunk(k.First, k.Last, k.Text).between(next, last)
+		run, next = append(run, c), c.last+1
 	}
-	if len(run) == 0 {
-		return chunk{}, false, nil
-	}
-	if c = run[0]; next > c.first {
-		c = c.from(next)
-	}
-	if c = c.join(run[1:]); c.last > last {
-		c = c.upTo(last)
-	}
-	return c, true, nil
+	return run
 }
 
 // look asks the record how far the execution is.

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -24,14 +25,15 @@ func (f *Feed) message(msg jetstream.Msg, since *time.Time) {
 			}
 		}()
 	}
-	c := chunk{lines: msg.Data()}
-	c.first, _ = strconv.ParseInt(msg.Headers().Get(schemas.HeaderFirst), 10, 64)
-	c.last, _ = strconv.ParseInt(msg.Headers().Get(schemas.HeaderLast), 10, 64)
-	if n := len(c.lines); n > 0 && c.lines[n-1] != '\n' {
-		c.lines = append(c.lines[:n:n], '\n')
+	first, _ := strconv.ParseInt(msg.Headers().Get(schemas.HeaderFirst), 10, 64)
+	last, _ := strconv.ParseInt(msg.Headers().Get(schemas.HeaderLast), 10, 64)
+	text, err := packed.Read(msg.Data(), msg.Headers().Get(schemas.HeaderPacked))
+	if n := len(text.Lines); n > 0 && text.Size == 0 && text.Lines[n-1] != '\n' {
+		text.Lines = append(text.Lines[:n:n], '\n')
 	}
-	if c.first < 1 || c.last < c.first || int64(bytes.Count(c.lines, []byte{'\n'})) != c.last-c.first+1 {
-		f.cfg.Log.Warn("log chunk passed over", "first", c.first, "last", c.last, "bytes", len(c.lines))
+	c := newChunk(first, last, text)
+	if err != nil || first < 1 || c.count < 1 || text.Size == 0 && int64(bytes.Count(text.Lines, []byte{'\n'})) != c.count {
+		f.cfg.Log.Warn("log chunk passed over", "first", first, "last", last, "bytes", len(text.Lines), "err", err)
 		return
 	}
 	f.mu.Lock()
@@ -46,6 +48,15 @@ func (f *Feed) message(msg jetstream.Msg, since *time.Time) {
 		}
 	}
 	f.wake()
+}
+
+// lose forgets the chunk that a line is in, which is damaged: the record may have
+// it whole.
+func (f *Feed) lose(sequence int64, err error) {
+	f.cfg.Log.Warn("log chunk passed over", "sequence", sequence, "err", err)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ring.lose(sequence)
 }
 
 func (f *Feed) hasHole() bool {

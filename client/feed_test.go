@@ -21,6 +21,7 @@ import (
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -48,7 +49,7 @@ func expect(t require.TestingT, ctx context.Context, feed *client.Feed, next, la
 	var got strings.Builder
 	first := next
 	for next <= last {
-		batch, err := feed.Read(ctx, next)
+		batch, err := feed.Read(ctx, next, new([]byte))
 		require.NoError(t, err, "at %d", next)
 		require.Nil(t, batch.End, "at %d", next)
 		require.Equal(t, next, batch.First)
@@ -60,7 +61,7 @@ func expect(t require.TestingT, ctx context.Context, feed *client.Feed, next, la
 }
 
 func expectEnd(t require.TestingT, ctx context.Context, feed *client.Feed, next int64, end *schemas.LogEnd) {
-	batch, err := feed.Read(ctx, next)
+	batch, err := feed.Read(ctx, next, new([]byte))
 	require.NoError(t, err)
 	require.Equal(t, client.Batch{End: end}, batch)
 }
@@ -120,6 +121,20 @@ func TestFeedDropsWhatComesTwice(t *testing.T) {
 	}
 }
 
+func TestFeedReadsFromTheRecordWhatCameDamaged(t *testing.T) {
+	nc, _ := localtest.JetStream(t)
+	l := newLog(t, nc)
+	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+	l.write(t, 1, 20)
+	text := packed.Pack([]byte(lines(21, 60)))
+	require.Positive(t, text.Size)
+	text.Lines = text.Lines[:len(text.Lines)-5]
+	l.send(t, 21, 60, text)
+	l.write(t, 61, 80)
+	l.record(21, 60)
+	expect(t, ctx, feed, 1, 80)
+}
+
 func TestFeedWaitsForALineThatNobodyHas(t *testing.T) {
 	for name, heal := range map[string]func(*written){
 		"recorded": func(l *written) { l.record(1, 20) },
@@ -135,7 +150,7 @@ func TestFeedWaitsForALineThatNobodyHas(t *testing.T) {
 			expect(t, ctx, feed, 25, 30) // who resumed there is not kept waiting
 			short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 			defer cancel()
-			_, err := feed.Read(short, 11)
+			_, err := feed.Read(short, 11, new([]byte))
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			heal(l)
 			expect(t, ctx, feed, 11, 30)
@@ -264,7 +279,7 @@ func TestFeedOfAnUnknownExecution(t *testing.T) {
 	require.ErrorIs(t, feed.Run(t.Context()), hodei.NotFound)
 	_, err := feed.Now(t.Context())
 	require.ErrorIs(t, err, hodei.NotFound)
-	_, err = feed.Read(t.Context(), 1)
+	_, err = feed.Read(t.Context(), 1, new([]byte))
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 
@@ -278,7 +293,7 @@ func TestFeedStopped(t *testing.T) {
 	_, err := feed.Now(ctx)
 	require.NoError(t, err)
 	time.AfterFunc(10*time.Millisecond, cancel)
-	_, err = feed.Read(t.Context(), 1)
+	_, err = feed.Read(t.Context(), 1, new([]byte))
 	require.ErrorIs(t, err, hodei.Unavailable)
 	require.NoError(t, <-stopped)
 	stream, err := js.Stream(t.Context(), schemas.LogStream)

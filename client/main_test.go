@@ -128,12 +128,18 @@ func lines(first, last int64) string {
 	return b.String()
 }
 
-// publish sends a chunk to the window.
+// publish sends a chunk to the window, packed if that makes it smaller.
 func (l *written) publish(t *testing.T, first, last int64) {
+	l.send(t, first, last, packed.Pack([]byte(lines(first, last))))
+}
+
+func (l *written) send(t *testing.T, first, last int64, text packed.Text) {
 	msg := nats.NewMsg(schemas.LogSubject(l.id))
 	msg.Header.Set(schemas.HeaderFirst, strconv.FormatInt(first, 10))
 	msg.Header.Set(schemas.HeaderLast, strconv.FormatInt(last, 10))
-	msg.Data = []byte(lines(first, last))
+	if msg.Data = text.Lines; text.Size > 0 {
+		msg.Header.Set(schemas.HeaderPacked, strconv.Itoa(text.Size))
+	}
 	_, err := l.nc.RequestMsg(msg, 5*time.Second) // the stream's acknowledgement
 	require.NoError(t, err)
 }

@@ -56,8 +56,9 @@ func read(ctx context.Context, feed *Feed, req schemas.FollowLogsRequest, fn fun
 	if err != nil {
 		return schemas.LogEnd{}, err
 	}
+	var buf []byte
 	for next := req.From(now.LogCount); req.Follow || next <= now.LogCount; {
-		batch, err := feed.Read(ctx, next)
+		batch, err := feed.Read(ctx, next, &buf)
 		if err != nil {
 			return schemas.LogEnd{}, err
 		}

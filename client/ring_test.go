@@ -8,52 +8,82 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/hodei-jobs/hodei/internal/packed"
 )
 
 func numbered(first, last int64) []byte {
 	var b strings.Builder
 	for n := first; n <= last; n++ {
-		fmt.Fprintf(&b, "%d\n", n)
+		fmt.Fprintf(&b, "%060d\n", n)
 	}
 	return []byte(b.String())
 }
 
-// Whatever comes in whatever order, a read gives consecutive lines from where
-// it was asked to, all that is known is found while there is room, and the
-// size is kept.
+// Whatever comes in whatever order, packed or not, a read gives consecutive lines
+// from where it was asked to, all that is known is found while there is room, and
+// the size is kept.
 func TestRing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := ring{limit: rapid.SampledFrom([]int{600, math.MaxInt}).Draw(t, "limit")}
+		r := ring{limit: rapid.SampledFrom([]int{2500, math.MaxInt}).Draw(t, "limit")}
 		known := map[int64]bool{}
+		var buf []byte
 		for range rapid.IntRange(1, 40).Draw(t, "chunks") {
 			first := rapid.Int64Range(1, 60).Draw(t, "first")
 			last := first + rapid.Int64Range(0, 15).Draw(t, "more")
-			r.add(chunk{first: first, last: last, lines: numbered(first, last)})
+			text := packed.Text{Lines: numbered(first, last)}
+			if rapid.Bool().Draw(t, "packed") {
+				text = packed.Pack(text.Lines)
+			}
+			r.add(newChunk(first, last, text))
 			for n := first; n <= last; n++ {
 				known[n] = true
 			}
 			size := 0
 			for i, c := range r.chunks {
-				require.Equal(t, string(numbered(c.first, c.last)), string(c.lines))
+				b, err := newBatch([]chunk{c}, &buf)
+				require.NoError(t, err)
+				require.Equal(t, string(numbered(c.first, c.last)), string(b.Lines))
 				require.True(t, i == 0 || r.chunks[i-1].last < c.first)
-				size += len(c.lines) + overhead
+				size += len(c.text.Lines) + overhead
 			}
 			require.Equal(t, size, r.bytes)
 			require.True(t, r.bytes <= r.limit || len(r.chunks) == 1)
 		}
 		for n := int64(1); n <= 80; n++ {
 			upTo := rapid.Int64Range(n, 80).Draw(t, "up to")
-			c, ok := r.read(n, upTo)
+			run := r.read(n, upTo)
 			if r.limit == math.MaxInt {
-				require.Equal(t, known[n], ok)
+				require.Equal(t, known[n], len(run) > 0)
 			}
-			if !ok {
+			if len(run) == 0 {
 				continue
 			}
-			require.Equal(t, n, c.first)
-			require.LessOrEqual(t, c.last, upTo)
-			require.Equal(t, string(numbered(c.first, c.last)), string(c.lines))
-			require.GreaterOrEqual(t, r.reach(n-1), c.last)
+			b, err := newBatch(run, &buf)
+			require.NoError(t, err)
+			require.Equal(t, n, b.First)
+			require.LessOrEqual(t, b.Last, upTo)
+			require.Equal(t, string(numbered(b.First, b.Last)), string(b.Lines))
+			require.GreaterOrEqual(t, r.reach(n-1), b.Last)
 		}
 	})
+}
+
+// A batch ends before what is damaged, and a chunk that is lost is not read again.
+func TestADamagedChunkIsNotRead(t *testing.T) {
+	good, bad := packed.Pack(numbered(1, 20)), packed.Pack(numbered(21, 40))
+	bad.Lines = bad.Lines[:len(bad.Lines)/2]
+	r := ring{limit: math.MaxInt}
+	r.add(newChunk(1, 20, good))
+	r.add(newChunk(21, 40, bad))
+	r.add(newChunk(41, 60, packed.Pack(numbered(41, 59)))) // one too few
+	b, err := newBatch(r.read(5, math.MaxInt64), new([]byte))
+	require.NoError(t, err)
+	require.Equal(t, string(numbered(5, 20)), string(b.Lines))
+	_, err = newBatch(r.read(21, math.MaxInt64), new([]byte))
+	require.ErrorContains(t, err, "lines 21 to 40")
+	r.lose(30)
+	require.Empty(t, r.read(21, math.MaxInt64))
+	_, err = newBatch(r.read(41, math.MaxInt64), new([]byte))
+	require.ErrorContains(t, err, "19 lines, not 20")
 }

@@ -34,6 +34,7 @@ type outlet struct {
 	counted int
 	sent    prometheus.Counter
 	buf     []byte
+	joined  []byte // what the feed joins lines in
 	flushed time.Time
 }
 
@@ -85,7 +86,7 @@ func (o *outlet) copy(ctx context.Context, feed *client.Feed, now schemas.LogEnd
 func (o *outlet) read(ctx context.Context, feed *client.Feed, next int64) (client.Batch, error) {
 	for {
 		wait, cancel := context.WithTimeout(ctx, o.keepAlive)
-		batch, err := feed.Read(wait, next)
+		batch, err := feed.Read(wait, next, &o.joined)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 			return batch, err

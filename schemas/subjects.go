@@ -20,10 +20,12 @@ const (
 	HeaderFirst          = "Hodei-First"  // of a log chunk: the sequence of its first line
 	HeaderEvent          = "Hodei-Event"  // of an event: its type
 	HeaderLast           = "Hodei-Last"   // of a log chunk: the sequence of its last line
+	HeaderPacked         = "Hodei-Packed" // of a log chunk: its lines are a zstd frame of so many bytes of NDJSON
 )
 
 // The log window: one subject an execution, each message a chunk of lines as
-// NDJSON of hodei.LogLine, written by the worker alone.
+// NDJSON of hodei.LogLine, written by the worker alone; packed, with a header
+// that says so, when more comes than anybody could read along.
 const (
 	LogStream   = "EXECUTION_LOGS"
 	LogSubjects = "execution.log.*"

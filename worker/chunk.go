@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 )
 
-// chunk is a run of lines, both ends included, as NDJSON.
+// chunk is a run of lines, both ends included, as NDJSON or packed.
 type chunk struct {
 	first, last int64
-	size        int
+	size        int    // in bytes, as kept
+	ndjson      int    // the bytes of NDJSON, when the lines are packed
 	lines       []byte // nil when they are at offset in the spool file
 	offset      int64
 	due         time.Time     // when to send it again
@@ -29,33 +31,33 @@ type spoolFile struct {
 	held int // chunks still needed
 }
 
-// append writes the lines and notes in the chunk where they are.
-func (f *spoolFile) append(c *chunk, lines []byte) (err error) {
+// append writes the lines of a chunk and notes in it where they are.
+func (f *spoolFile) append(c *chunk) (err error) {
 	if f.file == nil {
 		f.file, err = os.OpenFile(filepath.Join(f.dir, f.id.String()), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 		if err != nil {
 			return fmt.Errorf("create spool file: %w", err)
 		}
 	}
-	if _, err := f.file.WriteAt(lines, f.size); err != nil {
+	if _, err := f.file.WriteAt(c.lines, f.size); err != nil {
 		return fmt.Errorf("append to spool file: %w", err)
 	}
-	c.offset = f.size
-	f.size += int64(len(lines))
+	c.lines, c.offset = nil, f.size
+	f.size += int64(c.size)
 	f.held++
 	return nil
 }
 
 // read returns the lines of a chunk, from memory or from the file.
-func (f *spoolFile) read(c *chunk) ([]byte, error) {
+func (f *spoolFile) read(c *chunk) (packed.Text, error) {
 	if c.lines != nil {
-		return c.lines, nil
+		return packed.Text{Lines: c.lines, Size: c.ndjson}, nil
 	}
 	lines := make([]byte, c.size)
 	if _, err := f.file.ReadAt(lines, c.offset); err != nil {
-		return nil, fmt.Errorf("read spool file: %w", err)
+		return packed.Text{}, fmt.Errorf("read spool file: %w", err)
 	}
-	return lines, nil
+	return packed.Text{Lines: lines, Size: c.ndjson}, nil
 }
 
 // done notes that one chunk is not needed any more and returns the number of

@@ -49,7 +49,7 @@ func TestNATSRestartsInMidRun(t *testing.T) {
 
 func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
 	const lines = 200_000
-	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 1<<20 })
+	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 256<<10 })
 	f.manager.mute = true
 	done := filepath.Join(t.TempDir(), "done")
 	id := f.run(f.request(`seq 200000; touch ` + done))

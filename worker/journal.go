@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 )
 
 // A chunk is cut at so many lines or bytes, or so long after its first line,
@@ -19,6 +20,12 @@ const (
 	chunkLinger = 5 * time.Millisecond
 )
 
+// flood is how many chunks are on their way when further ones are packed: more
+// than half a megabyte in the time of a commit, which nobody reads along. What is
+// packed once is small for all: for the spool, NATS, the window, the record and
+// the followers.
+const flood = 8
+
 // journal is what one execution has said: it numbers the lines, cuts them into
 // chunks, sends these in order and keeps each until it is confirmed. A chunk
 // once cut is never cut differently. Its methods may be called at once.
@@ -28,7 +35,7 @@ type journal struct {
 	log   *slog.Logger
 	// send hands a chunk to NATS, without waiting for anything; it fails while
 	// disconnected.
-	send func(id hodei.ExecutionID, first, last int64, lines []byte) error
+	send func(id hodei.ExecutionID, first, last int64, text packed.Text) error
 
 	mu            sync.Mutex
 	count, digest int64
@@ -46,7 +53,7 @@ type journal struct {
 	settled       chan struct{} // closed once closed and nothing is kept
 }
 
-func newJournal(id hodei.ExecutionID, s *spool, log *slog.Logger, send func(hodei.ExecutionID, int64, int64, []byte) error) *journal {
+func newJournal(id hodei.ExecutionID, s *spool, log *slog.Logger, send func(hodei.ExecutionID, int64, int64, packed.Text) error) *journal {
 	return &journal{id: id, spool: s, log: log, send: send, file: spoolFile{dir: s.dir, id: id}, settled: make(chan struct{})}
 }
 
@@ -105,25 +112,31 @@ func (j *journal) begin(at time.Time) {
 
 // seal cuts the open lines, of which last is the last, into a chunk.
 func (j *journal) seal(last int64) {
-	c := &chunk{first: last - int64(j.openLines) + 1, last: last, size: len(j.open), pause: resendFirst}
+	c := &chunk{first: last - int64(j.openLines) + 1, last: last, pause: resendFirst}
+	if len(j.inflight)+len(j.waiting) >= flood {
+		text := packed.Pack(j.open)
+		c.lines, c.ndjson = text.Lines, text.Size
+	}
+	if c.ndjson == 0 {
+		c.lines = bytes.Clone(j.open)
+	}
+	c.size = len(c.lines)
 	j.keep(c)
 	j.waiting = append(j.waiting, c)
 	j.open, j.openLines = j.open[:0], 0
 }
 
-// keep holds the open lines for a chunk in memory, or on disk when memory is
-// full.
+// keep holds the chunk in memory, or on disk when memory is full.
 func (j *journal) keep(c *chunk) {
-	if !j.spool.take(c.size) {
-		err := j.file.append(c, j.open)
-		if err == nil {
-			j.spool.spilled(c.size)
-			return
-		}
+	if j.spool.take(c.size) {
+		return
+	}
+	if err := j.file.append(c); err != nil {
 		j.log.Error("log chunk not spilled to disk", "execution_id", j.id, "err", err)
 		j.spool.insist(c.size)
+		return
 	}
-	c.lines = bytes.Clone(j.open)
+	j.spool.spilled(c.size)
 }
 
 // close ends the log and returns the number of its lines and their digest.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -20,11 +21,16 @@ type link struct {
 	mu   sync.Mutex
 	down bool
 	sent []schemas.Span
-	data []string
+	data []string // unpacked
+	size []int    // of each, as sent
 	said chan struct{}
 }
 
-func (l *link) send(id hodei.ExecutionID, first, last int64, lines []byte) error {
+func (l *link) send(id hodei.ExecutionID, first, last int64, text packed.Text) error {
+	lines, err := text.Unpack()
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.down {
@@ -32,6 +38,7 @@ func (l *link) send(id hodei.ExecutionID, first, last int64, lines []byte) error
 	}
 	l.sent = append(l.sent, schemas.Span{ExecutionID: id, First: first, Last: last})
 	l.data = append(l.data, string(lines))
+	l.size = append(l.size, len(text.Lines))
 	select {
 	case l.said <- struct{}{}:
 	default:
@@ -177,6 +184,31 @@ func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 		require.Positive(t, onDisk)
 		j.drop()
 	})
+}
+
+// TestAFloodIsPacked: and nothing else, so that anybody can read along.
+func TestAFloodIsPacked(t *testing.T) {
+	j, l := newTestJournal(t, 1<<30, 1<<30)
+	j.say((flood+2)*chunkLines, "compiled something")
+	require.Len(t, l.data, flood+2)
+	for i, data := range l.data {
+		require.Equal(t, chunkLines, strings.Count(data, "\n"))
+		if i < flood {
+			require.Equal(t, len(data), l.size[i])
+		} else {
+			require.Less(t, l.size[i], len(data)/8)
+		}
+	}
+	j.mu.Lock()
+	held := j.spool.inMemory
+	j.mu.Unlock()
+	require.Less(t, held, int64(len(l.data[0])*(flood+1)), "what is packed takes less room")
+	for _, s := range l.spans() {
+		j.confirm(s[0], s[1])
+	}
+	require.Zero(t, j.spool.inMemory)
+	j.say(chunkLines, "compiled something")
+	require.Equal(t, len(l.data[flood+2]), l.size[flood+2], "the flood is over")
 }
 
 func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {

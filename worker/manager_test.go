@@ -15,6 +15,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -102,7 +103,8 @@ func (m *manager) chunk(msg *nats.Msg) {
 	if m.logs[id] == nil {
 		m.logs[id] = map[int64][]byte{}
 	}
-	m.logs[id][first] = msg.Data
+	text, _ := packed.Read(msg.Data, msg.Header.Get(schemas.HeaderPacked))
+	m.logs[id][first], _ = text.Unpack() // nothing, of what is damaged: a test looks at it
 	if !m.mute {
 		body, _ := json.Marshal(schemas.Stored{Spans: []schemas.Span{{ExecutionID: id, First: first, Last: last}}})
 		_ = m.nc.Publish(schemas.StoredSubject(worker), body)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 )
 
 // TestStandardOutputComesFirst: of two pipes that both hold something, standard
@@ -19,7 +20,10 @@ func TestStandardOutputComesFirst(t *testing.T) {
 	require.NoError(t, err)
 	var said []byte
 	j := newJournal(hodei.ExecutionID{1}, newSpool(t.TempDir(), 1<<20, 1<<20), slog.New(slog.DiscardHandler),
-		func(_ hodei.ExecutionID, _, _ int64, lines []byte) error { said = append(said, lines...); return nil })
+		func(_ hodei.ExecutionID, _, _ int64, text packed.Text) error {
+			said = append(said, text.Lines...)
+			return nil
+		})
 	_, err = errW.WriteString("complaint\n")
 	require.NoError(t, err)
 	_, err = outW.WriteString("result\nmore")

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -56,18 +57,19 @@ func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
 
 // sendChunk publishes lines without waiting for anything: that they are
 // stored is heard on execution.stored.
-func (w *Worker) sendChunk(id hodei.ExecutionID, first, last int64, lines []byte) error {
+func (w *Worker) sendChunk(id hodei.ExecutionID, first, last int64, text packed.Text) error {
 	if !w.cfg.NATS.IsConnected() {
 		return nats.ErrDisconnected
 	}
-	return w.cfg.NATS.PublishMsg(&nats.Msg{
-		Subject: schemas.LogSubject(id), Data: lines,
-		Header: nats.Header{
-			schemas.HeaderWorker: []string{w.id.String()},
-			schemas.HeaderFirst:  []string{strconv.FormatInt(first, 10)},
-			schemas.HeaderLast:   []string{strconv.FormatInt(last, 10)},
-		},
-	})
+	header := nats.Header{
+		schemas.HeaderWorker: []string{w.id.String()},
+		schemas.HeaderFirst:  []string{strconv.FormatInt(first, 10)},
+		schemas.HeaderLast:   []string{strconv.FormatInt(last, 10)},
+	}
+	if text.Size > 0 {
+		header[schemas.HeaderPacked] = []string{strconv.Itoa(text.Size)}
+	}
+	return w.cfg.NATS.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(id), Header: header, Data: text.Lines})
 }
 
 // stored hears which chunks the record has.

@@ -44,12 +44,12 @@ func (j *journal) pump() {
 }
 
 func (j *journal) transmit(c *chunk, now time.Time) bool {
-	lines, err := j.file.read(c)
+	text, err := j.file.read(c)
 	if err != nil {
 		j.log.Error("log chunk not read back", "execution_id", j.id, "first", c.first, "last", c.last, "err", err)
 		return false
 	}
-	if j.send(j.id, c.first, c.last, lines) != nil {
+	if j.send(j.id, c.first, c.last, text) != nil {
 		return false // disconnected: NATS says so, and a reconnect sends again
 	}
 	c.due = now.Add(c.pause)

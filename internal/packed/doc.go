@@ -3,8 +3,9 @@
 //
 // # Owns
 //
-// The form in which chunks of lines are kept in Postgres and handed from there
-// to whoever reads them: NDJSON as it came, or a zstd frame of it.
+// The form of chunks of lines: NDJSON, or a zstd frame of it. Postgres has the
+// latter of all but the shortest, and its readers are handed that; workers send it
+// only of a flood, so that else anybody can read along.
 //
 // # When things fail
 //
@@ -13,6 +14,5 @@
 //
 // # Not here
 //
-// What is in the lines; and the way of new lines to their followers, who get
-// NDJSON, so that anybody can read along.
+// What is in the lines, and when to pack.
 package packed

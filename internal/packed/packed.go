@@ -2,6 +2,8 @@ package packed
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -9,10 +11,19 @@ import (
 // least is from how many bytes on lines are packed: fewer would save no page.
 const least = 512
 
+// most is how many bytes of NDJSON a frame may hold. A chunk is cut at 64 KiB, or
+// is one line that was split off at 16 KiB, which is below that even if all of it
+// is escaped.
+const most = 1 << 20
+
+// slack is how many bytes more than are decoded let the decoder write without
+// looking at each end.
+const slack = 16
+
 // The fastest level makes lines about ten times smaller, at a gigabyte a second.
 var (
 	packer, _   = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest)) // the options are valid
-	unpacker, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0))
+	unpacker, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(most))
 )
 
 // Text is lines of NDJSON as they are kept.
@@ -34,17 +45,40 @@ func Pack(ndjson []byte) Text {
 	return Text{Lines: ndjson}
 }
 
+// Read returns the text of a message: its body is a frame if it says how many
+// bytes of NDJSON are in it, at most a MiB, else NDJSON.
+func Read(body []byte, size string) (Text, error) {
+	if size == "" {
+		return Text{Lines: body}, nil
+	}
+	n, err := strconv.Atoi(size)
+	if err != nil || n < 1 || n > most {
+		return Text{}, fmt.Errorf("packed lines: size %q", size)
+	}
+	return Text{Lines: body, Size: n}, nil
+}
+
 // Unpack returns the NDJSON. It fails when the frame is damaged.
 func (t Text) Unpack() ([]byte, error) {
 	if t.Size == 0 {
 		return t.Lines, nil
 	}
-	ndjson, err := unpacker.DecodeAll(t.Lines, make([]byte, 0, t.Size))
+	return t.AppendTo(nil)
+}
+
+// AppendTo appends the NDJSON. It fails, and appends nothing, when the frame is
+// damaged.
+func (t Text) AppendTo(dst []byte) ([]byte, error) {
+	if t.Size == 0 {
+		return append(dst, t.Lines...), nil
+	}
+	dst = slices.Grow(dst, t.Size+slack)
+	ndjson, err := unpacker.DecodeAll(t.Lines, dst[len(dst):]) // in place: behind what is there it would decode elsewhere, and copy
 	if err != nil {
-		return nil, fmt.Errorf("unpack lines: %w", err)
+		return dst, fmt.Errorf("unpack lines: %w", err)
 	}
 	if len(ndjson) != t.Size {
-		return nil, fmt.Errorf("unpack lines: %d bytes, not %d", len(ndjson), t.Size)
+		return dst, fmt.Errorf("unpack lines: %d bytes, not %d", len(ndjson), t.Size)
 	}
-	return ndjson, nil
+	return dst[:len(dst)+t.Size], nil
 }

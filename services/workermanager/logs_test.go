@@ -2,6 +2,7 @@ package workermanager
 
 import (
 	"encoding/json"
+	"strconv"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -61,6 +63,27 @@ func TestMalformedChunksAreRefusedAndHoldNothingUp(t *testing.T) {
 	h.print(e.ID, 1, 2)
 	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 2}}, told().Spans, "and of nothing else")
 	require.EqualValues(t, 2, b.execution(e.ID).LogCount)
+}
+
+// TestPackedChunksAreKeptAsTheyCame: but only those that hold what they say.
+func TestPackedChunksAreKeptAsTheyCame(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	told := h.stored()
+	lines, _ := chunk(1, 40)
+	text := packed.Pack(lines)
+	size := strconv.Itoa(text.Size)
+	h.publish(e.ID, "1", "40", text.Lines[:len(text.Lines)-5], size)
+	h.publish(e.ID, "1", "39", text.Lines, size)
+	for _, wrong := range []string{"-1", "x", strconv.Itoa(text.Size - 1), strconv.Itoa(2 << 20)} {
+		h.publish(e.ID, "1", "40", text.Lines, wrong)
+	}
+	h.publish(e.ID, "1", "40", text.Lines, size)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 40}}, told().Spans, "and of nothing else")
+	log := must(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: e.ID, Limit: 100})
+	require.Equal(t, []schemas.LogChunk{{First: 1, Last: 40, Text: text}}, log.Chunks)
+	must(b, schemas.FinishExecution, h.ended(e.ID, 40)) // whose digest is checked
 }
 
 // TestLogsAreStoredWithoutJetStream: it is only where followers look first.

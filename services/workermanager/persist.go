@@ -98,10 +98,11 @@ func gather(first *nats.Msg, incoming <-chan *nats.Msg) []*nats.Msg {
 // commit appends the batch to the record, for as long as it takes, and only
 // then tells the workers.
 func (m *Manager) commit(ctx context.Context, batch []*nats.Msg) error {
+	var r reader
 	chunks := make([]postgres.Chunk, 0, len(batch))
 	stored := map[string][]schemas.Span{} // by worker
 	for _, msg := range batch {
-		chunk, err := readChunk(msg)
+		chunk, err := r.read(msg)
 		if err != nil {
 			m.log.WarnContext(ctx, "log chunk refused", "subject", msg.Subject, "err", err)
 			continue
@@ -155,10 +156,13 @@ func (m *Manager) tell(ctx context.Context, worker string, spans []schemas.Span)
 	}
 }
 
-// readChunk checks that a message is what its headers say, and packs it. Before
-// chunks were packed, Postgres took as much of the processor for a flood of lines
-// as all of Hodei.
-func readChunk(msg *nats.Msg) (postgres.Chunk, error) {
+// reader reads chunks, one after the other, into the same memory.
+type reader struct{ ndjson []byte }
+
+// read checks that a message is what its headers say, and packs it if its
+// worker has not. Before chunks were packed, Postgres took as much of the
+// processor for a flood of lines as all of Hodei.
+func (r *reader) read(msg *nats.Msg) (postgres.Chunk, error) {
 	var chunk postgres.Chunk
 	subject := msg.Subject
 	if err := chunk.ExecutionID.UnmarshalText([]byte(subject[strings.LastIndexByte(subject, '.')+1:])); err != nil {
@@ -170,14 +174,27 @@ func readChunk(msg *nats.Msg) (postgres.Chunk, error) {
 		return chunk, fmt.Errorf("sequence headers: %w", err)
 	}
 	chunk.First, chunk.Last = first, last
+	text, err := packed.Read(msg.Data, msg.Header.Get(schemas.HeaderPacked))
+	if err != nil {
+		return chunk, err
+	}
+	ndjson := msg.Data
+	if text.Size > 0 {
+		if r.ndjson, err = text.AppendTo(r.ndjson[:0]); err != nil {
+			return chunk, err
+		}
+		ndjson = r.ndjson
+	}
 	var lines int64
-	for line := range bytes.Lines(msg.Data) {
+	for line := range bytes.Lines(ndjson) {
 		lines++
 		chunk.Digest = hodei.AddDigest(chunk.Digest, bytes.TrimSuffix(line, []byte("\n")))
 	}
 	if first < 1 || lines != last-first+1 {
 		return chunk, fmt.Errorf("%d lines said to be %d to %d", lines, first, last)
 	}
-	chunk.Text = packed.Pack(msg.Data)
+	if chunk.Text = text; text.Size == 0 {
+		chunk.Text = packed.Pack(ndjson)
+	}
 	return chunk, nil
 }
