@@ -26,16 +26,23 @@ type FeedConfig struct {
 	// Look is how often the record is asked how far the execution is, should
 	// what NATS told of it have been lost; 15 s when 0.
 	Look time.Duration
+	// Soon is how long an execution goes on before its window is read, unless
+	// somebody asks how far it is; 50 ms when 0. A consumer costs half a millisecond
+	// of both ends, just when the command of a new execution starts, and one that
+	// has ended by then needs none.
+	Soon time.Duration
 }
 
 // Feed is the log of one execution, past and to come, for any number of
 // readers in this process.
 //
-// The lines come from two places. The window, one consumer on the execution's
-// subject of EXECUTION_LOGS, tells of new lines the moment that the worker
-// publishes them; the latest are kept in a ring of bounded size. The record,
-// asked through logs.get, has all the others: older than the window, pushed
-// out of the ring before a slow reader came to them, or lost on the way. A
+// The lines come from two places. The execution's subject tells of new lines the
+// moment that the worker publishes them: at first by plain subscription, and when
+// the execution goes on, or somebody asks how far it is, by a consumer on its
+// window, EXECUTION_LOGS, which has the lines before as well. The latest are kept
+// in a ring of bounded size. The record, asked through logs.read, has all the
+// others: older than the window, pushed out of the ring before a slow reader came
+// to them, or lost on the way. A
 // reader only says which sequence it wants next and is given what begins
 // exactly there, from whichever place has it. So each reader goes at its own
 // pace, none waits for another, and chunks that arrive twice, late or never do
@@ -55,6 +62,8 @@ type Feed struct {
 	cfg FeedConfig
 
 	over   chan struct{} // closed at the execution's end
+	found  chan struct{} // closed once the record has been looked at
+	asked  chan struct{} // told when somebody wants to know what the window holds
 	loaded chan struct{} // closed once the window's backlog is in the ring
 	holed  chan struct{} // told when a line turns out to be missing
 
@@ -67,6 +76,7 @@ type Feed struct {
 	ended   bool
 	err     error         // why the feed stopped before the end
 	changed chan struct{} // closed, and replaced, when any of this changes
+	find    sync.Once
 	load    sync.Once
 }
 
@@ -85,18 +95,35 @@ type Batch struct {
 func NewFeed(cfg FeedConfig) *Feed {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)).With("execution_id", cfg.ID)
 	cfg.Ring, cfg.Look = cmp.Or(cfg.Ring, 8<<20), cmp.Or(cfg.Look, 15*time.Second)
+	cfg.Soon = cmp.Or(cfg.Soon, 50*time.Millisecond)
 	return &Feed{
 		cfg: cfg, ring: ring{limit: cfg.Ring}, now: schemas.LogEnd{ExecutionID: cfg.ID},
-		over: make(chan struct{}), loaded: make(chan struct{}), holed: make(chan struct{}, 1),
-		changed: make(chan struct{}),
+		over: make(chan struct{}), found: make(chan struct{}), asked: make(chan struct{}, 1), loaded: make(chan struct{}),
+		holed: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
+}
+
+// Found waits until the record has been looked at, and fails with NOT_FOUND for an
+// execution that does not exist, UNAVAILABLE when the record could not be asked.
+func (f *Feed) Found(ctx context.Context) error {
+	select {
+	case <-f.found:
+	case <-ctx.Done():
+		return interrupted(ctx.Err())
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
 }
 
 // Now tells how far the execution is: its status, its exit code, and as
 // LogCount the last sequence that can be read without waiting. It waits for
-// what the window holds to be read, and fails with NOT_FOUND for an execution
-// that does not exist, UNAVAILABLE when the record could not be asked.
+// what the window holds to be read, and fails as Found does.
 func (f *Feed) Now(ctx context.Context) (schemas.LogEnd, error) {
+	select {
+	case f.asked <- struct{}{}:
+	default:
+	}
 	select {
 	case <-f.loaded:
 	case <-ctx.Done():

@@ -44,11 +44,25 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 		return unavailable(err)
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails only once the connection is closed
+	forget, err := f.subscribe()
+	if err != nil {
+		return unavailable(err)
+	}
+	defer forget()
 	if err := f.look(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
+	}
+	f.isFound()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-f.over:
+		return nil
+	case <-f.asked:
+	case <-time.After(f.cfg.Soon):
 	}
 	js, err := jetstream.New(f.cfg.NATS)
 	if err != nil {
@@ -59,6 +73,24 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 		return nil
 	}
 	return err
+}
+
+// subscribe takes chunks in as they are published, until the window has been read
+// or forget is called.
+func (f *Feed) subscribe() (forget func(), err error) {
+	sub, err := f.cfg.NATS.Subscribe(schemas.LogSubject(f.cfg.ID), func(msg *nats.Msg) { f.take(msg.Header, msg.Data) })
+	if err != nil {
+		return nil, err
+	}
+	over, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-f.loaded:
+		case <-over.Done():
+		}
+		_ = sub.Unsubscribe() // likewise
+	}()
+	return cancel, nil
 }
 
 // keepConsuming consumes until the end, with a new consumer after each

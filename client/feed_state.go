@@ -14,8 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// message takes a chunk in. One that is not what its headers say is left to
-// the record.
+// message takes a chunk of the window in.
 func (f *Feed) message(msg jetstream.Msg, since *time.Time) {
 	if meta, err := msg.Metadata(); err == nil {
 		*since = meta.Timestamp
@@ -25,9 +24,15 @@ func (f *Feed) message(msg jetstream.Msg, since *time.Time) {
 			}
 		}()
 	}
-	first, _ := strconv.ParseInt(msg.Headers().Get(schemas.HeaderFirst), 10, 64)
-	last, _ := strconv.ParseInt(msg.Headers().Get(schemas.HeaderLast), 10, 64)
-	text, err := packed.Read(msg.Data(), msg.Headers().Get(schemas.HeaderPacked))
+	f.take(msg.Headers(), msg.Data())
+}
+
+// take takes a chunk in. One that is not what its headers say is left to the
+// record.
+func (f *Feed) take(header nats.Header, body []byte) {
+	first, _ := strconv.ParseInt(header.Get(schemas.HeaderFirst), 10, 64)
+	last, _ := strconv.ParseInt(header.Get(schemas.HeaderLast), 10, 64)
+	text, err := packed.Read(body, header.Get(schemas.HeaderPacked))
 	if n := len(text.Lines); n > 0 && text.Size == 0 && text.Lines[n-1] != '\n' {
 		text.Lines = append(text.Lines[:n:n], '\n')
 	}
@@ -104,6 +109,7 @@ func (f *Feed) stop(err error) {
 			f.err = hodei.Errorf(hodei.Unavailable, "Following the log was stopped")
 		}
 	}
+	f.isFound()
 	f.caughtUp()
 	f.wake()
 }
@@ -113,5 +119,7 @@ func (f *Feed) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
+
+func (f *Feed) isFound() { f.find.Do(func() { close(f.found) }) }
 
 func (f *Feed) caughtUp() { f.load.Do(func() { close(f.loaded) }) }

@@ -87,6 +87,42 @@ func TestFeedGivesHistoryThenLive(t *testing.T) {
 	expect(t, ctx, feed, 1, 46) // a late reader, after the end
 }
 
+// An execution that ends soon is followed without the window: from the record, and
+// by what is published.
+func TestFeedOfAShortExecutionNeedsNoConsumer(t *testing.T) {
+	nc := localtest.Connect(t, localtest.NATS(t)) // there is no stream at all
+	l := newLog(t, nc)
+	l.record(1, 3)
+	ctx, feed := within(t), follow(t, l, client.FeedConfig{Soon: time.Hour, Look: time.Hour})
+	require.NoError(t, feed.Found(ctx))
+	expect(t, ctx, feed, 1, 3)
+	l.say(t, 4, 50)
+	expect(t, ctx, feed, 4, 50)
+	l.record(4, 60)
+	l.end(60)
+	l.tell(t)
+	expect(t, ctx, feed, 51, 60)
+	expectEnd(t, ctx, feed, 61, l.ended(60))
+}
+
+// What is neither recorded nor published again is in the window, which is read at
+// once when somebody asks.
+func TestFeedReadsTheWindowWhenAsked(t *testing.T) {
+	nc, _ := localtest.JetStream(t)
+	l := newLog(t, nc)
+	l.record(1, 3)
+	l.publish(t, 4, 6)
+	ctx, feed := within(t), follow(t, l, client.FeedConfig{Soon: time.Hour, Look: time.Hour})
+	require.NoError(t, feed.Found(ctx))
+	l.publish(t, 7, 9)
+	now, err := feed.Now(ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, 9, now.LogCount)
+	expect(t, ctx, feed, 1, 9)
+	l.publish(t, 10, 12)
+	expect(t, ctx, feed, 10, 12)
+}
+
 func TestFeedOfAnEndedExecutionNeedsOnlyTheRecord(t *testing.T) {
 	nc := localtest.Connect(t, localtest.NATS(t)) // there is no stream at all
 	l := newLog(t, nc)

@@ -134,14 +134,23 @@ func (l *written) publish(t *testing.T, first, last int64) {
 }
 
 func (l *written) send(t *testing.T, first, last int64, text packed.Text) {
+	_, err := l.nc.RequestMsg(l.message(first, last, text), 5*time.Second) // the stream's acknowledgement
+	require.NoError(t, err)
+}
+
+// say publishes where there may be no stream.
+func (l *written) say(t *testing.T, first, last int64) {
+	require.NoError(t, l.nc.PublishMsg(l.message(first, last, packed.Pack([]byte(lines(first, last))))))
+}
+
+func (l *written) message(first, last int64, text packed.Text) *nats.Msg {
 	msg := nats.NewMsg(schemas.LogSubject(l.id))
 	msg.Header.Set(schemas.HeaderFirst, strconv.FormatInt(first, 10))
 	msg.Header.Set(schemas.HeaderLast, strconv.FormatInt(last, 10))
 	if msg.Data = text.Lines; text.Size > 0 {
 		msg.Header.Set(schemas.HeaderPacked, strconv.Itoa(text.Size))
 	}
-	_, err := l.nc.RequestMsg(msg, 5*time.Second) // the stream's acknowledgement
-	require.NoError(t, err)
+	return msg
 }
 
 func (l *written) record(first, last int64) {

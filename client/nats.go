@@ -52,9 +52,11 @@ func read(ctx context.Context, feed *Feed, req schemas.FollowLogsRequest, fn fun
 	if err != nil {
 		return schemas.LogEnd{}, err
 	}
-	now, err := feed.Now(ctx)
-	if err != nil {
-		return schemas.LogEnd{}, err
+	now := schemas.LogEnd{ExecutionID: req.ID}
+	if !req.Follow || !req.All() { // else how far it is does not matter
+		if now, err = feed.Now(ctx); err != nil {
+			return schemas.LogEnd{}, err
+		}
 	}
 	var buf []byte
 	for next := req.From(now.LogCount); req.Follow || next <= now.LogCount; {

@@ -46,7 +46,10 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 		ctx := r.Context()
 		feed, release := s.feeds.get(want.ID)
 		defer release()
-		now, err := feed.Now(ctx)
+		now := schemas.LogEnd{ExecutionID: want.ID}
+		if err = feed.Found(ctx); err == nil && !(want.Follow && want.All()) { // else how far it is does not matter
+			now, err = feed.Now(ctx)
+		}
 		if err != nil {
 			said := *hodei.AsError(err)
 			said.RequestID = rpc.RequestID(ctx) // the feed asked for all its readers

@@ -146,7 +146,10 @@ func TestStreamsShareAFeed(t *testing.T) {
 	require.NoError(t, err)
 	stream, err := js.Stream(t.Context(), schemas.LogStream)
 	require.NoError(t, err)
-	require.Equal(t, 1, stream.CachedInfo().State.Consumers)
+	require.Eventually(t, func() bool {
+		info, err := stream.Info(t.Context())
+		return err == nil && info.State.Consumers == 1
+	}, 10*time.Second, time.Millisecond)
 	w.write(t, 3, 3)
 	w.end(t)
 	for _, next := range nexts {

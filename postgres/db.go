@@ -32,6 +32,11 @@ type DB struct {
 	// lazy commits without waiting for the disk: for what a later, waiting
 	// commit makes durable along with itself, or what may be lost.
 	lazy *pgxpool.Pool
+	// known is for the assignments and ends of executions, for which one plan is
+	// right whatever the tables hold: by the key of each. Left to itself Postgres
+	// makes another for each statement, because arrays of one look cheaper than its
+	// general plan; that takes longer than to carry it out.
+	known *pgxpool.Pool
 
 	creates  group.Group[hodei.Execution, hodei.Execution]
 	drafts   group.Group[hodei.Execution, hodei.Execution] // creates, lazily
@@ -64,6 +69,12 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 	lazy := cfg.Copy()
 	lazy.MaxConns, lazy.MinConns = 4, 0
 	lazy.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	known := cfg.Copy()
+	known.MaxConns, known.MinConns = 4, 0
+	known.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	for _, other := range []string{"enable_hashjoin", "enable_mergejoin", "enable_memoize"} {
+		known.ConnConfig.RuntimeParams[other] = "off"
+	}
 	db := &DB{}
 	db.assigns.Run, db.finishes.Run = db.assignExecutions, db.finishExecutions
 	db.creates.Run = func(ctx context.Context, drafts []hodei.Execution) ([]group.Answer[hodei.Execution], error) {
@@ -72,12 +83,14 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 	db.drafts.Run = func(ctx context.Context, drafts []hodei.Execution) ([]group.Answer[hodei.Execution], error) {
 		return db.createExecutions(ctx, db.lazy, drafts)
 	}
-	if db.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
-		return nil, fmt.Errorf("connect to Postgres: %w", err)
-	}
-	if db.lazy, err = pgxpool.NewWithConfig(ctx, lazy); err != nil {
-		db.pool.Close()
-		return nil, fmt.Errorf("connect to Postgres: %w", err)
+	for _, p := range []struct {
+		pool **pgxpool.Pool
+		cfg  *pgxpool.Config
+	}{{&db.pool, cfg}, {&db.lazy, lazy}, {&db.known, known}} {
+		if *p.pool, err = pgxpool.NewWithConfig(ctx, p.cfg); err != nil {
+			db.Close()
+			return nil, fmt.Errorf("connect to Postgres: %w", err)
+		}
 	}
 	if err := db.Ping(ctx); err != nil {
 		db.Close()
@@ -88,8 +101,11 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 
 // Close waits for what is under way and closes every connection.
 func (db *DB) Close() {
-	db.pool.Close()
-	db.lazy.Close()
+	for _, pool := range []*pgxpool.Pool{db.pool, db.lazy, db.known} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
 }
 
 // Ping reports whether the database answers.

@@ -122,7 +122,7 @@ func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]grou
 		}
 		workers[i], types[i], incarnations[i] = a.worker, a.workerType, a.incarnation
 	}
-	changed, err := changeAll(ctx, db.pool, "assign executions",
+	changed, err := changeAll(ctx, db.known, "assign executions",
 		`WITH a AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS a(id, worker_id, worker_type, incarnation)),
 		e AS (UPDATE executions e SET status = $5, worker_id = a.worker_id, worker_type = a.worker_type,
 				worker_incarnation = a.incarnation, scheduled_at = now(), started_at = now()
@@ -210,7 +210,7 @@ func (db *DB) finishThose(ctx context.Context, reports []report, cond string) (m
 		started[i], completed[i], counts[i], digests[i], resources[i] = o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources
 	}
 	// The guard of every end is the same: what a worker ends is RUNNING.
-	return changeAll(ctx, db.pool, "finish executions",
+	return changeAll(ctx, db.known, "finish executions",
 		`WITH o AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[], $7::timestamptz[],
 				$8::timestamptz[], $9::bigint[], $10::bigint[], $11::jsonb[]) AS o(id, worker_id, status, reason, exit_code, signal,
 				started_at, completed_at, log_count, log_digest, resources)),

@@ -321,9 +321,12 @@ func when(field, text string, now time.Time) (time.Time, error) {
 // WithTimestamps reports whether lines keep their time.
 func (o LogOptions) WithTimestamps() bool { return o.Timestamps == nil || *o.Timestamps }
 
+// All reports whether no line is left out for being too far from the end.
+func (o LogOptions) All() bool { return o.Tail == nil || *o.Tail == TailAll }
+
 // From is the sequence of the first line wanted of a log of count lines.
 func (o LogOptions) From(count int64) int64 {
-	if o.Tail == nil || *o.Tail == TailAll {
+	if o.All() {
 		return 1
 	}
 	return max(1, count-int64(*o.Tail)+1)

@@ -32,8 +32,9 @@ type orders struct {
 }
 
 const (
-	reaperPause = time.Second     // before another is started
-	reaperStuck = 2 * time.Second // to take a line; then it is taken for dead
+	reaperPause = time.Second           // before another is started
+	reaperStuck = 2 * time.Second       // to take a line; then it is taken for dead
+	reaperLate  = 50 * time.Millisecond // to be told that a group is gone
 	bye         = "bye"
 )
 
@@ -44,11 +45,13 @@ type reaper struct {
 	contact string         // the line that tells of the last
 	pipe    *os.File       // nil while no reaper runs
 	proc    *os.Process
+	late    string      // lines that are told with the next
+	soon    *time.Timer // or by then
 }
 
-// add and remove cost one small write each. What does not reach the reaper
-// need not: if the worker dies with it, so does the list, and if it was
-// started anew it is told everything again.
+// add costs one small write, which wakes the reaper. What does not reach the reaper
+// need not: if the worker dies with it, so does the list, and if it was started
+// anew it is told everything again.
 func (r *reaper) add(group int, id hodei.ExecutionID, f *fence) {
 	line := fmt.Sprintf("+ %d %s\n", group, id)
 	if f != nil {
@@ -71,17 +74,40 @@ func (r *reaper) touch(at time.Duration) {
 	r.tell(r.contact)
 }
 
+// remove tells the reaper with the next line: to wake it for that alone would cost
+// each run as much as add does. Should the worker be killed in between, the group
+// is killed whose number was let go: nobody else's, for numbers do not come round
+// so soon.
 func (r *reaper) remove(group int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.groups, group)
-	r.tell(fmt.Sprintf("- %d\n", group))
+	if r.pipe == nil {
+		return
+	}
+	if r.late == "" {
+		r.soon = time.AfterFunc(reaperLate, r.catchUp)
+	}
+	r.late += fmt.Sprintf("- %d\n", group)
+}
+
+// catchUp tells what is late.
+func (r *reaper) catchUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.late != "" {
+		r.tell("")
+	}
 }
 
 // tell kills a reaper that does not take the line, so that another is started.
 func (r *reaper) tell(line string) {
 	if r.pipe == nil {
 		return
+	}
+	if r.late != "" {
+		r.soon.Stop()
+		line, r.late = r.late+line, ""
 	}
 	_ = r.pipe.SetWriteDeadline(time.Now().Add(reaperStuck))
 	if _, err := r.pipe.WriteString(line); err != nil {
@@ -152,7 +178,7 @@ func (r *reaper) attach(proc *os.Process, pipe *os.File, o orders) {
 	first, _ := json.Marshal(o) // strings always encode
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.proc, r.pipe = proc, pipe
+	r.proc, r.pipe, r.late = proc, pipe, ""
 	r.tell(string(first) + "\n")
 	r.tell(r.contact)
 	for _, line := range r.groups {
