@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -86,11 +87,12 @@ func leases(ctx context.Context, b *bench) (rows []row, err error) {
 			return nil, err
 		}
 	}
-	f, err := newSimulated(ctx, js)
+	f, stop, err := newSimulated(ctx, r.nats)
+	defer stop()
 	if err != nil {
 		return nil, err
 	}
-	if err := f.renew(ctx, 0); err != nil { // all at once: they come
+	if err := f.come(ctx); err != nil {
 		return nil, err
 	}
 	pids := []int{r.server.cmd.Process.Pid, r.procs[0].cmd.Process.Pid, r.procs[1].cmd.Process.Pid}
@@ -100,7 +102,7 @@ func leases(ctx context.Context, b *bench) (rows []row, err error) {
 		before, began := usageOf(pids[0]), time.Now()
 		watching := usageOf(pids[1:]...)
 		for range turn / renewal {
-			if err := f.renew(ctx, renewal); err != nil {
+			if err := f.renew(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -114,44 +116,83 @@ func leases(ctx context.Context, b *bench) (rows []row, err error) {
 		Note: fmt.Sprintf("nats-server %s %%, both schedulers %s %%", number(quantile(server, 0.5)), number(quantile(watchers, 0.5)))}}, nil
 }
 
-// simulated are workers that do nothing but renew.
+// hosts is how many connections the simulated workers have, skew by how much at
+// most their clocks are off, as NTP keeps those of one network.
+const (
+	hosts = 100
+	skew  = 3 * time.Millisecond
+)
+
+// simulated are workers that do nothing but renew, when real ones would.
 type simulated struct {
-	bucket *kv.Workers
-	ids    []domain.WorkerID
+	buckets []*kv.Workers // of each connection
+	ids     []domain.WorkerID
 }
 
-func newSimulated(ctx context.Context, js jetstream.JetStream) (*simulated, error) {
+func newSimulated(ctx context.Context, url string) (*simulated, func(), error) {
 	s := &simulated{}
+	var conns []*nats.Conn
+	stop := func() {
+		for _, nc := range conns {
+			nc.Close()
+		}
+	}
+	for range hosts {
+		nc, err := nats.Connect(url, nats.Name("bench"))
+		if err != nil {
+			return s, stop, err
+		}
+		conns = append(conns, nc)
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return s, stop, err
+		}
+		bucket, err := kv.OpenWorkers(ctx, js)
+		if err != nil {
+			return s, stop, err
+		}
+		s.buckets = append(s.buckets, bucket)
+	}
 	for range fleetSize {
 		s.ids = append(s.ids, domain.WorkerID(uuid.Must(uuid.NewV7())))
 	}
-	var err error
-	s.bucket, err = kv.OpenWorkers(ctx, js)
-	return s, err
+	return s, stop, nil
 }
 
-// renew has each renew once, evenly over a time.
-func (s *simulated) renew(ctx context.Context, over time.Duration) error {
-	g, ctx := errgroup.WithContext(ctx)
-	const lanes = 16
+// come has each write its key for the first time.
+func (s *simulated) come(ctx context.Context) error {
+	return s.each(ctx, func(int) time.Time { return time.Time{} })
+}
+
+// renew has each renew once within the period.
+func (s *simulated) renew(ctx context.Context) error {
 	began := time.Now()
-	for lane := range lanes {
+	err := s.each(ctx, func(i int) time.Time {
+		off := skew * time.Duration(i%2001-1000) / 1000
+		return began.Add(off + kv.UntilRenewal(s.ids[i], began, renewal))
+	})
+	time.Sleep(time.Until(began.Add(renewal)))
+	return err
+}
+
+// each has each write its key at a time.
+func (s *simulated) each(ctx context.Context, at func(i int) time.Time) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for host, bucket := range s.buckets {
+		var turns []int
+		for i := host; i < len(s.ids); i += hosts {
+			turns = append(turns, i)
+		}
+		slices.SortFunc(turns, func(a, b int) int { return at(a).Compare(at(b)) })
 		g.Go(func() error {
-			for i := lane; i < len(s.ids); i += lanes {
-				due := began.Add(over * time.Duration(i) / time.Duration(len(s.ids)))
-				if wait := time.Until(due); wait > 0 {
-					time.Sleep(wait)
-				}
-				if err := s.bucket.Put(ctx, word(s.ids[i], i, time.Now())); err != nil {
+			for _, i := range turns {
+				time.Sleep(time.Until(at(i)))
+				if err := bucket.Put(ctx, word(s.ids[i], i, time.Now())); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	time.Sleep(time.Until(began.Add(over)))
-	return nil
+	return g.Wait()
 }

@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
@@ -137,4 +139,29 @@ func TestStreamsTakeWhatTheyAreGiven(t *testing.T) {
 	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{MaxBytes: 300}))
 	require.EqualValues(t, 200, limit(schemas.LogStream))
 	require.EqualValues(t, 100, limit(schemas.EventStream))
+}
+
+// Every worker renews once in each period, always at the same moment of it; the
+// moments are few, and as many workers have each.
+func TestRenewalsAreSpreadAndKeepTogether(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := hodei.WorkerID(uuid.Must(uuid.NewV7()))
+		every := time.Duration(rapid.Int64Range(int64(100*time.Millisecond), int64(time.Minute)).Draw(t, "every"))
+		now := time.Now().Add(time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "later")))
+		wait := kv.UntilRenewal(id, now, every)
+		require.Positive(t, wait)
+		require.LessOrEqual(t, wait, every)
+		at := now.Add(wait)
+		require.Equal(t, every, kv.UntilRenewal(id, at, every))
+		early := time.Duration(rapid.Int64Range(1, int64(every)-1).Draw(t, "early"))
+		require.Equal(t, early, kv.UntilRenewal(id, at.Add(-early), every))
+	})
+	now, moments := time.Now(), map[time.Duration]int{}
+	for range 10_000 {
+		moments[kv.UntilRenewal(hodei.WorkerID(uuid.Must(uuid.NewV7())), now, kv.Renew)]++
+	}
+	require.Len(t, moments, 20)
+	for _, workers := range moments {
+		require.InDelta(t, 500, workers, 150)
+	}
 }

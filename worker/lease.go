@@ -36,7 +36,7 @@ func (w *Worker) announce(ctx context.Context, bucket *kv.Workers, written func(
 			written()
 			failing = false
 			w.unlessDone(ctx, announceGap, nil)
-			w.unlessDone(ctx, w.renewal()-announceGap, w.slots.changed)
+			w.unlessDone(ctx, kv.UntilRenewal(w.id, time.Now(), w.renewal()), w.slots.changed)
 		case ctx.Err() == nil:
 			if !failing { // once an outage
 				w.log.Warn("availability not written", "worker_id", w.id, "err", err)
