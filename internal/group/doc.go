@@ -2,8 +2,8 @@
 //
 // # Owns
 //
-// The forming of batches: what is asked for while two batches are under way is
-// done by the next one. One caller alone waits for nothing, and nothing waits
+// The forming of batches: what is asked for while one is under way is done by the
+// next one. One caller alone waits for nothing, and nothing waits
 // for a batch to fill.
 //
 // # When things fail

@@ -7,50 +7,120 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
 
 // Several instances see the same free slots and, once they have swept the
 // record, the same executions. The record and the worker let one of two win, but
 // whatever loses has cost a request, and a slot that was just taken two commits.
 // With two schedulers under load two attempts of five were in vain; with what
-// follows one of six is, and a sixth more is done.
+// follows one of ten is.
 
 // courtesy is how much later than the instance that gave an execution to its
-// worker the others take the slots for free in which it ran.
-const courtesy = 80 * time.Millisecond
+// worker the others take the slots for free in which it ran. A worker tells of a
+// free slot with every answer, often before the end that freed it is recorded.
+const (
+	courtesy     = 80 * time.Millisecond // or three times what an assignment takes, which is longer under load
+	courtesyMost = time.Second
+)
 
 // precedence is how much older those executions are taken to be that this
 // instance was asked for than those that it found in the record, which another
 // one may have queued.
 const precedence = 10 * time.Second
 
-// ended takes in the slots of an execution that has ended.
+// pace is how long an assignment takes, on average.
+type pace struct {
+	mu   sync.Mutex
+	mean time.Duration
+}
+
+func (p *pace) took(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mean = smooth(p.mean, d)
+}
+
+// courtesy is for how long slots are left to others: they must be heard of giving
+// them away.
+func (p *pace) courtesy() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return min(max(courtesy, 3*p.mean), courtesyMost)
+}
+
+// room is what this instance knows of a worker's slots.
+type room struct {
+	free    int // by the worker's latest word
+	left    int // of them, left to others for a moment
+	offered int // offered by this instance, and not heard of yet
+}
+
+// hear takes in the worker's word on its free slots if it is newer than the last.
+// Of them the instance has those that it had, and mine more, which its own
+// execution freed, or fewer, which one took; further ones somebody else gave away,
+// and they are left to that for now. It returns how many more those are.
+func (r *room) hear(w *plan.Worker, free int, word uint64, mine int) (left int) {
+	has, before := r.free-r.left, r.left
+	switch {
+	case word > w.Word:
+		r.free, w.Word = free, word
+	case mine < 0:
+		return 0 // the newer word knows of that
+	}
+	r.left = r.free - min(r.free, max(0, has+mine))
+	return max(0, r.left-before)
+}
+
+// show has plan see the slots that may be offered, and reports whether there are
+// more than before.
+func (r *room) show(w *plan.Worker) bool {
+	before := w.Free
+	w.Free = max(0, r.free-r.left-r.offered)
+	return w.Free > before
+}
+
+// began takes in what a worker said as an execution began there.
+func (s *Scheduler) began(event schemas.Event) {
+	e, mine := event.Execution, 0
+	if s.given.has(e.ID) {
+		mine = -e.Requirements.Slots()
+	}
+	_, left := s.fleet.said(*e.WorkerID, event.Free, event.Word, mine)
+	s.leave(*e.WorkerID, left)
+}
+
+// ended takes in what a worker said as an execution ended there.
 func (s *Scheduler) ended(event schemas.Event) {
-	e := event.Execution
-	s.take(s.given.remove(e.ID), func() bool {
-		return s.fleet.ended(*e.WorkerID, e.Status == hodei.Completed, event.Free, event.Word)
-	})
-}
-
-// hear takes in a worker's word. If slots have come free, whoever gave them away
-// has heard by an event.
-func (s *Scheduler) hear(u kv.Update) {
-	if !s.fleet.frees(u) {
-		s.take(true, func() bool { return s.fleet.hear(u, time.Now()) })
-		return
+	e, mine := event.Execution, 0
+	if s.given.remove(e.ID) {
+		mine = e.Requirements.Slots()
 	}
-	s.take(false, func() bool { return s.fleet.hearLate(u, time.Now()) })
-}
-
-// take takes in news, which tells whether slots may have come free, now or with
-// courtesy.
-func (s *Scheduler) take(now bool, news func() bool) {
-	if !now {
-		time.AfterFunc(courtesy, func() { s.take(true, news) })
-		return
-	}
-	if news() {
+	s.fleet.ended(*e.WorkerID, e.Status == hodei.Completed)
+	more, left := s.fleet.said(*e.WorkerID, event.Free, event.Word, mine)
+	if more {
 		s.queue.wake()
+	}
+	s.leave(*e.WorkerID, left)
+}
+
+// hear takes in a change of the bucket.
+func (s *Scheduler) hear(u kv.Update) {
+	more, left := s.fleet.hear(u, time.Now())
+	if more {
+		s.queue.wake()
+	}
+	s.leave(u.WorkerID, left)
+}
+
+// leave leaves slots to others for a moment.
+func (s *Scheduler) leave(id hodei.WorkerID, slots int) {
+	if slots > 0 {
+		time.AfterFunc(s.pace.courtesy(), func() {
+			if s.fleet.release(id, slots) {
+				s.queue.wake()
+			}
+		})
 	}
 }
 
@@ -71,6 +141,12 @@ func (g *given) add(id hodei.ExecutionID) {
 		clear(g.ids)
 	}
 	g.ids[id] = true
+}
+
+func (g *given) has(id hodei.ExecutionID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ids[id]
 }
 
 // remove reports whether it was there.

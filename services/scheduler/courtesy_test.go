@@ -8,10 +8,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
 
 // free is how many slots the scheduler believes the worker to have.
@@ -117,7 +119,135 @@ func TestAWorkerThatRefusesIsFull(t *testing.T) {
 	s.fleet.refused(worker, 2)
 	require.Equal(t, 1, s.free(), "less than two slots")
 	s.happens(t, schemas.EventStarted, hodei.Execution{WorkerID: &worker, Status: hodei.Running}, 3, 2)
+	s.fleet.release(worker, 2)
 	require.Equal(t, 3, s.free())
+}
+
+// TestAnAnswerDoesNotGiveAwaySlotsOfOthers: a worker lets go of a slot before the
+// end is recorded, and tells so to whoever asks it next. In whatever order the
+// news come, the slot is had by who gave it away.
+func TestAnAnswerDoesNotGiveAwaySlotsOfOthers(t *testing.T) {
+	worker := hodei.WorkerID{15: 1}
+	mine, theirs, next := hodei.ExecutionID{15: 1}, hodei.ExecutionID{15: 2}, hodei.ExecutionID{15: 3}
+	slot := plan.Request{ID: next, Requirements: hodei.Requirements{Capacity: 1}}
+	run := func(id hodei.ExecutionID, status hodei.ExecutionStatus) hodei.Execution {
+		return hodei.Execution{ID: id, WorkerID: &worker, Status: status}
+	}
+	var s *Scheduler
+	begin := func(t *testing.T) { // with one slot free, which is given to next
+		s = New(Config{})
+		s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{
+			WorkerID: worker, Status: hodei.WorkerBusy, Capacity: 3, Free: 1, Word: 1, At: time.Now(),
+		}})
+		s.given.add(mine)
+		s.given.add(next)
+		require.NotNil(t, s.fleet.choose(slot, time.Now()).Worker)
+	}
+	answered := func(free int, word uint64) {
+		s.leave(worker, s.fleet.settle(worker, 1, true, free, word, time.Millisecond))
+	}
+	for name, news := range map[string]func(t *testing.T){
+		"the answer first": func(t *testing.T) {
+			answered(1, 3) // theirs has ended, as word 2 would tell
+			require.Zero(t, s.free())
+			s.happens(t, schemas.EventStarted, run(next, hodei.Running), 1, 3)
+			require.Zero(t, s.free())
+		},
+		"the event first": func(t *testing.T) {
+			s.happens(t, schemas.EventStarted, run(next, hodei.Running), 1, 3)
+			require.Zero(t, s.free())
+			answered(1, 3)
+			require.Zero(t, s.free())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin(t)
+				news(t)
+				s.happens(t, schemas.EventCompleted, run(theirs, hodei.Completed), 1, 2)
+				require.Zero(t, s.free(), "that is known")
+				time.Sleep(courtesy)
+				synctest.Wait()
+				require.Equal(t, 1, s.free(), "they have nothing for it")
+			})
+			synctest.Test(t, func(t *testing.T) {
+				begin(t)
+				news(t)
+				s.happens(t, schemas.EventCompleted, run(mine, hodei.Completed), 1, 2)
+				require.Equal(t, 1, s.free(), "it was ours")
+			})
+		})
+	}
+}
+
+// TestTheViewOfSlotsComesRight: whatever order the news of several instances come
+// in, in the end the view is what the worker said last, and nothing was ever
+// offered that no word said to be free.
+func TestTheViewOfSlotsComesRight(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		worker := hodei.WorkerID{15: 1}
+		const capacity = 4
+		free, word, began := capacity, uint64(1), 0
+		f := newFleet(plan.DefaultWeights)
+		now := time.Now()
+		f.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Status: hodei.WorkerBusy, Capacity: capacity, Free: free, Word: word, At: now}}, now)
+		var news []func()
+		left := 0
+		tell := func(fn func(free int, word uint64) int) {
+			free, word := free, word
+			news = append(news, func() { left += fn(free, word) })
+		}
+		said := func(mine int) {
+			tell(func(free int, word uint64) int { _, n := f.said(worker, &free, word, mine); return n })
+		}
+		var running []bool // whether it is this instance's
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			case 0: // this instance gives it one, and is told
+				d := f.choose(plan.Request{ID: hodei.ExecutionID{byte(began)}, Requirements: hodei.Requirements{Capacity: 1}}, now)
+				if d.Worker == nil {
+					continue
+				}
+				if began++; free == 0 {
+					f.settle(worker, 1, false, 0, 0, 0)
+					f.refused(worker, 1)
+					continue
+				}
+				free, word, running = free-1, word+1, append(running, true)
+				said(-1)
+				tell(func(free int, word uint64) int { return f.settle(worker, 1, true, free, word, time.Millisecond) })
+			case 1: // another one does
+				if free > 0 {
+					free, word, running = free-1, word+1, append(running, false)
+					said(0)
+				}
+			case 2: // something ends
+				if len(running) > 0 {
+					i := rapid.IntRange(0, len(running)-1).Draw(t, "which")
+					mine := 0
+					if running[i] {
+						mine = 1
+					}
+					free, word, running = free+1, word+1, append(running[:i], running[i+1:]...)
+					said(mine)
+				}
+			case 3: // news arrive
+				if len(news) > 0 {
+					i := rapid.IntRange(0, len(news)-1).Draw(t, "news")
+					news[i]()
+					news = append(news[:i], news[i+1:]...)
+				}
+			}
+			require.GreaterOrEqual(t, f.workers[0].Free, 0)
+			require.LessOrEqual(t, f.workers[0].Free, capacity)
+		}
+		for _, fn := range news {
+			fn()
+		}
+		f.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Status: hodei.WorkerBusy, Capacity: capacity, Free: free, Word: word, At: now}}, now)
+		f.release(worker, capacity)
+		require.Equal(t, free, f.workers[0].Free)
+	})
 }
 
 // TestOwnExecutionsComeBeforeFoundOnes: of about the same age.
@@ -144,4 +274,38 @@ func TestWhatIsGivenIsBounded(t *testing.T) {
 		g.add(hodei.ExecutionID{byte(i >> 16), byte(i >> 8), byte(i)})
 	}
 	require.Len(t, g.ids, 10)
+}
+
+// TestWhatIsQueuedAgainIsLookedForLater: whoever was refused has it still.
+func TestWhatIsQueuedAgainIsLookedForLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		for range 3 {
+			s.happens(t, schemas.EventRequeued, hodei.Execution{ID: hodei.ExecutionID{15: 1}, Status: hodei.Pending}, 0, 0)
+		}
+		require.Zero(t, s.queue.len())
+		require.Empty(t, s.soon)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Len(t, s.soon, 1)
+		<-s.soon
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Empty(t, s.soon, "once for all")
+	})
+}
+
+// TestCourtesyIsAsLongAsAssignmentsTake: else slots are taken that somebody is
+// about to fill.
+func TestCourtesyIsAsLongAsAssignmentsTake(t *testing.T) {
+	var p pace
+	require.Equal(t, courtesy, p.courtesy())
+	p.took(10 * time.Millisecond)
+	require.Equal(t, courtesy, p.courtesy())
+	for range 100 {
+		p.took(100 * time.Millisecond)
+	}
+	require.InDelta(t, 300*time.Millisecond, p.courtesy(), float64(time.Millisecond))
+	p.took(time.Hour)
+	require.Equal(t, courtesyMost, p.courtesy())
 }

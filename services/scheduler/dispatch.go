@@ -92,9 +92,12 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	began, slots := time.Now(), e.req.Requirements.Slots()
 	s.given.add(e.req.ID) // it may have ended before it is known to have begun
 	a, err := rpc.Call(ctx, s.nc, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.req.ID, WorkerID: &w.WorkerID, Scheduled: true})
-	s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Word, time.Since(began))
+	took := time.Since(began)
+	s.leave(w.WorkerID, s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Word, took))
 	if err != nil {
 		s.given.remove(e.req.ID)
+	} else {
+		s.pace.took(took)
 	}
 	switch {
 	case err == nil:
@@ -117,6 +120,8 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 		s.log.WarnContext(ctx, "assignment put off", "execution_id", e.req.ID, "worker_id", w.WorkerID, "err", err)
 		s.queue.restore(e)
 		s.queue.wake()
+	case e.adopted: // somebody else was quicker, and nobody waits here
+		s.queue.finish(e, result{err: err})
 	default: // assigned or ended by somebody else, or not known
 		s.queue.finish(e, s.look(ctx, e.req.ID, err))
 	}
@@ -157,11 +162,11 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	e := event.Execution
 	switch {
 	case event.Type == schemas.EventRequeued:
-		s.adopt(e.ID, e.Priority, e.Requirements)
+		s.sweepLater()
 	case event.Type == schemas.EventStarted:
 		s.queue.settle(e.ID, result{decision: recorded(e)})
 		if e.WorkerID != nil { // else it is none of ours
-			s.fleet.taken(*e.WorkerID, event.Free, event.Word)
+			s.began(event)
 		}
 	case e.Status.Ended() && e.WorkerID == nil:
 		s.queue.withdraw(e.ID)

@@ -9,8 +9,7 @@ import (
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
 
-// fleet is this instance's view of the workers. Of each it keeps the latest
-// word and the slots it has offered there without having heard back.
+// fleet is this instance's view of the workers.
 type fleet struct {
 	mu      sync.Mutex
 	weights plan.Weights
@@ -18,73 +17,62 @@ type fleet struct {
 	// nothing; index finds a worker in it.
 	workers []plan.Worker
 	index   map[hodei.WorkerID]int
-	offered map[hodei.WorkerID]int
-	kept    []hodei.WorkerID       // those whose slots are kept for somebody
-	word    map[hodei.WorkerID]int // free slots by the worker's own word
+	rooms   map[hodei.WorkerID]*room // of the workers, and of those that are gone but were offered something
+	kept    []hodei.WorkerID         // those whose slots are kept for somebody
 }
 
 func newFleet(w plan.Weights) *fleet {
-	return &fleet{weights: w, index: map[hodei.WorkerID]int{}, offered: map[hodei.WorkerID]int{}, word: map[hodei.WorkerID]int{}}
+	return &fleet{weights: w, index: map[hodei.WorkerID]int{}, rooms: map[hodei.WorkerID]*room{}}
 }
 
 // lease allows a worker's key to arrive a little late.
 const lease = kv.Lease + kv.Renew
 
-// hear takes in a change of the bucket and reports whether slots may have come
-// free.
-func (f *fleet) hear(u kv.Update, now time.Time) bool {
+// hear takes in a change of the bucket. It reports whether there may be work for
+// the worker now, and how many slots more are left to others for a moment.
+func (f *fleet) hear(u kv.Update, now time.Time) (more bool, left int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.take(u, now)
-}
-
-// hearLate is hear for what a worker said a while ago: one that has left since,
-// or was started again, has taken it back.
-func (f *fleet) hearLate(u kv.Update, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.knows(u) && f.take(u, now)
-}
-
-// frees reports whether a known worker says that slots have come free.
-func (f *fleet) frees(u kv.Update) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.knows(u) && u.Availability.Free > f.word[u.WorkerID]
-}
-
-// knows reports whether it is a word of a worker that is here. The lock is held.
-func (f *fleet) knows(u kv.Update) bool {
-	at, known := f.index[u.WorkerID]
-	return known && u.Availability != nil && u.Availability.Incarnation == f.workers[at].Incarnation
-}
-
-// take takes in a change of the bucket. The lock is held.
-func (f *fleet) take(u kv.Update, now time.Time) bool {
 	at, known := f.index[u.WorkerID]
 	if u.Availability == nil {
 		if known {
 			f.remove(at)
 		}
-		return false
+		return false, 0
 	}
 	word := *u.Availability
 	word.At = now // the scheduler's own clock decides how old a word is
+	r := f.room(u.WorkerID)
 	if !known {
 		latency, success := f.usual()
-		f.index[u.WorkerID] = len(f.workers)
-		f.workers = append(f.workers, plan.Worker{Availability: word, AckLatency: latency, Success: success})
-		f.word[u.WorkerID] = word.Free
-		return true
+		at = len(f.workers)
+		f.index[u.WorkerID] = at
+		f.workers = append(f.workers, plan.Worker{AckLatency: latency, Success: success})
 	}
 	w := &f.workers[at]
-	if w.Incarnation == word.Incarnation && word.Word < w.Word {
+	same := known && w.Incarnation == word.Incarnation
+	if same && word.Word < w.Word {
 		w.At = now
-		return false
+		return false, 0
 	}
-	before := w.Free
-	w.Availability, w.Free = word, before
-	return f.set(w, word.Free)
+	before, last := w.Free, w.Word
+	w.Availability, w.Free, w.Word = word, before, last
+	if !same { // nobody else has run there
+		r.free, r.left, w.Word = word.Free, 0, word.Word
+	} else {
+		left = r.hear(w, word.Free, word.Word, 0)
+	}
+	return r.show(w) || w.Status == hodei.WorkerAvailable, left
+}
+
+// room is that of the worker. The lock is held.
+func (f *fleet) room(id hodei.WorkerID) *room {
+	r := f.rooms[id]
+	if r == nil {
+		r = &room{}
+		f.rooms[id] = r
+	}
+	return r
 }
 
 // usual is the mean history of the fleet: what a worker without one is taken to
@@ -108,16 +96,9 @@ func (f *fleet) remove(at int) {
 	f.workers[last] = plan.Worker{}
 	f.workers = f.workers[:last]
 	delete(f.index, gone)
-	delete(f.word, gone)
-}
-
-// set records free slots by the worker's own word and reports whether there
-// are more than before.
-func (f *fleet) set(w *plan.Worker, free int) bool {
-	before := w.Free
-	f.word[w.WorkerID] = free
-	w.Free = max(0, free-f.offered[w.WorkerID])
-	return w.Free > before || w.Status == hodei.WorkerAvailable
+	if f.rooms[gone].offered == 0 {
+		delete(f.rooms, gone)
+	}
 }
 
 // choose picks a worker and holds its slots until settle.
@@ -128,7 +109,7 @@ func (f *fleet) choose(req plan.Request, now time.Time) plan.Decision {
 	if d.Worker != nil {
 		chosen := *d.Worker // callers must not see it change
 		slots := req.Requirements.Slots()
-		f.offered[chosen.WorkerID] += slots
+		f.rooms[chosen.WorkerID].offered += slots
 		d.Worker.Free -= slots
 		d.Worker = &chosen
 	}
@@ -161,23 +142,26 @@ func (f *fleet) unkeep() {
 }
 
 // settle ends what choose began. An accepted offer comes with the worker's
-// newer word on its slots.
-func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, word uint64, took time.Duration) {
+// newer word on its slots. It returns how many of them are left to others.
+func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, word uint64, took time.Duration) (left int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.offered[id] -= slots; f.offered[id] <= 0 {
-		delete(f.offered, id)
-	}
+	r := f.room(id)
+	r.offered = max(0, r.offered-slots)
 	at, known := f.index[id]
 	if !known {
-		return
+		if r.offered == 0 {
+			delete(f.rooms, id)
+		}
+		return 0
 	}
 	w := &f.workers[at]
 	if accepted {
 		w.AckLatency = smooth(w.AckLatency, took)
-		f.said(w, &free, word)
+		left = r.hear(w, free, word, -slots)
 	}
-	f.set(w, f.word[id])
+	r.show(w)
+	return left
 }
 
 // refused notes that a worker has less room than was asked for, until it says
@@ -186,46 +170,58 @@ func (f *fleet) refused(id hodei.WorkerID, slots int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if at, known := f.index[id]; known {
-		f.set(&f.workers[at], min(f.word[id], slots-1))
+		r := f.room(id)
+		r.free = min(r.free, slots-1)
+		r.left = min(r.left, r.free)
+		r.show(&f.workers[at])
 	}
 }
 
-// ended takes in the end of an execution: its outcome, and where the worker
-// said so its free slots. It reports whether slots came free.
-func (f *fleet) ended(id hodei.WorkerID, completed bool, free *int, word uint64) bool {
+// ended takes in the outcome of an execution.
+func (f *fleet) ended(id hodei.WorkerID, completed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at, known := f.index[id]; known {
+		outcome := 0.0
+		if completed {
+			outcome = 1
+		}
+		w := &f.workers[at]
+		w.Success += (outcome - w.Success) / 20
+	}
+}
+
+// said takes in a worker's word on its slots, nil for none, as an execution began
+// or ended there. This instance had given it so many slots, or with its end it has
+// so many more, 0 if it was somebody else's. It reports whether there may be work
+// for the worker now, and how many slots more are left to others for a moment.
+func (f *fleet) said(id hodei.WorkerID, free *int, word uint64, mine int) (more bool, left int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, known := f.index[id]
+	if !known {
+		return false, 0
+	}
+	w, r := &f.workers[at], f.room(id)
+	if free == nil {
+		free, word = &r.free, w.Word
+	}
+	left = r.hear(w, *free, word, mine)
+	return r.show(w), left
+}
+
+// release ends the moment for which slots were left to others, and reports whether
+// some are free still.
+func (f *fleet) release(id hodei.WorkerID, slots int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, known := f.index[id]
 	if !known {
 		return false
 	}
-	w := &f.workers[at]
-	outcome := 0.0
-	if completed {
-		outcome = 1
-	}
-	w.Success += (outcome - w.Success) / 20
-	return f.said(w, free, word)
-}
-
-// taken takes in the worker's word on its slots as it began an execution,
-// which another instance may have given to it.
-func (f *fleet) taken(id hodei.WorkerID, free *int, word uint64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if at, known := f.index[id]; known {
-		f.said(&f.workers[at], free, word)
-	}
-}
-
-// said takes in a worker's word on its slots, where there is one and it is newer
-// than the last, and reports whether slots may have come free. The lock is held.
-func (f *fleet) said(w *plan.Worker, free *int, word uint64) bool {
-	if free == nil || word <= w.Word {
-		return false
-	}
-	w.Word = word
-	return f.set(w, *free)
+	r := f.room(id)
+	r.left = max(0, r.left-slots)
+	return r.show(&f.workers[at])
 }
 
 // smooth is an exponentially weighted mean over about ten values.

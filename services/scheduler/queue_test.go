@@ -89,7 +89,8 @@ func TestSlotsAreKept(t *testing.T) {
 	require.Equal(t, "no worker: 1 busy, 1 kept for one that waits longer", d.Reason)
 	require.Equal(t, d.Reason, s.fleet.reason(small, now).Reason, "and that is what people are told")
 	word.Free, word.Word = 2, 2
-	require.True(t, s.fleet.hear(kv.Update{WorkerID: word.WorkerID, Availability: &word}, now))
+	_, left := s.fleet.hear(kv.Update{WorkerID: word.WorkerID, Availability: &word}, now)
+	require.True(t, s.fleet.release(word.WorkerID, left))
 	require.Equal(t, word.WorkerID, s.fleet.choose(large, now).Worker.WorkerID)
 	s.fleet.unkeep()
 	require.NotContains(t, s.fleet.reason(small, now).Reason, "kept")
@@ -109,7 +110,7 @@ func TestNewWorkerIsLikeTheOthers(t *testing.T) {
 	first := join(1)
 	require.Equal(t, 1.0, first.Success)
 	for range 40 {
-		f.ended(first.WorkerID, false, nil, 0)
+		f.ended(first.WorkerID, false)
 		f.settle(first.WorkerID, 1, true, 4, 0, 30*time.Millisecond)
 	}
 	second := join(2)

@@ -51,7 +51,9 @@ type Scheduler struct {
 	inflight sync.WaitGroup // assignments under way
 	trouble  trouble
 	given    given
+	pace     pace
 	more     atomic.Bool   // the record has more pending executions than were adopted
+	later    atomic.Bool   // the record will be searched within a second
 	soon     chan struct{} // one value: the record is to be searched before its time
 }
 

@@ -61,6 +61,18 @@ func (s *Scheduler) adoptPending(ctx context.Context) (adopted int, err error) {
 	return adopted, nil
 }
 
+// sweepLater has the record searched in a second, because something was queued
+// again: most likely by whoever tried to have it assigned and has it still. Those
+// who took it at once as well tried to have it assigned a second time.
+func (s *Scheduler) sweepLater() {
+	if s.later.CompareAndSwap(false, true) {
+		time.AfterFunc(time.Second, func() {
+			s.later.Store(false)
+			s.sweepSoon()
+		})
+	}
+}
+
 // sweepSoon has the record searched before its time, because there is more in
 // it than was adopted, and that is nearly gone.
 func (s *Scheduler) sweepSoon() {
