@@ -11,6 +11,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -42,11 +43,11 @@ type FeedConfig struct {
 // window, EXECUTION_LOGS, which has the lines before as well. The latest are kept
 // in a ring of bounded size. The record, asked through logs.read, has all the
 // others: older than the window, pushed out of the ring before a slow reader came
-// to them, or lost on the way. A
-// reader only says which sequence it wants next and is given what begins
-// exactly there, from whichever place has it. So each reader goes at its own
-// pace, none waits for another, and chunks that arrive twice, late or never do
-// not show: a line that neither place has yet is waited for, not passed over.
+// to them, or lost on the way; it is asked once for all readers that want the same.
+// A reader only says which sequence it wants next and is given what begins exactly
+// there, from whichever place has it. So each reader goes at its own pace, none
+// waits for another, and chunks that arrive twice, late or never do not show: a
+// line that neither place has yet is waited for, not passed over.
 // (Only the log of an ended execution can lack lines for good, once retention
 // has dropped them; those are passed over.)
 //
@@ -74,8 +75,9 @@ type Feed struct {
 	head    int64
 	now     schemas.LogEnd
 	ended   bool
-	err     error         // why the feed stopped before the end
-	changed chan struct{} // closed, and replaced, when any of this changes
+	err     error              // why the feed stopped before the end
+	changed chan struct{}      // closed, and replaced, when any of this changes
+	asking  singleflight.Group // of the record
 	find    sync.Once
 	load    sync.Once
 }

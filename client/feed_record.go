@@ -16,11 +16,7 @@ const patience = 6
 // history reads from the record. It is not ok when the record does not have
 // the line, or cannot be asked, for the moment.
 func (f *Feed) history(ctx context.Context, next int64, v view, asked int, buf *[]byte) (Batch, bool, error) {
-	soon, cancel := context.WithTimeout(ctx, api) // a request is lost with its connection
-	defer cancel()
-	log, err := rpc.Call(soon, f.cfg.NATS, schemas.ReadLogs, schemas.ReadLogsRequest{
-		ID: f.cfg.ID, After: next - 1, Limit: v.want,
-	})
+	log, err := f.recorded(ctx, next, v.want)
 	switch {
 	case ctx.Err() != nil:
 		return Batch{}, false, ctx.Err()
@@ -30,13 +26,12 @@ func (f *Feed) history(ctx context.Context, next int64, v view, asked int, buf *
 		f.cfg.Log.Debug("log record not read", "sequence", next, "err", err)
 		return Batch{}, false, nil
 	}
-	f.learn(log.LogEnd)
 	last := int64(math.MaxInt64)
 	if log.Status.Ended() {
 		last = log.LogCount // what a lost worker said later is not of the log
 	}
 	gone := v.end != nil && asked >= patience
-	run := recorded(log.Chunks, next, last)
+	run := consecutive(log.Chunks, next, last)
 	if len(run) == 0 {
 		return Batch{End: v.end}, gone, nil
 	}
@@ -47,9 +42,30 @@ func (f *Feed) history(ctx context.Context, next int64, v view, asked int, buf *
 	return batch, batch.First == next || gone, nil
 }
 
-// recorded is the chunks that come in order, up to the first line that is
+// recorded asks for so many lines of the record, once for all readers that want
+// the same: those who wait for the next line go on together.
+func (f *Feed) recorded(ctx context.Context, next int64, want int) (log schemas.RecordedLog, err error) {
+	answered := f.asking.DoChan(fmt.Sprint(next, want), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api) // a request is lost with its connection
+		defer cancel()
+		log, err := rpc.Call(ctx, f.cfg.NATS, schemas.ReadLogs, schemas.ReadLogsRequest{ID: f.cfg.ID, After: next - 1, Limit: want})
+		if err == nil {
+			f.learn(log)
+		}
+		return log, err
+	})
+	select {
+	case got := <-answered:
+		log, _ = got.Val.(schemas.RecordedLog)
+		return log, got.Err
+	case <-ctx.Done():
+		return log, ctx.Err()
+	}
+}
+
+// consecutive is the chunks that come in order, up to the first line that is
 // missing between them, less what is before next or after last.
-func recorded(kept []schemas.LogChunk, next, last int64) (run []chunk) {
+func consecutive(kept []schemas.LogChunk, next, last int64) (run []chunk) {
 	for _, k := range kept {
 		if k.Last < next {
 			continue
@@ -67,14 +83,21 @@ func recorded(kept []schemas.LogChunk, next, last int64) (run []chunk) {
 func (f *Feed) look(ctx context.Context) error {
 	log, err := rpc.Call(ctx, f.cfg.NATS, schemas.ReadLogs, schemas.ReadLogsRequest{ID: f.cfg.ID})
 	if err == nil {
-		f.learn(log.LogEnd)
+		f.learn(log)
 	}
 	return err
 }
 
-// learn takes in what the record tells beside the lines.
-func (f *Feed) learn(now schemas.LogEnd) {
+// learn takes in what the record tells: how far the execution is, and the lines
+// after the newest in the ring, for all readers. What a lost worker said after the
+// end is not of the log.
+func (f *Feed) learn(log schemas.RecordedLog) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.tell(now)
+	for _, c := range log.Chunks {
+		if c.First > f.ring.newest() && (!log.Status.Ended() || c.Last <= log.LogCount) {
+			f.ring.add(newChunk(c.First, c.Last, c.Text))
+		}
+	}
+	f.tell(log.LogEnd)
 }

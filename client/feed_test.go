@@ -211,6 +211,8 @@ func TestFeedServesManyReaders(t *testing.T) {
 	nc, js := localtest.JetStream(t)
 	l := newLog(t, nc)
 	ctx, feed := within(t), follow(t, l, client.FeedConfig{Ring: 32 << 10})
+	_, err := feed.Now(ctx) // by which there is a consumer
+	require.NoError(t, err)
 	const last = 3000
 	failed := make(chan string, 50)
 	var readers sync.WaitGroup
@@ -241,6 +243,33 @@ func TestFeedServesManyReaders(t *testing.T) {
 		info, err := stream.Info(ctx)
 		return err == nil && info.State.Consumers == 0
 	}, 5*time.Second, 10*time.Millisecond, "the consumer is left behind")
+}
+
+// Many readers who want the same lines of the record have it asked as one.
+func TestFeedAsksTheRecordForAllReaders(t *testing.T) {
+	nc, _ := localtest.JetStream(t)
+	l := newLog(t, nc)
+	l.record(1, 700)
+	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+	var readers sync.WaitGroup
+	failed := make(chan string, 50)
+	for range 50 {
+		readers.Go(func() {
+			report := &collector{}
+			expect(report, ctx, feed, 1, 700)
+			if report.text != "" {
+				failed <- report.text
+			}
+		})
+	}
+	readers.Wait()
+	close(failed)
+	for text := range failed {
+		require.Fail(t, text)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	require.Less(t, l.reads, 10)
 }
 
 // collector is a require.TestingT for other goroutines.

@@ -51,6 +51,7 @@ type written struct {
 
 	mu       sync.Mutex
 	recorded map[int64]bool
+	reads    int // of lines of the record
 	exec     hodei.Execution
 }
 
@@ -86,6 +87,9 @@ func (l *written) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if req.Limit > 0 {
+		l.reads++
+	}
 	count := int64(len(l.recorded))
 	log := schemas.RecordedLog{
 		LogEnd: schemas.LogEnd{ExecutionID: l.id, LogCount: count, Status: l.exec.Status, ExitCode: l.exec.ExitCode},
