@@ -68,7 +68,7 @@ var mayImport = []struct {
 	{"postgres", []string{"", "internal/group", "internal/packed"}},
 	{"services/scheduler/plan", []string{""}},
 	{"services", []string{"", "schemas", "internal/rpc", "internal/group", "internal/packed", "kv", "postgres"}},
-	{"worker", []string{"", "schemas", "internal/rpc", "internal/group", "kv"}},
+	{"worker", []string{"", "schemas", "internal/rpc", "internal/group", "internal/packed", "kv"}},
 	{"client", []string{"", "schemas", "internal/rpc", "internal/packed", "kv"}},
 	{"edge", []string{"", "schemas", "internal/rpc", "internal/packed", "client"}},
 	{"internal/rpc", []string{"", "schemas"}},
