@@ -179,7 +179,7 @@ func TestWorkingDirectoryIsFreshAndRemoved(t *testing.T) {
 	require.Len(t, lines, 1, "the directory was empty")
 	dir := lines[0].Line
 	require.True(t, strings.HasPrefix(dir, f.cfg.StateDir), dir)
-	require.NoDirExists(t, dir)
+	require.Eventually(t, func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) }, 10*time.Second, time.Millisecond)
 }
 
 func TestNamedWorkingDirectoryMustExist(t *testing.T) {
