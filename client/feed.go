@@ -56,7 +56,7 @@ type FeedConfig struct {
 // away, and now and then besides. Of an execution that has ended nothing is
 // consumed: the record has it all.
 //
-// A Feed works while Run does. Read and Now may be called at any time from any
+// A Feed works while Run does. Read, Found and Now may be called at any time from any
 // goroutine; before Run they wait for it, and after Run has returned because
 // the execution ended they go on answering.
 type Feed struct {

@@ -48,11 +48,7 @@ func (f *Feed) recorded(ctx context.Context, next int64, want int) (log schemas.
 	answered := f.asking.DoChan(fmt.Sprint(next, want), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api) // a request is lost with its connection
 		defer cancel()
-		log, err := rpc.Call(ctx, f.cfg.NATS, schemas.ReadLogs, schemas.ReadLogsRequest{ID: f.cfg.ID, After: next - 1, Limit: want})
-		if err == nil {
-			f.learn(log)
-		}
-		return log, err
+		return f.ask(ctx, next, want)
 	})
 	select {
 	case got := <-answered:
@@ -81,11 +77,17 @@ func consecutive(kept []schemas.LogChunk, next, last int64) (run []chunk) {
 
 // look asks the record how far the execution is.
 func (f *Feed) look(ctx context.Context) error {
-	log, err := rpc.Call(ctx, f.cfg.NATS, schemas.ReadLogs, schemas.ReadLogsRequest{ID: f.cfg.ID})
+	_, err := f.ask(ctx, 1, 0)
+	return err
+}
+
+// ask asks the record how far the execution is, and for so many lines.
+func (f *Feed) ask(ctx context.Context, next int64, want int) (schemas.RecordedLog, error) {
+	log, err := rpc.Call(ctx, f.cfg.NATS, schemas.ReadLogs, schemas.ReadLogsRequest{ID: f.cfg.ID, After: next - 1, Limit: want})
 	if err == nil {
 		f.learn(log)
 	}
-	return err
+	return log, err
 }
 
 // learn takes in what the record tells: how far the execution is, and the lines

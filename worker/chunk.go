@@ -13,9 +13,8 @@ import (
 // chunk is a run of lines, both ends included, as NDJSON or packed.
 type chunk struct {
 	first, last int64
-	size        int    // in bytes, as kept
-	ndjson      int    // the bytes of NDJSON, when the lines are packed
-	lines       []byte // nil when they are at offset in the spool file
+	size        int         // in bytes, as kept
+	text        packed.Text // whose lines are nil when they are at offset in the spool file
 	offset      int64
 	due         time.Time     // when to send it again
 	pause       time.Duration // between the last sending and that
@@ -39,10 +38,10 @@ func (f *spoolFile) append(c *chunk) (err error) {
 			return fmt.Errorf("create spool file: %w", err)
 		}
 	}
-	if _, err := f.file.WriteAt(c.lines, f.size); err != nil {
+	if _, err := f.file.WriteAt(c.text.Lines, f.size); err != nil {
 		return fmt.Errorf("append to spool file: %w", err)
 	}
-	c.lines, c.offset = nil, f.size
+	c.text.Lines, c.offset = nil, f.size
 	f.size += int64(c.size)
 	f.held++
 	return nil
@@ -50,14 +49,15 @@ func (f *spoolFile) append(c *chunk) (err error) {
 
 // read returns the lines of a chunk, from memory or from the file.
 func (f *spoolFile) read(c *chunk) (packed.Text, error) {
-	if c.lines != nil {
-		return packed.Text{Lines: c.lines, Size: c.ndjson}, nil
+	text := c.text
+	if text.Lines != nil {
+		return text, nil
 	}
-	lines := make([]byte, c.size)
-	if _, err := f.file.ReadAt(lines, c.offset); err != nil {
+	text.Lines = make([]byte, c.size)
+	if _, err := f.file.ReadAt(text.Lines, c.offset); err != nil {
 		return packed.Text{}, fmt.Errorf("read spool file: %w", err)
 	}
-	return packed.Text{Lines: lines, Size: c.ndjson}, nil
+	return text, nil
 }
 
 // done notes that one chunk is not needed any more and returns the number of

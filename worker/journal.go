@@ -114,13 +114,12 @@ func (j *journal) begin(at time.Time) {
 func (j *journal) seal(last int64) {
 	c := &chunk{first: last - int64(j.openLines) + 1, last: last, pause: resendFirst}
 	if len(j.inflight)+len(j.waiting) >= flood {
-		text := packed.Pack(j.open)
-		c.lines, c.ndjson = text.Lines, text.Size
+		c.text = packed.Pack(j.open)
 	}
-	if c.ndjson == 0 {
-		c.lines = bytes.Clone(j.open)
+	if c.text.Size == 0 {
+		c.text.Lines = bytes.Clone(j.open)
 	}
-	c.size = len(c.lines)
+	c.size = len(c.text.Lines)
 	j.keep(c)
 	j.waiting = append(j.waiting, c)
 	j.open, j.openLines = j.open[:0], 0

@@ -92,7 +92,7 @@ func (j *journal) confirm(first, last int64) {
 }
 
 func (j *journal) release(c *chunk) {
-	if c.lines != nil {
+	if c.text.Lines != nil {
 		j.spool.release(int64(c.size), 0)
 		return
 	}

@@ -73,12 +73,14 @@ func (t Text) AppendTo(dst []byte) ([]byte, error) {
 		return append(dst, t.Lines...), nil
 	}
 	dst = slices.Grow(dst, t.Size+slack)
-	ndjson, err := unpacker.DecodeAll(t.Lines, dst[len(dst):]) // in place: behind what is there it would decode elsewhere, and copy
+	// Into the room behind what is there: given that too, it decodes elsewhere and
+	// copies. That it uses that room is not promised, hence the append.
+	ndjson, err := unpacker.DecodeAll(t.Lines, dst[len(dst):])
 	if err != nil {
 		return dst, fmt.Errorf("unpack lines: %w", err)
 	}
 	if len(ndjson) != t.Size {
 		return dst, fmt.Errorf("unpack lines: %d bytes, not %d", len(ndjson), t.Size)
 	}
-	return dst[:len(dst)+t.Size], nil
+	return append(dst, ndjson...), nil
 }

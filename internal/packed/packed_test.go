@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -41,4 +42,28 @@ func TestADamagedFrameIsRefused(t *testing.T) {
 	text.Lines = text.Lines[:len(text.Lines)/2]
 	_, err = text.Unpack()
 	require.Error(t, err)
+}
+
+// TestFramesOfOthersAreUnpacked: one that was written as a stream has several
+// blocks and does not tell its size. It comes behind what is there, and over what
+// the memory held before.
+func TestFramesOfOthersAreUnpacked(t *testing.T) {
+	line := strings.Repeat("compiled something, and linked it\n", 100)
+	var frame bytes.Buffer
+	w, err := zstd.NewWriter(&frame, zstd.WithWindowSize(64<<10))
+	require.NoError(t, err)
+	for range 3 {
+		_, err = w.Write([]byte(line))
+		require.NoError(t, err)
+		require.NoError(t, w.Flush())
+	}
+	require.NoError(t, w.Close())
+	text := packed.Text{Lines: frame.Bytes(), Size: 3 * len(line)}
+	got, err := text.AppendTo([]byte("before\n"))
+	require.NoError(t, err)
+	require.Equal(t, "before\n"+strings.Repeat(line, 3), string(got))
+	stale := bytes.Repeat([]byte("x"), 2*len(got))
+	got, err = text.AppendTo(stale[:0])
+	require.NoError(t, err)
+	require.Equal(t, strings.Repeat(line, 3), string(got))
 }

@@ -86,8 +86,8 @@ func (s *Scheduler) began(event schemas.Event) {
 	if s.given.has(e.ID) {
 		mine = -e.Requirements.Slots()
 	}
-	_, left := s.fleet.said(*e.WorkerID, event.Free, event.Word, mine)
-	s.leave(*e.WorkerID, left)
+	more, left := s.fleet.said(*e.WorkerID, event.Free, event.Word, mine)
+	s.take(*e.WorkerID, more, left)
 }
 
 // ended takes in what a worker said as an execution ended there.
@@ -98,29 +98,28 @@ func (s *Scheduler) ended(event schemas.Event) {
 	}
 	s.fleet.ended(*e.WorkerID, e.Status == hodei.Completed)
 	more, left := s.fleet.said(*e.WorkerID, event.Free, event.Word, mine)
-	if more {
-		s.queue.wake()
-	}
-	s.leave(*e.WorkerID, left)
+	s.take(*e.WorkerID, more, left)
 }
 
 // hear takes in a change of the bucket.
 func (s *Scheduler) hear(u kv.Update) {
 	more, left := s.fleet.hear(u, time.Now())
+	s.take(u.WorkerID, more, left)
+}
+
+// take acts on news of a worker: there may be work for it, and slots of it are left
+// to others.
+func (s *Scheduler) take(id hodei.WorkerID, more bool, left int) {
 	if more {
 		s.queue.wake()
 	}
-	s.leave(u.WorkerID, left)
+	s.leave(id, left)
 }
 
 // leave leaves slots to others for a moment.
 func (s *Scheduler) leave(id hodei.WorkerID, slots int) {
 	if slots > 0 {
-		time.AfterFunc(s.pace.courtesy(), func() {
-			if s.fleet.release(id, slots) {
-				s.queue.wake()
-			}
-		})
+		time.AfterFunc(s.pace.courtesy(), func() { s.take(id, s.fleet.release(id, slots), 0) })
 	}
 }
 
