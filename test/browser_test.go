@@ -146,7 +146,13 @@ func eval[T any](p *page, expression string) T {
 // until waits for an expression to be true.
 func (p *page) until(what, expression string) {
 	p.t.Helper()
-	eventually(p.t, what, 30*time.Second, func() bool {
+	p.within(30*time.Second, what, expression)
+}
+
+// within is until, with a bound for what is much to do where races are watched for.
+func (p *page) within(bound time.Duration, what, expression string) {
+	p.t.Helper()
+	eventually(p.t, what, bound, func() bool {
 		value, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("!!("+expression+")"))
 		return err == nil && value
 	})

@@ -1,10 +1,10 @@
 // @ts-check
 // Keyboard shortcuts. A shortcut is one key, or two after another like "g o".
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 const active = [];
-let prefix = '';
-let forget = 0;
+const CHORD = 1200; // ms within which the second key follows the first
+let prefix = { key: '', at: 0 };
 
 const typing = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 
@@ -12,9 +12,9 @@ document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   if (document.querySelector('dialog[open]')) return;
   if (event.key === 'Shift') return;
-  const pressed = prefix ? `${prefix} ${event.key}` : event.key;
-  prefix = '';
-  clearTimeout(forget);
+  // By when they were pressed, however long the page took to hear of it.
+  const pressed = prefix.key && event.timeStamp - prefix.at < CHORD ? `${prefix.key} ${event.key}` : event.key;
+  prefix = { key: '', at: 0 };
   for (const shortcut of active.toReversed()) {
     const entry = shortcut.current[pressed];
     if (entry) {
@@ -24,8 +24,7 @@ document.addEventListener('keydown', (event) => {
     }
   }
   if (active.some((s) => Object.keys(s.current).some((key) => key.startsWith(`${event.key} `)))) {
-    prefix = event.key;
-    forget = window.setTimeout(() => { prefix = ''; }, 1200);
+    prefix = { key: event.key, at: event.timeStamp };
   }
 });
 
@@ -37,7 +36,7 @@ document.addEventListener('keydown', (event) => {
 export function useKeys(shortcuts) {
   const latest = useRef(shortcuts);
   latest.current = shortcuts;
-  useEffect(() => {
+  useLayoutEffect(() => { // what is seen can be used
     active.push(latest);
     return () => { active.splice(active.indexOf(latest), 1); };
   }, []);
