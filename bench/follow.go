@@ -24,6 +24,7 @@ type follower struct {
 	at      time.Time // when the end was read
 	ending  bool
 	rest    []byte
+	next    []byte // how the frame of the next line begins
 }
 
 // logEnd is what the event done tells.
@@ -94,6 +95,9 @@ func (f *follower) follow(ctx context.Context) error {
 // take reads frames: an id line, a data line, an empty line.
 func (f *follower) take(p []byte, at time.Time) error {
 	for {
+		if len(f.rest) == 0 {
+			p = f.expected(p, at)
+		}
 		line, after, whole := bytes.Cut(p, []byte("\n"))
 		if !whole {
 			f.rest = append(f.rest, p...)
@@ -107,6 +111,26 @@ func (f *follower) take(p []byte, at time.Time) error {
 		}
 		f.rest, p = f.rest[:0], after
 	}
+}
+
+// expected takes the frames that are those of the next lines, and returns what
+// comes after: in a flood the follower should take little of the machine.
+func (f *follower) expected(p []byte, at time.Time) []byte {
+	for !f.ending {
+		f.next = strconv.AppendInt(append(f.next[:0], "id: "...), f.lines+1, 10)
+		f.next = append(f.next, "\ndata: "...)
+		data, ok := bytes.CutPrefix(p, f.next)
+		end := bytes.IndexByte(data, '\n')
+		if !ok || end < 0 || end+1 == len(data) || data[end+1] != '\n' {
+			break
+		}
+		if f.line != nil {
+			f.line(data[:end], at)
+		}
+		f.lines++
+		p = data[end+2:]
+	}
+	return p
 }
 
 func (f *follower) field(line []byte, at time.Time) error {

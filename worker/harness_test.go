@@ -203,8 +203,8 @@ func (f *fleet) log(id hodei.ExecutionID) []hodei.LogLine {
 	var lines []hodei.LogLine
 	for _, first := range slices.Sorted(maps.Keys(m.logs[id])) {
 		chunk := m.logs[id][first]
-		require.LessOrEqual(f.t, len(chunk), chunkBytes+6*hodei.MaxLine)
-		require.LessOrEqual(f.t, bytes.Count(chunk, []byte("\n")), chunkLines)
+		require.LessOrEqual(f.t, len(chunk), floodBytes+6*hodei.MaxLine)
+		require.LessOrEqual(f.t, bytes.Count(chunk, []byte("\n")), floodLines)
 		for text := range bytes.Lines(chunk) {
 			var line hodei.LogLine
 			require.NoError(f.t, json.Unmarshal(text, &line))

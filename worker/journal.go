@@ -23,8 +23,14 @@ const (
 // flood is how many chunks are on their way when further ones are packed: more
 // than half a megabyte in the time of a commit, which nobody reads along. What is
 // packed once is small for all: for the spool, NATS, the window, the record and
-// the followers.
-const flood = 8
+// the followers. Such chunks are twice as large: each costs as much as the lines
+// in it, and zstd packs up to 128 KiB at once. The flood is over when a chunk is
+// cut because of its time.
+const (
+	flood      = 8
+	floodLines = 2 * chunkLines
+	floodBytes = 2 * chunkBytes
+)
 
 // journal is what one execution has said: it numbers the lines, cuts them into
 // chunks, sends these in order and keeps each until it is confirmed. A chunk
@@ -42,10 +48,12 @@ type journal struct {
 	stamp         []byte // of the last line, as text
 	stampAt       time.Time
 	open          []byte // lines not cut yet
+	flooded       bool
 	openLines     int
 	opened        time.Time
 	linger        *time.Timer
 	inflight      []*chunk // sent at least once, in order, at most window
+	sent          int      // their bytes
 	waiting       []*chunk // not sent yet, in order
 	file          spoolFile
 	closed        bool
@@ -81,7 +89,8 @@ func (j *journal) add(stream hodei.Stream, at time.Time, line []byte, partial bo
 	j.open = appendLine(j.open, j.stamp, stream, line, j.count, partial)
 	j.digest = hodei.AddDigest(j.digest, j.open[mark:])
 	j.open = append(j.open, '\n')
-	if mark > 0 && len(j.open) > chunkBytes {
+	lines, size := j.bounds()
+	if mark > 0 && len(j.open) > size {
 		tail := bytes.Clone(j.open[mark:])
 		j.open = j.open[:mark]
 		j.seal(j.count - 1)
@@ -90,7 +99,7 @@ func (j *journal) add(stream hodei.Stream, at time.Time, line []byte, partial bo
 	if j.openLines++; mark == 0 {
 		j.begin(at)
 	}
-	if j.openLines == chunkLines || len(j.open) >= chunkBytes {
+	if j.openLines >= lines || len(j.open) >= size {
 		j.seal(j.count)
 		cut = true
 	}
@@ -110,10 +119,18 @@ func (j *journal) begin(at time.Time) {
 	}
 }
 
+// bounds are at how many lines or bytes a chunk is cut.
+func (j *journal) bounds() (lines, size int) {
+	if j.flooded {
+		return floodLines, floodBytes
+	}
+	return chunkLines, chunkBytes
+}
+
 // seal cuts the open lines, of which last is the last, into a chunk.
 func (j *journal) seal(last int64) {
 	c := &chunk{first: last - int64(j.openLines) + 1, last: last, pause: resendFirst}
-	if len(j.inflight)+len(j.waiting) >= flood {
+	if j.flooded {
 		c.text = packed.Pack(j.open)
 	}
 	if c.text.Size == 0 {
@@ -122,6 +139,7 @@ func (j *journal) seal(last int64) {
 	c.size = len(c.text.Lines)
 	j.keep(c)
 	j.waiting = append(j.waiting, c)
+	j.flooded = j.flooded || len(j.inflight)+len(j.waiting) >= flood
 	j.open, j.openLines = j.open[:0], 0
 }
 
@@ -161,7 +179,7 @@ func (j *journal) drop() {
 	for _, c := range append(j.inflight, j.waiting...) {
 		j.release(c)
 	}
-	j.inflight, j.waiting = nil, nil
+	j.inflight, j.waiting, j.sent = nil, nil, 0
 	j.spool.release(0, 0) // whoever waits for room need not
 	j.settle()
 }

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"sync"
@@ -104,23 +106,51 @@ func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
 	require.Equal(t, [][2]int64{{1, 1}, {2, 101}}, l.spans())
 }
 
+// still is a test in which no time passes while anything goes on, so that no
+// chunk is cut because of it.
+func still(t *testing.T, test func(t *testing.T)) { synctest.Test(t, test) }
+
 func TestTheWindowBoundsWhatIsNotConfirmed(t *testing.T) {
-	j, l := newTestJournal(t, 64<<20, 1<<20)
-	j.say((window+10)*chunkLines, "x")
-	require.Len(t, l.spans(), window)
-	j.confirm(1, chunkLines+1) // no such chunk
-	require.Len(t, l.spans(), window)
-	for _, s := range l.spans()[:10] {
-		j.confirm(s[0], s[1])
-	}
-	require.Len(t, l.spans(), window+10)
-	count, _ := j.close()
-	require.EqualValues(t, (window+10)*chunkLines, count)
-	for confirmed := 0; confirmed < len(l.spans()); confirmed++ { // each lets the next be sent
-		j.confirm(l.spans()[confirmed][0], l.spans()[confirmed][1])
-	}
-	receive(t, j.settled, "settled")
-	require.Zero(t, j.spool.inMemory)
+	still(t, func(t *testing.T) {
+		const count = flood*chunkLines + (window-flood+10)*floodLines
+		j, l := newTestJournal(t, 64<<20, 1<<20)
+		j.say(count, "x")
+		require.Len(t, l.spans(), window)
+		j.confirm(1, chunkLines+1) // no such chunk
+		require.Len(t, l.spans(), window)
+		for _, s := range l.spans()[:10] {
+			j.confirm(s[0], s[1])
+		}
+		require.Len(t, l.spans(), window+10)
+		said, _ := j.close()
+		require.EqualValues(t, count, said)
+		for confirmed := 0; confirmed < len(l.spans()); confirmed++ { // each lets the next be sent
+			j.confirm(l.spans()[confirmed][0], l.spans()[confirmed][1])
+		}
+		receive(t, j.settled, "settled")
+		require.Zero(t, j.spool.inMemory)
+		require.Zero(t, j.sent)
+	})
+}
+
+func TestTheWindowBoundsBytes(t *testing.T) {
+	still(t, func(t *testing.T) {
+		j, l := newTestJournal(t, 64<<20, 1<<20)
+		text := make([]byte, 8<<10)
+		for range 2 * windowBytes / len(text) {
+			_, _ = rand.Read(text)
+			j.append(hodei.Stdout, time.Now(), hex.AppendEncode(nil, text[:len(text)/2]), false) // packs to half
+		}
+		sent := 0
+		for _, size := range l.size {
+			sent += size
+		}
+		require.GreaterOrEqual(t, sent, windowBytes)
+		require.Less(t, sent, windowBytes+floodBytes)
+		require.Less(t, len(l.size), window)
+		j.drop()
+		require.Zero(t, j.sent)
+	})
 }
 
 func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
@@ -188,27 +218,33 @@ func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 
 // TestAFloodIsPacked: and nothing else, so that anybody can read along.
 func TestAFloodIsPacked(t *testing.T) {
-	j, l := newTestJournal(t, 1<<30, 1<<30)
-	j.say((flood+2)*chunkLines, "compiled something")
-	require.Len(t, l.data, flood+2)
-	for i, data := range l.data {
-		require.Equal(t, chunkLines, strings.Count(data, "\n"))
-		if i < flood {
-			require.Equal(t, len(data), l.size[i])
-		} else {
-			require.Less(t, l.size[i], len(data)/8)
+	still(t, func(t *testing.T) {
+		j, l := newTestJournal(t, 1<<30, 1<<30)
+		j.say(flood*chunkLines+2*floodLines, "compiled something")
+		require.Len(t, l.data, flood+2)
+		for i, data := range l.data {
+			if i < flood {
+				require.Equal(t, chunkLines, strings.Count(data, "\n"))
+				require.Equal(t, len(data), l.size[i])
+			} else {
+				require.Equal(t, floodLines, strings.Count(data, "\n"))
+				require.Less(t, l.size[i], len(data)/8)
+			}
 		}
-	}
-	j.mu.Lock()
-	held := j.spool.inMemory
-	j.mu.Unlock()
-	require.Less(t, held, int64(len(l.data[0])*(flood+1)), "what is packed takes less room")
-	for _, s := range l.spans() {
-		j.confirm(s[0], s[1])
-	}
-	require.Zero(t, j.spool.inMemory)
-	j.say(chunkLines, "compiled something")
-	require.Equal(t, len(l.data[flood+2]), l.size[flood+2], "the flood is over")
+		j.mu.Lock()
+		held := j.spool.inMemory
+		j.mu.Unlock()
+		require.Less(t, held, int64(len(l.data[0])*(flood+1)), "what is packed takes less room")
+		for _, s := range l.spans() {
+			j.confirm(s[0], s[1])
+		}
+		require.Zero(t, j.spool.inMemory)
+		j.say(chunkLines, "compiled something")
+		time.Sleep(2 * chunkLinger) // which makes it a chunk, in the time of the bubble
+		j.say(chunkLines, "compiled something")
+		require.Less(t, l.size[flood+2], len(l.data[flood+2])/8)
+		require.Equal(t, len(l.data[flood+3]), l.size[flood+3], "the flood is over")
+	})
 }
 
 func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {

@@ -5,10 +5,13 @@ import (
 	"time"
 )
 
-// window is how many chunks of one execution may be sent and not confirmed. It
-// is small enough for a flood from many not to fill the memory of those who
-// store it, and large enough for one alone not to wait.
-const window = 32
+// So many chunks and bytes of one execution, or one chunk more, may be sent and
+// not confirmed. It is little enough for a flood from many not to fill the memory
+// of those who store it, and enough for one alone not to wait.
+const (
+	window      = 64
+	windowBytes = 2 << 20
+)
 
 // A chunk that is not confirmed is sent again after resendFirst, then after
 // twice as long each time, up to resendMost.
@@ -27,12 +30,13 @@ func (j *journal) wake() {
 // pump sends chunks in order for as long as the window has room, and cuts the
 // open lines when their time is over.
 func (j *journal) pump() {
-	for len(j.inflight) < window && !j.dropped.Load() {
+	for len(j.inflight) < window && j.sent < windowBytes && !j.dropped.Load() {
 		if len(j.waiting) == 0 {
 			if j.openLines == 0 || !j.closed && time.Since(j.opened) < chunkLinger {
 				return
 			}
 			j.seal(j.count)
+			j.flooded = false
 		}
 		c := j.waiting[0]
 		if !j.transmit(c, time.Now()) {
@@ -40,6 +44,7 @@ func (j *journal) pump() {
 		}
 		j.waiting[0], j.waiting = nil, j.waiting[1:]
 		j.inflight = append(j.inflight, c)
+		j.sent += c.size
 	}
 }
 
@@ -83,6 +88,7 @@ func (j *journal) confirm(first, last int64) {
 	for i, c := range j.inflight {
 		if c.first == first && c.last == last {
 			j.inflight = slices.Delete(j.inflight, i, i+1)
+			j.sent -= c.size
 			j.release(c)
 			break
 		}

@@ -1,9 +1,11 @@
 package packed
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -21,10 +23,16 @@ const most = 1 << 20
 const slack = 16
 
 // The fastest level makes lines about ten times smaller, at a gigabyte a second.
+// Without a window of our choice that level would take a text of more than 64 KiB
+// in parts, and keep eight megabytes for what came before each.
 var (
-	packer, _   = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest)) // the options are valid
+	packer, _   = zstd.NewWriter(nil, zstd.WithWindowSize(most), zstd.WithEncoderLevel(zstd.SpeedFastest)) // the options are valid
 	unpacker, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(most))
 )
+
+// frames is the room in which frames are made, before they are as small as they
+// will be: with room of its own each would hold sixteen times what it needs.
+var frames = sync.Pool{New: func() any { return new([]byte) }}
 
 // Text is lines of NDJSON as they are kept.
 type Text struct {
@@ -38,8 +46,10 @@ type Text struct {
 // that are few, or do not get smaller, stay what they are.
 func Pack(ndjson []byte) Text {
 	if len(ndjson) >= least {
-		if frame := packer.EncodeAll(ndjson, make([]byte, 0, len(ndjson)/4)); len(frame) < len(ndjson) {
-			return Text{Lines: frame, Size: len(ndjson)}
+		room := frames.Get().(*[]byte)
+		defer frames.Put(room)
+		if *room = packer.EncodeAll(ndjson, (*room)[:0]); len(*room) < len(ndjson) {
+			return Text{Lines: bytes.Clone(*room), Size: len(ndjson)}
 		}
 	}
 	return Text{Lines: ndjson}

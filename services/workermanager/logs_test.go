@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
@@ -264,4 +266,32 @@ func TestDaysAreMadeAheadAndDroppedAfterTheRetention(t *testing.T) {
 	}
 	require.Equal(t, want, days)
 	require.EqualValues(t, 3, b.execution(e.ID).LogCount)
+}
+
+// TestAFloodWaitsForCompany: its chunks share commits; what else comes meanwhile
+// goes with them, and nothing waits without them.
+func TestAFloodWaitsForCompany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		incoming := make(chan *nats.Msg, batchChunks)
+		began := time.Now()
+		plain, packed := nats.NewMsg("plain"), nats.NewMsg("packed")
+		packed.Header.Set(schemas.HeaderPacked, "1000")
+		require.Len(t, gather(plain, incoming), 1)
+		require.Zero(t, time.Since(began))
+		go func() {
+			for range 2 {
+				time.Sleep(floodPause * 2 / 3)
+				incoming <- plain
+			}
+		}()
+		require.Len(t, gather(packed, incoming), 2, "and no more when the pause is over")
+		require.Equal(t, floodPause, time.Since(began))
+		time.Sleep(floodPause)
+		for range batchChunks - 1 {
+			incoming <- packed
+		}
+		began = time.Now()
+		require.Len(t, gather(packed, incoming), batchChunks)
+		require.Zero(t, time.Since(began), "a full batch waits for nothing")
+	})
 }

@@ -57,6 +57,7 @@ func (m *Manager) persist(ctx context.Context) error {
 	up := m.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer m.nc.RemoveStatusListener(up)
 	m.wantLogs(ctx)
+	var r reader
 	for {
 		select {
 		case <-ctx.Done():
@@ -67,7 +68,7 @@ func (m *Manager) persist(ctx context.Context) error {
 			}
 			m.wantLogs(ctx)
 		case msg := <-incoming:
-			if err := m.commit(ctx, gather(msg, incoming)); err != nil {
+			if err := m.commit(ctx, gather(msg, incoming), &r); err != nil {
 				return err
 			}
 		}
@@ -81,24 +82,47 @@ func (m *Manager) wantLogs(ctx context.Context) {
 	}
 }
 
+// floodPause is how long chunks of a flood, those that came packed, wait for more.
+// Their worker goes on meanwhile, and a commit costs Postgres as much as a few of
+// them: a tenth of all that two million lines take.
+const floodPause = 5 * time.Millisecond
+
 // gather takes what is at hand after the first message, within the bounds.
 func gather(first *nats.Msg, incoming <-chan *nats.Msg) []*nats.Msg {
-	batch, size := []*nats.Msg{first}, len(first.Data)
+	var batch []*nats.Msg
+	size, flood := 0, false
+	add := func(msg *nats.Msg) {
+		batch, size = append(batch, msg), size+len(msg.Data)
+		flood = flood || msg.Header.Get(schemas.HeaderPacked) != ""
+	}
+	add(first)
+	var over <-chan time.Time
 	for len(batch) < batchChunks && size < batchBytes {
 		select {
 		case msg := <-incoming:
-			batch, size = append(batch, msg), size+len(msg.Data)
+			add(msg)
+			continue
 		default:
+		}
+		if !flood {
+			return batch
+		}
+		if over == nil {
+			over = time.After(floodPause)
+		}
+		select {
+		case msg := <-incoming:
+			add(msg)
+		case <-over:
 			return batch
 		}
 	}
 	return batch
 }
 
-// commit appends the batch to the record, for as long as it takes, and only
-// then tells the workers.
-func (m *Manager) commit(ctx context.Context, batch []*nats.Msg) error {
-	var r reader
+// commit reads the batch, appends it to the record, for as long as it takes, and
+// only then tells the workers.
+func (m *Manager) commit(ctx context.Context, batch []*nats.Msg, r *reader) error {
 	chunks := make([]postgres.Chunk, 0, len(batch))
 	stored := map[string][]schemas.Span{} // by worker
 	for _, msg := range batch {
