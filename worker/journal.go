@@ -20,16 +20,18 @@ const (
 	chunkLinger = 5 * time.Millisecond
 )
 
-// flood is how many chunks are on their way when further ones are packed: more
-// than half a megabyte in the time of a commit, which nobody reads along. What is
-// packed once is small for all: for the spool, NATS, the window, the record and
-// the followers. Such chunks are twice as large: each costs as much as the lines
-// in it, and zstd packs up to 128 KiB at once. The flood is over when a chunk is
-// cut because of its time.
+// A flood is when a worker's executions have said so many bytes more than is
+// recorded, which is more than anybody reads along. Its chunks, those of
+// executions that say much themselves, are packed once, which is small for all: for
+// the spool, NATS, the window, the record and the followers. They are larger and
+// have longer, for each costs as much as the lines in it, and zstd packs up to
+// 128 KiB at once. For an execution the flood is over when it does not fill one in
+// its time.
 const (
-	flood      = 8
-	floodLines = 2 * chunkLines
-	floodBytes = 2 * chunkBytes
+	flood       = 512 << 10
+	floodLines  = 2 * chunkLines
+	floodBytes  = 2 * chunkBytes
+	floodLinger = 5 * chunkLinger
 )
 
 // journal is what one execution has said: it numbers the lines, cuts them into
@@ -113,9 +115,9 @@ func (j *journal) add(stream hodei.Stream, at time.Time, line []byte, partial bo
 func (j *journal) begin(at time.Time) {
 	j.opened = at
 	if j.linger == nil {
-		j.linger = time.AfterFunc(chunkLinger, j.wake)
+		j.linger = time.AfterFunc(j.patience(), j.wake)
 	} else {
-		j.linger.Reset(chunkLinger)
+		j.linger.Reset(j.patience())
 	}
 }
 
@@ -125,6 +127,14 @@ func (j *journal) bounds() (lines, size int) {
 		return floodLines, floodBytes
 	}
 	return chunkLines, chunkBytes
+}
+
+// patience is the time that a chunk has.
+func (j *journal) patience() time.Duration {
+	if j.flooded {
+		return floodLinger
+	}
+	return chunkLinger
 }
 
 // seal cuts the open lines, of which last is the last, into a chunk.
@@ -139,7 +149,7 @@ func (j *journal) seal(last int64) {
 	c.size = len(c.text.Lines)
 	j.keep(c)
 	j.waiting = append(j.waiting, c)
-	j.flooded = j.flooded || len(j.inflight)+len(j.waiting) >= flood
+	j.flooded = j.flooded || len(j.open) >= chunkBytes/4 && j.spool.held() >= flood
 	j.open, j.openLines = j.open[:0], 0
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -115,7 +116,7 @@ func still(t *testing.T, test func(t *testing.T)) {
 
 func TestTheWindowBoundsWhatIsNotConfirmed(t *testing.T) {
 	still(t, func(t *testing.T) {
-		const count = flood*chunkLines + (window-flood+10)*floodLines
+		const count = (window + 10) * floodLines
 		j, l := newTestJournal(t, 64<<20, 1<<20)
 		j.say(count, "x")
 		require.Len(t, l.spans(), window)
@@ -223,30 +224,61 @@ func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 func TestAFloodIsPacked(t *testing.T) {
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 1<<30, 1<<30)
-		j.say(flood*chunkLines+2*floodLines, "compiled something")
-		require.Len(t, l.data, flood+2)
+		j.say(30*chunkLines, "compiled something")
+		held, plain := 0, 0
 		for i, data := range l.data {
-			if i < flood {
+			if held < flood {
 				require.Equal(t, chunkLines, strings.Count(data, "\n"))
 				require.Equal(t, len(data), l.size[i])
+				plain++
 			} else {
 				require.Equal(t, floodLines, strings.Count(data, "\n"))
 				require.Less(t, l.size[i], len(data)/8)
 			}
+			held += l.size[i]
 		}
-		j.mu.Lock()
-		held := j.spool.inMemory
-		j.mu.Unlock()
-		require.Less(t, held, int64(len(l.data[0])*(flood+1)), "what is packed takes less room")
-		for _, s := range l.spans() {
-			j.confirm(s[0], s[1])
+		require.Greater(t, len(l.data), plain+5)
+		require.EqualValues(t, held, j.spool.held())
+
+		latest := func(j *journal) (data string, size int) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			for i, s := range l.sent {
+				if s.ExecutionID == j.id {
+					data, size = l.data[i], l.size[i]
+				}
+			}
+			return data, size
 		}
-		require.Zero(t, j.spool.inMemory)
+		other := newJournal(hodei.ExecutionID{2}, j.spool, j.log, l.send)
+		other.say(chunkLines, "compiled something else") // the flood is all that the worker's executions say
+		other.say(floodLines, "compiled something else")
+		data, size := latest(other)
+		require.Less(t, size, len(data)/8)
+		quiet := newJournal(hodei.ExecutionID{3}, j.spool, j.log, l.send)
+		for range 2 {
+			quiet.say(10, "who says little is read along")
+			time.Sleep(2 * chunkLinger)
+			data, size = latest(quiet)
+			require.Equal(t, len(data), size)
+			require.Equal(t, 10, strings.Count(data, "\n"))
+		}
+		time.Sleep(2 * floodLinger) // in which what is open becomes a chunk, in the time of the bubble
+		l.mu.Lock()
+		sent := slices.Clone(l.sent)
+		l.mu.Unlock()
+		for _, s := range sent {
+			for _, j := range []*journal{j, other, quiet} {
+				if s.ExecutionID == j.id {
+					j.confirm(s.First, s.Last)
+				}
+			}
+		}
+		require.Zero(t, j.spool.held())
 		j.say(chunkLines, "compiled something")
-		time.Sleep(2 * chunkLinger) // which makes it a chunk, in the time of the bubble
-		j.say(chunkLines, "compiled something")
-		require.Less(t, l.size[flood+2], len(l.data[flood+2])/8)
-		require.Equal(t, len(l.data[flood+3]), l.size[flood+3], "the flood is over")
+		data, size = latest(j)
+		require.Equal(t, len(data), size, "the flood is over")
+		require.Equal(t, chunkLines, strings.Count(data, "\n"))
 	})
 }
 

@@ -32,11 +32,16 @@ func (j *journal) wake() {
 func (j *journal) pump() {
 	for len(j.inflight) < window && j.sent < windowBytes && !j.dropped.Load() {
 		if len(j.waiting) == 0 {
-			if j.openLines == 0 || !j.closed && time.Since(j.opened) < chunkLinger {
+			if j.openLines == 0 {
 				return
 			}
+			if rest := j.patience() - time.Since(j.opened); !j.closed && rest > 0 {
+				j.linger.Reset(rest)
+				return
+			}
+			over := j.flooded
 			j.seal(j.count)
-			j.flooded = false
+			j.flooded = j.flooded && !over
 		}
 		c := j.waiting[0]
 		if !j.transmit(c, time.Now()) {

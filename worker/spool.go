@@ -44,6 +44,13 @@ func (s *spool) take(n int) (ok bool) {
 	return true
 }
 
+// held is how many bytes are in memory.
+func (s *spool) held() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.inMemory
+}
+
 // spilled counts n bytes as held on disk.
 func (s *spool) spilled(n int) {
 	s.mu.Lock()
