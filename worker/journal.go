@@ -50,8 +50,8 @@ type journal struct {
 	stamp         []byte // of the last line, as text
 	stampAt       time.Time
 	open          []byte // lines not cut yet
-	flooded       bool
 	openLines     int
+	flooded       bool // they are of a flood; it changes only where a chunk is cut
 	opened        time.Time
 	linger        *time.Timer
 	inflight      []*chunk // sent at least once, in order, at most window

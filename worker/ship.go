@@ -32,11 +32,7 @@ func (j *journal) wake() {
 func (j *journal) pump() {
 	for len(j.inflight) < window && j.sent < windowBytes && !j.dropped.Load() {
 		if len(j.waiting) == 0 {
-			if j.openLines == 0 {
-				return
-			}
-			if rest := j.patience() - time.Since(j.opened); !j.closed && rest > 0 {
-				j.linger.Reset(rest)
+			if j.openLines == 0 || !j.closed && time.Since(j.opened) < j.patience() {
 				return
 			}
 			over := j.flooded
