@@ -242,7 +242,7 @@ func TestFeedServesManyReaders(t *testing.T) {
 	require.Eventually(t, func() bool {
 		info, err := stream.Info(ctx)
 		return err == nil && info.State.Consumers == 0
-	}, 5*time.Second, 10*time.Millisecond, "the consumer is left behind")
+	}, 20*time.Second, 10*time.Millisecond, "the consumer is left behind")
 }
 
 // Many readers who want the same lines of the record have it asked as one.

@@ -181,7 +181,7 @@ func TestReadinessWithoutNATS(t *testing.T) {
 	require.Eventually(t, func() bool {
 		resp := do(t, "GET", "http://"+e.Addrs()[0]+"/readyz", "")
 		return resp.StatusCode == 503 && text(t, resp) == `{"status":"unavailable","checks":{"nats":"RECONNECTING"}}`
-	}, 5*time.Second, 10*time.Millisecond)
+	}, 20*time.Second, 10*time.Millisecond)
 	resp := do(t, "GET", "http://"+e.Addrs()[0]+"/healthz", "")
 	require.Equal(t, 200, resp.StatusCode)
 	resp = do(t, "GET", "http://"+e.Addrs()[0]+"/pipelines", "")
@@ -211,7 +211,7 @@ func TestStopAnswersWhatIsInFlight(t *testing.T) {
 			_ = conn.Close()
 		}
 		return err != nil
-	}, 5*time.Second, time.Millisecond, "new connections are still taken")
+	}, 20*time.Second, time.Millisecond, "new connections are still taken")
 	close(w.leave)
 	require.Equal(t, 201, <-status)
 	<-stopped

@@ -27,7 +27,7 @@ func (w *world) happens(t *testing.T, status hodei.ExecutionStatus, id hodei.Exe
 	e := hodei.Execution{ID: id, PipelineID: &w.pipeline, JobID: &w.job, Status: status}
 	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: e})
 	require.NoError(t, err)
-	_, err = w.nc.Request(schemas.EventSubject(id), body, 5*time.Second) // answered once the stream has it
+	_, err = w.nc.Request(schemas.EventSubject(id), body, 20*time.Second) // answered once the stream has it
 	require.NoError(t, err)
 }
 
@@ -260,7 +260,7 @@ func TestEventsShareASource(t *testing.T) {
 		next()
 		open = append(open, resp)
 	}
-	require.Eventually(t, func() bool { return consumers() == 1 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return consumers() == 1 }, 20*time.Second, 10*time.Millisecond)
 	for _, resp := range open {
 		require.NoError(t, resp.Body.Close())
 	}

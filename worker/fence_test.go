@@ -80,8 +80,8 @@ func TestAFenceNeverComesWhileTheLinkHolds(t *testing.T) {
 	f := start(t)
 	gate := fifo(t)
 	before := uptime()
-	id := f.run(f.fenced(time.Second, `cat < `+gate))
-	require.Eventually(t, func() bool { return f.contact.last() > before+2*time.Second }, 20*time.Second, time.Millisecond,
+	id := f.run(f.fenced(3*time.Second, `cat < `+gate))
+	require.Eventually(t, func() bool { return f.contact.last() > before+5*time.Second }, 20*time.Second, time.Millisecond,
 		"the key is renewed all the more often")
 	open(t, gate)
 	end, _ := f.end(id)

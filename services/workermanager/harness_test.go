@@ -336,6 +336,24 @@ func (h *hand) keepSaying() {
 	h.b.t.Cleanup(func() { cancel(); running.Wait() })
 }
 
+// silent has the worker have said nothing for as long as makes it lost. That
+// time does not pass in a test: on a busy machine any would be too short.
+func (h *hand) silent() {
+	h.b.t.Helper()
+	h.b.until("the worker is expected", func() bool { _, ok := h.b.fleet.get(h.id); return ok })
+	h.b.fleet.mu.Lock()
+	defer h.b.fleet.mu.Unlock()
+	if m := h.b.fleet.members[h.id]; m != nil {
+		m.since = time.Now().Add(-h.b.cfg.LostAfter - time.Second)
+	}
+}
+
+// counted reports whether the count of the worker's silence has begun anew.
+func (h *hand) counted() bool {
+	m, ok := h.b.fleet.get(h.id)
+	return ok && time.Since(m.since) < h.b.cfg.LostAfter/2
+}
+
 // given is an execution that the worker has accepted, and says it holds.
 func (h *hand) given() hodei.Execution {
 	h.b.t.Helper()

@@ -11,27 +11,30 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// soon has silent workers missed within a moment.
 // TestAWorkerThatAnswersIsNotLost: though its key is not renewed, as when what
 // stores it is full, and what it runs goes on until it answers no more.
 func TestAWorkerThatAnswersIsNotLost(t *testing.T) {
-	b := start(t, soon)
+	b := start(t)
 	h := b.worker()
 	e := h.given()
 	stop := h.answerForItself()
-	b.never("lost though it answers", 4*b.cfg.LostAfter, func() bool { return b.execution(e.ID).Status != hodei.Running })
+	for range 5 {
+		h.silent()
+		b.until("it was asked, and has answered", h.counted)
+		require.Equal(t, hodei.Running, b.execution(e.ID).Status, "lost though it answers")
+	}
 	require.NotEqual(t, hodei.WorkerOffline, b.recorded(h.id).Status)
 	stop()
+	h.silent()
 	require.Equal(t, hodei.ReasonWorkerLost, *b.becomes(e.ID, hodei.Failed).Reason)
 }
 
-func soon(cfg *Config) { cfg.LostAfter = 300 * time.Millisecond }
-
 func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {
-	b := start(t, soon)
+	b := start(t)
 	h := b.worker()
 	e := h.given()
 	heard, _ := b.fleet.get(h.id)
+	h.silent()
 	lost := b.becomes(e.ID, hodei.Failed)
 	require.Equal(t, hodei.ReasonWorkerLost, *lost.Reason)
 	require.Equal(t, e.ID, b.event(schemas.EventFailed).Execution.ID)
@@ -51,21 +54,31 @@ func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {
 }
 
 func TestAWorkerThatNeverSpeaksIsLost(t *testing.T) {
-	b := start(t, soon)
+	b := start(t)
 	h := b.registered()
 	require.Equal(t, hodei.WorkerAvailable, b.recorded(h.id).Status)
+	h.silent()
 	b.records(h.id, hodei.WorkerOffline)
 }
 
 // TestNobodyIsMissedWhileNobodyCanBeHeard: the count begins anew with each
 // time that the bucket can be followed again.
 func TestNobodyIsMissedWhileNobodyCanBeHeard(t *testing.T) {
-	b := start(t, soon)
+	b := start(t)
 	h := b.worker()
 	e := h.given()
 	b.fleet.listen(true, time.Now())
-	b.never("lost unheard", 3*b.cfg.LostAfter, func() bool { return b.execution(e.ID).Status != hodei.Running })
+	deaf, _ := b.fleet.get(h.id)
+	b.until("a pass that began deaf", func() bool { m, _ := b.fleet.get(h.id); return m.since.After(deaf.since) })
+	for range 5 {
+		h.silent()
+		b.until("the count begins anew", h.counted)
+	}
+	h.silent()
 	b.fleet.listen(false, time.Now())
+	require.True(t, h.counted(), "from when it can be heard")
+	b.requireStays(e.ID)
+	h.silent()
 	b.becomes(e.ID, hodei.Failed)
 }
 
@@ -190,7 +203,7 @@ func TestTerminate(t *testing.T) {
 }
 
 func TestTerminateOfOneThatIsNotThere(t *testing.T) {
-	b := start(t, soon)
+	b := start(t)
 	h := b.worker()
 	e := h.given()
 	h.stop()
@@ -200,7 +213,9 @@ func TestTerminateOfOneThatIsNotThere(t *testing.T) {
 	}
 	_, err := ask(b, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: h.id})
 	require.ErrorIs(t, err, hodei.Conflict)
-	require.Equal(t, hodei.ReasonWorkerLost, *b.becomes(e.ID, hodei.Failed).Reason, "when its silence has lasted")
+	require.Equal(t, hodei.Running, b.execution(e.ID).Status, "its silence has not lasted")
+	h.silent()
+	require.Equal(t, hodei.ReasonWorkerLost, *b.becomes(e.ID, hodei.Failed).Reason)
 
 	h.answer()
 	h.keepSaying()
