@@ -30,16 +30,15 @@ var migrations embed.FS
 type DB struct {
 	pool *pgxpool.Pool
 	// lazy commits without waiting for the disk: for what a later, waiting
-	// commit makes durable along with itself, or what may be lost.
+	// commit makes durable along with itself, or what may be lost, as keys are.
 	lazy *pgxpool.Pool
-	// known is for the assignments and ends of executions, for which one plan is
-	// right whatever the tables hold: by the key of each. Left to itself Postgres
+	// known is for the beginnings, assignments and ends of executions, for which one
+	// plan is right whatever the tables hold: by the key of each. Left to itself Postgres
 	// makes another for each statement, because arrays of one look cheaper than its
 	// general plan; that takes longer than to carry it out.
 	known *pgxpool.Pool
 
-	creates  group.Group[hodei.Execution, hodei.Execution]
-	drafts   group.Group[hodei.Execution, hodei.Execution] // creates, lazily
+	creates  group.Group[creation, hodei.Execution]
 	assigns  group.Group[assignment, hodei.Execution]
 	finishes group.Group[report, hodei.Execution]
 }
@@ -66,24 +65,17 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 	// A statement prepared while a table was empty would go on reading all of it.
 	cfg.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
 	cfg.ConnConfig.RuntimeParams["jit"] = "off" // nothing here is worth compiling
-	// One batch of each kind at a time, and keys beside the drafts.
 	lazy := cfg.Copy()
 	lazy.MaxConns, lazy.MinConns = 2, 0
 	lazy.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
-	known := cfg.Copy()
-	known.MaxConns, known.MinConns = 2, 0
+	known := cfg.Copy() // one batch of each kind at a time
+	known.MaxConns, known.MinConns = 3, 0
 	known.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	for _, other := range []string{"enable_hashjoin", "enable_mergejoin", "enable_memoize"} {
 		known.ConnConfig.RuntimeParams[other] = "off"
 	}
 	db := &DB{}
-	db.assigns.Run, db.finishes.Run = db.assignExecutions, db.finishExecutions
-	db.creates.Run = func(ctx context.Context, drafts []hodei.Execution) ([]group.Answer[hodei.Execution], error) {
-		return db.createExecutions(ctx, db.pool, drafts)
-	}
-	db.drafts.Run = func(ctx context.Context, drafts []hodei.Execution) ([]group.Answer[hodei.Execution], error) {
-		return db.createExecutions(ctx, db.lazy, drafts)
-	}
+	db.creates.Run, db.assigns.Run, db.finishes.Run = db.createExecutions, db.assignExecutions, db.finishExecutions
 	for _, p := range []struct {
 		pool **pgxpool.Pool
 		cfg  *pgxpool.Config

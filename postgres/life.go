@@ -14,60 +14,76 @@ import (
 // The three changes that every execution goes through are made for many
 // executions at a time, see package group.
 
-// CreateExecution records a PENDING execution under a new id. Only the spec,
-// the job, the pipeline, the attempt and what it retries are taken from draft;
-// what it retries will not be retried by its policy as well.
+// CreateExecution records a PENDING execution. Only the id, the spec, the job,
+// the pipeline, the attempt and what it retries are taken from draft; without an
+// id it is given one. What it retries will not be retried by its policy as well.
+// One that is recorded already is returned as it is.
 func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
-	return db.create(ctx, draft, &db.creates)
-}
-
-// DraftExecution is CreateExecution without waiting for the disk. The execution
-// is there for everybody to see, and durable with its assignment, or with
-// KeepExecution: nobody may be told of it as accepted before.
-func (db *DB) DraftExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
-	return db.create(ctx, draft, &db.drafts)
-}
-
-// KeepExecution makes what was drafted durable. It is NOT_FOUND when a crash of
-// Postgres was quicker.
-func (db *DB) KeepExecution(ctx context.Context, id hodei.ExecutionID) error {
-	tag, err := db.pool.Exec(ctx, `UPDATE executions SET attempt = attempt WHERE id = $1`, id)
-	if err == nil && tag.RowsAffected() == 0 {
-		return hodei.Missing("execution", id.String())
+	if draft.ID.IsZero() {
+		draft.ID = NewExecutionID(ctx)
 	}
-	return failure("keep execution", err)
-}
-
-func (db *DB) create(ctx context.Context, draft hodei.Execution, g *group.Group[hodei.Execution, hodei.Execution]) (hodei.Execution, error) {
-	draft.ID, draft.Attempt = newID[hodei.ExecutionID](ctx), max(draft.Attempt, 1)
-	e, err := g.Do(ctx, draft)
+	draft.Attempt = max(draft.Attempt, 1)
+	e, err := db.creates.Do(ctx, creation{draft: draft})
 	if errors.Is(err, hodei.NotFound) { // an earlier try got this far
 		return db.GetExecution(ctx, draft.ID)
 	}
 	return e, failure("create execution", err)
 }
 
-func (db *DB) createExecutions(ctx context.Context, pool querier, drafts []hodei.Execution) ([]group.Answer[hodei.Execution], error) {
-	n := len(drafts)
+// NewExecutionID makes the identifier of an execution that is about to be
+// created. Within Once it is the one that was chosen at the first try.
+func NewExecutionID(ctx context.Context) hodei.ExecutionID { return newID[hodei.ExecutionID](ctx) }
+
+// StartExecution is CreateExecution and AssignExecution in one commit. It is
+// CONFLICT when the draft's id is recorded already.
+func (db *DB) StartExecution(ctx context.Context, draft hodei.Execution, worker hodei.WorkerID, workerType, incarnation string) (hodei.Execution, error) {
+	draft.Attempt = max(draft.Attempt, 1)
+	e, err := db.creates.Do(ctx, creation{draft, &assignment{draft.ID, worker, workerType, incarnation}})
+	if errors.Is(err, hodei.NotFound) {
+		err = &hodei.Error{Code: hodei.Conflict, Message: "Execution exists", Resource: "execution", ResourceID: draft.ID.String()}
+	}
+	return e, failure("start execution", err)
+}
+
+// creation is what CreateExecution is asked for, and StartExecution, with an
+// assignment.
+type creation struct {
+	draft hodei.Execution
+	to    *assignment
+}
+
+func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]group.Answer[hodei.Execution], error) {
+	n := len(wanted)
 	ids, jobs, pipelines := make([]hodei.ExecutionID, n), make([]*hodei.JobID, n), make([]*hodei.PipelineID, n)
 	spec, attempts, past, days := make([]hodei.Spec, n), make([]int, n), make([]*hodei.ExecutionID, n), make([]time.Time, n)
-	for i, d := range drafts {
+	workers, types, incarnations := make([]*hodei.WorkerID, n), make([]*string, n), make([]*string, n)
+	for i, c := range wanted {
+		d := c.draft
 		ids[i], jobs[i], pipelines[i], spec[i] = d.ID, d.JobID, d.PipelineID, d.Spec
 		attempts[i], past[i], days[i] = d.Attempt, d.RetryOf, d.ID.Day()
+		if c.to != nil {
+			workers[i], types[i], incarnations[i] = &c.to.worker, &c.to.workerType, &c.to.incarnation
+		}
 	}
 	// The specs go as one document: Postgres reads it faster than seven arrays.
-	made, err := changeAll(ctx, pool, "create executions",
-		`WITH d AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::uuid[], $6::date[]) WITH ORDINALITY
-				AS d(id, job_id, pipeline_id, attempt, retry_of, log_day, n)),
-		s AS (SELECT * FROM jsonb_array_elements($7::jsonb) WITH ORDINALITY AS s(spec, n)),
+	made, err := changeAll(ctx, db.known, "create executions",
+		`WITH d AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::uuid[], $6::date[],
+				$7::uuid[], $8::text[], $9::text[]) WITH ORDINALITY
+				AS d(id, job_id, pipeline_id, attempt, retry_of, log_day, worker_id, worker_type, worker_incarnation, n)),
+		s AS (SELECT * FROM jsonb_array_elements($10::jsonb) WITH ORDINALITY AS s(spec, n)),
 		past AS (UPDATE executions SET retry_at = NULL WHERE id = ANY($5) AND retry_at IS NOT NULL),
 		e AS (INSERT INTO executions (id, job_id, pipeline_id, status, command, environment, priority,
-				requirements, timeout_seconds, retries, working_dir, attempt, retry_of, log_day)
-			SELECT id, job_id, pipeline_id, $8, spec->'command', spec->'environment', (spec->>'priority')::smallint,
-				spec->'requirements', (spec->>'timeout_seconds')::float8, nullif(spec->'retries', 'null'), spec->>'working_dir',
-				attempt, retry_of, log_day FROM d JOIN s USING (n) ON CONFLICT (id) DO NOTHING RETURNING *)
-		SELECT `+changedColumns+` FROM e`, ids, jobs, pipelines, attempts, past, days, spec, hodei.Pending)
-	return answers(drafts, made, func(d hodei.Execution) hodei.ExecutionID { return d.ID }), err
+				requirements, timeout_seconds, retries, working_dir, attempt, retry_of, log_day,
+				worker_id, worker_type, worker_incarnation, scheduled_at, started_at)
+			SELECT id, job_id, pipeline_id, CASE WHEN worker_id IS NULL THEN $11 ELSE $12 END, spec->'command', spec->'environment',
+				(spec->>'priority')::smallint, spec->'requirements', (spec->>'timeout_seconds')::float8,
+				nullif(spec->'retries', 'null'), spec->>'working_dir', attempt, retry_of, log_day,
+				worker_id, worker_type, worker_incarnation,
+				CASE WHEN worker_id IS NOT NULL THEN now() END, CASE WHEN worker_id IS NOT NULL THEN now() END
+			FROM d JOIN s USING (n) ON CONFLICT (id) DO NOTHING RETURNING *)
+		SELECT `+changedColumns+` FROM e`, ids, jobs, pipelines, attempts, past, days,
+		workers, types, incarnations, spec, hodei.Pending, hodei.Running)
+	return answers(wanted, made, func(c creation) hodei.ExecutionID { return c.draft.ID }), err
 }
 
 // changeAll makes one statement for many executions and returns those that it

@@ -65,6 +65,28 @@ func (m *lives) create(t *rapid.T) {
 	m.all = append(m.all, &life{Execution: e})
 }
 
+// start creates and assigns in one commit.
+func (m *lives) start(t *rapid.T) {
+	worker, incarnation := rapid.SampledFrom(m.workers).Draw(t, "worker"), rapid.SampledFrom(incarnations).Draw(t, "incarnation")
+	e, err := m.db.StartExecution(m.ctx, hodei.Execution{ID: postgres.NewExecutionID(m.ctx), Spec: spec("true")}, worker, "shell", incarnation)
+	require.NoError(t, err)
+	require.Equal(t, hodei.Running, e.Status)
+	require.Equal(t, "shell", *e.WorkerType)
+	require.Equal(t, *e.ScheduledAt, *e.StartedAt)
+	require.Equal(t, 1, e.Attempt)
+	m.all = append(m.all, &life{Execution: e, incarnation: incarnation})
+}
+
+// again is the creation of what is recorded already.
+func (m *lives) again(t *rapid.T) {
+	l := m.any(t)
+	_, err := m.db.StartExecution(m.ctx, l.Execution, rapid.SampledFrom(m.workers).Draw(t, "worker"), "shell", "third")
+	require.ErrorIs(t, err, hodei.Conflict)
+	e, err := m.db.CreateExecution(m.ctx, hodei.Execution{ID: l.ID, Spec: l.Spec})
+	require.NoError(t, err)
+	require.Equal(t, l.Status, e.Status)
+}
+
 func (m *lives) assign(t *rapid.T) {
 	l, worker := m.any(t), rapid.SampledFrom(m.workers).Draw(t, "worker")
 	incarnation := rapid.SampledFrom(incarnations).Draw(t, "incarnation")
@@ -226,7 +248,7 @@ func TestExecutionsLiveByTheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &lives{db: db, ctx: t.Context(), workers: []hodei.WorkerID{postgres.NewID[hodei.WorkerID](), postgres.NewID[hodei.WorkerID]()}}
 		rt.Repeat(map[string]func(*rapid.T){
-			"create": m.create, "assign": m.assign, "assign again": m.assign, "requeue": m.requeue, "append logs": m.appendLogs,
+			"create": m.create, "start": m.start, "create again": m.again, "assign": m.assign, "assign again": m.assign, "requeue": m.requeue, "append logs": m.appendLogs,
 			"finish": m.finish, "finish again": m.finish, "end pending": m.endPending, "request cancel": m.requestCancel,
 			"lose": m.lose, "retry": m.retry, "retry by hand": m.retryByHand, "": m.agree,
 		})
@@ -237,18 +259,4 @@ func TestExecutionsLiveByTheModel(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestADraftIsKept: by its assignment, or by hand; one that is not there cannot
-// be.
-func TestADraftIsKept(t *testing.T) {
-	db, _ := open(t)
-	e, err := db.DraftExecution(t.Context(), hodei.Execution{Spec: spec("true")})
-	require.NoError(t, err)
-	require.Equal(t, hodei.Pending, e.Status)
-	require.NoError(t, db.KeepExecution(t.Context(), e.ID))
-	kept, err := db.GetExecution(t.Context(), e.ID)
-	require.NoError(t, err)
-	require.Equal(t, hodei.Pending, kept.Status)
-	require.ErrorIs(t, db.KeepExecution(t.Context(), postgres.NewID[hodei.ExecutionID]()), hodei.NotFound)
 }

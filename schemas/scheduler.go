@@ -15,6 +15,13 @@ var (
 		Description: "Workers are left out by type, labels, state and free capacity, the others scored by load, latency and " +
 			"history. The answer says what was thought of each. 200 with a worker (or for a dry run), 202 while it waits.",
 	})
+	PlaceExecution = declare[PlaceRequest, Assignment](Op{
+		Name: "scheduler.place", Typed: true, Service: Scheduler,
+		Summary: "Have an execution that is not recorded yet started at once, if a worker is free and nobody waits",
+		Description: "It is recorded and assigned in one commit. 429 leaves nothing behind: whoever asks then creates it, " +
+			"and has it scheduled. So does 409, which says that it is recorded already, and every other failure.",
+		Errors: []hodei.Code{hodei.Conflict, hodei.Rejected},
+	})
 	GetQueue = declare[GetQueueRequest, QueueList](Op{
 		Name: "scheduler.queue", Service: Scheduler, Method: "GET", Path: "/queue",
 		Summary:     "List the pending executions in the order in which they will be tried",
@@ -35,6 +42,16 @@ type ScheduleRequest struct {
 	// Brief leaves the candidates out of the reply.
 	Brief bool `json:"brief,omitempty" in:"query"`
 	Waiting
+}
+
+// PlaceRequest describes an execution that is not recorded yet.
+type PlaceRequest struct {
+	// ExecutionID is a new one, by which the execution can be created later as
+	// well.
+	ExecutionID hodei.ExecutionID `json:"execution_id"`
+	JobID       *hodei.JobID      `json:"job_id,omitempty"`
+	PipelineID  *hodei.PipelineID `json:"pipeline_id,omitempty"`
+	Spec        hodei.Spec        `json:"spec"`
 }
 
 // JobConfig is the part of a job that choosing a worker looks at.

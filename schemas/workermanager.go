@@ -52,6 +52,12 @@ var (
 			"take it or the named one refuses.",
 		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
+	StartExecution = declare[StartRequest, Assignment](Op{
+		Name: "executions.start", Typed: true, Service: WorkerManager,
+		Summary:     "Record an execution and assign it to a worker in one commit",
+		Description: "Asked by the scheduler for one that is not recorded yet; 409 when it is. Otherwise as workers.assign.",
+		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
+	})
 	StopExecution = declare[StopExecutionRequest, hodei.Execution](Op{
 		Name: "executions.stop", Service: WorkerManager, Status: 202,
 		Summary: "Cancel an execution wherever it is", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
@@ -177,6 +183,13 @@ type AssignRequest struct {
 	// Scheduled is set by the scheduler, whose choice may be out of date: a
 	// worker that has begun to drain goes on draining.
 	Scheduled bool `json:"scheduled,omitempty"`
+}
+
+// StartRequest describes an execution that is not recorded yet, and names its
+// worker.
+type StartRequest struct {
+	PlaceRequest
+	WorkerID hodei.WorkerID `json:"worker_id"`
 }
 
 // Assigned is the only status of an Assignment.

@@ -18,9 +18,12 @@
 //
 // # When things fail
 //
-// An execution is committed before the scheduler is asked. Should no scheduler
-// answer, it stays PENDING and the first scheduler that comes adopts it; the
-// caller is told so with 202. A retry that is owed stands in the record, beside
+// An execution whose caller waits for its start is placed: the scheduler is
+// asked first, and the worker manager commits it with its assignment. When that
+// comes to nothing, or nobody knows to what, it is committed here under the same
+// id, or found, and the scheduler is asked to queue it. Should none answer, it
+// stays PENDING and the first scheduler that comes adopts it; the caller is told
+// so with 202. A retry that is owed stands in the record, beside
 // the execution that failed, and is created in the statement that strikes it
 // out: an instance that dies leaves it to the others, and none is made twice.
 //

@@ -24,7 +24,7 @@ func (o *Orchestrator) listExecutions(ctx context.Context, req schemas.ListExecu
 	return schemas.List[hodei.Execution]{Items: items, NextCursor: next}, err
 }
 
-// executeJob commits an execution of the job and has it scheduled.
+// executeJob has an execution of the job started, or recorded and queued.
 func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobRequest) (schemas.StartedExecution, error) {
 	job, err := o.db.GetJob(ctx, req.ID)
 	if err != nil {
@@ -35,35 +35,40 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		spec.Command = *req.Command
 	}
 	maps.Copy(spec.Environment, req.Environment)
-	waits := req.Wait() > 0
-	e, err := o.create(ctx, hodei.Execution{JobID: &job.ID, PipelineID: &job.PipelineID, Spec: spec}, waits)
-	if err != nil {
-		return schemas.StartedExecution{}, err
-	}
-	if e.Status != hodei.Pending { // repeated with an idempotency key, and well on its way
-		return started(e, schemas.Decision{Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}), nil
-	}
 	estimate := sync.OnceValue(func() *float64 { return o.estimate(ctx, job.ID) })
-	if waits { // it is likely to start, so meanwhile
+	if req.Wait() > 0 { // it is likely to start, so meanwhile
 		go estimate()
 		defer estimate() // returns when that does
 	}
-	decision, err := o.schedule(ctx, e, req.Waiting)
-	if err == nil && decision.StartedAt == nil && waits {
-		err = o.db.KeepExecution(ctx, e.ID)
-	}
-	if errors.Is(err, hodei.NotFound) {
-		err = hodei.Errorf(hodei.Unavailable, "The database was restarted before the execution was on disk")
+	draft := hodei.Execution{ID: postgres.NewExecutionID(ctx), JobID: &job.ID, PipelineID: &job.PipelineID, Spec: spec}
+	e, decision, err := o.begin(ctx, draft, req.Waiting)
+	if err != nil {
+		return schemas.StartedExecution{}, err
 	}
 	out := started(e, decision)
-	if err != nil || out.StartedAt == nil {
-		return out, err
+	if out.StartedAt == nil || out.Status != hodei.Running {
+		return out, nil
 	}
 	if seconds := estimate(); seconds != nil {
 		at := out.StartedAt.Add(time.Duration(*seconds * float64(time.Second)))
 		out.EstimatedCompletion = &at
 	}
 	return out, nil
+}
+
+// begin has an execution started in one step, or else recorded and scheduled.
+func (o *Orchestrator) begin(ctx context.Context, draft hodei.Execution, waiting schemas.Waiting) (hodei.Execution, schemas.Decision, error) {
+	if waiting.Wait() > 0 {
+		if a, placed := o.place(ctx, draft); placed {
+			return draft, schemas.Decision{Status: hodei.Running, WorkerID: &a.WorkerID, WorkerType: &a.WorkerType, StartedAt: &a.StartedAt}, nil
+		}
+	}
+	e, err := o.create(ctx, draft)
+	if err != nil || e.Status != hodei.Pending { // placed after all, or repeated with an idempotency key
+		return e, schemas.Decision{Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}, err
+	}
+	decision, err := o.schedule(ctx, e, waiting)
+	return e, decision, err
 }
 
 // retryExecution executes again what has ended, in place of the retry that its
@@ -86,7 +91,7 @@ func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExec
 // hand creates an execution and hands it to the scheduler without waiting for
 // a worker.
 func (o *Orchestrator) hand(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
-	e, err := o.create(ctx, draft, false)
+	e, err := o.create(ctx, draft)
 	if err != nil || e.Status != hodei.Pending {
 		return e, err
 	}
@@ -123,24 +128,16 @@ func (o *Orchestrator) execute(ctx context.Context, req schemas.ExecuteRequest) 
 	}, err
 }
 
-// create commits an execution. Who waits for its start is answered after the
-// commit of the assignment, with which that of the execution reaches the disk:
-// one wait for the disk is enough, but if it does not start, KeepExecution must
-// follow.
-func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution, waits bool) (hodei.Execution, error) {
+// create commits an execution, or finds it if it was committed before.
+func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	if draft.Command.IsZero() {
 		return draft, hodei.InvalidField("command", "required: the job has none")
 	}
-	commit := o.db.CreateExecution
-	if waits {
-		commit = o.db.DraftExecution
+	e, err := o.db.CreateExecution(ctx, draft)
+	if err == nil && e.Status == hodei.Pending {
+		o.publish(ctx, schemas.EventCreated, e)
 	}
-	e, err := commit(ctx, draft)
-	if err != nil {
-		return e, err
-	}
-	o.publish(ctx, schemas.EventCreated, e)
-	return e, nil
+	return e, err
 }
 
 // schedule asks the scheduler for a worker. When no scheduler answers, the

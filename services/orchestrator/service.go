@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,10 +25,11 @@ type Config struct {
 
 // Orchestrator is one instance of the service.
 type Orchestrator struct {
-	nc  *nats.Conn
-	db  *postgres.DB
-	log *slog.Logger
-	svc *rpc.Service
+	nc      *nats.Conn
+	db      *postgres.DB
+	log     *slog.Logger
+	svc     *rpc.Service
+	crowded atomic.Int64 // until then, in Unix nanoseconds, nothing is placed
 	// stats are those of the last second.
 	stats lastStats
 }

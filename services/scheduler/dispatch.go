@@ -87,27 +87,16 @@ const refusalHolds = 100 * time.Millisecond
 // assign has the worker manager assign the entry to the worker.
 func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	defer s.inflight.Done()
-	ctx, cancel := context.WithTimeout(ctx, rpc.DefaultTimeout)
-	defer cancel()
-	began, slots := time.Now(), e.req.Requirements.Slots()
-	s.given.add(e.req.ID) // it may have ended before it is known to have begun
-	a, err := rpc.Call(ctx, s.nc, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.req.ID, WorkerID: &w.WorkerID, Scheduled: true})
-	took := time.Since(began)
-	s.leave(w.WorkerID, s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Word, took))
-	if err != nil {
-		s.given.remove(e.req.ID)
-	} else {
-		s.pace.took(took)
-	}
+	a, err := s.give(ctx, e.req, w, func(ctx context.Context) (schemas.Assignment, error) {
+		return rpc.Call(ctx, s.nc, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.req.ID, WorkerID: &w.WorkerID, Scheduled: true})
+	})
 	switch {
 	case err == nil:
-		s.trouble.over()
 		s.queue.finish(e, result{decision: schemas.Decision{
 			ExecutionID: &e.req.ID, Status: hodei.Running,
 			WorkerID: &a.WorkerID, WorkerType: &a.WorkerType, StartedAt: &a.StartedAt, Candidates: []schemas.Candidate{},
 		}})
 	case errors.Is(err, hodei.Rejected): // the worker refused: try the next best
-		s.fleet.refused(w.WorkerID, slots)
 		e.req.Refused = append(e.req.Refused, w.WorkerID)
 		s.queue.restore(e)
 		s.queue.wake()
@@ -125,6 +114,28 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	default: // assigned or ended by somebody else, or not known
 		s.queue.finish(e, s.look(ctx, e.req.ID, err))
 	}
+}
+
+// give asks the worker manager to give the worker an execution for which slots
+// of it are held, and takes in what the answer says of them.
+func (s *Scheduler) give(ctx context.Context, req plan.Request, w plan.Worker, ask func(context.Context) (schemas.Assignment, error)) (schemas.Assignment, error) {
+	ctx, cancel := context.WithTimeout(ctx, rpc.DefaultTimeout)
+	defer cancel()
+	began, slots := time.Now(), req.Requirements.Slots()
+	s.given.add(req.ID) // it may have ended before it is known to have begun
+	a, err := ask(ctx)
+	took := time.Since(began)
+	s.leave(w.WorkerID, s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Word, took))
+	if err == nil {
+		s.pace.took(took)
+		s.trouble.over()
+		return a, nil
+	}
+	s.given.remove(req.ID)
+	if errors.Is(err, hodei.Rejected) {
+		s.fleet.refused(w.WorkerID, slots)
+	}
+	return a, err
 }
 
 // look has the record tell what became of an execution that could not be

@@ -8,18 +8,21 @@
 // instance has just assigned and by what acceptances and ends say. The choice
 // itself is plan's, a pure function.
 //
+//	Place ────► executions.start (worker manager), or refused at once
 //	Schedule ─► queue ─► dispatcher ─► workers.assign (worker manager)
 //	              ▲          ▲  └─ refused: back to the queue, next best
 //	    sweep ────┘          └─ woken by: freed slot, new worker, new entry
 //
 // # Subjects
 //
-// Answers hodei.v1.scheduler.schedule and .queue. Follows execution.event.*
+// Answers hodei.v1.scheduler.schedule, .place and .queue. Follows execution.event.*
 // and the WORKERS bucket.
 //
 // # State
 //
-// Nothing that cannot be lost: the record has every PENDING execution.
+// Nothing that cannot be lost: the record has every PENDING execution. One that
+// is placed is nowhere else before it is recorded as its worker's, and whoever
+// has it placed is not answered before.
 //
 // # When things fail
 //

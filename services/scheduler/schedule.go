@@ -44,6 +44,26 @@ func (s *Scheduler) schedule(ctx context.Context, req schemas.ScheduleRequest) (
 	return s.unanswered(ctx, req, e, candidates)
 }
 
+// place has an execution that is not in the record yet started at once, in one
+// commit, if there is a worker for it and it overtakes nobody.
+func (s *Scheduler) place(ctx context.Context, req schemas.PlaceRequest) (schemas.Assignment, error) {
+	if waiting, _ := s.queue.size(); waiting > 0 {
+		return schemas.Assignment{}, hodei.Errorf(hodei.Rejected, "Not placed: %d executions wait", waiting)
+	}
+	wants := plan.Request{ID: req.ExecutionID, Requirements: req.Spec.Requirements}
+	d := s.fleet.choose(wants, time.Now())
+	if d.Worker == nil {
+		return schemas.Assignment{}, hodei.Errorf(hodei.Rejected, "Not placed: %s", d.Reason)
+	}
+	a, err := s.give(context.WithoutCancel(ctx), wants, *d.Worker, func(ctx context.Context) (schemas.Assignment, error) {
+		return rpc.Call(ctx, s.nc, schemas.StartExecution, schemas.StartRequest{PlaceRequest: req, WorkerID: d.Worker.WorkerID})
+	})
+	if err != nil {
+		s.queue.wake() // the slots may be somebody else's now
+	}
+	return a, err
+}
+
 // unanswered is what follows when no worker came in time.
 func (s *Scheduler) unanswered(ctx context.Context, req schemas.ScheduleRequest, e *entry, candidates []schemas.Candidate) (schemas.Decision, error) {
 	if req.IfNoWorker != schemas.Reject {

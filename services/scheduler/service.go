@@ -84,6 +84,7 @@ func New(cfg Config) *Scheduler {
 		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats,
 	})
 	rpc.Handle(s.svc, schemas.Schedule, s.schedule)
+	rpc.Handle(s.svc, schemas.PlaceExecution, s.place)
 	rpc.Handle(s.svc, schemas.GetQueue, s.getQueue)
 	rpc.Handle(s.svc, schemas.SchedulerHealth, s.health)
 	return s

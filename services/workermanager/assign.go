@@ -20,12 +20,9 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 	if err != nil {
 		return schemas.Assignment{}, err
 	}
-	worker, ok := m.fleet.get(id)
-	if !ok || worker.word.WorkerID.IsZero() {
-		if _, err := m.db.GetWorker(ctx, id); err != nil {
-			return schemas.Assignment{}, err
-		}
-		return schemas.Assignment{}, notConnected(id)
+	worker, err := m.connected(ctx, id)
+	if err != nil {
+		return schemas.Assignment{}, err
 	}
 	m.offers.add(req.ExecutionID)
 	defer m.offers.remove(req.ExecutionID)
@@ -47,6 +44,39 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 		}
 	}
 	return m.offer(ctx, e, worker.word, deadline)
+}
+
+// start is assign for an execution that is not recorded yet.
+func (m *Manager) start(ctx context.Context, req schemas.StartRequest) (schemas.Assignment, error) {
+	worker, err := m.connected(ctx, req.WorkerID)
+	if err != nil {
+		return schemas.Assignment{}, err
+	}
+	m.offers.add(req.ExecutionID)
+	defer m.offers.remove(req.ExecutionID)
+	deadline := time.Now().Add(m.cfg.OfferHolds)
+	draft := hodei.Execution{ID: req.ExecutionID, JobID: req.JobID, PipelineID: req.PipelineID, Spec: req.Spec}
+	e, err := m.db.StartExecution(ctx, draft, worker.id, worker.word.Type, worker.word.Incarnation)
+	if err != nil {
+		return schemas.Assignment{}, err
+	}
+	created := e
+	created.Status, created.WorkerID, created.WorkerType, created.ScheduledAt, created.StartedAt = hodei.Pending, nil, nil, nil, nil
+	m.publish(ctx, schemas.Event{Type: schemas.EventCreated, Execution: created})
+	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
+	return m.offer(ctx, e, worker.word, deadline)
+}
+
+// connected is the worker, if it has been heard of.
+func (m *Manager) connected(ctx context.Context, id hodei.WorkerID) (member, error) {
+	worker, ok := m.fleet.get(id)
+	if ok && !worker.word.WorkerID.IsZero() {
+		return worker, nil
+	}
+	if _, err := m.db.GetWorker(ctx, id); err != nil {
+		return member{}, err
+	}
+	return member{}, notConnected(id)
 }
 
 // resumeNamed ends the draining of a worker that somebody wants for an

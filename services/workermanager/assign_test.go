@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -96,6 +97,75 @@ func TestAssignRefusedGoesBackToTheQueue(t *testing.T) {
 	require.Nil(t, now.WorkerID)
 	require.Nil(t, now.StartedAt)
 	require.Equal(t, e.ID, b.event(schemas.EventRequeued).Execution.ID)
+}
+
+// draft is an execution that is not recorded.
+func (b *bench) draft(h *hand) schemas.StartRequest {
+	return schemas.StartRequest{WorkerID: h.id, PlaceRequest: schemas.PlaceRequest{
+		ExecutionID: postgres.NewExecutionID(b.t.Context()),
+		Spec: hodei.Spec{
+			Command: hodei.Command{Shell: "true"}, Environment: map[string]string{}, Priority: 5, Requirements: hodei.Requirements{Capacity: 1},
+		},
+	}}
+}
+
+// TestStart: what is not recorded yet is recorded as its worker's, and told of
+// as if that had been two steps.
+func TestStart(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	req := b.draft(h)
+	a := must(b, schemas.StartExecution, req)
+	require.Equal(t, h.id, a.WorkerID)
+	require.Equal(t, req.ExecutionID, a.ExecutionID)
+	require.EqualValues(t, 7, a.Word)
+	now := b.execution(req.ExecutionID)
+	require.Equal(t, hodei.Running, now.Status)
+	require.Equal(t, req.Spec, now.Spec)
+	require.Equal(t, req.Spec.Command, h.offers[0].Command)
+	require.Equal(t, h.word.Incarnation, h.offers[0].Incarnation)
+	created := b.event(schemas.EventCreated).Execution
+	require.Equal(t, hodei.Pending, created.Status)
+	require.Nil(t, created.WorkerID)
+	require.Nil(t, created.ScheduledAt)
+	require.Nil(t, created.StartedAt)
+	require.Equal(t, h.id, *b.event(schemas.EventAssigned).Execution.WorkerID)
+	require.Equal(t, 3, *b.event(schemas.EventStarted).Free)
+
+	_, err := ask(b, schemas.StartExecution, req)
+	require.ErrorIs(t, err, hodei.Conflict, "it is recorded")
+	require.Len(t, h.offers, 1)
+}
+
+func TestStartRefused(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	full := schemas.RefusedFull
+	h.offer = func(schemas.ExecutionRequest) schemas.Acceptance { return schemas.Acceptance{Refused: &full} }
+	req := b.draft(h)
+	_, err := ask(b, schemas.StartExecution, req)
+	require.ErrorIs(t, err, hodei.Rejected)
+	require.Equal(t, hodei.Pending, b.execution(req.ExecutionID).Status, "it waits, as any other")
+	require.Equal(t, req.ExecutionID, b.event(schemas.EventRequeued).Execution.ID)
+}
+
+// TestStartOnNobody: what fails before the commit leaves nothing behind.
+func TestStartOnNobody(t *testing.T) {
+	b := start(t)
+	req := b.draft(b.registered()) // never heard of
+	_, err := ask(b, schemas.StartExecution, req)
+	require.ErrorIs(t, err, hodei.Unavailable)
+	req.WorkerID = hodei.WorkerID(uuid.Must(uuid.NewV7()))
+	_, err = ask(b, schemas.StartExecution, req)
+	require.ErrorIs(t, err, hodei.NotFound)
+	_, err = b.db.GetExecution(t.Context(), req.ExecutionID)
+	require.ErrorIs(t, err, hodei.NotFound)
+	req = b.draft(b.worker())
+	req.JobID = new(hodei.JobID(uuid.Must(uuid.NewV7())))
+	_, err = ask(b, schemas.StartExecution, req)
+	require.Error(t, err, "its job is gone")
+	_, err = b.db.GetExecution(t.Context(), req.ExecutionID)
+	require.ErrorIs(t, err, hodei.NotFound)
 }
 
 func TestAssignToNobody(t *testing.T) {

@@ -3,12 +3,12 @@
 //
 // # Owns
 //
-// The rows of workers and execution_logs, and every change of an execution
-// after its creation.
+// The rows of workers and execution_logs, every change of an execution after its
+// creation, and the insertion of one that is created with its assignment.
 //
 // # Subjects
 //
-// Answers hodei.v1.workers.*, hodei.v1.executions.stop and
+// Answers hodei.v1.workers.*, hodei.v1.executions.start, .stop and
 // .finish, and hodei.v1.logs.get. Asks execution.request.<worker_id>,
 // execution.interrupt.<worker_id> and worker.command.<worker_id>. Takes in execution.log.*,
 // shared with the other instances, asks for what it missed on execution.wanted, and tells
@@ -22,7 +22,8 @@
 //
 // # When things fail
 //
-// Assignment commits RUNNING before the worker is asked. A worker that refuses
+// Assignment commits RUNNING before the worker is asked, of what is recorded
+// already and of what is recorded by it. A worker that refuses
 // or is not there gives the execution back to the queue. One that does not
 // answer leaves it RUNNING until its own word settles it: the reconciler
 // compares what the record gives each worker with what that worker says it

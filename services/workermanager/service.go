@@ -77,6 +77,7 @@ func New(cfg Config) *Manager {
 	rpc.Handle(m.svc, schemas.TerminateWorker, m.terminateWorker)
 	rpc.Handle(m.svc, schemas.LeaveWorker, m.leaveWorker)
 	rpc.Handle(m.svc, schemas.AssignExecution, m.assign)
+	rpc.Handle(m.svc, schemas.StartExecution, m.start)
 	rpc.Handle(m.svc, schemas.StopExecution, m.stop)
 	rpc.Handle(m.svc, schemas.FinishExecution, m.finish)
 	rpc.Handle(m.svc, schemas.GetLogs, m.getLogs)

@@ -1,0 +1,90 @@
+package system_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// TestPlacedAtOnceOrQueued: where a worker is free and nobody waits, an
+// execution is recorded with its assignment, in one commit; else it is recorded
+// first and waits its turn.
+func TestPlacedAtOnceOrQueued(t *testing.T) {
+	srv := localtest.NATS(t)
+	_, stop := run(t, config(t, srv, 1))
+	nc := localtest.Connect(t, srv)
+	c := client.NATS(nc)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	pipeline, err := c.CreatePipeline(ctx, schemas.CreatePipelineRequest{Name: "place"})
+	require.NoError(t, err)
+	job, err := c.CreateJob(ctx, schemas.CreateJobRequest{
+		PipelineID: pipeline.ID, RunRequest: schemas.RunRequest{Command: &hodei.Command{Shell: "true"}},
+	})
+	require.NoError(t, err)
+	all, err := nc.SubscribeSync(">")
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	// way is what passes until the execution has ended, of what is named here.
+	way := func(id hodei.ExecutionID) (way []string, told []schemas.Event) {
+		for {
+			msg, err := all.NextMsg(20 * time.Second)
+			require.NoError(t, err)
+			switch kind := msg.Header.Get(schemas.HeaderEvent); {
+			case msg.Subject == schemas.EventSubject(id) && kind != "":
+				var event schemas.Event
+				require.NoError(t, json.Unmarshal(msg.Data, &event))
+				way, told = append(way, event.Type), append(told, event)
+				if event.Execution.Status.Ended() {
+					return way, told
+				}
+			case mentions(msg, id) && strings.HasPrefix(msg.Subject, "hodei.v1.") && msg.Subject != schemas.FinishExecution.Subject:
+				way = append(way, msg.Subject)
+			}
+		}
+	}
+
+	placed, err := c.ExecuteJob(ctx, schemas.ExecuteJobRequest{ID: job.ID})
+	require.NoError(t, err)
+	require.Equal(t, hodei.Running, placed.Status)
+	require.NotNil(t, placed.WorkerID)
+	require.NotNil(t, placed.StartedAt)
+	seen, told := way(placed.ExecutionID)
+	require.Equal(t, []string{
+		schemas.PlaceExecution.Subject, schemas.StartExecution.Subject,
+		schemas.EventCreated, schemas.EventAssigned, schemas.EventStarted, schemas.EventCompleted,
+	}, seen)
+	require.Equal(t, hodei.Pending, told[0].Execution.Status)
+	require.Equal(t, job.ID, *told[0].Execution.JobID)
+	require.Equal(t, pipeline.ID, *told[0].Execution.PipelineID)
+
+	waits, err := c.Execute(ctx, schemas.ExecuteRequest{RunRequest: schemas.RunRequest{
+		Command: &hodei.Command{Shell: "true"}, Requirements: &hodei.Requirements{Type: new("nobody")},
+	}})
+	require.NoError(t, err)
+	queued, err := c.ExecuteJob(ctx, schemas.ExecuteJobRequest{ID: job.ID})
+	require.NoError(t, err)
+	require.Equal(t, hodei.Running, queued.Status)
+	seen, _ = way(queued.ExecutionID)
+	require.Equal(t, []string{
+		schemas.PlaceExecution.Subject, schemas.EventCreated, schemas.Schedule.Subject, schemas.AssignExecution.Subject,
+		schemas.EventAssigned, schemas.EventStarted, schemas.EventCompleted,
+	}, seen, "it overtakes nobody unseen")
+	_, err = c.CancelExecution(ctx, schemas.CancelExecutionRequest{ID: waits.ID})
+	require.NoError(t, err)
+	require.NoError(t, stop())
+}
+
+func mentions(msg *nats.Msg, id hodei.ExecutionID) bool {
+	return msg.Reply != "" && strings.Contains(string(msg.Data), id.String())
+}
