@@ -94,7 +94,8 @@ func (w *arena) judgeHistory(e entry, history []step, check checkFunc) {
 			before = history[i-1].new
 		}
 		check("steps follow", e.id, s.old == before, "step %d is from %q, but it was %q", i+1, s.old, before)
-		legal := i == 0 && s.new == string(hodei.Pending) ||
+		begins := s.new == string(hodei.Pending) || s.new == string(hodei.Running) // recorded with its assignment
+		legal := i == 0 && begins ||
 			hodei.ExecutionTransitions.Allows(hodei.ExecutionStatus(s.old), hodei.ExecutionStatus(s.new))
 		check("steps are legal", e.id, legal, "step %d is illegal: %s", i+1, s)
 		if hodei.ExecutionStatus(s.new).Ended() {
