@@ -65,7 +65,7 @@ func TestGoldenStates(t *testing.T) {
 	b.WriteString("# States\n\nWritten by `make generate` from the tables in `state.go`, which also guard every UPDATE. Anything not drawn here is\n" +
 		"a 409 `CONFLICT`.\n")
 	draw(&b, "Pipeline", hodei.PipelineTransitions, hodei.PipelineCreated)
-	draw(&b, "Execution", hodei.ExecutionTransitions, hodei.Pending)
+	draw(&b, "Execution", hodei.ExecutionTransitions, hodei.Pending, hodei.Running)
 	draw(&b, "Worker", hodei.WorkerTransitions, hodei.WorkerAvailable)
 	b.WriteString("\nThe status of a job is that of its latest execution, `PENDING` before the first.\n")
 	if *update {
@@ -78,8 +78,11 @@ func TestGoldenStates(t *testing.T) {
 }
 
 // draw writes the table as a diagram and as a table.
-func draw[S ~string](b *strings.Builder, noun string, table hodei.Transitions[S], first S) {
-	fmt.Fprintf(b, "\n## %s\n\n```mermaid\nstateDiagram-v2\n    [*] --> %s\n", noun, first)
+func draw[S ~string](b *strings.Builder, noun string, table hodei.Transitions[S], first ...S) {
+	fmt.Fprintf(b, "\n## %s\n\n```mermaid\nstateDiagram-v2\n", noun)
+	for _, status := range first {
+		fmt.Fprintf(b, "    [*] --> %s\n", status)
+	}
 	for _, from := range table.States() {
 		for _, to := range table[from] {
 			fmt.Fprintf(b, "    %s --> %s\n", from, to)
