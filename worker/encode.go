@@ -11,16 +11,18 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
+// appendHead appends what all lines of a stream that were read together begin
+// with. The stamp is their timestamp as RFC 3339 text.
+func appendHead(dst, stamp []byte, stream hodei.Stream) []byte {
+	dst = append(append(dst, `{"timestamp":"`...), stamp...)
+	dst = append(append(dst, `","stream":"`...), stream...)
+	return append(dst, `","line":"`...)
+}
+
 // appendLine appends one hodei.LogLine as encoding/json writes it, but leaves
-// <, > and & alone. The stamp is the timestamp as RFC 3339 text. What is not
-// UTF-8 becomes U+FFFD, byte by byte.
-func appendLine(dst []byte, stamp []byte, stream hodei.Stream, line []byte, sequence int64, partial bool) []byte {
-	dst = append(dst, `{"timestamp":"`...)
-	dst = append(dst, stamp...)
-	dst = append(dst, `","stream":"`...)
-	dst = append(dst, stream...)
-	dst = append(dst, `","line":"`...)
-	dst = appendText(dst, line)
+// <, > and & alone. What is not UTF-8 becomes U+FFFD, byte by byte.
+func appendLine(dst, head, line []byte, sequence int64, partial bool) []byte {
+	dst = appendText(append(dst, head...), line)
 	dst = append(dst, `","sequence":`...)
 	dst = strconv.AppendInt(dst, sequence, 10)
 	if partial {

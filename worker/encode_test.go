@@ -26,7 +26,7 @@ func FuzzLinesAreEncodedAsEncodingJSONDoes(f *testing.F) {
 		require.NoError(t, encoder.Encode(want))
 
 		stamp := want.Timestamp.AppendFormat(nil, time.RFC3339Nano)
-		got := appendLine(nil, stamp, want.Stream, line, sequence, partial)
+		got := appendLine(nil, appendHead(nil, stamp, want.Stream), line, sequence, partial)
 		require.Equal(t, reference.String(), string(got)+"\n")
 		var decoded hodei.LogLine
 		require.NoError(t, json.Unmarshal(got, &decoded))
@@ -35,10 +35,10 @@ func FuzzLinesAreEncodedAsEncodingJSONDoes(f *testing.F) {
 }
 
 func BenchmarkAppendLine(b *testing.B) {
-	stamp := time.Now().UTC().AppendFormat(nil, time.RFC3339Nano)
+	head := appendHead(nil, time.Now().UTC().AppendFormat(nil, time.RFC3339Nano), hodei.Stdout)
 	line := []byte("2026-01-01 12:00:00 INFO  something happened: the quick brown fox jumps over 13 lazy dogs")
 	var dst []byte
 	for b.Loop() {
-		dst = appendLine(dst[:0], stamp, hodei.Stdout, line, 123456, false)
+		dst = appendLine(dst[:0], head, line, 123456, false)
 	}
 }

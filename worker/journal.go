@@ -49,6 +49,8 @@ type journal struct {
 	count, digest int64
 	stamp         []byte // of the last line, as text
 	stampAt       time.Time
+	head          []byte // what it begins with
+	headOf        hodei.Stream
 	open          []byte // lines not cut yet
 	openLines     int
 	flooded       bool // they are of a flood; it changes only where a chunk is cut
@@ -67,28 +69,32 @@ func newJournal(id hodei.ExecutionID, s *spool, log *slog.Logger, send func(hode
 	return &journal{id: id, spool: s, log: log, send: send, file: spoolFile{dir: s.dir, id: id}, settled: make(chan struct{})}
 }
 
-// append adds a line, read at the given time. It blocks while the spool is
-// full; the line is taken nevertheless.
+// append adds a line, read at the given time. The caller holds the lock, which is
+// let go of while the spool is full; the line is taken nevertheless.
 func (j *journal) append(stream hodei.Stream, at time.Time, line []byte, partial bool) {
 	if j.add(stream, at, line, partial) {
+		j.mu.Unlock()
 		j.spool.await(&j.dropped)
+		j.mu.Lock()
 	}
 }
 
 // add reports whether the line completed a chunk.
 func (j *journal) add(stream hodei.Stream, at time.Time, line []byte, partial bool) (cut bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	if j.closed || j.dropped.Load() {
 		return false
 	}
 	if at.After(j.stampAt) { // two readers may swap by a hair; lines never do
 		j.stampAt = at
 		j.stamp = at.UTC().AppendFormat(j.stamp[:0], time.RFC3339Nano)
+		j.head = j.head[:0]
+	}
+	if len(j.head) == 0 || j.headOf != stream {
+		j.head, j.headOf = appendHead(j.head[:0], j.stamp, stream), stream
 	}
 	j.count++
 	mark := len(j.open)
-	j.open = appendLine(j.open, j.stamp, stream, line, j.count, partial)
+	j.open = appendLine(j.open, j.head, line, j.count, partial)
 	j.digest = hodei.AddDigest(j.digest, j.open[mark:])
 	j.open = append(j.open, '\n')
 	lines, size := j.bounds()

@@ -65,7 +65,7 @@ func newTestJournal(t *testing.T, memory, disk int64) (*journal, *link) {
 
 func (j *journal) say(n int, text string) {
 	for range n {
-		j.append(hodei.Stdout, time.Now(), []byte(text), false)
+		appendTo(j, []byte(text))
 	}
 }
 
@@ -143,7 +143,7 @@ func TestTheWindowBoundsBytes(t *testing.T) {
 		text := make([]byte, 8<<10)
 		for range 2 * windowBytes / len(text) {
 			_, _ = rand.Read(text)
-			j.append(hodei.Stdout, time.Now(), hex.AppendEncode(nil, text[:len(text)/2]), false) // packs to half
+			appendTo(j, hex.AppendEncode(nil, text[:len(text)/2])) // packs to half
 		}
 		sent := 0
 		for _, size := range l.size {
@@ -301,4 +301,10 @@ func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {
 	}, 10*time.Second, time.Millisecond)
 	<-said
 	require.Equal(t, 10*chunkLines, strings.Count(strings.Join(l.data, ""), "\n"))
+}
+
+func appendTo(j *journal, line []byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.append(hodei.Stdout, time.Now(), line, false)
 }

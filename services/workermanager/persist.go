@@ -210,9 +210,14 @@ func (r *reader) read(msg *nats.Msg) (postgres.Chunk, error) {
 		ndjson = r.ndjson
 	}
 	var lines int64
-	for line := range bytes.Lines(ndjson) {
-		lines++
-		chunk.Digest = hodei.AddDigest(chunk.Digest, bytes.TrimSuffix(line, []byte("\n")))
+	for rest := ndjson; len(rest) > 0; lines++ {
+		line := rest
+		if end := bytes.IndexByte(rest, '\n'); end >= 0 {
+			line, rest = rest[:end], rest[end+1:]
+		} else {
+			rest = nil
+		}
+		chunk.Digest = hodei.AddDigest(chunk.Digest, line)
 	}
 	if first < 1 || lines != last-first+1 {
 		return chunk, fmt.Errorf("%d lines said to be %d to %d", lines, first, last)
