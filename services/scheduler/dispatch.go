@@ -16,9 +16,10 @@ import (
 )
 
 // dispatch gives queued executions to workers each time there is reason to
-// look. Choosing is done here, one after another, so that this instance never
-// offers a slot twice; the assignments then run side by side, at most as many
-// as the fleet has slots.
+// look. Choosing is done here, one after another, in the order of the queue; the
+// assignments then run side by side, at most as many as the fleet has slots. What
+// is chosen is held until the assignment has come to something, so that this
+// instance never offers a slot twice.
 func (s *Scheduler) dispatch(ctx context.Context) error {
 	defer s.inflight.Wait()
 	for {
