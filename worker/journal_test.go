@@ -70,23 +70,25 @@ func (j *journal) say(n int, text string) {
 }
 
 func TestChunksAreCutByLinesBytesAndTime(t *testing.T) {
-	j, l := newTestJournal(t, 1<<20, 1<<20)
-	j.say(chunkLines, "x")
-	require.Equal(t, [2]int64{1, chunkLines}, l.spans()[len(l.spans())-1])
+	still(t, func(t *testing.T) {
+		j, l := newTestJournal(t, 1<<20, 1<<20)
+		j.say(chunkLines, "x")
+		require.Equal(t, [2]int64{1, chunkLines}, l.spans()[len(l.spans())-1])
 
-	j, l = newTestJournal(t, 1<<20, 1<<20)
-	j.say(10, strings.Repeat("x", hodei.MaxLine))
-	j.close()
-	require.GreaterOrEqual(t, len(l.data), 4)
-	for _, chunk := range l.data {
-		require.LessOrEqual(t, len(chunk), chunkBytes)
-	}
-	require.Equal(t, 10, strings.Count(strings.Join(l.data, ""), "\n"))
+		j, l = newTestJournal(t, 1<<20, 1<<20)
+		j.say(10, strings.Repeat("x", hodei.MaxLine))
+		j.close()
+		require.GreaterOrEqual(t, len(l.data), 4)
+		for _, chunk := range l.data {
+			require.LessOrEqual(t, len(chunk), chunkBytes)
+		}
+		require.Equal(t, 10, strings.Count(strings.Join(l.data, ""), "\n"))
 
-	j, l = newTestJournal(t, 1<<20, 1<<20)
-	j.say(1, "alone")
-	receive(t, l.said, "cut by time")
-	require.Equal(t, [][2]int64{{1, 1}}, l.spans())
+		j, l = newTestJournal(t, 1<<20, 1<<20)
+		j.say(1, "alone")
+		receive(t, l.said, "cut by time")
+		require.Equal(t, [][2]int64{{1, 1}}, l.spans())
+	})
 }
 
 func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
