@@ -80,9 +80,10 @@ func (m *lives) start(t *rapid.T) {
 // again is the creation of what is recorded already.
 func (m *lives) again(t *rapid.T) {
 	l := m.any(t)
-	_, err := m.db.StartExecution(m.ctx, l.Execution, rapid.SampledFrom(m.workers).Draw(t, "worker"), "shell", "third")
+	draft := hodei.Execution{ID: l.ID, Spec: l.Spec}
+	_, err := m.db.StartExecution(m.ctx, draft, rapid.SampledFrom(m.workers).Draw(t, "worker"), "shell", "third")
 	require.ErrorIs(t, err, hodei.Conflict)
-	e, err := m.db.CreateExecution(m.ctx, hodei.Execution{ID: l.ID, Spec: l.Spec})
+	e, err := m.db.CreateExecution(m.ctx, draft)
 	require.NoError(t, err)
 	require.Equal(t, l.Status, e.Status)
 }

@@ -336,15 +336,21 @@ func (h *hand) keepSaying() {
 	h.b.t.Cleanup(func() { cancel(); running.Wait() })
 }
 
-// silent has the worker have said nothing for as long as makes it lost. That
-// time does not pass in a test: on a busy machine any would be too short.
+// silent has the worker have said nothing for as long as makes it lost.
 func (h *hand) silent() {
+	h.b.t.Helper()
+	h.silentFor(h.b.cfg.LostAfter + time.Second)
+}
+
+// silentFor has the worker have said nothing for so long. That time does not
+// pass in a test: on a busy machine any would be too short.
+func (h *hand) silentFor(d time.Duration) {
 	h.b.t.Helper()
 	h.b.until("the worker is expected", func() bool { _, ok := h.b.fleet.get(h.id); return ok })
 	h.b.fleet.mu.Lock()
 	defer h.b.fleet.mu.Unlock()
 	if m := h.b.fleet.members[h.id]; m != nil {
-		m.since = time.Now().Add(-h.b.cfg.LostAfter - time.Second)
+		m.since = time.Now().Add(-d)
 	}
 }
 

@@ -19,7 +19,7 @@ func TestAWorkerThatAnswersIsNotLost(t *testing.T) {
 	e := h.given()
 	stop := h.answerForItself()
 	for range 5 {
-		h.silent()
+		h.silentFor(b.cfg.LostAfter * 3 / 4) // who has been for longer may be lost before it is asked
 		b.until("it was asked, and has answered", h.counted)
 		require.Equal(t, hodei.Running, b.execution(e.ID).Status, "lost though it answers")
 	}
