@@ -59,13 +59,13 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 // begin has an execution started in one step, or else recorded and scheduled.
 func (o *Orchestrator) begin(ctx context.Context, draft hodei.Execution, waiting schemas.Waiting) (hodei.Execution, schemas.Decision, error) {
 	if waiting.Wait() > 0 {
-		if a, placed := o.place(ctx, draft); placed {
-			return draft, schemas.Decision{Status: hodei.Running, WorkerID: &a.WorkerID, WorkerType: &a.WorkerType, StartedAt: &a.StartedAt}, nil
+		if e, placed := o.place(ctx, draft); placed {
+			return e, decided(e), nil
 		}
 	}
 	e, err := o.create(ctx, draft)
 	if err != nil || e.Status != hodei.Pending { // placed after all, or repeated with an idempotency key
-		return e, schemas.Decision{Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}, err
+		return e, decided(e), err
 	}
 	decision, err := o.schedule(ctx, e, waiting)
 	return e, decision, err
@@ -162,12 +162,17 @@ func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting 
 	if now, err := o.db.GetExecution(ctx, e.ID); err == nil {
 		e = now // it may have been assigned all the same
 	}
-	decision = schemas.Decision{ExecutionID: &e.ID, Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}
+	decision = decided(e)
 	if e.Status == hodei.Pending {
 		reason := "no scheduler answers"
 		decision.Reason = &reason
 	}
 	return decision, nil
+}
+
+// decided is the decision that an execution shows.
+func decided(e hodei.Execution) schemas.Decision {
+	return schemas.Decision{ExecutionID: &e.ID, Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}
 }
 
 func started(e hodei.Execution, d schemas.Decision) schemas.StartedExecution {

@@ -22,9 +22,9 @@ const (
 // commit instead of two on the way to its start. Whatever it comes to
 // otherwise, the execution is to be created under its id: there it is found,
 // should it have been placed after all.
-func (o *Orchestrator) place(ctx context.Context, draft hodei.Execution) (schemas.Assignment, bool) {
+func (o *Orchestrator) place(ctx context.Context, draft hodei.Execution) (placed hodei.Execution, ok bool) {
 	if draft.Command.IsZero() || time.Now().UnixNano() < o.crowded.Load() {
-		return schemas.Assignment{}, false
+		return draft, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, placeHolds)
 	defer cancel()
@@ -34,6 +34,8 @@ func (o *Orchestrator) place(ctx context.Context, draft hodei.Execution) (schema
 	if err != nil {
 		o.crowded.Store(time.Now().Add(placePause).UnixNano())
 		o.log.DebugContext(ctx, "not placed", "execution_id", draft.ID, "err", err)
+		return draft, false
 	}
-	return a, err == nil
+	draft.Status, draft.WorkerID, draft.WorkerType, draft.StartedAt = hodei.Running, &a.WorkerID, &a.WorkerType, &a.StartedAt
+	return draft, true
 }

@@ -211,12 +211,8 @@ func (r *reader) read(msg *nats.Msg) (postgres.Chunk, error) {
 	}
 	var lines int64
 	for rest := ndjson; len(rest) > 0; lines++ {
-		line := rest
-		if end := bytes.IndexByte(rest, '\n'); end >= 0 {
-			line, rest = rest[:end], rest[end+1:]
-		} else {
-			rest = nil
-		}
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte{'\n'})
 		chunk.Digest = hodei.AddDigest(chunk.Digest, line)
 	}
 	if first < 1 || lines != last-first+1 {
