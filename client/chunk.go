@@ -30,11 +30,11 @@ func (c chunk) between(from, to int64) chunk {
 // size is the number of bytes of its text, unpacked.
 func (c chunk) size() int { return max(c.text.Size, len(c.text.Lines)) }
 
-// appendTo appends the lines, each of which ends in a newline. It fails when the
-// text is not what it is said to be.
+// appendTo appends the lines as NDJSON, each of which ends in a newline. It fails
+// when the text is not what it is said to be.
 func (c chunk) appendTo(dst []byte) ([]byte, error) {
 	mark := len(dst)
-	dst, err := c.text.AppendTo(dst)
+	dst, err := c.text.AppendTo(dst, c.first-c.skip)
 	if err != nil {
 		return dst[:mark], err
 	}
@@ -42,14 +42,34 @@ func (c chunk) appendTo(dst []byte) ([]byte, error) {
 		dst = append(dst, '\n')
 	}
 	text := dst[mark:]
-	if n := bytes.Count(text, []byte{'\n'}); int64(n) != c.count {
-		return dst[:mark], fmt.Errorf("%d lines, not %d", n, c.count)
+	if err := c.counts(text); err != nil {
+		return dst[:mark], err
 	}
 	kept := c.cut(text)
 	if len(kept) < len(text) {
 		copy(text, kept)
 	}
 	return dst[:mark+len(kept)], nil
+}
+
+// open is the lines of the text, unpacked into room. It fails as appendTo does.
+func (c chunk) open(room []byte) (packed.Lines, error) {
+	lines, err := c.text.Open(room)
+	if err == nil {
+		err = c.counts(lines)
+	}
+	return lines, err
+}
+
+// whole reports whether all lines of the text are wanted.
+func (c chunk) whole() bool { return c.last-c.first+1 == c.count }
+
+// counts fails when there are not as many lines as is said.
+func (c chunk) counts(lines packed.Lines) error {
+	if n := lines.Count(); n != c.count {
+		return fmt.Errorf("%d lines, not %d", n, c.count)
+	}
+	return nil
 }
 
 // cut is the lines of the text that the chunk is of.
@@ -61,8 +81,9 @@ func (c chunk) cut(text []byte) []byte {
 }
 
 // newBatch is the lines of consecutive chunks, up to one that is damaged; it
-// fails when that is the first. They are put into buf; but a chunk alone that is not
-// packed is handed out as it is, without a copy.
+// fails when that is the first. They are put into buf as NDJSON; but a chunk alone
+// that is not packed is handed out as it is, without a copy, and one that is wanted
+// whole as it is unpacked.
 func newBatch(run []chunk, buf *[]byte) (Batch, error) {
 	b := Batch{First: run[0].first, Last: run[0].last}
 	if c := run[0]; len(run) == 1 && c.text.Size == 0 {
@@ -71,7 +92,13 @@ func newBatch(run []chunk, buf *[]byte) (Batch, error) {
 	}
 	b.Lines = (*buf)[:0]
 	for i, c := range run {
-		lines, err := c.appendTo(b.Lines)
+		var lines packed.Lines
+		var err error
+		if len(run) == 1 && c.whole() {
+			lines, err = c.open(b.Lines)
+		} else {
+			lines, err = c.appendTo(b.Lines)
+		}
 		if err != nil && i == 0 {
 			return Batch{}, fmt.Errorf("lines %d to %d: %w", c.first, c.last, err)
 		}

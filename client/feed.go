@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -86,9 +87,9 @@ type Feed struct {
 type Batch struct {
 	// First and Last are the sequences of the first and the last line.
 	First, Last int64
-	// Lines is NDJSON of hodei.LogLine, each line ended by a newline. It may be
+	// Lines are the lines, of which each is the JSON of a hodei.LogLine. They may be
 	// shared with other readers, and must not be written to.
-	Lines []byte
+	Lines packed.Lines
 	// End is set, and nothing else, once every line was given.
 	End *schemas.LogEnd
 }

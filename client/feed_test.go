@@ -21,7 +21,7 @@ import (
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/packed/packedtest"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -53,7 +53,7 @@ func expect(t require.TestingT, ctx context.Context, feed *client.Feed, next, la
 		require.NoError(t, err, "at %d", next)
 		require.Nil(t, batch.End, "at %d", next)
 		require.Equal(t, next, batch.First)
-		got.Write(batch.Lines)
+		got.Write(batch.Lines.AppendTo(nil, batch.First))
 		next = batch.Last + 1
 	}
 	require.Equal(t, lines(first, next-1), got.String())
@@ -162,7 +162,7 @@ func TestFeedReadsFromTheRecordWhatCameDamaged(t *testing.T) {
 	l := newLog(t, nc)
 	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
 	l.write(t, 1, 20)
-	text := packed.Pack([]byte(lines(21, 60)))
+	text := packedtest.Pack([]byte(lines(21, 60)), 21)
 	require.Positive(t, text.Size)
 	text.Lines = text.Lines[:len(text.Lines)-5]
 	l.send(t, 21, 60, text)

@@ -22,6 +22,7 @@ import (
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/packed/packedtest"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -132,9 +133,9 @@ func lines(first, last int64) string {
 	return b.String()
 }
 
-// publish sends a chunk to the window, packed if that makes it smaller.
+// publish sends a chunk to the window, packed as that of a flood unless it is small.
 func (l *written) publish(t *testing.T, first, last int64) {
-	l.send(t, first, last, packed.Pack([]byte(lines(first, last))))
+	l.send(t, first, last, packedtest.Pack([]byte(lines(first, last)), first))
 }
 
 func (l *written) send(t *testing.T, first, last int64, text packed.Text) {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,9 +66,9 @@ func read(ctx context.Context, feed *Feed, req schemas.FollowLogsRequest, fn fun
 		if batch.End != nil {
 			return *batch.End, nil
 		}
-		for raw := range bytes.Lines(batch.Lines) {
+		for l := range batch.Lines.All(batch.First) {
 			var line hodei.LogLine
-			if err := json.Unmarshal(raw, &line); err != nil {
+			if err := json.Unmarshal(l.JSON(), &line); err != nil {
 				return schemas.LogEnd{}, fmt.Errorf("decode line of %s: %w", req.ID, err)
 			}
 			if !filter.Match(line) || !req.Follow && line.Sequence > now.LogCount {

@@ -10,12 +10,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/packed/packedtest"
 )
 
 func numbered(first, last int64) []byte {
 	var b strings.Builder
 	for n := first; n <= last; n++ {
-		fmt.Fprintf(&b, "%060d\n", n)
+		fmt.Fprintf(&b, `{"line":"%030d","sequence":%d}`+"\n", n, n)
 	}
 	return []byte(b.String())
 }
@@ -32,8 +33,11 @@ func TestRing(t *testing.T) {
 			first := rapid.Int64Range(1, 60).Draw(t, "first")
 			last := first + rapid.Int64Range(0, 15).Draw(t, "more")
 			text := packed.Text{Lines: numbered(first, last)}
-			if rapid.Bool().Draw(t, "packed") {
+			switch rapid.IntRange(0, 2).Draw(t, "form") {
+			case 1:
 				text = packed.Pack(text.Lines)
+			case 2:
+				text = packedtest.Pack(text.Lines, first)
 			}
 			r.add(newChunk(first, last, text))
 			for n := first; n <= last; n++ {
@@ -43,7 +47,7 @@ func TestRing(t *testing.T) {
 			for i, c := range r.chunks {
 				b, err := newBatch([]chunk{c}, &buf)
 				require.NoError(t, err)
-				require.Equal(t, string(numbered(c.first, c.last)), string(b.Lines))
+				require.Equal(t, string(numbered(c.first, c.last)), string(b.Lines.AppendTo(nil, b.First)))
 				require.True(t, i == 0 || r.chunks[i-1].last < c.first)
 				size += len(c.text.Lines) + overhead
 			}
@@ -63,7 +67,7 @@ func TestRing(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, n, b.First)
 			require.LessOrEqual(t, b.Last, upTo)
-			require.Equal(t, string(numbered(b.First, b.Last)), string(b.Lines))
+			require.Equal(t, string(numbered(b.First, b.Last)), string(b.Lines.AppendTo(nil, b.First)))
 			require.GreaterOrEqual(t, r.reach(n-1), b.Last)
 		}
 	})
@@ -79,11 +83,14 @@ func TestADamagedChunkIsNotRead(t *testing.T) {
 	r.add(newChunk(41, 60, packed.Pack(numbered(41, 59)))) // one too few
 	b, err := newBatch(r.read(5, math.MaxInt64), new([]byte))
 	require.NoError(t, err)
-	require.Equal(t, string(numbered(5, 20)), string(b.Lines))
+	require.Equal(t, string(numbered(5, 20)), string(b.Lines.AppendTo(nil, b.First)))
 	_, err = newBatch(r.read(21, math.MaxInt64), new([]byte))
 	require.ErrorContains(t, err, "lines 21 to 40")
 	r.lose(30)
 	require.Empty(t, r.read(21, math.MaxInt64))
 	_, err = newBatch(r.read(41, math.MaxInt64), new([]byte))
+	require.ErrorContains(t, err, "19 lines, not 20")
+	r.add(newChunk(61, 80, packedtest.Pack(numbered(61, 79), 61)))
+	_, err = newBatch(r.read(61, math.MaxInt64), new([]byte))
 	require.ErrorContains(t, err, "19 lines, not 20")
 }

@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // format is how a stream is written. Each method appends to the buffer.
 type format interface {
 	contentType() string
-	// line appends a line given as it was recorded.
-	line(buf []byte, sequence int64, raw []byte) []byte
+	// line appends a line.
+	line(buf []byte, line *packed.Line) []byte
 	// at tells where the stream is before there is a line to say so.
 	at(buf []byte, sequence int64) []byte
 	idle(buf []byte) []byte
@@ -27,7 +28,7 @@ type format interface {
 type chooser func(*http.Request, schemas.LogOptions) format
 
 func onlyEvents(_ *http.Request, opts schemas.LogOptions) format {
-	return events{bare: !opts.WithTimestamps()}
+	return &events{bare: !opts.WithTimestamps(), begin: packed.NewCounter("id: ", "\ndata: ")}
 }
 
 // accepted is the first format that the Accept header names, nil for a page of
@@ -71,17 +72,20 @@ func formatted(r *http.Request) (*http.Request, error) {
 
 // events is server-sent events, one for each line.
 type events struct {
-	bare bool // without timestamps
+	bare  bool // without timestamps
+	begin packed.Counter
 }
 
-func (events) contentType() string { return "text/event-stream" }
+func (*events) contentType() string { return "text/event-stream" }
 
-func (e events) line(buf []byte, sequence int64, raw []byte) []byte {
-	buf = strconv.AppendInt(append(buf, "id: "...), sequence, 10)
+func (e *events) line(buf []byte, line *packed.Line) []byte {
+	buf = append(buf, e.begin.At(line.Sequence)...)
 	if e.bare {
-		raw = untimed(raw)
+		buf = append(buf, untimed(line.JSON())...)
+	} else {
+		buf = line.AppendTo(buf)
 	}
-	return append(append(append(buf, "\ndata: "...), raw...), "\n\n"...)
+	return append(buf, "\n\n"...)
 }
 
 // untimed is the line without its timestamp.
@@ -94,13 +98,13 @@ func untimed(raw []byte) []byte {
 }
 
 // at is an id without data, which a client remembers and does not report.
-func (events) at(buf []byte, sequence int64) []byte {
+func (*events) at(buf []byte, sequence int64) []byte {
 	return append(strconv.AppendInt(append(buf, "id: "...), sequence, 10), "\n\n"...)
 }
 
-func (events) idle(buf []byte) []byte { return append(buf, ": keep-alive\n\n"...) }
+func (*events) idle(buf []byte) []byte { return append(buf, ": keep-alive\n\n"...) }
 
-func (events) end(buf []byte, end schemas.LogEnd) []byte {
+func (*events) end(buf []byte, end schemas.LogEnd) []byte {
 	encoded, _ := hodei.JSON(end) // likewise
 	return append(append(append(buf, "event: done\ndata: "...), encoded...), "\n\n"...)
 }
@@ -112,16 +116,17 @@ type plain struct {
 
 func (plain) contentType() string { return "text/plain; charset=utf-8" }
 
-func (p plain) line(buf []byte, _ int64, raw []byte) []byte {
-	var line hodei.LogLine
-	if json.Unmarshal(raw, &line) != nil {
+func (p plain) line(buf []byte, line *packed.Line) []byte {
+	raw := line.JSON()
+	var l hodei.LogLine
+	if json.Unmarshal(raw, &l) != nil {
 		return append(append(buf, raw...), '\n') // better seen as it is than not at all
 	}
 	if p.times {
-		buf = append(line.Timestamp.AppendFormat(buf, time.RFC3339Nano), ' ')
+		buf = append(l.Timestamp.AppendFormat(buf, time.RFC3339Nano), ' ')
 	}
-	buf = append(buf, line.Line...)
-	if line.Partial { // the rest of it follows
+	buf = append(buf, l.Line...)
+	if l.Partial { // the rest of it follows
 		return buf
 	}
 	return append(buf, '\n')

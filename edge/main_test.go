@@ -22,7 +22,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/edge"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/packed/packedtest"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -171,7 +171,7 @@ func (w *world) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.Re
 		lines = append(append(lines, encoded(n)...), '\n')
 	}
 	if len(lines) > 0 {
-		log.Chunks = []schemas.LogChunk{{First: req.After + 1, Last: last, Text: packed.Pack(lines)}}
+		log.Chunks = []schemas.LogChunk{{First: req.After + 1, Last: last, Text: packedtest.Pack(lines, req.After+1)}}
 	}
 	return log, nil
 }

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -69,7 +69,7 @@ func (o *outlet) copy(ctx context.Context, feed *client.Feed, now schemas.LogEnd
 			break
 		}
 		if !o.want.Follow {
-			batch = upTo(batch, now.LogCount)
+			batch.Last = min(batch.Last, now.LogCount)
 		}
 		if full, err := o.lines(batch); err != nil {
 			return err
@@ -100,15 +100,16 @@ func (o *outlet) read(ctx context.Context, feed *client.Feed, next int64) (clien
 
 // lines writes a batch. It is full when the client has all it asked for.
 func (o *outlet) lines(batch client.Batch) (full bool, err error) {
-	sequence := batch.First
-	for raw := range bytes.Lines(batch.Lines) { // each has its newline
-		if err := o.add(sequence, raw[:len(raw)-1]); err != nil {
+	for line := range batch.Lines.All(batch.First) {
+		if line.Sequence > batch.Last {
+			break
+		}
+		if err := o.add(line); err != nil {
 			return false, err
 		}
 		if o.want.Limit > 0 && o.written == o.want.Limit {
 			return true, nil
 		}
-		sequence++
 	}
 	if len(o.buf) == 0 && time.Since(o.flushed) < o.keepAlive {
 		return false, nil // nothing of it was wanted
@@ -119,17 +120,17 @@ func (o *outlet) lines(batch client.Batch) (full bool, err error) {
 	return false, o.flush()
 }
 
-func (o *outlet) add(sequence int64, raw []byte) error {
+func (o *outlet) add(line *packed.Line) error {
 	if !o.want.filter.IsZero() {
-		var line hodei.LogLine
-		if err := json.Unmarshal(raw, &line); err != nil {
+		var l hodei.LogLine
+		if err := json.Unmarshal(line.JSON(), &l); err != nil {
 			return err
 		}
-		if !o.want.filter.Match(line) {
+		if !o.want.filter.Match(l) {
 			return nil
 		}
 	}
-	o.buf = o.line(o.buf, sequence, raw)
+	o.buf = o.line(o.buf, line)
 	o.written++
 	if len(o.buf) >= flushSize {
 		return o.flush()
@@ -154,12 +155,3 @@ func (o *outlet) flush() error {
 
 // close leaves the connection fit for another request.
 func (o *outlet) close() { _ = o.conn.SetWriteDeadline(time.Time{}) }
-
-// upTo is the batch less what is after the sequence.
-func upTo(batch client.Batch, last int64) client.Batch {
-	for at := 0; batch.Last > last; batch.Last-- {
-		at = bytes.LastIndexByte(batch.Lines[:len(batch.Lines)-1], '\n') + 1
-		batch.Lines = batch.Lines[:at]
-	}
-	return batch
-}

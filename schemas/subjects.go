@@ -20,7 +20,7 @@ const (
 	HeaderFirst          = "Hodei-First"  // of a log chunk: the sequence of its first line
 	HeaderEvent          = "Hodei-Event"  // of an event: its type
 	HeaderLast           = "Hodei-Last"   // of a log chunk: the sequence of its last line
-	HeaderPacked         = "Hodei-Packed" // of a log chunk: its lines are a zstd frame of so many bytes of NDJSON
+	HeaderPacked         = "Hodei-Packed" // of a log chunk: its lines are a zstd frame that stands for so many bytes of NDJSON
 )
 
 // The log window: one subject an execution, each message a chunk of lines as

@@ -68,7 +68,7 @@ func requireRecorded(t testing.TB, database, id string, n int) {
 		var size int
 		require.NoError(t, rows.Scan(&first, &last, &frame, &size))
 		require.Equal(t, at+1, first)
-		for line := range strings.Lines(string(unpacked(t, frame, size))) {
+		for line := range strings.Lines(string(unpacked(t, first, frame, size))) {
 			at++
 			require.Contains(t, line, fmt.Sprintf(`"line":"%d","sequence":%d`, at, at))
 		}
@@ -78,19 +78,40 @@ func requireRecorded(t testing.TB, database, id string, n int) {
 	require.Equal(t, n, at)
 }
 
-// unpacked reads lines as they are kept: as NDJSON, or where a size is said as a
-// zstd frame of so many bytes of it.
-func unpacked(t testing.TB, lines []byte, size int) []byte {
+// unpacked reads lines as they are kept, as docs/nats.md tells it: as NDJSON, or
+// where a size is said as a zstd frame that stands for so many bytes of it.
+func unpacked(t testing.TB, first int, kept []byte, size int) []byte {
 	t.Helper()
 	if size == 0 {
-		return lines
+		return kept
 	}
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
 	require.NoError(t, err)
 	defer d.Close()
-	lines, err = d.DecodeAll(lines, nil)
+	lines, err := d.DecodeAll(kept, nil)
 	require.NoError(t, err)
+	if lines[0] == 1 {
+		lines = outOfRuns(first, string(lines))
+	}
 	require.Len(t, lines, size)
+	return lines
+}
+
+func outOfRuns(sequence int, runs string) (lines []byte) {
+	head := ""
+	for text := range strings.SplitSeq(strings.TrimSuffix(runs, "\n"), "\n") {
+		if begins, ok := strings.CutPrefix(text, "\x01"); ok {
+			head = begins
+			continue
+		}
+		text, partial := strings.CutPrefix(text, "\x02")
+		lines = fmt.Appendf(lines, `%s%s","sequence":%d`, head, text, sequence)
+		if partial {
+			lines = append(lines, `,"partial":true`...)
+		}
+		lines = append(lines, "}\n"...)
+		sequence++
+	}
 	return lines
 }
 

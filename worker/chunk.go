@@ -20,6 +20,9 @@ type chunk struct {
 	pause       time.Duration // between the last sending and that
 }
 
+// said is the number of bytes of NDJSON.
+func (c *chunk) said() int { return max(c.size, c.text.Size) }
+
 // spoolFile holds the chunks of one execution that did not fit into memory. It
 // only grows, until none of what it holds is needed; then it starts afresh.
 type spoolFile struct {

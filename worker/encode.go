@@ -3,7 +3,6 @@ package worker
 import (
 	"encoding/binary"
 	"math/bits"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/hodei-jobs/hodei"
@@ -19,20 +18,9 @@ func appendHead(dst, stamp []byte, stream hodei.Stream) []byte {
 	return append(dst, `","line":"`...)
 }
 
-// appendLine appends one hodei.LogLine as encoding/json writes it, but leaves
-// <, > and & alone. What is not UTF-8 becomes U+FFFD, byte by byte.
-func appendLine(dst, head, line []byte, sequence int64, partial bool) []byte {
-	dst = appendText(append(dst, head...), line)
-	dst = append(dst, `","sequence":`...)
-	dst = strconv.AppendInt(dst, sequence, 10)
-	if partial {
-		dst = append(dst, `,"partial":true`...)
-	}
-	return append(dst, '}')
-}
-
-// appendText appends the inside of a JSON string. Runs that need no escape,
-// nearly everything, are copied at once.
+// appendText appends the inside of a JSON string, in which what is not UTF-8
+// becomes U+FFFD, byte by byte. What needs no escape, nearly everything, is copied
+// at once.
 func appendText(dst, text []byte) []byte {
 	start := 0
 	for i := plain(text); i < len(text); i += plain(text[i:]) {

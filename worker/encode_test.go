@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 )
 
 func FuzzLinesAreEncodedAsEncodingJSONDoes(f *testing.F) {
@@ -16,6 +17,7 @@ func FuzzLinesAreEncodedAsEncodingJSONDoes(f *testing.F) {
 		f.Add([]byte(line), int64(1), true, int64(1))
 	}
 	f.Fuzz(func(t *testing.T, line []byte, sequence int64, partial bool, nanos int64) {
+		sequence = max(sequence, 1)
 		want := hodei.LogLine{
 			Timestamp: time.Unix(1700000000, nanos%1e9).UTC(), Stream: hodei.Stderr,
 			Line: string([]rune(string(line))), Sequence: sequence, Partial: partial,
@@ -25,20 +27,30 @@ func FuzzLinesAreEncodedAsEncodingJSONDoes(f *testing.F) {
 		encoder.SetEscapeHTML(false)
 		require.NoError(t, encoder.Encode(want))
 
-		stamp := want.Timestamp.AppendFormat(nil, time.RFC3339Nano)
-		got := appendLine(nil, appendHead(nil, stamp, want.Stream), line, sequence, partial)
-		require.Equal(t, reference.String(), string(got)+"\n")
+		head := appendHead(nil, want.Timestamp.AppendFormat(nil, time.RFC3339Nano), want.Stream)
+		var sum hodei.Digest
+		sum.Begin(nil)
+		sum.Add(bytes.TrimSuffix(reference.Bytes(), []byte("\n")), nil)
+		for _, flooded := range []bool{false, true} {
+			j := &journal{count: sequence, head: head, end: packed.NewEnd(), flooded: flooded}
+			j.digest.Begin(head)
+			j.encode(line, partial)
+			require.Equal(t, reference.String(), string(j.open.AppendTo(nil, sequence)))
+			require.Equal(t, reference.Len(), j.openSize)
+			require.Equal(t, sum.Sum, j.digest.Sum)
+		}
 		var decoded hodei.LogLine
-		require.NoError(t, json.Unmarshal(got, &decoded))
+		require.NoError(t, json.Unmarshal(reference.Bytes(), &decoded))
 		require.Equal(t, want, decoded)
 	})
 }
 
-func BenchmarkAppendLine(b *testing.B) {
-	head := appendHead(nil, time.Now().UTC().AppendFormat(nil, time.RFC3339Nano), hodei.Stdout)
+func BenchmarkEncode(b *testing.B) {
+	j := &journal{head: appendHead(nil, time.Now().UTC().AppendFormat(nil, time.RFC3339Nano), hodei.Stdout), end: packed.NewEnd()}
 	line := []byte("2026-01-01 12:00:00 INFO  something happened: the quick brown fox jumps over 13 lazy dogs")
-	var dst []byte
 	for b.Loop() {
-		dst = appendLine(dst[:0], head, line, 123456, false)
+		j.count++
+		j.open = j.open[:0]
+		j.encode(line, false)
 	}
 }

@@ -23,13 +23,14 @@ const (
 // A flood is when a worker's executions have said so many bytes more than is
 // recorded, which is more than anybody reads along. Its chunks, those of
 // executions that say much themselves, are packed once, which is small for all: for
-// the spool, NATS, the window, the record and the followers. They are larger and
-// have longer, for each costs as much as the lines in it, and zstd packs up to
-// 128 KiB at once. For an execution the flood is over when it does not fill one in
-// its time.
+// the spool, NATS, the window, the record and the followers; in runs, which are half
+// of their NDJSON. They are larger and have longer, for each costs as much as the
+// lines in it, and zstd packs up to 128 KiB at once. An execution is in the flood from
+// when there is one and its last chunk had much in it, until neither is so.
 const (
 	flood       = 512 << 10
-	floodLines  = 2 * chunkLines
+	much        = chunkBytes / 4
+	floodLines  = 4 * chunkLines
 	floodBytes  = 2 * chunkBytes
 	floodLinger = 5 * chunkLinger
 )
@@ -45,28 +46,36 @@ type journal struct {
 	// disconnected.
 	send func(id hodei.ExecutionID, first, last int64, text packed.Text) error
 
-	mu            sync.Mutex
-	count, digest int64
-	stamp         []byte // of the last line, as text
-	stampAt       time.Time
-	head          []byte // what it begins with
-	headOf        hodei.Stream
-	open          []byte // lines not cut yet
-	openLines     int
-	flooded       bool // they are of a flood; it changes only where a chunk is cut
-	opened        time.Time
-	linger        *time.Timer
-	inflight      []*chunk // sent at least once, in order, at most window
-	sent          int      // their bytes
-	waiting       []*chunk // not sent yet, in order
-	file          spoolFile
-	closed        bool
-	dropped       atomic.Bool
-	settled       chan struct{} // closed once closed and nothing is kept
+	mu        sync.Mutex
+	count     int64
+	digest    hodei.Digest
+	stamp     []byte // of the last line, as text
+	stampAt   time.Time
+	head      []byte // what it begins with
+	headOf    hodei.Stream
+	end       packed.End
+	open      packed.Lines // lines not cut yet, in runs when flooded, else NDJSON
+	openLines int
+	openSize  int  // bytes of NDJSON
+	headed    bool // the open run begins with head
+	flooded   bool // it changes only where a chunk begins
+	much      bool // was in the last chunk
+	opened    time.Time
+	linger    *time.Timer
+	inflight  []*chunk // sent at least once, in order, at most window
+	sent      int      // their bytes
+	waiting   []*chunk // not sent yet, in order
+	file      spoolFile
+	closed    bool
+	dropped   atomic.Bool
+	settled   chan struct{} // closed once closed and nothing is kept
 }
 
 func newJournal(id hodei.ExecutionID, s *spool, log *slog.Logger, send func(hodei.ExecutionID, int64, int64, packed.Text) error) *journal {
-	return &journal{id: id, spool: s, log: log, send: send, file: spoolFile{dir: s.dir, id: id}, settled: make(chan struct{})}
+	return &journal{
+		id: id, spool: s, log: log, send: send, end: packed.NewEnd(),
+		file: spoolFile{dir: s.dir, id: id}, settled: make(chan struct{}),
+	}
 }
 
 // append adds a line, read at the given time. The caller holds the lock, which is
@@ -90,25 +99,21 @@ func (j *journal) add(stream hodei.Stream, at time.Time, line []byte, partial bo
 		j.head = j.head[:0]
 	}
 	if len(j.head) == 0 || j.headOf != stream {
-		j.head, j.headOf = appendHead(j.head[:0], j.stamp, stream), stream
+		j.head, j.headOf, j.headed = appendHead(j.head[:0], j.stamp, stream), stream, false
+		j.digest.Begin(j.head)
+	}
+	if j.openLines > 0 && j.full(len(j.head)+len(line)+endRoom) {
+		j.seal()
+		cut = true
+	}
+	if j.openLines == 0 {
+		j.begin()
 	}
 	j.count++
-	mark := len(j.open)
-	j.open = appendLine(j.open, j.head, line, j.count, partial)
-	j.digest = hodei.AddDigest(j.digest, j.open[mark:])
-	j.open = append(j.open, '\n')
-	lines, size := j.bounds()
-	if mark > 0 && len(j.open) > size {
-		tail := bytes.Clone(j.open[mark:])
-		j.open = j.open[:mark]
-		j.seal(j.count - 1)
-		j.open, mark, cut = append(j.open, tail...), 0, true
-	}
-	if j.openLines++; mark == 0 {
-		j.begin(at)
-	}
-	if j.openLines >= lines || len(j.open) >= size {
-		j.seal(j.count)
+	j.openLines++
+	j.encode(line, partial)
+	if j.full(0) {
+		j.seal()
 		cut = true
 	}
 	if cut {
@@ -117,9 +122,38 @@ func (j *journal) add(stream hodei.Stream, at time.Time, line []byte, partial bo
 	return cut
 }
 
-// begin starts the clock of an open chunk.
-func (j *journal) begin(at time.Time) {
-	j.opened = at
+// endRoom is what a line takes beside its beginning and its text, at most.
+const endRoom = 64
+
+// encode adds a line to the open ones, as one hodei.LogLine is written by
+// encoding/json, but that it leaves <, > and & alone.
+func (j *journal) encode(line []byte, partial bool) {
+	switch {
+	case !j.flooded:
+		j.open = append(j.open, j.head...)
+	case !j.headed:
+		j.open, j.headed = packed.AppendHead(j.open, j.head), true
+	}
+	if j.flooded && partial {
+		j.open = append(j.open, packed.Partial)
+	}
+	mark := len(j.open)
+	j.open = appendText(j.open, line)
+	text, end := j.open[mark:], j.end.Of(j.count, partial)
+	j.digest.Add(text, end)
+	j.openSize += len(j.head) + len(text) + len(end) + 1
+	if !j.flooded {
+		j.open = append(j.open, end...)
+	}
+	j.open = append(j.open, '\n')
+}
+
+// begin begins a chunk, and starts its clock. That its first line may have been read
+// a while ago, by one of many who share a processor, is no reason to cut it at once.
+func (j *journal) begin() {
+	behind := j.spool.behind()
+	j.flooded = j.much && behind || j.flooded && (j.much || behind)
+	j.opened = time.Now()
 	if j.linger == nil {
 		j.linger = time.AfterFunc(j.patience(), j.wake)
 	} else {
@@ -127,12 +161,13 @@ func (j *journal) begin(at time.Time) {
 	}
 }
 
-// bounds are at how many lines or bytes a chunk is cut.
-func (j *journal) bounds() (lines, size int) {
+// full reports whether the open chunk has no room for so many bytes more.
+func (j *journal) full(more int) bool {
+	lines, size := chunkLines, chunkBytes
 	if j.flooded {
-		return floodLines, floodBytes
+		lines, size = floodLines, floodBytes
 	}
-	return chunkLines, chunkBytes
+	return j.openLines >= lines || len(j.open)+more > size
 }
 
 // patience is the time that a chunk has.
@@ -143,24 +178,24 @@ func (j *journal) patience() time.Duration {
 	return chunkLinger
 }
 
-// seal cuts the open lines, of which last is the last, into a chunk.
-func (j *journal) seal(last int64) {
-	c := &chunk{first: last - int64(j.openLines) + 1, last: last, pause: resendFirst}
+// seal cuts the open lines into a chunk.
+func (j *journal) seal() {
+	c := &chunk{first: j.count - int64(j.openLines) + 1, last: j.count, pause: resendFirst}
 	if j.flooded {
-		c.text = packed.Pack(j.open)
-	}
-	if c.text.Size == 0 {
+		c.text = j.open.Pack(c.first, j.openSize)
+	} else {
 		c.text.Lines = bytes.Clone(j.open)
 	}
 	c.size = len(c.text.Lines)
 	j.keep(c)
 	j.waiting = append(j.waiting, c)
-	j.flooded = j.flooded || len(j.open) >= chunkBytes/4 && j.spool.held() >= flood
-	j.open, j.openLines = j.open[:0], 0
+	j.much = len(j.open) >= much
+	j.open, j.openLines, j.openSize, j.headed = j.open[:0], 0, 0, false
 }
 
 // keep holds the chunk in memory, or on disk when memory is full.
 func (j *journal) keep(c *chunk) {
+	j.spool.unrecorded.Add(int64(c.said()))
 	if j.spool.take(c.size) {
 		return
 	}
@@ -183,7 +218,7 @@ func (j *journal) close() (count, digest int64) {
 	j.closed = true
 	j.pump()
 	j.settle()
-	return j.count, j.digest
+	return j.count, j.digest.Sum
 }
 
 // drop forgets everything, and takes no more.

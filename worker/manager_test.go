@@ -104,7 +104,7 @@ func (m *manager) chunk(msg *nats.Msg) {
 		m.logs[id] = map[int64][]byte{}
 	}
 	text, _ := packed.Read(msg.Data, msg.Header.Get(schemas.HeaderPacked))
-	m.logs[id][first], _ = text.Unpack() // nothing, of what is damaged: a test looks at it
+	m.logs[id][first], _ = text.Unpack(first) // nothing, of what is damaged: a test looks at it
 	if !m.mute {
 		body, _ := json.Marshal(schemas.Stored{Spans: []schemas.Span{{ExecutionID: id, First: first, Last: last}}})
 		_ = m.nc.Publish(schemas.StoredSubject(worker), body)

@@ -35,9 +35,7 @@ func (j *journal) pump() {
 			if j.openLines == 0 || !j.closed && time.Since(j.opened) < j.patience() {
 				return
 			}
-			over := j.flooded
-			j.seal(j.count)
-			j.flooded = j.flooded && !over
+			j.seal()
 		}
 		c := j.waiting[0]
 		if !j.transmit(c, time.Now()) {
@@ -99,6 +97,7 @@ func (j *journal) confirm(first, last int64) {
 }
 
 func (j *journal) release(c *chunk) {
+	j.spool.unrecorded.Add(-int64(c.said()))
 	if c.text.Lines != nil {
 		j.spool.release(int64(c.size), 0)
 		return

@@ -12,7 +12,8 @@ import (
 // Hence each output may exceed the bounds by one chunk, and no more.
 type spool struct {
 	dir          string
-	memory, disk int64 // bounds in bytes
+	memory, disk int64        // bounds in bytes
+	unrecorded   atomic.Int64 // bytes of NDJSON that the record lacks
 
 	mu               sync.Mutex
 	room             sync.Cond // something was let go, or a journal was dropped
@@ -44,12 +45,8 @@ func (s *spool) take(n int) (ok bool) {
 	return true
 }
 
-// held is how many bytes are in memory.
-func (s *spool) held() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.inMemory
-}
+// behind reports whether the record lacks so much that there is a flood.
+func (s *spool) behind() bool { return s.unrecorded.Load() >= flood }
 
 // spilled counts n bytes as held on disk.
 func (s *spool) spilled(n int) {

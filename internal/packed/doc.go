@@ -3,9 +3,10 @@
 //
 // # Owns
 //
-// The form of chunks of lines: NDJSON, or a zstd frame of it. Postgres has the
-// latter of all but the shortest, and its readers are handed that; workers send it
-// only of a flood, so that else anybody can read along.
+// The form of chunks of lines: NDJSON, or a zstd frame of it, or a zstd frame of
+// lines in runs, which say once what they begin with. Postgres has frames of all but
+// the shortest chunks, and its readers are handed these; workers send them, of
+// runs, only in a flood, so that else anybody can read along.
 //
 // # When things fail
 //

@@ -2,6 +2,7 @@ package packed
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,9 +14,9 @@ import (
 // least is from how many bytes on lines are packed: fewer would save no page.
 const least = 512
 
-// most is how many bytes of NDJSON a frame may hold. A chunk is cut at 64 KiB, or
-// is one line that was split off at 16 KiB, which is below that even if all of it
-// is escaped.
+// most is how many bytes of NDJSON a frame may stand for. A chunk is cut at 64 KiB,
+// or at 128 KiB and 2000 lines in runs, and may be a line larger than that: of
+// 16 KiB, or six times that if all of it is escaped.
 const most = 1 << 20
 
 // slack is how many bytes more than are decoded let the decoder write without
@@ -33,15 +34,16 @@ var (
 	unpacker, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(most))
 )
 
-// frames is the room in which frames are made, before they are as small as they
-// will be: with room of its own each would hold sixteen times what it needs.
-var frames = sync.Pool{New: func() any { return new([]byte) }}
+// rooms is where frames are made, before they are as small as they will be, and
+// where runs are unpacked: with room of its own each frame would hold sixteen
+// times what it needs.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
 
-// Text is lines of NDJSON as they are kept.
+// Text is lines as they are kept.
 type Text struct {
-	// Lines is a zstd frame, or the NDJSON itself when Size is 0.
+	// Lines is a zstd frame, or NDJSON when Size is 0.
 	Lines []byte `json:"lines"`
-	// Size is the number of bytes of NDJSON in the frame.
+	// Size is the number of bytes of NDJSON that the frame stands for.
 	Size int `json:"size,omitempty"`
 }
 
@@ -49,18 +51,29 @@ type Text struct {
 // that are few, or do not get smaller, stay what they are.
 func Pack(ndjson []byte) Text {
 	if len(ndjson) >= least {
-		room := frames.Get().(*[]byte)
-		defer frames.Put(room)
-		if *room = packer.EncodeAll(ndjson, (*room)[:0]); len(*room) < len(ndjson) {
-			return Text{Lines: bytes.Clone(*room), Size: len(ndjson)}
+		if frame := pack(ndjson, len(ndjson)); frame != nil {
+			return Text{Lines: frame, Size: len(ndjson)}
 		}
 	}
 	return Text{Lines: ndjson}
 }
 
+// pack returns a frame of the lines, or none that is smaller than so many bytes.
+func pack(lines []byte, size int) []byte {
+	room := rooms.Get().(*[]byte)
+	defer rooms.Put(room)
+	if *room = packer.EncodeAll(lines, (*room)[:0]); len(*room) < size {
+		return bytes.Clone(*room)
+	}
+	return nil
+}
+
 // Read returns the text of a message: its body is a frame if it says how many
-// bytes of NDJSON are in it, at most a MiB, else NDJSON.
+// bytes of NDJSON that stands for, at most a MiB, else NDJSON.
 func Read(body []byte, size string) (Text, error) {
+	if size == "" && Lines(body).inRuns() {
+		return Text{}, errors.New("lines in runs: no size")
+	}
 	if size == "" {
 		return Text{Lines: body}, nil
 	}
@@ -71,29 +84,45 @@ func Read(body []byte, size string) (Text, error) {
 	return Text{Lines: body, Size: n}, nil
 }
 
-// Unpack returns the NDJSON. It fails when the frame is damaged.
-func (t Text) Unpack() ([]byte, error) {
+// Unpack returns the NDJSON of lines, the first of which has the given sequence.
+// It fails when the frame is damaged.
+func (t Text) Unpack(first int64) ([]byte, error) {
 	if t.Size == 0 {
 		return t.Lines, nil
 	}
-	return t.AppendTo(nil)
+	return t.AppendTo(nil, first)
 }
 
-// AppendTo appends the NDJSON. It fails, and appends nothing, when the frame is
-// damaged.
-func (t Text) AppendTo(dst []byte) ([]byte, error) {
+// AppendTo appends the NDJSON of lines, the first of which has the given
+// sequence. It fails, and appends nothing, when the frame is damaged.
+func (t Text) AppendTo(dst []byte, first int64) ([]byte, error) {
 	if t.Size == 0 {
 		return append(dst, t.Lines...), nil
 	}
-	dst = slices.Grow(dst, t.Size+slack)
-	// Into the room behind what is there: given that too, it decodes elsewhere and
-	// copies. That it uses that room is not promised, hence the append.
-	ndjson, err := unpacker.DecodeAll(t.Lines, dst[len(dst):])
+	room := rooms.Get().(*[]byte)
+	defer rooms.Put(room)
+	lines, err := t.Open(*room)
 	if err != nil {
-		return dst, fmt.Errorf("unpack lines: %w", err)
+		return dst, err
 	}
-	if len(ndjson) != t.Size {
-		return dst, fmt.Errorf("unpack lines: %d bytes, not %d", len(ndjson), t.Size)
+	*room = lines
+	mark := len(dst)
+	dst = lines.AppendTo(slices.Grow(dst, t.Size), first)
+	if n := len(dst) - mark; n != t.Size {
+		return dst[:mark], fmt.Errorf("unpack lines: %d bytes, not %d", n, t.Size)
 	}
-	return append(dst, ndjson...), nil
+	return dst, nil
+}
+
+// Open returns the lines, in the room given if that suffices. It fails when the
+// frame cannot be unpacked; that they are as many as is said is not looked at.
+func (t Text) Open(room []byte) (Lines, error) {
+	if t.Size == 0 {
+		return append(room[:0], t.Lines...), nil
+	}
+	lines, err := unpacker.DecodeAll(t.Lines, slices.Grow(room[:0], t.Size+slack))
+	if err != nil {
+		return nil, fmt.Errorf("unpack lines: %w", err)
+	}
+	return lines, nil
 }

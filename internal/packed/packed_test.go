@@ -17,7 +17,7 @@ func TestWhatIsPackedComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ndjson := []byte(strings.Repeat(rapid.String().Draw(t, "line"), rapid.IntRange(1, 200).Draw(t, "times")))
 		text := packed.Pack(ndjson)
-		got, err := text.Unpack()
+		got, err := text.Unpack(1)
 		if err != nil || !bytes.Equal(got, ndjson) {
 			t.Fatalf("%q came back as %q, %v", ndjson, got, err)
 		}
@@ -37,10 +37,10 @@ func TestADamagedFrameIsRefused(t *testing.T) {
 	text := packed.Pack(bytes.Repeat([]byte("a line\n"), 1000))
 	short := text
 	short.Size--
-	_, err := short.Unpack()
+	_, err := short.Unpack(1)
 	require.ErrorContains(t, err, "7000 bytes, not 6999")
 	text.Lines = text.Lines[:len(text.Lines)/2]
-	_, err = text.Unpack()
+	_, err = text.Unpack(1)
 	require.Error(t, err)
 }
 
@@ -59,11 +59,11 @@ func TestFramesOfOthersAreUnpacked(t *testing.T) {
 	}
 	require.NoError(t, w.Close())
 	text := packed.Text{Lines: frame.Bytes(), Size: 3 * len(line)}
-	got, err := text.AppendTo([]byte("before\n"))
+	got, err := text.AppendTo([]byte("before\n"), 1)
 	require.NoError(t, err)
 	require.Equal(t, "before\n"+strings.Repeat(line, 3), string(got))
 	stale := bytes.Repeat([]byte("x"), 2*len(got))
-	got, err = text.AppendTo(stale[:0])
+	got, err = text.AppendTo(stale[:0], 1)
 	require.NoError(t, err)
 	require.Equal(t, strings.Repeat(line, 3), string(got))
 }

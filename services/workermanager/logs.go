@@ -49,7 +49,7 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 		if chunk.First > at+1 {
 			break // a hole: the rest comes when it is filled
 		}
-		lines, err := chunk.Unpack()
+		lines, err := chunk.Unpack(chunk.First)
 		if err != nil {
 			return page, fmt.Errorf("read log of %s from %d: %w", req.ID, chunk.First, err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/packed/packedtest"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -71,21 +72,28 @@ func TestMalformedChunksAreRefusedAndHoldNothingUp(t *testing.T) {
 func TestPackedChunksAreKeptAsTheyCame(t *testing.T) {
 	b := start(t)
 	h := b.worker()
-	e := h.given()
-	told := h.stored()
 	lines, _ := chunk(1, 40)
-	text := packed.Pack(lines)
-	size := strconv.Itoa(text.Size)
-	h.publish(e.ID, "1", "40", text.Lines[:len(text.Lines)-5], size)
-	h.publish(e.ID, "1", "39", text.Lines, size)
-	for _, wrong := range []string{"-1", "x", strconv.Itoa(text.Size - 1), strconv.Itoa(2 << 20)} {
-		h.publish(e.ID, "1", "40", text.Lines, wrong)
+	for form, text := range map[string]packed.Text{"NDJSON": packed.Pack(lines), "runs": packedtest.Pack(lines, 1)} {
+		e := h.given()
+		told := h.stored()
+		size := strconv.Itoa(text.Size)
+		h.publish(e.ID, "1", "40", text.Lines[:len(text.Lines)-5], size)
+		h.publish(e.ID, "1", "39", text.Lines, size)
+		for _, wrong := range []string{"-1", "x", strconv.Itoa(text.Size - 1), strconv.Itoa(2 << 20)} {
+			h.publish(e.ID, "1", "40", text.Lines, wrong)
+		}
+		h.publish(e.ID, "1", "40", text.Lines, size)
+		require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 40}}, told().Spans, "%s, and of nothing else", form)
+		log := must(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: e.ID, Limit: 100})
+		require.Equal(t, []schemas.LogChunk{{First: 1, Last: 40, Text: text}}, log.Chunks)
+		page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
+		var got []byte
+		for _, line := range page.Items {
+			got = append(append(got, line...), '\n')
+		}
+		require.Equal(t, string(lines), string(got))
+		must(b, schemas.FinishExecution, h.ended(e.ID, 40)) // whose digest is checked
 	}
-	h.publish(e.ID, "1", "40", text.Lines, size)
-	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 40}}, told().Spans, "and of nothing else")
-	log := must(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: e.ID, Limit: 100})
-	require.Equal(t, []schemas.LogChunk{{First: 1, Last: 40, Text: text}}, log.Chunks)
-	must(b, schemas.FinishExecution, h.ended(e.ID, 40)) // whose digest is checked
 }
 
 // TestLogsAreStoredWithoutJetStream: it is only where followers look first.
@@ -227,7 +235,7 @@ func TestChunksAreReadAsTheyAreKept(t *testing.T) {
 		require.Equal(t, hodei.Running, log.Status)
 		for _, c := range log.Chunks {
 			require.Positive(t, c.Size, "it is packed")
-			lines, err := c.Unpack()
+			lines, err := c.Unpack(c.First)
 			require.NoError(t, err)
 			want, _ := chunk(c.First, c.Last)
 			require.Equal(t, string(want), string(lines))

@@ -1,7 +1,6 @@
 package workermanager
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -181,7 +180,7 @@ func (m *Manager) tell(ctx context.Context, worker string, spans []schemas.Span)
 }
 
 // reader reads chunks, one after the other, into the same memory.
-type reader struct{ ndjson []byte }
+type reader struct{ room []byte }
 
 // read checks that a message is what its headers say, and packs it if its
 // worker has not. Before chunks were packed, Postgres took as much of the
@@ -202,24 +201,31 @@ func (r *reader) read(msg *nats.Msg) (postgres.Chunk, error) {
 	if err != nil {
 		return chunk, err
 	}
-	ndjson := msg.Data
-	if text.Size > 0 {
-		if r.ndjson, err = text.AppendTo(r.ndjson[:0]); err != nil {
+	lines, size := packed.Lines(msg.Data), text.Size
+	if size > 0 {
+		if lines, err = text.Open(r.room); err != nil {
 			return chunk, err
 		}
-		ndjson = r.ndjson
+		r.room = lines
 	}
-	var lines int64
-	for rest := ndjson; len(rest) > 0; lines++ {
-		var line []byte
-		line, rest, _ = bytes.Cut(rest, []byte{'\n'})
-		chunk.Digest = hodei.AddDigest(chunk.Digest, line)
+	var digest hodei.Digest
+	count, made := int64(0), 0
+	for line := range lines.All(first) {
+		if line.Begins {
+			digest.Begin(line.Head)
+		}
+		digest.Add(line.Text, line.End)
+		count, made = count+1, made+line.Size()
 	}
-	if first < 1 || lines != last-first+1 {
-		return chunk, fmt.Errorf("%d lines said to be %d to %d", lines, first, last)
+	if first < 1 || count != last-first+1 {
+		return chunk, fmt.Errorf("%d lines said to be %d to %d", count, first, last)
 	}
-	if chunk.Text = text; text.Size == 0 {
-		chunk.Text = packed.Pack(ndjson)
+	if size > 0 && made != size {
+		return chunk, fmt.Errorf("%d bytes of lines said to be %d", made, size)
+	}
+	chunk.Digest = digest.Sum
+	if chunk.Text = text; size == 0 {
+		chunk.Text = packed.Pack(lines)
 	}
 	return chunk, nil
 }
