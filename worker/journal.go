@@ -88,7 +88,14 @@ func (j *journal) append(stream hodei.Stream, at time.Time, line []byte, partial
 	}
 }
 
-// add reports whether the line completed a chunk.
+// note adds a line of Hodei's own.
+func (j *journal) note(text string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.add(hodei.Stderr, time.Now(), []byte(text), false)
+}
+
+// add reports whether the line completed a chunk. The caller holds the lock.
 func (j *journal) add(stream hodei.Stream, at time.Time, line []byte, partial bool) (cut bool) {
 	if j.closed || j.dropped.Load() {
 		return false

@@ -91,6 +91,27 @@ func TestChunksAreCutByLinesBytesAndTime(t *testing.T) {
 	})
 }
 
+// TestANoteMayComeAtAnyTime: what else the journal does meanwhile. The race
+// detector would tell.
+func TestANoteMayComeAtAnyTime(t *testing.T) {
+	j, l := newTestJournal(t, 1<<20, 1<<20)
+	var both sync.WaitGroup
+	both.Go(func() {
+		for range 100 {
+			j.note("not started")
+		}
+	})
+	both.Go(func() {
+		for range 100 {
+			j.wake()
+		}
+	})
+	both.Wait()
+	count, _ := j.close()
+	require.EqualValues(t, 100, count)
+	require.Equal(t, 100, strings.Count(strings.Join(l.data, ""), `"stream":"stderr","line":"not started"`))
+}
+
 func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
 	j, l := newTestJournal(t, 1<<20, 1<<20)
 	l.down = true
