@@ -42,7 +42,7 @@ func (c chunk) appendTo(dst []byte) ([]byte, error) {
 		dst = append(dst, '\n')
 	}
 	text := dst[mark:]
-	if err := c.counts(text); err != nil {
+	if err := c.counts(int64(bytes.Count(text, []byte{'\n'}))); err != nil {
 		return dst[:mark], err
 	}
 	kept := c.cut(text)
@@ -52,11 +52,12 @@ func (c chunk) appendTo(dst []byte) ([]byte, error) {
 	return dst[:mark+len(kept)], nil
 }
 
-// open is the lines of the text, unpacked into room. It fails as appendTo does.
+// open is the lines of the text, unpacked into room. It fails when they are not as
+// many as is said.
 func (c chunk) open(room []byte) (packed.Lines, error) {
 	lines, err := c.text.Open(room)
 	if err == nil {
-		err = c.counts(lines)
+		err = c.counts(lines.Count())
 	}
 	return lines, err
 }
@@ -65,8 +66,8 @@ func (c chunk) open(room []byte) (packed.Lines, error) {
 func (c chunk) whole() bool { return c.last-c.first+1 == c.count }
 
 // counts fails when there are not as many lines as is said.
-func (c chunk) counts(lines packed.Lines) error {
-	if n := lines.Count(); n != c.count {
+func (c chunk) counts(n int64) error {
+	if n != c.count {
 		return fmt.Errorf("%d lines, not %d", n, c.count)
 	}
 	return nil

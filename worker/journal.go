@@ -12,8 +12,9 @@ import (
 )
 
 // A chunk is cut at so many lines or bytes, or so long after its first line,
-// whichever comes first. One that cannot be sent yet is not cut by time: when
-// the record lags behind, chunks grow instead of becoming many.
+// whichever comes first; a last line that has to be escaped may exceed the bytes. One
+// that cannot be sent yet is not cut by time: when the record lags behind, chunks
+// grow instead of becoming many.
 const (
 	chunkLines  = 500
 	chunkBytes  = 64 << 10
@@ -29,7 +30,7 @@ const (
 // when there is one and its last chunk had much in it, until neither is so.
 const (
 	flood       = 512 << 10
-	much        = chunkBytes / 4
+	little      = chunkBytes / 4 // less than much
 	floodLines  = 4 * chunkLines
 	floodBytes  = 2 * chunkBytes
 	floodLinger = 5 * chunkLinger
@@ -196,7 +197,7 @@ func (j *journal) seal() {
 	c.size = len(c.text.Lines)
 	j.keep(c)
 	j.waiting = append(j.waiting, c)
-	j.much = len(j.open) >= much
+	j.much = len(j.open) >= little
 	j.open, j.openLines, j.openSize, j.headed = j.open[:0], 0, 0, false
 }
 

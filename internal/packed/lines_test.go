@@ -1,6 +1,7 @@
 package packed_test
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -93,13 +94,20 @@ func TestRunsThatAreNotWhatIsSaidAreRefused(t *testing.T) {
 	text.Size++
 	_, err = text.Unpack(1)
 	require.ErrorContains(t, err, fmt.Sprintf("%d bytes, not %d", size, size+1))
+	bomb := packed.AppendHead(nil, bytes.Repeat([]byte("{"), 500<<10))
+	bomb = append(bomb, bytes.Repeat([]byte("\n"), 500<<10)...) // 250 GB of NDJSON
+	_, err = bomb.Pack(1, 1<<20).Unpack(1)
+	require.ErrorContains(t, err, "not 1048576")
+	odd := append(packed.AppendHead(nil, []byte("\x01{")), "a\x01b\n\x02c\n"...)
+	require.EqualValues(t, 2, odd.Count(), "as many as All gives")
 	_, err = packed.Read(lines, "")
 	require.ErrorContains(t, err, "lines in runs", "they come packed, or not at all")
 }
 
 func TestACounterCounts(t *testing.T) {
 	c := packed.NewCounter("<", ">")
-	for _, from := range []int64{0, 95, 100, 7, 998, 998} {
+	require.Equal(t, "<0>", string(c.At(0)))
+	for _, from := range []int64{0, 95, 100, 7, 998, 998, -12} {
 		for n := from; n < from+25; n++ {
 			require.Equal(t, fmt.Sprintf("<%d>", n), string(c.At(n)))
 		}

@@ -47,8 +47,8 @@ type Text struct {
 	Size int `json:"size,omitempty"`
 }
 
-// Pack returns the text of NDJSON, which must not be changed afterwards: lines
-// that are few, or do not get smaller, stay what they are.
+// Pack returns the text of NDJSON, which must not be changed afterwards, nor begin
+// as runs do: lines that are few, or do not get smaller, stay what they are.
 func Pack(ndjson []byte) Text {
 	if len(ndjson) >= least {
 		if frame := pack(ndjson, len(ndjson)); frame != nil {
@@ -107,7 +107,16 @@ func (t Text) AppendTo(dst []byte, first int64) ([]byte, error) {
 	}
 	*room = lines
 	mark := len(dst)
-	dst = lines.AppendTo(slices.Grow(dst, t.Size), first)
+	dst = slices.Grow(dst, t.Size)
+	if !lines.inRuns() {
+		dst = append(dst, lines...)
+	} else {
+		for line := range lines.All(first) {
+			if dst = append(line.AppendTo(dst), '\n'); len(dst)-mark > t.Size {
+				break // a small frame may stand for very much
+			}
+		}
+	}
 	if n := len(dst) - mark; n != t.Size {
 		return dst[:mark], fmt.Errorf("unpack lines: %d bytes, not %d", n, t.Size)
 	}

@@ -15,7 +15,7 @@ import (
 
 func TestWhatIsPackedComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		ndjson := []byte(strings.Repeat(rapid.String().Draw(t, "line"), rapid.IntRange(1, 200).Draw(t, "times")))
+		ndjson := []byte(strings.Repeat("{"+rapid.String().Draw(t, "line"), rapid.IntRange(1, 200).Draw(t, "times")))
 		text := packed.Pack(ndjson)
 		got, err := text.Unpack(1)
 		if err != nil || !bytes.Equal(got, ndjson) {

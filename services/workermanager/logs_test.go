@@ -1,6 +1,7 @@
 package workermanager
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"testing"
@@ -73,12 +74,15 @@ func TestPackedChunksAreKeptAsTheyCame(t *testing.T) {
 	b := start(t)
 	h := b.worker()
 	lines, _ := chunk(1, 40)
+	partial := append(packed.AppendHead(nil, bytes.Repeat([]byte(" "), 600)), packed.Partial, '\n')
+	bad := partial.Pack(1, 1000)
 	for form, text := range map[string]packed.Text{"NDJSON": packed.Pack(lines), "runs": packedtest.Pack(lines, 1)} {
 		e := h.given()
 		told := h.stored()
 		size := strconv.Itoa(text.Size)
 		h.publish(e.ID, "1", "40", text.Lines[:len(text.Lines)-5], size)
 		h.publish(e.ID, "1", "39", text.Lines, size)
+		h.publish(e.ID, "-1", "-1", bad.Lines, strconv.Itoa(bad.Size))
 		for _, wrong := range []string{"-1", "x", strconv.Itoa(text.Size - 1), strconv.Itoa(2 << 20)} {
 			h.publish(e.ID, "1", "40", text.Lines, wrong)
 		}

@@ -196,6 +196,9 @@ func (r *reader) read(msg *nats.Msg) (postgres.Chunk, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return chunk, fmt.Errorf("sequence headers: %w", err)
 	}
+	if first < 1 || last < first {
+		return chunk, fmt.Errorf("sequence headers: %d to %d", first, last)
+	}
 	chunk.First, chunk.Last = first, last
 	text, err := packed.Read(msg.Data, msg.Header.Get(schemas.HeaderPacked))
 	if err != nil {
@@ -217,7 +220,7 @@ func (r *reader) read(msg *nats.Msg) (postgres.Chunk, error) {
 		digest.Add(line.Text, line.End)
 		count, made = count+1, made+line.Size()
 	}
-	if first < 1 || count != last-first+1 {
+	if count != last-first+1 {
 		return chunk, fmt.Errorf("%d lines said to be %d to %d", count, first, last)
 	}
 	if size > 0 && made != size {

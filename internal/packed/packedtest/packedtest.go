@@ -7,9 +7,9 @@ import (
 	"github.com/hodei-jobs/hodei/internal/packed"
 )
 
-// Pack returns NDJSON, whose first line has the given sequence, as a frame of runs:
-// however few lines they are, if that is smaller. It panics when they are not the
-// JSON of consecutive log lines.
+// Pack returns NDJSON, whose first line has the given sequence, as a frame of runs,
+// unless it is too little to be packed. It panics when it is not the JSON of
+// consecutive log lines.
 func Pack(ndjson []byte, first int64) packed.Text {
 	var lines packed.Lines
 	var head []byte
