@@ -70,7 +70,7 @@ func testTerminal(t *testing.T, server string) {
 	require.Equal(t, 3, status)
 	require.Regexp(t, `running on \S+, Ctrl-C leaves it running · \ds`, shown)
 	require.Contains(t, shown, wipe+"two\r\n", "the line at the foot makes room")
-	require.Contains(t, shown, "✗ FAILED (EXIT_CODE 3) after 1.5s\r\n")
+	require.Regexp(t, `✗ FAILED \(EXIT_CODE 3\) after \d+(\.\d)?s\r\n`, shown) // 1.5s, and more where the machine is busy
 	require.Equal(t, 1, strings.Count(shown, "one"))
 
 	shown, status = onTerminal(t, "", "exec", "--", "true")
