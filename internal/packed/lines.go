@@ -3,6 +3,7 @@ package packed
 import (
 	"bytes"
 	"iter"
+	"math"
 	"strconv"
 )
 
@@ -89,12 +90,19 @@ func (l Lines) All(first int64) iter.Seq[*Line] {
 }
 
 // AppendTo appends the lines as NDJSON.
-func (l Lines) AppendTo(dst []byte, first int64) []byte {
+func (l Lines) AppendTo(dst []byte, first int64) []byte { return l.appendTo(dst, first, math.MaxInt) }
+
+// appendTo ends with the line that makes them more than so many bytes: a small frame
+// may stand for very much.
+func (l Lines) appendTo(dst []byte, first int64, most int) []byte {
 	if !l.inRuns() {
 		return append(dst, l...)
 	}
+	mark := len(dst)
 	for line := range l.All(first) {
-		dst = append(line.AppendTo(dst), '\n')
+		if dst = append(line.AppendTo(dst), '\n'); len(dst)-mark > most {
+			break
+		}
 	}
 	return dst
 }
@@ -114,10 +122,8 @@ func (l Lines) Count() int64 {
 // Pack returns the text of lines in runs, of which so many bytes of NDJSON are
 // made; few stay NDJSON.
 func (l Lines) Pack(first int64, size int) Text {
-	if size >= least {
-		if frame := pack(l, size); frame != nil {
-			return Text{Lines: frame, Size: size}
-		}
+	if text, ok := pack(l, size); ok {
+		return text
 	}
 	return Text{Lines: l.AppendTo(make([]byte, 0, size), first)}
 }

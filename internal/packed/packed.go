@@ -50,22 +50,24 @@ type Text struct {
 // Pack returns the text of NDJSON, which must not be changed afterwards, nor begin
 // as runs do: lines that are few, or do not get smaller, stay what they are.
 func Pack(ndjson []byte) Text {
-	if len(ndjson) >= least {
-		if frame := pack(ndjson, len(ndjson)); frame != nil {
-			return Text{Lines: frame, Size: len(ndjson)}
-		}
+	if text, ok := pack(ndjson, len(ndjson)); ok {
+		return text
 	}
 	return Text{Lines: ndjson}
 }
 
-// pack returns a frame of the lines, or none that is smaller than so many bytes.
-func pack(lines []byte, size int) []byte {
+// pack makes a frame of lines that stand for so many bytes of NDJSON, unless these
+// are few or it would not be smaller.
+func pack(lines []byte, size int) (text Text, ok bool) {
+	if size < least {
+		return Text{}, false
+	}
 	room := rooms.Get().(*[]byte)
 	defer rooms.Put(room)
-	if *room = packer.EncodeAll(lines, (*room)[:0]); len(*room) < size {
-		return bytes.Clone(*room)
+	if *room = packer.EncodeAll(lines, (*room)[:0]); len(*room) >= size {
+		return Text{}, false
 	}
-	return nil
+	return Text{Lines: bytes.Clone(*room), Size: size}, true
 }
 
 // Read returns the text of a message: its body is a frame if it says how many
@@ -107,28 +109,16 @@ func (t Text) AppendTo(dst []byte, first int64) ([]byte, error) {
 	}
 	*room = lines
 	mark := len(dst)
-	dst = slices.Grow(dst, t.Size)
-	if !lines.inRuns() {
-		dst = append(dst, lines...)
-	} else {
-		for line := range lines.All(first) {
-			if dst = append(line.AppendTo(dst), '\n'); len(dst)-mark > t.Size {
-				break // a small frame may stand for very much
-			}
-		}
-	}
+	dst = lines.appendTo(slices.Grow(dst, t.Size), first, t.Size)
 	if n := len(dst) - mark; n != t.Size {
 		return dst[:mark], fmt.Errorf("unpack lines: %d bytes, not %d", n, t.Size)
 	}
 	return dst, nil
 }
 
-// Open returns the lines, in the room given if that suffices. It fails when the
-// frame cannot be unpacked; that they are as many as is said is not looked at.
+// Open returns the lines of a frame, in the room given if that suffices. It fails
+// when that cannot be unpacked; that they are as many as is said is not looked at.
 func (t Text) Open(room []byte) (Lines, error) {
-	if t.Size == 0 {
-		return append(room[:0], t.Lines...), nil
-	}
 	lines, err := unpacker.DecodeAll(t.Lines, slices.Grow(room[:0], t.Size+slack))
 	if err != nil {
 		return nil, fmt.Errorf("unpack lines: %w", err)
