@@ -104,6 +104,17 @@ func (db *DB) Close() {
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
 
+// Migrate opens the database that the URL names, brings its schema up to date
+// and closes it again. It returns the versions it applied.
+func Migrate(ctx context.Context, url string) ([]int64, error) {
+	db, err := Open(ctx, url, 2)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	return db.Migrate(ctx)
+}
+
 // Migrate brings the schema up to date. Instances that start together take
 // turns by an advisory lock. It returns the versions it applied.
 func (db *DB) Migrate(ctx context.Context) ([]int64, error) {
@@ -111,7 +122,8 @@ func (db *DB) Migrate(ctx context.Context) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	locker, err := lock.NewPostgresSessionLocker()
+	// An instance that has to wait tries again each second, for five minutes.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
 		return nil, fmt.Errorf("migrate: %w", err)
 	}

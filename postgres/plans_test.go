@@ -13,11 +13,9 @@ import (
 // What every execution goes through is planned once, by keys, on an empty table as
 // well as on a full one.
 func TestBeginningsAndEndsArePlannedOnce(t *testing.T) {
-	db, err := Open(t.Context(), localtest.Database(t), 4)
+	db, err := Open(t.Context(), localtest.Migrated(t, Migrate), 4)
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
-	_, err = db.Migrate(t.Context())
-	require.NoError(t, err)
 	worker := NewID[hodei.WorkerID]()
 	for range 8 { // a plan is custom five times before Postgres thinks of another
 		e, err := db.CreateExecution(t.Context(), hodei.Execution{Spec: hodei.Spec{

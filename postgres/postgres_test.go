@@ -22,12 +22,10 @@ import (
 // open returns a migrated, empty record.
 func open(t *testing.T) (*postgres.DB, string) {
 	t.Helper()
-	url := localtest.Database(t)
+	url := localtest.Migrated(t, postgres.Migrate)
 	db, err := postgres.Open(t.Context(), url, 4)
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
-	_, err = db.Migrate(t.Context())
-	require.NoError(t, err)
 	return db, url
 }
 
@@ -60,14 +58,17 @@ func chunk(id hodei.ExecutionID, first, last int64) postgres.Chunk {
 }
 
 func TestMigrateTwiceAndAtOnce(t *testing.T) {
-	db, _ := open(t)
+	url := localtest.Database(t)
 	errs := make(chan error, 4)
 	for range 4 {
-		go func() { _, err := db.Migrate(context.Background()); errs <- err }()
+		go func() { _, err := postgres.Migrate(context.Background(), url); errs <- err }()
 	}
 	for range 4 {
 		require.NoError(t, <-errs)
 	}
+	applied, err := postgres.Migrate(t.Context(), url)
+	require.NoError(t, err)
+	require.Empty(t, applied)
 }
 
 // TestStateChecks compares the CHECK of each status column with the state table

@@ -251,12 +251,7 @@ func newMigrate() *cobra.Command {
 			if f.database == "" {
 				return usageError{errors.New("--database-url (HODEI_DATABASE_URL) is required")}
 			}
-			db, err := postgres.Open(cmd.Context(), f.database, 2)
-			if err != nil {
-				return err
-			}
-			defer db.Close()
-			applied, err := db.Migrate(cmd.Context())
+			applied, err := postgres.Migrate(cmd.Context(), f.database)
 			if err == nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%d migrations applied\n", len(applied))
 			}

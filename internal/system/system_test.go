@@ -21,6 +21,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/internal/system"
+	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
 	"github.com/hodei-jobs/hodei/services/scheduler"
@@ -43,7 +44,7 @@ func config(t *testing.T, srv *local.NATS, workers int) system.Config {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	cfg := system.Config{
 		Connect:     func(name string) (*nats.Conn, error) { return srv.Connect(name, log) },
-		DatabaseURL: localtest.Database(t), DatabaseConns: 8, Version: "0.0.1", Log: log,
+		DatabaseURL: localtest.Migrated(t, postgres.Migrate), DatabaseConns: 8, Version: "0.0.1", Log: log,
 		Orchestrator: &orchestrator.Config{}, Scheduler: &scheduler.Config{}, Manager: &workermanager.Config{}, Edge: &edge.Config{},
 	}
 	for range workers {

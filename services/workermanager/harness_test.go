@@ -49,12 +49,10 @@ type bench struct {
 func start(t *testing.T, change ...func(*Config)) *bench {
 	t.Helper()
 	nc, js := localtest.JetStream(t)
-	b := &bench{t: t, nc: nc, js: js, url: localtest.Database(t)}
+	b := &bench{t: t, nc: nc, js: js, url: localtest.Migrated(t, postgres.Migrate)}
 	db, err := postgres.Open(t.Context(), b.url, 8)
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
-	_, err = db.Migrate(t.Context())
-	require.NoError(t, err)
 	b.bucket, err = kv.OpenWorkers(t.Context(), js)
 	require.NoError(t, err)
 	b.events, err = nc.SubscribeSync(schemas.EventSubjects)

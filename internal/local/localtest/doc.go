@@ -3,7 +3,8 @@
 // # Owns
 //
 // A fresh nats-server for each test that asks for one, and a fresh database
-// for each test on one Postgres shared by the test binary.
+// for each test on one Postgres shared by the test binary: empty, or a copy of
+// a template that the binary migrates once.
 //
 // # When things fail
 //
@@ -11,6 +12,6 @@
 //
 // # Not here
 //
-// No fixtures and no migrations: a database is empty, streams are as kv.Setup
-// leaves them.
+// No fixtures, and no schema: postgres, whose own tests are among the callers,
+// passes its migrations to Migrated. Streams are as kv.Setup leaves them.
 package localtest

@@ -31,20 +31,79 @@ const (
 )
 
 // Database makes an empty database for this test alone and returns its URL.
-// It is dropped, whoever is connected, when the test ends.
+// It is dropped, with all its connections, when the test ends.
 func Database(t testing.TB) string {
 	t.Helper()
 	admin, err := server()
 	require.NoError(t, err)
-	name := prefix + rand.Text()
-	require.NoError(t, exec(admin, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()))
-	t.Cleanup(func() {
-		require.NoError(t, exec(admin, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"))
-	})
-	at, err := url.Parse(admin)
+	return database(t, admin, "template1")
+}
+
+// Migrate brings the schema of the database that the URL names up to date and
+// returns the versions it applied; postgres.Migrate is one.
+type Migrate func(ctx context.Context, url string) ([]int64, error)
+
+// Migrated makes a database that has the schema, for this test alone, and
+// returns its URL. The first call of the test binary migrates a template, the
+// others copy it: that takes a tenth of the time. All calls must pass the same
+// migrate.
+func Migrated(t testing.TB, migrate Migrate) string {
+	t.Helper()
+	admin, err := server()
 	require.NoError(t, err)
+	if os.Getenv(DatabaseEnv) != "" { // no test could drop the template from a server that outlives this process
+		at := Database(t)
+		_, err := migrate(t.Context(), at)
+		require.NoError(t, err)
+		return at
+	}
+	template.Do(func() { template.err = makeTemplate(admin, migrate) })
+	require.NoError(t, template.err)
+	return database(t, admin, templateName)
+}
+
+const templateName = prefix + "template"
+
+// template is the database that Migrated copies.
+var template struct {
+	sync.Once
+	err error
+}
+
+func makeTemplate(admin string, migrate Migrate) error {
+	if err := exec(admin, "CREATE DATABASE "+templateName); err != nil {
+		return err
+	}
+	at, err := named(admin, templateName)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	_, err = migrate(ctx, at)
+	return err
+}
+
+// database copies a template, to which nothing may be connected, for one test.
+func database(t testing.TB, admin, from string) string {
+	t.Helper()
+	name := prefix + rand.Text()
+	quoted := pgx.Identifier{name}.Sanitize()
+	require.NoError(t, exec(admin, "CREATE DATABASE "+quoted+" TEMPLATE "+from))
+	t.Cleanup(func() { require.NoError(t, exec(admin, "DROP DATABASE "+quoted+" WITH (FORCE)")) })
+	at, err := named(admin, name)
+	require.NoError(t, err)
+	return at
+}
+
+// named is the URL of another database of the same server.
+func named(admin, name string) (string, error) {
+	at, err := url.Parse(admin)
+	if err != nil {
+		return "", err
+	}
 	at.Path = "/" + name
-	return at.String()
+	return at.String(), nil
 }
 
 // server is the one server of this test binary.

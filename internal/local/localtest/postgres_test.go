@@ -1,6 +1,8 @@
 package localtest_test
 
 import (
+	"context"
+	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +22,31 @@ func TestDatabasesAreEmptyAndApart(t *testing.T) {
 		defer conn.Close(t.Context())
 		_, err = conn.Exec(t.Context(), "CREATE TABLE only_here (x int)")
 		require.NoError(t, err)
+	}
+}
+
+func TestMigratedDatabasesAreCopiesOfOne(t *testing.T) {
+	times := 0
+	migrate := func(ctx context.Context, at string) ([]int64, error) {
+		times++
+		conn, err := pgx.Connect(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, "CREATE TABLE everywhere (x int)")
+		return []int64{1}, err
+	}
+	for range 3 {
+		conn, err := pgx.Connect(t.Context(), localtest.Migrated(t, migrate))
+		require.NoError(t, err)
+		defer conn.Close(t.Context())
+		var rows int
+		require.NoError(t, conn.QueryRow(t.Context(), "INSERT INTO everywhere VALUES (1) RETURNING (SELECT count(*) FROM everywhere)").Scan(&rows))
+		require.Zero(t, rows)
+	}
+	if os.Getenv(localtest.DatabaseEnv) == "" {
+		require.Equal(t, 1, times)
 	}
 }
 
