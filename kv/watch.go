@@ -163,8 +163,9 @@ func (r *reading) tell(msg jetstream.Msg) error {
 	return nil
 }
 
-// read turns a message into an update; one that no worker of ours can have
-// written is passed over. Deletions and expiries have a header each.
+// read turns a message into an update; a key or a value that no worker can have
+// written is passed over, as if it were not there. Deletions and expiries have a
+// header each. Fields of a later version are ignored.
 func read(msg jetstream.Msg) (Update, bool) {
 	var update Update
 	key := msg.Subject()[strings.LastIndexByte(msg.Subject(), '.')+1:]
@@ -174,6 +175,10 @@ func read(msg jetstream.Msg) (Update, bool) {
 	if msg.Headers().Get("KV-Operation") != "" || msg.Headers().Get(jetstream.MarkerReasonHeader) != "" {
 		return update, true
 	}
-	update.Availability = new(hodei.Availability)
-	return update, json.Unmarshal(msg.Data(), update.Availability) == nil
+	value := new(hodei.Availability)
+	if json.Unmarshal(msg.Data(), value) != nil || value.Validate() != nil || value.WorkerID != update.WorkerID {
+		return update, false
+	}
+	update.Availability = value
+	return update, true
 }

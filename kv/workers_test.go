@@ -2,6 +2,7 @@ package kv_test
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -16,6 +17,53 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
+func report(id hodei.WorkerID, free int, word uint64) hodei.Availability {
+	return hodei.Availability{WorkerID: id, Type: "shell", Status: hodei.WorkerBusy, Capacity: 100, Free: free, Word: word}
+}
+
+// TestAWatchPassesOverWhatNoWorkerWrites: a value under the key of another worker,
+// numbers out of range, and what is no value at all. Fields of a later version are
+// ignored.
+func TestAWatchPassesOverWhatNoWorkerWrites(t *testing.T) {
+	_, js := localtest.JetStream(t)
+	raw, err := js.KeyValue(t.Context(), schemas.WorkersBucket)
+	require.NoError(t, err)
+	id := hodei.WorkerID{15: 1}
+	put := func(key string, a hodei.Availability, change func(map[string]any)) {
+		body, err := hodei.JSON(a)
+		require.NoError(t, err)
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal(body, &fields))
+		change(fields)
+		body, err = hodei.JSON(fields)
+		require.NoError(t, err)
+		_, err = raw.Put(t.Context(), key, body)
+		require.NoError(t, err)
+	}
+	wrong := map[string]any{"capacity": -1, "free": 101, "word": uint64(1) << 63, "status": "X", "type": "\x00", "at": "0000-01-01T00:00:00Z"}
+	for field, value := range wrong {
+		put(id.String(), report(id, 1, 1), func(f map[string]any) { f[field] = value })
+	}
+	put(hodei.WorkerID{15: 2}.String(), report(id, 1, 1), func(map[string]any) {})
+	put("nonsense", report(id, 1, 1), func(map[string]any) {})
+	_, err = raw.Put(t.Context(), hodei.WorkerID{15: 3}.String(), []byte("nonsense"))
+	require.NoError(t, err)
+	put(hodei.WorkerID{15: 4}.String(), report(hodei.WorkerID{15: 4}, 7, 1), func(f map[string]any) { f["of_a_later_version"] = 1 })
+
+	bucket, err := kv.OpenWorkers(t.Context(), js)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var heard []kv.Update
+	require.NoError(t, bucket.Watch(ctx, func(u kv.Update) {
+		if heard = append(heard, u); u.Synced {
+			cancel()
+		}
+	}))
+	require.Len(t, heard, 2)
+	require.Equal(t, 7, heard[0].Availability.Free)
+}
+
 // TestAWatchEndsWithItsBucket: one that is made anew counts its revisions from
 // 1, which a watch that went on would pass over.
 func TestAWatchEndsWithItsBucket(t *testing.T) {
@@ -25,7 +73,7 @@ func TestAWatchEndsWithItsBucket(t *testing.T) {
 		bucket, err := kv.OpenWorkers(t.Context(), js)
 		require.NoError(t, err)
 		for range words {
-			require.NoError(t, bucket.Put(t.Context(), hodei.Availability{WorkerID: worker, Free: words}))
+			require.NoError(t, bucket.Put(t.Context(), report(worker, words, 1)))
 		}
 	}
 	put(20)
@@ -73,7 +121,7 @@ func TestAWatchTellsEveryChange(t *testing.T) {
 	const workers, words = 40, 50
 	say := func(word uint64) {
 		for i := range workers {
-			require.NoError(t, bucket.Put(t.Context(), hodei.Availability{WorkerID: hodei.WorkerID{byte(i)}, Word: word}))
+			require.NoError(t, bucket.Put(t.Context(), report(hodei.WorkerID{byte(i), 1}, 1, word)))
 		}
 	}
 	say(1)
@@ -89,7 +137,7 @@ func TestAWatchTellsEveryChange(t *testing.T) {
 		say(uint64(word) + 2)
 	}
 	for i := range workers {
-		require.NoError(t, bucket.Delete(t.Context(), hodei.WorkerID{byte(i)}))
+		require.NoError(t, bucket.Delete(t.Context(), hodei.WorkerID{byte(i), 1}))
 	}
 	latest := map[hodei.WorkerID]uint64{}
 	for gone := 0; gone < workers; {

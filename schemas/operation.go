@@ -42,11 +42,11 @@ type Op struct {
 	Creates bool
 	// Streams says that the reply is server-sent events.
 	Streams bool
-	// Typed says that on the way of every execution Hodei's own code makes the
-	// request, and says so with HeaderTyped: what keeps to the types is not
-	// checked against the schema as well, which would cost as much as all the
-	// rest of the hop. What others send is.
-	Typed bool
+	// Open ignores fields of the request that the receiver does not know, so
+	// that a program of a later version may send it. An operation without a
+	// route is always open; one with a route refuses an unknown field, which
+	// is a typo more often than a later version, unless it declares this.
+	Open bool
 	// Summary is one line for people, Description what it leaves out.
 	Summary, Description string
 	// Errors are the codes it can fail with, beyond those that any
@@ -74,6 +74,7 @@ func declare[Req, Rep any](op Op) Operation[Req, Rep] {
 	if op.Status == 0 {
 		op.Status = 200
 	}
+	op.Open = op.Open || op.Method == ""
 	Operations = append(Operations, &op)
 	return Operation[Req, Rep]{&op}
 }

@@ -63,7 +63,7 @@ var (
 			"The body may be left out.",
 	})
 	CreateExecution = declare[CreateExecutionRequest, hodei.Execution](Op{
-		Name: "executions.create", Service: Orchestrator, Status: 201, Creates: true, Typed: true,
+		Name: "executions.create", Service: Orchestrator, Status: 201, Creates: true,
 		Summary: "Create an execution without a job and have it scheduled",
 	})
 	GetExecution = declare[GetExecutionRequest, hodei.Execution](Op{

@@ -9,14 +9,14 @@ import (
 // The scheduler owns the queue of pending executions and the choice of worker.
 var (
 	Schedule = declare[ScheduleRequest, Decision](Op{
-		Name: "scheduler.schedule", Typed: true, Service: Scheduler, Method: "POST", Path: "/schedule", Other: 202,
+		Name: "scheduler.schedule", Service: Scheduler, Method: "POST", Path: "/schedule", Other: 202,
 		Summary: "Choose a worker for an execution and assign it, or queue it; dry_run only explains",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 		Description: "Workers are left out by type, labels, state and free capacity, the others scored by load, latency and " +
 			"history. The answer says what was thought of each. 200 with a worker (or for a dry run), 202 while it waits.",
 	})
 	PlaceExecution = declare[PlaceRequest, Assignment](Op{
-		Name: "scheduler.place", Typed: true, Service: Scheduler,
+		Name: "scheduler.place", Service: Scheduler,
 		Summary: "Have an execution that is not recorded yet started at once, if a worker is free and nobody waits",
 		Description: "It is recorded and assigned in one commit. 429 leaves nothing behind: whoever asks then creates it, " +
 			"and has it scheduled. So does 409, which says that it is recorded already, and every other failure.",

@@ -15,7 +15,6 @@ const (
 	HeaderDeadline       = "Hodei-Deadline" // RFC 3339 with nanoseconds; later, the request is not answered
 	HeaderStatus         = "Hodei-Status"   // the HTTP status of a reply that chose its own
 	HeaderIdempotencyKey = "Hodei-Idempotency-Key"
-	HeaderTyped          = "Hodei-Typed"  // of a request: made from its type, see Op.Typed
 	HeaderWorker         = "Hodei-Worker" // of a log chunk: the worker that wants to hear that it is stored
 	HeaderFirst          = "Hodei-First"  // of a log chunk: the sequence of its first line
 	HeaderEvent          = "Hodei-Event"  // of an event: its type

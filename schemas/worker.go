@@ -9,7 +9,7 @@ import (
 // A worker answers for itself: each of these subjects ends in its id.
 var (
 	RequestExecution = declare[ExecutionRequest, Acceptance](Op{
-		Name: "execution.request", Service: Worker, Subject: "execution.request", PerWorker: true, Typed: true,
+		Name: "execution.request", Service: Worker, Subject: "execution.request", PerWorker: true,
 		Summary: "Offer an execution to a worker, which accepts or refuses it",
 	})
 	InterruptExecution = declare[InterruptRequest, Empty](Op{

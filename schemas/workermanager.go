@@ -17,10 +17,11 @@ var (
 		Description: "Answers at once, before a worker is found; it waits in the queue for one. Follow its log to see it run.",
 	})
 	RegisterWorker = declare[RegisterWorkerRequest, hodei.Worker](Op{
-		Name: "workers.register", Service: WorkerManager, Method: "POST", Path: "/workers/register", Status: 201, Creates: true,
+		Name: "workers.register", Service: WorkerManager, Method: "POST", Path: "/workers/register", Status: 201, Creates: true, Open: true,
 		Summary: "Register a worker, or one that was started again",
 		Description: "The worker program does this by itself when it starts. A record made by hand stays without a process " +
-			"behind it: it is declared OFFLINE when nothing is heard of it.",
+			"behind it: it is declared OFFLINE when nothing is heard of it. Unknown fields are ignored, because a worker may be newer " +
+			"than the worker manager.",
 	})
 	GetWorker = declare[GetWorkerRequest, hodei.Worker](Op{
 		Name: "workers.get", Service: WorkerManager, Method: "GET", Path: "/workers/{id}",
@@ -46,14 +47,14 @@ var (
 		Description: "One that is not connected is TERMINATED at once. Repeating it changes nothing.",
 	})
 	AssignExecution = declare[AssignRequest, Assignment](Op{
-		Name: "workers.assign", Typed: true, Service: WorkerManager, Method: "POST", Path: "/assign-job",
+		Name: "workers.assign", Service: WorkerManager, Method: "POST", Path: "/assign-job",
 		Summary: "Assign a pending execution to a worker, the best one unless named",
 		Description: "Answers once the worker has accepted. 409 when the execution is not pending, 429 when no worker can " +
 			"take it or the named one refuses.",
 		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	StartExecution = declare[StartRequest, Assignment](Op{
-		Name: "executions.start", Typed: true, Service: WorkerManager,
+		Name: "executions.start", Service: WorkerManager,
 		Summary:     "Record an execution and assign it to a worker in one commit",
 		Description: "Asked by the scheduler for one that is not recorded yet; 409 when it is. Otherwise as workers.assign.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
@@ -63,7 +64,7 @@ var (
 		Summary: "Cancel an execution wherever it is", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	FinishExecution = declare[FinishRequest, Finished](Op{
-		Name: "executions.finish", Service: WorkerManager, Typed: true,
+		Name: "executions.finish", Service: WorkerManager,
 		Summary: "Record the end of a run, reported by its worker until it is told so",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
@@ -79,7 +80,7 @@ var (
 			"Accept: application/json; the lines alone for Accept: text/plain.",
 	})
 	ReadLogs = declare[ReadLogsRequest, RecordedLog](Op{
-		Name: "logs.read", Service: WorkerManager, Typed: true,
+		Name: "logs.read", Service: WorkerManager,
 		Summary: "Read chunks of the recorded log of an execution as they are kept", Errors: []hodei.Code{hodei.NotFound},
 	})
 	FollowLogs = declare[FollowLogsRequest, hodei.LogLine](Op{

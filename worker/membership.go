@@ -52,7 +52,7 @@ func (w *Worker) register(ctx context.Context) error {
 			req.ID = nil
 			worker, err = rpc.Call(ctx, w.cfg.NATS, schemas.RegisterWorker, req)
 		}
-		if errors.Is(err, hodei.Invalid) {
+		if errors.Is(err, hodei.Invalid) && !rpc.IsUnknownField(err) { // an older worker manager may be replaced soon
 			err = backoff.Permanent(err)
 		}
 		return worker, err

@@ -16,8 +16,13 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// resendTick is how often chunks are looked at that may have to be sent again.
-const resendTick = 500 * time.Millisecond
+// resendTick is how often chunks are looked at that may have to be sent again,
+// wantedPause the least time between two answers to execution.wanted, to which
+// every NATS client may publish.
+const (
+	resendTick  = 500 * time.Millisecond
+	wantedPause = 2 * time.Second
+)
 
 // patience is the backoff of everything that is tried again until it works.
 func patience() backoff.RetryOption {
@@ -100,14 +105,18 @@ func (w *Worker) resend(ctx context.Context) {
 	defer sub.Unsubscribe()
 	tick := time.NewTicker(resendTick)
 	defer tick.Stop()
+	var answered time.Time // when chunks were last sent again because they were wanted
 	for {
-		again := false
+		again, open := false, wanted
+		if time.Since(answered) < wantedPause {
+			open = nil // one waits in the channel; a tick comes before long
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-wanted:
-			again = true
+		case <-open:
+			again, answered = true, time.Now()
 		case <-up:
 			again = true
 			select {

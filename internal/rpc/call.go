@@ -39,7 +39,7 @@ func call[Rep any](ctx context.Context, nc *nats.Conn, op *schemas.Op, subject s
 	if err != nil {
 		return rep, fmt.Errorf("encode %s: %w", op.Name, err)
 	}
-	reply, err := forward(ctx, nc, op, subject, body, op.Typed)
+	reply, err := Forward(ctx, nc, op, subject, body)
 	if err != nil {
 		return rep, err
 	}
@@ -52,10 +52,6 @@ func call[Rep any](ctx context.Context, nc *nats.Conn, op *schemas.Op, subject s
 // Forward sends a body as it is and returns the reply as it is: what the edge
 // does. Errors are *hodei.Error.
 func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string, body []byte) (Reply, error) {
-	return forward(ctx, nc, op, subject, body, false)
-}
-
-func forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string, body []byte, typed bool) (Reply, error) {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	msg := nats.NewMsg(subject)
@@ -67,9 +63,6 @@ func forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string,
 	}
 	if key := IdempotencyKey(ctx); key != "" && op.Creates {
 		msg.Header[schemas.HeaderIdempotencyKey] = []string{key}
-	}
-	if typed {
-		msg.Header[schemas.HeaderTyped] = []string{"1"}
 	}
 	answer, err := request(ctx, nc, op, msg)
 	if err != nil {

@@ -3,14 +3,27 @@
 //
 // # Owns
 //
-// Everything between a subject and a Go function: validation against the
-// published JSON Schema, the deadline, the request id, bounded concurrency,
+// Everything between a subject and a Go function: validation, the deadline, the request id, bounded concurrency,
 // errors as micro headers and as the JSON body, statistics, and a drain that
 // waits. No other package touches micro.
 //
 // # Subjects
 //
 // Those of the operations handed to Handle.
+//
+// # Validation
+//
+// Every request is checked before its handler runs, whoever sends it: no header
+// and no field of a request changes how it is checked.
+//
+//   - An operation with a route is checked against its published JSON Schema.
+//     A field that the schema does not name is refused, as a typo.
+//   - An operation without a route is a message between programs of Hodei, which
+//     may be of different versions: fields that the receiver does not know are
+//     ignored. The request's Validate method checks the values where it has one,
+//     which costs a fifth of a schema; else the schema does.
+//   - An operation that declares Open, as workers.register does, is checked
+//     against its schema but ignores unknown fields.
 //
 // # When things fail
 //

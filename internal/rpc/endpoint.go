@@ -15,14 +15,13 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// handler answers a request body that v has still to check, if it was not made
-// from its type.
-type handler func(ctx context.Context, v *validator, body []byte, typed bool) (rep any, err error)
+// handler answers a request body that v has still to check.
+type handler func(ctx context.Context, v *validator, body []byte) (rep any, err error)
 
 func typed[Req, Rep any](s *Service, op *schemas.Op, fn func(context.Context, Req) (Rep, error)) handler {
-	return func(ctx context.Context, v *validator, body []byte, typed bool) (any, error) {
+	return func(ctx context.Context, v *validator, body []byte) (any, error) {
 		var req Req
-		if err := v.decode(body, &req, typed); err != nil {
+		if err := v.decode(body, &req); err != nil {
 			return nil, err
 		}
 		if key := IdempotencyKey(ctx); key != "" && op.Creates && s.cfg.Once != nil {
@@ -110,8 +109,7 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
 		e.stats.expired.Add(1)
 		return
 	}
-	typed := e.op.Typed && req.Headers().Get(schemas.HeaderTyped) != ""
-	rep, err := s.guard(ctx, e, req.Data(), typed)
+	rep, err := s.guard(ctx, e, req.Data())
 	if err == nil {
 		err = s.respond(ctx, e, req, rep)
 	}
@@ -144,11 +142,11 @@ func (s *Service) deadline(ctx context.Context, req micro.Request) (context.Cont
 }
 
 // guard runs the handler and turns its panic into an error.
-func (s *Service) guard(ctx context.Context, e *endpoint, body []byte, typed bool) (rep any, err error) {
+func (s *Service) guard(ctx context.Context, e *endpoint, body []byte) (rep any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in %s: %v\n%s", e.op.Name, p, debug.Stack())
 		}
 	}()
-	return e.handle(ctx, e.validator, body, typed)
+	return e.handle(ctx, e.validator, body)
 }

@@ -19,6 +19,13 @@ import (
 // unknown is what is wrong with a field that no schema knows.
 const unknown = "unknown field"
 
+// IsUnknownField reports whether a request was refused for a field that the
+// receiver does not know: another instance, of a later version, may accept it.
+func IsUnknownField(err error) bool {
+	var refused *hodei.Error
+	return errors.As(err, &refused) && refused.Code == hodei.Invalid && refused.Details != nil && refused.Details.Issue == unknown
+}
+
 // explain turns the first violation into an error for users: first an unknown
 // field, for it is a typo of which a missing one may be the consequence, then
 // by field name.

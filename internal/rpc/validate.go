@@ -19,13 +19,21 @@ import (
 // MaxBody is the largest request body in bytes.
 const MaxBody = 1 << 20
 
-// validator checks the requests of one operation against its published schema.
+// validator checks the requests of one operation: by their own Validate method
+// where the operation has no route and its request has one, else against the
+// published schema.
 type validator struct {
-	schema *jsonschema.Schema
-	path   map[string]string // path parameter → the resource it names
+	schema *jsonschema.Schema // nil where the request checks itself
+	path   map[string]string  // path parameter → the resource it names
 }
 
+// checked is a request that checks itself.
+type checked interface{ Validate() error }
+
 func newValidator(op *schemas.Op) (*validator, error) {
+	if op.Method == "" && op.Request != nil && op.Request.Implements(reflect.TypeFor[checked]()) {
+		return &validator{}, nil
+	}
 	name := op.RequestSchema()
 	body, err := schemas.JSONSchema(name)
 	if err != nil {
@@ -34,6 +42,9 @@ func newValidator(op *schemas.Op) (*validator, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
+	}
+	if op.Open {
+		ignoreUnknown(doc)
 	}
 	compiler := jsonschema.NewCompiler()
 	if err := compiler.AddResource(schemas.SchemaID(name), doc); err != nil {
@@ -51,6 +62,24 @@ func newValidator(op *schemas.Op) (*validator, error) {
 	return v, nil
 }
 
+// ignoreUnknown removes from a schema, at every depth, that it refuses fields
+// which it does not name.
+func ignoreUnknown(schema any) {
+	switch node := schema.(type) {
+	case map[string]any:
+		if node["additionalProperties"] == false {
+			delete(node, "additionalProperties")
+		}
+		for _, child := range node {
+			ignoreUnknown(child)
+		}
+	case []any:
+		for _, child := range node {
+			ignoreUnknown(child)
+		}
+	}
+}
+
 // Decoder returns what checks a body against the published schema of an
 // operation's request and reads it into a pointer to one, as services do with
 // every request: for operations that the edge answers by itself.
@@ -59,20 +88,20 @@ func Decoder(op *schemas.Op) (func(body []byte, req any) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(body []byte, req any) error { return v.decode(body, req, false) }, nil
+	return func(body []byte, req any) error { return v.decode(body, req) }, nil
 }
 
-// decode checks the body, unless it was made from the type, and reads it into
-// req, a pointer. What it returns is a *hodei.Error that names the field.
-func (v *validator) decode(body []byte, req any, typed bool) error {
+// decode checks the body and reads it into req, a pointer. Its errors are
+// *hodei.Error and name the field.
+func (v *validator) decode(body []byte, req any) error {
 	if len(body) > MaxBody {
 		return hodei.Errorf(hodei.TooLarge, "Request body exceeds %d bytes", MaxBody)
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
 	}
-	if typed {
-		return read(body, req)
+	if v.schema == nil {
+		return readChecked(body, req)
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {
@@ -85,6 +114,25 @@ func (v *validator) decode(body []byte, req any, typed bool) error {
 		return v.explain(value, err)
 	}
 	return read(body, req)
+}
+
+// readChecked reads a request that checks itself. A NUL character, which
+// Postgres cannot store, can only be written as an escape in JSON: most bodies
+// have none and need not be searched value by value.
+func readChecked(body []byte, req any) error {
+	if err := read(body, req); err != nil {
+		return err
+	}
+	if bytes.Contains(body, []byte(`\u0000`)) {
+		var value any
+		if err := read(body, &value); err != nil {
+			return err
+		}
+		if field, issue := unfit("", value); issue != "" {
+			return hodei.InvalidField(cmp.Or(field, "body"), issue)
+		}
+	}
+	return req.(checked).Validate()
 }
 
 // read reads what fits the request's type.

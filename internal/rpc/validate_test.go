@@ -4,8 +4,10 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
@@ -88,7 +90,6 @@ func TestRefuses(t *testing.T) {
 		{executions, `{"status":"running"}`, "status", "one of CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, TIMED_OUT required"},
 		{executions, `{"job_id":"x"}`, "job_id", "UUID format required"},
 		{executions, `{"limit":0}`, "limit", "at least 1 required"},
-		{schemas.OrchestratorHealth.Op, `{"a":1}`, "a", "unknown field"},
 	} {
 		failed := asked(t, ask(c.op, c.body))
 		require.Equal(t, hodei.Invalid, failed.Code, c.body)
@@ -115,23 +116,115 @@ func TestRefusesAPathThatNamesNothing(t *testing.T) {
 	require.Equal(t, "job", failed.Resource)
 }
 
-// TestWhatIsMadeFromItsTypeIsNotChecked: by Hodei's own code, which says so; what
-// people send is, on the same subject.
-func TestWhatIsMadeFromItsTypeIsNotChecked(t *testing.T) {
+// TestNothingSentSwitchesChecksOff: Hodei's own calls are checked as all others
+// are, and so is a request with any header.
+func TestNothingSentSwitchesChecksOff(t *testing.T) {
 	nc := connect(t)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
-		rpc.Handle(s, schemas.AssignExecution, func(context.Context, schemas.AssignRequest) (schemas.Assignment, error) {
-			return schemas.Assignment{Status: schemas.Assigned}, nil
-		})
+		rpc.Handle(s, schemas.AssignExecution, discard[schemas.AssignRequest, schemas.Assignment](t))
+		rpc.Handle(s, schemas.Schedule, discard[schemas.ScheduleRequest, schemas.Decision](t))
 	})
-	bad := schemas.AssignRequest{WorkerRequirements: &hodei.Requirements{Capacity: -1}}
-	answer, err := rpc.Call(t.Context(), nc, schemas.AssignExecution, bad)
-	require.NoError(t, err)
-	require.Equal(t, schemas.Assigned, answer.Status)
-	body, err := hodei.JSON(bad)
-	require.NoError(t, err)
-	_, err = rpc.Forward(t.Context(), nc, schemas.AssignExecution.Op, schemas.AssignExecution.Subject, body)
+	_, err := rpc.Call(t.Context(), nc, schemas.AssignExecution, schemas.AssignRequest{WorkerRequirements: &hodei.Requirements{Capacity: -1}})
 	require.Equal(t, "worker_requirements.capacity", asked(t, err).Details.Field)
+
+	msg := nats.NewMsg(schemas.Schedule.Subject)
+	msg.Data = []byte(`{"execution_id":"` + uuid.NewString() + `","brief":true,"job_config":{"priority":99}}`)
+	for _, name := range []string{"Hodei-Typed", "Hodei-Event", "Hodei-Worker"} {
+		msg.Header[name] = []string{"1"}
+	}
+	answer, err := nc.RequestMsg(msg, 20*time.Second)
+	require.NoError(t, err)
+	require.Contains(t, string(answer.Data), `"field":"job_config.priority"`)
+}
+
+// TestRefusesBetweenServices: requests without a route check themselves.
+func TestRefusesBetweenServices(t *testing.T) {
+	nc := connect(t)
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.PlaceExecution, discard[schemas.PlaceRequest, schemas.Assignment](t))
+		rpc.Handle(s, schemas.StartExecution, discard[schemas.StartRequest, schemas.Assignment](t))
+		rpc.Handle(s, schemas.FinishExecution, discard[schemas.FinishRequest, schemas.Finished](t))
+		rpc.Handle(s, schemas.ReadLogs, discard[schemas.ReadLogsRequest, schemas.RecordedLog](t))
+		rpc.Handle(s, schemas.LeaveWorker, discard[schemas.LeaveRequest, schemas.Empty](t))
+	})
+	id, first := uuid.Must(uuid.NewV7()).String(), `"execution_id":"`+uuid.Must(uuid.NewV7()).String()+`"`
+	spec := func(field string) string {
+		return `{` + first + `,"spec":{"command":"true","environment":{},` + field + `}}`
+	}
+	finish := func(field string) string {
+		return `{` + first + `,"worker_id":"` + id + `","outcome":{"status":"FAILED","completed_at":"2026-01-01T00:00:00Z",` + field + `}}`
+	}
+	place, end, read := schemas.PlaceExecution.Op, schemas.FinishExecution.Op, schemas.ReadLogs.Op
+	for _, c := range []struct {
+		op          *schemas.Op
+		body, field string
+	}{
+		{place, `{}`, "execution_id"},
+		{place, `null`, "execution_id"},
+		{place, `{"execution_id":"ffffffff-ffff-7000-8000-000000000000"}`, "execution_id"},
+		{place, `{` + first + `,"spec":{"command":"true"}}`, "spec.environment"},
+		{place, spec(`"priority":99`), "spec.priority"},
+		{place, spec(`"priority":-1`), "spec.priority"},
+		{place, spec(`"priority":1e999`), "spec.priority"},
+		{place, spec(`"timeout_seconds":1e308`), "spec.timeout_seconds"},
+		{place, spec(`"retries":{"max":-1}`), "spec.retries.max"},
+		{place, spec(`"retries":{"max":1,"backoff_seconds":1e308}`), "spec.retries.backoff_seconds"},
+		{place, spec(`"working_dir":"x"`), "spec.working_dir"},
+		{place, spec(`"requirements":{"capacity":2147483648}`), "spec.requirements.capacity"},
+		{place, spec(`"requirements":{"labels":{"a":"\u0000"}}`), "spec.requirements.labels.a"},
+		{place, `{` + first + `,"spec":{"command":"true","environment":{"":"x"}}}`, "spec.environment."},
+		{schemas.StartExecution.Op, spec(`"priority":1`), "worker_id"},
+		{end, finish(`"exit_code":2147483648`), "outcome.exit_code"},
+		{end, finish(`"log_count":9223372036854775807`), "outcome.log_count"},
+		{end, finish(`"log_digest":-1`), "outcome.log_digest"},
+		{end, finish(`"started_at":"0000-01-01T00:00:00Z"`), "outcome.started_at"},
+		{end, finish(`"completed_at":"9999-12-31T23:59:59-23:00"`), "outcome.completed_at"},
+		{end, finish(`"signal":"\u0000"`), "outcome.signal"},
+		{end, finish(`"status":"PENDING"`), "outcome.status"},
+		{read, `{"id":"` + id + `","after":-9223372036854775808}`, "after"},
+		{read, `{"id":"` + id + `","after":9223372036854775807}`, "after"},
+		{read, `{"id":"` + id + `","limit":-1}`, "limit"},
+		{schemas.LeaveWorker.Op, `{"incarnation":"x"}`, "worker_id"},
+		{schemas.LeaveWorker.Op, `{"worker_id":"` + id + `","incarnation":"\u0000"}`, "incarnation"},
+	} {
+		_, err := rpc.Forward(t.Context(), nc, c.op, c.op.Subject, []byte(c.body))
+		failed := asked(t, err)
+		require.Equal(t, hodei.Invalid, failed.Code, c.body)
+		require.Equal(t, c.field, failed.Details.Field, c.body)
+	}
+}
+
+// TestAcceptsFieldsOfALaterVersion: from other programs of Hodei, which are not all
+// replaced at once.
+func TestAcceptsFieldsOfALaterVersion(t *testing.T) {
+	nc := connect(t)
+	id := hodei.WorkerID(uuid.Must(uuid.NewV7()))
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.RegisterWorker, discard[schemas.RegisterWorkerRequest, hodei.Worker](t))
+		rpc.Handle(s, schemas.LeaveWorker, discard[schemas.LeaveRequest, schemas.Empty](t))
+		rpc.Handle(s, schemas.PlaceExecution, discard[schemas.PlaceRequest, schemas.Assignment](t))
+		rpc.Handle(s, schemas.OrchestratorHealth, discard[schemas.Empty, schemas.Health](t))
+		rpc.HandleWorker(s, schemas.CommandWorker, id, discard[schemas.CommandWorkerRequest, schemas.Empty](t))
+		rpc.HandleWorker(s, schemas.InterruptExecution, id, discard[schemas.InterruptRequest, schemas.Empty](t))
+	})
+	for body, op := range map[string]*schemas.Op{
+		`{"type":"shell","capacity":1,"labels":{"a":"b"},"later":{}}`:                                schemas.RegisterWorker.Op,
+		`{"worker_id":"` + id.String() + `","incarnation":"x","later":1}`:                            schemas.LeaveWorker.Op,
+		`{"do":"drain","deadline_seconds":null,"later":1}`:                                           schemas.CommandWorker.Op,
+		`{"execution_id":"` + uuid.Must(uuid.NewV7()).String() + `","reason":"CANCELLED","later":1}`: schemas.InterruptExecution.Op,
+		`{"later":1}`: schemas.OrchestratorHealth.Op,
+		`{"execution_id":"` + uuid.Must(uuid.NewV7()).String() + `","spec":{"command":"echo \\u0000","environment":{},"later":1},"later":1}`: schemas.PlaceExecution.Op,
+	} {
+		subject := op.Subject
+		if op.PerWorker {
+			subject = op.SubjectFor(id)
+		}
+		_, err := rpc.Forward(t.Context(), nc, op, subject, []byte(body))
+		require.NoError(t, err, body)
+	}
+	_, err := rpc.Forward(t.Context(), nc, schemas.RegisterWorker.Op, schemas.RegisterWorker.Subject, []byte(`{"type":"shell","capacity":0}`))
+	require.Equal(t, "capacity", asked(t, err).Details.Field)
+	require.False(t, rpc.IsUnknownField(err))
 }
 
 func TestRefusesWhatIsTooLarge(t *testing.T) {

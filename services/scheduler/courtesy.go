@@ -54,13 +54,39 @@ type room struct {
 	free    int // by the worker's latest word
 	left    int // of them, left to others for a moment
 	offered int // offered by this instance, and not heard of yet
+
+	key   uint64    // the revision in the worker's key
+	ahead time.Time // when a revision later than that last came another way
 }
 
-// hear takes in the worker's word on its free slots if it is newer than the last.
+const (
+	// mostAhead is how many revisions an answer or an event may be ahead of the
+	// worker's key: more than a worker makes between two writes of it.
+	mostAhead = 1 << 20
+	// keyWins is for how long a later revision than the key's is believed. The
+	// worker writes its key within milliseconds of each change, and every five
+	// seconds; a revision that it does not confirm was not its own.
+	keyWins = 2 * time.Second
+)
+
+// hear is take for what did not come from the worker's key, which every NATS
+// client can publish: numbers that cannot be the worker's are ignored, and the
+// key overrides the others once keyWins has passed.
+func (r *room) hear(w *plan.Worker, free int, word uint64, mine int, now time.Time) (left int) {
+	if free < 0 || free > w.Capacity || word > r.key+mostAhead {
+		return 0
+	}
+	if word > w.Word {
+		r.ahead = now
+	}
+	return r.take(w, free, word, mine)
+}
+
+// take takes in the worker's word on its free slots if it is newer than the last.
 // Of them the instance has those that it had, and mine more, which its own
 // execution freed, or fewer, which one took; further ones somebody else gave away,
 // and they are left to that for now. It returns how many more those are.
-func (r *room) hear(w *plan.Worker, free int, word uint64, mine int) (left int) {
+func (r *room) take(w *plan.Worker, free int, word uint64, mine int) (left int) {
 	has, before := r.free-r.left, r.left
 	switch {
 	case word > w.Word:

@@ -111,6 +111,40 @@ func TestAnEventWithoutAWorkerIsPassedOver(t *testing.T) {
 	require.Zero(t, s.free())
 }
 
+// TestTheKeyOverridesForgedEvents: numbers that no worker reports are ignored, and
+// those that it could report hold until it writes its key again.
+func TestTheKeyOverridesForgedEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		worker := hodei.WorkerID{15: 1}
+		renew := func() {
+			s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{
+				WorkerID: worker, Status: hodei.WorkerAvailable, Capacity: 8, Free: 8, Word: 3,
+			}})
+		}
+		renew()
+		forge := func(free int, word uint64) {
+			e := hodei.Execution{ID: hodei.ExecutionID{15: 1}, WorkerID: &worker, Status: hodei.Completed}
+			s.happens(t, schemas.EventCompleted, e, free, word)
+		}
+		for _, free := range []int{-1e9, -1, 9, 1e9} {
+			forge(free, 4)
+		}
+		forge(0, 1<<63)
+		forge(0, 3+mostAhead+1)
+		require.Equal(t, 8, s.free())
+		forge(0, 4000)
+		require.Zero(t, s.free(), "a worker could have reported that")
+		renew()
+		require.Zero(t, s.free(), "the key may be late")
+		time.Sleep(keyWins)
+		renew()
+		require.Equal(t, 8, s.free())
+		forge(7, 4)
+		require.Equal(t, 7, s.free(), "the revisions after the key's count again")
+	})
+}
+
 // TestAWorkerThatRefusesIsFull: until it says otherwise.
 func TestAWorkerThatRefusesIsFull(t *testing.T) {
 	s := New(Config{})
@@ -118,7 +152,7 @@ func TestAWorkerThatRefusesIsFull(t *testing.T) {
 	s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Capacity: 4, Free: 3, Word: 1}})
 	s.fleet.refused(worker, 2)
 	require.Equal(t, 1, s.free(), "less than two slots")
-	s.happens(t, schemas.EventStarted, hodei.Execution{WorkerID: &worker, Status: hodei.Running}, 3, 2)
+	s.happens(t, schemas.EventStarted, hodei.Execution{ID: hodei.ExecutionID{15: 1}, WorkerID: &worker, Status: hodei.Running}, 3, 2)
 	s.fleet.release(worker, 2)
 	require.Equal(t, 3, s.free())
 }
@@ -256,11 +290,11 @@ func TestOwnExecutionsComeBeforeFoundOnes(t *testing.T) {
 	for i, found := range []bool{true, true, false, false} {
 		e := waits(byte(i), 5, "a")
 		e.req.ID, e.adopted = made(i/2, uint16(i)), found // the first two a minute older
-		require.True(t, q.push(e))
+		require.True(t, pushed(t, q, e))
 	}
 	late := waits(9, 5, "a")
 	late.req.ID, late.adopted = made(1, 0), true
-	require.True(t, q.push(late))
+	require.True(t, pushed(t, q, late))
 	var order []byte
 	for e := q.pop(nil); e != nil; e = q.pop(nil) {
 		order = append(order, e.req.ID[15])

@@ -171,6 +171,10 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 		s.log.Warn("event passed over", "subject", msg.Subject, "err", err)
 		return
 	}
+	if err := event.Validate(); err != nil {
+		s.log.Warn("event refused", "subject", msg.Subject, "err", err)
+		return
+	}
 	e := event.Execution
 	switch {
 	case event.Type == schemas.EventRequeued:

@@ -41,7 +41,8 @@ func (f *fleet) hear(u kv.Update, now time.Time) (more bool, left int) {
 		return false, 0
 	}
 	word := *u.Availability
-	word.At = now // the scheduler's own clock decides how old a word is
+	word.WorkerID = u.WorkerID // by which remove finds it again
+	word.At = now              // the scheduler's own clock decides how old a word is
 	r := f.room(u.WorkerID)
 	if !known {
 		latency, success := f.usual()
@@ -51,17 +52,19 @@ func (f *fleet) hear(u kv.Update, now time.Time) (more bool, left int) {
 	}
 	w := &f.workers[at]
 	same := known && w.Incarnation == word.Incarnation
-	if same && word.Word < w.Word {
+	behind := same && word.Word < w.Word
+	if behind && now.Sub(r.ahead) < keyWins {
 		w.At = now
 		return false, 0
 	}
 	before, last := w.Free, w.Word
 	w.Availability, w.Free, w.Word = word, before, last
-	if !same { // nobody else has run there
+	if !same || behind { // no other scheduler's execution explains the difference
 		r.free, r.left, w.Word = word.Free, 0, word.Word
 	} else {
-		left = r.hear(w, word.Free, word.Word, 0)
+		left = r.take(w, word.Free, word.Word, 0)
 	}
+	r.key = word.Word
 	return r.show(w) || w.Status == hodei.WorkerAvailable, left
 }
 
@@ -96,7 +99,7 @@ func (f *fleet) remove(at int) {
 	f.workers[last] = plan.Worker{}
 	f.workers = f.workers[:last]
 	delete(f.index, gone)
-	if f.rooms[gone].offered == 0 {
+	if f.room(gone).offered == 0 {
 		delete(f.rooms, gone)
 	}
 }
@@ -109,7 +112,7 @@ func (f *fleet) choose(req plan.Request, now time.Time) plan.Decision {
 	if d.Worker != nil {
 		chosen := *d.Worker // callers must not see it change
 		slots := req.Requirements.Slots()
-		f.rooms[chosen.WorkerID].offered += slots
+		f.room(chosen.WorkerID).offered += slots
 		d.Worker.Free -= slots
 		d.Worker = &chosen
 	}
@@ -158,7 +161,7 @@ func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, wo
 	w := &f.workers[at]
 	if accepted {
 		w.AckLatency = smooth(w.AckLatency, took)
-		left = r.hear(w, free, word, -slots)
+		left = r.hear(w, free, word, -slots, time.Now())
 	}
 	r.show(w)
 	return left
@@ -206,7 +209,7 @@ func (f *fleet) said(id hodei.WorkerID, free *int, word uint64, mine int) (more 
 	if free == nil {
 		free, word = &r.free, w.Word
 	}
-	left = r.hear(w, *free, word, mine)
+	left = r.hear(w, *free, word, mine, time.Now())
 	return r.show(w), left
 }
 

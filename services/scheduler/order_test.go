@@ -49,7 +49,7 @@ func TestQueueIsInOrder(t *testing.T) {
 				},
 				priority: rapid.IntRange(0, hodei.MaxPriority).Draw(t, "priority"), done: make(chan result, 1),
 			}
-			require.True(t, q.push(e))
+			require.True(t, pushed(t, q, e))
 			if rapid.IntRange(0, 4).Draw(t, "leaves") == 0 {
 				require.True(t, q.withdraw(e.req.ID))
 				continue

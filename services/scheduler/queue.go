@@ -68,12 +68,16 @@ func (q *queue) wake() {
 }
 
 // push queues an entry; one whose execution is here already, queued or being
-// assigned, is dropped and false returned.
-func (q *queue) push(e *entry) bool {
+// assigned, is dropped and false returned. An entry whose priority has no line
+// is INVALID and changes nothing.
+func (q *queue) push(e *entry) (bool, error) {
+	if e.priority < 0 || e.priority > hodei.MaxPriority {
+		return false, hodei.InvalidField("priority", "0 to 10 required")
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if _, here := q.entries[e.req.ID]; here {
-		return false
+		return false, nil
 	}
 	if e.rank = q.order.rank(e.req.ID, e.priority); e.adopted {
 		e.rank += precedence.Milliseconds()
@@ -81,7 +85,7 @@ func (q *queue) push(e *entry) bool {
 	q.entries[e.req.ID] = e
 	q.insert(e)
 	q.wake()
-	return true
+	return true, nil
 }
 
 func (q *queue) insert(e *entry) {

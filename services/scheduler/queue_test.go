@@ -18,11 +18,28 @@ func waits(n byte, priority int, kind string) *entry {
 	}
 }
 
+func pushed(t require.TestingT, q *queue, e *entry) bool {
+	queued, err := q.push(e)
+	require.NoError(t, err)
+	return queued
+}
+
+// TestAPriorityOutOfRangeChangesNothing: it would index past the lines.
+func TestAPriorityOutOfRangeChangesNothing(t *testing.T) {
+	q := newQueue(order(10 * time.Minute))
+	for _, priority := range []int{-1, 11, 99} {
+		_, err := q.push(waits(1, priority, "a"))
+		require.ErrorIs(t, err, hodei.Invalid)
+	}
+	require.Zero(t, q.len())
+	require.Nil(t, q.pop(nil))
+}
+
 func TestQueueOrder(t *testing.T) {
 	q := newQueue(order(10 * time.Minute))
 	for _, e := range []*entry{waits(3, 5, "a"), waits(1, 5, "b"), waits(4, 9, "b"), waits(2, 5, "a"), waits(5, 0, "a")} {
-		require.True(t, q.push(e))
-		require.False(t, q.push(e), "once is enough")
+		require.True(t, pushed(t, q, e))
+		require.False(t, pushed(t, q, e), "once is enough")
 	}
 	require.Equal(t, 4, q.position(waits(3, 5, "a")), "one of higher priority and two of the same, but older")
 	var order []byte

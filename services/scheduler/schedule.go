@@ -29,8 +29,12 @@ func (s *Scheduler) schedule(ctx context.Context, req schemas.ScheduleRequest) (
 	if !req.Brief {
 		candidates = s.explain(req, e).Candidates // before the choice changes them
 	}
-	if !s.queue.push(e) {
-		return s.waiting(e, candidates), nil // somebody asked before
+	queued, err := s.queue.push(e)
+	if err != nil {
+		return schemas.Decision{}, err
+	}
+	if !queued {
+		return s.waiting(e, candidates), nil // an earlier request has queued it
 	}
 	wait := time.NewTimer(req.Wait())
 	defer wait.Stop()

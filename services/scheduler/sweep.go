@@ -15,9 +15,13 @@ const sweepPage = 4000
 
 // adopt queues an execution that nobody waits for.
 func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requirements) bool {
-	return s.queue.push(&entry{
+	queued, err := s.queue.push(&entry{
 		req: plan.Request{ID: id, Requirements: needs}, priority: priority, adopted: true, done: make(chan result, 1),
 	})
+	if err != nil { // Postgres checks the priority, so the schema has changed
+		s.log.Error("pending execution not adopted", "execution_id", id, "err", err)
+	}
+	return queued
 }
 
 // sweep searches the record, at the start and then now and again, for

@@ -1,0 +1,137 @@
+package hodei
+
+import (
+	"math"
+	"strings"
+	"time"
+)
+
+// The Validate methods check values that arrive from other programs, before
+// they index a table, reach Postgres or are encoded again. They accept every
+// value that a correct program sends, whatever its version, and return a
+// VALIDATION_ERROR that names the field.
+
+const (
+	// MaxSlots is the largest capacity of a worker, and of a requirement.
+	MaxSlots = 10000
+	// MaxSequence is the largest sequence number of a line: up to it float64,
+	// which JSON readers use, has every integer.
+	MaxSequence = 1 << 53
+	// maxSeconds is the longest timeout, a year.
+	maxSeconds = 31536000
+	// maxRevision leaves room to count on from any accepted revision.
+	maxRevision = 1 << 62
+	// maxText bounds a type, an incarnation and a version.
+	maxText = 100
+)
+
+// Validate checks what to run.
+func (s Spec) Validate() error {
+	switch {
+	case s.Environment == nil:
+		return InvalidField("environment", "required")
+	case s.Priority < 0 || s.Priority > MaxPriority:
+		return InvalidField("priority", "0 to 10 required")
+	case s.TimeoutSeconds != nil && !IsTimeout(*s.TimeoutSeconds):
+		return InvalidField("timeout_seconds", "more than 0 and at most 31536000 required")
+	case s.WorkingDir != nil && (!strings.HasPrefix(*s.WorkingDir, "/") || len(*s.WorkingDir) > 4096):
+		return InvalidField("working_dir", "an absolute path of at most 4096 bytes required")
+	}
+	for name := range s.Environment {
+		if !isVariable(name) {
+			return InvalidField("environment."+clip(name), "invalid name")
+		}
+	}
+	if r := s.Retries; r != nil {
+		switch {
+		case r.Max < 0 || r.Max > 100:
+			return InvalidField("retries.max", "0 to 100 required")
+		case !(r.BackoffSeconds >= 0 && r.BackoffSeconds <= 86400):
+			return InvalidField("retries.backoff_seconds", "0 to 86400 required")
+		}
+	}
+	return Within("requirements", s.Requirements.Validate())
+}
+
+// isVariable reports whether a shell could name the environment variable:
+// letters, digits and underscores, no digit first.
+func isVariable(name string) bool {
+	for i, c := range []byte(name) {
+		letter := c == '_' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// IsTimeout reports whether a time limit in seconds is in range: more than 0,
+// at most a year. NaN is not.
+func IsTimeout(seconds float64) bool { return seconds > 0 && seconds <= maxSeconds }
+
+// Validate checks what a worker must offer. A capacity of 0 stands for 1.
+func (r Requirements) Validate() error {
+	switch {
+	case r.Capacity < 0 || r.Capacity > MaxSlots:
+		return InvalidField("capacity", "1 to 10000 required")
+	case r.Type != nil && (*r.Type == "" || len(*r.Type) > 4*maxText): // characters of up to four bytes
+		return InvalidField("type", "1 to 100 characters required")
+	}
+	return nil
+}
+
+// Validate checks the end of a run.
+func (o Outcome) Validate() error {
+	switch {
+	case !ExecutionTransitions.Allows(Running, o.Status) || !o.Status.Ended():
+		return InvalidField("status", "not the end of a run")
+	case o.ExitCode != nil && (*o.ExitCode < math.MinInt32 || *o.ExitCode > math.MaxInt32):
+		return InvalidField("exit_code", "32 bits required")
+	case o.StartedAt != nil && !IsTime(*o.StartedAt):
+		return InvalidField("started_at", "a year from 1 to 9999 required")
+	case !IsTime(o.CompletedAt):
+		return InvalidField("completed_at", "a year from 1 to 9999 required")
+	case o.LogCount < 0 || o.LogCount > MaxSequence:
+		return InvalidField("log_count", "0 to 2^53 required")
+	case o.LogDigest < 0:
+		return InvalidField("log_digest", "at least 0 required")
+	}
+	return nil
+}
+
+// IsTime reports whether JSON and Postgres can represent the time.
+func IsTime(t time.Time) bool { return t.UTC().Year() >= 1 && t.UTC().Year() <= 9999 }
+
+// Validate checks a worker's report of its slots.
+func (a Availability) Validate() error {
+	_, known := WorkerTransitions[a.Status]
+	switch {
+	case a.WorkerID.IsZero():
+		return InvalidField("worker_id", "required")
+	case !known:
+		return InvalidField("status", "not the state of a worker")
+	case a.Capacity < 1 || a.Capacity > MaxSlots:
+		return InvalidField("capacity", "1 to 10000 required")
+	case a.Free < 0 || a.Free > a.Capacity:
+		return InvalidField("free", "0 to capacity required")
+	case a.Word > maxRevision:
+		return InvalidField("word", "at most 2^62 required")
+	case !IsTime(a.At):
+		return InvalidField("at", "a year from 1 to 9999 required")
+	}
+	for field, text := range map[string]string{"type": a.Type, "incarnation": a.Incarnation, "version": a.Version} {
+		if len(text) > 4*maxText || strings.ContainsRune(text, 0) {
+			return InvalidField(field, "at most 100 characters without NUL required")
+		}
+	}
+	return nil
+}
+
+// Within puts the name of the field that holds a value in front of the field
+// that its Validate method names.
+func Within(field string, err error) error {
+	if invalid, ok := err.(*Error); ok && invalid.Details != nil {
+		return InvalidField(field+"."+invalid.Details.Field, invalid.Details.Issue)
+	}
+	return err
+}
