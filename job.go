@@ -14,8 +14,9 @@ const (
 type Spec struct {
 	// Command is null when each execution brings its own.
 	Command Command `json:"command"`
-	// Environment is added to the small safe base that every command gets.
-	Environment map[string]string `json:"environment"`
+	// Environment is added to the small safe base that every command gets. Lists
+	// and events leave it out.
+	Environment map[string]string `json:"environment,omitzero"`
 	// Priority orders the queue, 0 to 10, higher first.
 	Priority     int          `json:"priority"`
 	Requirements Requirements `json:"requirements"`
@@ -33,7 +34,7 @@ type Requirements struct {
 	Type *string `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
 	// Capacity is the number of slots the execution takes, 1 when left out.
 	Capacity int `json:"capacity,omitempty" jsonschema:"minimum=1,maximum=10000"`
-	// Labels must all be present, with these values, on the worker.
+	// Labels must all be present, with these values, on the worker; at most 4 KiB.
 	Labels map[string]string `json:"labels,omitempty"`
 }
 

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"embed"
-	"encoding"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -203,38 +202,4 @@ func all[T any](ctx context.Context, q querier, act, sql string, args ...any) ([
 
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
-// Page asks for Size records after the one that Cursor names.
-type Page struct {
-	Cursor string
-	Size   int
-}
-
-// page cuts one row more than was asked for into a page and the cursor of the
-// next. Lists go by id, newest first, so rows added meanwhile disturb nothing.
-func page[T any](items []T, size int, id func(T) string) ([]T, *string) {
-	if items == nil {
-		items = []T{}
-	}
-	if len(items) <= size {
-		return items, nil
-	}
-	next := id(items[size-1])
-	return items[:size], &next
-}
-
-// after reads a cursor; the empty one is before everything.
-func after[T any, P interface {
-	*T
-	encoding.TextUnmarshaler
-}](cursor string) (P, error) {
-	if cursor == "" {
-		return nil, nil
-	}
-	id := P(new(T))
-	if err := id.UnmarshalText([]byte(cursor)); err != nil {
-		return nil, hodei.InvalidField("cursor", "not a cursor of this list")
-	}
-	return id, nil
 }

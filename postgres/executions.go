@@ -10,8 +10,11 @@ import (
 
 // executionColumns are a hodei.Execution of the row e. The log of one that
 // still runs is counted in the log itself.
-const executionColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.worker_id, e.worker_type,
-	e.command, e.environment, e.priority, e.requirements, e.timeout_seconds, e.retries, e.working_dir,
+const executionColumns = `e.environment, ` + listedColumns
+
+// listedColumns are executionColumns for a list, which has no environments.
+const listedColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.worker_id, e.worker_type,
+	e.command, e.priority, e.requirements, e.timeout_seconds, e.retries, e.working_dir,
 	e.exit_code, e.signal, e.attempt, e.retry_of,
 	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources,
 	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,
@@ -48,21 +51,14 @@ type ExecutionFilter struct {
 
 // ListExecutions returns a page of executions, newest first.
 func (db *DB) ListExecutions(ctx context.Context, f ExecutionFilter, p Page) ([]hodei.Execution, *string, error) {
-	from, err := after[hodei.ExecutionID](p.Cursor)
-	if err != nil {
-		return nil, nil, err
-	}
-	items, err := all[hodei.Execution](ctx, db.pool, "list executions",
-		`SELECT `+executionColumns+` FROM executions e
-		WHERE ($1::uuid IS NULL OR e.id < $1) AND ($2::uuid IS NULL OR e.job_id = $2)
-			AND ($3::uuid IS NULL OR e.pipeline_id = $3) AND ($4::uuid IS NULL OR e.worker_id = $4)
-			AND ($5::text IS NULL OR e.status = $5) AND ($6::uuid IS NULL OR e.retry_of = $6)
-		ORDER BY e.id DESC LIMIT $7`, from, f.JobID, f.PipelineID, f.WorkerID, f.Status, f.RetryOf, p.Size+1)
-	if err != nil {
-		return nil, nil, err
-	}
-	items, next := page(items, p.Size, func(e hodei.Execution) string { return e.ID.String() })
-	return items, next, nil
+	return list(p, func(e hodei.Execution) hodei.ExecutionID { return e.ID }, func(from *hodei.ExecutionID, limit int) ([]hodei.Execution, error) {
+		return all[hodei.Execution](ctx, db.pool, "list executions",
+			`SELECT NULL::jsonb AS environment, `+listedColumns+` FROM executions e
+			WHERE ($1::uuid IS NULL OR e.id < $1) AND ($2::uuid IS NULL OR e.job_id = $2)
+				AND ($3::uuid IS NULL OR e.pipeline_id = $3) AND ($4::uuid IS NULL OR e.worker_id = $4)
+				AND ($5::text IS NULL OR e.status = $5) AND ($6::uuid IS NULL OR e.retry_of = $6)
+			ORDER BY e.id DESC LIMIT $7`, from, f.JobID, f.PipelineID, f.WorkerID, f.Status, f.RetryOf, limit)
+	})
 }
 
 // RequeueExecution makes a RUNNING execution PENDING again, because the worker

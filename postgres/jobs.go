@@ -15,8 +15,10 @@ func jobs(recent string) string { return jobFields + recent + latestJoined }
 // noRecent is the column recent of who did not ask.
 const noRecent = `NULL::jsonb AS recent`
 
-const jobFields = `SELECT j.id, j.pipeline_id, j.name, j.description, j.type,
-		j.command, j.environment, j.priority, j.requirements, j.timeout_seconds, j.retries, j.working_dir,
+const jobFields = `SELECT j.environment, ` + jobListed
+
+// jobListed is jobFields for a list, which has no environments.
+const jobListed = `j.id, j.pipeline_id, j.name, j.description, j.type, j.command, j.priority, j.requirements, j.timeout_seconds, j.retries, j.working_dir,
 		coalesce(e.status, 'PENDING') AS status, j.created_at, j.updated_at,
 		e.scheduled_at, e.started_at, e.completed_at,
 		CASE WHEN e.id IS NOT NULL THEN jsonb_build_object('id', 'exec_' || e.id, 'status', e.status,
@@ -105,19 +107,13 @@ type JobFilter struct {
 
 // ListJobs returns a page of jobs, newest first.
 func (db *DB) ListJobs(ctx context.Context, f JobFilter, p Page) ([]hodei.Job, *string, error) {
-	from, err := after[hodei.JobID](p.Cursor)
-	if err != nil {
-		return nil, nil, err
-	}
-	items, err := all[hodei.Job](ctx, db.pool, "list jobs", jobs(recent("e.job_id = j.id", "$5"))+`
-		WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::uuid IS NULL OR j.pipeline_id = $2)
-			AND ($3::text IS NULL OR coalesce(e.status, 'PENDING') = $3)
-		ORDER BY j.id DESC LIMIT $4`, from, f.PipelineID, f.Status, p.Size+1, f.Recent)
-	if err != nil {
-		return nil, nil, err
-	}
-	items, next := page(items, p.Size, func(j hodei.Job) string { return j.ID.String() })
-	return items, next, nil
+	return list(p, func(j hodei.Job) hodei.JobID { return j.ID }, func(from *hodei.JobID, limit int) ([]hodei.Job, error) {
+		return all[hodei.Job](ctx, db.pool, "list jobs",
+			`SELECT NULL::jsonb AS environment, `+jobListed+recent("e.job_id = j.id", "$5")+latestJoined+`
+			WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::uuid IS NULL OR j.pipeline_id = $2)
+				AND ($3::text IS NULL OR coalesce(e.status, 'PENDING') = $3)
+			ORDER BY j.id DESC LIMIT $4`, from, f.PipelineID, f.Status, limit, f.Recent)
+	})
 }
 
 // TypicalDuration is the median duration, in seconds, of the job's last

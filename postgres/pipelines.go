@@ -106,17 +106,9 @@ func (db *DB) GetPipelineWith(ctx context.Context, id hodei.PipelineID, last int
 // ListPipelines returns a page of pipelines, newest first, each with so many
 // of its last executions, and the cursor of the next page.
 func (db *DB) ListPipelines(ctx context.Context, last int, p Page) ([]hodei.Pipeline, *string, error) {
-	from, err := after[hodei.PipelineID](p.Cursor)
-	if err != nil {
-		return nil, nil, err
-	}
-	items, err := all[hodei.Pipeline](ctx, db.pool, "list pipelines",
-		`SELECT `+pipelineFields+recent("e.pipeline_id = p.id", "$3")+`
-		FROM pipelines p WHERE ($1::uuid IS NULL OR p.id < $1) ORDER BY p.id DESC LIMIT $2`,
-		from, p.Size+1, last)
-	if err != nil {
-		return nil, nil, err
-	}
-	items, next := page(items, p.Size, func(p hodei.Pipeline) string { return p.ID.String() })
-	return items, next, nil
+	return list(p, func(p hodei.Pipeline) hodei.PipelineID { return p.ID }, func(from *hodei.PipelineID, limit int) ([]hodei.Pipeline, error) {
+		return all[hodei.Pipeline](ctx, db.pool, "list pipelines",
+			`SELECT `+pipelineFields+recent("e.pipeline_id = p.id", "$3")+`
+			FROM pipelines p WHERE ($1::uuid IS NULL OR p.id < $1) ORDER BY p.id DESC LIMIT $2`, from, limit, last)
+	})
 }

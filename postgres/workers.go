@@ -59,20 +59,13 @@ type WorkerFilter struct {
 // ListWorkers returns a page of workers, newest first. BUSY and AVAILABLE are
 // one to the record, so a filter on either must be refined by the caller.
 func (db *DB) ListWorkers(ctx context.Context, f WorkerFilter, p Page) ([]hodei.Worker, *string, error) {
-	from, err := after[hodei.WorkerID](p.Cursor)
-	if err != nil {
-		return nil, nil, err
-	}
-	items, err := all[hodei.Worker](ctx, db.pool, "list workers",
-		`SELECT `+workerColumns+` FROM workers w
-		WHERE ($1::uuid IS NULL OR w.id < $1) AND ($2::text IS NULL OR w.type = $2)
-			AND ($3::text IS NULL OR w.status = $3)
-		ORDER BY w.id DESC LIMIT $4`, from, f.Type, f.Status, p.Size+1)
-	if err != nil {
-		return nil, nil, err
-	}
-	items, next := page(items, p.Size, func(w hodei.Worker) string { return w.ID.String() })
-	return items, next, nil
+	return list(p, func(w hodei.Worker) hodei.WorkerID { return w.ID }, func(from *hodei.WorkerID, limit int) ([]hodei.Worker, error) {
+		return all[hodei.Worker](ctx, db.pool, "list workers",
+			`SELECT `+workerColumns+` FROM workers w
+			WHERE ($1::uuid IS NULL OR w.id < $1) AND ($2::text IS NULL OR w.type = $2)
+				AND ($3::text IS NULL OR w.status = $3)
+			ORDER BY w.id DESC LIMIT $4`, from, f.Type, f.Status, limit)
+	})
 }
 
 // ChangeWorker moves a worker to another state; one that is already there is

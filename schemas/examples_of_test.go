@@ -26,9 +26,12 @@ func examplesOfJobs(all map[*Op]example) {
 	urgent := job()
 	urgent.Priority, urgent.UpdatedAt = 9, at("10:40:00")
 
+	listed := job()
+	listed.Environment = nil
+
 	show(all, CreateJob, create, job())
 	show(all, GetJob, GetJobRequest{ID: jobID}, job())
-	show(all, ListJobs, ListJobsRequest{PipelineID: &pipelineID, Status: ptr(hodei.Pending), Page: Page{Limit: 1}}, page(job()))
+	show(all, ListJobs, ListJobsRequest{PipelineID: &pipelineID, Status: ptr(hodei.Pending), Page: Page{Limit: 1}}, page(listed))
 	show(all, UpdateJob, UpdateJobRequest{ID: jobID, Priority: to(9), Command: to(hodei.Command{Args: []string{"cargo", "build"}})}, urgent)
 	show(all, DeleteJob, DeleteJobRequest{ID: jobID}, Empty{})
 	show(all, ExecuteJob, ExecuteJobRequest{
@@ -38,11 +41,13 @@ func examplesOfJobs(all map[*Op]example) {
 }
 
 func examplesOfExecutions(all map[*Op]example) {
+	listed := running()
+	listed.Environment = nil
 	hello := hodei.Command{Shell: "echo 'Hello World'"}
 	show(all, GetExecution, GetExecutionRequest{ID: execID}, running())
 	show(all, ListExecutions, ListExecutionsRequest{
 		JobID: &jobID, PipelineID: &pipelineID, WorkerID: &workerID, Status: ptr(hodei.Running), Page: Page{Limit: 1},
-	}, page(running()))
+	}, page(listed))
 	show(all, CancelExecution, CancelExecutionRequest{ID: execID}, cancelling())
 	show(all, RetryExecution, RetryExecutionRequest{ID: execID}, again())
 	show(all, Execute, ExecuteRequest{RunRequest{Command: &hello, Environment: map[string]string{"LANG": "C"}}}, AdHocExecution{
@@ -59,7 +64,7 @@ func examplesOfExecutions(all map[*Op]example) {
 	})
 	show(all, FollowLogs, FollowLogsRequest{ID: execID, LogOptions: options, Follow: true}, logLines[0])
 	show(all, FollowEvents, FollowEventsRequest{PipelineID: &pipelineID, Follow: true}, Event{
-		Type: EventStarted, Time: at("10:32:00"), RequestID: "req_abc123", Execution: running(),
+		Type: EventStarted, Time: at("10:32:00"), RequestID: "req_abc123", Execution: listed,
 	})
 	ended := hodei.Outcomes{Completed: 41, Failed: 2}
 	show(all, GetStats, GetStatsRequest{WindowSeconds: 3600, BucketSeconds: 3600}, hodei.Stats{

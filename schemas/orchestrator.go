@@ -144,9 +144,11 @@ type CreateJobRequest struct {
 type RunRequest struct {
 	// Type is the worker type wanted; any when left out.
 	Type *string `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
-	// Command runs as `sh -c` when it is a string, as it is when it is a list.
+	// Command runs as `sh -c` when it is a string, as it is when it is a list; at
+	// most 128 KiB.
 	Command *hodei.Command `json:"command,omitempty"`
-	// Environment is added to the small safe base that every command gets.
+	// Environment is added to the small safe base that every command gets; at
+	// most 64 KiB, names and values together.
 	Environment map[string]string `json:"environment,omitempty"`
 	// Requirements is what a worker must offer; anything when left out.
 	Requirements *hodei.Requirements `json:"requirements,omitempty"`
@@ -155,7 +157,7 @@ type RunRequest struct {
 }
 
 // Spec is what the request asks to run. It fails when type and
-// requirements.type disagree.
+// requirements.type disagree, or when a field is over its limit.
 func (r RunRequest) Spec() (hodei.Spec, error) {
 	spec := hodei.Spec{Environment: r.Environment, TimeoutSeconds: r.TimeoutSeconds, Priority: hodei.DefaultPriority}
 	if spec.Environment == nil {
@@ -165,8 +167,10 @@ func (r RunRequest) Spec() (hodei.Spec, error) {
 		spec.Command = *r.Command
 	}
 	var err error
-	spec.Requirements, err = Needs(r.Type, r.Requirements)
-	return spec, err
+	if spec.Requirements, err = Needs(r.Type, r.Requirements); err != nil {
+		return spec, err
+	}
+	return spec, spec.Check()
 }
 
 // Needs joins a type and requirements, which may both name the worker type. It
@@ -279,7 +283,7 @@ type ExecuteJobRequest struct {
 	ID hodei.JobID `json:"id" in:"path"`
 	// Command replaces the job's.
 	Command *hodei.Command `json:"command,omitempty"`
-	// Environment is laid over the job's.
+	// Environment is laid over the job's; at most 64 KiB together.
 	Environment map[string]string `json:"environment,omitempty"`
 	Waiting
 }

@@ -133,7 +133,7 @@ type RegisterWorkerRequest struct {
 	Type string `json:"type" jsonschema:"minLength=1,maxLength=100"`
 	// Capacity is the number of its slots.
 	Capacity int `json:"capacity" jsonschema:"minimum=1,maximum=10000"`
-	// Labels are what requirements may ask for beyond the type.
+	// Labels are what requirements may ask for beyond the type; at most 4 KiB.
 	Labels map[string]string `json:"labels,omitempty"`
 	// Incarnation tells one process of the worker from the next.
 	Incarnation string `json:"incarnation,omitempty" jsonschema:"maxLength=100"`

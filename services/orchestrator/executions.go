@@ -35,6 +35,9 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		spec.Command = *req.Command
 	}
 	maps.Copy(spec.Environment, req.Environment)
+	if err := spec.Check(); err != nil {
+		return schemas.StartedExecution{}, err
+	}
 	estimate := sync.OnceValue(func() *float64 { return o.estimate(ctx, job.ID) })
 	if req.Wait() > 0 { // it is likely to start, so meanwhile
 		go estimate()

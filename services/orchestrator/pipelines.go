@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/hodei-jobs/hodei"
@@ -62,8 +63,16 @@ func (o *Orchestrator) updateJob(ctx context.Context, req schemas.UpdateJobReque
 		j.Environment, j.Priority = req.Environment.Or(j.Environment), req.Priority.Or(j.Priority)
 		j.TimeoutSeconds = req.TimeoutSeconds.OrNull(j.TimeoutSeconds)
 		j.Retries, j.WorkingDir = req.Retries.OrNull(j.Retries), req.WorkingDir.OrNull(j.WorkingDir)
-		return updateNeeds(req, j)
+		return cmp.Or(checkUpdate(req), updateNeeds(req, j))
 	})
+}
+
+// checkUpdate checks only what is given: a job from before there were limits can
+// still be given another name.
+func checkUpdate(req schemas.UpdateJobRequest) error {
+	spec := hodei.Spec{Command: req.Command.Or(hodei.Command{}), Environment: req.Environment.Or(nil)}
+	spec.Requirements = req.Requirements.Or(hodei.Requirements{})
+	return spec.Check()
 }
 
 // updateNeeds changes the worker type, which a job names twice, and the other

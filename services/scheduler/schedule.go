@@ -8,6 +8,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
@@ -192,14 +193,23 @@ func (s *Scheduler) getQueue(ctx context.Context, req schemas.GetQueueRequest) (
 	if err != nil {
 		return schemas.QueueList{}, err
 	}
-	out := schemas.QueueList{Items: make([]schemas.QueueEntry, len(pending)), Total: len(pending)}
+	out := schemas.QueueList{Items: []schemas.QueueEntry{}, Total: len(pending)}
+	fill := postgres.Fill{}
 	for i, e := range pending {
-		out.Items[i] = schemas.QueueEntry{
+		entry := schemas.QueueEntry{
 			Position: i + 1, ExecutionID: e.ID, JobID: e.JobID, Priority: e.Priority,
 			AgeSeconds: now.Sub(e.CreatedAt).Seconds(), Requirements: e.Requirements, CreatedAt: e.CreatedAt,
 		}
 		why := s.fleet.reason(plan.Request{ID: e.ID, Requirements: e.Requirements}, now)
-		out.Items[i].Reason, out.Items[i].Impossible = why.Reason, why.Impossible
+		entry.Reason, entry.Impossible = why.Reason, why.Impossible
+		fits, err := fill.Takes(entry)
+		if err != nil {
+			return out, err
+		}
+		if !fits {
+			break // the rest is counted in Total
+		}
+		out.Items = append(out.Items, entry)
 	}
 	if len(pending) == limit {
 		if out.Total, err = s.db.CountPending(ctx); err != nil {

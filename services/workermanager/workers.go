@@ -12,6 +12,9 @@ import (
 // registerWorker records a worker. A worker that was started again is a new
 // incarnation, and whatever the old one ran is lost.
 func (m *Manager) registerWorker(ctx context.Context, req schemas.RegisterWorkerRequest) (hodei.Worker, error) {
+	if err := hodei.CheckLabels(req.Labels); err != nil {
+		return hodei.Worker{}, err
+	}
 	w := hodei.Worker{Name: req.Name, Type: req.Type, TotalCapacity: req.Capacity, Labels: req.Labels, Version: req.Version}
 	if w.Labels == nil {
 		w.Labels = map[string]string{}
@@ -88,7 +91,7 @@ func (m *Manager) listWorkers(ctx context.Context, req schemas.ListWorkersReques
 		status := recorded(*req.Status)
 		filter.Status, page.Size = &status, max(size, scanPage)
 	}
-	for {
+	for fill := (postgres.Fill{}); ; {
 		rows, next, err := m.db.ListWorkers(ctx, filter, page)
 		if err != nil {
 			return out, err
@@ -97,8 +100,12 @@ func (m *Manager) listWorkers(ctx context.Context, req schemas.ListWorkersReques
 			if w = m.live(w); req.Status != nil && w.Status != *req.Status {
 				continue
 			}
-			if len(out.Items) == size {
-				last := out.Items[size-1].ID.String()
+			fits, err := fill.Takes(w)
+			if err != nil {
+				return out, err
+			}
+			if !fits || len(out.Items) == size {
+				last := out.Items[len(out.Items)-1].ID.String()
 				out.NextCursor = &last
 				return out, nil
 			}

@@ -67,7 +67,7 @@ export function Execution({ id }) {
   useEvents(({ kind, data }) => {
     if (kind !== 'execution') return;
     const e = data.execution;
-    if (e.id === id) load.set((old) => (old.completed_at && !e.completed_at ? old : e)); // an end is final
+    if (e.id === id) load.set((old) => (old.completed_at && !e.completed_at ? old : { ...e, environment: old.environment })); // an end is final, and events have no environment
     else if (e.retry_of === id) load.set((old) => ({ ...old, retry_at: null }));
   });
   const e = load.data;

@@ -1,0 +1,89 @@
+package postgres
+
+import (
+	"encoding"
+	"fmt"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// Page asks for Size records after the one that Cursor names.
+type Page struct {
+	Cursor string
+	Size   int
+}
+
+// PageBytes is how much JSON the records of one page hold at most, unless the
+// first alone holds more. A reply of 1 MiB leaves room for what its service
+// adds to each.
+const PageBytes = 1<<20 - 64<<10
+
+// Fill counts the JSON of a page against PageBytes.
+type Fill struct{ bytes int }
+
+// Takes reports whether the record still fits, and counts it. The first always
+// does.
+func (f *Fill) Takes(record any) (bool, error) {
+	body, err := hodei.JSON(record)
+	if err != nil {
+		return false, fmt.Errorf("measure a page: %w", err)
+	}
+	fits := f.bytes == 0 || f.bytes+len(body) < PageBytes
+	f.bytes += len(body) + 1 // and a comma
+	return fits, nil
+}
+
+// batch is how many rows of a list are read at once, which bounds the memory
+// that a page of large records takes before it is cut.
+const batch = 100
+
+// list reads a page and the cursor of the next. Lists go by id, newest first, so
+// rows added meanwhile disturb nothing.
+func list[T, I any, P interface {
+	*I
+	encoding.TextUnmarshaler
+	fmt.Stringer
+}](p Page, id func(T) I, read func(from P, limit int) ([]T, error)) (items []T, next *string, err error) {
+	items = []T{}
+	from, err := after[I, P](p.Cursor)
+	if err != nil {
+		return nil, nil, err
+	}
+	for fill := (Fill{}); ; {
+		limit := min(p.Size+1-len(items), batch)
+		rows, err := read(from, limit)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, row := range rows {
+			fits, err := fill.Takes(row)
+			if err != nil {
+				return nil, nil, err
+			}
+			if !fits || len(items) == p.Size {
+				cursor := from.String()
+				return items, &cursor, nil
+			}
+			last := id(row)
+			items, from = append(items, row), &last
+		}
+		if len(rows) < limit {
+			return items, nil, nil
+		}
+	}
+}
+
+// after reads a cursor; the empty one is before everything.
+func after[T any, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](cursor string) (P, error) {
+	if cursor == "" {
+		return nil, nil
+	}
+	id := P(new(T))
+	if err := id.UnmarshalText([]byte(cursor)); err != nil {
+		return nil, hodei.InvalidField("cursor", "not a cursor of this list")
+	}
+	return id, nil
+}
