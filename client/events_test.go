@@ -40,6 +40,7 @@ func publish(t *testing.T, nc *nats.Conn, id hodei.ExecutionID, status hodei.Exe
 var errSeen = errors.New("seen enough")
 
 func TestFollowEvents(t *testing.T) {
+	t.Parallel()
 	nc, clients := eventful(t)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
@@ -95,6 +96,7 @@ func TestFollowEvents(t *testing.T) {
 // A stream of events that is lost and made again is followed on, and the loss
 // told.
 func TestFollowEventsOfALostStream(t *testing.T) {
+	t.Parallel()
 	nc, _ := eventful(t)
 	id := hodei.ExecutionID(uuid.Must(uuid.NewV7()))
 	for range 3 {

@@ -67,6 +67,7 @@ func expectEnd(t require.TestingT, ctx context.Context, feed *client.Feed, next 
 }
 
 func TestFeedGivesHistoryThenLive(t *testing.T) {
+	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
 	l.record(1, 40) // of which the window has forgotten the most
@@ -90,6 +91,7 @@ func TestFeedGivesHistoryThenLive(t *testing.T) {
 // An execution that ends soon is followed without the window: from the record, and
 // by what is published.
 func TestFeedOfAShortExecutionNeedsNoConsumer(t *testing.T) {
+	t.Parallel()
 	nc := localtest.Connect(t, localtest.NATS(t)) // there is no stream at all
 	l := newLog(t, nc)
 	l.record(1, 3)
@@ -108,6 +110,7 @@ func TestFeedOfAShortExecutionNeedsNoConsumer(t *testing.T) {
 // What is neither recorded nor published again is in the window, which is read at
 // once when somebody asks.
 func TestFeedReadsTheWindowWhenAsked(t *testing.T) {
+	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
 	l.record(1, 3)
@@ -124,6 +127,7 @@ func TestFeedReadsTheWindowWhenAsked(t *testing.T) {
 }
 
 func TestFeedOfAnEndedExecutionNeedsOnlyTheRecord(t *testing.T) {
+	t.Parallel()
 	nc := localtest.Connect(t, localtest.NATS(t)) // there is no stream at all
 	l := newLog(t, nc)
 	l.record(1, 12000)
@@ -135,6 +139,7 @@ func TestFeedOfAnEndedExecutionNeedsOnlyTheRecord(t *testing.T) {
 }
 
 func TestFeedEndsWithoutTheEvent(t *testing.T) {
+	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
 	ctx, feed := within(t), follow(t, l, client.FeedConfig{Look: 30 * time.Millisecond})
@@ -145,6 +150,7 @@ func TestFeedEndsWithoutTheEvent(t *testing.T) {
 }
 
 func TestFeedDropsWhatComesTwice(t *testing.T) {
+	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
 	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
@@ -158,6 +164,7 @@ func TestFeedDropsWhatComesTwice(t *testing.T) {
 }
 
 func TestFeedReadsFromTheRecordWhatCameDamaged(t *testing.T) {
+	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
 	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
@@ -172,6 +179,7 @@ func TestFeedReadsFromTheRecordWhatCameDamaged(t *testing.T) {
 }
 
 func TestFeedWaitsForALineThatNobodyHas(t *testing.T) {
+	t.Parallel()
 	for name, heal := range map[string]func(*written){
 		"recorded": func(l *written) { l.record(1, 20) },
 		"resent":   func(l *written) { l.publish(t, 11, 20) },
@@ -195,6 +203,7 @@ func TestFeedWaitsForALineThatNobodyHas(t *testing.T) {
 }
 
 func TestFeedReadsFromTheRecordWhatTheRingHasForgotten(t *testing.T) {
+	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
 	ctx, feed := within(t), follow(t, l, client.FeedConfig{Ring: 4 << 10})
@@ -208,6 +217,7 @@ func TestFeedReadsFromTheRecordWhatTheRingHasForgotten(t *testing.T) {
 }
 
 func TestFeedServesManyReaders(t *testing.T) {
+	t.Parallel()
 	nc, js := localtest.JetStream(t)
 	l := newLog(t, nc)
 	ctx, feed := within(t), follow(t, l, client.FeedConfig{Ring: 32 << 10})
@@ -247,6 +257,7 @@ func TestFeedServesManyReaders(t *testing.T) {
 
 // Many readers who want the same lines of the record have it asked as one.
 func TestFeedAsksTheRecordForAllReaders(t *testing.T) {
+	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
 	l.record(1, 700)
@@ -279,6 +290,7 @@ func (c *collector) Errorf(format string, args ...any) { c.text += fmt.Sprintf(f
 func (c *collector) FailNow()                          { panic(c.text) }
 
 func TestFeedOutlivesItsConsumer(t *testing.T) {
+	t.Parallel()
 	nc, js := localtest.JetStream(t)
 	l := newLog(t, nc)
 	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
@@ -294,6 +306,7 @@ func TestFeedOutlivesItsConsumer(t *testing.T) {
 }
 
 func TestFeedOutlivesNATS(t *testing.T) {
+	t.Parallel()
 	for name, keep := range map[string]bool{"restarted": true, "restarted empty": false} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -338,6 +351,7 @@ func TestFeedOutlivesNATS(t *testing.T) {
 }
 
 func TestFeedOfAnUnknownExecution(t *testing.T) {
+	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	newLog(t, nc)
 	feed := client.NewFeed(client.FeedConfig{NATS: nc, ID: hodei.ExecutionID(uuid.Must(uuid.NewV7()))})
@@ -349,6 +363,7 @@ func TestFeedOfAnUnknownExecution(t *testing.T) {
 }
 
 func TestFeedStopped(t *testing.T) {
+	t.Parallel()
 	nc, js := localtest.JetStream(t)
 	l := newLog(t, nc)
 	feed := client.NewFeed(client.FeedConfig{NATS: nc, ID: l.id})
@@ -368,6 +383,7 @@ func TestFeedStopped(t *testing.T) {
 
 // Once retention has dropped the log there is nothing to wait for.
 func TestFeedOfADroppedLog(t *testing.T) {
+	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
 	ctx := within(t)

@@ -194,6 +194,7 @@ func (l *written) ended(count int64) *schemas.LogEnd {
 
 // What embeds the SDK must not carry servers and drivers along.
 func TestDependencies(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps", ".").Output()
 	require.NoError(t, err)
 	for _, heavy := range []string{"nats-server", "jackc/pgx", "go-chi/chi", "hodei/postgres", "hodei/services", "hodei/edge"} {
@@ -204,6 +205,7 @@ func TestDependencies(t *testing.T) {
 
 // Every operation with a route has a method of its types.
 func TestEveryRouteHasAMethod(t *testing.T) {
+	t.Parallel()
 	methods := reflect.TypeFor[*client.Client]()
 	routes := 0
 	for _, op := range schemas.Operations {

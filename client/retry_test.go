@@ -82,6 +82,7 @@ func TestRepeatedUntilThereIsAnAnswer(t *testing.T) {
 
 // What has changed something, or was refused, is not asked again.
 func TestNotRepeated(t *testing.T) {
+	t.Parallel()
 	c, keys := answers(503)
 	_, err := c.CancelExecution(t.Context(), schemas.CancelExecutionRequest{ID: hodei.ExecutionID{1}})
 	require.ErrorIs(t, err, hodei.Unavailable)
@@ -118,6 +119,7 @@ func lists(t *testing.T) *client.Client {
 }
 
 func TestAll(t *testing.T) {
+	t.Parallel()
 	c := lists(t)
 	for _, limit := range []int{0, 1, 3, 7} {
 		jobs := c.AllJobs(t.Context(), schemas.ListJobsRequest{Page: schemas.Page{Limit: limit}})

@@ -25,6 +25,7 @@ func numbered(first, last int64) []byte {
 // from where it was asked to, all that is known is found while there is room, and
 // the size is kept.
 func TestRing(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		r := ring{limit: rapid.SampledFrom([]int{2500, math.MaxInt}).Draw(t, "limit")}
 		known := map[int64]bool{}
@@ -75,6 +76,7 @@ func TestRing(t *testing.T) {
 
 // A batch ends before what is damaged, and a chunk that is lost is not read again.
 func TestADamagedChunkIsNotRead(t *testing.T) {
+	t.Parallel()
 	good, bad := packed.Pack(numbered(1, 20)), packed.Pack(numbered(21, 40))
 	bad.Lines = bad.Lines[:len(bad.Lines)/2]
 	r := ring{limit: math.MaxInt}

@@ -34,6 +34,7 @@ func both(t *testing.T, test func(*testing.T, *world, *client.Client)) {
 }
 
 func TestClientCalls(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, w *world, c *client.Client) {
 		ctx := t.Context()
 		p, err := c.CreatePipeline(ctx, schemas.CreatePipelineRequest{Name: "demo"})
@@ -58,6 +59,7 @@ func TestClientCalls(t *testing.T) {
 }
 
 func TestClientErrors(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, w *world, c *client.Client) {
 		var said *hodei.Error
 		unknown := newID[hodei.PipelineID]()
@@ -89,6 +91,7 @@ func TestClientErrors(t *testing.T) {
 }
 
 func TestClientUnreachable(t *testing.T) {
+	t.Parallel()
 	_, err := client.HTTP("http://127.0.0.1:1").GetQueue(t.Context(), schemas.GetQueueRequest{})
 	require.ErrorIs(t, err, hodei.Unavailable)
 	_, err = client.HTTP("http://127.0.0.1:1").Wait(t.Context(), newID[hodei.ExecutionID]())
@@ -96,6 +99,7 @@ func TestClientUnreachable(t *testing.T) {
 }
 
 func TestClientFollows(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, w *world, c *client.Client) {
 		w.write(t, 1, 20)
 		tail := schemas.Tail(10)
@@ -130,6 +134,7 @@ func TestClientFollows(t *testing.T) {
 }
 
 func TestClientWaits(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, w *world, c *client.Client) {
 		w.write(t, 1, 2)
 		type result struct {
@@ -154,6 +159,7 @@ func TestClientWaits(t *testing.T) {
 // Whatever cuts the stream after however many bytes, the client has each line
 // once.
 func TestClientResumesOverHTTP(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write(t, 1, 30)
 	target, err := url.Parse(w.url(""))

@@ -18,6 +18,7 @@ import (
 
 // Every refusal has the documented body with the field, the time and the id.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	pipe, job, exec := w.pipeline.String(), w.job.String(), w.exec.String()
 	huge := `{"name":"` + strings.Repeat("x", 1<<20) + `"}`
@@ -100,6 +101,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestAllowHeader(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	resp := do(t, "PATCH", w.url("/api/v1/pipelines"), "")
 	require.Equal(t, 405, resp.StatusCode)
@@ -108,6 +110,7 @@ func TestAllowHeader(t *testing.T) {
 
 // A request is its path, query and body in one; the reply is the service's.
 func TestRequests(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	pipeline, _ := json.Marshal(hodei.Pipeline{ID: w.pipeline, Name: "demo"})
 	for name, c := range map[string]struct {
@@ -141,6 +144,7 @@ func TestRequests(t *testing.T) {
 
 // Each port serves its own routes, the first serves them all.
 func TestPorts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	exec := w.exec.String()
 	for path, serves := range map[string][3]bool{
@@ -161,6 +165,7 @@ func TestPorts(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	resp := do(t, "GET", w.url("/readyz"), "")
 	require.Equal(t, 200, resp.StatusCode)
@@ -175,6 +180,7 @@ func TestReadiness(t *testing.T) {
 }
 
 func TestReadinessWithoutNATS(t *testing.T) {
+	t.Parallel()
 	srv := localtest.NATS(t)
 	e, _ := serve(t, localtest.Connect(t, srv), edge.Config{})
 	srv.Shutdown()
@@ -189,6 +195,7 @@ func TestReadinessWithoutNATS(t *testing.T) {
 }
 
 func TestStopAnswersWhatIsInFlight(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	e, stop := serve(t, w.nc, edge.Config{})
 	status := make(chan int, 1)
@@ -218,6 +225,7 @@ func TestStopAnswersWhatIsInFlight(t *testing.T) {
 }
 
 func TestTakenPort(t *testing.T) {
+	t.Parallel()
 	nc := localtest.Connect(t, localtest.NATS(t))
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

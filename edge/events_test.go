@@ -86,6 +86,7 @@ func (w *world) events(t *testing.T, e *edge.Edge, query string, headers ...stri
 }
 
 func TestEventsAsTheyHappen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	worker := newID[hodei.WorkerID]()
 	w.says(t, worker, 4)
@@ -112,6 +113,7 @@ func TestEventsAsTheyHappen(t *testing.T) {
 
 // Without follow the stream is what there is.
 func TestEventsOfWhatThereIs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for range 5 {
 		w.happens(t, hodei.Running, w.exec)
@@ -132,6 +134,7 @@ func TestEventsOfWhatThereIs(t *testing.T) {
 }
 
 func TestEventsFiltered(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	other := newID[hodei.ExecutionID]()
 	w.says(t, newID[hodei.WorkerID](), 1)
@@ -165,6 +168,7 @@ func TestEventsFiltered(t *testing.T) {
 // A reader who comes back is given what it missed: by the same edge from
 // memory, by another from the stream.
 func TestEventsResume(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	next, resp := w.events(t, w.edge, "?follow=true")
 	next()
@@ -196,6 +200,7 @@ func TestEventsResume(t *testing.T) {
 
 // Where events are lost to a reader it is told so.
 func TestEventsLost(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.happens(t, hodei.Pending, w.exec)
 	next, _ := w.events(t, w.edge, "?follow=true", "Last-Event-ID: 77")
@@ -220,6 +225,7 @@ func TestEventsLost(t *testing.T) {
 // A reader that does not read is cut, with a word about it; others notice
 // nothing.
 func TestEventsSlowReader(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	strict, _ := serve(t, w.nc, edge.Config{EventsBehind: 100})
 	_, resp := w.events(t, strict, "?follow=true&only=executions")
@@ -246,6 +252,7 @@ func TestEventsSlowReader(t *testing.T) {
 
 // The source is one for all readers, and gone when none is left.
 func TestEventsShareASource(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	js, err := jetstream.New(w.nc)
 	require.NoError(t, err)
@@ -269,6 +276,7 @@ func TestEventsShareASource(t *testing.T) {
 
 // Streams of events end with the edge.
 func TestEventsEndWithTheEdge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	e, stop := serve(t, w.nc, edge.Config{})
 	next, _ := w.events(t, e, "?follow=true")
@@ -279,6 +287,7 @@ func TestEventsEndWithTheEdge(t *testing.T) {
 
 // A link that cannot send headers says what it wants of a log in its address.
 func TestLogFormatByParameter(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write(t, 1, 2)
 	url := w.url("/executions/" + w.exec.String() + "/logs?format=")
@@ -294,6 +303,7 @@ func TestLogFormatByParameter(t *testing.T) {
 
 // The console is on the first port alone, and hides nothing of the API.
 func TestConsoleIsServed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	page := do(t, "GET", w.url("/"), "")
 	require.Equal(t, "/ui/", page.Request.URL.Path)

@@ -15,6 +15,7 @@ import (
 )
 
 func TestLogOfWhatThereIs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write(t, 1, 6)
 	done := w.done(hodei.Running, 6)
@@ -44,6 +45,7 @@ func TestLogOfWhatThereIs(t *testing.T) {
 
 // The same log by its other route, in each of its forms.
 func TestLogForms(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write(t, 1, 3)
 	url := w.url("/api/v1/executions/" + w.exec.String() + "/logs")
@@ -61,6 +63,7 @@ func TestLogForms(t *testing.T) {
 }
 
 func TestFollowFromTheMiddle(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write(t, 1, 40)
 	next, _ := w.stream(t, w.edge.Addrs()[2], "?tail=10&follow=true")
@@ -75,6 +78,7 @@ func TestFollowFromTheMiddle(t *testing.T) {
 
 // A client that comes back, to another edge, goes on where it was.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write(t, 1, 5)
 	first, stop := serve(t, w.nc, edge.Config{})
@@ -94,6 +98,7 @@ func TestResume(t *testing.T) {
 }
 
 func TestKeepAlive(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	e, _ := serve(t, w.nc, edge.Config{KeepAlive: 20 * time.Millisecond})
 	next, _ := w.stream(t, e.Addrs()[0], "?follow=true")
@@ -102,6 +107,7 @@ func TestKeepAlive(t *testing.T) {
 
 // A client that leaves is noticed, and its going seen by the stream it read.
 func TestDisconnect(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	next, resp := w.stream(t, w.edge.Addrs()[0], "?follow=true")
 	w.write(t, 1, 1)
@@ -119,6 +125,7 @@ func TestDisconnect(t *testing.T) {
 
 // A client that stops reading holds up nobody and is let go by the stop.
 func TestStuckClient(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	e, stop := serve(t, w.nc, edge.Config{Grace: 100 * time.Millisecond})
 	_, _ = w.stream(t, e.Addrs()[0], "?follow=true") // whose body is never read
@@ -134,6 +141,7 @@ func TestStuckClient(t *testing.T) {
 
 // One consumer serves all streams of an execution.
 func TestStreamsShareAFeed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write(t, 1, 2)
 	var nexts []func(string)
@@ -160,6 +168,7 @@ func TestStreamsShareAFeed(t *testing.T) {
 // A tail of nothing yet tells where it stands, so that a client which is cut
 // off before the first line misses none.
 func TestTailOfNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write(t, 1, 7)
 	next, _ := w.stream(t, w.edge.Addrs()[0], "?follow=true&tail=0")

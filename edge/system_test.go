@@ -24,6 +24,7 @@ func (w *world) metric(t *testing.T, series string) string {
 }
 
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	pipe := w.pipeline.String()
 	for _, path := range []string{"/pipelines/" + pipe, "/api/v1/pipelines/" + pipe, "/pipelines/x"} {
@@ -54,6 +55,7 @@ func TestMetrics(t *testing.T) {
 
 // An open stream and what it has sent are seen while it is open.
 func TestMetricsOfStreams(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write(t, 1, 3)
 	next, resp := w.stream(t, w.edge.Addrs()[2], "?follow=true")
@@ -74,6 +76,7 @@ func TestMetricsOfStreams(t *testing.T) {
 // The docs come whole from each port: what the page refers to is there, and
 // nothing of it is elsewhere.
 func TestDocs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, addr := range w.edge.Addrs() {
 		resp := do(t, "GET", "http://"+addr+"/docs", "")
@@ -97,6 +100,7 @@ func TestDocs(t *testing.T) {
 
 // A key reaches the service with what creates, and a bad one is refused.
 func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for key, status := range map[string]int{"build 4711": 201, strings.Repeat("k", 255): 201, strings.Repeat("k", 256): 400, "": 400, "é": 400} {
 		resp := do(t, "POST", w.url("/pipelines"), `{"name":"demo"}`, "Idempotency-Key: "+key)

@@ -13,6 +13,7 @@ import (
 // TestWaitingIsInOrder: by priority and age, weighed as the caller says, and
 // of any length the head.
 func TestWaitingIsInOrder(t *testing.T) {
+	t.Parallel()
 	db, url := open(t)
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)

@@ -242,6 +242,7 @@ func (m *lives) agree(t *rapid.T) {
 // TestExecutionsLiveByTheModel: whatever is asked of the record, in whatever
 // order, an execution becomes what the model says and nothing else.
 func TestExecutionsLiveByTheModel(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	for range 2 { // yesterday's test may have begun before midnight
 		require.NoError(t, db.CreateLogDay(t.Context(), time.Now()))

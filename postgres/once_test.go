@@ -31,6 +31,7 @@ func pipelines(t *testing.T, db *postgres.DB) int {
 }
 
 func TestOnce(t *testing.T) {
+	t.Parallel()
 	db, url := open(t)
 	ctx := t.Context()
 	first, status, err := db.Once(ctx, "op", "k", []byte("body"), creates(db, nil))
@@ -63,6 +64,7 @@ func TestOnce(t *testing.T) {
 // TestOnceAfterADeath: a try that died after it had created its record is gone
 // on with, not repeated.
 func TestOnceAfterADeath(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	_, _, err := db.Once(t.Context(), "op", "k", nil, creates(db, errors.New("died")))
 	require.ErrorContains(t, err, "died")
@@ -74,6 +76,7 @@ func TestOnceAfterADeath(t *testing.T) {
 
 // TestOnceForgetsRefusals: what was refused may be tried again.
 func TestOnceForgetsRefusals(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	_, _, err := db.Once(t.Context(), "op", "k", []byte("bad"), func(context.Context) ([]byte, int, error) {
 		return nil, 0, hodei.InvalidField("x", "wrong")
@@ -84,6 +87,7 @@ func TestOnceForgetsRefusals(t *testing.T) {
 }
 
 func TestOnceAtOnce(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	replies := make(chan string, 8)
 	for range cap(replies) {
@@ -103,6 +107,7 @@ func TestOnceAtOnce(t *testing.T) {
 }
 
 func TestUpdateAndDelete(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
 	text := "text"

@@ -13,6 +13,7 @@ import (
 // What every execution goes through is planned once, by keys, on an empty table as
 // well as on a full one.
 func TestBeginningsAndEndsArePlannedOnce(t *testing.T) {
+	t.Parallel()
 	db, err := Open(t.Context(), localtest.Migrated(t, Migrate), 4)
 	require.NoError(t, err)
 	t.Cleanup(db.Close)

@@ -58,6 +58,7 @@ func chunk(id hodei.ExecutionID, first, last int64) postgres.Chunk {
 }
 
 func TestMigrateTwiceAndAtOnce(t *testing.T) {
+	t.Parallel()
 	url := localtest.Database(t)
 	errs := make(chan error, 4)
 	for range 4 {
@@ -74,6 +75,7 @@ func TestMigrateTwiceAndAtOnce(t *testing.T) {
 // TestStateChecks compares the CHECK of each status column with the state table
 // in hodei: every state is allowed by both, or by neither.
 func TestStateChecks(t *testing.T) {
+	t.Parallel()
 	_, url := open(t)
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
@@ -102,6 +104,7 @@ func words[S ~string](states []S) []string {
 }
 
 func TestPipelineAndJob(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
 	p, err := db.CreatePipeline(ctx, "demo", nil)
@@ -138,6 +141,7 @@ func TestPipelineAndJob(t *testing.T) {
 }
 
 func TestPagesAreStable(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
 	for i := range 5 {
@@ -165,6 +169,7 @@ func TestPagesAreStable(t *testing.T) {
 }
 
 func TestExecutionTransitionsAreGuarded(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
 	worker, other := postgres.NewID[hodei.WorkerID](), postgres.NewID[hodei.WorkerID]()
@@ -203,6 +208,7 @@ func TestExecutionTransitionsAreGuarded(t *testing.T) {
 }
 
 func TestFinishWantsTheWholeLog(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
 	worker := postgres.NewID[hodei.WorkerID]()
@@ -255,6 +261,7 @@ func TestFinishWantsTheWholeLog(t *testing.T) {
 // TestLogsArePacked: what is packed and what is not is read as it was written,
 // whichever way that was; pages are as large as what they hold.
 func TestLogsArePacked(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
 	e := running(t, db, postgres.NewID[hodei.WorkerID]())
@@ -276,6 +283,7 @@ func TestLogsArePacked(t *testing.T) {
 }
 
 func TestLostExecutionKeepsItsLogUpToTheFirstHole(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
 	worker := postgres.NewID[hodei.WorkerID]()
@@ -301,6 +309,7 @@ func TestLostExecutionKeepsItsLogUpToTheFirstHole(t *testing.T) {
 }
 
 func TestLogDays(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
 	today := time.Now()
@@ -322,6 +331,7 @@ func TestLogDays(t *testing.T) {
 }
 
 func TestWorkers(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
 	w, err := db.RegisterWorker(ctx, hodei.Worker{Type: "rust", Labels: map[string]string{"zone": "a"}, TotalCapacity: 5}, "first")
@@ -350,6 +360,7 @@ func TestWorkers(t *testing.T) {
 }
 
 func TestUnreachableDatabase(t *testing.T) {
+	t.Parallel()
 	_, err := postgres.Open(t.Context(), "postgres://127.0.0.1:1/none", 1)
 	require.ErrorContains(t, err, "connect to Postgres")
 }

@@ -30,6 +30,7 @@ func failing(t *testing.T, db *postgres.DB, attempt int, r hodei.Retries, end ho
 // TestRetryBackoff: the pause doubles with each attempt up to the cap, within a
 // fifth, for what failed or timed out and as long as retries are left.
 func TestRetryBackoff(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	for _, c := range []struct {
 		attempt int
@@ -62,6 +63,7 @@ func TestRetryBackoff(t *testing.T) {
 // TestRetryIsCreatedOnce: by however many ask at once, and with what the
 // execution before it had.
 func TestRetryIsCreatedOnce(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	first := failing(t, db, 1, hodei.Retries{Max: 2}, hodei.Failed)
 	next, err := db.NextRetry(t.Context(), time.Minute)
@@ -99,6 +101,7 @@ func TestRetryIsCreatedOnce(t *testing.T) {
 // TestRetryIsWithdrawn: by cancelling what has failed, by retrying it by hand,
 // and it is never owed by one that somebody wanted cancelled.
 func TestRetryIsWithdrawn(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	e := failing(t, db, 1, hodei.Retries{Max: 2, BackoffSeconds: 60}, hodei.Failed)
 	e, err := db.RequestCancel(t.Context(), e.ID)
@@ -137,6 +140,7 @@ func TestRetryIsWithdrawn(t *testing.T) {
 // TestRetriesAreFoundByIndex: what is owed is found among what is not without
 // looking at it.
 func TestRetriesAreFoundByIndex(t *testing.T) {
+	t.Parallel()
 	db, url := open(t)
 	_ = db
 	conn, err := pgx.Connect(t.Context(), url)

@@ -57,6 +57,7 @@ func rivalActs(ctx context.Context, db *postgres.DB, id hodei.ExecutionID) map[s
 // step of it is one of the table's, and for each somebody was told that it is
 // theirs.
 func TestRivalsTakeLegalSteps(t *testing.T) {
+	t.Parallel()
 	db, url := open(t)
 	ctx := t.Context()
 	require.NoError(t, db.CreateLogDay(ctx, time.Now()))

@@ -33,6 +33,7 @@ func history(t *testing.T, url string, n int) *pgx.Conn {
 }
 
 func TestStats(t *testing.T) {
+	t.Parallel()
 	db, url := open(t)
 	from := time.Now().UTC().Truncate(time.Minute).Add(-9 * time.Minute)
 	empty, err := db.Stats(t.Context(), from, time.Minute, 10)
@@ -71,6 +72,7 @@ func TestStats(t *testing.T) {
 // What the console asks again and again reads by an index, however long the
 // record is.
 func TestStatsReadLittle(t *testing.T) {
+	t.Parallel()
 	_, url := open(t)
 	conn := history(t, url, 200_000) // of which 3600 ended in the last hour
 	for _, query := range []string{
@@ -89,6 +91,7 @@ func TestStatsReadLittle(t *testing.T) {
 }
 
 func TestRecentAndRetries(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	p, err := db.CreatePipeline(t.Context(), "p", nil)
 	require.NoError(t, err)

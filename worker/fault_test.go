@@ -17,6 +17,7 @@ import (
 )
 
 func TestLostChunksAreSentAgain(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	seen := map[int64]int{}
 	f.manager.lose = func(first int64) bool { seen[first]++; return seen[first] == 1 && len(seen)%2 == 0 }
@@ -26,6 +27,7 @@ func TestLostChunksAreSentAgain(t *testing.T) {
 }
 
 func TestNATSRestartsInMidRun(t *testing.T) {
+	t.Parallel()
 	f, down, up := startRestartable(t)
 	before, while := fifo(t), fifo(t)
 	id := f.run(f.request(`seq 1 1000; cat < ` + before + `; seq 1001 20000; cat < ` + while + `; seq 20001 21000`))
@@ -48,6 +50,7 @@ func TestNATSRestartsInMidRun(t *testing.T) {
 }
 
 func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
+	t.Parallel()
 	const lines = 200_000
 	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 256<<10 })
 	f.manager.mute = true
@@ -80,6 +83,7 @@ func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
 // TestAFullDiskSlowsTheCommandAndLosesNothing: every write to the spool fails as
 // on a disk that is full, or there is no spool to write to at all.
 func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	const lines = 100_000
 	for name, spoil := range map[string]func(t *testing.T, spool, file string){
 		"full": func(t *testing.T, _, file string) { require.NoError(t, os.Symlink("/dev/full", file)) },
@@ -113,6 +117,7 @@ func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
 }
 
 func TestACommandHeldBackCanBeGivenUp(t *testing.T) {
+	t.Parallel()
 	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 64<<10, 64<<10 })
 	f.manager.mute = true
 	id := f.run(f.request("yes"))
@@ -123,6 +128,7 @@ func TestACommandHeldBackCanBeGivenUp(t *testing.T) {
 }
 
 func TestAnEndThatIsRefusedIsDropped(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.manager.refuseEnds = hodei.Errorf(hodei.Conflict, "It has ended otherwise")
 	id := f.run(f.request("true"))
@@ -134,6 +140,7 @@ func TestAnEndThatIsRefusedIsDropped(t *testing.T) {
 }
 
 func TestAnEndIsReportedUntilItIsRecorded(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.manager.refuseEnds = hodei.Errorf(hodei.Unavailable, "Postgres is away")
 	id := f.run(f.request("true"))
@@ -147,6 +154,7 @@ func TestAnEndIsReportedUntilItIsRecorded(t *testing.T) {
 }
 
 func TestKilledWorkerLeavesNothingRunning(t *testing.T) {
+	t.Parallel()
 	f, process := startProcess(t)
 	// One in its group, one that ignores TERM, one that left the group.
 	id := f.run(f.request(`trap "" TERM; sleep 1000 & echo child $!; wait`))
@@ -163,6 +171,7 @@ func TestKilledWorkerLeavesNothingRunning(t *testing.T) {
 // TestTheNextWorkerEndsWhatNobodyKilled: when the reaper is killed too, what ran
 // goes on until the next worker of the same directory, before that is registered.
 func TestTheNextWorkerEndsWhatNobodyKilled(t *testing.T) {
+	t.Parallel()
 	f, process := startProcess(t)
 	id := f.run(f.request(`echo child $$; exec sleep 1000`))
 	escaped := f.run(f.request(`setsid sleep 1000 >/dev/null 2>&1 & echo child $!; wait`))
@@ -209,6 +218,7 @@ func killReaper(t *testing.T, of int) {
 }
 
 func TestReaperIsStartedAgainAndToldEverything(t *testing.T) {
+	t.Parallel()
 	f := start(t, func(c *Config) { c.Reaper = []string{"/proc/self/exe", "reaper"} })
 	id := f.run(f.request(`echo child $$; exec sleep 1000`))
 	f.manager.await(t, "it runs", func() bool { return len(f.manager.logs[id]) == 1 })

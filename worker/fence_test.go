@@ -16,6 +16,7 @@ import (
 )
 
 func TestFencesComeInTimeButNotBefore(t *testing.T) {
+	t.Parallel()
 	durations := func(least, most time.Duration) *rapid.Generator[time.Duration] {
 		return rapid.Custom(func(t *rapid.T) time.Duration {
 			return time.Duration(rapid.Int64Range(int64(least), int64(most)).Draw(t, "ns"))
@@ -53,6 +54,7 @@ func (f *fleet) fenced(lostAfter time.Duration, command string) schemas.Executio
 const stubborn = `trap "" TERM; (setsid sh -c 'trap "" TERM; echo child $$; exec sleep 1000 >/dev/null 2>&1' &); while :; do sleep 0.05; done`
 
 func TestOnlyWhatMayBeStartedAgainIsEndedInACut(t *testing.T) {
+	t.Parallel()
 	f, down, up := startRestartable(t)
 	gate := fifo(t)
 	alone := f.run(f.request(`cat < ` + gate + `; echo done`))
@@ -77,6 +79,7 @@ func TestOnlyWhatMayBeStartedAgainIsEndedInACut(t *testing.T) {
 }
 
 func TestAFenceNeverComesWhileTheLinkHolds(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	gate := fifo(t)
 	before := uptime()
@@ -91,6 +94,7 @@ func TestAFenceNeverComesWhileTheLinkHolds(t *testing.T) {
 // TestASilentWorkerStartsNothingThatMayBeStartedAgain: offers arrive, but its
 // word is not stored.
 func TestASilentWorkerStartsNothingThatMayBeStartedAgain(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	held := f.run(f.fenced(2*time.Second, stubborn))
 	require.NoError(t, f.js.DeleteKeyValue(t.Context(), schemas.WorkersBucket))
@@ -115,6 +119,7 @@ func TestASilentWorkerStartsNothingThatMayBeStartedAgain(t *testing.T) {
 // TestAContactDoesNotHideTheSilenceBefore: who was paused renews its key as
 // soon as it goes on, perhaps before any timer.
 func TestAContactDoesNotHideTheSilenceBefore(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	id := f.run(f.fenced(time.Minute, stubborn))
 	f.contact.mu.Lock()
@@ -126,6 +131,7 @@ func TestAContactDoesNotHideTheSilenceBefore(t *testing.T) {
 }
 
 func TestThePausedWorkersReaperKeepsItsFences(t *testing.T) {
+	t.Parallel()
 	f, process := startProcess(t)
 	gate := fifo(t)
 	alone := f.run(f.request(`echo up; cat < ` + gate))
@@ -153,6 +159,7 @@ func TestThePausedWorkersReaperKeepsItsFences(t *testing.T) {
 
 // TestAPausedReaperReadsBeforeItKills: what it was not told of in time was said.
 func TestAPausedReaperReadsBeforeItKills(t *testing.T) {
+	t.Parallel()
 	f := start(t, func(c *Config) { c.Reaper = []string{"/proc/self/exe", "reaper"} })
 	gate := fifo(t)
 	id := f.run(f.fenced(time.Second, `echo up; cat < `+gate))

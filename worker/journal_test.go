@@ -70,6 +70,7 @@ func (j *journal) say(n int, text string) {
 }
 
 func TestChunksAreCutByLinesBytesAndTime(t *testing.T) {
+	t.Parallel()
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 1<<20, 1<<20)
 		j.say(chunkLines, "x")
@@ -94,6 +95,7 @@ func TestChunksAreCutByLinesBytesAndTime(t *testing.T) {
 // TestANoteMayComeAtAnyTime: what else the journal does meanwhile. The race
 // detector would tell.
 func TestANoteMayComeAtAnyTime(t *testing.T) {
+	t.Parallel()
 	j, l := newTestJournal(t, 1<<20, 1<<20)
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -113,6 +115,7 @@ func TestANoteMayComeAtAnyTime(t *testing.T) {
 }
 
 func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
+	t.Parallel()
 	j, l := newTestJournal(t, 1<<20, 1<<20)
 	l.down = true
 	j.say(1, "first")
@@ -138,6 +141,7 @@ func still(t *testing.T, test func(t *testing.T)) {
 }
 
 func TestTheWindowBoundsWhatIsNotConfirmed(t *testing.T) {
+	t.Parallel()
 	still(t, func(t *testing.T) {
 		const count = (window + 10) * floodLines
 		j, l := newTestJournal(t, 64<<20, 1<<20)
@@ -161,6 +165,7 @@ func TestTheWindowBoundsWhatIsNotConfirmed(t *testing.T) {
 }
 
 func TestTheWindowBoundsBytes(t *testing.T) {
+	t.Parallel()
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 64<<20, 1<<20)
 		text := make([]byte, 8<<10)
@@ -181,6 +186,7 @@ func TestTheWindowBoundsBytes(t *testing.T) {
 }
 
 func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
+	t.Parallel()
 	for name, memory := range map[string]int64{"in memory": 1 << 20, "on disk": 0} {
 		t.Run(name, func(t *testing.T) {
 			j, l := newTestJournal(t, memory, 1<<20)
@@ -245,6 +251,7 @@ func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 
 // TestAFloodIsPacked: and nothing else, so that anybody can read along.
 func TestAFloodIsPacked(t *testing.T) {
+	t.Parallel()
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 1<<30, 1<<30)
 		j.say(40*chunkLines, "compiled something")
@@ -306,6 +313,7 @@ func TestAFloodIsPacked(t *testing.T) {
 }
 
 func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {
+	t.Parallel()
 	j, l := newTestJournal(t, chunkBytes, 1<<30)
 	j.spool.dir, j.file.dir = "/dev/null", "/dev/null"
 	said := make(chan struct{})

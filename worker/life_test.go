@@ -27,6 +27,7 @@ func (f *fleet) status(want hodei.WorkerStatus) hodei.Availability {
 }
 
 func TestDrainByCommandFinishesWhatRunsAndLeaves(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	gate := fifo(t)
 	id := f.run(f.request("cat < " + gate + "; seq 500"))
@@ -44,6 +45,7 @@ func TestDrainByCommandFinishesWhatRunsAndLeaves(t *testing.T) {
 }
 
 func TestDrainOfAnIdleWorkerIsAnsweredAndEndsIt(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	require.NoError(t, f.tell(schemas.Drain, 3600))
 	require.NoError(t, receive(t, f.done, "left"))
@@ -53,6 +55,7 @@ func TestDrainOfAnIdleWorkerIsAnsweredAndEndsIt(t *testing.T) {
 }
 
 func TestResumeTakesWorkAgain(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	require.NoError(t, f.tell(schemas.Resume), "nothing to resume")
 	gate := fifo(t)
@@ -70,6 +73,7 @@ func TestResumeTakesWorkAgain(t *testing.T) {
 }
 
 func TestDrainDeadlineEndsWhatStillRuns(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	id := f.run(f.request(`trap "" TERM; echo up; while :; do sleep 0.05; done`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
@@ -84,6 +88,7 @@ func TestDrainDeadlineEndsWhatStillRuns(t *testing.T) {
 }
 
 func TestTerminateByCommandHasNoWayBack(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	id := f.run(f.request(`trap "" TERM; echo up; while :; do sleep 0.05; done`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
@@ -99,6 +104,7 @@ func TestTerminateByCommandHasNoWayBack(t *testing.T) {
 }
 
 func TestWhoWasStoppedByItsOwnerDoesNotResume(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	gate := fifo(t)
 	id := f.run(f.request("cat < " + gate))
@@ -120,6 +126,7 @@ func TestWhoWasStoppedByItsOwnerDoesNotResume(t *testing.T) {
 // TestTheWholeGroupHasTheGrace: a shell dies of TERM at once; what it started
 // may still clean up.
 func TestTheWholeGroupHasTheGrace(t *testing.T) {
+	t.Parallel()
 	f := start(t, func(c *Config) { c.Grace = 20 * time.Second })
 	child := `sh -c 'trap "sleep 1.5; echo cleaned; exit" TERM; echo up; while :; do sleep 0.05; done'`
 	id := f.run(f.request(child + ` & wait`))

@@ -18,6 +18,7 @@ import (
 )
 
 func TestConfigurationIsChecked(t *testing.T) {
+	t.Parallel()
 	nc := localtest.Connect(t, localtest.NATS(t))
 	for want, cfg := range map[string]Config{
 		"worker: a NATS connection is required": {Type: "shell", Capacity: 1, StateDir: "x"},
@@ -31,6 +32,7 @@ func TestConfigurationIsChecked(t *testing.T) {
 }
 
 func TestDrainTakesNothingNewAndFinishesWhatRuns(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	gate := fifo(t)
 	id := f.run(f.request("cat < " + gate + "; seq 5000"))
@@ -60,6 +62,7 @@ func TestDrainTakesNothingNewAndFinishesWhatRuns(t *testing.T) {
 }
 
 func TestTerminateKillsWhatRunsAndReportsIt(t *testing.T) {
+	t.Parallel()
 	for _, drained := range []bool{false, true} {
 		f := start(t)
 		id := f.run(f.request(`trap "" TERM; echo child $$; while :; do sleep 0.05; done`))
@@ -80,6 +83,7 @@ func TestTerminateKillsWhatRunsAndReportsIt(t *testing.T) {
 }
 
 func TestTerminateBeforeRun(t *testing.T) {
+	t.Parallel()
 	nc := localtest.Connect(t, localtest.NATS(t))
 	w, err := New(Config{NATS: nc, Type: "shell", Capacity: 1, StateDir: t.TempDir()})
 	require.NoError(t, err)
@@ -88,6 +92,7 @@ func TestTerminateBeforeRun(t *testing.T) {
 }
 
 func TestAWorkerWaitsForTheServices(t *testing.T) {
+	t.Parallel()
 	nc, js := localtest.JetStream(t)
 	own, err := rpc.Connect(nc.Opts.Servers[0], "worker", localtest.Log(t))
 	require.NoError(t, err)
@@ -114,6 +119,7 @@ func TestAWorkerWaitsForTheServices(t *testing.T) {
 }
 
 func TestAWorkerKeepsItsIDAndEmptiesItsDirectory(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	at := func(c *Config) { c.StateDir, c.Name, c.Version = dir, "one", "1.2.3" }
 	f := start(t, at)

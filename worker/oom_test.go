@@ -36,6 +36,7 @@ func lay(t *testing.T, files map[string]string) (root string) {
 }
 
 func TestWhereOOMKillsAreCounted(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		files map[string]string
 		want  string
@@ -66,6 +67,7 @@ func TestWhereOOMKillsAreCounted(t *testing.T) {
 }
 
 func TestEachOOMKillAnswersForOneDeath(t *testing.T) {
+	t.Parallel()
 	root := lay(t, map[string]string{"proc/vmstat": "oom_kill 7\n"})
 	o := newOOMKills(root)
 	now := time.Now()
@@ -86,6 +88,7 @@ func TestEachOOMKillAnswersForOneDeath(t *testing.T) {
 }
 
 func TestOutOfMemoryIsToldFromOtherDeaths(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	count := filepath.Join(t.TempDir(), "vmstat")
 	require.NoError(t, os.WriteFile(count, []byte("oom_kill 0\n"), 0o600))

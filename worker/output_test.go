@@ -14,6 +14,7 @@ import (
 // TestStandardOutputComesFirst: of two pipes that both hold something, standard
 // output is read first.
 func TestStandardOutputComesFirst(t *testing.T) {
+	t.Parallel()
 	outR, outW, err := os.Pipe()
 	require.NoError(t, err)
 	errR, errW, err := os.Pipe()

@@ -14,6 +14,7 @@ import (
 // A group that is gone is told of with the next line, or alone when none comes;
 // a reaper that is started meanwhile is not told of it at all.
 func TestTheReaperHearsLateOfGroupsThatAreGone(t *testing.T) {
+	t.Parallel()
 	var r reaper
 	attach := func() func(want string) {
 		in, pipe, err := os.Pipe()

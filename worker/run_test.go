@@ -17,6 +17,7 @@ import (
 )
 
 func TestOutcomes(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	plain := filepath.Join(t.TempDir(), "plain")
 	require.NoError(t, os.WriteFile(plain, []byte("no program"), 0o600))
@@ -68,6 +69,7 @@ func TestOutcomes(t *testing.T) {
 }
 
 func TestResourcesAreRecorded(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	const most = 96 << 20
 	end, _ := f.outcome(f.request(`dd if=/dev/zero of=/dev/null bs=96M count=2 2>/dev/null; i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; exit 3`))
@@ -91,6 +93,7 @@ func own(t *testing.T) int64 {
 }
 
 func TestBothStreamsArriveInOrder(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	end, lines := f.outcome(f.request(`echo one; echo; echo two >&2; printf 'a\r\nb\rc\nlast'`))
 	require.Equal(t, hodei.Completed, end.Status)
@@ -102,6 +105,7 @@ func TestBothStreamsArriveInOrder(t *testing.T) {
 }
 
 func TestALineIsSentAtOnceAndAFloodInChunks(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	gate := fifo(t)
 	id := f.run(f.request(`echo first; cat < "` + gate + `"; seq 100000`))
@@ -116,6 +120,7 @@ func TestALineIsSentAtOnceAndAFloodInChunks(t *testing.T) {
 }
 
 func TestALongLineIsSplit(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	_, lines := f.outcome(f.request(fmt.Sprintf(`head -c %d /dev/zero | tr '\0' x; echo; head -c 4 /dev/zero | tr '\0' '\377'`, 5*hodei.MaxLine/2)))
 	require.Len(t, lines, 4)
@@ -157,6 +162,7 @@ func TestEnvironmentIsASmallBaseAndTheJobs(t *testing.T) {
 }
 
 func TestProgramIsFoundInTheJobsPath(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "mytool"), []byte("#!/bin/sh\necho mine\n"), 0o700))
 	f := start(t)
@@ -167,6 +173,7 @@ func TestProgramIsFoundInTheJobsPath(t *testing.T) {
 }
 
 func TestStandardInputIsEmpty(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	end, lines := f.outcome(f.request("cat; echo end"))
 	require.Equal(t, hodei.Completed, end.Status)
@@ -174,6 +181,7 @@ func TestStandardInputIsEmpty(t *testing.T) {
 }
 
 func TestWorkingDirectoryIsFreshAndRemoved(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	_, lines := f.outcome(f.request(`pwd; ls -A; mkdir -p a/b; touch a/b/c; chmod 500 a/b`))
 	require.Len(t, lines, 1, "the directory was empty")
@@ -183,6 +191,7 @@ func TestWorkingDirectoryIsFreshAndRemoved(t *testing.T) {
 }
 
 func TestNamedWorkingDirectoryMustExist(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	dir := t.TempDir()
 	req := f.request("pwd -P")
@@ -203,6 +212,7 @@ func TestNamedWorkingDirectoryMustExist(t *testing.T) {
 }
 
 func TestTimeoutEndsTheWholeGroup(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	req := f.request(`trap "" TERM; (trap "" TERM; echo child $(sh -c 'echo $PPID'); while :; do sleep 0.1; done) & wait; while :; do sleep 0.1; done`)
 	seconds := 0.3
@@ -217,6 +227,7 @@ func TestTimeoutEndsTheWholeGroup(t *testing.T) {
 }
 
 func TestCancelIsPoliteFirst(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	id := f.run(f.request(`trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
@@ -229,6 +240,7 @@ func TestCancelIsPoliteFirst(t *testing.T) {
 }
 
 func TestCancelKillsWhatIgnoresIt(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	id := f.run(f.request(`trap "" TERM; echo up; while :; do sleep 0.05; done`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
@@ -241,6 +253,7 @@ func TestCancelKillsWhatIgnoresIt(t *testing.T) {
 }
 
 func TestARunGivenUpIsKilledAndNotReported(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	id := f.run(f.request(`echo up; exec sleep 1000`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
@@ -253,6 +266,7 @@ func TestARunGivenUpIsKilledAndNotReported(t *testing.T) {
 }
 
 func TestWhatIsLeftBehindIsKilled(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	began := time.Now()
 	end, lines := f.outcome(f.request(`sh -c 'echo child $$; exec sleep 1000' & sleep 0.2; exit 0`))
@@ -265,6 +279,7 @@ func TestWhatIsLeftBehindIsKilled(t *testing.T) {
 }
 
 func TestOutputOfTheLastMomentIsRead(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	end, lines := f.outcome(f.request(`(sleep 0.3; echo late) & echo early`))
 	require.Equal(t, hodei.Completed, end.Status)

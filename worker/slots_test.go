@@ -13,6 +13,7 @@ import (
 )
 
 func TestSlotsAreTakenAndFreed(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	idle := f.word("idle", func(hodei.Availability) bool { return true })
 	require.Equal(t, hodei.WorkerAvailable, idle.Status)
@@ -56,6 +57,7 @@ func TestSlotsAreTakenAndFreed(t *testing.T) {
 }
 
 func TestOffersAreRefused(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	tests := map[string]struct {
 		change func(*schemas.ExecutionRequest)
@@ -79,6 +81,7 @@ func TestOffersAreRefused(t *testing.T) {
 }
 
 func TestTheSameOfferIsAcceptedAgainButStartedOnce(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	gate := fifo(t)
 	req := f.request("echo started; cat < " + gate)
@@ -99,6 +102,7 @@ func TestTheSameOfferIsAcceptedAgainButStartedOnce(t *testing.T) {
 }
 
 func TestTwoSchedulersCannotOverfillAWorker(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	gate := fifo(t)
 	var mu sync.Mutex
@@ -120,6 +124,7 @@ func TestTwoSchedulersCannotOverfillAWorker(t *testing.T) {
 }
 
 func TestEndedExecutionsAreForgottenInTheEnd(t *testing.T) {
+	t.Parallel()
 	s := newSlots(1)
 	begin := func(id hodei.ExecutionID) schemas.Acceptance {
 		req := schemas.ExecutionRequest{ExecutionID: id, Deadline: time.Now().Add(time.Hour)}

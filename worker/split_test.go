@@ -28,6 +28,7 @@ func split(writes ...string) []piece {
 }
 
 func TestLinesAreSplit(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", hodei.MaxLine)
 	half := strings.Repeat("x", hodei.MaxLine-1)
 	tests := map[string]struct {

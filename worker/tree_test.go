@@ -24,7 +24,8 @@ var trees = map[string]string{
 }
 
 func TestTreesAreEndedWhole(t *testing.T) {
-	f := start(t)
+	t.Parallel()
+	f := start(t, func(c *Config) { c.Capacity = 32 }) // at least as many as run at once
 	ways := map[string]struct {
 		status hodei.ExecutionStatus
 		end    func(t *testing.T, id hodei.ExecutionID)
@@ -61,6 +62,7 @@ func TestTreesAreEndedWhole(t *testing.T) {
 }
 
 func TestWhoLeftTheGroupHasTheGraceToo(t *testing.T) {
+	t.Parallel()
 	f := start(t, func(c *Config) { c.Grace = 20 * time.Second })
 	id := f.run(f.request(`(setsid sh -c 'trap "sleep 1; echo cleaned; exit" TERM; echo up; while :; do sleep 0.05; done' &); trap 'exit 5' TERM; while :; do sleep 0.05; done`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
@@ -72,6 +74,7 @@ func TestWhoLeftTheGroupHasTheGraceToo(t *testing.T) {
 }
 
 func TestWhoHoldsThePipesOfACommandThatExitedIsKilled(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	for name, command := range map[string]string{
 		"in silence":      `(setsid sh -c 'echo child $$; exec sleep 1000' &); exit 0`,
@@ -89,6 +92,7 @@ func TestWhoHoldsThePipesOfACommandThatExitedIsKilled(t *testing.T) {
 }
 
 func TestADaemonThatLetsGoOfThePipesIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	gate := fifo(t) // opened for writing by the daemon when it has let go
 	id := f.run(f.request(`(setsid sh -c 'echo child $$; exec >/dev/null 2>&1; echo > ` + gate + `; exec sleep 1000' &); cat < ` + gate))
@@ -100,6 +104,7 @@ func TestADaemonThatLetsGoOfThePipesIsLeftAlone(t *testing.T) {
 }
 
 func TestHeldTellsWhetherAnybodyCanWrite(t *testing.T) {
+	t.Parallel()
 	outR, outW, err := os.Pipe()
 	require.NoError(t, err)
 	errR, errW, err := os.Pipe()
@@ -120,6 +125,7 @@ func TestHeldTellsWhetherAnybodyCanWrite(t *testing.T) {
 // TestAFullSpoolDoesNotKeepACommandAlive: what fills its output while NATS is
 // away is ended at once, and reported when NATS is back.
 func TestAFullSpoolDoesNotKeepACommandAlive(t *testing.T) {
+	t.Parallel()
 	f, down, up := startRestartable(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 128<<10 })
 
 	gate := fifo(t)

@@ -139,6 +139,7 @@ func (w *walk) leave(t *rapid.T) {
 // subjects that are meant for other parts too, executions go from state to
 // state as the table says, and end once.
 func TestNoFaceTakesAnIllegalStep(t *testing.T) {
+	t.Parallel()
 	srv := localtest.NATS(t)
 	cfg := config(t, srv, 1)
 	addrs, stop := run(t, cfg)
@@ -193,6 +194,7 @@ func TestNoFaceTakesAnIllegalStep(t *testing.T) {
 // TestWhatRunsIsNotRejected: an execution that is not to wait, and that somebody
 // else has given to a worker meanwhile, is answered as what it is.
 func TestWhatRunsIsNotRejected(t *testing.T) {
+	t.Parallel()
 	srv := localtest.NATS(t)
 	cfg := config(t, srv, 1)
 	_, stop := run(t, cfg)

@@ -22,7 +22,7 @@ import (
 	"github.com/hodei-jobs/hodei/worker"
 )
 
-var backlog = flag.Int("backlog", 10_000, "how many executions TestBacklogInOrder queues, or a fifth of it under the race detector")
+var backlog = flag.Int("backlog", 10_000, "how many executions TestBacklogInOrder queues; a fifth of it under the race detector, a tenth with -short")
 
 // past is one execution as the record has it in the end.
 type past struct {
@@ -42,6 +42,10 @@ type past struct {
 // they were run in order, fairly, and never more at once than a worker has
 // slots. Two schedulers share the work.
 func TestBacklogInOrder(t *testing.T) {
+	size := *backlog
+	if testing.Short() {
+		size /= 10
+	}
 	srv := localtest.NATS(t)
 	cfg := config(t, srv, 0)
 	// On a machine that has other things to do, an offer may wait for long; to
@@ -51,14 +55,14 @@ func TestBacklogInOrder(t *testing.T) {
 	second := system.Config{Connect: cfg.Connect, DatabaseURL: cfg.DatabaseURL, DatabaseConns: 4, Log: cfg.Log, Scheduler: &scheduler.Config{}}
 	stopSecond := runParts(t, second)
 	c := client.NATS(localtest.Connect(t, srv))
-	submit(t, c, *backlog)
+	submit(t, c, size)
 
 	fleet := system.Config{Connect: cfg.Connect, Log: cfg.Log}
 	for i := range 100 {
 		fleet.Workers = append(fleet.Workers, worker.Config{Type: kinds[i%len(kinds)], Capacity: 1 + i/len(kinds)%4, StateDir: t.TempDir()})
 	}
 	stopFleet := runParts(t, fleet)
-	all := waitForAll(t, cfg.DatabaseURL, *backlog)
+	all := waitForAll(t, cfg.DatabaseURL, size)
 	require.NoError(t, stopFleet())
 	require.NoError(t, stopSecond())
 	require.NoError(t, stop())

@@ -20,6 +20,7 @@ import (
 // execution is recorded with its assignment, in one commit; else it is recorded
 // first and waits its turn.
 func TestPlacedAtOnceOrQueued(t *testing.T) {
+	t.Parallel()
 	srv := localtest.NATS(t)
 	_, stop := run(t, config(t, srv, 1))
 	nc := localtest.Connect(t, srv)

@@ -72,6 +72,7 @@ func run(t *testing.T, cfg system.Config) (addrs [3]string, stop func() error) {
 // TestManyAtOnce sends work from many callers over both transports, waits for
 // all of it, and stops with nothing left running.
 func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
 	srv := localtest.NATS(t)
 	addrs, stop := run(t, config(t, srv, 3))
 	nc := localtest.Connect(t, srv)
@@ -131,6 +132,7 @@ func TestManyAtOnce(t *testing.T) {
 // TestQueueDrainsInOrder fills the one worker and sees what waits start by
 // priority, then age.
 func TestQueueDrainsInOrder(t *testing.T) {
+	t.Parallel()
 	srv := localtest.NATS(t)
 	cfg := config(t, srv, 1)
 	cfg.Workers[0].Capacity = 1
@@ -188,6 +190,7 @@ func TestQueueDrainsInOrder(t *testing.T) {
 // TestTwoSchedulersNeverOverfill: with two of every service, slots are never
 // overbooked and nothing starts twice.
 func TestTwoSchedulersNeverOverfill(t *testing.T) {
+	t.Parallel()
 	srv := localtest.NATS(t)
 	cfg := config(t, srv, 1)
 	_, stop := run(t, cfg)
@@ -226,6 +229,7 @@ func TestTwoSchedulersNeverOverfill(t *testing.T) {
 // TestWorkersMayLeave: the rest goes on without those that were told to leave,
 // and a system of workers only ends with the last of them.
 func TestWorkersMayLeave(t *testing.T) {
+	t.Parallel()
 	srv := localtest.NATS(t)
 	addrs, stop := run(t, config(t, srv, 1))
 	c := client.HTTP("http://" + addrs[0])
@@ -258,6 +262,7 @@ func TestWorkersMayLeave(t *testing.T) {
 }
 
 func TestTakenPortStopsEverything(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()

@@ -20,6 +20,7 @@ func (b *bench) assignTo(e hodei.Execution, h *hand) (schemas.Assignment, error)
 }
 
 func TestAssignAccepted(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := b.pending()
@@ -53,6 +54,7 @@ func TestAssignAccepted(t *testing.T) {
 // TestWhoMayBeStartedAgainHasAFence: an offer says after how long a silence its
 // execution may be started elsewhere, if that may be at all.
 func TestWhoMayBeStartedAgainHasAFence(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	for name, test := range map[string]struct {
@@ -82,6 +84,7 @@ func TestWhoMayBeStartedAgainHasAFence(t *testing.T) {
 }
 
 func TestAssignRefusedGoesBackToTheQueue(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	h.offer = func(schemas.ExecutionRequest) schemas.Acceptance {
@@ -112,6 +115,7 @@ func (b *bench) draft(h *hand) schemas.StartRequest {
 // TestStart: what is not recorded yet is recorded as its worker's, and told of
 // as if that had been two steps.
 func TestStart(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	req := b.draft(h)
@@ -138,6 +142,7 @@ func TestStart(t *testing.T) {
 }
 
 func TestStartRefused(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	full := schemas.RefusedFull
@@ -151,6 +156,7 @@ func TestStartRefused(t *testing.T) {
 
 // TestStartOnNobody: what fails before the commit leaves nothing behind.
 func TestStartOnNobody(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	req := b.draft(b.registered()) // never heard of
 	_, err := ask(b, schemas.StartExecution, req)
@@ -169,6 +175,7 @@ func TestStartOnNobody(t *testing.T) {
 }
 
 func TestAssignToNobody(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	h.stop()
@@ -201,6 +208,7 @@ func (b *bench) unanswered(h *hand) hodei.Execution {
 }
 
 func TestUnansweredOfferIsSettledByTheWorkersWord(t *testing.T) {
+	t.Parallel()
 	t.Run("held", func(t *testing.T) {
 		b := start(t, brief)
 		h := b.worker()
@@ -255,6 +263,7 @@ func TestUnansweredOfferIsSettledByTheWorkersWord(t *testing.T) {
 }
 
 func TestAssignOfACancelledExecutionEndsIt(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := b.pending()
@@ -267,6 +276,7 @@ func TestAssignOfACancelledExecutionEndsIt(t *testing.T) {
 }
 
 func TestAssignByNameEndsTheDraining(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	h.given()

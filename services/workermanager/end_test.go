@@ -11,6 +11,7 @@ import (
 )
 
 func TestFinishAsksForMissingLinesAndIsRecordedOnce(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -41,6 +42,7 @@ func TestFinishAsksForMissingLinesAndIsRecordedOnce(t *testing.T) {
 }
 
 func TestFinishWithAWrongDigestIsNotRecorded(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -53,6 +55,7 @@ func TestFinishWithAWrongDigestIsNotRecorded(t *testing.T) {
 }
 
 func TestFinishByAForeignWorkerIsRefused(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	e := b.worker().given()
 	other := b.worker()
@@ -64,6 +67,7 @@ func TestFinishByAForeignWorkerIsRefused(t *testing.T) {
 }
 
 func TestStop(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	waiting := b.pending()

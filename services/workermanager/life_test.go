@@ -14,6 +14,7 @@ import (
 // TestAWorkerThatAnswersIsNotLost: though its key is not renewed, as when what
 // stores it is full, and what it runs goes on until it answers no more.
 func TestAWorkerThatAnswersIsNotLost(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -30,6 +31,7 @@ func TestAWorkerThatAnswersIsNotLost(t *testing.T) {
 }
 
 func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -54,6 +56,7 @@ func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {
 }
 
 func TestAWorkerThatNeverSpeaksIsLost(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.registered()
 	require.Equal(t, hodei.WorkerAvailable, b.recorded(h.id).Status)
@@ -64,6 +67,7 @@ func TestAWorkerThatNeverSpeaksIsLost(t *testing.T) {
 // TestNobodyIsMissedWhileNobodyCanBeHeard: the count begins anew with each
 // time that the bucket can be followed again.
 func TestNobodyIsMissedWhileNobodyCanBeHeard(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -86,6 +90,7 @@ func TestNobodyIsMissedWhileNobodyCanBeHeard(t *testing.T) {
 // back that another instance knows to be gone, whether this one has heard it
 // say so or found it in the bucket.
 func TestAnOldKeyIsNoSignOfLife(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	_, err := b.db.LeaveWorker(t.Context(), h.id, h.word.Incarnation, hodei.WorkerOffline) // by another instance
@@ -99,6 +104,7 @@ func TestAnOldKeyIsNoSignOfLife(t *testing.T) {
 }
 
 func TestANewProcessLosesWhatTheOldOneRan(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -114,6 +120,7 @@ func TestANewProcessLosesWhatTheOldOneRan(t *testing.T) {
 }
 
 func TestLeaveKilled(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -129,6 +136,7 @@ func TestLeaveKilled(t *testing.T) {
 }
 
 func TestLeave(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	require.NoError(t, b.bucket.Delete(t.Context(), h.id))
@@ -139,6 +147,7 @@ func TestLeave(t *testing.T) {
 }
 
 func TestStraysAreStopped(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	ended := h.given()
@@ -155,6 +164,7 @@ func TestStraysAreStopped(t *testing.T) {
 }
 
 func TestDrainAndResume(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	h.given()
@@ -190,6 +200,7 @@ func TestDrainAndResume(t *testing.T) {
 }
 
 func TestTerminate(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	w := must(b, schemas.TerminateWorker, schemas.TerminateWorkerRequest{ID: h.id})
@@ -203,6 +214,7 @@ func TestTerminate(t *testing.T) {
 }
 
 func TestTerminateOfOneThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -225,6 +237,7 @@ func TestTerminateOfOneThatIsNotThere(t *testing.T) {
 }
 
 func TestTheRecordFollowsTheWorkersWord(t *testing.T) {
+	t.Parallel()
 	b := start(t, func(c *Config) { c.Reconcile = time.Hour }) // at once, not at the next pass
 	h := b.worker()
 	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
@@ -234,6 +247,7 @@ func TestTheRecordFollowsTheWorkersWord(t *testing.T) {
 }
 
 func TestListsByStateFillTheirPages(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	want := map[hodei.WorkerStatus][]hodei.WorkerID{}
 	states := hodei.WorkerTransitions.States()

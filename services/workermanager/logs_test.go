@@ -42,6 +42,7 @@ func sequences(t *testing.T, page schemas.LogPage) []int64 {
 }
 
 func TestChunksAreCommittedOnceAndTold(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -56,6 +57,7 @@ func TestChunksAreCommittedOnceAndTold(t *testing.T) {
 }
 
 func TestMalformedChunksAreRefusedAndHoldNothingUp(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -71,6 +73,7 @@ func TestMalformedChunksAreRefusedAndHoldNothingUp(t *testing.T) {
 
 // TestPackedChunksAreKeptAsTheyCame: but only those that hold what they say.
 func TestPackedChunksAreKeptAsTheyCame(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	lines, _ := chunk(1, 40)
@@ -102,6 +105,7 @@ func TestPackedChunksAreKeptAsTheyCame(t *testing.T) {
 
 // TestLogsAreStoredWithoutJetStream: it is only where followers look first.
 func TestLogsAreStoredWithoutJetStream(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -115,6 +119,7 @@ func TestLogsAreStoredWithoutJetStream(t *testing.T) {
 // TestPostgresRefusesAndThenTakesChunks has the table away for a while: nothing
 // is told meanwhile, and nothing is lost.
 func TestPostgresRefusesAndThenTakesChunks(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -138,6 +143,7 @@ func TestPostgresRefusesAndThenTakesChunks(t *testing.T) {
 }
 
 func TestLogsArePaged(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -166,6 +172,7 @@ func TestLogsArePaged(t *testing.T) {
 }
 
 func TestLogsAreFiltered(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -194,6 +201,7 @@ func TestLogsAreFiltered(t *testing.T) {
 }
 
 func TestAHoleStopsAGrowingLog(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -211,6 +219,7 @@ func TestAHoleStopsAGrowingLog(t *testing.T) {
 
 // TestALostLogEndsBeforeItsFirstHole: what is counted can be read.
 func TestALostLogEndsBeforeItsFirstHole(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -226,6 +235,7 @@ func TestALostLogEndsBeforeItsFirstHole(t *testing.T) {
 // TestChunksAreReadAsTheyAreKept: whole, packed, with holes, and with how far the
 // execution is.
 func TestChunksAreReadAsTheyAreKept(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -256,6 +266,7 @@ func TestChunksAreReadAsTheyAreKept(t *testing.T) {
 }
 
 func TestDaysAreMadeAheadAndDroppedAfterTheRetention(t *testing.T) {
+	t.Parallel()
 	b := start(t, func(c *Config) { c.LogRetention = 48 * time.Hour })
 	h := b.worker()
 	e := h.given()

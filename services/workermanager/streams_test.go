@@ -12,6 +12,7 @@ import (
 // TestLostStreams: each stream and the bucket is made again when it is gone,
 // and what workers say is heard as before.
 func TestLostStreams(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	for _, name := range schemas.Streams {
 		require.NoError(t, b.js.DeleteStream(t.Context(), name))
