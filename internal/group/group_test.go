@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -20,47 +21,40 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestCallersShareABatch: what is asked for while a batch is under way is done by
 // one.
 func TestCallersShareABatch(t *testing.T) {
-	var mu sync.Mutex
-	var sizes []int
-	began, gate := make(chan struct{}, 100), make(chan struct{})
-	g := &group.Group[int, int]{Run: func(_ context.Context, all []int) ([]group.Answer[int], error) {
-		mu.Lock()
-		sizes = append(sizes, len(all))
-		mu.Unlock()
-		began <- struct{}{}
-		<-gate
-		out := make([]group.Answer[int], len(all))
-		for i, n := range all {
-			out[i].Value = n * n
+	synctest.Test(t, func(t *testing.T) {
+		var sizes []int
+		gate := make(chan struct{})
+		g := &group.Group[int, int]{Run: func(_ context.Context, all []int) ([]group.Answer[int], error) {
+			sizes = append(sizes, len(all))
+			<-gate
+			out := make([]group.Answer[int], len(all))
+			for i, n := range all {
+				out[i].Value = n * n
+			}
+			return out, nil
+		}}
+		var callers sync.WaitGroup
+		ask := func(n int) {
+			callers.Go(func() {
+				got, err := g.Do(t.Context(), n)
+				assert.NoError(t, err)
+				assert.Equal(t, n*n, got)
+			})
 		}
-		return out, nil
-	}}
-	var callers sync.WaitGroup
-	ask := func(n int) {
-		callers.Go(func() {
-			got, err := g.Do(t.Context(), n)
-			require.NoError(t, err)
-			require.Equal(t, n*n, got)
-		})
-	}
-	ask(0)
-	<-began // alone, at once
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := g.Do(gone, 99)
-	require.ErrorIs(t, err, context.Canceled)
-	for n := range 50 {
-		ask(n)
-	}
-	close(gate)
-	callers.Wait()
-	total := 0
-	for _, n := range sizes {
-		total += n
-	}
-	require.Equal(t, 51, total, "and nothing for who had gone")
-	require.Equal(t, 1, sizes[0])
-	require.Less(t, len(sizes), 51)
+		ask(0)
+		synctest.Wait() // alone, at once
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := g.Do(gone, 99)
+		require.ErrorIs(t, err, context.Canceled)
+		for n := range 50 {
+			ask(n)
+		}
+		synctest.Wait()
+		close(gate)
+		callers.Wait()
+		require.Equal(t, []int{1, 50}, sizes, "and no request of a caller that had gone")
+	})
 }
 
 // TestOneBadRequestSpoilsNoOther: but nothing is tried again when everything
