@@ -37,7 +37,7 @@ func sources(t *testing.T) (list []source, at *token.FileSet) {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
 		}
-		file, err := parser.ParseFile(at, path, nil, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(at, path, nil, parser.ParseComments|parser.SkipObjectResolution)
 		require.NoError(t, err)
 		list = append(list, source{strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "."), path, file})
 	}
@@ -128,4 +128,29 @@ func TestFilesCanBeReadInOneGo(t *testing.T) {
 		require.NoError(t, err)
 		assert.LessOrEqual(t, bytes.Count(text, []byte("\n")), most, "%s has too many lines: split it by what it tells", path)
 	}
+}
+
+// mostDialect is how many words of the private dialect ten thousand words of
+// comments may have. Lower it as comments are rewritten; it never rises.
+const mostDialect = 131
+
+// TestCommentsArePlainEnglish counts the words that have parts of a program
+// speak and hear, or hide what acts behind a person.
+func TestCommentsArePlainEnglish(t *testing.T) {
+	dialect := regexp.MustCompile(`(?i)\b(nobody|somebody|anybody|whoever|say|says|said|saying|tell|tells|told|telling|hear|hears|heard|hearing)\b`)
+	word := regexp.MustCompile(`[A-Za-z][A-Za-z'’-]*`)
+	list, _ := sources(t)
+	words, found := 0, 0
+	for _, file := range list {
+		for _, group := range file.Comments {
+			text := group.Text()
+			words += len(word.FindAllString(text, -1))
+			found += len(dialect.FindAllString(text, -1))
+		}
+	}
+	require.NotZero(t, words)
+	rate := 10_000 * float64(found) / float64(words)
+	t.Logf("%d of %d words of comments: %.1f in 10,000", found, words, rate)
+	assert.LessOrEqual(t, rate, float64(mostDialect), "comments have too many words such as nobody, says, told and heard: "+
+		"name the part that acts and use the field's terms (CONTRIBUTING.md)")
 }
