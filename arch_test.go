@@ -79,7 +79,6 @@ var mayImport = []struct {
 	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "client",
 		"services", "worker", "edge", "postgres"}},
 	{"test", []string{"", "schemas", "internal/rpc", "kv", "postgres", "internal/system", "internal/local", "client"}},
-	{"bench", []string{"", "schemas", "internal/rpc", "kv", "postgres", "internal/system", "internal/local", "client"}},
 	{"examples", []string{"", "schemas", "client"}},
 }
 
