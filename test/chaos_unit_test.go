@@ -173,13 +173,6 @@ func (u *unit) end() {
 	<-u.gone
 }
 
-// running reports whether there is a process that has been up for a moment.
-func (u *unit) running() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.proc != nil
-}
-
 // started is how often it was started.
 func (u *unit) started() int {
 	u.mu.Lock()

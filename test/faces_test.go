@@ -105,8 +105,8 @@ func (s *system) rest(t *testing.T, op *schemas.Op, fields object) (int, []byte)
 
 // world is what the requests are about.
 type world struct {
-	s                                  *system
-	pipeline, job, ended, live, worker string
+	s                            *system
+	pipeline, job, ended, worker string
 }
 
 // requests gives a request of each operation that has a route and a subject;

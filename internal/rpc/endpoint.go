@@ -96,7 +96,7 @@ func (s *Service) accept(ctx context.Context, e *endpoint, req micro.Request) {
 
 func (s *Service) refuse(ctx context.Context, e *endpoint, req micro.Request, why string) {
 	e.stats.refused.Add(1)
-	s.respondError(WithRequestID(ctx, req.Headers().Get(schemas.HeaderRequestID)), e, req, hodei.Errorf(hodei.Unavailable, "%s", why))
+	_ = s.respondError(WithRequestID(ctx, req.Headers().Get(schemas.HeaderRequestID)), e, req, hodei.Errorf(hodei.Unavailable, "%s", why))
 }
 
 func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {

@@ -124,7 +124,7 @@ func (o *Orchestrator) execute(ctx context.Context, req schemas.ExecuteRequest) 
 	if req.Command == nil || req.Command.IsZero() {
 		return schemas.AdHocExecution{}, hodei.InvalidField("command", "required")
 	}
-	e, err := o.createExecution(ctx, schemas.CreateExecutionRequest{RunRequest: req.RunRequest})
+	e, err := o.createExecution(ctx, schemas.CreateExecutionRequest(req))
 	return schemas.AdHocExecution{
 		ID: e.ID, Command: e.Command, Status: e.Status, CreatedAt: e.CreatedAt,
 		Stream: hodei.Stdout, LogsAvailable: e.LogsAvailable,
