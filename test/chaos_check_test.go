@@ -24,9 +24,10 @@ func (w *arena) judge(l *ledger, r *record, all *audience) map[string]int {
 		}
 	}
 	w.judgeAnswers(l, r, check)
+	tags := map[string]string{}
 	for id, e := range r.executions {
 		w.judgeHistory(e, r.history[id], check)
-		w.judgeStart(e, r.begun[id], check)
+		w.judgeStart(e, r.begun[id], tags, check)
 		check("ends told once", id, len(r.ends[id]) <= 1, "the feed tells of %d ends: %s", len(r.ends[id]), strings.Join(r.ends[id], "; "))
 		for _, end := range r.ends[id] {
 			check("ends told as recorded", id, strings.HasPrefix(end, e.status+" "+e.reason+" ") && strings.Contains(end, fmt.Sprintf(" lines %d ", e.logCount)),
@@ -110,14 +111,21 @@ func (w *arena) judgeHistory(e entry, history []step, check checkFunc) {
 }
 
 // judgeStart: started at most once, where the record says, and surely if it
-// completed.
-func (w *arena) judgeStart(e entry, begun []string, check checkFunc) {
+// completed. A command does not see the incarnation of its worker but its tag,
+// which is the same for all commands of one incarnation: tags holds each under
+// the other.
+func (w *arena) judgeStart(e entry, begun []string, tags map[string]string, check checkFunc) {
 	check("started at most once", e.id, len(begun) <= 1, "was started %d times: %s", len(begun), strings.Join(begun, "; "))
 	if e.status == string(hodei.Completed) {
 		check("completed was started", e.id, len(begun) == 1, "COMPLETED and was started %d times", len(begun))
 	}
 	for _, at := range begun {
-		check("started where recorded", e.id, at == "worker_"+e.worker+" "+e.incarnation, "was started on %s, the record says %s %s", at, e.worker, e.incarnation)
+		at, tag, _ := strings.Cut(at, " ")
+		if tags[tag] == "" && tags[e.incarnation] == "" {
+			tags[tag], tags[e.incarnation] = e.incarnation, tag
+		}
+		check("started where recorded", e.id, at == "worker_"+e.worker && tag != "" && tags[tag] == e.incarnation && tags[e.incarnation] == tag,
+			"was started on %s by an incarnation %q, the record says %s %s", at, tags[tag], e.worker, e.incarnation)
 	}
 }
 

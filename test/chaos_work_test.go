@@ -15,10 +15,10 @@ import (
 // one write at the end of a file. Then it takes as many of its worker's slots
 // as it was given, each a lock on a file that only its own shell holds, so
 // that the kernel gives it back the moment the shell is dead. The files belong
-// to one incarnation of the worker; should there not be enough, for longer
+// to one incarnation of the worker, which its tag stands for; should there not be enough, for longer
 // than a dying process may take, then the worker holds more than it has. A lock
 // that all attempts of one piece of work share tells of two that run at once.
-const beginning = `echo "$HODEI_EXECUTION_ID $HODEI_WORKER_ID $HODEI_WORKER_INCARNATION" >> $CHAOS/witness
+const beginning = `echo "$HODEI_EXECUTION_ID $HODEI_WORKER_ID $HODEI_WORKER_TAG" >> $CHAOS/witness
 read cap < "$HOME/capacity"
 alone() { "$@" 6>&- 7>&- 8>&- 9>&-; }
 slots() {
@@ -26,7 +26,7 @@ slots() {
   while [ $got -lt $SLOTS ]; do
     i=$((i+1))
     [ $i -le $cap ] || return 1
-    at="$HOME/slot.$HODEI_WORKER_INCARNATION.$i"
+    at="$HOME/slot.$HODEI_WORKER_TAG.$i"
     case $got in
     0) exec 7>"$at"; flock -n 7 && got=1 ;;
     1) exec 8>"$at"; flock -n 8 && got=2 ;;
@@ -39,7 +39,7 @@ until slots; do
   exec 7>&- 8>&- 9>&-
   tries=$((tries+1))
   if [ $tries -gt 20 ]; then
-    echo "$HODEI_EXECUTION_ID wants $SLOTS of $cap slots of $HODEI_WORKER_ID $HODEI_WORKER_INCARNATION" >> $CHAOS/overfull
+    echo "$HODEI_EXECUTION_ID wants $SLOTS of $cap slots of $HODEI_WORKER_ID $HODEI_WORKER_TAG" >> $CHAOS/overfull
     break
   fi
   sleep 0.1

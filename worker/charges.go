@@ -143,7 +143,7 @@ func (c *charges) keepFences(ctx context.Context) {
 		var id hodei.ExecutionID
 		_ = syscall.Kill(-group, syscall.SIGKILL) // it may be gone already
 		if id.UnmarshalText([]byte(g.execution)) == nil {
-			sweep(ctx, func() int { return runMark(c.orders.Incarnation, id).signal(syscall.SIGKILL, 0) })
+			sweep(ctx, func() int { return runMark(c.orders.Tag, id).signal(syscall.SIGKILL, 0) })
 		}
 	}
 }
@@ -161,10 +161,10 @@ func (c *charges) killAll(ctx context.Context) {
 				c.log.Info("process group killed", "group", group, "execution_id", g.execution)
 			}
 		}
-		if said = true; c.orders.Incarnation == "" {
+		if said = true; c.orders.Tag == "" {
 			return left
 		}
-		strays := incarnationMark(c.orders.Incarnation).signal(syscall.SIGKILL, 0)
+		strays := workerMark(c.orders.Tag).signal(syscall.SIGKILL, 0)
 		if strays > 0 {
 			c.log.Info("processes outside of their group killed", "number", strays)
 		}

@@ -14,11 +14,13 @@ import (
 // defaultPath is where programs are looked up when nobody says.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// executionVariable and incarnationVariable mark every process that a worker
-// starts, for whoever has to find it again; a job cannot change them.
+// executionVariable and tagVariable mark every process that a worker starts, so
+// that the worker, its reaper and its successor find it again (mark.go). A job
+// cannot change them. The tag is a random value that never leaves the machine:
+// a command that reads it cannot use it to speak for the worker.
 const (
-	executionVariable   = "HODEI_EXECUTION_ID"
-	incarnationVariable = "HODEI_WORKER_INCARNATION"
+	executionVariable = "HODEI_EXECUTION_ID"
+	tagVariable       = "HODEI_WORKER_TAG"
 )
 
 // variable is one variable of an environment.
@@ -60,11 +62,11 @@ func (w *Worker) environment(req *schemas.ExecutionRequest) []string {
 		add("HODEI_PIPELINE_ID", req.PipelineID.String())
 	}
 	for name, value := range req.Environment {
-		if name != incarnationVariable && name != executionVariable {
+		if name != tagVariable && name != executionVariable {
 			env = append(env, name+"="+value)
 		}
 	}
-	return append(env, runMark(w.incarnation, req.ExecutionID)...)
+	return append(env, runMark(w.tag, req.ExecutionID)...)
 }
 
 // lookUp finds a program as a shell would: a name with a slash is a path from

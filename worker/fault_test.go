@@ -191,7 +191,7 @@ func TestTheNextWorkerEndsWhatNobodyKilled(t *testing.T) {
 	}
 	f.drain()
 	require.NoError(t, receive(t, f.done, "drained"))
-	require.NoFileExists(t, filepath.Join(dir, "incarnation"), "a worker that ended by itself has left nothing to kill")
+	require.NoFileExists(t, filepath.Join(dir, "tag"), "a worker that ended by itself has left nothing to kill")
 }
 
 // killReaper kills the one reaper among the children of a process.

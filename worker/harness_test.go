@@ -124,6 +124,8 @@ func startProcess(t testing.TB, under ...string) (*fleet, *os.Process) {
 	f.incarnation, f.cfg.StateDir = f.manager.registered[0].Incarnation, dir
 	require.Eventually(t, func() bool {
 		id, err := os.ReadFile(filepath.Join(dir, "worker-id"))
+		tag, _ := os.ReadFile(filepath.Join(dir, "tag")) // is written before
+		f.tag = string(tag)
 		return err == nil && f.id.UnmarshalText(id) == nil
 	}, 20*time.Second, 5*time.Millisecond)
 	f.word("ready", func(hodei.Availability) bool { return true })

@@ -14,18 +14,15 @@ import (
 	"github.com/hodei-jobs/hodei/internal/group"
 )
 
-// mark is how the processes of one run, or of one incarnation, are known
-// wherever they went: by these variables in their environment, which children
-// inherit. A process that left its group is found by it; one that threw its
+// mark identifies the processes of one run, or of one incarnation, wherever
+// they went: by these variables in their environment, which children inherit. A process that left its group is found by it; one that threw its
 // environment away as well is not, nor any where the system does not show it.
 type mark []string
 
-func incarnationMark(incarnation string) mark {
-	return mark{incarnationVariable + "=" + incarnation}
-}
+func workerMark(tag string) mark { return mark{tagVariable + "=" + tag} }
 
-func runMark(incarnation string, id hodei.ExecutionID) mark {
-	return mark{incarnationVariable + "=" + incarnation, executionVariable + "=" + id.String()}
+func runMark(tag string, id hodei.ExecutionID) mark {
+	return mark{tagVariable + "=" + tag, executionVariable + "=" + id.String()}
 }
 
 // bearers lists the processes that bear the mark. It looks at every process of
@@ -59,7 +56,7 @@ func marksIn(environ string) (worn []string) {
 		return nil // gone, or not ours
 	}
 	for v := range bytes.SplitSeq(text, []byte{0}) {
-		if name, _, _ := bytes.Cut(v, []byte("=")); string(name) == incarnationVariable || string(name) == executionVariable {
+		if name, _, _ := bytes.Cut(v, []byte("=")); string(name) == tagVariable || string(name) == executionVariable {
 			worn = append(worn, string(v))
 		}
 	}

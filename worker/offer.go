@@ -15,7 +15,7 @@ func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schema
 	return w.slots.take(&req, w.incarnation, w.contact.overdue(fence), func(startedAt time.Time) *run {
 		ctx, giveUp := context.WithCancel(ctx)
 		r := &run{
-			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: process{grace: w.cfg.Grace, mark: runMark(w.incarnation, req.ExecutionID)},
+			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: process{grace: w.cfg.Grace, mark: runMark(w.tag, req.ExecutionID)},
 			journal: newJournal(req.ExecutionID, w.spool, w.log, w.sendChunk),
 		}
 		w.contact.expect(fence)

@@ -21,8 +21,8 @@ const tellFor = 30 * time.Second
 
 // Reap is the body of the process named in Config.Reaper: it reads what the
 // worker says on in and, if that ends without a good-bye, kills with SIGKILL
-// every process group that was running, and whatever else bears the worker's
-// incarnation in its environment, then reports to the worker manager that the
+// every process group that was running, and every other process with the
+// worker's tag in its environment, then reports to the worker manager that the
 // worker was killed, for at most 30 s. A run whose fence comes while the worker
 // is there but does nothing is killed, and not reported. It ignores SIGINT,
 // SIGTERM and SIGHUP. The options are those that the worker's connection to

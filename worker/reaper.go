@@ -29,6 +29,7 @@ type orders struct {
 	NATS        string         `json:"nats"`
 	WorkerID    hodei.WorkerID `json:"worker_id"`
 	Incarnation string         `json:"incarnation"`
+	Tag         string         `json:"tag"`
 }
 
 const (
@@ -148,7 +149,7 @@ func (w *Worker) superviseReaper(ctx context.Context, begun func()) error {
 		return fmt.Errorf("start reaper: %w", err)
 	}
 	w.reaper.attach(proc, pipe, orders{
-		NATS: strings.Join(w.cfg.NATS.Opts.Servers, ","), WorkerID: w.id, Incarnation: w.incarnation,
+		NATS: strings.Join(w.cfg.NATS.Opts.Servers, ","), WorkerID: w.id, Incarnation: w.incarnation, Tag: w.tag,
 	})
 	begun()
 	defer context.AfterFunc(ctx, w.reaper.bye)()

@@ -138,7 +138,7 @@ func TestEnvironmentIsASmallBaseAndTheJobs(t *testing.T) {
 	f := start(t)
 	req := f.request("/usr/bin/env", "-0")
 	req.Command = hodei.Command{Args: []string{"/usr/bin/env"}}
-	req.Environment = map[string]string{"MINE": "a b", "HOME": "/home/of/job", incarnationVariable: "forged", executionVariable: "forged"}
+	req.Environment = map[string]string{"MINE": "a b", "HOME": "/home/of/job", tagVariable: "forged", executionVariable: "forged"}
 	job, pipeline := hodei.JobID(uuid.Must(uuid.NewV7())), hodei.PipelineID(uuid.Must(uuid.NewV7()))
 	req.JobID, req.PipelineID, req.Attempt = &job, &pipeline, 3
 	_, lines := f.outcome(req)
@@ -151,13 +151,13 @@ func TestEnvironmentIsASmallBaseAndTheJobs(t *testing.T) {
 	for name, want := range map[string]string{
 		"MINE": "a b", "HOME": "/home/of/job", "LANG": "xx_XX", "PATH": os.Getenv("PATH"), "HODEI_ATTEMPT": "3",
 		"HODEI_EXECUTION_ID": req.ExecutionID.String(), "HODEI_JOB_ID": job.String(), "HODEI_PIPELINE_ID": pipeline.String(),
-		"HODEI_WORKER_ID": f.ID().String(), incarnationVariable: f.incarnation,
+		"HODEI_WORKER_ID": f.ID().String(), tagVariable: f.tag,
 	} {
 		require.Equal(t, want, got[name], name)
 	}
 	for name := range got {
 		require.Contains(t, []string{"MINE", "PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR", "HODEI_ATTEMPT",
-			"HODEI_EXECUTION_ID", "HODEI_JOB_ID", "HODEI_PIPELINE_ID", "HODEI_WORKER_ID", incarnationVariable}, name)
+			"HODEI_EXECUTION_ID", "HODEI_JOB_ID", "HODEI_PIPELINE_ID", "HODEI_WORKER_ID", tagVariable}, name)
 	}
 }
 

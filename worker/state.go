@@ -76,21 +76,20 @@ func (s *state) keepID(id hodei.WorkerID) error {
 	return nil
 }
 
-// incarnation is that of a worker that did not end by itself, "" for none.
-func (s *state) incarnation() string {
-	text, _ := os.ReadFile(s.incarnationFile())
+// tag is the tag of the commands of a worker that was killed, "" for none.
+func (s *state) tag() string {
+	text, _ := os.ReadFile(s.tagFile())
 	return string(text)
 }
 
-// keepIncarnation remembers who works here until it has ended by itself, which
-// is said with "".
-func (s *state) keepIncarnation(incarnation string) error {
-	if incarnation == "" {
-		return os.RemoveAll(s.incarnationFile())
+// keepTag stores the tag until the worker ends by itself, which passes "".
+func (s *state) keepTag(tag string) error {
+	if tag == "" {
+		return os.RemoveAll(s.tagFile())
 	}
-	return os.WriteFile(s.incarnationFile(), []byte(incarnation), 0o600)
+	return os.WriteFile(s.tagFile(), []byte(tag), 0o600)
 }
 
-func (s *state) incarnationFile() string { return filepath.Join(s.dir, "incarnation") }
+func (s *state) tagFile() string { return filepath.Join(s.dir, "tag") }
 
 func (s *state) idFile() string { return filepath.Join(s.dir, "worker-id") }

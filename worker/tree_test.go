@@ -55,7 +55,7 @@ func TestTreesAreEndedWhole(t *testing.T) {
 					require.Less(t, end.CompletedAt.Sub(*end.StartedAt), 20*time.Second)
 				}
 				requireGone(t, child)
-				require.Empty(t, runMark(f.incarnation, id).bearers())
+				require.Empty(t, runMark(f.tag, id).bearers())
 			})
 		}
 	}
@@ -86,7 +86,7 @@ func TestWhoHoldsThePipesOfACommandThatExitedIsKilled(t *testing.T) {
 			end, lines := f.end(id)
 			require.Equal(t, hodei.Completed, end.Status, "the command's own end counts")
 			requireGone(t, childIn(t, lines))
-			require.Empty(t, runMark(f.incarnation, id).bearers())
+			require.Empty(t, runMark(f.tag, id).bearers())
 		})
 	}
 }
@@ -100,7 +100,7 @@ func TestADaemonThatLetsGoOfThePipesIsLeftAlone(t *testing.T) {
 	require.Equal(t, hodei.Completed, end.Status)
 	daemon := childIn(t, lines)
 	t.Cleanup(func() { _ = syscall.Kill(daemon, syscall.SIGKILL) })
-	require.Equal(t, []int{daemon}, runMark(f.incarnation, id).bearers())
+	require.Equal(t, []int{daemon}, runMark(f.tag, id).bearers())
 }
 
 func TestHeldTellsWhetherAnybodyCanWrite(t *testing.T) {
@@ -135,7 +135,7 @@ func TestAFullSpoolDoesNotKeepACommandAlive(t *testing.T) {
 	require.Eventually(t, f.spool.full, 20*time.Second, time.Millisecond)
 	f.slots.get(id).process.stop(hodei.ReasonCancelled)
 	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, 20*time.Second, time.Millisecond)
-	require.Empty(t, runMark(f.incarnation, id).bearers())
+	require.Empty(t, runMark(f.tag, id).bearers())
 
 	up()
 	end, lines := f.end(id)

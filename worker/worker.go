@@ -3,6 +3,7 @@ package worker
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,6 +44,7 @@ type Worker struct {
 	cfg         Config
 	log         *slog.Logger
 	incarnation string
+	tag         string         // of every command's environment
 	id          hodei.WorkerID // set before ready closes
 	base        []variable     // of every command's environment
 	state       *state
@@ -76,7 +78,7 @@ func New(cfg Config) (*Worker, error) {
 		return nil, errors.New("worker: a state directory is required")
 	}
 	return &Worker{
-		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), base: baseEnvironment(), slots: newSlots(cfg.Capacity),
+		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), tag: rand.Text(), base: baseEnvironment(), slots: newSlots(cfg.Capacity),
 		oom: newOOMKills("/"), contact: contact{sooner: make(chan struct{}, 1)},
 		buffers:     sync.Pool{New: func() any { buf := make([]byte, 32<<10); return &buf }},
 		reconnected: make(chan struct{}, 1), ready: make(chan struct{}), terminate: make(chan struct{}),
@@ -126,18 +128,18 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	err = w.serve(joining)
-	return errors.Join(err, w.state.keepIncarnation(""))
+	return errors.Join(err, w.state.keepTag(""))
 }
 
 // succeed ends what a worker that was killed in this directory left running, if
 // its reaper was killed with it. It comes before this one is registered, because
 // from then on all that is lost, and may be started again.
 func (w *Worker) succeed(ctx context.Context) error {
-	if before := w.state.incarnation(); before != "" {
-		sweep(ctx, func() int { return incarnationMark(before).signal(syscall.SIGKILL, 0) })
+	if before := w.state.tag(); before != "" {
+		sweep(ctx, func() int { return workerMark(before).signal(syscall.SIGKILL, 0) })
 	}
-	if err := w.state.keepIncarnation(w.incarnation); err != nil {
-		return fmt.Errorf("keep incarnation: %w", err)
+	if err := w.state.keepTag(w.tag); err != nil {
+		return fmt.Errorf("keep the tag of commands: %w", err)
 	}
 	return nil
 }
