@@ -19,14 +19,15 @@ import (
 // than a dying process may take, then the worker holds more than it has. A lock
 // that all attempts of one piece of work share tells of two that run at once.
 const beginning = `echo "$HODEI_EXECUTION_ID $HODEI_WORKER_ID $HODEI_WORKER_TAG" >> $CHAOS/witness
-read cap < "$HOME/capacity"
+home=${PWD%/state/work/*}
+read cap < "$home/capacity"
 alone() { "$@" 6>&- 7>&- 8>&- 9>&-; }
 slots() {
   got=0 i=0
   while [ $got -lt $SLOTS ]; do
     i=$((i+1))
     [ $i -le $cap ] || return 1
-    at="$HOME/slot.$HODEI_WORKER_TAG.$i"
+    at="$home/slot.$HODEI_WORKER_TAG.$i"
     case $got in
     0) exec 7>"$at"; flock -n 7 && got=1 ;;
     1) exec 8>"$at"; flock -n 8 && got=2 ;;

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -9,43 +11,85 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// directory is where the command runs: the one the job names, which must be
-// there, or a fresh one, which remove deletes. It is never used again, not even
-// an empty one, for what a run has left behind may still be in it.
-func (w *Worker) directory(id hodei.ExecutionID, named *string) (dir string, remove func(), err error) {
-	if named != nil {
-		dir = *named
-		info, err := os.Stat(dir)
-		if err == nil && !info.IsDir() {
-			err = &os.PathError{Op: "chdir", Path: dir, Err: unix.ENOTDIR}
-		}
-		if err == nil {
-			err = unix.Access(dir, unix.X_OK)
-		}
-		return dir, func() {}, err
-	}
-	dir = filepath.Join(w.state.work, id.String())
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", func() {}, err
-	}
-	return dir, func() {
-		if err := removeTree(dir); err != nil {
-			w.log.Warn("working directory not removed", "execution_id", id, "err", err)
-		}
-	}, nil
+// place is where one command runs: its working directory, and a home and a
+// directory for temporary files that no other command has.
+type place struct {
+	dir, home, tmp string
+	made           []string // names in the state's work directory
 }
 
-// removeTree removes a directory, read-only ones in it too, which package
-// managers like to leave behind.
-func removeTree(dir string) error {
-	if os.RemoveAll(dir) == nil {
+// place makes the directories of an execution; clear removes them, also after an
+// error. The working directory is the
+// named one, which must exist, or a fresh one. Fresh ones are never used again,
+// not even empty ones: a process that the command left behind may still be in
+// them. They lie side by side, under the last digits of the execution's id: a
+// directory around them would cost one more mkdir, and a long name would leave
+// no room for the sockets that programs make in TMPDIR (108 bytes).
+func (w *Worker) place(id hodei.ExecutionID, named *string) (p place, err error) {
+	if named != nil {
+		p.dir = *named
+		if err := enterable(p.dir); err != nil {
+			return p, err
+		}
+	}
+	text := id.String()
+	short := text[len(text)-12:]
+	fresh := func(suffix string) (dir string) {
+		if err == nil {
+			dir = filepath.Join(w.state.work, short+suffix)
+			if err = w.state.root.Mkdir(short+suffix, 0o700); err == nil {
+				p.made = append(p.made, short+suffix)
+			}
+		}
+		return dir
+	}
+	if named == nil {
+		p.dir = fresh("")
+	}
+	p.home, p.tmp = fresh(".home"), fresh(".tmp")
+	return p, err
+}
+
+func enterable(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return &os.PathError{Op: "chdir", Path: dir, Err: unix.ENOTDIR}
+	}
+	return unix.Access(dir, unix.X_OK)
+}
+
+// clear removes the directories that were made for an execution.
+func (w *Worker) clear(id hodei.ExecutionID, p place) {
+	var errs []error
+	for _, name := range p.made {
+		errs = append(errs, removeTree(w.state.root, name))
+	}
+	if err := errors.Join(errs...); err != nil {
+		w.log.Warn("directories not removed", "execution_id", id, "err", err)
+	}
+}
+
+// removeTree removes a directory in root, with the read-only directories that
+// package managers like to leave in it.
+func removeTree(root *os.Root, name string) error {
+	if root.Remove(name) == nil || root.RemoveAll(name) == nil { // most are empty
 		return nil
 	}
-	_ = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+	unlock(root, name)
+	return root.RemoveAll(name)
+}
+
+// unlock makes every directory of the tree writable. A process that is still in
+// the tree may replace a directory by a symbolic link at any time; root keeps
+// chmod from following it out.
+func unlock(root *os.Root, name string) {
+	_ = fs.WalkDir(root.FS(), filepath.ToSlash(name), func(path string, entry fs.DirEntry, err error) error {
 		if entry != nil && entry.IsDir() {
-			_ = os.Chmod(path, 0o700)
+			_ = root.Chmod(path, 0o700) // RemoveAll reports what it cannot remove
 		}
 		return nil
 	})
-	return os.RemoveAll(dir)
 }

@@ -20,8 +20,9 @@
 // # State
 //
 // A private directory, locked while the worker runs: worker-id, which it keeps
-// between starts; work/, a directory for each run; spool/, what did not fit
-// into memory. All but the id is emptied at the start.
+// between starts; tag, by which the next worker finds the processes of one that
+// was killed; work/, the directories of each run; spool/, what did not fit into
+// memory. All but the id is emptied at the start.
 //
 // # When things fail
 //

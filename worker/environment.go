@@ -33,7 +33,7 @@ func baseEnvironment() []variable {
 	if path := os.Getenv("PATH"); path != "" {
 		base[0].value = path
 	}
-	for _, name := range []string{"HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR"} {
+	for _, name := range []string{"LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL"} {
 		if value, set := os.LookupEnv(name); set {
 			base = append(base, variable{name, value})
 		}
@@ -41,10 +41,11 @@ func baseEnvironment() []variable {
 	return base
 }
 
-// environment is what the command of req gets, as exec wants it: the base, who
-// it is, and what the job says, which wins.
-func (w *Worker) environment(req *schemas.ExecutionRequest) []string {
-	env := make([]string, 0, len(w.base)+6+len(req.Environment))
+// environment is the environment of the command of req, in the form that exec
+// takes: the base, its directories and ids, and the job's own variables, which
+// replace all but the mark.
+func (w *Worker) environment(req *schemas.ExecutionRequest, at place) []string {
+	env := make([]string, 0, len(w.base)+8+len(req.Environment))
 	add := func(name, value string) {
 		if _, set := req.Environment[name]; !set {
 			env = append(env, name+"="+value)
@@ -53,6 +54,8 @@ func (w *Worker) environment(req *schemas.ExecutionRequest) []string {
 	for _, v := range w.base {
 		add(v.name, v.value)
 	}
+	add("HOME", at.home)
+	add("TMPDIR", at.tmp)
 	add("HODEI_WORKER_ID", w.id.String())
 	add("HODEI_ATTEMPT", strconv.Itoa(req.Attempt))
 	if req.JobID != nil {

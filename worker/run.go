@@ -18,7 +18,7 @@ const straggle = time.Second
 // run is one execution, from acceptance until its end is recorded.
 //
 // Its goroutines: do, which follows the process and then reports the end; those
-// of outputs; and one that removes the directory.
+// of outputs; and one that removes the directories.
 type run struct {
 	req       schemas.ExecutionRequest
 	startedAt time.Time
@@ -39,18 +39,18 @@ func (r *run) abandon() {
 // do runs the execution and returns when nothing of it is left to tell, or
 // when ctx is done because nobody wants to hear it.
 func (w *Worker) do(ctx context.Context, r *run) {
-	dir, remove, err := w.directory(r.req.ExecutionID, r.req.WorkingDir)
+	at, err := w.place(r.req.ExecutionID, r.req.WorkingDir)
 	var end hodei.Outcome
 	if err != nil {
 		end = r.failed(hodei.ReasonStartFailed, 0, fmt.Sprintf("working directory: %v", err))
 		w.slots.release(r)
 	} else {
-		end = w.execute(r, dir)
+		end = w.execute(r, at)
 	}
 	end.StartedAt = &r.startedAt
 	end.LogCount, end.LogDigest = r.journal.close()
 	var removal sync.WaitGroup
-	removal.Go(remove) // while the last of the log and the end are on their way: that took half a millisecond of ten
+	removal.Go(func() { w.clear(r.req.ExecutionID, at) }) // while the last of the log and the end are on their way: that took half a millisecond of ten
 	select {
 	case <-r.journal.settled:
 	case <-ctx.Done():
@@ -64,13 +64,13 @@ func (w *Worker) do(ctx context.Context, r *run) {
 }
 
 // execute runs the command to its end and reads all that it prints.
-func (w *Worker) execute(r *run, dir string) hodei.Outcome {
+func (w *Worker) execute(r *run, at place) hodei.Outcome {
 	argv := r.req.Command.Argv()
-	path, err := w.lookUp(argv[0], &r.req, dir)
+	path, err := w.lookUp(argv[0], &r.req, at.dir)
 	var out *outputs
 	var started bool
 	if err == nil {
-		out, started, err = w.start(r, path, argv, dir)
+		out, started, err = w.start(r, path, argv, at)
 	}
 	if err != nil {
 		defer w.slots.release(r)
@@ -87,7 +87,7 @@ func (w *Worker) execute(r *run, dir string) hodei.Outcome {
 }
 
 // start starts the command on two fresh pipes.
-func (w *Worker) start(r *run, path string, argv []string, dir string) (*outputs, bool, error) {
+func (w *Worker) start(r *run, path string, argv []string, at place) (*outputs, bool, error) {
 	outR, outW, err := os.Pipe()
 	if err != nil {
 		return nil, false, err
@@ -100,7 +100,7 @@ func (w *Worker) start(r *run, path string, argv []string, dir string) (*outputs
 	}
 	defer errW.Close()
 	started, err := r.process.start(path, argv, &os.ProcAttr{
-		Dir: dir, Env: w.environment(&r.req), Files: []*os.File{w.null, outW, errW},
+		Dir: at.dir, Env: w.environment(&r.req, at), Files: []*os.File{w.null, outW, errW},
 	})
 	if !started {
 		outR.Close()

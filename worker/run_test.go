@@ -190,6 +190,29 @@ func TestWorkingDirectoryIsFreshAndRemoved(t *testing.T) {
 	require.Eventually(t, func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) }, 10*time.Second, time.Millisecond)
 }
 
+func TestHomeAndTemporaryDirectoryAreThoseOfOneExecution(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	f := start(t)
+	named := t.TempDir()
+	for _, dir := range []*string{nil, &named} {
+		req := f.request(`echo ~; echo $TMPDIR; stat -c %a ~ $TMPDIR; ls -A ~; ls -A $TMPDIR; mktemp; mkdir -p ~/.cache/x; chmod 500 ~/.cache`)
+		req.WorkingDir = dir
+		_, lines := f.outcome(req)
+		said := texts(lines, hodei.Stdout)
+		require.Len(t, said, 4+1, "both are empty: %q", said)
+		home, tmp := said[0], said[1]
+		require.Equal(t, []string{"700", "700"}, said[2:4])
+		require.Equal(t, tmp, filepath.Dir(said[len(said)-1]))
+		require.NotEqual(t, home, tmp)
+		for _, dir := range []string{home, tmp} {
+			require.True(t, strings.HasPrefix(dir, f.cfg.StateDir), dir)
+			require.Less(t, len(dir)-len(f.cfg.StateDir), 30, "leaves room for the name of a socket")
+			require.Eventually(t, func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) }, 30*time.Second, time.Millisecond)
+		}
+		require.DirExists(t, named)
+	}
+}
+
 func TestNamedWorkingDirectoryMustExist(t *testing.T) {
 	t.Parallel()
 	f := start(t)

@@ -14,6 +14,7 @@ import (
 // state is the worker's private directory, locked.
 type state struct {
 	dir, work, spool string
+	root             *os.Root // of work
 	lock             *os.File
 }
 
@@ -39,16 +40,33 @@ func openState(dir string) (*state, error) {
 		}
 		return nil, fmt.Errorf("lock state directory %s: %w", dir, err)
 	}
-	for _, sub := range []string{s.work, s.spool} {
-		if err := errors.Join(removeTree(sub), os.Mkdir(sub, 0o700)); err != nil {
-			s.close()
-			return nil, fmt.Errorf("empty state directory: %w", err)
-		}
+	if err := s.empty(); err != nil {
+		s.lock.Close()
+		return nil, fmt.Errorf("empty state directory: %w", err)
 	}
 	return s, nil
 }
 
-func (s *state) close() { s.lock.Close() }
+// empty replaces work and spool by empty directories.
+func (s *state) empty() error {
+	root, err := os.OpenRoot(s.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, sub := range []string{"work", "spool"} {
+		if err := errors.Join(removeTree(root, sub), root.Mkdir(sub, 0o700)); err != nil {
+			return err
+		}
+	}
+	s.root, err = root.OpenRoot("work")
+	return err
+}
+
+func (s *state) close() {
+	s.root.Close()
+	s.lock.Close()
+}
 
 // workerID is the id that the worker had before, nil if it had none or the
 // file cannot be read as one.
