@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -49,6 +50,9 @@ func (h Happening) Notice() (n schemas.Notice, err error) {
 		err = json.Unmarshal(h.Data, &n.Worker)
 	case schemas.NoticeResync:
 		err = json.Unmarshal(h.Data, &n.Resync)
+	}
+	if err == nil && h.Kind != "" && n.Execution == nil && n.Worker == nil && n.Resync == nil { // `null`, or a later kind
+		err = fmt.Errorf("%s of no content", h.Kind)
 	}
 	return n, err
 }
@@ -101,7 +105,9 @@ func Happenings(ctx context.Context, cfg HappeningsConfig, fn func(Happening) er
 	h.lacks = len(sources)
 	g, ctx := errgroup.WithContext(ctx)
 	for what, source := range sources {
-		g.Go(func() error { return h.keep(ctx, what, source) })
+		g.Go(func() error {
+			return rpc.Try(cfg.Log, "source of "+what, func() error { return h.keep(ctx, what, source) })
+		})
 	}
 	err = g.Wait()
 	return h.last, err
@@ -173,6 +179,7 @@ func (h *happenings) executions(ctx context.Context) error {
 		}
 	}
 	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
+		defer rpc.Recover(h.cfg.Log, "event")
 		if err := h.message(msg); err != nil || !h.cfg.Follow && h.reached(until) {
 			end(err)
 		}

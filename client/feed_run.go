@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -39,7 +40,10 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 	defer func() { f.stop(err) }()
 	defer context.AfterFunc(ctx, func() { f.stop(nil) })() // at once, whatever NATS still takes
 	// Before the record is looked at, lest the end come between the two.
-	sub, err := f.cfg.NATS.Subscribe(schemas.EventSubject(f.cfg.ID), f.event)
+	sub, err := f.cfg.NATS.Subscribe(schemas.EventSubject(f.cfg.ID), func(msg *nats.Msg) {
+		defer rpc.Recover(f.cfg.Log, "event")
+		f.event(msg)
+	})
 	if err != nil {
 		return unavailable(err)
 	}
@@ -78,7 +82,10 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 // subscribe takes chunks in as they are published, until the window has been read
 // or forget is called.
 func (f *Feed) subscribe() (forget func(), err error) {
-	sub, err := f.cfg.NATS.Subscribe(schemas.LogSubject(f.cfg.ID), func(msg *nats.Msg) { f.take(msg.Header, msg.Data) })
+	sub, err := f.cfg.NATS.Subscribe(schemas.LogSubject(f.cfg.ID), func(msg *nats.Msg) {
+		defer rpc.Recover(f.cfg.Log, "log chunk")
+		f.take(msg.Header, msg.Data)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +180,10 @@ func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, since *time.
 		}
 	}()
 	broken := make(chan error, 1) // one is enough to end it
-	consuming, err := consumer.Consume(func(msg jetstream.Msg) { f.message(msg, since) },
+	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
+		defer rpc.Recover(f.cfg.Log, "log chunk")
+		f.message(msg, since)
+	},
 		jetstream.PullMaxMessages(ahead), jetstream.PullExpiry(2*inactive), jetstream.PullHeartbeat(heartbeat),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 			select {

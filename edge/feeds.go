@@ -7,6 +7,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
 // linger is how long a feed that nobody reads is kept, so that a reader who
@@ -58,7 +59,7 @@ func (s *feeds) start(id hodei.ExecutionID) *shared {
 	sh.idle = time.AfterFunc(linger, func() { s.drop(id, sh, false) })
 	s.open[id] = sh
 	s.runs.Go(func() {
-		if err := sh.feed.Run(ctx); err != nil { // its readers are told; the next gets a new one
+		if err := rpc.Try(s.cfg.Log, "log feed", func() error { return sh.feed.Run(ctx) }); err != nil { // its readers are told; the next gets a new one
 			s.drop(id, sh, true)
 		}
 	})

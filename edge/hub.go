@@ -9,6 +9,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -139,14 +140,18 @@ func (h *hub) start() {
 	}
 	h.source = src
 	h.runs.Go(func() {
+		defer h.drop(src)
+		defer rpc.Recover(h.cfg.Log, "events")
 		_, err := client.Happenings(ctx, client.HappeningsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, Follow: true},
 			func(e client.Happening) error { h.hear(src, e); return nil })
 		if err != nil && ctx.Err() == nil {
 			h.cfg.Log.Warn("following events failed", "err", err)
 		}
-		h.drop(src)
 	})
-	h.runs.Go(func() { h.tick(ctx, src) })
+	h.runs.Go(func() {
+		defer rpc.Recover(h.cfg.Log, "events")
+		h.tick(ctx, src)
+	})
 }
 
 // hear takes in what happened and passes it on.
@@ -185,18 +190,22 @@ func (h *hub) tick(ctx context.Context, src *source) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			h.mu.Lock()
-			for id := range src.told {
-				word := src.words[id]
-				if word.notice.Worker.Availability == nil {
-					delete(src.words, id)
-				}
-				h.pass(word)
-			}
-			clear(src.told)
-			h.mu.Unlock()
+			h.passWords(src)
 		}
 	}
+}
+
+func (h *hub) passWords(src *source) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id := range src.told {
+		word := src.words[id]
+		if word.notice.Worker.Availability == nil {
+			delete(src.words, id)
+		}
+		h.pass(word)
+	}
+	clear(src.told)
 }
 
 // pass gives it to every reader that has room, and cuts the others. The lock

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
 // metrics are the numbers of one edge, all its ports together, for Prometheus.
@@ -50,6 +52,9 @@ func newMetrics(cfg Config) *metrics {
 			}
 			return 0
 		}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "hodei_panics_total", Help: "Panics contained in this process, each logged with its stack.",
+		}, func() float64 { return float64(rpc.Panics()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hodei_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": cfg.Version},
 		}, func() float64 { return 1 }),

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/hodei-jobs/hodei"
@@ -98,10 +97,13 @@ func (e *Edge) recover(next http.Handler) http.Handler {
 			if p == nil {
 				return
 			}
+			if p != http.ErrAbortHandler {
+				rpc.Caught(e.cfg.Log, "request", p)
+			}
 			if rec, ok := w.(*recorder); p == http.ErrAbortHandler || ok && rec.status != 0 {
 				panic(http.ErrAbortHandler)
 			}
-			refuse(w, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			refuse(w, r, fmt.Errorf("panic: %v", p))
 		}()
 		next.ServeHTTP(w, r)
 	})

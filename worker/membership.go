@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hodei-jobs/hodei"
@@ -73,11 +74,16 @@ func (w *Worker) serve(ctx context.Context) error {
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	var upkeep sync.WaitGroup
-	keepUp := func(part func(context.Context)) { upkeep.Go(func() { part(alive) }) }
+	keepUp := func(what string, part func(context.Context)) {
+		upkeep.Go(func() { w.supervise(alive, what, part) })
+	}
 	defer upkeep.Wait()
 	defer end()
 
-	sub, err := w.cfg.NATS.Subscribe(schemas.StoredSubject(w.id), w.stored)
+	sub, err := w.cfg.NATS.Subscribe(schemas.StoredSubject(w.id), func(msg *nats.Msg) {
+		defer rpc.Recover(w.log, "stored chunks")
+		w.stored(msg)
+	})
 	if err != nil {
 		return fmt.Errorf("follow stored logs: %w", err)
 	}
@@ -85,14 +91,19 @@ func (w *Worker) serve(ctx context.Context) error {
 	bucket, err := w.openBucket(ctx)
 	if err == nil {
 		guarded := make(chan struct{}) // nothing may run before that
-		keepUp(func(ctx context.Context) { w.keepReaper(ctx, sync.OnceFunc(func() { close(guarded) })) })
-		keepUp(w.resend)
-		keepUp(w.keepFences)
+		keepUp("reaper", func(ctx context.Context) { w.keepReaper(ctx, sync.OnceFunc(func() { close(guarded) })) })
+		keepUp("resending", w.resend)
+		keepUp("fences", w.keepFences)
 		<-guarded
 		w.work(ctx, alive, bucket)
 	}
 	w.leave(alive, bucket)
 	return nil
+}
+
+// supervise runs a part of the worker again after a panic, until it returns.
+func (w *Worker) supervise(ctx context.Context, what string, part func(context.Context)) {
+	_ = rpc.Supervise(ctx, w.log, what, func(ctx context.Context) error { part(ctx); return nil }) // never fails
 }
 
 func (w *Worker) openBucket(ctx context.Context) (*kv.Workers, error) {
@@ -116,7 +127,10 @@ func (w *Worker) work(ctx, alive context.Context, bucket *kv.Workers) {
 	answers.Go(func() {
 		w.answer(answering, alive, func() {
 			var once sync.Once
-			answers.Go(func() { w.announce(answering, bucket, func() { once.Do(func() { close(w.ready) }) }) })
+			written := func() { once.Do(func() { close(w.ready) }) }
+			answers.Go(func() {
+				w.supervise(answering, "availability", func(ctx context.Context) { w.announce(ctx, bucket, written) })
+			})
 		})
 	})
 	select {

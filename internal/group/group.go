@@ -3,6 +3,8 @@ package group
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -52,6 +54,9 @@ func (g *Group[A, R]) Do(ctx context.Context, what A) (R, error) {
 	g.mu.Unlock()
 	select {
 	case got := <-a.done:
+		if p, ok := got.Err.(panicked); ok {
+			panic(p.Error())
+		}
 		return got.Value, got.Err
 	case <-ctx.Done():
 		var zero R
@@ -91,10 +96,25 @@ func (g *Group[A, R]) next() (batch []*asked[A, R]) {
 	return batch
 }
 
+// panicked is a panic of Run, with its stack. It happens in the goroutine of the
+// leader and is raised again in those of the callers, where it can be contained.
+type panicked struct{ text string }
+
+func (p panicked) Error() string { return p.text }
+
+func (g *Group[A, R]) run(ctx context.Context, all []A) (answers []Answer[R], err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked{fmt.Sprintf("%v\n%s", p, debug.Stack())}
+		}
+	}()
+	return g.Run(ctx, all)
+}
+
 // each returns an answer for all. When a batch fails because of what one of
 // them asks for, each is asked for alone.
 func (g *Group[A, R]) each(ctx context.Context, all []A) []Answer[R] {
-	answers, err := g.Run(ctx, all)
+	answers, err := g.run(ctx, all)
 	if err == nil {
 		return answers
 	}

@@ -57,6 +57,33 @@ func TestCallersShareABatch(t *testing.T) {
 	})
 }
 
+// TestAPanicIsTheCallersOwn: it ends neither the process nor what others ask for.
+func TestAPanicIsTheCallersOwn(t *testing.T) {
+	g := &group.Group[int, int]{Run: func(_ context.Context, all []int) ([]group.Answer[int], error) {
+		answers := make([]group.Answer[int], len(all))
+		for i, n := range all {
+			answers[i].Value = 12 / n
+		}
+		return answers, nil
+	}}
+	var callers sync.WaitGroup
+	for n := range 4 {
+		callers.Go(func() {
+			ask := func() int {
+				got, err := g.Do(t.Context(), n)
+				assert.NoError(t, err)
+				return got
+			}
+			if n == 0 {
+				assert.Panics(t, func() { ask() })
+			} else {
+				assert.Equal(t, 12/n, ask())
+			}
+		})
+	}
+	callers.Wait()
+}
+
 // TestOneBadRequestSpoilsNoOther: but nothing is tried again when everything
 // is away.
 func TestOneBadRequestSpoilsNoOther(t *testing.T) {

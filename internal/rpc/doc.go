@@ -30,8 +30,11 @@
 // A request that is malformed is answered VALIDATION_ERROR with the field's
 // name. One whose deadline has passed is dropped, for nobody listens any more.
 // One too many is answered UNAVAILABLE at once rather than left to time out. A
-// handler's panic becomes INTERNAL_ERROR and is logged with its stack. A call
-// that no instance answers becomes UNAVAILABLE, one answered too late TIMEOUT.
+// handler's panic becomes INTERNAL_ERROR and is logged with its stack. Loops that
+// outlive a request run under Supervise, which starts them again after a panic.
+// Panics counts both, in the statistics of every endpoint and in the metrics of
+// the edge. A call that no instance answers becomes UNAVAILABLE, one answered too
+// late TIMEOUT.
 //
 // micro runs the handlers of one endpoint one at a time and its Request.Error
 // is a data race outside the handler; hence each request is handed to a

@@ -56,14 +56,16 @@ func (s *Service) add(op *schemas.Op, subject string, alone bool, handle handler
 	s.endpoints = append(s.endpoints, &endpoint{op: op, subject: subject, alone: alone, validator: v, handle: handle})
 }
 
-// stats is called by micro with its mutex held, so it only reads counters.
+// stats is called by micro with its mutex held, so it only reads counters. Panics
+// are those of the whole process.
 func (s *Service) stats(at *micro.Endpoint) any {
+	defer Recover(s.cfg.Log, "stats")
 	for _, e := range s.endpoints {
 		if e.subject == at.Subject {
 			data := map[string]int64{
 				"in_flight": e.stats.inflight.Load(), "requests": e.stats.requests.Load(),
 				"errors": e.stats.errors.Load(), "refused": e.stats.refused.Load(),
-				"expired": e.stats.expired.Load(), "processing_ns": e.stats.nanos.Load(),
+				"expired": e.stats.expired.Load(), "processing_ns": e.stats.nanos.Load(), "panics": Panics(),
 			}
 			if s.cfg.Stats != nil {
 				maps.Copy(data, s.cfg.Stats(e.op.Name))
@@ -77,6 +79,7 @@ func (s *Service) stats(at *micro.Endpoint) any {
 // accept runs in micro's one goroutine of the endpoint: it only decides
 // whether there is room and hands the request on.
 func (s *Service) accept(ctx context.Context, e *endpoint, req micro.Request) {
+	defer Recover(s.cfg.Log, e.op.Name)
 	e.stats.requests.Add(1)
 	if e.stats.inflight.Load() >= int64(s.cfg.InFlight) {
 		s.refuse(ctx, e, req, "Too many requests in flight")
@@ -88,6 +91,7 @@ func (s *Service) accept(ctx context.Context, e *endpoint, req micro.Request) {
 	}
 	e.stats.inflight.Add(1)
 	s.crew.do(func() {
+		defer Recover(s.cfg.Log, e.op.Name)
 		defer s.gate.leave()
 		defer e.stats.inflight.Add(-1)
 		s.serve(ctx, e, req)
@@ -141,11 +145,16 @@ func (s *Service) deadline(ctx context.Context, req micro.Request) (context.Cont
 	return context.WithTimeout(ctx, time.Minute) // plain `nats req` sends none
 }
 
-// guard runs the handler and turns its panic into an error.
+// guard runs the handler and turns its panic into an error, which is logged as
+// every internal error is.
 func (s *Service) guard(ctx context.Context, e *endpoint, body []byte) (rep any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			panics.Add(1)
 			err = fmt.Errorf("panic in %s: %v\n%s", e.op.Name, p, debug.Stack())
+			if s.cfg.Panicked != nil {
+				s.cfg.Panicked()
+			}
 		}
 	}()
 	return e.handle(ctx, e.validator, body)

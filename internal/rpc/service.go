@@ -28,6 +28,9 @@ type Config struct {
 	// operation's name, to `nats service stats`; it must be quick and must not
 	// call the service.
 	Stats func(op string) map[string]int64
+	// Panicked is called after a handler has panicked, for a service whose state
+	// a handler may have left half changed.
+	Panicked func()
 	// InFlight is how many requests an endpoint works on at once before it
 	// answers UNAVAILABLE; 1024 when 0.
 	InFlight int

@@ -188,6 +188,7 @@ func started(e hodei.Execution, d schemas.Decision) schemas.StartedExecution {
 
 // estimate is how many seconds the job typically takes, nil when nobody knows.
 func (o *Orchestrator) estimate(ctx context.Context, id hodei.JobID) *float64 {
+	defer rpc.Recover(o.log, "estimate") // it runs beside the handler
 	seconds, err := o.db.TypicalDuration(ctx, id)
 	if err != nil {
 		o.log.WarnContext(ctx, "completion not estimated", "job_id", id, "err", err)

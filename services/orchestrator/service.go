@@ -71,8 +71,8 @@ func New(cfg Config) *Orchestrator {
 func (o *Orchestrator) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.svc.Run(ctx) })
-	g.Go(func() error { return o.forgetKeys(ctx) })
-	g.Go(func() error { return o.retry(ctx) })
+	g.Go(func() error { return rpc.Supervise(ctx, o.log, "keys", o.forgetKeys) })
+	g.Go(func() error { return rpc.Supervise(ctx, o.log, "retries", o.retry) })
 	return g.Wait()
 }
 

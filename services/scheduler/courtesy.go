@@ -145,7 +145,7 @@ func (s *Scheduler) take(id hodei.WorkerID, more bool, left int) {
 // leave leaves slots to others for a moment.
 func (s *Scheduler) leave(id hodei.WorkerID, slots int) {
 	if slots > 0 {
-		time.AfterFunc(s.pace.courtesy(), func() { s.take(id, s.fleet.release(id, slots), 0) })
+		s.after(s.pace.courtesy(), func() { s.take(id, s.fleet.release(id, slots), 0) })
 	}
 }
 

@@ -74,7 +74,7 @@ func (s *Scheduler) putBack(e *entry) {
 		s.queue.restore(e)
 		return
 	}
-	time.AfterFunc(refusalHolds, func() {
+	s.after(refusalHolds, func() {
 		e.req.Refused = nil
 		s.queue.restore(e)
 		s.queue.wake()
@@ -88,6 +88,7 @@ const refusalHolds = 100 * time.Millisecond
 // assign has the worker manager assign the entry to the worker.
 func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	defer s.inflight.Done()
+	defer s.contain("assignment")
 	a, err := s.give(ctx, e.req, w, func(ctx context.Context) (schemas.Assignment, error) {
 		return rpc.Call(ctx, s.nc, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.req.ID, WorkerID: &w.WorkerID, Scheduled: true})
 	})

@@ -32,6 +32,10 @@
 // the next, adopts within seconds. While nothing can be assigned, because the
 // worker managers or the record are away, it pauses, longer each time.
 //
+// A panic, in a loop or in a handler, leaves the fleet and the queue in doubt:
+// both are forgotten and built anew, from the bucket and by the sweep. Requests
+// that wait are answered UNAVAILABLE; their executions are in the record.
+//
 // # Not here
 //
 // It writes no row and talks to no worker: assignment is the worker manager's.

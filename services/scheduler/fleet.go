@@ -25,6 +25,14 @@ func newFleet(w plan.Weights) *fleet {
 	return &fleet{weights: w, index: map[hodei.WorkerID]int{}, rooms: map[hodei.WorkerID]*room{}}
 }
 
+// clear forgets every worker.
+func (f *fleet) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.workers, f.kept = nil, nil
+	f.index, f.rooms = map[hodei.WorkerID]int{}, map[hodei.WorkerID]*room{}
+}
+
 // lease allows a worker's key to arrive a little late.
 const lease = kv.Lease + kv.Renew
 

@@ -30,6 +30,16 @@ func (e *entry) question() plan.Request {
 	return plan.Request{ID: e.req.ID, Requirements: e.req.Requirements}
 }
 
+// tell gives the entry's one result to the request that waits for it, if any; a
+// second result, which the entry may be given after the queue was cleared, is
+// dropped.
+func (e *entry) tell(r result) {
+	select {
+	case e.done <- r:
+	default:
+	}
+}
+
 // result is how an entry left the queue.
 type result struct {
 	decision  schemas.Decision
@@ -57,6 +67,17 @@ type class struct {
 
 func newQueue(o order) *queue {
 	return &queue{order: o, classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: make(chan struct{}, 1)}
+}
+
+// clear empties the queue; every waiting request is told why.
+func (q *queue) clear(why error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range q.entries {
+		e.tell(result{err: why})
+	}
+	q.classes, q.entries = map[string]*class{}, map[hodei.ExecutionID]*entry{}
+	q.lines, q.queued = [hodei.MaxPriority + 1]line{}, 0
 }
 
 // wake has the dispatcher look again; many wakes become one look.
@@ -128,24 +149,29 @@ func (q *queue) take(e *entry) {
 	}
 }
 
-// restore puts back an entry that was popped and not assigned.
+// restore puts back an entry that was popped and not assigned, unless the queue
+// was cleared meanwhile.
 func (q *queue) restore(e *entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !e.withdrawn {
+	switch {
+	case q.entries[e.req.ID] != e:
+	case e.withdrawn:
+		delete(q.entries, e.req.ID)
+		e.tell(result{withdrawn: true})
+	default:
 		q.insert(e)
-		return
 	}
-	delete(q.entries, e.req.ID)
-	e.done <- result{withdrawn: true} // has room for the one result
 }
 
 // finish forgets an entry and tells whoever waits for it.
 func (q *queue) finish(e *entry, r result) {
 	q.mu.Lock()
-	delete(q.entries, e.req.ID)
-	q.mu.Unlock()
-	e.done <- r // has room for the one result
+	defer q.mu.Unlock()
+	if q.entries[e.req.ID] == e {
+		delete(q.entries, e.req.ID)
+	}
+	e.tell(r)
 }
 
 // withdraw takes an execution out. One that is being assigned leaves when that
@@ -174,7 +200,7 @@ func (q *queue) settle(id hodei.ExecutionID, r result) {
 	if e, here := q.entries[id]; here && e.index >= 0 {
 		q.take(e)
 		delete(q.entries, id)
-		e.done <- r // has room for the one result
+		e.tell(r)
 	}
 }
 

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,7 @@ type Scheduler struct {
 	more     atomic.Bool   // the record has more pending executions than were adopted
 	later    atomic.Bool   // the record will be searched within a second
 	soon     chan struct{} // one value: the record is to be searched before its time
+	broken   chan struct{} // one value: the fleet and the queue are to be built anew
 }
 
 // New returns an instance that does nothing before Run.
@@ -77,11 +79,12 @@ func New(cfg Config) *Scheduler {
 	s := &Scheduler{
 		cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log,
 		fleet: newFleet(cfg.Weights), queue: newQueue(order(cfg.Ageing)), ready: make(chan struct{}), soon: make(chan struct{}, 1),
-		given: given{ids: map[hodei.ExecutionID]bool{}},
+		broken: make(chan struct{}, 1),
+		given:  given{ids: map[hodei.ExecutionID]bool{}},
 	}
 	s.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.Scheduler, Version: cfg.Version, Log: cfg.Log,
-		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats,
+		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.doubt,
 	})
 	rpc.Handle(s.svc, schemas.Schedule, s.schedule)
 	rpc.Handle(s.svc, schemas.PlaceExecution, s.place)
@@ -96,14 +99,12 @@ func (s *Scheduler) Ready() <-chan struct{} { return s.ready }
 // Run schedules until ctx is done, and returns when the assignments under way
 // are settled. What is still queued stays PENDING in the record.
 func (s *Scheduler) Run(ctx context.Context) error {
-	events, err := s.nc.Subscribe(schemas.EventSubjects, s.onEvent)
-	if err != nil {
-		return err
-	}
-	defer events.Unsubscribe()
 	synced := make(chan struct{})
+	known := sync.OnceFunc(func() { close(synced) })
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.watch(ctx, synced) })
+	g.Go(func() error {
+		return rpc.Supervise(ctx, s.log, "scheduling", func(ctx context.Context) error { return s.decide(ctx, known) })
+	})
 	g.Go(func() error {
 		select {
 		case <-synced:
@@ -112,8 +113,6 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			return nil
 		}
 	})
-	g.Go(func() error { return s.dispatch(ctx) })
-	g.Go(func() error { return s.sweep(ctx) })
 	g.Go(func() error {
 		select {
 		case <-s.svc.Ready():
@@ -125,20 +124,85 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
+// errRestart is the answer to requests that wait while the queue is built anew.
+var errRestart = hodei.Errorf(hodei.Unavailable, "The scheduler is starting again; the execution waits in the record")
+
+// errDoubt ends decide.
+var errDoubt = errors.New("the state may be half changed")
+
+// decide builds the view of the fleet from the bucket and the queue from the
+// record, and dispatches until ctx is done. It ends as a whole when one of its
+// loops does, or when a panic has left the state in doubt: what it knows is then
+// forgotten, and built anew by the next.
+func (s *Scheduler) decide(ctx context.Context, known func()) error {
+	s.fleet.clear()
+	s.queue.clear(errRestart)
+	select {
+	case <-s.broken:
+	default:
+	}
+	events, err := s.nc.Subscribe(schemas.EventSubjects, func(msg *nats.Msg) {
+		defer s.contain("events")
+		s.onEvent(msg)
+	})
+	if err != nil {
+		return err
+	}
+	defer events.Unsubscribe()
+	g, ctx := errgroup.WithContext(ctx)
+	for what, loop := range map[string]func(context.Context) error{
+		"fleet watch": func(ctx context.Context) error { return s.watch(ctx, known) }, "dispatch": s.dispatch, "sweep": s.sweep,
+	} {
+		g.Go(func() error { return rpc.Try(s.log, what, func() error { return loop(ctx) }) })
+	}
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.broken:
+			return errDoubt
+		}
+	})
+	return g.Wait()
+}
+
+// doubt has the fleet and the queue built anew.
+func (s *Scheduler) doubt() {
+	select {
+	case s.broken <- struct{}{}:
+	default:
+	}
+}
+
+// contain, deferred, contains a panic outside of decide's own loops.
+func (s *Scheduler) contain(what string) {
+	if p := recover(); p != nil {
+		rpc.Caught(s.log, what, p)
+		s.doubt()
+	}
+}
+
+// after calls fn later.
+func (s *Scheduler) after(d time.Duration, fn func()) {
+	time.AfterFunc(d, func() {
+		defer s.contain("timer")
+		fn()
+	})
+}
+
 // watch keeps the view of the fleet, through losses of the bucket and of the
 // connection.
-func (s *Scheduler) watch(ctx context.Context, synced chan struct{}) error {
+func (s *Scheduler) watch(ctx context.Context, known func()) error {
 	js, err := jetstream.New(s.nc)
 	if err != nil {
 		return err
 	}
-	var once sync.Once
 	for ctx.Err() == nil {
 		workers, err := kv.OpenWorkers(ctx, js)
 		if err == nil {
 			err = workers.Watch(ctx, func(u kv.Update) {
 				if u.Synced {
-					once.Do(func() { close(synced) })
+					known()
 					return
 				}
 				s.hear(u)

@@ -70,7 +70,7 @@ func (s *Scheduler) adoptPending(ctx context.Context) (adopted int, err error) {
 // who took it at once as well tried to have it assigned a second time.
 func (s *Scheduler) sweepLater() {
 	if s.later.CompareAndSwap(false, true) {
-		time.AfterFunc(time.Second, func() {
+		s.after(time.Second, func() {
 			s.later.Store(false)
 			s.sweepSoon()
 		})

@@ -112,10 +112,11 @@ func (r *reconciler) askSilent(ctx context.Context) {
 	asked.SetLimit(askMost)
 	for _, w := range r.fleet.silent(time.Now().Add(-r.cfg.LostAfter / 2)) {
 		asked.Go(func() error {
+			defer rpc.Recover(r.log, "silent worker")
 			ctx, cancel := context.WithTimeout(ctx, askHolds)
 			defer cancel()
 			word, err := rpc.CallWorker(ctx, r.nc, schemas.WordOfWorker, w.id, schemas.Empty{})
-			if err == nil && word.WorkerID == w.id {
+			if err == nil && word.WorkerID == w.id && word.Validate() == nil {
 				r.fleet.hear(word, true, time.Now())
 			}
 			return nil

@@ -110,7 +110,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	g.Go(func() error { return m.svc.Run(ctx) })
 	g.Go(func() error { return m.every(ctx, time.Hour, "log days", m.keepDays) })
 	g.Go(func() error { return m.every(ctx, m.cfg.Reconcile, "streams", m.keepStreams) })
-	g.Go(func() error { return m.keepReconciled(ctx) })
+	g.Go(func() error { return rpc.Supervise(ctx, m.log, "reconciler", m.keepReconciled) })
 	g.Go(func() error { return m.again(ctx, "fleet watch", m.watch) })
 	g.Go(func() error { return m.again(ctx, "log persister", m.persist) })
 	return g.Wait()
@@ -126,7 +126,8 @@ func (m *Manager) every(ctx context.Context, interval time.Duration, what string
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := fn(ctx); err != nil && ctx.Err() == nil {
+			err := rpc.Try(m.log, what, func() error { return fn(ctx) })
+			if err != nil && ctx.Err() == nil {
 				m.log.WarnContext(ctx, what+" failed", "err", err)
 			}
 		}
@@ -136,22 +137,16 @@ func (m *Manager) every(ctx context.Context, interval time.Duration, what string
 // again runs fn until ctx is done. When it breaks, the streams and the bucket
 // are set up anew, for they may be what was lost.
 func (m *Manager) again(ctx context.Context, what string, fn func(context.Context) error) error {
-	for ctx.Err() == nil {
-		err := fn(ctx)
-		if ctx.Err() != nil {
-			return nil
+	first := true
+	return rpc.Supervise(ctx, m.log, what, func(ctx context.Context) error {
+		if !first {
+			if err := kv.Setup(ctx, m.js, m.cfg.Storage); err != nil && ctx.Err() == nil {
+				m.log.WarnContext(ctx, "streams not set up", "err", err)
+			}
 		}
-		m.log.WarnContext(ctx, what+" broke; starting again", "err", err)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(time.Second):
-		}
-		if err := kv.Setup(ctx, m.js, m.cfg.Storage); err != nil && ctx.Err() == nil {
-			m.log.WarnContext(ctx, "streams not set up", "err", err)
-		}
-	}
-	return nil
+		first = false
+		return fn(ctx)
+	})
 }
 
 // keepStreams makes again what was lost of the streams and the bucket: nobody

@@ -1,0 +1,83 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// panics counts the panics that this process has contained.
+var panics atomic.Int64
+
+// Panics returns how many panics this process has contained since it started,
+// in handlers and outside of them.
+func Panics() int64 { return panics.Load() }
+
+// Caught logs a recovered panic with the stack of the goroutine, and counts it.
+func Caught(log *slog.Logger, what string, panicked any) {
+	panics.Add(1)
+	log.Error("panic contained", "in", what, "panic", panicked, "stack", string(debug.Stack()))
+}
+
+// Recover contains a panic of the function that defers it: `defer rpc.Recover(log,
+// "events")`. What the function was changing may be half changed; a function with
+// state of its own runs under Supervise instead.
+func Recover(log *slog.Logger, what string) {
+	if p := recover(); p != nil {
+		Caught(log, what, p)
+	}
+}
+
+// Try runs fn and returns its panic, which is logged and counted, as an error.
+func Try(log *slog.Logger, what string, fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			Caught(log, what, p)
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return fn()
+}
+
+// The pause before a loop that failed runs again doubles, and starts anew after
+// the loop has run for steady. The longest is short, because a loop that fails
+// while NATS is away must not be late when NATS is back.
+const (
+	pauseFirst = 100 * time.Millisecond
+	pauseMost  = 2 * time.Second
+	steady     = 10 * time.Second
+)
+
+// Supervise runs fn until it returns nil or ctx is done, and then returns nil. When
+// fn fails or panics, Supervise logs that and runs it again after a pause: fn
+// builds its state anew each time, from the record or from NATS. Every goroutine
+// of a service that outlives a request runs under Supervise, so that no message
+// can end the process.
+func Supervise(ctx context.Context, log *slog.Logger, what string, fn func(context.Context) error) error {
+	pause := &backoff.ExponentialBackOff{
+		InitialInterval: pauseFirst, RandomizationFactor: 0.2, Multiplier: 2, MaxInterval: pauseMost,
+	}
+	pause.Reset()
+	for {
+		began := time.Now()
+		err := Try(log, what, func() error { return fn(ctx) })
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(began) > steady {
+			pause.Reset()
+		}
+		wait := pause.NextBackOff()
+		log.WarnContext(ctx, what+" broke; starting again", "err", err, "again_in", wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
