@@ -43,6 +43,9 @@ type Execution struct {
 	LogsAvailable bool `json:"logs_available"`
 	// LogCount is the number of lines recorded so far.
 	LogCount int64 `json:"log_count"`
+	// LogDamaged is true of an ended execution whose log lacks lines, or does
+	// not match what the worker sent. Lines of the log tell where.
+	LogDamaged bool `json:"log_damaged"`
 }
 
 // Summary is the execution as its job shows it.

@@ -1,8 +1,10 @@
 package hodei
 
 import (
+	"encoding/json"
 	"hash/crc32"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -26,6 +28,16 @@ type LogLine struct {
 	Line      string    `json:"line"`
 	Sequence  int64     `json:"sequence"`
 	Partial   bool      `json:"partial,omitempty"`
+}
+
+// ReadLogLine decodes the JSON of a line. What is no such JSON, as a client of
+// NATS may have published, becomes the text of a line.
+func ReadLogLine(raw []byte, sequence int64) LogLine {
+	var l LogLine
+	if json.Unmarshal(raw, &l) != nil {
+		return LogLine{Stream: Stdout, Line: strings.ToValidUTF8(string(raw), "\uFFFD"), Sequence: sequence}
+	}
+	return l
 }
 
 // LogFilter selects lines; its zero value selects all.

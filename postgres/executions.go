@@ -23,7 +23,7 @@ const listedColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.work
 	CASE WHEN e.status = 'RUNNING' THEN (
 		SELECT coalesce(sum(l.last_sequence - l.first_sequence + 1), 0)::bigint
 		FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)
-	ELSE e.log_count END AS log_count`
+	ELSE e.log_count END AS log_count, e.log_damaged`
 
 // changedColumns are those of a row e that has just changed, without a look at
 // its log: what has not ended has a log_count of 0.
@@ -32,7 +32,8 @@ const changedColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.wor
 	e.exit_code, e.signal, e.attempt, e.retry_of,
 	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources,
 	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,
-	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds, true AS logs_available, e.log_count`
+	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds, true AS logs_available, e.log_count,
+	e.log_damaged`
 
 // GetExecution returns an execution, or NOT_FOUND.
 func (db *DB) GetExecution(ctx context.Context, id hodei.ExecutionID) (hodei.Execution, error) {

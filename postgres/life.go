@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/group"
 )
@@ -180,11 +182,62 @@ func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker 
 	case now.WorkerID == nil || *now.WorkerID != worker:
 	case now.Status == hodei.Running:
 		return now, false, nil
-	case now.Status == o.Status && now.LogCount == o.LogCount:
+	case now.Status == o.Status && (now.LogCount == o.LogCount || now.LogDamaged):
 		return now, true, nil // told before
 	}
 	return now, false, cannotBecome(now, string(o.Status))
 }
+
+// FinishDamaged records the end of a run whose log cannot be completed, and in
+// the same transaction the lines that stand for what is missing. Chunks past the
+// last line that the worker counted are deleted. A gap may be that line's
+// successor; then the record counts it too. It is CONFLICT or NOT_FOUND where
+// FinishExecution is, and returns the execution as it is when the end was
+// recorded before.
+func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, o hodei.Outcome, gaps []Chunk) (hodei.Execution, error) {
+	if len(gaps) > 0 {
+		if err := db.CreateLogDay(ctx, id.Day()); err != nil {
+			return hodei.Execution{}, err
+		}
+	}
+	var e hodei.Execution
+	ended := false
+	err := pgx.BeginFunc(ctx, db.known, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM execution_logs WHERE day = $1 AND execution_id = $2 AND first_sequence > $3`,
+			id.Day(), id, o.LogCount); err != nil {
+			return err
+		}
+		for _, gap := range gaps {
+			o.LogCount = max(o.LogCount, gap.Last)
+		}
+		changed, err := db.finishThose(ctx, tx, []report{{id, worker, o}}, `true`, true)
+		if err != nil {
+			return err
+		}
+		if e, ended = changed[id]; !ended {
+			return errNotFinished
+		}
+		for _, gap := range gaps {
+			if _, err := tx.Exec(ctx, `INSERT INTO execution_logs (day, execution_id, first_sequence, last_sequence, digest, lines, size)
+				VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
+				id.Day(), id, gap.First, gap.Last, gap.Digest, gap.Lines, gap.Size); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errNotFinished) {
+		e, ended, err = db.FinishExecution(ctx, id, worker, o)
+		if err == nil && !ended { // RUNNING again on this worker: the caller reports the end again
+			err = hodei.Errorf(hodei.Unavailable, "The execution changed meanwhile")
+		}
+		return e, err
+	}
+	return e, failure("finish execution", err)
+}
+
+// errNotFinished rolls back a transaction that ended no execution.
+var errNotFinished = errors.New("no execution ended")
 
 // finishExecutions looks at the recorded logs only for those that have one: to
 // most of a flood of small commands that is half of the work.
@@ -205,7 +258,7 @@ func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]group.A
 		if len(some) == 0 {
 			continue
 		}
-		ended, err := db.finishThose(ctx, some, cond)
+		ended, err := db.finishThose(ctx, db.known, some, cond, false)
 		if err != nil {
 			return nil, err // what the other statement has done is told when asked for again
 		}
@@ -214,7 +267,7 @@ func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]group.A
 	return answers(reports, changed, func(r report) hodei.ExecutionID { return r.id }), nil
 }
 
-func (db *DB) finishThose(ctx context.Context, reports []report, cond string) (map[hodei.ExecutionID]hodei.Execution, error) {
+func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond string, damaged bool) (map[hodei.ExecutionID]hodei.Execution, error) {
 	n := len(reports)
 	ids, workers, status := make([]hodei.ExecutionID, n), make([]hodei.WorkerID, n), make([]hodei.ExecutionStatus, n)
 	reasons, codes, signals := make([]*hodei.Reason, n), make([]*int, n), make([]*string, n)
@@ -226,15 +279,16 @@ func (db *DB) finishThose(ctx context.Context, reports []report, cond string) (m
 		started[i], completed[i], counts[i], digests[i], resources[i] = o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources
 	}
 	// The guard of every end is the same: what a worker ends is RUNNING.
-	return changeAll(ctx, db.known, "finish executions",
+	return changeAll(ctx, q, "finish executions",
 		`WITH o AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[], $7::timestamptz[],
 				$8::timestamptz[], $9::bigint[], $10::bigint[], $11::jsonb[]) AS o(id, worker_id, status, reason, exit_code, signal,
 				started_at, completed_at, log_count, log_digest, resources)),
 		e AS (UPDATE executions e SET status = o.status, reason = o.reason, exit_code = o.exit_code, signal = o.signal,
 				started_at = coalesce(o.started_at, e.started_at), completed_at = greatest(o.completed_at, o.started_at),
-				log_count = o.log_count, log_digest = o.log_digest, resources = o.resources, retry_at = `+retryAt("o.status")+`
+				log_count = o.log_count, log_digest = o.log_digest, log_damaged = $13, resources = o.resources,
+				retry_at = `+retryAt("o.status")+`
 			FROM o WHERE e.id = o.id AND e.status = ANY($12) AND e.worker_id = o.worker_id AND `+cond+` RETURNING e.*)
 		SELECT `+changedColumns+` FROM e`,
 		ids, workers, status, reasons, codes, signals, started, completed, counts, digests, resources,
-		hodei.ExecutionTransitions.From(hodei.Completed))
+		hodei.ExecutionTransitions.From(hodei.Completed), damaged)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,7 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/packed"
 )
 
-// Chunk is a run of lines of one log, as their worker cut it.
+// Chunk is a run of lines of one log, as its worker cut it.
 type Chunk struct {
 	ExecutionID hodei.ExecutionID
 	First       int64 `db:"first_sequence"`
@@ -21,32 +22,89 @@ type Chunk struct {
 	// Digest is the sum of the CRC-32C of each line's JSON.
 	Digest int64
 	packed.Text
+	// WorkerID and Incarnation name the worker process that sent the chunk.
+	WorkerID    hodei.WorkerID `db:"-"`
+	Incarnation string         `db:"-"`
 }
 
-// AppendLogs commits chunks of any executions in one statement. A chunk that
-// is there already is left as it is, so repeating is harmless.
-func (db *DB) AppendLogs(ctx context.Context, chunks []Chunk) error {
-	err := db.appendLogs(ctx, chunks)
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "23514" { // no partition: a day the keeper did not foresee
-		for _, day := range days(chunks) {
-			if err := db.CreateLogDay(ctx, day); err != nil {
-				return err
-			}
+// errNotRunning is why a chunk is refused whose execution is unknown, has ended, or runs elsewhere.
+var errNotRunning = hodei.Errorf(hodei.Conflict, "The execution is not RUNNING on the worker process that sent the chunk")
+
+// AppendLogs commits chunks of any executions in one statement. It returns one
+// entry for each chunk: nil when the record has the chunk, else why the record
+// will never accept it. A chunk is refused unless its execution is RUNNING on
+// the worker process that sent it, and when Postgres rejects its content. A
+// chunk that is recorded already is left as it is, so repeating is harmless.
+// The error is about the database, and trying again may help.
+func (db *DB) AppendLogs(ctx context.Context, chunks []Chunk) (refused []error, err error) {
+	refused, err = db.appendLogs(ctx, chunks)
+	if sqlState(err) == "23514" { // no partition for the day
+		if err = db.createDaysOf(ctx, chunks); err == nil {
+			refused, err = db.appendLogs(ctx, chunks)
 		}
-		err = db.appendLogs(ctx, chunks)
 	}
-	return failure("append logs", err)
+	if !rejected(err) {
+		return refused, failure("append logs", err)
+	}
+	if len(chunks) == 1 {
+		return []error{err}, nil
+	}
+	refused = make([]error, len(chunks))
+	for i := range chunks {
+		alone, err := db.AppendLogs(ctx, chunks[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		refused[i] = alone[0]
+	}
+	return refused, nil
+}
+
+func sqlState(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code
+	}
+	return ""
+}
+
+// rejected reports whether Postgres rejects the content of a statement, so that
+// repeating it cannot help: a data exception, a violated constraint, a limit of
+// the program.
+func rejected(err error) bool {
+	state := sqlState(err)
+	return strings.HasPrefix(state, "22") || strings.HasPrefix(state, "23") || strings.HasPrefix(state, "54")
+}
+
+// createDaysOf makes the partitions for the chunks that would be accepted. No
+// other chunk makes a partition.
+func (db *DB) createDaysOf(ctx context.Context, chunks []Chunk) error {
+	refused, err := db.refuseLogs(ctx, chunks)
+	if err != nil {
+		return err
+	}
+	made := map[time.Time]bool{}
+	for i, c := range chunks {
+		day := c.ExecutionID.Day()
+		if refused[i] != nil || made[day] {
+			continue
+		}
+		if err := db.CreateLogDay(ctx, day); err != nil {
+			return err
+		}
+		made[day] = true
+	}
+	return nil
 }
 
 // copyBytes is from where chunks are copied rather than inserted: parameters of
 // megabytes are moved about a dozen times before they are sent, while to prepare
-// a copy costs a round trip.
+// a copy costs a round trip, and another one checks the senders.
 const copyBytes = 64 << 10
 
 // appendLogs copies where there is much. A copy cannot pass over chunks that are
 // there already, but only those that are sent again may be.
-func (db *DB) appendLogs(ctx context.Context, chunks []Chunk) error {
+func (db *DB) appendLogs(ctx context.Context, chunks []Chunk) ([]error, error) {
 	size := 0
 	for _, c := range chunks {
 		size += len(c.Lines)
@@ -54,44 +112,81 @@ func (db *DB) appendLogs(ctx context.Context, chunks []Chunk) error {
 	if size < copyBytes {
 		return db.insertLogs(ctx, chunks)
 	}
-	_, err := db.pool.CopyFrom(ctx, pgx.Identifier{"execution_logs"},
+	refused, err := db.refuseLogs(ctx, chunks)
+	if err != nil {
+		return nil, err
+	}
+	accepted := make([]Chunk, 0, len(chunks))
+	for i, c := range chunks {
+		if refused[i] == nil {
+			accepted = append(accepted, c)
+		}
+	}
+	_, err = db.pool.CopyFrom(ctx, pgx.Identifier{"execution_logs"},
 		[]string{"day", "execution_id", "first_sequence", "last_sequence", "digest", "lines", "size"},
-		pgx.CopyFromSlice(len(chunks), func(i int) ([]any, error) {
-			c := chunks[i]
+		pgx.CopyFromSlice(len(accepted), func(i int) ([]any, error) {
+			c := accepted[i]
 			return []any{c.ExecutionID.Day(), c.ExecutionID, c.First, c.Last, c.Digest, c.Lines, c.Size}, nil
 		}))
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "23505" { // unique_violation
+	if sqlState(err) == "23505" { // unique_violation
 		return db.insertLogs(ctx, chunks)
 	}
-	return err
+	return refused, err
 }
 
-func (db *DB) insertLogs(ctx context.Context, chunks []Chunk) error {
+// runs joins the chunks c with the executions e that accept them.
+const runs = `JOIN executions e ON e.id = c.execution_id AND e.status = 'RUNNING' AND e.worker_id = c.worker_id
+	AND coalesce(e.worker_incarnation, '') = c.incarnation`
+
+func (db *DB) insertLogs(ctx context.Context, chunks []Chunk) ([]error, error) {
 	n := len(chunks)
-	day, id := make([]time.Time, n), make([]hodei.ExecutionID, n)
+	ids, workers, incarnations := senders(chunks)
 	first, last, digest := make([]int64, n), make([]int64, n), make([]int64, n)
 	lines, size := make([][]byte, n), make([]int, n)
 	for i, c := range chunks {
-		day[i], id[i] = c.ExecutionID.Day(), c.ExecutionID
 		first[i], last[i], digest[i], lines[i], size[i] = c.First, c.Last, c.Digest, c.Lines, c.Size
 	}
-	_, err := db.pool.Exec(ctx, `INSERT INTO execution_logs (day, execution_id, first_sequence, last_sequence, digest, lines, size)
-		SELECT * FROM unnest($1::date[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::integer[])
-		ON CONFLICT DO NOTHING`, day, id, first, last, digest, lines, size)
-	return err
+	return db.refusals(ctx, n, `WITH c AS (SELECT c.*, e.log_day
+			FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[], $8::integer[])
+				WITH ORDINALITY AS c(execution_id, worker_id, incarnation, first, last, digest, lines, size, n) `+runs+`),
+		made AS (INSERT INTO execution_logs (day, execution_id, first_sequence, last_sequence, digest, lines, size)
+			SELECT log_day, execution_id, first, last, digest, lines, size FROM c ON CONFLICT DO NOTHING)
+		SELECT n FROM c`, ids, workers, incarnations, first, last, digest, lines, size)
 }
 
-func days(chunks []Chunk) []time.Time {
-	var days []time.Time
-	seen := map[time.Time]bool{}
+// refuseLogs looks which chunks are to be refused, and stores none.
+func (db *DB) refuseLogs(ctx context.Context, chunks []Chunk) ([]error, error) {
+	ids, workers, incarnations := senders(chunks)
+	return db.refusals(ctx, len(chunks), `SELECT c.n FROM unnest($1::uuid[], $2::uuid[], $3::text[])
+		WITH ORDINALITY AS c(execution_id, worker_id, incarnation, n) `+runs, ids, workers, incarnations)
+}
+
+func senders(chunks []Chunk) (ids []hodei.ExecutionID, workers []hodei.WorkerID, incarnations []string) {
 	for _, c := range chunks {
-		if day := c.ExecutionID.Day(); !seen[day] {
-			seen[day] = true
-			days = append(days, day)
-		}
+		ids, workers, incarnations = append(ids, c.ExecutionID), append(workers, c.WorkerID), append(incarnations, c.Incarnation)
 	}
-	return days
+	return ids, workers, incarnations
+}
+
+// refusals runs a statement that returns the ordinal numbers of the chunks it
+// accepts.
+func (db *DB) refusals(ctx context.Context, chunks int, sql string, args ...any) ([]error, error) {
+	rows, err := db.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	accepted, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		return nil, err
+	}
+	refused := make([]error, chunks)
+	for i := range refused {
+		refused[i] = errNotRunning
+	}
+	for _, n := range accepted {
+		refused[n-1] = nil
+	}
+	return refused, nil
 }
 
 // ReadLogs returns the chunks of a log that hold lines after the first and up to
@@ -108,13 +203,14 @@ func (db *DB) ReadLogs(ctx context.Context, id hodei.ExecutionID, after, upTo in
 }
 
 // MissingLogs returns the holes, as pairs of first and last sequence, between
-// 1 and count in what the record has of a log; at most 100.
+// 1 and count in what the record has of a log; at most 1000.
 func (db *DB) MissingLogs(ctx context.Context, id hodei.ExecutionID, count int64) ([][2]int64, error) {
 	rows, err := db.pool.Query(ctx, `SELECT have + 1, next - 1 FROM (
-			SELECT last_sequence AS have, lead(first_sequence, 1, $3 + 1) OVER (ORDER BY first_sequence) AS next
-			FROM (SELECT first_sequence, last_sequence FROM execution_logs WHERE day = $1 AND execution_id = $2
-				UNION ALL SELECT 0, 0) have) holes
-		WHERE next > have + 1 ORDER BY 1 LIMIT 100`, id.Day(), id, count)
+			SELECT least(max(last_sequence) OVER (ORDER BY first_sequence), $3) AS have,
+				lead(first_sequence, 1, $3 + 1) OVER (ORDER BY first_sequence) AS next
+			FROM (SELECT first_sequence, last_sequence FROM execution_logs
+				WHERE day = $1 AND execution_id = $2 AND first_sequence <= $3 UNION ALL SELECT 0, 0) have) holes
+		WHERE next > have + 1 ORDER BY 1 LIMIT 1000`, id.Day(), id, count)
 	if err != nil {
 		return nil, failure("find missing logs", err)
 	}
@@ -130,17 +226,17 @@ func (db *DB) CreateLogDay(ctx context.Context, day time.Time) error {
 	_, err := db.pool.Exec(ctx, fmt.Sprintf(
 		`CREATE TABLE IF NOT EXISTS execution_logs_%s PARTITION OF execution_logs FOR VALUES FROM ('%s') TO ('%s')`,
 		day.Format("20060102"), day.Format(time.DateOnly), day.AddDate(0, 0, 1).Format(time.DateOnly)))
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && (pg.Code == "42P07" || pg.Code == "23505") { // another instance was quicker
+	if state := sqlState(err); state == "42P07" || state == "23505" { // another instance was quicker
 		return nil
 	}
 	return failure("create log day", err)
 }
 
-// DropLogDays drops the partitions of the days before the given one and
-// returns their number.
-func (db *DB) DropLogDays(ctx context.Context, before time.Time) (int, error) {
-	rows, err := db.pool.Query(ctx, `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'execution_logs'::regclass`)
+// DropLogDays drops the partitions of the days outside the range from first to
+// last, both included, and returns their number.
+func (db *DB) DropLogDays(ctx context.Context, first, last time.Time) (int, error) {
+	rows, err := db.pool.Query(ctx, `SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+		WHERE inhparent = 'execution_logs'::regclass`)
 	if err != nil {
 		return 0, failure("list log days", err)
 	}
@@ -150,8 +246,10 @@ func (db *DB) DropLogDays(ctx context.Context, before time.Time) (int, error) {
 	}
 	dropped := 0
 	for _, name := range names {
-		day, err := time.Parse("20060102", name[len(name)-min(8, len(name)):])
-		if err != nil || !day.Before(before.UTC().Truncate(24*time.Hour)) {
+		text, ours := strings.CutPrefix(name, "execution_logs_")
+		day, err := time.Parse("20060102", text)
+		far := len(text) > len("20060102") // a year after 9999, made before partitions were limited
+		if !ours || err != nil && !far || !far && inDays(day, first, last) {
 			continue
 		}
 		if _, err := db.pool.Exec(ctx, "DROP TABLE IF EXISTS "+pgx.Identifier{name}.Sanitize()); err != nil {
@@ -160,4 +258,19 @@ func (db *DB) DropLogDays(ctx context.Context, before time.Time) (int, error) {
 		dropped++
 	}
 	return dropped, nil
+}
+
+// inDays reports whether a day is in the range, both ends included.
+func inDays(day, first, last time.Time) bool {
+	return !day.Before(first.UTC().Truncate(24*time.Hour)) && !day.After(last)
+}
+
+// LogDaysLimit is how many days of logs this Postgres can hold. A statement
+// that looks at the logs of several executions locks the table and the index of
+// each day; the lock table must have room for 16 such statements at a time.
+func (db *DB) LogDaysLimit(ctx context.Context) (int, error) {
+	var locks int
+	err := db.pool.QueryRow(ctx,
+		`SELECT current_setting('max_locks_per_transaction')::int * current_setting('max_connections')::int`).Scan(&locks)
+	return locks / (2 * 16), failure("read the size of the lock table", err)
 }

@@ -118,7 +118,16 @@ func (m *lives) requeue(t *rapid.T) {
 
 func (m *lives) appendLogs(t *rapid.T) {
 	l, n := m.any(t), int64(rapid.IntRange(1, 3).Draw(t, "lines"))
-	require.NoError(t, m.db.AppendLogs(m.ctx, []postgres.Chunk{chunk(l.ID, l.lines+1, l.lines+n)}))
+	worker, incarnation := m.worker(t, l), rapid.SampledFrom(incarnations).Draw(t, "incarnation")
+	c := chunk(l.ID, l.lines+1, l.lines+n)
+	c.WorkerID, c.Incarnation = worker, incarnation
+	refused, err := m.db.AppendLogs(m.ctx, []postgres.Chunk{c})
+	require.NoError(t, err)
+	if l.Status != hodei.Running || *l.WorkerID != worker || l.incarnation != incarnation {
+		require.ErrorIs(t, refused[0], hodei.Conflict)
+		return
+	}
+	require.NoError(t, refused[0])
 	l.lines += n
 }
 

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,23 @@ func chunk(id hodei.ExecutionID, first, last int64) postgres.Chunk {
 		b.WriteString(line + "\n")
 	}
 	return postgres.Chunk{ExecutionID: id, First: first, Last: last, Digest: digest & math.MaxInt64, Text: packed.Pack([]byte(b.String()))}
+}
+
+// appendLogs appends chunks that the process "first" of a worker sent, all of which
+// must be accepted.
+func appendLogs(t require.TestingT, db *postgres.DB, worker hodei.WorkerID, chunks ...postgres.Chunk) {
+	refused, err := db.AppendLogs(context.Background(), sent(worker, chunks...))
+	require.NoError(t, err)
+	for _, why := range refused {
+		require.NoError(t, why)
+	}
+}
+
+func sent(worker hodei.WorkerID, chunks ...postgres.Chunk) []postgres.Chunk {
+	for i := range chunks {
+		chunks[i].WorkerID, chunks[i].Incarnation = worker, "first"
+	}
+	return chunks
 }
 
 func TestMigrateTwiceAndAtOnce(t *testing.T) {
@@ -214,8 +232,8 @@ func TestFinishWantsTheWholeLog(t *testing.T) {
 	worker := postgres.NewID[hodei.WorkerID]()
 	e := running(t, db, worker)
 	one, two, three := chunk(e.ID, 1, 3), chunk(e.ID, 4, 4), chunk(e.ID, 5, 9)
-	require.NoError(t, db.AppendLogs(ctx, []postgres.Chunk{one, three}))
-	require.NoError(t, db.AppendLogs(ctx, []postgres.Chunk{one}), "repeating is harmless")
+	appendLogs(t, db, worker, one, three)
+	appendLogs(t, db, worker, one) // repeating is harmless
 	code := 0
 	outcome := hodei.Outcome{
 		Status: hodei.Completed, ExitCode: &code, StartedAt: e.StartedAt, CompletedAt: e.StartedAt.Add(time.Second),
@@ -229,7 +247,7 @@ func TestFinishWantsTheWholeLog(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [][2]int64{{4, 4}}, holes)
 
-	require.NoError(t, db.AppendLogs(ctx, []postgres.Chunk{two}))
+	appendLogs(t, db, worker, two)
 	wrong := outcome
 	wrong.LogDigest++
 	_, whole, err = db.FinishExecution(ctx, e.ID, worker, wrong)
@@ -264,13 +282,14 @@ func TestLogsArePacked(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
-	e := running(t, db, postgres.NewID[hodei.WorkerID]())
+	worker := postgres.NewID[hodei.WorkerID]()
+	e := running(t, db, worker)
 	noise := make([]byte, 96<<10) // which no frame makes smaller
 	rand.NewChaCha8([32]byte{}).Read(noise)
 	wanted := []postgres.Chunk{chunk(e.ID, 1, 1), chunk(e.ID, 2, 501), {ExecutionID: e.ID, First: 502, Last: 502, Text: packed.Pack(noise)}}
-	require.NoError(t, db.AppendLogs(ctx, wanted[:2]), "inserted")
-	require.NoError(t, db.AppendLogs(ctx, wanted[2:]), "copied")
-	require.NoError(t, db.AppendLogs(ctx, wanted), "copied in part")
+	appendLogs(t, db, worker, slices.Clone(wanted[:2])...) // inserted
+	appendLogs(t, db, worker, slices.Clone(wanted[2:])...) // copied
+	appendLogs(t, db, worker, slices.Clone(wanted)...)     // copied in part
 	chunks, err := db.ReadLogs(ctx, e.ID, 0, math.MaxInt64, 1<<20)
 	require.NoError(t, err)
 	require.Equal(t, wanted, chunks)
@@ -288,7 +307,7 @@ func TestLostExecutionKeepsItsLogUpToTheFirstHole(t *testing.T) {
 	ctx := t.Context()
 	worker := postgres.NewID[hodei.WorkerID]()
 	e := running(t, db, worker)
-	require.NoError(t, db.AppendLogs(ctx, []postgres.Chunk{chunk(e.ID, 1, 3), chunk(e.ID, 4, 5), chunk(e.ID, 7, 9)}))
+	appendLogs(t, db, worker, chunk(e.ID, 1, 3), chunk(e.ID, 4, 5), chunk(e.ID, 7, 9))
 	kept, err := db.LoseExecutions(ctx, worker, "second", always, nil)
 	require.NoError(t, err)
 	require.Empty(t, kept, "what another incarnation runs is not lost")
@@ -316,16 +335,23 @@ func TestLogDays(t *testing.T) {
 	for range 2 {
 		require.NoError(t, db.CreateLogDay(ctx, today))
 	}
-	e := running(t, db, postgres.NewID[hodei.WorkerID]())
-	require.NoError(t, db.AppendLogs(ctx, []postgres.Chunk{chunk(e.ID, 1, 2)}))
+	worker := postgres.NewID[hodei.WorkerID]()
+	e := running(t, db, worker)
+	appendLogs(t, db, worker, chunk(e.ID, 1, 2))
 	e, err := db.GetExecution(ctx, e.ID)
 	require.NoError(t, err)
 	require.Equal(t, int64(2), e.LogCount)
 	require.True(t, e.LogsAvailable)
-	dropped, err := db.DropLogDays(ctx, today)
+	dropped, err := db.DropLogDays(ctx, today, today)
 	require.NoError(t, err)
 	require.Zero(t, dropped, "today is kept")
-	dropped, err = db.DropLogDays(ctx, today.AddDate(0, 0, 1))
+	for _, far := range []time.Time{today.AddDate(0, 0, 1), today.AddDate(80, 0, 0), time.Date(10889, 8, 2, 0, 0, 0, 0, time.UTC)} {
+		require.NoError(t, db.CreateLogDay(ctx, far))
+	}
+	dropped, err = db.DropLogDays(ctx, today, today)
+	require.NoError(t, err)
+	require.Equal(t, 3, dropped, "the future is outside the range too")
+	dropped, err = db.DropLogDays(ctx, today.AddDate(0, 0, 1), today.AddDate(0, 0, 2))
 	require.NoError(t, err)
 	require.Equal(t, 1, dropped)
 }

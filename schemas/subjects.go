@@ -15,11 +15,12 @@ const (
 	HeaderDeadline       = "Hodei-Deadline" // RFC 3339 with nanoseconds; later, the request is not answered
 	HeaderStatus         = "Hodei-Status"   // the HTTP status of a reply that chose its own
 	HeaderIdempotencyKey = "Hodei-Idempotency-Key"
-	HeaderWorker         = "Hodei-Worker" // of a log chunk: the worker that wants to hear that it is stored
-	HeaderFirst          = "Hodei-First"  // of a log chunk: the sequence of its first line
-	HeaderEvent          = "Hodei-Event"  // of an event: its type
-	HeaderLast           = "Hodei-Last"   // of a log chunk: the sequence of its last line
-	HeaderPacked         = "Hodei-Packed" // of a log chunk: its lines are a zstd frame that stands for so many bytes of NDJSON
+	HeaderWorker         = "Hodei-Worker"      // of a log chunk: the worker that wants to hear that it is stored
+	HeaderIncarnation    = "Hodei-Incarnation" // of a log chunk: the process of that worker
+	HeaderFirst          = "Hodei-First"       // of a log chunk: the sequence of its first line
+	HeaderEvent          = "Hodei-Event"       // of an event: its type
+	HeaderLast           = "Hodei-Last"        // of a log chunk: the sequence of its last line
+	HeaderPacked         = "Hodei-Packed"      // of a log chunk: its lines are a zstd frame that stands for so many bytes of NDJSON
 )
 
 // The log window: one subject an execution, each message a chunk of lines as
@@ -79,4 +80,7 @@ type Span struct {
 // so that it may forget them.
 type Stored struct {
 	Spans []Span `json:"spans"`
+	// Refused are chunks that the record does not accept: damaged, or of an
+	// execution that does not run on this process of the worker.
+	Refused []Span `json:"refused,omitempty"`
 }

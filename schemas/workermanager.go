@@ -217,11 +217,14 @@ type StopExecutionRequest struct {
 }
 
 // FinishRequest is the end of a run. It is sent once the record has every
-// line of the log.
+// line of the log, or after a bounded effort to get there.
 type FinishRequest struct {
 	ExecutionID hodei.ExecutionID `json:"execution_id"`
 	WorkerID    hodei.WorkerID    `json:"worker_id"`
 	Outcome     hodei.Outcome     `json:"outcome"`
+	// Final has the end committed even if lines of the log are missing: the
+	// worker cannot send them. The log is then recorded as damaged.
+	Final bool `json:"final,omitempty"`
 	// Free and Word are the worker's own word on its slots after this end.
 	Free int    `json:"free"`
 	Word uint64 `json:"word"`

@@ -4,37 +4,94 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // finish records the end that a worker reports, once the record has the whole
-// log. The worker repeats it until it is told that the end is committed.
+// log. The worker repeats it until the answer is that the end is committed. A
+// log that cannot be completed does not block the end: when the worker has
+// nothing more to send, or no line is missing but the lines are others, the
+// end is committed and the log recorded as damaged.
 func (m *Manager) finish(ctx context.Context, req schemas.FinishRequest) (schemas.Finished, error) {
 	e, whole, err := m.db.FinishExecution(ctx, req.ExecutionID, req.WorkerID, req.Outcome)
 	if err != nil {
 		return schemas.Finished{}, err
 	}
 	out := schemas.Finished{ExecutionID: e.ID, Status: e.Status, Missing: []schemas.Span{}}
-	if whole {
-		m.publishEnd(ctx, e, &req.Free, req.Word)
-		return out, nil
+	if !whole {
+		holes, err := m.db.MissingLogs(ctx, e.ID, req.Outcome.LogCount)
+		if err != nil {
+			return out, err
+		}
+		if len(holes) > 0 && !req.Final {
+			for _, hole := range holes[:min(len(holes), mostMissing)] {
+				out.Missing = append(out.Missing, schemas.Span{ExecutionID: e.ID, First: hole[0], Last: hole[1]})
+			}
+			return out, nil
+		}
+		if e, err = m.finishDamaged(ctx, req, holes); err != nil {
+			return out, err
+		}
+		out.Status = e.Status
 	}
-	holes, err := m.db.MissingLogs(ctx, e.ID, req.Outcome.LogCount)
-	if err != nil {
-		return out, err
-	}
-	if len(holes) == 0 {
-		return out, hodei.Errorf(hodei.Internal, "The log's digest is not its worker's")
-	}
-	for _, hole := range holes {
-		out.Missing = append(out.Missing, schemas.Span{ExecutionID: e.ID, First: hole[0], Last: hole[1]})
-	}
+	m.publishEnd(ctx, e, &req.Free, req.Word)
 	return out, nil
+}
+
+// mostMissing is how many holes the answer to a worker lists.
+const mostMissing = 100
+
+// finishDamaged commits an end whose log has holes, or the wrong digest.
+func (m *Manager) finishDamaged(ctx context.Context, req schemas.FinishRequest, holes [][2]int64) (hodei.Execution, error) {
+	if len(holes) == 0 { // the last chunk may have been committed between the two looks
+		if e, whole, err := m.db.FinishExecution(ctx, req.ExecutionID, req.WorkerID, req.Outcome); err != nil || whole {
+			return e, err
+		}
+	}
+	var gaps []postgres.Chunk
+	if m.keepsDay(req.ExecutionID.Day(), time.Now()) {
+		gaps = gapLines(req.ExecutionID, holes, req.Outcome.LogCount)
+	}
+	e, err := m.db.FinishDamaged(ctx, req.ExecutionID, req.WorkerID, req.Outcome, gaps)
+	if err == nil {
+		m.log.WarnContext(ctx, "log damaged", "execution_id", e.ID, "holes", len(holes), "lines", req.Outcome.LogCount)
+	}
+	return e, err
+}
+
+// gapLines are the lines that stand for what is missing: one at the first
+// sequence of each hole; where no line is missing but the digest is wrong, one
+// after the last line.
+func gapLines(id hodei.ExecutionID, holes [][2]int64, count int64) []postgres.Chunk {
+	now := time.Now().UTC()
+	line := func(sequence int64, text string) postgres.Chunk {
+		body, _ := hodei.JSON(hodei.LogLine{Timestamp: now, Stream: hodei.Stderr, Line: text, Sequence: sequence}) // it cannot fail
+		var digest hodei.Digest
+		digest.Begin(body)
+		digest.Add(nil, nil)
+		return postgres.Chunk{ExecutionID: id, First: sequence, Last: sequence, Digest: digest.Sum, Text: packed.Text{Lines: append(body, '\n')}}
+	}
+	var gaps []postgres.Chunk
+	for _, hole := range holes {
+		text := fmt.Sprintf("[hodei] lines %d-%d of this log were lost", hole[0], hole[1])
+		if hole[0] == hole[1] {
+			text = fmt.Sprintf("[hodei] line %d of this log was lost", hole[0])
+		}
+		gaps = append(gaps, line(hole[0], text))
+	}
+	if len(gaps) == 0 {
+		gaps = append(gaps, line(count+1, "[hodei] this log is damaged: its lines are not those that the worker sent"))
+	}
+	return gaps
 }
 
 // stop ends an execution wherever it is: one that waits at once, one that runs

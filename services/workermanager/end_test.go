@@ -41,19 +41,6 @@ func TestFinishAsksForMissingLinesAndIsRecordedOnce(t *testing.T) {
 	require.ErrorIs(t, err, hodei.Conflict, "an end is final")
 }
 
-func TestFinishWithAWrongDigestIsNotRecorded(t *testing.T) {
-	t.Parallel()
-	b := start(t)
-	h := b.worker()
-	e := h.given()
-	h.printed(e.ID, 1, 10)
-	end := h.ended(e.ID, 10)
-	end.Outcome.LogDigest++
-	_, err := ask(b, schemas.FinishExecution, end)
-	require.ErrorIs(t, err, hodei.Internal)
-	require.Equal(t, hodei.Running, b.execution(e.ID).Status)
-}
-
 func TestFinishByAForeignWorkerIsRefused(t *testing.T) {
 	t.Parallel()
 	b := start(t)

@@ -424,8 +424,8 @@ func (h *hand) print(id hodei.ExecutionID, first, last int64) {
 func (h *hand) publish(id hodei.ExecutionID, first, last string, lines []byte, packed ...string) {
 	h.b.t.Helper()
 	require.NoError(h.b.t, h.b.nc.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(id), Data: lines, Header: nats.Header{
-		schemas.HeaderWorker: []string{h.id.String()}, schemas.HeaderFirst: []string{first}, schemas.HeaderLast: []string{last},
-		schemas.HeaderPacked: packed,
+		schemas.HeaderWorker: []string{h.id.String()}, schemas.HeaderIncarnation: []string{h.word.Incarnation},
+		schemas.HeaderFirst: []string{first}, schemas.HeaderLast: []string{last}, schemas.HeaderPacked: packed,
 	}}))
 }
 

@@ -21,7 +21,7 @@ const (
 )
 
 // getLogs reads a page of the record. A log that still grows ends at its first
-// hole, so that what is read is always contiguous.
+// hole, because the missing lines may come. Holes of an ended one are skipped.
 func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
 	filter, err := req.Filter(time.Now())
 	if err != nil {
@@ -36,7 +36,7 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 	if req.Cursor != "" {
 		at, _ = strconv.ParseInt(req.Cursor, 10, 64) // the schema has checked it
 	}
-	limit := req.Limit
+	from, limit := at, req.Limit
 	if limit == 0 {
 		limit = pageLines
 	}
@@ -46,7 +46,7 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 	}
 	more := false
 	for _, chunk := range chunks {
-		if chunk.First > at+1 {
+		if chunk.First > at+1 && !e.Status.Ended() {
 			break // a hole: the rest comes when it is filled
 		}
 		lines, err := chunk.Unpack(chunk.First)
@@ -64,16 +64,14 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 			if more = len(page.Items) == limit; more {
 				break
 			}
-			if page.Items, err = appendLine(page.Items, bytes.TrimSuffix(line, []byte("\n")), filter, req.WithTimestamps()); err != nil {
-				return page, fmt.Errorf("read log of %s: %w", req.ID, err)
-			}
+			page.Items = appendLine(page.Items, bytes.TrimSuffix(line, []byte("\n")), sequence, filter, req.WithTimestamps())
 			at = sequence
 		}
 		if more {
 			break
 		}
 	}
-	if more || at < e.LogCount && len(chunks) > 0 && chunks[0].First <= at+1 {
+	if more || at < e.LogCount && at > from {
 		next := strconv.FormatInt(at, 10)
 		page.NextCursor = &next
 	}
@@ -95,6 +93,9 @@ func (m *Manager) readLogs(ctx context.Context, req schemas.ReadLogsRequest) (sc
 		return log, nil
 	}
 	chunks, err := m.db.ReadLogs(ctx, req.ID, req.After, req.After+int64(req.Limit), pageBytes)
+	if err == nil && len(chunks) == 0 && e.Status.Ended() { // a hole that is wider than the page
+		chunks, err = m.db.ReadLogs(ctx, req.ID, req.After, math.MaxInt64, 1)
+	}
 	if err != nil {
 		return log, err
 	}
@@ -105,36 +106,63 @@ func (m *Manager) readLogs(ctx context.Context, req schemas.ReadLogsRequest) (sc
 }
 
 // appendLine adds a recorded line if the filter lets it through; as it was
-// recorded, unless it must lose its time.
-func appendLine(items []json.RawMessage, line []byte, filter hodei.LogFilter, timestamps bool) ([]json.RawMessage, error) {
-	if filter.IsZero() && timestamps {
-		return append(items, line), nil
+// recorded, unless it must lose its time. A recorded line that is not JSON, as
+// earlier versions let in, becomes the text of a line.
+func appendLine(items []json.RawMessage, line []byte, sequence int64, filter hodei.LogFilter, timestamps bool) []json.RawMessage {
+	if filter.IsZero() && timestamps && json.Valid(line) {
+		return append(items, line)
 	}
-	var l hodei.LogLine
-	if err := json.Unmarshal(line, &l); err != nil {
-		return items, err
-	}
-	if !filter.Match(l) {
-		return items, nil
-	}
-	if !timestamps {
+	l := hodei.ReadLogLine(line, sequence)
+	switch {
+	case !filter.Match(l):
+		return items
+	case !timestamps:
 		line = schemas.WithoutTimestamp(l)
+	case !json.Valid(line):
+		line, _ = hodei.JSON(l) // strings and numbers: it cannot fail
 	}
-	return append(items, line), nil
+	return append(items, line)
 }
 
-// keepDays makes the partitions of the coming days and drops those of which
-// the retention is over.
+// daysAhead is for how many days after today partitions are made.
+const daysAhead = 2
+
+// keepDays makes the partitions of the coming days and drops those outside the
+// retention: of older days, and of days further ahead than it makes them.
 func (m *Manager) keepDays(ctx context.Context) error {
 	now := time.Now()
-	for ahead := range 3 {
+	for ahead := range daysAhead + 1 {
 		if err := m.db.CreateLogDay(ctx, now.AddDate(0, 0, ahead)); err != nil {
 			return err
 		}
 	}
-	dropped, err := m.db.DropLogDays(ctx, now.Add(-m.cfg.LogRetention))
+	dropped, err := m.db.DropLogDays(ctx, now.Add(-m.cfg.LogRetention), now.AddDate(0, 0, daysAhead))
 	if dropped > 0 {
 		m.log.InfoContext(ctx, "old logs dropped", "days", dropped)
 	}
 	return err
+}
+
+// keepsDay reports whether logs of executions of that day are recorded: those
+// within the retention, and of tomorrow, because clocks differ. An execution id
+// holds the day, and anything can be an id.
+func (m *Manager) keepsDay(day, now time.Time) bool {
+	return !day.Before(now.UTC().Add(-m.cfg.LogRetention).Truncate(24*time.Hour)) && !day.After(now.Add(24*time.Hour))
+}
+
+// checkRetention fails when the retention needs more partitions than Postgres
+// has locks for.
+func (m *Manager) checkRetention(ctx context.Context) error {
+	if m.cfg.LogRetention < 0 {
+		return fmt.Errorf("log retention %v is negative", m.cfg.LogRetention)
+	}
+	most, err := m.db.LogDaysLimit(ctx)
+	if err != nil {
+		return err
+	}
+	if days := int(m.cfg.LogRetention.Hours()/24) + daysAhead + 2; days > most {
+		return fmt.Errorf("a log retention of %v needs %d partitions, and this Postgres has locks for %d: shorten --log-retention, "+
+			"or raise max_locks_per_transaction of Postgres by the factor %d", m.cfg.LogRetention, days, most, (days+most-1)/most)
+	}
+	return nil
 }

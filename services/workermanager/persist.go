@@ -56,7 +56,7 @@ func (m *Manager) persist(ctx context.Context) error {
 	up := m.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer m.nc.RemoveStatusListener(up)
 	m.wantLogs(ctx)
-	var r reader
+	r := reader{check: newChecker()}
 	for {
 		select {
 		case <-ctx.Done():
@@ -120,19 +120,20 @@ func gather(first *nats.Msg, incoming <-chan *nats.Msg) []*nats.Msg {
 }
 
 // commit reads the batch, appends it to the record, for as long as it takes, and
-// only then tells the workers.
+// only then answers the workers.
 func (m *Manager) commit(ctx context.Context, batch []*nats.Msg, r *reader) error {
 	chunks := make([]postgres.Chunk, 0, len(batch))
-	stored := map[string][]schemas.Span{} // by worker
+	answers := answers{} // by worker
 	for _, msg := range batch {
 		chunk, err := r.read(msg)
+		if err == nil && !m.keepsDay(chunk.ExecutionID.Day(), time.Now()) {
+			err = errDay
+		}
 		if err != nil {
-			m.log.WarnContext(ctx, "log chunk refused", "subject", msg.Subject, "err", err)
+			answers.refuse(chunk, err)
 			continue
 		}
 		chunks = append(chunks, chunk)
-		worker := msg.Header.Get(schemas.HeaderWorker)
-		stored[worker] = append(stored[worker], schemas.Span{ExecutionID: chunk.ExecutionID, First: chunk.First, Last: chunk.Last})
 	}
 	// A stop must not lose the batch to a cancelled context, nor wait for ever
 	// for a database that is away: the chunks are safe with their workers.
@@ -140,66 +141,120 @@ func (m *Manager) commit(ctx context.Context, batch []*nats.Msg, r *reader) erro
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(5*time.Second, cancel) })()
 	if len(chunks) > 0 {
-		if err := m.save(saving, chunks); err != nil {
+		refused, err := m.save(saving, chunks)
+		if err != nil {
 			return err
 		}
+		for i, chunk := range chunks {
+			if refused[i] != nil {
+				answers.refuse(chunk, refused[i])
+				continue
+			}
+			a := answers.of(chunk.WorkerID)
+			a.Spans = append(a.Spans, spanOf(chunk))
+		}
 	}
-	for worker, spans := range stored {
-		m.tell(ctx, worker, spans)
+	m.warnRefused(ctx, answers)
+	for worker, a := range answers {
+		m.answer(ctx, worker, a.Stored)
 	}
 	return nil
 }
 
-func (m *Manager) save(ctx context.Context, chunks []postgres.Chunk) error {
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := m.db.AppendLogs(ctx, chunks)
+var errDay = errors.New("the day of the execution is outside the log retention")
+
+// answers are the answers to the chunks of a batch.
+type answers map[hodei.WorkerID]*answer
+
+type answer struct {
+	schemas.Stored
+	err error // why the first of the refused chunks is refused
+}
+
+func (a answers) of(worker hodei.WorkerID) *answer {
+	if a[worker] == nil {
+		a[worker] = &answer{}
+	}
+	return a[worker]
+}
+
+func (a answers) refuse(chunk postgres.Chunk, err error) {
+	of := a.of(chunk.WorkerID)
+	of.Refused = append(of.Refused, spanOf(chunk))
+	if of.err == nil {
+		of.err = err
+	}
+}
+
+func spanOf(c postgres.Chunk) schemas.Span {
+	return schemas.Span{ExecutionID: c.ExecutionID, First: c.First, Last: c.Last}
+}
+
+// warnRefused logs one warning a batch: a flood of bad chunks must not become a
+// flood of warnings.
+func (m *Manager) warnRefused(ctx context.Context, answers answers) {
+	refused := 0
+	var first *answer
+	for _, a := range answers {
+		refused += len(a.Refused)
+		if len(a.Refused) > 0 && first == nil {
+			first = a
+		}
+	}
+	if first != nil {
+		m.log.WarnContext(ctx, "log chunks refused", "chunks", refused, "since_start", m.refused.Add(int64(refused)),
+			"execution_id", first.Refused[0].ExecutionID, "first", first.Refused[0].First, "err", first.err)
+	}
+}
+
+// save appends chunks to the record, and tries again until the database takes
+// them. What it will never take is returned, see postgres.AppendLogs.
+func (m *Manager) save(ctx context.Context, chunks []postgres.Chunk) (refused []error, err error) {
+	return backoff.Retry(ctx, func() ([]error, error) {
+		refused, err := m.db.AppendLogs(ctx, chunks)
 		if err != nil && !errors.Is(err, hodei.Unavailable) && !errors.Is(err, hodei.Timeout) {
 			m.log.ErrorContext(ctx, "log chunks not committed", "chunks", len(chunks), "err", err)
 		}
-		return struct{}{}, err
+		return refused, err
 	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
 		InitialInterval: 50 * time.Millisecond, Multiplier: 2, MaxInterval: 2 * time.Second, RandomizationFactor: 0.3,
 	}), backoff.WithMaxElapsedTime(0))
-	return err
 }
 
-// tell lets a worker forget what is committed. Should it not hear, it sends
-// the chunks again.
-func (m *Manager) tell(ctx context.Context, worker string, spans []schemas.Span) {
-	var id hodei.WorkerID
-	if id.UnmarshalText([]byte(worker)) != nil {
-		return // nobody waits
+// answer lets a worker forget the chunks that are committed or refused. If the
+// answer is lost, the worker sends the chunks again.
+func (m *Manager) answer(ctx context.Context, worker hodei.WorkerID, stored schemas.Stored) {
+	if worker.IsZero() {
+		return // the chunks name no worker
 	}
-	body, err := json.Marshal(schemas.Stored{Spans: spans})
+	body, err := json.Marshal(stored)
 	if err == nil {
-		err = m.nc.Publish(schemas.StoredSubject(id), body)
+		err = m.nc.Publish(schemas.StoredSubject(worker), body)
 	}
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		m.log.WarnContext(ctx, "worker not told of stored logs", "worker_id", worker, "err", err)
+		m.log.WarnContext(ctx, "stored logs not confirmed", "worker_id", worker, "err", err)
 	}
 }
 
 // reader reads chunks, one after the other, into the same memory.
-type reader struct{ room []byte }
+type reader struct {
+	room  []byte
+	check checker
+}
 
-// read checks that a message is what its headers say, and packs it if its
-// worker has not. Before chunks were packed, Postgres took as much of the
-// processor for a flood of lines as all of Hodei.
+// chunkBytes is the most bytes of NDJSON that a chunk may have: a reply of
+// logs.read has room for one chunk.
+const chunkBytes = 1 << 20
+
+// read checks that a message is what its headers say and its lines are lines of
+// a log, and packs it if its worker has not. Before chunks were packed, Postgres
+// took as much of the processor for a flood of lines as all of Hodei. With an
+// error the chunk has as much of its identity as could be read.
 func (r *reader) read(msg *nats.Msg) (postgres.Chunk, error) {
-	var chunk postgres.Chunk
-	subject := msg.Subject
-	if err := chunk.ExecutionID.UnmarshalText([]byte(subject[strings.LastIndexByte(subject, '.')+1:])); err != nil {
+	chunk, err := identify(msg)
+	if err != nil {
 		return chunk, err
 	}
-	first, err1 := strconv.ParseInt(msg.Header.Get(schemas.HeaderFirst), 10, 64)
-	last, err2 := strconv.ParseInt(msg.Header.Get(schemas.HeaderLast), 10, 64)
-	if err := errors.Join(err1, err2); err != nil {
-		return chunk, fmt.Errorf("sequence headers: %w", err)
-	}
-	if first < 1 || last < first {
-		return chunk, fmt.Errorf("sequence headers: %d to %d", first, last)
-	}
-	chunk.First, chunk.Last = first, last
 	text, err := packed.Read(msg.Data, msg.Header.Get(schemas.HeaderPacked))
 	if err != nil {
 		return chunk, err
@@ -210,25 +265,62 @@ func (r *reader) read(msg *nats.Msg) (postgres.Chunk, error) {
 			return chunk, err
 		}
 		r.room = lines
+	} else if len(lines) > chunkBytes {
+		return chunk, fmt.Errorf("%d bytes of lines: at most %d allowed", len(lines), chunkBytes)
 	}
+	if chunk.Digest, err = r.digest(lines, chunk.First, chunk.Last, size); err != nil {
+		return chunk, err
+	}
+	if chunk.Text = text; size == 0 {
+		chunk.Text = packed.Pack(lines)
+	}
+	return chunk, nil
+}
+
+// digest checks each line, and that they are as many as the sequences from
+// first to last, of so many bytes if size is not 0.
+func (r *reader) digest(lines packed.Lines, first, last int64, size int) (int64, error) {
 	var digest hodei.Digest
 	count, made := int64(0), 0
 	for line := range lines.All(first) {
+		if err := r.check.check(line); err != nil {
+			return 0, fmt.Errorf("line %d: %w", line.Sequence, err)
+		}
 		if line.Begins {
 			digest.Begin(line.Head)
 		}
 		digest.Add(line.Text, line.End)
-		count, made = count+1, made+line.Size()
+		if count, made = count+1, made+line.Size(); count > last-first+1 || made > chunkBytes {
+			break
+		}
 	}
 	if count != last-first+1 {
-		return chunk, fmt.Errorf("%d lines said to be %d to %d", count, first, last)
+		return 0, fmt.Errorf("another number of lines than %d to %d", first, last)
 	}
 	if size > 0 && made != size {
-		return chunk, fmt.Errorf("%d bytes of lines said to be %d", made, size)
+		return 0, fmt.Errorf("%d bytes of lines instead of %d", made, size)
 	}
-	chunk.Digest = digest.Sum
-	if chunk.Text = text; size == 0 {
-		chunk.Text = packed.Pack(lines)
+	return digest.Sum, nil
+}
+
+// identify reads the subject and the headers of a message.
+func identify(msg *nats.Msg) (chunk postgres.Chunk, err error) {
+	subject := msg.Subject
+	if err := chunk.ExecutionID.UnmarshalText([]byte(subject[strings.LastIndexByte(subject, '.')+1:])); err != nil {
+		return chunk, err
+	}
+	if err := chunk.WorkerID.UnmarshalText([]byte(msg.Header.Get(schemas.HeaderWorker))); err != nil {
+		return chunk, fmt.Errorf("header %s: %w", schemas.HeaderWorker, err)
+	}
+	chunk.Incarnation = msg.Header.Get(schemas.HeaderIncarnation)
+	first, err1 := strconv.ParseInt(msg.Header.Get(schemas.HeaderFirst), 10, 64)
+	last, err2 := strconv.ParseInt(msg.Header.Get(schemas.HeaderLast), 10, 64)
+	if err := errors.Join(err1, err2); err != nil {
+		return chunk, fmt.Errorf("sequence headers: %w", err)
+	}
+	chunk.First, chunk.Last = first, last
+	if first < 1 || last < first || last > hodei.MaxSequence {
+		return chunk, fmt.Errorf("sequence headers: %d to %d", first, last)
 	}
 	return chunk, nil
 }

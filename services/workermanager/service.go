@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -49,6 +50,8 @@ type Manager struct {
 	fleet *fleet
 	// offers are the executions that this instance is offering to a worker.
 	offers offers
+	// refused counts the log chunks that the record will never accept.
+	refused atomic.Int64
 }
 
 // New returns an instance that does nothing before Run.
@@ -98,6 +101,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	m.js = js
 	if err := kv.Setup(ctx, js, m.cfg.Storage); err != nil {
+		return err
+	}
+	if err := m.checkRetention(ctx); err != nil {
 		return err
 	}
 	if err := m.keepDays(ctx); err != nil {

@@ -1,0 +1,365 @@
+package workermanager
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/packed/packedtest"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// partitions are the days for which there is a table.
+func (b *bench) partitions() []string {
+	b.t.Helper()
+	conn, err := pgx.Connect(b.t.Context(), b.url)
+	require.NoError(b.t, err)
+	defer conn.Close(b.t.Context())
+	rows, err := conn.Query(b.t.Context(), `SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+		WHERE inhparent = 'execution_logs'::regclass ORDER BY 1`)
+	require.NoError(b.t, err)
+	days, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(b.t, err)
+	return days
+}
+
+// idOf is an execution id that claims to have been made at a time.
+func idOf(at time.Time) hodei.ExecutionID {
+	id := hodei.ExecutionID(uuid.Must(uuid.NewV7()))
+	for i, ms := 5, at.UnixMilli(); i >= 0; i, ms = i-1, ms>>8 {
+		id[i] = byte(ms)
+	}
+	return id
+}
+
+// settled waits until every chunk published so far is stored or refused.
+func (h *hand) settled() {
+	h.b.t.Helper()
+	e := h.given()
+	h.printed(e.ID, 1, 1)
+	must(h.b, schemas.FinishExecution, h.ended(e.ID, 1))
+}
+
+// TestForgedDaysMakeNoPartition: an execution id names the day of its partition,
+// and any client of NATS can send any id.
+func TestForgedDaysMakeNoPartition(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	before := b.partitions()
+	now := time.Now()
+	for day := range 1500 {
+		h.print(idOf(now.AddDate(0, 0, day+5)), 1, 1)
+	}
+	h.print(idOf(now), 1, 1) // of today, and unknown
+	// These run, according to the record.
+	for _, at := range []time.Time{now.AddDate(0, 0, -40), now.AddDate(0, 0, 2), time.Date(10889, 8, 2, 0, 0, 0, 0, time.UTC)} {
+		odd, err := b.db.StartExecution(t.Context(), hodei.Execution{ID: idOf(at), Spec: e.Spec}, h.id, "shell", h.word.Incarnation)
+		require.NoError(t, err)
+		h.print(odd.ID, 1, 3)
+		end := h.ended(odd.ID, 3)
+		end.Final = true
+		require.Equal(t, hodei.Completed, must(b, schemas.FinishExecution, end).Status)
+		odd = b.execution(odd.ID)
+		require.True(t, odd.LogDamaged)
+		require.False(t, odd.LogsAvailable)
+	}
+	h.settled()
+	require.Equal(t, before, b.partitions())
+	h.printed(e.ID, 1, 3)
+	must(b, schemas.FinishExecution, h.ended(e.ID, 3))
+}
+
+// TestAPartitionIsMadeWhereOneIsMissing: within the retention, for an execution
+// that runs.
+func TestAPartitionIsMadeWhereOneIsMissing(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	spec := h.given().Spec
+	old, err := b.db.StartExecution(t.Context(), hodei.Execution{ID: idOf(time.Now().AddDate(0, 0, -20)), Spec: spec}, h.id, "shell", h.word.Incarnation)
+	require.NoError(t, err)
+	before := len(b.partitions())
+	h.printed(old.ID, 1, 3)
+	require.Len(t, b.partitions(), before+1)
+	must(b, schemas.FinishExecution, h.ended(old.ID, 3))
+	require.False(t, b.execution(old.ID).LogDamaged)
+}
+
+// TestChunksOfOthersAreRefused: a chunk is stored only for an execution that runs
+// on the worker process that sent it.
+func TestChunksOfOthersAreRefused(t *testing.T) {
+	b := start(t)
+	h, other := b.worker(), b.worker()
+	e, ended := h.given(), h.given()
+	must(b, schemas.FinishExecution, h.ended(ended.ID, 0))
+	answers := h.stored()
+	refused := func(id hodei.ExecutionID) {
+		t.Helper()
+		answer := answers()
+		require.Empty(t, answer.Spans)
+		require.Equal(t, []schemas.Span{{ExecutionID: id, First: 1, Last: 2}}, answer.Refused)
+	}
+	for _, id := range []hodei.ExecutionID{ended.ID, b.pending().ID, hodei.ExecutionID(uuid.Must(uuid.NewV7()))} {
+		h.print(id, 1, 2)
+		refused(id)
+	}
+	incarnation := h.word.Incarnation
+	for _, wrong := range []string{"", uuid.NewString(), other.word.Incarnation} {
+		h.word.Incarnation = wrong
+		h.print(e.ID, 1, 2)
+		refused(e.ID)
+	}
+	h.word.Incarnation = incarnation
+	other.print(e.ID, 1, 2)
+	lines, _ := chunk(1, 2)
+	require.NoError(t, b.nc.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(e.ID), Data: lines, Header: nats.Header{
+		schemas.HeaderFirst: []string{"1"}, schemas.HeaderLast: []string{"2"},
+	}}))
+	h.printed(e.ID, 1, 5)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, answers().Spans)
+	must(b, schemas.FinishExecution, h.ended(e.ID, 5))
+	require.False(t, b.execution(e.ID).LogDamaged)
+}
+
+// TestLargeBatchesRefuseTheSame: they are copied, not inserted.
+func TestLargeBatchesRefuseTheSame(t *testing.T) {
+	b := start(t)
+	h, other := b.worker(), b.worker()
+	e := h.given()
+	answers := h.stored()
+	noise := func(h *hand, first int64) {
+		text := strings.Builder{}
+		for n := first; n < first+200; n++ {
+			fmt.Fprintf(&text, `{"timestamp":"2026-01-01T00:00:00Z","stream":"stdout","line":"%s","sequence":%d}`+"\n", strings.Repeat(uuid.NewString(), 12), n)
+		}
+		h.publish(e.ID, strconv.FormatInt(first, 10), strconv.FormatInt(first+199, 10), []byte(text.String()))
+	}
+	noise(other, 1)
+	noise(h, 1)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 200}}, answers().Spans)
+	noise(h, 201)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 201, Last: 400}}, answers().Spans)
+	require.EqualValues(t, 400, b.execution(e.ID).LogCount)
+}
+
+// TestLinesAreCheckedBeforeTheyAreRecorded: readers pass recorded lines on as they
+// are.
+func TestLinesAreCheckedBeforeTheyAreRecorded(t *testing.T) {
+	const head = `{"timestamp":"2026-01-01T00:00:00Z","stream":"stdout","line":"`
+	for line, good := range map[string]bool{
+		head + `a","sequence":7}`:                                                 true,
+		head + `a \u0007 é \" \\ \n","sequence":7}`:                               true,
+		head + `a","sequence":7,"partial":true}`:                                  true,
+		head + "a\rid: 9\r\revent: done\rdata: {}\r\r" + `","sequence":7}`:        false,
+		"\r" + head + `a","sequence":7}`:                                          false,
+		head + `a","sequence":7}` + "\r":                                          false,
+		head + "a\x00" + `","sequence":7}`:                                        false,
+		head + "a\x80" + `","sequence":7}`:                                        false,
+		head + `a","sequence":8}`:                                                 false,
+		head + `a","x":"","sequence":7}`:                                          false,
+		head + `a\q","sequence":7}`:                                               false,
+		head + `a\u00g0","sequence":7}`:                                           false,
+		head + `a\","sequence":7}`:                                                false,
+		head + strings.Repeat("a", longestLine) + `","sequence":7}`:               false,
+		strings.Replace(head, "stdout", "other", 1) + `a","sequence":7}`:          false,
+		strings.Replace(head, "Z", "", 1) + `a","sequence":7}`:                    false,
+		strings.Replace(head, `,"`, `,"x":{"`, 1) + `a","sequence":7}`:            false,
+		strings.Replace(head, `"stream"`, "\r\"stream\"", 1) + `a","sequence":7}`: false,
+		`{"line":"a"}`: false, `garbage`: false, ``: false, `null`: false,
+	} {
+		for _, after := range []string{"", head} { // a head that is known already
+			r := reader{check: newChecker()}
+			r.check.head = []byte(after)
+			_, err := r.digest(packed.Lines(line+"\n"), 7, 7, 0)
+			require.Equal(t, good, err == nil, "%q: %v", line, err)
+		}
+	}
+	runs := func(head, text string) packed.Lines {
+		return append(packed.AppendHead(nil, []byte(head)), text+"\n"...)
+	}
+	for _, lines := range []packed.Lines{runs(head, "a\r"), runs(head, `a"`), runs(head[1:], "a"), runs(head+"\r", "a"), runs("", "a")} {
+		r := reader{check: newChecker()}
+		_, err := r.digest(lines, 7, 7, 0)
+		require.Error(t, err, "%q", lines)
+	}
+	r := reader{check: newChecker()}
+	_, err := r.digest(append(runs(head, "a"), "\x02b\nc\n"...), 7, 9, 0)
+	require.NoError(t, err)
+}
+
+// TestSequencesAreBounded: the record counts with them.
+func TestSequencesAreBounded(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	for _, at := range []int64{math.MaxInt64, math.MaxInt64 - 1, hodei.MaxSequence + 1} {
+		n := strconv.FormatInt(at, 10)
+		h.publish(e.ID, n, n, fmt.Appendf(nil, `{"timestamp":"2026-01-01T00:00:00Z","stream":"stdout","line":"x","sequence":%d}`+"\n", at))
+	}
+	lines, _ := chunk(1, 2)
+	h.publish(e.ID, "1", strconv.Itoa(math.MaxInt64), lines)
+	h.publish(e.ID, "-9223372036854775808", "9223372036854775807", lines)
+	h.publish(e.ID, "1", "20000", bytes.Repeat(lines, 10000))
+	h.printed(e.ID, 1, 4)
+	require.EqualValues(t, 4, b.execution(e.ID).LogCount)
+	end := h.ended(e.ID, 4)
+	for _, count := range []int64{-1, math.MinInt64, math.MaxInt64} {
+		end.Outcome.LogCount = count
+		_, err := ask(b, schemas.FinishExecution, end)
+		require.ErrorIs(t, err, hodei.Invalid)
+	}
+	must(b, schemas.FinishExecution, h.ended(e.ID, 4))
+	require.False(t, b.execution(e.ID).LogDamaged)
+}
+
+// texts are the lines of a log as text/plain shows them, by sequence.
+func (b *bench) texts(id hodei.ExecutionID) map[int64]string {
+	b.t.Helper()
+	texts := map[int64]string{}
+	req := schemas.GetLogsRequest{ID: id, Limit: 7}
+	for {
+		page := must(b, schemas.GetLogs, req)
+		for _, item := range page.Items {
+			line := decode[hodei.LogLine](b.t, item)
+			texts[line.Sequence] = line.Line
+		}
+		if page.NextCursor == nil {
+			return texts
+		}
+		req.Cursor = *page.NextCursor
+	}
+}
+
+// TestALogThatCannotBeCompletedEndsDamaged: the end does not wait for lines that
+// the worker cannot send.
+func TestALogThatCannotBeCompletedEndsDamaged(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e := h.given()
+	h.printed(e.ID, 1, 10)
+	h.printed(e.ID, 21, 30)
+	end := h.ended(e.ID, 20_031)
+	require.Len(t, must(b, schemas.FinishExecution, end).Missing, 2)
+	require.Equal(t, hodei.Running, b.execution(e.ID).Status)
+	h.printed(e.ID, 20_030, 20_030)
+	end.Final = true
+	for range 2 { // the first answer may be lost
+		answer := must(b, schemas.FinishExecution, end)
+		require.Empty(t, answer.Missing)
+		require.Equal(t, hodei.Completed, answer.Status)
+	}
+	done := b.execution(e.ID)
+	require.True(t, done.LogDamaged)
+	require.Zero(t, *done.ExitCode)
+	require.EqualValues(t, 20_031, done.LogCount)
+	require.True(t, b.event(schemas.EventCompleted).Execution.LogDamaged)
+	texts := b.texts(e.ID)
+	require.Len(t, texts, 24)
+	for sequence, text := range map[int64]string{
+		10: "line 10", 11: "[hodei] lines 11-20 of this log were lost", 21: "line 21", 31: "[hodei] lines 31-20029 of this log were lost",
+		20_030: "line 20030", 20_031: "[hodei] line 20031 of this log was lost",
+	} {
+		require.Equal(t, text, texts[sequence])
+	}
+	// A feed asks for a few lines at a time, and must get over a wide hole.
+	log := must(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: e.ID, After: 31, Limit: 100})
+	require.Len(t, log.Chunks, 1)
+	require.EqualValues(t, 20_030, log.Chunks[0].First)
+	require.Empty(t, must(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: e.ID, After: 20_031, Limit: 100}).Chunks)
+}
+
+// TestForgedChunksDoNotBlockTheEnd: of a client that claims to be the worker.
+func TestForgedChunksDoNotBlockTheEnd(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	for name, forge := range map[string]func(id hodei.ExecutionID){
+		"past the end":      func(id hodei.ExecutionID) { h.printed(id, 11, 11) },
+		"far past the end":  func(id hodei.ExecutionID) { h.printed(id, hodei.MaxSequence, hodei.MaxSequence) },
+		"instead of a line": nil,
+	} {
+		e := h.given()
+		end := h.ended(e.ID, 10)
+		if forge == nil {
+			lines, _ := chunk(1, 10)
+			forged := packedtest.Pack(bytes.ReplaceAll(lines, []byte("line 7"), []byte("FORGED")), 1)
+			h.publish(e.ID, "1", "10", forged.Lines, strconv.Itoa(forged.Size))
+			b.until("the forged chunk is stored", func() bool { return b.execution(e.ID).LogCount == 10 })
+			answers := h.stored()
+			h.print(e.ID, 1, 10)
+			require.Len(t, answers().Spans, 1)
+		} else {
+			h.printed(e.ID, 1, 10)
+			forge(e.ID)
+		}
+		must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.ID}) // it changes nothing, and blocks nothing
+		answer := must(b, schemas.FinishExecution, end)
+		require.Empty(t, answer.Missing, name)
+		require.Equal(t, hodei.Completed, answer.Status, name)
+		done := b.execution(e.ID)
+		require.True(t, done.LogDamaged, name)
+		require.EqualValues(t, 11, done.LogCount, name)
+		texts := b.texts(e.ID)
+		require.Len(t, texts, 11, name)
+		require.Equal(t, "[hodei] this log is damaged: its lines are not those that the worker sent", texts[11])
+	}
+}
+
+// TestPoisonIsRefusedAlone: what Postgres rejects must not hold up what comes with
+// it, nor be tried for ever.
+func TestPoisonIsRefusedAlone(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	bad, good := h.given(), h.given()
+	conn, err := pgx.Connect(t.Context(), b.url)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.Exec(t.Context(), fmt.Sprintf(`CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF NEW.execution_id = '%s' THEN RAISE 'poison' USING ERRCODE = '22003'; END IF; RETURN NEW; END $$;
+		CREATE TRIGGER poison BEFORE INSERT ON execution_logs FOR EACH ROW EXECUTE FUNCTION poison()`, uuid.UUID(bad.ID)))
+	require.NoError(t, err)
+	var r reader
+	r.check = newChecker()
+	var batch []*nats.Msg
+	for _, e := range []hodei.Execution{good, bad, good} {
+		lines, _ := chunk(int64(len(batch)+1), int64(len(batch)+1))
+		n := strconv.Itoa(len(batch) + 1)
+		batch = append(batch, &nats.Msg{Subject: schemas.LogSubject(e.ID), Data: lines, Header: nats.Header{
+			schemas.HeaderWorker: []string{h.id.String()}, schemas.HeaderIncarnation: []string{h.word.Incarnation},
+			schemas.HeaderFirst: []string{n}, schemas.HeaderLast: []string{n},
+		}})
+	}
+	answers := h.stored()
+	require.NoError(t, b.commit(t.Context(), batch, &r))
+	answer := answers()
+	require.Equal(t, []schemas.Span{{ExecutionID: good.ID, First: 1, Last: 1}, {ExecutionID: good.ID, First: 3, Last: 3}}, answer.Spans)
+	require.Equal(t, []schemas.Span{{ExecutionID: bad.ID, First: 2, Last: 2}}, answer.Refused)
+	require.EqualValues(t, 1, b.refused.Load())
+}
+
+// TestRecordedLinesThatAreNoJSONAreShown: earlier versions recorded any bytes.
+func TestRecordedLinesThatAreNoJSONAreShown(t *testing.T) {
+	items := appendLine(nil, []byte("no \r JSON \xff"), 3, hodei.LogFilter{}, true)
+	line := decode[hodei.LogLine](t, items[0])
+	require.Equal(t, hodei.LogLine{Stream: hodei.Stdout, Line: "no \r JSON \uFFFD", Sequence: 3}, line)
+	require.Empty(t, appendLine(nil, []byte("{"), 3, hodei.LogFilter{Stream: hodei.Stderr}, true))
+}
+
+// TestALongRetentionIsRefused: its partitions would exhaust the locks of Postgres.
+func TestALongRetentionIsRefused(t *testing.T) {
+	b := start(t)
+	m := New(Config{NATS: b.nc, DB: b.db, LogRetention: 10 * 365 * 24 * time.Hour})
+	require.ErrorContains(t, m.Run(t.Context()), "max_locks_per_transaction")
+	m = New(Config{NATS: b.nc, DB: b.db, LogRetention: -time.Hour})
+	require.ErrorContains(t, m.Run(t.Context()), "negative")
+}
