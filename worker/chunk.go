@@ -18,6 +18,7 @@ type chunk struct {
 	offset      int64
 	due         time.Time     // when to send it again
 	pause       time.Duration // between the last sending and that
+	failures    int           // how often it was refused, or not read back
 }
 
 // said is the number of bytes of NDJSON.

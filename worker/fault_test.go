@@ -153,6 +153,58 @@ func TestAnEndIsReportedUntilItIsRecorded(t *testing.T) {
 	f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > held.Word })
 }
 
+// TestAChunkThatIsRefusedIsGivenUp: the record may never accept it, and the end
+// must not wait for it.
+func TestAChunkThatIsRefusedIsGivenUp(t *testing.T) {
+	f := start(t)
+	refused := 0
+	f.manager.refuse = func(first int64) bool { refused++; return first == 1 }
+	f.manager.missing = true
+	id := f.run(f.request("seq 2000"))
+	m := f.manager
+	m.await(t, "the end is final", func() bool { n := len(m.ends[id]); return n > 0 && m.ends[id][n-1].Final })
+	require.Len(t, m.ends[id], 2, "nothing is left to send: one more look is enough")
+	require.EqualValues(t, 2000, m.ends[id][0].Outcome.LogCount)
+	require.NotContains(t, m.logs[id], int64(1))
+	f.word("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Word > 1 })
+	require.Zero(t, f.spool.inMemory)
+}
+
+// TestAnEndDoesNotWaitForALogForEver: no chunk is ever confirmed, while the
+// record answers. A worker that terminates waits less.
+func TestAnEndDoesNotWaitForALogForEver(t *testing.T) {
+	f := start(t)
+	f.manager.mute, f.manager.missing = true, true
+	id := f.run(f.request("echo lost"))
+	m := f.manager
+	m.await(t, "the line has come", func() bool { return m.chunks > 0 })
+	f.Terminate()
+	require.NoError(t, receive(t, f.done, "terminated"))
+	require.Len(t, m.ends[id], 4)
+	for i, end := range m.ends[id] {
+		require.Equal(t, i == 3, end.Final)
+	}
+	require.Zero(t, f.spool.inMemory)
+}
+
+// TestEffortIsBoundedByAnswersWithoutProgress: a log that makes progress is waited
+// for.
+func TestEffortIsBoundedByAnswersWithoutProgress(t *testing.T) {
+	var e effort
+	require.False(t, e.spent())
+	for unstored := 100; unstored > 0; unstored -= 10 {
+		e.add(unstored)
+		require.False(t, e.spent())
+	}
+	e.add(10)
+	require.False(t, e.spent())
+	e.add(10)
+	require.True(t, e.spent())
+	e = effort{}
+	e.add(0)
+	require.True(t, e.spent(), "nothing is left to send")
+}
+
 func TestKilledWorkerLeavesNothingRunning(t *testing.T) {
 	t.Parallel()
 	f, process := startProcess(t)

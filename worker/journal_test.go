@@ -215,6 +215,30 @@ func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
 	}
 }
 
+// TestChunksThatCannotBeSentAreGivenUp: refused by the record, or not read back
+// from the disk; the journal settles without them.
+func TestChunksThatCannotBeSentAreGivenUp(t *testing.T) {
+	j, l := newTestJournal(t, 0, 1<<20)
+	j.say(chunkLines, "x")
+	j.say(chunkLines, "y")
+	j.close()
+	spans := l.spans()
+	for range mostFailures - 1 {
+		j.refuse(spans[0][0], spans[0][1])
+		require.Equal(t, len(spans), j.unstored(), "only the message may have been damaged")
+	}
+	j.refuse(spans[0][0], spans[0][1])
+	require.Equal(t, len(spans)-1, j.unstored())
+	require.NoError(t, j.file.file.Truncate(0))
+	for range mostFailures {
+		j.resend(time.Now(), true)
+	}
+	receive(t, j.settled, "settled")
+	require.Zero(t, j.spool.inMemory+j.spool.onDisk)
+	require.Zero(t, j.sent)
+	require.Zero(t, j.spool.unrecorded.Load())
+}
+
 // TestACommandWaitsForTheRecordRatherThanForTheDisk: while chunks are confirmed
 // nothing is spilled; when none has been for a while, it is.
 func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {

@@ -34,6 +34,8 @@ type manager struct {
 	left       []schemas.LeaveRequest
 	// What it does wrong on purpose.
 	lose       func(first int64) bool // a chunk never arrives
+	refuse     func(first int64) bool // a chunk is refused
+	missing    bool                   // lines are missing, until an end is final
 	mute       bool                   // chunks are not confirmed
 	unknown    bool                   // no worker id is known
 	refuseEnds error
@@ -73,7 +75,11 @@ func (m *manager) register(_ context.Context, req schemas.RegisterWorkerRequest)
 func (m *manager) finish(_ context.Context, req schemas.FinishRequest) (schemas.Finished, error) {
 	defer m.change()()
 	m.ends[req.ExecutionID] = append(m.ends[req.ExecutionID], req)
-	return schemas.Finished{ExecutionID: req.ExecutionID, Status: req.Outcome.Status, Missing: []schemas.Span{}}, m.refuseEnds
+	finished := schemas.Finished{ExecutionID: req.ExecutionID, Status: req.Outcome.Status, Missing: []schemas.Span{}}
+	if m.missing && !req.Final {
+		finished.Status, finished.Missing = hodei.Running, []schemas.Span{{ExecutionID: req.ExecutionID, First: 1, Last: 1}}
+	}
+	return finished, m.refuseEnds
 }
 
 func (m *manager) leave(_ context.Context, req schemas.LeaveRequest) (schemas.Empty, error) {
@@ -98,6 +104,11 @@ func (m *manager) chunk(msg *nats.Msg) {
 	first, _ := strconv.ParseInt(msg.Header.Get(schemas.HeaderFirst), 10, 64)
 	last, _ := strconv.ParseInt(msg.Header.Get(schemas.HeaderLast), 10, 64)
 	if m.chunks++; m.lose != nil && m.lose(first) {
+		return
+	}
+	if m.refuse != nil && m.refuse(first) {
+		body, _ := json.Marshal(schemas.Stored{Refused: []schemas.Span{{ExecutionID: id, First: first, Last: last}}})
+		_ = m.nc.Publish(schemas.StoredSubject(worker), body)
 		return
 	}
 	if m.logs[id] == nil {

@@ -31,12 +31,18 @@ func patience() backoff.RetryOption {
 	})
 }
 
-// report tells the end of a run until it is recorded, or cannot be: the record
-// has decided otherwise. It gives up when ctx is done.
+// report sends the end of a run, once its log is stored, until the end is
+// recorded, or cannot be: the record has decided otherwise. It gives up when ctx is
+// done.
 func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
 	log := w.log.With("execution_id", r.req.ExecutionID)
+	var effort effort
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		req := schemas.FinishRequest{ExecutionID: r.req.ExecutionID, WorkerID: w.id, Outcome: end}
+		w.awaitStored(ctx, r.journal)
+		if ctx.Err() != nil {
+			return struct{}{}, backoff.Permanent(ctx.Err())
+		}
+		req := schemas.FinishRequest{ExecutionID: r.req.ExecutionID, WorkerID: w.id, Outcome: end, Final: effort.spent()}
 		req.Free, req.Word = w.slots.current()
 		answer, err := rpc.Call(ctx, w.cfg.NATS, schemas.FinishExecution, req)
 		switch {
@@ -44,9 +50,10 @@ func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
 			return struct{}{}, backoff.Permanent(err)
 		case err != nil:
 			return struct{}{}, err
-		case len(answer.Missing) > 0: // a chunk is only forgotten when it is confirmed
-			log.Error("recorded lines are missing", "missing", answer.Missing)
-			return struct{}{}, backoff.RetryAfter(30)
+		case len(answer.Missing) > 0:
+			effort.add(r.journal.unstored())
+			log.Warn("recorded lines are missing", "missing", answer.Missing[:min(len(answer.Missing), 3)], "unstored_chunks", effort.unstored)
+			return struct{}{}, errMissing
 		}
 		return struct{}{}, nil
 	}, patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, in time.Duration) {
@@ -60,6 +67,66 @@ func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
 	}
 }
 
+var errMissing = errors.New("recorded lines are missing")
+
+// effort bounds what is done for the log of an ended run. It counts only answers of
+// the worker manager, so that a record that is away costs no log.
+type effort struct {
+	answers  int // in a row that lines are missing, without a chunk stored in between
+	unstored int // chunks at the last of them
+}
+
+func (e *effort) add(unstored int) {
+	if unstored < e.unstored {
+		e.answers = 0
+	}
+	e.answers, e.unstored = e.answers+1, unstored
+}
+
+// spent reports whether the end is to be recorded without the missing lines. A
+// worker that holds no more chunks can do nothing about them, so one more look of
+// the manager is enough.
+func (e *effort) spent() bool {
+	return e.answers > 0 && e.unstored == 0 || e.answers >= 3
+}
+
+// How long the chunks of an ended run may make no progress before the worker asks
+// for the end all the same: longer than a chunk that was lost takes to be sent
+// again, together with the answers that effort waits for.
+const (
+	stalled            = 10 * time.Second
+	stalledTerminating = 2 * time.Second
+)
+
+// awaitStored returns when the log is stored, or makes no progress, or ctx is
+// done.
+func (w *Worker) awaitStored(ctx context.Context, j *journal) {
+	for {
+		before := j.unstored()
+		limit, terminate := stalled, w.terminate
+		select {
+		case <-terminate:
+			limit, terminate = stalledTerminating, nil
+		default:
+		}
+		late := time.NewTimer(limit)
+		select {
+		case <-j.settled:
+			late.Stop()
+			return
+		case <-ctx.Done():
+			late.Stop()
+			return
+		case <-terminate: // less time from now on
+			late.Stop()
+		case <-late.C:
+			if j.unstored() >= before {
+				return
+			}
+		}
+	}
+}
+
 // sendChunk publishes lines without waiting for anything: that they are
 // stored is heard on execution.stored.
 func (w *Worker) sendChunk(id hodei.ExecutionID, first, last int64, text packed.Text) error {
@@ -67,9 +134,10 @@ func (w *Worker) sendChunk(id hodei.ExecutionID, first, last int64, text packed.
 		return nats.ErrDisconnected
 	}
 	header := nats.Header{
-		schemas.HeaderWorker: []string{w.id.String()},
-		schemas.HeaderFirst:  []string{strconv.FormatInt(first, 10)},
-		schemas.HeaderLast:   []string{strconv.FormatInt(last, 10)},
+		schemas.HeaderWorker:      []string{w.id.String()},
+		schemas.HeaderIncarnation: []string{w.incarnation},
+		schemas.HeaderFirst:       []string{strconv.FormatInt(first, 10)},
+		schemas.HeaderLast:        []string{strconv.FormatInt(last, 10)},
 	}
 	if text.Size > 0 {
 		header[schemas.HeaderPacked] = []string{strconv.Itoa(text.Size)}
@@ -77,7 +145,7 @@ func (w *Worker) sendChunk(id hodei.ExecutionID, first, last int64, text packed.
 	return w.cfg.NATS.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(id), Header: header, Data: text.Lines})
 }
 
-// stored hears which chunks the record has.
+// stored takes in which chunks the record has, and which it refuses.
 func (w *Worker) stored(msg *nats.Msg) {
 	var said schemas.Stored
 	if err := json.Unmarshal(msg.Data, &said); err != nil {
@@ -87,6 +155,11 @@ func (w *Worker) stored(msg *nats.Msg) {
 	for _, span := range said.Spans {
 		if r := w.slots.get(span.ExecutionID); r != nil {
 			r.journal.confirm(span.First, span.Last)
+		}
+	}
+	for _, span := range said.Refused {
+		if r := w.slots.get(span.ExecutionID); r != nil {
+			r.journal.refuse(span.First, span.Last)
 		}
 	}
 }

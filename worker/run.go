@@ -51,13 +51,9 @@ func (w *Worker) do(ctx context.Context, r *run) {
 	end.LogCount, end.LogDigest = r.journal.close()
 	var removal sync.WaitGroup
 	removal.Go(func() { w.clear(r.req.ExecutionID, at) }) // while the last of the log and the end are on their way: that took half a millisecond of ten
-	select {
-	case <-r.journal.settled:
-	case <-ctx.Done():
+	w.report(ctx, r, end)
+	if r.journal.unstored() > 0 { // the end is recorded without them, or they are not wanted
 		r.journal.drop()
-	}
-	if ctx.Err() == nil {
-		w.report(ctx, r, end)
 	}
 	removal.Wait()
 	w.slots.forget(r)

@@ -20,6 +20,10 @@ const (
 	resendMost  = 15 * time.Second
 )
 
+// mostFailures is how often a chunk may be refused by the record, or not be read
+// back from the spool, before the journal gives it up.
+const mostFailures = 3
+
 // wake sends what has become due.
 func (j *journal) wake() {
 	j.mu.Lock()
@@ -47,11 +51,14 @@ func (j *journal) pump() {
 	}
 }
 
+// transmit sends a chunk. It returns false while disconnected.
 func (j *journal) transmit(c *chunk, now time.Time) bool {
 	text, err := j.file.read(c)
 	if err != nil {
+		c.failures++
+		c.due = now
 		j.log.Error("log chunk not read back", "execution_id", j.id, "first", c.first, "last", c.last, "err", err)
-		return false
+		return true
 	}
 	if j.send(j.id, c.first, c.last, text) != nil {
 		return false // disconnected: NATS says so, and a reconnect sends again
@@ -77,7 +84,44 @@ func (j *journal) resend(now time.Time, all bool) {
 			return
 		}
 	}
+	j.giveUp()
+}
+
+// refuse notes that the record refused a chunk. It is sent again, because only
+// the message may have been damaged, and then given up.
+func (j *journal) refuse(first, last int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, c := range j.inflight {
+		if c.first == first && c.last == last {
+			c.failures++
+			c.due = time.Time{}
+		}
+	}
+	j.giveUp()
+}
+
+// giveUp forgets the chunks that failed too often, and goes on without them: the
+// end of the execution must not wait for a chunk that the record never accepts.
+func (j *journal) giveUp() {
+	j.inflight = slices.DeleteFunc(j.inflight, func(c *chunk) bool {
+		if c.failures < mostFailures {
+			return false
+		}
+		j.log.Error("log chunk given up: its lines are lost", "execution_id", j.id, "first", c.first, "last", c.last)
+		j.sent -= c.size
+		j.release(c)
+		return true
+	})
 	j.pump()
+	j.settle()
+}
+
+// unstored is the number of chunks that are neither confirmed nor given up.
+func (j *journal) unstored() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.inflight) + len(j.waiting) + min(j.openLines, 1)
 }
 
 // confirm forgets the chunk of exactly that span: the record has it.
