@@ -9,8 +9,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// patience is how many times the record of an ended execution is asked for a
-// line before that is held to be gone; some two seconds.
+// patience is how many times the record is asked for a line of an execution whose end
+// an event has announced, but the record has not, before the line counts as lost;
+// some two seconds. A record that has the end has all lines there will be.
 const patience = 6
 
 // history reads from the record. It is not ok when the record does not have
@@ -30,7 +31,7 @@ func (f *Feed) history(ctx context.Context, next int64, v view, asked int, buf *
 	if log.Status.Ended() {
 		last = log.LogCount // what a lost worker said later is not of the log
 	}
-	gone := v.end != nil && asked >= patience
+	gone := v.end != nil && (log.Status.Ended() || asked >= patience)
 	run := consecutive(log.Chunks, next, last)
 	if len(run) == 0 {
 		return Batch{End: v.end}, gone, nil

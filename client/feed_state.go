@@ -36,7 +36,7 @@ func (f *Feed) take(header nats.Header, body []byte) {
 		text.Lines = append(text.Lines[:n:n], '\n')
 	}
 	c := newChunk(first, last, text)
-	if err != nil || first < 1 || c.count < 1 || text.Size == 0 && packed.Lines(text.Lines).Count() != c.count {
+	if err != nil || first < 1 || c.count < 1 || last > hodei.MaxSequence || text.Size == 0 && packed.Lines(text.Lines).Count() != c.count {
 		f.cfg.Log.Warn("log chunk passed over", "first", first, "last", last, "bytes", len(text.Lines), "err", err)
 		return
 	}

@@ -255,6 +255,25 @@ func TestFeedServesManyReaders(t *testing.T) {
 	}, 20*time.Second, 10*time.Millisecond, "the consumer is left behind")
 }
 
+// A damaged log lacks lines for good: its end says so, and no reader waits for them.
+func TestFeedSkipsTheHolesOfAnEndedLog(t *testing.T) {
+	nc, _ := localtest.JetStream(t)
+	l := newLog(t, nc)
+	l.record(1, 5)
+	l.record(22, 28)
+	l.end(30)
+	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+	expect(t, ctx, feed, 1, 5)
+	batch, err := feed.Read(ctx, 6, new([]byte))
+	require.NoError(t, err)
+	require.EqualValues(t, 22, batch.First)
+	require.EqualValues(t, 28, batch.Last)
+	expectEnd(t, ctx, feed, 29, l.ended(30))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	require.LessOrEqual(t, l.reads, 4, "the record is asked once for each hole")
+}
+
 // Many readers who want the same lines of the record have it asked as one.
 func TestFeedAsksTheRecordForAllReaders(t *testing.T) {
 	t.Parallel()

@@ -92,11 +92,17 @@ func (l *written) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.
 		l.reads++
 	}
 	count := int64(len(l.recorded))
+	if l.exec.Status.Ended() {
+		count = l.exec.LogCount
+	}
 	log := schemas.RecordedLog{
 		LogEnd: schemas.LogEnd{ExecutionID: l.id, LogCount: count, Status: l.exec.Status, ExitCode: l.exec.ExitCode},
 	}
 	const size = 7 // so that neither a page nor the line wanted begins with a chunk
-	for n := req.After/size*size + 1; n <= count+100 && n <= req.After+int64(req.Limit); n++ {
+	for n := req.After/size*size + 1; n <= count+100; n++ {
+		if past := n > req.After+int64(req.Limit); past && (req.Limit == 0 || !l.exec.Status.Ended() || len(log.Chunks) > 0) {
+			break // the hole of an ended log may be wider than the page
+		}
 		if !l.recorded[n] {
 			continue
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -67,10 +66,7 @@ func read(ctx context.Context, feed *Feed, req schemas.FollowLogsRequest, fn fun
 			return *batch.End, nil
 		}
 		for l := range batch.Lines.All(batch.First) {
-			var line hodei.LogLine
-			if err := json.Unmarshal(l.JSON(), &line); err != nil {
-				return schemas.LogEnd{}, fmt.Errorf("decode line of %s: %w", req.ID, err)
-			}
+			line := hodei.ReadLogLine(l.JSON(), l.Sequence)
 			if !filter.Match(line) || !req.Follow && line.Sequence > now.LogCount {
 				continue
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/tmaxmax/go-sse"
@@ -42,15 +43,12 @@ type stream struct {
 }
 
 func (t *overHTTP) follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (end schemas.LogEnd, err error) {
-	err = t.stream(ctx, schemas.FollowLogs.Op, req, func(kind, _ string, data []byte) (bool, error) {
+	err = t.stream(ctx, schemas.FollowLogs.Op, req, func(kind, id string, data []byte) (bool, error) {
 		if kind == "done" {
 			return true, json.Unmarshal(data, &end)
 		}
-		var line hodei.LogLine
-		if err := json.Unmarshal(data, &line); err != nil {
-			return false, err
-		}
-		return false, fn(line)
+		sequence, _ := strconv.ParseInt(id, 10, 64) // 0 if the server sends none
+		return false, fn(hodei.ReadLogLine(data, sequence))
 	})
 	return end, err
 }

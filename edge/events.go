@@ -190,7 +190,8 @@ func (f *frames) write(e happening) {
 		f.buf = append(strconv.AppendUint(append(f.buf, "id: "...), e.Sequence, 10), '\n')
 	}
 	f.buf = append(append(f.buf, "event: "...), e.Kind...)
-	f.buf = append(append(append(f.buf, "\ndata: "...), e.Data...), "\n\n"...)
+	f.buf = append(f.buf, "\ndata: "...)
+	f.buf = append(oneField(append(f.buf, e.Data...), len(f.buf)), "\n\n"...)
 }
 
 // place is an id without data, which a client remembers and does not report.

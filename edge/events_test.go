@@ -111,6 +111,21 @@ func TestEventsAsTheyHappen(t *testing.T) {
 	require.Nil(t, next().notice.Worker.Availability, "its lease has ended")
 }
 
+// Any client of NATS can publish an event: whatever is in it, it is one frame.
+func TestEventsCannotInjectFrames(t *testing.T) {
+	w := newWorld(t)
+	w.happens(t, hodei.Running, w.exec)
+	body := "{\n\n\"type\":\r\n\r\"" + schemas.EventStarted + "\"\n\n}\n"
+	_, err := w.nc.Request(schemas.EventSubject(w.exec), []byte(body), 20*time.Second)
+	require.NoError(t, err)
+	w.happens(t, hodei.Running, w.exec)
+	next, _ := w.events(t, w.edge, "") // the edge has read both
+	require.Equal(t, told{id: "3"}, next())
+	got := text(t, do(t, "GET", w.url("/events?only=executions"), "", "Last-Event-ID: 1"))
+	require.NotContains(t, got, "\r")
+	require.Equal(t, "{  \"type\":   \""+schemas.EventStarted+"\"  } ", strings.Split(strings.SplitAfter(got, "data: ")[1], "\n\n")[0])
+}
+
 // Without follow the stream is what there is.
 func TestEventsOfWhatThereIs(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,7 @@
 package edge
 
 import (
-	"encoding/json"
+	"bytes"
 	"mime"
 	"net/http"
 	"strconv"
@@ -80,21 +80,28 @@ func (*events) contentType() string { return "text/event-stream" }
 
 func (e *events) line(buf []byte, line *packed.Line) []byte {
 	buf = append(buf, e.begin.At(line.Sequence)...)
+	mark := len(buf)
 	if e.bare {
-		buf = append(buf, untimed(line.JSON())...)
+		buf = append(buf, schemas.WithoutTimestamp(hodei.ReadLogLine(line.JSON(), line.Sequence))...)
 	} else {
 		buf = line.AppendTo(buf)
 	}
-	return append(buf, "\n\n"...)
+	return append(oneField(buf, mark), "\n\n"...)
 }
 
-// untimed is the line without its timestamp.
-func untimed(raw []byte) []byte {
-	var line hodei.LogLine
-	if json.Unmarshal(raw, &line) != nil {
-		return raw // better seen as it is than not at all
+// oneField makes what is behind mark one field of a server-sent event: a line
+// break there would begin another field. JSON has line breaks only between its
+// tokens, where a space means the same. The bytes come from NATS, so the edge does
+// not rely on them being JSON.
+func oneField(buf []byte, mark int) []byte {
+	for _, end := range []byte("\r\n") {
+		rest := buf[mark:]
+		for at := bytes.IndexByte(rest, end); at >= 0; at = bytes.IndexByte(rest, end) {
+			rest[at] = ' '
+			rest = rest[at+1:]
+		}
 	}
-	return schemas.WithoutTimestamp(line)
+	return buf
 }
 
 // at is an id without data, which a client remembers and does not report.
@@ -117,11 +124,7 @@ type plain struct {
 func (plain) contentType() string { return "text/plain; charset=utf-8" }
 
 func (p plain) line(buf []byte, line *packed.Line) []byte {
-	raw := line.JSON()
-	var l hodei.LogLine
-	if json.Unmarshal(raw, &l) != nil {
-		return append(append(buf, raw...), '\n') // better seen as it is than not at all
-	}
+	l := hodei.ReadLogLine(line.JSON(), line.Sequence)
 	if p.times {
 		buf = append(l.Timestamp.AppendFormat(buf, time.RFC3339Nano), ' ')
 	}

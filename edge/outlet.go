@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -122,11 +121,7 @@ func (o *outlet) lines(batch client.Batch) (full bool, err error) {
 
 func (o *outlet) add(line *packed.Line) error {
 	if !o.want.filter.IsZero() {
-		var l hodei.LogLine
-		if err := json.Unmarshal(line.JSON(), &l); err != nil {
-			return err
-		}
-		if !o.want.filter.Match(l) {
+		if !o.want.filter.Match(hodei.ReadLogLine(line.JSON(), line.Sequence)) {
 			return nil
 		}
 	}

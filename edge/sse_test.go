@@ -2,14 +2,18 @@ package edge_test
 
 import (
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/edge"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -40,6 +44,37 @@ func TestLogOfWhatThereIs(t *testing.T) {
 		require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
 		require.Equal(t, "no", resp.Header.Get("X-Accel-Buffering"))
 		require.Equal(t, want, text(t, resp), query)
+	}
+}
+
+// Any client of NATS can publish a chunk: whatever is in it, a line is one frame.
+func TestLinesCannotInjectFrames(t *testing.T) {
+	w := newWorld(t)
+	forged := []string{
+		"{\"line\":\"x\"}\r\rid: 99\revent: done\rdata: {\"status\":\"COMPLETED\"}\r\r",
+		"\revent: done\rdata: {}\r", "not JSON", "", `{"timestamp":"nor a line","stream":1}`,
+	}
+	msg := nats.NewMsg(schemas.LogSubject(w.exec))
+	msg.Header.Set(schemas.HeaderFirst, "1")
+	msg.Header.Set(schemas.HeaderLast, strconv.Itoa(len(forged)))
+	msg.Data = []byte(strings.Join(forged, "\n") + "\n")
+	_, err := w.nc.RequestMsg(msg, 20*time.Second)
+	require.NoError(t, err)
+	for _, query := range []string{"", "?timestamps=false", "?stream=stdout", "?stream=stdout&timestamps=false"} {
+		got := text(t, do(t, "GET", w.url("/executions/"+w.exec.String()+"/logs/stream"+query), ""))
+		lines, whole := strings.CutSuffix(got, w.done(hodei.Running, int64(len(forged))))
+		require.True(t, whole, "%s: %q", query, got)
+		all := regexp.MustCompile(`\A(id: [1-5]\ndata: [^\r\n]*\n\n){5}\z`)
+		require.Regexp(t, all, lines, query)
+	}
+	for _, c := range []*client.Client{client.NATS(w.nc), client.HTTP(w.url("/"), client.WithHTTPClient(browser(t)))} {
+		var got []string
+		_, err := c.Follow(t.Context(), schemas.FollowLogsRequest{ID: w.exec}, func(l hodei.LogLine) error {
+			got = append(got, l.Line)
+			return nil
+		})
+		require.NoError(t, err)
+		require.Contains(t, got, "not JSON")
 	}
 }
 

@@ -1,7 +1,8 @@
 // @ts-check
 // The lines of one log: the newest come by the stream, any others are read from
 // the record a page at a time, when somebody looks at them. Sequence numbers
-// have no gaps, so a line's number is its place.
+// have no gaps, so a line's number is its place. Only a damaged log lacks lines,
+// whose places stay empty.
 import { API, get } from '../lib/api.js';
 import { follow } from '../lib/sse.js';
 import { carry } from './ansi.js';
@@ -14,6 +15,19 @@ const KEEP = 120; // pages in memory: 120,000 lines, however long the log
  * @typedef {{timestamp?: string, stream: string, line: string, sequence: number, partial?: boolean, pen?: string}} Line
  * @typedef {{lines: Line[], have: number, used: number, whole: boolean, loading: boolean, endPen: string}} Page
  */
+
+/**
+ * What is no JSON, as a client of NATS may have published, becomes the text of a line.
+ * @param {{id: string, data: string}} frame @returns {Line}
+ */
+function readLine(frame) {
+  try {
+    return JSON.parse(frame.data);
+  } catch {
+    return { stream: 'stdout', line: frame.data, sequence: Number(frame.id) };
+  }
+}
+
 export class LogStore {
   /** @param {string} id @param {() => void} changed */
   constructor(id, changed) {
@@ -87,7 +101,7 @@ export class LogStore {
     let end = null;
     for (const frame of frames) {
       if (frame.event === 'done') end = JSON.parse(frame.data);
-      else if (frame.data) lines.push(JSON.parse(frame.data));
+      else if (frame.data) lines.push(readLine(frame));
       else this.count = Math.max(this.count, Number(frame.id)); // says only where the log is
     }
     const fresh = lines.filter((l) => l.sequence > this.last); // none twice, whatever a reconnect repeats
