@@ -257,6 +257,7 @@ func TestFeedServesManyReaders(t *testing.T) {
 
 // A damaged log lacks lines for good: its end says so, and no reader waits for them.
 func TestFeedSkipsTheHolesOfAnEndedLog(t *testing.T) {
+	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
 	l.record(1, 5)

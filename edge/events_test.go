@@ -113,6 +113,7 @@ func TestEventsAsTheyHappen(t *testing.T) {
 
 // Any client of NATS can publish an event: whatever is in it, it is one frame.
 func TestEventsCannotInjectFrames(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.happens(t, hodei.Running, w.exec)
 	body := "{\n\n\"type\":\r\n\r\"" + schemas.EventStarted + "\"\n\n}\n"

@@ -49,6 +49,7 @@ func TestLogOfWhatThereIs(t *testing.T) {
 
 // Any client of NATS can publish a chunk: whatever is in it, a line is one frame.
 func TestLinesCannotInjectFrames(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	forged := []string{
 		"{\"line\":\"x\"}\r\rid: 99\revent: done\rdata: {\"status\":\"COMPLETED\"}\r\r",

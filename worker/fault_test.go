@@ -156,6 +156,7 @@ func TestAnEndIsReportedUntilItIsRecorded(t *testing.T) {
 // TestAChunkThatIsRefusedIsGivenUp: the record may never accept it, and the end
 // must not wait for it.
 func TestAChunkThatIsRefusedIsGivenUp(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	refused := 0
 	f.manager.refuse = func(first int64) bool { refused++; return first == 1 }
@@ -173,6 +174,7 @@ func TestAChunkThatIsRefusedIsGivenUp(t *testing.T) {
 // TestAnEndDoesNotWaitForALogForEver: no chunk is ever confirmed, while the
 // record answers. A worker that terminates waits less.
 func TestAnEndDoesNotWaitForALogForEver(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.manager.mute, f.manager.missing = true, true
 	id := f.run(f.request("echo lost"))

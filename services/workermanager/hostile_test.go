@@ -54,6 +54,7 @@ func (h *hand) settled() {
 // TestForgedDaysMakeNoPartition: an execution id names the day of its partition,
 // and any client of NATS can send any id.
 func TestForgedDaysMakeNoPartition(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -84,6 +85,7 @@ func TestForgedDaysMakeNoPartition(t *testing.T) {
 // TestAPartitionIsMadeWhereOneIsMissing: within the retention, for an execution
 // that runs.
 func TestAPartitionIsMadeWhereOneIsMissing(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	spec := h.given().Spec
@@ -99,6 +101,7 @@ func TestAPartitionIsMadeWhereOneIsMissing(t *testing.T) {
 // TestChunksOfOthersAreRefused: a chunk is stored only for an execution that runs
 // on the worker process that sent it.
 func TestChunksOfOthersAreRefused(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h, other := b.worker(), b.worker()
 	e, ended := h.given(), h.given()
@@ -134,6 +137,7 @@ func TestChunksOfOthersAreRefused(t *testing.T) {
 
 // TestLargeBatchesRefuseTheSame: they are copied, not inserted.
 func TestLargeBatchesRefuseTheSame(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h, other := b.worker(), b.worker()
 	e := h.given()
@@ -200,6 +204,7 @@ func TestLinesAreCheckedBeforeTheyAreRecorded(t *testing.T) {
 
 // TestSequencesAreBounded: the record counts with them.
 func TestSequencesAreBounded(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -244,6 +249,7 @@ func (b *bench) texts(id hodei.ExecutionID) map[int64]string {
 // TestALogThatCannotBeCompletedEndsDamaged: the end does not wait for lines that
 // the worker cannot send.
 func TestALogThatCannotBeCompletedEndsDamaged(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
@@ -281,6 +287,7 @@ func TestALogThatCannotBeCompletedEndsDamaged(t *testing.T) {
 
 // TestForgedChunksDoNotBlockTheEnd: of a client that claims to be the worker.
 func TestForgedChunksDoNotBlockTheEnd(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	for name, forge := range map[string]func(id hodei.ExecutionID){
@@ -318,6 +325,7 @@ func TestForgedChunksDoNotBlockTheEnd(t *testing.T) {
 // TestPoisonIsRefusedAlone: what Postgres rejects must not hold up what comes with
 // it, nor be tried for ever.
 func TestPoisonIsRefusedAlone(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	bad, good := h.given(), h.given()
@@ -357,6 +365,7 @@ func TestRecordedLinesThatAreNoJSONAreShown(t *testing.T) {
 
 // TestALongRetentionIsRefused: its partitions would exhaust the locks of Postgres.
 func TestALongRetentionIsRefused(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	m := New(Config{NATS: b.nc, DB: b.db, LogRetention: 10 * 365 * 24 * time.Hour})
 	require.ErrorContains(t, m.Run(t.Context()), "max_locks_per_transaction")
