@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,14 +11,25 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// workerColumns are a hodei.Worker of the row w as far as the record knows it;
-// free slots, load and whether it is busy are the worker's own word.
-const workerColumns = `w.id, w.name, w.type, w.labels, w.status, w.total_capacity AS capacity, w.total_capacity,
-	0 AS running, w.registered_at, w.last_seen_at, NULL::float8 AS ack_latency_seconds,
+// selectWorker selects hodei.Workers from the rows w. What a worker runs and its
+// free slots are counted in the executions, in the same snapshot as its status:
+// a reply agrees with every end and every assignment that a caller was told
+// before, whichever instance answers.
+const selectWorker = `SELECT w.id, w.name, w.type, w.labels, ` + workerStatus + ` AS status,
+	CASE WHEN w.status IN ('OFFLINE', 'TERMINATED') THEN 0 ELSE greatest(0, w.total_capacity - held.slots) END AS capacity,
+	w.total_capacity, held.running, w.registered_at, w.last_seen_at, NULL::float8 AS ack_latency_seconds,
 	(SELECT avg(CASE WHEN status = 'COMPLETED' THEN 1.0 ELSE 0.0 END)::float8 FROM (
 		SELECT status FROM executions e WHERE e.worker_id = w.id AND e.completed_at IS NOT NULL
 		ORDER BY e.id DESC LIMIT 50) past) AS success_rate,
 	w.version`
+
+// fromWorkers is the FROM clause of selectWorker, for a table or a query w.
+const fromWorkers = ` w CROSS JOIN LATERAL (
+	SELECT count(*) AS running, coalesce(sum(greatest(1, (e.requirements->>'capacity')::int)), 0) AS slots
+	FROM executions e WHERE e.worker_id = w.id AND e.status = 'RUNNING') held`
+
+// workerStatus tells BUSY from AVAILABLE, which are one state in the table.
+const workerStatus = `CASE WHEN w.status = 'AVAILABLE' AND held.running > 0 THEN 'BUSY' ELSE w.status END`
 
 // Registered is a worker with the incarnation that it had before, "" for none.
 type Registered struct {
@@ -34,20 +46,20 @@ func (db *DB) RegisterWorker(ctx context.Context, w hodei.Worker, incarnation st
 		return one[Registered](ctx, db.pool, "register worker", "worker", "",
 			`WITH w AS (INSERT INTO workers (id, name, type, labels, status, total_capacity, incarnation, version, last_seen_at)
 				VALUES ($8, $1, $2, $3, $4, $5, $6, $7, now()) RETURNING *)
-			SELECT `+workerColumns+`, '' AS before FROM w`, append(args, newID[hodei.WorkerID](ctx))...)
+			`+selectWorker+`, '' AS before FROM w`+fromWorkers, append(args, newID[hodei.WorkerID](ctx))...)
 	}
 	return one[Registered](ctx, db.pool, "register worker", "worker", w.ID.String(),
 		`WITH old AS (SELECT incarnation FROM workers WHERE id = $8 FOR UPDATE),
 		w AS (UPDATE workers SET name = $1, type = $2, labels = $3, status = $4, total_capacity = $5,
-				incarnation = $6, version = $7, registered_at = now(), last_seen_at = now()
+				incarnation = $6, version = $7, word = 0, registered_at = now(), last_seen_at = now()
 			FROM old WHERE id = $8 RETURNING workers.*, old.incarnation AS before)
-		SELECT `+workerColumns+`, coalesce(w.before, '') AS before FROM w`, append(args, w.ID)...)
+		`+selectWorker+`, coalesce(w.before, '') AS before FROM w`+fromWorkers, append(args, w.ID)...)
 }
 
 // GetWorker returns a worker, or NOT_FOUND.
 func (db *DB) GetWorker(ctx context.Context, id hodei.WorkerID) (hodei.Worker, error) {
 	return one[hodei.Worker](ctx, db.pool, "get worker", "worker", id.String(),
-		`SELECT `+workerColumns+` FROM workers w WHERE w.id = $1`, id)
+		selectWorker+` FROM workers`+fromWorkers+` WHERE w.id = $1`, id)
 }
 
 // WorkerFilter selects workers; nil selects all.
@@ -56,14 +68,14 @@ type WorkerFilter struct {
 	Status *hodei.WorkerStatus
 }
 
-// ListWorkers returns a page of workers, newest first. BUSY and AVAILABLE are
-// one to the record, so a filter on either must be refined by the caller.
+// ListWorkers returns a page of workers, newest first.
 func (db *DB) ListWorkers(ctx context.Context, f WorkerFilter, p Page) ([]hodei.Worker, *string, error) {
 	return list(p, func(w hodei.Worker) hodei.WorkerID { return w.ID }, func(from *hodei.WorkerID, limit int) ([]hodei.Worker, error) {
 		return all[hodei.Worker](ctx, db.pool, "list workers",
-			`SELECT `+workerColumns+` FROM workers w
+			selectWorker+` FROM workers`+fromWorkers+`
 			WHERE ($1::uuid IS NULL OR w.id < $1) AND ($2::text IS NULL OR w.type = $2)
-				AND ($3::text IS NULL OR w.status = $3)
+				AND ($3::text IS NULL OR w.status = CASE $3 WHEN 'BUSY' THEN 'AVAILABLE' ELSE $3 END)
+				AND ($3::text IS NULL OR `+workerStatus+` = $3)
 			ORDER BY w.id DESC LIMIT $4`, from, f.Type, f.Status, limit)
 	})
 }
@@ -73,7 +85,7 @@ func (db *DB) ListWorkers(ctx context.Context, f WorkerFilter, p Page) ([]hodei.
 func (db *DB) ChangeWorker(ctx context.Context, id hodei.WorkerID, to hodei.WorkerStatus) (hodei.Worker, error) {
 	w, err := one[hodei.Worker](ctx, db.pool, "change worker", "worker", id.String(),
 		`WITH w AS (UPDATE workers SET status = $2 WHERE id = $1 AND (status = ANY($3) OR status = $2) RETURNING *)
-		SELECT `+workerColumns+` FROM w`, id, to, hodei.WorkerTransitions.From(to))
+		`+selectWorker+` FROM w`+fromWorkers, id, to, hodei.WorkerTransitions.From(to))
 	if !errors.Is(err, hodei.NotFound) {
 		return w, err
 	}
@@ -84,23 +96,43 @@ func (db *DB) ChangeWorker(ctx context.Context, id hodei.WorkerID, to hodei.Work
 	return now, hodei.Errorf(hodei.Conflict, "Worker is %s and cannot become %s", now.Status, to)
 }
 
-// FollowWorker records the state of one incarnation of a worker by its own
-// word, or by its silence (OFFLINE), and when it was last heard; nil leaves
-// that as it is. Only with back does it change one that is OFFLINE. It returns
-// the state before, or "" when nothing changed: the worker is in that state
-// already, has left, is another incarnation by now, or the table does not
-// allow it.
-func (db *DB) FollowWorker(ctx context.Context, id hodei.WorkerID, incarnation string, to hodei.WorkerStatus, heard *time.Time, back bool) (hodei.WorkerStatus, error) {
+// Following is a status that one incarnation of a worker has given itself.
+type Following struct {
+	ID          hodei.WorkerID
+	Incarnation string
+	Status      hodei.WorkerStatus
+	Word        uint64     // the number of the word that has the status
+	Heard       *time.Time // when the word was received; nil leaves last_seen_at as it is
+	Back        bool       // also changes a worker that is OFFLINE
+	Anew        bool       // also changes a status that comes from a later word
+}
+
+// FollowWorker records a status that a worker has given itself. It returns the
+// status before, or "" when nothing changed: the worker has that status already,
+// has left, is another incarnation by now, has sent a later word, or the table
+// does not allow the change.
+func (db *DB) FollowWorker(ctx context.Context, f Following) (hodei.WorkerStatus, error) {
 	var before hodei.WorkerStatus
-	err := db.pool.QueryRow(ctx, `UPDATE workers w SET status = $3, last_seen_at = coalesce($5, w.last_seen_at)
-		FROM (SELECT status FROM workers WHERE id = $1 FOR UPDATE) old
-		WHERE w.id = $1 AND w.incarnation = $2 AND old.status = ANY($4)
-			AND old.status <> $6 AND ($7 OR old.status <> $8) RETURNING old.status`,
-		id, incarnation, to, hodei.WorkerTransitions.From(to), heard, hodei.WorkerTerminated, back, hodei.WorkerOffline).Scan(&before)
+	err := db.pool.QueryRow(ctx, `UPDATE workers w SET status = $3, word = $4, last_seen_at = coalesce($5, w.last_seen_at)
+		FROM (SELECT status, word FROM workers WHERE id = $1 FOR UPDATE) old
+		WHERE w.id = $1 AND w.incarnation = $2 AND old.status = ANY($6) AND old.status <> $7
+			AND ($8 OR old.status <> $9) AND ($10 OR old.word <= $4) RETURNING old.status`,
+		f.ID, f.Incarnation, f.Status, int64(min(f.Word, math.MaxInt64)), f.Heard, hodei.WorkerTransitions.From(f.Status),
+		hodei.WorkerTerminated, f.Back, hodei.WorkerOffline, f.Anew).Scan(&before)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
 	}
 	return before, failure("follow worker", err)
+}
+
+// MissWorker records one incarnation of a worker as OFFLINE, and when its last
+// word was received; nil leaves that as it is. It returns false when nothing
+// changed: the worker has left or is OFFLINE already, or is another incarnation.
+func (db *DB) MissWorker(ctx context.Context, id hodei.WorkerID, incarnation string, heard *time.Time) (bool, error) {
+	tag, err := db.pool.Exec(ctx, `UPDATE workers SET status = $3, last_seen_at = coalesce($4, last_seen_at)
+		WHERE id = $1 AND incarnation = $2 AND status = ANY($5)`,
+		id, incarnation, hodei.WorkerOffline, heard, hodei.WorkerTransitions.From(hodei.WorkerOffline))
+	return tag.RowsAffected() > 0, failure("miss worker", err)
 }
 
 // LeaveWorker records that one incarnation of a worker is gone. It returns
@@ -116,10 +148,11 @@ type Member struct {
 	ID          hodei.WorkerID
 	Status      hodei.WorkerStatus
 	Incarnation string
+	Word        int64 // the number of the word that the status comes from
 }
 
 // ListMembers returns every worker that has neither left nor been lost.
 func (db *DB) ListMembers(ctx context.Context) ([]Member, error) {
 	return all[Member](ctx, db.pool, "list members",
-		`SELECT id, status, incarnation FROM workers WHERE status NOT IN ('OFFLINE', 'TERMINATED')`)
+		`SELECT id, status, incarnation, word FROM workers WHERE status NOT IN ('OFFLINE', 'TERMINATED')`)
 }

@@ -21,9 +21,9 @@ var (
 		Name: "worker.word", Service: Worker, Subject: "worker.word", PerWorker: true,
 		Summary: "Ask a worker for its word on its slots, as its key would say it now",
 	})
-	CommandWorker = declare[CommandWorkerRequest, Empty](Op{
+	CommandWorker = declare[CommandWorkerRequest, hodei.Availability](Op{
 		Name: "worker.command", Service: Worker, Subject: "worker.command", PerWorker: true,
-		Summary: "Have a worker drain, take work again, or terminate", Errors: []hodei.Code{hodei.Conflict},
+		Summary: "Have a worker drain, take work again, or terminate; it answers with its word after that", Errors: []hodei.Code{hodei.Conflict},
 	})
 )
 

@@ -9,8 +9,9 @@ import (
 )
 
 // command does what people tell the worker to do. Said again, it changes
-// nothing, but the deadline of a drain is always the last one said.
-func (w *Worker) command(_ context.Context, req schemas.CommandWorkerRequest) (schemas.Empty, error) {
+// nothing, but the deadline of a drain is always the last one said. The reply is
+// the worker's word after the command.
+func (w *Worker) command(_ context.Context, req schemas.CommandWorkerRequest) (hodei.Availability, error) {
 	var err error
 	switch req.Do {
 	case schemas.Drain:
@@ -27,7 +28,7 @@ func (w *Worker) command(_ context.Context, req schemas.CommandWorkerRequest) (s
 	if err == nil {
 		w.log.Info("worker told", "worker_id", w.id, "do", req.Do)
 	}
-	return schemas.Empty{}, err
+	return w.word(), err
 }
 
 // leave takes nothing new from now on, for good.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -23,8 +24,8 @@ func (m *Manager) resumeWorker(ctx context.Context, req schemas.ResumeWorkerRequ
 	return m.command(ctx, req.ID, schemas.CommandWorkerRequest{Do: schemas.Resume}, hodei.WorkerAvailable)
 }
 
-// command has a worker change its state. The worker decides; what it agrees to
-// is recorded, and its own word will say the same.
+// command has a worker change its status. The worker decides; the status that
+// it answers with is recorded before command returns.
 func (m *Manager) command(ctx context.Context, id hodei.WorkerID, req schemas.CommandWorkerRequest, to hodei.WorkerStatus) (hodei.Worker, error) {
 	row, err := m.db.GetWorker(ctx, id)
 	if err != nil {
@@ -33,29 +34,27 @@ func (m *Manager) command(ctx context.Context, id hodei.WorkerID, req schemas.Co
 	if row.Status == hodei.WorkerTerminated || row.Status != to && !hodei.WorkerTransitions.Allows(row.Status, to) {
 		return row, hodei.Errorf(hodei.Conflict, "Worker is %s and cannot become %s", row.Status, to)
 	}
-	before, _ := m.fleet.get(id)
-	if err := m.tellWorker(ctx, id, req); errors.Is(err, nats.ErrNoResponders) {
+	word, err := m.tellWorker(ctx, id, req, to)
+	if errors.Is(err, nats.ErrNoResponders) {
 		return row, hodei.Errorf(hodei.Conflict, "Worker is not connected")
 	} else if err != nil {
 		return row, err
 	}
-	return m.agreed(ctx, before, row, to)
+	return m.agreed(ctx, word)
 }
 
-// agreed records, for the process that was asked, the state that it agreed to,
-// and returns the worker with it. By now it may have left.
-func (m *Manager) agreed(ctx context.Context, asked member, row hodei.Worker, to hodei.WorkerStatus) (hodei.Worker, error) {
-	if asked.incarnation != "" {
-		now := time.Now().UTC()
-		if _, err := m.db.FollowWorker(ctx, row.ID, asked.incarnation, to, &now, true); err != nil {
-			return row, err
-		}
+// agreed records the word with which a worker answered a command, and returns
+// the worker. By now it may have left.
+func (m *Manager) agreed(ctx context.Context, word hodei.Availability) (hodei.Worker, error) {
+	now := time.Now().UTC()
+	_, err := m.db.FollowWorker(ctx, postgres.Following{
+		ID: word.WorkerID, Incarnation: word.Incarnation, Status: recorded(word.Status), Word: word.Word, Heard: &now, Back: true,
+	})
+	if err != nil {
+		return hodei.Worker{}, err
 	}
-	if to == hodei.WorkerAvailable && len(asked.word.Running) > 0 {
-		to = hodei.WorkerBusy
-	}
-	m.fleet.told(row.ID, to)
-	row, err := m.db.GetWorker(ctx, row.ID)
+	m.fleet.hear(word, true, now)
+	row, err := m.db.GetWorker(ctx, word.WorkerID)
 	return m.live(row), err
 }
 
@@ -67,11 +66,10 @@ func (m *Manager) terminateWorker(ctx context.Context, req schemas.TerminateWork
 	if err != nil {
 		return row, err
 	}
-	asked, _ := m.fleet.get(req.ID)
-	err = m.tellWorker(ctx, req.ID, schemas.CommandWorkerRequest{Do: schemas.Terminate})
+	word, err := m.tellWorker(ctx, req.ID, schemas.CommandWorkerRequest{Do: schemas.Terminate}, hodei.WorkerTerminating)
 	switch {
 	case err == nil:
-		return m.agreed(ctx, asked, row, hodei.WorkerTerminating)
+		return m.agreed(ctx, word)
 	case errors.Is(err, nats.ErrNoResponders), row.Status == hodei.WorkerOffline:
 		row, err = m.db.ChangeWorker(ctx, req.ID, hodei.WorkerTerminated)
 		return m.live(row), err
@@ -82,15 +80,22 @@ func (m *Manager) terminateWorker(ctx context.Context, req schemas.TerminateWork
 // terminateReturned terminates a worker that was terminated while it could not
 // hear of it.
 func (m *Manager) terminateReturned(ctx context.Context, id hodei.WorkerID) {
-	err := m.tellWorker(ctx, id, schemas.CommandWorkerRequest{Do: schemas.Terminate})
+	_, err := m.tellWorker(ctx, id, schemas.CommandWorkerRequest{Do: schemas.Terminate}, hodei.WorkerTerminating)
 	if err != nil && !errors.Is(err, nats.ErrNoResponders) { // no responders: it is on its way out
 		m.log.WarnContext(ctx, "terminated worker not told", "worker_id", id, "err", err)
 	}
 }
 
-func (m *Manager) tellWorker(ctx context.Context, id hodei.WorkerID, req schemas.CommandWorkerRequest) error {
+// tellWorker sends a command to a worker and returns the word that it answers
+// with. A worker older than this answers with nothing: then the word is its last
+// one with the status it was told to have.
+func (m *Manager) tellWorker(ctx context.Context, id hodei.WorkerID, req schemas.CommandWorkerRequest, to hodei.WorkerStatus) (hodei.Availability, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandHolds)
 	defer cancel()
-	_, err := rpc.CallWorker(ctx, m.nc, schemas.CommandWorker, id, req)
-	return err
+	before, _ := m.fleet.get(id)
+	word, err := rpc.CallWorker(ctx, m.nc, schemas.CommandWorker, id, req)
+	if err == nil && word.WorkerID.IsZero() {
+		word, word.WorkerID, word.Incarnation, word.Status = before.word, id, before.incarnation, to
+	}
+	return word, err
 }

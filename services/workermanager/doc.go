@@ -31,7 +31,8 @@
 // have heard it, is lost: OFFLINE, and what it ran FAILED with WORKER_LOST. One
 // that comes back is AVAILABLE again and told to stop what has ended meanwhile.
 // A worker's state is recorded as that worker gives it, in its word or in its
-// answer to a command; only one that is not there is TERMINATED unasked.
+// answer to a command, with the number of the word; a word with a lower number
+// does not replace it. Only one that is not there is TERMINATED unasked.
 // Log chunks are committed before they are acknowledged and before the worker
 // is told; repeating any of it changes nothing.
 //

@@ -19,7 +19,6 @@ type member struct {
 	since       time.Time          // when the count of its silence began
 	latency     time.Duration      // smoothed time to accept
 	news        bool               // its word tells of another state than before
-	asked       bool               // its next word answers what it was told
 	off         bool               // the record has it as gone; its next word says otherwise
 	back        bool               // it has spoken since it was off
 }
@@ -48,12 +47,12 @@ func (f *fleet) hear(word hodei.Availability, fresh bool, now time.Time) {
 		m = &member{id: word.WorkerID}
 		f.members[m.id] = m
 	}
-	changed := m.heard.IsZero() || m.asked || m.off || m.incarnation != word.Incarnation || recorded(m.word.Status) != recorded(word.Status)
+	changed := m.heard.IsZero() || m.off || m.incarnation != word.Incarnation || recorded(m.word.Status) != recorded(word.Status)
 	m.word, m.incarnation, m.leased, m.since = word, word.Incarnation, true, now
 	if !fresh {
 		return
 	}
-	m.heard, m.back, m.asked, m.off = now, m.off, false, false
+	m.heard, m.back, m.off = now, m.off, false
 	if changed {
 		m.news = true
 		select {
@@ -113,16 +112,6 @@ func (f *fleet) putOff(id hodei.WorkerID) {
 	defer f.mu.Unlock()
 	if m := f.members[id]; m != nil {
 		m.off = true
-	}
-}
-
-// told lays what a worker has just been told, and has agreed to, over its
-// word until it speaks again.
-func (f *fleet) told(id hodei.WorkerID, status hodei.WorkerStatus) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if m := f.members[id]; m != nil {
-		m.word.Status, m.asked = status, true
 	}
 }
 

@@ -247,12 +247,7 @@ func (h *hand) answer() {
 		h.interrupted = append(h.interrupted, req)
 		return schemas.Empty{}, nil
 	})
-	rpc.HandleWorker(svc, schemas.CommandWorker, h.id, func(_ context.Context, req schemas.CommandWorkerRequest) (schemas.Empty, error) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.commands = append(h.commands, req)
-		return schemas.Empty{}, h.refuse
-	})
+	rpc.HandleWorker(svc, schemas.CommandWorker, h.id, h.onCommand)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = svc.Run(ctx) })
@@ -289,6 +284,28 @@ func (h *hand) onOffer(ctx context.Context, req schemas.ExecutionRequest) (schem
 	}
 	now := time.Now().UTC()
 	return schemas.Acceptance{Accepted: true, StartedAt: &now, Free: 3, Word: 7}, nil
+}
+
+// onCommand does as a worker does, but leaves its key as it is until say.
+func (h *hand) onCommand(_ context.Context, req schemas.CommandWorkerRequest) (hodei.Availability, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.commands = append(h.commands, req)
+	if h.refuse != nil {
+		return hodei.Availability{}, h.refuse
+	}
+	h.word.Word++
+	switch {
+	case req.Do == schemas.Drain:
+		h.word.Status = hodei.WorkerDraining
+	case req.Do == schemas.Terminate:
+		h.word.Status = hodei.WorkerTerminating
+	case len(h.word.Running) > 0:
+		h.word.Status = hodei.WorkerBusy
+	default:
+		h.word.Status = hodei.WorkerAvailable
+	}
+	return h.word, nil
 }
 
 // say writes the worker's key, after a change, and waits until the manager has

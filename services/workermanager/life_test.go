@@ -181,12 +181,12 @@ func TestDrainAndResume(t *testing.T) {
 	w := must(b, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: h.id})
 	require.Equal(t, hodei.WorkerBusy, w.Status)
 	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerBusy })
-	b.records(h.id, hodei.WorkerAvailable)
+	b.records(h.id, hodei.WorkerBusy)
 
 	h.refuse = hodei.Errorf(hodei.Conflict, "Worker is terminating")
 	_, err := ask(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id})
 	require.ErrorIs(t, err, hodei.Conflict)
-	require.Equal(t, hodei.WorkerAvailable, b.recorded(h.id).Status, "the worker has the last word")
+	require.Equal(t, hodei.WorkerBusy, b.recorded(h.id).Status, "the worker has the last word")
 
 	h.stop()
 	_, err = ask(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id})
@@ -258,6 +258,10 @@ func TestListsByStateFillTheirPages(t *testing.T) {
 		switch status {
 		case hodei.WorkerOffline, hodei.WorkerTerminated:
 			must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.word.Incarnation, Killed: status == hodei.WorkerOffline})
+		case hodei.WorkerBusy:
+			h.answer()
+			h.say(nil)
+			h.given()
 		default:
 			h.say(func(a *hodei.Availability) { a.Status = status })
 			b.records(h.id, recorded(status))

@@ -29,6 +29,9 @@ type reconciler struct {
 	seen   map[held]time.Time // when an assignment was first seen
 	strays map[held]bool      // held by a worker, but not by the record
 	passed time.Time          // when the last pass began
+	// ahead are the recorded words of the workers whose word differed from the
+	// record at the last pass.
+	ahead map[hodei.WorkerID]int64
 }
 
 // keepReconciled compares what workers say with the record, at intervals, and
@@ -43,7 +46,7 @@ func (m *Manager) keepReconciled(ctx context.Context) error {
 			return nil
 		case <-m.fleet.news:
 			for _, w := range m.fleet.changed() {
-				m.follow(ctx, w)
+				m.follow(ctx, w, false)
 			}
 		case <-tick.C:
 			if err := r.pass(ctx); err != nil && ctx.Err() == nil {
@@ -59,7 +62,7 @@ func (m *Manager) keepReconciled(ctx context.Context) error {
 func (r *reconciler) pass(ctx context.Context) error {
 	// Silence is judged as of here, where this instance is known to hear: it may
 	// be stopped between any two steps, and then it has heard nothing since.
-	at := time.Now()
+	at, last := time.Now(), r.passed
 	if !r.hearing() {
 		r.log.DebugContext(ctx, "workers may speak unheard: nobody is missed yet")
 		r.fleet.listen(r.fleet.isDeaf(), time.Now())
@@ -76,11 +79,7 @@ func (r *reconciler) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range speaking {
-		if m, ok := members[w.id]; !ok || recorded(m.Status) != recorded(w.word.Status) {
-			r.follow(ctx, w)
-		}
-	}
+	r.followAll(ctx, speaking, members, last)
 	r.askSilent(ctx)
 	for _, w := range r.fleet.silent(at.Add(-r.cfg.LostAfter)) {
 		if time.Since(at) > r.cfg.LostAfter/2 {
@@ -97,6 +96,23 @@ func (r *reconciler) pass(ctx context.Context) error {
 	r.settleAll(ctx, running)
 	r.stopStrays(ctx, speaking, running)
 	return nil
+}
+
+// followAll records the status of each worker whose word differs from the
+// record. A recorded word with a higher number than any that the worker has sent
+// since the last pass is not its own: it is replaced.
+func (r *reconciler) followAll(ctx context.Context, speaking []member, members map[hodei.WorkerID]postgres.Member, last time.Time) {
+	ahead := map[hodei.WorkerID]int64{}
+	for _, w := range speaking {
+		m, ok := members[w.id]
+		if ok && recorded(m.Status) == recorded(w.word.Status) {
+			continue
+		}
+		word, before := r.ahead[w.id]
+		r.follow(ctx, w, before && word == m.Word && w.heard.After(last))
+		ahead[w.id] = m.Word
+	}
+	r.ahead = ahead
 }
 
 const (
@@ -152,9 +168,12 @@ func (m *Manager) recallMembers(ctx context.Context) (map[hodei.WorkerID]postgre
 // follow records the state that a worker gives itself. One that speaks after
 // the record had it as OFFLINE is back, and told to stop what has ended
 // meanwhile; one that was terminated while it was away is told so.
-func (m *Manager) follow(ctx context.Context, w member) {
+// With anew a later word that is recorded does not count.
+func (m *Manager) follow(ctx context.Context, w member, anew bool) {
 	heard := w.heard.UTC()
-	before, err := m.db.FollowWorker(ctx, w.id, w.incarnation, recorded(w.word.Status), &heard, w.back)
+	before, err := m.db.FollowWorker(ctx, postgres.Following{
+		ID: w.id, Incarnation: w.incarnation, Status: recorded(w.word.Status), Word: w.word.Word, Heard: &heard, Back: w.back, Anew: anew,
+	})
 	switch {
 	case err != nil:
 		m.log.WarnContext(ctx, "worker's state not recorded", "worker_id", w.id, "status", w.word.Status, "err", err)
@@ -198,11 +217,11 @@ func (m *Manager) declareLost(ctx context.Context, w member, asOf time.Time) err
 		at := w.heard.UTC()
 		heard = &at
 	}
-	before, err := m.db.FollowWorker(ctx, w.id, w.incarnation, hodei.WorkerOffline, heard, false)
+	missed, err := m.db.MissWorker(ctx, w.id, w.incarnation, heard)
 	if err != nil {
 		return err
 	}
-	if before != "" {
+	if missed {
 		m.log.WarnContext(ctx, "worker lost", "worker_id", w.id, "silent_for", m.cfg.LostAfter)
 	} else if row, err := m.db.GetWorker(ctx, w.id); err != nil && !errors.Is(err, hodei.NotFound) {
 		return err

@@ -76,62 +76,25 @@ func (m *Manager) getWorker(ctx context.Context, req schemas.GetWorkerRequest) (
 	return m.live(w), err
 }
 
-// scanPage is how many rows are read at once when some of them may have to be
-// left out.
-const scanPage = 200
-
-// listWorkers reads as many rows as it takes to fill the page, because the
-// state that is asked for is the worker's own word, which the record follows
-// and which alone tells BUSY from AVAILABLE.
 func (m *Manager) listWorkers(ctx context.Context, req schemas.ListWorkersRequest) (schemas.List[hodei.Worker], error) {
-	size := req.Size()
-	out := schemas.List[hodei.Worker]{Items: []hodei.Worker{}}
-	filter, page := postgres.WorkerFilter{Type: req.Type}, postgres.Page{Cursor: req.Cursor, Size: size}
-	if req.Status != nil {
-		status := recorded(*req.Status)
-		filter.Status, page.Size = &status, max(size, scanPage)
+	filter, page := postgres.WorkerFilter{Type: req.Type, Status: req.Status}, postgres.Page{Cursor: req.Cursor, Size: req.Size()}
+	items, next, err := m.db.ListWorkers(ctx, filter, page)
+	for i, w := range items {
+		items[i] = m.live(w)
 	}
-	for fill := (postgres.Fill{}); ; {
-		rows, next, err := m.db.ListWorkers(ctx, filter, page)
-		if err != nil {
-			return out, err
-		}
-		for _, w := range rows {
-			if w = m.live(w); req.Status != nil && w.Status != *req.Status {
-				continue
-			}
-			fits, err := fill.Takes(w)
-			if err != nil {
-				return out, err
-			}
-			if !fits || len(out.Items) == size {
-				last := out.Items[len(out.Items)-1].ID.String()
-				out.NextCursor = &last
-				return out, nil
-			}
-			out.Items = append(out.Items, w)
-		}
-		if next == nil || req.Status == nil {
-			out.NextCursor = next
-			return out, nil
-		}
-		page.Cursor = *next
-	}
+	return schemas.List[hodei.Worker]{Items: items, NextCursor: next}, err
 }
 
-// live lays the worker's own word over its record.
+// live adds to a recorded worker what only this instance has measured. Its
+// status, what it runs and its free slots come from the record alone: what this
+// instance has received of a worker may be older than what another instance has
+// answered.
 func (m *Manager) live(w hodei.Worker) hodei.Worker {
 	known, ok := m.fleet.get(w.ID)
-	if w.Status == hodei.WorkerOffline || w.Status == hodei.WorkerTerminated {
-		w.Capacity = 0
+	if !ok || w.Status == hodei.WorkerOffline || w.Status == hodei.WorkerTerminated {
 		return w
 	}
-	if !ok || known.word.WorkerID.IsZero() {
-		return w
-	}
-	w.Status, w.Capacity, w.Running = known.word.Status, known.word.Free, len(known.word.Running)
-	if !known.heard.IsZero() {
-		heard := known.heard.UTC()
+	if heard := known.heard.UTC(); !known.heard.IsZero() && (w.LastSeenAt == nil || heard.After(*w.LastSeenAt)) {
 		w.LastSeenAt = &heard
 	}
 	if known.latency > 0 {

@@ -1,0 +1,147 @@
+package workermanager
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// stale is a worker whose key is never written after its first word, as two
+// instances of the manager see it: what they watch is older than every answer.
+type stale struct {
+	*bench
+	hand      *hand
+	instances []*Manager
+	late      []hodei.Availability // words that may still be received
+	status    hodei.WorkerStatus   // as the record calls it
+	running   []hodei.ExecutionID
+}
+
+func newStale(t *testing.T) *stale {
+	b := start(t, func(c *Config) { c.Reconcile = time.Hour })
+	s := &stale{bench: b, hand: b.worker(), instances: []*Manager{b.Manager}, status: hodei.WorkerAvailable}
+	b.run(b.db, func(c *Config) { c.Reconcile = time.Hour })
+	s.instances = append(s.instances, b.Manager)
+	b.until("the second instance has the key", func() bool { m, _ := b.fleet.get(s.hand.id); return m.leased })
+	s.late = append(s.late, s.hand.word)
+	return s
+}
+
+func (s *stale) instance(t *rapid.T) *Manager {
+	return rapid.SampledFrom(s.instances).Draw(t, "instance")
+}
+
+func (s *stale) assign(t *rapid.T) {
+	if s.status == hodei.WorkerDraining || len(s.running) == s.hand.word.Capacity {
+		t.Skip("takes nothing")
+	}
+	e := s.pending()
+	_, err := s.instance(t).assign(s.t.Context(), schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &s.hand.id, Scheduled: true})
+	require.NoError(t, err)
+	s.running = append(s.running, e.ID)
+	s.changed(hodei.WorkerBusy)
+}
+
+func (s *stale) finish(t *rapid.T) {
+	if len(s.running) == 0 {
+		t.Skip("runs nothing")
+	}
+	_, err := s.instance(t).finish(s.t.Context(), s.hand.ended(s.running[0], 0))
+	require.NoError(t, err)
+	s.running = s.running[1:]
+	s.changed(hodei.WorkerBusy)
+}
+
+// changed has the worker have a new word, which no instance receives yet.
+func (s *stale) changed(status hodei.WorkerStatus) {
+	w := &s.hand.word
+	w.Word++
+	w.Running, w.Free, w.Status = s.running, w.Capacity-len(s.running), status
+	if s.status == hodei.WorkerDraining {
+		w.Status = s.status
+	} else if len(s.running) == 0 {
+		w.Status = hodei.WorkerAvailable
+	}
+	s.late = append(s.late, *w)
+}
+
+func (s *stale) drain(t *rapid.T) {
+	w, err := s.instance(t).drainWorker(s.t.Context(), schemas.DrainWorkerRequest{ID: s.hand.id})
+	require.NoError(t, err)
+	s.status = hodei.WorkerDraining
+	s.late = append(s.late, s.hand.word)
+	s.is(t, w)
+}
+
+func (s *stale) resume(t *rapid.T) {
+	w, err := s.instance(t).resumeWorker(s.t.Context(), schemas.ResumeWorkerRequest{ID: s.hand.id})
+	require.NoError(t, err)
+	s.status = hodei.WorkerAvailable
+	s.late = append(s.late, s.hand.word)
+	s.is(t, w)
+}
+
+// receive has one instance receive an old word, or the latest.
+func (s *stale) receive(t *rapid.T) {
+	m, word := s.instance(t), rapid.SampledFrom(s.late).Draw(t, "word")
+	m.fleet.hear(word, true, time.Now())
+	known, _ := m.fleet.get(word.WorkerID)
+	m.follow(s.t.Context(), known, false)
+}
+
+// is compares a reply with what callers were answered before.
+func (s *stale) is(t *rapid.T, w hodei.Worker) {
+	want := s.status
+	if want == hodei.WorkerAvailable && len(s.running) > 0 {
+		want = hodei.WorkerBusy
+	}
+	require.Equal(t, want, w.Status)
+	require.Equal(t, len(s.running), w.Running)
+	require.Equal(t, s.hand.word.Capacity-len(s.running), w.Capacity)
+}
+
+func (s *stale) check(t *rapid.T) {
+	for _, m := range s.instances {
+		w, err := m.getWorker(s.t.Context(), schemas.GetWorkerRequest{ID: s.hand.id})
+		require.NoError(t, err)
+		s.is(t, w)
+		for _, status := range hodei.WorkerTransitions.States() {
+			list, err := m.listWorkers(s.t.Context(), schemas.ListWorkersRequest{Status: &status})
+			require.NoError(t, err)
+			want := 0
+			if status == w.Status {
+				want = 1
+			}
+			require.Len(t, list.Items, want, status)
+		}
+	}
+}
+
+// TestRepliesAreNotOlderThanAnswers: whatever each instance has received, a
+// reply of any of them contains what any of them has answered.
+func TestRepliesAreNotOlderThanAnswers(t *testing.T) {
+	s := newStale(t)
+	rapid.Check(t, func(t *rapid.T) {
+		t.Repeat(map[string]func(*rapid.T){
+			"assign": s.assign, "finish": s.finish, "drain": s.drain, "resume": s.resume, "receive": s.receive, "": s.check,
+		})
+	})
+}
+
+// TestAForgedWordDoesNotStick: a word with a number that the worker never
+// reaches sets the recorded status only until the worker has renewed its key.
+func TestAForgedWordDoesNotStick(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	forged := h.word
+	forged.Word, forged.Status = 1<<63, hodei.WorkerDraining
+	require.NoError(t, b.bucket.Put(t.Context(), forged))
+	b.records(h.id, hodei.WorkerDraining)
+	h.keepSaying()
+	b.records(h.id, hodei.WorkerAvailable)
+}
