@@ -204,7 +204,7 @@ func TestAcceptsFieldsOfALaterVersion(t *testing.T) {
 		rpc.Handle(s, schemas.LeaveWorker, discard[schemas.LeaveRequest, schemas.Empty](t))
 		rpc.Handle(s, schemas.PlaceExecution, discard[schemas.PlaceRequest, schemas.Assignment](t))
 		rpc.Handle(s, schemas.OrchestratorHealth, discard[schemas.Empty, schemas.Health](t))
-		rpc.HandleWorker(s, schemas.CommandWorker, id, discard[schemas.CommandWorkerRequest, schemas.Empty](t))
+		rpc.HandleWorker(s, schemas.CommandWorker, id, discard[schemas.CommandWorkerRequest, hodei.Availability](t))
 		rpc.HandleWorker(s, schemas.InterruptExecution, id, discard[schemas.InterruptRequest, schemas.Empty](t))
 	})
 	for body, op := range map[string]*schemas.Op{
