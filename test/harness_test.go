@@ -68,22 +68,36 @@ type process struct {
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
 	p := launch(t, args...)
+	p.ready()
+	return p
+}
+
+// ready waits until the process is ready.
+func (p *process) ready() {
+	p.t.Helper()
+	args := strings.Join(p.cmd.Args[1:], " ")
 	select {
 	case <-p.line:
 	case <-p.done:
-		t.Fatalf("hodei %s ended before it was ready: %v\n%s", strings.Join(args, " "), p.err, p.output())
+		p.t.Fatalf("hodei %s ended before it was ready: %v\n%s", args, p.err, p.output())
 	case <-time.After(60 * time.Second):
-		t.Fatalf("hodei %s is not ready after a minute\n%s", strings.Join(args, " "), p.output())
+		p.t.Fatalf("hodei %s is not ready after a minute\n%s", args, p.output())
 	}
-	return p
 }
 
 // launch runs hodei without waiting. What is still running at the end of the
 // test is stopped.
 func launch(t testing.TB, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(binary, args...), line: make(chan string, 1), done: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // the race detector sleeps a second otherwise
+	return launchCommand(t, exec.Command(binary, args...))
+}
+
+// launchCommand is launch for a command with an environment of its own.
+func launchCommand(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	args := cmd.Args[1:]
+	p := &process{t: t, cmd: cmd, line: make(chan string, 1), done: make(chan struct{})}
+	p.cmd.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), cmd.Env...) // the race detector sleeps a second otherwise
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())

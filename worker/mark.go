@@ -25,6 +25,17 @@ func runMark(tag string, id hodei.ExecutionID) mark {
 	return mark{tagVariable + "=" + tag, executionVariable + "=" + id.String()}
 }
 
+// Marks are the variables, as NAME=value, by which a worker finds the present
+// process, if it runs as part of an execution.
+func Marks() (marks []string) {
+	for _, name := range []string{tagVariable, executionVariable} {
+		if value, set := os.LookupEnv(name); set {
+			marks = append(marks, name+"="+value)
+		}
+	}
+	return marks
+}
+
 // bearers lists the processes that bear the mark. It looks at every process of
 // the machine, once for all who want to know at a time: many runs may be ended
 // together.

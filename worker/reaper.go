@@ -170,8 +170,20 @@ func (w *Worker) startReaper(in *os.File) (*os.Process, error) {
 	}
 	defer log.Close()
 	return os.StartProcess(w.cfg.Reaper[0], w.cfg.Reaper, &os.ProcAttr{
-		Dir: "/", Env: os.Environ(), Files: []*os.File{in, log, log}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: reaperEnvironment(), Files: []*os.File{in, log, log}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
+}
+
+// reaperEnvironment holds nothing of the worker's but where the certificates of
+// TLS are: the reaper receives all else, the URL of NATS included, on the pipe.
+func reaperEnvironment() []string {
+	env := []string{} // nil would be the worker's own
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if value, set := os.LookupEnv(name); set {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
 }
 
 // attach makes pipe the way to the reaper and tells it all there is.

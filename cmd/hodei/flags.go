@@ -19,20 +19,33 @@ import (
 )
 
 // fromEnvironment sets every flag that was not given from its HODEI_ variable,
-// where that is not empty.
+// where that is not empty, or from a file.
 func fromEnvironment(flags *pflag.FlagSet) error {
+	given := map[string]bool{"help": true}
+	flags.Visit(func(f *pflag.Flag) {
+		given[f.Name] = true
+		given[f.Name+fileSuffix] = true
+		given[strings.TrimSuffix(f.Name, fileSuffix)] = true
+	})
 	var failed error
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := "HODEI_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value := os.Getenv(name)
-		if value == "" || f.Changed || failed != nil || f.Annotations[onlyGiven] != nil || f.Name == "help" {
+		value := os.Getenv(variableOf(f.Name))
+		if value == "" || given[f.Name] || failed != nil || f.Annotations[onlyGiven] != nil {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
-			failed = usageError{fmt.Errorf("%s: %w", name, err)}
+			failed = usageError{fmt.Errorf("%s: %w", variableOf(f.Name), err)}
 		}
 	})
+	if failed == nil {
+		failed = readFiles(flags)
+	}
 	return failed
+}
+
+// variableOf is the environment variable of a flag.
+func variableOf(flag string) string {
+	return "HODEI_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 // onlyGiven marks a flag that the environment does not set.

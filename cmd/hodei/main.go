@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,9 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	for i, arg := range os.Args {
+		os.Args[i] = strings.Clone(arg) // hide overwrites the original
+	}
 	root := newRoot()
 	err := root.ExecuteContext(ctx)
 	var status exitStatus
@@ -62,6 +66,9 @@ Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 		SilenceUsage: true, SilenceErrors: true, Args: knownVerb,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := fromEnvironment(cmd.Flags()); err != nil {
+				return err
+			}
+			if err := private(cmd); err != nil {
 				return err
 			}
 			return profile(pprof, cmd.ErrOrStderr())

@@ -47,6 +47,7 @@ func (p *people) command(cmd *cobra.Command, ask action) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&p.server, "server", defaultServer, "URL of the API")
 	flags.StringVar(&p.nats, "nats", "", "URL of NATS, to ask the services directly instead")
+	hidden(flags, "server", "nats")
 	flags.StringVar(&p.context, "context", "", "context that says where the system is; see hodei context")
 	addOutput(cmd, &p.output)
 	complete(cmd, "context", func(*cobra.Command, string) ([]string, error) { return contextNames() })
@@ -137,6 +138,7 @@ func (p *people) settle(cmd *cobra.Command) error {
 	if err := fromEnvironment(flags); err != nil {
 		return err
 	}
+	_ = hide(flags) // fails without /proc; the command ends soon
 	if given == "" {
 		for _, name := range []string{"server", "nats", "context"} {
 			if flags.Changed(name) && given == "" {

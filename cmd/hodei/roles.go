@@ -34,12 +34,17 @@ type roleFlags struct {
 
 func (f *roleFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.nats, "nats", nats.DefaultURL, "URL of NATS")
+	secret(flags, "nats")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 }
 
 func (f *roleFlags) addDatabase(flags *pflag.FlagSet) {
 	flags.StringVar(&f.database, "database-url", "", "URL of Postgres, as postgres://user@host/database (required)")
+	secret(flags, "database-url")
 }
+
+// errNoDatabase is the mistake of starting a service without its record.
+var errNoDatabase = errors.New("--database-url or --database-url-file (HODEI_DATABASE_URL, HODEI_DATABASE_URL_FILE) is required")
 
 // config is the system with nothing but its connections.
 func (f *roleFlags) config() (system.Config, error) {
@@ -95,7 +100,7 @@ func newRole(name string) *cobra.Command {
 		Example: fmt.Sprintf("  hodei %s --nats nats://nats.internal:4222", name),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if name != "edge" && f.database == "" {
-				return usageError{errors.New("--database-url (HODEI_DATABASE_URL) is required")}
+				return usageError{errNoDatabase}
 			}
 			cfg, err := f.config()
 			if err != nil {
@@ -249,7 +254,7 @@ func newMigrate() *cobra.Command {
 		Example: "  hodei migrate --database-url postgres://hodei@db/hodei",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.database == "" {
-				return usageError{errors.New("--database-url (HODEI_DATABASE_URL) is required")}
+				return usageError{errNoDatabase}
 			}
 			applied, err := postgres.Migrate(cmd.Context(), f.database)
 			if err == nil {

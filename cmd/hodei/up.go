@@ -55,6 +55,7 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 	flags.StringVar(&f.nats, "nats", "", "use this NATS instead of the embedded one")
 	flags.StringVar(&f.database, "database-url", "", "use this Postgres instead of one of its own")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
+	secret(flags, "nats", "database-url")
 	f.worker.add(flags, "worker-")
 	f.scheduler.add(flags)
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "ephemeral")

@@ -93,7 +93,9 @@ func inspect(dir string) (binaries, error) {
 	if _, err := exec.LookPath(filepath.Join(dir, "initdb")); err != nil {
 		return binaries{}, err
 	}
-	out, err := exec.Command(filepath.Join(dir, "postgres"), "--version").Output()
+	cmd := exec.Command(filepath.Join(dir, "postgres"), "--version")
+	cmd.Env = []string{"LC_ALL=C"} // nothing of ours
+	out, err := cmd.Output()
 	if err != nil {
 		return binaries{}, fmt.Errorf("postgres --version: %w", err)
 	}
