@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build up test chaos bench bench-accept generate fmt screenshots setup postgres redis temporal gcc curl chromium
+.PHONY: help build up check lint test vuln chaos bench bench-accept generate fmt screenshots setup tools postgres redis temporal gcc curl chromium npm
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,11 +10,24 @@ build: ## build bin/hodei
 up: postgres build ## build and start everything on this machine: make up ARGS='--workers 2'
 	./bin/hodei up $(ARGS)
 
-test: setup ## format check, vet, and every test with the race detector: all that CI does
+check: lint ## the fast loop: lint, and the tests that start no hodei and no browser (run `make setup` once before)
+	CGO_ENABLED=0 go test -short -parallel 8 ./...
+
+lint: tools ## format, vet, staticcheck, errcheck, and the types of the console
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt, by way of 'make fmt', would change:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
+	bin/staticcheck ./...
+	bin/errcheck -ignoretests -exclude tools/errcheck.txt ./...
+	cd bench && go vet ./... && ../bin/staticcheck ./... && \
+	  ../bin/errcheck -ignoretests -exclude ../tools/errcheck.txt ./...
+	tools/node_modules/.bin/tsc -p tools
+
+test: setup lint ## lint, and every test with the race detector: all that CI does
 	CGO_ENABLED=1 go test -race -count=1 -timeout 45m -parallel 8 ./...
-	cd bench && go vet ./... && CGO_ENABLED=0 go test -count=1 ./...
+	cd bench && CGO_ENABLED=0 go test -count=1 ./...
+
+vuln: tools ## look up known vulnerabilities of what is built in (asks vuln.go.dev)
+	bin/govulncheck ./...
 
 bench: postgres redis $(if $(SHORT),,temporal) build ## measure beside the limit and the peers: make bench SHORT=1 ONLY=throughput,latency
 	cd bench && CGO_ENABLED=0 go build -trimpath -o ../bin/ . ./limit
@@ -36,8 +49,18 @@ screenshots: chromium postgres ## write the pictures of the console in docs/imag
 fmt: ## format the code
 	gofmt -w .
 
-setup: gcc curl postgres chromium ## install what building and testing needs, where it is missing
+setup: gcc curl postgres chromium tools ## install what building and testing needs, where it is missing
 	@go mod download
+	@cd bench && go mod download
+
+# Checks and tests use these and need no network. Once they are built it takes
+# half a second to see that they are those of tools/go.mod.
+tools: npm
+	@cd tools && GOBIN=$(CURDIR)/bin CGO_ENABLED=0 go install tool
+	@cmp -s tools/package-lock.json tools/node_modules/.installed || { cd tools && npm ci --no-audit --no-fund && cp package-lock.json node_modules/.installed; }
+
+npm:
+	@command -v npm >/dev/null || { $(call install,nodejs npm); }
 
 # The race detector needs a C compiler; what is built for use does not.
 gcc:

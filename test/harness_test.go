@@ -33,6 +33,10 @@ var chaosBinary = flag.String("chaos.binary", "", "the hodei to test, instead of
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if flag.Parse(); testing.Short() {
+		fmt.Println("skipped: every test here starts processes, which takes longer than -short allows")
+		return 0
+	}
 	dir, err := os.MkdirTemp("", "hodei-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -40,7 +44,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	built = dir
-	if flag.Parse(); *chaosBinary != "" {
+	if *chaosBinary != "" {
 		binary = *chaosBinary
 		return m.Run()
 	}

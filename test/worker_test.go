@@ -28,7 +28,8 @@ func newWorkerLife(t *testing.T) *workerLife {
 	l.execution = l.execute(fmt.Sprintf("echo begun; until [ -e %s ]; do sleep 0.05; done; echo finished", l.gate))
 	eventually(t, "the command runs", 20*time.Second, func() bool {
 		_, e := call(t, "GET", l.orchestrator+"/executions/"+l.execution, "")
-		return e["log_count"] == 1.0
+		_, w := call(t, "GET", l.workerManager+"/workers/"+l.id, "")
+		return e["log_count"] == 1.0 && w["running"] == 1.0
 	})
 	return l
 }
