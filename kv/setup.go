@@ -3,6 +3,7 @@ package kv
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,7 +36,8 @@ type Storage struct {
 }
 
 // Setup creates the streams and the bucket, or brings them up to date. It is
-// idempotent and safe to run from several instances at once.
+// idempotent and safe to run from several instances at once. One that fails
+// does not keep the others from being set up.
 func Setup(ctx context.Context, js jetstream.JetStream, s Storage) error {
 	replicas, bytes := max(s.Replicas, 1), cmp.Or(s.MaxBytes, 3<<30)
 	streams := []jetstream.StreamConfig{{
@@ -47,11 +49,12 @@ func Setup(ctx context.Context, js jetstream.JetStream, s Storage) error {
 		Description: "What happened to executions, published after the commit",
 		MaxAge:      7 * 24 * time.Hour, MaxBytes: bytes / 3,
 	}}
+	var errs []error
 	for _, cfg := range streams {
 		cfg.Storage, cfg.Discard, cfg.AllowDirect = jetstream.FileStorage, jetstream.DiscardOld, true
 		cfg.MaxConsumers, cfg.Replicas = maxConsumers, replicas
 		if _, err := js.CreateOrUpdateStream(ctx, cfg); err != nil {
-			return fmt.Errorf("set up stream %s: %w", cfg.Name, err)
+			errs = append(errs, fmt.Errorf("set up stream %s: %w", cfg.Name, err))
 		}
 	}
 	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
@@ -59,7 +62,7 @@ func Setup(ctx context.Context, js jetstream.JetStream, s Storage) error {
 		TTL: Lease, LimitMarkerTTL: time.Minute, History: 1, Storage: jetstream.FileStorage, Replicas: replicas,
 	})
 	if err != nil {
-		return fmt.Errorf("set up bucket %s: %w", schemas.WorkersBucket, err)
+		errs = append(errs, fmt.Errorf("set up bucket %s: %w", schemas.WorkersBucket, err))
 	}
-	return nil
+	return errors.Join(errs...)
 }
