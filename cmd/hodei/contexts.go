@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
 // savedContext says where a system is. One of Server, NATS and NATSContext is
@@ -31,9 +32,9 @@ func (c savedContext) where() string {
 	case c.NATSContext != "":
 		return "nats context " + c.NATSContext
 	case c.NATS != "":
-		return redacted(c.NATS)
+		return rpc.Redacted(c.NATS)
 	}
-	return redacted(c.Server)
+	return rpc.Redacted(c.Server)
 }
 
 // selection is which context is used where none is named.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
 // people holds what every command that people use has in common: where the
@@ -146,7 +148,7 @@ func (p *people) settle(cmd *cobra.Command) error {
 			}
 		}
 	} else {
-		p.flag = " --" + given + " " + redacted(flags.Lookup(given).Value.String())
+		p.flag = " --" + given + " " + rpc.Redacted(flags.Lookup(given).Value.String())
 	}
 	if given != "nats" {
 		p.nats = ""

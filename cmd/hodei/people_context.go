@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
 func newContext() *cobra.Command {
@@ -129,7 +130,7 @@ func contextEntries() ([]contextEntry, error) {
 
 // redacted is the context without passwords.
 func (c savedContext) redacted() savedContext {
-	c.Server, c.NATS = redacted(c.Server), redacted(c.NATS)
+	c.Server, c.NATS = rpc.Redacted(c.Server), rpc.Redacted(c.NATS)
 	return c
 }
 

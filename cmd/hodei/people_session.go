@@ -42,7 +42,7 @@ type session struct {
 func (p *people) open(cmd *cobra.Command) (*session, error) {
 	s := &session{
 		out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), format: p.output, color: colorful(cmd.OutOrStdout()),
-		at: redacted(p.server), url: p.server, changes: cmd.Flags().Changed, context: p.context, flag: p.flag, now: time.Now, close: func() {},
+		at: rpc.Redacted(p.server), url: p.server, changes: cmd.Flags().Changed, context: p.context, flag: p.flag, now: time.Now, close: func() {},
 	}
 	if p.nats == "" && p.natsContext == "" {
 		s.Client = client.HTTP(p.server)
@@ -68,7 +68,7 @@ func (p *people) connect(s *session, name string) error {
 		}
 		at = c.URL
 	}
-	s.at = redacted(at)
+	s.at = rpc.Redacted(at)
 	nc, err := rpc.Connect(at, "hodei "+name, slog.New(slog.DiscardHandler), opts...)
 	var known *hodei.Error
 	switch {
@@ -79,13 +79,6 @@ func (p *people) connect(s *session, name string) error {
 	}
 	s.nc = nc
 	return nil
-}
-
-func redacted(text string) string {
-	if u, err := url.Parse(text); err == nil {
-		return u.Redacted()
-	}
-	return text
 }
 
 // colorful reports whether statuses may be coloured: a person is looking.

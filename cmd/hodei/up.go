@@ -101,7 +101,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		}
 		cfg.Workers = append(cfg.Workers, w)
 	}
-	return system.Run(ctx, cfg, func(s *system.System) { welcome(screen, s, servers.natsURL, len(cfg.Workers)) })
+	return system.Run(ctx, cfg, func(s *system.System) { welcome(screen, s, rpc.Redacted(servers.natsURL), len(cfg.Workers)) })
 }
 
 // numbered tells apart the workers of one machine.

@@ -3,7 +3,6 @@ package rpc
 import (
 	"fmt"
 	"log/slog"
-	"net/url"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,17 +38,9 @@ func Connect(server, name string, log *slog.Logger, opts ...nats.Option) (*nats.
 	nc, err := nats.Connect(server, opts...)
 	if err != nil {
 		return nil, &hodei.Error{
-			Code: hodei.Unavailable, Err: err,
-			Message: fmt.Sprintf("connect to NATS at %s: is it running? (nats-server -c nats.conf, or hodei up)", redacted(server)),
+			Code: hodei.Unavailable, Err: withoutURL(err),
+			Message: fmt.Sprintf("connect to NATS at %s: is it running? (nats-server -c nats.conf, or hodei up)", Redacted(server)),
 		}
 	}
 	return nc, nil
-}
-
-// redacted is the URL without its password.
-func redacted(text string) string {
-	if u, err := url.Parse(text); err == nil {
-		return u.Redacted()
-	}
-	return text
 }
