@@ -2,10 +2,8 @@ package postgres
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -14,16 +12,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/group"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // DB is the record. It is safe for concurrent use.
 type DB struct {
@@ -40,6 +32,8 @@ type DB struct {
 	creates  group.Group[creation, hodei.Execution]
 	assigns  group.Group[assignment, hodei.Execution]
 	finishes group.Group[report, hodei.Execution]
+
+	checked lastCheck
 }
 
 // Open connects to the database that the URL names, with at most conns
@@ -50,7 +44,8 @@ type DB struct {
 func Open(ctx context.Context, url string, conns int) (*DB, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, fmt.Errorf("database url: %w", err)
+		// The error of the driver repeats the URL, with the secrets of one that it cannot read.
+		return nil, hodei.Errorf(hodei.Invalid, "the database url is not valid: it is postgres://user:password@host:5432/database, with special characters percent-encoded")
 	}
 	if conns > 0 {
 		cfg.MaxConns = int32(conns)
@@ -100,48 +95,8 @@ func (db *DB) Close() {
 	}
 }
 
-// Ping reports whether the database answers.
+// Ping reports whether the database answers; Check reports whether it can do its work.
 func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
-
-// Migrate opens the database that the URL names, brings its schema up to date
-// and closes it again. It returns the versions it applied.
-func Migrate(ctx context.Context, url string) ([]int64, error) {
-	db, err := Open(ctx, url, 2)
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	return db.Migrate(ctx)
-}
-
-// Migrate brings the schema up to date. Instances that start together take
-// turns by an advisory lock. It returns the versions it applied.
-func (db *DB) Migrate(ctx context.Context) ([]int64, error) {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	// An instance that has to wait tries again each second, for five minutes.
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
-	if err != nil {
-		return nil, fmt.Errorf("migrate: %w", err)
-	}
-	std := stdlib.OpenDBFromPool(db.pool)
-	defer std.Close()
-	provider, err := goose.NewProvider(goose.DialectPostgres, std, sub, goose.WithSessionLocker(locker))
-	if err != nil {
-		return nil, fmt.Errorf("migrate: %w", err)
-	}
-	results, err := provider.Up(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("migrate: %w", err)
-	}
-	var applied []int64
-	for _, r := range results {
-		applied = append(applied, r.Source.Version)
-	}
-	return applied, nil
-}
 
 // NewID makes an identifier. Within one process identifiers rise.
 func NewID[T ~[16]byte]() T { return T(uuid.Must(uuid.NewV7())) }
@@ -154,11 +109,8 @@ func failure(act string, err error) error {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		switch {
-		case strings.HasPrefix(pg.Code, "23"): // integrity constraint
-			return &hodei.Error{Code: hodei.Conflict, Message: "Conflicts with what is recorded", Err: fmt.Errorf("%s: %w", act, err)}
-		case pg.Code == "57P01" || pg.Code == "57P02" || pg.Code == "57P03" || pg.Code == "53300" || strings.HasPrefix(pg.Code, "08"):
-			return &hodei.Error{Code: hodei.Unavailable, Message: "The database is unavailable", Err: fmt.Errorf("%s: %w", act, err)}
+		if code, message := meaning(pg.Code); code != "" {
+			return &hodei.Error{Code: code, Message: message, Err: fmt.Errorf("%s: %w", act, err)}
 		}
 		return fmt.Errorf("%s: %w", act, err)
 	}
@@ -169,6 +121,23 @@ func failure(act string, err error) error {
 		return &hodei.Error{Code: hodei.Unavailable, Message: "The database is unavailable", Err: fmt.Errorf("%s: %w", act, err)}
 	}
 	return fmt.Errorf("%s: %w", act, err)
+}
+
+// meaning is what a SQLSTATE means to a caller; no code for an error of Hodei's own.
+func meaning(sqlstate string) (hodei.Code, string) {
+	switch {
+	case strings.HasPrefix(sqlstate, "23"): // integrity constraint
+		return hodei.Conflict, "Conflicts with what is recorded"
+	case sqlstate == "53100":
+		return hodei.Unavailable, "The disk of the database is full"
+	case strings.HasPrefix(sqlstate, "53"), // out of memory, too many connections
+		strings.HasPrefix(sqlstate, "57P"), // it is stopping, or recovering from a crash
+		strings.HasPrefix(sqlstate, "08"),  // connection
+		sqlstate == "58030",                // input or output failed
+		sqlstate == "25006":                // read only: a standby, until it takes over
+		return hodei.Unavailable, "The database is unavailable"
+	}
+	return "", ""
 }
 
 func isNetwork(err error) bool {

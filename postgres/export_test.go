@@ -1,0 +1,14 @@
+package postgres
+
+import (
+	"context"
+	"io/fs"
+)
+
+// Migrations are the files that Migrate applies.
+var Migrations fs.FS = migrations
+
+// MigrateWith applies other files.
+func (db *DB) MigrateWith(ctx context.Context, files fs.FS) ([]int64, error) {
+	return db.migrate(ctx, files)
+}

@@ -1,0 +1,183 @@
+package postgres_test
+
+import (
+	"context"
+	"io/fs"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/postgres"
+)
+
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+func TestMigrateRefusesANewerSchema(t *testing.T) {
+	db, url := open(t)
+	_, err := connect(t, url).Exec(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`)
+	require.NoError(t, err)
+	applied, err := db.Migrate(t.Context())
+	require.ErrorIs(t, err, hodei.Conflict)
+	require.Regexp(t, `^the database schema is version 99999 and this hodei knows versions up to \d+: start a newer hodei$`, err.Error())
+	require.Empty(t, applied)
+}
+
+// migrationFiles returns the migrations whose names the condition picks.
+func migrationFiles(t *testing.T, picks func(name string) bool) fstest.MapFS {
+	t.Helper()
+	entries, err := fs.ReadDir(postgres.Migrations, "migrations")
+	require.NoError(t, err)
+	files := fstest.MapFS{}
+	for _, e := range entries {
+		if picks(e.Name()) {
+			body, err := fs.ReadFile(postgres.Migrations, "migrations/"+e.Name())
+			require.NoError(t, err)
+			files[e.Name()] = &fstest.MapFile{Data: body}
+		}
+	}
+	return files
+}
+
+// TestInterruptedIndex: an index is built while others write, and an interrupted
+// build is repeated by the next start.
+func TestInterruptedIndex(t *testing.T) {
+	url := localtest.Database(t)
+	db, err := postgres.Open(t.Context(), url, 4)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	_, err = db.MigrateWith(t.Context(), migrationFiles(t, func(name string) bool { return name < "0009" }))
+	require.NoError(t, err)
+
+	// A transaction that has written to the table keeps the build waiting.
+	writer, other := connect(t, url), connect(t, url)
+	tx, err := writer.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `DELETE FROM executions`)
+	require.NoError(t, err)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	interrupted := make(chan error, 1)
+	go func() { _, err := db.Migrate(ctx); interrupted <- err }()
+	exists := func(want string) bool {
+		var found bool
+		require.NoError(t, other.QueryRow(t.Context(), want).Scan(&found))
+		return found
+	}
+	const building = ` FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX CONCURRENTLY%'`
+	require.Eventually(t, func() bool { return exists(`SELECT count(*) > 0` + building) }, 30*time.Second, 10*time.Millisecond, "the build waits")
+	_, err = other.Exec(t.Context(), `SET lock_timeout = '20s'`)
+	require.NoError(t, err)
+	_, err = other.Exec(t.Context(), `UPDATE executions SET status = status`)
+	require.NoError(t, err, "others write meanwhile")
+	interrupt()
+	require.Error(t, <-interrupted)
+	require.Eventually(t, func() bool { return exists(`SELECT count(*) = 0` + building) }, 30*time.Second, 10*time.Millisecond, "the build is cancelled")
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Eventually(t, func() bool {
+		return exists(`SELECT count(*) = 1 FROM pg_index WHERE indexrelid = to_regclass('executions_ended') AND NOT indisvalid`)
+	}, 30*time.Second, 10*time.Millisecond, "the interrupted build leaves an invalid index")
+
+	applied, err := db.Migrate(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 9, applied[0])
+	require.True(t, exists(`SELECT count(*) = 1 FROM pg_index WHERE indexrelid = to_regclass('executions_ended') AND indisvalid`))
+}
+
+var (
+	createdIndex = regexp.MustCompile(`(?i)CREATE (?:UNIQUE )?INDEX (CONCURRENTLY )?(?:IF NOT EXISTS )?(\w+) ON (?:ONLY )?(\w+)`)
+	createdTable = regexp.MustCompile(`(?i)CREATE TABLE (?:IF NOT EXISTS )?(\w+)`)
+)
+
+// TestIndexesAreBuiltWithoutBlocking: a migration that adds an index to a table of an
+// earlier one builds it concurrently, after dropping what an interrupted build left.
+func TestIndexesAreBuiltWithoutBlocking(t *testing.T) {
+	// 0007 and before: no release had them apart.
+	files := migrationFiles(t, func(name string) bool { return name > "0008" && strings.HasSuffix(name, ".sql") })
+	require.NotEmpty(t, files)
+	for name, file := range files {
+		sql, own := string(file.Data), map[string]bool{}
+		for _, m := range createdTable.FindAllStringSubmatch(sql, -1) {
+			own[m[1]] = true
+		}
+		for _, m := range createdIndex.FindAllStringSubmatch(sql, -1) {
+			if own[m[3]] {
+				continue
+			}
+			require.NotEmpty(t, m[1], "%s builds the index %s without CONCURRENTLY: writers wait for it", name, m[2])
+			require.Contains(t, sql, "-- +goose NO TRANSACTION", name)
+			require.Contains(t, sql, "DROP INDEX CONCURRENTLY IF EXISTS "+m[2]+";", "%s: an interrupted build leaves an invalid index", name)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	db, url := open(t)
+	require.NoError(t, db.Check(t.Context()))
+
+	admin := connect(t, url)
+	database := pgx.Identifier{admin.Config().Database}.Sanitize()
+	for _, c := range []struct {
+		name, breaks, mends string
+		code                hodei.Code
+	}{
+		{"Postgres cannot write", `ALTER DATABASE ` + database + ` SET temp_file_limit = '100kB'`,
+			`ALTER DATABASE ` + database + ` RESET temp_file_limit`, hodei.Unavailable},
+		{"the schema is another one", `ALTER TABLE executions RENAME COLUMN attempt TO attempts`,
+			`ALTER TABLE executions RENAME COLUMN attempts TO attempt`, hodei.Internal},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := admin.Exec(t.Context(), c.breaks)
+			require.NoError(t, err)
+			fresh, err := postgres.Open(t.Context(), url, 4) // settings of a database apply to new connections
+			require.NoError(t, err)
+			defer fresh.Close()
+			err = fresh.Check(t.Context())
+			require.Error(t, err)
+			require.Equal(t, c.code, hodei.AsError(err).Code)
+			_, err = admin.Exec(t.Context(), c.mends)
+			require.NoError(t, err)
+		})
+	}
+}
+
+// TestWhatTheDatabaseLacks: what the machine of Postgres lacks is UNAVAILABLE, never
+// an internal error.
+func TestWhatTheDatabaseLacks(t *testing.T) {
+	db, url := open(t)
+	admin := connect(t, url)
+	for _, sqlstate := range []string{"53100", "53200", "53300", "53400", "58030", "57P01", "57P02", "57P03", "57P04", "08006", "25006"} {
+		_, err := admin.Exec(t.Context(), `
+			CREATE OR REPLACE FUNCTION lack() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN RAISE EXCEPTION USING ERRCODE = '`+sqlstate+`', MESSAGE = 'could not extend file "base/1"'; END $$`)
+		require.NoError(t, err)
+		_, err = admin.Exec(t.Context(), `CREATE OR REPLACE TRIGGER lack BEFORE INSERT ON executions EXECUTE FUNCTION lack()`)
+		require.NoError(t, err)
+		_, err = db.CreateExecution(t.Context(), hodei.Execution{Spec: spec("true")})
+		require.ErrorIs(t, err, hodei.Unavailable, sqlstate)
+		require.NotContains(t, hodei.AsError(err).Message, "base/1")
+	}
+}
+
+func TestTheDatabaseURLIsNotRepeated(t *testing.T) {
+	for _, url := range []string{
+		"postgres://app:S3cret@h:port/db", "postgres://app:S3/cret@h/db", "postgres://app:%S3cret@h/db",
+		"host=h password='S3cret' port=x", "postgres://app@h/db?password=S3cret&port=x", "postgres://app:S3cret@127.0.0.1:1/db",
+	} {
+		_, err := postgres.Open(t.Context(), url, 1)
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "S3", url)
+	}
+}
