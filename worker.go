@@ -21,6 +21,8 @@ type Worker struct {
 	// SuccessRate is the smoothed share of its executions that completed.
 	SuccessRate *float64 `json:"success_rate"`
 	Version     *string  `json:"version"`
+	// Blocked is why the worker accepts nothing for now: its disk lacks space.
+	Blocked *string `json:"blocked"`
 }
 
 // Availability is a worker's own word on its slots: the value of its key in
@@ -37,6 +39,8 @@ type Availability struct {
 	Running []ExecutionID `json:"running"`
 	// Load is the machine's one-minute load average divided by its cores.
 	Load float64 `json:"load"`
+	// Blocked is why the worker accepts nothing for now: its disk lacks space.
+	Blocked string `json:"blocked,omitempty"`
 	// Incarnation tells one process of the worker from the next, Word orders
 	// what one incarnation says: of two words the higher is the later.
 	Incarnation string    `json:"incarnation"`

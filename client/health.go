@@ -44,7 +44,7 @@ func (t overNATS) health(ctx context.Context) (schemas.Health, error) {
 	if !t.nc.IsConnected() {
 		return schemas.Health{}, hodei.Errorf(hodei.Unavailable, "NATS is %s", strings.ToLower(t.nc.Status().String()))
 	}
-	found := schemas.Health{Ready: true, Checks: map[string]string{"nats": "ok"}}
+	found := schemas.Health{Ready: true, Checks: map[string]string{"nats": schemas.CheckOK}}
 	var mu sync.Mutex
 	var asked sync.WaitGroup
 	for _, op := range []schemas.Operation[schemas.Empty, schemas.Health]{
@@ -54,7 +54,7 @@ func (t overNATS) health(ctx context.Context) (schemas.Health, error) {
 			health, err := rpc.Call(ctx, t.nc, op, schemas.Empty{})
 			mu.Lock()
 			defer mu.Unlock()
-			found.Checks[op.Service] = "ok"
+			found.Checks[op.Service] = schemas.CheckOK
 			switch {
 			case err != nil:
 				found.Checks[op.Service] = err.Error()
@@ -65,6 +65,7 @@ func (t overNATS) health(ctx context.Context) (schemas.Health, error) {
 				found.Checks[op.Service+"."+name] = word
 			}
 			found.Ready = found.Ready && err == nil && health.Ready
+			found.Stores = append(found.Stores, health.Stores...)
 		})
 	}
 	asked.Wait()

@@ -4,66 +4,33 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"sync"
 	"time"
 
-	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// healthTimeout is how long a service may take to say how it is.
+// healthTimeout is how long the services may take to report.
 const healthTimeout = 2 * time.Second
 
-// good is the word of a check that found nothing wrong.
-const good = "ok"
-
 func (e *Edge) healthz(w http.ResponseWriter, _ *http.Request) {
-	respond(w, http.StatusOK, schemas.Readiness{Status: good})
+	respond(w, http.StatusOK, schemas.Readiness{Status: schemas.CheckOK})
 }
 
-// readyz tells whether requests can be answered: NATS is connected, and each
-// service finds that it can do its work.
+// readyz answers 200 when requests can be answered: NATS is connected, and each
+// service can do its work.
 func (e *Edge) readyz(w http.ResponseWriter, r *http.Request) {
-	found := schemas.Readiness{Status: good, Checks: e.checks(r.Context())}
-	status := http.StatusOK
-	for _, word := range found.Checks {
-		if word != good {
-			found.Status, status = "unavailable", http.StatusServiceUnavailable
-		}
+	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+	defer cancel()
+	health, err := client.NATS(e.cfg.NATS).Health(ctx)
+	if err != nil {
+		health.Checks = map[string]string{"nats": e.cfg.NATS.Status().String()}
+	}
+	found, status := schemas.Readiness{Status: schemas.CheckOK, Checks: health.Checks, Stores: health.Stores}, http.StatusOK
+	if !health.Ready {
+		found.Status, status = "unavailable", http.StatusServiceUnavailable
 	}
 	respond(w, status, found)
-}
-
-func (e *Edge) checks(ctx context.Context) map[string]string {
-	if !e.cfg.NATS.IsConnected() {
-		return map[string]string{"nats": e.cfg.NATS.Status().String()}
-	}
-	checks := map[string]string{"nats": good}
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-	defer cancel()
-	var mu sync.Mutex
-	var asked sync.WaitGroup
-	for _, op := range []schemas.Operation[schemas.Empty, schemas.Health]{
-		schemas.OrchestratorHealth, schemas.SchedulerHealth, schemas.WorkerManagerHealth,
-	} {
-		asked.Go(func() {
-			health, err := rpc.Call(ctx, e.cfg.NATS, op, schemas.Empty{})
-			mu.Lock()
-			defer mu.Unlock()
-			checks[op.Service] = good
-			switch {
-			case err != nil:
-				checks[op.Service] = err.Error()
-			case !health.Ready:
-				checks[op.Service] = "not ready"
-			}
-			for name, word := range health.Checks {
-				checks[op.Service+"."+name] = word
-			}
-		})
-	}
-	asked.Wait()
-	return checks
 }
 
 func openapi(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, schemas.OpenAPI) }

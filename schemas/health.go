@@ -22,19 +22,34 @@ func health(service string) Operation[Empty, Health] {
 	return declare[Empty, Health](Op{Name: service + ".health", Service: service, Summary: "Tell whether the service can do its work"})
 }
 
-// Health is what a service found when it looked: each check is "ok" or says
-// what is wrong.
+// CheckOK is the result of a check that found nothing wrong.
+const CheckOK = "ok"
+
+// Health is what a service found when it looked: each check is "ok" or what is wrong.
+// A check may report something that does not keep the service from its work, such as
+// that no worker can be scheduled; then it is ready nevertheless.
 type Health struct {
 	Ready  bool              `json:"ready"`
 	Checks map[string]string `json:"checks"`
+	// Stores are what the process keeps on disks of its own.
+	Stores []Store `json:"stores,omitempty"`
+}
+
+// Store is the space on the disk of one store. Below the minimum new work is refused.
+type Store struct {
+	Name         string `json:"name"`
+	FreeBytes    int64  `json:"free_bytes"`
+	MinFreeBytes int64  `json:"min_free_bytes"`
 }
 
 // Readiness is what /healthz and /readyz answer over HTTP.
 type Readiness struct {
 	Status string `json:"status" jsonschema:"enum=ok,enum=unavailable"`
 	// Checks are NATS, each service, and what each service looked at: "ok" or
-	// what is wrong. /healthz has none.
+	// what is wrong, or worth knowing: scheduler.workers does not change the status.
+	// /healthz has none.
 	Checks map[string]string `json:"checks,omitempty"`
+	Stores []Store           `json:"stores,omitempty"`
 }
 
 // GetSchemaRequest names a published schema.

@@ -65,6 +65,13 @@ const (
 // Streams are all that kv.Setup makes.
 var Streams = []string{LogStream, EventStream, WorkersStream}
 
+// ProbeStream holds one message that each worker manager writes anew every few
+// seconds: while that fails, JetStream stores nothing.
+const (
+	ProbeStream  = "HODEI_PROBE"
+	ProbeSubject = "hodei.probe"
+)
+
 // StoredSubject is execution.stored.<worker_id>: where a worker hears which
 // log chunks the record has (a Stored message).
 func StoredSubject(id hodei.WorkerID) string { return "execution.stored." + id.String() }

@@ -56,6 +56,7 @@ const (
 	RefusedDraining    = "DRAINING"    // takes nothing new
 	RefusedExpired     = "EXPIRED"     // the deadline has passed
 	RefusedIncarnation = "INCARNATION" // another process of the worker was meant
+	RefusedDisk        = "DISK"        // its disk lacks space
 	RefusedSilent      = "SILENT"      // its word was not heard for too long: it may be declared lost
 )
 

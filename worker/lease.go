@@ -59,6 +59,9 @@ func (w *Worker) word() hodei.Availability {
 		WorkerID: w.id, Type: w.cfg.Type, Labels: w.cfg.Labels, Load: load(),
 		Incarnation: w.incarnation, Version: w.cfg.Version,
 	}
+	if err := w.disk.Check(); err != nil {
+		a.Blocked = hodei.AsError(err).Message
+	}
 	w.slots.say(&a)
 	return a
 }

@@ -12,7 +12,7 @@ import (
 // answer to be sent, nor the answer for the start. The run ends with ctx.
 func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schemas.Acceptance {
 	fence := w.fenceOf(&req)
-	return w.slots.take(&req, w.incarnation, w.contact.overdue(fence), func(startedAt time.Time) *run {
+	return w.slots.take(&req, w.incarnation, w.unable(fence), func(startedAt time.Time) *run {
 		ctx, giveUp := context.WithCancel(ctx)
 		r := &run{
 			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: process{grace: w.cfg.Grace, mark: runMark(w.tag, req.ExecutionID)},
@@ -22,6 +22,19 @@ func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schema
 		w.slots.runs.Go(func() { defer giveUp(); w.do(ctx, r) })
 		return r
 	})
+}
+
+// unable is why the worker begins nothing now whatever slots are free: it was without
+// contact for too long, or its disk lacks space. The latter is announced.
+func (w *Worker) unable(fence *fence) string {
+	switch {
+	case w.contact.overdue(fence):
+		return schemas.RefusedSilent
+	case w.disk.Check() != nil:
+		w.slots.announce()
+		return schemas.RefusedDisk
+	}
+	return ""
 }
 
 // interrupt ends a run. One that the record has given up is not reported.

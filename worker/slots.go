@@ -43,6 +43,11 @@ func newSlots(capacity int) *slots {
 // change numbers a new word.
 func (s *slots) change() {
 	s.word++
+	s.announce()
+}
+
+// announce has the word written to the worker's key soon.
+func (s *slots) announce() {
 	select {
 	case s.changed <- struct{}{}:
 	default:
@@ -52,9 +57,9 @@ func (s *slots) change() {
 // take decides on an offer. It calls begin for a run that takes its slots now;
 // what begin returns has the run going when take returns. Words and decisions
 // take turns, and each its time: a word said after a deadline lists all that
-// was accepted before it. Silent says that the worker was without contact for too
-// long to begin this run.
-func (s *slots) take(req *schemas.ExecutionRequest, incarnation string, silent bool, begin func(startedAt time.Time) *run) schemas.Acceptance {
+// was accepted before it. Unable is the reason to
+// refuse this run that lies outside the slots, "" for none.
+func (s *slots) take(req *schemas.ExecutionRequest, incarnation string, unable string, begin func(startedAt time.Time) *run) schemas.Acceptance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -62,8 +67,8 @@ func (s *slots) take(req *schemas.ExecutionRequest, incarnation string, silent b
 		return schemas.Acceptance{Accepted: true, StartedAt: &r.startedAt, Free: s.free, Word: s.word}
 	}
 	why := s.refuse(req, incarnation, now)
-	if why == "" && silent {
-		why = schemas.RefusedSilent
+	if why == "" {
+		why = unable
 	}
 	if why != "" {
 		return schemas.Acceptance{Refused: &why, Free: s.free, Word: s.word}

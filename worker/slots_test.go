@@ -128,7 +128,7 @@ func TestEndedExecutionsAreForgottenInTheEnd(t *testing.T) {
 	s := newSlots(1)
 	begin := func(id hodei.ExecutionID) schemas.Acceptance {
 		req := schemas.ExecutionRequest{ExecutionID: id, Deadline: time.Now().Add(time.Hour)}
-		return s.take(&req, "", false, func(at time.Time) *run { return &run{req: req, startedAt: at} })
+		return s.take(&req, "", "", func(at time.Time) *run { return &run{req: req, startedAt: at} })
 	}
 	first := hodei.ExecutionID{1}
 	id := first

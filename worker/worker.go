@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/disk"
 )
 
 // Config is what a Worker needs: NATS, Type, Capacity and StateDir.
@@ -36,7 +37,10 @@ type Config struct {
 	// SpoolMemory and SpoolDisk bound, in bytes, what all runs together have
 	// said and the record does not yet have; 32 MiB and 1 GiB when 0.
 	SpoolMemory, SpoolDisk int64
-	Log                    *slog.Logger
+	// MinFree is the space, in bytes, that must be free on the disk of StateDir for the
+	// worker to accept anything; see disk.NewGuard.
+	MinFree int64
+	Log     *slog.Logger
 }
 
 // Worker is one member of the fleet.
@@ -50,6 +54,7 @@ type Worker struct {
 	state       *state
 	null        *os.File // every command's standard input
 	spool       *spool
+	disk        *disk.Guard
 	slots       *slots
 	reaper      reaper
 	oom         *oomKills
@@ -79,7 +84,8 @@ func New(cfg Config) (*Worker, error) {
 	}
 	return &Worker{
 		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), tag: rand.Text(), base: baseEnvironment(), slots: newSlots(cfg.Capacity),
-		oom: newOOMKills("/"), contact: contact{sooner: make(chan struct{}, 1)},
+		disk: disk.NewGuard(cfg.MinFree, disk.Store{Name: "the worker", Dir: cfg.StateDir}),
+		oom:  newOOMKills("/"), contact: contact{sooner: make(chan struct{}, 1)},
 		buffers:     sync.Pool{New: func() any { buf := make([]byte, 32<<10); return &buf }},
 		reconnected: make(chan struct{}, 1), ready: make(chan struct{}), terminate: make(chan struct{}),
 	}, nil

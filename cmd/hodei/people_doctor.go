@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // finding is what one look of the doctor found.
@@ -44,7 +48,8 @@ func (p *people) newDoctor() *cobra.Command {
 		Use: "doctor", Short: "Look for what is wrong, and say what to do", Args: cobra.NoArgs,
 		Annotations: map[string]string{"output": "table json yaml"},
 		Long: `Look for what is wrong, and say what to do: the connection, the services and their
-database, versions, clocks, workers that are silent, a queue that does not move.
+database, free disk space, versions, clocks, workers that are silent, a queue that
+does not move.
 Over NATS it looks at the streams, their configuration and their disk, and at the
 workers' clocks, too. The exit status is 1 when something fails.`,
 		Example: "  hodei doctor\n  hodei doctor --nats nats://127.0.0.1:4222",
@@ -77,9 +82,10 @@ func (d *doctor) examine(ctx context.Context) error {
 	}
 	d.ok("connection", "%s answers, in %s", d.at, time.Since(began).Round(time.Millisecond))
 	d.services(o)
+	d.stores(o)
 	d.versions(ctx, o.workers)
 	d.clocks(ctx)
-	d.fleet(o.workers)
+	d.fleet(o)
 	d.waiting(o)
 	if d.nc == nil {
 		d.ok("streams", "not looked at over HTTP; --nats looks at their configuration and disk")
@@ -90,17 +96,52 @@ func (d *doctor) examine(ctx context.Context) error {
 }
 
 func (d *doctor) services(o overview) {
-	if o.Ready {
-		d.ok("services", "all ready, with their database")
-		return
-	}
-	for name, word := range o.Checks {
-		if word != "ok" {
-			d.fail(name, "start it, or read its log; it needs NATS and its own --database-url", "%s", plain(word))
+	before := len(d.findings)
+	for _, name := range slices.Sorted(maps.Keys(o.Checks)) {
+		if word := o.Checks[name]; word != schemas.CheckOK && name != schemas.Scheduler+".workers" && !explained(o.Checks, name) {
+			d.fail(name, remedy(name), "%s", plain(word))
 		}
 	}
 	for _, e := range o.Errors {
 		d.fail("asking", "read the log of the service that answers this", "%s", plain(e))
+	}
+	if len(d.findings) == before {
+		d.ok("services", "all ready, with their database")
+	}
+}
+
+// explained reports whether the check is of a service that names what it lacks.
+func explained(checks map[string]string, service string) bool {
+	for name, word := range checks {
+		if strings.HasPrefix(name, service+".") && word != schemas.CheckOK {
+			return true
+		}
+	}
+	return false
+}
+
+// remedy is what to do about a check that fails.
+func remedy(check string) string {
+	_, what, _ := strings.Cut(check, ".")
+	switch what {
+	case "disk":
+		return "free some space there; executions are accepted again at once"
+	case "postgres":
+		return "see whether Postgres runs and its disk has space, and read its log"
+	case "streams":
+		return "see whether the disk of NATS has space, and read its log; the streams recover within seconds of that"
+	}
+	return "start it, or read its log; it needs NATS and its own --database-url"
+}
+
+// stores lists the space of the disks that are known.
+func (d *doctor) stores(o overview) {
+	var all []string
+	for _, s := range o.Stores {
+		all = append(all, s.Name+" "+size(uint64(s.FreeBytes)))
+	}
+	if len(all) > 0 {
+		d.ok("disk space", "free: %s", strings.Join(all, ", "))
 	}
 }
 
@@ -135,24 +176,32 @@ const (
 	skewed = 2 * time.Second
 )
 
-func (d *doctor) fleet(workers []hodei.Worker) {
+func (d *doctor) fleet(o overview) {
+	workers := o.workers
 	if len(workers) == 0 {
 		d.warn("workers", "start one: hodei worker --nats URL --type TYPE", "there are none: everything will wait")
 		return
 	}
-	silent := 0
+	wrong := 0
 	for _, w := range workers {
 		name := or(w.Name)
 		switch {
 		case w.Status == hodei.WorkerOffline:
-			silent++
+			wrong++
 			d.warn("workers", "see whether it runs and reaches NATS; "+d.command("worker show %s", w.ID), "%s is OFFLINE, last seen %s ago", name, d.seen(w))
 		case w.LastSeenAt != nil && d.now().Sub(*w.LastSeenAt) > late:
-			silent++
+			wrong++
 			d.warn("workers", "see whether it runs and reaches NATS; "+d.command("worker show %s", w.ID), "%s was last heard %s ago", name, d.seen(w))
+		case w.Blocked != nil:
+			wrong++
+			d.warn("workers", "it accepts work again by itself", "%s accepts nothing: %s", name, plain(*w.Blocked))
 		}
 	}
-	if silent == 0 {
+	if word := o.Checks[schemas.Scheduler+".workers"]; word != "" && word != schemas.CheckOK {
+		d.fail("workers", d.command("worker ls")+" shows them", "nothing can be scheduled: %s", plain(word))
+		return
+	}
+	if wrong == 0 {
 		d.ok("workers", "%s, all heard of lately", count(len(workers), "worker"))
 	}
 }

@@ -72,7 +72,7 @@ func TestDoctorOnWorkers(t *testing.T) {
 		"there are none: everything will wait": nil,
 	} {
 		d := newDoctor()
-		d.fleet(workers)
+		d.fleet(overview{workers: workers})
 		require.Equal(t, want, only(t, d).Found)
 	}
 }

@@ -22,6 +22,7 @@ type overview struct {
 	Context string            `json:"context,omitempty"`
 	Ready   bool              `json:"ready"`
 	Checks  map[string]string `json:"checks"`
+	Stores  []schemas.Store   `json:"stores,omitempty"`
 	// Streams are known over NATS only.
 	Streams []streamFacts `json:"streams,omitempty"`
 	Fleet   fleetFacts    `json:"fleet"`
@@ -86,7 +87,7 @@ func (s *session) overview(ctx context.Context) (o overview, err error) {
 	if err != nil {
 		return o, err
 	}
-	o = overview{At: s.at, Context: s.context, Ready: health.Ready, Checks: health.Checks}
+	o = overview{At: s.at, Context: s.context, Ready: health.Ready, Checks: health.Checks, Stores: health.Stores}
 	o.Fleet.ByStatus = map[hodei.WorkerStatus]int{}
 	for w, err := range s.AllWorkers(ctx, schemas.ListWorkersRequest{}) {
 		if err != nil {
@@ -170,6 +171,9 @@ func (s *session) showOverview(o overview) error {
 	fields := []field{{"System", at}}
 	for _, name := range slices.Sorted(maps.Keys(o.Checks)) {
 		fields = append(fields, field{"  " + name, status(s, plain(o.Checks[name]))})
+	}
+	for _, f := range o.Stores {
+		fields = append(fields, field{"  disk of " + f.Name, size(uint64(f.FreeBytes)) + " free"})
 	}
 	if len(o.Streams) > 0 {
 		fields = append(fields, field{"Streams", ""})

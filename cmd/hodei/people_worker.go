@@ -123,6 +123,7 @@ func (s *session) showWorker(w hodei.Worker) error {
 		field{"Running", strconv.Itoa(w.Running)},
 		field{"Success", success},
 		field{"Accepts in", took(w.AckLatencySeconds)},
+		field{"Blocked", or(w.Blocked)},
 		field{"Registered", s.moment(&w.RegisteredAt)},
 		field{"Last seen", s.moment(w.LastSeenAt)},
 		field{"Version", or(w.Version)},

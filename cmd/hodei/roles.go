@@ -160,6 +160,7 @@ type workerFlags struct {
 	kind     string
 	capacity int
 	labels   map[string]string
+	freeMiB  int64
 }
 
 func (f *workerFlags) add(flags *pflag.FlagSet, prefix string) {
@@ -170,7 +171,11 @@ func (f *workerFlags) add(flags *pflag.FlagSet, prefix string) {
 		name = prefix + "label"
 	}
 	flags.StringToStringVar(&f.labels, name, nil, "label that jobs may ask for, as zone=a; may be repeated")
+	flags.Int64Var(&f.freeMiB, "min-free", 0, "free disk space, in MiB, below which new work is refused; -1 never refuses (default 256, or a tenth of a smaller disk)")
 }
+
+// minFree is in bytes.
+func (f *workerFlags) minFree() int64 { return f.freeMiB << 20 }
 
 // config is a worker that keeps its state in dir.
 func (f *workerFlags) config(name, dir string) (worker.Config, error) {
@@ -182,7 +187,7 @@ func (f *workerFlags) config(name, dir string) (worker.Config, error) {
 		return worker.Config{}, usageError{errors.New("capacity must not be negative")}
 	}
 	return worker.Config{
-		Name: name, Type: f.kind, Capacity: slots(f.capacity), Labels: f.labels, StateDir: dir,
+		Name: name, Type: f.kind, Capacity: slots(f.capacity), Labels: f.labels, StateDir: dir, MinFree: f.minFree(),
 		Reaper: []string{exe, "reaper"},
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei/edge"
+	"github.com/hodei-jobs/hodei/internal/disk"
 	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/system"
@@ -90,7 +91,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	}
 	cfg := system.Config{
 		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: version(), Log: log,
-		Orchestrator: &orchestrator.Config{}, Scheduler: choosing, Manager: &workermanager.Config{},
+		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: &workermanager.Config{},
 		Edge:      edgeConfig(f.host, f.portBase),
 		Terminate: ctx.Done(), // the whole system goes: what runs cannot be waited for
 	}
@@ -102,6 +103,18 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		cfg.Workers = append(cfg.Workers, w)
 	}
 	return system.Run(ctx, cfg, func(s *system.System) { welcome(screen, s, rpc.Redacted(servers.natsURL), len(cfg.Workers)) })
+}
+
+// disks are those of the servers that this process runs.
+func (f *upFlags) disks(dir string) *disk.Guard {
+	var own []disk.Store
+	if f.database == "" {
+		own = append(own, disk.Store{Name: "Postgres", Dir: filepath.Join(dir, "postgres")})
+	}
+	if f.nats == "" {
+		own = append(own, disk.Store{Name: "NATS", Dir: filepath.Join(dir, "nats")})
+	}
+	return disk.NewGuard(f.worker.minFree(), own...)
 }
 
 // numbered tells apart the workers of one machine.

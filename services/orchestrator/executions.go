@@ -61,6 +61,9 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 
 // begin has an execution started in one step, or else recorded and scheduled.
 func (o *Orchestrator) begin(ctx context.Context, draft hodei.Execution, waiting schemas.Waiting) (hodei.Execution, schemas.Decision, error) {
+	if err := o.disks.Check(); err != nil {
+		return draft, schemas.Decision{}, err
+	}
 	if waiting.Wait() > 0 {
 		if e, placed := o.place(ctx, draft); placed {
 			return e, decided(e), nil
@@ -94,6 +97,9 @@ func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExec
 // hand creates an execution and hands it to the scheduler without waiting for
 // a worker.
 func (o *Orchestrator) hand(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
+	if err := o.disks.Check(); err != nil {
+		return draft, err
+	}
 	e, err := o.create(ctx, draft)
 	if err != nil || e.Status != hodei.Pending {
 		return e, err

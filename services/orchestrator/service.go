@@ -10,17 +10,21 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/disk"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Config is what an Orchestrator needs; all but Version and Log are required.
+// Config is what an Orchestrator needs; NATS and DB are required.
 type Config struct {
 	NATS    *nats.Conn
 	DB      *postgres.DB
 	Version string
 	Log     *slog.Logger
+	// Disks are those of the stores that run in this process: executions are refused
+	// while one lacks space. None when nil.
+	Disks *disk.Guard
 }
 
 // Orchestrator is one instance of the service.
@@ -29,6 +33,7 @@ type Orchestrator struct {
 	db      *postgres.DB
 	log     *slog.Logger
 	svc     *rpc.Service
+	disks   *disk.Guard
 	crowded atomic.Int64 // until then, in Unix nanoseconds, nothing is placed
 	// stats are those of the last second.
 	stats lastStats
@@ -39,7 +44,7 @@ func New(cfg Config) *Orchestrator {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	o := &Orchestrator{nc: cfg.NATS, db: cfg.DB, log: cfg.Log}
+	o := &Orchestrator{nc: cfg.NATS, db: cfg.DB, log: cfg.Log, disks: cfg.Disks}
 	o.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.Orchestrator, Version: cfg.Version, Log: cfg.Log,
 		Description: "Pipelines, jobs and the creation of executions", Once: cfg.DB.Once,
@@ -96,7 +101,15 @@ func (o *Orchestrator) forgetKeys(ctx context.Context) error {
 func (o *Orchestrator) Ready() <-chan struct{} { return o.svc.Ready() }
 
 func (o *Orchestrator) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
-	return rpc.Health(ctx, map[string]func(context.Context) error{"postgres": o.db.Ping}), nil
+	required := rpc.Checks{"postgres": o.db.Check}
+	if o.disks != nil {
+		required["disk"] = func(context.Context) error { return o.disks.Check() }
+	}
+	health := rpc.Health(ctx, required, nil)
+	for _, s := range o.disks.Spaces() {
+		health.Stores = append(health.Stores, schemas.Store{Name: s.Name, FreeBytes: s.Free, MinFreeBytes: s.Floor})
+	}
+	return health, nil
 }
 
 func (o *Orchestrator) getSchema(_ context.Context, req schemas.GetSchemaRequest) (schemas.SchemaDocument, error) {

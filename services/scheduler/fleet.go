@@ -262,6 +262,13 @@ func (f *fleet) reason(req plan.Request, now time.Time) plan.Decision {
 	return d
 }
 
+// unschedulable is why nothing can be scheduled, "" when something can.
+func (f *fleet) unschedulable(now time.Time) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return plan.Unschedulable(f.workers, lease, now)
+}
+
 // size is how many workers there are and how many free slots they have.
 func (f *fleet) size() (workers, free int) {
 	f.mu.Lock()

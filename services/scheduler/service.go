@@ -235,5 +235,10 @@ func (s *Scheduler) stats(op string) map[string]int64 {
 }
 
 func (s *Scheduler) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
-	return rpc.Health(ctx, map[string]func(context.Context) error{"postgres": s.db.Ping}), nil
+	return rpc.Health(ctx, rpc.Checks{"postgres": s.db.Check}, rpc.Checks{"workers": func(context.Context) error {
+		if why := s.fleet.unschedulable(time.Now()); why != "" {
+			return hodei.Errorf(hodei.Unavailable, "%s", why)
+		}
+		return nil
+	}}), nil
 }

@@ -2,7 +2,6 @@ package workermanager
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -52,6 +51,8 @@ type Manager struct {
 	offers offers
 	// refused counts the log chunks that the record will never accept.
 	refused atomic.Int64
+	// storing is since when JetStream stores nothing, nil while it does.
+	storing atomic.Pointer[time.Time]
 }
 
 // New returns an instance that does nothing before Run.
@@ -155,34 +156,36 @@ func (m *Manager) again(ctx context.Context, what string, fn func(context.Contex
 	})
 }
 
-// keepStreams makes again what was lost of the streams and the bucket: nobody
-// reads the feed here, so nothing else would tell.
+// keepStreams recreates what was lost of the streams and the bucket, and what refuses
+// messages since a disk was full.
 func (m *Manager) keepStreams(ctx context.Context) error {
+	recreated, err := kv.Keep(ctx, m.js, m.cfg.Storage)
+	for _, name := range recreated {
+		m.log.WarnContext(ctx, "stream recreated: it was missing, or refused messages", "stream", name)
+	}
+	if err == nil {
+		m.storing.Store(nil)
+	} else if since := time.Now(); ctx.Err() == nil {
+		m.storing.CompareAndSwap(nil, &since)
+	}
+	return err
+}
+
+func (m *Manager) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
+	return rpc.Health(ctx, rpc.Checks{"postgres": m.db.Check, "streams": m.checkStreams}, nil), nil
+}
+
+// checkStreams reports the last test write, and whether the streams are there.
+func (m *Manager) checkStreams(ctx context.Context) error {
+	if since := m.storing.Load(); since != nil {
+		return hodei.Errorf(hodei.Unavailable, "JetStream has stored nothing for %s: is the disk of NATS full?", time.Since(*since).Round(time.Second))
+	}
 	for _, name := range schemas.Streams {
-		_, err := m.js.Stream(ctx, name)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			m.log.WarnContext(ctx, "stream lost; making it again", "stream", name)
-			return kv.Setup(ctx, m.js, m.cfg.Storage)
-		}
-		if err != nil {
+		if _, err := m.js.Stream(ctx, name); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (m *Manager) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
-	return rpc.Health(ctx, map[string]func(context.Context) error{
-		"postgres": m.db.Ping,
-		"streams": func(ctx context.Context) error {
-			for _, name := range schemas.Streams {
-				if _, err := m.js.Stream(ctx, name); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	}), nil
 }
 
 func (m *Manager) publish(ctx context.Context, event schemas.Event) {

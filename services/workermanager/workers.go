@@ -94,6 +94,9 @@ func (m *Manager) live(w hodei.Worker) hodei.Worker {
 	if !ok || w.Status == hodei.WorkerOffline || w.Status == hodei.WorkerTerminated {
 		return w
 	}
+	if why := known.word.Blocked; why != "" {
+		w.Blocked, w.Capacity = &why, 0 // whatever slots are free
+	}
 	if heard := known.heard.UTC(); !known.heard.IsZero() && (w.LastSeenAt == nil || heard.After(*w.LastSeenAt)) {
 		w.LastSeenAt = &heard
 	}

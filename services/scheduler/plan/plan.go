@@ -147,6 +147,7 @@ const (
 	otherLabels = "other labels"
 	tooSmall    = "too small"
 	silent      = "silent"
+	noSpace     = "low on disk space"
 	busy        = "busy"
 	kept        = "kept for one that waits longer"
 	refused     = "refused"
@@ -171,6 +172,8 @@ func exclude(w *Worker, req Request, lease time.Duration, now time.Time) string 
 		return strings.ToLower(string(w.Status))
 	case now.Sub(w.At) > lease:
 		return silent
+	case w.Blocked != "":
+		return noSpace
 	case need.Slots() > w.Free:
 		return busy
 	case !w.KeptFor.IsZero() && w.KeptFor != req.ID:
@@ -192,12 +195,24 @@ func waits(fleet []Worker, req Request, lease time.Duration, now time.Time) Deci
 		counts[exclude(&fleet[i], req, lease, now)]++
 	}
 	text := "no worker" + wanted(req.Requirements)
-	passing := count(counts, busy, "draining", "terminating", kept, refused, silent, "offline", "terminated")
+	passing := count(counts, busy, "draining", "terminating", kept, refused, noSpace, silent, "offline", "terminated")
 	if len(passing) > 0 {
 		return Decision{Reason: text + ": " + strings.Join(append(passing, count(counts, tooSmall)...), ", ")}
 	}
 	why := strings.Join(count(counts, otherType, otherLabels, tooSmall), ", ")
 	return Decision{Impossible: true, Reason: text + ", and none of the fleet could ever take it: " + why}
+}
+
+// Unschedulable is why no worker takes even what needs one slot of any worker, "" when
+// one does or will when it has a free slot.
+func Unschedulable(fleet []Worker, lease time.Duration, now time.Time) string {
+	for i := range fleet {
+		switch exclude(&fleet[i], Request{}, lease, now) {
+		case "", busy, kept:
+			return ""
+		}
+	}
+	return waits(fleet, Request{}, lease, now).Reason
 }
 
 // count is how often each word was said, in this order: "2 busy", "1 draining".
