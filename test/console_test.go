@@ -95,7 +95,8 @@ func TestConsoleOverrides(t *testing.T) {
 // TestConsoleFleet cancels, sees why something waits, drains, resumes and
 // terminates.
 func TestConsoleFleet(t *testing.T) {
-	s := up(t, "--worker-type", "rust", "--worker-capacity", "2")
+	s := up(t, "--workers", "0")
+	start(t, "worker", "--nats", s.nats, "--state-dir", t.TempDir(), "--type", "rust", "--capacity", "2") // up would replace its own
 	p := browse(t, s.orchestrator)
 	running := s.execute("echo begun; sleep 1000")
 	p.open("/executions/" + running)

@@ -84,6 +84,24 @@ func TestKilledUp(t *testing.T) {
 	require.Equal(t, "COMPLETED", again.ended(again.execute("true"))["status"])
 }
 
+// TestUpGetsItsWorkerBack: when its worker has been drained, another takes the
+// place and runs what waits.
+func TestUpGetsItsWorkerBack(t *testing.T) {
+	s := up(t)
+	_, list := call(t, "GET", s.workerManager+"/workers", "")
+	first := list["items"].([]any)[0].(object)["id"].(string)
+	status, _ := call(t, "POST", s.workerManager+"/workers/"+first+"/terminate", "")
+	require.Equal(t, 202, status)
+	e := s.ended(s.execute("true"))
+	require.Equal(t, "COMPLETED", e["status"])
+	eventually(t, "the worker is replaced", 30*time.Second, func() bool {
+		_, w := call(t, "GET", s.workerManager+"/workers/"+first, "")
+		_, list := call(t, "GET", s.workerManager+"/workers?status=AVAILABLE", "")
+		return w["status"] == "TERMINATED" && len(list["items"].([]any)) == 1
+	})
+	require.Equal(t, 1, strings.Count(s.output(), "a new one takes its place"), s.output())
+}
+
 // TestStop: SIGTERM stops everything, and leaves nothing.
 func TestStop(t *testing.T) {
 	dir := dataDir(t)

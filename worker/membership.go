@@ -32,11 +32,15 @@ func settled(err error) error {
 	return err
 }
 
-// register makes the worker known, under the id that it had before if it had
-// one, again and again until ctx is done: the services may be started later.
+// register makes the worker known, under the id that it had before unless it has
+// none or is to have a fresh one. It tries until ctx is done: the services may be
+// started later.
 func (w *Worker) register(ctx context.Context) error {
 	req := schemas.RegisterWorkerRequest{
-		ID: w.state.workerID(), Type: w.cfg.Type, Capacity: w.cfg.Capacity, Labels: w.cfg.Labels, Incarnation: w.incarnation,
+		Type: w.cfg.Type, Capacity: w.cfg.Capacity, Labels: w.cfg.Labels, Incarnation: w.incarnation,
+	}
+	if !w.cfg.Fresh {
+		req.ID = w.state.workerID()
 	}
 	if w.cfg.Name != "" {
 		req.Name = &w.cfg.Name

@@ -28,7 +28,9 @@ type Config struct {
 	Labels   map[string]string
 	// StateDir is a directory of this worker alone, created when missing.
 	StateDir string
-	Version  string
+	// Fresh registers the worker under a new id, whatever StateDir holds.
+	Fresh   bool
+	Version string
 	// Grace is the time between TERM and KILL, 10 s when 0.
 	Grace time.Duration
 	// Reaper is the program, with its arguments, whose body is Reap; none is

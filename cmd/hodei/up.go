@@ -92,8 +92,9 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	cfg := system.Config{
 		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: version(), Log: log,
 		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: &workermanager.Config{},
-		Edge:      edgeConfig(f.host, f.portBase),
-		Terminate: ctx.Done(), // the whole system goes: what runs cannot be waited for
+		Edge:        edgeConfig(f.host, f.portBase),
+		KeepWorkers: true,
+		Terminate:   ctx.Done(), // the whole system goes: what runs cannot be waited for
 	}
 	for i := range f.workers {
 		w, err := f.worker.config(numbered(hostname(), i), filepath.Join(dir, "workers", strconv.Itoa(i+1)))

@@ -16,7 +16,8 @@
 // A role that cannot start, or that ends by itself, stops all the others and
 // its error is returned. A worker that leaves by itself, because it was told to
 // drain or to terminate, is no failure: the rest goes on without it, and a
-// system of workers only ends when all have left.
+// system of workers only ends when all have left. With KeepWorkers another worker
+// takes its place (member.go).
 //
 // # Not here
 //

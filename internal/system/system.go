@@ -36,6 +36,8 @@ type Config struct {
 	Manager      *workermanager.Config
 	Edge         *edge.Config
 	Workers      []worker.Config
+	// KeepWorkers replaces workers that leave because of a command, or that fail.
+	KeepWorkers bool
 
 	// Terminate, once closed, has the workers kill what they run rather than
 	// wait for it.
@@ -50,7 +52,7 @@ type System struct {
 	edge  *edge.Edge
 	// groups are started in this order and stopped in the reverse.
 	services, front, fleet group
-	workers                []*worker.Worker
+	members                []*member
 }
 
 // part is one role.
@@ -102,8 +104,8 @@ func (s *System) HTTPAddrs() [3]string { return s.edge.Addrs() }
 // WorkerIDs are the workers' ids, in the order of the configuration.
 func (s *System) WorkerIDs() []string {
 	var ids []string
-	for _, w := range s.workers {
-		ids = append(ids, w.ID().String())
+	for _, m := range s.members {
+		ids = append(ids, m.worker().ID().String())
 	}
 	return ids
 }
@@ -213,12 +215,12 @@ func (s *System) buildWorkers() error {
 			return err
 		}
 		cfg.NATS, cfg.Log, cfg.Version = nc, s.cfg.Log, s.cfg.Version
-		w, err := worker.New(cfg)
+		m, err := newMember(cfg, s.cfg.KeepWorkers)
 		if err != nil {
 			return fmt.Errorf("worker %d: %w", i+1, err)
 		}
-		s.workers = append(s.workers, w)
-		s.fleet.add("worker", w.Run, w.Ready())
+		s.members = append(s.members, m)
+		s.fleet.add("worker", m.run, m.worker().Ready())
 	}
 	s.fleet.mayEnd = true
 	return nil
@@ -255,8 +257,8 @@ func (s *System) terminateOnDemand() {
 	s.fleet.aside = func(stopped <-chan struct{}) {
 		select {
 		case <-s.cfg.Terminate:
-			for _, w := range s.workers {
-				w.Terminate()
+			for _, m := range s.members {
+				m.terminate()
 			}
 		case <-stopped:
 		}

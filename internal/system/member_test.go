@@ -1,0 +1,66 @@
+package system_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// TestAKeptWorkerIsReplaced: after a drain and after a terminate another worker
+// takes the place, and runs what waits; the one that left stays TERMINATED.
+func TestAKeptWorkerIsReplaced(t *testing.T) {
+	t.Parallel()
+	srv := localtest.NATS(t)
+	cfg := config(t, srv, 1)
+	cfg.KeepWorkers = true
+	terminate := make(chan struct{})
+	cfg.Terminate = terminate
+	_, stop := run(t, cfg)
+	c := client.NATS(localtest.Connect(t, srv))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	here := func() hodei.WorkerID {
+		list, err := c.ListWorkers(ctx, schemas.ListWorkersRequest{})
+		require.NoError(t, err)
+		return list.Items[0].ID // the newest
+	}
+	execute := func() hodei.Execution {
+		asked, err := c.Execute(ctx, schemas.ExecuteRequest{RunRequest: schemas.RunRequest{Command: &hodei.Command{Args: []string{"true"}}}})
+		require.NoError(t, err)
+		e, err := c.Wait(ctx, asked.ID)
+		require.NoError(t, err)
+		return e
+	}
+	for _, leave := range []func(hodei.WorkerID) error{
+		func(id hodei.WorkerID) error {
+			_, err := c.DrainWorker(ctx, schemas.DrainWorkerRequest{ID: id})
+			return err
+		},
+		func(id hodei.WorkerID) error {
+			_, err := c.TerminateWorker(ctx, schemas.TerminateWorkerRequest{ID: id})
+			return err
+		},
+	} {
+		before := here()
+		require.NoError(t, leave(before))
+		require.Eventually(t, func() bool {
+			w, err := c.GetWorker(ctx, schemas.GetWorkerRequest{ID: before})
+			return err == nil && w.Status == hodei.WorkerTerminated
+		}, time.Minute, 10*time.Millisecond)
+		e := execute() // waits for the next worker
+		require.Equal(t, hodei.Completed, e.Status)
+		require.NotEqual(t, before, *e.WorkerID)
+		w, err := c.GetWorker(ctx, schemas.GetWorkerRequest{ID: before})
+		require.NoError(t, err)
+		require.Equal(t, hodei.WorkerTerminated, w.Status, "which is final")
+	}
+	close(terminate) // none takes the place of a worker that the system ends
+	require.NoError(t, stop())
+}
