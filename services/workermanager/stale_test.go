@@ -139,7 +139,7 @@ func TestAForgedWordDoesNotStick(t *testing.T) {
 	b := start(t)
 	h := b.worker()
 	forged := h.word
-	forged.Word, forged.Status = 1<<63, hodei.WorkerDraining
+	forged.Word, forged.Status = 1<<52, hodei.WorkerDraining
 	require.NoError(t, b.bucket.Put(t.Context(), forged))
 	b.records(h.id, hodei.WorkerDraining)
 	h.keepSaying()
