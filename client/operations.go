@@ -144,6 +144,17 @@ func (c *Client) TerminateWorker(ctx context.Context, req schemas.TerminateWorke
 	return call(ctx, c, schemas.TerminateWorker, req)
 }
 
+// DeleteExecution deletes an execution with its log; CONFLICT while it has not
+// ended or a retry of it is due.
+func (c *Client) DeleteExecution(ctx context.Context, req schemas.DeleteExecutionRequest) (schemas.Empty, error) {
+	return call(ctx, c, schemas.DeleteExecution, req)
+}
+
+// DeleteWorker deletes a worker that has left; CONFLICT for one that has not.
+func (c *Client) DeleteWorker(ctx context.Context, req schemas.DeleteWorkerRequest) (schemas.Empty, error) {
+	return call(ctx, c, schemas.DeleteWorker, req)
+}
+
 // GetStats counts executions: those now, and those that ended lately.
 func (c *Client) GetStats(ctx context.Context, req schemas.GetStatsRequest) (hodei.Stats, error) {
 	return call(ctx, c, schemas.GetStats, req)

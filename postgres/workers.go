@@ -135,6 +135,18 @@ func (db *DB) MissWorker(ctx context.Context, id hodei.WorkerID, incarnation str
 	return tag.RowsAffected() > 0, failure("miss worker", err)
 }
 
+// RestoreWorker records a worker from its own word, unless it is recorded.
+func (db *DB) RestoreWorker(ctx context.Context, a hodei.Availability, status hodei.WorkerStatus) error {
+	labels := a.Labels
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	_, err := db.pool.Exec(ctx, `INSERT INTO workers (id, type, labels, status, total_capacity, incarnation, version, word, last_seen_at)
+		VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), $8, now()) ON CONFLICT (id) DO NOTHING`,
+		a.WorkerID, a.Type, labels, status, a.Capacity, a.Incarnation, a.Version, int64(min(a.Word, math.MaxInt64)))
+	return failure("restore worker", err)
+}
+
 // LeaveWorker records that one incarnation of a worker is gone. It returns
 // false when another incarnation has taken its place.
 func (db *DB) LeaveWorker(ctx context.Context, id hodei.WorkerID, incarnation string, to hodei.WorkerStatus) (bool, error) {

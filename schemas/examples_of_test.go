@@ -49,6 +49,7 @@ func examplesOfExecutions(all map[*Op]example) {
 		JobID: &jobID, PipelineID: &pipelineID, WorkerID: &workerID, Status: ptr(hodei.Running), Page: Page{Limit: 1},
 	}, page(listed))
 	show(all, CancelExecution, CancelExecutionRequest{ID: execID}, cancelling())
+	show(all, DeleteExecution, DeleteExecutionRequest{ID: execID}, Empty{})
 	show(all, RetryExecution, RetryExecutionRequest{ID: execID}, again())
 	show(all, Execute, ExecuteRequest{RunRequest{Command: &hello, Environment: map[string]string{"LANG": "C"}}}, AdHocExecution{
 		ID: retryID, Command: hello, Status: hodei.Pending, CreatedAt: at("10:40:00"), Stream: hodei.Stdout, LogsAvailable: true,
@@ -87,6 +88,7 @@ func examplesOfWorkers(all map[*Op]example) {
 	show(all, DrainWorker, DrainWorkerRequest{ID: workerID, DeadlineSeconds: ptr(300.0)}, worker(hodei.WorkerDraining))
 	show(all, ResumeWorker, ResumeWorkerRequest{ID: workerID}, worker(hodei.WorkerAvailable))
 	show(all, TerminateWorker, TerminateWorkerRequest{ID: workerID}, worker(hodei.WorkerTerminating))
+	show(all, DeleteWorker, DeleteWorkerRequest{ID: workerID}, Empty{})
 	show(all, AssignExecution, AssignRequest{
 		ExecutionID: execID, WorkerRequirements: &hodei.Requirements{Type: ptr("rust")}, WorkerID: &workerID,
 	}, Assignment{

@@ -86,6 +86,12 @@ var (
 		Description: "The new execution names the old one in retry_of, and takes the place of the one that a retry policy may owe. 409 while the old one has not ended.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
+	DeleteExecution = declare[DeleteExecutionRequest, Empty](Op{
+		Name: "executions.delete", Service: WorkerManager, Door: Orchestrator, Method: "DELETE", Path: "/executions/{id}", Status: 204,
+		Summary:     "Delete an execution that has ended, with its log",
+		Description: "409 while it has not ended, or while a retry of it is due. Without its latest execution a job has the status of the one before.",
+		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
 	GetStats = declare[GetStatsRequest, hodei.Stats](Op{
 		Name: "stats.get", Service: Orchestrator, Method: "GET", Path: "/stats",
 		Summary: "Count executions: those now, those that ended lately, and how long they waited",
@@ -235,6 +241,11 @@ type DeleteJobRequest struct {
 
 // RetryExecutionRequest names an execution that has ended.
 type RetryExecutionRequest struct {
+	ID hodei.ExecutionID `json:"id" in:"path"`
+}
+
+// DeleteExecutionRequest names the execution to delete.
+type DeleteExecutionRequest struct {
 	ID hodei.ExecutionID `json:"id" in:"path"`
 }
 

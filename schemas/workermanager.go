@@ -46,6 +46,12 @@ var (
 		Summary: "Have a worker kill what it runs, and leave", Errors: []hodei.Code{hodei.NotFound},
 		Description: "One that is not connected is TERMINATED at once. Repeating it changes nothing.",
 	})
+	DeleteWorker = declare[DeleteWorkerRequest, Empty](Op{
+		Name: "workers.delete", Service: WorkerManager, Method: "DELETE", Path: "/workers/{id}", Status: 204,
+		Summary:     "Delete a worker that has left",
+		Description: "409 unless it is OFFLINE or TERMINATED. Its executions keep its id. A worker that left more than 30 days ago is deleted without a request. One that is connected again later is recorded again.",
+		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
 	AssignExecution = declare[AssignRequest, Assignment](Op{
 		Name: "workers.assign", Service: WorkerManager, Method: "POST", Path: "/assign-job",
 		Summary: "Assign a pending execution to a worker, the best one unless named",
@@ -160,6 +166,11 @@ type ResumeWorkerRequest struct {
 
 // TerminateWorkerRequest names the worker to terminate.
 type TerminateWorkerRequest struct {
+	ID hodei.WorkerID `json:"id" in:"path"`
+}
+
+// DeleteWorkerRequest names the worker to delete.
+type DeleteWorkerRequest struct {
 	ID hodei.WorkerID `json:"id" in:"path"`
 }
 

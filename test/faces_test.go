@@ -128,6 +128,8 @@ var requests = map[string]func(w world) object{
 	"executions.cancel": func(w world) object { return object{"id": w.waiting()} },
 	"stats.get":         func(world) object { return object{"window_seconds": 600} },
 	"executions.retry":  func(w world) object { return object{"id": w.ended} },
+	"executions.delete": func(w world) object { return object{"id": w.cancelled()} },
+	"workers.delete":    func(w world) object { return object{"id": w.terminated()} },
 	"scheduler.schedule": func(w world) object {
 		return object{"dry_run": true, "job_config": object{"requirements": object{"capacity": 2}}}
 	},
@@ -161,6 +163,22 @@ func (w world) registered() string {
 // waiting is an execution that no worker takes by itself.
 func (w world) waiting() string {
 	return w.create("/execute", `{"command":"true","type":"nobody"}`)
+}
+
+// cancelled is an execution that has ended.
+func (w world) cancelled() string {
+	id := w.waiting()
+	status, e := call(w.s.t, "POST", w.s.orchestrator+"/executions/"+id+"/cancel", "")
+	require.Equal(w.s.t, 202, status, e)
+	return id
+}
+
+// terminated is a worker that has left.
+func (w world) terminated() string {
+	id := w.registered()
+	status, left := call(w.s.t, "POST", w.s.orchestrator+"/workers/"+id+"/terminate", "")
+	require.Equal(w.s.t, 202, status, left)
+	return id
 }
 
 // TestFaces makes each request on each face and compares status and body: the

@@ -274,8 +274,10 @@ func (w *walker) scheduling(s *system) {
 	w.ask(409, "assignExecution", "", "", `{"execution_id":"`+x+`","worker_requirements":{"type":"rust"}}`)
 	w.ask(409, "schedule", "", "", named)
 	w.ask(409, "retryExecution", x, "", "")
+	w.ask(409, "deleteExecution", x, "", "")
 	w.ask(202, "cancelExecution", x, "", "")
 	s.ended(x)
+	w.ask(204, "deleteExecution", x, "", "")
 }
 
 func (w *walker) workers() {
@@ -294,6 +296,8 @@ func (w *walker) workers() {
 	nobody := idle["id"].(string) // a record without a process
 	w.ask(409, "drainWorker", nobody, "", "")
 	w.ask(409, "resumeWorker", nobody, "", "")
+	w.ask(409, "deleteWorker", nobody, "", "")
 	w.ask(202, "terminateWorker", nobody, "", "")
 	w.ask(202, "terminateWorker", nobody, "", "")
+	w.ask(204, "deleteWorker", nobody, "", "")
 }

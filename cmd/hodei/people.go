@@ -36,7 +36,7 @@ func addPeople(root *cobra.Command) {
 	}
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "worker" {
-			cmd.AddCommand(p.newWorkerList(), p.newWorkerShow(), p.newWorkerDrain(), p.newWorkerResume(), p.newWorkerTerminate())
+			cmd.AddCommand(p.newWorkerList(), p.newWorkerShow(), p.newWorkerDrain(), p.newWorkerResume(), p.newWorkerTerminate(), p.newWorkerRemove())
 		}
 	}
 }

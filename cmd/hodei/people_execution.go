@@ -14,7 +14,7 @@ import (
 func (p *people) newExecution() *cobra.Command {
 	return newGroup("execution", "Executions: the runs of commands on workers",
 		"  hodei execution ls --status running\n  hodei logs -f exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
-		p.newExecutionList(), p.newExecutionShow(), p.newExecutionCancel(), p.newExecutionRetry())
+		p.newExecutionList(), p.newExecutionShow(), p.newExecutionCancel(), p.newExecutionRetry(), p.newExecutionRemove())
 }
 
 func (p *people) newExecutionList() *cobra.Command {
@@ -167,4 +167,12 @@ func (p *people) newExecutionRetry() *cobra.Command {
 	})
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "follow it, as run does")
 	return completeFirst(cmd, p.executions(hodei.Failed, hodei.TimedOut, hodei.Cancelled, hodei.Completed))
+}
+
+func (p *people) newExecutionRemove() *cobra.Command {
+	return completeFirst(remove(p, schemas.DeleteExecution, "Remove executions, with their logs",
+		"One that has not ended, or that is about to be retried, is refused.", "exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
+		(*session).execution, func(id hodei.ExecutionID) schemas.DeleteExecutionRequest {
+			return schemas.DeleteExecutionRequest{ID: id}
+		}), p.executions(hodei.Failed, hodei.TimedOut, hodei.Cancelled, hodei.Completed))
 }

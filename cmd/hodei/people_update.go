@@ -164,23 +164,26 @@ func (f *jobFlags) needs(now hodei.Job, req *schemas.UpdateJobRequest, changed f
 }
 
 func (p *people) newPipelineRemove() *cobra.Command {
-	return completeFirst(remove(p, schemas.DeletePipeline, "Remove pipelines, with their jobs and their executions", "demo",
+	return completeFirst(remove(p, schemas.DeletePipeline, "Remove pipelines, with their jobs and their executions", withLive, "demo",
 		(*session).pipeline, func(id hodei.PipelineID) schemas.DeletePipelineRequest { return schemas.DeletePipelineRequest{ID: id} }), p.pipelines())
 }
 
 func (p *people) newJobRemove() *cobra.Command {
-	return completeFirst(remove(p, schemas.DeleteJob, "Remove jobs, with their executions", "build",
+	return completeFirst(remove(p, schemas.DeleteJob, "Remove jobs, with their executions", withLive, "build",
 		(*session).job, func(id hodei.JobID) schemas.DeleteJobRequest { return schemas.DeleteJobRequest{ID: id} }), p.jobs())
 }
 
+// withLive is what is refused of pipelines and jobs.
+const withLive = "One with an execution that has not ended is refused."
+
 // remove is the command that deletes records of a kind. All are found before
 // the first is deleted, so that a typo deletes nothing.
-func remove[Req any, K hodei.Kind](p *people, op schemas.Operation[Req, schemas.Empty], short, name string,
+func remove[Req any, K hodei.Kind](p *people, op schemas.Operation[Req, schemas.Empty], short, refused, name string,
 	find func(*session, context.Context, string) (hodei.ID[K], error), request func(hodei.ID[K]) Req) *cobra.Command {
 	noun := hodei.ID[K]{}.Noun()
 	return p.command(&cobra.Command{
 		Use: "rm ID|NAME...", Aliases: []string{"delete"}, Short: short, Args: cobra.MinimumNArgs(1),
-		Long:    short + ". One with an execution that has not ended is refused.",
+		Long:    short + ". " + refused,
 		Example: "  hodei " + noun + " rm " + name,
 	}, func(ctx context.Context, s *session, args []string) error {
 		var ids []hodei.ID[K]

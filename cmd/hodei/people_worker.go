@@ -102,6 +102,12 @@ func (p *people) newWorkerTerminate() *cobra.Command {
 	}), p.workers())
 }
 
+func (p *people) newWorkerRemove() *cobra.Command {
+	return completeFirst(remove(p, schemas.DeleteWorker, "Remove workers that have left",
+		"One that is neither OFFLINE nor TERMINATED is refused. Executions keep the id of their worker.", "builder-1",
+		(*session).worker, func(id hodei.WorkerID) schemas.DeleteWorkerRequest { return schemas.DeleteWorkerRequest{ID: id} }), p.workers())
+}
+
 // sayWorker says how a worker stands that was told something.
 func (s *session) sayWorker(w hodei.Worker) error {
 	s.say("%s is %s", w.ID, w.Status)

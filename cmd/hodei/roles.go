@@ -29,7 +29,8 @@ type roleFlags struct {
 	nats, database, logLevel, host string
 	portBase, replicas             int
 	streamMiB                      int64
-	logRetention, lostAfter        time.Duration
+	lostAfter                      time.Duration
+	retention                      retentionFlags
 }
 
 func (f *roleFlags) add(flags *pflag.FlagSet) {
@@ -114,7 +115,10 @@ func newRole(name string) *cobra.Command {
 					return err
 				}
 			case "worker-manager":
-				cfg.Manager = &workermanager.Config{LogRetention: f.logRetention, LostAfter: f.lostAfter}
+				cfg.Manager = &workermanager.Config{LostAfter: f.lostAfter}
+				if err := f.retention.set(cfg.Manager); err != nil {
+					return err
+				}
 				cfg.Manager.Storage.Replicas, cfg.Manager.Storage.MaxBytes = f.replicas, f.streamMiB<<20
 			case "edge":
 				cfg.Edge = edgeConfig(f.host, f.portBase)
@@ -133,7 +137,7 @@ func newRole(name string) *cobra.Command {
 	case "worker-manager":
 		cmd.Flags().IntVar(&f.replicas, "replicas", 1, "replicas of the streams, in a NATS cluster")
 		cmd.Flags().Int64Var(&f.streamMiB, "stream-limit", 3072, "what the streams may store in NATS, in MiB: two thirds logs, one third events")
-		cmd.Flags().DurationVar(&f.logRetention, "log-retention", 30*24*time.Hour, "how long logs are kept")
+		f.retention.add(cmd.Flags())
 		cmd.Flags().DurationVar(&f.lostAfter, "lost-after", 45*time.Second, "how long a worker may be silent before it is lost")
 		fallthrough
 	default:

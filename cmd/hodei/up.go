@@ -31,6 +31,7 @@ type upFlags struct {
 	portBase, natsPort, workers             int
 	worker                                  workerFlags
 	scheduler                               schedulerFlags
+	retention                               retentionFlags
 }
 
 func newUp() *cobra.Command {
@@ -59,6 +60,7 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 	secret(flags, "nats", "database-url")
 	f.worker.add(flags, "worker-")
 	f.scheduler.add(flags)
+	f.retention.add(flags)
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "ephemeral")
 	return cmd
 }
@@ -72,6 +74,10 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	}
 	choosing, err := f.scheduler.config()
 	if err != nil {
+		return err
+	}
+	manager := &workermanager.Config{}
+	if err := f.retention.set(manager); err != nil {
 		return err
 	}
 	dir, remove, err := f.directory()
@@ -91,7 +97,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	}
 	cfg := system.Config{
 		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: version(), Log: log,
-		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: &workermanager.Config{},
+		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: manager,
 		Edge:        edgeConfig(f.host, f.portBase),
 		KeepWorkers: true,
 		Terminate:   ctx.Done(), // the whole system goes: what runs cannot be waited for

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
@@ -76,25 +75,8 @@ func New(cfg Config) *Orchestrator {
 func (o *Orchestrator) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.svc.Run(ctx) })
-	g.Go(func() error { return rpc.Supervise(ctx, o.log, "keys", o.forgetKeys) })
 	g.Go(func() error { return rpc.Supervise(ctx, o.log, "retries", o.retry) })
 	return g.Wait()
-}
-
-// forgetKeys drops old idempotency keys once an hour.
-func (o *Orchestrator) forgetKeys(ctx context.Context) error {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := o.db.ForgetKeys(ctx); err != nil && ctx.Err() == nil {
-				o.log.WarnContext(ctx, "old keys not forgotten", "err", err)
-			}
-		}
-	}
 }
 
 // Ready is closed once the service answers.

@@ -4,12 +4,14 @@
 // # Owns
 //
 // The rows of workers and execution_logs, every change of an execution after its
-// creation, and the insertion of one that is created with its assignment.
+// creation, and the insertion of one that is created with its assignment. Once an
+// hour it deletes what is older than its retention: logs, executions, workers
+// that left, idempotency keys.
 //
 // # Subjects
 //
 // Answers hodei.v1.workers.*, hodei.v1.executions.start, .stop and
-// .finish, and hodei.v1.logs.get. Asks execution.request.<worker_id>,
+// .finish and .delete, and hodei.v1.logs.get. Asks execution.request.<worker_id>,
 // execution.interrupt.<worker_id> and worker.command.<worker_id>. Takes in execution.log.*,
 // shared with the other instances, asks for what it missed on execution.wanted, and tells
 // execution.stored.<worker_id> what is committed. Publishes

@@ -153,8 +153,8 @@ func (m *Manager) keepsDay(day, now time.Time) bool {
 // checkRetention fails when the retention needs more partitions than Postgres
 // has locks for.
 func (m *Manager) checkRetention(ctx context.Context) error {
-	if m.cfg.LogRetention < 0 {
-		return fmt.Errorf("log retention %v is negative", m.cfg.LogRetention)
+	if m.cfg.LogRetention < 0 || m.cfg.ExecutionRetention < 0 {
+		return fmt.Errorf("a retention is negative: %v of logs, %v of executions", m.cfg.LogRetention, m.cfg.ExecutionRetention)
 	}
 	most, err := m.db.LogDaysLimit(ctx)
 	if err != nil {

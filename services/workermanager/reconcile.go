@@ -100,7 +100,7 @@ func (r *reconciler) pass(ctx context.Context) error {
 
 // followAll records the status of each worker whose word differs from the
 // record. A recorded word with a higher number than any that the worker has sent
-// since the last pass is not its own: it is replaced.
+// since the last pass is not its own: it is replaced. So is a missing record.
 func (r *reconciler) followAll(ctx context.Context, speaking []member, members map[hodei.WorkerID]postgres.Member, last time.Time) {
 	ahead := map[hodei.WorkerID]int64{}
 	for _, w := range speaking {
@@ -181,14 +181,16 @@ func (m *Manager) follow(ctx context.Context, w member, anew bool) {
 		m.log.InfoContext(ctx, "worker is back", "worker_id", w.id)
 		m.stopEnded(ctx, w)
 	case before == "":
-		m.unfollowed(ctx, w)
+		m.unfollowed(ctx, w, anew)
 	}
 }
 
 // unfollowed looks why a worker's word has changed nothing.
-func (m *Manager) unfollowed(ctx context.Context, w member) {
+func (m *Manager) unfollowed(ctx context.Context, w member, anew bool) {
 	row, err := m.db.GetWorker(ctx, w.id)
 	switch {
+	case errors.Is(err, hodei.NotFound) && anew:
+		m.restore(ctx, w)
 	case err != nil: // the next pass looks again
 	case row.Status == hodei.WorkerOffline:
 		m.fleet.putOff(w.id)
@@ -197,6 +199,16 @@ func (m *Manager) unfollowed(ctx context.Context, w member) {
 	case row.Status == hodei.WorkerTerminated:
 		m.fleet.putOff(w.id)
 	}
+}
+
+// restore records a worker again that was deleted while it was not connected, or
+// that a restored backup of the record does not have.
+func (m *Manager) restore(ctx context.Context, w member) {
+	if err := m.db.RestoreWorker(ctx, w.word, recorded(w.word.Status)); err != nil {
+		m.log.WarnContext(ctx, "worker not recorded again", "worker_id", w.id, "err", err)
+		return
+	}
+	m.log.InfoContext(ctx, "worker recorded again: it is not in the record and renews its key", "worker_id", w.id)
 }
 
 // stopEnded has a worker stop what it runs although the record has an end.

@@ -36,6 +36,9 @@ type Config struct {
 	OfferHolds time.Duration
 	// LogRetention is how long logs are kept; 30 days when 0.
 	LogRetention time.Duration
+	// ExecutionRetention is how long an execution is kept after its end; for
+	// ever when 0.
+	ExecutionRetention time.Duration
 }
 
 // Manager is one instance of the service.
@@ -79,11 +82,13 @@ func New(cfg Config) *Manager {
 	rpc.Handle(m.svc, schemas.DrainWorker, m.drainWorker)
 	rpc.Handle(m.svc, schemas.ResumeWorker, m.resumeWorker)
 	rpc.Handle(m.svc, schemas.TerminateWorker, m.terminateWorker)
+	rpc.Handle(m.svc, schemas.DeleteWorker, m.deleteWorker)
 	rpc.Handle(m.svc, schemas.LeaveWorker, m.leaveWorker)
 	rpc.Handle(m.svc, schemas.AssignExecution, m.assign)
 	rpc.Handle(m.svc, schemas.StartExecution, m.start)
 	rpc.Handle(m.svc, schemas.StopExecution, m.stop)
 	rpc.Handle(m.svc, schemas.FinishExecution, m.finish)
+	rpc.Handle(m.svc, schemas.DeleteExecution, m.deleteExecution)
 	rpc.Handle(m.svc, schemas.GetLogs, m.getLogs)
 	rpc.Handle(m.svc, schemas.ReadLogs, m.readLogs)
 	rpc.Handle(m.svc, schemas.WorkerManagerHealth, m.health)
@@ -115,7 +120,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.svc.Run(ctx) })
-	g.Go(func() error { return m.every(ctx, time.Hour, "log days", m.keepDays) })
+	g.Go(func() error { return m.every(ctx, retainEvery, "retention", m.retain) })
 	g.Go(func() error { return m.every(ctx, m.cfg.Reconcile, "streams", m.keepStreams) })
 	g.Go(func() error { return rpc.Supervise(ctx, m.log, "reconciler", m.keepReconciled) })
 	g.Go(func() error { return m.again(ctx, "fleet watch", m.watch) })
@@ -123,20 +128,20 @@ func (m *Manager) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// every runs fn at intervals; a failure is logged and the next turn tries
-// again.
+// every runs fn at once and then at intervals; a failure is logged and the next
+// turn tries again.
 func (m *Manager) every(ctx context.Context, interval time.Duration, what string, fn func(context.Context) error) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
+		err := rpc.Try(m.log, what, func() error { return fn(ctx) })
+		if err != nil && ctx.Err() == nil {
+			m.log.WarnContext(ctx, what+" failed", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			err := rpc.Try(m.log, what, func() error { return fn(ctx) })
-			if err != nil && ctx.Err() == nil {
-				m.log.WarnContext(ctx, what+" failed", "err", err)
-			}
 		}
 	}
 }

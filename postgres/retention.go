@@ -1,0 +1,91 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// DeleteExecution deletes an execution and its log. It is NOT_FOUND when not
+// there, and CONFLICT while it has not ended or a retry of it is due.
+func (db *DB) DeleteExecution(ctx context.Context, id hodei.ExecutionID) error {
+	tag, err := db.pool.Exec(ctx,
+		`WITH logs AS (DELETE FROM execution_logs l USING executions e
+			WHERE e.id = $1 AND e.completed_at IS NOT NULL AND e.retry_at IS NULL AND l.day = $2 AND l.execution_id = e.id)
+		DELETE FROM executions WHERE id = $1 AND completed_at IS NOT NULL AND retry_at IS NULL`, id, id.Day())
+	if err != nil || tag.RowsAffected() > 0 {
+		return failure("delete execution", err)
+	}
+	e, err := db.GetExecution(ctx, id)
+	if err != nil {
+		return err
+	}
+	why := "Execution is " + string(e.Status) + ": cancel it, or delete it once it has ended"
+	if e.RetryAt != nil {
+		why = "A retry of the execution is due: cancel it first, or delete it afterwards"
+	}
+	return &hodei.Error{Code: hodei.Conflict, Message: why, Resource: "execution", ResourceID: id.String()}
+}
+
+// Aged is where a deletion of old executions goes on.
+type Aged struct {
+	CompletedAt time.Time
+	ID          hodei.ExecutionID
+}
+
+// DeleteOldExecutions deletes at most limit executions that ended longer ago than
+// age, oldest first, with their logs. It keeps the last execution of each job,
+// which gives the job its status, and each execution of which a retry is due. It
+// returns how many it deleted, and where the next batch begins; a batch below
+// the limit is the last. Rows that another instance is deleting are passed over.
+func (db *DB) DeleteOldExecutions(ctx context.Context, age time.Duration, from Aged, limit int) (deleted int, next Aged, err error) {
+	err = db.pool.QueryRow(ctx,
+		`WITH old AS (SELECT e.id, e.completed_at, e.log_day FROM executions e
+			WHERE e.completed_at < now() - $1::interval AND (e.completed_at, e.id) > ($2, $3) AND e.retry_at IS NULL
+				AND (e.job_id IS NULL OR EXISTS (SELECT FROM executions n WHERE n.job_id = e.job_id AND n.id > e.id))
+			ORDER BY e.completed_at, e.id LIMIT $4 FOR UPDATE SKIP LOCKED),
+		logs AS (DELETE FROM execution_logs l USING old WHERE l.day = old.log_day AND l.execution_id = old.id),
+		gone AS (DELETE FROM executions e USING old WHERE e.id = old.id)
+		SELECT count(*) OVER (), completed_at, id FROM old ORDER BY completed_at DESC, id DESC LIMIT 1`,
+		age, from.CompletedAt, from.ID, limit).Scan(&deleted, &next.CompletedAt, &next.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, from, nil
+	}
+	return deleted, next, failure("delete old executions", err)
+}
+
+// gone is the condition that the worker of the row w has left, and that nothing
+// it ran is without an end.
+const gone = `w.status IN ('OFFLINE', 'TERMINATED')
+	AND NOT EXISTS (SELECT FROM executions e WHERE e.worker_id = w.id AND e.status = 'RUNNING')`
+
+// DeleteWorker deletes a worker that has left; its executions keep its id. It is
+// NOT_FOUND when not there, and CONFLICT while it has not left or an execution
+// has not ended on it.
+func (db *DB) DeleteWorker(ctx context.Context, id hodei.WorkerID) error {
+	tag, err := db.pool.Exec(ctx, `DELETE FROM workers w WHERE w.id = $1 AND `+gone, id)
+	if err != nil || tag.RowsAffected() > 0 {
+		return failure("delete worker", err)
+	}
+	w, err := db.GetWorker(ctx, id)
+	if err != nil {
+		return err
+	}
+	why := "Worker is " + string(w.Status) + ": drain or terminate it, and delete it once it has left"
+	if w.Running > 0 {
+		why = "Worker has an execution that has not ended"
+	}
+	return &hodei.Error{Code: hodei.Conflict, Message: why, Resource: "worker", ResourceID: id.String()}
+}
+
+// DeleteOldWorkers deletes the workers that have left and were last seen longer
+// ago than age, and returns their number.
+func (db *DB) DeleteOldWorkers(ctx context.Context, age time.Duration) (int, error) {
+	tag, err := db.pool.Exec(ctx, `DELETE FROM workers w
+		WHERE coalesce(w.last_seen_at, w.registered_at) < now() - $1::interval AND `+gone, age)
+	return int(tag.RowsAffected()), failure("delete old workers", err)
+}

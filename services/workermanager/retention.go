@@ -1,0 +1,98 @@
+package workermanager
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+const (
+	// retainEvery is how often what is too old is deleted.
+	retainEvery = time.Hour
+	// retainBatch is how many executions one statement deletes.
+	retainBatch = 500
+	// workerKept is how long a worker that has left is kept.
+	workerKept = 30 * 24 * time.Hour
+)
+
+// retain deletes what is older than its retention. Several instances may do it
+// at once. A step that fails does not keep the others from their turn.
+func (m *Manager) retain(ctx context.Context) error {
+	return errors.Join(m.keepDays(ctx), m.deleteOldExecutions(ctx), m.deleteOldWorkers(ctx), m.db.ForgetKeys(ctx))
+}
+
+// deleteOldExecutions deletes in small batches, each committed by itself, so
+// that nothing waits long for their locks.
+func (m *Manager) deleteOldExecutions(ctx context.Context) error {
+	if m.cfg.ExecutionRetention == 0 {
+		return nil
+	}
+	total, from := 0, postgres.Aged{}
+	for ctx.Err() == nil {
+		deleted, next, err := m.db.DeleteOldExecutions(ctx, m.cfg.ExecutionRetention, from, retainBatch)
+		if err != nil {
+			return err
+		}
+		total, from = total+deleted, next
+		if deleted < retainBatch {
+			break
+		}
+	}
+	if total > 0 {
+		m.log.InfoContext(ctx, "old executions deleted", "executions", total)
+	}
+	return nil
+}
+
+func (m *Manager) deleteOldWorkers(ctx context.Context) error {
+	deleted, err := m.db.DeleteOldWorkers(ctx, workerKept)
+	if deleted > 0 {
+		m.log.InfoContext(ctx, "workers that left long ago deleted", "workers", deleted)
+	}
+	return err
+}
+
+// deleteExecution deletes an execution that has ended, with its log: first what
+// EXECUTION_LOGS still holds of it, because once the record is gone a repeated
+// request cannot find it.
+func (m *Manager) deleteExecution(ctx context.Context, req schemas.DeleteExecutionRequest) (schemas.Empty, error) {
+	e, err := m.db.GetExecution(ctx, req.ID)
+	if err != nil {
+		return schemas.Empty{}, err
+	}
+	if e.Status.Ended() {
+		if err := m.purgeLog(ctx, schemas.LogSubject(req.ID)); err != nil {
+			return schemas.Empty{}, err
+		}
+	}
+	return schemas.Empty{}, m.db.DeleteExecution(ctx, req.ID)
+}
+
+func (m *Manager) purgeLog(ctx context.Context, subject string) error {
+	stream, err := m.js.Stream(ctx, schemas.LogStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject))
+	}
+	if err != nil {
+		return &hodei.Error{Code: hodei.Unavailable, Message: "NATS cannot delete the log at the moment; try again", Err: err}
+	}
+	return nil
+}
+
+func (m *Manager) deleteWorker(ctx context.Context, req schemas.DeleteWorkerRequest) (schemas.Empty, error) {
+	err := m.db.DeleteWorker(ctx, req.ID)
+	if err == nil {
+		m.fleet.forget(req.ID)
+		m.log.InfoContext(ctx, "worker deleted", "worker_id", req.ID)
+	}
+	return schemas.Empty{}, err
+}

@@ -1,0 +1,94 @@
+package workermanager
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// window is how many chunks EXECUTION_LOGS holds of a log.
+func (b *bench) window(id hodei.ExecutionID) int {
+	b.t.Helper()
+	stream, err := b.js.Stream(b.t.Context(), schemas.LogStream)
+	require.NoError(b.t, err)
+	info, err := stream.Info(b.t.Context(), jetstream.WithSubjectFilter(schemas.LogSubject(id)))
+	require.NoError(b.t, err)
+	return int(info.State.Subjects[schemas.LogSubject(id)])
+}
+
+func TestDeleteExecutionWithItsLog(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	e, other := h.given(), h.given()
+	h.printed(e.ID, 1, 3)
+	h.printed(other.ID, 1, 3)
+	_, err := ask(b, schemas.DeleteExecution, schemas.DeleteExecutionRequest{ID: e.ID})
+	require.ErrorIs(t, err, hodei.Conflict, "it runs")
+	require.Equal(t, 1, b.window(e.ID))
+	must(b, schemas.FinishExecution, h.ended(e.ID, 3))
+
+	must(b, schemas.DeleteExecution, schemas.DeleteExecutionRequest{ID: e.ID})
+	_, err = ask(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
+	require.ErrorIs(t, err, hodei.NotFound)
+	require.Zero(t, b.window(e.ID))
+	require.Equal(t, 1, b.window(other.ID))
+	_, err = ask(b, schemas.DeleteExecution, schemas.DeleteExecutionRequest{ID: e.ID})
+	require.ErrorIs(t, err, hodei.NotFound)
+}
+
+// TestRetentionFromTheStart: an instance need not run for an hour before it
+// deletes.
+func TestRetentionFromTheStart(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	old, live := h.given(), h.given()
+	must(b, schemas.FinishExecution, h.ended(old.ID, 0))
+	gone := b.registered()
+	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: gone.id, Incarnation: gone.word.Incarnation})
+	conn, err := pgx.Connect(t.Context(), b.url)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.Exec(t.Context(), `UPDATE workers SET last_seen_at = now() - interval '31 days'`)
+	require.NoError(t, err)
+
+	b.run(b.db, func(c *Config) { c.ExecutionRetention = time.Millisecond })
+	b.until("the old execution is deleted", func() bool {
+		_, err := b.db.GetExecution(t.Context(), old.ID)
+		return hodei.AsError(err).Code == hodei.NotFound
+	})
+	b.until("the worker that left is deleted", func() bool {
+		_, err := b.db.GetWorker(t.Context(), gone.id)
+		return hodei.AsError(err).Code == hodei.NotFound
+	})
+	require.Equal(t, hodei.Running, b.execution(live.ID).Status)
+	require.Equal(t, hodei.WorkerBusy, b.recorded(h.id).Status)
+}
+
+// TestADeletedWorkerThatIsBack is recorded again, and keeps its id.
+func TestADeletedWorkerThatIsBack(t *testing.T) {
+	b := start(t)
+	h := b.worker()
+	_, err := ask(b, schemas.DeleteWorker, schemas.DeleteWorkerRequest{ID: h.id})
+	require.ErrorIs(t, err, hodei.Conflict, "it has not left")
+	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.word.Incarnation, Killed: true})
+	must(b, schemas.DeleteWorker, schemas.DeleteWorkerRequest{ID: h.id})
+	_, err = ask(b, schemas.GetWorker, schemas.GetWorkerRequest{ID: h.id})
+	require.ErrorIs(t, err, hodei.NotFound)
+
+	h.keepSaying()
+	b.until("it is recorded again", func() bool {
+		_, err := b.db.GetWorker(t.Context(), h.id)
+		return err == nil
+	})
+	require.Equal(t, hodei.WorkerAvailable, b.recorded(h.id).Status)
+	require.Equal(t, 4, b.recorded(h.id).TotalCapacity)
+	e := b.pending()
+	_, err = b.assignTo(e, h)
+	require.NoError(t, err)
+}
