@@ -88,8 +88,10 @@ func exitCode(err error) int {
 	return 1
 }
 
+// oneLine is the error on one line that cannot steer a terminal: it may quote
+// names and output of others.
 func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+	return plain(strings.Join(strings.Fields(err.Error()), " "))
 }
 
 // version is the version that the binary was built as.

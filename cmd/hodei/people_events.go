@@ -92,7 +92,7 @@ func (p *eventPrinter) object(n schemas.Notice) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.out, "%s\n", body)
+	_, err = fmt.Fprintf(forTerminal(p.out, nil), "%s\n", body)
 	return err
 }
 

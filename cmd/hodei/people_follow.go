@@ -34,10 +34,8 @@ func (f *following) follow(ctx context.Context) (schemas.LogEnd, error) {
 	if f.line != nil && f.until != nil {
 		f.line.until = *f.until
 	}
-	p := f.printer(false)
-	for stream, to := range p.to {
-		p.to[stream] = f.line.above(to)
-	}
+	p := f.printer(false, f.line)
+	defer p.end()
 	begun, end := f.beside(ctx)
 	defer end()
 	return f.Follow(ctx, schemas.FollowLogsRequest{ID: f.id, Follow: true}, func(l hodei.LogLine) error {
@@ -164,9 +162,7 @@ func (s *session) runsOn(ctx context.Context, e hodei.Execution) string {
 func (f *following) sayEnd(e hodei.Execution) {
 	if unseen := f.quiet || terminal(f.errs) && !terminal(f.out); unseen && f.format != "json" && len(f.last) > 0 {
 		f.say("the last %d of %d lines:", len(f.last), max(e.LogCount, f.last[len(f.last)-1].Sequence))
-		for _, l := range f.last {
-			f.say("%s", l.Line)
-		}
+		f.sayLines()
 	}
 	text := string(e.Status)
 	if why := detail(e); why != "" {
@@ -176,6 +172,17 @@ func (f *following) sayEnd(e hodei.Execution) {
 		text += " after " + took(e.DurationSeconds)
 	}
 	f.say("%s%s\n  %s", f.mark(e.Status), text, f.command("logs %s", e.ID))
+}
+
+// sayLines prints the last lines of the log.
+func (f *following) sayLines() {
+	to := forTerminal(f.errs, nil)
+	for _, l := range f.last {
+		fmt.Fprintln(to, l.Line) // as say does
+	}
+	if h, ok := to.(*harmless); ok {
+		h.reset()
+	}
 }
 
 // mark is a sign before a status for a person at a terminal.

@@ -24,7 +24,10 @@ func (p *people) newLogs() *cobra.Command {
 		Use: "logs ID|JOB", Short: "Print the log of an execution, or of the latest one of a job", Annotations: lineOutput,
 		Long: `Print the log of an execution, or of the latest execution of a job: its standard output to standard output, its
 standard error to standard error. With -o json every line is an object, all on
-standard output.`,
+standard output.
+
+On a terminal, control sequences that would steer it (clipboard, title, cursor)
+are dropped; colours pass. A file or a pipe gets the output unchanged.`,
 		Example: `  hodei logs build
   hodei logs -f exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e
   hodei logs -t -n 20 --stream stderr exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e
@@ -40,7 +43,9 @@ standard output.`,
 		if req.ID, err = s.logOf(ctx, args[0]); err != nil {
 			return err
 		}
-		_, err = s.Follow(ctx, req, s.printer(stamps).print)
+		p := s.printer(stamps, nil)
+		defer p.end()
+		_, err = s.Follow(ctx, req, p.print)
 		return err
 	})
 	flags := cmd.Flags()
@@ -122,15 +127,25 @@ type printer struct {
 	cut map[hodei.Stream]bool
 }
 
-func (s *session) printer(stamps bool) *printer {
+// printer prints above the line at the foot of the terminal, nil for none.
+func (s *session) printer(stamps bool, line *liveLine) *printer {
 	p := &printer{
-		to:   map[hodei.Stream]io.Writer{hodei.Stdout: s.out, hodei.Stderr: s.errs},
+		to:   map[hodei.Stream]io.Writer{hodei.Stdout: forTerminal(s.out, line), hodei.Stderr: forTerminal(s.errs, line)},
 		json: s.format == "json", stamps: stamps, cut: map[hodei.Stream]bool{},
 	}
 	if p.json {
-		p.to[hodei.Stderr] = s.out
+		p.to[hodei.Stderr] = p.to[hodei.Stdout]
 	}
 	return p
+}
+
+// end leaves the terminal without the colours of the log.
+func (p *printer) end() {
+	for _, to := range p.to {
+		if h, ok := to.(*harmless); ok {
+			h.reset()
+		}
+	}
 }
 
 func (p *printer) print(l hodei.LogLine) error {
@@ -142,6 +157,9 @@ func (p *printer) print(l hodei.LogLine) error {
 	}
 	text := l.Line
 	if p.stamps && !p.cut[l.Stream] {
+		if _, ok := to.(*harmless); ok { // or what follows a carriage return would overwrite the time
+			text = text[strings.LastIndexByte(strings.TrimRight(text, "\r"), '\r')+1:]
+		}
 		text = l.Timestamp.UTC().Format("2006-01-02T15:04:05.000Z ") + text
 	}
 	if !l.Partial {

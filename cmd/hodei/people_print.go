@@ -128,7 +128,7 @@ func clipped(text string, width int) string {
 
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if unicode.IsControl(r) || turns(r) {
 			return ' '
 		}
 		return r

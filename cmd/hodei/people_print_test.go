@@ -130,7 +130,7 @@ func TestPrinter(t *testing.T) {
 		if asJSON {
 			s.format = "json"
 		}
-		p := s.printer(stamps)
+		p := s.printer(stamps, nil)
 		for _, l := range lines {
 			require.NoError(t, p.print(l))
 		}

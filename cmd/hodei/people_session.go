@@ -148,7 +148,7 @@ func (s *session) convey(name string, body []byte) (err error) {
 	if err != nil {
 		return fmt.Errorf("print reply of %s as %s: %w", name, s.format, err)
 	}
-	_, err = s.out.Write(body)
+	_, err = forTerminal(s.out, nil).Write(body)
 	return err
 }
 

@@ -73,6 +73,21 @@ func testTerminal(t *testing.T, server string) {
 	require.Regexp(t, `✗ FAILED \(EXIT_CODE 3\) after \d+(\.\d)?s\r\n`, shown) // 1.5s, and more where the machine is busy
 	require.Equal(t, 1, strings.Count(shown, "one"))
 
+	// The output of a command does not steer the terminal. A pipe gets it as it is.
+	const attack = `\033]52;c;aGVsbG8=\007\033]0;title\007\033[2J\033[31mred\n`
+	shown, status = onTerminal(t, "", "exec", "-c", `printf '`+attack+`'; echo fails; exit 3`)
+	require.Equal(t, 3, status)
+	require.Contains(t, shown, "\x1b[31mred\r\n")
+	require.NotContains(t, shown, "\x1b]")
+	require.NotContains(t, shown, "\x1b[2J")
+	require.Contains(t, shown, "\x1b[0m", "the colour ends with the log")
+	latest := regexp.MustCompile(`exec_[0-9a-f-]{36}`).FindString(shown)
+	shown, _ = onTerminal(t, "", "logs", latest)
+	require.Equal(t, "\x1b[31mred\r\nfails\r\n\x1b[0m", shown)
+	piped, err := exec.Command("hodei", "logs", latest).Output()
+	require.NoError(t, err)
+	require.Equal(t, "\x1b]52;c;aGVsbG8=\a\x1b]0;title\a\x1b[2J\x1b[31mred\nfails\n", string(piped))
+
 	shown, status = onTerminal(t, "", "exec", "--", "true")
 	require.Zero(t, status)
 	require.Contains(t, shown, "✓ COMPLETED after ")

@@ -40,8 +40,9 @@ func newMember(cfg worker.Config, keep bool) (*member, error) {
 
 // run runs the worker until ctx is done. A kept worker that leaves because of a
 // command, or that fails once it has been ready, is followed by another. After a
-// command the next worker registers under an id of its own: the one that was
-// drained or terminated stays TERMINATED, so who waits for that sees it.
+// command the next worker registers under an id of its own, and the one that was
+// drained or terminated stays TERMINATED: a script that polls for that state does
+// not miss it.
 func (m *member) run(ctx context.Context) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = firstPause, lastPause
