@@ -74,7 +74,7 @@ var mayImport = []struct {
 	{"edge", []string{"", "schemas", "internal/rpc", "internal/packed", "client"}},
 	{"internal/rpc", []string{"", "schemas"}},
 	{"internal/local/localtest", []string{"", "internal/local", "kv"}},
-	{"internal/local", []string{"", "internal/rpc"}},
+	{"internal/local", []string{"", "internal/rpc", "internal/disk"}},
 	{"internal/system", []string{"", "schemas", "internal/rpc", "services", "worker", "edge", "kv", "postgres", "client"}},
 	// It fills in the Config of each role, and leaves the rest to internal/system.
 	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "internal/disk", "client",

@@ -44,6 +44,14 @@ func accountFor(dir string) (account, error) {
 	return account{&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
 
+// uid is that of the account.
+func (a account) uid() int {
+	if a.credential == nil {
+		return os.Geteuid()
+	}
+	return int(a.credential.Uid)
+}
+
 // own makes the directory, where it is missing, the account's alone.
 func (a account) own(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -11,6 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/disk"
 )
 
 // cluster is a Postgres data directory, data/ in dir, with its socket and the
@@ -31,20 +35,23 @@ const (
 	// longestSocket is the limit of sun_path, less its terminating zero; it is
 	// 103 on macOS.
 	longestSocket = 103
+	// handedDir is what a child calls the directory that it is handed.
+	handedDir = "/proc/self/fd/3"
 )
 
 // openCluster finds out how to run the cluster in dir, which the caller has
 // locked. Nothing is started.
 func openCluster(dir string, unsafe bool) (*cluster, error) {
 	c := &cluster{dir: dir, unsafe: unsafe}
+	var err error
+	if c.as, err = accountFor(dir); err != nil {
+		return nil, err
+	}
 	major, err := c.major()
 	if err != nil {
 		return nil, err
 	}
 	if c.bin, err = findBinaries(major); err != nil {
-		return nil, err
-	}
-	if c.as, err = accountFor(dir); err != nil {
 		return nil, err
 	}
 	if err := c.as.own(dir); err != nil {
@@ -95,7 +102,11 @@ func (c *cluster) major() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return strconv.Atoi(strings.TrimSpace(string(text)))
+	major, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0, fmt.Errorf("%s/data/PG_VERSION does not hold a version: %s", c.dir, c.remedy(0))
+	}
+	return major, nil
 }
 
 // command runs one of the binaries as the account. Such a child is killed with
@@ -117,7 +128,7 @@ func (c *cluster) command(ctx context.Context, onDeath syscall.Signal, name stri
 // that child is handed the directory open and goes in by the descriptor.
 func (c *cluster) path(name string) string {
 	if c.handed != nil {
-		return filepath.Join("/proc/self/fd/3", name)
+		return filepath.Join(handedDir, name)
 	}
 	return filepath.Join(c.dir, name)
 }
@@ -139,14 +150,62 @@ func (c *cluster) initialize(ctx context.Context) error {
 	cmd := c.command(ctx, syscall.SIGKILL, "initdb", args...)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, lastLine(out))
+		return fmt.Errorf("initdb: %w: %s: %s", err, c.readable(cause(out)), c.remedy(newData))
 	}
 	return os.Rename(fresh, data)
 }
 
-func lastLine(out []byte) string {
+// cause is the first error that initdb printed. After it come those that follow from it
+// and lines about the removal of the directory.
+func cause(out []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	for _, line := range lines {
+		if strings.Contains(line, "error:") || strings.Contains(line, "FATAL:") || strings.Contains(line, "PANIC:") {
+			return strings.TrimSpace(line)
+		}
+	}
 	return lines[len(lines)-1]
+}
+
+// Postgres needs so many bytes for new data, and to start with what there is.
+const (
+	newData = 64 << 20
+	oldData = 32 << 20
+)
+
+// remedy is what to do when Postgres does not start, which needs so many bytes.
+func (c *cluster) remedy(needs int64) string {
+	for _, s := range disk.NewGuard(0, disk.Store{Dir: c.dir}).Spaces() {
+		if s.Free < needs {
+			return fmt.Sprintf("its disk has %s free, and Postgres needs at least %s: free some space", disk.Size(s.Free), disk.Size(needs))
+		}
+	}
+	if owner := c.as.uid(); c.owner() >= 0 && c.owner() != owner {
+		return fmt.Sprintf("it belongs to user %d, and Postgres runs as user %d: chown -R %d %s", c.owner(), owner, owner, c.dir)
+	}
+	return fmt.Sprintf("if the data is damaged, restore %s from a backup, or move it away to start with an empty record", c.dir)
+}
+
+// owner is the user that the data belongs to, -1 where there is none.
+func (c *cluster) owner() int {
+	info, err := os.Stat(filepath.Join(c.dir, "data"))
+	if err != nil {
+		return -1
+	}
+	return int(info.Sys().(*syscall.Stat_t).Uid)
+}
+
+// unusable is the error of a server that ended when it was started, again and again.
+func (c *cluster) unusable(err error) error {
+	if errors.As(err, new(*hodei.Error)) {
+		return err // it contains what to do
+	}
+	return fmt.Errorf("%s: %s", c.readable(err.Error()), c.remedy(oldData))
+}
+
+// readable replaces the way by which a child reaches dir.
+func (c *cluster) readable(text string) string {
+	return strings.ReplaceAll(text, handedDir, c.dir)
 }
 
 // settings is the command line of the postmaster. What is set here wins over

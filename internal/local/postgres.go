@@ -117,7 +117,7 @@ func (p *Postgres) supervise(ctx context.Context, started chan<- error) {
 			return
 		}
 		if !served && try == tries {
-			started <- err
+			started <- p.cluster.unusable(err)
 			return
 		}
 		if time.Since(began) > time.Minute {

@@ -11,12 +11,17 @@ import (
 )
 
 // postgresLog hands what the server writes to slog, a line at a time, and
-// remembers the last fatal one: it says why a server ended.
+// remembers why a server ended: its last fatal line, or else its last lines without a
+// level, which it prints before it has a log.
 type postgresLog struct {
-	log  *slog.Logger
-	rest []byte
-	last string
+	log   *slog.Logger
+	rest  []byte
+	last  string
+	plain []string
 }
+
+// mostPlain is how many lines one such message has.
+const mostPlain = 3
 
 const longestLine = 64 << 10
 
@@ -47,16 +52,26 @@ func (l *postgresLog) say(line string) {
 		l.last = strings.TrimSpace(text)
 	case "PANIC":
 		l.last, level = strings.TrimSpace(text), slog.LevelError
+	case "DETAIL":
+		if l.last != "" {
+			l.last += ": " + strings.Trim(text, " .")
+		}
 	case "WARNING":
 		level = slog.LevelWarn
+	case "LOG", "HINT", "ERROR", "STATEMENT", "CONTEXT":
+	default:
+		if l.plain = append(l.plain, strings.TrimSpace(line)); len(l.plain) > mostPlain {
+			l.plain = l.plain[1:]
+		}
 	}
 	l.log.Log(context.Background(), level, line, "server", "postgres")
 }
 
 // explain is why the server ended; it must have.
 func (l *postgresLog) explain(err error) error {
-	if err = cmp.Or(err, errors.New("ended by itself")); l.last == "" {
-		return err
+	err = cmp.Or(err, errors.New("ended by itself"))
+	if why := cmp.Or(l.last, strings.Join(l.plain, " ")); why != "" {
+		return fmt.Errorf("%w: %s", err, why)
 	}
-	return fmt.Errorf("%w: %s", err, l.last)
+	return err
 }
