@@ -11,6 +11,7 @@ import (
 // TestConsoleLogByHand: lines and ranges by their links, wrapping, times, which
 // stay chosen, and the states of the details.
 func TestConsoleLogByHand(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	p := browse(t, s.orchestrator)
 	id := s.execute(`i=0; while [ $i -lt 50 ]; do i=$((i+1)); printf "line $i %0400d\n" 7; done`)
@@ -44,6 +45,7 @@ func TestConsoleLogByHand(t *testing.T) {
 // TestConsoleByKeyboard goes about without a mouse, changes the theme, and is
 // told what the keys do.
 func TestConsoleByKeyboard(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	p := browse(t, s.orchestrator)
 	for i := range 3 {
@@ -89,6 +91,7 @@ func TestConsoleByKeyboard(t *testing.T) {
 // TestConsoleSaysWhatFails: what the API refuses is said where it was asked
 // for, and what is not there is said, with a way on.
 func TestConsoleSaysWhatFails(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	p := browse(t, s.orchestrator)
 	p.mayLose.Store(true) // the browser notes each refusal
@@ -122,6 +125,7 @@ func TestConsoleSaysWhatFails(t *testing.T) {
 // TestConsoleIsRightInTheEnd: numbers that an instance may answer from a second
 // ago, for another tab, are right once nothing more happens.
 func TestConsoleIsRightInTheEnd(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	p := browse(t, s.orchestrator)
 	p.open("/")

@@ -91,6 +91,7 @@ func (p *page) opens(path, expression string) float64 {
 // (fewer where races are watched for) are on screen, all of them, while others
 // come and go.
 func TestConsoleUnderLoad(t *testing.T) {
+	t.Parallel()
 	const workers, running, slots = crowd, 500, 600
 	s := up(t, "--workers", fmt.Sprint(workers), "--worker-capacity", fmt.Sprint(slots/workers))
 	var group errgroup.Group
@@ -141,6 +142,7 @@ func TestConsoleUnderLoad(t *testing.T) {
 // TestConsoleMillionLines: a log of a million lines opens where one wants it,
 // scrolls with only the lines in sight in the page, and is searched to its end.
 func TestConsoleMillionLines(t *testing.T) {
+	t.Parallel()
 	const count = 1_000_000
 	s := up(t)
 	id := s.execute(fmt.Sprintf("seq -f 'this is line %%.0f' %d", count))

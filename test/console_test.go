@@ -16,6 +16,7 @@ import (
 // TestConsoleFirstRun creates a pipeline and a job, runs it, and watches its
 // log arrive line by line, all by hand.
 func TestConsoleFirstRun(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	p := browse(t, s.orchestrator)
 	gates := t.TempDir()
@@ -67,6 +68,7 @@ func TestConsoleFirstRun(t *testing.T) {
 
 // TestConsoleOverrides runs a job with another command and more environment.
 func TestConsoleOverrides(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	p := browse(t, s.orchestrator)
 	job := s.job(`{"name":"greet","command":"echo hello $WHO","environment":{"WHO":"you"}}`)
@@ -95,6 +97,7 @@ func TestConsoleOverrides(t *testing.T) {
 // TestConsoleFleet cancels, sees why something waits, drains, resumes and
 // terminates.
 func TestConsoleFleet(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--workers", "0")
 	start(t, "worker", "--nats", s.nats, "--state-dir", t.TempDir(), "--type", "rust", "--capacity", "2") // up would replace its own
 	p := browse(t, s.orchestrator)
@@ -151,6 +154,7 @@ func TestConsoleFleet(t *testing.T) {
 // TestConsoleEndings: an execution says in words why it ended and what it took
 // of its machine, when the next attempt comes, and leads to all attempts.
 func TestConsoleEndings(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	p := browse(t, s.orchestrator)
 	for _, c := range [][2]string{
@@ -190,6 +194,7 @@ func TestConsoleEndings(t *testing.T) {
 // TestConsoleFollowsWhatHappens: lists change without a reload, and no view
 // asks for what it shows again and again.
 func TestConsoleFollowsWhatHappens(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--worker-capacity", "4")
 	p := browse(t, s.orchestrator)
 	p.open("/executions")
@@ -213,6 +218,7 @@ func TestConsoleFollowsWhatHappens(t *testing.T) {
 // TestConsoleOutlivesTheEdge: the edge is killed in the middle of a log and
 // started again; the page says so, goes on, and has every line once.
 func TestConsoleOutlivesTheEdge(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	gate := filepath.Join(t.TempDir(), "gate")
 	port := strconv.Itoa(freePorts(t, 3))
@@ -241,6 +247,7 @@ func TestConsoleOutlivesTheEdge(t *testing.T) {
 
 // TestConsoleLongLog: a line by its link, search, the end, and following.
 func TestConsoleLongLog(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	const count = 120_000
 	id := s.execute(fmt.Sprintf("seq -f 'this is line %%.0f' %d; echo needle; sleep 0.2; exit 3", count))
@@ -269,6 +276,7 @@ func TestConsoleLongLog(t *testing.T) {
 
 // TestConsoleFollowStops when somebody scrolls up, and begins again.
 func TestConsoleFollowStops(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	p := browse(t, s.orchestrator)
 	id := s.execute(`i=0; while :; do i=$((i+1)); echo "line $i"; sleep 0.01; done`)
@@ -299,6 +307,7 @@ type axeFound struct {
 // TestConsoleIsAccessible runs axe on every view, light and dark, wide and
 // narrow, and on dialogs; nothing serious must be found.
 func TestConsoleIsAccessible(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--worker-capacity", "3")
 	axe, err := os.ReadFile("testdata/axe/axe.min.js")
 	require.NoError(t, err)

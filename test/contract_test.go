@@ -26,6 +26,7 @@ type info struct {
 // request and its reply, which schemas.get returns with the digest that the
 // endpoint says they have.
 func TestSchemasAreServed(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	nc := connect(t, s.nats)
 	inbox := nc.NewRespInbox()

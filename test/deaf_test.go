@@ -20,6 +20,7 @@ import (
 // to Postgres, but whom nothing from NATS reaches, does not take workers for
 // lost.
 func TestADeafManagerMissesNobody(t *testing.T) {
+	t.Parallel()
 	database := localtest.Database(t)
 	server, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir()})
 	require.NoError(t, err)

@@ -41,9 +41,11 @@ func blocks(t testing.TB, page string) (found []block) {
 // TestDocs runs the commands of each page in order, in one shell, and compares
 // what they print on standard output with what the page shows.
 func TestDocs(t *testing.T) {
+	t.Parallel()
 	bin := natsCommand(t)
 	for _, page := range []string{"../docs/quickstart.md", "../docs/concepts.md", "../docs/rest.md", "../docs/nats.md", "../docs/operating.md"} {
 		t.Run(filepath.Base(page), func(t *testing.T) {
+			t.Parallel()
 			s := up(t)
 			base, err := url.Parse(s.orchestrator)
 			require.NoError(t, err)
@@ -102,6 +104,7 @@ func pattern(shown string) *regexp.Regexp {
 // TestReadme runs the README's commands, as far as they are meant for one
 // machine, with a running system.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	bin := natsCommand(t)
 	s := up(t)
 	base, err := url.Parse(s.orchestrator)

@@ -16,6 +16,7 @@ const (
 
 // TestErrors checks the documented body of each kind of mistake over HTTP.
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--workers", "0")
 	_, p := call(t, "POST", s.orchestrator+"/pipelines", good)
 	pipeline := p["id"].(string)
@@ -111,6 +112,7 @@ func TestErrors(t *testing.T) {
 
 // TestPorts: 8080 serves every route, the others their own.
 func TestPorts(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--workers", "0")
 	for path, want := range map[string][3]int{
 		"/api/v1/pipelines": {200, 404, 404}, "/queue": {200, 200, 404}, "/workers": {200, 404, 200},

@@ -185,6 +185,7 @@ func (w world) terminated() string {
 // same fields, of the same types, and the same values where nothing of the
 // moment is in them.
 func TestFaces(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--worker-capacity", "64")
 	w := world{s: s}
 	w.pipeline = w.newPipeline()
@@ -250,6 +251,7 @@ func TestFaces(t *testing.T) {
 // TestFacesOfTheCommandLine compares `-o json` with the body of the same
 // request over REST.
 func TestFacesOfTheCommandLine(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	w := world{s: s}
 	w.pipeline = w.newPipeline()

@@ -28,6 +28,7 @@ var odd = []string{
 // TestNoInputBreaksIt sends requests made of odd values to every route: no
 // answer is a 500, and every error has a body that says what was wrong.
 func TestNoInputBreaksIt(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--workers", "0")
 	seed := uint64(1) // HODEI_FUZZ_SEED asks something else
 	if text := os.Getenv("HODEI_FUZZ_SEED"); text != "" {

@@ -14,6 +14,7 @@ import (
 // held against the document by a validator that is not ours. Both are pinned
 // in testdata/openapiclient, a module of its own.
 func TestGeneratedClient(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/openapiclient")))
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "api"), 0o755))

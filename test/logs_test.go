@@ -22,6 +22,7 @@ import (
 // TestHundredThousandLines: in order, once each, in Postgres and at a follower
 // that joined in the middle.
 func TestHundredThousandLines(t *testing.T) {
+	t.Parallel()
 	database := localtest.Database(t)
 	s := up(t, "--database-url", database)
 	gate := filepath.Join(t.TempDir(), "gate")
@@ -117,6 +118,7 @@ func outOfRuns(sequence int, runs string) (lines []byte) {
 }
 
 func TestLogOptions(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	id := s.execute("seq 1 20")
 	require.Equal(t, 20.0, s.ended(id)["log_count"])
@@ -169,6 +171,7 @@ func callAccepting(t testing.TB, url, accept string) (int, object) {
 
 // TestOutput checks what a command's output becomes.
 func TestOutput(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	for _, c := range []struct {
 		name, script string
@@ -212,6 +215,7 @@ func TestOutput(t *testing.T) {
 // TestNATSRestart restarts NATS in the middle of a run: no line is lost or
 // doubled, and the result arrives.
 func TestNATSRestart(t *testing.T) {
+	t.Parallel()
 	database, store := localtest.Database(t), t.TempDir()
 	server, err := local.StartNATS(local.NATSConfig{StoreDir: store})
 	require.NoError(t, err)

@@ -168,6 +168,7 @@ func (w *walker) done() {
 // TestOpenAPI walks every operation of the document through every status that
 // can be had.
 func TestOpenAPI(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--worker-type", "rust", "--worker-capacity", "20")
 	w := newWalker(t, s.orchestrator)
 	w.mistakes()

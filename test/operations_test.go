@@ -9,6 +9,7 @@ import (
 
 // TestChangeAndDelete changes and deletes pipelines and jobs.
 func TestChangeAndDelete(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	base := s.orchestrator + "/api/v1"
 	_, p := call(t, "POST", base+"/pipelines", `{"name":"p","description":"d"}`)
@@ -67,6 +68,7 @@ func TestChangeAndDelete(t *testing.T) {
 
 // TestLists: filters, and pages that rows added meanwhile do not disturb.
 func TestLists(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	base := s.orchestrator + "/api/v1"
 	_, p := call(t, "POST", base+"/pipelines", `{"name":"p"}`)
@@ -104,6 +106,7 @@ func TestLists(t *testing.T) {
 // TestIdempotencyKey: over HTTP the same key and body give the first answer
 // again, and nothing is made twice.
 func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	base := s.orchestrator + "/api/v1"
 	post := func(path, body, key string) (int, object) {

@@ -39,6 +39,7 @@ env > $HOME/env; echo incarnation $(grep -c INCARNATION $HOME/env)
 // and by file, and has commands search the machine for them, as the user of the
 // worker: root if the test runs as root, and another.
 func TestCommandsSeeNoSecret(t *testing.T) {
+	t.Parallel()
 	secret := uuid.NewString()
 	server, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir()})
 	require.NoError(t, err)

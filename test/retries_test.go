@@ -25,6 +25,7 @@ func (s *system) attempts(job string) []object {
 // TestRetries: a job that fails is executed again by its policy, each time as a
 // new execution, until it completes or nothing is left of its retries.
 func TestRetries(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	flaky := filepath.Join(t.TempDir(), "tries")
 	job := s.job(fmt.Sprintf(`{"command": "echo >> %s; test $(wc -l < %s) = 3", "retries": {"max": 5, "backoff_seconds": 0.2}}`, flaky, flaky))
@@ -58,6 +59,7 @@ func TestRetries(t *testing.T) {
 // TestRetryThatNobodyWants: cancelling what has failed is cancelling what was
 // to follow; and services that start again remember what they owe.
 func TestRetryThatNobodyWants(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := up(t, "--data-dir", dir)
 	later := func(backoff string) (job, id string) {

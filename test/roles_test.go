@@ -19,6 +19,7 @@ import (
 // TestRoles runs two of each role as processes of their own, sends work through
 // them, and then kills one of each: the rest goes on.
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	database := localtest.Database(t)
 	server, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir()})
 	require.NoError(t, err)
@@ -71,6 +72,7 @@ func TestRoles(t *testing.T) {
 
 // TestWorkerDrains: the first SIGTERM lets what runs end, the second ends it.
 func TestWorkerDrains(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--workers", "0")
 	gate := filepath.Join(t.TempDir(), "gate")
 	w := start(t, "worker", "--nats", s.nats, "--state-dir", t.TempDir())
@@ -115,6 +117,7 @@ func TestWorkerDrains(t *testing.T) {
 // TestCancel ends one that waits, one that runs, and refuses for one that has
 // ended.
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--worker-capacity", "1")
 	running := s.execute("trap 'echo caught; exit 1' TERM; echo begun; while :; do sleep 0.05; done")
 	eventually(t, "the command runs", 20*time.Second, func() bool {
@@ -139,6 +142,7 @@ func TestCancel(t *testing.T) {
 
 // TestTimeout ends a command that runs too long, with all that it started.
 func TestTimeout(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	status, x := call(t, "POST", s.workerManager+"/execute", `{"command":"echo begun; sleep 1000 & sleep 1000","timeout_seconds":0.5}`)
 	require.Equal(t, 201, status)
@@ -150,6 +154,7 @@ func TestTimeout(t *testing.T) {
 
 // TestExample runs the example as its script says.
 func TestExample(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	cmd := exec.Command("../examples/build/run.sh")
 	cmd.Env = append(os.Environ(), "HODEI="+binary, "HODEI_SERVER="+s.orchestrator)

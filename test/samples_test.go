@@ -20,6 +20,7 @@ func has(t testing.TB, got object, fields string) {
 // TestSamples replays every flow and sample of the API document over REST, with
 // the canonical prefix and without.
 func TestSamples(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--worker-type", "rust", "--worker-capacity", "5")
 	for _, prefix := range []string{"/api/v1", ""} {
 		t.Run("prefix "+prefix, func(t *testing.T) {
@@ -127,6 +128,7 @@ func testAssignByHand(t *testing.T, s *system, orch, sched, wm, pipeline string)
 
 // TestSamplesOverNATS makes the main flow with plain requests.
 func TestSamplesOverNATS(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	nc := connect(t, s.nats)
 	_, p := ask(t, nc, "hodei.v1.pipelines.create", `{"name":"demo"}`)

@@ -24,6 +24,7 @@ import (
 // directory that keeps those that the documentation shows; without it the test
 // only sees that each view can be drawn.
 func TestConsoleScreenshots(t *testing.T) {
+	t.Parallel()
 	database := localtest.Database(t)
 	s := up(t, "--workers", "0", "--database-url", database)
 	for i, w := range []struct{ kind, capacity, label string }{

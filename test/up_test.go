@@ -50,6 +50,7 @@ func requireGone(t testing.TB, text string) {
 // left running, and the next one has everything that was recorded, and an end
 // for what was lost.
 func TestKilledUp(t *testing.T) {
+	t.Parallel()
 	dir := dataDir(t)
 	s := up(t, "--data-dir", dir)
 	done := s.execute("echo before")
@@ -87,6 +88,7 @@ func TestKilledUp(t *testing.T) {
 // TestUpGetsItsWorkerBack: when its worker has been drained, another takes the
 // place and runs what waits.
 func TestUpGetsItsWorkerBack(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	_, list := call(t, "GET", s.workerManager+"/workers", "")
 	first := list["items"].([]any)[0].(object)["id"].(string)
@@ -104,6 +106,7 @@ func TestUpGetsItsWorkerBack(t *testing.T) {
 
 // TestStop: SIGTERM stops everything, and leaves nothing.
 func TestStop(t *testing.T) {
+	t.Parallel()
 	dir := dataDir(t)
 	s := up(t, "--data-dir", dir)
 	marker := "86401." + strconv.Itoa(os.Getpid())
@@ -122,6 +125,7 @@ func TestStop(t *testing.T) {
 // TestUpRefuses: what cannot work says so in one line, and leaves nothing
 // running.
 func TestUpRefuses(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()

@@ -66,6 +66,7 @@ func (l *workerLife) open() { require.NoError(l.t, os.WriteFile(l.gate, nil, 0o6
 
 // TestDrainOverREST: it takes nothing new, finishes what it runs, and ends.
 func TestDrainOverREST(t *testing.T) {
+	t.Parallel()
 	l := newWorkerLife(t)
 	for range 2 {
 		status, w := l.tell("drain", "")
@@ -88,6 +89,7 @@ func TestDrainOverREST(t *testing.T) {
 
 // TestResumeOverREST: by its own command, and by an assignment that names it.
 func TestResumeOverREST(t *testing.T) {
+	t.Parallel()
 	l := newWorkerLife(t)
 	l.tell("drain", `{"deadline_seconds": 3600}`)
 	l.is("DRAINING")
@@ -114,6 +116,7 @@ func TestResumeOverREST(t *testing.T) {
 
 // TestDrainDeadlineOverREST: what still runs then is ended.
 func TestDrainDeadlineOverREST(t *testing.T) {
+	t.Parallel()
 	l := newWorkerLife(t)
 	status, _ := l.tell("drain", `{"deadline_seconds": 0.5}`)
 	require.Equal(t, 202, status)
@@ -129,6 +132,7 @@ func TestDrainDeadlineOverREST(t *testing.T) {
 
 // TestTerminateOverREST: at once; and one that is not there is recorded so.
 func TestTerminateOverREST(t *testing.T) {
+	t.Parallel()
 	l := newWorkerLife(t)
 	status, w := l.tell("terminate", "")
 	require.Equal(t, 202, status, w)
@@ -152,6 +156,7 @@ func TestTerminateOverREST(t *testing.T) {
 
 // TestUpGoesOnWithoutItsWorker: the worker was told to leave; the rest stays.
 func TestUpGoesOnWithoutItsWorker(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	_, list := call(t, "GET", s.workerManager+"/workers", "")
 	id := list["items"].([]any)[0].(object)["id"].(string)

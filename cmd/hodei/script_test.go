@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 
 // TestAgainstTheSystem uses one `hodei up` as people do.
 func TestAgainstTheSystem(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a whole system and a process for each command")
+	}
 	// With the race detector every process would wait for a second at its end.
 	t.Setenv("GORACE", "atexit_sleep_ms=0")
 	server, nats := startSystem(t)

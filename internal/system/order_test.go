@@ -22,7 +22,7 @@ import (
 	"github.com/hodei-jobs/hodei/worker"
 )
 
-var backlog = flag.Int("backlog", 10_000, "how many executions TestBacklogInOrder queues; a fifth of it under the race detector, a tenth with -short")
+var backlog = flag.Int("backlog", 10_000, "how many executions TestBacklogInOrder queues; a fifth of it under the race detector or with -short")
 
 // past is one execution as the record has it in the end.
 type past struct {
@@ -44,7 +44,7 @@ type past struct {
 func TestBacklogInOrder(t *testing.T) {
 	size := *backlog
 	if testing.Short() {
-		size /= 10
+		size /= 5
 	}
 	srv := localtest.NATS(t)
 	cfg := config(t, srv, 0)
