@@ -154,7 +154,7 @@ func (m *Manager) commit(ctx context.Context, batch []*nats.Msg, r *reader) erro
 			a.Spans = append(a.Spans, spanOf(chunk))
 		}
 	}
-	m.warnRefused(ctx, answers)
+	r.warn(ctx, m, answers)
 	for worker, a := range answers {
 		m.answer(ctx, worker, a.Stored)
 	}
@@ -190,21 +190,25 @@ func spanOf(c postgres.Chunk) schemas.Span {
 	return schemas.Span{ExecutionID: c.ExecutionID, First: c.First, Last: c.Last}
 }
 
-// warnRefused logs one warning a batch: a flood of bad chunks must not become a
-// flood of warnings.
-func (m *Manager) warnRefused(ctx context.Context, answers answers) {
-	refused := 0
+// warnEvery is how often refused chunks are logged at most: a flood of bad chunks
+// must not become a flood of warnings.
+const warnEvery = time.Second
+
+// warn counts refused chunks, and logs the first of them.
+func (r *reader) warn(ctx context.Context, m *Manager, answers answers) {
 	var first *answer
 	for _, a := range answers {
-		refused += len(a.Refused)
-		if len(a.Refused) > 0 && first == nil {
+		m.refused.Add(int64(len(a.Refused)))
+		if len(a.Refused) > 0 {
 			first = a
 		}
 	}
-	if first != nil {
-		m.log.WarnContext(ctx, "log chunks refused", "chunks", refused, "since_start", m.refused.Add(int64(refused)),
-			"execution_id", first.Refused[0].ExecutionID, "first", first.Refused[0].First, "err", first.err)
+	if first == nil || time.Since(r.warned) < warnEvery {
+		return
 	}
+	r.warned = time.Now()
+	m.log.WarnContext(ctx, "log chunks refused", "since_start", m.refused.Load(),
+		"execution_id", first.Refused[0].ExecutionID, "first", first.Refused[0].First, "err", first.err)
 }
 
 // save appends chunks to the record, and tries again until the database takes
@@ -238,8 +242,9 @@ func (m *Manager) answer(ctx context.Context, worker hodei.WorkerID, stored sche
 
 // reader reads chunks, one after the other, into the same memory.
 type reader struct {
-	room  []byte
-	check checker
+	room   []byte
+	check  checker
+	warned time.Time // of refused chunks
 }
 
 // chunkBytes is the most bytes of NDJSON that a chunk may have: a reply of
