@@ -26,6 +26,9 @@ type Spec struct {
 	// WorkingDir is a directory of the worker's machine; null means a fresh
 	// one, removed afterwards.
 	WorkingDir *string `json:"working_dir"`
+	// LogLimit bounds the bytes of output that are recorded; null, or more than
+	// the worker's own limit, means that limit. Beyond it the command runs on.
+	LogLimit *int64 `json:"log_limit"`
 }
 
 // Requirements is what a worker must offer to be given the execution.

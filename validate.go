@@ -36,6 +36,8 @@ func (s Spec) Validate() error {
 		return InvalidField("timeout_seconds", "more than 0 and at most 31536000 required")
 	case s.WorkingDir != nil && (!strings.HasPrefix(*s.WorkingDir, "/") || len(*s.WorkingDir) > 4096):
 		return InvalidField("working_dir", "an absolute path of at most 4096 bytes required")
+	case s.LogLimit != nil && (*s.LogLimit < 1 || *s.LogLimit > MaxSequence):
+		return InvalidField("log_limit", "1 to 2^53 bytes required")
 	}
 	for name := range s.Environment {
 		if !isVariable(name) {

@@ -14,7 +14,7 @@ const executionColumns = `e.environment, ` + listedColumns
 
 // listedColumns are executionColumns for a list, which has no environments.
 const listedColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.worker_id, e.worker_type,
-	e.command, e.priority, e.requirements, e.timeout_seconds, e.retries, e.working_dir,
+	e.command, e.priority, e.requirements, e.timeout_seconds, e.retries, e.working_dir, e.log_limit,
 	e.exit_code, e.signal, e.attempt, e.retry_of,
 	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources,
 	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,
@@ -28,7 +28,7 @@ const listedColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.work
 // changedColumns are those of a row e that has just changed, without a look at
 // its log: what has not ended has a log_count of 0.
 const changedColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.worker_id, e.worker_type,
-	e.command, e.environment, e.priority, e.requirements, e.timeout_seconds, e.retries, e.working_dir,
+	e.command, e.environment, e.priority, e.requirements, e.timeout_seconds, e.retries, e.working_dir, e.log_limit,
 	e.exit_code, e.signal, e.attempt, e.retry_of,
 	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources,
 	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,

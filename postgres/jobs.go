@@ -18,7 +18,7 @@ const noRecent = `NULL::jsonb AS recent`
 const jobFields = `SELECT j.environment, ` + jobListed
 
 // jobListed is jobFields for a list, which has no environments.
-const jobListed = `j.id, j.pipeline_id, j.name, j.description, j.type, j.command, j.priority, j.requirements, j.timeout_seconds, j.retries, j.working_dir,
+const jobListed = `j.id, j.pipeline_id, j.name, j.description, j.type, j.command, j.priority, j.requirements, j.timeout_seconds, j.retries, j.working_dir, j.log_limit,
 		coalesce(e.status, 'PENDING') AS status, j.created_at, j.updated_at,
 		e.scheduled_at, e.started_at, e.completed_at,
 		CASE WHEN e.id IS NOT NULL THEN jsonb_build_object('id', 'exec_' || e.id, 'status', e.status,
@@ -43,10 +43,10 @@ func (db *DB) CreateJob(ctx context.Context, job hodei.Job) (hodei.Job, error) {
 			return hodei.Missing("pipeline", job.PipelineID.String())
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO jobs (id, pipeline_id, name, description, type, command, environment,
-				priority, requirements, timeout_seconds, retries, working_dir)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`,
+				priority, requirements, timeout_seconds, retries, working_dir, log_limit)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING`,
 			job.ID, job.PipelineID, job.Name, job.Description, job.Type, job.Command, job.Environment,
-			job.Priority, job.Requirements, job.TimeoutSeconds, job.Retries, job.WorkingDir)
+			job.Priority, job.Requirements, job.TimeoutSeconds, job.Retries, job.WorkingDir, job.LogLimit)
 		return err
 	})
 	if err != nil {
@@ -66,9 +66,9 @@ func (db *DB) UpdateJob(ctx context.Context, id hodei.JobID, change func(*hodei.
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE jobs SET name = $2, description = $3, type = $4, command = $5, environment = $6,
-				priority = $7, requirements = $8, timeout_seconds = $9, retries = $10, working_dir = $11, updated_at = now()
+				priority = $7, requirements = $8, timeout_seconds = $9, retries = $10, working_dir = $11, log_limit = $12, updated_at = now()
 			WHERE id = $1`, id, job.Name, job.Description, job.Type, job.Command, job.Environment,
-			job.Priority, job.Requirements, job.TimeoutSeconds, job.Retries, job.WorkingDir)
+			job.Priority, job.Requirements, job.TimeoutSeconds, job.Retries, job.WorkingDir, job.LogLimit)
 		return err
 	})
 	if err != nil {

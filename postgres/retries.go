@@ -29,9 +29,9 @@ func (db *DB) CreateRetry(ctx context.Context) (hodei.Execution, error) {
 		`WITH due AS (SELECT id FROM executions WHERE retry_at <= now() ORDER BY retry_at LIMIT 1 FOR UPDATE SKIP LOCKED),
 		past AS (UPDATE executions p SET retry_at = NULL FROM due WHERE p.id = due.id RETURNING p.*),
 		e AS (INSERT INTO executions (id, job_id, pipeline_id, status, command, environment, priority,
-				requirements, timeout_seconds, retries, working_dir, attempt, retry_of, log_day)
+				requirements, timeout_seconds, retries, working_dir, log_limit, attempt, retry_of, log_day)
 			SELECT $1, job_id, pipeline_id, $2, command, environment, priority,
-				requirements, timeout_seconds, retries, working_dir, attempt + 1, id, $3 FROM past RETURNING *)
+				requirements, timeout_seconds, retries, working_dir, log_limit, attempt + 1, id, $3 FROM past RETURNING *)
 		SELECT `+executionColumns+` FROM e`, id, hodei.Pending, id.Day())
 }
 

@@ -160,12 +160,16 @@ type RunRequest struct {
 	Requirements *hodei.Requirements `json:"requirements,omitempty"`
 	// TimeoutSeconds ends the command that runs longer; never when left out.
 	TimeoutSeconds *float64 `json:"timeout_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000"`
+	// LogLimit is how many bytes of output are recorded, at most as many as the
+	// worker allows, 100 MiB unless it was told otherwise. The command runs on
+	// beyond it.
+	LogLimit *int64 `json:"log_limit,omitempty" jsonschema:"minimum=1,maximum=9007199254740992"`
 }
 
 // Spec is what the request asks to run. It fails when type and
 // requirements.type disagree, or when a field is over its limit.
 func (r RunRequest) Spec() (hodei.Spec, error) {
-	spec := hodei.Spec{Environment: r.Environment, TimeoutSeconds: r.TimeoutSeconds, Priority: hodei.DefaultPriority}
+	spec := hodei.Spec{Environment: r.Environment, TimeoutSeconds: r.TimeoutSeconds, LogLimit: r.LogLimit, Priority: hodei.DefaultPriority}
 	if spec.Environment == nil {
 		spec.Environment = map[string]string{}
 	}
@@ -232,6 +236,7 @@ type UpdateJobRequest struct {
 	TimeoutSeconds Patch[float64]            `json:"timeout_seconds,omitzero" null:"true" jsonschema:"exclusiveMinimum=0,maximum=31536000"`
 	Retries        Patch[hodei.Retries]      `json:"retries,omitzero" null:"true"`
 	WorkingDir     Patch[string]             `json:"working_dir,omitzero" null:"true" jsonschema:"pattern=^/,maxLength=4096"`
+	LogLimit       Patch[int64]              `json:"log_limit,omitzero" null:"true" jsonschema:"minimum=1,maximum=9007199254740992"`
 }
 
 // DeleteJobRequest names a job without live executions.

@@ -48,6 +48,8 @@ func (r ExecutionRequest) Validate() error {
 		return hodei.InvalidField("timeout_seconds", "more than 0 and at most 31536000 required")
 	case lost != nil && !hodei.IsTimeout(*lost):
 		return hodei.InvalidField("lost_after_seconds", "more than 0 and at most 31536000 required")
+	case r.LogLimit != nil && *r.LogLimit < 1:
+		return hodei.InvalidField("log_limit", "at least 1 byte required")
 	}
 	return hodei.Within("requirements", r.Requirements.Validate())
 }

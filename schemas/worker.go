@@ -39,6 +39,9 @@ type ExecutionRequest struct {
 	// TimeoutSeconds ends the run; null means never.
 	TimeoutSeconds *float64 `json:"timeout_seconds"`
 	WorkingDir     *string  `json:"working_dir"`
+	// LogLimit bounds the bytes of output to record, below the worker's own
+	// bound; null means that bound.
+	LogLimit *int64 `json:"log_limit,omitempty" jsonschema:"minimum=1"`
 	// LostAfterSeconds is set on an execution that is started again elsewhere
 	// should its worker be lost: after how long a silence that may be. The
 	// worker must have ended it before. Null means that nobody starts it again.

@@ -48,6 +48,7 @@ type journal struct {
 	send func(id hodei.ExecutionID, first, last int64, text packed.Text) error
 
 	mu        sync.Mutex
+	limit     logLimit
 	count     int64
 	digest    hodei.Digest
 	stamp     []byte // of the last line, as text
@@ -82,7 +83,7 @@ func newJournal(id hodei.ExecutionID, s *spool, log *slog.Logger, send func(hode
 // append adds a line, read at the given time. The caller holds the lock, which is
 // let go of while the spool is full; the line is taken nevertheless.
 func (j *journal) append(stream hodei.Stream, at time.Time, line []byte, partial bool) {
-	if j.add(stream, at, line, partial) {
+	if j.admit(at, line, partial) && j.add(stream, at, line, partial) {
 		j.mu.Unlock()
 		j.spool.await(&j.dropped)
 		j.mu.Lock()
@@ -223,6 +224,7 @@ func (j *journal) close() (count, digest int64) {
 	if j.linger != nil {
 		j.linger.Stop()
 	}
+	j.noteDropped()
 	j.closed = true
 	j.pump()
 	j.settle()

@@ -18,6 +18,7 @@ func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schema
 			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: process{grace: w.cfg.Grace, mark: runMark(w.tag, req.ExecutionID)},
 			journal: newJournal(req.ExecutionID, w.spool, w.log, w.sendChunk),
 		}
+		r.journal.limit = w.logLimit(&req)
 		w.contact.expect(fence)
 		w.slots.runs.Go(func() { defer giveUp(); w.do(ctx, r) })
 		return r

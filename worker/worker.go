@@ -19,6 +19,9 @@ import (
 	"github.com/hodei-jobs/hodei/internal/disk"
 )
 
+// DefaultLogLimit is how many bytes of output of one execution are recorded.
+const DefaultLogLimit = 100 << 20
+
 // Config is what a Worker needs: NATS, Type, Capacity and StateDir.
 type Config struct {
 	NATS     *nats.Conn // its own: it must not wait behind anybody else's traffic
@@ -42,7 +45,10 @@ type Config struct {
 	// MinFree is the space, in bytes, that must be free on the disk of StateDir for the
 	// worker to accept anything; see disk.NewGuard.
 	MinFree int64
-	Log     *slog.Logger
+	// LogLimit bounds, in bytes, what is recorded of the output of one
+	// execution; 100 MiB when 0.
+	LogLimit int64
+	Log      *slog.Logger
 }
 
 // Worker is one member of the fleet.
@@ -73,6 +79,7 @@ func New(cfg Config) (*Worker, error) {
 	cfg.Grace = cmp.Or(cfg.Grace, 10*time.Second)
 	cfg.SpoolMemory = cmp.Or(cfg.SpoolMemory, 32<<20)
 	cfg.SpoolDisk = cmp.Or(cfg.SpoolDisk, 1<<30)
+	cfg.LogLimit = cmp.Or(cfg.LogLimit, DefaultLogLimit)
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	switch {
 	case cfg.NATS == nil:
@@ -81,6 +88,8 @@ func New(cfg Config) (*Worker, error) {
 		return nil, errors.New("worker: a type is required")
 	case cfg.Capacity < 1:
 		return nil, fmt.Errorf("worker: capacity %d is not at least 1", cfg.Capacity)
+	case cfg.LogLimit < 0:
+		return nil, fmt.Errorf("worker: log limit %d is negative", cfg.LogLimit)
 	case cfg.StateDir == "":
 		return nil, errors.New("worker: a state directory is required")
 	}

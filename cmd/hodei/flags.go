@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -62,6 +64,23 @@ func commandLineOnly(flags *pflag.FlagSet, but ...string) {
 			f.Annotations = map[string][]string{onlyGiven: {}}
 		}
 	})
+}
+
+// byteSize is a flag in bytes, as "100MiB".
+type byteSize int64
+
+func (s *byteSize) String() string { return strings.ReplaceAll(humanize.IBytes(uint64(*s)), " ", "") }
+
+func (*byteSize) Type() string { return "size" }
+
+// Set reads a number with a unit: MiB and its like are powers of 1024, MB of 1000.
+func (s *byteSize) Set(text string) error {
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n < 1 || n > math.MaxInt64 {
+		return errors.New("a size of at least one byte required, as 100MiB")
+	}
+	*s = byteSize(n)
+	return nil
 }
 
 // exitStatus is an exit status without a message: a command's own.

@@ -119,12 +119,15 @@ func (s *session) showJob(j hodei.Job) error {
 
 // spec is what a job and an execution both say about the run.
 func (s *session) spec(spec hodei.Spec) []field {
-	command, dir := none, "a fresh one"
+	command, dir, limit := none, "a fresh one", "the worker's"
 	if !spec.Command.IsZero() {
 		command = clipped(spec.Command.String(), 500)
 	}
 	if spec.WorkingDir != nil {
 		dir = plain(*spec.WorkingDir)
+	}
+	if spec.LogLimit != nil {
+		limit = size(uint64(*spec.LogLimit))
 	}
 	return []field{
 		{"Command", command},
@@ -136,6 +139,7 @@ func (s *session) spec(spec hodei.Spec) []field {
 		{"Timeout", took(spec.TimeoutSeconds)},
 		{"Retries", retries(spec.Retries)},
 		{"Working directory", dir},
+		{"Log limit", limit},
 	}
 }
 

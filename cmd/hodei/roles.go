@@ -165,6 +165,7 @@ type workerFlags struct {
 	capacity int
 	labels   map[string]string
 	freeMiB  int64
+	logLimit byteSize
 }
 
 func (f *workerFlags) add(flags *pflag.FlagSet, prefix string) {
@@ -176,6 +177,8 @@ func (f *workerFlags) add(flags *pflag.FlagSet, prefix string) {
 	}
 	flags.StringToStringVar(&f.labels, name, nil, "label that jobs may ask for, as zone=a; may be repeated")
 	flags.Int64Var(&f.freeMiB, "min-free", 0, "free disk space, in MiB, below which new work is refused; -1 never refuses (default 256, or a tenth of a smaller disk)")
+	f.logLimit = worker.DefaultLogLimit
+	flags.Var(&f.logLimit, "log-limit", "how much output of one execution is recorded, as 100MiB; beyond it the command runs on")
 }
 
 // minFree is in bytes.
@@ -192,6 +195,7 @@ func (f *workerFlags) config(name, dir string) (worker.Config, error) {
 	}
 	return worker.Config{
 		Name: name, Type: f.kind, Capacity: slots(f.capacity), Labels: f.labels, StateDir: dir, MinFree: f.minFree(),
+		LogLimit: int64(f.logLimit),
 		Reaper: []string{exe, "reaper"},
 	}, nil
 }

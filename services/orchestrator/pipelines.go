@@ -63,6 +63,7 @@ func (o *Orchestrator) updateJob(ctx context.Context, req schemas.UpdateJobReque
 		j.Environment, j.Priority = req.Environment.Or(j.Environment), req.Priority.Or(j.Priority)
 		j.TimeoutSeconds = req.TimeoutSeconds.OrNull(j.TimeoutSeconds)
 		j.Retries, j.WorkingDir = req.Retries.OrNull(j.Retries), req.WorkingDir.OrNull(j.WorkingDir)
+		j.LogLimit = req.LogLimit.OrNull(j.LogLimit)
 		return cmp.Or(checkUpdate(req), updateNeeds(req, j))
 	})
 }
