@@ -35,7 +35,7 @@ type transport interface {
 // Timeout is how long an operation may take: 10 s, and 75 s where the request
 // may ask to wait up to 60 s for a worker.
 func Timeout(op *schemas.Op) time.Duration {
-	if _, waits := op.Request.FieldByName("WaitSeconds"); waits {
+	if op.Waits() {
 		return 75 * time.Second
 	}
 	return rpc.DefaultTimeout

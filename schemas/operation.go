@@ -54,7 +54,12 @@ type Op struct {
 	Errors []hodei.Code
 
 	Request, Reply reflect.Type
+
+	waits bool
 }
+
+// Waits reports whether the request says for how long to wait before answering.
+func (o *Op) Waits() bool { return o.waits }
 
 // Statuser is a reply that chooses its own HTTP status.
 type Statuser interface{ StatusCode() int }
@@ -75,6 +80,9 @@ func declare[Req, Rep any](op Op) Operation[Req, Rep] {
 		op.Status = 200
 	}
 	op.Open = op.Open || op.Method == ""
+	if op.Request.Kind() == reflect.Struct {
+		_, op.waits = op.Request.FieldByName("WaitSeconds")
+	}
 	Operations = append(Operations, &op)
 	return Operation[Req, Rep]{&op}
 }

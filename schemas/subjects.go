@@ -9,12 +9,18 @@ const Root = "hodei.v1."
 // (the micro framework's own subject).
 const ServicePing = "$SRV.PING"
 
+// HangUpSubject tells the services that the caller of a request has gone: the
+// message is the request's HeaderCall. What the request waits for is not waited for
+// any longer; whatever it has done stays done.
+const HangUpSubject = Root + "hangup"
+
 // Headers of requests and replies. NATS header keys are case-sensitive.
 const (
 	HeaderRequestID      = "Hodei-Request-Id"
 	HeaderDeadline       = "Hodei-Deadline" // RFC 3339 with nanoseconds; later, the request is not answered
 	HeaderStatus         = "Hodei-Status"   // the HTTP status of a reply that chose its own
 	HeaderIdempotencyKey = "Hodei-Idempotency-Key"
+	HeaderCall           = "Hodei-Call"        // of a request that may wait: the name under which its caller hangs up
 	HeaderWorker         = "Hodei-Worker"      // of a log chunk: the worker that wants to hear that it is stored
 	HeaderIncarnation    = "Hodei-Incarnation" // of a log chunk: the process of that worker
 	HeaderFirst          = "Hodei-First"       // of a log chunk: the sequence of its first line

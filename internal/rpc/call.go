@@ -64,6 +64,9 @@ func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string,
 	if key := IdempotencyKey(ctx); key != "" && op.Creates {
 		msg.Header[schemas.HeaderIdempotencyKey] = []string{key}
 	}
+	if op.Waits() {
+		defer named(ctx, nc, msg)()
+	}
 	answer, err := request(ctx, nc, op, msg)
 	if err != nil {
 		return Reply{}, transportError(ctx, op, err)

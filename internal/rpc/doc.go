@@ -25,6 +25,20 @@
 //   - An operation that declares Open, as workers.register does, is checked
 //     against its schema but ignores unknown fields.
 //
+// # Waiting
+//
+// A request in flight holds one of InFlight places of its endpoint. One that waits
+// for other requests, as jobs.execute does for a worker, gives its place back with
+// Wait, since those others may need it; a separate bound, Waiting, holds for the
+// whole service, and what exceeds it is answered as if its wait were over.
+//
+// When a caller hangs up, waiting for it ends. The caller publishes the request's
+// Hodei-Call on hodei.v1.hangup, every instance receives that, and the one that
+// has the request ends the wait, and no more than the wait: the handler goes on
+// from there as after wait_seconds. A handler whose request waits at another
+// service passes the message on. The message may be lost, as any; then the wait
+// ends by its own time.
+//
 // # When things fail
 //
 // A request that is malformed is answered VALIDATION_ERROR with the field's

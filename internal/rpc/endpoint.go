@@ -67,6 +67,9 @@ func (s *Service) stats(at *micro.Endpoint) any {
 				"errors": e.stats.errors.Load(), "refused": e.stats.refused.Load(),
 				"expired": e.stats.expired.Load(), "processing_ns": e.stats.nanos.Load(), "panics": Panics(),
 			}
+			if e.op.Waits() {
+				data["waiting"] = s.waiting.Load()
+			}
 			if s.cfg.Stats != nil {
 				maps.Copy(data, s.cfg.Stats(e.op.Name))
 			}
@@ -93,7 +96,13 @@ func (s *Service) accept(ctx context.Context, e *endpoint, req micro.Request) {
 	s.crew.do(func() {
 		defer Recover(s.cfg.Log, e.op.Name)
 		defer s.gate.leave()
-		defer e.stats.inflight.Add(-1)
+		if !e.op.Waits() {
+			defer e.stats.inflight.Add(-1)
+			s.serve(ctx, e, req)
+			return
+		}
+		ctx, c := s.begin(ctx, e, req.Headers().Get(schemas.HeaderCall))
+		defer c.end()
 		s.serve(ctx, e, req)
 	})
 }
@@ -138,11 +147,20 @@ func (s *Service) log(ctx context.Context, e *endpoint, said *hodei.Error, err e
 		"code", said.Code, "dur", took, "err", err)
 }
 
+// mostTime is the longest that a request may take, whatever deadline it brings:
+// longer than the longest wait.
+const mostTime = 2 * time.Minute
+
 func (s *Service) deadline(ctx context.Context, req micro.Request) (context.Context, context.CancelFunc) {
-	if at, err := time.Parse(time.RFC3339Nano, req.Headers().Get(schemas.HeaderDeadline)); err == nil {
-		return context.WithDeadline(ctx, at)
+	now := time.Now()
+	at, err := time.Parse(time.RFC3339Nano, req.Headers().Get(schemas.HeaderDeadline))
+	switch {
+	case err != nil: // plain `nats req` sends none
+		at = now.Add(time.Minute)
+	case at.Sub(now) > mostTime:
+		at = now.Add(mostTime)
 	}
-	return context.WithTimeout(ctx, time.Minute) // plain `nats req` sends none
+	return context.WithDeadline(ctx, at)
 }
 
 // guard runs the handler and turns its panic into an error, which is logged as

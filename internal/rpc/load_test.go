@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"github.com/stretchr/testify/assert"
@@ -226,4 +227,82 @@ func TestRunFailsWhenTheConnectionIsClosed(t *testing.T) {
 	nc.Close()
 	require.ErrorIs(t, <-ended, nats.ErrConnectionClosed)
 	require.ErrorIs(t, rpc.New(rpc.Config{NATS: nc, Name: schemas.Orchestrator}).Run(t.Context()), nats.ErrConnectionClosed)
+}
+
+// waiter answers jobs.execute once it may, or its caller hangs up.
+func waiter(began chan<- bool, release <-chan struct{}) func(context.Context, schemas.ExecuteJobRequest) (schemas.StartedExecution, error) {
+	return func(ctx context.Context, _ schemas.ExecuteJobRequest) (schemas.StartedExecution, error) {
+		over, may := rpc.Wait(ctx)
+		began <- may
+		if may {
+			select {
+			case <-release:
+			case <-over:
+			}
+		}
+		return schemas.StartedExecution{Status: hodei.Pending}, ctx.Err()
+	}
+}
+
+func execute(ctx context.Context, nc *nats.Conn) error {
+	_, err := rpc.Call(ctx, nc, schemas.ExecuteJob, schemas.ExecuteJobRequest{ID: hodei.JobID(uuid.Must(uuid.NewV7()))})
+	return err
+}
+
+// TestWaitingHoldsNoPlace: of others, and beyond its own bound it is not done.
+func TestWaitingHoldsNoPlace(t *testing.T) {
+	nc := connect(t)
+	began, release := make(chan bool), make(chan struct{})
+	start(t, rpc.Config{NATS: nc, InFlight: 1, Waiting: 3}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.ExecuteJob, waiter(began, release))
+	})
+	answers := make(chan error, 5)
+	for i := range 5 {
+		go func() { answers <- execute(t.Context(), nc) }()
+		require.Equal(t, i < 3, <-began)
+		if i >= 3 {
+			require.NoError(t, <-answers, "answered at once")
+		}
+	}
+	close(release)
+	for range 3 {
+		require.NoError(t, <-answers)
+	}
+	go func() { answers <- execute(t.Context(), nc) }()
+	require.True(t, <-began, "there is room again")
+	require.NoError(t, <-answers)
+}
+
+// TestAHangUpEndsTheWaitAtEveryHop: and nothing but the wait.
+func TestAHangUpEndsTheWaitAtEveryHop(t *testing.T) {
+	nc := connect(t)
+	began, ended := make(chan bool, 1), make(chan error, 1)
+	start(t, rpc.Config{NATS: nc, Name: schemas.Scheduler}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.Schedule, func(ctx context.Context, _ schemas.ScheduleRequest) (schemas.Decision, error) {
+			over, may := rpc.Wait(ctx)
+			began <- may
+			<-over
+			return schemas.Decision{Status: hodei.Pending}, ctx.Err()
+		})
+	})
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.ExecuteJob, func(ctx context.Context, _ schemas.ExecuteJobRequest) (schemas.StartedExecution, error) {
+			_, may := rpc.Wait(ctx)
+			require.True(t, may)
+			d, err := rpc.Call(ctx, nc, schemas.Schedule, schemas.ScheduleRequest{DryRun: true})
+			if err == nil {
+				err = ctx.Err()
+			}
+			ended <- err
+			return schemas.StartedExecution{Status: d.Status}, err
+		})
+	})
+	ctx, hangUp := context.WithCancel(t.Context())
+	answered := make(chan error, 1)
+	go func() { answered <- execute(ctx, nc) }()
+	require.True(t, <-began)
+	require.NoError(t, nc.Publish(schemas.HangUpSubject, []byte("another call")))
+	hangUp()
+	require.ErrorIs(t, <-answered, context.Canceled)
+	require.NoError(t, <-ended, "the handler goes on to its answer")
 }

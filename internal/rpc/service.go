@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -34,6 +36,9 @@ type Config struct {
 	// InFlight is how many requests an endpoint works on at once before it
 	// answers UNAVAILABLE; 1024 when 0.
 	InFlight int
+	// Waiting is how many requests of all endpoints may wait beside those in
+	// flight, see Wait; 4096 when 0.
+	Waiting int
 	// Grace is how long a stop waits for requests in flight; 10 s when 0.
 	Grace time.Duration
 }
@@ -46,6 +51,8 @@ type Service struct {
 	ready     chan struct{}
 	gate      *gate
 	crew      *crew
+	waiting   atomic.Int64 // requests that wait and are not in flight
+	calls     sync.Map     // of requests that may wait, by the name that their caller gave them
 }
 
 // New returns a service without endpoints; nothing is registered before Run.
@@ -58,6 +65,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.InFlight == 0 {
 		cfg.InFlight = 1024
+	}
+	if cfg.Waiting == 0 {
+		cfg.Waiting = 4096
 	}
 	if cfg.Grace == 0 {
 		cfg.Grace = 10 * time.Second
@@ -96,6 +106,11 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	defer svc.Stop()
 	defer s.crew.dismiss()
+	hangUps, err := s.followHangUps()
+	if err != nil {
+		return fmt.Errorf("register service %s: %w", s.cfg.Name, err)
+	}
+	defer hangUps.Unsubscribe()
 	for _, e := range s.endpoints {
 		if err := s.register(work, svc, e); err != nil {
 			return fmt.Errorf("register endpoint %s of %s: %w", e.op.Name, s.cfg.Name, err)

@@ -153,6 +153,11 @@ func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution) (hodei
 // execution is safe in the record and waits there to be adopted, unless it was
 // not to wait.
 func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting schemas.Waiting) (schemas.Decision, error) {
+	if waiting.Wait() > 0 {
+		if _, may := rpc.Wait(ctx); !may { // it is queued and answered at once
+			waiting.WaitSeconds = new(float64)
+		}
+	}
 	decision, err := rpc.Call(ctx, o.nc, schemas.Schedule, schemas.ScheduleRequest{
 		ExecutionID: &e.ID, Brief: true, Waiting: waiting,
 		JobConfig: &schemas.JobConfig{Requirements: &e.Requirements, Priority: &e.Priority},

@@ -37,16 +37,33 @@ func (s *Scheduler) schedule(ctx context.Context, req schemas.ScheduleRequest) (
 	if !queued {
 		return s.waiting(e, candidates), nil // an earlier request has queued it
 	}
-	wait := time.NewTimer(req.Wait())
+	if r, ok := await(ctx, e, req.Wait()); ok {
+		r.decision.Candidates = listed(candidates)
+		return r.decision, r.err
+	}
+	return s.unanswered(ctx, req, e, candidates)
+}
+
+// await waits for the result of an entry, if the service may wait for one request
+// more.
+func await(ctx context.Context, e *entry, patience time.Duration) (r result, ok bool) {
+	var hungUp <-chan struct{}
+	if patience > 0 {
+		var may bool
+		if hungUp, may = rpc.Wait(ctx); !may {
+			patience = 0
+		}
+	}
+	wait := time.NewTimer(patience)
 	defer wait.Stop()
 	select {
 	case r := <-e.done:
-		r.decision.Candidates = listed(candidates)
-		return r.decision, r.err
+		return r, true
 	case <-ctx.Done():
+	case <-hungUp:
 	case <-wait.C:
 	}
-	return s.unanswered(ctx, req, e, candidates)
+	return r, false
 }
 
 // place has an execution that is not in the record yet started at once, in one
