@@ -36,9 +36,9 @@ bench: postgres redis $(if $(SHORT),,temporal) build ## measure beside the limit
 bench-accept: ## keep the results of the last bench as those to compare with, and show them in docs/performance.md
 	cd bench && ../bin/bench -accept
 
-chaos: postgres ## break everything for long and judge what became of the work: make chaos FOR=10m SEED=7 CLUSTER=1
-	CGO_ENABLED=0 go test -count=1 -v -timeout 0 -run '^TestChaos$(if $(CLUSTER),Cluster)$$' ./test \
-	  -chaos.for $(or $(FOR),10m) -chaos.seed $(or $(SEED),0)
+chaos: postgres ## break everything for long and judge what became of the work: make chaos FOR=10m HOSTILE=2m SEED=7 CLUSTER=1
+	CGO_ENABLED=0 go test -count=1 -v -timeout 0 -run '^(TestNoMessageBreaksIt|TestChaos$(if $(CLUSTER),Cluster))$$' ./test \
+	  -chaos.for $(or $(FOR),10m) -chaos.seed $(or $(SEED),0) -hostile.for $(or $(HOSTILE),2m) -hostile.seed $(or $(SEED),0)
 
 generate: ## write anew what is generated: JSON Schemas, OpenAPI, docs/states.md and the other goldens
 	go test -count=1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -update

@@ -144,6 +144,10 @@ var faultKinds = []faultKind{
 		u, back := w.one(r, "worker"), span(r, 500*time.Millisecond, 6*time.Second)
 		return fault{fmt.Sprintf("%s %s, resume after %s", what, u.name, back), nil, func(ctx context.Context) { w.tell(ctx, u, what, back) }}
 	}},
+	{"hostile messages", 6, 4, func(w *arena, r *rand.Rand) fault {
+		d, seed := span(r, 2*time.Second, 15*time.Second), r.Uint64()
+		return fault{fmt.Sprintf("hostile messages for %s", d), nil, func(ctx context.Context) { w.abuse(ctx, d, seed) }}
+	}},
 	{"assign by name", 3, 2, func(w *arena, r *rand.Rand) fault {
 		u := w.one(r, "worker")
 		return fault{"assign what waits to " + u.name, nil, func(ctx context.Context) { w.assignTo(u) }}

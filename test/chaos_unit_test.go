@@ -107,6 +107,9 @@ var ready = regexp.MustCompile(`(?m)^ready `)
 // through whatever happened.
 func (u *unit) ended(err error, log string) (again bool) {
 	said, _ := os.ReadFile(log) // a file of ours
+	if strings.Contains(string(said), "panic contained") || strings.Contains(string(said), "panic in ") {
+		u.w.flaw("", "%s has panicked: %s", u.name, log)
+	}
 	if strings.Contains(string(said), "DATA RACE") {
 		u.w.flaw("", "%s has a data race: %s", u.name, log)
 	}
