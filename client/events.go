@@ -157,6 +157,10 @@ func (h *happenings) tell(kind string, data []byte) error {
 	return nil
 }
 
+// eventsAhead is how many bytes of events may be on their way. Each event has a
+// command of up to 128 KiB, so a number of events would bound too little.
+const eventsAhead = 16 << 20
+
 // executions consumes events from where it was.
 func (h *happenings) executions(ctx context.Context) error {
 	until, err := h.place(ctx)
@@ -183,7 +187,7 @@ func (h *happenings) executions(ctx context.Context) error {
 		if err := h.message(msg); err != nil || !h.cfg.Follow && h.reached(until) {
 			end(err)
 		}
-	}, jetstream.PullMaxMessages(4*ahead), jetstream.PullExpiry(2*inactive), jetstream.PullHeartbeat(heartbeat),
+	}, jetstream.PullMaxBytes(eventsAhead), jetstream.PullExpiry(2*inactive), jetstream.PullHeartbeat(heartbeat),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { end(err) }))
 	if err != nil {
 		return fmt.Errorf("consume: %w", err)

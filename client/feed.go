@@ -25,6 +25,8 @@ type FeedConfig struct {
 	Log  *slog.Logger
 	// Ring is how many bytes of recent lines are kept in memory; 8 MiB when 0.
 	Ring int
+	// Shared bounds what several feeds hold together; nil for one by itself.
+	Shared *Shared
 	// Look is how often the record is asked how far the execution is, should
 	// what NATS told of it have been lost; 15 s when 0.
 	Look time.Duration
@@ -38,10 +40,10 @@ type FeedConfig struct {
 // Feed is the log of one execution, past and to come, for any number of
 // readers in this process.
 //
-// The lines come from two places. The execution's subject tells of new lines the
-// moment that the worker publishes them: at first by plain subscription, and when
-// the execution goes on, or somebody asks how far it is, by a consumer on its
-// window, EXECUTION_LOGS, which has the lines before as well. The latest are kept
+// The lines come from two places. A subscription to the execution's subject brings
+// new lines the moment that the worker publishes them; when the execution goes on,
+// or a reader asks how far it is, a consumer reads those before from its window,
+// EXECUTION_LOGS. The latest are kept
 // in a ring of bounded size. The record, asked through logs.read, has all the
 // others: older than the window, pushed out of the ring before a slow reader came
 // to them, or lost on the way; it is asked once for all readers that want the same.
@@ -74,6 +76,7 @@ type Feed struct {
 	// head is the sequence up to which every line is in the ring or was
 	// recorded; beyond it there may be chunks in the ring, after a hole.
 	head    int64
+	taken   time.Time // of the last chunk
 	now     schemas.LogEnd
 	ended   bool
 	err     error              // why the feed stopped before the end
@@ -100,7 +103,7 @@ func NewFeed(cfg FeedConfig) *Feed {
 	cfg.Ring, cfg.Look = cmp.Or(cfg.Ring, 8<<20), cmp.Or(cfg.Look, 15*time.Second)
 	cfg.Soon = cmp.Or(cfg.Soon, 50*time.Millisecond)
 	return &Feed{
-		cfg: cfg, ring: ring{limit: cfg.Ring}, now: schemas.LogEnd{ExecutionID: cfg.ID},
+		cfg: cfg, ring: ring{limit: cfg.Ring, shared: cfg.Shared}, now: schemas.LogEnd{ExecutionID: cfg.ID},
 		over: make(chan struct{}), found: make(chan struct{}), asked: make(chan struct{}, 1), loaded: make(chan struct{}),
 		holed: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
@@ -144,10 +147,10 @@ func (f *Feed) Now(ctx context.Context) (schemas.LogEnd, error) {
 // Read returns the lines that begin at the sequence next, at least 1, as many
 // as are at hand. It waits until there is one, until the execution has ended
 // and next is beyond its last line, or until ctx is done, whose error it then
-// returns. Lines that must be joined are put into the memory of buf, which grows
-// as is needed: the batch is good until that is given again. Each reader has its
-// own.
-func (f *Feed) Read(ctx context.Context, next int64, buf *[]byte) (Batch, error) {
+// returns. Once there are lines it asks for room, the memory into which those that
+// must be joined are put and which grows as is needed: the batch is good until that
+// is given again.
+func (f *Feed) Read(ctx context.Context, next int64, room func() *[]byte) (Batch, error) {
 	pause := newPause()
 	var again <-chan time.Time
 	for asked := 0; ; {
@@ -156,7 +159,7 @@ func (f *Feed) Read(ctx context.Context, next int64, buf *[]byte) (Batch, error)
 			return v.batch, v.err
 		}
 		if len(v.run) > 0 {
-			batch, err := newBatch(v.run, buf)
+			batch, err := newBatch(v.run, room())
 			if err == nil {
 				return batch, nil
 			}
@@ -164,7 +167,7 @@ func (f *Feed) Read(ctx context.Context, next int64, buf *[]byte) (Batch, error)
 			continue
 		}
 		if v.recorded && again == nil {
-			batch, ok, err := f.history(ctx, next, v, asked, buf)
+			batch, ok, err := f.history(ctx, next, v, asked, room)
 			if ok || err != nil {
 				return batch, err
 			}
@@ -215,6 +218,14 @@ func (f *Feed) view(next int64) view {
 		err: f.err, done: f.err != nil, end: end, changed: f.changed,
 		recorded: next <= f.head, want: f.ring.gap(next, historyPage),
 	}
+}
+
+// Forget empties the ring of a feed that is no longer run, for the others that
+// share its memory. Reading goes on from the record.
+func (f *Feed) Forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ring.drop(len(f.ring.chunks))
 }
 
 // final tells an error that asking again does not change.

@@ -16,7 +16,7 @@ const patience = 6
 
 // history reads from the record. It is not ok when the record does not have
 // the line, or cannot be asked, for the moment.
-func (f *Feed) history(ctx context.Context, next int64, v view, asked int, buf *[]byte) (Batch, bool, error) {
+func (f *Feed) history(ctx context.Context, next int64, v view, asked int, room func() *[]byte) (Batch, bool, error) {
 	log, err := f.recorded(ctx, next, v.want)
 	switch {
 	case ctx.Err() != nil:
@@ -36,7 +36,7 @@ func (f *Feed) history(ctx context.Context, next int64, v view, asked int, buf *
 	if len(run) == 0 {
 		return Batch{End: v.end}, gone, nil
 	}
-	batch, err := newBatch(run, buf)
+	batch, err := newBatch(run, room())
 	if err != nil {
 		return Batch{}, false, fmt.Errorf("read the log of %s: %w", f.cfg.ID, err)
 	}
@@ -49,6 +49,11 @@ func (f *Feed) recorded(ctx context.Context, next int64, want int) (log schemas.
 	answered := f.asking.DoChan(fmt.Sprint(next, want), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api) // a request is lost with its connection
 		defer cancel()
+		leave, err := f.cfg.Shared.enter(ctx)
+		if err != nil {
+			return schemas.RecordedLog{}, err
+		}
+		defer leave()
 		return f.ask(ctx, next, want)
 	})
 	select {

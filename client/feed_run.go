@@ -72,51 +72,50 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", f.cfg.ID, err)
 	}
-	err = f.keepConsuming(ctx, js)
+	err = f.keepUp(ctx, js)
 	if ctx.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-// subscribe takes chunks in as they are published, until the window has been read
-// or forget is called.
+// subscribe takes chunks in as they are published, until forget is called. Chunks
+// that come faster than they are taken in are dropped, and read from the record.
 func (f *Feed) subscribe() (forget func(), err error) {
 	sub, err := f.cfg.NATS.Subscribe(schemas.LogSubject(f.cfg.ID), func(msg *nats.Msg) {
 		defer rpc.Recover(f.cfg.Log, "log chunk")
-		f.take(msg.Header, msg.Data)
+		f.take(msg.Header, msg.Data, time.Now())
 	})
 	if err != nil {
 		return nil, err
 	}
-	over, cancel := context.WithCancel(context.Background())
-	go func() {
-		select {
-		case <-f.loaded:
-		case <-over.Done():
-		}
-		_ = sub.Unsubscribe() // likewise
-	}()
-	return cancel, nil
+	if err := sub.SetPendingLimits(-1, f.cfg.Ring); err != nil {
+		return nil, err
+	}
+	return func() { _ = sub.Unsubscribe() }, nil // likewise
 }
 
-// keepConsuming consumes until the end, with a new consumer after each
-// trouble. Meanwhile the record tells how far the execution is.
-func (f *Feed) keepConsuming(ctx context.Context, js jetstream.JetStream) error {
+// keepUp reads the window, once and after each trouble with NATS, and looks at the
+// record meanwhile, until the end.
+func (f *Feed) keepUp(ctx context.Context, js jetstream.JetStream) error {
 	status := f.cfg.NATS.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
 	defer f.cfg.NATS.RemoveStatusListener(status)
-	var since time.Time // of the last message, by the server's clock
 	pause := newPause()
 	for {
 		began := time.Now()
-		err := whileConnected(ctx, status, func(ctx context.Context) error { return f.consume(ctx, js, &since) })
+		err := whileConnected(ctx, status, func(ctx context.Context) error {
+			if err := f.window(ctx, js); err != nil {
+				return err
+			}
+			return f.watch(ctx)
+		})
 		if err == nil || ctx.Err() != nil || final(err) {
 			return err
 		}
 		if f.cfg.NATS.IsClosed() {
 			return unavailable(nats.ErrConnectionClosed)
 		}
-		f.cfg.Log.Debug("log consumer to be renewed", "err", err)
+		f.cfg.Log.Debug("log window to be read again", "err", err)
 		f.caughtUp() // what there is has to do
 		if time.Since(began) > api {
 			pause.Reset()
@@ -155,16 +154,19 @@ func whileConnected(ctx context.Context, status <-chan nats.Status, fn func(cont
 	return fn(ctx)
 }
 
-// consume feeds the ring from one consumer until the end, and returns nil
-// then, or until there is trouble.
+// window takes in what the window holds, and returns nil then or at the end.
+//
+// What comes later the subscription brings. A consumer that stayed would have the
+// server keep each block of the stream in memory for ten seconds after it was
+// written, which in a flood is more than a gigabyte.
 //
 // The consumer is what JetStream calls an ordered one, less the order: that,
 // and what is missing, the lines' own sequences tell. A new one begins at a
 // time rather than at a sequence of the stream, for a stream that was lost and
 // made again counts from 1.
-func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, since *time.Time) (err error) {
+func (f *Feed) window(ctx context.Context, js jetstream.JetStream) (err error) {
 	cfg := jetstream.ConsumerConfig{FilterSubject: schemas.LogSubject(f.cfg.ID), InactiveThreshold: inactive}
-	if !since.IsZero() {
+	if since := f.lastTaken(); !since.IsZero() {
 		start := since.Add(-overlap)
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
 	}
@@ -179,12 +181,24 @@ func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, since *time.
 			}
 		}
 	}()
-	broken := make(chan error, 1) // one is enough to end it
+	defer func() {
+		if err == nil {
+			f.caughtUp()
+		}
+	}()
+	pending := consumer.CachedInfo().NumPending
+	if pending == 0 {
+		return nil
+	}
+	done, broken := make(chan struct{}), make(chan error, 1) // one is enough to end it
 	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
 		defer rpc.Recover(f.cfg.Log, "log chunk")
-		f.message(msg, since)
-	},
-		jetstream.PullMaxMessages(ahead), jetstream.PullExpiry(2*inactive), jetstream.PullHeartbeat(heartbeat),
+		if left := f.message(msg); pending > 0 {
+			if pending = min(pending-1, left); pending == 0 {
+				close(done)
+			}
+		}
+	}, jetstream.PullMaxMessages(ahead), jetstream.PullExpiry(2*inactive), jetstream.PullHeartbeat(heartbeat),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 			select {
 			case broken <- err:
@@ -195,15 +209,20 @@ func (f *Feed) consume(ctx context.Context, js jetstream.JetStream, since *time.
 		return fmt.Errorf("consume: %w", err)
 	}
 	defer func() { consuming.Stop(); <-consuming.Closed() }()
-	if consumer.CachedInfo().NumPending == 0 {
-		f.caughtUp()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case err := <-broken:
+		return err
+	case <-done:
+	case <-f.over:
 	}
-	return f.watch(ctx, broken)
+	return nil
 }
 
 // watch looks at the record now and then, and again and again while a line is
 // missing.
-func (f *Feed) watch(ctx context.Context, broken <-chan error) error {
+func (f *Feed) watch(ctx context.Context) error {
 	pause := newPause()
 	for {
 		wait := f.cfg.Look
@@ -217,8 +236,6 @@ func (f *Feed) watch(ctx context.Context, broken <-chan error) error {
 			return context.Cause(ctx)
 		case <-f.over:
 			return nil
-		case err := <-broken:
-			return err
 		case <-f.holed:
 		case <-time.After(wait):
 			if err := f.look(ctx); err != nil && final(err) {

@@ -13,22 +13,26 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// message takes a chunk of the window in.
-func (f *Feed) message(msg jetstream.Msg, since *time.Time) {
+// message takes a chunk of the window in, and returns how many follow it.
+func (f *Feed) message(msg jetstream.Msg) (left uint64) {
+	at := time.Now()
 	if meta, err := msg.Metadata(); err == nil {
-		*since = meta.Timestamp
-		defer func() {
-			if meta.NumPending == 0 {
-				f.caughtUp()
-			}
-		}()
+		at, left = meta.Timestamp, meta.NumPending
 	}
-	f.take(msg.Headers(), msg.Data())
+	f.take(msg.Headers(), msg.Data(), at)
+	return left
 }
 
-// take takes a chunk in. One that is not what its headers say is left to the
-// record.
-func (f *Feed) take(header nats.Header, body []byte) {
+// lastTaken is when the last chunk was published, as far as is known.
+func (f *Feed) lastTaken() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.taken
+}
+
+// take takes in a chunk of a time. One that is not what its headers claim is left to
+// the record.
+func (f *Feed) take(header nats.Header, body []byte, at time.Time) {
 	first, _ := strconv.ParseInt(header.Get(schemas.HeaderFirst), 10, 64)
 	last, _ := strconv.ParseInt(header.Get(schemas.HeaderLast), 10, 64)
 	text, err := packed.Read(body, header.Get(schemas.HeaderPacked))
@@ -42,6 +46,9 @@ func (f *Feed) take(header nats.Header, body []byte) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if at.After(f.taken) {
+		f.taken = at
+	}
 	whole := f.ring.newest() <= f.head
 	f.ring.add(c)
 	f.head = f.ring.reach(f.head)

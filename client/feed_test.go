@@ -49,7 +49,7 @@ func expect(t require.TestingT, ctx context.Context, feed *client.Feed, next, la
 	var got strings.Builder
 	first := next
 	for next <= last {
-		batch, err := feed.Read(ctx, next, new([]byte))
+		batch, err := feed.Read(ctx, next, own)
 		require.NoError(t, err, "at %d", next)
 		require.Nil(t, batch.End, "at %d", next)
 		require.Equal(t, next, batch.First)
@@ -61,7 +61,7 @@ func expect(t require.TestingT, ctx context.Context, feed *client.Feed, next, la
 }
 
 func expectEnd(t require.TestingT, ctx context.Context, feed *client.Feed, next int64, end *schemas.LogEnd) {
-	batch, err := feed.Read(ctx, next, new([]byte))
+	batch, err := feed.Read(ctx, next, own)
 	require.NoError(t, err)
 	require.Equal(t, client.Batch{End: end}, batch)
 }
@@ -194,7 +194,7 @@ func TestFeedWaitsForALineThatNobodyHas(t *testing.T) {
 			expect(t, ctx, feed, 25, 30) // who resumed there is not kept waiting
 			short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 			defer cancel()
-			_, err := feed.Read(short, 11, new([]byte))
+			_, err := feed.Read(short, 11, own)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			heal(l)
 			expect(t, ctx, feed, 11, 30)
@@ -221,7 +221,7 @@ func TestFeedServesManyReaders(t *testing.T) {
 	nc, js := localtest.JetStream(t)
 	l := newLog(t, nc)
 	ctx, feed := within(t), follow(t, l, client.FeedConfig{Ring: 32 << 10})
-	_, err := feed.Now(ctx) // by which there is a consumer
+	_, err := feed.Now(ctx) // by which the window has been read
 	require.NoError(t, err)
 	const last = 3000
 	failed := make(chan string, 50)
@@ -241,7 +241,7 @@ func TestFeedServesManyReaders(t *testing.T) {
 	}
 	stream, err := js.Stream(ctx, schemas.LogStream)
 	require.NoError(t, err)
-	require.Equal(t, 1, stream.CachedInfo().State.Consumers, "one consumer whatever the number of readers")
+	require.LessOrEqual(t, stream.CachedInfo().State.Consumers, 1, "one consumer whatever the number of readers")
 	l.end(last)
 	l.tell(t)
 	readers.Wait()
@@ -265,7 +265,7 @@ func TestFeedSkipsTheHolesOfAnEndedLog(t *testing.T) {
 	l.end(30)
 	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
 	expect(t, ctx, feed, 1, 5)
-	batch, err := feed.Read(ctx, 6, new([]byte))
+	batch, err := feed.Read(ctx, 6, own)
 	require.NoError(t, err)
 	require.EqualValues(t, 22, batch.First)
 	require.EqualValues(t, 28, batch.Last)
@@ -378,7 +378,7 @@ func TestFeedOfAnUnknownExecution(t *testing.T) {
 	require.ErrorIs(t, feed.Run(t.Context()), hodei.NotFound)
 	_, err := feed.Now(t.Context())
 	require.ErrorIs(t, err, hodei.NotFound)
-	_, err = feed.Read(t.Context(), 1, new([]byte))
+	_, err = feed.Read(t.Context(), 1, own)
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 
@@ -393,7 +393,7 @@ func TestFeedStopped(t *testing.T) {
 	_, err := feed.Now(ctx)
 	require.NoError(t, err)
 	time.AfterFunc(10*time.Millisecond, cancel)
-	_, err = feed.Read(t.Context(), 1, new([]byte))
+	_, err = feed.Read(t.Context(), 1, own)
 	require.ErrorIs(t, err, hodei.Unavailable)
 	require.NoError(t, <-stopped)
 	stream, err := js.Stream(t.Context(), schemas.LogStream)
@@ -423,3 +423,6 @@ func setUp(t *testing.T, nc *nats.Conn) {
 		require.NoError(c, kv.Setup(t.Context(), js, kv.Storage{}))
 	}, 10*time.Second, 20*time.Millisecond)
 }
+
+// own is the room of a reader that has one for each batch.
+func own() *[]byte { return new([]byte) }

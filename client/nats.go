@@ -58,7 +58,7 @@ func read(ctx context.Context, feed *Feed, req schemas.FollowLogsRequest, fn fun
 	}
 	var buf []byte
 	for next := req.From(now.LogCount); req.Follow || next <= now.LogCount; {
-		batch, err := feed.Read(ctx, next, &buf)
+		batch, err := feed.Read(ctx, next, func() *[]byte { return &buf })
 		if err != nil {
 			return schemas.LogEnd{}, err
 		}

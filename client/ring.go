@@ -11,6 +11,7 @@ type ring struct {
 	chunks []chunk
 	bytes  int
 	limit  int
+	shared *Shared
 }
 
 // overhead is charged for each chunk on top of its lines.
@@ -33,19 +34,33 @@ func (r *ring) add(c chunk) {
 	}
 	j := i
 	for j < len(r.chunks) && r.chunks[j].last <= c.last {
-		r.bytes -= len(r.chunks[j].text.Lines) + overhead
+		r.charge(-cost(r.chunks[j]))
 		j++
 	}
 	if j < len(r.chunks) && r.chunks[j].first <= c.last {
 		c = c.between(c.first, r.chunks[j].first-1)
 	}
 	r.chunks = slices.Replace(r.chunks, i, j, c)
-	r.bytes += len(c.text.Lines) + overhead
-	for r.bytes > r.limit && len(r.chunks) > 1 {
-		r.bytes -= len(r.chunks[0].text.Lines) + overhead
-		r.chunks[0] = chunk{}
-		r.chunks = r.chunks[1:]
+	r.charge(cost(c))
+	for (r.bytes > r.limit || r.bytes > ringLeast && r.shared.full()) && len(r.chunks) > 1 {
+		r.drop(1)
 	}
+}
+
+func cost(c chunk) int { return len(c.text.Lines) + overhead }
+
+func (r *ring) charge(bytes int) {
+	r.bytes += bytes
+	r.shared.charge(bytes)
+}
+
+// drop forgets the oldest chunks.
+func (r *ring) drop(n int) {
+	for _, c := range r.chunks[:n] {
+		r.charge(-cost(c))
+	}
+	clear(r.chunks[:n])
+	r.chunks = r.chunks[n:]
 }
 
 // batchSize is the number of bytes from which on no more chunks are joined into
@@ -66,7 +81,7 @@ func (r *ring) read(next, last int64) (run []chunk) {
 // lose forgets the chunk that the sequence is in.
 func (r *ring) lose(sequence int64) {
 	if i := r.find(sequence); i < len(r.chunks) && r.chunks[i].first <= sequence {
-		r.bytes -= len(r.chunks[i].text.Lines) + overhead
+		r.charge(-cost(r.chunks[i]))
 		r.chunks = slices.Delete(r.chunks, i, i+1)
 	}
 }

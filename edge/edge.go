@@ -31,9 +31,12 @@ type Config struct {
 	// KeepAlive is how long a stream says nothing before it sends a comment;
 	// 15 s when 0.
 	KeepAlive time.Duration
-	// EventsBehind is how many events a reader of the stream of events may be
-	// behind before it is cut; 4096 when 0.
-	EventsBehind int
+	// EventBytes is how much of the last events is kept for all readers of the
+	// stream of events; one that falls further behind is cut. 8 MiB when 0.
+	EventBytes int
+	// MaxStreams is how many streams may be open, MaxStreamsPerClient how many
+	// from one address; 6000 when 0, and as many as in all.
+	MaxStreams, MaxStreamsPerClient int
 	// Grace is how long a stop waits for requests in flight; 10 s when 0.
 	Grace time.Duration
 }
@@ -51,7 +54,8 @@ func New(cfg Config) *Edge {
 	cfg.Host = cmp.Or(cfg.Host, "127.0.0.1")
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	cfg.KeepAlive, cfg.Grace = cmp.Or(cfg.KeepAlive, 15*time.Second), cmp.Or(cfg.Grace, 10*time.Second)
-	cfg.EventsBehind = cmp.Or(cfg.EventsBehind, 4096)
+	cfg.EventBytes, cfg.MaxStreams = cmp.Or(cfg.EventBytes, 8<<20), cmp.Or(cfg.MaxStreams, 6000)
+	cfg.MaxStreamsPerClient = cmp.Or(cfg.MaxStreamsPerClient, cfg.MaxStreams)
 	return &Edge{cfg: cfg, metrics: newMetrics(cfg), ready: make(chan struct{})}
 }
 
@@ -109,12 +113,15 @@ func (e *Edge) Run(ctx context.Context) error {
 	defer feeds.close() // after the last stream
 	hub := newHub(ctx, e.cfg)
 	defer hub.close() // likewise
+	open, memory := newStreamCount(e.cfg, e.metrics.streams), newRooms()
+	logs := &streams{cfg: e.cfg, feeds: feeds, metrics: e.metrics, open: open, rooms: memory}
+	events := &happenings{cfg: e.cfg, hub: hub, open: open}
 	for i, services := range [3][]string{
 		{schemas.Orchestrator, schemas.Scheduler, schemas.WorkerManager, schemas.Edge},
 		{schemas.Scheduler},
 		{schemas.WorkerManager, schemas.Edge},
 	} {
-		handler, err := e.routes(feeds, hub, services)
+		handler, err := e.routes(logs, events, services)
 		if err != nil {
 			return err
 		}
@@ -122,6 +129,7 @@ func (e *Edge) Run(ctx context.Context) error {
 			Handler:           handler,
 			ReadHeaderTimeout: 10 * time.Second,
 			IdleTimeout:       2 * time.Minute,
+			ConnContext:       withConn,
 			ErrorLog:          slog.NewLogLogger(e.cfg.Log.Handler(), slog.LevelDebug),
 		}
 		group.Go(func() error { return e.serve(ctx, srv, e.listens[i]) })

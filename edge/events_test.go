@@ -243,7 +243,7 @@ func TestEventsLost(t *testing.T) {
 func TestEventsSlowReader(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	strict, _ := serve(t, w.nc, edge.Config{EventsBehind: 100})
+	strict, _ := serve(t, w.nc, edge.Config{EventBytes: 4 << 20})
 	_, resp := w.events(t, strict, "?follow=true&only=executions")
 	quick, _ := w.events(t, strict, "?follow=true&only=executions")
 	require.Equal(t, told{id: "0"}, quick())

@@ -14,12 +14,16 @@ import (
 // comes right back finds it.
 const linger = 5 * time.Second
 
+// ringBytes is how much of the latest lines all feeds together keep at hand.
+const ringBytes = 32 << 20
+
 // feeds shares one feed among all streams of an execution.
 type feeds struct {
 	cfg    Config
 	ctx    context.Context // of Run: the feeds outlive the requests that open them
 	cancel context.CancelFunc
 	runs   sync.WaitGroup
+	memory *client.Shared
 
 	mu   sync.Mutex
 	open map[hodei.ExecutionID]*shared
@@ -33,7 +37,7 @@ type shared struct {
 }
 
 func newFeeds(ctx context.Context, cfg Config) *feeds {
-	s := &feeds{cfg: cfg, open: map[hodei.ExecutionID]*shared{}}
+	s := &feeds{cfg: cfg, memory: client.NewShared(ringBytes, roomCount), open: map[hodei.ExecutionID]*shared{}}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	return s
 }
@@ -55,7 +59,7 @@ func (s *feeds) get(id hodei.ExecutionID) (feed *client.Feed, release func()) {
 // start runs a new feed. The lock is held.
 func (s *feeds) start(id hodei.ExecutionID) *shared {
 	ctx, cancel := context.WithCancel(s.ctx)
-	sh := &shared{cancel: cancel, feed: client.NewFeed(client.FeedConfig{NATS: s.cfg.NATS, ID: id, Log: s.cfg.Log})}
+	sh := &shared{cancel: cancel, feed: client.NewFeed(client.FeedConfig{NATS: s.cfg.NATS, ID: id, Log: s.cfg.Log, Shared: s.memory})}
 	sh.idle = time.AfterFunc(linger, func() { s.drop(id, sh, false) })
 	s.open[id] = sh
 	s.runs.Go(func() {
@@ -82,6 +86,7 @@ func (s *feeds) drop(id hodei.ExecutionID, sh *shared, failed bool) {
 		return
 	}
 	sh.cancel()
+	sh.feed.Forget()
 	if s.open[id] == sh {
 		delete(s.open, id)
 	}

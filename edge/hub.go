@@ -13,14 +13,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-const (
-	// kept is how many events a reader who comes back may have missed and be
-	// given from memory.
-	kept = 2048
-	// wordsEvery is how often workers' words are told; of several words of one
-	// worker in that time the last.
-	wordsEvery = 250 * time.Millisecond
-)
+// wordsEvery is how often workers' words are passed on; of several words of one
+// worker in that time the last.
+const wordsEvery = 250 * time.Millisecond
 
 // hub shares one source of events among all their readers. It runs while there
 // are any, and a little longer.
@@ -30,120 +25,163 @@ type hub struct {
 	runs sync.WaitGroup
 
 	mu      sync.Mutex
-	source  *source // nil while nobody reads
-	readers map[*reader]bool
+	source  *source // nil while there are no readers
+	readers int
 	idle    *time.Timer
 }
 
 // source is what one run of the hub knows. The hub's lock guards it.
 type source struct {
-	cancel context.CancelFunc
-	placed chan struct{} // closed once last is the place of the stream
-	last   uint64
-	recent []happening // the last events, oldest first
-	words  map[hodei.WorkerID]happening
-	told   map[hodei.WorkerID]bool // words that have changed since the last tick
-	once   sync.Once
+	cancel  context.CancelFunc
+	placed  chan struct{} // closed once last is the place of the stream
+	last    uint64
+	log     backlog
+	words   map[hodei.WorkerID]word
+	news    map[hodei.WorkerID]bool // words that have changed since the last tick
+	changed chan struct{}           // closed, and replaced, when there is more to read
+	over    bool
+	once    sync.Once
 }
 
-// happening is decoded once, for all readers.
-type happening struct {
-	client.Happening
-	notice schemas.Notice
+// word is what a worker last wrote of itself; gone once its lease has ended.
+type word struct {
+	happening
+	gone bool
 }
 
-// reader is one stream. Its channel is closed when it is cut for being slow,
-// or because the edge stops.
+// reader is one stream. Only that stream uses it.
 type reader struct {
-	happenings chan happening
-	slow       bool
+	src   *source
+	next  uint64 // its place in the backlog
+	at    uint64 // the last event before it joined
+	words []happening
 }
 
 func newHub(ctx context.Context, cfg Config) *hub {
-	h := &hub{cfg: cfg, ctx: ctx, readers: map[*reader]bool{}}
+	h := &hub{cfg: cfg, ctx: ctx}
 	h.idle = time.AfterFunc(time.Hour, h.stop)
 	h.idle.Stop()
 	context.AfterFunc(ctx, h.stop)
 	return h
 }
 
-var errStopping = hodei.Errorf(hodei.Unavailable, "The edge is stopping")
+var (
+	errStopping = hodei.Errorf(hodei.Unavailable, "The edge is stopping")
+	errSlow     = errors.New("this reader is too slow")
+	errOver     = errors.New("the source of events has ended") // the client comes back
+)
 
-// join adds a reader, and returns where the stream is and each worker's word.
-// What happens after that comes through the channel.
-func (h *hub) join(ctx context.Context) (r *reader, at uint64, words []happening, err error) {
-	h.mu.Lock()
-	if h.ctx.Err() != nil {
-		h.mu.Unlock()
-		return nil, 0, nil, errStopping
+// join adds a reader, which begins where the stream is, with each worker's word.
+// leave must be called after it, unless it fails.
+func (h *hub) join(ctx context.Context) (r *reader, err error) {
+	src, err := h.enter()
+	if err != nil {
+		return nil, err
 	}
-	h.idle.Stop()
-	if h.source == nil {
-		h.start()
-	}
-	src := h.source
-	r = &reader{happenings: make(chan happening, h.cfg.EventsBehind)}
-	h.readers[r] = true // from here on it keeps the source alive
-	h.mu.Unlock()
 	select {
 	case <-src.placed:
 	case <-ctx.Done():
-		h.leave(r)
-		return nil, 0, nil, ctx.Err()
+		err = &hodei.Error{Code: hodei.Unavailable, Message: "Request cancelled", Err: ctx.Err()}
 	case <-h.ctx.Done():
-		return nil, 0, nil, errStopping
+		err = errStopping
 	case <-time.After(5 * time.Second):
-		h.leave(r)
-		return nil, 0, nil, hodei.Errorf(hodei.Unavailable, "The feed of events does not answer")
+		err = hodei.Errorf(hodei.Unavailable, "The feed of events does not answer")
+	}
+	if err != nil {
+		h.leave()
+		return nil, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for len(r.happenings) > 0 { // told already by what follows
-		<-r.happenings
-	}
+	r = &reader{src: src, next: src.log.end(), at: src.last}
 	for _, word := range src.words {
-		words = append(words, word)
+		r.words = append(r.words, word.happening)
 	}
-	return r, src.last, words, nil
+	return r, nil
 }
 
-// since returns the events after one, if they are all still in memory.
-func (h *hub) since(after, until uint64) (events []happening, ok bool) {
+// enter counts a reader, which keeps the source alive.
+func (h *hub) enter() (*source, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	src := h.source
-	if src == nil || len(src.recent) == 0 || src.recent[0].Sequence > after+1 {
-		return nil, false
+	if h.ctx.Err() != nil {
+		return nil, errStopping
 	}
-	for _, event := range src.recent {
-		if event.Sequence > after && event.Sequence <= until {
-			events = append(events, event)
-		}
+	h.idle.Stop()
+	h.readers++
+	if h.source == nil {
+		h.start()
 	}
-	return events, true
+	return h.source, nil
 }
 
-func (h *hub) leave(r *reader) {
+func (h *hub) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.readers, r)
-	if len(h.readers) == 0 {
+	if h.readers--; h.readers == 0 {
 		h.idle.Reset(linger)
 	}
+}
+
+// rewind moves the reader back to what follows the event of a sequence, if all of
+// that is still kept.
+func (h *hub) rewind(r *reader, sequence uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	place, ok := r.src.log.after(sequence)
+	if ok {
+		r.next = place
+	}
+	return ok
+}
+
+// wait returns once there is something for the reader. It fails when its source has
+// ended, or ctx is done.
+func (h *hub) wait(ctx context.Context, r *reader) error {
+	for {
+		h.mu.Lock()
+		more, over, changed := r.src.log.end() > r.next, r.src.over, r.src.changed
+		h.mu.Unlock()
+		switch {
+		case more:
+			return nil
+		case over:
+			return errOver
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// read returns what is next for the reader, up to a place and until it holds about
+// so many bytes. It fails with errSlow when that is no longer kept.
+func (h *hub) read(r *reader, until uint64, size int) ([]happening, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	events, ok := r.src.log.read(r.next, until, size)
+	if !ok {
+		return nil, errSlow
+	}
+	r.next += uint64(len(events))
+	return events, nil
 }
 
 // start runs a source. The lock is held.
 func (h *hub) start() {
 	ctx, cancel := context.WithCancel(h.ctx)
 	src := &source{
-		cancel: cancel, placed: make(chan struct{}), words: map[hodei.WorkerID]happening{}, told: map[hodei.WorkerID]bool{},
+		cancel: cancel, placed: make(chan struct{}), changed: make(chan struct{}), log: backlog{limit: h.cfg.EventBytes},
+		words: map[hodei.WorkerID]word{}, news: map[hodei.WorkerID]bool{},
 	}
 	h.source = src
 	h.runs.Go(func() {
-		defer h.drop(src)
+		defer h.end(src)
 		defer rpc.Recover(h.cfg.Log, "events")
 		_, err := client.Happenings(ctx, client.HappeningsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, Follow: true},
-			func(e client.Happening) error { h.hear(src, e); return nil })
+			func(e client.Happening) error { h.take(src, e); return nil })
 		if err != nil && ctx.Err() == nil {
 			h.cfg.Log.Warn("following events failed", "err", err)
 		}
@@ -154,9 +192,9 @@ func (h *hub) start() {
 	})
 }
 
-// hear takes in what happened and passes it on.
-func (h *hub) hear(src *source, e client.Happening) {
-	notice, err := e.Notice()
+// take takes in what happened and passes it on.
+func (h *hub) take(src *source, e client.Happening) {
+	got, err := newHappening(e)
 	if err != nil {
 		h.cfg.Log.Warn("event passed over", "sequence", e.Sequence, "err", err)
 		return
@@ -164,21 +202,23 @@ func (h *hub) hear(src *source, e client.Happening) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	src.last = e.Sequence
-	switch got := (happening{e, notice}); {
+	switch worker := got.notice.Worker; {
 	case e.Kind == "":
-		clear(src.told) // whoever joins now is given them
+		clear(src.news) // a reader that joins now is given them
 		src.once.Do(func() { close(src.placed) })
-	case notice.Worker != nil:
-		src.words[notice.Worker.WorkerID] = got
-		src.told[notice.Worker.WorkerID] = true
+	case worker != nil:
+		src.words[worker.WorkerID] = word{got, worker.Availability == nil}
+		src.news[worker.WorkerID] = true
 	default:
-		if notice.Resync != nil {
-			src.recent = nil
-		} else if src.recent = append(src.recent, got); len(src.recent) >= 2*kept {
-			src.recent = append([]happening(nil), src.recent[kept:]...)
-		}
-		h.pass(got)
+		src.log.add(got)
+		src.wake()
 	}
+}
+
+// wake has every waiting reader look again. The lock is held.
+func (s *source) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // tick passes on the workers' words.
@@ -195,58 +235,49 @@ func (h *hub) tick(ctx context.Context, src *source) {
 	}
 }
 
+// passWords adds the words that have changed to the backlog.
 func (h *hub) passWords(src *source) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for id := range src.told {
+	if len(src.news) == 0 {
+		return
+	}
+	for id := range src.news {
 		word := src.words[id]
-		if word.notice.Worker.Availability == nil {
+		if word.gone {
 			delete(src.words, id)
 		}
-		h.pass(word)
+		src.log.add(word.happening)
 	}
-	clear(src.told)
+	clear(src.news)
+	src.wake()
 }
 
-// pass gives it to every reader that has room, and cuts the others. The lock
-// is held.
-func (h *hub) pass(e happening) {
-	for r := range h.readers {
-		select {
-		case r.happenings <- e:
-		default:
-			r.slow = true
-			delete(h.readers, r)
-			close(r.happenings)
-		}
-	}
-}
-
-// drop forgets a source that has ended, and with it its readers, who come back.
-func (h *hub) drop(src *source) {
+// end forgets a source and ends its streams, whose clients come back.
+func (h *hub) end(src *source) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.endLocked(src)
+}
+
+func (h *hub) endLocked(src *source) {
+	if src.over {
+		return
+	}
+	src.cancel()
+	src.over = true
+	src.wake()
 	if h.source == src {
-		h.end()
+		h.source = nil
 	}
 }
 
-// end forgets the source and cuts its readers. The lock is held.
-func (h *hub) end() {
-	h.source.cancel()
-	h.source = nil
-	for r := range h.readers {
-		delete(h.readers, r)
-		close(r.happenings)
-	}
-}
-
-// stop ends the source when nobody reads any more, or the edge stops.
+// stop ends the source when it has no readers any more, or the edge stops.
 func (h *hub) stop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.source != nil && (len(h.readers) == 0 || h.ctx.Err() != nil) {
-		h.end()
+	if h.source != nil && (h.readers == 0 || h.ctx.Err() != nil) {
+		h.endLocked(h.source)
 	}
 }
 
@@ -260,14 +291,14 @@ func (h *hub) close() {
 func (h *hub) history(ctx context.Context, after, until uint64, fn func(happening) error) error {
 	_, err := client.Happenings(ctx, client.HappeningsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, After: after, NoWorkers: true},
 		func(e client.Happening) error {
-			notice, err := e.Notice()
+			got, err := newHappening(e)
 			switch {
-			case err != nil: // whoever published it, it was not Hodei
+			case err != nil: // Hodei did not publish it
 				return nil
 			case e.Sequence > until:
 				return errUntil
 			}
-			return fn(happening{e, notice})
+			return fn(got)
 		})
 	if errors.Is(err, errUntil) {
 		return nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -288,4 +289,12 @@ func listen(t *testing.T, srv *http.Server) (addr string) {
 	}()
 	t.Cleanup(func() { _ = srv.Close(); <-done })
 	return l.Addr().String()
+}
+
+// forget deletes a stream.
+func (w *world) forget(t *testing.T, stream string) {
+	t.Helper()
+	js, err := jetstream.New(w.nc)
+	require.NoError(t, err)
+	require.NoError(t, js.DeleteStream(t.Context(), stream))
 }

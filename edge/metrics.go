@@ -36,7 +36,7 @@ func newMetrics(cfg Config) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 12), // half a millisecond to 12 s
 		}, []string{"method", "route"}),
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "hodei_http_open_streams", Help: "Logs that are being streamed now.",
+			Name: "hodei_http_open_streams", Help: "Streams of logs and events that are open.",
 		}),
 		lines: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "hodei_http_lines_sent_total", Help: "Log lines sent by streams.",

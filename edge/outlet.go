@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,52 +13,38 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-const (
-	// writeTimeout is how long a client may leave what it was sent unread.
-	writeTimeout = 10 * time.Second
-	// flushSize is the number of bytes that are written at the latest.
-	flushSize = 256 << 10
-)
+// breather is how long a stream keeps its room for a client that has fallen
+// behind, rather than unpack the same lines again.
+const breather = 10 * time.Millisecond
 
 // outlet writes the lines that one client wants.
 type outlet struct {
+	*wire
 	format
 	want      selection
-	w         http.ResponseWriter
-	conn      *http.ResponseController
 	keepAlive time.Duration
-
-	written int // lines, of which so many are counted in sent
-	counted int
-	sent    prometheus.Counter
-	buf     []byte
-	joined  []byte // what the feed joins lines in
-	flushed time.Time
-}
-
-func newOutlet(w http.ResponseWriter, f format, want selection, keepAlive time.Duration, sent prometheus.Counter) *outlet {
-	w.Header().Set("Content-Type", f.contentType())
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no") // a proxy's buffer would hold lines back
-	return &outlet{
-		format: f, want: want, w: w, conn: http.NewResponseController(w), keepAlive: keepAlive, sent: sent,
-	}
+	rooms     rooms
+	room      *room // nil while it waits
+	sent      prometheus.Counter
+	written   int // lines
+	flushed   time.Time
 }
 
 // copy writes lines until the end, and that, or until the client is gone, ctx
 // done, or the feed stopped.
 func (o *outlet) copy(ctx context.Context, feed *client.Feed, now schemas.LogEnd) error {
+	var begin []byte
 	next := o.want.after + 1
 	if o.want.after < 0 {
 		if next = o.want.From(now.LogCount); next > now.LogCount && next > 1 {
-			o.buf = o.at(o.buf, next-1) // so that whoever comes back misses nothing
+			begin = o.at(begin, next-1) // a client that comes back then misses nothing
 		}
 	}
-	if err := o.flush(); err != nil {
+	if err := o.say(begin); err != nil {
 		return err
 	}
 	for o.want.Follow || next <= now.LogCount {
-		batch, err := o.read(ctx, feed, next)
+		batch, last, err := o.step(ctx, feed, next, now)
 		if err != nil {
 			return err
 		}
@@ -67,86 +52,112 @@ func (o *outlet) copy(ctx context.Context, feed *client.Feed, now schemas.LogEnd
 			now = *batch.End
 			break
 		}
-		if !o.want.Follow {
-			batch.Last = min(batch.Last, now.LogCount)
-		}
-		if full, err := o.lines(batch); err != nil {
-			return err
-		} else if full {
+		if o.want.Limit > 0 && o.written == o.want.Limit {
 			break
 		}
-		next = batch.Last + 1
+		next = last + 1
 	}
-	o.buf = o.end(o.buf, now)
-	return o.flush()
+	return o.say(o.end(nil, now))
 }
 
-// read waits for lines and keeps the connection alive meanwhile.
-func (o *outlet) read(ctx context.Context, feed *client.Feed, next int64) (client.Batch, error) {
-	for {
-		wait, cancel := context.WithTimeout(ctx, o.keepAlive)
-		batch, err := feed.Read(wait, next, &o.joined)
-		cancel()
-		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
-			return batch, err
-		}
-		o.buf = o.idle(o.buf)
-		if err := o.flush(); err != nil {
-			return client.Batch{}, err
-		}
+// say sends what is not lines.
+func (o *outlet) say(p []byte) error {
+	o.flushed = time.Now()
+	return o.send(p)
+}
+
+// step waits for lines, keeping the connection alive meanwhile, and writes as many
+// as the client takes. It returns the last of them.
+func (o *outlet) step(ctx context.Context, feed *client.Feed, next int64, now schemas.LogEnd) (batch client.Batch, last int64, err error) {
+	if !o.ready(writeTimeout) {
+		return batch, 0, errStalled
+	}
+	defer o.leave()
+	wait, cancel := context.WithTimeout(ctx, o.keepAlive)
+	batch, err = feed.Read(wait, next, o.enter)
+	cancel()
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		return client.Batch{}, next - 1, o.say(o.idle(nil))
+	case err != nil || batch.End != nil:
+		return batch, next - 1, err
+	}
+	if !o.want.Follow {
+		batch.Last = min(batch.Last, now.LogCount)
+	}
+	o.enter()
+	last, err = o.lines(batch)
+	return batch, last, err
+}
+
+// enter takes a room, once there is something to put into it.
+func (o *outlet) enter() *[]byte {
+	if o.room == nil {
+		o.room = o.rooms.take()
+	}
+	return &o.room.lines
+}
+
+func (o *outlet) leave() {
+	if o.room != nil {
+		o.rooms.put(o.room)
+		o.room = nil
 	}
 }
 
-// lines writes a batch. It is full when the client has all it asked for.
-func (o *outlet) lines(batch client.Batch) (full bool, err error) {
+// lines writes a batch, and stops early for a client that has fallen behind. It
+// returns the last line that needs no more attention.
+func (o *outlet) lines(batch client.Batch) (last int64, err error) {
+	before := o.written
+	defer func() { o.sent.Add(float64(o.written - before)) }()
 	for line := range batch.Lines.All(batch.First) {
 		if line.Sequence > batch.Last {
 			break
 		}
-		if err := o.add(line); err != nil {
-			return false, err
+		last = line.Sequence
+		if !o.wanted(line) {
+			continue
 		}
-		if o.want.Limit > 0 && o.written == o.want.Limit {
-			return true, nil
+		o.room.buf = o.line(o.room.buf, line)
+		if o.written++; o.written == o.want.Limit {
+			break
+		}
+		if len(o.room.buf) < piece {
+			continue
+		}
+		if len(o.room.buf) > 2*piece { // a long line of escapes: the write may block
+			long := o.room.buf
+			o.room.buf = nil
+			o.leave()
+			return last, o.say(long)
+		}
+		if err := o.empty(); err != nil {
+			return last, err
+		}
+		if !o.ready(breather) {
+			return last, o.flush()
 		}
 	}
-	if len(o.buf) == 0 && time.Since(o.flushed) < o.keepAlive {
-		return false, nil // nothing of it was wanted
+	if len(o.room.buf) == 0 && time.Since(o.flushed) < o.keepAlive {
+		return batch.Last, nil // nothing of it was wanted
 	}
-	if len(o.buf) == 0 {
-		o.buf = o.idle(o.buf)
+	if len(o.room.buf) == 0 {
+		o.room.buf = o.idle(o.room.buf)
 	}
-	return false, o.flush()
+	if err := o.empty(); err != nil {
+		return last, err
+	}
+	return batch.Last, o.flush()
 }
 
-func (o *outlet) add(line *packed.Line) error {
-	if !o.want.filter.IsZero() {
-		if !o.want.filter.Match(hodei.ReadLogLine(line.JSON(), line.Sequence)) {
-			return nil
-		}
-	}
-	o.buf = o.line(o.buf, line)
-	o.written++
-	if len(o.buf) >= flushSize {
-		return o.flush()
-	}
-	return nil
+func (o *outlet) wanted(line *packed.Line) bool {
+	return o.want.filter.IsZero() || o.want.filter.Match(hodei.ReadLogLine(line.JSON(), line.Sequence))
 }
 
-// flush sends what is in the buffer, and the headers with the first.
-func (o *outlet) flush() error {
+// empty writes what is in the room.
+func (o *outlet) empty() error {
 	o.flushed = time.Now()
-	_ = o.conn.SetWriteDeadline(o.flushed.Add(writeTimeout)) // only where the connection has one
-	if len(o.buf) > 0 {
-		if _, err := o.w.Write(o.buf); err != nil {
-			return err
-		}
-		o.buf = o.buf[:0]
-		o.sent.Add(float64(o.written - o.counted))
-		o.counted = o.written
-	}
-	return o.conn.Flush()
+	err := o.write(o.room.buf)
+	o.room.buf = o.room.buf[:0]
+	return err
 }
-
-// close leaves the connection fit for another request.
-func (o *outlet) close() { _ = o.conn.SetWriteDeadline(time.Time{}) }

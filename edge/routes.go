@@ -20,16 +20,14 @@ import (
 var prefixes = []string{"/api/v1", ""}
 
 // routes serves the operations of the services given.
-func (e *Edge) routes(feeds *feeds, hub *hub, services []string) (http.Handler, error) {
-	events, err := (&happenings{cfg: e.cfg, hub: hub, metrics: e.metrics}).handler(schemas.FollowEvents.Op)
+func (e *Edge) routes(logs *streams, happenings *happenings, services []string) (http.Handler, error) {
+	events, err := happenings.handler(schemas.FollowEvents.Op)
 	if err != nil {
 		return nil, err
 	}
-	decode, err := rpc.Decoder(schemas.GetLogs.Op)
-	if err != nil {
+	if logs.decode, err = rpc.Decoder(schemas.GetLogs.Op); err != nil {
 		return nil, fmt.Errorf("serve %s: %w", schemas.GetLogs.Name, err)
 	}
-	logs := &streams{cfg: e.cfg, feeds: feeds, metrics: e.metrics, decode: decode}
 	r := chi.NewRouter()
 	r.Use(e.identify, e.recover)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {

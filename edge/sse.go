@@ -18,6 +18,8 @@ type streams struct {
 	cfg     Config
 	feeds   *feeds
 	metrics *metrics
+	open    *streamCount
+	rooms   rooms
 	decode  func(body []byte, req any) error // checks and reads a schemas.GetLogsRequest
 }
 
@@ -38,11 +40,21 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 	}
 	bind := newBinder(op, more...)
 	return func(w http.ResponseWriter, r *http.Request) {
-		want, err := s.selection(r, bind)
+		_, err := readBody(w, r) // a GET may have one
+		var want selection
+		if err == nil {
+			want, err = s.selection(r, bind)
+		}
 		if err != nil {
 			refuse(w, r, err)
 			return
 		}
+		leave, err := s.open.enter(r)
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		defer leave()
 		ctx := r.Context()
 		feed, release := s.feeds.get(want.ID)
 		defer release()
@@ -56,13 +68,10 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 			refuse(w, r, &said)
 			return
 		}
-		if rec, ok := w.(*recorder); ok {
-			rec.stream = true
+		f := choose(r, want.LogOptions)
+		out := &outlet{
+			wire: newWire(w, r, f.contentType()), format: f, want: want, keepAlive: s.cfg.KeepAlive, rooms: s.rooms, sent: s.metrics.lines,
 		}
-		s.metrics.streams.Inc()
-		defer s.metrics.streams.Dec()
-		out := newOutlet(w, choose(r, want.LogOptions), want, s.cfg.KeepAlive, s.metrics.lines)
-		defer out.close()
 		if err := out.copy(ctx, feed, now); err != nil && ctx.Err() == nil {
 			s.cfg.Log.DebugContext(ctx, "stream cut", "execution_id", want.ID, "request_id", rpc.RequestID(ctx), "err", err)
 		}

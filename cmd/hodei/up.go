@@ -85,6 +85,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		return err
 	}
 	defer remove()
+	go keepModest(ctx)
 	release, err := local.LockDir(dir)
 	if err != nil {
 		return err

@@ -1,0 +1,87 @@
+package edge
+
+import (
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// happening is decoded once, for all readers.
+type happening struct {
+	client.Happening
+	notice schemas.Notice // only what filters look at
+}
+
+// happeningCost is charged for each on top of its data.
+const happeningCost = 1 << 10
+
+func newHappening(e client.Happening) (happening, error) {
+	n, err := e.Notice()
+	switch {
+	case n.Execution != nil:
+		of := n.Execution.Execution
+		n.Execution = &schemas.Event{Execution: hodei.Execution{ID: of.ID, JobID: of.JobID, PipelineID: of.PipelineID, WorkerID: of.WorkerID}}
+	case n.Worker != nil && n.Worker.Availability != nil:
+		n.Worker.Availability = &hodei.Availability{}
+	}
+	e.Data = oneField(e.Data, 0)
+	return happening{e, n}, err
+}
+
+// backlog is what happened last, oldest first, for all readers. Each keeps its own
+// place, a number that counts every event since the source began.
+type backlog struct {
+	events []happening
+	first  uint64 // place of events[0]
+	gap    uint64 // place of the last loss of events
+	bytes  int
+	limit  int
+}
+
+// end is the place of what comes next.
+func (b *backlog) end() uint64 { return b.first + uint64(len(b.events)) }
+
+func (b *backlog) add(e happening) {
+	if e.notice.Resync != nil {
+		b.gap = b.end()
+	}
+	b.events = append(b.events, e)
+	b.bytes += len(e.Data) + happeningCost
+	for b.bytes > b.limit && len(b.events) > 1 {
+		b.bytes -= len(b.events[0].Data) + happeningCost
+		b.events[0] = happening{}
+		b.events = b.events[1:]
+		b.first++
+	}
+}
+
+// read returns what is at a place and after it, up to an end and until it holds
+// about so many bytes. It is not ok when that is no longer kept.
+func (b *backlog) read(from, until uint64, size int) (events []happening, ok bool) {
+	if from < b.first {
+		return nil, false
+	}
+	for at := from; at < min(until, b.end()) && size > 0; at++ {
+		e := b.events[at-b.first]
+		events, size = append(events, e), size-len(e.Data)
+	}
+	return events, true
+}
+
+// after is the place of what follows the event of a sequence, if all of that is
+// kept.
+func (b *backlog) after(sequence uint64) (place uint64, ok bool) {
+	for i, e := range b.events {
+		place := b.first + uint64(i)
+		if place < b.gap {
+			continue
+		}
+		if e.Sequence <= sequence {
+			ok = true
+			continue
+		}
+		whole := e.Kind == schemas.NoticeExecution && e.Sequence == sequence+1
+		return place, ok || whole
+	}
+	return b.end(), ok
+}

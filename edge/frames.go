@@ -1,0 +1,100 @@
+package edge
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// frames writes the events that one client wants.
+type frames struct {
+	*wire
+	want      schemas.FollowEventsRequest
+	noWorkers bool
+	buf       *[]byte // nil while there is nothing to write
+	sent      time.Time
+}
+
+// buffers are for streams that have something to write, not for those that wait.
+var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, piece)) }}
+
+// add writes what is wanted.
+func (f *frames) add(e happening) error {
+	if !f.want.Match(e.notice) || f.noWorkers && e.notice.Worker != nil {
+		return nil
+	}
+	return f.write(e)
+}
+
+func (f *frames) write(e happening) error {
+	b := f.begin()
+	if e.Kind != schemas.NoticeWorker {
+		b = append(strconv.AppendUint(append(b, "id: "...), e.Sequence, 10), '\n')
+	}
+	b = append(append(append(b, "event: "...), e.Kind...), "\ndata: "...)
+	if len(e.Data) > piece/2 { // as it is: all readers share it
+		*f.buf = b
+		if err := f.empty(); err != nil {
+			return err
+		}
+		if err := f.send(e.Data); err != nil {
+			return err
+		}
+		b = f.begin()
+	} else {
+		b = append(b, e.Data...)
+	}
+	return f.end(append(b, "\n\n"...))
+}
+
+// place is an id without data, which a client remembers and does not report.
+func (f *frames) place(at uint64) error {
+	return f.end(append(strconv.AppendUint(append(f.begin(), "id: "...), at, 10), "\n\n"...))
+}
+
+func (f *frames) idle(at uint64) error {
+	if err := f.place(at); err != nil {
+		return err
+	}
+	return f.end(append(f.begin(), ": keep-alive\n\n"...))
+}
+
+func (f *frames) done(at uint64) error {
+	body, _ := hodei.JSON(schemas.EventsEnd{Sequence: at}) // a number always encodes
+	if err := f.end(append(append(append(f.begin(), "event: done\ndata: "...), body...), "\n\n"...)); err != nil {
+		return err
+	}
+	return f.empty()
+}
+
+// begin returns what is not written yet, to append to it.
+func (f *frames) begin() []byte {
+	if f.buf == nil {
+		f.buf = buffers.Get().(*[]byte)
+	}
+	return *f.buf
+}
+
+// end keeps what begin gave for more to come, unless it is enough for a piece.
+func (f *frames) end(b []byte) error {
+	if *f.buf = b; len(b) < piece/2 {
+		return nil
+	}
+	return f.empty()
+}
+
+// empty writes what was not written yet.
+func (f *frames) empty() error {
+	if f.buf == nil {
+		return nil
+	}
+	f.sent = time.Now()
+	err := f.send(*f.buf)
+	*f.buf = (*f.buf)[:0]
+	buffers.Put(f.buf)
+	f.buf = nil
+	return err
+}
