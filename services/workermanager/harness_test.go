@@ -286,6 +286,13 @@ func (h *hand) onOffer(ctx context.Context, req schemas.ExecutionRequest) (schem
 	return schemas.Acceptance{Accepted: true, StartedAt: &now, Free: 3, Word: 7}, nil
 }
 
+// latest is the worker's newest report.
+func (h *hand) latest() hodei.Availability {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.word
+}
+
 // onCommand does as a worker does, but leaves its key as it is until say.
 func (h *hand) onCommand(_ context.Context, req schemas.CommandWorkerRequest) (hodei.Availability, error) {
 	h.mu.Lock()

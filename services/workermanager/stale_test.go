@@ -28,7 +28,7 @@ func newStale(t *testing.T) *stale {
 	b.run(b.db, func(c *Config) { c.Reconcile = time.Hour })
 	s.instances = append(s.instances, b.Manager)
 	b.until("the second instance has the key", func() bool { m, _ := b.fleet.get(s.hand.id); return m.leased })
-	s.late = append(s.late, s.hand.word)
+	s.late = append(s.late, s.hand.latest())
 	return s
 }
 
@@ -37,7 +37,7 @@ func (s *stale) instance(t *rapid.T) *Manager {
 }
 
 func (s *stale) assign(t *rapid.T) {
-	if s.status == hodei.WorkerDraining || len(s.running) == s.hand.word.Capacity {
+	if s.status == hodei.WorkerDraining || len(s.running) == s.hand.latest().Capacity {
 		t.Skip("takes nothing")
 	}
 	e := s.pending()
@@ -59,6 +59,8 @@ func (s *stale) finish(t *rapid.T) {
 
 // changed has the worker have a new word, which no instance receives yet.
 func (s *stale) changed(status hodei.WorkerStatus) {
+	s.hand.mu.Lock()
+	defer s.hand.mu.Unlock()
 	w := &s.hand.word
 	w.Word++
 	w.Running, w.Free, w.Status = s.running, w.Capacity-len(s.running), status
@@ -74,7 +76,7 @@ func (s *stale) drain(t *rapid.T) {
 	w, err := s.instance(t).drainWorker(s.t.Context(), schemas.DrainWorkerRequest{ID: s.hand.id})
 	require.NoError(t, err)
 	s.status = hodei.WorkerDraining
-	s.late = append(s.late, s.hand.word)
+	s.late = append(s.late, s.hand.latest())
 	s.is(t, w)
 }
 
@@ -82,7 +84,7 @@ func (s *stale) resume(t *rapid.T) {
 	w, err := s.instance(t).resumeWorker(s.t.Context(), schemas.ResumeWorkerRequest{ID: s.hand.id})
 	require.NoError(t, err)
 	s.status = hodei.WorkerAvailable
-	s.late = append(s.late, s.hand.word)
+	s.late = append(s.late, s.hand.latest())
 	s.is(t, w)
 }
 
@@ -102,7 +104,7 @@ func (s *stale) is(t *rapid.T, w hodei.Worker) {
 	}
 	require.Equal(t, want, w.Status)
 	require.Equal(t, len(s.running), w.Running)
-	require.Equal(t, s.hand.word.Capacity-len(s.running), w.Capacity)
+	require.Equal(t, s.hand.latest().Capacity-len(s.running), w.Capacity)
 }
 
 func (s *stale) check(t *rapid.T) {
