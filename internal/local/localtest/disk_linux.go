@@ -36,12 +36,15 @@ func NewDisk(t testing.TB, size int64) *Disk {
 }
 
 // Fill makes the disk as small as what it holds.
-func (d *Disk) Fill() {
+func (d *Disk) Fill() { d.t.Helper(); d.Leave(0) }
+
+// Leave makes the disk so small that so many bytes are free.
+func (d *Disk) Leave(free int64) {
 	d.t.Helper()
 	require.Eventually(d.t, func() bool {
 		var now unix.Statfs_t
 		require.NoError(d.t, unix.Statfs(d.Dir, &now))
-		return d.resize(fmt.Sprintf("nr_blocks=%d", max(now.Blocks-now.Bfree, 1))) == nil // it fails where it has grown meanwhile
+		return d.resize(fmt.Sprintf("nr_blocks=%d", max(now.Blocks-now.Bfree+uint64(free/now.Bsize), 1))) == nil // it fails where it has grown meanwhile
 	}, 30*time.Second, time.Millisecond, "fill %s", d.Dir)
 }
 

@@ -16,5 +16,8 @@ func NewDisk(t testing.TB, _ int64) *Disk {
 // Fill does nothing.
 func (d *Disk) Fill() {}
 
+// Leave does nothing.
+func (d *Disk) Leave(int64) {}
+
 // Free does nothing.
 func (d *Disk) Free() {}
