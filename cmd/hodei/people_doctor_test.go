@@ -40,6 +40,32 @@ func TestDoctorOnServices(t *testing.T) {
 	require.Contains(t, d.findings[0].Found, "No scheduler")
 }
 
+// TestDoctorOnFullDisks: the doctor names what a service lacks, not that it is not ready,
+// and what to do about it.
+func TestDoctorOnFullDisks(t *testing.T) {
+	d := newDoctor()
+	d.services(overview{Checks: map[string]string{
+		"nats": "ok", "orchestrator": "not ready", "orchestrator.disk": "The disk of NATS has 1 MiB free",
+		"scheduler": "ok", "scheduler.workers": "no worker: 1 silent",
+	}})
+	f := only(t, d)
+	require.Equal(t, "orchestrator.disk", f.Check)
+	require.Contains(t, f.Found, "The disk of NATS")
+	require.Contains(t, f.Do, "free some space")
+
+	d = newDoctor()
+	d.stores(overview{Stores: []schemas.Store{{Name: "Postgres", FreeBytes: 3 << 30}, {Name: "NATS", FreeBytes: 1 << 20}}})
+	require.Equal(t, "free: Postgres 3.0 GiB, NATS 1.0 MiB", only(t, d).Found)
+
+	d = newDoctor()
+	w := hodei.Worker{Name: new("w"), Status: hodei.WorkerAvailable, LastSeenAt: new(noon), Blocked: new("its disk has 1 MiB free")}
+	d.fleet(overview{workers: []hodei.Worker{w}, Checks: map[string]string{"scheduler.workers": "no worker: 1 low on disk space"}})
+	require.Len(t, d.findings, 2)
+	require.Equal(t, "w accepts nothing: its disk has 1 MiB free", d.findings[0].Found)
+	require.Equal(t, "nothing can be scheduled: no worker: 1 low on disk space", d.findings[1].Found)
+	require.Equal(t, "fail", d.findings[1].State)
+}
+
 func TestDoctorOnVersions(t *testing.T) {
 	d := newDoctor()
 	d.versions(t.Context(), []hodei.Worker{{Version: new(version())}, {Version: new("0.0.9")}, {Version: new("0.0.9")}})

@@ -54,6 +54,27 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// TestUnschedulable: a busy fleet takes work in time; one that is silent, leaving or
+// without disk space does not.
+func TestUnschedulable(t *testing.T) {
+	busy, draining, silent, blocked := worker(1, "x", 1), worker(2, "x", 1), worker(3, "x", 1), worker(4, "x", 1)
+	busy.Free, busy.Status = 0, hodei.WorkerBusy
+	draining.Status = hodei.WorkerDraining
+	silent.At = now.Add(-lease - time.Second)
+	blocked.Blocked = "its disk has 1 MiB free"
+	for want, fleet := range map[string][]plan.Worker{
+		"no worker is running": nil,
+		"":                     {silent, busy},
+		"no worker: 1 draining, 1 low on disk space, 1 silent": {draining, silent, blocked},
+	} {
+		require.Equal(t, want, plan.Unschedulable(fleet, lease, now))
+	}
+	d := plan.Choose([]plan.Worker{blocked, busy}, plan.Request{}, plan.DefaultWeights, lease, now)
+	require.Nil(t, d.Worker)
+	require.Equal(t, "no worker: 1 busy, 1 low on disk space", d.Reason)
+	require.False(t, d.Impossible)
+}
+
 func TestRefusedIsNotAskedAgain(t *testing.T) {
 	fleet := []plan.Worker{worker(1, "x", 8), worker(2, "x", 1)}
 	d := plan.Choose(fleet, plan.Request{Refused: []hodei.WorkerID{id(1)}}, plan.DefaultWeights, lease, now)
