@@ -64,14 +64,14 @@ func TestStreamsRecoverFromAFullDisk(t *testing.T) {
 	require.Empty(t, write(t, js, 1))
 
 	all := slices.Sorted(slices.Values(schemas.Streams))
-	disk.Fill()
+	require.NoError(t, disk.Fill())
 	require.Equal(t, all, write(t, js, 10))
 	for range 2 {
 		recreated, err := keep(t, js)
 		require.Error(t, err)
 		require.Empty(t, recreated, "what the streams hold can still be read")
 	}
-	disk.Free()
+	require.NoError(t, disk.Free())
 	require.Equal(t, all, write(t, js, 1), "the server does not recover by itself")
 	recreated, err := keep(t, js)
 	require.NoError(t, err)

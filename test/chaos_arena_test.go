@@ -51,6 +51,7 @@ type arena struct {
 	natsURL string   // of every server, without a link
 	pgURL   string   // without a link
 	db      *pgxpool.Pool
+	disks   []fillable // none where nothing can be mounted
 
 	stopped sync.Once
 
@@ -133,12 +134,17 @@ func (w *arena) addNATS(n int) {
 		}
 		home := filepath.Join(w.dir, name) // where nats.conf puts the store
 		require.NoError(w.t, os.Mkdir(home, 0o755))
+		ownDisk := func(*unit) {}
+		if n == 1 { // a server of a cluster without space gives up JetStream
+			ownDisk = w.mount(home)
+		}
 		u := w.add("nats", name, func() (*exec.Cmd, error) {
 			cmd := exec.Command(program, args...)
 			cmd.Dir = home
 			return cmd, nil
 		})
 		w.servers = append(w.servers, u)
+		ownDisk(u)
 	}
 	w.natsURL = strings.Join(clients, ",")
 }
@@ -150,6 +156,8 @@ func portOf(url string) string { return url[strings.LastIndexByte(url, ':')+1:] 
 // the process that will crash and not the machine.
 func (w *arena) addPostgres() {
 	home := filepath.Join(w.dir, "postgres")
+	require.NoError(w.t, os.Mkdir(home, 0o755))
+	ownDisk := w.mount(home)
 	cluster, err := local.StartPostgres(w.ctx, local.PostgresConfig{Dir: home})
 	require.NoError(w.t, err)
 	cluster.Stop()
@@ -176,6 +184,7 @@ func (w *arena) addPostgres() {
 		}
 		return cmd, nil
 	})
+	ownDisk(w.pg)
 	// The number of a dead postmaster may be another process's by now.
 	w.pg.clear = func() { _ = os.Remove(filepath.Join(data, "postmaster.pid")) }
 	w.pgURL = fmt.Sprintf("postgres://hodei@127.0.0.1:%d/postgres", port)
@@ -203,10 +212,12 @@ func (w *arena) addRoles(servers int) {
 		name := fmt.Sprintf("worker-%d", i+1)
 		home := filepath.Join(w.dir, name)
 		require.NoError(w.t, os.Mkdir(home, 0o755))
+		ownDisk := w.mount(home)
 		require.NoError(w.t, os.WriteFile(filepath.Join(home, "capacity"), []byte(fmt.Sprintln(f.capacity)), 0o644))
 		u := w.addRole("worker", name, []string{"HOME=" + home}, "worker", "--name", name, "--type", f.kind,
 			"--capacity", fmt.Sprint(f.capacity), "--label", "zone="+f.zone, "--state-dir", filepath.Join(home, "state"))
 		u.home = home
+		ownDisk(u)
 	}
 }
 

@@ -129,6 +129,7 @@ var faultKinds = []faultKind{
 		d := span(r, 2*time.Second, 25*time.Second)
 		return fault{fmt.Sprintf("fill the storage of NATS for %s", d), w.servers, func(ctx context.Context) { w.fill(ctx, d) }}
 	}},
+	{"fill disks", 5, 3, fullDisks},
 	{"kill a worker and its reaper", 3, 2, func(w *arena, r *rand.Rand) fault {
 		u, away := w.missed(r), span(r, 100*time.Millisecond, 4*time.Second)
 		return fault{fmt.Sprintf("kill -9 %s and its reaper, back in %s", u.name, away), []*unit{u}, func(ctx context.Context) {

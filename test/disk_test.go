@@ -83,7 +83,7 @@ func TestFullDisks(t *testing.T) {
 				break
 			}
 			for _, disk := range c.disks {
-				s.disks[disk].Fill()
+				require.NoError(t, s.disks[disk].Fill())
 			}
 			var accepted []string
 			eventually(t, "readiness names what is full", 90*time.Second, func() bool {
@@ -100,7 +100,7 @@ func TestFullDisks(t *testing.T) {
 				return true
 			})
 			for _, disk := range c.disks {
-				s.disks[disk].Free()
+				require.NoError(t, s.disks[disk].Free())
 			}
 			s.recovered()
 			for _, id := range accepted {
@@ -122,7 +122,7 @@ func TestTooLittleSpaceForNewWork(t *testing.T) {
 	s := upOnDisks(t, "--min-free", "8")
 	running := s.execute("read x < " + fifo(t) + "; echo done")
 	for disk, name := range map[string]string{"postgres": "Postgres", "nats": "NATS"} {
-		s.disks[disk].Leave(4 << 20)
+		require.NoError(t, s.disks[disk].Leave(4<<20))
 		var message string
 		eventually(t, "executions are refused", 30*time.Second, func() bool { _, message = s.try(); return message != "" })
 		require.Regexp(t, `^The disk of `+name+` has [34] MiB free, less than the 8 MiB that must stay free: free some space, or lower --min-free$`, message)
@@ -133,7 +133,7 @@ func TestTooLittleSpaceForNewWork(t *testing.T) {
 		status, checks := s.readiness()
 		require.Equal(t, 503, status)
 		require.Equal(t, message, checks["orchestrator.disk"])
-		s.disks[disk].Free()
+		require.NoError(t, s.disks[disk].Free())
 		s.recovered()
 	}
 	_, e := call(t, "GET", s.orchestrator+"/api/v1/executions/"+running, "")
@@ -144,7 +144,7 @@ func TestTooLittleSpaceForNewWork(t *testing.T) {
 // and accepts work again by itself.
 func TestWorkerWithoutSpace(t *testing.T) {
 	s := upOnDisks(t, "--min-free", "8")
-	s.disks["workers"].Leave(1 << 20)
+	require.NoError(t, s.disks["workers"].Leave(1<<20))
 	id, _ := s.try()
 	eventually(t, "the worker reports that it lacks space", 60*time.Second, func() bool {
 		_, list := call(t, "GET", s.workerManager+"/api/v1/workers", "")
@@ -169,7 +169,7 @@ func TestWorkerWithoutSpace(t *testing.T) {
 		require.Equal(t, http.StatusOK, status, "it does not make the system unready")
 		return checks["scheduler.workers"] == "no worker: 1 low on disk space"
 	})
-	s.disks["workers"].Free()
+	require.NoError(t, s.disks["workers"].Free())
 	require.Equal(t, "COMPLETED", s.ended(id)["status"])
 	s.recovered()
 }

@@ -2,9 +2,12 @@
 
 package localtest
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
-// Disk is a small file system of its own, which only Linux has here.
+// Disk is a small file system of its own, which the tests make on Linux only.
 type Disk struct{ Dir string }
 
 // NewDisk skips the test.
@@ -13,11 +16,17 @@ func NewDisk(t testing.TB, _ int64) *Disk {
 	return nil
 }
 
-// Fill does nothing.
-func (d *Disk) Fill() {}
+// Mount fails.
+func Mount(string, int64) (*Disk, error) { return nil, errors.ErrUnsupported }
 
-// Leave does nothing.
-func (d *Disk) Leave(int64) {}
+// Unmount fails.
+func (d *Disk) Unmount() error { return errors.ErrUnsupported }
 
-// Free does nothing.
-func (d *Disk) Free() {}
+// Fill fails.
+func (d *Disk) Fill() error { return errors.ErrUnsupported }
+
+// Leave fails.
+func (d *Disk) Leave(int64) error { return errors.ErrUnsupported }
+
+// Free fails.
+func (d *Disk) Free() error { return errors.ErrUnsupported }
