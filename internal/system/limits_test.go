@@ -84,6 +84,7 @@ func TestLimitsOfWhatIsRun(t *testing.T) {
 // TestListsAndEventsAreBounded is the attack of five large environments that broke
 // every list, with the largest values that are still allowed.
 func TestListsAndEventsAreBounded(t *testing.T) {
+	t.Parallel()
 	srv := localtest.NATS(t)
 	addrs, stop := run(t, config(t, srv, 0))
 	nc := localtest.Connect(t, srv)
