@@ -83,8 +83,8 @@ type feed struct {
 
 func (f *feed) hear(data []byte) {
 	var event schemas.Event
-	if json.Unmarshal(data, &event) != nil || !event.Execution.Status.Ended() {
-		return
+	if json.Unmarshal(data, &event) != nil || !event.Execution.Status.Ended() || event.Execution.CompletedAt == nil {
+		return // it is not the end of anything, or hostile
 	}
 	e := event.Execution
 	reason, code := "", "none"

@@ -162,15 +162,16 @@ func (h *hostile) event() {
 	_ = h.nc.PublishMsg(msg)
 }
 
-// chunk publishes lines of executions that do not exist, or that cannot be lines:
-// forged ones of a running execution would be recorded as its own.
+// chunk publishes lines that no worker wrote.
 func (h *hostile) chunk() {
 	g := *h
-	g.executions = nil
+	if g.mild {
+		g.executions = nil
+	}
 	msg := nats.NewMsg("execution.log." + g.id("exec"))
 	msg.Data = []byte(pick(h.r, "", "\n", "x\n", "{}\n", "\x00\xff\xfe", "\x28\xb5\x2f\xfd"+strings.Repeat("\x00", 30), "\x01{\n", strings.Repeat("\n", 5000)))
-	for _, name := range []string{schemas.HeaderFirst, schemas.HeaderLast, schemas.HeaderPacked, schemas.HeaderWorker} {
-		if value := pick(h.r, "", "x", "-1", "0", "9223372036854775807", "9223372036854775808", "99999999999", "NaN"); h.r.IntN(4) > 0 {
+	for _, name := range []string{schemas.HeaderFirst, schemas.HeaderLast, schemas.HeaderPacked, schemas.HeaderWorker, schemas.HeaderIncarnation} {
+		if value := pick(h.r, "", "x", "-1", "0", "1", "9223372036854775807", "9223372036854775808", "99999999999", "NaN", g.id("worker")); h.r.IntN(4) > 0 {
 			msg.Header[name] = []string{value}
 		}
 	}
