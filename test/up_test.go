@@ -142,7 +142,7 @@ func TestUpRefuses(t *testing.T) {
 	versions = append(versions, filepath.Join(data, "PG_VERSION"))
 	for _, file := range versions {
 		if _, err := os.Stat(file); err == nil {
-			require.NoError(t, os.WriteFile(file, []byte("9.6\n"), 0o600))
+			require.NoError(t, os.WriteFile(file, []byte("12\n"), 0o600))
 		}
 	}
 
@@ -160,7 +160,7 @@ func TestUpRefuses(t *testing.T) {
 		{"NATS unreachable", []string{"--ephemeral", "--port-base", "0", "--nats", "nats://127.0.0.1:1"}, nil, "connect to NATS at nats://127.0.0.1:1"},
 		{"database unreachable", []string{"--ephemeral", "--port-base", "0", "--nats-port", "0", "--database-url", "postgres://127.0.0.1:1/x"}, nil, "connect to Postgres"},
 		{"no Postgres", []string{"--ephemeral", "--port-base", "0", "--nats-port", "0"}, []string{"HODEI_PG_BIN=/nowhere"}, "HODEI_PG_BIN=/nowhere holds no usable Postgres"},
-		{"another major", []string{"--data-dir", otherMajor, "--port-base", "0", "--nats-port", "0"}, nil, "9.6"},
+		{"another major", []string{"--data-dir", otherMajor, "--port-base", "0", "--nats-port", "0"}, nil, "Postgres 12"},
 		{"data directory in use", []string{"--data-dir", inUse, "--port-base", "0", "--nats-port", "0"}, nil, inUse},
 		{"unknown flag", []string{"--prot-base", "1"}, nil, "prot-base"},
 		{"bad variable", nil, []string{"HODEI_PORT_BASE=x"}, "HODEI_PORT_BASE"},
