@@ -76,19 +76,25 @@ func isHead(head []byte) bool {
 
 // isText reports whether the bytes may be the inside of a JSON string.
 func isText(text []byte) bool {
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c < ' ' || c == '"':
-			return false
+	for i := packed.Plain(text); i < len(text); i += packed.Plain(text[i:]) {
+		c, size := text[i], 0
+		switch {
 		case c == '\\':
-			n := escape(text[i+1:])
-			if n == 0 {
+			size = escape(text[i+1:])
+			if size++; size == 1 {
 				return false
 			}
-			i += n
+		case c < utf8.RuneSelf:
+			return false
+		default:
+			var r rune
+			if r, size = utf8.DecodeRune(text[i:]); r == utf8.RuneError && size == 1 {
+				return false
+			}
 		}
+		i += size
 	}
-	return utf8.Valid(text)
+	return true
 }
 
 // escape is how many bytes of an escape follow its backslash, 0 if it is none.
