@@ -33,7 +33,7 @@ func publish(t *testing.T, nc *nats.Conn, id hodei.ExecutionID, status hodei.Exe
 	t.Helper()
 	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: id, Status: status}})
 	require.NoError(t, err)
-	_, err = nc.Request(schemas.EventSubject(id), body, 20*time.Second) // answered once the stream has it
+	_, err = nc.Request(schemas.EventSubject(id), body, time.Minute) // answered once the stream has it
 	require.NoError(t, err)
 }
 

@@ -39,7 +39,7 @@ func follow(t *testing.T, l *written, cfg client.FeedConfig) *client.Feed {
 }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -252,7 +252,7 @@ func TestFeedServesManyReaders(t *testing.T) {
 	require.Eventually(t, func() bool {
 		info, err := stream.Info(ctx)
 		return err == nil && info.State.Consumers == 0
-	}, 20*time.Second, 10*time.Millisecond, "the consumer is left behind")
+	}, time.Minute, 10*time.Millisecond, "the consumer is left behind")
 }
 
 // A damaged log lacks lines for good: its end says so, and no reader waits for them.
@@ -356,7 +356,7 @@ func TestFeedOutlivesNATS(t *testing.T) {
 			srv, err = local.StartNATS(local.NATSConfig{StoreDir: dir, Port: port})
 			require.NoError(t, err)
 			t.Cleanup(srv.Shutdown)
-			require.Eventually(t, nc.IsConnected, 10*time.Second, 10*time.Millisecond)
+			require.Eventually(t, nc.IsConnected, time.Minute, 10*time.Millisecond)
 			setUp(t, nc)
 			l.write(t, 30, 33)
 			expect(t, ctx, feed, 1, 33)
@@ -421,7 +421,7 @@ func setUp(t *testing.T, nc *nats.Conn) {
 	require.NoError(t, err)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		require.NoError(c, kv.Setup(t.Context(), js, kv.Storage{}))
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 }
 
 // own is the room of a reader that has one for each batch.

@@ -145,7 +145,7 @@ func (l *written) publish(t *testing.T, first, last int64) {
 }
 
 func (l *written) send(t *testing.T, first, last int64, text packed.Text) {
-	_, err := l.nc.RequestMsg(l.message(first, last, text), 20*time.Second) // the stream's acknowledgement
+	_, err := l.nc.RequestMsg(l.message(first, last, text), time.Minute) // the stream's acknowledgement
 	require.NoError(t, err)
 }
 

@@ -187,7 +187,7 @@ func TestReadinessWithoutNATS(t *testing.T) {
 	require.Eventually(t, func() bool {
 		resp := do(t, "GET", "http://"+e.Addrs()[0]+"/readyz", "")
 		return resp.StatusCode == 503 && text(t, resp) == `{"status":"unavailable","checks":{"nats":"RECONNECTING"}}`
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	resp := do(t, "GET", "http://"+e.Addrs()[0]+"/healthz", "")
 	require.Equal(t, 200, resp.StatusCode)
 	resp = do(t, "GET", "http://"+e.Addrs()[0]+"/pipelines", "")
@@ -218,7 +218,7 @@ func TestStopAnswersWhatIsInFlight(t *testing.T) {
 			_ = conn.Close()
 		}
 		return err != nil
-	}, 20*time.Second, time.Millisecond, "new connections are still taken")
+	}, time.Minute, time.Millisecond, "new connections are still taken")
 	close(w.leave)
 	require.Equal(t, 201, <-status)
 	<-stopped

@@ -27,7 +27,7 @@ func (w *world) happens(t *testing.T, status hodei.ExecutionStatus, id hodei.Exe
 	e := hodei.Execution{ID: id, PipelineID: &w.pipeline, JobID: &w.job, Status: status}
 	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: e})
 	require.NoError(t, err)
-	_, err = w.nc.Request(schemas.EventSubject(id), body, 20*time.Second) // answered once the stream has it
+	_, err = w.nc.Request(schemas.EventSubject(id), body, time.Minute) // answered once the stream has it
 	require.NoError(t, err)
 }
 
@@ -117,7 +117,7 @@ func TestEventsCannotInjectFrames(t *testing.T) {
 	w := newWorld(t)
 	w.happens(t, hodei.Running, w.exec)
 	body := "{\n\n\"type\":\r\n\r\"" + schemas.EventStarted + "\"\n\n}\n"
-	_, err := w.nc.Request(schemas.EventSubject(w.exec), []byte(body), 20*time.Second)
+	_, err := w.nc.Request(schemas.EventSubject(w.exec), []byte(body), time.Minute)
 	require.NoError(t, err)
 	w.happens(t, hodei.Running, w.exec)
 	next, _ := w.events(t, w.edge, "") // the edge has read both
@@ -283,11 +283,11 @@ func TestEventsShareASource(t *testing.T) {
 		next()
 		open = append(open, resp)
 	}
-	require.Eventually(t, func() bool { return consumers() == 1 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return consumers() == 1 }, time.Minute, 10*time.Millisecond)
 	for _, resp := range open {
 		require.NoError(t, resp.Body.Close())
 	}
-	require.Eventually(t, func() bool { return consumers() == 0 }, 15*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return consumers() == 0 }, time.Minute, 20*time.Millisecond)
 }
 
 // Streams of events end with the edge.

@@ -198,7 +198,7 @@ func (w *world) write(t *testing.T, first, last int64) {
 	for n := first; n <= last; n++ {
 		msg.Data = append(append(msg.Data, encoded(n)...), '\n')
 	}
-	_, err := w.nc.RequestMsg(msg, 20*time.Second)
+	_, err := w.nc.RequestMsg(msg, time.Minute)
 	require.NoError(t, err)
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -77,18 +77,18 @@ func TestInterruptedIndex(t *testing.T) {
 		return found
 	}
 	const building = ` FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX CONCURRENTLY%'`
-	require.Eventually(t, func() bool { return exists(`SELECT count(*) > 0` + building) }, 30*time.Second, 10*time.Millisecond, "the build waits")
+	require.Eventually(t, func() bool { return exists(`SELECT count(*) > 0` + building) }, time.Minute, 10*time.Millisecond, "the build waits")
 	_, err = other.Exec(t.Context(), `SET lock_timeout = '20s'`)
 	require.NoError(t, err)
 	_, err = other.Exec(t.Context(), `UPDATE executions SET status = status`)
 	require.NoError(t, err, "others write meanwhile")
 	interrupt()
 	require.Error(t, <-interrupted)
-	require.Eventually(t, func() bool { return exists(`SELECT count(*) = 0` + building) }, 30*time.Second, 10*time.Millisecond, "the build is cancelled")
+	require.Eventually(t, func() bool { return exists(`SELECT count(*) = 0` + building) }, time.Minute, 10*time.Millisecond, "the build is cancelled")
 	require.NoError(t, tx.Rollback(t.Context()))
 	require.Eventually(t, func() bool {
 		return exists(`SELECT count(*) = 1 FROM pg_index WHERE indexrelid = to_regclass('executions_ended') AND NOT indisvalid`)
-	}, 30*time.Second, 10*time.Millisecond, "the interrupted build leaves an invalid index")
+	}, time.Minute, 10*time.Millisecond, "the interrupted build leaves an invalid index")
 
 	applied, err := db.Migrate(t.Context())
 	require.NoError(t, err)

@@ -146,7 +146,7 @@ func eval[T any](p *page, expression string) T {
 // until waits for an expression to be true.
 func (p *page) until(what, expression string) {
 	p.t.Helper()
-	p.within(30*time.Second, what, expression)
+	p.within(time.Minute, what, expression)
 }
 
 // within is until, with a bound for what is much to do where races are watched for.
@@ -156,6 +156,18 @@ func (p *page) within(bound time.Duration, what, expression string) {
 		value, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("!!("+expression+")"))
 		return err == nil && value
 	})
+}
+
+// is waits for an expression to be a text.
+func (p *page) is(expression, text string) {
+	p.t.Helper()
+	p.until(expression+" is "+text, expression+" === "+quote(text))
+}
+
+// at waits for the page to be at a path, with its query and fragment.
+func (p *page) at(path string) {
+	p.t.Helper()
+	p.is("location.pathname + location.search + location.hash", path)
 }
 
 // quote is a text as a literal of the page's language.
@@ -207,11 +219,6 @@ func (p *page) search(text string) {
 	// The browser's own keyboard would not type the key that led here.
 	eval[chromedp.Void](p, "document.activeElement.select()")
 	p.press(text)
-}
-
-// path is where the page is.
-func (p *page) path() string {
-	return eval[string](p, "location.pathname + location.search + location.hash")
 }
 
 // theme has the page believe that the system is light or dark.

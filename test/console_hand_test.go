@@ -22,13 +22,13 @@ func TestConsoleLogByHand(t *testing.T) {
 		return fmt.Sprintf("document.querySelector('a.log-number[data-line=\"%d\"]')", n)
 	}
 	eval[chromedp.Void](p, number(3)+".click()")
-	require.Equal(t, "/ui/executions/"+id+"#L3", p.path())
+	p.at("/ui/executions/" + id + "#L3")
 	eval[chromedp.Void](p, number(6)+".dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, shiftKey: true }))")
-	require.Equal(t, "/ui/executions/"+id+"#L3-L6", p.path())
+	p.at("/ui/executions/" + id + "#L3-L6")
 	p.until("the range is marked", "document.querySelectorAll('.log-row.is-target').length === 4")
 
 	wide := "document.querySelector('.log-scroll').scrollWidth > document.querySelector('.log-scroll').clientWidth"
-	require.True(t, eval[bool](p, wide), "long lines are not wrapped")
+	p.until("long lines are not wrapped", wide)
 	p.press("l")
 	p.until("they are", "!("+wide+")")
 	p.press("t")
@@ -36,10 +36,11 @@ func TestConsoleLogByHand(t *testing.T) {
 	require.Regexp(t, `^\d\d:\d\d:\d\d\.\d{3}$`, eval[string](p, "document.querySelector('.log-time').innerText.trim()"))
 	p.press("d")
 	p.until("the details are hidden", "!document.querySelector('.details')")
+	p.open("/queue") // from where the page of the execution is loaded anew
 	p.open("/executions/" + id + "#L40")
 	p.sees("line 40 ")
-	require.True(t, eval[bool](p, "document.querySelector('.log').matches('.is-wrapped.has-times') && !document.querySelector('.details')"), "what was chosen stays")
-	require.Equal(t, "line 40", eval[string](p, "document.querySelector('.is-target .log-text').innerText.slice(0, 7)"))
+	p.until("what was chosen stays", "document.querySelector('.log').matches('.is-wrapped.has-times') && !document.querySelector('.details')")
+	p.is("document.querySelector('.is-target .log-text').innerText.slice(0, 7)", "line 40")
 }
 
 // TestConsoleByKeyboard goes about without a mouse, changes the theme, and is
@@ -59,7 +60,7 @@ func TestConsoleByKeyboard(t *testing.T) {
 	}
 	p.sees("number 2")
 	p.press("jj")
-	require.Equal(t, "number 1", eval[string](p, "document.activeElement.innerText"))
+	p.is("document.activeElement.innerText", "number 1")
 	p.press("k\r")
 	p.until("the row is opened", "document.querySelector('h1').innerText === 'number 2'")
 	p.press("e")

@@ -40,13 +40,13 @@ func TestConsoleFirstRun(t *testing.T) {
 	for i := 1; i <= 3; i++ {
 		require.Len(t, p.lines(), i-1, "nothing before it is printed")
 		require.NoError(t, os.WriteFile(filepath.Join(gates, fmt.Sprint(i)), nil, 0o644))
-		p.until("the line is there", fmt.Sprintf("document.querySelectorAll('.log-text').length >= %d", i))
-		require.Equal(t, fmt.Sprintf("step %d of three", i), p.lines()[fmt.Sprint(i)])
+		p.until("the line is there", fmt.Sprintf(`[...document.querySelectorAll('.log-row')].some((r) =>
+			r.querySelector('.log-number').innerText === '%d' && r.querySelector('.log-text')?.innerText === 'step %[1]d of three')`, i))
 	}
 	p.until("it has completed", "document.title.startsWith('Completed')")
 	p.sees("Completed")
-	require.Equal(t, "step 1", eval[string](p, "document.querySelector('.ansi-green-fg').innerText"), "colours are shown")
-	require.Equal(t, "oops", eval[string](p, "document.querySelector('.is-stderr .log-text').innerText"))
+	p.is("document.querySelector('.ansi-green-fg').innerText", "step 1")
+	p.is("document.querySelector('.is-stderr .log-text').innerText", "oops")
 	p.sees("100%")
 	require.NotContains(t, eval[string](p, "document.querySelector('.log').innerText"), "50%", "a progress line shows its last state")
 	p.click("3 updates")
@@ -114,19 +114,19 @@ func TestConsoleFleet(t *testing.T) {
 	p.open("/queue")
 	p.sees("no worker of type gpu")
 	p.sees("1 that no worker here could ever take")
-	require.Equal(t, "impossible", eval[string](p, "document.querySelector('main .never').innerText"))
+	p.is("document.querySelector('main .never').innerText", "impossible")
 	p.click("Why")
 	p.sees("It is impossible")
 	p.sees("--type gpu")
 	p.sees("Left out: other type")
-	require.Equal(t, "/ui/why?execution_id="+waiting, p.path())
+	p.at("/ui/why?execution_id=" + waiting)
 	p.open("/executions/" + waiting)
 	p.sees("Number 1 in the queue, and impossible")
 	p.open("/why")
 	p.fill("Slots", "2")
 	p.click("Explain")
 	p.sees("would take it")
-	require.Equal(t, "/ui/why?capacity=2", p.path())
+	p.at("/ui/why?capacity=2")
 
 	s.execute("sleep 1000")
 	_, x = call(t, "POST", s.workerManager+"/execute", `{"command":"true","requirements":{"capacity":2}}`)
@@ -208,7 +208,7 @@ func TestConsoleFollowsWhatHappens(t *testing.T) {
 	id = s.execute("sleep 1000")
 	p.sees("sleep 1000")
 	p.click("sleep 1000")
-	require.Equal(t, "/ui/executions/"+id, p.path())
+	p.at("/ui/executions/" + id)
 	eval[chromedp.Void](p, "history.back()")
 	p.until("back to the filter", "location.search === '?status=RUNNING'")
 	call(t, "POST", s.orchestrator+"/executions/"+id+"/cancel", "")
@@ -242,7 +242,7 @@ func TestConsoleOutlivesTheEdge(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("line %d", i+1), got[i])
 	}
 	require.Equal(t, "end", got[count])
-	require.Equal(t, count+1, eval[int](p, "Number(document.querySelector('.log-count').innerText.replace(/\\D/g, ''))"))
+	p.until("all lines are counted", fmt.Sprintf("Number(document.querySelector('.log-count').innerText.replace(/\\D/g, '')) === %d", count+1))
 }
 
 // TestConsoleLongLog: a line by its link, search, the end, and following.
@@ -255,7 +255,7 @@ func TestConsoleLongLog(t *testing.T) {
 	p := browse(t, s.orchestrator)
 	p.open("/executions/" + id + "#L77777")
 	p.sees("this is line 77777")
-	require.Equal(t, "this is line 77777", eval[string](p, "document.querySelector('.log-row.is-target .log-text').innerText"))
+	p.is("document.querySelector('.log-row.is-target .log-text').innerText", "this is line 77777")
 	p.open("/executions/" + id)
 	p.until("one that failed is shown from its end", "[...document.querySelectorAll('.log-text')].some((t) => t.textContent === 'needle')")
 	p.press("gg")
@@ -271,7 +271,7 @@ func TestConsoleLongLog(t *testing.T) {
 	p.press("\r")
 	p.sees("this is line 99991")
 	eval[chromedp.Void](p, "document.querySelector('a.log-number[data-line=\"99991\"]').click()")
-	require.Equal(t, "/ui/executions/"+id+"#L99991", p.path())
+	p.at("/ui/executions/" + id + "#L99991")
 }
 
 // TestConsoleFollowStops when somebody scrolls up, and begins again.

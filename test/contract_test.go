@@ -35,7 +35,7 @@ func TestSchemasAreServed(t *testing.T) {
 	require.NoError(t, nc.PublishRequest("$SRV.INFO", inbox, nil))
 	subjects := map[string]bool{}
 	for services := map[string]bool{}; len(services) < 5; {
-		msg, err := sub.NextMsg(10 * time.Second)
+		msg, err := sub.NextMsg(time.Minute)
 		require.NoError(t, err, "only %v have answered", services)
 		var said info
 		require.NoError(t, json.Unmarshal(msg.Data, &said))
@@ -45,7 +45,7 @@ func TestSchemasAreServed(t *testing.T) {
 			for _, side := range []string{"request", "reply"} {
 				id, digest := e.Metadata["schema."+side], e.Metadata["schema."+side+".sha256"]
 				require.True(t, strings.HasPrefix(id, "urn:hodei:v1:"), "%s of %s", side, e.Subject)
-				reply, err := nc.Request(schemas.GetSchema.Subject, []byte(`{"name":"`+id+`"}`), 10*time.Second)
+				reply, err := nc.Request(schemas.GetSchema.Subject, []byte(`{"name":"`+id+`"}`), time.Minute)
 				require.NoError(t, err)
 				var got struct{ Schema json.RawMessage }
 				require.NoError(t, json.Unmarshal(reply.Data, &got), "%s", reply.Data)

@@ -35,7 +35,7 @@ func TestADeafManagerMissesNobody(t *testing.T) {
 		_, e := call(t, "GET", s.orchestrator+"/executions/"+id, "")
 		return e["status"]
 	}
-	eventually(t, "the command runs", 20*time.Second, func() bool { return status() == "RUNNING" })
+	eventually(t, "the command runs", time.Minute, func() bool { return status() == "RUNNING" })
 	way.disturb(trouble{drop: true}, trouble{drop: true})
 	// It looks every five seconds.
 	eventually(t, "it finds itself deaf, and again", time.Minute, func() bool { return strings.Count(deaf.output(), "unheard") >= 3 })

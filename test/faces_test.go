@@ -195,7 +195,7 @@ func TestFaces(t *testing.T) {
 	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
 	w.worker = workers["items"].([]any)[0].(object)["id"].(string)
 	s.execute("sleep 600") // an idle worker that is told to drain would leave at once
-	eventually(t, "the worker is busy", 20*time.Second, func() bool {
+	eventually(t, "the worker is busy", time.Minute, func() bool {
 		_, now := call(t, "GET", s.orchestrator+"/workers/"+w.worker, "")
 		return now["status"] == "BUSY"
 	})

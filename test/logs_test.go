@@ -28,7 +28,7 @@ func TestHundredThousandLines(t *testing.T) {
 	gate := filepath.Join(t.TempDir(), "gate")
 	// Half the lines come first; the rest waits until a follower has joined.
 	id := s.execute(fmt.Sprintf("seq 1 50000; until [ -e %s ]; do sleep 0.05; done; seq 50001 100000", gate))
-	eventually(t, "the first half is recorded", 30*time.Second, func() bool {
+	eventually(t, "the first half is recorded", time.Minute, func() bool {
 		_, e := call(t, "GET", s.orchestrator+"/executions/"+id, "")
 		return e["log_count"] == 50000.0
 	})
@@ -222,7 +222,7 @@ func TestNATSRestart(t *testing.T) {
 	s := up(t, "--nats", server.URL(), "--database-url", database)
 	gate := filepath.Join(t.TempDir(), "gate")
 	id := s.execute(fmt.Sprintf("seq 1 1000; until [ -e %s ]; do sleep 0.05; done; seq 1001 3000", gate))
-	eventually(t, "the first lines are recorded", 30*time.Second, func() bool {
+	eventually(t, "the first lines are recorded", time.Minute, func() bool {
 		_, e := call(t, "GET", s.orchestrator+"/executions/"+id, "")
 		return e["log_count"] == 1000.0
 	})

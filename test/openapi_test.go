@@ -286,7 +286,7 @@ func (w *walker) workers() {
 	rust := items[0].(object)["id"].(string)
 	w.ask(200, "getWorker", rust, "", "")
 	j := w.ask(201, "execute", "", "", `{"command":"sleep 60","type":"rust"}`)["id"].(string)
-	eventually(w.t, "the worker has something to finish", 20*time.Second, func() bool {
+	eventually(w.t, "the worker has something to finish", time.Minute, func() bool {
 		return w.ask(200, "getExecution", j, "", "")["status"] == "RUNNING"
 	})
 	w.ask(202, "drainWorker", rust, "", `{"deadline_seconds":60}`)

@@ -108,7 +108,7 @@ func TestCommandsSeeNoSecret(t *testing.T) {
 				require.Equal(t, "700", mode)
 				require.NotEqual(t, os.Getenv("HOME"), dir)
 				require.NotEqual(t, os.TempDir(), dir)
-				eventually(t, dir+" is gone", 30*time.Second, func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) })
+				eventually(t, dir+" is gone", time.Minute, func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) })
 			}
 		})
 	}

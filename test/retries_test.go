@@ -31,7 +31,7 @@ func TestRetries(t *testing.T) {
 	job := s.job(fmt.Sprintf(`{"command": "echo >> %s; test $(wc -l < %s) = 3", "retries": {"max": 5, "backoff_seconds": 0.2}}`, flaky, flaky))
 	status, e := call(t, "POST", s.orchestrator+"/jobs/"+job+"/execute", "")
 	require.Equal(t, 200, status, e)
-	eventually(t, "the third attempt completes", 20*time.Second, func() bool {
+	eventually(t, "the third attempt completes", time.Minute, func() bool {
 		_, j := call(t, "GET", s.orchestrator+"/jobs/"+job, "")
 		return j["status"] == "COMPLETED"
 	})
@@ -50,7 +50,7 @@ func TestRetries(t *testing.T) {
 
 	hopeless := s.job(`{"command": "exit 3", "retries": {"max": 1, "backoff_seconds": 0}}`)
 	call(t, "POST", s.orchestrator+"/jobs/"+hopeless+"/execute", "")
-	eventually(t, "both attempts fail", 20*time.Second, func() bool {
+	eventually(t, "both attempts fail", time.Minute, func() bool {
 		tries := s.attempts(hopeless)
 		return len(tries) == 2 && tries[1]["status"] == "FAILED" && tries[1]["retry_at"] == nil
 	})
@@ -88,7 +88,7 @@ func TestRetryThatNobodyWants(t *testing.T) {
 	owed, _ := later("1")
 	s.kill()
 	s = up(t, "--data-dir", dir)
-	eventually(t, "what is owed is executed", 20*time.Second, func() bool { return len(s.attempts(owed)) == 2 })
+	eventually(t, "what is owed is executed", time.Minute, func() bool { return len(s.attempts(owed)) == 2 })
 	require.Len(t, s.attempts(byHand), 2)
 	require.Len(t, s.attempts(cancelled), 1)
 }

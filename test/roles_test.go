@@ -64,7 +64,7 @@ func TestRoles(t *testing.T) {
 		p.kill()
 	}
 	work(20)
-	eventually(t, "the reaper tells of the killed worker", 30*time.Second, func() bool {
+	eventually(t, "the reaper tells of the killed worker", time.Minute, func() bool {
 		_, gone := call(t, "GET", s.workerManager+"/workers?status=OFFLINE", "")
 		return len(gone["items"].([]any)) == 1
 	})
@@ -83,9 +83,9 @@ func TestWorkerDrains(t *testing.T) {
 			return e["log_count"] == 1.0
 		}
 	}
-	eventually(t, "the command runs", 20*time.Second, begun(id))
+	eventually(t, "the command runs", time.Minute, begun(id))
 	w.signal(syscall.SIGTERM)
-	eventually(t, "the worker drains", 20*time.Second, func() bool {
+	eventually(t, "the worker drains", time.Minute, func() bool {
 		_, list := call(t, "GET", s.workerManager+"/workers?type=shell", "")
 		return list["items"].([]any)[0].(object)["status"] == "DRAINING"
 	})
@@ -101,9 +101,9 @@ func TestWorkerDrains(t *testing.T) {
 	w = start(t, "worker", "--nats", s.nats, "--state-dir", t.TempDir())
 	require.Equal(t, "COMPLETED", s.ended(waiting)["status"], "the queue is taken up by the next worker")
 	id = s.execute("echo begun; sleep 1000")
-	eventually(t, "the command runs", 20*time.Second, begun(id))
+	eventually(t, "the command runs", time.Minute, begun(id))
 	w.signal(syscall.SIGTERM)
-	eventually(t, "the worker drains", 20*time.Second, func() bool {
+	eventually(t, "the worker drains", time.Minute, func() bool {
 		_, list := call(t, "GET", s.workerManager+"/workers?status=AVAILABLE", "")
 		return len(list["items"].([]any)) == 0
 	})
@@ -120,7 +120,7 @@ func TestCancel(t *testing.T) {
 	t.Parallel()
 	s := up(t, "--worker-capacity", "1")
 	running := s.execute("trap 'echo caught; exit 1' TERM; echo begun; while :; do sleep 0.05; done")
-	eventually(t, "the command runs", 20*time.Second, func() bool {
+	eventually(t, "the command runs", time.Minute, func() bool {
 		_, e := call(t, "GET", s.orchestrator+"/executions/"+running, "")
 		return e["log_count"] == 1.0
 	})

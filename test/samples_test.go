@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -152,7 +153,7 @@ func TestSamplesOverNATS(t *testing.T) {
 	sub, err := nc.SubscribeSync(inbox)
 	require.NoError(t, err)
 	require.NoError(t, nc.PublishRequest("$SRV.PING", inbox, nil))
-	eventually(t, "all services answer a ping", 10e9, func() bool {
+	eventually(t, "all services answer a ping", time.Minute, func() bool {
 		if msg, err := sub.NextMsg(1e9); err == nil {
 			var pong object
 			require.NoError(t, json.Unmarshal(msg.Data, &pong))

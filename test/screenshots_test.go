@@ -202,7 +202,7 @@ case $((i % 9)) in
 7) printf "  fetching crate 10%%\r  fetching crate 60%%\r  fetching crate 100%%\n";;
 *) printf "\033[1;32m   Compiling\033[0m shop-module-%d v0.%d.0 (/srv/shop/crates/%d)\n" $i $((i % 7)) $i;;
 esac; [ $i -lt 400 ] || sleep 0.5; done`)
-	eventually(s.t, "the log grows", 30*time.Second, func() bool {
+	eventually(s.t, "the log grows", time.Minute, func() bool {
 		_, e := call(s.t, "GET", s.orchestrator+"/executions/"+id, "")
 		return e["log_count"].(float64) > 300
 	})

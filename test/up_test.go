@@ -43,7 +43,7 @@ func processes(t testing.TB, text string) (found []string) {
 // is left.
 func requireGone(t testing.TB, text string) {
 	t.Helper()
-	eventually(t, "nothing of "+text+" is left", 15*time.Second, func() bool { return len(processes(t, text)) == 0 })
+	eventually(t, "nothing of "+text+" is left", time.Minute, func() bool { return len(processes(t, text)) == 0 })
 }
 
 // TestKilledUp kills `hodei up` outright in the middle of a run. Nothing is
@@ -58,8 +58,8 @@ func TestKilledUp(t *testing.T) {
 	// A marker that no other process has on its command line.
 	marker := "86400." + strconv.Itoa(os.Getpid())
 	lost := s.execute("echo started; sh -c 'setsid sleep " + marker + " & sleep " + marker + "'")
-	eventually(t, "the command runs", 20*time.Second, func() bool { return len(processes(t, "sleep "+marker)) >= 2 })
-	eventually(t, "its log is recorded", 20*time.Second, func() bool {
+	eventually(t, "the command runs", time.Minute, func() bool { return len(processes(t, "sleep "+marker)) >= 2 })
+	eventually(t, "its log is recorded", time.Minute, func() bool {
 		_, e := call(t, "GET", s.orchestrator+"/executions/"+lost, "")
 		return e["log_count"] == 1.0
 	})
@@ -72,7 +72,7 @@ func TestKilledUp(t *testing.T) {
 	require.Equal(t, "COMPLETED", e["status"])
 	lines, _ := again.lines(done, "")
 	require.Equal(t, []string{"before"}, lines)
-	eventually(t, "the lost execution has ended", 20*time.Second, func() bool {
+	eventually(t, "the lost execution has ended", time.Minute, func() bool {
 		_, e = call(t, "GET", again.orchestrator+"/executions/"+lost, "")
 		return e["status"] != "RUNNING"
 	})
@@ -96,7 +96,7 @@ func TestUpGetsItsWorkerBack(t *testing.T) {
 	require.Equal(t, 202, status)
 	e := s.ended(s.execute("true"))
 	require.Equal(t, "COMPLETED", e["status"])
-	eventually(t, "the worker is replaced", 30*time.Second, func() bool {
+	eventually(t, "the worker is replaced", time.Minute, func() bool {
 		_, w := call(t, "GET", s.workerManager+"/workers/"+first, "")
 		_, list := call(t, "GET", s.workerManager+"/workers?status=AVAILABLE", "")
 		return w["status"] == "TERMINATED" && len(list["items"].([]any)) == 1
@@ -111,7 +111,7 @@ func TestStop(t *testing.T) {
 	s := up(t, "--data-dir", dir)
 	marker := "86401." + strconv.Itoa(os.Getpid())
 	id := s.execute("sleep " + marker)
-	eventually(t, "the command runs", 20*time.Second, func() bool { return len(processes(t, "sleep "+marker)) > 0 })
+	eventually(t, "the command runs", time.Minute, func() bool { return len(processes(t, "sleep "+marker)) > 0 })
 	s.signal(syscall.SIGTERM)
 	require.Zero(t, s.wait(), s.output())
 	require.Empty(t, processes(t, dir))

@@ -26,7 +26,7 @@ func newWorkerLife(t *testing.T) *workerLife {
 	l.worker = start(t, "worker", "--nats", l.nats, "--state-dir", t.TempDir(), "--capacity", "4")
 	l.id = l.worker.find(`ready worker (\S+)`)
 	l.execution = l.execute(fmt.Sprintf("echo begun; until [ -e %s ]; do sleep 0.05; done; echo finished", l.gate))
-	eventually(t, "the command runs", 20*time.Second, func() bool {
+	eventually(t, "the command runs", time.Minute, func() bool {
 		_, e := call(t, "GET", l.orchestrator+"/executions/"+l.execution, "")
 		_, w := call(t, "GET", l.workerManager+"/workers/"+l.id, "")
 		return e["log_count"] == 1.0 && w["running"] == 1.0
@@ -43,7 +43,7 @@ func (l *workerLife) tell(do, body string) (int, object) {
 // is waits until the worker, and the list of its state, say so.
 func (l *workerLife) is(status string) {
 	l.t.Helper()
-	eventually(l.t, "the worker is "+status, 20*time.Second, func() bool {
+	eventually(l.t, "the worker is "+status, time.Minute, func() bool {
 		_, w := call(l.t, "GET", l.workerManager+"/workers/"+l.id, "")
 		_, list := call(l.t, "GET", l.workerManager+"/workers?status="+status, "")
 		return w["status"] == status && len(list["items"].([]any)) == 1
@@ -54,7 +54,7 @@ func (l *workerLife) is(status string) {
 func (l *workerLife) waits() string {
 	l.t.Helper()
 	id := l.execute("true")
-	eventually(l.t, "it waits", 20*time.Second, func() bool {
+	eventually(l.t, "it waits", time.Minute, func() bool {
 		_, queue := call(l.t, "GET", l.scheduler+"/queue", "")
 		items := queue["items"].([]any)
 		return len(items) == 1 && items[0].(object)["reason"] == "no worker: 1 draining"
@@ -162,7 +162,7 @@ func TestUpGoesOnWithoutItsWorker(t *testing.T) {
 	id := list["items"].([]any)[0].(object)["id"].(string)
 	status, _ := call(t, "POST", s.workerManager+"/workers/"+id+"/drain", "")
 	require.Equal(t, 202, status)
-	eventually(t, "it has left", 20*time.Second, func() bool {
+	eventually(t, "it has left", time.Minute, func() bool {
 		_, w := call(t, "GET", s.workerManager+"/workers/"+id, "")
 		return w["status"] == "TERMINATED"
 	})

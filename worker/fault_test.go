@@ -35,7 +35,7 @@ func TestNATSRestartsInMidRun(t *testing.T) {
 	down()
 	open(t, before) // prints while nobody hears
 	open(t, while)  // and ends so
-	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, time.Minute, time.Millisecond)
 	up()
 
 	end, lines := f.end(id)
@@ -56,7 +56,7 @@ func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
 	f.manager.mute = true
 	done := filepath.Join(t.TempDir(), "done")
 	id := f.run(f.request(`seq 200000; touch ` + done))
-	require.Eventually(t, f.spool.full, 20*time.Second, time.Millisecond)
+	require.Eventually(t, f.spool.full, time.Minute, time.Millisecond)
 	require.FileExists(t, filepath.Join(f.state.spool, id.String()))
 
 	_, err := os.Stat(done)
@@ -96,7 +96,7 @@ func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
 			req := f.request(`seq 100000; touch ` + done)
 			spoil(t, f.state.spool, filepath.Join(f.state.spool, req.ExecutionID.String()))
 			id := f.run(req)
-			require.Eventually(t, f.spool.full, 20*time.Second, time.Millisecond)
+			require.Eventually(t, f.spool.full, time.Minute, time.Millisecond)
 			require.NoFileExists(t, done, "the command waits")
 			f.spool.mu.Lock()
 			require.Zero(t, f.spool.onDisk)
@@ -121,7 +121,7 @@ func TestACommandHeldBackCanBeGivenUp(t *testing.T) {
 	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 64<<10, 64<<10 })
 	f.manager.mute = true
 	id := f.run(f.request("yes"))
-	require.Eventually(t, f.spool.full, 20*time.Second, time.Millisecond)
+	require.Eventually(t, f.spool.full, time.Minute, time.Millisecond)
 	require.NoError(t, f.interrupt(id, hodei.ReasonWorkerLost))
 	f.word("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Word > 1 })
 	require.False(t, f.spool.full())
@@ -284,10 +284,10 @@ func TestReaperIsStartedAgainAndToldEverything(t *testing.T) {
 		}
 		return pid
 	}
-	require.Eventually(t, func() bool { return alive() != 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return alive() != 0 }, time.Minute, time.Millisecond)
 	first := alive()
 	require.NoError(t, f.reaper.proc.Kill())
-	require.Eventually(t, func() bool { return alive() != 0 && alive() != first }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return alive() != 0 && alive() != first }, time.Minute, time.Millisecond)
 
 	// To the second reaper the worker is killed: it must know of the run.
 	f.reaper.mu.Lock()

@@ -62,7 +62,7 @@ func TestOnlyWhatMayBeStartedAgainIsEndedInACut(t *testing.T) {
 	f.manager.await(t, "it runs", func() bool { return len(f.manager.logs[again]) == 1 })
 	child := childIn(t, f.log(again))
 	down()
-	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 3 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 3 }, time.Minute, time.Millisecond)
 	requireGone(t, child)
 	require.Empty(t, runMark(f.tag, again).bearers())
 	require.NotEmpty(t, runMark(f.tag, alone).bearers(), "nobody would start it again")
@@ -84,7 +84,7 @@ func TestAFenceNeverComesWhileTheLinkHolds(t *testing.T) {
 	gate := fifo(t)
 	before := uptime()
 	id := f.run(f.fenced(3*time.Second, `cat < `+gate))
-	require.Eventually(t, func() bool { return f.contact.last() > before+5*time.Second }, 20*time.Second, time.Millisecond,
+	require.Eventually(t, func() bool { return f.contact.last() > before+5*time.Second }, time.Minute, time.Millisecond,
 		"the key is renewed all the more often")
 	open(t, gate)
 	end, _ := f.end(id)
@@ -113,7 +113,7 @@ func TestASilentWorkerStartsNothingThatMayBeStartedAgain(t *testing.T) {
 	require.NotContains(t, word.Running, held)
 
 	require.NoError(t, kv.Setup(t.Context(), f.js, kv.Storage{}))
-	require.Eventually(t, func() bool { return f.ask(f.fenced(2*time.Second, "true")).Accepted }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return f.ask(f.fenced(2*time.Second, "true")).Accepted }, time.Minute, 10*time.Millisecond)
 }
 
 // TestAContactDoesNotHideTheSilenceBefore: who was paused renews its key as
@@ -140,7 +140,7 @@ func TestThePausedWorkersReaperKeepsItsFences(t *testing.T) {
 	child := childIn(t, f.log(again))
 	require.NoError(t, process.Signal(syscall.SIGSTOP))
 	requireGone(t, child)
-	require.Eventually(t, func() bool { return len(runMark(f.tag, again).bearers()) == 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(runMark(f.tag, again).bearers()) == 0 }, time.Minute, 10*time.Millisecond)
 	require.NotEmpty(t, runMark(f.tag, alone).bearers(), "nobody would start it again")
 	f.manager.mu.Lock()
 	require.Empty(t, f.manager.ends[again], "its worker cannot speak")
@@ -171,7 +171,7 @@ func TestAPausedReaperReadsBeforeItKills(t *testing.T) {
 	}()
 	require.NoError(t, reaper.Signal(syscall.SIGSTOP))
 	paused := uptime()
-	require.Eventually(t, func() bool { return f.contact.last() > paused+2*time.Second }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return f.contact.last() > paused+2*time.Second }, time.Minute, time.Millisecond)
 	require.NoError(t, reaper.Signal(syscall.SIGCONT))
 	// By the time that it has killed another for good it had read everything.
 	second := f.run(f.request(`echo child $$; exec sleep 1000`))

@@ -127,7 +127,7 @@ func startProcess(t testing.TB, under ...string) (*fleet, *os.Process) {
 		tag, _ := os.ReadFile(filepath.Join(dir, "tag")) // is written before
 		f.tag = string(tag)
 		return err == nil && f.id.UnmarshalText(id) == nil
-	}, 20*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	f.word("ready", func(hodei.Availability) bool { return true })
 	return f, process.Process
 }
@@ -147,7 +147,7 @@ func receive[T any](t testing.TB, from <-chan T, what string) T {
 func (f *fleet) request(command ...string) schemas.ExecutionRequest {
 	req := schemas.ExecutionRequest{
 		ExecutionID: hodei.ExecutionID(uuid.Must(uuid.NewV7())), Attempt: 1, Environment: map[string]string{},
-		Command: hodei.Command{Args: command}, Incarnation: f.incarnation, Deadline: time.Now().Add(10 * time.Second).UTC(),
+		Command: hodei.Command{Args: command}, Incarnation: f.incarnation, Deadline: time.Now().Add(time.Minute).UTC(),
 	}
 	if len(command) == 1 {
 		req.Command = hodei.Command{Shell: command[0]}
@@ -232,7 +232,7 @@ func (f *fleet) word(what string, want func(hodei.Availability) bool) hodei.Avai
 	f.t.Helper()
 	bucket, err := kv.OpenWorkers(f.t.Context(), f.js)
 	require.NoError(f.t, err)
-	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
 	defer cancel()
 	var found hodei.Availability
 	require.NoError(f.t, bucket.Watch(ctx, func(u kv.Update) {

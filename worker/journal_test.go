@@ -119,7 +119,7 @@ func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
 	j, l := newTestJournal(t, 1<<20, 1<<20)
 	l.down = true
 	j.say(1, "first")
-	require.Eventually(t, func() bool { j.mu.Lock(); defer j.mu.Unlock(); return len(j.waiting) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { j.mu.Lock(); defer j.mu.Unlock(); return len(j.waiting) == 1 }, time.Minute, time.Millisecond)
 	j.say(100, "meanwhile")
 	j.wake()
 	j.mu.Lock()
@@ -342,7 +342,7 @@ func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {
 	j.spool.dir, j.file.dir = "/dev/null", "/dev/null"
 	said := make(chan struct{})
 	go func() { j.say(10*chunkLines, strings.Repeat("x", 50)); j.close(); close(said) }()
-	require.Eventually(t, j.spool.full, 10*time.Second, time.Millisecond)
+	require.Eventually(t, j.spool.full, time.Minute, time.Millisecond)
 	require.Eventually(t, func() bool {
 		for _, s := range l.spans() {
 			j.confirm(s[0], s[1])
@@ -353,7 +353,7 @@ func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {
 		default:
 			return false
 		}
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	<-said
 	require.Equal(t, 10*chunkLines, strings.Count(strings.Join(l.data, ""), "\n"))
 }

@@ -51,15 +51,15 @@ func TestRunsLeaveNothingBehind(t *testing.T) {
 	require.Eventually(t, func() bool { // which has a goroutine itself, here as below
 		files, goroutines = openFiles(t), runtime.NumGoroutine()
 		return true
-	}, 20*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	runs(300) // a goroutine left by one run in four would show
-	require.Eventually(t, func() bool { return openFiles(t) <= files }, 20*time.Second, 10*time.Millisecond, "of %d files", files)
+	require.Eventually(t, func() bool { return openFiles(t) <= files }, time.Minute, 10*time.Millisecond, "of %d files", files)
 	const idle = 64 // goroutines that have answered may wait for the next request
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+idle }, 20*time.Second, 10*time.Millisecond, "of %d goroutines", goroutines)
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+idle }, time.Minute, 10*time.Millisecond, "of %d goroutines", goroutines)
 	left, err := os.ReadDir(f.state.spool)
 	require.NoError(t, err)
 	require.Empty(t, left)
-	require.Eventually(t, func() bool { left, err := os.ReadDir(f.state.work); return err == nil && len(left) == 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { left, err := os.ReadDir(f.state.work); return err == nil && len(left) == 0 }, time.Minute, time.Millisecond)
 	require.Zero(t, f.spool.inMemory)
 	require.Zero(t, f.spool.onDisk)
 	f.reaper.mu.Lock()

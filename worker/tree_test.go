@@ -48,11 +48,10 @@ func TestTreesAreEndedWhole(t *testing.T) {
 				child := childIn(t, f.log(id))
 				how.end(t, id)
 				if how.status == "" {
-					require.Eventually(t, func() bool { return f.slots.get(id) == nil }, 20*time.Second, time.Millisecond)
+					require.Eventually(t, func() bool { return f.slots.get(id) == nil }, time.Minute, time.Millisecond)
 				} else {
 					end, _ := f.end(id)
 					require.Equal(t, how.status, end.Status)
-					require.Less(t, end.CompletedAt.Sub(*end.StartedAt), 20*time.Second)
 				}
 				requireGone(t, child)
 				require.Empty(t, runMark(f.tag, id).bearers())
@@ -63,14 +62,13 @@ func TestTreesAreEndedWhole(t *testing.T) {
 
 func TestWhoLeftTheGroupHasTheGraceToo(t *testing.T) {
 	t.Parallel()
-	f := start(t, func(c *Config) { c.Grace = 20 * time.Second })
+	f := start(t, func(c *Config) { c.Grace = time.Hour }) // the test ends before
 	id := f.run(f.request(`(setsid sh -c 'trap "sleep 1; echo cleaned; exit" TERM; echo up; while :; do sleep 0.05; done' &); trap 'exit 5' TERM; while :; do sleep 0.05; done`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
 	require.NoError(t, f.interrupt(id, hodei.ReasonCancelled))
 	end, lines := f.end(id)
 	require.Equal(t, 5, *end.ExitCode)
 	require.Equal(t, []string{"up", "cleaned"}, texts(lines, hodei.Stdout))
-	require.Less(t, end.CompletedAt.Sub(*end.StartedAt), 20*time.Second, "nothing waits for nobody")
 }
 
 func TestWhoHoldsThePipesOfACommandThatExitedIsKilled(t *testing.T) {
@@ -132,9 +130,9 @@ func TestAFullSpoolDoesNotKeepACommandAlive(t *testing.T) {
 	id := f.run(f.request(`trap "" TERM; (setsid sh -c 'echo child $$; echo > ` + gate + `; exec yes' &) ; cat < ` + gate + `; exec yes`))
 	f.manager.await(t, "first lines", func() bool { return len(f.manager.logs[id]) > 0 })
 	down()
-	require.Eventually(t, f.spool.full, 20*time.Second, time.Millisecond)
+	require.Eventually(t, f.spool.full, time.Minute, time.Millisecond)
 	f.slots.get(id).process.stop(hodei.ReasonCancelled)
-	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, time.Minute, time.Millisecond)
 	require.Empty(t, runMark(f.tag, id).bearers())
 
 	up()

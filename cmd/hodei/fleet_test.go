@@ -20,7 +20,7 @@ func testFleet(t *testing.T, server, nats string) {
 	}
 	// What a worker was told reaches every view of the fleet a moment later.
 	says := func(word string, args ...string) {
-		require.Eventually(t, func() bool { return strings.Contains(hodei(args...), word) }, 20*time.Second, 50*time.Millisecond, "%v: %s", args, word)
+		require.Eventually(t, func() bool { return strings.Contains(hodei(args...), word) }, time.Minute, 50*time.Millisecond, "%v: %s", args, word)
 	}
 	w := watch(t, "ready worker", "worker", "--nats", nats, "--name", "leaver", "--type", "leaving", "--capacity", "1", "--state-dir", t.TempDir())
 	t.Cleanup(func() { _ = w.cmd.Process.Kill() }) // it has ended, unless the test failed

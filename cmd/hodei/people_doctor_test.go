@@ -171,7 +171,7 @@ func TestNATSContextConnects(t *testing.T) {
 	require.NoError(t, err)
 	srv.Start()
 	t.Cleanup(srv.Shutdown)
-	require.True(t, srv.ReadyForConnections(10*time.Second))
+	require.True(t, srv.ReadyForConnections(time.Minute))
 	config := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", config)
 	write := func(name, body string) {

@@ -95,7 +95,7 @@ func TestPostgresThatDiesIsStartedAgain(t *testing.T) {
 			defer conn.Close(t.Context())
 			var word string
 			return conn.QueryRow(t.Context(), "SELECT word FROM kept").Scan(&word) == nil && word == "still here"
-		}, 30*time.Second, 20*time.Millisecond, "after %s", signal)
+		}, time.Minute, 20*time.Millisecond, "after %s", signal)
 	}
 }
 

@@ -49,15 +49,15 @@ func TestAfterAPanicTheStateIsBuiltAnew(t *testing.T) {
 		workers, _ := s.fleet.size()
 		return queued && workers == 1
 	}
-	require.Eventually(t, known, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, known, time.Minute, 10*time.Millisecond)
 
 	before := rpc.Panics()
 	s.queue.mu.Lock()
 	s.queue.classes["half changed"] = &class{key: "half changed"} // a class always has an entry
 	s.queue.mu.Unlock()
 	s.queue.wake()
-	require.Eventually(t, func() bool { return rpc.Panics() > before }, 30*time.Second, 10*time.Millisecond)
-	require.Eventually(t, known, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return rpc.Panics() > before }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, known, time.Minute, 10*time.Millisecond)
 	d, err := rpc.Call(t.Context(), nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: &waits.ID, DryRun: true})
 	require.NoError(t, err)
 	require.Equal(t, "no worker: 1 draining", *d.Reason)

@@ -25,10 +25,13 @@ func TestDatabasesAreEmptyAndApart(t *testing.T) {
 	}
 }
 
+// migrations counts, in this process, how often the template was migrated: with
+// -count a test runs several times in one.
+var migrations int
+
 func TestMigratedDatabasesAreCopiesOfOne(t *testing.T) {
-	times := 0
 	migrate := func(ctx context.Context, at string) ([]int64, error) {
-		times++
+		migrations++
 		conn, err := pgx.Connect(ctx, at)
 		if err != nil {
 			return nil, err
@@ -46,7 +49,7 @@ func TestMigratedDatabasesAreCopiesOfOne(t *testing.T) {
 		require.Zero(t, rows)
 	}
 	if os.Getenv(localtest.DatabaseEnv) == "" {
-		require.Equal(t, 1, times)
+		require.Equal(t, 1, migrations)
 	}
 }
 
