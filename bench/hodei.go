@@ -39,6 +39,7 @@ const stopTime = 30 * time.Second
 func start(name, path string, args ...string) (*proc, error) {
 	p := &proc{name: name, cmd: exec.Command(path, args...), ended: make(chan struct{}), heard: make(chan struct{}, 1)}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.Env = append(os.Environ(), "HODEI_LOG_LIMIT=10GiB") // two million lines are more than the default; earlier versions ignore it
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
