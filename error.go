@@ -14,11 +14,13 @@ type Code string
 
 const (
 	Invalid          Code = "VALIDATION_ERROR"
+	Forbidden        Code = "FORBIDDEN"
 	NotFound         Code = "NOT_FOUND"
 	MethodNotAllowed Code = "METHOD_NOT_ALLOWED"
 	Conflict         Code = "CONFLICT"
 	TooLarge         Code = "PAYLOAD_TOO_LARGE"
 	UnsupportedMedia Code = "UNSUPPORTED_MEDIA_TYPE"
+	Misdirected      Code = "MISDIRECTED_REQUEST"
 	Rejected         Code = "REJECTED"
 	Internal         Code = "INTERNAL_ERROR"
 	Unavailable      Code = "UNAVAILABLE"
@@ -27,8 +29,8 @@ const (
 
 // Codes maps every code to its HTTP status, which is the micro error code too.
 var Codes = map[Code]int{
-	Invalid: 400, NotFound: 404, MethodNotAllowed: 405, Conflict: 409, TooLarge: 413,
-	UnsupportedMedia: 415, Rejected: 429, Internal: 500, Unavailable: 503, Timeout: 504,
+	Invalid: 400, Forbidden: 403, NotFound: 404, MethodNotAllowed: 405, Conflict: 409, TooLarge: 413,
+	UnsupportedMedia: 415, Misdirected: 421, Rejected: 429, Internal: 500, Unavailable: 503, Timeout: 504,
 }
 
 func (c Code) Error() string { return string(c) }

@@ -22,9 +22,6 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// readTimeout is how long a client may take to send its body.
-const readTimeout = 30 * time.Second
-
 // binder makes the one JSON object that an operation takes of a request's
 // path, query and body.
 type binder struct {
@@ -108,9 +105,6 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
-	deadline := http.NewResponseController(w)
-	_ = deadline.SetReadDeadline(time.Now().Add(readTimeout)) // both only where the connection has one
-	defer func() { _ = deadline.SetReadDeadline(time.Time{}) }()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, rpc.MaxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -118,15 +112,26 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, hodei.Errorf(hodei.TooLarge, "Request body exceeds %d bytes", tooLarge.Limit)
 	case err != nil:
 		return nil, &hodei.Error{Code: hodei.Invalid, Message: "Request body could not be read", Err: err}
-	case len(body) > 0 && !isJSON(r.Header.Get("Content-Type")):
+	}
+	wholeRequest(w)
+	if len(body) > 0 && !isJSON(r) {
 		return nil, hodei.Errorf(hodei.UnsupportedMedia, "Request body must be JSON: send Content-Type: application/json")
 	}
 	return body, nil
 }
 
-func isJSON(contentType string) bool {
-	if contentType == "" { // not said to be anything else
-		return true
+// wholeRequest lifts the limit on reading once all was read: what remains is to
+// notice that the client leaves.
+func wholeRequest(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // only where the connection has one
+}
+
+// isJSON reports whether the body may be JSON. A form of any page can have a browser
+// send a body without a type.
+func isJSON(r *http.Request) bool {
+	contentType := r.Header.Get("Content-Type")
+	if contentType == "" {
+		return !fromBrowser(r)
 	}
 	media, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))

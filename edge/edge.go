@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,6 +19,10 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
+
+// MaxStreams is how many streams may be open unless the configuration has another
+// number. Each takes some 35 KiB, so all of them 200 MiB.
+const MaxStreams = 6000
 
 // Config is what an Edge needs. NATS is required.
 type Config struct {
@@ -35,8 +40,17 @@ type Config struct {
 	// stream of events; one that falls further behind is cut. 8 MiB when 0.
 	EventBytes int
 	// MaxStreams is how many streams may be open, MaxStreamsPerClient how many
-	// from one address; 6000 when 0, and as many as in all.
+	// from one address; MaxStreams when 0, and as many as in all.
 	MaxStreams, MaxStreamsPerClient int
+	// AllowedHosts are the names by which clients may call this server, beside
+	// those of loopback, Host and the address they connect to.
+	AllowedHosts []string
+	// Patience is how long a client may take to send its request, and to read an
+	// answer that is not a stream; 30 s when 0.
+	Patience time.Duration
+	// MaxConns is how many connections may be open; what the process may have
+	// descriptors for when 0, and at most 16384.
+	MaxConns int
 	// Grace is how long a stop waits for requests in flight; 10 s when 0.
 	Grace time.Duration
 }
@@ -47,6 +61,8 @@ type Edge struct {
 	metrics *metrics
 	ready   chan struct{}
 	listens [3]net.Listener
+	hosts   []string
+	conns   atomic.Int64 // open now
 }
 
 // New returns an edge that does not listen yet.
@@ -54,9 +70,12 @@ func New(cfg Config) *Edge {
 	cfg.Host = cmp.Or(cfg.Host, "127.0.0.1")
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	cfg.KeepAlive, cfg.Grace = cmp.Or(cfg.KeepAlive, 15*time.Second), cmp.Or(cfg.Grace, 10*time.Second)
-	cfg.EventBytes, cfg.MaxStreams = cmp.Or(cfg.EventBytes, 8<<20), cmp.Or(cfg.MaxStreams, 6000)
+	cfg.EventBytes, cfg.MaxStreams = cmp.Or(cfg.EventBytes, 8<<20), cmp.Or(cfg.MaxStreams, MaxStreams)
 	cfg.MaxStreamsPerClient = cmp.Or(cfg.MaxStreamsPerClient, cfg.MaxStreams)
-	return &Edge{cfg: cfg, metrics: newMetrics(cfg), ready: make(chan struct{})}
+	cfg.Patience, cfg.MaxConns = cmp.Or(cfg.Patience, 30*time.Second), cmp.Or(cfg.MaxConns, connLimit())
+	e := &Edge{cfg: cfg, metrics: newMetrics(cfg), ready: make(chan struct{}), hosts: hosts(cfg)}
+	e.metrics.countConns(&e.conns)
+	return e
 }
 
 // Ready is closed once every port answers.
@@ -128,8 +147,12 @@ func (e *Edge) Run(ctx context.Context) error {
 		srv := &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: 10 * time.Second,
+			ReadTimeout:       e.cfg.Patience,                  // lifted once the request has been read
+			WriteTimeout:      e.cfg.Patience + 90*time.Second, // until an answer begins, which has its own
 			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    maxHeader,
 			ConnContext:       withConn,
+			ConnState:         e.connState,
 			ErrorLog:          slog.NewLogLogger(e.cfg.Log.Handler(), slog.LevelDebug),
 		}
 		group.Go(func() error { return e.serve(ctx, srv, e.listens[i]) })

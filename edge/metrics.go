@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -60,6 +61,13 @@ func newMetrics(cfg Config) *metrics {
 		}, func() float64 { return 1 }),
 	)
 	return m
+}
+
+// countConns shows how many connections are open.
+func (m *metrics) countConns(open *atomic.Int64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hodei_http_open_connections", Help: "Connections that are open.",
+	}, func() float64 { return float64(open.Load()) }))
 }
 
 func (m *metrics) handler() http.Handler {

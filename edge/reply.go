@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -37,30 +38,53 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if rec, ok := w.(*recorder); ok {
 		rec.err = err
 	}
+	if rest, ok := r.Body.(*requestBody); ok && !rest.read {
+		w.Header().Set("Connection", "close") // else the server reads the rest before it answers
+	}
 	body, _ := hodei.JSON(said) // a struct of strings and a time always encodes
 	answer(w, said.Code.Status(), body)
 }
 
-// recorder remembers what was answered, for the log.
+// requestBody remembers whether all of it was read.
+type requestBody struct {
+	io.ReadCloser
+	read bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read = b.read || err == io.EOF
+	return n, err
+}
+
+// recorder remembers what was answered, for the log, and has the client read it in
+// time.
 type recorder struct {
 	http.ResponseWriter
 	status int
 	err    error
 	stream bool // it lasted as long as the client read
+	within time.Duration
 }
 
 func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
+	r.begin(status)
 	r.ResponseWriter.WriteHeader(status)
 }
 
 func (r *recorder) Write(p []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
+	r.begin(http.StatusOK)
 	return r.ResponseWriter.Write(p)
+}
+
+// begin notes the status of an answer that begins, unless it has begun.
+func (r *recorder) begin(status int) {
+	if r.status != 0 {
+		return
+	}
+	if r.status = status; !r.stream {
+		_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(r.within)) // where there is a connection
+	}
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -74,7 +98,12 @@ func (e *Edge) identify(next http.Handler) http.Handler {
 		id := rpc.RequestID(ctx)
 		w.Header().Set("X-Request-Id", id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, within: e.cfg.Patience}
+		if r.ContentLength == 0 {
+			wholeRequest(w)
+		} else {
+			r.Body = &requestBody{ReadCloser: r.Body}
+		}
 		defer func() {
 			e.metrics.count(r, rec, time.Since(began))
 			level := slog.LevelDebug

@@ -29,7 +29,7 @@ func (e *Edge) routes(logs *streams, happenings *happenings, services []string) 
 		return nil, fmt.Errorf("serve %s: %w", schemas.GetLogs.Name, err)
 	}
 	r := chi.NewRouter()
-	r.Use(e.identify, e.recover)
+	r.Use(e.identify, e.recover, e.guard)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, &hodei.Error{
 			Code: hodei.NotFound, Message: "Route not found", Resource: "route", ResourceID: r.URL.Path,
@@ -114,7 +114,11 @@ func (e *Edge) forward(op *schemas.Op) http.HandlerFunc {
 			refuse(w, r, err)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), client.Timeout(op))
+		ctx := r.Context()
+		if !op.Waits() {
+			ctx = context.WithoutCancel(ctx) // a client that has sent all may close its side; the rest is short
+		}
+		ctx, cancel := context.WithTimeout(ctx, client.Timeout(op))
 		defer cancel()
 		if keys := r.Header.Values("Idempotency-Key"); op.Creates && len(keys) > 0 {
 			if err := rpc.CheckIdempotencyKey(strings.Join(keys, ", ")); err != nil {

@@ -38,8 +38,12 @@ type wire struct {
 
 type connKey struct{}
 
-// withConn lets handlers find the connection, for http.Server.ConnContext.
+// withConn bounds what the kernel holds for a connection, so that a client that does
+// not read is noticed, and lets handlers find it. It is for http.Server.ConnContext.
 func withConn(ctx context.Context, conn net.Conn) context.Context {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // the kernel's choice works too, it is only larger
+	}
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
@@ -53,8 +57,7 @@ func newWire(w http.ResponseWriter, r *http.Request, contentType string) *wire {
 	}
 	s := &wire{w: w, conn: http.NewResponseController(w)}
 	if conn, ok := r.Context().Value(connKey{}).(*net.TCPConn); ok {
-		_ = conn.SetWriteBuffer(sendBuffer) // the kernel's choice is as good, only larger
-		s.raw, _ = conn.SyscallConn()       // fails for a closed connection, as the write will
+		s.raw, _ = conn.SyscallConn() // fails for a closed connection, as the write will
 	}
 	return s
 }

@@ -110,6 +110,10 @@ var failures = map[hodei.Code]struct {
 }{
 	hodei.Invalid: {"the request is malformed, or a field of it, which is named, is not as it must be",
 		*hodei.InvalidField("pipeline_id", "UUID format required")},
+	hodei.Forbidden: {"the request is of a web page of another origin",
+		*hodei.Errorf(hodei.Forbidden, "A web page of another origin may not use this address")},
+	hodei.Misdirected: {"the Host header is not a name of this server",
+		*hodei.Errorf(hodei.Misdirected, "evil.example is not a name of this server: --allowed-host evil.example would make it one")},
 	hodei.NotFound:         {"there is no such record, or no such path", *hodei.Missing("pipeline", "pipe_invalid")},
 	hodei.MethodNotAllowed: {"the path answers to other methods", *hodei.Errorf(hodei.MethodNotAllowed, "Method PUT not allowed, use GET, POST")},
 	hodei.Conflict: {"the record's state does not allow it, or the Idempotency-Key was used for another request",

@@ -162,6 +162,7 @@ func TestUpRefuses(t *testing.T) {
 		{"no Postgres", []string{"--ephemeral", "--port-base", "0", "--nats-port", "0"}, []string{"HODEI_PG_BIN=/nowhere"}, "HODEI_PG_BIN=/nowhere holds no usable Postgres"},
 		{"another major", []string{"--data-dir", otherMajor, "--port-base", "0", "--nats-port", "0"}, nil, "Postgres 12"},
 		{"data directory in use", []string{"--data-dir", inUse, "--port-base", "0", "--nats-port", "0"}, nil, inUse},
+		{"open to others", []string{"--ephemeral", "--port-base", "0", "--nats-port", "0", "--host", "0.0.0.0"}, nil, "--insecure"},
 		{"unknown flag", []string{"--prot-base", "1"}, nil, "prot-base"},
 		{"bad variable", nil, []string{"HODEI_PORT_BASE=x"}, "HODEI_PORT_BASE"},
 	} {

@@ -26,11 +26,11 @@ import (
 
 // roleFlags are what every role takes.
 type roleFlags struct {
-	nats, database, logLevel, host string
-	portBase, replicas             int
-	streamMiB                      int64
-	lostAfter                      time.Duration
-	retention                      retentionFlags
+	nats, database, logLevel string
+	replicas                 int
+	streamMiB                int64
+	lostAfter                time.Duration
+	retention                retentionFlags
 }
 
 func (f *roleFlags) add(flags *pflag.FlagSet) {
@@ -88,7 +88,7 @@ func (f *schedulerFlags) config() (*scheduler.Config, error) {
 
 // newRole is the command of one role that is not a worker.
 func newRole(name string) *cobra.Command {
-	f, sched := &roleFlags{}, &schedulerFlags{}
+	f, sched, front := &roleFlags{}, &schedulerFlags{}, &edgeFlags{}
 	about := map[string]string{
 		"orchestrator":   "Pipelines, jobs and the creation of executions",
 		"scheduler":      "The queue and the choice of worker",
@@ -121,7 +121,9 @@ func newRole(name string) *cobra.Command {
 				}
 				cfg.Manager.Storage.Replicas, cfg.Manager.Storage.MaxBytes = f.replicas, f.streamMiB<<20
 			case "edge":
-				cfg.Edge = edgeConfig(f.host, f.portBase)
+				if cfg.Edge, err = front.config(cfg.Log); err != nil {
+					return err
+				}
 			}
 			return system.Run(cmd.Context(), cfg, func(s *system.System) { sayReady(cmd, name, s, cfg.Edge != nil) })
 		},
@@ -129,8 +131,7 @@ func newRole(name string) *cobra.Command {
 	f.add(cmd.Flags())
 	switch name {
 	case "edge":
-		cmd.Flags().StringVar(&f.host, "host", "127.0.0.1", "address to listen on")
-		cmd.Flags().IntVar(&f.portBase, "port-base", 8080, "first of three HTTP ports; 0 takes free ones")
+		front.add(cmd.Flags())
 	case "scheduler":
 		sched.add(cmd.Flags())
 		f.addDatabase(cmd.Flags())

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hodei-jobs/hodei/edge"
 	"github.com/hodei-jobs/hodei/internal/disk"
 	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/rpc"
@@ -26,12 +26,13 @@ import (
 
 // upFlags are the flags of `hodei up`.
 type upFlags struct {
-	dataDir, host, nats, database, logLevel string
-	ephemeral                               bool
-	portBase, natsPort, workers             int
-	worker                                  workerFlags
-	scheduler                               schedulerFlags
-	retention                               retentionFlags
+	dataDir, nats, database, logLevel string
+	ephemeral                         bool
+	natsPort, workers                 int
+	edge                              edgeFlags
+	worker                            workerFlags
+	scheduler                         schedulerFlags
+	retention                         retentionFlags
 }
 
 func newUp() *cobra.Command {
@@ -50,8 +51,7 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 	flags := cmd.Flags()
 	flags.StringVar(&f.dataDir, "data-dir", "", "where everything is kept (default ~/.local/share/hodei)")
 	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep nothing: use a temporary directory")
-	flags.StringVar(&f.host, "host", "127.0.0.1", "address to listen on")
-	flags.IntVar(&f.portBase, "port-base", 8080, "first of three HTTP ports; 0 takes free ones")
+	f.edge.add(flags)
 	flags.IntVar(&f.natsPort, "nats-port", 4222, "port of the embedded NATS; 0 takes a free one")
 	flags.IntVar(&f.workers, "workers", 1, "number of workers")
 	flags.StringVar(&f.nats, "nats", "", "use this NATS instead of the embedded one")
@@ -69,6 +69,10 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 // the reverse order.
 func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	log, err := newLog(f.logLevel)
+	if err != nil {
+		return err
+	}
+	front, err := f.edge.config(log)
 	if err != nil {
 		return err
 	}
@@ -99,7 +103,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	cfg := system.Config{
 		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: version(), Log: log,
 		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: manager,
-		Edge:        edgeConfig(f.host, f.portBase),
+		Edge:        front,
 		KeepWorkers: true,
 		Terminate:   ctx.Done(), // the whole system goes: what runs cannot be waited for
 	}
@@ -131,14 +135,6 @@ func numbered(name string, i int) string {
 		return name
 	}
 	return fmt.Sprintf("%s-%d", name, i+1)
-}
-
-func edgeConfig(host string, base int) *edge.Config {
-	cfg := &edge.Config{Host: host}
-	if base != 0 {
-		cfg.Orchestrator, cfg.Scheduler, cfg.WorkerManager = base, base+1, base+2
-	}
-	return cfg
 }
 
 // directory is where everything is kept, and what to do with it at the end.
@@ -187,7 +183,7 @@ func (f *upFlags) startServers(ctx context.Context, dir string, log *slog.Logger
 			s.connect = func(name string) (*nats.Conn, error) { return rpc.Connect(f.nats, name, log) }
 			return nil
 		}
-		s.nats, err = local.StartNATS(local.NATSConfig{Host: f.host, Port: f.natsPort, StoreDir: filepath.Join(dir, "nats"), Log: log})
+		s.nats, err = local.StartNATS(local.NATSConfig{Host: f.edge.host, Port: f.natsPort, StoreDir: filepath.Join(dir, "nats"), Log: log})
 		if err == nil {
 			s.natsURL = s.nats.URL()
 			s.connect = func(name string) (*nats.Conn, error) { return s.nats.Connect(name, log) }
@@ -219,6 +215,12 @@ func (s *servers) stop() {
 // welcome says that everything answers, where, and what to try.
 func welcome(w io.Writer, s *system.System, natsURL string, workers int) {
 	addrs := s.HTTPAddrs()
+	for i, addr := range addrs {
+		host, port, _ := net.SplitHostPort(addr)
+		if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+			addrs[i] = net.JoinHostPort("127.0.0.1", port)
+		}
+	}
 	host, port, _ := net.SplitHostPort(addrs[0])
 	base := (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}).String()
 	server := ""
