@@ -3,8 +3,8 @@
 //
 // # Owns
 //
-// Three listeners. 8080 serves every route, 8081 the scheduler's, 8082 the
-// worker manager's with the logs; each with /api/v1 and without. The routes
+// Three listeners, 8080, 8081 and 8082, of which each serves every route, with
+// /api/v1 and without. The routes
 // are the operation table: what a request says in its path, query and body
 // becomes one JSON object, which goes to the service as it is, and what the
 // service answers goes back as it is. Logs are followed through client.Feed,

@@ -135,15 +135,11 @@ func (e *Edge) Run(ctx context.Context) error {
 	open, memory := newStreamCount(e.cfg, e.metrics.streams), newRooms()
 	logs := &streams{cfg: e.cfg, feeds: feeds, metrics: e.metrics, open: open, rooms: memory}
 	events := &happenings{cfg: e.cfg, hub: hub, open: open}
-	for i, services := range [3][]string{
-		{schemas.Orchestrator, schemas.Scheduler, schemas.WorkerManager, schemas.Edge},
-		{schemas.Scheduler},
-		{schemas.WorkerManager, schemas.Edge},
-	} {
-		handler, err := e.routes(logs, events, services)
-		if err != nil {
-			return err
-		}
+	handler, err := e.routes(logs, events)
+	if err != nil {
+		return err
+	}
+	for i := range e.listens {
 		srv := &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: 10 * time.Second,

@@ -20,7 +20,7 @@ import (
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	pipe, job, exec := w.pipeline.String(), w.job.String(), w.exec.String()
+	job, exec := w.job.String(), w.exec.String()
 	huge := `{"name":"` + strings.Repeat("x", 1<<20) + `"}`
 	for name, c := range map[string]struct {
 		method, path, body string
@@ -67,14 +67,9 @@ func TestRefusals(t *testing.T) {
 		"log option unknown":    {"GET", "/executions/" + exec + "/logs/stream?lines=3", "", nil, hodei.Invalid, "lines"},
 		"log limit of a stream": {"GET", "/executions/" + exec + "/logs/stream?limit=3", "", nil, hodei.Invalid, "limit"},
 		"log resume":            {"GET", "/executions/" + exec + "/logs/stream", "", []string{"Last-Event-ID: x"}, hodei.Invalid, "Last-Event-ID"},
-		"not on this port":      {"GET", "@1/pipelines/" + pipe, "", nil, hodei.NotFound, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url := w.url(c.path)
-			if path, other := strings.CutPrefix(c.path, "@1"); other {
-				url = "http://" + w.edge.Addrs()[1] + path
-			}
-			resp := do(t, c.method, url, c.body, append(c.headers, "X-Request-Id: mine-1")...)
+			resp := do(t, c.method, w.url(c.path), c.body, append(c.headers, "X-Request-Id: mine-1")...)
 			body := text(t, resp)
 			var said hodei.Error
 			require.NoError(t, json.Unmarshal([]byte(body), &said), body)
@@ -97,6 +92,25 @@ func TestRefusals(t *testing.T) {
 				require.NotEmpty(t, said.Resource)
 			}
 		})
+	}
+}
+
+// Every port serves every route, so that an id obtained on one can be used on
+// the others.
+func TestEveryPortServesEveryRoute(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i, addr := range w.edge.Addrs() {
+		for _, op := range schemas.Operations {
+			if op.Method == "" {
+				continue
+			}
+			// OPTIONS is no method of any route: the router names those that exist.
+			resp := do(t, "OPTIONS", "http://"+addr+strings.ReplaceAll(op.Path, "{id}", w.exec.String()), "")
+			require.Contains(t, resp.Header.Get("Allow"), op.Method, "port %d: %s", i, op.Path)
+		}
+		require.Equal(t, 200, do(t, "GET", "http://"+addr+"/pipelines/"+w.pipeline.String(), "").StatusCode)
+		require.Equal(t, 200, do(t, "GET", "http://"+addr+"/ui", "").StatusCode)
 	}
 }
 

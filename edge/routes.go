@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -19,8 +18,8 @@ import (
 // prefixes are where every route answers: the canonical one, and none.
 var prefixes = []string{"/api/v1", ""}
 
-// routes serves the operations of the services given.
-func (e *Edge) routes(logs *streams, happenings *happenings, services []string) (http.Handler, error) {
+// routes serves every operation, on every port.
+func (e *Edge) routes(logs *streams, happenings *happenings) (http.Handler, error) {
 	events, err := happenings.handler(schemas.FollowEvents.Op)
 	if err != nil {
 		return nil, err
@@ -41,7 +40,7 @@ func (e *Edge) routes(logs *streams, happenings *happenings, services []string) 
 		refuse(w, req, hodei.Errorf(hodei.MethodNotAllowed, "Method %s not allowed, use %s", req.Method, allowed))
 	})
 	for _, op := range schemas.Operations {
-		if op.Method == "" || !slices.Contains(services, op.At()) {
+		if op.Method == "" {
 			continue
 		}
 		for _, prefix := range prefixes {
@@ -55,12 +54,10 @@ func (e *Edge) routes(logs *streams, happenings *happenings, services []string) 
 	own := map[string]http.HandlerFunc{
 		"/healthz": e.healthz, "/readyz": e.readyz, "/metrics": e.metrics.handler().ServeHTTP,
 		"/openapi.json": openapi, "/docs": docs(),
+		"/": console.Serve, "/ui": console.Serve, console.Root + "*": console.Serve,
 	}
 	for _, name := range docsFiles {
 		own["/docs/"+name] = own["/docs"]
-	}
-	if slices.Contains(services, schemas.Orchestrator) {
-		own["/"], own["/ui"], own[console.Root+"*"] = console.Serve, console.Serve, console.Serve
 	}
 	for path, handle := range own {
 		r.Get(path, handle)

@@ -20,8 +20,7 @@ import (
 const about = `Run commands on a fleet of machines you own, over NATS. A pipeline groups jobs, a job says what to run, an
 execution is one run of it on one worker, with live logs.
 
-- **Ports.** The orchestrator's (8080) serves every path; the scheduler's (8081) and the worker manager's (8082) serve
-  their own. Every path answers without ` + "`/api/v1`" + ` too.
+- **Ports.** The orchestrator's (8080), the scheduler's (8081) and the worker manager's (8082) all serve every path. Every path answers without ` + "`/api/v1`" + ` too.
 - **Identifiers** carry a prefix (` + "`pipe_`, `job_`, `exec_`, `worker_`" + `) and are taken with it or without. Times are RFC 3339
   in UTC, durations are numbers of seconds.
 - **Errors** have one body, Error. An unknown path is 404 and a wrong method 405 with the same body. An unknown field of a
@@ -36,11 +35,11 @@ execution is one run of it on one worker, with live logs.
 var tags = []struct{ name, description string }{
 	{"pipelines", "Groups of jobs. Port 8080."},
 	{"jobs", "What to run. Port 8080."},
-	{"executions", "Runs of commands. Port 8080; executing a command without a job also on 8082."},
-	{"logs", "The output of executions, live and recorded. Ports 8080 and 8082."},
-	{"scheduler", "The queue, and why an execution waits. Ports 8080 and 8081."},
-	{"workers", "The fleet. Ports 8080 and 8082."},
-	{"events", "What happens to executions and workers, as it happens. Ports 8080 and 8082."},
+	{"executions", "Runs of commands. Port 8080; executing a command without a job: 8082."},
+	{"logs", "The output of executions, live and recorded. Port 8082."},
+	{"scheduler", "The queue, and why an execution waits. Port 8081."},
+	{"workers", "The fleet. Port 8082."},
+	{"events", "What happens to executions and workers, as it happens. Every port."},
 	{"stats", "Numbers of executions. Port 8080."},
 	{"system", "The state of the edge itself. Every port."},
 }
@@ -81,9 +80,9 @@ func openAPI(t testing.TB) object {
 		},
 		"servers": []any{
 			object{"url": "/", "description": "The port that this document came from"},
-			object{"url": "http://127.0.0.1:8080", "description": "orchestrator: every path"},
-			object{"url": "http://127.0.0.1:8081", "description": "scheduler: its own paths"},
-			object{"url": "http://127.0.0.1:8082", "description": "worker manager: its own paths, and the logs"},
+			object{"url": "http://127.0.0.1:8080", "description": "orchestrator"},
+			object{"url": "http://127.0.0.1:8081", "description": "scheduler"},
+			object{"url": "http://127.0.0.1:8082", "description": "worker manager"},
 		},
 		"tags":  named,
 		"paths": d.paths,

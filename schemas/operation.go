@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -25,9 +24,6 @@ type Op struct {
 	Name string
 	// Service is the micro service that answers.
 	Service string
-	// Door is the service at whose port the REST route is, where that is
-	// another one; see At.
-	Door string
 	// Subject is where it answers; "" for one that only HTTP has.
 	Subject string
 	// PerWorker says that the worker's id is the last token of the subject.
@@ -86,9 +82,6 @@ func declare[Req, Rep any](op Op) Operation[Req, Rep] {
 	Operations = append(Operations, &op)
 	return Operation[Req, Rep]{&op}
 }
-
-// At is the service at whose port the REST route is.
-func (o *Op) At() string { return cmp.Or(o.Door, o.Service) }
 
 // Endpoint is the operation's micro endpoint name.
 func (o *Op) Endpoint() string { return strings.ReplaceAll(o.Name, ".", "-") }

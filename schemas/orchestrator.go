@@ -87,7 +87,7 @@ var (
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	DeleteExecution = declare[DeleteExecutionRequest, Empty](Op{
-		Name: "executions.delete", Service: WorkerManager, Door: Orchestrator, Method: "DELETE", Path: "/executions/{id}", Status: 204,
+		Name: "executions.delete", Service: WorkerManager, Method: "DELETE", Path: "/executions/{id}", Status: 204,
 		Summary:     "Delete an execution that has ended, with its log",
 		Description: "409 while it has not ended, or while a retry of it is due. Without its latest execution a job has the status of the one before.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},

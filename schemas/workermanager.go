@@ -12,7 +12,7 @@ import (
 // and the log record.
 var (
 	Execute = declare[ExecuteRequest, AdHocExecution](Op{
-		Name: "execute", Service: Orchestrator, Door: WorkerManager, Method: "POST", Path: "/execute", Status: 201, Creates: true,
+		Name: "execute", Service: Orchestrator, Method: "POST", Path: "/execute", Status: 201, Creates: true,
 		Summary:     "Execute a command without a job",
 		Description: "Answers at once, before a worker is found; it waits in the queue for one. Follow its log to see it run.",
 	})

@@ -129,12 +129,41 @@ var buildVersion string
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", GroupID: "other", Short: "Print the version", Args: cobra.NoArgs, Example: "  hodei version",
+		Use: "version", GroupID: "other", Short: "Print the version and the commit it was built from", Args: cobra.NoArgs, Example: "  hodei version",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
+			_, err := fmt.Fprint(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}
+}
+
+// versionLine is the version with what is known of the commit it was built from.
+func versionLine() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return "hodei " + version() + built(info.Settings) + "\n"
+}
+
+// built describes the commit and its date, "" where they are not known.
+func built(settings []debug.BuildSetting) string {
+	known := map[string]string{}
+	for _, s := range settings {
+		known[s.Key] = s.Value
+	}
+	commit := known["vcs.revision"]
+	if commit == "" {
+		return ""
+	}
+	text := " (commit " + commit[:min(12, len(commit))]
+	if known["vcs.time"] != "" {
+		text += " of " + known["vcs.time"]
+	}
+	if known["vcs.modified"] == "true" {
+		text += ", modified"
+	}
+	return text + ")"
 }
 
 // newLog logs to standard error: for people on a terminal, as JSON elsewhere.

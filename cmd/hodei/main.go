@@ -73,8 +73,10 @@ Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 			}
 			return profile(pprof, cmd.ErrOrStderr())
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version: version(), // adds --version
 	}
+	root.SetVersionTemplate(versionLine())
 	root.PersistentFlags().StringVar(&pprof, "pprof", "", "serve the profiles of a role at this address")
 	root.PersistentFlags().Lookup("pprof").Hidden = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -241,4 +242,18 @@ func TestInterruptedStart(t *testing.T) {
 	require.Error(t, ctx.Err())
 	require.Equal(t, exitStatus(130), (&following{session: s, id: started.ID}).attend(ctx))
 	require.Contains(t, errs.String(), "  hodei execution cancel exec_01a20adc-0000-7000-8000-000000000001 --server x\n")
+}
+
+func TestVersion(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"--version"}} {
+		root, out := newRoot(), &bytes.Buffer{}
+		root.SetOut(out)
+		root.SetArgs(args)
+		require.NoError(t, root.Execute())
+		require.Regexp(t, `^hodei [0-9]+\.[0-9]+\.[0-9]+\S*( \(commit .+\))?\n$`, out.String())
+	}
+	require.Empty(t, built(nil))
+	require.Equal(t, " (commit 0123456789ab of 2026-01-02T03:04:05Z, modified)", built([]debug.BuildSetting{
+		{Key: "vcs.revision", Value: "0123456789abcdef"}, {Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}, {Key: "vcs.modified", Value: "true"},
+	}))
 }
