@@ -118,7 +118,7 @@ func TestChunksOfOthersAreRefused(t *testing.T) {
 		refused(id)
 	}
 	incarnation := h.word.Incarnation
-	for _, wrong := range []string{"", uuid.NewString(), other.word.Incarnation} {
+	for _, wrong := range []string{"", uuid.NewString(), other.word.Incarnation, "\x00", "\xff"} {
 		h.word.Incarnation = wrong
 		h.print(e.ID, 1, 2)
 		refused(e.ID)
