@@ -85,8 +85,17 @@ func (s *session) showExecution(e hodei.Execution) error {
 		field{"Waited", took(e.QueuedSeconds)},
 		field{"Ran", took(e.DurationSeconds)},
 		field{"Used", used(e.Resources)},
-		field{"Log lines", strconv.FormatInt(e.LogCount, 10)},
+		field{"Log lines", logLines(e)},
 	)...)
+}
+
+// logLines is how many lines a log has, as "40 (damaged)".
+func logLines(e hodei.Execution) string {
+	count := strconv.FormatInt(e.LogCount, 10)
+	if e.LogDamaged {
+		count += " (damaged: a line of the log names what is missing)"
+	}
+	return count
 }
 
 func reference[K hodei.Kind](id *hodei.ID[K]) string {

@@ -147,3 +147,8 @@ func TestPrinter(t *testing.T) {
 	require.Contains(t, out, `{"timestamp":"2026-01-02T12:00:00Z","stream":"stderr","line":"<oops>","sequence":2}`+"\n")
 	require.Equal(t, 4, bytes.Count([]byte(out), []byte("\n")))
 }
+
+func TestADamagedLogIsMarked(t *testing.T) {
+	require.Equal(t, "40", logLines(hodei.Execution{LogCount: 40}))
+	require.Contains(t, logLines(hodei.Execution{LogCount: 40, LogDamaged: true}), "40 (damaged")
+}
