@@ -4,6 +4,7 @@ import { html, render } from 'htm/preact';
 import { Component } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { signal } from '@preact/signals';
+import { guardViews } from './lib/harmless.js';
 import { connection, start } from './lib/live.js';
 import { go, href, match, place } from './lib/router.js';
 import { moveRow, shortcuts, useKeys } from './lib/keys.js';
@@ -137,4 +138,5 @@ function App() {
     ${help && html`<${Help} onClose=${() => setHelp(false)} />`}<${Corner} />`;
 }
 
+guardViews();
 render(html`<${App} />`, document.getElementById('app'));

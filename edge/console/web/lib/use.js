@@ -2,6 +2,7 @@
 // Hooks: read from the API, and read again when something has happened.
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { signal } from '@preact/signals';
+import { harmless } from './harmless.js';
 import { epoch, listen } from './live.js';
 
 /** The time, to the second, for everything that ages. */
@@ -77,5 +78,5 @@ export function useEvents(fn) {
 
 /** Sets the tab's title while the component is shown. */
 export function useTitle(title) {
-  useEffect(() => { document.title = title ? `${title} · Hodei` : 'Hodei'; }, [title]);
+  useEffect(() => { document.title = title ? `${harmless(title)} · Hodei` : 'Hodei'; }, [title]);
 }

@@ -2,6 +2,7 @@
 // Colours. ansi_up makes HTML of one line; what one line leaves switched on for
 // the next is carried as text, so that any line can be shown by itself.
 import { AnsiUp } from 'ansi_up';
+import { harmlessLine } from '../lib/harmless.js';
 
 const ESC = '\x1b';
 const SGR = /\x1b\[([\d;:]*)m/g;
@@ -33,6 +34,7 @@ up.use_classes = true;
 
 /** Puts a line into an element, with its colours. */
 export function write(to, text, pen = '') {
+  text = harmlessLine(text);
   if (!pen && !text.includes(ESC)) {
     to.textContent = text;
     return;
@@ -43,5 +45,14 @@ export function write(to, text, pen = '') {
     el.style.cssText = el.dataset.style;
     delete el.dataset.style;
   }
-  for (const link of to.querySelectorAll('a')) Object.assign(link, { rel: 'noreferrer noopener', target: '_blank' });
+  for (const link of to.querySelectorAll('a')) finish(link);
+}
+
+const address = (text) => { try { return new URL(text); } catch { return null; } };
+
+/** A link shows where it leads, unless its text is an address there. */
+function finish(link) {
+  Object.assign(link, { rel: 'noreferrer noopener', target: '_blank', title: link.href });
+  const shown = address(link.textContent.trim());
+  if (shown?.protocol !== link.protocol || shown.host !== link.host || shown.username !== link.username) link.dataset.host = link.host;
 }
