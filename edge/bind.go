@@ -111,7 +111,10 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case errors.As(err, &tooLarge):
 		return nil, hodei.Errorf(hodei.TooLarge, "Request body exceeds %d bytes", tooLarge.Limit)
 	case err != nil:
-		return nil, &hodei.Error{Code: hodei.Invalid, Message: "Request body could not be read", Err: err}
+		return nil, &hodei.Error{
+			Code: hodei.Invalid, Message: "Request body could not be read", Err: err,
+			Details: &hodei.ErrorDetails{Field: "body", Issue: "ends early, arrives too slowly or is not framed as HTTP requires"},
+		}
 	}
 	wholeRequest(w)
 	if len(body) > 0 && !isJSON(r) {
