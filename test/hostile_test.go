@@ -219,7 +219,7 @@ func (h *hostile) call() {
 // stream deletes or empties what JetStream has.
 func (h *hostile) stream() {
 	what := pick(h.r, "DELETE", "PURGE", "MSG.DELETE", "NONSENSE")
-	_, _ = h.nc.Request("$JS.API.STREAM."+what+"."+pick(h.r, schemas.Streams...), []byte(pick(h.r, "", "{}", `{"seq":1}`)), 5*time.Second)
+	_, _ = h.nc.Request("$JS.API.STREAM."+what+"."+pick(h.r, schemas.Streams...), []byte(pick(h.r, "", "{}", `{"seq":1}`)), 500*time.Millisecond)
 }
 
 // id is that of a record that is there or, more often, not.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"regexp"
@@ -38,6 +39,12 @@ func TestNoMessageBreaksIt(t *testing.T) {
 	t.Logf("seed %d: again with -hostile.seed %d -hostile.for %s", seed, seed, *hostileFor)
 	s := up(t)
 	s.works(t)
+	long := s.execute("while :; do echo still here; sleep 0.2; done")
+	reading, enough := context.WithCancel(t.Context())
+	defer enough()
+	for _, stream := range []string{"/api/v1/events?follow=true", "/api/v1/executions/" + long + "/logs/stream?follow=true"} {
+		go func() { _, _ = read(reading, s.workerManager+stream) }() // the edge follows what is published
+	}
 	workers, executions := ids(t, s.workerManager+"/api/v1/workers"), ids(t, s.orchestrator+"/api/v1/executions")
 	goroutines, memory := s.metric(t, "go_goroutines"), s.metric(t, "process_resident_memory_bytes")
 	end := time.Now().Add(*hostileFor)
@@ -71,9 +78,42 @@ func TestNoMessageBreaksIt(t *testing.T) {
 	clients.Wait()
 	t.Logf("answers: %v", codes)
 	s.works(t)
+	s.ends(t, long)
 	s.unharmed(t)
+	enough()
 	eventually(t, "goroutines end", time.Minute, func() bool { return s.metric(t, "go_goroutines") < goroutines+100 })
 	require.Less(t, s.metric(t, "process_resident_memory_bytes"), memory+768<<20)
+}
+
+// read reads a stream until it ends or ctx is done.
+func read(ctx context.Context, url string) (int64, error) {
+	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	return io.Copy(io.Discard, resp.Body)
+}
+
+// ends cancels an execution, which hostile messages may have ended or deleted, and
+// waits for its end.
+func (s *system) ends(t *testing.T, id string) {
+	t.Helper()
+	status, cancelled := call(t, "POST", s.orchestrator+"/api/v1/executions/"+id+"/cancel", "")
+	var e object
+	defer func() {
+		if t.Failed() {
+			t.Logf("cancel: %d %v\n%v", status, cancelled, e)
+		}
+	}()
+	eventually(t, "what ran has ended", time.Minute, func() bool {
+		status, e = call(t, "GET", s.orchestrator+"/api/v1/executions/"+id, "")
+		return e["completed_at"] != nil || status == 404
+	})
 }
 
 // works executes a command to its end.
