@@ -12,23 +12,25 @@ const (
 // Spec says what to run and where: the part that a job hands down to each of
 // its executions.
 type Spec struct {
+	// The record keeps a specification as one document: its fields have no columns.
+
 	// Command is null when each execution brings its own.
-	Command Command `json:"command"`
+	Command Command `json:"command" db:"-"`
 	// Environment is added to the small safe base that every command gets. Lists
 	// and events leave it out.
-	Environment map[string]string `json:"environment,omitzero"`
+	Environment map[string]string `json:"environment,omitzero" db:"-"`
 	// Priority orders the queue, 0 to 10, higher first.
-	Priority     int          `json:"priority"`
-	Requirements Requirements `json:"requirements"`
+	Priority     int          `json:"priority" db:"-"`
+	Requirements Requirements `json:"requirements" db:"-"`
 	// TimeoutSeconds ends the command that runs longer; null means never.
-	TimeoutSeconds *float64 `json:"timeout_seconds"`
-	Retries        *Retries `json:"retries"`
+	TimeoutSeconds *float64 `json:"timeout_seconds" db:"-"`
+	Retries        *Retries `json:"retries" db:"-"`
 	// WorkingDir is a directory of the worker's machine; null means a fresh
 	// one, removed afterwards.
-	WorkingDir *string `json:"working_dir"`
+	WorkingDir *string `json:"working_dir" db:"-"`
 	// LogLimit bounds the bytes of output that are recorded; null, or more than
 	// the worker's own limit, means that limit. Beyond it the command runs on.
-	LogLimit *int64 `json:"log_limit"`
+	LogLimit *int64 `json:"log_limit" db:"-"`
 }
 
 // Requirements is what a worker must offer to be given the execution.

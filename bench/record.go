@@ -95,11 +95,11 @@ const madeID = `(lpad(to_hex((extract(epoch FROM t) * 1000)::bigint), 12, '0') |
 
 // The ended ones are of the last week, the pending ones of the last hour.
 const (
-	fillEnded = `INSERT INTO executions (id, status, worker_id, worker_type, command, environment, priority, requirements,
+	fillEnded = `INSERT INTO executions (id, status, worker_id, worker_type, spec,
 		exit_code, attempt, created_at, scheduled_at, started_at, completed_at, log_day)
-	SELECT ` + madeID + `, 'COMPLETED', gen_random_uuid(), 'shell', '["/bin/true"]', '{}', 5, '{}', 0, 1, t, t, t, t + interval '1 second', (t AT TIME ZONE 'UTC')::date
+	SELECT ` + madeID + `, 'COMPLETED', gen_random_uuid(), 'shell', '{"command": ["/bin/true"], "environment": {}, "priority": 5, "requirements": {}}', 0, 1, t, t, t, t + interval '1 second', (t AT TIME ZONE 'UTC')::date
 	FROM (SELECT n, now() - interval '7 days' + n * (interval '7 days' / $1::int) - interval '2 hours' AS t FROM generate_series(1, $1::int) n) made`
-	fillPending = `INSERT INTO executions (id, status, command, environment, priority, requirements, attempt, created_at, log_day)
-	SELECT ` + madeID + `, 'PENDING', '["/bin/true"]', '{}', 5, '{"type": "nowhere"}', 1, t, (t AT TIME ZONE 'UTC')::date
+	fillPending = `INSERT INTO executions (id, status, spec, attempt, created_at, log_day)
+	SELECT ` + madeID + `, 'PENDING', '{"command": ["/bin/true"], "environment": {}, "priority": 5, "requirements": {"type": "nowhere"}}', 1, t, (t AT TIME ZONE 'UTC')::date
 	FROM (SELECT n, now() - interval '1 hour' + n * (interval '1 hour' / $1::int) - interval '1 minute' AS t FROM generate_series(1, $1::int) n) made`
 )

@@ -152,7 +152,7 @@ func one[T any](ctx context.Context, q querier, act, noun, id, sql string, args 
 		var zero T
 		return zero, failure(act, err)
 	}
-	v, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[T])
+	v, err := pgx.CollectExactlyOneRow(rows, scan[T])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return v, hodei.Missing(noun, id)
 	}
@@ -165,8 +165,31 @@ func all[T any](ctx context.Context, q querier, act, sql string, args ...any) ([
 	if err != nil {
 		return nil, failure(act, err)
 	}
-	v, err := pgx.CollectRows(rows, pgx.RowToStructByName[T])
+	v, err := pgx.CollectRows(rows, scan[T])
 	return v, failure(act, err)
+}
+
+// scan reads a row by column name. An execution and a job embed their specification,
+// which is one column.
+func scan[T any](row pgx.CollectableRow) (T, error) {
+	var out T
+	switch p := any(&out).(type) {
+	case *hodei.Execution:
+		r, err := pgx.RowToStructByName[struct {
+			hodei.Execution
+			Recorded hodei.Spec `db:"spec"`
+		}](row)
+		*p, p.Spec = r.Execution, r.Recorded
+		return out, err
+	case *hodei.Job:
+		r, err := pgx.RowToStructByName[struct {
+			hodei.Job
+			Recorded hodei.Spec `db:"spec"`
+		}](row)
+		*p, p.Spec = r.Job, r.Recorded
+		return out, err
+	}
+	return pgx.RowToStructByName[T](row)
 }
 
 type querier interface {

@@ -8,32 +8,30 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// executionColumns are a hodei.Execution of the row e. The log of one that
-// still runs is counted in the log itself.
-const executionColumns = `e.environment, ` + listedColumns
-
-// listedColumns are executionColumns for a list, which has no environments.
-const listedColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.worker_id, e.worker_type,
-	e.command, e.priority, e.requirements, e.timeout_seconds, e.retries, e.working_dir, e.log_limit,
+// executionFields are the columns of a hodei.Execution of the row e that do not depend
+// on who reads it: each reader appends how it wants the specification and the log.
+const executionFields = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.worker_id, e.worker_type,
 	e.exit_code, e.signal, e.attempt, e.retry_of,
 	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources,
 	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,
-	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds,
-	(e.log_count = 0 OR EXISTS (SELECT FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)) AS logs_available,
+	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds, e.log_damaged, `
+
+// countedLog are the columns that describe the log. While the execution runs, its
+// lines are counted in the log itself.
+const countedLog = `(e.log_count = 0 OR EXISTS (SELECT FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)) AS logs_available,
 	CASE WHEN e.status = 'RUNNING' THEN (
 		SELECT coalesce(sum(l.last_sequence - l.first_sequence + 1), 0)::bigint
 		FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)
-	ELSE e.log_count END AS log_count, e.log_damaged`
+	ELSE e.log_count END AS log_count`
 
-// changedColumns are those of a row e that has just changed, without a look at
-// its log: what has not ended has a log_count of 0.
-const changedColumns = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.worker_id, e.worker_type,
-	e.command, e.environment, e.priority, e.requirements, e.timeout_seconds, e.retries, e.working_dir, e.log_limit,
-	e.exit_code, e.signal, e.attempt, e.retry_of,
-	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources,
-	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,
-	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds, true AS logs_available, e.log_count,
-	e.log_damaged`
+const (
+	executionColumns = executionFields + `e.spec, ` + countedLog
+	// listedColumns are for a list, which has no environments.
+	listedColumns = executionFields + `e.spec - 'environment' AS spec, ` + countedLog
+	// changedColumns are for a row that has just changed and do not read its log: what
+	// has not ended has a log_count of 0.
+	changedColumns = executionFields + `e.spec, true AS logs_available, e.log_count`
+)
 
 // GetExecution returns an execution, or NOT_FOUND.
 func (db *DB) GetExecution(ctx context.Context, id hodei.ExecutionID) (hodei.Execution, error) {
@@ -54,7 +52,7 @@ type ExecutionFilter struct {
 func (db *DB) ListExecutions(ctx context.Context, f ExecutionFilter, p Page) ([]hodei.Execution, *string, error) {
 	return list(p, func(e hodei.Execution) hodei.ExecutionID { return e.ID }, func(from *hodei.ExecutionID, limit int) ([]hodei.Execution, error) {
 		return all[hodei.Execution](ctx, db.pool, "list executions",
-			`SELECT NULL::jsonb AS environment, `+listedColumns+` FROM executions e
+			`SELECT `+listedColumns+` FROM executions e
 			WHERE ($1::uuid IS NULL OR e.id < $1) AND ($2::uuid IS NULL OR e.job_id = $2)
 				AND ($3::uuid IS NULL OR e.pipeline_id = $3) AND ($4::uuid IS NULL OR e.worker_id = $4)
 				AND ($5::text IS NULL OR e.status = $5) AND ($6::uuid IS NULL OR e.retry_of = $6)

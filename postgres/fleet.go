@@ -28,7 +28,7 @@ func (db *DB) ListWaiting(ctx context.Context, before time.Time, ageing time.Dur
 	}
 	return all[Waiting](ctx, db.pool, "list waiting executions",
 		`SELECT e.* FROM generate_series(0, $4::int) level CROSS JOIN LATERAL (
-			SELECT id, job_id, priority, requirements, created_at FROM executions
+			SELECT id, job_id, priority, spec->'requirements' AS requirements, created_at FROM executions
 			WHERE status = 'PENDING' AND priority = level AND created_at < $1 ORDER BY id LIMIT $3) e
 		ORDER BY extract(epoch FROM e.created_at)::float8 - e.priority * $2::float8, e.id LIMIT $3`,
 		before, worth, limit, hodei.MaxPriority)

@@ -15,14 +15,14 @@ func jobs(recent string) string { return jobFields + recent + latestJoined }
 // noRecent is the column recent of who did not ask.
 const noRecent = `NULL::jsonb AS recent`
 
-const jobFields = `SELECT j.environment, ` + jobListed
+const jobFields = `SELECT j.spec, ` + jobListed
 
-// jobListed is jobFields for a list, which has no environments.
-const jobListed = `j.id, j.pipeline_id, j.name, j.description, j.type, j.command, j.priority, j.requirements, j.timeout_seconds, j.retries, j.working_dir, j.log_limit,
+// jobListed is jobFields without the specification, which a list selects without the
+// environment.
+const jobListed = `j.id, j.pipeline_id, j.name, j.description, j.type,
 		coalesce(e.status, 'PENDING') AS status, j.created_at, j.updated_at,
 		e.scheduled_at, e.started_at, e.completed_at,
-		CASE WHEN e.id IS NOT NULL THEN jsonb_build_object('id', 'exec_' || e.id, 'status', e.status,
-			'started_at', e.started_at, 'completed_at', e.completed_at) END AS execution, `
+		CASE WHEN e.id IS NOT NULL THEN ` + summary + ` END AS execution, `
 
 const latestJoined = `
 	FROM jobs j LEFT JOIN LATERAL (
@@ -42,11 +42,9 @@ func (db *DB) CreateJob(ctx context.Context, job hodei.Job) (hodei.Job, error) {
 		if tag.RowsAffected() == 0 {
 			return hodei.Missing("pipeline", job.PipelineID.String())
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO jobs (id, pipeline_id, name, description, type, command, environment,
-				priority, requirements, timeout_seconds, retries, working_dir, log_limit)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING`,
-			job.ID, job.PipelineID, job.Name, job.Description, job.Type, job.Command, job.Environment,
-			job.Priority, job.Requirements, job.TimeoutSeconds, job.Retries, job.WorkingDir, job.LogLimit)
+		_, err = tx.Exec(ctx, `INSERT INTO jobs (id, pipeline_id, name, description, type, spec)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
+			job.ID, job.PipelineID, job.Name, job.Description, job.Type, job.Spec)
 		return err
 	})
 	if err != nil {
@@ -65,10 +63,8 @@ func (db *DB) UpdateJob(ctx context.Context, id hodei.JobID, change func(*hodei.
 		if err := change(&job); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE jobs SET name = $2, description = $3, type = $4, command = $5, environment = $6,
-				priority = $7, requirements = $8, timeout_seconds = $9, retries = $10, working_dir = $11, log_limit = $12, updated_at = now()
-			WHERE id = $1`, id, job.Name, job.Description, job.Type, job.Command, job.Environment,
-			job.Priority, job.Requirements, job.TimeoutSeconds, job.Retries, job.WorkingDir, job.LogLimit)
+		_, err = tx.Exec(ctx, `UPDATE jobs SET name = $2, description = $3, type = $4, spec = $5, updated_at = now()
+			WHERE id = $1`, id, job.Name, job.Description, job.Type, job.Spec)
 		return err
 	})
 	if err != nil {
@@ -109,7 +105,7 @@ type JobFilter struct {
 func (db *DB) ListJobs(ctx context.Context, f JobFilter, p Page) ([]hodei.Job, *string, error) {
 	return list(p, func(j hodei.Job) hodei.JobID { return j.ID }, func(from *hodei.JobID, limit int) ([]hodei.Job, error) {
 		return all[hodei.Job](ctx, db.pool, "list jobs",
-			`SELECT NULL::jsonb AS environment, `+jobListed+recent("e.job_id = j.id", "$5")+latestJoined+`
+			`SELECT j.spec - 'environment' AS spec, `+jobListed+recent("e.job_id = j.id", "$5")+latestJoined+`
 			WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::uuid IS NULL OR j.pipeline_id = $2)
 				AND ($3::text IS NULL OR coalesce(e.status, 'PENDING') = $3)
 			ORDER BY j.id DESC LIMIT $4`, from, f.PipelineID, f.Status, limit, f.Recent)

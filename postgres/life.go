@@ -67,19 +67,16 @@ func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]group.
 			workers[i], types[i], incarnations[i] = &c.to.worker, &c.to.workerType, &c.to.incarnation
 		}
 	}
-	// The specs go as one document: Postgres reads it faster than seven arrays.
+	// The specs go as one document: an array of them would be quoted once more.
 	made, err := changeAll(ctx, db.known, "create executions",
 		`WITH d AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::uuid[], $6::date[],
 				$7::uuid[], $8::text[], $9::text[]) WITH ORDINALITY
 				AS d(id, job_id, pipeline_id, attempt, retry_of, log_day, worker_id, worker_type, worker_incarnation, n)),
 		s AS (SELECT * FROM jsonb_array_elements($10::jsonb) WITH ORDINALITY AS s(spec, n)),
 		past AS (UPDATE executions SET retry_at = NULL WHERE id = ANY($5) AND retry_at IS NOT NULL),
-		e AS (INSERT INTO executions (id, job_id, pipeline_id, status, command, environment, priority,
-				requirements, timeout_seconds, retries, working_dir, log_limit, attempt, retry_of, log_day,
+		e AS (INSERT INTO executions (id, job_id, pipeline_id, status, spec, attempt, retry_of, log_day,
 				worker_id, worker_type, worker_incarnation, scheduled_at, started_at)
-			SELECT id, job_id, pipeline_id, CASE WHEN worker_id IS NULL THEN $11 ELSE $12 END, spec->'command', spec->'environment',
-				(spec->>'priority')::smallint, spec->'requirements', (spec->>'timeout_seconds')::float8,
-				nullif(spec->'retries', 'null'), spec->>'working_dir', (spec->>'log_limit')::bigint, attempt, retry_of, log_day,
+			SELECT id, job_id, pipeline_id, CASE WHEN worker_id IS NULL THEN $11 ELSE $12 END, spec, attempt, retry_of, log_day,
 				worker_id, worker_type, worker_incarnation,
 				CASE WHEN worker_id IS NOT NULL THEN now() END, CASE WHEN worker_id IS NOT NULL THEN now() END
 			FROM d JOIN s USING (n) ON CONFLICT (id) DO NOTHING RETURNING *)

@@ -181,3 +181,96 @@ func TestTheDatabaseURLIsNotRepeated(t *testing.T) {
 		require.NotContains(t, err.Error(), "S3", url)
 	}
 }
+
+// TestSpecIsOneDocument: jobs and executions that an older version recorded keep their
+// specification when the migration makes one document of its columns, and an
+// interrupted migration is repeated.
+func TestSpecIsOneDocument(t *testing.T) {
+	t.Parallel()
+	url := localtest.Database(t)
+	db, err := postgres.Open(t.Context(), url, 4)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	_, err = db.MigrateWith(t.Context(), migrationFiles(t, func(name string) bool { return name < "0021" }))
+	require.NoError(t, err)
+
+	conn := connect(t, url)
+	pipeline, worker := postgres.NewID[hodei.PipelineID](), postgres.NewID[hodei.WorkerID]()
+	_, err = conn.Exec(t.Context(), `INSERT INTO pipelines (id, name, status) VALUES ($1, 'old', 'ACTIVE')`, pipeline)
+	require.NoError(t, err)
+	full := hodei.Spec{
+		Command: hodei.Command{Args: []string{"make", `"quoted" <&>`}}, Environment: map[string]string{"A": "ä\n", "B": ""},
+		Priority: 10, Requirements: hodei.Requirements{Type: new("gpu"), Capacity: 3, Labels: map[string]string{"zone": "b"}},
+		TimeoutSeconds: new(0.1), Retries: &hodei.Retries{Max: 3, BackoffSeconds: 1.5}, WorkingDir: new("/srv/ä"), LogLimit: new(int64(hodei.MaxSequence)),
+	}
+	bare := hodei.Spec{Environment: map[string]string{}} // of a job that gets its command later
+	old := func(sql string, s hodei.Spec, args ...any) {
+		t.Helper()
+		args = append(args, s.Command, s.Environment, s.Priority, s.Requirements, s.TimeoutSeconds, s.Retries, s.WorkingDir, s.LogLimit)
+		_, err := conn.Exec(t.Context(), sql, args...)
+		require.NoError(t, err)
+	}
+	jobs, waiting, held := map[hodei.JobID]hodei.Spec{}, map[hodei.ExecutionID]hodei.Spec{}, map[hodei.ExecutionID]hodei.Spec{}
+	for _, s := range []hodei.Spec{full, bare} {
+		job, pending, running := postgres.NewID[hodei.JobID](), postgres.NewID[hodei.ExecutionID](), postgres.NewID[hodei.ExecutionID]()
+		old(`INSERT INTO jobs (id, pipeline_id, command, environment, priority, requirements, timeout_seconds, retries, working_dir, log_limit)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, s, job, pipeline)
+		old(`INSERT INTO executions (id, job_id, pipeline_id, status, attempt, log_day, command, environment, priority, requirements,
+				timeout_seconds, retries, working_dir, log_limit)
+			VALUES ($1, $2, $3, 'PENDING', 1, current_date, $4, $5, $6, $7, $8, $9, $10, $11)`, s, pending, job, pipeline)
+		old(`INSERT INTO executions (id, worker_id, status, worker_incarnation, attempt, log_day, scheduled_at, started_at, command, environment,
+				priority, requirements, timeout_seconds, retries, working_dir, log_limit)
+			VALUES ($1, $2, 'RUNNING', 'first', 1, current_date, now(), now(), $3, $4, $5, $6, $7, $8, $9, $10)`, s, running, worker)
+		jobs[job], waiting[pending], held[running] = s, s, s
+	}
+
+	applied, err := db.Migrate(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 21, applied[0])
+	// As if the process had been killed before it recorded the version.
+	_, err = conn.Exec(t.Context(), `DELETE FROM goose_db_version WHERE version_id >= 21`)
+	require.NoError(t, err)
+	_, err = db.Migrate(t.Context())
+	require.NoError(t, err)
+
+	for id, want := range jobs {
+		job, err := db.GetJob(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, want, job.Spec)
+		job, err = db.UpdateJob(t.Context(), id, func(j *hodei.Job) error { j.Priority = 7; return nil })
+		require.NoError(t, err)
+		want.Priority = 7
+		require.Equal(t, want, job.Spec)
+	}
+	for id, want := range waiting {
+		e, err := db.GetExecution(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, want, e.Spec)
+	}
+	head, err := db.ListWaiting(t.Context(), always, -1, 10)
+	require.NoError(t, err)
+	require.Len(t, head, 2)
+	require.Equal(t, full.Requirements, head[0].Requirements)
+	require.Equal(t, 10, head[0].Priority)
+	require.Zero(t, head[1].Priority)
+
+	// What is held counts, and ends as what was recorded by this version.
+	w, err := db.RegisterWorker(t.Context(), hodei.Worker{Name: new("w"), Type: "shell", Labels: map[string]string{}, TotalCapacity: 9}, "first")
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `UPDATE executions SET worker_id = $1 WHERE status = 'RUNNING'`, w.ID)
+	require.NoError(t, err)
+	now, err := db.GetWorker(t.Context(), w.ID)
+	require.NoError(t, err)
+	require.Equal(t, 9-3-1, now.Capacity, "an execution takes a slot at least")
+	for id, want := range held {
+		e, _, err := db.FinishExecution(t.Context(), id, w.ID, hodei.Outcome{Status: hodei.Failed, CompletedAt: time.Now()})
+		require.NoError(t, err)
+		require.Equal(t, want, e.Spec)
+		require.Equal(t, want.Retries != nil, e.RetryAt != nil)
+	}
+
+	var columns []string
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT array_agg(column_name::text) FROM information_schema.columns
+		WHERE table_name = ANY('{jobs,executions}') AND column_name = ANY('{command,environment,requirements,timeout_seconds,retries,working_dir,log_limit}')`).Scan(&columns))
+	require.Empty(t, columns)
+}

@@ -11,10 +11,11 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// latestOf selects the latest execution that a condition holds for, as the
-// JSON of a hodei.ExecutionSummary.
+// latestOf selects the latest execution that a condition holds for, as a
+// summary.
 const latestOf = `(SELECT ` + summary + ` FROM executions e WHERE `
 
+// summary is the row e as the JSON of a hodei.ExecutionSummary.
 const summary = `jsonb_build_object('id', 'exec_' || e.id, 'status', e.status,
 	'started_at', e.started_at, 'completed_at', e.completed_at)`
 

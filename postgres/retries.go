@@ -14,9 +14,9 @@ import (
 // does not come together.
 func retryAt(status string) string {
 	return fmt.Sprintf(`CASE WHEN %s = ANY('{%s,%s}'::text[]) AND e.cancel_requested_at IS NULL
-		AND (e.retries->>'max')::int >= e.attempt THEN now() + (0.8 + 0.4 * random()) * make_interval(secs =>
-			least(greatest(%d, (e.retries->>'backoff_seconds')::float8),
-				coalesce((e.retries->>'backoff_seconds')::float8, 0) * power(2, e.attempt - 1))) END`,
+		AND (e.spec->'retries'->>'max')::int >= e.attempt THEN now() + (0.8 + 0.4 * random()) * make_interval(secs =>
+			least(greatest(%d, (e.spec->'retries'->>'backoff_seconds')::float8),
+				coalesce((e.spec->'retries'->>'backoff_seconds')::float8, 0) * power(2, e.attempt - 1))) END`,
 		status, hodei.Failed, hodei.TimedOut, hodei.RetryCap)
 }
 
@@ -28,10 +28,8 @@ func (db *DB) CreateRetry(ctx context.Context) (hodei.Execution, error) {
 	return one[hodei.Execution](ctx, db.pool, "create retry", "execution", id.String(),
 		`WITH due AS (SELECT id FROM executions WHERE retry_at <= now() ORDER BY retry_at LIMIT 1 FOR UPDATE SKIP LOCKED),
 		past AS (UPDATE executions p SET retry_at = NULL FROM due WHERE p.id = due.id RETURNING p.*),
-		e AS (INSERT INTO executions (id, job_id, pipeline_id, status, command, environment, priority,
-				requirements, timeout_seconds, retries, working_dir, log_limit, attempt, retry_of, log_day)
-			SELECT $1, job_id, pipeline_id, $2, command, environment, priority,
-				requirements, timeout_seconds, retries, working_dir, log_limit, attempt + 1, id, $3 FROM past RETURNING *)
+		e AS (INSERT INTO executions (id, job_id, pipeline_id, status, spec, attempt, retry_of, log_day)
+			SELECT $1, job_id, pipeline_id, $2, spec, attempt + 1, id, $3 FROM past RETURNING *)
 		SELECT `+executionColumns+` FROM e`, id, hodei.Pending, id.Day())
 }
 

@@ -20,9 +20,9 @@ func history(t *testing.T, url string, n int) *pgx.Conn {
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close(context.Background()) })
-	_, err = conn.Exec(t.Context(), `INSERT INTO executions (id, status, command, environment, priority, requirements, attempt, log_day,
+	_, err = conn.Exec(t.Context(), `INSERT INTO executions (id, status, spec, attempt, log_day,
 			created_at, scheduled_at, started_at, completed_at, worker_id)
-		SELECT gen_random_uuid(), CASE WHEN i % 4 = 3 THEN 'FAILED' ELSE 'COMPLETED' END, '"true"', '{}', 5, '{}', 1, current_date,
+		SELECT gen_random_uuid(), CASE WHEN i % 4 = 3 THEN 'FAILED' ELSE 'COMPLETED' END, '{"command": "true", "environment": {}, "priority": 5, "requirements": {}}', 1, current_date,
 			now() - make_interval(secs => i + 3), now() - make_interval(secs => i + 2), now() - make_interval(secs => i + 2),
 			now() - make_interval(secs => i), gen_random_uuid()
 		FROM generate_series(0, $1 - 1) i`, n)

@@ -25,7 +25,7 @@ const selectWorker = `SELECT w.id, w.name, w.type, w.labels, ` + workerStatus + 
 
 // fromWorkers is the FROM clause of selectWorker, for a table or a query w.
 const fromWorkers = ` w CROSS JOIN LATERAL (
-	SELECT count(*) AS running, coalesce(sum(greatest(1, (e.requirements->>'capacity')::int)), 0) AS slots
+	SELECT count(*) AS running, coalesce(sum(e.slots), 0) AS slots
 	FROM executions e WHERE e.worker_id = w.id AND e.status = 'RUNNING') held`
 
 // workerStatus tells BUSY from AVAILABLE, which are one state in the table.

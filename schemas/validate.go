@@ -39,19 +39,15 @@ func (r FinishRequest) Validate() error {
 
 // Validate checks the request's values.
 func (r ExecutionRequest) Validate() error {
-	switch timeout, lost := r.TimeoutSeconds, r.LostAfterSeconds; {
+	switch lost := r.LostAfterSeconds; {
 	case r.ExecutionID.IsZero():
 		return hodei.InvalidField("execution_id", "required")
 	case r.Command.IsZero():
 		return hodei.InvalidField("command", "required")
-	case timeout != nil && !hodei.IsTimeout(*timeout):
-		return hodei.InvalidField("timeout_seconds", "more than 0 and at most 31536000 required")
 	case lost != nil && !hodei.IsTimeout(*lost):
 		return hodei.InvalidField("lost_after_seconds", "more than 0 and at most 31536000 required")
-	case r.LogLimit != nil && *r.LogLimit < 1:
-		return hodei.InvalidField("log_limit", "at least 1 byte required")
 	}
-	return hodei.Within("requirements", r.Requirements.Validate())
+	return r.Spec.Validate()
 }
 
 // Validate checks the request's values.

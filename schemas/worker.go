@@ -29,19 +29,11 @@ var (
 
 // ExecutionRequest offers one execution to one worker.
 type ExecutionRequest struct {
-	ExecutionID  hodei.ExecutionID  `json:"execution_id"`
-	JobID        *hodei.JobID       `json:"job_id"`
-	PipelineID   *hodei.PipelineID  `json:"pipeline_id"`
-	Attempt      int                `json:"attempt"`
-	Command      hodei.Command      `json:"command"`
-	Environment  map[string]string  `json:"environment"`
-	Requirements hodei.Requirements `json:"requirements"`
-	// TimeoutSeconds ends the run; null means never.
-	TimeoutSeconds *float64 `json:"timeout_seconds"`
-	WorkingDir     *string  `json:"working_dir"`
-	// LogLimit bounds the bytes of output to record, below the worker's own
-	// bound; null means that bound.
-	LogLimit *int64 `json:"log_limit,omitempty" jsonschema:"minimum=1"`
+	ExecutionID hodei.ExecutionID `json:"execution_id"`
+	JobID       *hodei.JobID      `json:"job_id"`
+	PipelineID  *hodei.PipelineID `json:"pipeline_id"`
+	Attempt     int               `json:"attempt"`
+	hodei.Spec
 	// LostAfterSeconds is set on an execution that is started again elsewhere
 	// should its worker be lost: after how long a silence that may be. The
 	// worker must have ended it before. Null means that nobody starts it again.

@@ -165,11 +165,11 @@ func (s *system) history(database string) {
 	conn, err := pgx.Connect(s.t.Context(), database)
 	require.NoError(s.t, err)
 	defer conn.Close(s.t.Context())
-	_, err = conn.Exec(s.t.Context(), `INSERT INTO executions (id, status, command, environment, priority, requirements, attempt, log_day,
+	_, err = conn.Exec(s.t.Context(), `INSERT INTO executions (id, status, spec, attempt, log_day,
 			created_at, scheduled_at, started_at, completed_at, worker_id)
 		SELECT ('00000000' || substr(gen_random_uuid()::text, 9))::uuid,
 			CASE WHEN random() < 0.06 THEN 'FAILED' WHEN random() < 0.02 THEN 'TIMED_OUT' WHEN random() < 0.03 THEN 'CANCELLED' ELSE 'COMPLETED' END,
-			'"make"', '{}', 5, '{}', 1, current_date, ended - interval '3 s', ended - interval '2.9 s', ended - interval '2.9 s', ended, gen_random_uuid()
+			'{"command": "make", "environment": {}, "priority": 5, "requirements": {}}', 1, current_date, ended - interval '3 s', ended - interval '2.9 s', ended - interval '2.9 s', ended, gen_random_uuid()
 		FROM generate_series(1, 58) minute, generate_series(1, (14 + 9 * sin(minute / 7.0) + 6 * random())::int) n,
 			LATERAL (SELECT now() - make_interval(mins => minute, secs => n) AS ended) at`)
 	require.NoError(s.t, err)

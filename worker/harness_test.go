@@ -146,8 +146,9 @@ func receive[T any](t testing.TB, from <-chan T, what string) T {
 // request is an offer that any worker can accept.
 func (f *fleet) request(command ...string) schemas.ExecutionRequest {
 	req := schemas.ExecutionRequest{
-		ExecutionID: hodei.ExecutionID(uuid.Must(uuid.NewV7())), Attempt: 1, Environment: map[string]string{},
-		Command: hodei.Command{Args: command}, Incarnation: f.incarnation, Deadline: time.Now().Add(time.Minute).UTC(),
+		ExecutionID: hodei.ExecutionID(uuid.Must(uuid.NewV7())), Attempt: 1,
+		Spec:        hodei.Spec{Command: hodei.Command{Args: command}, Environment: map[string]string{}},
+		Incarnation: f.incarnation, Deadline: time.Now().Add(time.Minute).UTC(),
 	}
 	if len(command) == 1 {
 		req.Command = hodei.Command{Shell: command[0]}

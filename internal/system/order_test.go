@@ -144,8 +144,8 @@ func waitForAll(t *testing.T, url string, n int) []past {
 			break
 		}
 	}
-	rows, err := conn.Query(t.Context(), `SELECT id, priority, status, requirements->>'type' AS type,
-		coalesce((requirements->>'capacity')::int, 1) AS slots, worker_id, scheduled_at, started_at, completed_at FROM executions ORDER BY scheduled_at`)
+	rows, err := conn.Query(t.Context(), `SELECT id, priority, status, spec->'requirements'->>'type' AS type,
+		slots, worker_id, scheduled_at, started_at, completed_at FROM executions ORDER BY scheduled_at`)
 	require.NoError(t, err)
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[past])
 	require.NoError(t, err)

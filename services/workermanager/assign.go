@@ -105,9 +105,7 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 	defer cancel()
 	answer, err := rpc.CallWorker(asking, m.nc, schemas.RequestExecution, w.WorkerID, schemas.ExecutionRequest{
 		ExecutionID: e.ID, JobID: e.JobID, PipelineID: e.PipelineID, Attempt: e.Attempt,
-		Command: e.Command, Environment: e.Environment, Requirements: e.Requirements,
-		TimeoutSeconds: e.TimeoutSeconds, WorkingDir: e.WorkingDir, LogLimit: e.LogLimit, LostAfterSeconds: m.fence(e),
-		Incarnation: w.Incarnation, Deadline: deadline.UTC(),
+		Spec: e.Spec, LostAfterSeconds: m.fence(e), Incarnation: w.Incarnation, Deadline: deadline.UTC(),
 	})
 	switch {
 	case errors.Is(err, nats.ErrNoResponders): // nobody has seen the offer
