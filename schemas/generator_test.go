@@ -190,6 +190,13 @@ func (g *generator) finish(typ reflect.Type, def object) {
 	case reflect.TypeFor[hodei.LogLine](): // as timestamps=false has it
 		def["required"] = slices.DeleteFunc(def["required"].([]any), func(name any) bool { return name == "timestamp" })
 		props["timestamp"].(object)["description"] = "Left out where the reader asked for timestamps=false."
+	case reflect.TypeFor[ExecutionRequest](): // a worker manager of an earlier version does not send every field
+		def["required"] = slices.DeleteFunc(def["required"].([]any), func(name any) bool {
+			return name != "command" && slices.ContainsFunc(reflect.VisibleFields(reflect.TypeFor[hodei.Spec]()), func(f reflect.StructField) bool {
+				tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+				return tag == name
+			})
+		})
 	case reflect.TypeFor[LogPage](): // raw only so that the edge need not decode them
 		props["items"].(object)["items"] = object{"$ref": "#/$defs/LogLine"}
 	}
