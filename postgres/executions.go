@@ -44,8 +44,9 @@ type ExecutionFilter struct {
 	JobID      *hodei.JobID
 	PipelineID *hodei.PipelineID
 	WorkerID   *hodei.WorkerID
-	Status     *hodei.ExecutionStatus
+	States     []hodei.ExecutionStatus
 	RetryOf    *hodei.ExecutionID
+	Created    Between
 }
 
 // ListExecutions returns a page of executions, newest first.
@@ -55,8 +56,9 @@ func (db *DB) ListExecutions(ctx context.Context, f ExecutionFilter, p Page) ([]
 			`SELECT `+listedColumns+` FROM executions e
 			WHERE ($1::uuid IS NULL OR e.id < $1) AND ($2::uuid IS NULL OR e.job_id = $2)
 				AND ($3::uuid IS NULL OR e.pipeline_id = $3) AND ($4::uuid IS NULL OR e.worker_id = $4)
-				AND ($5::text IS NULL OR e.status = $5) AND ($6::uuid IS NULL OR e.retry_of = $6)
-			ORDER BY e.id DESC LIMIT $7`, from, f.JobID, f.PipelineID, f.WorkerID, f.Status, f.RetryOf, limit)
+				AND ($5::text[] IS NULL OR e.status = ANY($5)) AND ($6::uuid IS NULL OR e.retry_of = $6)
+				AND ($8::timestamptz IS NULL OR e.created_at >= $8) AND ($9::timestamptz IS NULL OR e.created_at < $9)
+			ORDER BY e.id DESC LIMIT $7`, from, f.JobID, f.PipelineID, f.WorkerID, f.States, f.RetryOf, limit, f.Created.From, f.Created.To)
 	})
 }
 

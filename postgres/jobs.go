@@ -96,7 +96,8 @@ func (db *DB) GetJobWith(ctx context.Context, id hodei.JobID, last int) (hodei.J
 // JobFilter selects jobs; nil selects all.
 type JobFilter struct {
 	PipelineID *hodei.PipelineID
-	Status     *hodei.ExecutionStatus
+	States     []hodei.ExecutionStatus
+	Created    Between
 	// Recent is how many of its last executions each job comes with.
 	Recent int
 }
@@ -107,8 +108,9 @@ func (db *DB) ListJobs(ctx context.Context, f JobFilter, p Page) ([]hodei.Job, *
 		return all[hodei.Job](ctx, db.pool, "list jobs",
 			`SELECT j.spec - 'environment' AS spec, `+jobListed+recent("e.job_id = j.id", "$5")+latestJoined+`
 			WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::uuid IS NULL OR j.pipeline_id = $2)
-				AND ($3::text IS NULL OR coalesce(e.status, 'PENDING') = $3)
-			ORDER BY j.id DESC LIMIT $4`, from, f.PipelineID, f.Status, limit, f.Recent)
+				AND ($3::text[] IS NULL OR coalesce(e.status, 'PENDING') = ANY($3))
+				AND ($6::timestamptz IS NULL OR j.created_at >= $6) AND ($7::timestamptz IS NULL OR j.created_at < $7)
+			ORDER BY j.id DESC LIMIT $4`, from, f.PipelineID, f.States, limit, f.Recent, f.Created.From, f.Created.To)
 	})
 }
 

@@ -25,7 +25,7 @@ func creates(db *postgres.DB, fail error) func(context.Context) ([]byte, int, er
 
 func pipelines(t *testing.T, db *postgres.DB) int {
 	t.Helper()
-	items, _, err := db.ListPipelines(t.Context(), 0, postgres.Page{Size: 100})
+	items, _, err := db.ListPipelines(t.Context(), postgres.Between{}, 0, postgres.Page{Size: 100})
 	require.NoError(t, err)
 	return len(items)
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding"
 	"fmt"
+	"time"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -12,6 +13,10 @@ type Page struct {
 	Cursor string
 	Size   int
 }
+
+// Between selects the records created from a time on, and before another; nil
+// sets no limit.
+type Between struct{ From, To *time.Time }
 
 // PageBytes is how much JSON the records of one page hold at most, unless the
 // first alone holds more. A reply of 1 MiB leaves room for what its service

@@ -22,7 +22,7 @@ func TestPageLongerThanABatch(t *testing.T) {
 	for _, size := range []int{1, 99, 100, 101, 200, 252, 253, 254, 1000} {
 		var names []string
 		for page := (postgres.Page{Size: size}); ; {
-			items, next, err := db.ListPipelines(t.Context(), 0, page)
+			items, next, err := db.ListPipelines(t.Context(), postgres.Between{}, 0, page)
 			require.NoError(t, err)
 			require.LessOrEqual(t, len(items), size)
 			for _, p := range items {

@@ -106,10 +106,12 @@ func (db *DB) GetPipelineWith(ctx context.Context, id hodei.PipelineID, last int
 
 // ListPipelines returns a page of pipelines, newest first, each with so many
 // of its last executions, and the cursor of the next page.
-func (db *DB) ListPipelines(ctx context.Context, last int, p Page) ([]hodei.Pipeline, *string, error) {
+func (db *DB) ListPipelines(ctx context.Context, created Between, last int, p Page) ([]hodei.Pipeline, *string, error) {
 	return list(p, func(p hodei.Pipeline) hodei.PipelineID { return p.ID }, func(from *hodei.PipelineID, limit int) ([]hodei.Pipeline, error) {
 		return all[hodei.Pipeline](ctx, db.pool, "list pipelines",
 			`SELECT `+pipelineFields+recent("e.pipeline_id = p.id", "$3")+`
-			FROM pipelines p WHERE ($1::uuid IS NULL OR p.id < $1) ORDER BY p.id DESC LIMIT $2`, from, limit, last)
+			FROM pipelines p WHERE ($1::uuid IS NULL OR p.id < $1)
+				AND ($4::timestamptz IS NULL OR p.created_at >= $4) AND ($5::timestamptz IS NULL OR p.created_at < $5)
+			ORDER BY p.id DESC LIMIT $2`, from, limit, last, created.From, created.To)
 	})
 }

@@ -169,7 +169,7 @@ func TestPagesAreStable(t *testing.T) {
 	var names []string
 	page := postgres.Page{Size: 2}
 	for {
-		items, next, err := db.ListPipelines(ctx, 0, page)
+		items, next, err := db.ListPipelines(ctx, postgres.Between{}, 0, page)
 		require.NoError(t, err)
 		for _, p := range items {
 			names = append(names, p.Name)
@@ -182,7 +182,7 @@ func TestPagesAreStable(t *testing.T) {
 		page.Cursor = *next
 	}
 	require.Equal(t, []string{"4", "3", "2", "1", "0"}, names)
-	_, _, err := db.ListPipelines(ctx, 0, postgres.Page{Cursor: "nonsense", Size: 2})
+	_, _, err := db.ListPipelines(ctx, postgres.Between{}, 0, postgres.Page{Cursor: "nonsense", Size: 2})
 	require.ErrorIs(t, err, hodei.Invalid)
 }
 
@@ -377,8 +377,7 @@ func TestWorkers(t *testing.T) {
 	require.True(t, current)
 	_, err = db.ChangeWorker(ctx, w.ID, hodei.WorkerDraining)
 	require.ErrorIs(t, err, hodei.Conflict)
-	kind := "rust"
-	list, _, err := db.ListWorkers(ctx, postgres.WorkerFilter{Type: &kind}, postgres.Page{Size: 10})
+	list, _, err := db.ListWorkers(ctx, postgres.WorkerFilter{Types: []string{"rust"}}, postgres.Page{Size: 10})
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	_, err = db.RegisterWorker(ctx, hodei.Worker{ID: postgres.NewID[hodei.WorkerID](), Type: "x", Labels: map[string]string{}, TotalCapacity: 1}, "")

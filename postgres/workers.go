@@ -62,10 +62,11 @@ func (db *DB) GetWorker(ctx context.Context, id hodei.WorkerID) (hodei.Worker, e
 		selectWorker+` FROM workers`+fromWorkers+` WHERE w.id = $1`, id)
 }
 
-// WorkerFilter selects workers; nil selects all.
+// WorkerFilter selects workers of one of some types, in one of some states; nil
+// selects all.
 type WorkerFilter struct {
-	Type   *string
-	Status *hodei.WorkerStatus
+	Types  []string
+	States []hodei.WorkerStatus
 }
 
 // ListWorkers returns a page of workers, newest first.
@@ -73,10 +74,10 @@ func (db *DB) ListWorkers(ctx context.Context, f WorkerFilter, p Page) ([]hodei.
 	return list(p, func(w hodei.Worker) hodei.WorkerID { return w.ID }, func(from *hodei.WorkerID, limit int) ([]hodei.Worker, error) {
 		return all[hodei.Worker](ctx, db.pool, "list workers",
 			selectWorker+` FROM workers`+fromWorkers+`
-			WHERE ($1::uuid IS NULL OR w.id < $1) AND ($2::text IS NULL OR w.type = $2)
-				AND ($3::text IS NULL OR w.status = CASE $3 WHEN 'BUSY' THEN 'AVAILABLE' ELSE $3 END)
-				AND ($3::text IS NULL OR `+workerStatus+` = $3)
-			ORDER BY w.id DESC LIMIT $4`, from, f.Type, f.Status, limit)
+			WHERE ($1::uuid IS NULL OR w.id < $1) AND ($2::text[] IS NULL OR w.type = ANY($2))
+				AND ($3::text[] IS NULL OR w.status = ANY(array_replace($3, 'BUSY', 'AVAILABLE')))
+				AND ($3::text[] IS NULL OR `+workerStatus+` = ANY($3))
+			ORDER BY w.id DESC LIMIT $4`, from, f.Types, f.States, limit)
 	})
 }
 

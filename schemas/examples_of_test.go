@@ -31,7 +31,7 @@ func examplesOfJobs(all map[*Op]example) {
 
 	show(all, CreateJob, create, job())
 	show(all, GetJob, GetJobRequest{ID: jobID}, job())
-	show(all, ListJobs, ListJobsRequest{PipelineID: &pipelineID, Status: ptr(hodei.Pending), Page: Page{Limit: 1}}, page(listed))
+	show(all, ListJobs, ListJobsRequest{PipelineID: &pipelineID, Status: OneOf[hodei.ExecutionStatus]{hodei.Pending}, Page: Page{Limit: 1}}, page(listed))
 	show(all, UpdateJob, UpdateJobRequest{ID: jobID, Priority: to(9), Command: to(hodei.Command{Args: []string{"cargo", "build"}})}, urgent)
 	show(all, DeleteJob, DeleteJobRequest{ID: jobID}, Empty{})
 	show(all, ExecuteJob, ExecuteJobRequest{
@@ -46,7 +46,7 @@ func examplesOfExecutions(all map[*Op]example) {
 	hello := hodei.Command{Shell: "echo 'Hello World'"}
 	show(all, GetExecution, GetExecutionRequest{ID: execID}, running())
 	show(all, ListExecutions, ListExecutionsRequest{
-		JobID: &jobID, PipelineID: &pipelineID, WorkerID: &workerID, Status: ptr(hodei.Running), Page: Page{Limit: 1},
+		JobID: &jobID, PipelineID: &pipelineID, WorkerID: &workerID, Status: OneOf[hodei.ExecutionStatus]{hodei.Running}, Page: Page{Limit: 1},
 	}, page(listed))
 	show(all, CancelExecution, CancelExecutionRequest{ID: execID}, cancelling())
 	show(all, DeleteExecution, DeleteExecutionRequest{ID: execID}, Empty{})
@@ -84,7 +84,7 @@ func examplesOfWorkers(all map[*Op]example) {
 	busy.Capacity, busy.Running, busy.LastSeenAt = 4, 1, ptr(at("10:32:05"))
 	busy.AckLatencySeconds, busy.SuccessRate = ptr(0.002), ptr(0.97)
 	show(all, GetWorker, GetWorkerRequest{ID: workerID}, busy)
-	show(all, ListWorkers, ListWorkersRequest{Status: ptr(hodei.WorkerBusy), Type: ptr("rust"), Page: Page{Limit: 1}}, page(busy))
+	show(all, ListWorkers, ListWorkersRequest{Status: OneOf[hodei.WorkerStatus]{hodei.WorkerBusy}, Type: OneOf[string]{"rust"}, Page: Page{Limit: 1}}, page(busy))
 	show(all, DrainWorker, DrainWorkerRequest{ID: workerID, DeadlineSeconds: ptr(300.0)}, worker(hodei.WorkerDraining))
 	show(all, ResumeWorker, ResumeWorkerRequest{ID: workerID}, worker(hodei.WorkerAvailable))
 	show(all, TerminateWorker, TerminateWorkerRequest{ID: workerID}, worker(hodei.WorkerTerminating))

@@ -82,7 +82,12 @@ func override(typ reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[hodei.Code]():
 		return enum(slices.Sorted(maps.Keys(hodei.Codes)))
 	}
-	if strings.HasPrefix(typ.Name(), "Patch[") {
+	switch {
+	case typ == reflect.TypeFor[OneOf[string]]():
+		return &jsonschema.Schema{Type: "string", MaxLength: ptr(uint64(1000))}
+	case strings.HasPrefix(typ.Name(), "OneOf["): // the services name the states that they know
+		return &jsonschema.Schema{Type: "string"}
+	case strings.HasPrefix(typ.Name(), "Patch["):
 		return patched(typ.Field(1).Type.Elem())
 	}
 	if id, ok := reflect.New(typ).Elem().Interface().(interface{ Prefix() string }); ok {

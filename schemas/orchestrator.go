@@ -123,6 +123,7 @@ type WithRecent struct {
 
 // ListPipelinesRequest asks for a page of pipelines.
 type ListPipelinesRequest struct {
+	Created
 	WithRecent
 	Page
 }
@@ -264,8 +265,10 @@ type GetJobRequest struct {
 type ListJobsRequest struct {
 	// PipelineID leaves only the jobs of that pipeline.
 	PipelineID *hodei.PipelineID `json:"pipeline_id,omitempty" in:"query"`
-	// Status leaves only the jobs whose latest execution has it.
-	Status *hodei.ExecutionStatus `json:"status,omitempty" in:"query"`
+	// Status leaves only the jobs whose latest execution has one of these
+	// states, in any case, separated by commas.
+	Status OneOf[hodei.ExecutionStatus] `json:"status,omitempty" in:"query" null:"true"`
+	Created
 	WithRecent
 	Page
 }
@@ -351,10 +354,12 @@ type ListExecutionsRequest struct {
 	PipelineID *hodei.PipelineID `json:"pipeline_id,omitempty" in:"query"`
 	// WorkerID leaves only the executions given to that worker.
 	WorkerID *hodei.WorkerID `json:"worker_id,omitempty" in:"query"`
-	// Status leaves only the executions that have it.
-	Status *hodei.ExecutionStatus `json:"status,omitempty" in:"query"`
+	// Status leaves only the executions in one of these states, in any case,
+	// separated by commas.
+	Status OneOf[hodei.ExecutionStatus] `json:"status,omitempty" in:"query" null:"true"`
 	// RetryOf leaves only the executions that repeat that one.
 	RetryOf *hodei.ExecutionID `json:"retry_of,omitempty" in:"query"`
+	Created
 	Page
 }
 

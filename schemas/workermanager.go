@@ -176,10 +176,11 @@ type DeleteWorkerRequest struct {
 
 // ListWorkersRequest asks for a page of workers.
 type ListWorkersRequest struct {
-	// Status leaves only the workers that have it.
-	Status *hodei.WorkerStatus `json:"status,omitempty" in:"query"`
-	// Type leaves only the workers of that type.
-	Type *string `json:"type,omitempty" in:"query" jsonschema:"maxLength=100"`
+	// Status leaves only the workers in one of these states, in any case,
+	// separated by commas.
+	Status OneOf[hodei.WorkerStatus] `json:"status,omitempty" in:"query" null:"true"`
+	// Type leaves only the workers of one of these types, separated by commas.
+	Type OneOf[string] `json:"type,omitempty" in:"query" null:"true"`
 	Page
 }
 

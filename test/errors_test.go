@@ -110,17 +110,14 @@ func TestErrors(t *testing.T) {
 	})
 }
 
-// TestPorts: 8080 serves every route, the others their own.
+// TestPorts: every port serves every route.
 func TestPorts(t *testing.T) {
 	t.Parallel()
 	s := up(t, "--workers", "0")
-	for path, want := range map[string][3]int{
-		"/api/v1/pipelines": {200, 404, 404}, "/queue": {200, 200, 404}, "/workers": {200, 404, 200},
-		"/healthz": {200, 200, 200}, "/readyz": {200, 200, 200}, "/openapi.json": {200, 200, 200},
-	} {
+	for _, path := range []string{"/api/v1/pipelines", "/queue", "/workers", "/healthz", "/readyz", "/openapi.json"} {
 		for i, base := range []string{s.orchestrator, s.scheduler, s.workerManager} {
 			status, _, _ := request(t, "GET", base+path, "", nil)
-			require.Equal(t, want[i], status, "%s of port %d", path, i)
+			require.Equal(t, 200, status, "%s of port %d", path, i)
 		}
 	}
 }

@@ -127,12 +127,16 @@ func (p *people) jobs() completion {
 
 // executions are the newest that are in the given states, all without any.
 func (p *people) executions(in ...hodei.ExecutionStatus) completion {
-	if len(in) == 0 {
-		in = []hodei.ExecutionStatus{""}
+	filters := []schemas.OneOf[hodei.ExecutionStatus]{nil}
+	if len(in) > 0 {
+		filters = filters[:0]
+	}
+	for _, status := range in {
+		filters = append(filters, schemas.OneOf[hodei.ExecutionStatus]{status})
 	}
 	return p.live(func(ctx context.Context, s *session, page schemas.Page) (found []candidate, err error) {
-		for _, status := range in {
-			list, err := s.ListExecutions(ctx, schemas.ListExecutionsRequest{Page: page, Status: set(status)})
+		for _, status := range filters {
+			list, err := s.ListExecutions(ctx, schemas.ListExecutionsRequest{Page: page, Status: status})
 			if err != nil {
 				return nil, err
 			}

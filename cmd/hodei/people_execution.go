@@ -34,7 +34,7 @@ func (p *people) newExecutionList() *cobra.Command {
 		if req.WorkerID, err = optional(ctx, on, s.worker); err != nil {
 			return err
 		}
-		req.Status = set(wanted.value)
+		req.Status = wanted.value
 		return list(ctx, s, schemas.ListExecutions, req, []string{"id", "status", "reason", "exit", "command", "duration", "age"},
 			func(e hodei.Execution) []string {
 				return []string{e.ID.String(), status(s, e.Status), or(e.Reason), number(e.ExitCode), brief(e.Command), took(e.DurationSeconds), s.age(e.CreatedAt)}
@@ -44,7 +44,8 @@ func (p *people) newExecutionList() *cobra.Command {
 	flags.StringVar(&pipeline, "pipeline", "", "only of this pipeline, by id or name")
 	flags.StringVar(&job, "job", "", "only of this job, by id or name")
 	flags.StringVar(&on, "worker", "", "only on this worker, by id or name")
-	flags.Var(&wanted, "status", "only of this status")
+	flags.Var(&wanted, "status", "only of this status, or of these, separated by commas")
+	addCreated(flags, &req.Created)
 	addPage(flags, &req.Page)
 	complete(cmd, "pipeline", p.pipelines())
 	complete(cmd, "job", p.jobs())

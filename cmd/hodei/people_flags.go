@@ -113,21 +113,57 @@ func addPage(flags *pflag.FlagSet, page *schemas.Page) {
 	flags.StringVar(&page.Cursor, "cursor", "", "go on where the list before ended")
 }
 
-// state is a flag that takes one of the states of a table, in any case.
+// addCreated adds the flags that select records by their time of creation.
+func addCreated(flags *pflag.FlagSet, created *schemas.Created) {
+	flags.Var(&moment{&created.CreatedAfter}, "created-after", "only those created at this time (RFC 3339) or later, or within the last 10m, 2h or 7d")
+	flags.Var(&moment{&created.CreatedBefore}, "created-before", "only those created before this time (RFC 3339), or longer ago than 10m, 2h or 7d")
+}
+
+// moment is a flag that takes a time, or how long ago it was.
+type moment struct{ at **time.Time }
+
+func (m *moment) Type() string { return "time" }
+
+func (m *moment) String() string {
+	if m.at == nil || *m.at == nil {
+		return ""
+	}
+	return (*m.at).Format(time.RFC3339Nano)
+}
+
+func (m *moment) Set(text string) error {
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		*m.at = &at
+		return nil
+	}
+	var ago age
+	if err := ago.Set(text); err != nil {
+		return fmt.Errorf("a time as 2026-01-02T15:04:05Z or a duration as 10m, 2h or 7d required, not %q", text)
+	}
+	at := time.Now().Add(-time.Duration(ago)).UTC()
+	*m.at = &at
+	return nil
+}
+
+// state is a flag that takes one or more of the states of a table, in any case.
 type state[S ~string] struct {
-	value S
+	value schemas.OneOf[S]
 	of    hodei.Transitions[S]
 }
 
 func (s *state[S]) Type() string   { return "status" }
-func (s *state[S]) String() string { return string(s.value) }
+func (s *state[S]) String() string { return s.value.String() }
 
 func (s *state[S]) Set(text string) error {
-	value := S(strings.ToUpper(text))
-	if !slices.Contains(s.of.States(), value) {
-		return fmt.Errorf("one of %v required", s.of.States())
+	var asked schemas.OneOf[S]
+	for part := range strings.SplitSeq(text, ",") {
+		asked = append(asked, S(part))
 	}
-	s.value = value
+	states, err := schemas.States("status", asked, s.of)
+	if err != nil {
+		return fmt.Errorf("one of %v required, several separated by commas", s.of.States())
+	}
+	s.value = states
 	return nil
 }
 

@@ -65,14 +65,15 @@ func (p *people) newJobList() *cobra.Command {
 		if req.PipelineID, err = optional(ctx, pipeline, s.pipeline); err != nil {
 			return err
 		}
-		req.Status = set(wanted.value)
+		req.Status = wanted.value
 		return list(ctx, s, schemas.ListJobs, req, []string{"id", "name", "status", "type", "command", "age"},
 			func(j hodei.Job) []string {
 				return []string{j.ID.String(), clipped(or(j.Name), 40), status(s, j.Status), or(j.Requirements.Type), brief(j.Command), s.age(j.CreatedAt)}
 			})
 	})
 	cmd.Flags().StringVar(&pipeline, "pipeline", "", "only of this pipeline, by id or name")
-	cmd.Flags().Var(&wanted, "status", "only of this status")
+	cmd.Flags().Var(&wanted, "status", "only of this status, or of these, separated by commas")
+	addCreated(cmd.Flags(), &req.Created)
 	addPage(cmd.Flags(), &req.Page)
 	complete(cmd, "pipeline", p.pipelines())
 	complete(cmd, "status", words(wanted.of.States()...))

@@ -37,18 +37,19 @@ func (s *session) id(id fmt.Stringer) error {
 }
 
 func (p *people) newPipelineList() *cobra.Command {
-	var page schemas.Page
+	var req schemas.ListPipelinesRequest
 	cmd := p.listing(&cobra.Command{
 		Use: "ls", Short: "List pipelines, newest first", Args: cobra.NoArgs,
 		Example: "  hodei pipeline ls\n  hodei pipeline ls --watch\n  hodei pipeline ls -o json --limit 1000",
 	}, func(ctx context.Context, s *session, _ []string) error {
-		return list(ctx, s, schemas.ListPipelines, schemas.ListPipelinesRequest{Page: page},
+		return list(ctx, s, schemas.ListPipelines, req,
 			[]string{"id", "name", "status", "jobs", "last execution", "age"},
 			func(p hodei.Pipeline) []string {
 				return []string{p.ID.String(), clipped(p.Name, 40), status(s, p.Status), strconv.Itoa(p.JobCount), s.latest(p.LastExecution), s.age(p.CreatedAt)}
 			})
 	})
-	addPage(cmd.Flags(), &page)
+	addCreated(cmd.Flags(), &req.Created)
+	addPage(cmd.Flags(), &req.Page)
 	return cmd
 }
 

@@ -244,6 +244,22 @@ func TestInterruptedStart(t *testing.T) {
 	require.Contains(t, errs.String(), "  hodei execution cancel exec_01a20adc-0000-7000-8000-000000000001 --server x\n")
 }
 
+func TestMoment(t *testing.T) {
+	var created schemas.Created
+	after := moment{&created.CreatedAfter}
+	require.Empty(t, after.String())
+	require.NoError(t, after.Set("2026-01-02T03:04:05Z"))
+	require.Equal(t, "2026-01-02T03:04:05Z", after.String())
+	require.NoError(t, after.Set("7d"))
+	require.WithinDuration(t, time.Now().Add(-7*day), *created.CreatedAfter, time.Minute)
+	require.ErrorContains(t, after.Set("yesterday"), "a time as 2026-01-02T15:04:05Z or a duration")
+	var states state[hodei.ExecutionStatus]
+	states.of = hodei.ExecutionTransitions
+	require.NoError(t, states.Set("failed,timed_out"))
+	require.Equal(t, "FAILED,TIMED_OUT", states.String())
+	require.ErrorContains(t, states.Set("failed,done"), "separated by commas")
+}
+
 func TestVersion(t *testing.T) {
 	for _, args := range [][]string{{"version"}, {"--version"}} {
 		root, out := newRoot(), &bytes.Buffer{}

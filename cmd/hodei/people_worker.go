@@ -14,20 +14,20 @@ import (
 
 func (p *people) newWorkerList() *cobra.Command {
 	var req schemas.ListWorkersRequest
-	var kind string
+	var kinds []string
 	wanted := state[hodei.WorkerStatus]{of: hodei.WorkerTransitions}
 	cmd := p.listing(&cobra.Command{
 		Use: "ls", Short: "List workers, newest first", Args: cobra.NoArgs,
 		Example: "  hodei worker ls --type rust --status available",
 	}, func(ctx context.Context, s *session, _ []string) error {
-		req.Status, req.Type = set(wanted.value), set(kind)
+		req.Status, req.Type = wanted.value, kinds
 		return list(ctx, s, schemas.ListWorkers, req, []string{"id", "name", "type", "status", "free", "labels", "seen", "version"},
 			func(w hodei.Worker) []string {
 				return []string{w.ID.String(), clipped(or(w.Name), 40), plain(w.Type), status(s, w.Status), free(w), clipped(labels(w.Labels), 40), s.seen(w), or(w.Version)}
 			})
 	})
-	cmd.Flags().StringVar(&kind, "type", "", "only of this type")
-	cmd.Flags().Var(&wanted, "status", "only of this status")
+	cmd.Flags().StringSliceVar(&kinds, "type", nil, "only of this type, or of these, separated by commas")
+	cmd.Flags().Var(&wanted, "status", "only of this status, or of these, separated by commas")
 	addPage(cmd.Flags(), &req.Page)
 	complete(cmd, "type", p.types())
 	complete(cmd, "status", words(wanted.of.States()...))

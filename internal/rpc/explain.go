@@ -147,6 +147,10 @@ func issue(k jsonschema.ErrorKind) string {
 		return atLeast(k.Want, "characters")
 	case *kind.MaxLength:
 		return fmt.Sprintf("at most %d characters allowed, got %d", k.Want, k.Got)
+	case *kind.Format:
+		if k.Want == "date-time" {
+			return "time as 2026-01-02T15:04:05Z required"
+		}
 	case *kind.MinItems:
 		return atLeast(k.Want, "items")
 	case *kind.MaxItems:

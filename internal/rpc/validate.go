@@ -47,6 +47,7 @@ func newValidator(op *schemas.Op) (*validator, error) {
 		ignoreUnknown(doc)
 	}
 	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat() // a time that is none is refused with the name of its field
 	if err := compiler.AddResource(schemas.SchemaID(name), doc); err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}

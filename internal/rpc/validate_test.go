@@ -87,7 +87,9 @@ func TestRefuses(t *testing.T) {
 		{createJob, job(`"requirements":[]`), "requirements", "object required"},
 		{createJob, job(`"retries":{}`), "retries.max", "required"},
 		{createJob, job(`"timeout_seconds":0`), "timeout_seconds", "more than 0 required"},
-		{executions, `{"status":"running"}`, "status", "one of CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, TIMED_OUT required"},
+		{executions, `{"status":5}`, "status", "string required, got number"},
+		{executions, `{"created_after":"yesterday"}`, "created_after", "time as 2026-01-02T15:04:05Z required"},
+		{executions, `{"created_before":"2026-13-01T00:00:00Z"}`, "created_before", "time as 2026-01-02T15:04:05Z required"},
 		{executions, `{"job_id":"x"}`, "job_id", "UUID format required"},
 		{executions, `{"limit":0}`, "limit", "at least 1 required"},
 	} {

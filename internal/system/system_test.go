@@ -255,7 +255,7 @@ func TestWorkersMayLeave(t *testing.T) {
 	require.NoError(t, <-ended, "the workers' own system ends cleanly")
 	terminated := hodei.WorkerTerminated
 	require.Eventually(t, func() bool {
-		list, err = c.ListWorkers(ctx, schemas.ListWorkersRequest{Status: &terminated})
+		list, err = c.ListWorkers(ctx, schemas.ListWorkersRequest{Status: schemas.OneOf[hodei.WorkerStatus]{terminated}})
 		return err == nil && len(list.Items) == 3
 	}, time.Minute, 10*time.Millisecond, "the other one goes on")
 	require.NoError(t, stop())

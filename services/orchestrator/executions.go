@@ -18,8 +18,15 @@ func (o *Orchestrator) getExecution(ctx context.Context, req schemas.GetExecutio
 }
 
 func (o *Orchestrator) listExecutions(ctx context.Context, req schemas.ListExecutionsRequest) (schemas.List[hodei.Execution], error) {
+	states, err := schemas.States("status", req.Status, hodei.ExecutionTransitions)
+	if err != nil {
+		return schemas.List[hodei.Execution]{}, err
+	}
 	items, next, err := o.db.ListExecutions(ctx,
-		postgres.ExecutionFilter{JobID: req.JobID, PipelineID: req.PipelineID, WorkerID: req.WorkerID, Status: req.Status, RetryOf: req.RetryOf},
+		postgres.ExecutionFilter{
+			JobID: req.JobID, PipelineID: req.PipelineID, WorkerID: req.WorkerID, States: states, RetryOf: req.RetryOf,
+			Created: between(req.Created),
+		},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	return schemas.List[hodei.Execution]{Items: items, NextCursor: next}, err
 }

@@ -18,8 +18,12 @@ func (o *Orchestrator) getPipeline(ctx context.Context, req schemas.GetPipelineR
 }
 
 func (o *Orchestrator) listPipelines(ctx context.Context, req schemas.ListPipelinesRequest) (schemas.List[hodei.Pipeline], error) {
-	items, next, err := o.db.ListPipelines(ctx, req.Recent, postgres.Page{Cursor: req.Cursor, Size: req.Size()})
+	items, next, err := o.db.ListPipelines(ctx, between(req.Created), req.Recent, postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	return schemas.List[hodei.Pipeline]{Items: items, NextCursor: next}, err
+}
+
+func between(c schemas.Created) postgres.Between {
+	return postgres.Between{From: c.CreatedAfter, To: c.CreatedBefore}
 }
 
 func (o *Orchestrator) updatePipeline(ctx context.Context, req schemas.UpdatePipelineRequest) (hodei.Pipeline, error) {
@@ -48,7 +52,12 @@ func (o *Orchestrator) getJob(ctx context.Context, req schemas.GetJobRequest) (h
 }
 
 func (o *Orchestrator) listJobs(ctx context.Context, req schemas.ListJobsRequest) (schemas.List[hodei.Job], error) {
-	items, next, err := o.db.ListJobs(ctx, postgres.JobFilter{PipelineID: req.PipelineID, Status: req.Status, Recent: req.Recent},
+	states, err := schemas.States("status", req.Status, hodei.ExecutionTransitions)
+	if err != nil {
+		return schemas.List[hodei.Job]{}, err
+	}
+	items, next, err := o.db.ListJobs(ctx,
+		postgres.JobFilter{PipelineID: req.PipelineID, States: states, Created: between(req.Created), Recent: req.Recent},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	return schemas.List[hodei.Job]{Items: items, NextCursor: next}, err
 }

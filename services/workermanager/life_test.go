@@ -2,6 +2,7 @@ package workermanager
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -271,7 +272,7 @@ func TestListsByStateFillTheirPages(t *testing.T) {
 		for _, size := range []int{1, 3, 4, 5} {
 			t.Run(fmt.Sprint(status, " by ", size), func(t *testing.T) {
 				var got []hodei.WorkerID
-				req := schemas.ListWorkersRequest{Status: &status, Page: schemas.Page{Limit: size}}
+				req := schemas.ListWorkersRequest{Status: schemas.OneOf[hodei.WorkerStatus]{status}, Page: schemas.Page{Limit: size}}
 				for pages := 1; ; pages++ {
 					page := must(b, schemas.ListWorkers, req)
 					for _, w := range page.Items {
@@ -289,6 +290,11 @@ func TestListsByStateFillTheirPages(t *testing.T) {
 			})
 		}
 	}
+	var several []hodei.WorkerID
+	for _, w := range must(b, schemas.ListWorkers, schemas.ListWorkersRequest{Status: schemas.OneOf[hodei.WorkerStatus]{"busy", "draining"}}).Items {
+		several = append(several, w.ID)
+	}
+	require.ElementsMatch(t, append(slices.Clone(want[hodei.WorkerBusy]), want[hodei.WorkerDraining]...), several)
 	all := must(b, schemas.ListWorkers, schemas.ListWorkersRequest{Page: schemas.Page{Limit: 10}})
 	require.Len(t, all.Items, 10)
 	require.NotNil(t, all.NextCursor)

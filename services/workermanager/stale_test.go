@@ -113,7 +113,7 @@ func (s *stale) check(t *rapid.T) {
 		require.NoError(t, err)
 		s.is(t, w)
 		for _, status := range hodei.WorkerTransitions.States() {
-			list, err := m.listWorkers(s.t.Context(), schemas.ListWorkersRequest{Status: &status})
+			list, err := m.listWorkers(s.t.Context(), schemas.ListWorkersRequest{Status: schemas.OneOf[hodei.WorkerStatus]{status}})
 			require.NoError(t, err)
 			want := 0
 			if status == w.Status {

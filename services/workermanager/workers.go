@@ -77,7 +77,11 @@ func (m *Manager) getWorker(ctx context.Context, req schemas.GetWorkerRequest) (
 }
 
 func (m *Manager) listWorkers(ctx context.Context, req schemas.ListWorkersRequest) (schemas.List[hodei.Worker], error) {
-	filter, page := postgres.WorkerFilter{Type: req.Type, Status: req.Status}, postgres.Page{Cursor: req.Cursor, Size: req.Size()}
+	states, err := schemas.States("status", req.Status, hodei.WorkerTransitions)
+	if err != nil {
+		return schemas.List[hodei.Worker]{}, err
+	}
+	filter, page := postgres.WorkerFilter{Types: req.Type, States: states}, postgres.Page{Cursor: req.Cursor, Size: req.Size()}
 	items, next, err := m.db.ListWorkers(ctx, filter, page)
 	for i, w := range items {
 		items[i] = m.live(w)

@@ -1,0 +1,65 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// OneOf is a filter that selects records which have one of some values; empty
+// it selects all. In JSON and in a query it is the values separated by commas.
+type OneOf[T ~string] []T
+
+// MarshalJSON writes the values separated by commas.
+func (o OneOf[T]) MarshalJSON() ([]byte, error) { return hodei.JSON(o.String()) }
+
+// String is the values separated by commas.
+func (o OneOf[T]) String() string {
+	texts := make([]string, len(o))
+	for i, v := range o {
+		texts[i] = string(v)
+	}
+	return strings.Join(texts, ",")
+}
+
+// UnmarshalJSON reads values separated by commas, or null.
+func (o *OneOf[T]) UnmarshalJSON(data []byte) error {
+	var text *string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return err
+	}
+	*o = nil
+	if text != nil && *text != "" {
+		for part := range strings.SplitSeq(*text, ",") {
+			*o = append(*o, T(part))
+		}
+	}
+	return nil
+}
+
+// States returns the states of a filter in upper case, whatever the case in
+// which they were written, or refuses one that the table does not have.
+func States[S ~string](field string, filter OneOf[S], of hodei.Transitions[S]) ([]S, error) {
+	known := of.States()
+	var states []S
+	for _, s := range filter {
+		state := S(strings.ToUpper(string(s)))
+		if !slices.Contains(known, state) {
+			return nil, hodei.InvalidField(field, fmt.Sprintf("%s required, several separated by commas", OneOf[S](known)))
+		}
+		states = append(states, state)
+	}
+	return states, nil
+}
+
+// Created selects records by the time at which they were created.
+type Created struct {
+	// CreatedAfter leaves only the records created at that time or later.
+	CreatedAfter *time.Time `json:"created_after,omitempty" in:"query"`
+	// CreatedBefore leaves only the records created earlier.
+	CreatedBefore *time.Time `json:"created_before,omitempty" in:"query"`
+}

@@ -1,0 +1,52 @@
+package orchestrator
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// TestFilters: states in any case, several separated by commas, and times of
+// creation, as a program without the SDK asks for them.
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	job := b.job(hodei.Spec{Command: shell})
+	done, failed := b.ended(job, hodei.Completed, 0), b.ended(job, hodei.Failed, 0)
+	list := func(op *schemas.Op, filter string) []byte {
+		t.Helper()
+		msg, err := b.nc.Request(op.Subject, []byte(filter), 30*time.Second)
+		require.NoError(t, err)
+		return msg.Data
+	}
+	ids := func(filter string) (found []hodei.ExecutionID) {
+		t.Helper()
+		for _, e := range decode[schemas.List[hodei.Execution]](t, list(schemas.ListExecutions.Op, filter)).Items {
+			found = append(found, e.ID)
+		}
+		return found
+	}
+	both := []hodei.ExecutionID{failed.ID, done.ID}
+	require.Equal(t, both, ids(`{"status":"completed,Failed"}`))
+	require.Equal(t, both, ids(`{"status":null}`))
+	require.Equal(t, both[:1], ids(`{"status":"failed"}`))
+	require.Empty(t, ids(`{"status":"RUNNING,PENDING"}`))
+	later := failed.CreatedAt.Format(time.RFC3339Nano)
+	require.Equal(t, both[:1], ids(fmt.Sprintf(`{"created_after":%q}`, later)))
+	require.Equal(t, both[1:], ids(fmt.Sprintf(`{"created_before":%q}`, later)))
+	for _, op := range []*schemas.Op{schemas.ListPipelines.Op, schemas.ListJobs.Op} {
+		require.Len(t, decode[schemas.List[any]](t, list(op, `{"created_after":"2020-01-01T00:00:00Z"}`)).Items, 1)
+		require.Empty(t, decode[schemas.List[any]](t, list(op, `{"created_before":"2020-01-01T00:00:00Z"}`)).Items)
+	}
+	require.Len(t, decode[schemas.List[any]](t, list(schemas.ListJobs.Op, `{"status":"failed,running"}`)).Items, 1)
+	for _, op := range []*schemas.Op{schemas.ListJobs.Op, schemas.ListExecutions.Op} {
+		refused := decode[hodei.Error](t, list(op, `{"status":"running,DONE"}`))
+		require.Equal(t, hodei.Invalid, refused.Code)
+		require.Equal(t, "status", refused.Details.Field)
+	}
+}
