@@ -69,6 +69,10 @@ const (
 	ReasonOutOfMemory      Reason = "OUT_OF_MEMORY"     // the system ended it for want of memory
 )
 
+// OfWorker reports whether the worker is responsible for the failure, rather
+// than the command or a person.
+func (r Reason) OfWorker() bool { return r == ReasonWorkerLost || r == ReasonStartFailed }
+
 // Resources is what a command took of its machine, as the kernel counts it for
 // the process and those of its descendants that were waited for.
 type Resources struct {

@@ -18,7 +18,8 @@ type Worker struct {
 	LastSeenAt   *time.Time `json:"last_seen_at"`
 	// AckLatencySeconds is the smoothed time it takes to accept a request.
 	AckLatencySeconds *float64 `json:"ack_latency_seconds"`
-	// SuccessRate is the smoothed share of its executions that completed.
+	// SuccessRate is the share of its last executions that did not fail because
+	// of the worker: it was not lost, and could start them.
 	SuccessRate *float64 `json:"success_rate"`
 	Version     *string  `json:"version"`
 	// Blocked is why the worker accepts nothing for now: its disk lacks space.

@@ -384,6 +384,41 @@ func TestWorkers(t *testing.T) {
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 
+// A worker is not responsible for the exit codes of commands, nor for what was
+// cancelled or took too long.
+func TestSuccessRate(t *testing.T) {
+	t.Parallel()
+	db, _ := open(t)
+	ctx := t.Context()
+	w, err := db.RegisterWorker(ctx, hodei.Worker{Type: "shell", Labels: map[string]string{}, TotalCapacity: 5}, "first")
+	require.NoError(t, err)
+	rate := func() *float64 {
+		got, err := db.GetWorker(ctx, w.ID)
+		require.NoError(t, err)
+		return got.SuccessRate
+	}
+	end := func(status hodei.ExecutionStatus, reason hodei.Reason) {
+		e, err := db.CreateExecution(ctx, hodei.Execution{Spec: hodei.Spec{
+			Command: hodei.Command{Shell: "true"}, Environment: map[string]string{}, Requirements: hodei.Requirements{Capacity: 1},
+		}})
+		require.NoError(t, err)
+		_, err = db.AssignExecution(ctx, e.ID, w.ID, "shell", "first")
+		require.NoError(t, err)
+		_, _, err = db.FinishExecution(ctx, e.ID, w.ID, hodei.Outcome{Status: status, Reason: &reason, CompletedAt: time.Now().UTC()})
+		require.NoError(t, err)
+	}
+	require.Nil(t, rate())
+	end(hodei.Failed, hodei.ReasonExitCode)
+	end(hodei.Failed, hodei.ReasonSignal)
+	end(hodei.TimedOut, hodei.ReasonTimeout)
+	require.Equal(t, 1.0, *rate())
+	end(hodei.Failed, hodei.ReasonStartFailed)
+	require.Equal(t, 0.75, *rate())
+	for _, reason := range []hodei.Reason{hodei.ReasonWorkerLost, hodei.ReasonStartFailed} {
+		require.True(t, reason.OfWorker())
+	}
+}
+
 func TestUnreachableDatabase(t *testing.T) {
 	t.Parallel()
 	_, err := postgres.Open(t.Context(), "postgres://127.0.0.1:1/none", 1)

@@ -18,8 +18,8 @@ import (
 const selectWorker = `SELECT w.id, w.name, w.type, w.labels, ` + workerStatus + ` AS status,
 	CASE WHEN w.status IN ('OFFLINE', 'TERMINATED') THEN 0 ELSE greatest(0, w.total_capacity - held.slots) END AS capacity,
 	w.total_capacity, held.running, w.registered_at, w.last_seen_at, NULL::float8 AS ack_latency_seconds, NULL::text AS blocked,
-	(SELECT avg(CASE WHEN status = 'COMPLETED' THEN 1.0 ELSE 0.0 END)::float8 FROM (
-		SELECT status FROM executions e WHERE e.worker_id = w.id AND e.completed_at IS NOT NULL
+	(SELECT avg(CASE WHEN reason IN ('WORKER_LOST', 'START_FAILED') THEN 0.0 ELSE 1.0 END)::float8 FROM (
+		SELECT reason FROM executions e WHERE e.worker_id = w.id AND e.completed_at IS NOT NULL
 		ORDER BY e.id DESC LIMIT 50) past) AS success_rate,
 	w.version`
 

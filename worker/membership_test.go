@@ -127,7 +127,7 @@ func TestAWorkerKeepsItsIDAndEmptiesItsDirectory(t *testing.T) {
 
 	second, err := New(f.cfg)
 	require.NoError(t, err)
-	require.ErrorContains(t, second.Run(t.Context()), "in use by another worker")
+	require.ErrorContains(t, second.Run(t.Context()), "in use by another worker; give this one its own with --state-dir")
 
 	f.drain()
 	require.NoError(t, receive(t, f.done, "drained"))

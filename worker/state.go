@@ -36,7 +36,7 @@ func openState(dir string) (*state, error) {
 	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		s.lock.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("state directory %s is in use by another worker", dir)
+			return nil, fmt.Errorf("state directory %s is in use by another worker; give this one its own with --state-dir", dir)
 		}
 		return nil, fmt.Errorf("lock state directory %s: %w", dir, err)
 	}

@@ -68,7 +68,7 @@ func (f *schedulerFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&f.maxQueue, "max-queue", 100_000, "how many executions may wait before more are refused")
 	flags.Float64Var(&f.weights.Load, "weight-load", plan.DefaultWeights.Load, "weight of a worker's free slots; only the proportion of the weights counts")
 	flags.Float64Var(&f.weights.Latency, "weight-latency", plan.DefaultWeights.Latency, "weight of how fast a worker accepts")
-	flags.Float64Var(&f.weights.Success, "weight-success", plan.DefaultWeights.Success, "weight of how often what a worker runs completes")
+	flags.Float64Var(&f.weights.Success, "weight-success", plan.DefaultWeights.Success, "weight of how rarely a worker is lost, or fails to start what it is given")
 }
 
 func (f *schedulerFlags) config() (*scheduler.Config, error) {

@@ -122,7 +122,7 @@ func (s *Scheduler) ended(event schemas.Event) {
 	if s.given.remove(e.ID) {
 		mine = e.Requirements.Slots()
 	}
-	s.fleet.ended(*e.WorkerID, e.Status == hodei.Completed)
+	s.fleet.ended(*e.WorkerID, e.Reason == nil || !e.Reason.OfWorker())
 	more, left := s.fleet.said(*e.WorkerID, event.Free, event.Word, mine)
 	s.take(*e.WorkerID, more, left)
 }

@@ -188,13 +188,13 @@ func (f *fleet) refused(id hodei.WorkerID, slots int) {
 	}
 }
 
-// ended takes in the outcome of an execution.
-func (f *fleet) ended(id hodei.WorkerID, completed bool) {
+// ended takes in whether the worker did its part of an execution.
+func (f *fleet) ended(id hodei.WorkerID, success bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if at, known := f.index[id]; known {
 		outcome := 0.0
-		if completed {
+		if success {
 			outcome = 1
 		}
 		w := &f.workers[at]

@@ -15,7 +15,8 @@ type Worker struct {
 	hodei.Availability
 	// AckLatency is the smoothed time it takes to accept; 0 when unknown.
 	AckLatency time.Duration
-	// Success is the smoothed share of its executions that completed, 0 to 1.
+	// Success is the smoothed share of its executions that did not fail because
+	// of the worker, 0 to 1.
 	Success float64
 	// KeptFor is the execution for which its slots are kept as they come free,
 	// the zero id when there is none.
