@@ -237,7 +237,7 @@ func browser(t *testing.T) *http.Client {
 
 // do makes a request; headers are "Name: value".
 func do(t *testing.T, method, url, body string, headers ...string) *http.Response {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	require.NoError(t, err)

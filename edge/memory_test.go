@@ -74,12 +74,14 @@ func TestEventReadersHoldLittle(t *testing.T) {
 	require.Equal(t, told{id: "0"}, next())
 	require.Less(t, held()-before, readers*(64<<10), "%d readers", readers)
 	body := strings.Repeat("x", 120_000)
-	for n := range 300 {
+	for n := range 150 {
 		e := hodei.Execution{ID: w.exec, Spec: hodei.Spec{Command: hodei.Command{Shell: body}}}
 		require.NoError(t, rpc.PublishEvent(t.Context(), w.nc, schemas.Event{Type: fmt.Sprint(n), Execution: e}))
-		require.Equal(t, fmt.Sprint(n), next().notice.Execution.Type)
+		frame := next()
+		require.NotNil(t, frame.notice.Execution, "event %d", n)
+		require.Equal(t, fmt.Sprint(n), frame.notice.Execution.Type)
 	}
-	require.Less(t, held()-before, 64<<20, "%d readers of a flood", readers)
+	require.Less(t, held()-before, 48<<20, "%d readers of a flood", readers)
 }
 
 // Beyond the cap a stream is answered 503, and there is room again once one ends.

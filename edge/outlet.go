@@ -26,7 +26,8 @@ type outlet struct {
 	rooms     rooms
 	room      *room // nil while it waits
 	sent      prometheus.Counter
-	written   int // lines
+	written   int // lines, of which so many are counted in sent
+	counted   int
 	flushed   time.Time
 }
 
@@ -108,8 +109,6 @@ func (o *outlet) leave() {
 // lines writes a batch, and stops early for a client that has fallen behind. It
 // returns the last line that needs no more attention.
 func (o *outlet) lines(batch client.Batch) (last int64, err error) {
-	before := o.written
-	defer func() { o.sent.Add(float64(o.written - before)) }()
 	for line := range batch.Lines.All(batch.First) {
 		if line.Sequence > batch.Last {
 			break
@@ -129,6 +128,7 @@ func (o *outlet) lines(batch client.Batch) (last int64, err error) {
 			long := o.room.buf
 			o.room.buf = nil
 			o.leave()
+			o.count()
 			return last, o.say(long)
 		}
 		if err := o.empty(); err != nil {
@@ -159,5 +159,11 @@ func (o *outlet) empty() error {
 	o.flushed = time.Now()
 	err := o.write(o.room.buf)
 	o.room.buf = o.room.buf[:0]
+	o.count()
 	return err
+}
+
+func (o *outlet) count() {
+	o.sent.Add(float64(o.written - o.counted))
+	o.counted = o.written
 }
