@@ -356,7 +356,9 @@ func TestConsoleIsAccessible(t *testing.T) {
 
 func (p *page) accessible(what string) {
 	p.t.Helper()
-	found := eval[[]axeFound](p, `new Promise((done) => setTimeout(done, 250)).then(() => axe.run(document, { resultTypes: ['violations'] })).then((r) => r.violations
+	// Colours are judged once no transition is under way; what repeats for ever is none.
+	found := eval[[]axeFound](p, `new Promise(requestAnimationFrame).then(() => Promise.allSettled(document.getAnimations()
+		.filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished))).then(() => axe.run(document, { resultTypes: ['violations'] })).then((r) => r.violations
 		.filter((v) => v.impact === 'serious' || v.impact === 'critical')
 		.map((v) => ({ id: v.id, impact: v.impact, help: v.help, where: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200) + ' ' + (n.any[0]?.message ?? '')) })))`)
 	report, err := json.MarshalIndent(found, "", "  ")
