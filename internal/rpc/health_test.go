@@ -1,0 +1,39 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// TestHealth: what a service requires decides whether it is ready, what it reports does
+// not. Messages for users are shown, and other errors stay inside.
+func TestHealth(t *testing.T) {
+	fine := func(context.Context) error { return nil }
+	full := func(context.Context) error {
+		return &hodei.Error{Code: hodei.Unavailable, Message: "The disk is full", Err: errors.New("write /secret/path")}
+	}
+	broken := func(context.Context) error { return errors.New("write /secret/path") }
+
+	health := Health(t.Context(), Checks{"postgres": fine}, Checks{"workers": full})
+	require.True(t, health.Ready)
+	require.Equal(t, map[string]string{"postgres": "ok", "workers": "The disk is full"}, health.Checks)
+
+	health = Health(t.Context(), Checks{"postgres": full, "streams": broken}, nil)
+	require.False(t, health.Ready)
+	require.Equal(t, map[string]string{"postgres": "The disk is full", "streams": "unavailable"}, health.Checks)
+}
+
+// TestHealthOfWhatDoesNotAnswer: one check that hangs does not hide the others, and all is
+// reported before the caller gives up.
+func TestHealthOfWhatDoesNotAnswer(t *testing.T) {
+	hangs := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	health := Health(t.Context(), Checks{"a": hangs, "b": hangs, "c": func(context.Context) error { return nil }}, nil)
+	require.Equal(t, map[string]string{"a": "unavailable", "b": "unavailable", "c": "ok"}, health.Checks)
+	require.Less(t, checkWithin, 2*time.Second)
+}
