@@ -51,9 +51,10 @@ func (p *pace) courtesy() time.Duration {
 
 // room is what this instance knows of a worker's slots.
 type room struct {
-	free    int // by the worker's latest word
-	left    int // of them, left to others for a moment
-	offered int // offered by this instance, and not heard of yet
+	free    int  // by the worker's latest word
+	left    int  // of them, left to others for a moment
+	offered int  // offered by this instance, and not heard of yet
+	doubted bool // the worker refused an offer for which it had room
 
 	key   uint64    // the revision in the worker's key
 	ahead time.Time // when a revision later than that last came another way

@@ -157,6 +157,21 @@ func TestAWorkerThatRefusesIsFull(t *testing.T) {
 	require.Equal(t, 3, s.free())
 }
 
+// TestAWorkerThatRefusedIsAskedAgain: what made it refuse may pass without a change of
+// its slots, as when its disk has space again; then only its next key tells.
+func TestAWorkerThatRefusedIsAskedAgain(t *testing.T) {
+	s := New(Config{})
+	worker := hodei.WorkerID{15: 1}
+	word := hodei.Availability{WorkerID: worker, Status: hodei.WorkerAvailable, Capacity: 1, Free: 1, Word: 1}
+	s.hear(kv.Update{WorkerID: worker, Availability: &word})
+	s.fleet.refused(worker, 1)
+	require.Zero(t, s.free())
+	s.hear(kv.Update{WorkerID: worker, Availability: &word})
+	require.Equal(t, 1, s.free())
+	s.fleet.refused(worker, 1)
+	require.Zero(t, s.free())
+}
+
 // TestAnAnswerDoesNotGiveAwaySlotsOfOthers: a worker lets go of a slot before the
 // end is recorded, and tells so to whoever asks it next. In whatever order the
 // news come, the slot is had by who gave it away.

@@ -67,12 +67,13 @@ func (f *fleet) hear(u kv.Update, now time.Time) (more bool, left int) {
 	}
 	before, last := w.Free, w.Word
 	w.Availability, w.Free, w.Word = word, before, last
-	if !same || behind { // no other scheduler's execution explains the difference
+	again := r.doubted && word.Word == w.Word // the worker has as much room as it had before it refused
+	if !same || behind || again {             // no other scheduler's execution explains the difference
 		r.free, r.left, w.Word = word.Free, 0, word.Word
 	} else {
 		left = r.take(w, word.Free, word.Word, 0)
 	}
-	r.key = word.Word
+	r.key, r.doubted = word.Word, false
 	return r.show(w) || w.Status == hodei.WorkerAvailable, left
 }
 
@@ -175,8 +176,9 @@ func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, wo
 	return left
 }
 
-// refused notes that a worker has less room than was asked for, until it says
-// otherwise: who refuses one execution need not be asked with the next.
+// refused notes that a worker has less room than was asked for, until it writes its key
+// again: a worker that refuses one execution is not asked with the next. What made it
+// refuse may pass without a change of its slots: its disk lacked space, or it was silent.
 func (f *fleet) refused(id hodei.WorkerID, slots int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -184,6 +186,7 @@ func (f *fleet) refused(id hodei.WorkerID, slots int) {
 		r := f.room(id)
 		r.free = min(r.free, slots-1)
 		r.left = min(r.left, r.free)
+		r.doubted = true
 		r.show(&f.workers[at])
 	}
 }
