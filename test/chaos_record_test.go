@@ -151,7 +151,7 @@ func (w *arena) readRecord(f *feed) *record {
 		return hodei.ExecutionID(*u).String()
 	}
 	rows, err := w.db.Query(w.ctx, `SELECT id, coalesce(job_id::text, ''), status, coalesce(reason, ''), coalesce(worker_id::text, ''),
-		coalesce(worker_incarnation, ''), retry_of, coalesce(environment->>'CHAIN', ''), attempt, coalesce((retries->>'max')::int, 0),
+		coalesce(worker_incarnation, ''), retry_of, coalesce(spec->'environment'->>'CHAIN', ''), attempt, coalesce((spec->'retries'->>'max')::int, 0),
 		cancel_requested_at IS NOT NULL, log_count, created_at, coalesce(completed_at, 'epoch') FROM executions ORDER BY id`)
 	require.NoError(w.t, err)
 	for rows.Next() {

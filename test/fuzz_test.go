@@ -60,6 +60,9 @@ func TestNoInputBreaksIt(t *testing.T) {
 		target := s.orchestrator + path + "?" + query.Encode()
 		status, answer := send(t, op.Method, target, body)
 		require.NotContains(t, []int{500, 502, 504}, status, "%d: %s %s\n%.500s\n%s", n, op.Method, target, body, answer)
+		if status == http.StatusRequestHeaderFieldsTooLarge {
+			continue // net/http answers that itself, before a request is read
+		}
 		if status >= 400 && answer != "" {
 			var said object
 			require.NoError(t, json.Unmarshal([]byte(answer), &said), "%s %s: %s", op.Method, target, answer)
