@@ -20,9 +20,9 @@ type place struct {
 
 // place makes the directories of an execution; clear removes them, also after an
 // error. The working directory is the
-// named one, which must exist, or a fresh one. Fresh ones are never used again,
-// not even empty ones: a process that the command left behind may still be in
-// them. They lie side by side, under the last digits of the execution's id: a
+// named one, which must exist, or a fresh one, which is never used again, not even
+// when empty: a process that the command left behind may still be in it. HOME and
+// TMPDIR may be spares. They lie side by side, under the last digits of the execution's id: a
 // directory around them would cost one more mkdir, and a long name would leave
 // no room for the sockets that programs make in TMPDIR (108 bytes).
 func (w *Worker) place(id hodei.ExecutionID, named *string) (p place, err error) {
@@ -34,21 +34,26 @@ func (w *Worker) place(id hodei.ExecutionID, named *string) (p place, err error)
 	}
 	text := id.String()
 	short := text[len(text)-12:]
-	fresh := func(suffix string) (dir string) {
+	fresh := func(name string, create func(string) error) (dir string) {
 		if err == nil {
-			dir = filepath.Join(w.state.work, short+suffix)
-			if err = w.state.root.Mkdir(short+suffix, 0o700); err == nil {
-				p.made = append(p.made, short+suffix)
+			dir = filepath.Join(w.state.work, name)
+			if err = create(name); err == nil {
+				p.made = append(p.made, name)
 			}
 		}
 		return dir
 	}
 	if named == nil {
-		p.dir = fresh("")
+		p.dir = fresh(short, w.state.create)
 	}
-	p.home, p.tmp = fresh(".home"), fresh(".tmp")
+	p.home, p.tmp = fresh(short+homeSuffix, w.state.reuse), fresh(short+tmpSuffix, w.state.reuse)
 	return p, err
 }
+
+const (
+	homeSuffix = ".home"
+	tmpSuffix  = ".tmp"
+)
 
 func enterable(dir string) error {
 	info, err := os.Stat(dir)
@@ -65,6 +70,9 @@ func enterable(dir string) error {
 func (w *Worker) clear(id hodei.ExecutionID, p place) {
 	var errs []error
 	for _, name := range p.made {
+		if name != filepath.Base(p.dir) && w.state.spare(name) {
+			continue
+		}
 		errs = append(errs, removeTree(w.state.root, name))
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -16,6 +17,8 @@ type state struct {
 	dir, work, spool string
 	root             *os.Root // of work
 	lock             *os.File
+	spares           chan string // names of empty directories in work
+	kept             atomic.Int64
 }
 
 // openState locks the directory and empties what an earlier incarnation left.
@@ -28,7 +31,10 @@ func openState(dir string) (*state, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create state directory: %w", err)
 	}
-	s := &state{dir: dir, work: filepath.Join(dir, "work"), spool: filepath.Join(dir, "spool")}
+	s := &state{
+		dir: dir, work: filepath.Join(dir, "work"), spool: filepath.Join(dir, "spool"),
+		spares: make(chan string, maxSpares),
+	}
 	s.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock state directory: %w", err)
