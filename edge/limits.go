@@ -9,6 +9,9 @@ import (
 )
 
 const (
+	// restTimeout is how long a client that was refused may go on sending: it may
+	// read the answer only after that.
+	restTimeout = 2 * time.Second
 	// maxHeader is the most bytes of a request's headers.
 	maxHeader = 64 << 10
 	// maxConns is how many connections may be open on all ports.

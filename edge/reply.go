@@ -39,7 +39,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		rec.err = err
 	}
 	if rest, ok := r.Body.(*requestBody); ok && !rest.read {
-		w.Header().Set("Connection", "close") // else the server reads the rest before it answers
+		w.Header().Set("Connection", "close")                                          // else the server reads the rest before it answers
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(restTimeout)) // it reads the rest afterwards
 	}
 	body, _ := hodei.JSON(said) // a struct of strings and a time always encodes
 	answer(w, said.Code.Status(), body)
