@@ -19,12 +19,12 @@ type place struct {
 }
 
 // place makes the directories of an execution; clear removes them, also after an
-// error. The working directory is the
-// named one, which must exist, or a fresh one, which is never used again, not even
-// when empty: a process that the command left behind may still be in it. HOME and
-// TMPDIR may be spares. They lie side by side, under the last digits of the execution's id: a
-// directory around them would cost one more mkdir, and a long name would leave
-// no room for the sockets that programs make in TMPDIR (108 bytes).
+// error. The working directory is the named one, which must exist, or a fresh one,
+// which is never used again, not even when empty: a process that the command left
+// behind may still be in it. HOME and TMPDIR may be spares. All lie side by side,
+// under the last digits of the execution's id: a directory around them would cost
+// one more mkdir, and a long name would leave no room for the sockets that programs
+// make in TMPDIR (108 bytes).
 func (w *Worker) place(id hodei.ExecutionID, named *string) (p place, err error) {
 	if named != nil {
 		p.dir = *named
@@ -66,7 +66,8 @@ func enterable(dir string) error {
 	return unix.Access(dir, unix.X_OK)
 }
 
-// clear removes the directories that were made for an execution.
+// clear removes the directories that were made for an execution, or keeps them as
+// spares.
 func (w *Worker) clear(id hodei.ExecutionID, p place) {
 	var errs []error
 	for _, name := range p.made {

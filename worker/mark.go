@@ -15,8 +15,9 @@ import (
 )
 
 // mark identifies the processes of one run, or of one incarnation, wherever
-// they went: by these variables in their environment, which children inherit. A process that left its group is found by it; one that threw its
-// environment away as well is not, nor any where the system does not show it.
+// they went: by these variables in their environment, which children inherit. A
+// process that left its group is found by it; one that threw its environment away as
+// well is not, nor any where the system does not show it.
 type mark []string
 
 func workerMark(tag string) mark { return mark{tagVariable + "=" + tag} }
