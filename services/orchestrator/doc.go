@@ -10,7 +10,7 @@
 //
 // Answers hodei.v1.execute, hodei.v1.pipelines.*, hodei.v1.jobs.*, hodei.v1.executions.create,
 // .get, .list, .cancel and .retry. Publishes execution.event.<id> when one is
-// created. Hears on execution.retry that one is to be executed again.
+// created. A message on execution.retry announces that a retry is due, see package due.
 //
 // # State
 //

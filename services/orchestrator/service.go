@@ -10,6 +10,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/disk"
+	"github.com/hodei-jobs/hodei/internal/due"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -75,7 +76,11 @@ func New(cfg Config) *Orchestrator {
 func (o *Orchestrator) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.svc.Run(ctx) })
-	g.Go(func() error { return rpc.Supervise(ctx, o.log, "retries", o.retry) })
+	for _, rows := range []due.Rows{o.retries()} {
+		g.Go(func() error {
+			return rpc.Supervise(ctx, o.log, rows.Name, func(ctx context.Context) error { return rows.Run(ctx, o.nc, o.log) })
+		})
+	}
 	return g.Wait()
 }
 

@@ -1,0 +1,102 @@
+package due
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// Sweep is the longest time between two looks at the rows.
+const Sweep = 5 * time.Second
+
+// pauseFirst is the pause before the next look when a row is due and none could be
+// taken, because another instance has it or because its work failed. It doubles
+// with each such look.
+const pauseFirst = 5 * time.Millisecond
+
+// Rows are the due rows of one kind.
+type Rows struct {
+	// Name is for the log, as in "retries".
+	Name string
+	// Subject is where a message announces that a row is due, or will be.
+	Subject string
+	// Next returns the time until the next row is due, at most the given time, and 0
+	// when one is due now.
+	Next func(ctx context.Context, most time.Duration) (time.Duration, error)
+	// Take locks rows that are due, at least one, and does their work. It returns
+	// hodei.NotFound when none is due that no other instance has locked.
+	Take func(ctx context.Context) error
+}
+
+// Run takes the rows when they are due, until ctx is done.
+func (r Rows) Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
+	// One message in the channel is enough: a look takes everything that is due.
+	woken := make(chan *nats.Msg, 1)
+	sub, err := nc.Subscribe(r.Subject, func(msg *nats.Msg) {
+		select {
+		case woken <- msg:
+		default:
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("subscribe to %s: %w", r.Subject, err)
+	}
+	defer sub.Unsubscribe()
+	return r.loop(ctx, woken, log)
+}
+
+func (r Rows) loop(ctx context.Context, woken <-chan *nats.Msg, log *slog.Logger) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	pause := pauseFirst
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		case <-woken:
+		}
+		took, err := r.takeAll(ctx)
+		if err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, r.Name+" put off", "err", err)
+		}
+		if took {
+			pause = pauseFirst
+		}
+		wait := r.next(ctx)
+		if wait < pause { // a row is due, and out of reach
+			wait, pause = pause, min(2*pause, Sweep)
+		} else {
+			pause = pauseFirst
+		}
+		timer.Reset(wait)
+	}
+}
+
+// takeAll takes rows until none is due, and reports whether it took any.
+func (r Rows) takeAll(ctx context.Context) (took bool, err error) {
+	for {
+		err := r.Take(ctx)
+		if errors.Is(err, hodei.NotFound) {
+			return took, nil
+		}
+		if err != nil {
+			return took, err
+		}
+		took = true
+	}
+}
+
+func (r Rows) next(ctx context.Context) time.Duration {
+	next, err := r.Next(ctx, Sweep)
+	if err != nil {
+		return Sweep
+	}
+	return next
+}
