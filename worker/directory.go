@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,45 +14,25 @@ import (
 // directory for temporary files that no other command has.
 type place struct {
 	dir, home, tmp string
-	made           []string // names in the state's work directory
+	set            set
 }
 
-// place makes the directories of an execution; clear removes them, also after an
-// error. The working directory is the named one, which must exist, or a fresh one,
-// which is never used again, not even when empty: a process that the command left
-// behind may still be in it. HOME and TMPDIR may be spares. All lie side by side,
-// under the last digits of the execution's id: a directory around them would cost
-// one more mkdir, and a long name would leave no room for the sockets that programs
-// make in TMPDIR (108 bytes).
-func (w *Worker) place(id hodei.ExecutionID, named *string) (p place, err error) {
+// place takes the directories of an execution; clear gives them back, also after an
+// error. The working directory is the named one, which must exist, or an empty one.
+func (w *Worker) place(named *string) (p place, err error) {
 	if named != nil {
-		p.dir = *named
-		if err := enterable(p.dir); err != nil {
+		if err := enterable(*named); err != nil {
 			return p, err
 		}
 	}
-	text := id.String()
-	short := text[len(text)-12:]
-	fresh := func(name string, create func(string) error) (dir string) {
-		if err == nil {
-			dir = filepath.Join(w.state.work, name)
-			if err = create(name); err == nil {
-				p.made = append(p.made, name)
-			}
-		}
-		return dir
+	p.set, err = w.state.takeSet()
+	in := filepath.Join(w.state.work, string(p.set))
+	p.dir, p.home, p.tmp = filepath.Join(in, runDir), filepath.Join(in, homeDir), filepath.Join(in, tmpDir)
+	if named != nil {
+		p.dir = *named
 	}
-	if named == nil {
-		p.dir = fresh(short, w.state.create)
-	}
-	p.home, p.tmp = fresh(short+homeSuffix, w.state.reuse), fresh(short+tmpSuffix, w.state.reuse)
 	return p, err
 }
-
-const (
-	homeSuffix = ".home"
-	tmpSuffix  = ".tmp"
-)
 
 func enterable(dir string) error {
 	info, err := os.Stat(dir)
@@ -66,17 +45,12 @@ func enterable(dir string) error {
 	return unix.Access(dir, unix.X_OK)
 }
 
-// clear removes the directories that were made for an execution, or keeps them as
-// spares.
+// clear gives the directories of an execution back.
 func (w *Worker) clear(id hodei.ExecutionID, p place) {
-	var errs []error
-	for _, name := range p.made {
-		if name != filepath.Base(p.dir) && w.state.spare(name) {
-			continue
-		}
-		errs = append(errs, removeTree(w.state.root, name))
+	if p.set == "" {
+		return
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := w.state.leaveSet(id, p.set); err != nil {
 		w.log.Warn("directories not removed", "execution_id", id, "err", err)
 	}
 }

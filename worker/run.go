@@ -39,7 +39,7 @@ func (r *run) abandon() {
 // do runs the execution and returns when nothing of it is left to tell, or
 // when ctx is done because nobody wants to hear it.
 func (w *Worker) do(ctx context.Context, r *run) {
-	at, err := w.place(r.req.ExecutionID, r.req.WorkingDir)
+	at, err := w.place(r.req.WorkingDir)
 	var end hodei.Outcome
 	if err != nil {
 		end = r.failed(hodei.ReasonStartFailed, 0, fmt.Sprintf("working directory: %v", err))

@@ -2,60 +2,176 @@ package worker
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"syscall"
+
+	"github.com/hodei-jobs/hodei"
 )
 
-// Most commands leave HOME and TMPDIR empty. Such a directory is renamed and kept
-// for another execution: renaming costs a few microseconds, while a file system
-// that does not reuse inodes at once takes up to 0.4 ms to make a directory where many
-// were removed. The rename also takes away the path that a process left behind by
-// the command still knows.
+// A set holds the directories of one execution. Most commands leave them empty, and an
+// empty set is used again: that costs a rename, while a file system that does not
+// reuse inodes at once takes up to 0.4 ms to make a directory where many were removed.
+//
+// A set is used again only after a look through the processes of the machine, one look
+// for many sets: no process bears the mark of its execution, and none has its working
+// directory in it. A process that threw its environment away and went elsewhere is not
+// found; the rename takes away the path that it knows.
 
-// maxSpares bounds the directories that are kept.
-const maxSpares = 256
+// set is the name of a set's directory in work.
+type set string
 
-// create makes an empty directory in work.
-func (s *state) create(name string) error { return s.root.Mkdir(name, 0o700) }
+// The directories of a set. They lie side by side, under a number: a long name would
+// leave no room for the sockets that programs make in TMPDIR (108 bytes).
+const (
+	runDir  = "run"
+	homeDir = "home"
+	tmpDir  = "tmp"
+)
 
-// reuse is create, with a spare directory where there is one.
-func (s *state) reuse(name string) error {
-	select {
-	case old := <-s.spares:
-		if s.root.Rename(old, name) == nil {
-			return nil
-		}
-	default:
-	}
-	return s.create(name)
+var setDirs = []string{homeDir, runDir, tmpDir} // as they are listed
+
+const (
+	maxSpares = 256 // sets that are kept
+	lookAfter = 128 // executions; a look costs some 2 ms
+)
+
+// spares are the sets that were left empty.
+type spares struct {
+	mu    sync.Mutex
+	free  []set
+	ended map[hodei.ExecutionID]set // no look was taken since the execution ended
+	last  int                       // the number given last
 }
 
-// spare keeps a directory of work for reuse, if it is as create made it. It returns
-// false where the directory is still to be removed.
-func (s *state) spare(name string) bool {
-	if len(s.spares) == cap(s.spares) || !s.untouched(name) {
+// name returns a number that no set has had.
+func (s *spares) name() set {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last++
+	return set(strconv.Itoa(s.last))
+}
+
+// takeSet returns a spare set, or makes one.
+func (s *state) takeSet() (set, error) {
+	s.spares.mu.Lock()
+	if n := len(s.spares.free); n > 0 {
+		taken := s.spares.free[n-1]
+		s.spares.free = s.spares.free[:n-1]
+		s.spares.mu.Unlock()
+		return taken, nil
+	}
+	s.spares.mu.Unlock()
+	made := s.spares.name()
+	err := s.root.Mkdir(string(made), 0o700)
+	for _, dir := range setDirs {
+		err = errors.Join(err, s.root.Mkdir(filepath.Join(string(made), dir), 0o700))
+	}
+	return made, err
+}
+
+// leaveSet keeps the set of an execution that ended, if it is as takeSet made it, and
+// removes it otherwise.
+func (s *state) leaveSet(id hodei.ExecutionID, left set) error {
+	if !s.untouched(left) {
+		return removeTree(s.root, string(left))
+	}
+	kept := s.spares.name()
+	if err := s.root.Rename(string(left), string(kept)); err != nil {
+		return errors.Join(err, removeTree(s.root, string(left)))
+	}
+	due, ok := s.spares.keep(id, kept)
+	if !ok {
+		return removeTree(s.root, string(kept))
+	}
+	return s.look(due)
+}
+
+// keep records a set as left. It returns false if there are enough of them, and the
+// sets to look for processes in once they are many.
+func (s *spares) keep(id hodei.ExecutionID, kept set) (due map[hodei.ExecutionID]set, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.free)+len(s.ended) >= maxSpares {
+		return nil, false
+	}
+	if s.ended == nil {
+		s.ended = make(map[hodei.ExecutionID]set, lookAfter)
+	}
+	s.ended[id] = kept
+	if len(s.ended) >= lookAfter {
+		due, s.ended = s.ended, nil
+	}
+	return due, true
+}
+
+// look frees the sets that no process can come back to, and removes the others.
+func (s *state) look(due map[hodei.ExecutionID]set) error {
+	if len(due) == 0 {
+		return nil
+	}
+	marked, entered, known := s.occupied()
+	var free []set
+	var errs []error
+	for id, of := range due {
+		if !known || marked[id.String()] || entered[of] || !s.untouched(of) {
+			errs = append(errs, removeTree(s.root, string(of)))
+			continue
+		}
+		free = append(free, of)
+	}
+	s.spares.mu.Lock()
+	defer s.spares.mu.Unlock()
+	s.spares.free = append(s.spares.free, free...)
+	return errors.Join(errs...)
+}
+
+// occupied returns the executions of which a process lives, and the sets that one has
+// its working directory in; known is false where the system does not show processes.
+func (s *state) occupied() (marked map[string]bool, entered map[set]bool, known bool) {
+	marked, entered = map[string]bool{}, map[set]bool{}
+	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
+	for _, path := range paths {
+		for _, v := range marksIn(path) {
+			if id, is := strings.CutPrefix(v, executionVariable+"="); is {
+				marked[id] = true
+			}
+		}
+		at, err := os.Readlink(filepath.Join(filepath.Dir(path), "cwd"))
+		if err != nil {
+			continue // it has exited, or belongs to another user
+		}
+		if in, is := strings.CutPrefix(at, s.work+"/"); is {
+			name, _, _ := strings.Cut(in, "/")
+			entered[set(name)] = true
+		}
+	}
+	return marked, entered, len(paths) > 0
+}
+
+// untouched reports whether a set is as takeSet made it: three empty directories, and
+// the owner and the mode of each.
+func (s *state) untouched(of set) bool {
+	if !s.holds(string(of), setDirs) {
 		return false
 	}
-	kept := fmt.Sprintf("%s%d", sparePrefix, s.kept.Add(1))
-	if s.root.Rename(name, kept) != nil {
-		return false
-	}
-	select {
-	case s.spares <- kept:
-	default: // others were quicker
-		_ = s.root.Remove(kept) // it is empty; the next start removes what remains
+	for _, dir := range setDirs {
+		if !s.holds(filepath.Join(string(of), dir), nil) {
+			return false
+		}
 	}
 	return true
 }
 
-const sparePrefix = "spare-"
-
-// untouched reports whether a directory is empty and has the owner and the mode of
-// a new one.
-func (s *state) untouched(name string) bool {
+// holds reports whether a name in work is a directory with the owner and the mode of a
+// new one, which has these entries and no others.
+func (s *state) holds(name string, entries []string) bool {
 	info, err := s.root.Lstat(name)
 	if err != nil || info.Mode() != fs.ModeDir|0o700 { // a link is no directory
 		return false
@@ -69,6 +185,10 @@ func (s *state) untouched(name string) bool {
 		return false
 	}
 	defer dir.Close()
-	_, err = dir.Readdirnames(1)
-	return errors.Is(err, io.EOF)
+	found, err := dir.Readdirnames(len(entries) + 1)
+	if len(entries) == 0 {
+		return errors.Is(err, io.EOF)
+	}
+	slices.Sort(found)
+	return err == nil && slices.Equal(found, entries)
 }

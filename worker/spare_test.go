@@ -1,55 +1,145 @@
 package worker
 
 import (
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
 )
 
-// TestSpareDirectories: a directory is kept for another execution only if it is as it
-// was made; under its old name it is gone either way.
-func TestSpareDirectories(t *testing.T) {
-	s, err := openState(t.TempDir())
-	require.NoError(t, err)
-	t.Cleanup(s.close)
-	inode := func(name string) os.FileInfo {
-		info, err := os.Stat(filepath.Join(s.work, name))
+// leaveAll leaves the set of an execution, and others until a look through the
+// processes is due.
+func leaveAll(t *testing.T, s *state, id hodei.ExecutionID, left set) {
+	t.Helper()
+	require.NoError(t, s.leaveSet(id, left))
+	others := make([]set, lookAfter-1)
+	for i := range others {
+		var err error
+		others[i], err = s.takeSet()
 		require.NoError(t, err)
-		return info
 	}
-	require.NoError(t, s.reuse("a"))
-	first := inode("a")
-	require.True(t, s.spare("a"))
-	require.NoDirExists(t, filepath.Join(s.work, "a"))
-	require.NoError(t, s.reuse("b"))
-	require.True(t, os.SameFile(first, inode("b")), "the directory is used again")
-
-	for what, change := range map[string]func(path string) error{
-		"a file":         func(path string) error { return os.WriteFile(filepath.Join(path, ".x"), nil, 0o600) },
-		"another mode":   func(path string) error { return os.Chmod(path, 0o755) },
-		"a sticky bit":   func(path string) error { return os.Chmod(path, 0o700|os.ModeSticky) },
-		"another kind":   func(path string) error { return os.Remove(path) },
-		"a link instead": func(path string) error { return relink(path) },
-	} {
-		require.NoError(t, s.create("c"))
-		require.NoError(t, change(filepath.Join(s.work, "c")), what)
-		require.False(t, s.spare("c"), what)
-		require.NoError(t, removeTree(s.root, "c"))
-	}
-	require.Empty(t, s.spares)
-
-	for n := range maxSpares + 1 {
-		require.NoError(t, s.create("c"))
-		require.Equal(t, n < maxSpares, s.spare("c"), n)
+	for _, other := range others {
+		require.NoError(t, s.leaveSet(hodei.ExecutionID(uuid.New()), other))
 	}
 }
 
-// relink puts a symbolic link to another directory in the place of one.
-func relink(path string) error {
-	if err := os.Remove(path); err != nil {
-		return err
+func spareState(t *testing.T) *state {
+	t.Helper()
+	s, err := openState(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(s.close)
+	return s
+}
+
+// TestEmptyDirectoriesAreUsedAgain: under another name, so that the path an earlier
+// command knows leads nowhere.
+func TestEmptyDirectoriesAreUsedAgain(t *testing.T) {
+	s := spareState(t)
+	first, err := s.takeSet()
+	require.NoError(t, err)
+	inode, err := os.Stat(filepath.Join(s.work, string(first), runDir))
+	require.NoError(t, err)
+	leaveAll(t, s, hodei.ExecutionID(uuid.New()), first)
+	require.NoDirExists(t, filepath.Join(s.work, string(first)))
+	require.Len(t, s.spares.free, lookAfter)
+	for range lookAfter {
+		again, err := s.takeSet()
+		require.NoError(t, err)
+		found, err := os.Stat(filepath.Join(s.work, string(again), runDir))
+		require.NoError(t, err)
+		if os.SameFile(inode, found) {
+			require.NotEqual(t, first, again)
+			return
+		}
 	}
-	return os.Symlink("b", path)
+	require.Fail(t, "the directory was not used again")
+}
+
+// TestChangedDirectoriesAreRemoved: a set is used again only as it was made.
+func TestChangedDirectoriesAreRemoved(t *testing.T) {
+	s := spareState(t)
+	changes := map[string]func(dir string) error{
+		"a file":              func(dir string) error { return os.WriteFile(filepath.Join(dir, runDir, ".x"), nil, 0o600) },
+		"a file in HOME":      func(dir string) error { return os.WriteFile(filepath.Join(dir, homeDir, "x"), nil, 0o600) },
+		"a file beside them":  func(dir string) error { return os.WriteFile(filepath.Join(dir, "x"), nil, 0o600) },
+		"another mode":        func(dir string) error { return os.Chmod(filepath.Join(dir, runDir), 0o755) },
+		"the mode of the set": func(dir string) error { return os.Chmod(dir, 0o755) },
+		"a sticky bit":        func(dir string) error { return os.Chmod(filepath.Join(dir, tmpDir), 0o700|os.ModeSticky) },
+		"a missing one":       func(dir string) error { return os.Remove(filepath.Join(dir, tmpDir)) },
+		"a link instead": func(dir string) error {
+			return os.Rename(filepath.Join(dir, tmpDir), filepath.Join(dir, "x"))
+		},
+		"a link to another": func(dir string) error {
+			if err := os.Remove(filepath.Join(dir, tmpDir)); err != nil {
+				return err
+			}
+			return os.Symlink(homeDir, filepath.Join(dir, tmpDir))
+		},
+	}
+	for what, change := range changes {
+		of, err := s.takeSet()
+		require.NoError(t, err)
+		require.NoError(t, change(filepath.Join(s.work, string(of))), what)
+		require.NoError(t, s.leaveSet(hodei.ExecutionID(uuid.New()), of), what)
+		require.Empty(t, s.spares.ended, what)
+	}
+	left, err := os.ReadDir(s.work)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// TestDirectoriesOfALeftProcessAreRemoved: a process that escaped must not meet the
+// next execution in its directory, found by its mark or by where it is.
+func TestDirectoriesOfALeftProcessAreRemoved(t *testing.T) {
+	for what, env := range map[string]func(id hodei.ExecutionID, cmd *exec.Cmd, dir string){
+		"its mark":              func(id hodei.ExecutionID, cmd *exec.Cmd, _ string) { cmd.Env = runMark("tag", id) },
+		"its working directory": func(_ hodei.ExecutionID, cmd *exec.Cmd, dir string) { cmd.Dir, cmd.Env = dir, []string{} },
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := spareState(t)
+			of, err := s.takeSet()
+			require.NoError(t, err)
+			id := hodei.ExecutionID(uuid.New())
+			cmd := exec.Command("/bin/sleep", "1000")
+			env(id, cmd, filepath.Join(s.work, string(of), tmpDir))
+			require.NoError(t, cmd.Start())
+			t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+			require.NoError(t, s.leaveSet(id, of))
+			kept := s.spares.ended[id]
+			require.NotEmpty(t, kept)
+			leaveAll(t, s, hodei.ExecutionID(uuid.New()), must(s.takeSet()))
+			require.NotContains(t, s.spares.free, kept)
+			require.NotContains(t, slices.Collect(maps.Values(s.spares.ended)), kept)
+			require.NoDirExists(t, filepath.Join(s.work, string(kept)))
+		})
+	}
+}
+
+// TestSparesAreBounded: more executions at a time than are kept leave nothing behind.
+func TestSparesAreBounded(t *testing.T) {
+	s := spareState(t)
+	sets := make([]set, maxSpares+20)
+	for i := range sets {
+		sets[i] = must(s.takeSet())
+	}
+	for _, of := range sets {
+		require.NoError(t, s.leaveSet(hodei.ExecutionID(uuid.New()), of))
+	}
+	left, err := os.ReadDir(s.work)
+	require.NoError(t, err)
+	require.Len(t, left, maxSpares)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

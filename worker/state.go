@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -17,8 +16,7 @@ type state struct {
 	dir, work, spool string
 	root             *os.Root // of work
 	lock             *os.File
-	spares           chan string // names of empty directories in work
-	kept             atomic.Int64
+	spares           spares
 }
 
 // openState locks the directory and empties what an earlier incarnation left.
@@ -31,10 +29,11 @@ func openState(dir string) (*state, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create state directory: %w", err)
 	}
-	s := &state{
-		dir: dir, work: filepath.Join(dir, "work"), spool: filepath.Join(dir, "spool"),
-		spares: make(chan string, maxSpares),
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // the system shows directories of processes this way
+		return nil, fmt.Errorf("open state directory: %w", err)
 	}
+	s := &state{
+		dir: dir, work: filepath.Join(dir, "work"), spool: filepath.Join(dir, "spool")}
 	s.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock state directory: %w", err)
