@@ -78,8 +78,12 @@ var mayImport = []struct {
 	{"internal/local", []string{"", "internal/rpc", "internal/disk"}},
 	{"internal/system", []string{"", "schemas", "internal/rpc", "services", "worker", "edge", "kv", "postgres", "client"}},
 	// It fills in the Config of each role, and leaves the rest to internal/system.
-	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "internal/disk", "client",
+	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "internal/disk", "internal/cli",
 		"services", "worker", "edge", "postgres"}},
+	{"internal/cli/render", nil},
+	// Of worker it needs Marks: the variables of a command that must survive.
+	{"internal/cli/cmdline", []string{"", "worker"}},
+	{"internal/cli", []string{"", "schemas", "internal/rpc", "client"}},
 	{"test", []string{"", "schemas", "internal/rpc", "kv", "postgres", "internal/system", "internal/local", "client"}},
 	{"examples", []string{"", "schemas", "client"}},
 }
@@ -199,7 +203,7 @@ func TestTheTreeIsTheDesign(t *testing.T) {
 	for dir, names := range map[string][]string{
 		".": {"schemas", "kv", "postgres", "services", "worker", "edge", "client", "cmd", "internal",
 			"test", "bench", "docs", "examples"},
-		"internal": {"rpc", "system", "local"},
+		"internal": {"rpc", "system", "local", "cli"},
 		"services": {"orchestrator", "scheduler", "workermanager"},
 	} {
 		entries, err := os.ReadDir(dir)

@@ -1,17 +1,16 @@
-// Command hodei is Hodei: every role, and the commands that people use.
+// Command hodei is Hodei: every role, and the commands for people.
 //
 // # Owns
 //
-// Flags and their HODEI_ variables, contexts (~/.config/hodei), what is printed for people, and the exit
-// status: the command's own for run and exec, else 0, 1 failed, 2 usage, 3 not
-// found, 4 refused, 5 unavailable.
+// The flags of the roles and of `hodei up`, the memory limit of a role, and its profiles.
 //
 // # When things fail
 //
-// One line on standard error says what and what to do about it.
+// One line on standard error names the failure and the remedy; the exit status is that of
+// cmdline.ExitCode.
 //
 // # Not here
 //
-// No rule of Hodei: the roles are built by internal/system, the commands for
-// people stand on client.
+// No rule of Hodei: internal/system builds the roles, internal/cli holds the commands for
+// people.
 package main

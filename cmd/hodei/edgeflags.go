@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hodei-jobs/hodei/edge"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 )
 
 // edgeFlags are where HTTP is served, and to whom.
@@ -33,10 +33,10 @@ func (f *edgeFlags) add(flags *pflag.FlagSet) {
 func (f *edgeFlags) config(log *slog.Logger) (*edge.Config, error) {
 	switch {
 	case f.streams < 1 || f.streamsOne < 0:
-		return nil, usageError{fmt.Errorf("--max-streams must be at least 1, --max-streams-per-client not negative")}
+		return nil, cmdline.Usagef("--max-streams must be at least 1, --max-streams-per-client not negative")
 	case !f.insecure && !loopback(f.host):
-		return nil, usageError{fmt.Errorf("--host %s: every client that reaches this address could run commands here, because there is no access "+
-			"control yet; listen on 127.0.0.1, or accept that with --insecure", f.host)}
+		return nil, cmdline.Usagef("--host %s: every client that reaches this address could run commands here, because there is no access "+
+			"control yet; listen on 127.0.0.1, or accept that with --insecure", f.host)
 	}
 	if !loopback(f.host) {
 		log.Warn("every client that reaches this address can run commands here (--insecure)", "host", f.host)

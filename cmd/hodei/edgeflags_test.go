@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei/edge"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 )
 
 // Only programs of this machine may reach what has no access control, unless the
@@ -25,7 +26,7 @@ func TestOtherHostsNeedInsecure(t *testing.T) {
 		cfg, err := f.config(slog.New(slog.DiscardHandler))
 		if open {
 			require.ErrorContains(t, err, "--insecure", host)
-			require.Equal(t, 2, exitCode(err))
+			require.Equal(t, 2, cmdline.ExitCode(err))
 			f.insecure = true
 			cfg, err = f.config(slog.New(slog.DiscardHandler))
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/postgres"
@@ -35,13 +37,13 @@ type roleFlags struct {
 
 func (f *roleFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.nats, "nats", nats.DefaultURL, "URL of NATS")
-	secret(flags, "nats")
+	cmdline.Secret(flags, "nats")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 }
 
 func (f *roleFlags) addDatabase(flags *pflag.FlagSet) {
 	flags.StringVar(&f.database, "database-url", "", "URL of Postgres, as postgres://user@host/database (required)")
-	secret(flags, "database-url")
+	cmdline.Secret(flags, "database-url")
 }
 
 // errNoDatabase is the mistake of starting a service without its record.
@@ -52,7 +54,7 @@ func (f *roleFlags) config() (system.Config, error) {
 	log, err := newLog(f.logLevel)
 	return system.Config{
 		Connect:     func(name string) (*nats.Conn, error) { return rpc.Connect(f.nats, name, log) },
-		DatabaseURL: f.database, Version: version(), Log: log,
+		DatabaseURL: f.database, Version: cmdline.Version(), Log: log,
 	}, err
 }
 
@@ -75,11 +77,11 @@ func (f *schedulerFlags) config() (*scheduler.Config, error) {
 	w := f.weights
 	switch {
 	case w.Load < 0 || w.Latency < 0 || w.Success < 0 || w == plan.Weights{}:
-		return nil, usageError{errors.New("--weight-load, --weight-latency and --weight-success must not be negative, nor all 0")}
+		return nil, cmdline.Usagef("--weight-load, --weight-latency and --weight-success must not be negative, nor all 0")
 	case f.maxQueue < 1:
-		return nil, usageError{errors.New("--max-queue must be at least 1")}
+		return nil, cmdline.Usagef("--max-queue must be at least 1")
 	case f.ageing < 0:
-		return nil, usageError{errors.New("--priority-ageing must not be negative")}
+		return nil, cmdline.Usagef("--priority-ageing must not be negative")
 	case f.ageing == 0:
 		return &scheduler.Config{Weights: w, MaxQueue: f.maxQueue, Ageing: -1}, nil
 	}
@@ -101,7 +103,7 @@ func newRole(name string) *cobra.Command {
 		Example: fmt.Sprintf("  hodei %s --nats nats://nats.internal:4222", name),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if name != "edge" && f.database == "" {
-				return usageError{errNoDatabase}
+				return cmdline.Usagef("%w", errNoDatabase)
 			}
 			cfg, err := f.config()
 			if err != nil {
@@ -166,7 +168,7 @@ type workerFlags struct {
 	capacity int
 	labels   map[string]string
 	freeMiB  int64
-	logLimit byteSize
+	logLimit cmdline.ByteSize
 }
 
 func (f *workerFlags) add(flags *pflag.FlagSet, prefix string) {
@@ -192,7 +194,7 @@ func (f *workerFlags) config(name, dir string) (worker.Config, error) {
 		return worker.Config{}, fmt.Errorf("find the reaper: %w", err)
 	}
 	if f.capacity < 0 {
-		return worker.Config{}, usageError{errors.New("capacity must not be negative")}
+		return worker.Config{}, cmdline.Usagef("capacity must not be negative")
 	}
 	return worker.Config{
 		Name: name, Type: f.kind, Capacity: slots(f.capacity), Labels: f.labels, StateDir: dir, MinFree: f.minFree(),
@@ -205,7 +207,7 @@ func newWorker() *cobra.Command {
 	f, w := &roleFlags{}, &workerFlags{}
 	var dir, name string
 	cmd := &cobra.Command{
-		Use: "worker", GroupID: "roles", Args: knownVerb,
+		Use: "worker", GroupID: "roles", Args: cmdline.KnownVerb,
 		Short: "Run a worker on this machine; its sub-commands are about all workers",
 		Long: `Run a worker on this machine. It needs nothing but a connection to NATS.
 
@@ -268,7 +270,7 @@ func newMigrate() *cobra.Command {
 		Example: "  hodei migrate --database-url postgres://hodei@db/hodei",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.database == "" {
-				return usageError{errNoDatabase}
+				return cmdline.Usagef("%w", errNoDatabase)
 			}
 			applied, err := postgres.Migrate(cmd.Context(), f.database)
 			if err == nil {
@@ -293,4 +295,13 @@ func newReaper() *cobra.Command {
 			return worker.Reap(context.WithoutCancel(cmd.Context()), os.Stdin, log)
 		},
 	}
+}
+
+// slots is a worker's capacity: four a core unless given, for commands mostly
+// wait.
+func slots(capacity int) int {
+	if capacity == 0 {
+		return 4 * runtime.NumCPU()
+	}
+	return capacity
 }

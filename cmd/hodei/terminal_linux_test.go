@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/hodei-jobs/hodei/internal/cli/render"
 )
 
 // openTerminal is a terminal: what a person sees, and what a program holds.
@@ -69,7 +71,7 @@ func testTerminal(t *testing.T, server string) {
 	shown, status := onTerminal(t, "", "exec", "-c", "echo one; sleep 1.5; echo two >&2; exit 3")
 	require.Equal(t, 3, status)
 	require.Regexp(t, `running on \S+, Ctrl-C leaves it running · \ds`, shown)
-	require.Contains(t, shown, wipe+"two\r\n", "the line at the foot makes room")
+	require.Contains(t, shown, render.Wipe+"two\r\n", "the line at the foot makes room")
 	require.Regexp(t, `✗ FAILED \(EXIT_CODE 3\) after \d+(\.\d)?s\r\n`, shown) // 1.5s, and more where the machine is busy
 	require.Equal(t, 1, strings.Count(shown, "one"))
 

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/disk"
 	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/rpc"
@@ -57,7 +58,7 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 	flags.StringVar(&f.nats, "nats", "", "use this NATS instead of the embedded one")
 	flags.StringVar(&f.database, "database-url", "", "use this Postgres instead of one of its own")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
-	secret(flags, "nats", "database-url")
+	cmdline.Secret(flags, "nats", "database-url")
 	f.worker.add(flags, "worker-")
 	f.scheduler.add(flags)
 	f.retention.add(flags)
@@ -101,7 +102,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		return err
 	}
 	cfg := system.Config{
-		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: version(), Log: log,
+		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: cmdline.Version(), Log: log,
 		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: manager,
 		Edge:        front,
 		KeepWorkers: true,

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+)
+
+// Every command explains itself.
+func TestHelp(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		require.NotEmpty(t, cmd.Short, cmd.CommandPath())
+		require.Contains(t, cmd.Example, cmd.CommandPath(), cmd.CommandPath())
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	people := 0
+	for _, cmd := range newRoot().Commands() {
+		if described(cmd) {
+			walk(cmd)
+		}
+		if cmd.GroupID == "people" {
+			people++
+		}
+	}
+	require.Equal(t, 13, people)
+}
+
+func TestVersion(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"--version"}} {
+		root, out := newRoot(), &bytes.Buffer{}
+		root.SetOut(out)
+		root.SetArgs(args)
+		require.NoError(t, root.Execute())
+		require.Regexp(t, `^hodei [0-9]+\.[0-9]+\.[0-9]+\S*( \(commit .+\))?\n$`, out.String())
+	}
+}
+
+// Roles take no arguments.
+func TestMistakesOfRoles(t *testing.T) {
+	root := newRoot()
+	root.SetArgs([]string{"orchestrator", "now"})
+	err := root.ExecuteContext(t.Context())
+	require.ErrorContains(t, err, "usage: hodei orchestrator")
+	require.Equal(t, 2, cmdline.ExitCode(err))
+}

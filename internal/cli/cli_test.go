@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/render"
+)
+
+// command runs a command line in this process, as run does.
+func command(t *testing.T, args ...string) (out, errs string, code int) {
+	t.Helper()
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir()) // not the contexts of the developer
+	var stdout, stderr bytes.Buffer
+	root := New(cmdline.Noun("worker", "", "")) // the role whose sub-commands are about all workers
+	root.SetArgs(args)
+	root.SetOut(&stdout)
+	root.SetErr(&stderr)
+	err := root.ExecuteContext(t.Context())
+	var own cmdline.ExitStatus
+	switch {
+	case errors.As(err, &own):
+		code = int(own)
+	case err != nil:
+		stderr.WriteString("hodei: " + render.OneLine(err))
+		code = cmdline.ExitCode(err)
+	}
+	return stdout.String(), stderr.String(), code
+}
+
+// answering is the URL of a server that knows one answer.
+func answering(t *testing.T, pattern string, status int, body string) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, err := w.Write([]byte(body))
+		require.NoError(t, err)
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+func TestExitStatusOfErrors(t *testing.T) {
+	for code, want := range map[hodei.Code]int{
+		hodei.Invalid: 4, hodei.NotFound: 3, hodei.Conflict: 4, hodei.Rejected: 4, hodei.Unavailable: 5, hodei.Timeout: 5, hodei.Internal: 1,
+	} {
+		url := answering(t, "GET /api/v1/queue", code.Status(), `{"error":"`+string(code)+`","message":"so it is"}`)
+		out, errs, got := command(t, "queue", "--server", url)
+		require.Equal(t, want, got, code)
+		require.Empty(t, out)
+		require.Equal(t, "hodei: so it is", errs)
+	}
+}
+
+func TestAnUnreachableServerSaysWhatToDo(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	srv.Close()
+	_, errs, code := command(t, "queue", "--server", srv.URL)
+	require.Equal(t, 5, code)
+	require.Contains(t, errs, srv.URL+" is unreachable")
+	require.Contains(t, errs, "`hodei up`")
+
+	_, errs, code = command(t, "queue", "--nats", "nats://me:secret@"+strings.TrimPrefix(srv.URL, "http://"))
+	require.Equal(t, 5, code)
+	require.Contains(t, errs, "`hodei up`")
+	require.NotContains(t, errs, "secret")
+}
+
+func TestMistakesOfUsage(t *testing.T) {
+	for line, want := range map[string]string{
+		"pipeline mkae":                     "unknown command",
+		"pipeline create":                   "usage: hodei pipeline create NAME",
+		"pipeline ls --frob":                "unknown flag",
+		"job create -- true":                "--pipeline is required",
+		"job create --pipeline p true":      "goes after --",
+		"job create -e A -- true":           "K=V required",
+		"job ls --status undone":            "COMPLETED",
+		"worker ls --status pending":        "AVAILABLE",
+		"exec":                              "is required",
+		"exec -c true -- true":              "exclude each other",
+		"exec --timeout -1s -- true":        "negative",
+		"run":                               "JOB is missing",
+		"run build test":                    `unexpected argument "test"`,
+		"logs":                              "usage: hodei logs ID",
+		"logs x -n some":                    "--tail",
+		"logs x --since yesterday":          "--since",
+		"logs x --stream stdin":             "--stream",
+		"queue -o xml":                      "table, json, yaml or name",
+		"logs -o name x":                    "table or json",
+		"status -o name":                    "table, json or yaml",
+		"foo":                               `unknown command "foo" for "hodei"`,
+		"queu":                              "did you mean queue?",
+		"worker lss":                        "did you mean ls?",
+		"pipeline rm":                       "usage: hodei pipeline rm",
+		"version now":                       "usage: hodei version",
+		"explain a b":                       "usage: hodei explain",
+		"explain a --slots 2":               "brings its own requirements",
+		"context add x":                     "one of --server",
+		"context add x --server a --nats b": "one of --server",
+		"context add a/b --server a":        "letters, digits",
+		"queue --context a --nats b":        "exclude each other",
+		"queue --server a --nats b":         "exclude each other",
+		"execution cancel one two":          "usage: hodei execution cancel ID",
+		"queue --limit many":                "invalid argument",
+		"pipeline show":                     "usage: hodei pipeline show ID|NAME",
+		"job show -o json --limit 3 it":     "unknown flag",
+	} {
+		out, errs, code := command(t, strings.Fields(line)...)
+		require.Equal(t, 2, code, "%s: %s", line, errs)
+		require.Empty(t, out, line)
+		require.Contains(t, errs, want, line)
+	}
+}

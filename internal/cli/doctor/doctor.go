@@ -1,0 +1,234 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/render"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// finding is what one look of the doctor found.
+type finding struct {
+	Check string `json:"check"`
+	// State is "ok", "warn" or "fail".
+	State string `json:"state"`
+	Found string `json:"found"`
+	// Do is what to do about it, "" for nothing.
+	Do string `json:"do,omitempty"`
+}
+
+// doctor collects findings.
+type doctor struct {
+	*session.Session
+	findings []finding
+}
+
+func (d *doctor) ok(check, format string, args ...any) {
+	d.findings = append(d.findings, finding{check, "ok", fmt.Sprintf(format, args...), ""})
+}
+
+func (d *doctor) warn(check, do, format string, args ...any) {
+	d.findings = append(d.findings, finding{check, "warn", fmt.Sprintf(format, args...), do})
+}
+
+func (d *doctor) fail(check, do, format string, args ...any) {
+	d.findings = append(d.findings, finding{check, "fail", fmt.Sprintf(format, args...), do})
+}
+
+func NewDoctor(p *session.Flags) *cobra.Command {
+	return p.Command(&cobra.Command{
+		Use: "doctor", Short: "Look for what is wrong, and say what to do", Args: cobra.NoArgs,
+		Annotations: map[string]string{"output": "table json yaml"},
+		Long: `Look for what is wrong, and say what to do: the connection, the services and their
+database, free disk space, versions, clocks, workers that are silent, a queue that
+does not move.
+Over NATS it looks at the streams, their configuration and their disk, and at the
+workers' clocks, too. The exit status is 1 when something fails.`,
+		Example: "  hodei doctor\n  hodei doctor --nats nats://127.0.0.1:4222",
+	}, func(ctx context.Context, s *session.Session, _ []string) error {
+		d := &doctor{Session: s}
+		if err := d.examine(ctx); err != nil {
+			return err
+		}
+		body, err := json.Marshal(map[string]any{"items": d.findings})
+		if err != nil {
+			return err
+		}
+		if err := session.Present(s, "doctor", body, func(struct{}) error { return d.show() }); err != nil {
+			return err
+		}
+		for _, f := range d.findings {
+			if f.State == "fail" {
+				return cmdline.ExitStatus(1)
+			}
+		}
+		return nil
+	})
+}
+
+func (d *doctor) examine(ctx context.Context) error {
+	began := time.Now()
+	o, err := observe(ctx, d.Session)
+	if err != nil {
+		return err // unreachable; the error names the remedy
+	}
+	d.ok("connection", "%s answers, in %s", d.At, time.Since(began).Round(time.Millisecond))
+	d.services(o)
+	d.stores(o)
+	d.versions(ctx, o.workers)
+	d.clocks(ctx)
+	d.fleet(o)
+	d.waiting(o)
+	if d.NATS == nil {
+		d.ok("streams", "not looked at over HTTP; --nats looks at their configuration and disk")
+		return nil
+	}
+	d.jetstream(ctx, o.Streams)
+	return nil
+}
+
+func (d *doctor) services(o overview) {
+	before := len(d.findings)
+	for _, name := range slices.Sorted(maps.Keys(o.Checks)) {
+		if word := o.Checks[name]; word != schemas.CheckOK && name != schemas.Scheduler+".workers" && !explained(o.Checks, name) {
+			d.fail(name, remedy(name), "%s", render.Plain(word))
+		}
+	}
+	for _, e := range o.Errors {
+		d.fail("asking", "read the log of the service that answers this", "%s", render.Plain(e))
+	}
+	if len(d.findings) == before {
+		d.ok("services", "all ready, with their database")
+	}
+}
+
+// explained reports whether the check is of a service that names what it lacks.
+func explained(checks map[string]string, service string) bool {
+	for name, word := range checks {
+		if strings.HasPrefix(name, service+".") && word != schemas.CheckOK {
+			return true
+		}
+	}
+	return false
+}
+
+// remedy is what to do about a check that fails.
+func remedy(check string) string {
+	_, what, _ := strings.Cut(check, ".")
+	switch what {
+	case "disk":
+		return "free some space there; executions are accepted again at once"
+	case "postgres":
+		return "see whether Postgres runs and its disk has space, and read its log"
+	case "streams":
+		return "see whether the disk of NATS has space, and read its log; the streams recover within seconds of that"
+	}
+	return "start it, or read its log; it needs NATS and its own --database-url"
+}
+
+// stores lists the space of the disks that are known.
+func (d *doctor) stores(o overview) {
+	var all []string
+	for _, s := range o.Stores {
+		all = append(all, s.Name+" "+render.Size(uint64(s.FreeBytes)))
+	}
+	if len(all) > 0 {
+		d.ok("disk space", "free: %s", strings.Join(all, ", "))
+	}
+}
+
+// versions compares this command's version with everybody's.
+func (d *doctor) versions(ctx context.Context, workers []hodei.Worker) {
+	mine, other := cmdline.Version(), map[string]int{}
+	for _, w := range workers {
+		if v := session.NameOf(w.Version); v != mine {
+			other["worker "+render.OrNone(&v)]++
+		}
+	}
+	for name, v := range d.serviceVersions(ctx) {
+		if v != mine {
+			other[name+" "+v]++
+		}
+	}
+	for what, n := range other {
+		d.warn("versions", "upgrade what is older; one minor version apart is fine while you do", "%d × %s, while this is %s", n, render.Plain(what), mine)
+	}
+	if len(other) == 0 {
+		d.ok("versions", "everybody is %s", mine)
+	}
+}
+
+const (
+	// late is how long a worker may be silent before a person should know;
+	// its lease is 15 s.
+	late = 20 * time.Second
+	// stuck is how long an execution may wait before it is worth a look.
+	stuck = 5 * time.Minute
+	// skewed is how far apart clocks may be: deadlines are seconds.
+	skewed = 2 * time.Second
+)
+
+func (d *doctor) fleet(o overview) {
+	workers := o.workers
+	if len(workers) == 0 {
+		d.warn("workers", "start one: hodei worker --nats URL --type TYPE", "there are none: everything will wait")
+		return
+	}
+	wrong := 0
+	for _, w := range workers {
+		name := render.OrNone(w.Name)
+		switch {
+		case w.Status == hodei.WorkerOffline:
+			wrong++
+			d.warn("workers", "see whether it runs and reaches NATS; "+d.Hint("worker show %s", w.ID), "%s is OFFLINE, last seen %s ago", name, d.Seen(w))
+		case w.LastSeenAt != nil && d.Now().Sub(*w.LastSeenAt) > late:
+			wrong++
+			d.warn("workers", "see whether it runs and reaches NATS; "+d.Hint("worker show %s", w.ID), "%s was last heard %s ago", name, d.Seen(w))
+		case w.Blocked != nil:
+			wrong++
+			d.warn("workers", "it accepts work again by itself", "%s accepts nothing: %s", name, render.Plain(*w.Blocked))
+		}
+	}
+	if word := o.Checks[schemas.Scheduler+".workers"]; word != "" && word != schemas.CheckOK {
+		d.fail("workers", d.Hint("worker ls")+" shows them", "nothing can be scheduled: %s", render.Plain(word))
+		return
+	}
+	if wrong == 0 {
+		d.ok("workers", "%s, all heard of lately", render.Count(len(workers), "worker"))
+	}
+}
+
+func (d *doctor) waiting(o overview) {
+	oldest := time.Duration(o.Queue.OldestSeconds * float64(time.Second))
+	if oldest < stuck {
+		d.ok("queue", "%s", waiting(d.Session, o))
+		return
+	}
+	do := d.Hint("queue") + " shows each with its reason"
+	if len(o.queue.Items) > 0 {
+		do = d.Hint("explain %s", o.queue.Items[0].ExecutionID)
+	}
+	d.warn("queue", do, "%s", waiting(d.Session, o))
+}
+
+func (d *doctor) show() error {
+	var rows [][]string
+	for _, f := range d.findings {
+		rows = append(rows, []string{session.Status(d.Session, f.State), f.Check, f.Found})
+		if f.Do != "" {
+			rows = append(rows, []string{"", "", "→ " + f.Do})
+		}
+	}
+	return d.Table([]string{"", "check", "found"}, rows)
+}

@@ -1,0 +1,228 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/render"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// overview is the whole system in one look.
+type overview struct {
+	At      string            `json:"at"`
+	Context string            `json:"context,omitempty"`
+	Ready   bool              `json:"ready"`
+	Checks  map[string]string `json:"checks"`
+	Stores  []schemas.Store   `json:"stores,omitempty"`
+	// Streams are known over NATS only.
+	Streams []streamFacts `json:"streams,omitempty"`
+	Fleet   fleetFacts    `json:"fleet"`
+	Queue   queueFacts    `json:"queue"`
+	Errors  []string      `json:"errors,omitempty"` // what could not be asked
+	queue   schemas.QueueList
+	workers []hodei.Worker
+}
+
+type fleetFacts struct {
+	Workers  int                        `json:"workers"`
+	ByStatus map[hodei.WorkerStatus]int `json:"by_status"`
+	Free     int                        `json:"free_slots"`
+	Slots    int                        `json:"slots"`
+	Running  int                        `json:"running"`
+}
+
+type queueFacts struct {
+	Waiting       int     `json:"waiting"`
+	OldestSeconds float64 `json:"oldest_seconds"`
+}
+
+type streamFacts struct {
+	Name     string `json:"name"`
+	Messages uint64 `json:"messages"`
+	Bytes    uint64 `json:"bytes"`
+	MaxBytes int64  `json:"max_bytes"` // -1: unlimited
+	Behind   uint64 `json:"behind"`    // messages that its durable consumers have not handled
+	info     *jetstream.StreamInfo
+}
+
+func NewStatus(p *session.Flags) *cobra.Command {
+	return p.Listing(&cobra.Command{
+		Use: "status", Short: "Show services, database, streams, fleet and queue in one look", Args: cobra.NoArgs,
+		Annotations: map[string]string{"output": "table json yaml"},
+		Long: `Show services, database, streams, fleet and queue in one look. Over NATS it shows
+how large the streams are, too. The exit status is 5 when something does not
+answer; hodei doctor says what to do.`,
+		Example: "  hodei status\n  hodei status --watch\n  hodei status --nats nats://127.0.0.1:4222",
+	}, func(ctx context.Context, s *session.Session, _ []string) error {
+		o, err := observe(ctx, s)
+		if err != nil {
+			return err
+		}
+		body, err := json.Marshal(o)
+		if err != nil {
+			return err
+		}
+		if err := session.Present(s, "status", body, func(overview) error { return showOverview(s, o) }); err != nil {
+			return err
+		}
+		if !o.Ready {
+			return cmdline.ExitStatus(cmdline.ExitCode(hodei.Unavailable))
+		}
+		return nil
+	})
+}
+
+// observe collects everything. It fails only when the system does not answer.
+func observe(ctx context.Context, s *session.Session) (o overview, err error) {
+	health, err := s.Health(ctx)
+	if err != nil {
+		return o, err
+	}
+	o = overview{At: s.At, Context: s.Context, Ready: health.Ready, Checks: health.Checks, Stores: health.Stores}
+	o.Fleet.ByStatus = map[hodei.WorkerStatus]int{}
+	for w, err := range s.AllWorkers(ctx, schemas.ListWorkersRequest{}) {
+		if err != nil {
+			o.miss("workers", err)
+			break
+		}
+		if w.Status == hodei.WorkerTerminated {
+			continue // it left; it is history
+		}
+		o.workers = append(o.workers, w)
+		o.Fleet.count(w)
+	}
+	if o.queue, err = s.GetQueue(ctx, schemas.GetQueueRequest{Limit: 1000}); err != nil {
+		o.miss("queue", err)
+	}
+	o.Queue.Waiting = o.queue.Total
+	for _, e := range o.queue.Items {
+		o.Queue.OldestSeconds = max(o.Queue.OldestSeconds, e.AgeSeconds)
+	}
+	if s.NATS != nil {
+		if o.Streams, err = streams(ctx, s); err != nil {
+			o.miss("streams", err)
+		}
+	}
+	return o, nil
+}
+
+func (o *overview) miss(what string, err error) {
+	o.Ready = false
+	o.Errors = append(o.Errors, what+": "+render.OneLine(err))
+}
+
+func (f *fleetFacts) count(w hodei.Worker) {
+	f.Workers++
+	f.ByStatus[w.Status]++
+	f.Running += w.Running
+	if w.Status == hodei.WorkerAvailable || w.Status == hodei.WorkerBusy {
+		f.Free += w.Capacity
+		f.Slots += w.TotalCapacity
+	}
+}
+
+// streams are the facts of the two streams and of the bucket. One that is not
+// there has no info.
+func streams(ctx context.Context, s *session.Session) (all []streamFacts, err error) {
+	js, err := jetstream.New(s.NATS)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range schemas.Streams {
+		f := streamFacts{Name: name}
+		stream, err := js.Stream(ctx, name)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			all = append(all, f)
+			continue
+		case err != nil:
+			return nil, err
+		}
+		f.info = stream.CachedInfo()
+		f.Messages, f.Bytes, f.MaxBytes = f.info.State.Msgs, f.info.State.Bytes, f.info.Config.MaxBytes
+		consumers := stream.ListConsumers(ctx)
+		for c := range consumers.Info() {
+			if c.Config.Durable != "" {
+				f.Behind += c.NumPending + uint64(c.NumAckPending)
+			}
+		}
+		if err := consumers.Err(); err != nil {
+			return nil, err
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+func showOverview(s *session.Session, o overview) error {
+	at := o.At
+	if o.Context != "" {
+		at += " (context " + o.Context + ")"
+	}
+	fields := []render.Field{{"System", at}}
+	for _, name := range slices.Sorted(maps.Keys(o.Checks)) {
+		fields = append(fields, render.Field{"  " + name, session.Status(s, render.Plain(o.Checks[name]))})
+	}
+	for _, f := range o.Stores {
+		fields = append(fields, render.Field{"  disk of " + f.Name, render.Size(uint64(f.FreeBytes)) + " free"})
+	}
+	if len(o.Streams) > 0 {
+		fields = append(fields, render.Field{"Streams", ""})
+		for _, f := range o.Streams {
+			fields = append(fields, render.Field{"  " + f.Name, f.String()})
+		}
+	}
+	fields = append(fields, render.Field{"Fleet", o.Fleet.String()}, render.Field{"Queue", waiting(s, o)})
+	for _, e := range o.Errors {
+		fields = append(fields, render.Field{"Not known", e})
+	}
+	return s.Record(fields...)
+}
+
+func (f streamFacts) String() string {
+	if f.info == nil {
+		return "missing"
+	}
+	text := fmt.Sprintf("%d messages, %s", f.Messages, render.Size(f.Bytes))
+	if f.MaxBytes > 0 {
+		text += " of " + render.Size(uint64(f.MaxBytes))
+	}
+	if f.Behind > 0 {
+		text += fmt.Sprintf(", %d not handled yet", f.Behind)
+	}
+	return text
+}
+
+func (f fleetFacts) String() string {
+	if f.Workers == 0 {
+		return "no workers"
+	}
+	var states []string
+	for _, status := range slices.Sorted(maps.Keys(f.ByStatus)) {
+		states = append(states, fmt.Sprintf("%d %s", f.ByStatus[status], status))
+	}
+	return fmt.Sprintf("%s: %s; %d running, %d of %d slots free", render.Count(f.Workers, "worker"), strings.Join(states, ", "), f.Running, f.Free, f.Slots)
+}
+
+func waiting(s *session.Session, o overview) string {
+	if o.Queue.Waiting == 0 {
+		return "nothing waits"
+	}
+	text := fmt.Sprintf("%d waiting, the oldest for %s", o.Queue.Waiting, render.Seconds(&o.Queue.OldestSeconds))
+	if len(o.queue.Items) > 0 {
+		text += "; first: " + render.Plain(o.queue.Items[0].Reason)
+	}
+	return text
+}

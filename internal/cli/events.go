@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/render"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func newEvents(p *session.Flags) *cobra.Command {
+	var only string
+	var which struct{ job, pipeline, execution, worker string }
+	cmd := p.Command(&cobra.Command{
+		Use: "events", Short: "Print what happens to executions and workers, as it happens", Args: cobra.NoArgs, Annotations: session.LineOutput,
+		Long: `Print what happens to executions and workers, as it happens, until Ctrl-C: a line
+for each event of an execution and for each worker that changes its state. With
+-o json every event and every word of a worker is an object.`,
+		Example: "  hodei events\n  hodei events --pipeline demo\n  hodei events --only workers -o json",
+	}, func(ctx context.Context, s *session.Session, _ []string) error {
+		if only != "" && only != schemas.OnlyExecutions && only != schemas.OnlyWorkers {
+			return cmdline.Usagef("--only takes executions or workers")
+		}
+		req := schemas.FollowEventsRequest{Only: only, Follow: true}
+		if err := errors.Join(
+			resolved(ctx, which.job, s.Job, &req.JobID), resolved(ctx, which.pipeline, s.Pipeline, &req.PipelineID),
+			resolved(ctx, which.execution, s.Execution, &req.ExecutionID), resolved(ctx, which.worker, s.Worker, &req.WorkerID),
+		); err != nil {
+			return err
+		}
+		e := eventPrinter{Session: s, states: map[hodei.WorkerID]hodei.WorkerStatus{}}
+		_, err := s.FollowEvents(ctx, req, e.print)
+		return err
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&which.job, "job", "", "only the executions of this job")
+	flags.StringVar(&which.pipeline, "pipeline", "", "only the executions of this pipeline's jobs")
+	flags.StringVar(&which.execution, "execution", "", "only this execution")
+	flags.StringVar(&which.worker, "worker", "", "only this worker, and the executions given to it")
+	flags.StringVar(&only, "only", "", "executions or workers; both when left out")
+	session.Complete(cmd, "only", session.Words(schemas.OnlyExecutions, schemas.OnlyWorkers))
+	session.Complete(cmd, "job", p.Jobs())
+	session.Complete(cmd, "pipeline", p.Pipelines())
+	return cmd
+}
+
+// resolved sets to where a name or an id was given.
+func resolved[T any](ctx context.Context, text string, find func(context.Context, string) (T, error), to **T) error {
+	if text == "" {
+		return nil
+	}
+	id, err := find(ctx, text)
+	if err == nil {
+		*to = &id
+	}
+	return err
+}
+
+// eventPrinter prints events, and of workers what is news.
+type eventPrinter struct {
+	*session.Session
+	states map[hodei.WorkerID]hodei.WorkerStatus
+}
+
+func (p *eventPrinter) print(n schemas.Notice) error {
+	switch {
+	case p.Format == "json":
+		return p.object(n)
+	case n.Execution != nil:
+		return p.line(n.Execution.Time, n.Execution.Execution.ID.String(), told(*n.Execution))
+	case n.Worker != nil:
+		return p.word(*n.Worker)
+	default:
+		p.Note("events were lost: %s", n.Resync.Reason)
+		return nil
+	}
+}
+
+func (p *eventPrinter) object(n schemas.Notice) error {
+	var what any = n.Execution
+	if n.Worker != nil {
+		what = n.Worker
+	} else if n.Resync != nil {
+		what = n.Resync
+	}
+	body, err := hodei.JSON(what)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(render.ForTerminal(p.Out, nil), "%s\n", body)
+	return err
+}
+
+// word prints a worker's word when its state is another than before.
+func (p *eventPrinter) word(w schemas.WorkerWord) error {
+	status, text := hodei.WorkerOffline, "no longer heard"
+	if w.Availability != nil {
+		status = w.Availability.Status
+		text = fmt.Sprintf("%s, %d of %d slots free", strings.ToLower(string(status)), w.Availability.Free, w.Availability.Capacity)
+	}
+	if p.states[w.WorkerID] == status {
+		return nil
+	}
+	p.states[w.WorkerID] = status
+	at := p.Now()
+	if w.Availability != nil {
+		at = w.Availability.At
+	}
+	return p.line(at, w.WorkerID.String(), text)
+}
+
+func (p *eventPrinter) line(at time.Time, id, text string) error {
+	_, err := fmt.Fprintf(p.Out, "%s  %s  %s\n", at.UTC().Format(time.RFC3339), id, render.Plain(text))
+	return err
+}
+
+// told describes an event for people.
+func told(e schemas.Event) string {
+	what := strings.ReplaceAll(e.Type[strings.LastIndex(e.Type, ".")+1:], "_", " ")
+	if e.Execution.WorkerID != nil && (e.Type == schemas.EventAssigned || e.Type == schemas.EventStarted) {
+		what += " on " + e.Execution.WorkerID.String()
+	}
+	if e.Execution.Reason != nil && e.Type != schemas.EventCompleted {
+		what += ": " + strings.ToLower(strings.ReplaceAll(string(*e.Execution.Reason), "_", " "))
+		if e.Execution.ExitCode != nil && *e.Execution.Reason == hodei.ReasonExitCode {
+			what += fmt.Sprintf(" %d", *e.Execution.ExitCode)
+		}
+	}
+	return what
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/render"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func newPipeline(p *session.Flags) *cobra.Command {
+	return cmdline.Noun("pipeline", "Pipelines: groups of jobs",
+		"  hodei pipeline create demo\n  hodei pipeline ls",
+		newPipelineCreate(p), newPipelineList(p), newPipelineShow(p), newPipelineUpdate(p), newPipelineRemove(p))
+}
+
+func newPipelineCreate(p *session.Flags) *cobra.Command {
+	var description string
+	cmd := p.Command(&cobra.Command{
+		Use: "create NAME", Short: "Create a pipeline and print its id", Args: cobra.ExactArgs(1),
+		Example: "  hodei pipeline create demo --description 'what we show to visitors'",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		req := schemas.CreatePipelineRequest{Name: args[0], Description: set(description)}
+		return session.Ask(ctx, s, schemas.CreatePipeline, req, func(p hodei.Pipeline) error { return s.PrintID(p.ID) })
+	})
+	cmd.Flags().StringVar(&description, "description", "", "what it is for")
+	return cmd
+}
+
+func newPipelineList(p *session.Flags) *cobra.Command {
+	var req schemas.ListPipelinesRequest
+	cmd := p.Listing(&cobra.Command{
+		Use: "ls", Short: "List pipelines, newest first", Args: cobra.NoArgs,
+		Example: "  hodei pipeline ls\n  hodei pipeline ls --watch\n  hodei pipeline ls -o json --limit 1000",
+	}, func(ctx context.Context, s *session.Session, _ []string) error {
+		return session.List(ctx, s, schemas.ListPipelines, req,
+			[]string{"id", "name", "status", "jobs", "last execution", "age"},
+			func(p hodei.Pipeline) []string {
+				return []string{p.ID.String(), render.Clip(p.Name, 40), session.Status(s, p.Status), strconv.Itoa(p.JobCount), latest(s, p.LastExecution), s.Age(p.CreatedAt)}
+			})
+	})
+	addCreated(cmd.Flags(), &req.Created)
+	addPage(cmd.Flags(), &req.Page)
+	return cmd
+}
+
+// latest is how the latest execution stands.
+func latest(s *session.Session, e *hodei.ExecutionSummary) string {
+	if e == nil {
+		return render.None
+	}
+	return session.Status(s, e.Status)
+}
+
+func newPipelineShow(p *session.Flags) *cobra.Command {
+	return session.CompleteFirst(p.Command(&cobra.Command{
+		Use: "show ID|NAME", Short: "Show a pipeline", Args: cobra.ExactArgs(1),
+		Example: "  hodei pipeline show demo",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		id, err := s.Pipeline(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return session.Ask(ctx, s, schemas.GetPipeline, schemas.GetPipelineRequest{ID: id}, func(p hodei.Pipeline) error { return showPipeline(s, p) })
+	}), p.Pipelines())
+}
+
+func showPipeline(s *session.Session, p hodei.Pipeline) error {
+	last := render.None
+	if p.LastExecution != nil {
+		last = p.LastExecution.ID.String() + " " + session.Status(s, p.LastExecution.Status)
+	}
+	return s.Record(
+		render.Field{"ID", p.ID.String()},
+		render.Field{"Name", render.Plain(p.Name)},
+		render.Field{"Description", render.OrNone(p.Description)},
+		render.Field{"Status", session.Status(s, p.Status)},
+		render.Field{"Jobs", strconv.Itoa(p.JobCount)},
+		render.Field{"Last execution", last},
+		render.Field{"Created", s.Moment(&p.CreatedAt)},
+	)
+}

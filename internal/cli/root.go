@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/doctor"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+)
+
+// New is the command hodei, with the given roles and every command for people.
+func New(roles ...*cobra.Command) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hodei",
+		Short: "Run commands on a fleet of machines you own, over NATS",
+		Long: `Hodei runs commands on a fleet of machines you own, over NATS. A pipeline groups
+jobs, a job says what to run, an execution is one run of it on one worker, with
+live logs.
+
+Start everything on this machine, then use it from another terminal:
+  hodei up
+
+Run something, and watch it:
+  hodei exec -- echo hello
+  hodei pipeline create demo
+  hodei job create --pipeline demo --name build -- make
+  hodei run build
+
+Follow what runs already:
+  hodei execution ls --status running
+  hodei logs -f build
+
+See why something waits:
+  hodei queue
+  hodei explain build
+
+Every flag can be given as an environment variable: --server is HODEI_SERVER.
+Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
+3 not found, 4 refused, 5 unavailable.`,
+		SilenceUsage: true, SilenceErrors: true, Args: cmdline.KnownVerb,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cmdline.FromEnvironment(cmd.Flags()); err != nil {
+				return err
+			}
+			return cmdline.Protect(cmd)
+		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version: cmdline.Version(), // adds --version
+	}
+	root.SetVersionTemplate(cmdline.VersionLine())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return cmdline.Usagef("%w; see %s --help", err, cmd.CommandPath())
+	})
+	root.AddGroup(&cobra.Group{ID: "people", Title: "Commands for people:"}, &cobra.Group{ID: "roles", Title: "Roles:"},
+		&cobra.Group{ID: "other", Title: "Other:"})
+	root.SetHelpCommandGroupID("other")
+	root.SetCompletionCommandGroupID("other")
+	root.AddCommand(roles...)
+	root.AddCommand(cmdline.NewVersion())
+	addPeople(root)
+	root.InitDefaultCompletionCmd()
+	cmdline.Strict(root)
+	return root
+}
+
+// addPeople adds the commands for people. `worker` is a role as well, so the commands
+// about all workers become its sub-commands.
+func addPeople(root *cobra.Command) {
+	p := &session.Flags{}
+	for _, cmd := range []*cobra.Command{
+		newRun(p), newExec(p), newLogs(p), newPipeline(p), newJob(p), newExecution(p), newQueue(p),
+		newExplain(p), newEvents(p), newStats(p), doctor.NewStatus(p), doctor.NewDoctor(p), newContext(),
+	} {
+		cmd.GroupID = "people"
+		root.AddCommand(cmd)
+	}
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "worker" {
+			cmd.AddCommand(newWorkerList(p), newWorkerShow(p), newWorkerDrain(p), newWorkerResume(p), newWorkerTerminate(p), newWorkerRemove(p))
+		}
+	}
+}

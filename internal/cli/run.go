@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/render"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// untilItEnds tells in the help of run and exec what both do.
+const untilItEnds = `
+
+Its standard output goes to standard output, its standard error to standard
+error, and the exit status is the command's own: 128 and the number of the signal
+that killed it, 1 when it never had one. With -o json every line is an object,
+all on standard output. While it waits for a worker you are told why.
+
+Ctrl-C stops following; the execution goes on, and you are told how to follow it
+again and how to cancel it.`
+
+func newRun(p *session.Flags) *cobra.Command {
+	w := &workload{}
+	var detach, quiet bool
+	cmd := p.Command(&cobra.Command{
+		Use: "run JOB [-- COMMAND ARGS...]", Short: "Execute a job and follow it",
+		Long: "Execute a job, given by id or name, and follow its log." + untilItEnds,
+		Example: `  hodei run build
+  hodei run build --env PROFILE=debug
+  hodei run build --quiet          no log unless it fails, as for cron
+  hodei run build --detach         print the id and leave
+  hodei run build -- cargo test    another command, this time`,
+		Annotations: session.LineOutput, Args: beforeDash("JOB"),
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		command, err := w.command(args[1:])
+		if err != nil {
+			return err
+		}
+		job, err := s.Job(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		req := schemas.ExecuteJobRequest{ID: job, Command: command, Environment: w.environment}
+		body, started, err := start(ctx, s, schemas.ExecuteJob, req)
+		if err != nil {
+			return err
+		}
+		if detach {
+			return session.Present(s, "run", body, func(e schemas.StartedExecution) error { return s.PrintID(e.ExecutionID) })
+		}
+		f := &following{Session: s, id: started.ExecutionID, until: started.EstimatedCompletion, quiet: quiet}
+		if started.Reason != nil && started.QueuePosition != nil {
+			f.why = waits(s, *started.Reason, *started.QueuePosition)
+		}
+		return f.attend(ctx)
+	})
+	addFollowing(cmd, &detach, &quiet)
+	w.addCommand(cmd.Flags())
+	return session.CompleteFirst(cmd, p.Jobs())
+}
+
+func addFollowing(cmd *cobra.Command, detach, quiet *bool) {
+	cmd.Flags().BoolVarP(detach, "detach", "d", false, "print the id of the execution and leave")
+	cmd.Flags().BoolVarP(quiet, "quiet", "q", false, "print no log; the last 20 lines if it fails")
+}
+
+func newExec(p *session.Flags) *cobra.Command {
+	w := &workload{}
+	var detach, quiet bool
+	cmd := p.Command(&cobra.Command{
+		Use: "exec [-- COMMAND ARGS... | -c SCRIPT]", Short: "Run a command on the fleet and follow it",
+		Long: `Run a command without a job and follow its log. The words after -- run as they
+are, without a shell; -c is a script for the shell.` + untilItEnds,
+		Example: `  hodei exec -- echo hello
+  hodei exec --type rust --timeout 10m -- cargo build
+  hodei exec -c 'ls | wc -l'`,
+		Annotations: session.LineOutput, Args: cobra.ArbitraryArgs,
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		run, err := w.request(args)
+		switch {
+		case err != nil:
+			return err
+		case run.Command == nil:
+			return cmdline.Usagef("a command after --, or a script with -c, is required")
+		}
+		body, started, err := start(ctx, s, schemas.Execute, schemas.ExecuteRequest{RunRequest: run})
+		if err != nil {
+			return err
+		}
+		if detach {
+			return session.Present(s, "exec", body, func(e schemas.AdHocExecution) error { return s.PrintID(e.ID) })
+		}
+		return (&following{Session: s, id: started.ID, quiet: quiet}).attend(ctx)
+	})
+	cmd.Flags().SetInterspersed(false) // `exec ls -l`: the flag is the command's, -- or not
+	addFollowing(cmd, &detach, &quiet)
+	w.addCommand(cmd.Flags())
+	w.addNeeds(cmd.Flags())
+	session.Complete(cmd, "type", p.Types())
+	return cmd
+}
+
+// patience is how much longer the answer to a start is waited for after Ctrl-C.
+const patience = 2 * time.Second
+
+// start asks for an execution. Ctrl-C does not cut it off at once, so that what
+// has been started can be named.
+func start[Req, Rep any](ctx context.Context, s *session.Session, op schemas.Operation[Req, Rep], req Req) (body []byte, rep Rep, err error) {
+	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(patience, cancel) })()
+	if body, _, err = s.Raw(patient, op.Op, req); err != nil {
+		if patient.Err() != nil {
+			s.Note("interrupted before the answer came; this shows whether it was started:\n  %s", s.Hint("execution ls"))
+		}
+		return nil, rep, err
+	}
+	if err := json.Unmarshal(body, &rep); err != nil {
+		return nil, rep, fmt.Errorf("decode reply of %s: %w", op.Name, err)
+	}
+	return body, rep, nil
+}
+
+// attend follows the execution to its end, and ends as it does.
+func (f *following) attend(ctx context.Context) error {
+	end, err := f.follow(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		f.Note("\nnot following %s any longer; it goes on\n  %s\n  %s", f.id, f.Hint("logs -f %s", f.id), f.Hint("execution cancel %s", f.id))
+		if f.why != "" { // it may be waiting still
+			f.Note("  %s", f.Hint("explain %s", f.id))
+		}
+		return cmdline.ExitStatus(session.InterruptedStatus)
+	case err != nil:
+		f.Note("cannot follow %s any longer; whether it goes on is not known\n  %s", f.id, f.Hint("logs -f %s", f.id))
+		return err
+	case end.Status == hodei.Completed && !render.IsTerminal(f.Errs):
+		return nil
+	}
+	e, err := f.GetExecution(ctx, schemas.GetExecutionRequest{ID: f.id})
+	if err != nil { // the end itself is known
+		e = hodei.Execution{ID: f.id, Status: end.Status, ExitCode: end.ExitCode, LogCount: end.LogCount}
+	}
+	if end.Status == hodei.Completed {
+		f.Note("%sCOMPLETED after %s", mark(f.Session, e.Status), render.Seconds(e.DurationSeconds))
+		return nil
+	}
+	f.sayEnd(e)
+	return cmdline.ExitStatus(statusOf(e))
+}

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func TestStatusOfWhatDidNotComplete(t *testing.T) {
+	for want, e := range map[int]hodei.Execution{
+		3:   {Status: hodei.Failed, ExitCode: new(3)},
+		137: {Status: hodei.Failed, Signal: new("SIGKILL")},
+		1:   {Status: hodei.Failed, Reason: new(hodei.ReasonWorkerLost)},
+	} {
+		require.Equal(t, want, statusOf(e))
+	}
+	require.Equal(t, 1, statusOf(hodei.Execution{Status: hodei.Cancelled, ExitCode: new(0)}), "cancelled is never success")
+	require.Equal(t, 1, statusOf(hodei.Execution{Status: hodei.Failed, Signal: new("SIGWHAT")}))
+}
+
+// Ctrl-C while a start is on its way does not lose what was started.
+func TestInterruptedStart(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		interrupt()
+		_, err := w.Write([]byte(`{"id":"exec_01a20adc-0000-7000-8000-000000000001","status":"PENDING"}`))
+		require.NoError(t, err)
+	}))
+	t.Cleanup(srv.Close)
+	s, _, errs := printing()
+	s.Client, s.Flag = client.HTTP(srv.URL), " --server x"
+	_, started, err := start(ctx, s, schemas.Execute, schemas.ExecuteRequest{})
+	require.NoError(t, err)
+	require.Error(t, ctx.Err())
+	require.Equal(t, cmdline.ExitStatus(130), (&following{Session: s, id: started.ID}).attend(ctx))
+	require.Contains(t, errs.String(), "  hodei execution cancel exec_01a20adc-0000-7000-8000-000000000001 --server x\n")
+}

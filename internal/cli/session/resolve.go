@@ -1,0 +1,133 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/render"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func (s *Session) Pipeline(ctx context.Context, text string) (hodei.PipelineID, error) {
+	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Pipeline], error) {
+		return s.ListPipelines(ctx, schemas.ListPipelinesRequest{Page: page})
+	}, func(p hodei.Pipeline) (hodei.PipelineID, *string) { return p.ID, &p.Name })
+}
+
+func (s *Session) Job(ctx context.Context, text string) (hodei.JobID, error) {
+	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Job], error) {
+		return s.ListJobs(ctx, schemas.ListJobsRequest{Page: page})
+	}, func(j hodei.Job) (hodei.JobID, *string) { return j.ID, j.Name })
+}
+
+func (s *Session) Execution(ctx context.Context, text string) (hodei.ExecutionID, error) {
+	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Execution], error) {
+		return s.ListExecutions(ctx, schemas.ListExecutionsRequest{Page: page})
+	}, func(e hodei.Execution) (hodei.ExecutionID, *string) { return e.ID, nil })
+}
+
+func (s *Session) Worker(ctx context.Context, text string) (hodei.WorkerID, error) {
+	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Worker], error) {
+		return s.ListWorkers(ctx, schemas.ListWorkersRequest{Page: page})
+	}, func(w hodei.Worker) (hodei.WorkerID, *string) { return w.ID, w.Name })
+}
+
+// Optional resolves the value of a filter: nil for one that was not given.
+func Optional[K hodei.Kind](ctx context.Context, text string, find func(context.Context, string) (hodei.ID[K], error)) (*hodei.ID[K], error) {
+	if text == "" {
+		return nil, nil
+	}
+	id, err := find(ctx, text)
+	return &id, err
+}
+
+// match is a record that the text may mean.
+type match[K hodei.Kind] struct {
+	id   hodei.ID[K]
+	name *string
+}
+
+func (m match[K]) String() string {
+	if m.name == nil {
+		return m.id.String()
+	}
+	return fmt.Sprintf("%s (%s)", m.id, render.OneLine(fmt.Errorf("%s", *m.name)))
+}
+
+// resolve finds the record that a person means: by its id, with the prefix of
+// its kind or without; by its name; or by the beginning of its id. A name
+// counts more than a beginning, for every id of these years begins with 01.
+func resolve[T any, K hodei.Kind](text string, list func(schemas.Page) (schemas.List[T], error),
+	read func(T) (hodei.ID[K], *string)) (hodei.ID[K], error) {
+	id, err := hodei.ParseID[K](text)
+	if err == nil {
+		return id, nil // whether there is one, the operation itself tells
+	}
+	var named, begun []match[K]
+	for page := (schemas.Page{Limit: 1000}); ; {
+		l, err := list(page)
+		if err != nil {
+			return id, err
+		}
+		for _, item := range l.Items {
+			m := match[K]{}
+			m.id, m.name = read(item)
+			switch {
+			case m.name != nil && *m.name == text:
+				named = append(named, m)
+			case begins(m.id, text):
+				begun = append(begun, m)
+			}
+		}
+		if l.NextCursor == nil || nameless(id) && past(l.Items, read, text) {
+			break
+		}
+		page.Cursor = *l.NextCursor
+	}
+	if len(named) == 0 {
+		named = begun
+	}
+	return single(id.Noun(), text, named)
+}
+
+// nameless reports whether records of the kind are found by their id alone.
+func nameless[K hodei.Kind](id hodei.ID[K]) bool { return id.Noun() == hodei.ExecutionID{}.Noun() }
+
+// past reports whether no record after these can have an id that begins with
+// the text: lists go from the newest id to the oldest.
+func past[T any, K hodei.Kind](items []T, read func(T) (hodei.ID[K], *string), text string) bool {
+	if len(items) == 0 {
+		return false
+	}
+	last, _ := read(items[len(items)-1])
+	digits := strings.TrimPrefix(strings.ToLower(text), last.Prefix()+"_")
+	return strings.TrimPrefix(last.String(), last.Prefix()+"_") < digits
+}
+
+func begins[K hodei.Kind](id hodei.ID[K], text string) bool {
+	digits := strings.TrimPrefix(strings.ToLower(text), id.Prefix()+"_")
+	return digits != "" && strings.HasPrefix(strings.TrimPrefix(id.String(), id.Prefix()+"_"), digits)
+}
+
+// fewest is how many candidates are named where the text fits several.
+const fewest = 5
+
+func single[K hodei.Kind](noun, text string, found []match[K]) (hodei.ID[K], error) {
+	switch len(found) {
+	case 0:
+		return hodei.ID[K]{}, hodei.Errorf(hodei.NotFound, "no %s has the name %q or an id that begins so", noun, text)
+	case 1:
+		return found[0].id, nil
+	}
+	var names []string
+	for _, m := range found[:min(len(found), fewest)] {
+		names = append(names, m.String())
+	}
+	if more := len(found) - fewest; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return hodei.ID[K]{}, cmdline.Usagef("%q fits several: %s", text, strings.Join(names, ", "))
+}

@@ -1,0 +1,118 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func jobID(t *testing.T, text string) (id hodei.JobID) {
+	t.Helper()
+	require.NoError(t, id.UnmarshalText([]byte(text)))
+	return id
+}
+
+func TestResolve(t *testing.T) {
+	name := func(s string) *string { return &s }
+	jobs := []hodei.Job{ // newest first, as the API lists
+		{ID: jobID(t, "01a20adc-0000-7000-8000-0000000000f1"), Name: name("build")},
+		{ID: jobID(t, "01a20adc-0000-7000-8000-0000000000e1"), Name: name("01")},
+		{ID: jobID(t, "01a20adc-0000-7000-8000-0000000000d1"), Name: name("twice")},
+		{ID: jobID(t, "01a20adc-0000-7000-8000-0000000000c1"), Name: name("twice")},
+		{ID: jobID(t, "01a20adc-0000-7000-8000-0000000000b1")},
+		{ID: jobID(t, "01a20adc-0000-7000-8000-0000000000a1"), Name: name("job")},
+	}
+	elsewhere := jobID(t, "02b20adc-0000-7000-8000-000000000001")
+	jobs = append(jobs, hodei.Job{ID: elsewhere})
+	// pages has two jobs a page, so that most are not on the first.
+	pages := func(page schemas.Page) (l schemas.List[hodei.Job], err error) {
+		from := 0
+		if page.Cursor != "" {
+			_, err = fmt.Sscan(page.Cursor, &from)
+			require.NoError(t, err)
+		}
+		l.Items = jobs[from:min(from+2, len(jobs))]
+		if from+2 < len(jobs) {
+			cursor := fmt.Sprint(from + 2)
+			l.NextCursor = &cursor
+		}
+		return l, nil
+	}
+	read := func(j hodei.Job) (hodei.JobID, *string) { return j.ID, j.Name }
+
+	for text, want := range map[string]hodei.JobID{
+		"build":                      jobs[0].ID,
+		"01":                         jobs[1].ID, // a name, though every other id begins so
+		"job":                        jobs[5].ID, // a name, though every id begins so
+		"02":                         elsewhere,
+		"job_02b2":                   elsewhere,
+		"JOB_02B2":                   elsewhere,
+		jobs[4].ID.String()[:39]:     jobs[4].ID,
+		jobs[4].ID.String()[4:][:35]: jobs[4].ID,
+	} {
+		got, err := resolve(text, pages, read)
+		require.NoError(t, err, text)
+		require.Equal(t, want, got, text)
+	}
+
+	t.Run("an id is taken as it is", func(t *testing.T) {
+		never := func(schemas.Page) (l schemas.List[hodei.Job], err error) {
+			t.Error("the list was asked for")
+			return
+		}
+		unknown := jobID(t, "01a20adc-ffff-7fff-8fff-ffffffffffff")
+		for _, text := range []string{unknown.String(), unknown.String()[4:]} {
+			got, err := resolve(text, never, read)
+			require.NoError(t, err)
+			require.Equal(t, unknown, got)
+		}
+	})
+	t.Run("several", func(t *testing.T) {
+		_, err := resolve("twice", pages, read)
+		require.Equal(t, 2, cmdline.ExitCode(err))
+		require.EqualError(t, err, fmt.Sprintf(`"twice" fits several: %s (twice), %s (twice)`, jobs[2].ID, jobs[3].ID))
+		_, err = resolve("01a2", pages, read)
+		require.Equal(t, 2, cmdline.ExitCode(err))
+		require.ErrorContains(t, err, jobs[0].ID.String()+" (build), ")
+		require.ErrorContains(t, err, jobs[4].ID.String()+", 1 more")
+		require.NotContains(t, err.Error(), jobs[5].ID.String())
+	})
+	t.Run("none", func(t *testing.T) {
+		for _, text := range []string{"buil", "job_", "", "03", "pipe_01a20adc", "Build"} {
+			_, err := resolve(text, pages, read)
+			require.Equal(t, 3, cmdline.ExitCode(err), text)
+		}
+	})
+	t.Run("no list", func(t *testing.T) {
+		failed := errors.New("no list")
+		_, err := resolve("build", func(schemas.Page) (l schemas.List[hodei.Job], err error) { return l, failed }, read)
+		require.ErrorIs(t, err, failed)
+	})
+}
+
+// The search for the beginning of an execution's id ends where ids are older.
+func TestResolveStopsWhereIdsAreOlder(t *testing.T) {
+	asked := 0
+	pages := func(page schemas.Page) (l schemas.List[hodei.Execution], err error) {
+		asked++
+		id := fmt.Sprintf("01a20ad%d-0000-7000-8000-000000000001", 9-asked)
+		l.Items = make([]hodei.Execution, 1)
+		require.NoError(t, l.Items[0].ID.UnmarshalText([]byte(id)))
+		l.NextCursor = &id
+		return l, nil
+	}
+	read := func(e hodei.Execution) (hodei.ExecutionID, *string) { return e.ID, nil }
+	id, err := resolve("exec_01a20ad7", pages, read)
+	require.NoError(t, err)
+	require.Equal(t, "exec_01a20ad7-0000-7000-8000-000000000001", id.String())
+	require.Equal(t, 3, asked, "01a20ad8, 01a20ad7, and 01a20ad6, which is older")
+	_, err = resolve("exec_02", pages, read)
+	require.Equal(t, 3, cmdline.ExitCode(err))
+	require.Equal(t, 4, asked)
+}

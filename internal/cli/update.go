@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func newPipelineUpdate(p *session.Flags) *cobra.Command {
+	var name, description string
+	cmd := p.Command(&cobra.Command{
+		Use: "update ID|NAME", Short: "Change a pipeline: only what is given", Args: cobra.ExactArgs(1),
+		Example: "  hodei pipeline update demo --name show\n  hodei pipeline update demo --description ''",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		id, err := s.Pipeline(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		req := schemas.UpdatePipelineRequest{ID: id}
+		changed := s.Changed
+		if changed("name") {
+			req.Name = schemas.Patch[string]{Set: true, Value: &name}
+		}
+		if changed("description") {
+			req.Description = schemas.Patch[string]{Set: true, Value: set(description)}
+		}
+		return session.Ask(ctx, s, schemas.UpdatePipeline, req, func(p hodei.Pipeline) error { return showPipeline(s, p) })
+	})
+	cmd.Flags().StringVar(&name, "name", "", "new name")
+	cmd.Flags().StringVar(&description, "description", "", "what it is for; '' for nothing")
+	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
+	return session.CompleteFirst(cmd, p.Pipelines())
+}
+
+// jobFlags describe a job beside what it runs.
+type jobFlags struct {
+	workload
+	name, description, dir string
+	priority, retries      int
+	backoff                time.Duration
+}
+
+func (f *jobFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.name, "name", "", "name of the job")
+	flags.StringVar(&f.description, "description", "", "what it is for")
+	flags.IntVar(&f.priority, "priority", hodei.DefaultPriority, "place in the queue, 0 to 10, higher first")
+	flags.StringVar(&f.dir, "working-dir", "", "directory on the worker (default a fresh one, removed afterwards)")
+	flags.IntVar(&f.retries, "retries", 0, "how often it is executed again when it did not complete")
+	flags.DurationVar(&f.backoff, "backoff", 0, "pause before the first retry; it doubles each time")
+	f.addCommand(flags)
+	f.addNeeds(flags)
+}
+
+func (f *jobFlags) policy() *hodei.Retries {
+	if f.retries == 0 && f.backoff == 0 {
+		return nil
+	}
+	return &hodei.Retries{Max: f.retries, BackoffSeconds: f.backoff.Seconds()}
+}
+
+func newJobUpdate(p *session.Flags) *cobra.Command {
+	f := &jobFlags{}
+	var unset []string
+	cmd := p.Command(&cobra.Command{
+		Use: "update ID|NAME [-- COMMAND ARGS...]", Short: "Change a job: only what is given",
+		Long: `Change a job: only what is given. An empty value or 0 clears, --env adds to the
+environment and --unset takes from it, --label replaces all labels. Executions
+that exist keep what they have.`,
+		Example: `  hodei job update build --timeout 10m --retries 2
+  hodei job update build --env PROFILE=debug --unset CI
+  hodei job update build -- cargo build --release`,
+		Args: beforeDash("ID|NAME"),
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		id, err := s.Job(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		command, err := f.command(args[1:])
+		if err != nil {
+			return err
+		}
+		now, err := s.GetJob(ctx, schemas.GetJobRequest{ID: id})
+		if err != nil {
+			return err
+		}
+		req, err := f.update(now, command, unset, s.Changed)
+		if err != nil {
+			return err
+		}
+		return session.Ask(ctx, s, schemas.UpdateJob, req, func(j hodei.Job) error { return showJob(s, j) })
+	})
+	f.add(cmd.Flags())
+	cmd.Flags().StringSliceVar(&unset, "unset", nil, "environment variable to take away; may be repeated")
+	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
+	session.Complete(cmd, "type", p.Types())
+	return session.CompleteFirst(cmd, p.Jobs())
+}
+
+// update is the request that makes of the job what the flags say.
+func (f *jobFlags) update(now hodei.Job, command *hodei.Command, unset []string, changed func(string) bool) (schemas.UpdateJobRequest, error) {
+	req := schemas.UpdateJobRequest{ID: now.ID}
+	if f.timeout < 0 || f.slots < 0 || f.retries < 0 || f.backoff < 0 {
+		return req, cmdline.Usagef("--timeout, --slots, --retries and --backoff must not be negative")
+	}
+	patchText := func(flag, value string, to *schemas.Patch[string]) {
+		if changed(flag) {
+			*to = schemas.Patch[string]{Set: true, Value: set(value)}
+		}
+	}
+	patchText("name", f.name, &req.Name)
+	patchText("description", f.description, &req.Description)
+	patchText("working-dir", f.dir, &req.WorkingDir)
+	if command != nil {
+		req.Command = schemas.Patch[hodei.Command]{Set: true, Value: command}
+	}
+	if changed("priority") {
+		req.Priority = schemas.Patch[int]{Set: true, Value: &f.priority}
+	}
+	if changed("timeout") {
+		req.TimeoutSeconds.Set = true
+		if seconds := f.timeout.Seconds(); seconds > 0 {
+			req.TimeoutSeconds.Value = &seconds
+		}
+	}
+	if changed("retries") || changed("backoff") {
+		req.Retries = schemas.Patch[hodei.Retries]{Set: true, Value: f.policy()}
+	}
+	if changed("env") || len(unset) > 0 {
+		env := maps.Clone(now.Environment)
+		maps.Copy(env, f.environment)
+		for _, name := range unset {
+			delete(env, name)
+		}
+		req.Environment = schemas.Patch[map[string]string]{Set: true, Value: &env}
+	}
+	f.needs(now, &req, changed)
+	return req, nil
+}
+
+// needs changes what is asked of the worker: a record of its own, which is
+// replaced as a whole.
+func (f *jobFlags) needs(now hodei.Job, req *schemas.UpdateJobRequest, changed func(string) bool) {
+	if !changed("type") && !changed("slots") && !changed("label") {
+		return
+	}
+	needs := now.Requirements
+	if changed("type") {
+		needs.Type = set(f.kind)
+	}
+	if changed("slots") {
+		needs.Capacity = max(1, f.slots)
+	}
+	if changed("label") {
+		needs.Labels = f.labels
+	}
+	req.Requirements = schemas.Patch[hodei.Requirements]{Set: true, Value: &needs}
+}
+
+func newPipelineRemove(p *session.Flags) *cobra.Command {
+	return session.CompleteFirst(remove(p, schemas.DeletePipeline, "Remove pipelines, with their jobs and their executions", withLive, "demo",
+		(*session.Session).Pipeline, func(id hodei.PipelineID) schemas.DeletePipelineRequest { return schemas.DeletePipelineRequest{ID: id} }), p.Pipelines())
+}
+
+func newJobRemove(p *session.Flags) *cobra.Command {
+	return session.CompleteFirst(remove(p, schemas.DeleteJob, "Remove jobs, with their executions", withLive, "build",
+		(*session.Session).Job, func(id hodei.JobID) schemas.DeleteJobRequest { return schemas.DeleteJobRequest{ID: id} }), p.Jobs())
+}
+
+// withLive is what is refused of pipelines and jobs.
+const withLive = "One with an execution that has not ended is refused."
+
+// remove is the command that deletes records of a kind. All are found before
+// the first is deleted, so that a typo deletes nothing.
+func remove[Req any, K hodei.Kind](p *session.Flags, op schemas.Operation[Req, schemas.Empty], short, refused, name string,
+	find func(*session.Session, context.Context, string) (hodei.ID[K], error), request func(hodei.ID[K]) Req) *cobra.Command {
+	noun := hodei.ID[K]{}.Noun()
+	return p.Command(&cobra.Command{
+		Use: "rm ID|NAME...", Aliases: []string{"delete"}, Short: short, Args: cobra.MinimumNArgs(1),
+		Long:    short + ". " + refused,
+		Example: "  hodei " + noun + " rm " + name,
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		var ids []hodei.ID[K]
+		for _, text := range args {
+			id, err := find(s, ctx, text)
+			if err != nil {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		for _, id := range ids {
+			if err := session.Ask(ctx, s, op, request(id), func(schemas.Empty) error { return nil }); err != nil {
+				return err
+			}
+			s.Note("%s is removed", id)
+		}
+		return nil
+	})
+}

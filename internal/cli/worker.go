@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/render"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func newWorkerList(p *session.Flags) *cobra.Command {
+	var req schemas.ListWorkersRequest
+	var kinds []string
+	wanted := states[hodei.WorkerStatus]{of: hodei.WorkerTransitions}
+	cmd := p.Listing(&cobra.Command{
+		Use: "ls", Short: "List workers, newest first", Args: cobra.NoArgs,
+		Example: "  hodei worker ls --type rust --status available",
+	}, func(ctx context.Context, s *session.Session, _ []string) error {
+		req.Status, req.Type = wanted.value, kinds
+		return session.List(ctx, s, schemas.ListWorkers, req, []string{"id", "name", "type", "status", "free", "labels", "seen", "version"},
+			func(w hodei.Worker) []string {
+				return []string{w.ID.String(), render.Clip(render.OrNone(w.Name), 40), render.Plain(w.Type), session.Status(s, w.Status), free(w), render.Clip(render.Labels(w.Labels), 40), s.Seen(w), render.OrNone(w.Version)}
+			})
+	})
+	cmd.Flags().StringSliceVar(&kinds, "type", nil, "only of this type, or of these, separated by commas")
+	cmd.Flags().Var(&wanted, "status", "only of this status, or of these, separated by commas")
+	addPage(cmd.Flags(), &req.Page)
+	session.Complete(cmd, "type", p.Types())
+	session.Complete(cmd, "status", session.Words(wanted.of.States()...))
+	return cmd
+}
+
+func free(w hodei.Worker) string { return fmt.Sprintf("%d/%d", w.Capacity, w.TotalCapacity) }
+
+func newWorkerShow(p *session.Flags) *cobra.Command {
+	return session.CompleteFirst(p.Command(&cobra.Command{
+		Use: "show ID|NAME", Short: "Show a worker", Args: cobra.ExactArgs(1),
+		Example: "  hodei worker show builder-1",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		id, err := s.Worker(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return session.Ask(ctx, s, schemas.GetWorker, schemas.GetWorkerRequest{ID: id}, func(w hodei.Worker) error { return showWorker(s, w) })
+	}), p.Workers())
+}
+
+func newWorkerDrain(p *session.Flags) *cobra.Command {
+	var deadline time.Duration
+	cmd := p.Command(&cobra.Command{
+		Use: "drain ID|NAME", Short: "Have a worker take nothing new, finish what it runs, and leave", Args: cobra.ExactArgs(1),
+		Example: "  hodei worker drain builder-1\n  hodei worker drain builder-1 --deadline 30m",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		id, err := s.Worker(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		req := schemas.DrainWorkerRequest{ID: id}
+		if seconds := deadline.Seconds(); seconds > 0 {
+			req.DeadlineSeconds = &seconds
+		}
+		return session.Ask(ctx, s, schemas.DrainWorker, req, func(w hodei.Worker) error { return sayWorker(s, w) })
+	})
+	cmd.Flags().DurationVar(&deadline, "deadline", 0, "when what still runs is killed (default never)")
+	return session.CompleteFirst(cmd, p.Workers())
+}
+
+func newWorkerResume(p *session.Flags) *cobra.Command {
+	return session.CompleteFirst(p.Command(&cobra.Command{
+		Use: "resume ID|NAME", Short: "Have a draining worker take work again", Args: cobra.ExactArgs(1),
+		Example: "  hodei worker resume builder-1",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		id, err := s.Worker(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return session.Ask(ctx, s, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: id}, func(w hodei.Worker) error { return sayWorker(s, w) })
+	}), p.Workers())
+}
+
+func newWorkerTerminate(p *session.Flags) *cobra.Command {
+	return session.CompleteFirst(p.Command(&cobra.Command{
+		Use: "terminate ID|NAME", Short: "Have a worker kill what it runs, and leave", Args: cobra.ExactArgs(1),
+		Example: "  hodei worker terminate builder-1",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		id, err := s.Worker(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return session.Ask(ctx, s, schemas.TerminateWorker, schemas.TerminateWorkerRequest{ID: id}, func(w hodei.Worker) error { return sayWorker(s, w) })
+	}), p.Workers())
+}
+
+func newWorkerRemove(p *session.Flags) *cobra.Command {
+	return session.CompleteFirst(remove(p, schemas.DeleteWorker, "Remove workers that have left",
+		"One that is neither OFFLINE nor TERMINATED is refused. Executions keep the id of their worker.", "builder-1",
+		(*session.Session).Worker, func(id hodei.WorkerID) schemas.DeleteWorkerRequest { return schemas.DeleteWorkerRequest{ID: id} }), p.Workers())
+}
+
+// sayWorker prints the state of a worker after a request.
+func sayWorker(s *session.Session, w hodei.Worker) error {
+	s.Note("%s is %s", w.ID, w.Status)
+	return nil
+}
+
+func showWorker(s *session.Session, w hodei.Worker) error {
+	success := render.None
+	if w.SuccessRate != nil {
+		success = fmt.Sprintf("%.0f%%", *w.SuccessRate*100)
+	}
+	return s.Record(
+		render.Field{"ID", w.ID.String()},
+		render.Field{"Name", render.OrNone(w.Name)},
+		render.Field{"Type", render.Plain(w.Type)},
+		render.Field{"Labels", render.Labels(w.Labels)},
+		render.Field{"Status", session.Status(s, w.Status)},
+		render.Field{"Free slots", free(w)},
+		render.Field{"Running", strconv.Itoa(w.Running)},
+		render.Field{"Success", success},
+		render.Field{"Accepts in", render.Seconds(w.AckLatencySeconds)},
+		render.Field{"Blocked", render.OrNone(w.Blocked)},
+		render.Field{"Registered", s.Moment(&w.RegisteredAt)},
+		render.Field{"Last seen", s.Moment(w.LastSeenAt)},
+		render.Field{"Version", render.OrNone(w.Version)},
+	)
+}

@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// pairs is a flag K=V that may be repeated. pflag's own splits at commas and
+// strips quotes, which values of environment variables do not survive.
+type pairs map[string]string
+
+func (p *pairs) Type() string { return "k=v" }
+
+func (p *pairs) String() string {
+	var words []string
+	for _, key := range slices.Sorted(maps.Keys(*p)) {
+		words = append(words, key+"="+(*p)[key])
+	}
+	return strings.Join(words, " ")
+}
+
+func (p *pairs) Set(text string) error {
+	key, value, ok := strings.Cut(text, "=")
+	if !ok || key == "" {
+		return fmt.Errorf("K=V required, not %q", text)
+	}
+	if *p == nil {
+		*p = pairs{}
+	}
+	(*p)[key] = value
+	return nil
+}
+
+// workload are the flags that say what to run.
+type workload struct {
+	script      string
+	environment pairs
+	// The rest is not for a job that is executed: it has its own.
+	kind    string
+	labels  pairs
+	timeout time.Duration
+	slots   int
+}
+
+func (w *workload) addCommand(flags *pflag.FlagSet) {
+	flags.StringVarP(&w.script, "command", "c", "", "shell script to run, instead of a command after --")
+	flags.VarP(&w.environment, "env", "e", "environment variable; may be repeated")
+}
+
+func (w *workload) addNeeds(flags *pflag.FlagSet) {
+	w.addRequirements(flags)
+	flags.DurationVar(&w.timeout, "timeout", 0, "how long it may run, as 90s or 2h (default for ever)")
+}
+
+func (w *workload) addRequirements(flags *pflag.FlagSet) {
+	flags.StringVar(&w.kind, "type", "", "type of worker wanted")
+	flags.Var(&w.labels, "label", "label that the worker must have; may be repeated")
+	flags.IntVar(&w.slots, "slots", 0, "slots that it takes on its worker (default 1)")
+}
+
+// command is a script from --command or the words after --, nil without either.
+func (w *workload) command(words []string) (*hodei.Command, error) {
+	switch {
+	case w.script != "" && len(words) > 0:
+		return nil, cmdline.Usagef("--command and a command after -- exclude each other")
+	case w.script != "":
+		return &hodei.Command{Shell: w.script}, nil
+	case len(words) > 0:
+		return &hodei.Command{Args: words}, nil
+	}
+	return nil, nil
+}
+
+func (w *workload) request(words []string) (schemas.RunRequest, error) {
+	command, err := w.command(words)
+	if err != nil {
+		return schemas.RunRequest{}, err
+	}
+	if w.timeout < 0 || w.slots < 0 {
+		return schemas.RunRequest{}, cmdline.Usagef("--timeout and --slots must not be negative")
+	}
+	req := schemas.RunRequest{Command: command, Environment: w.environment, Type: set(w.kind)}
+	if w.timeout > 0 {
+		seconds := w.timeout.Seconds()
+		req.TimeoutSeconds = &seconds
+	}
+	if w.slots > 0 || len(w.labels) > 0 {
+		req.Requirements = &hodei.Requirements{Capacity: w.slots, Labels: w.labels}
+	}
+	return req, nil
+}
+
+// set is the value of a flag, nil for one that was not given.
+func set[T ~string](value T) *T {
+	if value == "" {
+		return nil
+	}
+	return &value
+}
+
+func addPage(flags *pflag.FlagSet, page *schemas.Page) {
+	flags.IntVar(&page.Limit, "limit", schemas.DefaultLimit, "how many to list, at most 1000")
+	flags.StringVar(&page.Cursor, "cursor", "", "go on where the list before ended")
+}
+
+// addCreated adds the flags that select records by their time of creation.
+func addCreated(flags *pflag.FlagSet, created *schemas.Created) {
+	flags.Var(&moment{&created.CreatedAfter}, "created-after", "only those created at this time (RFC 3339) or later, or within the last 10m, 2h or 7d")
+	flags.Var(&moment{&created.CreatedBefore}, "created-before", "only those created before this time (RFC 3339), or longer ago than 10m, 2h or 7d")
+}
+
+// moment is a flag that takes a time, or how long ago it was.
+type moment struct{ at **time.Time }
+
+func (m *moment) Type() string { return "time" }
+
+func (m *moment) String() string {
+	if m.at == nil || *m.at == nil {
+		return ""
+	}
+	return (*m.at).Format(time.RFC3339Nano)
+}
+
+func (m *moment) Set(text string) error {
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		*m.at = &at
+		return nil
+	}
+	var ago cmdline.Age
+	if err := ago.Set(text); err != nil {
+		return fmt.Errorf("a time as 2026-01-02T15:04:05Z or a duration as 10m, 2h or 7d required, not %q", text)
+	}
+	at := time.Now().Add(-time.Duration(ago)).UTC()
+	*m.at = &at
+	return nil
+}
+
+// states is a flag that takes one or more of the states of a table, in any case.
+type states[S ~string] struct {
+	value schemas.OneOf[S]
+	of    hodei.Transitions[S]
+}
+
+func (s *states[S]) Type() string   { return "status" }
+func (s *states[S]) String() string { return s.value.String() }
+
+func (s *states[S]) Set(text string) error {
+	var asked schemas.OneOf[S]
+	for part := range strings.SplitSeq(text, ",") {
+		asked = append(asked, S(part))
+	}
+	states, err := schemas.States("status", asked, s.of)
+	if err != nil {
+		return fmt.Errorf("one of %v required, several separated by commas", s.of.States())
+	}
+	s.value = states
+	return nil
+}
+
+// beforeDash wants the named arguments before --; what comes after it is a
+// command to run.
+func beforeDash(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		before := len(args)
+		if at := cmd.ArgsLenAtDash(); at >= 0 {
+			before = at
+		}
+		switch {
+		case before < len(names):
+			return fmt.Errorf("%s is missing", names[before])
+		case before > len(names):
+			return fmt.Errorf("unexpected argument %q; a command to run goes after --", args[len(names)])
+		}
+		return nil
+	}
+}
