@@ -18,19 +18,21 @@ type Spec struct {
 	Command Command `json:"command" db:"-"`
 	// Environment is added to the small safe base that every command gets. Lists
 	// and events leave it out.
-	Environment map[string]string `json:"environment,omitzero" db:"-"`
+	Environment map[string]string `json:"environment,omitzero" db:"-" file:"env"`
 	// Priority orders the queue, 0 to 10, higher first.
 	Priority     int          `json:"priority" db:"-"`
 	Requirements Requirements `json:"requirements" db:"-"`
 	// TimeoutSeconds ends the command that runs longer; null means never.
-	TimeoutSeconds *float64 `json:"timeout_seconds" db:"-"`
+	TimeoutSeconds *float64 `json:"timeout_seconds" db:"-" file:"timeout,duration"`
 	Retries        *Retries `json:"retries" db:"-"`
 	// WorkingDir is a directory of the worker's machine; null means a fresh
 	// one, removed afterwards.
 	WorkingDir *string `json:"working_dir" db:"-"`
 	// LogLimit bounds the bytes of output that are recorded; null, or more than
 	// the worker's own limit, means that limit. Beyond it the command runs on.
-	LogLimit *int64 `json:"log_limit" db:"-"`
+	LogLimit *int64 `json:"log_limit" db:"-" file:",size"`
+	Setup
+	Graph
 }
 
 // Requirements is what a worker must offer to be given the execution.
@@ -56,7 +58,10 @@ type Retries struct {
 	Max int `json:"max" jsonschema:"minimum=0,maximum=100"`
 	// BackoffSeconds is the pause before the first retry; it doubles each time,
 	// up to an hour, and is varied by up to a fifth.
-	BackoffSeconds float64 `json:"backoff_seconds,omitempty" jsonschema:"minimum=0,maximum=86400"`
+	BackoffSeconds float64 `json:"backoff_seconds,omitempty" file:"backoff,duration" jsonschema:"minimum=0,maximum=86400"`
+	// On are the ends that are retried: states, reasons, exit:N and signal:NAME. FAILED
+	// and TIMED_OUT when left out; a cancelled execution is never retried.
+	On []string `json:"on,omitempty" jsonschema:"minItems=1,maxItems=100"`
 }
 
 // Job says what to run. Its status and times are those of its latest

@@ -65,6 +65,21 @@ func override(typ reflect.Type) *jsonschema.Schema {
 			{Type: "array", Items: &jsonschema.Schema{Type: "string"}, MinItems: ptr(uint64(1))},
 			{Type: "null"},
 		}}
+	case reflect.TypeFor[hodei.Shell]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
+			{Type: "string", Enum: []any{"sh", "bash", "pwsh"}},
+			{Type: "array", Items: &jsonschema.Schema{Type: "string"}, MinItems: ptr(uint64(1))},
+		}}
+	case reflect.TypeFor[hodei.Scalar]():
+		return scalar
+	case reflect.TypeFor[hodei.Globs]():
+		return globs
+	case reflect.TypeFor[hodei.Condition]():
+		return condition
+	case reflect.TypeFor[hodei.Conditions]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
+			condition, {Type: "array", Items: condition, MaxItems: ptr(uint64(100))},
+		}}
 	case reflect.TypeFor[Tail]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
 			{Type: "integer", Minimum: "0"}, {Type: "string", Enum: []any{"all"}},
@@ -94,6 +109,21 @@ func override(typ reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: "^(" + id.Prefix() + "_)?" + hodei.UUIDPattern + "$"}
 	}
 	return nil
+}
+
+// scalar is text, which may be written as a number or a boolean.
+var (
+	scalar = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, {Type: "number"}, {Type: "boolean"}}}
+	globs  = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
+		{Type: "string"}, {Type: "number"}, {Type: "boolean"}, {Type: "array", Items: scalar},
+	}}
+	condition = &jsonschema.Schema{Type: "object", AdditionalProperties: globs}
+)
+
+// short are the structs that may also be written as the value of one field.
+var short = map[reflect.Type]string{
+	reflect.TypeFor[hodei.Need](): "string", reflect.TypeFor[hodei.SecretRef](): "string",
+	reflect.TypeFor[hodei.AllowFailure](): "boolean",
 }
 
 // patched is the schema of the value that a Patch field takes.
@@ -190,6 +220,11 @@ func (g *generator) finish(typ reflect.Type, def object) {
 		if name == "environment" {
 			prop["propertyNames"] = object{"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
 		}
+	}
+	if form, ok := short[typ]; ok {
+		long := maps.Clone(def)
+		clear(def)
+		def["anyOf"] = []any{object{"type": form}, long}
 	}
 	switch typ {
 	case reflect.TypeFor[hodei.LogLine](): // as timestamps=false has it

@@ -38,6 +38,7 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		return schemas.StartedExecution{}, err
 	}
 	spec := job.Spec
+	spec.Graph = hodei.Graph{} // an execution outside of a run has no place in a graph
 	if req.Command != nil && !req.Command.IsZero() {
 		spec.Command = *req.Command
 	}

@@ -1,0 +1,168 @@
+package hodei
+
+// DefaultRunTimeout is the running time of a run, in seconds, after which it ends
+// unless the definition has another.
+const DefaultRunTimeout = 24 * 3600
+
+// Definition is a whole pipeline as hodei.yaml has it: its settings and its jobs.
+// The file names some fields otherwise (env, timeout, keep, backoff), as the tag
+// file has it, and has durations such as 1h; see internal/definition.
+type Definition struct {
+	// Slug names the pipeline in addresses and commands; unique.
+	Slug string `json:"slug" jsonschema:"minLength=1,maxLength=63,pattern=^[a-z0-9][a-z0-9-]*$"`
+	// Name is for people; the slug when left out.
+	Name string `json:"name,omitempty" jsonschema:"maxLength=200,pattern=\\S"`
+	// Description is for people.
+	Description *string `json:"description,omitempty" jsonschema:"maxLength=2000"`
+	Settings
+	// Jobs are in the order of the file, those of finally last. Defaults are merged
+	// into each.
+	Jobs []JobDefinition `json:"jobs" file:",keyed"`
+}
+
+// Settings is what a pipeline has beside its jobs.
+type Settings struct {
+	// Params are values that are given to a run, in the order of the file.
+	Params []Param `json:"params,omitempty" file:",keyed"`
+	// Source is the tree that every job of a run starts with.
+	Source *Source `json:"source,omitempty"`
+	// Hooks start a run for an event of another system.
+	Hooks []HookSpec `json:"hooks,omitempty" jsonschema:"maxItems=20"`
+	// Schedules start a run at certain times.
+	Schedules []ScheduleSpec `json:"schedules,omitempty" jsonschema:"maxItems=50"`
+	// Notify sends a message for events of runs.
+	Notify []NotifySpec `json:"notify,omitempty" jsonschema:"maxItems=20"`
+	// Environment is that of every job; the environment of a job goes before it.
+	Environment map[string]string `json:"environment,omitempty" file:"env"`
+	// Defaults are fields of every job that does not give its own; they are merged into
+	// Jobs already, and kept to write the file.
+	Defaults *JobDefinition `json:"defaults,omitempty"`
+	// Concurrency bounds the number of runs at a time.
+	Concurrency *Concurrency `json:"concurrency,omitempty"`
+	// TimeoutSeconds is the running time of a whole run; 24 hours when null.
+	TimeoutSeconds *float64 `json:"timeout_seconds,omitempty" file:"timeout,duration" jsonschema:"exclusiveMinimum=0,maximum=31536000,default=86400"`
+	// FailFast cancels the rest of a run at the first failure.
+	FailFast bool `json:"fail_fast,omitempty" jsonschema:"default=false"`
+}
+
+// JobDefinition is a job as its pipeline defines it.
+type JobDefinition struct {
+	// Name is for people; the key when left out.
+	Name *string `json:"name,omitempty" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
+	// Description is for people.
+	Description *string `json:"description,omitempty" jsonschema:"maxLength=2000"`
+	// Type is the worker type wanted, the same as requirements.type.
+	Type *string `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
+	Spec
+}
+
+// Param is a value that is given to a run. Commands find it in PARAM_ and the name
+// in upper case.
+type Param struct {
+	Name string `json:"name" file:",key" jsonschema:"maxLength=100,pattern=^[A-Za-z_][A-Za-z0-9_-]*$"`
+	// Type is what the value must be.
+	Type string `json:"type,omitempty" jsonschema:"enum=string,enum=number,enum=boolean,default=string"`
+	// Enum are the values that it may have; any when left out.
+	Enum []Scalar `json:"enum,omitempty" jsonschema:"minItems=1,maxItems=1000"`
+	// Default is the value of a run that gives none; empty when left out.
+	Default *Scalar `json:"default,omitempty"`
+	// Required refuses a run without the value.
+	Required bool `json:"required,omitempty" jsonschema:"default=false"`
+	// Description is for people.
+	Description string `json:"description,omitempty" jsonschema:"maxLength=2000"`
+}
+
+// Source is the git repository that a run is made of.
+type Source struct {
+	// Git is the address of the repository.
+	Git string `json:"git" jsonschema:"minLength=1,maxLength=2000"`
+	// Ref is the branch, tag or commit of a run that names none; the default branch
+	// when left out.
+	Ref string `json:"ref,omitempty" jsonschema:"maxLength=1000"`
+	// Secret is the name of the secret with the credential.
+	Secret string `json:"secret,omitempty" jsonschema:"maxLength=100"`
+	// Depth is the number of commits of history; 0 means all of them, and tags.
+	Depth *int `json:"depth,omitempty" jsonschema:"minimum=0,maximum=1000000,default=1"`
+	// Submodules fetches them too.
+	Submodules bool `json:"submodules,omitempty" jsonschema:"default=false"`
+}
+
+// HookSpec starts a run for an event of another system.
+type HookSpec struct {
+	// Kind is the system that sends the event.
+	Kind string `json:"kind" jsonschema:"enum=generic,enum=github,enum=gitea,enum=gitlab"`
+	// Secret is the name of the secret that events are signed with.
+	Secret string `json:"secret" jsonschema:"minLength=1,maxLength=100"`
+	// Events are the kinds of events that start a run; all when left out.
+	Events []string `json:"events,omitempty" jsonschema:"enum=push,enum=tag,enum=pull_request"`
+	// Branches are globs: of a push the branch, of a pull request its base.
+	Branches []string `json:"branches,omitempty"`
+	// Tags are globs; tags start a run only where it is given.
+	Tags []string `json:"tags,omitempty"`
+	// Paths are globs of files, one of which must have changed.
+	Paths []string `json:"paths,omitempty"`
+	// Forks is what happens with a pull request from a fork.
+	Forks string `json:"forks,omitempty" jsonschema:"enum=ignore,enum=approve,enum=run,default=ignore"`
+	// Definition is where the definition of the run comes from: what was applied, or
+	// for trusted events the file in the repository.
+	Definition string `json:"definition,omitempty" jsonschema:"enum=applied,enum=repository,default=applied"`
+}
+
+// ScheduleSpec starts a run at certain times; exactly one of cron, every and at is
+// given.
+type ScheduleSpec struct {
+	// Cron is five fields, or a word such as @hourly.
+	Cron string `json:"cron,omitempty" jsonschema:"maxLength=200"`
+	// EverySeconds is the time from one run to the next.
+	EverySeconds *float64 `json:"every_seconds,omitempty" file:"every,duration" jsonschema:"minimum=1,maximum=31536000"`
+	// At is a single time, as 2027-01-01T00:00:00Z.
+	At string `json:"at,omitempty" jsonschema:"format=date-time"`
+	// Timezone is the IANA name of the zone that cron is in.
+	Timezone string `json:"timezone,omitempty" jsonschema:"maxLength=100,default=UTC"`
+	// Params are the values of the runs.
+	Params map[string]Scalar `json:"params,omitempty"`
+	// Overlap is what happens while the run before has not ended.
+	Overlap string `json:"overlap,omitempty" jsonschema:"enum=skip,enum=queue,enum=allow,enum=cancel,default=skip"`
+	// CatchUp is what happens with times of the last hour that were missed.
+	CatchUp string `json:"catch_up,omitempty" jsonschema:"enum=none,enum=last,enum=all,default=last"`
+	// JitterSeconds delays each run by up to so long.
+	JitterSeconds *float64 `json:"jitter_seconds,omitempty" file:"jitter,duration" jsonschema:"minimum=0,maximum=86400"`
+	// Paused starts nothing.
+	Paused bool `json:"paused,omitempty" jsonschema:"default=false"`
+}
+
+// NotifySpec sends a message for events of runs; exactly one of webhook, slack,
+// email and commit_status is given.
+type NotifySpec struct {
+	// Events are those that are sent; completed and failed when left out.
+	Events []string `json:"events,omitempty" jsonschema:"enum=started,enum=completed,enum=failed,enum=recovered,enum=cancelled,enum=blocked"`
+	// Webhook is the address of a signed webhook.
+	Webhook string `json:"webhook,omitempty" jsonschema:"maxLength=2000"`
+	// Slack is the address of an incoming webhook of Slack.
+	Slack string `json:"slack,omitempty" jsonschema:"maxLength=2000"`
+	// Email are the addresses of an e-mail.
+	Email []string `json:"email,omitempty" jsonschema:"maxItems=50"`
+	// CommitStatus sets the status of the commit of the run there.
+	CommitStatus string `json:"commit_status,omitempty" jsonschema:"enum=github,enum=gitea,enum=gitlab"`
+	// Secret is the name of the secret with the key or the token.
+	Secret string `json:"secret,omitempty" jsonschema:"maxLength=100"`
+}
+
+// What happens with a run whose concurrency key is taken.
+const (
+	ConflictQueue         = "queue"
+	ConflictCancelWaiting = "cancel_waiting"
+	ConflictCancelRunning = "cancel_running"
+	ConflictReject        = "reject"
+)
+
+// Concurrency bounds the number of runs with the same key at a time.
+type Concurrency struct {
+	// Key names the group of runs that the limit counts.
+	Key string `json:"key" jsonschema:"minLength=1,maxLength=500"`
+	// Limit is the number of runs at a time.
+	Limit int `json:"limit,omitempty" jsonschema:"minimum=1,maximum=10000,default=1"`
+	// OnConflict is what happens with a run beyond the limit: it waits, or waits in the
+	// place of those that wait, or of those that run too, or is refused.
+	OnConflict string `json:"on_conflict,omitempty" jsonschema:"enum=queue,enum=cancel_waiting,enum=cancel_running,enum=reject,default=queue"`
+}
