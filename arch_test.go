@@ -69,6 +69,7 @@ var mayImport = []struct {
 	{"internal/group", []string{""}},
 	{"postgres", []string{"", "internal/group", "internal/packed"}},
 	{"services/scheduler/plan", []string{""}},
+	{"services/orchestrator/run", []string{""}},
 	{"services", []string{"", "schemas", "internal/rpc", "internal/group", "internal/due", "internal/packed", "internal/disk", "kv", "postgres"}},
 	{"worker", []string{"", "schemas", "internal/rpc", "internal/group", "internal/packed", "internal/disk", "kv"}},
 	{"client", []string{"", "schemas", "internal/rpc", "internal/packed", "kv"}},

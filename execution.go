@@ -7,9 +7,14 @@ import "time"
 type Execution struct {
 	ID ExecutionID `json:"id"`
 	// JobID and PipelineID are null for a command executed ad hoc.
-	JobID      *JobID          `json:"job_id"`
-	PipelineID *PipelineID     `json:"pipeline_id"`
-	Status     ExecutionStatus `json:"status"`
+	JobID      *JobID      `json:"job_id"`
+	PipelineID *PipelineID `json:"pipeline_id"`
+	// RunID is the run that the execution is part of, RunNumber its number and JobKey
+	// the job in it; null without a run.
+	RunID     *RunID          `json:"run_id"`
+	RunNumber *int            `json:"run_number"`
+	JobKey    *string         `json:"job_key"`
+	Status    ExecutionStatus `json:"status"`
 	// Reason is the machine word for why it ended as it did.
 	Reason     *Reason   `json:"reason"`
 	WorkerID   *WorkerID `json:"worker_id"`
@@ -39,6 +44,8 @@ type Execution struct {
 	Resources *Resources `json:"resources"`
 	// CancelRequestedAt is when somebody first asked for it to be cancelled.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	// Outputs are what the command wrote to $HODEI_OUTPUT, null when it wrote nothing.
+	Outputs map[string]string `json:"outputs" null:"true"`
 	// LogsAvailable is false once retention has dropped the log.
 	LogsAvailable bool `json:"logs_available"`
 	// LogCount is the number of lines recorded so far.
@@ -69,6 +76,19 @@ const (
 	ReasonOutOfMemory      Reason = "OUT_OF_MEMORY"     // the system ended it for want of memory
 )
 
+// The reasons of a run and of a job in a run, beside those of its execution.
+const (
+	ReasonCondition       Reason = "CONDITION"        // skipped by its own condition; counts as success
+	ReasonNeeds           Reason = "NEEDS"            // skipped because a need did not succeed
+	ReasonNoCommand       Reason = "NO_COMMAND"       // skipped because it has nothing to run; counts as success
+	ReasonFailFast        Reason = "FAIL_FAST"        // cancelled because another job failed
+	ReasonRunTimeout      Reason = "RUN_TIMEOUT"      // cancelled because the run took too long
+	ReasonApprovalTimeout Reason = "APPROVAL_TIMEOUT" // no answer in time
+	ReasonMatrix          Reason = "MATRIX"           // the output that its matrix comes from is not a list, or too long
+	ReasonJobFailed       Reason = "JOB_FAILED"       // of a run: a job did not complete
+	ReasonSuperseded      Reason = "SUPERSEDED"       // of a run: a later one with its concurrency key took its place
+)
+
 // OfWorker reports whether the worker is responsible for the failure, rather
 // than the command or a person.
 func (r Reason) OfWorker() bool { return r == ReasonWorkerLost || r == ReasonStartFailed }
@@ -93,6 +113,8 @@ type Outcome struct {
 	StartedAt   *time.Time      `json:"started_at"`
 	CompletedAt time.Time       `json:"completed_at"`
 	Resources   *Resources      `json:"resources,omitempty"`
+	// Outputs are what the command wrote to $HODEI_OUTPUT.
+	Outputs map[string]string `json:"outputs,omitempty"`
 	// LogCount is the number of lines the run wrote; their sequence numbers
 	// are 1 to LogCount.
 	LogCount int64 `json:"log_count"`

@@ -9,7 +9,7 @@ import (
 
 // Kind tells identifiers of different records apart at compile time.
 type Kind interface {
-	pipelineKind | jobKind | executionKind | workerKind
+	pipelineKind | jobKind | runKind | executionKind | workerKind
 	// Prefix is what the textual form starts with, without the underscore.
 	Prefix() string
 	// Noun names the record in messages.
@@ -19,6 +19,7 @@ type Kind interface {
 type (
 	pipelineKind  struct{}
 	jobKind       struct{}
+	runKind       struct{}
 	executionKind struct{}
 	workerKind    struct{}
 )
@@ -27,6 +28,8 @@ func (pipelineKind) Prefix() string  { return "pipe" }
 func (pipelineKind) Noun() string    { return "pipeline" }
 func (jobKind) Prefix() string       { return "job" }
 func (jobKind) Noun() string         { return "job" }
+func (runKind) Prefix() string       { return "run" }
+func (runKind) Noun() string         { return "run" }
 func (executionKind) Prefix() string { return "exec" }
 func (executionKind) Noun() string   { return "execution" }
 func (workerKind) Prefix() string    { return "worker" }
@@ -40,6 +43,7 @@ type ID[K Kind] [16]byte
 type (
 	PipelineID  = ID[pipelineKind]
 	JobID       = ID[jobKind]
+	RunID       = ID[runKind]
 	ExecutionID = ID[executionKind]
 	WorkerID    = ID[workerKind]
 )

@@ -23,6 +23,33 @@ const (
 	TimedOut  ExecutionStatus = "TIMED_OUT" // ended because it ran too long
 )
 
+// RunStatus is the state of a run.
+type RunStatus string
+
+const (
+	RunPending   RunStatus = "PENDING"   // waits for other runs with its concurrency key
+	RunRunning   RunStatus = "RUNNING"   // its jobs run, or wait for each other
+	RunCompleted RunStatus = "COMPLETED" // every job completed, was skipped, or was allowed to fail
+	RunFailed    RunStatus = "FAILED"    // a job did not complete that was not allowed to fail
+	RunCancelled RunStatus = "CANCELLED" // cancelled before its jobs had ended
+	RunTimedOut  RunStatus = "TIMED_OUT" // ran longer than its timeout
+)
+
+// RunJobStatus is the state of a job in a run.
+type RunJobStatus string
+
+const (
+	JobWaiting   RunJobStatus = "WAITING"   // for the jobs that it needs, or for another leg of its matrix
+	JobBlocked   RunJobStatus = "BLOCKED"   // for an approval
+	JobPending   RunJobStatus = "PENDING"   // its execution waits for a worker, or is to be repeated
+	JobRunning   RunJobStatus = "RUNNING"   // its execution runs
+	JobCompleted RunJobStatus = "COMPLETED" // its last execution completed
+	JobFailed    RunJobStatus = "FAILED"    // its last execution failed, or it could not be started
+	JobCancelled RunJobStatus = "CANCELLED" // it was cancelled, before its start or while it ran
+	JobTimedOut  RunJobStatus = "TIMED_OUT" // its last execution ran too long
+	JobSkipped   RunJobStatus = "SKIPPED"   // never started; the reason is CONDITION, NEEDS or NO_COMMAND
+)
+
 // WorkerStatus is the state of a worker.
 type WorkerStatus string
 
@@ -52,6 +79,21 @@ var (
 		Pending:   {Running, Failed, Cancelled},
 		Running:   {Pending, Completed, Failed, Cancelled, TimedOut},
 		Completed: {}, Failed: {}, Cancelled: {}, TimedOut: {},
+	}
+	RunTransitions = Transitions[RunStatus]{
+		RunPending:   {RunRunning, RunCancelled},
+		RunRunning:   {RunCompleted, RunFailed, RunCancelled, RunTimedOut},
+		RunCompleted: {}, RunFailed: {}, RunCancelled: {}, RunTimedOut: {},
+	}
+	// RunJobTransitions lets a PENDING job end without a RUNNING in between: a run
+	// takes notice of the ends of its executions only. A job with nothing to run
+	// completes with its approval.
+	RunJobTransitions = Transitions[RunJobStatus]{
+		JobWaiting:   {JobBlocked, JobPending, JobRunning, JobFailed, JobCancelled, JobSkipped},
+		JobBlocked:   {JobPending, JobRunning, JobCompleted, JobFailed, JobCancelled},
+		JobPending:   {JobRunning, JobCompleted, JobFailed, JobCancelled, JobTimedOut},
+		JobRunning:   {JobPending, JobCompleted, JobFailed, JobCancelled, JobTimedOut},
+		JobCompleted: {}, JobFailed: {}, JobCancelled: {}, JobTimedOut: {}, JobSkipped: {},
 	}
 	WorkerTransitions = Transitions[WorkerStatus]{
 		WorkerAvailable:   {WorkerBusy, WorkerDraining, WorkerTerminating, WorkerOffline, WorkerTerminated},
@@ -93,3 +135,9 @@ func (t Transitions[S]) Final(s S) bool { return len(t[s]) == 0 }
 
 // Ended reports whether the execution has reached its final state.
 func (s ExecutionStatus) Ended() bool { return ExecutionTransitions.Final(s) }
+
+// Ended reports whether the run has reached its final state.
+func (s RunStatus) Ended() bool { return RunTransitions.Final(s) }
+
+// Ended reports whether the job has reached its final state.
+func (s RunJobStatus) Ended() bool { return RunJobTransitions.Final(s) }

@@ -19,6 +19,8 @@ var update = flag.Bool("update", false, "rewrite the generated files")
 func TestTransitionsAreClosed(t *testing.T) {
 	closed(t, hodei.PipelineTransitions)
 	closed(t, hodei.ExecutionTransitions)
+	closed(t, hodei.RunTransitions)
+	closed(t, hodei.RunJobTransitions)
 	closed(t, hodei.WorkerTransitions)
 }
 
@@ -66,6 +68,8 @@ func TestGoldenStates(t *testing.T) {
 		"a 409 `CONFLICT`.\n")
 	draw(&b, "Pipeline", hodei.PipelineTransitions, hodei.PipelineCreated)
 	draw(&b, "Execution", hodei.ExecutionTransitions, hodei.Pending, hodei.Running)
+	draw(&b, "Run", hodei.RunTransitions, hodei.RunPending, hodei.RunRunning)
+	draw(&b, "Job in a run", hodei.RunJobTransitions, hodei.JobWaiting)
 	draw(&b, "Worker", hodei.WorkerTransitions, hodei.WorkerAvailable)
 	b.WriteString("\nThe status of a job is that of its latest execution, `PENDING` before the first.\n")
 	if *update {

@@ -1,0 +1,127 @@
+package hodei
+
+import "time"
+
+// Run is one execution of a pipeline: its jobs, in the order that their needs
+// demand. It uses the definition that its pipeline had when it was created.
+type Run struct {
+	ID         RunID      `json:"id"`
+	PipelineID PipelineID `json:"pipeline_id"`
+	// Pipeline is the slug of the pipeline, null when it has none.
+	Pipeline *string `json:"pipeline"`
+	// Number counts the runs of the pipeline from 1.
+	Number  int        `json:"number"`
+	Status  RunStatus  `json:"status"`
+	Reason  *Reason    `json:"reason"`
+	Trigger RunTrigger `json:"trigger"`
+	// Params are the values of the pipeline's parameters, as text.
+	Params map[string]string `json:"params"`
+	// Ref is the full name of what is built, as "refs/heads/main", and Commit its
+	// hash; null without a source.
+	Ref    *string `json:"ref"`
+	Commit *string `json:"commit"`
+	// RerunOf is the run that this one repeats.
+	RerunOf *RunID `json:"rerun_of"`
+	// Warnings is the number of jobs that failed and were allowed to.
+	Warnings int `json:"warnings"`
+	// CancelRequestedAt is the time of the first request to cancel the run.
+	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	CreatedAt         time.Time  `json:"created_at"`
+	// StartedAt is null while the run waits for its concurrency key.
+	StartedAt       *time.Time `json:"started_at"`
+	CompletedAt     *time.Time `json:"completed_at"`
+	DurationSeconds *float64   `json:"duration_seconds"`
+	// Jobs are in the order of the definition, the legs of a matrix together. Lists
+	// leave them out.
+	Jobs []RunJob `json:"jobs,omitzero" db:"-"`
+	Plan RunPlan  `json:"-" db:"-"`
+}
+
+// RunTrigger is what started a run.
+type RunTrigger struct {
+	Kind TriggerKind `json:"kind"`
+	// By names the caller, null when it is not known.
+	By *string `json:"by"`
+	// BaseBranch and PullRequest are those of a pull request.
+	BaseBranch  string `json:"base_branch,omitempty"`
+	PullRequest string `json:"pull_request,omitempty"`
+	// ScheduledAt is when a schedule planned the run.
+	ScheduledAt *time.Time `json:"scheduled_at,omitempty"`
+	// Changes are the paths that a push or a pull request changed.
+	Changes []string `json:"changes,omitempty"`
+}
+
+// TriggerKind is the kind of thing that started a run.
+type TriggerKind string
+
+const (
+	TriggerManual      TriggerKind = "manual"
+	TriggerAPI         TriggerKind = "api"
+	TriggerSchedule    TriggerKind = "schedule"
+	TriggerPush        TriggerKind = "push"
+	TriggerTag         TriggerKind = "tag"
+	TriggerPullRequest TriggerKind = "pull_request"
+	TriggerHook        TriggerKind = "hook"
+	TriggerRerun       TriggerKind = "rerun"
+	TriggerPipeline    TriggerKind = "pipeline"
+)
+
+// RunJob is one job of a run, or one leg of a job with a matrix.
+type RunJob struct {
+	// Key is unique in the run: the key of the job, and of a leg its values, as
+	// "test[go=1.26,os=linux]".
+	Key string `json:"key"`
+	// Job is the key of the job in the definition.
+	Job  string  `json:"job"`
+	Name *string `json:"name"`
+	// Leg has the value of each axis of the matrix, null without one.
+	Leg Leg `json:"leg" null:"true"`
+	// Needs are keys of jobs in the definition.
+	Needs []string `json:"needs"`
+	// Finally is true of a job that runs after all others.
+	Finally bool         `json:"finally"`
+	Status  RunJobStatus `json:"status"`
+	Reason  *Reason      `json:"reason"`
+	// JobID is the job of the pipeline, ExecutionID its last execution and Attempt
+	// the number of executions.
+	JobID       *JobID       `json:"job_id"`
+	ExecutionID *ExecutionID `json:"execution_id"`
+	Attempt     int          `json:"attempt"`
+	// ReusedExecutionID is the execution of an earlier run whose result a rerun took.
+	ReusedExecutionID *ExecutionID `json:"reused_execution_id"`
+	// Outputs are what the job wrote to $HODEI_OUTPUT.
+	Outputs map[string]string `json:"outputs" null:"true"`
+	// Approval is null for a job that needs none.
+	Approval *Approval `json:"approval"`
+	// Warning is true of a job that failed and was allowed to.
+	Warning     bool       `json:"warning"`
+	StartedAt   *time.Time `json:"started_at"`
+	CompletedAt *time.Time `json:"completed_at"`
+	// Position orders the jobs of a run.
+	Position int     `json:"-" db:"-"`
+	Plan     JobPlan `json:"-" db:"-"`
+	// Spec is what its executions run.
+	Spec Spec `json:"-" db:"-"`
+}
+
+// Approval is the consent that a job waits for before it starts.
+type Approval struct {
+	Message string `json:"message"`
+	// ExpiresAt is when the job fails without an answer; null until the job waits
+	// for one, and when it waits for ever.
+	ExpiresAt *time.Time `json:"expires_at"`
+	// Approved is the answer, null until there is one.
+	Approved  *bool      `json:"approved"`
+	By        *string    `json:"by"`
+	Comment   *string    `json:"comment"`
+	DecidedAt *time.Time `json:"decided_at"`
+}
+
+// RunSummary is a run as its pipeline shows it.
+type RunSummary struct {
+	ID          RunID      `json:"id"`
+	Number      int        `json:"number"`
+	Status      RunStatus  `json:"status"`
+	StartedAt   *time.Time `json:"started_at"`
+	CompletedAt *time.Time `json:"completed_at"`
+}

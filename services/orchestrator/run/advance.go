@@ -1,0 +1,267 @@
+package run
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// again is when a run is looked at again while executions that were asked to end
+// have not ended: the request may have been lost.
+const again = 5 * time.Second
+
+// Steps are what Advance has decided.
+type Steps struct {
+	// Changed are the jobs that differ from before, in their order; Added are those
+	// among them that are new, and Removed the keys of those that are no more.
+	Changed []*hodei.RunJob
+	Added   map[string]bool
+	Removed []string
+	// Start are the executions to be created, without ids.
+	Start []hodei.Execution
+	// Stop are the keys of the jobs whose executions are to be cancelled.
+	Stop []string
+	// Wake is when the run must be looked at without an end; nil for never.
+	Wake *time.Time
+}
+
+// Advance brings a run up to date with executions that have ended, with the answers to
+// its approvals, with a request to cancel it and with the time. It changes the run and
+// its jobs in place. An end that it knows already changes nothing.
+func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time) Steps {
+	if r.Status.Ended() {
+		return Steps{}
+	}
+	a := newAdvance(r, now)
+	for _, e := range ends {
+		a.end(e)
+	}
+	if r.Status == hodei.RunPending {
+		if r.Plan.Stopping != nil { // it never started, so it has nothing to clean up
+			r.Plan.StopFinally = true
+			a.settleAll(false)
+			a.settleAll(true)
+			a.finish()
+		}
+		return a.steps()
+	}
+	a.expire()
+	for a.settleAll(false); a.failsFast(); {
+		a.settleAll(false)
+	}
+	if a.ended(false) {
+		a.settleAll(true)
+		a.finish()
+	}
+	a.clock()
+	return a.steps()
+}
+
+// advance is one call of Advance.
+type advance struct {
+	r       *hodei.Run
+	now     time.Time
+	legs    map[string][]int // indexes of jobs, by the key in the definition
+	keys    map[string]int   // and by their own
+	settled map[string]bool
+	trouble map[string]bool // see troubled
+	changed map[string]bool
+	out     Steps
+}
+
+func newAdvance(r *hodei.Run, now time.Time) *advance {
+	a := &advance{r: r, now: now, legs: map[string][]int{}, keys: map[string]int{}, changed: map[string]bool{}}
+	for i := range r.Jobs {
+		a.index(i)
+	}
+	return a
+}
+
+func (a *advance) index(i int) {
+	j := &a.r.Jobs[i]
+	a.legs[j.Job], a.keys[j.Key] = append(a.legs[j.Job], i), i
+}
+
+// end takes the end of an execution into its job.
+func (a *advance) end(e hodei.Execution) {
+	if e.JobKey == nil || !e.Status.Ended() {
+		return
+	}
+	i, ok := a.keys[*e.JobKey]
+	if !ok || a.r.Jobs[i].Status.Ended() || e.Attempt < a.r.Jobs[i].Attempt {
+		return
+	}
+	j := &a.r.Jobs[i]
+	j.ExecutionID, j.Attempt, j.StartedAt, j.Outputs = &e.ID, e.Attempt, e.StartedAt, e.Outputs
+	a.close(j, hodei.RunJobStatus(e.Status), e.Reason)
+	j.CompletedAt = e.CompletedAt
+	switch j.Status {
+	case hodei.JobCancelled:
+		if j.Plan.Stopping != nil {
+			j.Reason = j.Plan.Stopping
+		}
+	case hodei.JobFailed, hodei.JobTimedOut:
+		j.Warning = tolerates(j.Spec.AllowFailure, e.ExitCode)
+	}
+}
+
+// close gives the job its final state.
+func (a *advance) close(j *hodei.RunJob, status hodei.RunJobStatus, reason *hodei.Reason) {
+	j.Status, j.Reason, j.CompletedAt = status, reason, &a.now
+	a.change(j)
+}
+
+func (a *advance) change(j *hodei.RunJob) { a.changed[j.Key] = true }
+
+// expire stops the run when its time is over. The finally jobs have timeouts of
+// their own.
+func (a *advance) expire() {
+	if at := a.deadline(); at != nil && !at.After(a.now) && a.r.Plan.Stopping == nil && !a.ended(false) {
+		reason := hodei.ReasonRunTimeout
+		a.r.Plan.Stopping = &reason
+	}
+}
+
+func (a *advance) deadline() *time.Time {
+	p := a.r.Plan
+	if p.TimeoutSeconds == 0 || p.ActiveSince == nil {
+		return nil
+	}
+	at := p.ActiveSince.Add(seconds(p.TimeoutSeconds - p.SpentSeconds))
+	return &at
+}
+
+// settleAll decides about every job, or every finally job, that can be decided.
+func (a *advance) settleAll(finally bool) {
+	a.settled, a.trouble = map[string]bool{}, map[string]bool{}
+	for i := 0; i < len(a.r.Jobs); i++ { // a matrix from an output adds jobs
+		if a.r.Jobs[i].Finally == finally {
+			a.settle(a.r.Jobs[i].Job)
+		}
+	}
+}
+
+// settle decides about the legs of one job, after those that it needs.
+func (a *advance) settle(job string) {
+	legs := a.legs[job]
+	if a.settled[job] || len(legs) == 0 {
+		return
+	}
+	a.settled[job] = true
+	for _, need := range a.r.Jobs[legs[0]].Needs {
+		a.settle(need)
+	}
+	for _, i := range legs {
+		a.decide(i)
+	}
+	for _, i := range a.legs[job] { // a leg that has just failed may have stopped those before it
+		a.decide(i)
+	}
+}
+
+// failsFast reports whether a failure has just stopped the run.
+func (a *advance) failsFast() bool {
+	if !a.r.Plan.FailFast || a.r.Plan.Stopping != nil || !slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && Bad(j) }) {
+		return false
+	}
+	reason := hodei.ReasonFailFast
+	a.r.Plan.Stopping = &reason
+	return true
+}
+
+// Bad reports whether the job makes its run fail.
+func Bad(j hodei.RunJob) bool {
+	return j.Status.Ended() && j.Status != hodei.JobSkipped && !j.Succeeded()
+}
+
+// ended reports whether all jobs but the finally jobs have ended, or all of these.
+func (a *advance) ended(finally bool) bool {
+	return !slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return j.Finally == finally && !j.Status.Ended() })
+}
+
+// finish ends the run once all its jobs have ended.
+func (a *advance) finish() {
+	if !a.ended(true) {
+		return
+	}
+	a.r.Status, a.r.Reason = a.outcome(true)
+	a.r.CompletedAt = &a.now
+	a.r.Warnings = 0
+	for _, j := range a.r.Jobs {
+		if j.Warning {
+			a.r.Warnings++
+		}
+	}
+}
+
+// outcome is how the run ends, or would end without its finally jobs.
+func (a *advance) outcome(finally bool) (hodei.RunStatus, *hodei.Reason) {
+	if why := a.r.Plan.Stopping; why != nil {
+		switch *why {
+		case hodei.ReasonRunTimeout:
+			return hodei.RunTimedOut, why
+		case hodei.ReasonCancelled, hodei.ReasonSuperseded:
+			return hodei.RunCancelled, why
+		}
+	}
+	for _, j := range a.r.Jobs {
+		if (finally || !j.Finally) && Bad(j) {
+			reason := hodei.ReasonJobFailed
+			return hodei.RunFailed, &reason
+		}
+	}
+	return hodei.RunCompleted, nil
+}
+
+// clock lets the time of the run pass while a job is active, and not while it waits
+// for approvals alone.
+func (a *advance) clock() {
+	p := &a.r.Plan
+	active := !a.r.Status.Ended() && slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return j.Status.Active() })
+	switch {
+	case active && p.ActiveSince == nil:
+		p.ActiveSince = &a.now
+	case !active && p.ActiveSince != nil:
+		p.SpentSeconds += a.now.Sub(*p.ActiveSince).Seconds()
+		p.ActiveSince = nil
+	}
+}
+
+// steps completes what is returned.
+func (a *advance) steps() Steps {
+	slices.SortFunc(a.r.Jobs, func(x, y hodei.RunJob) int { return x.Position - y.Position })
+	for i := range a.r.Jobs {
+		if j := &a.r.Jobs[i]; a.changed[j.Key] {
+			a.out.Changed = append(a.out.Changed, j)
+		}
+	}
+	if a.r.Status.Ended() {
+		return a.out
+	}
+	if at := a.deadline(); at != nil && a.r.Plan.Stopping == nil && !a.ended(false) {
+		a.wake(*at)
+	}
+	for _, j := range a.r.Jobs {
+		if j.Status == hodei.JobBlocked && j.Approval.ExpiresAt != nil && j.Approval.Approved == nil {
+			a.wake(*j.Approval.ExpiresAt)
+		}
+		if j.Status.Active() && j.Plan.Stopping != nil {
+			a.wake(a.now.Add(again))
+		}
+	}
+	return a.out
+}
+
+func (a *advance) wake(at time.Time) {
+	if a.out.Wake == nil || at.Before(*a.out.Wake) {
+		a.out.Wake = &at
+	}
+}
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+
+// tolerates reports whether a failure with the exit code counts as success.
+func tolerates(allow hodei.AllowFailure, exitCode *int) bool {
+	return allow.Any || exitCode != nil && slices.Contains(allow.ExitCodes, *exitCode)
+}

@@ -1,0 +1,216 @@
+package run
+
+import (
+	"slices"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// decide moves one job as far as it can go without an execution that ends. Whether
+// it is blocked, started, skipped or left waiting follows from the run alone.
+func (a *advance) decide(i int) {
+	j := &a.r.Jobs[i]
+	if j.Status.Ended() {
+		return
+	}
+	if why := a.stopping(j); why != nil {
+		a.stop(j, why)
+		return
+	}
+	if j.Status == hodei.JobWaiting {
+		if !a.ready(j) {
+			return
+		}
+		if why := a.skips(j); why != "" {
+			a.close(j, hodei.JobSkipped, &why)
+			return
+		}
+		if isSource(j) {
+			a.spread(i)
+			return
+		}
+		if j.Approval != nil {
+			a.block(j)
+		}
+	}
+	if j.Status == hodei.JobBlocked && !a.approved(j) {
+		return
+	}
+	if a.mayStart(j) {
+		a.start(i)
+	}
+}
+
+// stopping is why the job must not start, or not go on; nil when it may.
+func (a *advance) stopping(j *hodei.RunJob) *hodei.Reason {
+	if j.Finally {
+		if a.r.Plan.StopFinally {
+			reason := hodei.ReasonCancelled
+			return &reason
+		}
+		return nil
+	}
+	if a.r.Plan.Stopping != nil {
+		return a.r.Plan.Stopping
+	}
+	if j.Spec.Matrix != nil && j.Spec.Matrix.FailFast && slices.ContainsFunc(a.legs[j.Job], func(i int) bool { return Bad(a.r.Jobs[i]) }) {
+		reason := hodei.ReasonFailFast
+		return &reason
+	}
+	return nil
+}
+
+// stop cancels the job: at once before its start, through its execution afterwards.
+func (a *advance) stop(j *hodei.RunJob, why *hodei.Reason) {
+	if !j.Status.Active() {
+		a.close(j, hodei.JobCancelled, why)
+		return
+	}
+	if j.Plan.Stopping == nil {
+		j.Plan.Stopping = why
+		a.change(j)
+	}
+	if !slices.Contains(a.out.Stop, j.Key) {
+		a.out.Stop = append(a.out.Stop, j.Key)
+	}
+}
+
+// ready reports whether all that the job needs has ended.
+func (a *advance) ready(j *hodei.RunJob) bool {
+	for _, need := range j.Needs {
+		for _, i := range a.legs[need] {
+			if !a.r.Jobs[i].Status.Ended() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// skips is why the job is not to run, "" when it is. Its condition is evaluated once.
+func (a *advance) skips(j *hodei.RunJob) hodei.Reason {
+	if why := a.unwanted(j); why != "" {
+		return why
+	}
+	if j.Plan.Condition == nil {
+		holds := Holds(j.Spec.If, a.values(j))
+		j.Plan.Condition = &holds
+		a.change(j)
+	}
+	switch {
+	case !*j.Plan.Condition:
+		return hodei.ReasonCondition
+	case j.Spec.Command.IsZero() && j.Spec.Pipeline == nil && j.Approval == nil:
+		return hodei.ReasonNoCommand
+	}
+	return ""
+}
+
+// unwanted is why the results of its needs, or of the run for a finally job, keep the
+// job from running. One that waits for a failure which did not happen is skipped by
+// its own condition.
+func (a *advance) unwanted(j *hodei.RunJob) hodei.Reason {
+	failed := a.troubled(j.Needs)
+	succeeded := a.succeeded(j.Needs)
+	if j.Finally {
+		outcome, _ := a.outcome(false)
+		succeeded = outcome == hodei.RunCompleted
+		failed = !succeeded
+	}
+	switch when := j.Spec.Condition(); {
+	case when == hodei.WhenFailure && !failed:
+		return hodei.ReasonCondition
+	case when == hodei.WhenSuccess && !succeeded:
+		return hodei.ReasonNeeds
+	}
+	return ""
+}
+
+// succeeded reports whether every leg of every job counts as success.
+func (a *advance) succeeded(jobs []string) bool {
+	for _, job := range jobs {
+		for _, i := range a.legs[job] {
+			if !a.r.Jobs[i].Succeeded() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// troubled reports whether one of the jobs, or one that they need, however far
+// upstream, did not succeed.
+func (a *advance) troubled(jobs []string) bool {
+	return slices.ContainsFunc(jobs, func(job string) bool {
+		known, ok := a.trouble[job]
+		if !ok && len(a.legs[job]) > 0 {
+			known = !a.succeeded([]string{job}) || a.troubled(a.r.Jobs[a.legs[job][0]].Needs)
+			a.trouble[job] = known
+		}
+		return known
+	})
+}
+
+// block has the job wait for an approval.
+func (a *advance) block(j *hodei.RunJob) {
+	j.Status = hodei.JobBlocked
+	j.Approval.Message = Resolve(j.Approval.Message, a.values(j))
+	if gate := j.Spec.Approval; gate != nil && gate.TimeoutSeconds != nil {
+		at := a.now.Add(seconds(*gate.TimeoutSeconds))
+		j.Approval.ExpiresAt = &at
+	}
+	a.change(j)
+}
+
+// approved reports whether the job has its approval. One that was rejected, or waited
+// too long, fails.
+func (a *advance) approved(j *hodei.RunJob) bool {
+	switch answer := j.Approval; {
+	case answer.Approved != nil && *answer.Approved:
+		return true
+	case answer.Approved != nil:
+		reason := hodei.ReasonRejected
+		a.close(j, hodei.JobFailed, &reason)
+	case answer.ExpiresAt != nil && !answer.ExpiresAt.After(a.now):
+		reason := hodei.ReasonApprovalTimeout
+		a.close(j, hodei.JobFailed, &reason)
+	}
+	return false
+}
+
+// mayStart reports whether the job is not active yet, and its matrix has room.
+func (a *advance) mayStart(j *hodei.RunJob) bool {
+	if j.Status.Active() {
+		return false
+	}
+	active := 0
+	for _, i := range a.legs[j.Job] {
+		if a.r.Jobs[i].Status.Active() {
+			active++
+		}
+	}
+	m := j.Spec.Matrix
+	return m == nil || m.MaxParallel == 0 || active < m.MaxParallel
+}
+
+// start creates the job's first execution. A job that only waits for an approval has
+// nothing to run and completes.
+func (a *advance) start(i int) {
+	j := &a.r.Jobs[i]
+	if j.Spec.Command.IsZero() && j.Spec.Pipeline == nil {
+		a.close(j, hodei.JobCompleted, nil)
+		return
+	}
+	spec, err := a.spec(j)
+	if err != nil {
+		reason := hodei.ReasonStartFailed
+		a.close(j, hodei.JobFailed, &reason)
+		return
+	}
+	j.Status, j.Attempt = hodei.JobPending, 1
+	a.change(j)
+	key := j.Key
+	a.out.Start = append(a.out.Start, hodei.Execution{
+		JobID: j.JobID, PipelineID: &a.r.PipelineID, RunID: &a.r.ID, RunNumber: &a.r.Number, JobKey: &key, Spec: spec, Attempt: 1,
+	})
+}

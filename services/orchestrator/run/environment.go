@@ -1,0 +1,90 @@
+package run
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// runVariables are the names that HODEI_ and `run.` share.
+var runVariables = []string{
+	"number", "pipeline", "trigger", "ref", "branch", "tag", "base_branch", "pull_request", "commit", "scheduled_at",
+}
+
+// Environment is what every command of a run receives beside the environment of its
+// job: the worker adds HODEI_EXECUTION_ID and HODEI_ATTEMPT.
+func Environment(r *hodei.Run, j *hodei.RunJob) map[string]string {
+	env := map[string]string{"CI": "true", "HODEI_RUN_ID": r.ID.String(), "HODEI_JOB": j.Key}
+	for _, name := range runVariables {
+		env["HODEI_"+strings.ToUpper(name)] = runValue(r, name)
+	}
+	for name, value := range r.Params {
+		env["PARAM_"+Variable(name)] = value
+	}
+	for axis, value := range j.Leg {
+		env["MATRIX_"+Variable(axis)] = value
+	}
+	return env
+}
+
+// Variable is a name as part of the name of a variable: in upper case, each character
+// that is no letter and no digit an underscore.
+func Variable(name string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z':
+			return c - 'a' + 'A'
+		case c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+			return c
+		}
+		return '_'
+	}, name)
+}
+
+// spec is what the job's executions run, with the results of its needs filled in.
+func (a *advance) spec(j *hodei.RunJob) (hodei.Spec, error) {
+	spec, values := j.Spec, a.values(j)
+	env := Environment(a.r, j)
+	maps.Copy(env, resolveAll(spec.Environment, values))
+	if len(j.Needs) > 0 {
+		needs, err := a.needs(j)
+		if err != nil {
+			return spec, err
+		}
+		env["HODEI_NEEDS"] = needs
+	}
+	spec.Environment = env
+	spec.Requirements.Labels = resolveAll(spec.Requirements.Labels, values)
+	if kind := spec.Requirements.Type; kind != nil {
+		resolved := Resolve(*kind, values)
+		spec.Requirements.Type = &resolved
+	}
+	if err := spec.Validate(); err != nil {
+		return spec, err
+	}
+	return spec, spec.Check()
+}
+
+// needs are the results of the job's needs as JSON, the legs of a matrix by their keys.
+func (a *advance) needs(j *hodei.RunJob) (string, error) {
+	type result struct {
+		Status  hodei.RunJobStatus `json:"status"`
+		Reason  *hodei.Reason      `json:"reason"`
+		Outputs map[string]string  `json:"outputs"`
+	}
+	all := map[string]result{}
+	for _, need := range j.Needs {
+		for _, i := range a.legs[need] {
+			n := &a.r.Jobs[i]
+			r := result{n.Status, n.Reason, n.Outputs}
+			if r.Outputs == nil {
+				r.Outputs = map[string]string{}
+			}
+			all[n.Key] = r
+		}
+	}
+	body, err := json.Marshal(all)
+	return string(body), err
+}

@@ -1,0 +1,214 @@
+package run
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+const (
+	// spacing leaves room for the legs of a matrix between two jobs.
+	spacing = 2 * hodei.MaxLegs
+	// finallyTimeout is the timeout of a finally job that has none, in seconds.
+	finallyTimeout = 300
+)
+
+// Source is what a run is made of: its pipeline as it is now, and what the caller
+// asks for.
+type Source struct {
+	Settings hodei.Settings
+	// Jobs are those of the pipeline, oldest first.
+	Jobs []hodei.Job
+	// Params are the values given by the caller.
+	Params map[string]hodei.Scalar
+	// Environment goes before that of each job.
+	Environment map[string]string
+	// Only are the keys of the jobs that are wanted; empty for all.
+	Only []string
+}
+
+// Expand fills in the jobs, the parameters and the plan of a run that has its
+// identity already.
+func Expand(r *hodei.Run, from Source) error {
+	var err error
+	if r.Params, err = params(from.Settings.Params, from.Params); err != nil {
+		return err
+	}
+	r.Plan = hodei.RunPlan{FailFast: from.Settings.FailFast, TimeoutSeconds: hodei.DefaultRunTimeout}
+	if limit := from.Settings.TimeoutSeconds; limit != nil {
+		r.Plan.TimeoutSeconds = *limit
+	}
+	if c := from.Settings.Concurrency; c != nil {
+		own := *c
+		own.Key = Resolve(c.Key, known(r, &hodei.RunJob{}))
+		r.Plan.Concurrency = &own
+	}
+	keys := Keys(from.Jobs)
+	if err := checkGraph(from.Jobs, keys); err != nil {
+		return err
+	}
+	wanted, err := only(from.Only, from.Jobs, keys)
+	if err != nil {
+		return err
+	}
+	r.Jobs = []hodei.RunJob{}
+	for i, job := range from.Jobs {
+		if !wanted(keys[i], job.Finally) {
+			continue
+		}
+		one := planned(r, from, job, keys[i], i*spacing)
+		one.Needs = slices.DeleteFunc(one.Needs, func(need string) bool {
+			at := slices.Index(keys, need)
+			return !wanted(need, from.Jobs[at].Finally)
+		})
+		legs, err := legsOf(one)
+		if err != nil {
+			return err
+		}
+		r.Jobs = append(r.Jobs, legs...)
+	}
+	return nil
+}
+
+// planned is a job of the pipeline as a job of the run.
+func planned(r *hodei.Run, from Source, job hodei.Job, key string, position int) hodei.RunJob {
+	spec := job.Spec
+	spec.Key = key
+	env := map[string]string{}
+	for _, layer := range []map[string]string{from.Settings.Environment, spec.Environment, from.Environment} {
+		maps.Copy(env, layer)
+	}
+	spec.Environment = env
+	if spec.Finally && spec.TimeoutSeconds == nil {
+		limit := float64(finallyTimeout)
+		spec.TimeoutSeconds = &limit
+	}
+	id := job.ID
+	out := hodei.RunJob{
+		Key: key, Job: key, Name: job.Name, Needs: []string{}, Finally: spec.Finally, Status: hodei.JobWaiting,
+		JobID: &id, Position: position, Spec: spec,
+	}
+	for _, need := range spec.Needs {
+		out.Needs = append(out.Needs, need.Job)
+	}
+	if gate := spec.Approval; gate != nil {
+		out.Approval = &hodei.Approval{Message: gate.Message}
+	}
+	if out.Name != nil {
+		name := Resolve(*out.Name, known(r, &out))
+		out.Name = &name
+	}
+	return out
+}
+
+// legsOf are the legs of the job's matrix, or the job itself.
+func legsOf(job hodei.RunJob) ([]hodei.RunJob, error) {
+	m := job.Spec.Matrix
+	if m == nil || m.From != "" {
+		return []hodei.RunJob{job}, nil
+	}
+	legs := m.Legs()
+	if size := m.Size(); legs == nil && size > 0 || len(legs) > hodei.MaxLegs {
+		return nil, hodei.InvalidField("jobs."+job.Key+".matrix", fmt.Sprintf("%d legs; at most %d are allowed", size, hodei.MaxLegs))
+	}
+	if len(legs) == 0 { // nothing is left of it
+		reason := hodei.ReasonCondition
+		job.Status, job.Reason = hodei.JobSkipped, &reason
+		return []hodei.RunJob{job}, nil
+	}
+	out := make([]hodei.RunJob, len(legs))
+	for i, leg := range legs {
+		one := job
+		one.Leg, one.Key, one.Position = leg, job.Key+leg.String(), job.Position+i
+		if job.Approval != nil {
+			approval := *job.Approval
+			one.Approval = &approval
+		}
+		out[i] = one
+	}
+	return out, nil
+}
+
+// only reports which jobs are wanted. The finally jobs always are.
+func only(list []string, jobs []hodei.Job, keys []string) (func(key string, finally bool) bool, error) {
+	for i, key := range list {
+		if !slices.Contains(keys, key) {
+			return nil, hodei.InvalidField(fmt.Sprintf("only.%d", i), fmt.Sprintf("the pipeline has no job %q", key))
+		}
+	}
+	return func(key string, finally bool) bool {
+		return len(list) == 0 || finally || slices.Contains(list, key)
+	}, nil
+}
+
+// Keys are the keys of the jobs. One that has none is called after its name, or after
+// its id where that is not unique.
+func Keys(jobs []hodei.Job) []string {
+	keys, taken := make([]string, len(jobs)), map[string]int{}
+	for i, job := range jobs {
+		if keys[i] = job.Key; keys[i] == "" {
+			keys[i] = slug(text(job.Name))
+		}
+		taken[keys[i]]++
+	}
+	for i, job := range jobs {
+		if job.Key == "" && (keys[i] == "" || taken[keys[i]] > 1) {
+			id := job.ID.String()
+			keys[i] = "job-" + id[len(id)-8:]
+		}
+	}
+	return keys
+}
+
+// slug is the name with what no key has replaced by "-".
+func slug(name string) string {
+	name = strings.Map(func(c rune) rune {
+		switch {
+		case c == '_', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+			return c
+		}
+		return '-'
+	}, name)
+	name = strings.Trim(name, "-")
+	return name[:min(len(name), 63)]
+}
+
+// checkGraph fails on a need that does not exist and on a cycle: a job in one would
+// wait for ever.
+func checkGraph(jobs []hodei.Job, keys []string) error {
+	const visiting, visited = 1, 2
+	state := map[string]int{}
+	var visit func(i int) error
+	visit = func(i int) error {
+		if state[keys[i]] != 0 {
+			return nil
+		}
+		state[keys[i]] = visiting
+		for n, need := range jobs[i].Needs {
+			field := fmt.Sprintf("jobs.%s.needs.%d", keys[i], n)
+			at := slices.Index(keys, need.Job)
+			switch {
+			case at < 0:
+				return hodei.InvalidField(field, fmt.Sprintf("the pipeline has no job %q", need.Job))
+			case jobs[at].Finally && !jobs[i].Finally:
+				return hodei.InvalidField(field, fmt.Sprintf("%q runs after all other jobs", need.Job))
+			case state[need.Job] == visiting:
+				return hodei.InvalidField(field, fmt.Sprintf("%q needs %q, which needs it: a cycle", keys[i], need.Job))
+			}
+			if err := visit(at); err != nil {
+				return err
+			}
+		}
+		state[keys[i]] = visited
+		return nil
+	}
+	for i := range jobs {
+		if err := visit(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}

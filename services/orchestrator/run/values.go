@@ -1,0 +1,135 @@
+package run
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// Values looks up a name such as "params.env" or "needs.build.outputs.version". It
+// reports false for one that is not known yet.
+type Values func(name string) (value string, known bool)
+
+var reference = regexp.MustCompile(`\$\{\{\s*([^{}]*?)\s*\}\}`)
+
+// Resolve replaces the references ${{ … }} in the text whose values are known.
+func Resolve(text string, values Values) string {
+	if !strings.Contains(text, "${{") {
+		return text
+	}
+	return reference.ReplaceAllStringFunc(text, func(ref string) string {
+		if value, known := values(reference.FindStringSubmatch(ref)[1]); known {
+			return value
+		}
+		return ref
+	})
+}
+
+func resolveAll(texts map[string]string, values Values) map[string]string {
+	if texts == nil {
+		return nil
+	}
+	out := make(map[string]string, len(texts))
+	for name, text := range texts {
+		out[Resolve(name, values)] = Resolve(text, values)
+	}
+	return out
+}
+
+// known are the values of a job that do not depend on its needs.
+func known(r *hodei.Run, j *hodei.RunJob) Values {
+	return func(name string) (string, bool) {
+		kind, rest, _ := strings.Cut(name, ".")
+		switch kind {
+		case "params":
+			return r.Params[rest], true
+		case "matrix":
+			return j.Leg[rest], true
+		case "run":
+			return runValue(r, rest), true
+		}
+		return "", false
+	}
+}
+
+// values are all values that the job may read, once its needs have ended. What is not
+// there is the empty string.
+func (a *advance) values(j *hodei.RunJob) Values {
+	before := known(a.r, j)
+	return func(name string) (string, bool) {
+		if value, ok := before(name); ok {
+			return value, true
+		}
+		rest, ok := strings.CutPrefix(name, "needs.")
+		at := strings.LastIndex(rest, ".outputs.")
+		if !ok || at < 0 {
+			return "", true
+		}
+		return a.output(rest[:at], rest[at+len(".outputs."):]), true
+	}
+}
+
+// output is an output of a job, or of one leg of a matrix by its key.
+func (a *advance) output(job, name string) string {
+	i, ok := a.keys[job]
+	if !ok {
+		if legs := a.legs[job]; len(legs) == 1 {
+			i, ok = legs[0], true
+		}
+	}
+	if !ok {
+		return ""
+	}
+	return a.r.Jobs[i].Outputs[name]
+}
+
+// runValue is what `run.<name>` and HODEI_<NAME> have in common.
+func runValue(r *hodei.Run, name string) string {
+	ref := text(r.Ref)
+	switch name {
+	case "id":
+		return r.ID.String()
+	case "number":
+		return strconv.Itoa(r.Number)
+	case "pipeline":
+		return text(r.Pipeline)
+	case "trigger":
+		return string(r.Trigger.Kind)
+	case "ref":
+		return ref
+	case "branch":
+		branch, _ := strings.CutPrefix(ref, "refs/heads/")
+		return given(branch != ref, branch)
+	case "tag":
+		tag, _ := strings.CutPrefix(ref, "refs/tags/")
+		return given(tag != ref, tag)
+	case "base_branch":
+		return r.Trigger.BaseBranch
+	case "pull_request":
+		return r.Trigger.PullRequest
+	case "commit":
+		return text(r.Commit)
+	case "scheduled_at":
+		if r.Trigger.ScheduledAt != nil {
+			return r.Trigger.ScheduledAt.UTC().Format(time.RFC3339)
+		}
+	}
+	return ""
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func given(ok bool, value string) string {
+	if ok {
+		return value
+	}
+	return ""
+}
