@@ -10,9 +10,9 @@ import (
 
 // executionFields are the columns of a hodei.Execution of the row e that do not depend
 // on who reads it: each reader appends how it wants the specification and the log.
-const executionFields = `e.id, e.job_id, e.pipeline_id, e.status, e.reason, e.worker_id, e.worker_type,
+const executionFields = `e.id, e.job_id, e.pipeline_id, e.run_id, e.run_number, e.job_key, e.status, e.reason, e.worker_id, e.worker_type,
 	e.exit_code, e.signal, e.attempt, e.retry_of,
-	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources,
+	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources, e.outputs,
 	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,
 	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds, e.log_damaged, `
 
@@ -74,14 +74,15 @@ func (db *DB) RequeueExecution(ctx context.Context, id hodei.ExecutionID, worker
 
 // EndPending ends an execution that no worker was given.
 func (db *DB) EndPending(ctx context.Context, id hodei.ExecutionID, status hodei.ExecutionStatus, reason hodei.Reason) (hodei.Execution, error) {
-	return db.change(ctx, "end", id, status, `reason = $4, completed_at = now()`, `e.status = 'PENDING'`, reason)
+	return db.change(ctx, "end", id, status, `reason = $4, completed_at = now(), run_due = e.run_id IS NOT NULL`, `e.status = 'PENDING'`, reason)
 }
 
 // RequestCancel notes that somebody wants the execution cancelled. One that has
 // ended loses the retry that was to follow, and is CONFLICT if none was.
 func (db *DB) RequestCancel(ctx context.Context, id hodei.ExecutionID) (hodei.Execution, error) {
 	e, err := one[hodei.Execution](ctx, db.pool, "cancel execution", "execution", id.String(),
-		`WITH e AS (UPDATE executions SET cancel_requested_at = coalesce(cancel_requested_at, now()), retry_at = NULL
+		`WITH e AS (UPDATE executions SET cancel_requested_at = coalesce(cancel_requested_at, now()), retry_at = NULL,
+				run_due = run_id IS NOT NULL AND completed_at IS NOT NULL
 			WHERE id = $1 AND (completed_at IS NULL OR retry_at IS NOT NULL) RETURNING *) SELECT `+executionColumns+` FROM e`, id)
 	return e, db.whyNot(ctx, id, "cancelled", err)
 }

@@ -65,7 +65,7 @@ func (db *DB) ListHeld(ctx context.Context, before time.Time) ([]Held, error) {
 // with its last line before the first hole, so that what is counted can be read.
 func (db *DB) LoseExecutions(ctx context.Context, worker hodei.WorkerID, gone string, asOf time.Time, offered []hodei.ExecutionID) ([]hodei.Execution, error) {
 	return all[hodei.Execution](ctx, db.pool, "lose executions",
-		`WITH e AS (UPDATE executions e SET status = $2, reason = $3, completed_at = now(), retry_at = `+retryAt("$2")+`, log_count = coalesce((
+		`WITH e AS (UPDATE executions e SET status = $2, reason = $3, completed_at = now(), `+ended("$2", "$3", "NULL", "NULL")+`, log_count = coalesce((
 				SELECT max(last_sequence) FROM (
 					SELECT last_sequence, sum(last_sequence - first_sequence + 1) OVER (ORDER BY first_sequence) AS so_far
 					FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id) whole

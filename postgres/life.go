@@ -270,22 +270,24 @@ func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond
 	reasons, codes, signals := make([]*hodei.Reason, n), make([]*int, n), make([]*string, n)
 	started, completed := make([]*time.Time, n), make([]time.Time, n)
 	counts, digests, resources := make([]int64, n), make([]int64, n), make([]*hodei.Resources, n)
+	outputs := make([]map[string]string, n)
 	for i, r := range reports {
 		o := r.outcome
 		ids[i], workers[i], status[i], reasons[i], codes[i], signals[i] = r.id, r.worker, o.Status, o.Reason, o.ExitCode, o.Signal
 		started[i], completed[i], counts[i], digests[i], resources[i] = o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources
+		outputs[i] = o.Outputs
 	}
 	// The guard of every end is the same: what a worker ends is RUNNING.
 	return changeAll(ctx, q, "finish executions",
 		`WITH o AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[], $7::timestamptz[],
-				$8::timestamptz[], $9::bigint[], $10::bigint[], $11::jsonb[]) AS o(id, worker_id, status, reason, exit_code, signal,
-				started_at, completed_at, log_count, log_digest, resources)),
+				$8::timestamptz[], $9::bigint[], $10::bigint[], $11::jsonb[], $14::jsonb[]) AS o(id, worker_id, status, reason, exit_code, signal,
+				started_at, completed_at, log_count, log_digest, resources, outputs)),
 		e AS (UPDATE executions e SET status = o.status, reason = o.reason, exit_code = o.exit_code, signal = o.signal,
 				started_at = coalesce(o.started_at, e.started_at), completed_at = greatest(o.completed_at, o.started_at),
 				log_count = o.log_count, log_digest = o.log_digest, log_damaged = $13, resources = o.resources,
-				retry_at = `+retryAt("o.status")+`
+				outputs = o.outputs, `+ended("o.status", "o.reason", "o.exit_code", "o.signal")+`
 			FROM o WHERE e.id = o.id AND e.status = ANY($12) AND e.worker_id = o.worker_id AND `+cond+` RETURNING e.*)
 		SELECT `+changedColumns+` FROM e`,
 		ids, workers, status, reasons, codes, signals, started, completed, counts, digests, resources,
-		hodei.ExecutionTransitions.From(hodei.Completed), damaged)
+		hodei.ExecutionTransitions.From(hodei.Completed), damaged, outputs)
 }

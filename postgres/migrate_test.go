@@ -224,9 +224,9 @@ func TestSpecIsOneDocument(t *testing.T) {
 		jobs[job], waiting[pending], held[running] = s, s, s
 	}
 
-	applied, err := db.Migrate(t.Context())
+	applied, err := db.MigrateWith(t.Context(), migrationFiles(t, func(name string) bool { return name < "0022" }))
 	require.NoError(t, err)
-	require.EqualValues(t, 21, applied[0])
+	require.Equal(t, []int64{21}, applied)
 	// As if the process had been killed before it recorded the version.
 	_, err = conn.Exec(t.Context(), `DELETE FROM goose_db_version WHERE version_id >= 21`)
 	require.NoError(t, err)

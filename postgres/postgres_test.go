@@ -110,6 +110,8 @@ func TestStateChecks(t *testing.T) {
 	}
 	check("pipelines", words(hodei.PipelineTransitions.States()))
 	check("executions", words(hodei.ExecutionTransitions.States()))
+	check("runs", words(hodei.RunTransitions.States()))
+	check("run_jobs", words(hodei.RunJobTransitions.States()))
 	check("workers", words(hodei.WorkerTransitions.States()))
 }
 

@@ -8,16 +8,20 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// retryAt is when the row e, which ends now in the given state, will be
-// executed again; null when it will not. The pause doubles up to
-// hodei.RetryCap, and is varied by up to a fifth so that what failed together
-// does not come together.
-func retryAt(status string) string {
-	return fmt.Sprintf(`CASE WHEN %s = ANY('{%s,%s}'::text[]) AND e.cancel_requested_at IS NULL
-		AND (e.spec->'retries'->>'max')::int >= e.attempt THEN now() + (0.8 + 0.4 * random()) * make_interval(secs =>
-			least(greatest(%d, (e.spec->'retries'->>'backoff_seconds')::float8),
-				coalesce((e.spec->'retries'->>'backoff_seconds')::float8, 0) * power(2, e.attempt - 1))) END`,
-		status, hodei.Failed, hodei.TimedOut, hodei.RetryCap)
+// ended sets what follows from the end of the row e, whose new status, reason, exit
+// code and signal are those expressions: when it will be executed again, and whether
+// its run must take notice. The pause before a retry doubles up to hodei.RetryCap, and
+// is varied by up to a fifth so that what failed together does not come together.
+func ended(status, reason, exitCode, signal string) string {
+	retried := fmt.Sprintf(`(e.cancel_requested_at IS NULL AND coalesce((e.spec->'retries'->>'max')::int >= e.attempt, false) AND
+		CASE WHEN e.spec->'retries'->'on' IS NULL THEN %[1]s = ANY('{%[5]s,%[6]s}'::text[])
+		ELSE %[1]s <> ALL('{%[7]s,%[8]s}'::text[]) AND jsonb_exists_any(e.spec->'retries'->'on',
+			ARRAY[%[1]s, %[2]s, 'exit:' || %[3]s, 'signal:' || %[4]s]) END)`,
+		status, reason, exitCode, signal, hodei.Failed, hodei.TimedOut, hodei.Completed, hodei.Cancelled)
+	return fmt.Sprintf(`retry_at = CASE WHEN %[1]s THEN now() + (0.8 + 0.4 * random()) * make_interval(secs =>
+			least(greatest(%[2]d, (e.spec->'retries'->>'backoff_seconds')::float8),
+				coalesce((e.spec->'retries'->>'backoff_seconds')::float8, 0) * power(2, e.attempt - 1))) END,
+		run_due = e.run_id IS NOT NULL AND NOT %[1]s`, retried, hodei.RetryCap)
 }
 
 // CreateRetry creates the execution that follows the one whose retry is due
@@ -28,8 +32,8 @@ func (db *DB) CreateRetry(ctx context.Context) (hodei.Execution, error) {
 	return one[hodei.Execution](ctx, db.pool, "create retry", "execution", id.String(),
 		`WITH due AS (SELECT id FROM executions WHERE retry_at <= now() ORDER BY retry_at LIMIT 1 FOR UPDATE SKIP LOCKED),
 		past AS (UPDATE executions p SET retry_at = NULL FROM due WHERE p.id = due.id RETURNING p.*),
-		e AS (INSERT INTO executions (id, job_id, pipeline_id, status, spec, attempt, retry_of, log_day)
-			SELECT $1, job_id, pipeline_id, $2, spec, attempt + 1, id, $3 FROM past RETURNING *)
+		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, status, spec, attempt, retry_of, log_day)
+			SELECT $1, job_id, pipeline_id, run_id, run_number, job_key, $2, spec, attempt + 1, id, $3 FROM past RETURNING *)
 		SELECT `+executionColumns+` FROM e`, id, hodei.Pending, id.Day())
 }
 

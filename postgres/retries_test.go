@@ -60,6 +60,46 @@ func TestRetryBackoff(t *testing.T) {
 	}
 }
 
+// TestRetriesOn: only the ends that the policy names are retried, by state, by reason,
+// by exit code and by signal.
+func TestRetriesOn(t *testing.T) {
+	t.Parallel()
+	db, _ := open(t)
+	lost, killed, exit, none := hodei.ReasonWorkerLost, hodei.ReasonSignal, hodei.ReasonExitCode, hodei.Reason("")
+	for i, c := range []struct {
+		on     []string
+		end    hodei.ExecutionStatus
+		reason hodei.Reason
+		code   *int
+		signal *string
+		want   bool
+	}{
+		{nil, hodei.Failed, exit, new(1), nil, true},
+		{nil, hodei.TimedOut, hodei.ReasonTimeout, nil, nil, true},
+		{[]string{"TIMED_OUT"}, hodei.Failed, exit, new(1), nil, false},
+		{[]string{"TIMED_OUT"}, hodei.TimedOut, hodei.ReasonTimeout, nil, nil, true},
+		{[]string{"WORKER_LOST"}, hodei.Failed, exit, new(1), nil, false},
+		{[]string{"WORKER_LOST"}, hodei.Failed, lost, nil, nil, true},
+		{[]string{"exit:75"}, hodei.Failed, exit, new(75), nil, true},
+		{[]string{"exit:75"}, hodei.Failed, exit, new(7), nil, false},
+		{[]string{"signal:SIGKILL"}, hodei.Failed, killed, nil, new("SIGKILL"), true},
+		{[]string{"COMPLETED", "CANCELLED"}, hodei.Completed, none, new(0), nil, false},
+		{[]string{"CANCELLED"}, hodei.Cancelled, hodei.ReasonCancelled, nil, nil, false},
+	} {
+		s, worker := spec("false"), postgres.NewID[hodei.WorkerID]()
+		s.Retries = &hodei.Retries{Max: 1, BackoffSeconds: 60, On: c.on}
+		e, err := db.CreateExecution(t.Context(), hodei.Execution{Spec: s})
+		require.NoError(t, err)
+		_, err = db.AssignExecution(t.Context(), e.ID, worker, "shell", "first")
+		require.NoError(t, err)
+		e, _, err = db.FinishExecution(t.Context(), e.ID, worker, hodei.Outcome{
+			Status: c.end, Reason: &c.reason, ExitCode: c.code, Signal: c.signal, CompletedAt: time.Now().UTC(),
+		})
+		require.NoError(t, err)
+		require.Equal(t, c.want, e.RetryAt != nil, "case %d", i)
+	}
+}
+
 // TestRetryIsCreatedOnce: by however many ask at once, and with what the
 // execution before it had.
 func TestRetryIsCreatedOnce(t *testing.T) {
