@@ -116,8 +116,8 @@ func (a Availability) Validate() error {
 		return InvalidField("capacity", "1 to 10000 required")
 	case a.Free < 0 || a.Free > a.Capacity:
 		return InvalidField("free", "0 to capacity required")
-	case a.Word > maxRevision:
-		return InvalidField("word", "at most 2^62 required")
+	case a.Revision > maxRevision:
+		return InvalidField("revision", "at most 2^62 required")
 	case !IsTime(a.At):
 		return InvalidField("at", "a year from 1 to 9999 required")
 	}

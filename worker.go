@@ -26,7 +26,7 @@ type Worker struct {
 	Blocked *string `json:"blocked"`
 }
 
-// Availability is a worker's own word on its slots: the value of its key in
+// Availability is a worker's report of its state and its slots: the value of its key in
 // the WORKERS bucket, written by that worker alone and renewed as its lease.
 type Availability struct {
 	WorkerID WorkerID          `json:"worker_id"`
@@ -42,10 +42,10 @@ type Availability struct {
 	Load float64 `json:"load"`
 	// Blocked is why the worker accepts nothing for now: its disk lacks space.
 	Blocked string `json:"blocked,omitempty"`
-	// Incarnation tells one process of the worker from the next, Word orders
-	// what one incarnation says: of two words the higher is the later.
+	// Incarnation tells one process of the worker from the next. Revision orders
+	// the reports of one incarnation: it rises with every change of its slots.
 	Incarnation string    `json:"incarnation"`
-	Word        uint64    `json:"word"`
+	Revision    uint64    `json:"revision"`
 	Version     string    `json:"version"`
 	At          time.Time `json:"at"`
 }

@@ -20,11 +20,11 @@ import (
 // fleetSize is how many workers are simulated.
 const fleetSize = 10_000
 
-// word is what the i-th simulated worker says of itself.
-func word(id domain.WorkerID, i int, now time.Time) domain.Availability {
+// availability is the report of the i-th simulated worker.
+func availability(id domain.WorkerID, i int, now time.Time) domain.Availability {
 	return domain.Availability{
 		WorkerID: id, Type: "shell", Labels: map[string]string{"zone": string(rune('a' + i%3))}, Status: domain.WorkerAvailable,
-		Capacity: 8, Free: 1 + i%8, Load: float64(i%100) / 100, Incarnation: "one", Word: 1, Version: "bench", At: now,
+		Capacity: 8, Free: 1 + i%8, Load: float64(i%100) / 100, Incarnation: "one", Revision: 1, Version: "bench", At: now,
 	}
 }
 
@@ -34,7 +34,7 @@ func planning(_ context.Context, b *bench) ([]row, error) {
 	fleet := make([]plan.Worker, fleetSize)
 	for i := range fleet {
 		fleet[i] = plan.Worker{
-			Availability: word(domain.WorkerID(uuid.Must(uuid.NewV7())), i, now),
+			Availability: availability(domain.WorkerID(uuid.Must(uuid.NewV7())), i, now),
 			AckLatency:   time.Duration(i%50) * time.Millisecond, Success: 1 - float64(i%10)/100,
 		}
 	}
@@ -187,7 +187,7 @@ func (s *simulated) each(ctx context.Context, at func(i int) time.Time) error {
 		g.Go(func() error {
 			for _, i := range turns {
 				time.Sleep(time.Until(at(i)))
-				if err := bucket.Put(ctx, word(s.ids[i], i, time.Now())); err != nil {
+				if err := bucket.Put(ctx, availability(s.ids[i], i, time.Now())); err != nil {
 					return err
 				}
 			}

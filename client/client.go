@@ -26,7 +26,7 @@ type transport interface {
 	follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error)
 	// events gives what happens to fn until that is all, ctx is done, or fn
 	// fails.
-	events(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.Notice) error) (schemas.EventsEnd, error)
+	events(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.FeedEvent) error) (schemas.EventsEnd, error)
 	// ended returns once the execution has ended.
 	ended(ctx context.Context, id hodei.ExecutionID) error
 	health(ctx context.Context) (schemas.Health, error)

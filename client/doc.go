@@ -13,7 +13,7 @@
 // # Subjects
 //
 // Those of the operations; execution.log.<execution_id> and
-// execution.event.<execution_id> to follow an execution over NATS.
+// execution.event.*.<execution_id> to follow an execution over NATS.
 //
 // # When things fail
 //

@@ -21,44 +21,43 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// FollowEvents gives to fn what happens to executions, in order and none
-// twice, and the workers' own words. Without req.Follow that is each worker's
-// word now; with it, it goes on until ctx is done, through lost connections,
-// and says by a Resync where events were lost all the same. An error of fn
-// ends it and is returned.
-func (c *Client) FollowEvents(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.Notice) error) (schemas.EventsEnd, error) {
+// FollowEvents calls fn with the events of executions, in order and each once, and
+// with the state of each worker. Without req.Follow that is each worker's state now;
+// with it, it goes on until ctx is done, through lost connections, and calls fn with a
+// Resync where events were lost all the same. An error of fn ends it and is returned.
+func (c *Client) FollowEvents(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.FeedEvent) error) (schemas.EventsEnd, error) {
 	return c.via.events(ctx, req, fn)
 }
 
-// Happening is a Notice as it travels.
-type Happening struct {
+// RawEvent is a FeedEvent in JSON.
+type RawEvent struct {
 	Sequence uint64
-	// Kind is that of the frame: schemas.NoticeExecution and its like. It is
-	// "" once, when it is known where the stream of executions is and each
-	// worker's word has been told.
+	// Kind is that of the frame: schemas.FeedExecution and its like. It is
+	// "" once, when the place in the stream is known and the state of each worker has
+	// been passed on.
 	Kind string
 	Data []byte // JSON
 }
 
-// Notice decodes it.
-func (h Happening) Notice() (n schemas.Notice, err error) {
-	n.Sequence = h.Sequence
-	switch h.Kind {
-	case schemas.NoticeExecution:
-		err = json.Unmarshal(h.Data, &n.Execution)
-	case schemas.NoticeWorker:
-		err = json.Unmarshal(h.Data, &n.Worker)
-	case schemas.NoticeResync:
-		err = json.Unmarshal(h.Data, &n.Resync)
+// Decode decodes the event.
+func (r RawEvent) Decode() (n schemas.FeedEvent, err error) {
+	n.Sequence = r.Sequence
+	switch r.Kind {
+	case schemas.FeedExecution:
+		err = json.Unmarshal(r.Data, &n.Execution)
+	case schemas.FeedWorker:
+		err = json.Unmarshal(r.Data, &n.Worker)
+	case schemas.FeedResync:
+		err = json.Unmarshal(r.Data, &n.Resync)
 	}
-	if err == nil && h.Kind != "" && n.Execution == nil && n.Worker == nil && n.Resync == nil { // `null`, or a later kind
-		err = fmt.Errorf("%s of no content", h.Kind)
+	if err == nil && r.Kind != "" && n.Execution == nil && n.Worker == nil && n.Resync == nil { // `null`, or a later kind
+		err = fmt.Errorf("%s of no content", r.Kind)
 	}
 	return n, err
 }
 
-// HappeningsConfig says what to follow. NATS is required.
-type HappeningsConfig struct {
+// EventsConfig is what to follow. NATS is required.
+type EventsConfig struct {
 	NATS *nats.Conn
 	Log  *slog.Logger
 	// After is the last event that is known; from now on where it is 0.
@@ -69,48 +68,48 @@ type HappeningsConfig struct {
 	NoWorkers, NoExecutions bool
 }
 
-// happenings is the source of events over NATS: one consumer of
-// EXECUTION_EVENTS and one watch of the WORKERS bucket. Each is begun anew
-// after trouble, and the consumer goes on where it was.
-type happenings struct {
-	cfg HappeningsConfig
+// eventSource is the source of events over NATS: one consumer of EXECUTION_EVENTS and
+// one watch of the WORKERS bucket. Each is begun anew after a failure, the consumer
+// after the last event that it had.
+type eventSource struct {
+	cfg EventsConfig
 	js  jetstream.JetStream
 
 	mu    sync.Mutex // held while fn runs
-	fn    func(Happening) error
+	fn    func(RawEvent) error
 	known bool // last is the place of something
 	last  uint64
 	lacks int // sources that have not begun yet
 
-	wordsKnown bool
+	reported bool
 }
 
-// Happenings calls fn, from one goroutine at a time, with what happens until
-// ctx is done or what there is has been told, and returns the last sequence.
-// It fails with what fn returns.
-func Happenings(ctx context.Context, cfg HappeningsConfig, fn func(Happening) error) (uint64, error) {
+// Events calls fn, from one goroutine at a time, with events until ctx is done or,
+// without Follow, there are no more, and returns the last sequence. It fails with what
+// fn returns.
+func Events(ctx context.Context, cfg EventsConfig, fn func(RawEvent) error) (uint64, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	js, err := jetstream.New(cfg.NATS)
 	if err != nil {
 		return 0, fmt.Errorf("follow events: %w", err)
 	}
-	h := &happenings{cfg: cfg, js: js, fn: fn, known: cfg.After > 0, last: cfg.After}
-	sources := map[string]func(context.Context) error{"events": h.executions, "workers": h.workers}
+	s := &eventSource{cfg: cfg, js: js, fn: fn, known: cfg.After > 0, last: cfg.After}
+	sources := map[string]func(context.Context) error{"events": s.executions, "workers": s.workers}
 	if cfg.NoExecutions {
 		delete(sources, "events")
 	}
 	if cfg.NoWorkers {
 		delete(sources, "workers")
 	}
-	h.lacks = len(sources)
+	s.lacks = len(sources)
 	g, ctx := errgroup.WithContext(ctx)
 	for what, source := range sources {
 		g.Go(func() error {
-			return rpc.Try(cfg.Log, "source of "+what, func() error { return h.keep(ctx, what, source) })
+			return rpc.Try(cfg.Log, "source of "+what, func() error { return s.keep(ctx, what, source) })
 		})
 	}
 	err = g.Wait()
-	return h.last, err
+	return s.last, err
 }
 
 // errTold is what fn said.
@@ -119,9 +118,9 @@ type errTold struct{ error }
 func (e errTold) Unwrap() error { return e.error }
 
 // keep runs one source again after each trouble.
-func (h *happenings) keep(ctx context.Context, what string, source func(context.Context) error) error {
-	status := h.cfg.NATS.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
-	defer h.cfg.NATS.RemoveStatusListener(status)
+func (s *eventSource) keep(ctx context.Context, what string, source func(context.Context) error) error {
+	status := s.cfg.NATS.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
+	defer s.cfg.NATS.RemoveStatusListener(status)
 	pause := newPause()
 	for {
 		began := time.Now()
@@ -132,12 +131,12 @@ func (h *happenings) keep(ctx context.Context, what string, source func(context.
 			return told.error
 		case err == nil || ctx.Err() != nil:
 			return nil
-		case h.cfg.NATS.IsClosed():
+		case s.cfg.NATS.IsClosed():
 			return unavailable(nats.ErrConnectionClosed)
-		case !h.cfg.Follow:
+		case !s.cfg.Follow:
 			return unavailable(err)
 		}
-		h.cfg.Log.Debug("source of events to be renewed", "source", what, "err", err)
+		s.cfg.Log.Debug("source of events to be renewed", "source", what, "err", err)
 		if time.Since(began) > api {
 			pause.Reset()
 		}
@@ -150,8 +149,8 @@ func (h *happenings) keep(ctx context.Context, what string, source func(context.
 	}
 }
 
-func (h *happenings) tell(kind string, data []byte) error {
-	if err := h.fn(Happening{Sequence: h.last, Kind: kind, Data: data}); err != nil {
+func (s *eventSource) tell(kind string, data []byte) error {
+	if err := s.fn(RawEvent{Sequence: s.last, Kind: kind, Data: data}); err != nil {
 		return errTold{err}
 	}
 	return nil
@@ -162,13 +161,13 @@ func (h *happenings) tell(kind string, data []byte) error {
 const eventsAhead = 16 << 20
 
 // executions consumes events from where it was.
-func (h *happenings) executions(ctx context.Context) error {
-	until, err := h.place(ctx)
-	if err != nil || !h.cfg.Follow && until <= h.last {
+func (s *eventSource) executions(ctx context.Context) error {
+	until, err := s.place(ctx)
+	if err != nil || !s.cfg.Follow && until <= s.last {
 		return err
 	}
-	consumer, forget, err := kv.Consumer(ctx, h.js, schemas.EventStream, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: h.last + 1, InactiveThreshold: inactive,
+	consumer, forget, err := kv.Consumer(ctx, s.js, schemas.EventStream, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.last + 1, InactiveThreshold: inactive,
 	})
 	if err != nil {
 		return err
@@ -183,8 +182,8 @@ func (h *happenings) executions(ctx context.Context) error {
 		}
 	}
 	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
-		defer rpc.Recover(h.cfg.Log, "event")
-		if err := h.message(msg); err != nil || !h.cfg.Follow && h.reached(until) {
+		defer rpc.Recover(s.cfg.Log, "event")
+		if err := s.message(msg); err != nil || !s.cfg.Follow && s.reached(until) {
 			end(err)
 		}
 	}, jetstream.PullMaxBytes(eventsAhead), jetstream.PullExpiry(2*inactive), jetstream.PullHeartbeat(heartbeat),
@@ -201,74 +200,74 @@ func (h *happenings) executions(ctx context.Context) error {
 	}
 }
 
-func (h *happenings) message(msg jetstream.Msg) error {
+func (s *eventSource) message(msg jetstream.Msg) error {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if meta.Sequence.Stream <= h.last {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if meta.Sequence.Stream <= s.last {
 		return nil
 	}
-	h.last = meta.Sequence.Stream
-	return h.tell(schemas.NoticeExecution, msg.Data())
+	s.last = meta.Sequence.Stream
+	return s.tell(schemas.FeedExecution, msg.Data())
 }
 
-func (h *happenings) reached(until uint64) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.last >= until
+func (s *eventSource) reached(until uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last >= until
 }
 
 // place settles where to begin and returns the last event that there is. A
 // stream that no longer has what comes next, or that was lost and made again,
 // is a loss to tell of.
-func (h *happenings) place(ctx context.Context) (uint64, error) {
+func (s *eventSource) place(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, api)
 	defer cancel()
-	stream, err := h.js.Stream(ctx, schemas.EventStream)
+	stream, err := s.js.Stream(ctx, schemas.EventStream)
 	if err != nil {
 		return 0, fmt.Errorf("look up stream: %w", err)
 	}
 	state := stream.CachedInfo().State
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
-	case !h.known:
-		h.known, h.last = true, state.LastSeq
-		return state.LastSeq, h.begun()
-	case h.last > state.LastSeq:
-		h.last = state.LastSeq
-		return state.LastSeq, h.resync("the feed of events was made anew")
-	case state.FirstSeq > h.last+1:
-		h.last = state.FirstSeq - 1
-		return state.LastSeq, h.resync("the events since are no longer kept")
+	case !s.known:
+		s.known, s.last = true, state.LastSeq
+		return state.LastSeq, s.begun()
+	case s.last > state.LastSeq:
+		s.last = state.LastSeq
+		return state.LastSeq, s.resync("the feed of events was made anew")
+	case state.FirstSeq > s.last+1:
+		s.last = state.FirstSeq - 1
+		return state.LastSeq, s.resync("the events since are no longer kept")
 	}
 	return state.LastSeq, nil
 }
 
 // begun notes that a source has begun. The lock is held.
-func (h *happenings) begun() error {
-	if h.lacks--; h.lacks != 0 {
+func (s *eventSource) begun() error {
+	if s.lacks--; s.lacks != 0 {
 		return nil
 	}
-	return h.tell("", nil)
+	return s.tell("", nil)
 }
 
-func (h *happenings) resync(reason string) error {
+func (s *eventSource) resync(reason string) error {
 	body, err := hodei.JSON(schemas.Resync{Reason: reason})
 	if err != nil {
 		return err
 	}
-	return h.tell(schemas.NoticeResync, body)
+	return s.tell(schemas.FeedResync, body)
 }
 
 var errAll = errors.New("that is all")
 
-// workers tells each worker's word and then every change.
-func (h *happenings) workers(ctx context.Context) error {
-	bucket, err := kv.OpenWorkers(ctx, h.js)
+// workers passes on each worker's state and then every change.
+func (s *eventSource) workers(ctx context.Context) error {
+	bucket, err := kv.OpenWorkers(ctx, s.js)
 	if err != nil {
 		return err
 	}
@@ -276,21 +275,21 @@ func (h *happenings) workers(ctx context.Context) error {
 	defer cancel(nil)
 	err = bucket.Watch(ctx, func(u kv.Update) {
 		if u.Synced {
-			if err := h.synced(); err != nil {
+			if err := s.synced(); err != nil {
 				cancel(err)
-			} else if !h.cfg.Follow {
+			} else if !s.cfg.Follow {
 				cancel(errAll)
 			}
 			return
 		}
-		body, err := hodei.JSON(schemas.WorkerWord{WorkerID: u.WorkerID, Availability: u.Availability})
+		body, err := hodei.JSON(schemas.WorkerState{WorkerID: u.WorkerID, Availability: u.Availability})
 		if err != nil {
 			return // strings and numbers always encode
 		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if ctx.Err() == nil {
-			if err := h.tell(schemas.NoticeWorker, body); err != nil {
+			if err := s.tell(schemas.FeedWorker, body); err != nil {
 				cancel(err)
 			}
 		}
@@ -301,27 +300,27 @@ func (h *happenings) workers(ctx context.Context) error {
 	return err
 }
 
-// synced notes that every worker's word has been told.
-func (h *happenings) synced() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.wordsKnown {
+// synced notes that every worker's state has been passed on.
+func (s *eventSource) synced() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reported {
 		return nil // a watch begun anew
 	}
-	h.wordsKnown = true
-	return h.begun()
+	s.reported = true
+	return s.begun()
 }
 
 // events over NATS.
-func (t overNATS) events(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.Notice) error) (schemas.EventsEnd, error) {
-	last, err := Happenings(ctx, HappeningsConfig{
+func (t overNATS) events(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.FeedEvent) error) (schemas.EventsEnd, error) {
+	last, err := Events(ctx, EventsConfig{
 		NATS: t.nc, Follow: req.Follow, NoWorkers: !req.Workers(), NoExecutions: !req.Executions(),
-	}, func(h Happening) error {
-		notice, err := h.Notice()
-		if err != nil || h.Kind == "" || !req.Match(notice) {
+	}, func(e RawEvent) error {
+		event, err := e.Decode()
+		if err != nil || e.Kind == "" || !req.Match(event) {
 			return err
 		}
-		return fn(notice)
+		return fn(event)
 	})
 	if err == nil && ctx.Err() != nil {
 		err = interrupted(ctx.Err())
@@ -330,17 +329,17 @@ func (t overNATS) events(ctx context.Context, req schemas.FollowEventsRequest, f
 }
 
 // events over HTTP.
-func (t *overHTTP) events(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.Notice) error) (end schemas.EventsEnd, err error) {
+func (t *overHTTP) events(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.FeedEvent) error) (end schemas.EventsEnd, err error) {
 	err = t.stream(ctx, schemas.FollowEvents.Op, req, func(kind, id string, data []byte) (bool, error) {
 		if kind == "done" {
 			return true, json.Unmarshal(data, &end)
 		}
 		sequence, _ := strconv.ParseUint(id, 10, 64) // none before the first
-		notice, err := Happening{Sequence: sequence, Kind: kind, Data: data}.Notice()
+		event, err := RawEvent{Sequence: sequence, Kind: kind, Data: data}.Decode()
 		if err != nil {
 			return false, err
 		}
-		return false, fn(notice)
+		return false, fn(event)
 	})
 	return end, err
 }

@@ -33,7 +33,7 @@ func publish(t *testing.T, nc *nats.Conn, id hodei.ExecutionID, status hodei.Exe
 	t.Helper()
 	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: id, Status: status}})
 	require.NoError(t, err)
-	_, err = nc.Request(schemas.EventSubject(id), body, time.Minute) // answered once the stream has it
+	_, err = nc.Request(schemas.EventSubject(schemas.EventStarted, id), body, time.Minute) // answered once the stream has it
 	require.NoError(t, err)
 }
 
@@ -51,22 +51,22 @@ func TestFollowEvents(t *testing.T) {
 	id, other := hodei.ExecutionID(uuid.Must(uuid.NewV7())), hodei.ExecutionID(uuid.Must(uuid.NewV7()))
 	for name, c := range clients {
 		t.Run(name, func(t *testing.T) {
-			var words []schemas.WorkerWord
-			end, err := c.FollowEvents(within(t), schemas.FollowEventsRequest{}, func(n schemas.Notice) error {
-				words = append(words, *n.Worker)
+			var states []schemas.WorkerState
+			end, err := c.FollowEvents(within(t), schemas.FollowEventsRequest{}, func(n schemas.FeedEvent) error {
+				states = append(states, *n.Worker)
 				return nil
 			})
 			require.NoError(t, err)
-			require.Len(t, words, 1)
-			require.Equal(t, worker, words[0].WorkerID)
-			require.Equal(t, 3, words[0].Availability.Free)
+			require.Len(t, states, 1)
+			require.Equal(t, worker, states[0].WorkerID)
+			require.Equal(t, 3, states[0].Availability.Free)
 
 			ctx, cancel := context.WithCancel(within(t))
 			defer cancel()
 			go func() { // until it is seen: nobody knows when the stream begins
 				for status := hodei.Pending; ctx.Err() == nil; status = hodei.Running {
-					_ = rpc.PublishEvent(ctx, nc, schemas.Event{Execution: hodei.Execution{ID: other, Status: status}})
-					_ = rpc.PublishEvent(ctx, nc, schemas.Event{Execution: hodei.Execution{ID: id, Status: status}})
+					_ = rpc.PublishEvent(ctx, nc, schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: other, Status: status}})
+					_ = rpc.PublishEvent(ctx, nc, schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: id, Status: status}})
 					select {
 					case <-ctx.Done():
 					case <-time.After(5 * time.Millisecond):
@@ -75,7 +75,7 @@ func TestFollowEvents(t *testing.T) {
 			}()
 			var last uint64
 			seen := 0
-			_, err = c.FollowEvents(ctx, schemas.FollowEventsRequest{ExecutionID: &id, Follow: true}, func(n schemas.Notice) error {
+			_, err = c.FollowEvents(ctx, schemas.FollowEventsRequest{ExecutionID: &id, Follow: true}, func(n schemas.FeedEvent) error {
 				require.Equal(t, id, n.Execution.Execution.ID)
 				require.Greater(t, n.Sequence, last)
 				require.Greater(t, n.Sequence, end.Sequence)
@@ -87,7 +87,7 @@ func TestFollowEvents(t *testing.T) {
 			})
 			require.ErrorIs(t, err, errSeen)
 			cancel()
-			_, err = c.FollowEvents(ctx, schemas.FollowEventsRequest{Follow: true}, func(schemas.Notice) error { return nil })
+			_, err = c.FollowEvents(ctx, schemas.FollowEventsRequest{Follow: true}, func(schemas.FeedEvent) error { return nil })
 			require.ErrorIs(t, err, hodei.Unavailable, "the context ends it")
 		})
 	}
@@ -102,13 +102,13 @@ func TestFollowEventsOfALostStream(t *testing.T) {
 	for range 3 {
 		publish(t, nc, id, hodei.Running)
 	}
-	told := make(chan client.Happening, 100)
+	told := make(chan client.RawEvent, 100)
 	run(t, func(ctx context.Context) error {
-		_, err := client.Happenings(ctx, client.HappeningsConfig{NATS: nc, Follow: true, NoWorkers: true},
-			func(h client.Happening) error { told <- h; return nil })
+		_, err := client.Events(ctx, client.EventsConfig{NATS: nc, Follow: true, NoWorkers: true},
+			func(e client.RawEvent) error { told <- e; return nil })
 		return err
 	})
-	require.Equal(t, client.Happening{Sequence: 3}, <-told)
+	require.Equal(t, client.RawEvent{Sequence: 3}, <-told)
 	publish(t, nc, id, hodei.Completed)
 	require.Equal(t, uint64(4), (<-told).Sequence)
 	js, err := jetstream.New(nc)
@@ -116,7 +116,7 @@ func TestFollowEventsOfALostStream(t *testing.T) {
 	require.NoError(t, js.DeleteStream(t.Context(), schemas.EventStream))
 	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
 	h := <-told
-	require.Equal(t, schemas.NoticeResync, h.Kind)
+	require.Equal(t, schemas.FeedResync, h.Kind)
 	require.Equal(t, uint64(0), h.Sequence)
 	publish(t, nc, id, hodei.Running)
 	require.Equal(t, uint64(1), (<-told).Sequence)

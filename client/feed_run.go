@@ -40,7 +40,7 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 	defer func() { f.stop(err) }()
 	defer context.AfterFunc(ctx, func() { f.stop(nil) })() // at once, whatever NATS still takes
 	// Before the record is looked at, lest the end come between the two.
-	sub, err := f.cfg.NATS.Subscribe(schemas.EventSubject(f.cfg.ID), func(msg *nats.Msg) {
+	sub, err := f.cfg.NATS.Subscribe(schemas.EventsOf(f.cfg.ID), func(msg *nats.Msg) {
 		defer rpc.Recover(f.cfg.Log, "event")
 		f.event(msg)
 	})

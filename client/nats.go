@@ -88,7 +88,7 @@ const secondLook = 15 * time.Second
 
 func (t overNATS) ended(ctx context.Context, id hodei.ExecutionID) error {
 	events := make(chan *nats.Msg, 64) // an execution has fewer; one dropped costs a second look
-	sub, err := t.nc.ChanSubscribe(schemas.EventSubject(id), events)
+	sub, err := t.nc.ChanSubscribe(schemas.EventsOf(id), events)
 	if err != nil {
 		return unavailable(err)
 	}

@@ -6,17 +6,17 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// happening is decoded once, for all readers.
-type happening struct {
-	client.Happening
-	notice schemas.Notice // only what filters look at
+// event is decoded once, for all readers.
+type event struct {
+	client.RawEvent
+	feed schemas.FeedEvent // only what filters look at
 }
 
-// happeningCost is charged for each on top of its data.
-const happeningCost = 1 << 10
+// eventCost is charged for each on top of its data.
+const eventCost = 1 << 10
 
-func newHappening(e client.Happening) (happening, error) {
-	n, err := e.Notice()
+func newEvent(e client.RawEvent) (event, error) {
+	n, err := e.Decode()
 	switch {
 	case n.Execution != nil:
 		of := n.Execution.Execution
@@ -25,13 +25,13 @@ func newHappening(e client.Happening) (happening, error) {
 		n.Worker.Availability = &hodei.Availability{}
 	}
 	e.Data = oneField(e.Data, 0)
-	return happening{e, n}, err
+	return event{e, n}, err
 }
 
 // backlog is what happened last, oldest first, for all readers. Each keeps its own
 // place, a number that counts every event since the source began.
 type backlog struct {
-	events []happening
+	events []event
 	first  uint64 // place of events[0]
 	gap    uint64 // place of the last loss of events
 	bytes  int
@@ -41,15 +41,15 @@ type backlog struct {
 // end is the place of what comes next.
 func (b *backlog) end() uint64 { return b.first + uint64(len(b.events)) }
 
-func (b *backlog) add(e happening) {
-	if e.notice.Resync != nil {
+func (b *backlog) add(e event) {
+	if e.feed.Resync != nil {
 		b.gap = b.end()
 	}
 	b.events = append(b.events, e)
-	b.bytes += len(e.Data) + happeningCost
+	b.bytes += len(e.Data) + eventCost
 	for b.bytes > b.limit && len(b.events) > 1 {
-		b.bytes -= len(b.events[0].Data) + happeningCost
-		b.events[0] = happening{}
+		b.bytes -= len(b.events[0].Data) + eventCost
+		b.events[0] = event{}
 		b.events = b.events[1:]
 		b.first++
 	}
@@ -57,7 +57,7 @@ func (b *backlog) add(e happening) {
 
 // read returns what is at a place and after it, up to an end and until it holds
 // about so many bytes. It is not ok when that is no longer kept.
-func (b *backlog) read(from, until uint64, size int) (events []happening, ok bool) {
+func (b *backlog) read(from, until uint64, size int) (events []event, ok bool) {
 	if from < b.first {
 		return nil, false
 	}
@@ -80,7 +80,7 @@ func (b *backlog) after(sequence uint64) (place uint64, ok bool) {
 			ok = true
 			continue
 		}
-		whole := e.Kind == schemas.NoticeExecution && e.Sequence == sequence+1
+		whole := e.Kind == schemas.FeedExecution && e.Sequence == sequence+1
 		return place, ok || whole
 	}
 	return b.end(), ok

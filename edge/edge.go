@@ -134,7 +134,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	defer hub.close() // likewise
 	open, memory := newStreamCount(e.cfg, e.metrics.streams), newRooms()
 	logs := &streams{cfg: e.cfg, feeds: feeds, metrics: e.metrics, open: open, rooms: memory}
-	events := &happenings{cfg: e.cfg, hub: hub, open: open}
+	events := &eventStreams{cfg: e.cfg, hub: hub, open: open}
 	handler, err := e.routes(logs, events)
 	if err != nil {
 		return err

@@ -17,14 +17,14 @@ import (
 // are not worth sending to one who can read anew what they led to.
 const longest = 10_000
 
-// happenings answers requests for the stream of events.
-type happenings struct {
+// eventStreams answers requests for the stream of events.
+type eventStreams struct {
 	cfg  Config
 	hub  *hub
 	open *streamCount
 }
 
-func (s *happenings) handler(op *schemas.Op) (http.HandlerFunc, error) {
+func (s *eventStreams) handler(op *schemas.Op) (http.HandlerFunc, error) {
 	decode, err := rpc.Decoder(op)
 	if err != nil {
 		return nil, fmt.Errorf("serve %s: %w", op.Name, err)
@@ -57,7 +57,7 @@ func (s *happenings) handler(op *schemas.Op) (http.HandlerFunc, error) {
 			return
 		}
 		defer s.hub.leave()
-		out := &frames{wire: newWire(w, r, "text/event-stream"), want: want}
+		out := &eventSSE{wire: newWire(w, r, "text/event-stream"), want: want}
 		err = s.copy(ctx, out, reader, after)
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.DebugContext(ctx, "stream of events cut", "request_id", rpc.RequestID(ctx), "err", err)
@@ -78,21 +78,21 @@ func lastEventID(r *http.Request) (int64, error) {
 	return n, nil
 }
 
-// copy writes what was missed, where the stream is, each worker's word, and then
+// copy writes what was missed, where the stream is, each worker's state, and then
 // what happens.
-func (s *happenings) copy(ctx context.Context, out *frames, r *reader, after int64) error {
+func (s *eventStreams) copy(ctx context.Context, out *eventSSE, r *reader, after int64) error {
 	if err := s.missed(ctx, out, r, after); err != nil {
 		return err
 	}
 	if err := out.place(r.at); err != nil {
 		return err
 	}
-	for _, word := range r.words {
-		if err := out.add(word); err != nil {
+	for _, state := range r.states {
+		if err := out.add(state); err != nil {
 			return err
 		}
 	}
-	r.words = nil
+	r.states = nil
 	if !out.want.Follow {
 		return out.done(r.at)
 	}
@@ -116,8 +116,8 @@ func (s *happenings) copy(ctx context.Context, out *frames, r *reader, after int
 }
 
 // pass writes what is next for the reader, up to a place, once the client is ready
-// for it. A reader that was too slow is cut with a word about it.
-func (s *happenings) pass(out *frames, r *reader, at, until uint64) (uint64, error) {
+// for it. A reader that was too slow is cut with a resync.
+func (s *eventStreams) pass(out *eventSSE, r *reader, at, until uint64) (uint64, error) {
 	if !out.ready(writeTimeout) {
 		return at, errStalled
 	}
@@ -138,7 +138,7 @@ func (s *happenings) pass(out *frames, r *reader, at, until uint64) (uint64, err
 
 // missed writes the events between the one that the client has had and where
 // the stream is.
-func (s *happenings) missed(ctx context.Context, out *frames, r *reader, after int64) error {
+func (s *eventStreams) missed(ctx context.Context, out *eventSSE, r *reader, after int64) error {
 	switch last := uint64(after); {
 	case after < 0 || last == r.at:
 		return nil
@@ -151,7 +151,7 @@ func (s *happenings) missed(ctx context.Context, out *frames, r *reader, after i
 		if !s.hub.rewind(r, last) {
 			return s.hub.history(ctx, last, r.at, out.add)
 		}
-		out.noWorkers = true // each worker's word now follows
+		out.noWorkers = true // each worker's state now follows
 		defer func() { out.noWorkers = false }()
 		for at := last; r.next < joined; {
 			var err error

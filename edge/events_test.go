@@ -3,7 +3,6 @@ package edge_test
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -27,11 +26,11 @@ func (w *world) happens(t *testing.T, status hodei.ExecutionStatus, id hodei.Exe
 	e := hodei.Execution{ID: id, PipelineID: &w.pipeline, JobID: &w.job, Status: status}
 	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: e})
 	require.NoError(t, err)
-	_, err = w.nc.Request(schemas.EventSubject(id), body, time.Minute) // answered once the stream has it
+	_, err = w.nc.Request(schemas.EventSubject(schemas.EventStarted, id), body, time.Minute) // answered once the stream has it
 	require.NoError(t, err)
 }
 
-// says writes a worker's word.
+// says writes a worker's report.
 func (w *world) says(t *testing.T, id hodei.WorkerID, free int) {
 	t.Helper()
 	js, err := jetstream.New(w.nc)
@@ -44,7 +43,7 @@ func (w *world) says(t *testing.T, id hodei.WorkerID, free int) {
 // told is one frame of the stream of events.
 type told struct {
 	id, kind string
-	notice   schemas.Notice
+	feed     schemas.FeedEvent
 }
 
 // events opens the stream and returns what reads its next frame that is not a
@@ -68,12 +67,12 @@ func (w *world) events(t *testing.T, e *edge.Edge, query string, headers ...stri
 				frame.kind = value
 			case "data":
 				switch frame.kind {
-				case schemas.NoticeExecution:
-					require.NoError(t, json.Unmarshal([]byte(value), &frame.notice.Execution))
-				case schemas.NoticeWorker:
-					require.NoError(t, json.Unmarshal([]byte(value), &frame.notice.Worker))
-				case schemas.NoticeResync:
-					require.NoError(t, json.Unmarshal([]byte(value), &frame.notice.Resync))
+				case schemas.FeedExecution:
+					require.NoError(t, json.Unmarshal([]byte(value), &frame.feed.Execution))
+				case schemas.FeedWorker:
+					require.NoError(t, json.Unmarshal([]byte(value), &frame.feed.Worker))
+				case schemas.FeedResync:
+					require.NoError(t, json.Unmarshal([]byte(value), &frame.feed.Resync))
 				}
 			case "":
 				if frame != (told{}) {
@@ -93,22 +92,22 @@ func TestEventsAsTheyHappen(t *testing.T) {
 	w.happens(t, hodei.Pending, w.exec) // before anybody listens
 	next, _ := w.events(t, w.edge, "?follow=true")
 	require.Equal(t, told{id: "1"}, next(), "where the stream is comes first")
-	word := next()
-	require.Equal(t, schemas.NoticeWorker, word.kind)
-	require.Equal(t, 4, word.notice.Worker.Availability.Free)
-	require.Empty(t, word.id, "a worker's word has no place among the events")
+	state := next()
+	require.Equal(t, schemas.FeedWorker, state.kind)
+	require.Equal(t, 4, state.feed.Worker.Availability.Free)
+	require.Empty(t, state.id, "a worker's state has no place among the events")
 	w.happens(t, hodei.Running, w.exec)
 	event := next()
 	require.Equal(t, "2", event.id)
-	require.Equal(t, hodei.Running, event.notice.Execution.Execution.Status)
+	require.Equal(t, hodei.Running, event.feed.Execution.Execution.Status)
 	w.says(t, worker, 3)
-	require.Equal(t, 3, next().notice.Worker.Availability.Free)
+	require.Equal(t, 3, next().feed.Worker.Availability.Free)
 	js, err := jetstream.New(w.nc)
 	require.NoError(t, err)
 	workers, err := kv.OpenWorkers(t.Context(), js)
 	require.NoError(t, err)
 	require.NoError(t, workers.Delete(t.Context(), worker))
-	require.Nil(t, next().notice.Worker.Availability, "its lease has ended")
+	require.Nil(t, next().feed.Worker.Availability, "its lease has ended")
 }
 
 // Any client of NATS can publish an event: whatever is in it, it is one frame.
@@ -117,7 +116,7 @@ func TestEventsCannotInjectFrames(t *testing.T) {
 	w := newWorld(t)
 	w.happens(t, hodei.Running, w.exec)
 	body := "{\n\n\"type\":\r\n\r\"" + schemas.EventStarted + "\"\n\n}\n"
-	_, err := w.nc.Request(schemas.EventSubject(w.exec), []byte(body), time.Minute)
+	_, err := w.nc.Request(schemas.EventSubject(schemas.EventStarted, w.exec), []byte(body), time.Minute)
 	require.NoError(t, err)
 	w.happens(t, hodei.Running, w.exec)
 	next, _ := w.events(t, w.edge, "") // the edge has read both
@@ -138,8 +137,8 @@ func TestEventsOfWhatThereIs(t *testing.T) {
 	w.says(t, newID[hodei.WorkerID](), 2)
 	next, _ := w.events(t, w.edge, "")
 	require.Equal(t, told{id: "5"}, next())
-	require.Equal(t, schemas.NoticeWorker, next().kind)
-	require.Equal(t, schemas.NoticeWorker, next().kind)
+	require.Equal(t, schemas.FeedWorker, next().kind)
+	require.Equal(t, schemas.FeedWorker, next().kind)
 	require.Equal(t, "done", next().kind)
 	require.Empty(t, next())
 	next, _ = w.events(t, w.edge, "?only=executions", "Last-Event-ID: 3")
@@ -159,18 +158,18 @@ func TestEventsFiltered(t *testing.T) {
 		next()
 		w.happens(t, hodei.Running, w.exec)
 		w.happens(t, hodei.Completed, other)
-		require.Equal(t, other, next().notice.Execution.Execution.ID, query)
+		require.Equal(t, other, next().feed.Execution.Execution.ID, query)
 	}
 	next, _ := w.events(t, w.edge, "?follow=true&only=workers")
 	next()
 	w.happens(t, hodei.Running, w.exec)
-	require.Equal(t, schemas.NoticeWorker, next().kind)
+	require.Equal(t, schemas.FeedWorker, next().kind)
 	w.says(t, newID[hodei.WorkerID](), 7)
 	frame := next()
-	for frame.notice.Worker != nil && frame.notice.Worker.Availability.Free == 1 { // a word may be told again
+	for frame.feed.Worker != nil && frame.feed.Worker.Availability.Free == 1 { // a state may be sent again
 		frame = next()
 	}
-	require.Equal(t, 7, frame.notice.Worker.Availability.Free)
+	require.Equal(t, 7, frame.feed.Worker.Availability.Free)
 	for query, field := range map[string]string{
 		"?only=nothing": "only", "?job_id=exec_1": "job_id", "?since=1": "since", "?follow=maybe": "follow",
 	} {
@@ -220,7 +219,7 @@ func TestEventsLost(t *testing.T) {
 	w := newWorld(t)
 	w.happens(t, hodei.Pending, w.exec)
 	next, _ := w.events(t, w.edge, "?follow=true", "Last-Event-ID: 77")
-	require.Equal(t, "the feed of events was made anew", next().notice.Resync.Reason)
+	require.Equal(t, "the feed of events was made anew", next().feed.Resync.Reason)
 	require.Equal(t, told{id: "1"}, next())
 
 	js, err := jetstream.New(w.nc)
@@ -233,12 +232,12 @@ func TestEventsLost(t *testing.T) {
 	require.NoError(t, stream.Purge(t.Context(), jetstream.WithPurgeSequence(5)))
 	fresh, _ := serve(t, w.nc, edge.Config{})
 	next, _ = w.events(t, fresh, "?follow=true", "Last-Event-ID: 2")
-	require.Equal(t, "the events since are no longer kept", next().notice.Resync.Reason)
+	require.Equal(t, "the events since are no longer kept", next().feed.Resync.Reason)
 	require.Equal(t, "5", next().id, "what is still kept is given")
 	require.Equal(t, "6", next().id)
 }
 
-// A reader that does not read is cut, with a word about it; others notice
+// A reader that does not read is cut, with a resync; others notice
 // nothing.
 func TestEventsSlowReader(t *testing.T) {
 	t.Parallel()
@@ -251,7 +250,7 @@ func TestEventsSlowReader(t *testing.T) {
 	const flood = 400 // far more than a reader may be behind, and than lies in the buffers of a connection
 	for n := 1; n <= flood; n++ {
 		e := hodei.Execution{ID: w.exec, Spec: hodei.Spec{Command: hodei.Command{Shell: body}}}
-		require.NoError(t, rpc.PublishEvent(t.Context(), w.nc, schemas.Event{Type: fmt.Sprint(n), Execution: e}))
+		require.NoError(t, rpc.PublishEvent(t.Context(), w.nc, schemas.Event{Type: schemas.EventStarted, Execution: e}))
 		if n%50 == 0 { // the quick one is never far behind, and has all
 			for id := n - 49; id <= n; id++ {
 				require.Equal(t, strconv.Itoa(id), quick().id)
@@ -260,7 +259,7 @@ func TestEventsSlowReader(t *testing.T) {
 	}
 	rest, err := io.ReadAll(resp.Body)
 	require.Less(t, strings.Count(string(rest), "\nid: "), flood, "it is cut")
-	if err == nil && strings.HasSuffix(string(rest), "\n\n") { // its connection still took the word
+	if err == nil && strings.HasSuffix(string(rest), "\n\n") { // its connection still took the resync
 		require.Contains(t, string(rest), "this reader is too slow")
 	}
 	require.NoError(t, resp.Body.Close())

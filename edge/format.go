@@ -27,8 +27,8 @@ type format interface {
 // chooser returns the format in which a request is to be answered.
 type chooser func(*http.Request, schemas.LogOptions) format
 
-func onlyEvents(_ *http.Request, opts schemas.LogOptions) format {
-	return &events{bare: !opts.WithTimestamps(), begin: packed.NewCounter("id: ", "\ndata: ")}
+func onlySSE(_ *http.Request, opts schemas.LogOptions) format {
+	return &logSSE{bare: !opts.WithTimestamps(), begin: packed.NewCounter("id: ", "\ndata: ")}
 }
 
 // accepted is the first format that the Accept header names, nil for a page of
@@ -41,10 +41,10 @@ func accepted(r *http.Request, opts schemas.LogOptions) format {
 		case "text/plain":
 			return plain{times: opts.Timestamps != nil && *opts.Timestamps}
 		case "text/event-stream":
-			return onlyEvents(r, opts)
+			return onlySSE(r, opts)
 		}
 	}
-	return onlyEvents(r, opts)
+	return onlySSE(r, opts)
 }
 
 // formats are what the query parameter format may say, for those who cannot
@@ -70,18 +70,18 @@ func formatted(r *http.Request) (*http.Request, error) {
 	return r, nil
 }
 
-// events is server-sent events, one for each line.
-type events struct {
+// logSSE writes server-sent events, one for each line.
+type logSSE struct {
 	bare  bool // without timestamps
 	begin packed.Counter
 }
 
-func (*events) contentType() string { return "text/event-stream" }
+func (*logSSE) contentType() string { return "text/event-stream" }
 
-func (e *events) line(buf []byte, line *packed.Line) []byte {
-	buf = append(buf, e.begin.At(line.Sequence)...)
+func (s *logSSE) line(buf []byte, line *packed.Line) []byte {
+	buf = append(buf, s.begin.At(line.Sequence)...)
 	mark := len(buf)
-	if e.bare {
+	if s.bare {
 		buf = append(buf, schemas.WithoutTimestamp(hodei.ReadLogLine(line.JSON(), line.Sequence))...)
 	} else {
 		buf = line.AppendTo(buf)
@@ -105,13 +105,13 @@ func oneField(buf []byte, mark int) []byte {
 }
 
 // at is an id without data, which a client remembers and does not report.
-func (*events) at(buf []byte, sequence int64) []byte {
+func (*logSSE) at(buf []byte, sequence int64) []byte {
 	return append(strconv.AppendInt(append(buf, "id: "...), sequence, 10), "\n\n"...)
 }
 
-func (*events) idle(buf []byte) []byte { return append(buf, ": keep-alive\n\n"...) }
+func (*logSSE) idle(buf []byte) []byte { return append(buf, ": keep-alive\n\n"...) }
 
-func (*events) end(buf []byte, end schemas.LogEnd) []byte {
+func (*logSSE) end(buf []byte, end schemas.LogEnd) []byte {
 	encoded, _ := hodei.JSON(end) // likewise
 	return append(append(append(buf, "event: done\ndata: "...), encoded...), "\n\n"...)
 }

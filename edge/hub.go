@@ -13,9 +13,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// wordsEvery is how often workers' words are passed on; of several words of one
+// statesEvery is how often workers' states are passed on; of several states of one
 // worker in that time the last.
-const wordsEvery = 250 * time.Millisecond
+const statesEvery = 250 * time.Millisecond
 
 // hub shares one source of events among all their readers. It runs while there
 // are any, and a little longer.
@@ -36,25 +36,25 @@ type source struct {
 	placed  chan struct{} // closed once last is the place of the stream
 	last    uint64
 	log     backlog
-	words   map[hodei.WorkerID]word
-	news    map[hodei.WorkerID]bool // words that have changed since the last tick
+	states  map[hodei.WorkerID]state
+	news    map[hodei.WorkerID]bool // states that have changed since the last tick
 	changed chan struct{}           // closed, and replaced, when there is more to read
 	over    bool
 	once    sync.Once
 }
 
-// word is what a worker last wrote of itself; gone once its lease has ended.
-type word struct {
-	happening
+// state is a worker's latest report; gone once its lease has ended.
+type state struct {
+	event
 	gone bool
 }
 
 // reader is one stream. Only that stream uses it.
 type reader struct {
-	src   *source
-	next  uint64 // its place in the backlog
-	at    uint64 // the last event before it joined
-	words []happening
+	src    *source
+	next   uint64 // its place in the backlog
+	at     uint64 // the last event before it joined
+	states []event
 }
 
 func newHub(ctx context.Context, cfg Config) *hub {
@@ -71,7 +71,7 @@ var (
 	errOver     = errors.New("the source of events has ended") // the client comes back
 )
 
-// join adds a reader, which begins where the stream is, with each worker's word.
+// join adds a reader, which begins where the stream is, with each worker's state.
 // leave must be called after it, unless it fails.
 func (h *hub) join(ctx context.Context) (r *reader, err error) {
 	src, err := h.enter()
@@ -94,8 +94,8 @@ func (h *hub) join(ctx context.Context) (r *reader, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r = &reader{src: src, next: src.log.end(), at: src.last}
-	for _, word := range src.words {
-		r.words = append(r.words, word.happening)
+	for _, state := range src.states {
+		r.states = append(r.states, state.event)
 	}
 	return r, nil
 }
@@ -158,7 +158,7 @@ func (h *hub) wait(ctx context.Context, r *reader) error {
 
 // read returns what is next for the reader, up to a place and until it holds about
 // so many bytes. It fails with errSlow when that is no longer kept.
-func (h *hub) read(r *reader, until uint64, size int) ([]happening, error) {
+func (h *hub) read(r *reader, until uint64, size int) ([]event, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	events, ok := r.src.log.read(r.next, until, size)
@@ -174,14 +174,14 @@ func (h *hub) start() {
 	ctx, cancel := context.WithCancel(h.ctx)
 	src := &source{
 		cancel: cancel, placed: make(chan struct{}), changed: make(chan struct{}), log: backlog{limit: h.cfg.EventBytes},
-		words: map[hodei.WorkerID]word{}, news: map[hodei.WorkerID]bool{},
+		states: map[hodei.WorkerID]state{}, news: map[hodei.WorkerID]bool{},
 	}
 	h.source = src
 	h.runs.Go(func() {
 		defer h.end(src)
 		defer rpc.Recover(h.cfg.Log, "events")
-		_, err := client.Happenings(ctx, client.HappeningsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, Follow: true},
-			func(e client.Happening) error { h.take(src, e); return nil })
+		_, err := client.Events(ctx, client.EventsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, Follow: true},
+			func(e client.RawEvent) error { h.take(src, e); return nil })
 		if err != nil && ctx.Err() == nil {
 			h.cfg.Log.Warn("following events failed", "err", err)
 		}
@@ -193,8 +193,8 @@ func (h *hub) start() {
 }
 
 // take takes in what happened and passes it on.
-func (h *hub) take(src *source, e client.Happening) {
-	got, err := newHappening(e)
+func (h *hub) take(src *source, e client.RawEvent) {
+	got, err := newEvent(e)
 	if err != nil {
 		h.cfg.Log.Warn("event passed over", "sequence", e.Sequence, "err", err)
 		return
@@ -202,12 +202,12 @@ func (h *hub) take(src *source, e client.Happening) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	src.last = e.Sequence
-	switch worker := got.notice.Worker; {
+	switch worker := got.feed.Worker; {
 	case e.Kind == "":
 		clear(src.news) // a reader that joins now is given them
 		src.once.Do(func() { close(src.placed) })
 	case worker != nil:
-		src.words[worker.WorkerID] = word{got, worker.Availability == nil}
+		src.states[worker.WorkerID] = state{got, worker.Availability == nil}
 		src.news[worker.WorkerID] = true
 	default:
 		src.log.add(got)
@@ -221,33 +221,33 @@ func (s *source) wake() {
 	s.changed = make(chan struct{})
 }
 
-// tick passes on the workers' words.
+// tick passes on the workers' states.
 func (h *hub) tick(ctx context.Context, src *source) {
-	tick := time.NewTicker(wordsEvery)
+	tick := time.NewTicker(statesEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			h.passWords(src)
+			h.passStates(src)
 		}
 	}
 }
 
-// passWords adds the words that have changed to the backlog.
-func (h *hub) passWords(src *source) {
+// passStates adds the states that have changed to the backlog.
+func (h *hub) passStates(src *source) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(src.news) == 0 {
 		return
 	}
 	for id := range src.news {
-		word := src.words[id]
-		if word.gone {
-			delete(src.words, id)
+		state := src.states[id]
+		if state.gone {
+			delete(src.states, id)
 		}
-		src.log.add(word.happening)
+		src.log.add(state.event)
 	}
 	clear(src.news)
 	src.wake()
@@ -288,10 +288,10 @@ func (h *hub) close() {
 }
 
 // history gives the events between two sequences to fn, from the stream.
-func (h *hub) history(ctx context.Context, after, until uint64, fn func(happening) error) error {
-	_, err := client.Happenings(ctx, client.HappeningsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, After: after, NoWorkers: true},
-		func(e client.Happening) error {
-			got, err := newHappening(e)
+func (h *hub) history(ctx context.Context, after, until uint64, fn func(event) error) error {
+	_, err := client.Events(ctx, client.EventsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, After: after, NoWorkers: true},
+		func(e client.RawEvent) error {
+			got, err := newEvent(e)
 			switch {
 			case err != nil: // Hodei did not publish it
 				return nil
@@ -309,7 +309,7 @@ func (h *hub) history(ctx context.Context, after, until uint64, fn func(happenin
 var errUntil = errors.New("far enough")
 
 // resync is the frame that tells of a loss.
-func resync(at uint64, reason string) happening {
+func resync(at uint64, reason string) event {
 	body, _ := json.Marshal(schemas.Resync{Reason: reason}) // a string always encodes
-	return happening{Happening: client.Happening{Sequence: at, Kind: schemas.NoticeResync, Data: body}}
+	return event{RawEvent: client.RawEvent{Sequence: at, Kind: schemas.FeedResync, Data: body}}
 }

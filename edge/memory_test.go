@@ -75,11 +75,11 @@ func TestEventReadersHoldLittle(t *testing.T) {
 	require.Less(t, held()-before, readers*(64<<10), "%d readers", readers)
 	body := strings.Repeat("x", 120_000)
 	for n := range 150 {
-		e := hodei.Execution{ID: w.exec, Spec: hodei.Spec{Command: hodei.Command{Shell: body}}}
-		require.NoError(t, rpc.PublishEvent(t.Context(), w.nc, schemas.Event{Type: fmt.Sprint(n), Execution: e}))
+		e := hodei.Execution{ID: w.exec, Attempt: n, Spec: hodei.Spec{Command: hodei.Command{Shell: body}}}
+		require.NoError(t, rpc.PublishEvent(t.Context(), w.nc, schemas.Event{Type: schemas.EventStarted, Execution: e}))
 		frame := next()
-		require.NotNil(t, frame.notice.Execution, "event %d", n)
-		require.Equal(t, fmt.Sprint(n), frame.notice.Execution.Type)
+		require.NotNil(t, frame.feed.Execution, "event %d", n)
+		require.Equal(t, n, frame.feed.Execution.Execution.Attempt)
 	}
 	require.Less(t, held()-before, 48<<20, "%d readers of a flood", readers)
 }

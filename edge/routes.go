@@ -19,8 +19,8 @@ import (
 var prefixes = []string{"/api/v1", ""}
 
 // routes serves every operation, on every port.
-func (e *Edge) routes(logs *streams, happenings *happenings) (http.Handler, error) {
-	events, err := happenings.handler(schemas.FollowEvents.Op)
+func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, error) {
+	events, err := eventStreams.handler(schemas.FollowEvents.Op)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func methods(r chi.Routes, path string) string {
 func (e *Edge) handler(logs *streams, op *schemas.Op) http.HandlerFunc {
 	switch forward := e.forward(op); op {
 	case schemas.FollowLogs.Op:
-		return logs.handler(op, onlyEvents)
+		return logs.handler(op, onlySSE)
 	case schemas.GetLogs.Op:
 		stream := logs.handler(op, accepted)
 		return func(w http.ResponseWriter, r *http.Request) {

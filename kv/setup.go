@@ -58,7 +58,7 @@ func Setup(ctx context.Context, js jetstream.JetStream, s Storage) error {
 		}
 	}
 	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: schemas.WorkersBucket, Description: "Each worker's own word on its slots, renewed as its lease",
+		Bucket: schemas.WorkersBucket, Description: "Each worker's report of its slots, renewed as its lease",
 		TTL: Lease, LimitMarkerTTL: time.Minute, History: 1, Storage: jetstream.FileStorage, Replicas: replicas,
 	})
 	if err != nil {

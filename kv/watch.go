@@ -32,7 +32,7 @@ const (
 // Update is one change of the bucket.
 type Update struct {
 	WorkerID hodei.WorkerID
-	// Availability is the worker's word, nil when its lease has ended.
+	// Availability is the worker's report, nil when its lease has ended.
 	Availability *hodei.Availability
 	// Synced is set on the one update, otherwise empty, that tells that
 	// everything the bucket held at the start has been delivered.

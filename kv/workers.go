@@ -28,7 +28,7 @@ func OpenWorkers(ctx context.Context, js jetstream.JetStream) (*Workers, error) 
 	return &Workers{js: js, bucket: bucket}, nil
 }
 
-// Put writes the worker's word and renews its lease. Only that worker may.
+// Put writes the worker's report and renews its lease. Only that worker may.
 func (w *Workers) Put(ctx context.Context, a hodei.Availability) error {
 	body, err := json.Marshal(a)
 	if err != nil {

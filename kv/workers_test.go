@@ -17,8 +17,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-func report(id hodei.WorkerID, free int, word uint64) hodei.Availability {
-	return hodei.Availability{WorkerID: id, Type: "shell", Status: hodei.WorkerBusy, Capacity: 100, Free: free, Word: word}
+func report(id hodei.WorkerID, free int, revision uint64) hodei.Availability {
+	return hodei.Availability{WorkerID: id, Type: "shell", Status: hodei.WorkerBusy, Capacity: 100, Free: free, Revision: revision}
 }
 
 // TestAWatchPassesOverWhatNoWorkerWrites: a value under the key of another worker,
@@ -40,7 +40,7 @@ func TestAWatchPassesOverWhatNoWorkerWrites(t *testing.T) {
 		_, err = raw.Put(t.Context(), key, body)
 		require.NoError(t, err)
 	}
-	wrong := map[string]any{"capacity": -1, "free": 101, "word": uint64(1) << 63, "status": "X", "type": "\x00", "at": "0000-01-01T00:00:00Z"}
+	wrong := map[string]any{"capacity": -1, "free": 101, "revision": uint64(1) << 63, "status": "X", "type": "\x00", "at": "0000-01-01T00:00:00Z"}
 	for field, value := range wrong {
 		put(id.String(), report(id, 1, 1), func(f map[string]any) { f[field] = value })
 	}
@@ -69,11 +69,11 @@ func TestAWatchPassesOverWhatNoWorkerWrites(t *testing.T) {
 func TestAWatchEndsWithItsBucket(t *testing.T) {
 	_, js := localtest.JetStream(t)
 	worker := hodei.WorkerID{1}
-	put := func(words int) {
+	put := func(reports int) {
 		bucket, err := kv.OpenWorkers(t.Context(), js)
 		require.NoError(t, err)
-		for range words {
-			require.NoError(t, bucket.Put(t.Context(), report(worker, words, 1)))
+		for range reports {
+			require.NoError(t, bucket.Put(t.Context(), report(worker, reports, 1)))
 		}
 	}
 	put(20)
@@ -112,29 +112,29 @@ func TestAWatchEndsWithItsBucket(t *testing.T) {
 	require.Equal(t, 3, hear(heard).Availability.Free)
 }
 
-// TestAWatchTellsEveryChange: what the bucket holds, then the last word of each
+// TestAWatchTellsEveryChange: what the bucket holds, then the last report of each
 // worker at the latest, in the order in which it was said, and who is gone.
 func TestAWatchTellsEveryChange(t *testing.T) {
 	_, js := localtest.JetStream(t)
 	bucket, err := kv.OpenWorkers(t.Context(), js)
 	require.NoError(t, err)
-	const workers, words = 40, 50
-	say := func(word uint64) {
+	const workers, revisions = 40, 50
+	say := func(revision uint64) {
 		for i := range workers {
-			require.NoError(t, bucket.Put(t.Context(), report(hodei.WorkerID{byte(i), 1}, 1, word)))
+			require.NoError(t, bucket.Put(t.Context(), report(hodei.WorkerID{byte(i), 1}, 1, revision)))
 		}
 	}
 	say(1)
 	ctx, cancel := context.WithCancel(t.Context())
-	heard := make(chan kv.Update, 2*workers*words)
+	heard := make(chan kv.Update, 2*workers*revisions)
 	ended := make(chan error, 1)
 	go func() { ended <- bucket.Watch(ctx, func(u kv.Update) { heard <- u }) }()
 	for range workers {
-		require.EqualValues(t, 1, (<-heard).Availability.Word)
+		require.EqualValues(t, 1, (<-heard).Availability.Revision)
 	}
 	require.Equal(t, kv.Update{Synced: true}, <-heard)
-	for word := range words - 1 {
-		say(uint64(word) + 2)
+	for revision := range revisions - 1 {
+		say(uint64(revision) + 2)
 	}
 	for i := range workers {
 		require.NoError(t, bucket.Delete(t.Context(), hodei.WorkerID{byte(i), 1}))
@@ -146,8 +146,8 @@ func TestAWatchTellsEveryChange(t *testing.T) {
 			gone++
 			continue
 		}
-		require.Greater(t, u.Availability.Word, latest[u.WorkerID])
-		latest[u.WorkerID] = u.Availability.Word
+		require.Greater(t, u.Availability.Revision, latest[u.WorkerID])
+		latest[u.WorkerID] = u.Availability.Revision
 	}
 	cancel()
 	require.NoError(t, <-ended)

@@ -51,7 +51,7 @@ func (db *DB) RegisterWorker(ctx context.Context, w hodei.Worker, incarnation st
 	return one[Registered](ctx, db.pool, "register worker", "worker", w.ID.String(),
 		`WITH old AS (SELECT incarnation FROM workers WHERE id = $8 FOR UPDATE),
 		w AS (UPDATE workers SET name = $1, type = $2, labels = $3, status = $4, total_capacity = $5,
-				incarnation = $6, version = $7, word = 0, registered_at = now(), last_seen_at = now()
+				incarnation = $6, version = $7, revision = 0, registered_at = now(), last_seen_at = now()
 			FROM old WHERE id = $8 RETURNING workers.*, old.incarnation AS before)
 		`+selectWorker+`, coalesce(w.before, '') AS before FROM w`+fromWorkers, append(args, w.ID)...)
 }
@@ -102,23 +102,23 @@ type Following struct {
 	ID          hodei.WorkerID
 	Incarnation string
 	Status      hodei.WorkerStatus
-	Word        uint64     // the number of the word that has the status
-	Heard       *time.Time // when the word was received; nil leaves last_seen_at as it is
+	Revision    uint64     // of the report that has the status
+	Heard       *time.Time // when the report was received; nil leaves last_seen_at as it is
 	Back        bool       // also changes a worker that is OFFLINE
-	Anew        bool       // also changes a status that comes from a later word
+	Anew        bool       // also changes a status that comes from a later report
 }
 
 // FollowWorker records a status that a worker has given itself. It returns the
 // status before, or "" when nothing changed: the worker has that status already,
-// has left, is another incarnation by now, has sent a later word, or the table
+// has left, is another incarnation by now, has sent a later report, or the table
 // does not allow the change.
 func (db *DB) FollowWorker(ctx context.Context, f Following) (hodei.WorkerStatus, error) {
 	var before hodei.WorkerStatus
-	err := db.pool.QueryRow(ctx, `UPDATE workers w SET status = $3, word = $4, last_seen_at = coalesce($5, w.last_seen_at)
-		FROM (SELECT status, word FROM workers WHERE id = $1 FOR UPDATE) old
+	err := db.pool.QueryRow(ctx, `UPDATE workers w SET status = $3, revision = $4, last_seen_at = coalesce($5, w.last_seen_at)
+		FROM (SELECT status, revision FROM workers WHERE id = $1 FOR UPDATE) old
 		WHERE w.id = $1 AND w.incarnation = $2 AND old.status = ANY($6) AND old.status <> $7
-			AND ($8 OR old.status <> $9) AND ($10 OR old.word <= $4) RETURNING old.status`,
-		f.ID, f.Incarnation, f.Status, int64(min(f.Word, math.MaxInt64)), f.Heard, hodei.WorkerTransitions.From(f.Status),
+			AND ($8 OR old.status <> $9) AND ($10 OR old.revision <= $4) RETURNING old.status`,
+		f.ID, f.Incarnation, f.Status, int64(min(f.Revision, math.MaxInt64)), f.Heard, hodei.WorkerTransitions.From(f.Status),
 		hodei.WorkerTerminated, f.Back, hodei.WorkerOffline, f.Anew).Scan(&before)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
@@ -127,7 +127,7 @@ func (db *DB) FollowWorker(ctx context.Context, f Following) (hodei.WorkerStatus
 }
 
 // MissWorker records one incarnation of a worker as OFFLINE, and when its last
-// word was received; nil leaves that as it is. It returns false when nothing
+// report was received; nil leaves that as it is. It returns false when nothing
 // changed: the worker has left or is OFFLINE already, or is another incarnation.
 func (db *DB) MissWorker(ctx context.Context, id hodei.WorkerID, incarnation string, heard *time.Time) (bool, error) {
 	tag, err := db.pool.Exec(ctx, `UPDATE workers SET status = $3, last_seen_at = coalesce($4, last_seen_at)
@@ -136,15 +136,15 @@ func (db *DB) MissWorker(ctx context.Context, id hodei.WorkerID, incarnation str
 	return tag.RowsAffected() > 0, failure("miss worker", err)
 }
 
-// RestoreWorker records a worker from its own word, unless it is recorded.
+// RestoreWorker records a worker from its own report, unless it is recorded.
 func (db *DB) RestoreWorker(ctx context.Context, a hodei.Availability, status hodei.WorkerStatus) error {
 	labels := a.Labels
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	_, err := db.pool.Exec(ctx, `INSERT INTO workers (id, type, labels, status, total_capacity, incarnation, version, word, last_seen_at)
+	_, err := db.pool.Exec(ctx, `INSERT INTO workers (id, type, labels, status, total_capacity, incarnation, version, revision, last_seen_at)
 		VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), $8, now()) ON CONFLICT (id) DO NOTHING`,
-		a.WorkerID, a.Type, labels, status, a.Capacity, a.Incarnation, a.Version, int64(min(a.Word, math.MaxInt64)))
+		a.WorkerID, a.Type, labels, status, a.Capacity, a.Incarnation, a.Version, int64(min(a.Revision, math.MaxInt64)))
 	return failure("restore worker", err)
 }
 
@@ -161,11 +161,11 @@ type Member struct {
 	ID          hodei.WorkerID
 	Status      hodei.WorkerStatus
 	Incarnation string
-	Word        int64 // the number of the word that the status comes from
+	Revision    int64 // of the report that the status comes from
 }
 
 // ListMembers returns every worker that has neither left nor been lost.
 func (db *DB) ListMembers(ctx context.Context) ([]Member, error) {
 	return all[Member](ctx, db.pool, "list members",
-		`SELECT id, status, incarnation, word FROM workers WHERE status NOT IN ('OFFLINE', 'TERMINATED')`)
+		`SELECT id, status, incarnation, revision FROM workers WHERE status NOT IN ('OFFLINE', 'TERMINATED')`)
 }

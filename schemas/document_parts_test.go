@@ -131,8 +131,8 @@ func (d *document) content(op *Op, reply any) object {
 			"schema": object{
 				"type": "string", "description": "Frames of server-sent events; x-events is the data of each kind of event.",
 				"x-events": object{
-					NoticeExecution: d.use(reflect.TypeFor[Event]()), NoticeWorker: d.use(reflect.TypeFor[WorkerWord]()),
-					NoticeResync: d.use(reflect.TypeFor[Resync]()), "done": d.use(reflect.TypeFor[EventsEnd]()),
+					FeedExecution: d.use(reflect.TypeFor[Event]()), FeedWorker: d.use(reflect.TypeFor[WorkerState]()),
+					FeedResync: d.use(reflect.TypeFor[Resync]()), "done": d.use(reflect.TypeFor[EventsEnd]()),
 				},
 			},
 			"example": fmt.Sprintf("id: 47\nevent: execution\ndata: %s\n\n", text(reply)),

@@ -6,33 +6,36 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Types of events. What an event tells is always the whole record as it was
-// committed, so a follower needs no second look.
+// Ids of the types of events. An event has the whole record as it was committed, so a
+// follower needs no request for it. An id is eventTypes, the noun, and the short type,
+// and the subject has the same parts: see EventSubject.
 const (
-	EventCreated   = "io.hodei.v1.execution.created"
-	EventAssigned  = "io.hodei.v1.execution.assigned"
-	EventRequeued  = "io.hodei.v1.execution.requeued"
-	EventStarted   = "io.hodei.v1.execution.started"
-	EventCancel    = "io.hodei.v1.execution.cancel_requested"
-	EventCompleted = "io.hodei.v1.execution.completed"
-	EventFailed    = "io.hodei.v1.execution.failed"
-	EventCancelled = "io.hodei.v1.execution.cancelled"
-	EventTimedOut  = "io.hodei.v1.execution.timed_out"
+	eventTypes = "io.hodei.v1."
+
+	EventCreated   = eventTypes + "execution.created"
+	EventAssigned  = eventTypes + "execution.assigned"
+	EventRequeued  = eventTypes + "execution.requeued"
+	EventStarted   = eventTypes + "execution.started"
+	EventCancel    = eventTypes + "execution.cancel_requested"
+	EventCompleted = eventTypes + "execution.completed"
+	EventFailed    = eventTypes + "execution.failed"
+	EventCancelled = eventTypes + "execution.cancelled"
+	EventTimedOut  = eventTypes + "execution.timed_out"
 )
 
-// Event is one thing that happened to an execution.
+// Event is a change of an execution.
 type Event struct {
 	Type      string          `json:"type"`
 	Time      time.Time       `json:"time"`
 	RequestID string          `json:"request_id"`
 	Execution hodei.Execution `json:"execution"`
-	// Free and Word are the worker's own word on its slots, where the event
-	// came with one: the execution ended and its slots are free again.
-	Free *int   `json:"free,omitempty"`
-	Word uint64 `json:"word,omitempty"`
+	// Free is the number of the worker's free slots, Revision that of this state; only
+	// in an event that the worker caused.
+	Free     *int   `json:"free,omitempty"`
+	Revision uint64 `json:"revision,omitempty"`
 }
 
-// EndEvent is the type of the event that tells of an execution's end.
+// EndEvent is the type of the event of an execution's end.
 func EndEvent(status hodei.ExecutionStatus) string {
 	switch status {
 	case hodei.Completed:
@@ -46,8 +49,8 @@ func EndEvent(status hodei.ExecutionStatus) string {
 	}
 }
 
-// FollowEventsRequest asks for what happens. The filters on executions leave
-// the workers' words out.
+// FollowEventsRequest selects events. The filters on executions leave the
+// workers' states out.
 type FollowEventsRequest struct {
 	// JobID leaves only the executions of that job.
 	JobID *hodei.JobID `json:"job_id,omitempty" in:"query"`
@@ -70,7 +73,7 @@ const (
 )
 
 // Executions reports whether events of executions are wanted at all, Workers
-// whether the workers' words are.
+// whether the workers' states are.
 func (r FollowEventsRequest) Executions() bool { return r.Only != OnlyWorkers }
 func (r FollowEventsRequest) Workers() bool {
 	return r.Only != OnlyExecutions && r.JobID == nil && r.PipelineID == nil && r.ExecutionID == nil
@@ -79,8 +82,8 @@ func (r FollowEventsRequest) Workers() bool {
 // Whole reports whether nothing is left out.
 func (r FollowEventsRequest) Whole() bool { r.Follow = false; return r == FollowEventsRequest{} }
 
-// Match reports whether what is told is wanted.
-func (r FollowEventsRequest) Match(n Notice) bool {
+// Match reports whether the request selects the event.
+func (r FollowEventsRequest) Match(n FeedEvent) bool {
 	switch {
 	case n.Worker != nil:
 		return r.Workers() && (r.WorkerID == nil || *r.WorkerID == n.Worker.WorkerID)
@@ -95,35 +98,35 @@ func (r FollowEventsRequest) Match(n Notice) bool {
 // same reports whether the value is the one wanted; nil wants any.
 func same[T comparable](want, have *T) bool { return want == nil || have != nil && *want == *have }
 
-// Kinds of frames in the stream of events, beside `done`.
+// Kinds of FeedEvent: the `event:` of its frame. The stream ends with a frame `done`.
 const (
-	NoticeExecution = "execution"
-	NoticeWorker    = "worker"
-	NoticeResync    = "resync"
+	FeedExecution = "execution"
+	FeedWorker    = "worker"
+	FeedResync    = "resync"
 )
 
-// Notice is one thing that the stream of events tells: one of the last three
-// fields is set.
-type Notice struct {
+// FeedEvent is one event of the stream of events: one of the last three fields is
+// set.
+type FeedEvent struct {
 	// Sequence is the place in EXECUTION_EVENTS, the id of the frame.
 	Sequence  uint64
 	Execution *Event
-	Worker    *WorkerWord
+	Worker    *WorkerState
 	Resync    *Resync
 }
 
-// WorkerWord is what a worker says of itself. Words that follow fast on each
-// other are told as the last of them.
-type WorkerWord struct {
+// WorkerState is the state of a worker as it reports it. Of several reports within a
+// fraction of a second the stream has the last.
+type WorkerState struct {
 	WorkerID hodei.WorkerID `json:"worker_id"`
-	// Availability is null once its lease has ended: it left, or is not heard.
+	// Availability is null once its lease has ended: the worker left, or lost contact.
 	Availability *hodei.Availability `json:"availability"`
 }
 
-// Resync tells a reader that events were lost to it: what it knows must be
-// read anew.
+// Resync reports that events were lost to this reader, which must read anew what it
+// knows.
 type Resync struct {
-	// Reason is for people.
+	// Reason is a sentence for people.
 	Reason string `json:"reason"`
 }
 

@@ -92,7 +92,7 @@ func examplesOfWorkers(all map[*Op]example) {
 	show(all, AssignExecution, AssignRequest{
 		ExecutionID: execID, WorkerRequirements: &hodei.Requirements{Type: ptr("rust")}, WorkerID: &workerID,
 	}, Assignment{
-		WorkerID: workerID, Status: Assigned, ExecutionID: execID, WorkerType: "rust", StartedAt: at("10:32:00"), Free: 4, Word: 12,
+		WorkerID: workerID, Status: Assigned, ExecutionID: execID, WorkerType: "rust", StartedAt: at("10:32:00"), Free: 4, Revision: 12,
 	})
 }
 

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "rewrite the generated files")
 // extraTypes are published without being the request or reply of an operation.
 var extraTypes = []reflect.Type{
 	reflect.TypeFor[hodei.Error](), reflect.TypeFor[hodei.Availability](), reflect.TypeFor[Event](),
-	reflect.TypeFor[Stored](), reflect.TypeFor[LogEnd](), reflect.TypeFor[WorkerWord](), reflect.TypeFor[Resync](), reflect.TypeFor[EventsEnd](), reflect.TypeFor[Readiness](),
+	reflect.TypeFor[Stored](), reflect.TypeFor[LogEnd](), reflect.TypeFor[WorkerState](), reflect.TypeFor[Resync](), reflect.TypeFor[EventsEnd](), reflect.TypeFor[Readiness](),
 }
 
 // TestGenerated keeps v1/*.json and openapi.json equal to what the types and

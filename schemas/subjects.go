@@ -1,6 +1,11 @@
 package schemas
 
-import "github.com/hodei-jobs/hodei"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hodei-jobs/hodei"
+)
 
 // Root is what the subject of every operation starts with.
 const Root = "hodei.v1."
@@ -40,15 +45,23 @@ const (
 // LogSubject is execution.log.<execution_id>.
 func LogSubject(id hodei.ExecutionID) string { return "execution.log." + id.String() }
 
-// The feed of what happened, each message one Event, published after the
-// commit it tells of.
+// The feed of events, each message one Event, published after the commit that it
+// describes.
 const (
 	EventStream   = "EXECUTION_EVENTS"
-	EventSubjects = "execution.event.*"
+	EventSubjects = "execution.event.*.*"
 )
 
-// EventSubject is execution.event.<execution_id>.
-func EventSubject(id hodei.ExecutionID) string { return "execution.event." + id.String() }
+// EventSubject is <noun>.event.<type>.<id>, as execution.event.completed.exec_… for an
+// event of the type EventCompleted. The type comes before the id so that a subscriber
+// can filter by it: execution.event.completed.* has the executions that completed.
+func EventSubject(kind string, id fmt.Stringer) string {
+	noun, short, _ := strings.Cut(strings.TrimPrefix(kind, eventTypes), ".")
+	return noun + ".event." + short + "." + id.String()
+}
+
+// EventsOf is execution.event.*.<execution_id>: every event of one execution.
+func EventsOf(id hodei.ExecutionID) string { return "execution.event.*." + id.String() }
 
 // LogsWantedSubject has every worker send again the log chunks that it has not
 // heard to be stored: whoever stores them has just come. The message is empty.

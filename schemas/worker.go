@@ -17,13 +17,13 @@ var (
 		Summary: "Have a worker end an execution: TERM, then KILL after the grace",
 		Errors:  []hodei.Code{hodei.NotFound},
 	})
-	WordOfWorker = declare[Empty, hodei.Availability](Op{
-		Name: "worker.word", Service: Worker, Subject: "worker.word", PerWorker: true,
-		Summary: "Ask a worker for its word on its slots, as its key would say it now",
+	GetWorkerStatus = declare[Empty, hodei.Availability](Op{
+		Name: "worker.status", Service: Worker, Subject: "worker.status", PerWorker: true,
+		Summary: "Get what a worker's key in the WORKERS bucket would hold now: its state, its slots and what it runs",
 	})
 	CommandWorker = declare[CommandWorkerRequest, hodei.Availability](Op{
 		Name: "worker.command", Service: Worker, Subject: "worker.command", PerWorker: true,
-		Summary: "Have a worker drain, take work again, or terminate; it answers with its word after that", Errors: []hodei.Code{hodei.Conflict},
+		Summary: "Have a worker drain, take work again, or terminate; the reply is its state after that", Errors: []hodei.Code{hodei.Conflict},
 	})
 )
 
@@ -45,25 +45,25 @@ type ExecutionRequest struct {
 	Deadline time.Time `json:"deadline"`
 }
 
-// Words with which a worker refuses.
+// Reasons for which a worker refuses.
 const (
 	RefusedFull        = "FULL"        // not enough free slots
 	RefusedDraining    = "DRAINING"    // takes nothing new
 	RefusedExpired     = "EXPIRED"     // the deadline has passed
 	RefusedIncarnation = "INCARNATION" // another process of the worker was meant
 	RefusedDisk        = "DISK"        // its disk lacks space
-	RefusedSilent      = "SILENT"      // its word was not heard for too long: it may be declared lost
+	RefusedSilent      = "SILENT"      // its reports did not arrive for too long: it may be declared lost
 )
 
-// Acceptance is the worker's last word on an offer.
+// Acceptance is the worker's decision on an offer.
 type Acceptance struct {
 	Accepted bool `json:"accepted"`
 	// Refused is why not; null when accepted.
 	Refused   *string    `json:"refused"`
 	StartedAt *time.Time `json:"started_at"`
-	// Free and Word are the worker's own word on its slots.
-	Free int    `json:"free"`
-	Word uint64 `json:"word"`
+	// Free is the number of free slots after the decision, Revision that of this state.
+	Free     int    `json:"free"`
+	Revision uint64 `json:"revision"`
 }
 
 // InterruptRequest ends a run that somebody wants ended.

@@ -101,7 +101,7 @@ var (
 		Name: "events.stream", Service: Edge, Method: "GET", Path: "/events", Streams: true,
 		Summary: "Stream what happens to executions and workers as server-sent events",
 		Description: "A frame of `event: execution` has an Event, with its place in EXECUTION_EVENTS as `id`; `event: worker` has " +
-			"a WorkerWord, first one for each worker there is. Asked again with Last-Event-ID the stream goes on after that " +
+			"a WorkerState, first one for each worker there is. Asked again with Last-Event-ID the stream goes on after that " +
 			"event. `event: resync` says that events were lost to this reader, who must read anew what it knows: they are " +
 			"too long ago, or it did not read fast enough, and then the stream ends. With follow=true it goes on for ever; " +
 			"otherwise it ends with `event: done` and an EventsEnd after what there is. A comment, `: keep-alive`, comes " +
@@ -215,9 +215,9 @@ type Assignment struct {
 	ExecutionID hodei.ExecutionID `json:"execution_id"`
 	WorkerType  string            `json:"worker_type"`
 	StartedAt   time.Time         `json:"started_at"`
-	// Free and Word are the worker's own word on its slots.
-	Free int    `json:"free"`
-	Word uint64 `json:"word"`
+	// Free is the number of the worker's free slots after that, Revision that of this state.
+	Free     int    `json:"free"`
+	Revision uint64 `json:"revision"`
 }
 
 // StopExecutionRequest names the execution to stop.
@@ -237,9 +237,9 @@ type FinishRequest struct {
 	// Final has the end committed even if lines of the log are missing: the
 	// worker cannot send them. The log is then recorded as damaged.
 	Final bool `json:"final,omitempty"`
-	// Free and Word are the worker's own word on its slots after this end.
-	Free int    `json:"free"`
-	Word uint64 `json:"word"`
+	// Free is the number of the worker's free slots after this end, Revision that of this state.
+	Free     int    `json:"free"`
+	Revision uint64 `json:"revision"`
 }
 
 // Finished is the answer to the report of an end: it is committed, or the log

@@ -56,7 +56,7 @@ type arena struct {
 	stopped sync.Once
 
 	mu     sync.Mutex
-	events []happening
+	events []incident
 	flaws  []flaw
 }
 

@@ -15,9 +15,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// happening is something that was done to the arena, for people who have to
+// incident is something that was done to the arena, for people who have to
 // find out why something went wrong: nothing is judged by its time.
-type happening struct {
+type incident struct {
 	at   time.Duration // since it began
 	what string
 }
@@ -29,7 +29,7 @@ type flaw struct {
 }
 
 func (w *arena) note(format string, args ...any) {
-	h := happening{time.Since(w.began), fmt.Sprintf(format, args...)}
+	h := incident{time.Since(w.began), fmt.Sprintf(format, args...)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, h)
@@ -91,7 +91,7 @@ func (w *arena) report(r *record) {
 }
 
 // story is all that is known of an execution.
-func (w *arena) story(id string, r *record, events []happening) string {
+func (w *arena) story(id string, r *record, events []incident) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "the story of %s\n", id)
 	from, to := time.Duration(0), time.Since(w.began)

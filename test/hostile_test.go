@@ -149,13 +149,13 @@ func (h *hostile) headers(msg *nats.Msg) (expires bool) {
 }
 
 func (h *hostile) event() {
-	msg := nats.NewMsg("execution.event." + h.id("exec"))
+	msg := nats.NewMsg("execution.event.completed." + h.id("exec"))
 	doc := h.schemas["event"]
 	msg.Data = []byte(h.value(doc, doc, ""))
 	if h.mild || h.r.IntN(2) == 0 {
 		g := *h
 		g.executions, g.workers = nil, nil
-		msg.Subject = "execution.event." + g.id("exec")
+		msg.Subject = "execution.event.completed." + g.id("exec")
 		msg.Data = []byte(g.value(doc, doc, ""))
 	}
 	msg.Header[schemas.HeaderEvent] = []string{pick(h.r, schemas.EventStarted, schemas.EventCompleted, schemas.EventRequeued, "", "x")}

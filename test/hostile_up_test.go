@@ -184,7 +184,7 @@ func TestAKeyOfAnotherWorkerIsPassedOver(t *testing.T) {
 	nc := connect(t, s.nats)
 	const key = "$KV.WORKERS.worker_0193d1a4-7a30-7cc2-8b8e-2f1f5f3f9a02"
 	value := `{"worker_id":"worker_0193d1a4-7a30-7cc2-8b8e-2f1f5f3f9a03","type":"shell","status":"AVAILABLE","capacity":9,"free":9,` +
-		`"running":[],"load":0,"incarnation":"x","word":1,"version":"9","at":"2026-01-01T00:00:00Z"}`
+		`"running":[],"load":0,"incarnation":"x","revision":1,"version":"9","at":"2026-01-01T00:00:00Z"}`
 	for range 3 {
 		_, err := nc.Request(key, []byte(value), 30*time.Second)
 		require.NoError(t, err)
@@ -206,12 +206,12 @@ func TestForgedEventsStallNoWorker(t *testing.T) {
 	_, e := call(t, "GET", s.orchestrator+"/api/v1/executions/"+execution, "")
 	e["worker_id"] = worker
 	for _, forged := range []string{
-		`"free":-1000000000,"word":50`, `"free":0,"word":9223372036854775808`, `"free":0,"word":18446744073709551615`,
-		`"free":1000000000,"word":60`, `"free":0,"word":90000`,
+		`"free":-1000000000,"revision":50`, `"free":0,"revision":9223372036854775808`, `"free":0,"revision":18446744073709551615`,
+		`"free":1000000000,"revision":60`, `"free":0,"revision":90000`,
 	} {
 		for _, kind := range []string{schemas.EventStarted, schemas.EventCompleted} {
 			body := fmt.Sprintf(`{"type":%q,"time":"2026-01-01T00:00:00Z","request_id":"x","execution":%s,%s}`, kind, encoded(t, e), forged)
-			require.NoError(t, nc.Publish("execution.event."+execution, []byte(body)))
+			require.NoError(t, nc.Publish("execution.event.started."+execution, []byte(body)))
 		}
 	}
 	require.NoError(t, nc.Flush())

@@ -3,7 +3,7 @@
 //
 // # Owns
 //
-// The worker's slots, of which it has the last word (slots.go); the processes
+// The worker's slots, about which it alone decides (slots.go); the processes
 // that it starts, each in a group of its own (process.go); every line they
 // print until the record has it (journal.go, spool.go); its key in the WORKERS
 // bucket (lease.go); and the reaper, a process beside it that outlives it just
@@ -12,7 +12,7 @@
 // # Subjects
 //
 // Answers execution.request.<worker_id>, execution.interrupt.<worker_id> and
-// worker.command.<worker_id> (life.go), worker.word.<worker_id>.
+// worker.command.<worker_id> (life.go), worker.status.<worker_id>.
 // Publishes execution.log.<execution_id>, packed when it is a flood, and follows
 // execution.stored.<worker_id>. Asks hodei.v1.workers.register, .leave and
 // hodei.v1.executions.finish.

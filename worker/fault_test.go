@@ -44,7 +44,7 @@ func TestNATSRestartsInMidRun(t *testing.T) {
 	for i, line := range lines {
 		require.Equal(t, strconv.Itoa(i+1), line.Line)
 	}
-	f.word("the key is written again", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Word > 1 })
+	f.availability("the key is written again", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Revision > 1 })
 	f.drain()
 	require.NoError(t, receive(t, f.done, "drained"))
 }
@@ -74,7 +74,7 @@ func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
 	require.Equal(t, hodei.Completed, end.Status)
 	require.Len(t, got, lines)
 	require.FileExists(t, done)
-	f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > 1 })
+	f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > 1 })
 	require.NoFileExists(t, filepath.Join(f.state.spool, id.String()))
 	require.Zero(t, f.spool.inMemory)
 	require.Zero(t, f.spool.onDisk)
@@ -110,7 +110,7 @@ func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
 			require.Equal(t, hodei.Completed, end.Status)
 			require.Len(t, got, lines)
 			require.FileExists(t, done)
-			f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > 1 })
+			f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > 1 })
 			require.Zero(t, f.spool.inMemory)
 		})
 	}
@@ -123,7 +123,7 @@ func TestACommandHeldBackCanBeGivenUp(t *testing.T) {
 	id := f.run(f.request("yes"))
 	require.Eventually(t, f.spool.full, time.Minute, time.Millisecond)
 	require.NoError(t, f.interrupt(id, hodei.ReasonWorkerLost))
-	f.word("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Word > 1 })
+	f.availability("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Revision > 1 })
 	require.False(t, f.spool.full())
 }
 
@@ -133,7 +133,7 @@ func TestAnEndThatIsRefusedIsDropped(t *testing.T) {
 	f.manager.refuseEnds = hodei.Errorf(hodei.Conflict, "It has ended otherwise")
 	id := f.run(f.request("true"))
 	f.end(id)
-	f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > 1 })
+	f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > 1 })
 	f.drain()
 	require.NoError(t, receive(t, f.done, "drained"))
 	require.Len(t, f.manager.ends[id], 1)
@@ -145,12 +145,12 @@ func TestAnEndIsReportedUntilItIsRecorded(t *testing.T) {
 	f.manager.refuseEnds = hodei.Errorf(hodei.Unavailable, "Postgres is away")
 	id := f.run(f.request("true"))
 	f.manager.await(t, "reported three times", func() bool { return len(f.manager.ends[id]) == 3 })
-	held := f.word("slots are free, the run is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 1 })
+	held := f.availability("slots are free, the run is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 1 })
 	require.Equal(t, []hodei.ExecutionID{id}, held.Running)
 	f.manager.mu.Lock()
 	f.manager.refuseEnds = nil
 	f.manager.mu.Unlock()
-	f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > held.Word })
+	f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > held.Revision })
 }
 
 // TestAChunkThatIsRefusedIsGivenUp: the record may never accept it, and the end
@@ -167,7 +167,7 @@ func TestAChunkThatIsRefusedIsGivenUp(t *testing.T) {
 	require.Len(t, m.ends[id], 2, "nothing is left to send: one more look is enough")
 	require.EqualValues(t, 2000, m.ends[id][0].Outcome.LogCount)
 	require.NotContains(t, m.logs[id], int64(1))
-	f.word("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Word > 1 })
+	f.availability("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Revision > 1 })
 	require.Zero(t, f.spool.inMemory)
 }
 

@@ -14,7 +14,7 @@ import (
 
 // A run that would be started again elsewhere, were its worker declared lost,
 // must be dead before that can be. The worker manager counts a worker's silence
-// from when it last heard its word, which is not before the worker sent it; so
+// from when it received its last report, which is not before the worker sent it; so
 // the worker counts from there, the contact, and is early. A run that nobody
 // would start again has no fence and runs on through any silence.
 
@@ -57,8 +57,8 @@ func uptime() time.Duration {
 	return time.Duration(now.Nano())
 }
 
-// contact is the last moment of which the worker knows that its word, sent
-// then, was heard. Moments are of uptime.
+// contact is when the worker sent the last report of which it knows that it arrived.
+// Moments are of uptime.
 type contact struct {
 	sooner chan struct{} // one value: next has moved forward
 
@@ -92,7 +92,7 @@ func (c *contact) expect(f *fence) {
 	}
 }
 
-// heard notes that the word sent at the given moment was heard. What was due
+// heard notes that the report sent at the given moment has arrived. What was due
 // before is ended nevertheless, for by then it may have been given up: so a
 // worker that was paused learns of it.
 func (w *Worker) heard(sent time.Duration) {

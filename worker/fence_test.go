@@ -92,7 +92,7 @@ func TestAFenceNeverComesWhileTheLinkHolds(t *testing.T) {
 }
 
 // TestASilentWorkerStartsNothingThatMayBeStartedAgain: offers arrive, but its
-// word is not stored.
+// report is not stored.
 func TestASilentWorkerStartsNothingThatMayBeStartedAgain(t *testing.T) {
 	t.Parallel()
 	f := start(t)
@@ -105,12 +105,12 @@ func TestASilentWorkerStartsNothingThatMayBeStartedAgain(t *testing.T) {
 	require.Equal(t, schemas.RefusedSilent, *refused.Refused)
 	f.outcome(f.request("true"))
 
-	word, err := rpc.CallWorker(t.Context(), f.nc, schemas.WordOfWorker, f.ID(), schemas.Empty{})
+	report, err := rpc.CallWorker(t.Context(), f.nc, schemas.GetWorkerStatus, f.ID(), schemas.Empty{})
 	require.NoError(t, err)
-	require.Equal(t, f.ID(), word.WorkerID)
-	require.Equal(t, f.incarnation, word.Incarnation)
-	require.Equal(t, 4, word.Free)
-	require.NotContains(t, word.Running, held)
+	require.Equal(t, f.ID(), report.WorkerID)
+	require.Equal(t, f.incarnation, report.Incarnation)
+	require.Equal(t, 4, report.Free)
+	require.NotContains(t, report.Running, held)
 
 	require.NoError(t, kv.Setup(t.Context(), f.js, kv.Storage{}))
 	require.Eventually(t, func() bool { return f.ask(f.fenced(2*time.Second, "true")).Accepted }, time.Minute, 10*time.Millisecond)

@@ -128,7 +128,7 @@ func startProcess(t testing.TB, under ...string) (*fleet, *os.Process) {
 		f.tag = string(tag)
 		return err == nil && f.id.UnmarshalText(id) == nil
 	}, time.Minute, 5*time.Millisecond)
-	f.word("ready", func(hodei.Availability) bool { return true })
+	f.availability("ready", func(hodei.Availability) bool { return true })
 	return f, process.Process
 }
 
@@ -228,8 +228,8 @@ func (m *manager) digest(id hodei.ExecutionID) (digest int64) {
 	return digest & math.MaxInt64
 }
 
-// word waits until the worker's key says what is wanted.
-func (f *fleet) word(what string, want func(hodei.Availability) bool) hodei.Availability {
+// availability waits for a value of the worker's key that is as wanted, and returns it.
+func (f *fleet) availability(what string, want func(hodei.Availability) bool) hodei.Availability {
 	f.t.Helper()
 	bucket, err := kv.OpenWorkers(f.t.Context(), f.js)
 	require.NoError(f.t, err)

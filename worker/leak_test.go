@@ -44,7 +44,7 @@ func TestRunsLeaveNothingBehind(t *testing.T) {
 		for i := range n {
 			ways[i%len(ways)]()
 		}
-		f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word >= f.said() })
+		f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision >= f.said() })
 	}
 	runs(3 * len(ways)) // what is kept for the next
 	files, goroutines := 0, 0
@@ -72,8 +72,8 @@ func TestRunsLeaveNothingBehind(t *testing.T) {
 	require.Empty(t, f.reaper.groups)
 }
 
-// said is the number of the worker's present word.
-func (f *fleet) said() uint64 { _, word := f.slots.current(); return word }
+// said is the worker's current revision.
+func (f *fleet) said() uint64 { _, revision := f.slots.current(); return revision }
 
 func openFiles(t *testing.T) int {
 	t.Helper()

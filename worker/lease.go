@@ -50,11 +50,11 @@ func (w *Worker) announce(ctx context.Context, bucket *kv.Workers, written func(
 func (w *Worker) put(ctx context.Context, bucket *kv.Workers) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
-	return bucket.Put(ctx, w.word())
+	return bucket.Put(ctx, w.availability())
 }
 
-// word is what the worker says of itself now.
-func (w *Worker) word() hodei.Availability {
+// availability is the worker's state now, as it writes it to its key.
+func (w *Worker) availability() hodei.Availability {
 	a := hodei.Availability{
 		WorkerID: w.id, Type: w.cfg.Type, Labels: w.cfg.Labels, Load: load(),
 		Incarnation: w.incarnation, Version: w.cfg.Version,

@@ -8,9 +8,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// command does what people tell the worker to do. Said again, it changes
-// nothing, but the deadline of a drain is always the last one said. The reply is
-// the worker's word after the command.
+// command does what people tell the worker to do. Repeated, it changes
+// nothing, except that a drain takes the latest deadline. The reply is
+// the worker's state after the command.
 func (w *Worker) command(_ context.Context, req schemas.CommandWorkerRequest) (hodei.Availability, error) {
 	var err error
 	switch req.Do {
@@ -28,7 +28,7 @@ func (w *Worker) command(_ context.Context, req schemas.CommandWorkerRequest) (h
 	if err == nil {
 		w.log.Info("worker told", "worker_id", w.id, "do", req.Do)
 	}
-	return w.word(), err
+	return w.availability(), err
 }
 
 // leave takes nothing new from now on, for good.

@@ -23,7 +23,7 @@ func (f *fleet) tell(do string, deadline ...float64) error {
 
 func (f *fleet) status(want hodei.WorkerStatus) hodei.Availability {
 	f.t.Helper()
-	return f.word(string(want), func(a hodei.Availability) bool { return a.Status == want })
+	return f.availability(string(want), func(a hodei.Availability) bool { return a.Status == want })
 }
 
 func TestDrainByCommandFinishesWhatRunsAndLeaves(t *testing.T) {

@@ -158,8 +158,8 @@ func (w *Worker) answer(ctx, alive context.Context, ready func()) {
 		})
 		rpc.HandleWorker(svc, schemas.InterruptExecution, w.id, w.interrupt)
 		rpc.HandleWorker(svc, schemas.CommandWorker, w.id, w.command)
-		rpc.HandleWorker(svc, schemas.WordOfWorker, w.id, func(context.Context, schemas.Empty) (hodei.Availability, error) {
-			return w.word(), nil
+		rpc.HandleWorker(svc, schemas.GetWorkerStatus, w.id, func(context.Context, schemas.Empty) (hodei.Availability, error) {
+			return w.availability(), nil
 		})
 		over := make(chan struct{})
 		var waiting sync.WaitGroup

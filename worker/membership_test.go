@@ -37,7 +37,7 @@ func TestDrainTakesNothingNewAndFinishesWhatRuns(t *testing.T) {
 	gate := fifo(t)
 	id := f.run(f.request("cat < " + gate + "; seq 5000"))
 	f.drain()
-	f.word("draining", func(a hodei.Availability) bool { return a.Status == hodei.WorkerDraining })
+	f.availability("draining", func(a hodei.Availability) bool { return a.Status == hodei.WorkerDraining })
 	refused := f.ask(f.request("true"))
 	require.Equal(t, schemas.RefusedDraining, *refused.Refused)
 	open(t, gate)

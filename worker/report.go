@@ -43,7 +43,7 @@ func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
 			return struct{}{}, backoff.Permanent(ctx.Err())
 		}
 		req := schemas.FinishRequest{ExecutionID: r.req.ExecutionID, WorkerID: w.id, Outcome: end, Final: effort.spent()}
-		req.Free, req.Word = w.slots.current()
+		req.Free, req.Revision = w.slots.current()
 		answer, err := rpc.Call(ctx, w.cfg.NATS, schemas.FinishExecution, req)
 		switch {
 		case errors.Is(err, hodei.Conflict), errors.Is(err, hodei.NotFound), errors.Is(err, hodei.Invalid):

@@ -271,7 +271,7 @@ func TestCancelKillsWhatIgnoresIt(t *testing.T) {
 	end, _ := f.end(id)
 	require.Equal(t, hodei.Cancelled, end.Status)
 	require.Equal(t, "SIGKILL", *end.Signal)
-	f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > 1 })
+	f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > 1 })
 	require.ErrorIs(t, f.interrupt(id, hodei.ReasonCancelled), hodei.NotFound)
 }
 
@@ -282,7 +282,7 @@ func TestARunGivenUpIsKilledAndNotReported(t *testing.T) {
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
 	require.ErrorIs(t, f.interrupt(id, hodei.ReasonTimeout), hodei.Invalid, "which is not the manager's to say")
 	require.NoError(t, f.interrupt(id, hodei.ReasonWorkerLost))
-	f.word("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Word > 1 })
+	f.availability("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Revision > 1 })
 	f.manager.mu.Lock()
 	defer f.manager.mu.Unlock()
 	require.Empty(t, f.manager.ends[id])

@@ -13,16 +13,16 @@ import (
 // of one of them does not start it again.
 const remembered = 4096
 
-// slots is the worker's own word: what it holds, how much is free, and the
-// number of that word. Whoever speaks of free slots reads both here.
+// slots is the worker's account of its slots: the runs that it holds, how many slots
+// are free, and the revision of that state. Every message about free slots reads both here.
 type slots struct {
 	capacity int
-	changed  chan struct{} // one value: some word has not been announced yet
+	changed  chan struct{} // one value: a revision has not been announced yet
 	drained  chan struct{} // closed when it is leaving and holds nothing: no way back
 
 	mu       sync.Mutex
 	free     int
-	word     uint64
+	revision uint64
 	leaving  hodei.WorkerStatus // DRAINING or TERMINATING, "" while it takes work
 	final    bool               // nobody can have it take work again
 	deadline *time.Timer        // of a drain, nil without one
@@ -35,18 +35,18 @@ type slots struct {
 
 func newSlots(capacity int) *slots {
 	return &slots{
-		capacity: capacity, free: capacity, word: 1, changed: make(chan struct{}, 1), drained: make(chan struct{}),
+		capacity: capacity, free: capacity, revision: 1, changed: make(chan struct{}, 1), drained: make(chan struct{}),
 		held: map[hodei.ExecutionID]*run{}, ended: map[hodei.ExecutionID]bool{},
 	}
 }
 
-// change numbers a new word.
+// change begins a new revision.
 func (s *slots) change() {
-	s.word++
+	s.revision++
 	s.announce()
 }
 
-// announce has the word written to the worker's key soon.
+// announce has the worker's key written soon.
 func (s *slots) announce() {
 	select {
 	case s.changed <- struct{}{}:
@@ -55,32 +55,32 @@ func (s *slots) announce() {
 }
 
 // take decides on an offer. It calls begin for a run that takes its slots now;
-// what begin returns has the run going when take returns. Words and decisions
-// take turns, and each its time: a word said after a deadline lists all that
-// was accepted before it. Unable is the reason to
+// what begin returns has the run going when take returns. Reports and
+// decisions are serialized, and each has its time: a report made after a deadline lists
+// every run accepted before it. Unable is the reason to
 // refuse this run that lies outside the slots, "" for none.
 func (s *slots) take(req *schemas.ExecutionRequest, incarnation string, unable string, begin func(startedAt time.Time) *run) schemas.Acceptance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	if r, held := s.held[req.ExecutionID]; held { // offered again: the answer was lost
-		return schemas.Acceptance{Accepted: true, StartedAt: &r.startedAt, Free: s.free, Word: s.word}
+		return schemas.Acceptance{Accepted: true, StartedAt: &r.startedAt, Free: s.free, Revision: s.revision}
 	}
 	why := s.refuse(req, incarnation, now)
 	if why == "" {
 		why = unable
 	}
 	if why != "" {
-		return schemas.Acceptance{Refused: &why, Free: s.free, Word: s.word}
+		return schemas.Acceptance{Refused: &why, Free: s.free, Revision: s.revision}
 	}
 	s.free -= req.Requirements.Slots()
 	s.change()
 	r := begin(now.UTC())
 	s.held[req.ExecutionID] = r
-	return schemas.Acceptance{Accepted: true, StartedAt: &r.startedAt, Free: s.free, Word: s.word}
+	return schemas.Acceptance{Accepted: true, StartedAt: &r.startedAt, Free: s.free, Revision: s.revision}
 }
 
-// refuse is the word with which the offer is refused, "" when it is not.
+// refuse returns the reason to refuse the offer, "" when there is none.
 func (s *slots) refuse(req *schemas.ExecutionRequest, incarnation string, now time.Time) string {
 	switch {
 	case req.Incarnation != "" && req.Incarnation != incarnation:
@@ -138,18 +138,18 @@ func (s *slots) all() []*run {
 	return runs
 }
 
-// current is the number of free slots and of the word that says so.
-func (s *slots) current() (free int, word uint64) {
+// current returns the number of free slots and the revision.
+func (s *slots) current() (free int, revision uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.free, s.word
+	return s.free, s.revision
 }
 
-// say fills in what changes in the worker's word.
+// say fills in what changes in the worker's report.
 func (s *slots) say(a *hodei.Availability) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a.Capacity, a.Free, a.Word, a.At = s.capacity, s.free, s.word, time.Now().UTC()
+	a.Capacity, a.Free, a.Revision, a.At = s.capacity, s.free, s.revision, time.Now().UTC()
 	a.Running = make([]hodei.ExecutionID, 0, len(s.held))
 	for id := range s.held {
 		a.Running = append(a.Running, id)

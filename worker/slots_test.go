@@ -15,7 +15,7 @@ import (
 func TestSlotsAreTakenAndFreed(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	idle := f.word("idle", func(hodei.Availability) bool { return true })
+	idle := f.availability("idle", func(hodei.Availability) bool { return true })
 	require.Equal(t, hodei.WorkerAvailable, idle.Status)
 	require.Equal(t, 4, idle.Free)
 	require.Equal(t, 4, idle.Capacity)
@@ -28,9 +28,9 @@ func TestSlotsAreTakenAndFreed(t *testing.T) {
 	first := f.ask(three)
 	require.True(t, first.Accepted)
 	require.Equal(t, 1, first.Free)
-	require.Greater(t, first.Word, idle.Word)
+	require.Greater(t, first.Revision, idle.Revision)
 
-	busy := f.word("busy", func(a hodei.Availability) bool { return a.Word >= first.Word })
+	busy := f.availability("busy", func(a hodei.Availability) bool { return a.Revision >= first.Revision })
 	require.Equal(t, hodei.WorkerBusy, busy.Status)
 	require.Equal(t, 1, busy.Free)
 	require.Equal(t, []hodei.ExecutionID{three.ExecutionID}, busy.Running)
@@ -41,7 +41,7 @@ func TestSlotsAreTakenAndFreed(t *testing.T) {
 	require.False(t, full.Accepted)
 	require.Equal(t, schemas.RefusedFull, *full.Refused)
 	require.Equal(t, 1, full.Free)
-	require.Equal(t, first.Word, full.Word)
+	require.Equal(t, first.Revision, full.Revision)
 
 	one := f.run(f.request("true"))
 	f.end(one)
@@ -50,8 +50,8 @@ func TestSlotsAreTakenAndFreed(t *testing.T) {
 	f.end(three.ExecutionID)
 	last := f.manager.ends[three.ExecutionID][0]
 	require.Equal(t, 4, last.Free)
-	require.Greater(t, last.Word, first.Word)
-	again := f.word("idle again", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > last.Word })
+	require.Greater(t, last.Revision, first.Revision)
+	again := f.availability("idle again", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > last.Revision })
 	require.Equal(t, 4, again.Free)
 	require.Equal(t, hodei.WorkerAvailable, again.Status)
 }
@@ -95,7 +95,7 @@ func TestTheSameOfferIsAcceptedAgainButStartedOnce(t *testing.T) {
 	require.Len(t, lines, 1)
 	require.True(t, first.StartedAt.Equal(*end.StartedAt))
 
-	f.word("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Word > again.Word })
+	f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > again.Revision })
 	late := f.ask(req)
 	require.False(t, late.Accepted, "an execution is never started twice")
 	require.Equal(t, schemas.RefusedExpired, *late.Refused)

@@ -23,7 +23,7 @@ func newEvents(p *session.Flags) *cobra.Command {
 		Use: "events", Short: "Print what happens to executions and workers, as it happens", Args: cobra.NoArgs, Annotations: session.LineOutput,
 		Long: `Print what happens to executions and workers, as it happens, until Ctrl-C: a line
 for each event of an execution and for each worker that changes its state. With
--o json every event and every word of a worker is an object.`,
+-o json every event and every state of a worker is an object.`,
 		Example: "  hodei events\n  hodei events --pipeline demo\n  hodei events --only workers -o json",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
 		if only != "" && only != schemas.OnlyExecutions && only != schemas.OnlyWorkers {
@@ -64,27 +64,27 @@ func resolved[T any](ctx context.Context, text string, find func(context.Context
 	return err
 }
 
-// eventPrinter prints events, and of workers what is news.
+// eventPrinter prints events, and the state of a worker when it changes.
 type eventPrinter struct {
 	*session.Session
 	states map[hodei.WorkerID]hodei.WorkerStatus
 }
 
-func (p *eventPrinter) print(n schemas.Notice) error {
+func (p *eventPrinter) print(n schemas.FeedEvent) error {
 	switch {
 	case p.Format == "json":
 		return p.object(n)
 	case n.Execution != nil:
-		return p.line(n.Execution.Time, n.Execution.Execution.ID.String(), told(*n.Execution))
+		return p.line(n.Execution.Time, n.Execution.Execution.ID.String(), summary(*n.Execution))
 	case n.Worker != nil:
-		return p.word(*n.Worker)
+		return p.worker(*n.Worker)
 	default:
 		p.Note("events were lost: %s", n.Resync.Reason)
 		return nil
 	}
 }
 
-func (p *eventPrinter) object(n schemas.Notice) error {
+func (p *eventPrinter) object(n schemas.FeedEvent) error {
 	var what any = n.Execution
 	if n.Worker != nil {
 		what = n.Worker
@@ -99,9 +99,9 @@ func (p *eventPrinter) object(n schemas.Notice) error {
 	return err
 }
 
-// word prints a worker's word when its state is another than before.
-func (p *eventPrinter) word(w schemas.WorkerWord) error {
-	status, text := hodei.WorkerOffline, "no longer heard"
+// worker prints a worker's state when it differs from the one printed before.
+func (p *eventPrinter) worker(w schemas.WorkerState) error {
+	status, text := hodei.WorkerOffline, "lost contact"
 	if w.Availability != nil {
 		status = w.Availability.Status
 		text = fmt.Sprintf("%s, %d of %d slots free", strings.ToLower(string(status)), w.Availability.Free, w.Availability.Capacity)
@@ -122,8 +122,8 @@ func (p *eventPrinter) line(at time.Time, id, text string) error {
 	return err
 }
 
-// told describes an event for people.
-func told(e schemas.Event) string {
+// summary is one line about an event, for people.
+func summary(e schemas.Event) string {
 	what := strings.ReplaceAll(e.Type[strings.LastIndex(e.Type, ".")+1:], "_", " ")
 	if e.Execution.WorkerID != nil && (e.Type == schemas.EventAssigned || e.Type == schemas.EventStarted) {
 		what += " on " + e.Execution.WorkerID.String()

@@ -136,7 +136,7 @@ func TestDamagedJetStream(t *testing.T) {
 		require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
 		_, err = kv.Keep(t.Context(), js, kv.Storage{})
 		require.NoError(t, err)
-		_, err = js.Publish(t.Context(), "execution.event.x", nil)
+		_, err = js.Publish(t.Context(), "execution.event.created.x", nil)
 		require.NoError(t, err)
 	}
 	use()

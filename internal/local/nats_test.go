@@ -61,7 +61,7 @@ func TestNATSKeepsItsStreams(t *testing.T) {
 		js, err := jetstream.New(nc)
 		require.NoError(t, err)
 		require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
-		_, err = js.Publish(t.Context(), "execution.event.x", nil)
+		_, err = js.Publish(t.Context(), "execution.event.created.x", nil)
 		require.NoError(t, err)
 		nc.Close()
 		srv.Shutdown()

@@ -42,7 +42,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 			msg, err := all.NextMsg(20 * time.Second)
 			require.NoError(t, err)
 			switch kind := msg.Header.Get(schemas.HeaderEvent); {
-			case msg.Subject == schemas.EventSubject(id) && kind != "":
+			case kind != "" && msg.Subject == schemas.EventSubject(kind, id):
 				var event schemas.Event
 				require.NoError(t, json.Unmarshal(msg.Data, &event))
 				way, told = append(way, event.Type), append(told, event)

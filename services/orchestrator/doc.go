@@ -9,7 +9,7 @@
 // # Subjects
 //
 // Answers hodei.v1.execute, hodei.v1.pipelines.*, hodei.v1.jobs.*, hodei.v1.executions.create,
-// .get, .list, .cancel and .retry. Publishes execution.event.<id> when one is
+// .get, .list, .cancel and .retry. Publishes execution.event.<type>.<id> when one is
 // created. A message on execution.retry announces that a retry is due, see package due.
 //
 // # State

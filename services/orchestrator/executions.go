@@ -173,7 +173,7 @@ func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting 
 	if !errors.Is(err, hodei.Unavailable) && !errors.Is(err, hodei.Timeout) {
 		return decision, err
 	}
-	o.log.WarnContext(ctx, "no word of the scheduler", "execution_id", e.ID, "err", err)
+	o.log.WarnContext(ctx, "no answer from the scheduler", "execution_id", e.ID, "err", err)
 	if waiting.IfNoWorker == schemas.Reject {
 		_, stop := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.ID, Reason: hodei.ReasonRejected})
 		if stop != nil && !errors.Is(stop, hodei.Conflict) {

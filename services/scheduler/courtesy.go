@@ -51,7 +51,7 @@ func (p *pace) courtesy() time.Duration {
 
 // room is what this instance knows of a worker's slots.
 type room struct {
-	free    int  // by the worker's latest word
+	free    int  // by the worker's latest report
 	left    int  // of them, left to others for a moment
 	offered int  // offered by this instance, and not heard of yet
 	doubted bool // the worker refused an offer for which it had room
@@ -73,27 +73,27 @@ const (
 // hear is take for what did not come from the worker's key, which every NATS
 // client can publish: numbers that cannot be the worker's are ignored, and the
 // key overrides the others once keyWins has passed.
-func (r *room) hear(w *plan.Worker, free int, word uint64, mine int, now time.Time) (left int) {
-	if free < 0 || free > w.Capacity || word > r.key+mostAhead {
+func (r *room) hear(w *plan.Worker, free int, revision uint64, mine int, now time.Time) (left int) {
+	if free < 0 || free > w.Capacity || revision > r.key+mostAhead {
 		return 0
 	}
-	if word > w.Word {
+	if revision > w.Revision {
 		r.ahead = now
 	}
-	return r.take(w, free, word, mine)
+	return r.take(w, free, revision, mine)
 }
 
-// take takes in the worker's word on its free slots if it is newer than the last.
+// take takes in the worker's report of its free slots if it is newer than the last.
 // Of them the instance has those that it had, and mine more, which its own
 // execution freed, or fewer, which one took; further ones somebody else gave away,
 // and they are left to that for now. It returns how many more those are.
-func (r *room) take(w *plan.Worker, free int, word uint64, mine int) (left int) {
+func (r *room) take(w *plan.Worker, free int, revision uint64, mine int) (left int) {
 	has, before := r.free-r.left, r.left
 	switch {
-	case word > w.Word:
-		r.free, w.Word = free, word
+	case revision > w.Revision:
+		r.free, w.Revision = free, revision
 	case mine < 0:
-		return 0 // the newer word knows of that
+		return 0 // the newer report includes that
 	}
 	r.left = r.free - min(r.free, max(0, has+mine))
 	return max(0, r.left-before)
@@ -113,7 +113,7 @@ func (s *Scheduler) began(event schemas.Event) {
 	if s.given.has(e.ID) {
 		mine = -e.Requirements.Slots()
 	}
-	more, left := s.fleet.said(*e.WorkerID, event.Free, event.Word, mine)
+	more, left := s.fleet.said(*e.WorkerID, event.Free, event.Revision, mine)
 	s.take(*e.WorkerID, more, left)
 }
 
@@ -124,7 +124,7 @@ func (s *Scheduler) ended(event schemas.Event) {
 		mine = e.Requirements.Slots()
 	}
 	s.fleet.ended(*e.WorkerID, e.Reason == nil || !e.Reason.OfWorker())
-	more, left := s.fleet.said(*e.WorkerID, event.Free, event.Word, mine)
+	more, left := s.fleet.said(*e.WorkerID, event.Free, event.Revision, mine)
 	s.take(*e.WorkerID, more, left)
 }
 

@@ -23,9 +23,9 @@ func (s *Scheduler) free() int {
 }
 
 // happens tells the scheduler of an execution on the worker.
-func (s *Scheduler) happens(t *testing.T, kind string, e hodei.Execution, free int, word uint64) {
+func (s *Scheduler) happens(t *testing.T, kind string, e hodei.Execution, free int, revision uint64) {
 	t.Helper()
-	body, err := json.Marshal(schemas.Event{Type: kind, Execution: e, Free: &free, Word: word})
+	body, err := json.Marshal(schemas.Event{Type: kind, Execution: e, Free: &free, Revision: revision})
 	require.NoError(t, err)
 	s.onEvent(&nats.Msg{Header: nats.Header{schemas.HeaderEvent: {kind}}, Data: body})
 }
@@ -36,12 +36,12 @@ func TestSlotsAreFirstHadByWhoGaveThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{})
 		worker := hodei.WorkerID{15: 1}
-		word := func(free int, n uint64) kv.Update {
+		reported := func(free int, n uint64) kv.Update {
 			return kv.Update{WorkerID: worker, Availability: &hodei.Availability{
-				WorkerID: worker, Status: hodei.WorkerBusy, Capacity: 4, Free: free, Word: n,
+				WorkerID: worker, Status: hodei.WorkerBusy, Capacity: 4, Free: free, Revision: n,
 			}}
 		}
-		s.hear(word(0, 1))
+		s.hear(reported(0, 1))
 		require.Zero(t, s.free(), "a worker that comes is known at once")
 
 		mine, theirs := hodei.ExecutionID{15: 1}, hodei.ExecutionID{15: 2}
@@ -64,12 +64,12 @@ func TestSlotsAreFirstHadByWhoGaveThem(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, 2, s.free(), "somebody took it meanwhile")
 
-		s.hear(word(4, 6))
+		s.hear(reported(4, 6))
 		require.Equal(t, 2, s.free())
 		time.Sleep(courtesy)
 		synctest.Wait()
 		require.Equal(t, 4, s.free())
-		s.hear(word(1, 7))
+		s.hear(reported(1, 7))
 		require.Equal(t, 1, s.free(), "that there are less is heard at once")
 	})
 }
@@ -82,7 +82,7 @@ func TestAWorkerThatLeavesStaysAway(t *testing.T) {
 		worker := hodei.WorkerID{15: 1}
 		say := func(incarnation string, free int, n uint64) {
 			s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{
-				WorkerID: worker, Incarnation: incarnation, Status: hodei.WorkerBusy, Capacity: 4, Free: free, Word: n,
+				WorkerID: worker, Incarnation: incarnation, Status: hodei.WorkerBusy, Capacity: 4, Free: free, Revision: n,
 			}})
 		}
 		say("first", 0, 1)
@@ -119,13 +119,13 @@ func TestTheKeyOverridesForgedEvents(t *testing.T) {
 		worker := hodei.WorkerID{15: 1}
 		renew := func() {
 			s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{
-				WorkerID: worker, Status: hodei.WorkerAvailable, Capacity: 8, Free: 8, Word: 3,
+				WorkerID: worker, Status: hodei.WorkerAvailable, Capacity: 8, Free: 8, Revision: 3,
 			}})
 		}
 		renew()
-		forge := func(free int, word uint64) {
+		forge := func(free int, revision uint64) {
 			e := hodei.Execution{ID: hodei.ExecutionID{15: 1}, WorkerID: &worker, Status: hodei.Completed}
-			s.happens(t, schemas.EventCompleted, e, free, word)
+			s.happens(t, schemas.EventCompleted, e, free, revision)
 		}
 		for _, free := range []int{-1e9, -1, 9, 1e9} {
 			forge(free, 4)
@@ -149,7 +149,7 @@ func TestTheKeyOverridesForgedEvents(t *testing.T) {
 func TestAWorkerThatRefusesIsFull(t *testing.T) {
 	s := New(Config{})
 	worker := hodei.WorkerID{15: 1}
-	s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Capacity: 4, Free: 3, Word: 1}})
+	s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Capacity: 4, Free: 3, Revision: 1}})
 	s.fleet.refused(worker, 2)
 	require.Equal(t, 1, s.free(), "less than two slots")
 	s.happens(t, schemas.EventStarted, hodei.Execution{ID: hodei.ExecutionID{15: 1}, WorkerID: &worker, Status: hodei.Running}, 3, 2)
@@ -162,11 +162,11 @@ func TestAWorkerThatRefusesIsFull(t *testing.T) {
 func TestAWorkerThatRefusedIsAskedAgain(t *testing.T) {
 	s := New(Config{})
 	worker := hodei.WorkerID{15: 1}
-	word := hodei.Availability{WorkerID: worker, Status: hodei.WorkerAvailable, Capacity: 1, Free: 1, Word: 1}
-	s.hear(kv.Update{WorkerID: worker, Availability: &word})
+	report := hodei.Availability{WorkerID: worker, Status: hodei.WorkerAvailable, Capacity: 1, Free: 1, Revision: 1}
+	s.hear(kv.Update{WorkerID: worker, Availability: &report})
 	s.fleet.refused(worker, 1)
 	require.Zero(t, s.free())
-	s.hear(kv.Update{WorkerID: worker, Availability: &word})
+	s.hear(kv.Update{WorkerID: worker, Availability: &report})
 	require.Equal(t, 1, s.free())
 	s.fleet.refused(worker, 1)
 	require.Zero(t, s.free())
@@ -186,18 +186,18 @@ func TestAnAnswerDoesNotGiveAwaySlotsOfOthers(t *testing.T) {
 	begin := func(t *testing.T) { // with one slot free, which is given to next
 		s = New(Config{})
 		s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{
-			WorkerID: worker, Status: hodei.WorkerBusy, Capacity: 3, Free: 1, Word: 1, At: time.Now(),
+			WorkerID: worker, Status: hodei.WorkerBusy, Capacity: 3, Free: 1, Revision: 1, At: time.Now(),
 		}})
 		s.given.add(mine)
 		s.given.add(next)
 		require.NotNil(t, s.fleet.choose(slot, time.Now()).Worker)
 	}
-	answered := func(free int, word uint64) {
-		s.leave(worker, s.fleet.settle(worker, 1, true, free, word, time.Millisecond))
+	answered := func(free int, revision uint64) {
+		s.leave(worker, s.fleet.settle(worker, 1, true, free, revision, time.Millisecond))
 	}
 	for name, news := range map[string]func(t *testing.T){
 		"the answer first": func(t *testing.T) {
-			answered(1, 3) // theirs has ended, as word 2 would tell
+			answered(1, 3) // theirs has ended, as revision 2 would show
 			require.Zero(t, s.free())
 			s.happens(t, schemas.EventStarted, run(next, hodei.Running), 1, 3)
 			require.Zero(t, s.free())
@@ -231,23 +231,23 @@ func TestAnAnswerDoesNotGiveAwaySlotsOfOthers(t *testing.T) {
 
 // TestTheViewOfSlotsComesRight: whatever order the news of several instances come
 // in, in the end the view is what the worker said last, and nothing was ever
-// offered that no word said to be free.
+// offered that no report had as free.
 func TestTheViewOfSlotsComesRight(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		worker := hodei.WorkerID{15: 1}
 		const capacity = 4
-		free, word, began := capacity, uint64(1), 0
+		free, revision, began := capacity, uint64(1), 0
 		f := newFleet(plan.DefaultWeights)
 		now := time.Now()
-		f.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Status: hodei.WorkerBusy, Capacity: capacity, Free: free, Word: word, At: now}}, now)
+		f.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Status: hodei.WorkerBusy, Capacity: capacity, Free: free, Revision: revision, At: now}}, now)
 		var news []func()
 		left := 0
-		tell := func(fn func(free int, word uint64) int) {
-			free, word := free, word
-			news = append(news, func() { left += fn(free, word) })
+		tell := func(fn func(free int, revision uint64) int) {
+			free, revision := free, revision
+			news = append(news, func() { left += fn(free, revision) })
 		}
 		said := func(mine int) {
-			tell(func(free int, word uint64) int { _, n := f.said(worker, &free, word, mine); return n })
+			tell(func(free int, revision uint64) int { _, n := f.said(worker, &free, revision, mine); return n })
 		}
 		var running []bool // whether it is this instance's
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
@@ -262,12 +262,14 @@ func TestTheViewOfSlotsComesRight(t *testing.T) {
 					f.refused(worker, 1)
 					continue
 				}
-				free, word, running = free-1, word+1, append(running, true)
+				free, revision, running = free-1, revision+1, append(running, true)
 				said(-1)
-				tell(func(free int, word uint64) int { return f.settle(worker, 1, true, free, word, time.Millisecond) })
+				tell(func(free int, revision uint64) int {
+					return f.settle(worker, 1, true, free, revision, time.Millisecond)
+				})
 			case 1: // another one does
 				if free > 0 {
-					free, word, running = free-1, word+1, append(running, false)
+					free, revision, running = free-1, revision+1, append(running, false)
 					said(0)
 				}
 			case 2: // something ends
@@ -277,7 +279,7 @@ func TestTheViewOfSlotsComesRight(t *testing.T) {
 					if running[i] {
 						mine = 1
 					}
-					free, word, running = free+1, word+1, append(running[:i], running[i+1:]...)
+					free, revision, running = free+1, revision+1, append(running[:i], running[i+1:]...)
 					said(mine)
 				}
 			case 3: // news arrive
@@ -293,7 +295,7 @@ func TestTheViewOfSlotsComesRight(t *testing.T) {
 		for _, fn := range news {
 			fn()
 		}
-		f.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Status: hodei.WorkerBusy, Capacity: capacity, Free: free, Word: word, At: now}}, now)
+		f.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Status: hodei.WorkerBusy, Capacity: capacity, Free: free, Revision: revision, At: now}}, now)
 		f.release(worker, capacity)
 		require.Equal(t, free, f.workers[0].Free)
 	})

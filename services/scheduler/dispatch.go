@@ -68,7 +68,7 @@ func (s *Scheduler) round(ctx context.Context) {
 }
 
 // putBack queues an entry again. Refusals are forgotten after a moment: the
-// worker's next word tells whether it has room, but a word may be lost.
+// worker's next report shows whether it has room, but a report may be lost.
 func (s *Scheduler) putBack(e *entry) {
 	if len(e.req.Refused) == 0 {
 		s.queue.restore(e)
@@ -127,7 +127,7 @@ func (s *Scheduler) give(ctx context.Context, req plan.Request, w plan.Worker, a
 	s.given.add(req.ID) // it may have ended before it is known to have begun
 	a, err := ask(ctx)
 	took := time.Since(began)
-	s.leave(w.WorkerID, s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Word, took))
+	s.leave(w.WorkerID, s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Revision, took))
 	if err == nil {
 		s.pace.took(took)
 		s.trouble.over()

@@ -15,7 +15,7 @@
 //
 // # Subjects
 //
-// Answers hodei.v1.scheduler.schedule, .place and .queue. Follows execution.event.*
+// Answers hodei.v1.scheduler.schedule, .place and .queue. Follows execution.event.*.*
 // and the WORKERS bucket.
 //
 // # State
@@ -27,7 +27,7 @@
 // # When things fail
 //
 // Two instances may want to assign the same execution or the same slot: the
-// guarded UPDATE to RUNNING lets one win, and the worker has the last word on
+// guarded UPDATE to RUNNING lets one win, and the worker decides about
 // its slots. What an instance takes to its grave the sweep of another, or of
 // the next, adopts within seconds. While nothing can be assigned, because the
 // worker managers or the record are away, it pauses, longer each time.

@@ -48,9 +48,9 @@ func (f *fleet) hear(u kv.Update, now time.Time) (more bool, left int) {
 		}
 		return false, 0
 	}
-	word := *u.Availability
-	word.WorkerID = u.WorkerID // by which remove finds it again
-	word.At = now              // the scheduler's own clock decides how old a word is
+	report := *u.Availability
+	report.WorkerID = u.WorkerID // by which remove finds it again
+	report.At = now              // the scheduler's own clock decides how old a report is
 	r := f.room(u.WorkerID)
 	if !known {
 		latency, success := f.usual()
@@ -59,21 +59,21 @@ func (f *fleet) hear(u kv.Update, now time.Time) (more bool, left int) {
 		f.workers = append(f.workers, plan.Worker{AckLatency: latency, Success: success})
 	}
 	w := &f.workers[at]
-	same := known && w.Incarnation == word.Incarnation
-	behind := same && word.Word < w.Word
+	same := known && w.Incarnation == report.Incarnation
+	behind := same && report.Revision < w.Revision
 	if behind && now.Sub(r.ahead) < keyWins {
 		w.At = now
 		return false, 0
 	}
-	before, last := w.Free, w.Word
-	w.Availability, w.Free, w.Word = word, before, last
-	again := r.doubted && word.Word == w.Word // the worker has as much room as it had before it refused
-	if !same || behind || again {             // no other scheduler's execution explains the difference
-		r.free, r.left, w.Word = word.Free, 0, word.Word
+	before, last := w.Free, w.Revision
+	w.Availability, w.Free, w.Revision = report, before, last
+	again := r.doubted && report.Revision == w.Revision // the worker has as much room as it had before it refused
+	if !same || behind || again {                       // no other scheduler's execution explains the difference
+		r.free, r.left, w.Revision = report.Free, 0, report.Revision
 	} else {
-		left = r.take(w, word.Free, word.Word, 0)
+		left = r.take(w, report.Free, report.Revision, 0)
 	}
-	r.key, r.doubted = word.Word, false
+	r.key, r.doubted = report.Revision, false
 	return r.show(w) || w.Status == hodei.WorkerAvailable, left
 }
 
@@ -154,8 +154,8 @@ func (f *fleet) unkeep() {
 }
 
 // settle ends what choose began. An accepted offer comes with the worker's
-// newer word on its slots. It returns how many of them are left to others.
-func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, word uint64, took time.Duration) (left int) {
+// newer report of its slots. It returns how many of them are left to others.
+func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, revision uint64, took time.Duration) (left int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.room(id)
@@ -170,7 +170,7 @@ func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, wo
 	w := &f.workers[at]
 	if accepted {
 		w.AckLatency = smooth(w.AckLatency, took)
-		left = r.hear(w, free, word, -slots, time.Now())
+		left = r.hear(w, free, revision, -slots, time.Now())
 	}
 	r.show(w)
 	return left
@@ -205,11 +205,11 @@ func (f *fleet) ended(id hodei.WorkerID, success bool) {
 	}
 }
 
-// said takes in a worker's word on its slots, nil for none, as an execution began
+// said takes in a worker's report of its slots, nil for none, as an execution began
 // or ended there. This instance had given it so many slots, or with its end it has
 // so many more, 0 if it was somebody else's. It reports whether there may be work
 // for the worker now, and how many slots more are left to others for a moment.
-func (f *fleet) said(id hodei.WorkerID, free *int, word uint64, mine int) (more bool, left int) {
+func (f *fleet) said(id hodei.WorkerID, free *int, revision uint64, mine int) (more bool, left int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, known := f.index[id]
@@ -218,9 +218,9 @@ func (f *fleet) said(id hodei.WorkerID, free *int, word uint64, mine int) (more 
 	}
 	w, r := &f.workers[at], f.room(id)
 	if free == nil {
-		free, word = &r.free, w.Word
+		free, revision = &r.free, w.Revision
 	}
-	left = r.hear(w, *free, word, mine, time.Now())
+	left = r.hear(w, *free, revision, mine, time.Now())
 	return r.show(w), left
 }
 

@@ -92,10 +92,10 @@ func TestWithdraw(t *testing.T) {
 func TestSlotsAreKept(t *testing.T) {
 	s := New(Config{})
 	now := time.Now()
-	word := hodei.Availability{WorkerID: hodei.WorkerID{15: 1}, Status: hodei.WorkerBusy, Capacity: 2, Free: 1, Word: 1, At: now}
-	other := word
+	report := hodei.Availability{WorkerID: hodei.WorkerID{15: 1}, Status: hodei.WorkerBusy, Capacity: 2, Free: 1, Revision: 1, At: now}
+	other := report
 	other.WorkerID, other.Free = hodei.WorkerID{15: 2}, 0
-	for _, a := range []hodei.Availability{word, other} {
+	for _, a := range []hodei.Availability{report, other} {
 		s.fleet.hear(kv.Update{WorkerID: a.WorkerID, Availability: &a}, now)
 	}
 	large := plan.Request{ID: made(0, 1), Requirements: hodei.Requirements{Capacity: 2}}
@@ -105,10 +105,10 @@ func TestSlotsAreKept(t *testing.T) {
 	require.Nil(t, d.Worker)
 	require.Equal(t, "no worker: 1 busy, 1 kept for one that waits longer", d.Reason)
 	require.Equal(t, d.Reason, s.fleet.reason(small, now).Reason, "and that is what people are told")
-	word.Free, word.Word = 2, 2
-	_, left := s.fleet.hear(kv.Update{WorkerID: word.WorkerID, Availability: &word}, now)
-	require.True(t, s.fleet.release(word.WorkerID, left))
-	require.Equal(t, word.WorkerID, s.fleet.choose(large, now).Worker.WorkerID)
+	report.Free, report.Revision = 2, 2
+	_, left := s.fleet.hear(kv.Update{WorkerID: report.WorkerID, Availability: &report}, now)
+	require.True(t, s.fleet.release(report.WorkerID, left))
+	require.Equal(t, report.WorkerID, s.fleet.choose(large, now).Worker.WorkerID)
 	s.fleet.unkeep()
 	require.NotContains(t, s.fleet.reason(small, now).Reason, "kept")
 	require.False(t, s.fleet.keep(plan.Request{ID: made(2, 3), Requirements: hodei.Requirements{Capacity: 3}}, now), "none could ever take it")

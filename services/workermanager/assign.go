@@ -29,7 +29,7 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 	// Counted from before the commit: from then on others see the assignment,
 	// and how long it may still be offered.
 	deadline := time.Now().Add(m.cfg.OfferHolds)
-	e, err := m.db.AssignExecution(ctx, req.ExecutionID, id, worker.word.Type, worker.word.Incarnation)
+	e, err := m.db.AssignExecution(ctx, req.ExecutionID, id, worker.report.Type, worker.report.Incarnation)
 	if err != nil {
 		return schemas.Assignment{}, err
 	}
@@ -43,7 +43,7 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 			return schemas.Assignment{}, m.takeBack(ctx, e, err)
 		}
 	}
-	return m.offer(ctx, e, worker.word, deadline)
+	return m.offer(ctx, e, worker.report, deadline)
 }
 
 // start is assign for an execution that is not recorded yet.
@@ -56,7 +56,7 @@ func (m *Manager) start(ctx context.Context, req schemas.StartRequest) (schemas.
 	defer m.offers.remove(req.ExecutionID)
 	deadline := time.Now().Add(m.cfg.OfferHolds)
 	draft := hodei.Execution{ID: req.ExecutionID, JobID: req.JobID, PipelineID: req.PipelineID, Spec: req.Spec}
-	e, err := m.db.StartExecution(ctx, draft, worker.id, worker.word.Type, worker.word.Incarnation)
+	e, err := m.db.StartExecution(ctx, draft, worker.id, worker.report.Type, worker.report.Incarnation)
 	if err != nil {
 		return schemas.Assignment{}, err
 	}
@@ -64,13 +64,13 @@ func (m *Manager) start(ctx context.Context, req schemas.StartRequest) (schemas.
 	created.Status, created.WorkerID, created.WorkerType, created.ScheduledAt, created.StartedAt = hodei.Pending, nil, nil, nil, nil
 	m.publish(ctx, schemas.Event{Type: schemas.EventCreated, Execution: created})
 	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
-	return m.offer(ctx, e, worker.word, deadline)
+	return m.offer(ctx, e, worker.report, deadline)
 }
 
 // connected is the worker, if it has been heard of.
 func (m *Manager) connected(ctx context.Context, id hodei.WorkerID) (member, error) {
 	worker, ok := m.fleet.get(id)
-	if ok && !worker.word.WorkerID.IsZero() {
+	if ok && !worker.report.WorkerID.IsZero() {
 		return worker, nil
 	}
 	if _, err := m.db.GetWorker(ctx, id); err != nil {
@@ -86,7 +86,7 @@ func (m *Manager) resumeNamed(ctx context.Context, w member) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.OfferHolds)
 	defer cancel()
 	row, err := m.db.GetWorker(ctx, w.id)
-	if err != nil || row.Status != hodei.WorkerDraining && w.word.Status != hodei.WorkerDraining {
+	if err != nil || row.Status != hodei.WorkerDraining && w.report.Status != hodei.WorkerDraining {
 		return err
 	}
 	_, err = m.resumeWorker(ctx, schemas.ResumeWorkerRequest{ID: w.id})
@@ -112,7 +112,7 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 		return schemas.Assignment{}, m.takeBack(ctx, e, notConnected(w.WorkerID))
 	case turnedAway(err):
 		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Rejected, "Worker refused: %s", err))
-	case err != nil: // it may have started: its own word will settle it
+	case err != nil: // it may have started: its own report will settle it
 		m.log.WarnContext(ctx, "offer not answered", "execution_id", e.ID, "worker_id", w.WorkerID, "err", err)
 		return schemas.Assignment{}, hodei.Errorf(hodei.Timeout, "The worker did not answer in time; the execution's record will tell")
 	case !answer.Accepted:
@@ -123,10 +123,10 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Rejected, "Worker refused: %s", why))
 	}
 	m.fleet.accepted(w.WorkerID, time.Since(began))
-	m.publish(ctx, schemas.Event{Type: schemas.EventStarted, Execution: e, Free: &answer.Free, Word: answer.Word})
+	m.publish(ctx, schemas.Event{Type: schemas.EventStarted, Execution: e, Free: &answer.Free, Revision: answer.Revision})
 	return schemas.Assignment{
 		WorkerID: w.WorkerID, Status: schemas.Assigned, ExecutionID: e.ID, WorkerType: w.Type,
-		StartedAt: *e.StartedAt, Free: answer.Free, Word: answer.Word,
+		StartedAt: *e.StartedAt, Free: answer.Free, Revision: answer.Revision,
 	}, nil
 }
 

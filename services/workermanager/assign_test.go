@@ -30,17 +30,17 @@ func TestAssignAccepted(t *testing.T) {
 	require.Equal(t, h.id, a.WorkerID)
 	require.Equal(t, "shell", a.WorkerType)
 	require.Equal(t, 3, a.Free)
-	require.EqualValues(t, 7, a.Word)
+	require.EqualValues(t, 7, a.Revision)
 	now := b.execution(e.ID)
 	require.Equal(t, hodei.Running, now.Status)
 	require.Equal(t, h.id, *now.WorkerID)
 	require.Equal(t, e.ID, b.event(schemas.EventAssigned).Execution.ID)
 	started := b.event(schemas.EventStarted)
 	require.Equal(t, 3, *started.Free)
-	require.EqualValues(t, 7, started.Word)
+	require.EqualValues(t, 7, started.Revision)
 
 	offer := h.offers[0]
-	require.Equal(t, h.word.Incarnation, offer.Incarnation)
+	require.Equal(t, h.report.Incarnation, offer.Incarnation)
 	require.Equal(t, e.Command, offer.Command)
 	require.WithinDuration(t, time.Now().Add(b.cfg.OfferHolds), offer.Deadline, b.cfg.OfferHolds)
 	w := must(b, schemas.GetWorker, schemas.GetWorkerRequest{ID: h.id})
@@ -122,12 +122,12 @@ func TestStart(t *testing.T) {
 	a := must(b, schemas.StartExecution, req)
 	require.Equal(t, h.id, a.WorkerID)
 	require.Equal(t, req.ExecutionID, a.ExecutionID)
-	require.EqualValues(t, 7, a.Word)
+	require.EqualValues(t, 7, a.Revision)
 	now := b.execution(req.ExecutionID)
 	require.Equal(t, hodei.Running, now.Status)
 	require.Equal(t, req.Spec, now.Spec)
 	require.Equal(t, req.Spec.Command, h.offers[0].Command)
-	require.Equal(t, h.word.Incarnation, h.offers[0].Incarnation)
+	require.Equal(t, h.report.Incarnation, h.offers[0].Incarnation)
 	created := b.event(schemas.EventCreated).Execution
 	require.Equal(t, hodei.Pending, created.Status)
 	require.Nil(t, created.WorkerID)
@@ -207,7 +207,7 @@ func (b *bench) unanswered(h *hand) hodei.Execution {
 	return e
 }
 
-func TestUnansweredOfferIsSettledByTheWorkersWord(t *testing.T) {
+func TestUnansweredOfferIsSettledByTheWorkersReport(t *testing.T) {
 	t.Parallel()
 	t.Run("held", func(t *testing.T) {
 		b := start(t, brief)
@@ -221,7 +221,7 @@ func TestUnansweredOfferIsSettledByTheWorkersWord(t *testing.T) {
 		b := start(t, brief)
 		h := b.worker()
 		e := b.unanswered(h)
-		b.requireStays(e.ID) // its word is older than the offer
+		b.requireStays(e.ID) // its report is older than the offer
 		h.keepSaying()
 		now := b.becomes(e.ID, hodei.Pending)
 		require.Nil(t, now.WorkerID)
@@ -232,13 +232,13 @@ func TestUnansweredOfferIsSettledByTheWorkersWord(t *testing.T) {
 		h := b.worker()
 		said := time.Now().Add(-time.Second)
 		e := b.unanswered(h)
-		b.never("a word that comes late takes it back", 8*b.cfg.OfferHolds, func() bool {
+		b.never("a report that comes late takes it back", 8*b.cfg.OfferHolds, func() bool {
 			h.mu.Lock()
-			h.word.Word++
-			word := h.word
+			h.report.Revision++
+			report := h.report
 			h.mu.Unlock()
-			word.At = said
-			require.NoError(t, b.bucket.Put(t.Context(), word))
+			report.At = said
+			require.NoError(t, b.bucket.Put(t.Context(), report))
 			return b.execution(e.ID).Status != hodei.Running
 		})
 		h.keepSaying()

@@ -34,27 +34,27 @@ func (m *Manager) command(ctx context.Context, id hodei.WorkerID, req schemas.Co
 	if row.Status == hodei.WorkerTerminated || row.Status != to && !hodei.WorkerTransitions.Allows(row.Status, to) {
 		return row, hodei.Errorf(hodei.Conflict, "Worker is %s and cannot become %s", row.Status, to)
 	}
-	word, err := m.tellWorker(ctx, id, req, to)
+	report, err := m.tellWorker(ctx, id, req, to)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return row, hodei.Errorf(hodei.Conflict, "Worker is not connected")
 	} else if err != nil {
 		return row, err
 	}
-	return m.agreed(ctx, word)
+	return m.agreed(ctx, report)
 }
 
-// agreed records the word with which a worker answered a command, and returns
+// agreed records the report with which a worker answered a command, and returns
 // the worker. By now it may have left.
-func (m *Manager) agreed(ctx context.Context, word hodei.Availability) (hodei.Worker, error) {
+func (m *Manager) agreed(ctx context.Context, report hodei.Availability) (hodei.Worker, error) {
 	now := time.Now().UTC()
 	_, err := m.db.FollowWorker(ctx, postgres.Following{
-		ID: word.WorkerID, Incarnation: word.Incarnation, Status: recorded(word.Status), Word: word.Word, Heard: &now, Back: true,
+		ID: report.WorkerID, Incarnation: report.Incarnation, Status: recorded(report.Status), Revision: report.Revision, Heard: &now, Back: true,
 	})
 	if err != nil {
 		return hodei.Worker{}, err
 	}
-	m.fleet.hear(word, true, now)
-	row, err := m.db.GetWorker(ctx, word.WorkerID)
+	m.fleet.hear(report, true, now)
+	row, err := m.db.GetWorker(ctx, report.WorkerID)
 	return m.live(row), err
 }
 
@@ -66,10 +66,10 @@ func (m *Manager) terminateWorker(ctx context.Context, req schemas.TerminateWork
 	if err != nil {
 		return row, err
 	}
-	word, err := m.tellWorker(ctx, req.ID, schemas.CommandWorkerRequest{Do: schemas.Terminate}, hodei.WorkerTerminating)
+	report, err := m.tellWorker(ctx, req.ID, schemas.CommandWorkerRequest{Do: schemas.Terminate}, hodei.WorkerTerminating)
 	switch {
 	case err == nil:
-		return m.agreed(ctx, word)
+		return m.agreed(ctx, report)
 	case errors.Is(err, nats.ErrNoResponders), row.Status == hodei.WorkerOffline:
 		row, err = m.db.ChangeWorker(ctx, req.ID, hodei.WorkerTerminated)
 		return m.live(row), err
@@ -86,16 +86,16 @@ func (m *Manager) terminateReturned(ctx context.Context, id hodei.WorkerID) {
 	}
 }
 
-// tellWorker sends a command to a worker and returns the word that it answers
-// with. A worker older than this answers with nothing: then the word is its last
+// tellWorker sends a command to a worker and returns the report that it answers
+// with. A worker older than this answers with nothing: then the report is its last
 // one with the status it was told to have.
 func (m *Manager) tellWorker(ctx context.Context, id hodei.WorkerID, req schemas.CommandWorkerRequest, to hodei.WorkerStatus) (hodei.Availability, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandHolds)
 	defer cancel()
 	before, _ := m.fleet.get(id)
-	word, err := rpc.CallWorker(ctx, m.nc, schemas.CommandWorker, id, req)
-	if err == nil && word.WorkerID.IsZero() {
-		word, word.WorkerID, word.Incarnation, word.Status = before.word, id, before.incarnation, to
+	report, err := rpc.CallWorker(ctx, m.nc, schemas.CommandWorker, id, req)
+	if err == nil && report.WorkerID.IsZero() {
+		report, report.WorkerID, report.Incarnation, report.Status = before.report, id, before.incarnation, to
 	}
-	return word, err
+	return report, err
 }

@@ -15,11 +15,11 @@
 // execution.interrupt.<worker_id> and worker.command.<worker_id>. Takes in execution.log.*,
 // shared with the other instances, asks for what it missed on execution.wanted, and tells
 // execution.stored.<worker_id> what is committed. Publishes
-// execution.event.<id>. Follows the WORKERS bucket.
+// execution.event.<type>.<id>. Follows the WORKERS bucket.
 //
 // # State
 //
-// In memory, of each worker: its latest word and when it was heard. All else
+// In memory, of each worker: its latest report and when it was heard. All else
 // is in the record; any instance answers any request.
 //
 // # When things fail
@@ -27,13 +27,13 @@
 // Assignment commits RUNNING before the worker is asked, of what is recorded
 // already and of what is recorded by it. A worker that refuses
 // or is not there gives the execution back to the queue. One that does not
-// answer leaves it RUNNING until its own word settles it: the reconciler
+// answer leaves it RUNNING until its own report settles it: the reconciler
 // compares what the record gives each worker with what that worker says it
 // holds. A worker not heard for 45 s, counted only while this instance could
 // have heard it, is lost: OFFLINE, and what it ran FAILED with WORKER_LOST. One
 // that comes back is AVAILABLE again and told to stop what has ended meanwhile.
-// A worker's state is recorded as that worker gives it, in its word or in its
-// answer to a command, with the number of the word; a word with a lower number
+// A worker's state is recorded as that worker gives it, in its report or in its
+// answer to a command, with the revision of the report; a report with a lower revision
 // does not replace it. Only one that is not there is TERMINATED unasked.
 // Log chunks are committed before they are acknowledged and before the worker
 // is told; repeating any of it changes nothing.

@@ -43,7 +43,7 @@ func (m *Manager) finish(ctx context.Context, req schemas.FinishRequest) (schema
 		}
 		out.Status = e.Status
 	}
-	m.publishEnd(ctx, e, &req.Free, req.Word)
+	m.publishEnd(ctx, e, &req.Free, req.Revision)
 	return out, nil
 }
 

@@ -13,13 +13,13 @@ import (
 type member struct {
 	id          hodei.WorkerID
 	incarnation string
-	word        hodei.Availability // zero until its key is seen
+	report      hodei.Availability // zero until its key is seen
 	leased      bool               // its key is there
 	heard       time.Time          // by our clock, zero until it says something new
 	since       time.Time          // when the count of its silence began
 	latency     time.Duration      // smoothed time to accept
-	news        bool               // its word tells of another state than before
-	off         bool               // the record has it as gone; its next word says otherwise
+	news        bool               // its report has another state than before
+	off         bool               // it is recorded as gone; its next report corrects that
 	back        bool               // it has spoken since it was off
 }
 
@@ -37,18 +37,18 @@ func newFleet() *fleet {
 	return &fleet{news: make(chan struct{}, 1), members: map[hodei.WorkerID]*member{}, deaf: true}
 }
 
-// hear takes in a worker's word. One that was in the bucket when the watch
+// hear takes in a worker's report. One that was in the bucket when the watch
 // began is not fresh: its worker may be dead since.
-func (f *fleet) hear(word hodei.Availability, fresh bool, now time.Time) {
+func (f *fleet) hear(report hodei.Availability, fresh bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m := f.members[word.WorkerID]
+	m := f.members[report.WorkerID]
 	if m == nil {
-		m = &member{id: word.WorkerID}
+		m = &member{id: report.WorkerID}
 		f.members[m.id] = m
 	}
-	changed := m.heard.IsZero() || m.off || m.incarnation != word.Incarnation || recorded(m.word.Status) != recorded(word.Status)
-	m.word, m.incarnation, m.leased, m.since = word, word.Incarnation, true, now
+	changed := m.heard.IsZero() || m.off || m.incarnation != report.Incarnation || recorded(m.report.Status) != recorded(report.Status)
+	m.report, m.incarnation, m.leased, m.since = report, report.Incarnation, true, now
 	if !fresh {
 		return
 	}
@@ -148,7 +148,7 @@ func (f *fleet) changed() []member {
 	})
 }
 
-// listen says whether words can be heard. Every count of silence starts anew,
+// listen says whether reports can be heard. Every count of silence starts anew,
 // because for a while nobody could be.
 func (f *fleet) listen(deaf bool, now time.Time) {
 	f.mu.Lock()

@@ -203,8 +203,8 @@ type hand struct {
 	stop func() // its service
 
 	mu          sync.Mutex
-	word        hodei.Availability
-	mute        bool                                              // says no word, leaves offers unanswered
+	report      hodei.Availability
+	mute        bool                                              // sends no report, leaves offers unanswered
 	offer       func(schemas.ExecutionRequest) schemas.Acceptance // accepts when nil
 	refuse      error                                             // answer to a command
 	offers      []schemas.ExecutionRequest
@@ -212,7 +212,7 @@ type hand struct {
 	commands    []schemas.CommandWorkerRequest
 }
 
-// worker registers a worker, has it answer, and has it say its first word.
+// worker registers a worker, has it answer, and sends its first report.
 func (b *bench) worker() *hand {
 	b.t.Helper()
 	h := b.registered()
@@ -232,9 +232,9 @@ func (b *bench) registered() *hand {
 // register makes the worker a new process.
 func (h *hand) register(id *hodei.WorkerID) {
 	h.b.t.Helper()
-	h.word = hodei.Availability{Type: "shell", Status: hodei.WorkerAvailable, Capacity: 4, Free: 4, Incarnation: uuid.NewString()}
-	w := must(h.b, schemas.RegisterWorker, schemas.RegisterWorkerRequest{ID: id, Type: "shell", Capacity: 4, Incarnation: h.word.Incarnation})
-	h.id, h.word.WorkerID = w.ID, w.ID
+	h.report = hodei.Availability{Type: "shell", Status: hodei.WorkerAvailable, Capacity: 4, Free: 4, Incarnation: uuid.NewString()}
+	w := must(h.b, schemas.RegisterWorker, schemas.RegisterWorkerRequest{ID: id, Type: "shell", Capacity: 4, Incarnation: h.report.Incarnation})
+	h.id, h.report.WorkerID = w.ID, w.ID
 }
 
 // answer runs the worker's service until stop.
@@ -256,13 +256,13 @@ func (h *hand) answer() {
 	<-svc.Ready()
 }
 
-// answerForItself has the worker give its word to who asks, until stop.
+// answerForItself has the worker answer worker.status, until stop.
 func (h *hand) answerForItself() (stop func()) {
 	h.b.t.Helper()
-	sub, err := h.b.nc.Subscribe(schemas.WordOfWorker.SubjectFor(h.id), func(msg *nats.Msg) {
+	sub, err := h.b.nc.Subscribe(schemas.GetWorkerStatus.SubjectFor(h.id), func(msg *nats.Msg) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		body, _ := json.Marshal(h.word)
+		body, _ := json.Marshal(h.report)
 		_ = msg.Respond(body) // fails when the test is over
 	})
 	require.NoError(h.b.t, err)
@@ -283,14 +283,14 @@ func (h *hand) onOffer(ctx context.Context, req schemas.ExecutionRequest) (schem
 		return decide(req), nil
 	}
 	now := time.Now().UTC()
-	return schemas.Acceptance{Accepted: true, StartedAt: &now, Free: 3, Word: 7}, nil
+	return schemas.Acceptance{Accepted: true, StartedAt: &now, Free: 3, Revision: 7}, nil
 }
 
 // latest is the worker's newest report.
 func (h *hand) latest() hodei.Availability {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.word
+	return h.report
 }
 
 // onCommand does as a worker does, but leaves its key as it is until say.
@@ -301,18 +301,18 @@ func (h *hand) onCommand(_ context.Context, req schemas.CommandWorkerRequest) (h
 	if h.refuse != nil {
 		return hodei.Availability{}, h.refuse
 	}
-	h.word.Word++
+	h.report.Revision++
 	switch {
 	case req.Do == schemas.Drain:
-		h.word.Status = hodei.WorkerDraining
+		h.report.Status = hodei.WorkerDraining
 	case req.Do == schemas.Terminate:
-		h.word.Status = hodei.WorkerTerminating
-	case len(h.word.Running) > 0:
-		h.word.Status = hodei.WorkerBusy
+		h.report.Status = hodei.WorkerTerminating
+	case len(h.report.Running) > 0:
+		h.report.Status = hodei.WorkerBusy
 	default:
-		h.word.Status = hodei.WorkerAvailable
+		h.report.Status = hodei.WorkerAvailable
 	}
-	return h.word, nil
+	return h.report, nil
 }
 
 // say writes the worker's key, after a change, and waits until the manager has
@@ -321,20 +321,20 @@ func (h *hand) say(change func(*hodei.Availability)) {
 	h.b.t.Helper()
 	h.mu.Lock()
 	if change != nil {
-		change(&h.word)
+		change(&h.report)
 	}
-	h.word.Word++
-	h.word.At = time.Now().UTC()
-	word := h.word
+	h.report.Revision++
+	h.report.At = time.Now().UTC()
+	report := h.report
 	h.mu.Unlock()
-	require.NoError(h.b.t, h.b.bucket.Put(h.b.t.Context(), word))
-	h.b.until("the word is heard", func() bool {
+	require.NoError(h.b.t, h.b.bucket.Put(h.b.t.Context(), report))
+	h.b.until("the report is heard", func() bool {
 		m, ok := h.b.fleet.get(h.id)
-		return ok && (m.word.Incarnation == word.Incarnation && m.word.Word >= word.Word)
+		return ok && (m.report.Incarnation == report.Incarnation && m.report.Revision >= report.Revision)
 	})
 }
 
-// keepSaying renews the worker's word until the test ends, as a live one does.
+// keepSaying renews the worker's report until the test ends, as a live one does.
 func (h *hand) keepSaying() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -347,11 +347,11 @@ func (h *hand) keepSaying() {
 				return
 			case <-tick.C:
 				h.mu.Lock()
-				h.word.Word++
-				h.word.At = time.Now().UTC()
-				word := h.word
+				h.report.Revision++
+				h.report.At = time.Now().UTC()
+				report := h.report
 				h.mu.Unlock()
-				_ = h.b.bucket.Put(ctx, word) // fails when the test is over
+				_ = h.b.bucket.Put(ctx, report) // fails when the test is over
 			}
 		}
 	})
@@ -448,7 +448,7 @@ func (h *hand) print(id hodei.ExecutionID, first, last int64) {
 func (h *hand) publish(id hodei.ExecutionID, first, last string, lines []byte, packed ...string) {
 	h.b.t.Helper()
 	require.NoError(h.b.t, h.b.nc.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(id), Data: lines, Header: nats.Header{
-		schemas.HeaderWorker: []string{h.id.String()}, schemas.HeaderIncarnation: []string{h.word.Incarnation},
+		schemas.HeaderWorker: []string{h.id.String()}, schemas.HeaderIncarnation: []string{h.report.Incarnation},
 		schemas.HeaderFirst: []string{first}, schemas.HeaderLast: []string{last}, schemas.HeaderPacked: packed,
 	}}))
 }
@@ -465,7 +465,7 @@ func (h *hand) printed(id hodei.ExecutionID, first, last int64) {
 func (h *hand) ended(id hodei.ExecutionID, lines int64) schemas.FinishRequest {
 	now, code := time.Now().UTC(), 0
 	_, digest := chunk(1, lines)
-	return schemas.FinishRequest{ExecutionID: id, WorkerID: h.id, Free: 4, Word: 9, Outcome: hodei.Outcome{
+	return schemas.FinishRequest{ExecutionID: id, WorkerID: h.id, Free: 4, Revision: 9, Outcome: hodei.Outcome{
 		Status: hodei.Completed, ExitCode: &code, StartedAt: &now, CompletedAt: now, LogCount: lines, LogDigest: digest,
 	}}
 }

@@ -66,7 +66,7 @@ func TestForgedDaysMakeNoPartition(t *testing.T) {
 	h.print(idOf(now), 1, 1) // of today, and unknown
 	// These run, according to the record.
 	for _, at := range []time.Time{now.AddDate(0, 0, -40), now.AddDate(0, 0, 2), time.Date(10889, 8, 2, 0, 0, 0, 0, time.UTC)} {
-		odd, err := b.db.StartExecution(t.Context(), hodei.Execution{ID: idOf(at), Spec: e.Spec}, h.id, "shell", h.word.Incarnation)
+		odd, err := b.db.StartExecution(t.Context(), hodei.Execution{ID: idOf(at), Spec: e.Spec}, h.id, "shell", h.report.Incarnation)
 		require.NoError(t, err)
 		h.print(odd.ID, 1, 3)
 		end := h.ended(odd.ID, 3)
@@ -89,7 +89,7 @@ func TestAPartitionIsMadeWhereOneIsMissing(t *testing.T) {
 	b := start(t)
 	h := b.worker()
 	spec := h.given().Spec
-	old, err := b.db.StartExecution(t.Context(), hodei.Execution{ID: idOf(time.Now().AddDate(0, 0, -20)), Spec: spec}, h.id, "shell", h.word.Incarnation)
+	old, err := b.db.StartExecution(t.Context(), hodei.Execution{ID: idOf(time.Now().AddDate(0, 0, -20)), Spec: spec}, h.id, "shell", h.report.Incarnation)
 	require.NoError(t, err)
 	before := len(b.partitions())
 	h.printed(old.ID, 1, 3)
@@ -117,13 +117,13 @@ func TestChunksOfOthersAreRefused(t *testing.T) {
 		h.print(id, 1, 2)
 		refused(id)
 	}
-	incarnation := h.word.Incarnation
-	for _, wrong := range []string{"", uuid.NewString(), other.word.Incarnation, "\x00", "\xff"} {
-		h.word.Incarnation = wrong
+	incarnation := h.report.Incarnation
+	for _, wrong := range []string{"", uuid.NewString(), other.report.Incarnation, "\x00", "\xff"} {
+		h.report.Incarnation = wrong
 		h.print(e.ID, 1, 2)
 		refused(e.ID)
 	}
-	h.word.Incarnation = incarnation
+	h.report.Incarnation = incarnation
 	other.print(e.ID, 1, 2)
 	lines, _ := chunk(1, 2)
 	require.NoError(t, b.nc.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(e.ID), Data: lines, Header: nats.Header{
@@ -343,7 +343,7 @@ func TestPoisonIsRefusedAlone(t *testing.T) {
 		lines, _ := chunk(int64(len(batch)+1), int64(len(batch)+1))
 		n := strconv.Itoa(len(batch) + 1)
 		batch = append(batch, &nats.Msg{Subject: schemas.LogSubject(e.ID), Data: lines, Header: nats.Header{
-			schemas.HeaderWorker: []string{h.id.String()}, schemas.HeaderIncarnation: []string{h.word.Incarnation},
+			schemas.HeaderWorker: []string{h.id.String()}, schemas.HeaderIncarnation: []string{h.report.Incarnation},
 			schemas.HeaderFirst: []string{n}, schemas.HeaderLast: []string{n},
 		}})
 	}

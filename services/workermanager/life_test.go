@@ -94,9 +94,9 @@ func TestAnOldKeyIsNoSignOfLife(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	h := b.worker()
-	_, err := b.db.LeaveWorker(t.Context(), h.id, h.word.Incarnation, hodei.WorkerOffline) // by another instance
+	_, err := b.db.LeaveWorker(t.Context(), h.id, h.report.Incarnation, hodei.WorkerOffline) // by another instance
 	require.NoError(t, err)
-	b.never("back by its old word", 20*b.cfg.Reconcile, func() bool { return b.recorded(h.id).Status != hodei.WorkerOffline })
+	b.never("back by its old report", 20*b.cfg.Reconcile, func() bool { return b.recorded(h.id).Status != hodei.WorkerOffline })
 	b.run(b.db)
 	b.until("the key is seen", func() bool { m, ok := b.fleet.get(h.id); return ok && m.leased })
 	b.never("back by its old key", 20*b.cfg.Reconcile, func() bool { return b.recorded(h.id).Status != hodei.WorkerOffline })
@@ -117,7 +117,7 @@ func TestANewProcessLosesWhatTheOldOneRan(t *testing.T) {
 	next := h.given()
 	h.keepSaying()
 	b.requireStays(next.ID)
-	require.Equal(t, h.word.Incarnation, h.offers[1].Incarnation)
+	require.Equal(t, h.report.Incarnation, h.offers[1].Incarnation)
 }
 
 func TestLeaveKilled(t *testing.T) {
@@ -128,7 +128,7 @@ func TestLeaveKilled(t *testing.T) {
 	req := schemas.LeaveRequest{WorkerID: h.id, Incarnation: "another", Killed: true}
 	must(b, schemas.LeaveWorker, req)
 	require.Equal(t, hodei.Running, b.execution(e.ID).Status, "an earlier process was meant")
-	req.Incarnation = h.word.Incarnation
+	req.Incarnation = h.report.Incarnation
 	for range 2 {
 		must(b, schemas.LeaveWorker, req)
 	}
@@ -141,7 +141,7 @@ func TestLeave(t *testing.T) {
 	b := start(t)
 	h := b.worker()
 	require.NoError(t, b.bucket.Delete(t.Context(), h.id))
-	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.word.Incarnation})
+	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.report.Incarnation})
 	require.Equal(t, hodei.WorkerTerminated, b.recorded(h.id).Status)
 	h.register(&h.id)
 	require.Equal(t, hodei.WorkerAvailable, b.recorded(h.id).Status, "the same worker, started again")
@@ -187,7 +187,7 @@ func TestDrainAndResume(t *testing.T) {
 	h.refuse = hodei.Errorf(hodei.Conflict, "Worker is terminating")
 	_, err := ask(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id})
 	require.ErrorIs(t, err, hodei.Conflict)
-	require.Equal(t, hodei.WorkerBusy, b.recorded(h.id).Status, "the worker has the last word")
+	require.Equal(t, hodei.WorkerBusy, b.recorded(h.id).Status, "the worker decides")
 
 	h.stop()
 	_, err = ask(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id})
@@ -237,7 +237,7 @@ func TestTerminateOfOneThatIsNotThere(t *testing.T) {
 	require.Equal(t, hodei.WorkerTerminated, b.recorded(h.id).Status)
 }
 
-func TestTheRecordFollowsTheWorkersWord(t *testing.T) {
+func TestTheRecordFollowsTheWorkersReport(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(c *Config) { c.Reconcile = time.Hour }) // at once, not at the next pass
 	h := b.worker()
@@ -258,7 +258,7 @@ func TestListsByStateFillTheirPages(t *testing.T) {
 		want[status] = append([]hodei.WorkerID{h.id}, want[status]...) // newest first
 		switch status {
 		case hodei.WorkerOffline, hodei.WorkerTerminated:
-			must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.word.Incarnation, Killed: status == hodei.WorkerOffline})
+			must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.report.Incarnation, Killed: status == hodei.WorkerOffline})
 		case hodei.WorkerBusy:
 			h.answer()
 			h.say(nil)

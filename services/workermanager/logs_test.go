@@ -238,7 +238,7 @@ func TestALostLogEndsBeforeItsFirstHole(t *testing.T) {
 	e := h.given()
 	h.printed(e.ID, 1, 3)
 	h.printed(e.ID, 6, 8)
-	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.word.Incarnation, Killed: true})
+	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.report.Incarnation, Killed: true})
 	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
 	require.EqualValues(t, 3, page.LogCount)
 	require.Equal(t, []int64{1, 2, 3}, sequences(t, page))

@@ -29,7 +29,7 @@ type reconciler struct {
 	seen   map[held]time.Time // when an assignment was first seen
 	strays map[held]bool      // held by a worker, but not by the record
 	passed time.Time          // when the last pass began
-	// ahead are the recorded words of the workers whose word differed from the
+	// ahead are the recorded revisions of the workers whose report differed from the
 	// record at the last pass.
 	ahead map[hodei.WorkerID]int64
 }
@@ -98,19 +98,19 @@ func (r *reconciler) pass(ctx context.Context) error {
 	return nil
 }
 
-// followAll records the status of each worker whose word differs from the
-// record. A recorded word with a higher number than any that the worker has sent
+// followAll records the status of each worker whose report differs from the
+// record. A recorded revision higher than any that the worker has sent
 // since the last pass is not its own: it is replaced. So is a missing record.
 func (r *reconciler) followAll(ctx context.Context, speaking []member, members map[hodei.WorkerID]postgres.Member, last time.Time) {
 	ahead := map[hodei.WorkerID]int64{}
 	for _, w := range speaking {
 		m, ok := members[w.id]
-		if ok && recorded(m.Status) == recorded(w.word.Status) {
+		if ok && recorded(m.Status) == recorded(w.report.Status) {
 			continue
 		}
-		word, before := r.ahead[w.id]
-		r.follow(ctx, w, before && word == m.Word && w.heard.After(last))
-		ahead[w.id] = m.Word
+		revision, before := r.ahead[w.id]
+		r.follow(ctx, w, before && revision == m.Revision && w.heard.After(last))
+		ahead[w.id] = m.Revision
 	}
 	r.ahead = ahead
 }
@@ -120,7 +120,7 @@ const (
 	askMost  = 32              // how many are asked at once
 )
 
-// askSilent asks workers for their word that have not given it for half the
+// askSilent asks workers for a report that have not sent one for half the
 // time after which they are lost: what stores their keys may be full, or away,
 // while they are well. Who does not answer is counted on.
 func (r *reconciler) askSilent(ctx context.Context) {
@@ -131,9 +131,9 @@ func (r *reconciler) askSilent(ctx context.Context) {
 			defer rpc.Recover(r.log, "silent worker")
 			ctx, cancel := context.WithTimeout(ctx, askHolds)
 			defer cancel()
-			word, err := rpc.CallWorker(ctx, r.nc, schemas.WordOfWorker, w.id, schemas.Empty{})
-			if err == nil && word.WorkerID == w.id && word.Validate() == nil {
-				r.fleet.hear(word, true, time.Now())
+			report, err := rpc.CallWorker(ctx, r.nc, schemas.GetWorkerStatus, w.id, schemas.Empty{})
+			if err == nil && report.WorkerID == w.id && report.Validate() == nil {
+				r.fleet.hear(report, true, time.Now())
 			}
 			return nil
 		})
@@ -168,15 +168,15 @@ func (m *Manager) recallMembers(ctx context.Context) (map[hodei.WorkerID]postgre
 // follow records the state that a worker gives itself. One that speaks after
 // the record had it as OFFLINE is back, and told to stop what has ended
 // meanwhile; one that was terminated while it was away is told so.
-// With anew a later word that is recorded does not count.
+// With anew a later revision that is recorded does not count.
 func (m *Manager) follow(ctx context.Context, w member, anew bool) {
 	heard := w.heard.UTC()
 	before, err := m.db.FollowWorker(ctx, postgres.Following{
-		ID: w.id, Incarnation: w.incarnation, Status: recorded(w.word.Status), Word: w.word.Word, Heard: &heard, Back: w.back, Anew: anew,
+		ID: w.id, Incarnation: w.incarnation, Status: recorded(w.report.Status), Revision: w.report.Revision, Heard: &heard, Back: w.back, Anew: anew,
 	})
 	switch {
 	case err != nil:
-		m.log.WarnContext(ctx, "worker's state not recorded", "worker_id", w.id, "status", w.word.Status, "err", err)
+		m.log.WarnContext(ctx, "worker's state not recorded", "worker_id", w.id, "status", w.report.Status, "err", err)
 	case before == hodei.WorkerOffline:
 		m.log.InfoContext(ctx, "worker is back", "worker_id", w.id)
 		m.stopEnded(ctx, w)
@@ -185,7 +185,7 @@ func (m *Manager) follow(ctx context.Context, w member, anew bool) {
 	}
 }
 
-// unfollowed looks why a worker's word has changed nothing.
+// unfollowed finds out why a worker's report changed nothing.
 func (m *Manager) unfollowed(ctx context.Context, w member, anew bool) {
 	row, err := m.db.GetWorker(ctx, w.id)
 	switch {
@@ -204,7 +204,7 @@ func (m *Manager) unfollowed(ctx context.Context, w member, anew bool) {
 // restore records a worker again that was deleted while it was not connected, or
 // that a restored backup of the record does not have.
 func (m *Manager) restore(ctx context.Context, w member) {
-	if err := m.db.RestoreWorker(ctx, w.word, recorded(w.word.Status)); err != nil {
+	if err := m.db.RestoreWorker(ctx, w.report, recorded(w.report.Status)); err != nil {
 		m.log.WarnContext(ctx, "worker not recorded again", "worker_id", w.id, "err", err)
 		return
 	}
@@ -213,7 +213,7 @@ func (m *Manager) restore(ctx context.Context, w member) {
 
 // stopEnded has a worker stop what it runs although the record has an end.
 func (m *Manager) stopEnded(ctx context.Context, w member) {
-	for _, id := range w.word.Running {
+	for _, id := range w.report.Running {
 		e, err := m.db.GetExecution(ctx, id)
 		if err == nil && (e.Status != hodei.Running || e.WorkerID == nil || *e.WorkerID != w.id) {
 			m.interrupt(ctx, id, w.id, hodei.ReasonWorkerLost)
@@ -266,7 +266,7 @@ func (r *reconciler) settleAll(ctx context.Context, running []postgres.Held) {
 	r.seen = seen
 }
 
-// settle compares one RUNNING execution with its worker's own word. The offer
+// settle compares one RUNNING execution with its worker's own report. The offer
 // has certainly ended at the time given.
 func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) error {
 	w, known := m.fleet.get(h.WorkerID)
@@ -275,13 +275,13 @@ func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) 
 	case !known:
 		m.fleet.expect(h.WorkerID, h.WorkerIncarnation, time.Now()) // silent from now on, or heard
 		return nil
-	case same && slices.Contains(w.word.Running, h.ID):
+	case same && slices.Contains(w.report.Running, h.ID):
 		if h.CancelRequestedAt != nil {
 			m.interrupt(ctx, h.ID, h.WorkerID, hodei.ReasonCancelled)
 		}
 		return nil
-	case !w.heard.After(ended), !w.word.At.After(ended):
-		return nil // its word may be older than the offer, though it may have come late
+	case !w.heard.After(ended), !w.report.At.After(ended):
+		return nil // its report may be older than the offer, though it may have come late
 	case !same:
 		return m.lose(ctx, h.WorkerID, h.WorkerIncarnation, always)
 	}
@@ -305,7 +305,7 @@ func (r *reconciler) stopStrays(ctx context.Context, speaking []member, running 
 	}
 	strays := map[held]bool{}
 	for _, w := range speaking {
-		for _, id := range w.word.Running {
+		for _, id := range w.report.Running {
 			key := held{execution: id, worker: w.id}
 			if given[key] {
 				continue

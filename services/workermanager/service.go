@@ -200,8 +200,8 @@ func (m *Manager) publish(ctx context.Context, event schemas.Event) {
 	}
 }
 
-func (m *Manager) publishEnd(ctx context.Context, e hodei.Execution, free *int, word uint64) {
-	m.publish(ctx, schemas.Event{Type: schemas.EndEvent(e.Status), Execution: e, Free: free, Word: word})
+func (m *Manager) publishEnd(ctx context.Context, e hodei.Execution, free *int, revision uint64) {
+	m.publish(ctx, schemas.Event{Type: schemas.EndEvent(e.Status), Execution: e, Free: free, Revision: revision})
 	if e.RetryAt != nil {
 		_ = m.nc.Publish(schemas.RetrySubject, nil) // a closed connection; the orchestrators look by themselves too
 	}

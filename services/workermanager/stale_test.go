@@ -11,13 +11,13 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// stale is a worker whose key is never written after its first word, as two
+// stale is a worker whose key is never written after its first report, as two
 // instances of the manager see it: what they watch is older than every answer.
 type stale struct {
 	*bench
 	hand      *hand
 	instances []*Manager
-	late      []hodei.Availability // words that may still be received
+	late      []hodei.Availability // reports that may still be received
 	status    hodei.WorkerStatus   // as the record calls it
 	running   []hodei.ExecutionID
 }
@@ -57,12 +57,12 @@ func (s *stale) finish(t *rapid.T) {
 	s.changed(hodei.WorkerBusy)
 }
 
-// changed has the worker have a new word, which no instance receives yet.
+// changed gives the worker a new revision, which no instance receives yet.
 func (s *stale) changed(status hodei.WorkerStatus) {
 	s.hand.mu.Lock()
 	defer s.hand.mu.Unlock()
-	w := &s.hand.word
-	w.Word++
+	w := &s.hand.report
+	w.Revision++
 	w.Running, w.Free, w.Status = s.running, w.Capacity-len(s.running), status
 	if s.status == hodei.WorkerDraining {
 		w.Status = s.status
@@ -88,11 +88,11 @@ func (s *stale) resume(t *rapid.T) {
 	s.is(t, w)
 }
 
-// receive has one instance receive an old word, or the latest.
+// receive has one instance receive an old report, or the latest.
 func (s *stale) receive(t *rapid.T) {
-	m, word := s.instance(t), rapid.SampledFrom(s.late).Draw(t, "word")
-	m.fleet.hear(word, true, time.Now())
-	known, _ := m.fleet.get(word.WorkerID)
+	m, report := s.instance(t), rapid.SampledFrom(s.late).Draw(t, "report")
+	m.fleet.hear(report, true, time.Now())
+	known, _ := m.fleet.get(report.WorkerID)
 	m.follow(s.t.Context(), known, false)
 }
 
@@ -135,13 +135,13 @@ func TestRepliesAreNotOlderThanAnswers(t *testing.T) {
 	})
 }
 
-// TestAForgedWordDoesNotStick: a word with a number that the worker never
+// TestAForgedReportDoesNotStick: a report with a revision that the worker never
 // reaches sets the recorded status only until the worker has renewed its key.
 func TestAForgedWordDoesNotStick(t *testing.T) {
 	b := start(t)
 	h := b.worker()
-	forged := h.word
-	forged.Word, forged.Status = 1<<52, hodei.WorkerDraining
+	forged := h.report
+	forged.Revision, forged.Status = 1<<52, hodei.WorkerDraining
 	require.NoError(t, b.bucket.Put(t.Context(), forged))
 	b.records(h.id, hodei.WorkerDraining)
 	h.keepSaying()

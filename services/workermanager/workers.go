@@ -98,7 +98,7 @@ func (m *Manager) live(w hodei.Worker) hodei.Worker {
 	if !ok || w.Status == hodei.WorkerOffline || w.Status == hodei.WorkerTerminated {
 		return w
 	}
-	if why := known.word.Blocked; why != "" {
+	if why := known.report.Blocked; why != "" {
 		w.Blocked, w.Capacity = &why, 0 // whatever slots are free
 	}
 	if heard := known.heard.UTC(); !known.heard.IsZero() && (w.LastSeenAt == nil || heard.After(*w.LastSeenAt)) {

@@ -113,7 +113,7 @@ var subjects = map[string]string{schemas.LogStream: schemas.LogSubjects, schemas
 const (
 	// behind is how many chunks of logs may wait to be recorded.
 	behind = 10_000
-	// nearlyFull is the share of a limit that is worth a word.
+	// nearlyFull is the share of a limit that is worth a warning.
 	nearlyFull = 0.8
 )
 

@@ -9,7 +9,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Worker is one worker as a scheduler sees it: its own word, with Free
+// Worker is one worker as a scheduler sees it: its own report, with Free
 // corrected by what the scheduler knows better, and its history.
 type Worker struct {
 	hodei.Availability
@@ -58,7 +58,7 @@ type Decision struct {
 // halfLatency is the acceptance time at which the latency criterion is 0.5.
 const halfLatency = 20 * time.Millisecond
 
-// Choose returns the best worker for the request. A worker whose word is older
+// Choose returns the best worker for the request. A worker whose report is older
 // than the lease at now is taken for lost.
 func Choose(fleet []Worker, req Request, w Weights, lease time.Duration, now time.Time) Decision {
 	var best *Worker

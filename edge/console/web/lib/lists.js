@@ -10,7 +10,7 @@ const PAGE = 50;
 const MOST = 500; // executions in a list: a tab left open stays small
 const RUNNING = 1000; // that run, as far as they are followed one by one
 export const RECENT = 20; // last runs of a job or pipeline
-const CHECKS = [1500, 20_000, 50_000]; // ms after a worker's word has ended: when its record may say why
+const CHECKS = [1500, 20_000, 50_000]; // ms after a worker's lease has ended: when its record may say why
 
 /** The list, newest first, with an execution in its place. */
 function enter(items, e) {
@@ -83,19 +83,19 @@ export function withRun(runs, e) {
 
 const byName = (a, b) => a.type.localeCompare(b.type) || (a.name ?? a.id).localeCompare(b.name ?? b.id, undefined, { numeric: true });
 
-/** A worker with its own latest word laid over its record. */
-export function withWord(w, word) {
-  return { ...w, status: word.status, capacity: word.free, running: word.running.length, holds: word.running, load: word.load, last_seen_at: word.at };
+/** A worker: its record, with its latest report laid over it. */
+export function withReport(w, report) {
+  return { ...w, status: report.status, capacity: report.free, running: report.running.length, holds: report.running, load: report.load, last_seen_at: report.at };
 }
 
-/** Every worker that has not left, kept up to date by the workers' own words. */
+/** Every worker that has not left, kept up to date by the workers' reports. */
 export function useWorkers() {
-  const words = useRef(new Map());
+  const reports = useRef(new Map());
   const timers = useRef(new Set());
   const list = useLoad(async (signal) => {
     const items = (await all('/workers', {}, signal)).map((w) => {
-      const word = words.current.get(w.id);
-      return word && w.status !== 'OFFLINE' && w.status !== 'TERMINATED' ? withWord(w, word) : w;
+      const report = reports.current.get(w.id);
+      return report && w.status !== 'OFFLINE' && w.status !== 'TERMINATED' ? withReport(w, report) : w;
     });
     learn('workers', items);
     return items.sort(byName);
@@ -109,16 +109,16 @@ export function useWorkers() {
     if (kind !== 'worker') return;
     const id = data.worker_id;
     if (!data.availability) {
-      words.current.delete(id);
+      reports.current.delete(id);
       if (!timers.current.size) CHECKS.forEach(later);
       return;
     }
-    words.current.set(id, data.availability);
+    reports.current.set(id, data.availability);
     if (list.data && !list.data.some((w) => w.id === id && w.status !== 'TERMINATED' && w.status !== 'OFFLINE')) {
       if (!timers.current.size) later(300);
       return;
     }
-    list.set((items) => items.map((w) => (w.id === id ? withWord(w, data.availability) : w)));
+    list.set((items) => items.map((w) => (w.id === id ? withReport(w, data.availability) : w)));
   });
   return list;
 }

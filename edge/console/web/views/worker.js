@@ -3,7 +3,7 @@
 import { html } from 'htm/preact';
 import { get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
-import { useExecutions, withWord } from '../lib/lists.js';
+import { useExecutions, withReport } from '../lib/lists.js';
 import { learn } from '../lib/names.js';
 import { href } from '../lib/router.js';
 import { dateTime, duration, percent, shortId } from '../lib/format.js';
@@ -20,7 +20,7 @@ export function Worker({ id }) {
   }, [id], { on: ({ kind, data }) => kind === 'worker' && data.worker_id === id && !data.availability, every: 2000 });
   const past = useExecutions({ worker_id: id });
   useEvents(({ kind, data }) => {
-    if (kind === 'worker' && data.worker_id === id && data.availability) load.set((w) => withWord(w, data.availability));
+    if (kind === 'worker' && data.worker_id === id && data.availability) load.set((w) => withReport(w, data.availability));
   });
   const w = load.data;
   const name = w?.name ?? shortId(id);

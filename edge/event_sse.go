@@ -9,8 +9,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// frames writes the events that one client wants.
-type frames struct {
+// eventSSE writes the events that one client wants as server-sent events.
+type eventSSE struct {
 	*wire
 	want      schemas.FollowEventsRequest
 	noWorkers bool
@@ -22,16 +22,16 @@ type frames struct {
 var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, piece)) }}
 
 // add writes what is wanted.
-func (f *frames) add(e happening) error {
-	if !f.want.Match(e.notice) || f.noWorkers && e.notice.Worker != nil {
+func (f *eventSSE) add(e event) error {
+	if !f.want.Match(e.feed) || f.noWorkers && e.feed.Worker != nil {
 		return nil
 	}
 	return f.write(e)
 }
 
-func (f *frames) write(e happening) error {
+func (f *eventSSE) write(e event) error {
 	b := f.begin()
-	if e.Kind != schemas.NoticeWorker {
+	if e.Kind != schemas.FeedWorker {
 		b = append(strconv.AppendUint(append(b, "id: "...), e.Sequence, 10), '\n')
 	}
 	b = append(append(append(b, "event: "...), e.Kind...), "\ndata: "...)
@@ -51,18 +51,18 @@ func (f *frames) write(e happening) error {
 }
 
 // place is an id without data, which a client remembers and does not report.
-func (f *frames) place(at uint64) error {
+func (f *eventSSE) place(at uint64) error {
 	return f.end(append(strconv.AppendUint(append(f.begin(), "id: "...), at, 10), "\n\n"...))
 }
 
-func (f *frames) idle(at uint64) error {
+func (f *eventSSE) idle(at uint64) error {
 	if err := f.place(at); err != nil {
 		return err
 	}
 	return f.end(append(f.begin(), ": keep-alive\n\n"...))
 }
 
-func (f *frames) done(at uint64) error {
+func (f *eventSSE) done(at uint64) error {
 	body, _ := hodei.JSON(schemas.EventsEnd{Sequence: at}) // a number always encodes
 	if err := f.end(append(append(append(f.begin(), "event: done\ndata: "...), body...), "\n\n"...)); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (f *frames) done(at uint64) error {
 }
 
 // begin returns what is not written yet, to append to it.
-func (f *frames) begin() []byte {
+func (f *eventSSE) begin() []byte {
 	if f.buf == nil {
 		f.buf = buffers.Get().(*[]byte)
 	}
@@ -79,7 +79,7 @@ func (f *frames) begin() []byte {
 }
 
 // end keeps what begin gave for more to come, unless it is enough for a piece.
-func (f *frames) end(b []byte) error {
+func (f *eventSSE) end(b []byte) error {
 	if *f.buf = b; len(b) < piece/2 {
 		return nil
 	}
@@ -87,7 +87,7 @@ func (f *frames) end(b []byte) error {
 }
 
 // empty writes what was not written yet.
-func (f *frames) empty() error {
+func (f *eventSSE) empty() error {
 	if f.buf == nil {
 		return nil
 	}
