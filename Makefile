@@ -1,50 +1,53 @@
 .DEFAULT_GOAL := help
 .PHONY: help build up check lint test vuln chaos bench bench-accept generate fmt screenshots setup tools postgres redis temporal gcc curl chromium npm
 
+# What is left out of the binary (docs/adr/0013-jsm.md). Everything works without the tags, too.
+TAGS = -tags noexprlang,no_antithesis_sdk
+
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/hodei
-	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/hodei ./cmd/hodei
+	CGO_ENABLED=0 go build $(TAGS) -trimpath -ldflags="-s -w" -o bin/hodei ./cmd/hodei
 
 up: postgres build ## build and start everything on this machine: make up ARGS='--workers 2'
 	./bin/hodei up $(ARGS)
 
 check: lint ## the fast loop: lint, and the tests that start no hodei and no browser (run `make setup` once before)
-	CGO_ENABLED=0 go test -short -parallel 8 ./...
+	CGO_ENABLED=0 go test $(TAGS) -short -parallel 8 ./...
 
 lint: tools ## format, vet, staticcheck, errcheck, and the types of the console
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt, by way of 'make fmt', would change:"; echo "$$unformatted"; exit 1; }
-	go vet ./...
-	bin/staticcheck ./...
-	bin/errcheck -ignoretests -exclude tools/errcheck.txt ./...
-	cd bench && go vet ./... && ../bin/staticcheck ./... && \
-	  ../bin/errcheck -ignoretests -exclude ../tools/errcheck.txt ./...
+	go vet $(TAGS) ./...
+	bin/staticcheck $(TAGS) ./...
+	bin/errcheck $(TAGS) -ignoretests -exclude tools/errcheck.txt ./...
+	cd bench && go vet $(TAGS) ./... && ../bin/staticcheck $(TAGS) ./... && \
+	  ../bin/errcheck $(TAGS) -ignoretests -exclude ../tools/errcheck.txt ./...
 	tools/node_modules/.bin/tsc -p tools
 
 test: setup lint ## lint, and every test with the race detector: all that CI does
-	CGO_ENABLED=1 go test -race -count=1 -timeout 45m -parallel 4 ./...
-	cd bench && CGO_ENABLED=0 go test -count=1 ./...
+	CGO_ENABLED=1 go test $(TAGS) -race -count=1 -timeout 45m -parallel 4 ./...
+	cd bench && CGO_ENABLED=0 go test $(TAGS) -count=1 ./...
 
 vuln: tools ## look up known vulnerabilities of what is built in (asks vuln.go.dev)
-	bin/govulncheck ./...
+	bin/govulncheck $(TAGS) ./...
 
 bench: postgres redis $(if $(SHORT),,temporal) build ## measure beside the limit and the peers: make bench SHORT=1 ONLY=throughput,latency
-	cd bench && CGO_ENABLED=0 go build -trimpath -o ../bin/ . ./limit
+	cd bench && CGO_ENABLED=0 go build $(TAGS) -trimpath -o ../bin/ . ./limit
 	cd bench && ../bin/bench $(if $(SHORT),-short) $(if $(ONLY),-only $(ONLY)) $(BENCH)
 
 bench-accept: ## keep the results of the last bench as those to compare with, and show them in docs/performance.md
 	cd bench && ../bin/bench -accept
 
 chaos: postgres ## break everything for long and judge what became of the work: make chaos FOR=10m HOSTILE=2m SEED=7 CLUSTER=1
-	CGO_ENABLED=0 go test -count=1 -v -timeout 0 -run '^(TestNoMessageBreaksIt|TestChaos$(if $(CLUSTER),Cluster))$$' ./test \
+	CGO_ENABLED=0 go test $(TAGS) -count=1 -v -timeout 0 -run '^(TestNoMessageBreaksIt|TestChaos$(if $(CLUSTER),Cluster))$$' ./test \
 	  -chaos.for $(or $(FOR),10m) -chaos.seed $(or $(SEED),0) -hostile.for $(or $(HOSTILE),2m) -hostile.seed $(or $(SEED),0)
 
 generate: ## write anew what is generated: JSON Schemas, OpenAPI, docs/states.md and the other goldens
-	go test -count=1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -update
+	go test $(TAGS) -count=1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -update
 
 screenshots: chromium postgres ## write the pictures of the console in docs/images anew
-	HODEI_SCREENSHOTS=../docs/images go test -count=1 -run TestConsoleScreenshots ./test
+	HODEI_SCREENSHOTS=../docs/images go test $(TAGS) -count=1 -run TestConsoleScreenshots ./test
 
 fmt: ## format the code
 	gofmt -w .

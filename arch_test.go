@@ -84,7 +84,7 @@ var mayImport = []struct {
 	{"internal/cli/render", nil},
 	// Of worker it needs Marks: the variables of a command that must survive.
 	{"internal/cli/cmdline", []string{"", "worker"}},
-	{"internal/cli", []string{"", "schemas", "internal/rpc", "client"}},
+	{"internal/cli", []string{"", "schemas", "internal/rpc", "client", "kv/check"}},
 	{"test", []string{"", "schemas", "internal/rpc", "kv", "postgres", "internal/system", "internal/local", "client"}},
 	{"examples", []string{"", "schemas", "client"}},
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -35,6 +36,20 @@ type Storage struct {
 	MaxBytes int64
 }
 
+// thresholds are the limits beyond which a stream is unhealthy. They are in the metadata of
+// the stream, in the keys that `nats server check stream` reads, so that every tool applies
+// the same ones.
+func thresholds(replicas int) map[string]string {
+	const prefix = "io.nats.monitor."
+	limits := map[string]string{prefix + "enabled": "true"}
+	if replicas > 1 {
+		limits[prefix+"peer-expect"] = strconv.Itoa(replicas)
+		limits[prefix+"peer-lag-critical"] = "10000" // messages
+		limits[prefix+"peer-seen-critical"] = "30s"
+	}
+	return limits
+}
+
 // Setup creates the streams and the bucket, or brings them up to date. It is
 // idempotent and safe to run from several instances at once. One that fails
 // does not keep the others from being set up.
@@ -52,7 +67,7 @@ func Setup(ctx context.Context, js jetstream.JetStream, s Storage) error {
 	var errs []error
 	for _, cfg := range streams {
 		cfg.Storage, cfg.Discard, cfg.AllowDirect = jetstream.FileStorage, jetstream.DiscardOld, true
-		cfg.MaxConsumers, cfg.Replicas = maxConsumers, replicas
+		cfg.MaxConsumers, cfg.Replicas, cfg.Metadata = maxConsumers, replicas, thresholds(replicas)
 		if _, err := js.CreateOrUpdateStream(ctx, cfg); err != nil {
 			errs = append(errs, fmt.Errorf("set up stream %s: %w", cfg.Name, err))
 		}
@@ -60,6 +75,7 @@ func Setup(ctx context.Context, js jetstream.JetStream, s Storage) error {
 	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: schemas.WorkersBucket, Description: "Each worker's report of its slots, renewed as its lease",
 		TTL: Lease, LimitMarkerTTL: time.Minute, History: 1, Storage: jetstream.FileStorage, Replicas: replicas,
+		Metadata: thresholds(replicas),
 	})
 	if err != nil {
 		errs = append(errs, fmt.Errorf("set up bucket %s: %w", schemas.WorkersBucket, err))

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
@@ -23,11 +25,20 @@ func newEvents(p *session.Flags) *cobra.Command {
 		Use: "events", Short: "Print what happens to executions and workers, as it happens", Args: cobra.NoArgs, Annotations: session.LineOutput,
 		Long: `Print what happens to executions and workers, as it happens, until Ctrl-C: a line
 for each event of an execution and for each worker that changes its state. With
--o json every event and every state of a worker is an object.`,
-		Example: "  hodei events\n  hodei events --pipeline demo\n  hodei events --only workers -o json",
+-o json every event and every state of a worker is an object.
+
+Over NATS, unless --only or a filter is given, it also prints the advisories of
+JetStream about the streams: a new leader, a lost quorum, a full disk.`,
+		Example: "  hodei events\n  hodei events --pipeline demo\n  hodei events --only workers -o json\n  hodei events --nats nats://127.0.0.1:4222 --only advisories",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
-		if only != "" && only != schemas.OnlyExecutions && only != schemas.OnlyWorkers {
-			return cmdline.Usagef("--only takes executions or workers")
+		switch only {
+		case "", schemas.OnlyExecutions, schemas.OnlyWorkers:
+		case onlyAdvisories:
+			if s.NATS == nil {
+				return cmdline.Usagef("--only advisories needs --nats: HTTP does not carry the advisories of JetStream")
+			}
+		default:
+			return cmdline.Usagef("--only takes executions, workers or advisories")
 		}
 		req := schemas.FollowEventsRequest{Only: only, Follow: true}
 		if err := errors.Join(
@@ -37,16 +48,26 @@ for each event of an execution and for each worker that changes its state. With
 			return err
 		}
 		e := eventPrinter{Session: s, states: map[hodei.WorkerID]hodei.WorkerStatus{}}
-		_, err := s.FollowEvents(ctx, req, e.print)
-		return err
+		streams, ctx := errgroup.WithContext(ctx)
+		if only != onlyAdvisories {
+			streams.Go(func() error {
+				_, err := s.FollowEvents(ctx, req, e.print)
+				return err
+			})
+		}
+		filtered := which.job != "" || which.pipeline != "" || which.execution != "" || which.worker != ""
+		if s.NATS != nil && !filtered && (only == "" || only == onlyAdvisories) {
+			streams.Go(func() error { return e.advisories(ctx) })
+		}
+		return streams.Wait()
 	})
 	flags := cmd.Flags()
 	flags.StringVar(&which.job, "job", "", "only the executions of this job")
 	flags.StringVar(&which.pipeline, "pipeline", "", "only the executions of this pipeline's jobs")
 	flags.StringVar(&which.execution, "execution", "", "only this execution")
 	flags.StringVar(&which.worker, "worker", "", "only this worker, and the executions given to it")
-	flags.StringVar(&only, "only", "", "executions or workers; both when left out")
-	session.Complete(cmd, "only", session.Words(schemas.OnlyExecutions, schemas.OnlyWorkers))
+	flags.StringVar(&only, "only", "", "executions, workers or, over NATS, advisories; all when left out")
+	session.Complete(cmd, "only", session.Words(schemas.OnlyExecutions, schemas.OnlyWorkers, onlyAdvisories))
 	session.Complete(cmd, "job", p.Jobs())
 	session.Complete(cmd, "pipeline", p.Pipelines())
 	return cmd
@@ -64,10 +85,11 @@ func resolved[T any](ctx context.Context, text string, find func(context.Context
 	return err
 }
 
-// eventPrinter prints events, and the state of a worker when it changes.
+// eventPrinter prints events, changes of workers, and advisories.
 type eventPrinter struct {
 	*session.Session
 	states map[hodei.WorkerID]hodei.WorkerStatus
+	mu     sync.Mutex // of the output
 }
 
 func (p *eventPrinter) print(n schemas.FeedEvent) error {
@@ -95,6 +117,8 @@ func (p *eventPrinter) object(n schemas.FeedEvent) error {
 	if err != nil {
 		return err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	_, err = fmt.Fprintf(render.ForTerminal(p.Out, nil), "%s\n", body)
 	return err
 }
@@ -118,6 +142,8 @@ func (p *eventPrinter) worker(w schemas.WorkerState) error {
 }
 
 func (p *eventPrinter) line(at time.Time, id, text string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	_, err := fmt.Fprintf(p.Out, "%s  %s  %s\n", at.UTC().Format(time.RFC3339), id, render.Plain(text))
 	return err
 }

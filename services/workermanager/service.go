@@ -3,6 +3,8 @@ package workermanager
 import (
 	"context"
 	"log/slog"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/kv/check"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -177,20 +180,40 @@ func (m *Manager) keepStreams(ctx context.Context) error {
 }
 
 func (m *Manager) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
-	return rpc.Health(ctx, rpc.Checks{"postgres": m.db.Check, "streams": m.checkStreams}, nil), nil
+	streams := sync.OnceValues(func() ([]check.Stream, error) { return check.Streams(m.nc, checkWithin) })
+	required := rpc.Checks{"postgres": m.db.Check, "streams": func(context.Context) error { return m.checkStreams(streams()) }}
+	reported := rpc.Checks{}
+	if m.cfg.Storage.Replicas > 1 { // the streams work on with one replica fewer
+		reported["replicas"] = func(context.Context) error { return checkReplicas(streams()) }
+	}
+	return rpc.Health(ctx, required, reported), nil
 }
 
-// checkStreams reports the last test write, and whether the streams are there.
-func (m *Manager) checkStreams(ctx context.Context) error {
+// checkWithin is how long JetStream may take to report on one stream.
+const checkWithin = time.Second
+
+// checkStreams reports the last test write, and a stream that is missing.
+func (m *Manager) checkStreams(streams []check.Stream, err error) error {
 	if since := m.storing.Load(); since != nil {
 		return hodei.Errorf(hodei.Unavailable, "JetStream has stored nothing for %s: is the disk of NATS full?", time.Since(*since).Round(time.Second))
 	}
-	for _, name := range schemas.Streams {
-		if _, err := m.js.Stream(ctx, name); err != nil {
-			return err
+	for _, s := range streams {
+		if s.Info == nil {
+			return hodei.Errorf(hodei.Unavailable, "the stream %s is missing; this service creates it again", s.Name)
 		}
 	}
-	return nil
+	return err
+}
+
+// checkReplicas reports the thresholds that streams exceed: a replica that is missing,
+// offline or behind.
+func checkReplicas(streams []check.Stream, err error) error {
+	for _, s := range streams {
+		if len(s.Problems) > 0 {
+			return hodei.Errorf(hodei.Unavailable, "%s: %s", s.Name, strings.Join(s.Problems, ", "))
+		}
+	}
+	return err
 }
 
 func (m *Manager) publish(ctx context.Context, event schemas.Event) {

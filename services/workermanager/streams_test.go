@@ -2,10 +2,13 @@ package workermanager
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/kv/check"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -28,4 +31,26 @@ func TestLostStreams(t *testing.T) {
 	h.keepSaying() // as workers do: who follows the bucket that is gone notices in a while
 	b.until("the worker is heard", func() bool { return len(b.fleet.speaking()) == 1 })
 	require.Equal(t, h.id, b.fleet.speaking()[0].id)
+}
+
+// The health of the service names a stream that is missing, and with replicas the thresholds
+// that a stream exceeds.
+func TestHealthOfStreams(t *testing.T) {
+	t.Parallel()
+	nc, js := localtest.JetStream(t)
+	m := &Manager{nc: nc, cfg: Config{Storage: kv.Storage{Replicas: 3}}}
+	require.NoError(t, m.checkStreams(check.Streams(nc, time.Minute)))
+	require.NoError(t, checkReplicas(check.Streams(nc, time.Minute)))
+
+	stream, err := js.Stream(t.Context(), schemas.LogStream)
+	require.NoError(t, err)
+	cfg := stream.CachedInfo().Config
+	cfg.Metadata["io.nats.monitor.peer-expect"] = "3"
+	_, err = js.UpdateStream(t.Context(), cfg)
+	require.NoError(t, err)
+	require.ErrorContains(t, checkReplicas(check.Streams(nc, time.Minute)), schemas.LogStream+": Stream is not clustered")
+	require.NoError(t, m.checkStreams(check.Streams(nc, time.Minute)), "the service goes on working")
+
+	require.NoError(t, js.DeleteStream(t.Context(), schemas.EventStream))
+	require.ErrorContains(t, m.checkStreams(check.Streams(nc, time.Minute)), schemas.EventStream+" is missing")
 }

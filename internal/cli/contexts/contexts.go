@@ -187,7 +187,7 @@ func (c Context) Check() error {
 		return cmdline.Usagef("one of --server, --nats and --nats-context is required")
 	}
 	if c.NATSContext != "" {
-		if _, err := ReadNATS(c.NATSContext); err != nil {
+		if _, _, err := NATS(c.NATSContext); err != nil {
 			return err
 		}
 	}

@@ -46,6 +46,7 @@ func (d *doctor) fail(check, do, format string, args ...any) {
 	d.findings = append(d.findings, finding{check, "fail", fmt.Sprintf(format, args...), do})
 }
 
+// NewDoctor is the command `hodei doctor`.
 func NewDoctor(p *session.Flags) *cobra.Command {
 	return p.Command(&cobra.Command{
 		Use: "doctor", Short: "Look for what is wrong, and say what to do", Args: cobra.NoArgs,

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/jsm.go"
+	"github.com/nats-io/jsm.go/api"
+	"github.com/nats-io/jsm.go/monitor"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hodei-jobs/hodei"
@@ -15,11 +18,10 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// gather is how long the answers of many are waited for.
+// gather is how long to wait for the answers of all services.
 const gather = 500 * time.Millisecond
 
-// serviceVersions asks every instance of the services what it is; it knows
-// nothing over HTTP.
+// serviceVersions are the versions of all service instances, none over HTTP.
 func (d *doctor) serviceVersions(ctx context.Context) map[string]string {
 	versions := map[string]string{}
 	if d.NATS == nil {
@@ -92,7 +94,7 @@ func (d *doctor) serverTime(ctx context.Context) (at time.Time, precision time.D
 	return at.Add(time.Second / 2), time.Second / 2, err // it is cut to the second
 }
 
-// jetstream looks at the streams and at what they say of the workers.
+// jetstream examines the streams, their disk, and the clocks of the workers.
 func (d *doctor) jetstream(ctx context.Context, streams []streamFacts) {
 	healthy := true
 	for _, f := range streams {
@@ -101,21 +103,14 @@ func (d *doctor) jetstream(ctx context.Context, streams []streamFacts) {
 		}
 	}
 	if healthy {
-		d.ok("streams", "configured, on disk, and read as fast as they are written")
+		d.ok("streams", "configured, on disk, and within the thresholds in their metadata")
 	}
-	d.disk(ctx, streams)
+	d.disk(streams)
 	d.workerClocks(ctx)
 }
 
 // subjects are what each stream must hold.
 var subjects = map[string]string{schemas.LogStream: schemas.LogSubjects, schemas.EventStream: schemas.EventSubjects}
-
-const (
-	// behind is how many chunks of logs may wait to be recorded.
-	behind = 10_000
-	// nearlyFull is the share of a limit that is worth a warning.
-	nearlyFull = 0.8
-)
 
 // stream reports whether nothing is wrong with one.
 func (d *doctor) stream(f streamFacts) (healthy bool) {
@@ -128,31 +123,32 @@ func (d *doctor) stream(f streamFacts) (healthy bool) {
 		return false
 	case isStream && !slices.Contains(f.info.Config.Subjects, want):
 		d.fail("streams", again, "%s does not take %s but %v", f.Name, want, f.info.Config.Subjects)
-	case f.info.Config.Storage != jetstream.FileStorage:
+	case f.info.Config.Storage != api.FileStorage:
 		d.warn("streams", "nothing is lost that Postgres has; recreate it on file storage all the same", "%s is kept in memory", f.Name)
-	case isStream && f.info.Config.Discard != jetstream.DiscardOld:
+	case isStream && f.info.Config.Discard != api.DiscardOld:
 		d.fail("streams", again, "%s refuses messages when it is full", f.Name)
 	}
-	if f.Behind > behind {
-		d.warn("streams", "start another worker-manager, or see whether Postgres is slow", "%s: %d messages are not recorded yet", f.Name, f.Behind)
-	}
-	if c := f.info.Cluster; c != nil {
-		for _, peer := range c.Replicas {
-			if peer.Offline || !peer.Current {
-				d.warn("streams", "see whether that NATS server is up", "%s: the replica on %s is behind", f.Name, peer.Name)
-			}
-		}
+	if len(f.Problems) > 0 {
+		d.warn("streams", "see whether every NATS server is up, with `nats server report jetstream`", "%s: %s", f.Name, strings.Join(f.Problems, ", "))
 	}
 	return len(d.findings) == before
 }
 
-// disk compares what the streams hold with what they may.
-func (d *doctor) disk(ctx context.Context, streams []streamFacts) {
-	js, err := jetstream.New(d.NATS)
+// account are the shares of the limits of the JetStream account, in percent, beyond which
+// the doctor warns and fails; -1 is none.
+var account = monitor.CheckJetStreamAccountOptions{
+	FileWarning: 80, FileCritical: 95, MemoryWarning: 80, MemoryCritical: 95, ConsumersWarning: 80, ConsumersCritical: 95,
+	StreamWarning: -1, StreamCritical: -1,
+}
+
+// disk compares what JetStream stores with its limits.
+func (d *doctor) disk(streams []streamFacts) {
+	const raise = "raise the limits of jetstream in nats.conf, or those of the account"
+	mgr, err := jsm.New(d.NATS, jsm.WithTimeout(answers))
 	if err != nil {
 		return
 	}
-	account, err := js.AccountInfo(ctx)
+	used, err := mgr.JetStreamAccountInfo()
 	if err != nil {
 		d.warn("disk", "see whether JetStream is enabled for this account", "not known: %s", render.OneLine(err))
 		return
@@ -163,19 +159,24 @@ func (d *doctor) disk(ctx context.Context, streams []streamFacts) {
 			may += f.MaxBytes
 		}
 	}
-	limit := account.Limits.MaxStore
+	limits, result := account, monitor.Result{}
+	limits.Resolver = func() *api.JetStreamAccountStats { return used }
+	err = monitor.CheckJetStreamAccountWithConnection(mgr, &result, limits)
+	stored, limit := render.Size(used.Store), used.Limits.MaxStore
 	switch {
-	case limit > 0 && float64(account.Store) > nearlyFull*float64(limit):
-		d.warn("disk", "raise max_file_store in nats.conf, or the account's limit", "%s of %s used", render.Size(account.Store), render.Size(uint64(limit)))
+	case err != nil || len(result.Criticals) > 0:
+		d.fail("disk", raise, "JetStream uses %s of its limits", strings.Join(result.Criticals, ", "))
+	case len(result.Warnings) > 0:
+		d.warn("disk", raise, "JetStream uses %s of its limits", strings.Join(result.Warnings, ", "))
 	case limit > 0 && may > limit:
-		d.warn("disk", "raise max_file_store in nats.conf, or the account's limit", "the streams may grow to %s, and %s are allowed", render.Size(uint64(may)), render.Size(uint64(limit)))
+		d.warn("disk", raise, "the streams may grow to %s, and %s are allowed", render.Size(uint64(may)), render.Size(uint64(limit)))
 	default:
-		d.ok("disk", "%s used; the streams may grow to %s", render.Size(account.Store), render.Size(uint64(max(may, 0))))
+		d.ok("disk", "%s used; the streams may grow to %s", stored, render.Size(uint64(max(may, 0))))
 	}
 }
 
-// workerClocks compares what each worker held for the time when it renewed its
-// lease with when NATS received that.
+// workerClocks compares the time of each lease by the worker's clock with the time at which
+// NATS stored it.
 func (d *doctor) workerClocks(ctx context.Context) {
 	js, err := jetstream.New(d.NATS)
 	if err != nil {
@@ -183,7 +184,7 @@ func (d *doctor) workerClocks(ctx context.Context) {
 	}
 	bucket, err := js.KeyValue(ctx, schemas.WorkersBucket)
 	if err != nil {
-		return // the streams have told
+		return // that is a finding already
 	}
 	watch, err := bucket.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {

@@ -3,19 +3,21 @@ package doctor
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/jsm.go/api"
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/kv/check"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -53,10 +55,12 @@ type streamFacts struct {
 	Messages uint64 `json:"messages"`
 	Bytes    uint64 `json:"bytes"`
 	MaxBytes int64  `json:"max_bytes"` // -1: unlimited
-	Behind   uint64 `json:"behind"`    // messages that its durable consumers have not handled
-	info     *jetstream.StreamInfo
+	// Problems are the thresholds in the metadata of the stream that it exceeds.
+	Problems []string `json:"problems,omitempty"`
+	info     *api.StreamInfo
 }
 
+// NewStatus is the command `hodei status`.
 func NewStatus(p *session.Flags) *cobra.Command {
 	return p.Listing(&cobra.Command{
 		Use: "status", Short: "Show services, database, streams, fleet and queue in one look", Args: cobra.NoArgs,
@@ -111,7 +115,7 @@ func observe(ctx context.Context, s *session.Session) (o overview, err error) {
 		o.Queue.OldestSeconds = max(o.Queue.OldestSeconds, e.AgeSeconds)
 	}
 	if s.NATS != nil {
-		if o.Streams, err = streams(ctx, s); err != nil {
+		if o.Streams, err = streams(s.NATS); err != nil {
 			o.miss("streams", err)
 		}
 	}
@@ -133,37 +137,21 @@ func (f *fleetFacts) count(w hodei.Worker) {
 	}
 }
 
-// streams are the facts of the two streams and of the bucket. One that is not
-// there has no info.
-func streams(ctx context.Context, s *session.Session) (all []streamFacts, err error) {
-	js, err := jetstream.New(s.NATS)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range schemas.Streams {
-		f := streamFacts{Name: name}
-		stream, err := js.Stream(ctx, name)
-		switch {
-		case errors.Is(err, jetstream.ErrStreamNotFound):
-			all = append(all, f)
-			continue
-		case err != nil:
-			return nil, err
-		}
-		f.info = stream.CachedInfo()
-		f.Messages, f.Bytes, f.MaxBytes = f.info.State.Msgs, f.info.State.Bytes, f.info.Config.MaxBytes
-		consumers := stream.ListConsumers(ctx)
-		for c := range consumers.Info() {
-			if c.Config.Durable != "" {
-				f.Behind += c.NumPending + uint64(c.NumAckPending)
-			}
-		}
-		if err := consumers.Err(); err != nil {
-			return nil, err
+// answers is how long JetStream may take to answer one question.
+const answers = 5 * time.Second
+
+// streams are the facts of the two streams and of the bucket. One that does not exist has
+// no info.
+func streams(nc *nats.Conn) (all []streamFacts, err error) {
+	found, err := check.Streams(nc, answers)
+	for _, s := range found {
+		f := streamFacts{Name: s.Name, Problems: s.Problems, info: s.Info}
+		if s.Info != nil {
+			f.Messages, f.Bytes, f.MaxBytes = s.Info.State.Msgs, s.Info.State.Bytes, s.Info.Config.MaxBytes
 		}
 		all = append(all, f)
 	}
-	return all, nil
+	return all, err
 }
 
 func showOverview(s *session.Session, o overview) error {
@@ -199,8 +187,8 @@ func (f streamFacts) String() string {
 	if f.MaxBytes > 0 {
 		text += " of " + render.Size(uint64(f.MaxBytes))
 	}
-	if f.Behind > 0 {
-		text += fmt.Sprintf(", %d not handled yet", f.Behind)
+	if len(f.Problems) > 0 {
+		text += "; " + strings.Join(f.Problems, ", ")
 	}
 	return text
 }

@@ -66,14 +66,10 @@ func (p *Flags) open(cmd *cobra.Command) (*Session, error) {
 func (p *Flags) connect(s *Session, name string) error {
 	at, opts := p.nats, []nats.Option(nil)
 	if p.natsContext != "" {
-		c, err := contexts.ReadNATS(p.natsContext)
-		if err != nil {
+		var err error
+		if at, opts, err = contexts.NATS(p.natsContext); err != nil {
 			return err
 		}
-		if opts, err = c.Options(); err != nil {
-			return fmt.Errorf("nats context %s: %w", p.natsContext, err)
-		}
-		at = c.URL
 	}
 	s.At = rpc.Redacted(at)
 	nc, err := rpc.Connect(at, "hodei "+name, slog.New(slog.DiscardHandler), opts...)

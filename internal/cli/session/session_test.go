@@ -29,6 +29,7 @@ func TestNATSContextConnects(t *testing.T) {
 	}
 	write("good", `{"url":"`+srv.ClientURL()+`","user":"me","password":"secret","a_later_field":1}`)
 	write("bad", `{"url":"`+srv.ClientURL()+`","user":"me","password":"wrong"}`)
+	write("creds", `{"url":"`+srv.ClientURL()+`","creds":"/nowhere.creds"}`)
 	write("nsc", `{"url":"`+srv.ClientURL()+`","nsc":"nsc://a/b/c"}`)
 	connect := func(name string) error {
 		s, _, _ := printing()
@@ -41,6 +42,7 @@ func TestNATSContextConnects(t *testing.T) {
 	}
 	require.NoError(t, connect("good"))
 	require.ErrorContains(t, connect("bad"), "Authorization Violation")
-	require.ErrorIs(t, connect("nsc"), hodei.Invalid)
+	require.ErrorIs(t, connect("nsc"), hodei.Invalid) // nsc is not installed, or knows no such operator
+	require.Error(t, connect("creds"))
 	require.ErrorIs(t, connect("nosuch"), hodei.NotFound)
 }
