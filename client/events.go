@@ -29,6 +29,24 @@ func (c *Client) FollowEvents(ctx context.Context, req schemas.FollowEventsReque
 	return c.via.events(ctx, req, fn)
 }
 
+// NameByID replaces the slug in a request by the id of its pipeline, for Match:
+// events hold ids. A slug that no pipeline has is VALIDATION_ERROR.
+func (c *Client) NameByID(ctx context.Context, req *schemas.FollowEventsRequest) error {
+	if req.PipelineID == nil {
+		return nil
+	}
+	id, err := c.PipelineID(ctx, *req.PipelineID)
+	switch {
+	case errors.Is(err, hodei.NotFound):
+		return req.PipelineID.Unknown("pipeline_id")
+	case err != nil:
+		return err
+	}
+	ref := hodei.RefTo(id)
+	req.PipelineID = &ref
+	return nil
+}
+
 // RawEvent is a FeedEvent in JSON.
 type RawEvent struct {
 	Sequence uint64
@@ -313,6 +331,9 @@ func (s *eventSource) synced() error {
 
 // events over NATS.
 func (t overNATS) events(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.FeedEvent) error) (schemas.EventsEnd, error) {
+	if err := (&Client{via: t}).NameByID(ctx, &req); err != nil {
+		return schemas.EventsEnd{}, err
+	}
 	last, err := Events(ctx, EventsConfig{
 		NATS: t.nc, Follow: req.Follow, NoWorkers: !req.Workers(), NoExecutions: !req.Executions(),
 	}, func(e RawEvent) error {

@@ -23,7 +23,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	job, err := c.CreateJob(ctx, schemas.CreateJobRequest{
-		PipelineID: pipeline.ID,
+		PipelineID: hodei.RefTo(pipeline.ID),
 		RunRequest: schemas.RunRequest{Command: &hodei.Command{Args: []string{"echo", "hello"}}},
 	})
 	if err != nil {

@@ -17,6 +17,16 @@ func (c *Client) GetPipeline(ctx context.Context, req schemas.GetPipelineRequest
 	return call(ctx, c, schemas.GetPipeline, req)
 }
 
+// PipelineID returns the id of the pipeline that the reference names, or
+// NOT_FOUND when none has the slug. An id is returned as it is.
+func (c *Client) PipelineID(ctx context.Context, ref hodei.PipelineRef) (hodei.PipelineID, error) {
+	if id, isID := ref.ID(); isID {
+		return id, nil
+	}
+	p, err := c.GetPipeline(ctx, schemas.GetPipelineRequest{ID: ref})
+	return p.ID, err
+}
+
 // ListPipelines returns a page of pipelines, newest first.
 func (c *Client) ListPipelines(ctx context.Context, req schemas.ListPipelinesRequest) (schemas.List[hodei.Pipeline], error) {
 	return call(ctx, c, schemas.ListPipelines, req)

@@ -63,7 +63,7 @@ func TestClientErrors(t *testing.T) {
 	both(t, func(t *testing.T, w *world, c *client.Client) {
 		var said *hodei.Error
 		unknown := newID[hodei.PipelineID]()
-		_, err := c.GetPipeline(t.Context(), schemas.GetPipelineRequest{ID: unknown})
+		_, err := c.GetPipeline(t.Context(), schemas.GetPipelineRequest{ID: hodei.RefTo(unknown)})
 		require.ErrorAs(t, err, &said)
 		require.ErrorIs(t, err, hodei.NotFound)
 		require.Equal(t, unknown.String(), said.ResourceID)

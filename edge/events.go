@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -35,6 +36,9 @@ func (s *eventStreams) handler(op *schemas.Op) (http.HandlerFunc, error) {
 		body, err := bind.request(w, r)
 		if err == nil {
 			err = decode(body, &want)
+		}
+		if err == nil {
+			err = client.NATS(s.cfg.NATS).NameByID(r.Context(), &want)
 		}
 		var after int64
 		if err == nil {

@@ -160,7 +160,11 @@ func TestEventsFiltered(t *testing.T) {
 		w.happens(t, hodei.Completed, other)
 		require.Equal(t, other, next().feed.Execution.Execution.ID, query)
 	}
-	next, _ := w.events(t, w.edge, "?follow=true&only=workers")
+	next, _ := w.events(t, w.edge, "?follow=true&pipeline_id="+slug)
+	next()
+	w.happens(t, hodei.Running, w.exec)
+	require.Equal(t, w.exec, next().feed.Execution.Execution.ID, "the slug of a pipeline selects its executions")
+	next, _ = w.events(t, w.edge, "?follow=true&only=workers")
 	next()
 	w.happens(t, hodei.Running, w.exec)
 	require.Equal(t, schemas.FeedWorker, next().kind)
@@ -171,7 +175,7 @@ func TestEventsFiltered(t *testing.T) {
 	}
 	require.Equal(t, 7, frame.feed.Worker.Availability.Free)
 	for query, field := range map[string]string{
-		"?only=nothing": "only", "?job_id=exec_1": "job_id", "?since=1": "since", "?follow=maybe": "follow",
+		"?only=nothing": "only", "?job_id=exec_1": "job_id", "?since=1": "since", "?follow=maybe": "follow", "?pipeline_id=no-such": "pipeline_id",
 	} {
 		resp := do(t, "GET", w.url("/events"+query), "")
 		require.Equal(t, 400, resp.StatusCode)

@@ -15,7 +15,7 @@ import (
 // creates is a request that creates a pipeline, and fails afterwards if told.
 func creates(db *postgres.DB, fail error) func(context.Context) ([]byte, int, error) {
 	return func(ctx context.Context) ([]byte, int, error) {
-		p, err := db.CreatePipeline(ctx, "once", nil)
+		p, err := db.CreatePipeline(ctx, hodei.Pipeline{Name: "once"})
 		if err != nil || fail != nil {
 			return nil, 0, errors.Join(err, fail)
 		}
@@ -111,7 +111,7 @@ func TestUpdateAndDelete(t *testing.T) {
 	db, _ := open(t)
 	ctx := t.Context()
 	text := "text"
-	p, err := db.CreatePipeline(ctx, "p", &text)
+	p, err := db.CreatePipeline(ctx, hodei.Pipeline{Name: "p", Description: &text})
 	require.NoError(t, err)
 	p, err = db.UpdatePipeline(ctx, p.ID, func(p *hodei.Pipeline) { p.Name, p.Description = "q", nil })
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ func TestPageLongerThanABatch(t *testing.T) {
 	db, _ := open(t)
 	const count = 253
 	for n := range count {
-		_, err := db.CreatePipeline(t.Context(), fmt.Sprint(n), nil)
+		_, err := db.CreatePipeline(t.Context(), hodei.Pipeline{Name: fmt.Sprint(n)})
 		require.NoError(t, err)
 	}
 	for _, size := range []int{1, 99, 100, 101, 200, 252, 253, 254, 1000} {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -26,24 +27,51 @@ func recent(condition, parameter string) string {
 		SELECT * FROM executions e WHERE ` + condition + ` ORDER BY e.id DESC LIMIT ` + parameter + `) e) AS recent`
 }
 
-const pipelineFields = `p.id, p.name, p.description, p.status, p.created_at, p.updated_at,
+const pipelineFields = `p.id, p.slug, p.name, p.description, p.status, p.created_at, p.updated_at,
 	(SELECT count(*) FROM jobs j WHERE j.pipeline_id = p.id) AS job_count,
 	` + latestOf + `e.pipeline_id = p.id ORDER BY e.id DESC LIMIT 1) AS last_execution, `
 
 const pipelineColumns = pipelineFields + `NULL::jsonb AS recent`
 
-// CreatePipeline records a new pipeline.
-func (db *DB) CreatePipeline(ctx context.Context, name string, description *string) (hodei.Pipeline, error) {
+// CreatePipeline records a pipeline with the name, the description and the slug
+// of the draft. It is CONFLICT when another has the slug.
+func (db *DB) CreatePipeline(ctx context.Context, draft hodei.Pipeline) (hodei.Pipeline, error) {
 	id := newID[hodei.PipelineID](ctx)
 	p, err := one[hodei.Pipeline](ctx, db.pool, "create pipeline", "pipeline", id.String(),
-		`WITH p AS (INSERT INTO pipelines (id, name, description, status) VALUES ($1, $2, $3, $4)
+		`WITH p AS (INSERT INTO pipelines (id, name, description, status, slug) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (id) DO NOTHING RETURNING *)
 		SELECT `+pipelineColumns+` FROM p`,
-		id, name, description, hodei.PipelineCreated)
+		id, draft.Name, draft.Description, hodei.PipelineCreated, draft.Slug)
 	if errors.Is(err, hodei.NotFound) { // an earlier try got this far
 		return db.GetPipeline(ctx, id)
 	}
-	return p, err
+	return p, slugTaken(err, draft.Slug)
+}
+
+// slugTaken is the error for a slug that another pipeline has, or the error as it
+// is.
+func slugTaken(err error, slug *string) error {
+	var pg *pgconn.PgError
+	if slug == nil || !errors.As(err, &pg) || pg.ConstraintName != "pipelines_slug_unique" {
+		return err
+	}
+	taken := hodei.Errorf(hodei.Conflict, "Another pipeline has the slug %q", *slug)
+	taken.Resource, taken.ResourceID = "pipeline", *slug
+	return taken
+}
+
+// PipelineID returns the id of a pipeline, which is NOT_FOUND when none has the
+// slug. An id is returned as it is, without a look at the record.
+func (db *DB) PipelineID(ctx context.Context, ref hodei.PipelineRef) (hodei.PipelineID, error) {
+	id, isID := ref.ID()
+	if isID {
+		return id, nil
+	}
+	err := db.pool.QueryRow(ctx, `SELECT id FROM pipelines WHERE slug = $1`, string(ref)).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return id, hodei.Missing("pipeline", string(ref))
+	}
+	return id, failure("find pipeline", err)
 }
 
 // UpdatePipeline changes the pipeline as change does to what is recorded.
@@ -55,8 +83,9 @@ func (db *DB) UpdatePipeline(ctx context.Context, id hodei.PipelineID, change fu
 			return err
 		}
 		change(&p)
-		_, err = tx.Exec(ctx, `UPDATE pipelines SET name = $2, description = $3, updated_at = now() WHERE id = $1`, id, p.Name, p.Description)
-		return err
+		_, err = tx.Exec(ctx, `UPDATE pipelines SET name = $2, description = $3, slug = $4, updated_at = now() WHERE id = $1`,
+			id, p.Name, p.Description, p.Slug)
+		return slugTaken(err, p.Slug)
 	})
 	if err != nil {
 		return hodei.Pipeline{}, failure("update pipeline", err)

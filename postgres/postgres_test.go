@@ -127,7 +127,7 @@ func TestPipelineAndJob(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
-	p, err := db.CreatePipeline(ctx, "demo", nil)
+	p, err := db.CreatePipeline(ctx, hodei.Pipeline{Name: "demo"})
 	require.NoError(t, err)
 	require.Equal(t, hodei.PipelineCreated, p.Status)
 	require.Nil(t, p.Description)
@@ -165,7 +165,7 @@ func TestPagesAreStable(t *testing.T) {
 	db, _ := open(t)
 	ctx := t.Context()
 	for i := range 5 {
-		_, err := db.CreatePipeline(ctx, fmt.Sprint(i), nil)
+		_, err := db.CreatePipeline(ctx, hodei.Pipeline{Name: fmt.Sprint(i)})
 		require.NoError(t, err)
 	}
 	var names []string
@@ -176,7 +176,7 @@ func TestPagesAreStable(t *testing.T) {
 		for _, p := range items {
 			names = append(names, p.Name)
 		}
-		_, err = db.CreatePipeline(ctx, "late", nil) // must not disturb the pages that follow
+		_, err = db.CreatePipeline(ctx, hodei.Pipeline{Name: "late"}) // must not disturb the pages that follow
 		require.NoError(t, err)
 		if next == nil {
 			break

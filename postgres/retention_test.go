@@ -71,7 +71,7 @@ func (h *past) left(ids []hodei.ExecutionID) (left []hodei.ExecutionID) {
 
 func (h *past) job() *hodei.Job {
 	h.t.Helper()
-	p, err := h.CreatePipeline(h.t.Context(), "p", nil)
+	p, err := h.CreatePipeline(h.t.Context(), hodei.Pipeline{Name: "p"})
 	require.NoError(h.t, err)
 	j, err := h.CreateJob(h.t.Context(), hodei.Job{PipelineID: p.ID, Spec: spec("true")})
 	require.NoError(h.t, err)

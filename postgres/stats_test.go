@@ -93,7 +93,7 @@ func TestStatsReadLittle(t *testing.T) {
 func TestRecentAndRetries(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
-	p, err := db.CreatePipeline(t.Context(), "p", nil)
+	p, err := db.CreatePipeline(t.Context(), hodei.Pipeline{Name: "p"})
 	require.NoError(t, err)
 	j, err := db.CreateJob(t.Context(), hodei.Job{PipelineID: p.ID, Spec: spec("true")})
 	require.NoError(t, err)

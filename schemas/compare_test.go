@@ -148,9 +148,18 @@ func (c *comparer) form(at string, was, is object) {
 		case new == nil:
 			c.note(at, c.side == reply, "%s %v removed", key, old)
 		default:
-			c.note(at, true, "%s %v became %v", key, old, new)
+			c.note(at, c.side == reply || !widened(old, new), "%s %v became %v", key, old, new)
 		}
 	}
+}
+
+// widened reports whether the new pattern is the old one, or an alternative to
+// it, alone or in a list separated by commas: what matched still does.
+func widened(old, new any) bool {
+	a, _ := old.(string)
+	b, _ := new.(string)
+	inner := strings.TrimSuffix(strings.TrimPrefix(a, "^"), "$")
+	return inner != "" && (strings.HasPrefix(b, "^("+inner+"|") || b == "^"+inner+"(,"+inner+")*$")
 }
 
 // bounds of a request must not grow tighter; a reply has none to count on.

@@ -55,7 +55,7 @@ type FollowEventsRequest struct {
 	// JobID leaves only the executions of that job.
 	JobID *hodei.JobID `json:"job_id,omitempty" in:"query"`
 	// PipelineID leaves only the executions of that pipeline's jobs.
-	PipelineID *hodei.PipelineID `json:"pipeline_id,omitempty" in:"query"`
+	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
 	// ExecutionID leaves only that execution.
 	ExecutionID *hodei.ExecutionID `json:"execution_id,omitempty" in:"query"`
 	// WorkerID leaves only that worker, and the executions given to it.
@@ -89,10 +89,20 @@ func (r FollowEventsRequest) Match(n FeedEvent) bool {
 		return r.Workers() && (r.WorkerID == nil || *r.WorkerID == n.Worker.WorkerID)
 	case n.Execution != nil:
 		e := n.Execution.Execution
-		return r.Executions() && same(r.JobID, e.JobID) && same(r.PipelineID, e.PipelineID) &&
+		return r.Executions() && same(r.JobID, e.JobID) && r.ofPipeline(e.PipelineID) &&
 			same(r.ExecutionID, &e.ID) && same(r.WorkerID, e.WorkerID)
 	}
 	return true
+}
+
+// ofPipeline reports whether executions of the pipeline are wanted. The slug of
+// a request must be resolved to the id first.
+func (r FollowEventsRequest) ofPipeline(id *hodei.PipelineID) bool {
+	if r.PipelineID == nil {
+		return true
+	}
+	want, isID := r.PipelineID.ID()
+	return isID && id != nil && *id == want
 }
 
 // same reports whether the value is the one wanted; nil wants any.

@@ -10,16 +10,16 @@ func examplesOfPipelines(all map[*Op]example) {
 	renamed := pipeline()
 	renamed.Name, renamed.UpdatedAt = "Nightly", at("10:40:00")
 	show(all, CreatePipeline, CreatePipelineRequest{Name: "My CI/CD Pipeline", Description: ptr("Build and test application")}, pipeline())
-	show(all, GetPipeline, GetPipelineRequest{ID: pipelineID}, active())
+	show(all, GetPipeline, GetPipelineRequest{ID: hodei.RefTo(pipelineID)}, active())
 	shown := active()
 	shown.Recent = []hodei.ExecutionSummary{*shown.LastExecution}
 	show(all, ListPipelines, ListPipelinesRequest{WithRecent: WithRecent{Recent: 1}, Page: Page{Limit: 1}}, page(shown))
-	show(all, UpdatePipeline, UpdatePipelineRequest{ID: pipelineID, Name: to("Nightly")}, renamed)
-	show(all, DeletePipeline, DeletePipelineRequest{ID: pipelineID}, Empty{})
+	show(all, UpdatePipeline, UpdatePipelineRequest{ID: hodei.RefTo(pipelineID), Name: to("Nightly")}, renamed)
+	show(all, DeletePipeline, DeletePipelineRequest{ID: hodei.RefTo(pipelineID)}, Empty{})
 }
 
 func examplesOfJobs(all map[*Op]example) {
-	create := CreateJobRequest{PipelineID: pipelineID, Name: ptr("Build Job"), Description: ptr("Compile application")}
+	create := CreateJobRequest{PipelineID: hodei.RefTo(pipelineID), Name: ptr("Build Job"), Description: ptr("Compile application")}
 	create.Type, create.Command, create.Environment, create.TimeoutSeconds = ptr("rust"), &cargo, rust, ptr(600.0)
 	create.Requirements = &hodei.Requirements{Capacity: 1, Labels: map[string]string{"zone": "a"}}
 	create.Priority, create.Retries = ptr(5), &hodei.Retries{Max: 2, BackoffSeconds: 5}
@@ -31,7 +31,7 @@ func examplesOfJobs(all map[*Op]example) {
 
 	show(all, CreateJob, create, job())
 	show(all, GetJob, GetJobRequest{ID: jobID}, job())
-	show(all, ListJobs, ListJobsRequest{PipelineID: &pipelineID, Status: OneOf[hodei.ExecutionStatus]{hodei.Pending}, Page: Page{Limit: 1}}, page(listed))
+	show(all, ListJobs, ListJobsRequest{PipelineID: ptr(hodei.RefTo(pipelineID)), Status: OneOf[hodei.ExecutionStatus]{hodei.Pending}, Page: Page{Limit: 1}}, page(listed))
 	show(all, UpdateJob, UpdateJobRequest{ID: jobID, Priority: to(9), Command: to(hodei.Command{Args: []string{"cargo", "build"}})}, urgent)
 	show(all, DeleteJob, DeleteJobRequest{ID: jobID}, Empty{})
 	show(all, ExecuteJob, ExecuteJobRequest{
@@ -46,7 +46,7 @@ func examplesOfExecutions(all map[*Op]example) {
 	hello := hodei.Command{Shell: "echo 'Hello World'"}
 	show(all, GetExecution, GetExecutionRequest{ID: execID}, running())
 	show(all, ListExecutions, ListExecutionsRequest{
-		JobID: &jobID, PipelineID: &pipelineID, WorkerID: &workerID, Status: OneOf[hodei.ExecutionStatus]{hodei.Running}, Page: Page{Limit: 1},
+		JobID: &jobID, PipelineID: ptr(hodei.RefTo(pipelineID)), WorkerID: &workerID, Status: OneOf[hodei.ExecutionStatus]{hodei.Running}, Page: Page{Limit: 1},
 	}, page(listed))
 	show(all, CancelExecution, CancelExecutionRequest{ID: execID}, cancelling())
 	show(all, DeleteExecution, DeleteExecutionRequest{ID: execID}, Empty{})
@@ -64,7 +64,7 @@ func examplesOfExecutions(all map[*Op]example) {
 		Items: []json.RawMessage{text(logLines[0]), text(logLines[1])}, NextCursor: ptr("2"), LogCount: 47, Status: hodei.Running,
 	})
 	show(all, FollowLogs, FollowLogsRequest{ID: execID, LogOptions: options, Follow: true}, logLines[0])
-	show(all, FollowEvents, FollowEventsRequest{PipelineID: &pipelineID, Follow: true}, Event{
+	show(all, FollowEvents, FollowEventsRequest{PipelineID: ptr(hodei.RefTo(pipelineID)), Follow: true}, Event{
 		Type: EventStarted, Time: at("10:32:00"), RequestID: "req_abc123", Execution: listed,
 	})
 	ended := hodei.Outcomes{Completed: 41, Failed: 2}

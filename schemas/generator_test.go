@@ -80,6 +80,8 @@ func override(typ reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
 			condition, {Type: "array", Items: condition, MaxItems: ptr(uint64(100))},
 		}}
+	case reflect.TypeFor[hodei.PipelineRef]():
+		return &jsonschema.Schema{Type: "string", Pattern: "^((pipe_)?" + hodei.UUIDPattern + "|" + hodei.SlugPattern + ")$"}
 	case reflect.TypeFor[Tail]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
 			{Type: "integer", Minimum: "0"}, {Type: "string", Enum: []any{"all"}},

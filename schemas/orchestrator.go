@@ -11,7 +11,8 @@ var (
 	CreatePipeline = declare[CreatePipelineRequest, hodei.Pipeline](Op{
 		Name: "pipelines.create", Service: Orchestrator, Method: "POST", Path: "/pipelines", Status: 201, Creates: true,
 		Summary:     "Create a pipeline",
-		Description: "A pipeline groups jobs. It is CREATED until it has its first job, then ACTIVE.",
+		Errors:      []hodei.Code{hodei.Conflict},
+		Description: "A pipeline groups jobs. It is CREATED until it has its first job, then ACTIVE. 409 when another pipeline has the slug.",
 	})
 	GetPipeline = declare[GetPipelineRequest, hodei.Pipeline](Op{
 		Name: "pipelines.get", Service: Orchestrator, Method: "GET", Path: "/pipelines/{id}",
@@ -23,8 +24,8 @@ var (
 	})
 	UpdatePipeline = declare[UpdatePipelineRequest, hodei.Pipeline](Op{
 		Name: "pipelines.update", Service: Orchestrator, Method: "PATCH", Path: "/pipelines/{id}",
-		Summary: "Change a pipeline: only the fields given", Errors: []hodei.Code{hodei.NotFound},
-		Description: "A field left out keeps its value; null clears the description.",
+		Summary: "Change a pipeline: only the fields given", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Description: "A field left out keeps its value; null clears the description or the slug. 409 when another pipeline has the slug.",
 	})
 	DeletePipeline = declare[DeletePipelineRequest, Empty](Op{
 		Name: "pipelines.delete", Service: Orchestrator, Method: "DELETE", Path: "/pipelines/{id}", Status: 204,
@@ -106,11 +107,13 @@ type CreatePipelineRequest struct {
 	Name string `json:"name" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
 	// Description is for people.
 	Description *string `json:"description,omitempty" jsonschema:"maxLength=2000"`
+	// Slug is unique; it is accepted wherever the id is. It must not be a UUID.
+	Slug *string `json:"slug,omitempty" jsonschema:"pattern=^[a-z0-9][a-z0-9-]{0\\,62}$"`
 }
 
 // GetPipelineRequest names a pipeline.
 type GetPipelineRequest struct {
-	ID hodei.PipelineID `json:"id" in:"path"`
+	ID hodei.PipelineRef `json:"id" in:"path"`
 	WithRecent
 }
 
@@ -132,7 +135,7 @@ type ListPipelinesRequest struct {
 // command at each execute.
 type CreateJobRequest struct {
 	// PipelineID is the pipeline that the job belongs to.
-	PipelineID hodei.PipelineID `json:"pipeline_id"`
+	PipelineID hodei.PipelineRef `json:"pipeline_id"`
 	// Name is for people; null means none.
 	Name *string `json:"name,omitempty" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
 	// Description is for people.
@@ -214,14 +217,15 @@ func (r CreateJobRequest) Spec() (hodei.Spec, error) {
 
 // UpdatePipelineRequest changes a pipeline.
 type UpdatePipelineRequest struct {
-	ID          hodei.PipelineID `json:"id" in:"path"`
-	Name        Patch[string]    `json:"name,omitzero" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
-	Description Patch[string]    `json:"description,omitzero" null:"true" jsonschema:"maxLength=2000"`
+	ID          hodei.PipelineRef `json:"id" in:"path"`
+	Name        Patch[string]     `json:"name,omitzero" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
+	Description Patch[string]     `json:"description,omitzero" null:"true" jsonschema:"maxLength=2000"`
+	Slug        Patch[string]     `json:"slug,omitzero" null:"true" jsonschema:"pattern=^[a-z0-9][a-z0-9-]{0\\,62}$"`
 }
 
 // DeletePipelineRequest names a pipeline without live executions.
 type DeletePipelineRequest struct {
-	ID hodei.PipelineID `json:"id" in:"path"`
+	ID hodei.PipelineRef `json:"id" in:"path"`
 }
 
 // UpdateJobRequest changes a job.
@@ -264,7 +268,7 @@ type GetJobRequest struct {
 // ListJobsRequest asks for a page of jobs.
 type ListJobsRequest struct {
 	// PipelineID leaves only the jobs of that pipeline.
-	PipelineID *hodei.PipelineID `json:"pipeline_id,omitempty" in:"query"`
+	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
 	// Status leaves only the jobs whose latest execution has one of these
 	// states, in any case, separated by commas.
 	Status OneOf[hodei.ExecutionStatus] `json:"status,omitempty" in:"query" null:"true"`
@@ -351,7 +355,7 @@ type ListExecutionsRequest struct {
 	// JobID leaves only the executions of that job.
 	JobID *hodei.JobID `json:"job_id,omitempty" in:"query"`
 	// PipelineID leaves only the executions of that pipeline's jobs.
-	PipelineID *hodei.PipelineID `json:"pipeline_id,omitempty" in:"query"`
+	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
 	// WorkerID leaves only the executions given to that worker.
 	WorkerID *hodei.WorkerID `json:"worker_id,omitempty" in:"query"`
 	// Status leaves only the executions in one of these states, in any case,

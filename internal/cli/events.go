@@ -42,7 +42,7 @@ JetStream about the streams: a new leader, a lost quorum, a full disk.`,
 		}
 		req := schemas.FollowEventsRequest{Only: only, Follow: true}
 		if err := errors.Join(
-			resolved(ctx, which.job, s.Job, &req.JobID), resolved(ctx, which.pipeline, s.Pipeline, &req.PipelineID),
+			resolved(ctx, which.job, s.Job, &req.JobID), resolved(ctx, which.pipeline, s.PipelineRef, &req.PipelineID),
 			resolved(ctx, which.execution, s.Execution, &req.ExecutionID), resolved(ctx, which.worker, s.Worker, &req.WorkerID),
 		); err != nil {
 			return err

@@ -28,7 +28,7 @@ func newExecutionList(p *session.Flags) *cobra.Command {
 		Use: "ls", Short: "List executions, newest first", Args: cobra.NoArgs,
 		Example: "  hodei execution ls --status running\n  hodei execution ls --job build --limit 10 --watch",
 	}, func(ctx context.Context, s *session.Session, _ []string) (err error) {
-		if req.PipelineID, err = session.Optional(ctx, pipeline, s.Pipeline); err != nil {
+		if req.PipelineID, err = session.Optional(ctx, pipeline, s.PipelineRef); err != nil {
 			return err
 		}
 		if req.JobID, err = session.Optional(ctx, job, s.Job); err != nil {

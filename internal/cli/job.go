@@ -39,7 +39,7 @@ the shell. Without either, each execution brings its own command.`,
 		case pipeline == "":
 			return cmdline.Usagef("--pipeline is required")
 		}
-		id, err := s.Pipeline(ctx, pipeline)
+		id, err := s.PipelineRef(ctx, pipeline)
 		if err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func newJobList(p *session.Flags) *cobra.Command {
 		Use: "ls", Short: "List jobs, newest first", Args: cobra.NoArgs,
 		Example: "  hodei job ls --pipeline demo\n  hodei job ls --status failed",
 	}, func(ctx context.Context, s *session.Session, _ []string) (err error) {
-		if req.PipelineID, err = session.Optional(ctx, pipeline, s.Pipeline); err != nil {
+		if req.PipelineID, err = session.Optional(ctx, pipeline, s.PipelineRef); err != nil {
 			return err
 		}
 		req.Status = wanted.value

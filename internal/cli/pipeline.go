@@ -20,15 +20,16 @@ func newPipeline(p *session.Flags) *cobra.Command {
 }
 
 func newPipelineCreate(p *session.Flags) *cobra.Command {
-	var description string
+	var description, slug string
 	cmd := p.Command(&cobra.Command{
 		Use: "create NAME", Short: "Create a pipeline and print its id", Args: cobra.ExactArgs(1),
-		Example: "  hodei pipeline create demo --description 'what we show to visitors'",
+		Example: "  hodei pipeline create demo --slug demo --description 'what we show to visitors'",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
-		req := schemas.CreatePipelineRequest{Name: args[0], Description: set(description)}
+		req := schemas.CreatePipelineRequest{Name: args[0], Description: set(description), Slug: set(slug)}
 		return session.Ask(ctx, s, schemas.CreatePipeline, req, func(p hodei.Pipeline) error { return s.PrintID(p.ID) })
 	})
 	cmd.Flags().StringVar(&description, "description", "", "what it is for")
+	cmd.Flags().StringVar(&slug, "slug", "", "unique short name (a-z, 0-9, -), accepted wherever the id is")
 	return cmd
 }
 
@@ -39,9 +40,9 @@ func newPipelineList(p *session.Flags) *cobra.Command {
 		Example: "  hodei pipeline ls\n  hodei pipeline ls --watch\n  hodei pipeline ls -o json --limit 1000",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
 		return session.List(ctx, s, schemas.ListPipelines, req,
-			[]string{"id", "name", "status", "jobs", "last execution", "age"},
+			[]string{"id", "name", "slug", "status", "jobs", "last execution", "age"},
 			func(p hodei.Pipeline) []string {
-				return []string{p.ID.String(), render.Clip(p.Name, 40), session.Status(s, p.Status), strconv.Itoa(p.JobCount), latest(s, p.LastExecution), s.Age(p.CreatedAt)}
+				return []string{p.ID.String(), render.Clip(p.Name, 40), render.OrNone(p.Slug), session.Status(s, p.Status), strconv.Itoa(p.JobCount), latest(s, p.LastExecution), s.Age(p.CreatedAt)}
 			})
 	})
 	addCreated(cmd.Flags(), &req.Created)
@@ -62,7 +63,7 @@ func newPipelineShow(p *session.Flags) *cobra.Command {
 		Use: "show ID|NAME", Short: "Show a pipeline", Args: cobra.ExactArgs(1),
 		Example: "  hodei pipeline show demo",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
-		id, err := s.Pipeline(ctx, args[0])
+		id, err := s.PipelineRef(ctx, args[0])
 		if err != nil {
 			return err
 		}
@@ -78,6 +79,7 @@ func showPipeline(s *session.Session, p hodei.Pipeline) error {
 	return s.Record(
 		render.Field{"ID", p.ID.String()},
 		render.Field{"Name", render.Plain(p.Name)},
+		render.Field{"Slug", render.OrNone(p.Slug)},
 		render.Field{"Description", render.OrNone(p.Description)},
 		render.Field{"Status", session.Status(s, p.Status)},
 		render.Field{"Jobs", strconv.Itoa(p.JobCount)},

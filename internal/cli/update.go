@@ -15,12 +15,12 @@ import (
 )
 
 func newPipelineUpdate(p *session.Flags) *cobra.Command {
-	var name, description string
+	var name, description, slug string
 	cmd := p.Command(&cobra.Command{
 		Use: "update ID|NAME", Short: "Change a pipeline: only what is given", Args: cobra.ExactArgs(1),
 		Example: "  hodei pipeline update demo --name show\n  hodei pipeline update demo --description ''",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
-		id, err := s.Pipeline(ctx, args[0])
+		id, err := s.PipelineRef(ctx, args[0])
 		if err != nil {
 			return err
 		}
@@ -32,10 +32,14 @@ func newPipelineUpdate(p *session.Flags) *cobra.Command {
 		if changed("description") {
 			req.Description = schemas.Patch[string]{Set: true, Value: set(description)}
 		}
+		if changed("slug") {
+			req.Slug = schemas.Patch[string]{Set: true, Value: set(slug)}
+		}
 		return session.Ask(ctx, s, schemas.UpdatePipeline, req, func(p hodei.Pipeline) error { return showPipeline(s, p) })
 	})
 	cmd.Flags().StringVar(&name, "name", "", "new name")
 	cmd.Flags().StringVar(&description, "description", "", "what it is for; '' for nothing")
+	cmd.Flags().StringVar(&slug, "slug", "", "new slug; '' for none")
 	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
 	return session.CompleteFirst(cmd, p.Pipelines())
 }
@@ -166,7 +170,9 @@ func (f *jobFlags) needs(now hodei.Job, req *schemas.UpdateJobRequest, changed f
 
 func newPipelineRemove(p *session.Flags) *cobra.Command {
 	return session.CompleteFirst(remove(p, schemas.DeletePipeline, "Remove pipelines, with their jobs and their executions", withLive, "demo",
-		(*session.Session).Pipeline, func(id hodei.PipelineID) schemas.DeletePipelineRequest { return schemas.DeletePipelineRequest{ID: id} }), p.Pipelines())
+		(*session.Session).Pipeline, func(id hodei.PipelineID) schemas.DeletePipelineRequest {
+			return schemas.DeletePipelineRequest{ID: hodei.RefTo(id)}
+		}), p.Pipelines())
 }
 
 func newJobRemove(p *session.Flags) *cobra.Command {

@@ -131,6 +131,8 @@ func issue(k jsonschema.ErrorKind) string {
 		switch {
 		case strings.Contains(k.Want, hodei.UUIDPattern):
 			return "UUID format required"
+		case k.Want == "^"+hodei.SlugPattern+"$":
+			return "1 to 63 of a-z, 0-9 and -, the first not -, required"
 		case k.Want == `\S`:
 			return "must not be blank"
 		}

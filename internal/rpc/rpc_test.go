@@ -104,7 +104,7 @@ func TestErrorIsInHeadersAndBody(t *testing.T) {
 	nc := connect(t)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
 		rpc.Handle(s, schemas.GetPipeline, func(_ context.Context, req schemas.GetPipelineRequest) (hodei.Pipeline, error) {
-			return hodei.Pipeline{}, hodei.Missing("pipeline", req.ID.String())
+			return hodei.Pipeline{}, hodei.Missing("pipeline", string(req.ID))
 		})
 	})
 	id := hodei.PipelineID(uuid.Must(uuid.NewV7()))
@@ -125,7 +125,7 @@ func TestErrorIsInHeadersAndBody(t *testing.T) {
 	require.Equal(t, map[string]any{"error": "NOT_FOUND", "message": "Pipeline not found", "resource": "pipeline",
 		"resource_id": id.String(), "request_id": "from-the-test"}, body)
 
-	_, err = rpc.Call(t.Context(), nc, schemas.GetPipeline, schemas.GetPipelineRequest{ID: id})
+	_, err = rpc.Call(t.Context(), nc, schemas.GetPipeline, schemas.GetPipelineRequest{ID: hodei.RefTo(id)})
 	require.ErrorIs(t, err, hodei.NotFound)
 	require.Equal(t, id.String(), asked(t, err).ResourceID)
 }

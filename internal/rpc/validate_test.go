@@ -66,7 +66,7 @@ func TestRefuses(t *testing.T) {
 		{pipeline, `{"name":"` + strings.Repeat("é", 201) + `"}`, "name", "at most 200 characters allowed, got 201"},
 		{pipeline, `{"name":"a\u0000b"}`, "name", "must not contain the NUL character"},
 		{pipeline, `{"name":1e999999999}`, "name", "number out of range"},
-		{createJob, `{"pipeline_id":"nonsense"}`, "pipeline_id", "UUID format required"},
+		{createJob, `{"pipeline_id":"No id"}`, "pipeline_id", "UUID format required"},
 		{createJob, `{"pipeline_id":"job_` + id + `"}`, "pipeline_id", "UUID format required"},
 		{createJob, job(`"command":5`), "command", "string or array required"},
 		{createJob, job(`"command":{}`), "command", "string or array required"},
@@ -102,7 +102,7 @@ func TestRefuses(t *testing.T) {
 // An id in the path that cannot be one names a record that is not there.
 func TestRefusesAPathThatNamesNothing(t *testing.T) {
 	ask := serveAll(t)
-	for _, id := range []string{"nonsense", "job_" + uuid.NewString(), strings.Repeat("x", 5000)} {
+	for _, id := range []string{"pipe_nonsense", "job_" + uuid.NewString(), strings.Repeat("x", 5000)} {
 		failed := asked(t, ask(schemas.GetPipeline.Op, `{"id":"`+id+`"}`))
 		require.Equal(t, hodei.NotFound, failed.Code)
 		require.Equal(t, "Pipeline not found", failed.Message)

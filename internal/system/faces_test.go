@@ -154,7 +154,7 @@ func TestNoFaceTakesAnIllegalStep(t *testing.T) {
 
 	pipeline, err := faces[0].CreatePipeline(t.Context(), schemas.CreatePipelineRequest{Name: "walk"})
 	require.NoError(t, err)
-	job, err := faces[0].CreateJob(t.Context(), schemas.CreateJobRequest{PipelineID: pipeline.ID, Retries: &hodei.Retries{Max: 1}})
+	job, err := faces[0].CreateJob(t.Context(), schemas.CreateJobRequest{PipelineID: hodei.RefTo(pipeline.ID), Retries: &hodei.Retries{Max: 1}})
 	require.NoError(t, err)
 
 	rapid.Check(t, func(rt *rapid.T) {

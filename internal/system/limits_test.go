@@ -45,7 +45,7 @@ func TestLimitsOfWhatIsRun(t *testing.T) {
 		most := schemas.RunRequest{
 			Command: command(hodei.MaxCommand), Environment: environment(hodei.MaxEnvironment), Requirements: labels(hodei.MaxLabels),
 		}
-		job, err := c.CreateJob(ctx, schemas.CreateJobRequest{PipelineID: p.ID, RunRequest: most})
+		job, err := c.CreateJob(ctx, schemas.CreateJobRequest{PipelineID: hodei.RefTo(p.ID), RunRequest: most})
 		require.NoError(t, err)
 		_, err = c.Execute(ctx, schemas.ExecuteRequest{RunRequest: most})
 		require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestLimitsOfWhatIsRun(t *testing.T) {
 			"environment":         {Command: command(1), Environment: environment(hodei.MaxEnvironment + 1)},
 			"requirements.labels": {Command: command(1), Requirements: labels(hodei.MaxLabels + 1)},
 		} {
-			_, err = c.CreateJob(ctx, schemas.CreateJobRequest{PipelineID: p.ID, RunRequest: over})
+			_, err = c.CreateJob(ctx, schemas.CreateJobRequest{PipelineID: hodei.RefTo(p.ID), RunRequest: over})
 			refusedFor(t, field, err)
 			_, err = c.Execute(ctx, schemas.ExecuteRequest{RunRequest: over})
 			refusedFor(t, field, err)
@@ -108,7 +108,7 @@ func TestListsAndEventsAreBounded(t *testing.T) {
 	for range count {
 		_, err := c.Execute(ctx, schemas.ExecuteRequest{RunRequest: large})
 		require.NoError(t, err)
-		_, err = c.CreateJob(ctx, schemas.CreateJobRequest{PipelineID: p.ID, RunRequest: large})
+		_, err = c.CreateJob(ctx, schemas.CreateJobRequest{PipelineID: hodei.RefTo(p.ID), RunRequest: large})
 		require.NoError(t, err)
 	}
 	for path, want := range map[string]int{"/executions": count, "/jobs": count, "/pipelines": 1, "/workers": workers, "/workers?status=AVAILABLE": workers} {

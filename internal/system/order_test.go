@@ -100,7 +100,7 @@ func submit(t *testing.T, c *client.Client, n int) {
 		for _, kind := range kinds {
 			for size := 1; size <= 3; size++ {
 				job, err := c.CreateJob(t.Context(), schemas.CreateJobRequest{
-					PipelineID: pipeline.ID, Priority: &priority,
+					PipelineID: hodei.RefTo(pipeline.ID), Priority: &priority,
 					RunRequest: schemas.RunRequest{
 						Command: &hodei.Command{Args: []string{"true"}}, Type: &kind,
 						Requirements: &hodei.Requirements{Capacity: size},

@@ -30,7 +30,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	pipeline, err := c.CreatePipeline(ctx, schemas.CreatePipelineRequest{Name: "place"})
 	require.NoError(t, err)
 	job, err := c.CreateJob(ctx, schemas.CreateJobRequest{
-		PipelineID: pipeline.ID, RunRequest: schemas.RunRequest{Command: &hodei.Command{Shell: "true"}},
+		PipelineID: hodei.RefTo(pipeline.ID), RunRequest: schemas.RunRequest{Command: &hodei.Command{Shell: "true"}},
 	})
 	require.NoError(t, err)
 	all, err := nc.SubscribeSync(">")

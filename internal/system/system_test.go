@@ -83,7 +83,7 @@ func TestManyAtOnce(t *testing.T) {
 	pipeline, err := clients[0].CreatePipeline(ctx, schemas.CreatePipelineRequest{Name: "many"})
 	require.NoError(t, err)
 	job, err := clients[1].CreateJob(ctx, schemas.CreateJobRequest{
-		PipelineID: pipeline.ID, RunRequest: schemas.RunRequest{Command: &hodei.Command{Shell: "seq 1 20"}},
+		PipelineID: hodei.RefTo(pipeline.ID), RunRequest: schemas.RunRequest{Command: &hodei.Command{Shell: "seq 1 20"}},
 	})
 	require.NoError(t, err)
 	var g errgroup.Group
@@ -146,7 +146,7 @@ func TestQueueDrainsInOrder(t *testing.T) {
 	none := 0.0
 	execute := func(script string, priority int) hodei.ExecutionID {
 		job, err := c.CreateJob(ctx, schemas.CreateJobRequest{
-			PipelineID: pipeline.ID, Priority: &priority, RunRequest: schemas.RunRequest{Command: &hodei.Command{Shell: script}},
+			PipelineID: hodei.RefTo(pipeline.ID), Priority: &priority, RunRequest: schemas.RunRequest{Command: &hodei.Command{Shell: script}},
 		})
 		require.NoError(t, err)
 		req := schemas.ExecuteJobRequest{ID: job.ID}

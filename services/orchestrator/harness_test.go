@@ -140,7 +140,7 @@ func (n *neighbours) counts() (placed, scheduled, stopped int) {
 // job is a job with the given specification; without a command it runs true.
 func (b *bench) job(spec hodei.Spec) hodei.Job {
 	b.t.Helper()
-	p, err := b.db.CreatePipeline(b.t.Context(), "test", nil)
+	p, err := b.db.CreatePipeline(b.t.Context(), hodei.Pipeline{Name: "test"})
 	require.NoError(b.t, err)
 	if spec.Environment == nil {
 		spec.Environment = map[string]string{}

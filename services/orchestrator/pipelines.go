@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/postgres"
@@ -10,11 +11,18 @@ import (
 )
 
 func (o *Orchestrator) createPipeline(ctx context.Context, req schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
-	return o.db.CreatePipeline(ctx, req.Name, req.Description)
+	if err := checkSlug(req.Slug); err != nil {
+		return hodei.Pipeline{}, err
+	}
+	return o.db.CreatePipeline(ctx, hodei.Pipeline{Name: req.Name, Description: req.Description, Slug: req.Slug})
 }
 
 func (o *Orchestrator) getPipeline(ctx context.Context, req schemas.GetPipelineRequest) (hodei.Pipeline, error) {
-	return o.db.GetPipelineWith(ctx, req.ID, req.Recent)
+	id, err := o.db.PipelineID(ctx, req.ID)
+	if err != nil {
+		return hodei.Pipeline{}, err
+	}
+	return o.db.GetPipelineWith(ctx, id, req.Recent)
 }
 
 func (o *Orchestrator) listPipelines(ctx context.Context, req schemas.ListPipelinesRequest) (schemas.List[hodei.Pipeline], error) {
@@ -27,13 +35,47 @@ func between(c schemas.Created) postgres.Between {
 }
 
 func (o *Orchestrator) updatePipeline(ctx context.Context, req schemas.UpdatePipelineRequest) (hodei.Pipeline, error) {
-	return o.db.UpdatePipeline(ctx, req.ID, func(p *hodei.Pipeline) {
+	if err := checkSlug(req.Slug.OrNull(nil)); err != nil {
+		return hodei.Pipeline{}, err
+	}
+	id, err := o.db.PipelineID(ctx, req.ID)
+	if err != nil {
+		return hodei.Pipeline{}, err
+	}
+	return o.db.UpdatePipeline(ctx, id, func(p *hodei.Pipeline) {
 		p.Name, p.Description = req.Name.Or(p.Name), req.Description.OrNull(p.Description)
+		p.Slug = req.Slug.OrNull(p.Slug)
 	})
 }
 
 func (o *Orchestrator) deletePipeline(ctx context.Context, req schemas.DeletePipelineRequest) (schemas.Empty, error) {
-	return schemas.Empty{}, o.db.DeletePipeline(ctx, req.ID)
+	id, err := o.db.PipelineID(ctx, req.ID)
+	if err != nil {
+		return schemas.Empty{}, err
+	}
+	return schemas.Empty{}, o.db.DeletePipeline(ctx, id)
+}
+
+// checkSlug refuses a slug that reads as an id; the form of the others is checked
+// by the schema.
+func checkSlug(slug *string) error {
+	if slug != nil && !hodei.PipelineRef(*slug).IsSlug() {
+		return hodei.InvalidField("slug", "must not be a UUID")
+	}
+	return nil
+}
+
+// pipelineIn resolves the reference in a field of a body or a query; nil stays
+// nil.
+func (o *Orchestrator) pipelineIn(ctx context.Context, field string, ref *hodei.PipelineRef) (*hodei.PipelineID, error) {
+	if ref == nil {
+		return nil, nil
+	}
+	id, err := o.db.PipelineID(ctx, *ref)
+	if errors.Is(err, hodei.NotFound) {
+		err = ref.Unknown(field)
+	}
+	return &id, err
 }
 
 func (o *Orchestrator) createJob(ctx context.Context, req schemas.CreateJobRequest) (hodei.Job, error) {
@@ -41,8 +83,12 @@ func (o *Orchestrator) createJob(ctx context.Context, req schemas.CreateJobReque
 	if err != nil {
 		return hodei.Job{}, err
 	}
+	pipeline, err := o.pipelineIn(ctx, "pipeline_id", &req.PipelineID)
+	if err != nil {
+		return hodei.Job{}, err
+	}
 	return o.db.CreateJob(ctx, hodei.Job{
-		PipelineID: req.PipelineID, Name: req.Name, Description: req.Description,
+		PipelineID: *pipeline, Name: req.Name, Description: req.Description,
 		Type: spec.Requirements.Type, Spec: spec,
 	})
 }
@@ -56,8 +102,12 @@ func (o *Orchestrator) listJobs(ctx context.Context, req schemas.ListJobsRequest
 	if err != nil {
 		return schemas.List[hodei.Job]{}, err
 	}
+	pipeline, err := o.pipelineIn(ctx, "pipeline_id", req.PipelineID)
+	if err != nil {
+		return schemas.List[hodei.Job]{}, err
+	}
 	items, next, err := o.db.ListJobs(ctx,
-		postgres.JobFilter{PipelineID: req.PipelineID, States: states, Created: between(req.Created), Recent: req.Recent},
+		postgres.JobFilter{PipelineID: pipeline, States: states, Created: between(req.Created), Recent: req.Recent},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	return schemas.List[hodei.Job]{Items: items, NextCursor: next}, err
 }

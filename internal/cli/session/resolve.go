@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,9 +13,21 @@ import (
 )
 
 func (s *Session) Pipeline(ctx context.Context, text string) (hodei.PipelineID, error) {
+	if ref := hodei.PipelineRef(text); ref.IsSlug() {
+		p, err := s.GetPipeline(ctx, schemas.GetPipelineRequest{ID: ref})
+		if !errors.Is(err, hodei.NotFound) {
+			return p.ID, err
+		}
+	}
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Pipeline], error) {
 		return s.ListPipelines(ctx, schemas.ListPipelinesRequest{Page: page})
 	}, func(p hodei.Pipeline) (hodei.PipelineID, *string) { return p.ID, &p.Name })
+}
+
+// PipelineRef is Pipeline for the requests that accept a slug as well.
+func (s *Session) PipelineRef(ctx context.Context, text string) (hodei.PipelineRef, error) {
+	id, err := s.Pipeline(ctx, text)
+	return hodei.RefTo(id), err
 }
 
 func (s *Session) Job(ctx context.Context, text string) (hodei.JobID, error) {
@@ -36,7 +49,7 @@ func (s *Session) Worker(ctx context.Context, text string) (hodei.WorkerID, erro
 }
 
 // Optional resolves the value of a filter: nil for one that was not given.
-func Optional[K hodei.Kind](ctx context.Context, text string, find func(context.Context, string) (hodei.ID[K], error)) (*hodei.ID[K], error) {
+func Optional[T any](ctx context.Context, text string, find func(context.Context, string) (T, error)) (*T, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -58,7 +71,7 @@ func (m match[K]) String() string {
 }
 
 // resolve finds the record that a person means: by its id, with the prefix of
-// its kind or without; by its name; or by the beginning of its id. A name
+// its kind or without; by its name (a pipeline also by its slug, see pipeline); or by the beginning of its id. A name
 // counts more than a beginning, for every id of these years begins with 01.
 func resolve[T any, K hodei.Kind](text string, list func(schemas.Page) (schemas.List[T], error),
 	read func(T) (hodei.ID[K], *string)) (hodei.ID[K], error) {

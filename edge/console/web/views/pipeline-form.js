@@ -13,13 +13,13 @@ export function PipelineForm({ id = '' }) {
   const [key] = useState(newKey);
   const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
-  const old = useLoad((signal) => (id ? get(`/pipelines/${id}`, {}, signal) : Promise.resolve({ name: '', description: '' })), [id]);
+  const old = useLoad((signal) => (id ? get(`/pipelines/${id}`, {}, signal) : Promise.resolve({ name: '', description: '', slug: '' })), [id]);
   useTitle(id ? 'Edit pipeline' : 'New pipeline');
   const back = id ? href(`/pipelines/${id}`) : href('/pipelines');
   const submit = async (event) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    const body = { name: String(form.get('name')).trim(), description: String(form.get('description')).trim() || null };
+    const body = { name: String(form.get('name')).trim(), description: String(form.get('description')).trim() || null, slug: String(form.get('slug')).trim() || null };
     setBusy(true);
     try {
       const made = id ? await patch(`/pipelines/${id}`, body) : await create('/pipelines', body, key);
@@ -30,6 +30,7 @@ export function PipelineForm({ id = '' }) {
   return html`<${Head} title=${id ? 'Edit pipeline' : 'New pipeline'} above=${html`<a href=${href('/pipelines')}>Pipelines</a>`} />
     <${Loaded} of=${old}>${(p) => html`<form class="form card" onSubmit=${submit}>
       <${Text} name="name" label="Name" required maxlength="200" value=${p.name} autofocus />
+      <${Text} name="slug" label="Slug" hint="Optional and unique: a-z, 0-9 and -. Accepted wherever the id is" maxlength="63" pattern="[a-z0-9][a-z0-9\\-]*" value=${p.slug ?? ''} />
       <${Area} name="description" label="Description" hint="For people" maxlength="2000" rows="3" value=${p.description ?? ''} />
       ${error && html`<${Failure} error=${error} />`}
       <div class="form-foot"><a class="button" href=${back}>Cancel</a><button type="submit" class="primary" disabled=${busy}>${id ? 'Save' : 'Create pipeline'}</button></div>

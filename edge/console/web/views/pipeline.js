@@ -31,6 +31,7 @@ export function Pipeline({ id }) {
   const pipeline = useLoad(async (signal) => {
     const p = await get(`/pipelines/${id}`, { recent: RECENT }, signal);
     learn('pipelines', [p]);
+    if (p.id !== id) go(href(`/pipelines/${p.id}`), { replace: true }); // a slug: events hold ids
     return p;
   }, [id]);
   const jobs = useLoad(async (signal) => {
