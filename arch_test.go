@@ -63,6 +63,7 @@ var mayImport = []struct {
 	{"", nil},
 	{"internal/packed", nil},
 	{"internal/disk", []string{""}},
+	{"internal/definition", []string{""}},
 	{"internal/due", []string{""}},
 	{"schemas", []string{"", "internal/packed"}},
 	{"kv", []string{"", "schemas"}},

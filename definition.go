@@ -1,5 +1,7 @@
 package hodei
 
+import "encoding/json"
+
 // DefaultRunTimeout is the running time of a run, in seconds, after which it ends
 // unless the definition has another.
 const DefaultRunTimeout = 24 * 3600
@@ -9,7 +11,7 @@ const DefaultRunTimeout = 24 * 3600
 // file has it, and has durations such as 1h; see internal/definition.
 type Definition struct {
 	// Slug names the pipeline in addresses and commands; unique.
-	Slug string `json:"slug" jsonschema:"minLength=1,maxLength=63,pattern=^[a-z0-9][a-z0-9-]*$"`
+	Slug string `json:"slug" jsonschema:"required,minLength=1,maxLength=63,pattern=^[a-z0-9][a-z0-9-]*$"`
 	// Name is for people; the slug when left out.
 	Name string `json:"name,omitempty" jsonschema:"maxLength=200,pattern=\\S"`
 	// Description is for people.
@@ -34,15 +36,17 @@ type Settings struct {
 	Notify []NotifySpec `json:"notify,omitempty" jsonschema:"maxItems=20"`
 	// Environment is that of every job; the environment of a job goes before it.
 	Environment map[string]string `json:"environment,omitempty" file:"env"`
-	// Defaults are fields of every job that does not give its own; they are merged into
-	// Jobs already, and kept to write the file.
-	Defaults *JobDefinition `json:"defaults,omitempty"`
+	// Defaults are fields of every job that does not give its own, as the file has them.
+	// They are merged into Jobs, and kept to write the file.
+	Defaults json.RawMessage `json:"defaults,omitempty"`
 	// Concurrency bounds the number of runs at a time.
 	Concurrency *Concurrency `json:"concurrency,omitempty"`
 	// TimeoutSeconds is the running time of a whole run; 24 hours when null.
 	TimeoutSeconds *float64 `json:"timeout_seconds,omitempty" file:"timeout,duration" jsonschema:"exclusiveMinimum=0,maximum=31536000,default=86400"`
 	// FailFast cancels the rest of a run at the first failure.
 	FailFast bool `json:"fail_fast,omitempty" jsonschema:"default=false"`
+	// Order has the keys of the jobs as the file orders them.
+	Order []string `json:"order,omitempty" file:"-"`
 }
 
 // JobDefinition is a job as its pipeline defines it.
@@ -75,7 +79,7 @@ type Param struct {
 // Source is the git repository that a run is made of.
 type Source struct {
 	// Git is the address of the repository.
-	Git string `json:"git" jsonschema:"minLength=1,maxLength=2000"`
+	Git string `json:"git" jsonschema:"required,minLength=1,maxLength=2000"`
 	// Ref is the branch, tag or commit of a run that names none; the default branch
 	// when left out.
 	Ref string `json:"ref,omitempty" jsonschema:"maxLength=1000"`
@@ -90,9 +94,9 @@ type Source struct {
 // HookSpec starts a run for an event of another system.
 type HookSpec struct {
 	// Kind is the system that sends the event.
-	Kind string `json:"kind" jsonschema:"enum=generic,enum=github,enum=gitea,enum=gitlab"`
+	Kind string `json:"kind" jsonschema:"required,enum=generic,enum=github,enum=gitea,enum=gitlab"`
 	// Secret is the name of the secret that events are signed with.
-	Secret string `json:"secret" jsonschema:"minLength=1,maxLength=100"`
+	Secret string `json:"secret" jsonschema:"required,minLength=1,maxLength=100"`
 	// Events are the kinds of events that start a run; all when left out.
 	Events []string `json:"events,omitempty" jsonschema:"enum=push,enum=tag,enum=pull_request"`
 	// Branches are globs: of a push the branch, of a pull request its base.
@@ -159,7 +163,7 @@ const (
 // Concurrency bounds the number of runs with the same key at a time.
 type Concurrency struct {
 	// Key names the group of runs that the limit counts.
-	Key string `json:"key" jsonschema:"minLength=1,maxLength=500"`
+	Key string `json:"key" jsonschema:"required,minLength=1,maxLength=500"`
 	// Limit is the number of runs at a time.
 	Limit int `json:"limit,omitempty" jsonschema:"minimum=1,maximum=10000,default=1"`
 	// OnConflict is what happens with a run beyond the limit: it waits, or waits in the

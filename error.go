@@ -60,6 +60,8 @@ type Error struct {
 type ErrorDetails struct {
 	Field string `json:"field"`
 	Issue string `json:"issue"`
+	// Problems are all that is wrong with a definition, the first one included.
+	Problems []Problem `json:"problems,omitempty"`
 }
 
 func (e *Error) Error() string {

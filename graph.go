@@ -61,7 +61,7 @@ func (g Graph) Condition() When {
 // an object.
 type Need struct {
 	// Job is the key of the job.
-	Job string `json:"job" file:",short" jsonschema:"minLength=1,maxLength=63"`
+	Job string `json:"job" file:",short" jsonschema:"required,minLength=1,maxLength=63"`
 	// Artifacts, where false, leaves the artifacts of the job where they are.
 	Artifacts *bool `json:"artifacts,omitempty" jsonschema:"default=true"`
 }
@@ -195,7 +195,7 @@ type Gate struct {
 // Call starts another pipeline and takes its outcome.
 type Call struct {
 	// Slug names the pipeline.
-	Slug string `json:"slug" jsonschema:"minLength=1,maxLength=63"`
+	Slug string `json:"slug" jsonschema:"required,minLength=1,maxLength=63"`
 	// Params are the values of its params.
 	Params map[string]Scalar `json:"params,omitempty"`
 	// Ref is the branch, tag or commit of its source.

@@ -20,17 +20,17 @@ type Spec struct {
 	// and events leave it out.
 	Environment map[string]string `json:"environment,omitzero" db:"-" file:"env"`
 	// Priority orders the queue, 0 to 10, higher first.
-	Priority     int          `json:"priority" db:"-"`
+	Priority     int          `json:"priority" db:"-" jsonschema:"minimum=0,maximum=10"`
 	Requirements Requirements `json:"requirements" db:"-"`
 	// TimeoutSeconds ends the command that runs longer; null means never.
-	TimeoutSeconds *float64 `json:"timeout_seconds" db:"-" file:"timeout,duration"`
+	TimeoutSeconds *float64 `json:"timeout_seconds" db:"-" file:"timeout,duration" jsonschema:"exclusiveMinimum=0,maximum=31536000"`
 	Retries        *Retries `json:"retries" db:"-"`
 	// WorkingDir is a directory of the worker's machine; null means a fresh
 	// one, removed afterwards.
-	WorkingDir *string `json:"working_dir" db:"-"`
+	WorkingDir *string `json:"working_dir" db:"-" jsonschema:"maxLength=4096"`
 	// LogLimit bounds the bytes of output that are recorded; null, or more than
 	// the worker's own limit, means that limit. Beyond it the command runs on.
-	LogLimit *int64 `json:"log_limit" db:"-" file:",size"`
+	LogLimit *int64 `json:"log_limit" db:"-" file:",size" jsonschema:"minimum=1,maximum=9007199254740992"`
 	Setup
 	Graph
 }
@@ -55,7 +55,7 @@ const RetryCap = 3600
 // one, unless somebody asked for it to be cancelled.
 type Retries struct {
 	// Max is the number of new executions after the first.
-	Max int `json:"max" jsonschema:"minimum=0,maximum=100"`
+	Max int `json:"max" jsonschema:"required,minimum=0,maximum=100"`
 	// BackoffSeconds is the pause before the first retry; it doubles each time,
 	// up to an hour, and is varied by up to a fifth.
 	BackoffSeconds float64 `json:"backoff_seconds,omitempty" file:"backoff,duration" jsonschema:"minimum=0,maximum=86400"`

@@ -90,9 +90,9 @@ func (s *Shell) UnmarshalJSON(data []byte) error {
 
 // Artifact is a set of files that the run keeps under a name.
 type Artifact struct {
-	Name string `json:"name" jsonschema:"minLength=1,maxLength=100"`
+	Name string `json:"name" jsonschema:"required,minLength=1,maxLength=100"`
 	// Paths are globs relative to the working directory; ** matches directories.
-	Paths []string `json:"paths" jsonschema:"minItems=1,maxItems=100"`
+	Paths []string `json:"paths" jsonschema:"required,minItems=1,maxItems=100"`
 	// When is the outcome of the command with which they are kept.
 	When When `json:"when,omitempty" jsonschema:"enum=success,enum=always,enum=failure,default=success"`
 	// KeepSeconds is how long they are kept; as long as the run when left out.
@@ -104,17 +104,17 @@ type Artifact struct {
 // Cache is a set of files that later runs start with.
 type Cache struct {
 	// Key names the content; file_hash('go.sum') in ${{ }} is the digest of files.
-	Key string `json:"key" jsonschema:"minLength=1,maxLength=500"`
+	Key string `json:"key" jsonschema:"required,minLength=1,maxLength=500"`
 	// Restore are prefixes of keys to take when there is no cache with the key itself.
 	Restore []string `json:"restore,omitempty" jsonschema:"maxItems=20"`
 	// Paths are relative to the working directory, or to the home with ~/.
-	Paths []string `json:"paths" jsonschema:"minItems=1,maxItems=100"`
+	Paths []string `json:"paths" jsonschema:"required,minItems=1,maxItems=100"`
 }
 
 // SecretRef hands the value of a secret to the command. In JSON it is the name of
 // the secret, or an object.
 type SecretRef struct {
-	Name string `json:"name" file:",short" jsonschema:"minLength=1,maxLength=100"`
+	Name string `json:"name" file:",short" jsonschema:"required,minLength=1,maxLength=100"`
 	// As is the variable that has the value; the name of the secret when left out.
 	As string `json:"as,omitempty" jsonschema:"pattern=^[A-Za-z_][A-Za-z0-9_]*$"`
 	// AsFile puts the value in a file, and the path of the file in the variable.
@@ -149,7 +149,7 @@ func (s *SecretRef) UnmarshalJSON(data []byte) error {
 
 // Container is the container that a command runs in.
 type Container struct {
-	Image string `json:"image" jsonschema:"minLength=1,maxLength=500"`
+	Image string `json:"image" jsonschema:"required,minLength=1,maxLength=500"`
 	// Pull says when the image is fetched.
 	Pull string `json:"pull,omitempty" jsonschema:"enum=always,enum=missing,enum=never,default=missing"`
 	// Network is the network of the container.
@@ -160,7 +160,7 @@ type Container struct {
 
 // Sidecar is a container that runs beside the container of a job.
 type Sidecar struct {
-	Image       string            `json:"image" jsonschema:"minLength=1,maxLength=500"`
+	Image       string            `json:"image" jsonschema:"required,minLength=1,maxLength=500"`
 	Environment map[string]string `json:"environment,omitempty" file:"env"`
 	// Ready is a script that exits with 0 once the service answers; it is retried for
 	// 60 seconds before the command starts.

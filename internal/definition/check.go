@@ -1,0 +1,223 @@
+package definition
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+const (
+	// maxJobs bounds the jobs of a pipeline, maxRunJobs their legs together.
+	maxJobs    = 1000
+	maxRunJobs = 10_000
+)
+
+// checker finds what is wrong between the fields of a definition.
+type checker struct {
+	def  hodei.Definition
+	jobs map[string]*hodei.JobDefinition
+	list []hodei.Problem
+}
+
+// Check reports what is wrong with a definition whose fields each have a valid form.
+// Fields are named as in the file.
+func Check(def hodei.Definition) []hodei.Problem {
+	c := &checker{def: def, jobs: map[string]*hodei.JobDefinition{}}
+	c.settings()
+	if len(def.Jobs) > maxJobs {
+		c.add("jobs", "%d jobs; at most %d are allowed", len(def.Jobs), maxJobs)
+		return c.list
+	}
+	for i := range def.Jobs {
+		job := &def.Jobs[i]
+		if c.jobs[job.Key] != nil {
+			c.add(jobPath(job), "the key is taken by another job")
+			continue
+		}
+		c.jobs[job.Key] = job
+	}
+	legs := 0
+	for i := range def.Jobs {
+		job := &def.Jobs[i]
+		c.job(job)
+		if job.Matrix != nil {
+			legs += min(job.Matrix.Size(), hodei.MaxLegs)
+		}
+	}
+	if legs > maxRunJobs {
+		c.add("jobs", "%d legs of matrices together; at most %d are allowed", legs, maxRunJobs)
+	}
+	c.cycles()
+	return c.list
+}
+
+func (c *checker) add(path, format string, args ...any) {
+	c.list = append(c.list, hodei.Problem{Field: path, Issue: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) warn(path, format string, args ...any) {
+	c.add(path, format, args...)
+	c.list[len(c.list)-1].Warning = true
+}
+
+// jobPath is where the file has the job.
+func jobPath(job *hodei.JobDefinition) string {
+	if job.Finally {
+		return under("finally", job.Key)
+	}
+	return under("jobs", job.Key)
+}
+
+// keys are those of all jobs.
+func (c *checker) keys() []string {
+	keys := make([]string, len(c.def.Jobs))
+	for i, job := range c.def.Jobs {
+		keys[i] = job.Key
+	}
+	return keys
+}
+
+// settings checks what the pipeline has beside its jobs.
+func (c *checker) settings() {
+	c.params()
+	own := scope{c: c}
+	c.environment("env", c.def.Environment, own)
+	if con := c.def.Concurrency; con != nil {
+		own.text("concurrency.key", con.Key)
+	}
+	for i, s := range c.def.Schedules {
+		c.schedule(at("schedules", i), s)
+	}
+	for i, n := range c.def.Notify {
+		c.notify(at("notify", i), n)
+	}
+	if s := c.def.Source; s != nil {
+		noReferences(c, "source.git", s.Git)
+		noReferences(c, "source.ref", s.Ref)
+	}
+}
+
+func (c *checker) params() {
+	seen := map[string]string{}
+	for _, p := range c.def.Params {
+		path := under("params", p.Name)
+		if !paramName.MatchString(p.Name) {
+			c.add(path, "%q is no name of a param: letters, digits, - and _ are, and no digit first", clip(p.Name))
+		}
+		if other, ok := seen[Variable(p.Name)]; ok {
+			c.add(path, "both %q and %q are PARAM_%s in the environment", other, p.Name, Variable(p.Name))
+		}
+		seen[Variable(p.Name)] = p.Name
+		for i, value := range p.Enum {
+			if issue := ParamIssue(hodei.Param{Type: p.Type}, value); issue != "" {
+				c.add(at(under(path, "enum"), i), "%s", issue)
+			}
+		}
+		if p.Default == nil {
+			continue
+		}
+		if issue := ParamIssue(p, *p.Default); issue != "" {
+			c.add(under(path, "default"), "%s", issue)
+		}
+		if p.Required {
+			c.add(under(path, "required"), "a required param has no default: give one of them")
+		}
+	}
+}
+
+// ParamIssue is what is wrong with the value of a param, "" when nothing is.
+func ParamIssue(p hodei.Param, value hodei.Scalar) string {
+	if len(p.Enum) > 0 && !slices.Contains(p.Enum, value) {
+		choices := make([]string, len(p.Enum))
+		for i, choice := range p.Enum {
+			choices[i] = string(choice)
+		}
+		return fmt.Sprintf("%q is not one of %s", clip(string(value)), strings.Join(choices, ", "))
+	}
+	switch p.Type {
+	case "number":
+		if _, err := strconv.ParseFloat(string(value), 64); err != nil {
+			return fmt.Sprintf("a number is required, not %q", clip(string(value)))
+		}
+	case "boolean":
+		if value != "true" && value != "false" {
+			return fmt.Sprintf("true or false is required, not %q", clip(string(value)))
+		}
+	}
+	return ""
+}
+
+// given checks values for the params of this pipeline.
+func (c *checker) given(path string, values map[string]hodei.Scalar) {
+	names := make([]string, len(c.def.Params))
+	for i, p := range c.def.Params {
+		names[i] = p.Name
+	}
+	for _, name := range sorted(values) {
+		i := slices.Index(names, name)
+		if i < 0 {
+			c.add(under(path, name), "no param %q%s", clip(name), suggest(name, names))
+		} else if issue := ParamIssue(c.def.Params[i], values[name]); issue != "" {
+			c.add(under(path, name), "%s", issue)
+		}
+	}
+}
+
+func (c *checker) schedule(path string, s hodei.ScheduleSpec) {
+	count := 0
+	for _, given := range []bool{s.Cron != "", s.EverySeconds != nil, s.At != ""} {
+		if given {
+			count++
+		}
+	}
+	if count != 1 {
+		c.add(path, "exactly one of cron, every and at is required")
+	}
+	if fields := strings.Fields(s.Cron); s.Cron != "" && !strings.HasPrefix(s.Cron, "@") && len(fields) != 5 {
+		c.add(under(path, "cron"), "five fields are required (minute hour day month weekday), or a word such as @hourly; there are %d", len(fields))
+	}
+	c.given(under(path, "params"), s.Params)
+	for _, p := range c.def.Params {
+		if _, ok := s.Params[p.Name]; p.Required && !ok {
+			c.add(under(path, "params"), "the param %q is required", p.Name)
+		}
+	}
+}
+
+func (c *checker) notify(path string, n hodei.NotifySpec) {
+	count := 0
+	for _, given := range []bool{n.Webhook != "", n.Slack != "", len(n.Email) > 0, n.CommitStatus != ""} {
+		if given {
+			count++
+		}
+	}
+	if count != 1 {
+		c.add(path, "exactly one of webhook, slack, email and commit_status is required")
+	}
+	if n.CommitStatus != "" && n.Secret == "" {
+		c.add(path, "commit_status needs a secret that holds the token")
+	}
+}
+
+// environment checks names and values of variables.
+func (c *checker) environment(path string, env map[string]string, s scope) {
+	for _, name := range sorted(env) {
+		below := under(path, name)
+		if !variable.MatchString(name) {
+			c.add(below, "%q is no name of a variable: letters, digits and _ are, and no digit first", clip(name))
+		}
+		s.text(below, env[name])
+		if expansion.MatchString(references.ReplaceAllString(env[name], "")) {
+			c.warn(below, "the value is literal: no variable in it is replaced")
+		}
+	}
+	if err := hodei.CheckEnvironment(env); err != nil {
+		c.add(path, "%s", issueOf(err))
+	}
+}
+
+// issueOf is what a *hodei.Error has found.
+func issueOf(err error) string { return hodei.AsError(err).Details.Issue }

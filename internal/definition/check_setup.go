@@ -1,0 +1,98 @@
+package definition
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// setup checks what surrounds the command.
+func (c *checker) setup(at string, job *hodei.JobDefinition, s scope) {
+	if job.Pipeline == nil {
+		c.environment(under(at, "env"), job.Environment, s)
+	}
+	c.requirements(at, job, s)
+	if dir := job.WorkingDir; dir != nil && !strings.HasPrefix(*dir, "/") {
+		c.add(under(at, "working_dir"), "an absolute path on the worker is required, not %q", clip(*dir))
+	}
+	if job.Container != nil {
+		s.text(under(at, "container.image"), job.Container.Image)
+	}
+	c.services(at, job, s)
+	c.artifacts(at, job, s)
+	for i, cache := range job.Caches {
+		where := fmt.Sprintf("%s.caches[%d]", at, i)
+		keys := s
+		keys.files = true
+		keys.text(under(where, "key"), cache.Key)
+		for n, prefix := range cache.Restore {
+			keys.text(fmt.Sprintf("%s.restore[%d]", where, n), prefix)
+		}
+		for n, glob := range cache.Paths {
+			c.relative(fmt.Sprintf("%s.paths[%d]", where, n), strings.TrimPrefix(glob, "~/"))
+		}
+	}
+	for i, secret := range job.Secrets {
+		if secret.As == "" && !secret.AsFile && !variable.MatchString(secret.Name) {
+			c.add(fmt.Sprintf("%s.secrets[%d]", at, i), "%q is no name of a variable: give one in as", clip(secret.Name))
+		}
+	}
+	noReferences(c, under(at, "run_as"), job.RunAs)
+}
+
+func (c *checker) requirements(at string, job *hodei.JobDefinition, s scope) {
+	where := under(at, "requirements")
+	if kind := job.Requirements.Type; kind != nil {
+		s.text(under(at, "type"), *kind)
+	}
+	for _, label := range sorted(job.Requirements.Labels) {
+		s.text(under(under(where, "labels"), label), label)
+		s.text(under(under(where, "labels"), label), job.Requirements.Labels[label])
+	}
+	if err := job.Requirements.Check(); err != nil {
+		c.add(under(where, "labels"), "%s", issueOf(err))
+	}
+}
+
+func (c *checker) services(at string, job *hodei.JobDefinition, s scope) {
+	if len(job.Services) > 0 && job.Container == nil {
+		c.add(under(at, "services"), "services need a container: they share its network")
+	}
+	for _, key := range sorted(job.Services) {
+		where, service := under(under(at, "services"), key), job.Services[key]
+		if !hostName.MatchString(key) {
+			c.add(where, "%q is no host name: small letters, digits and - are", clip(key))
+		}
+		s.text(under(where, "image"), service.Image)
+		c.environment(under(where, "env"), service.Environment, s)
+		if strings.Contains(service.Ready, "${{") {
+			c.add(under(where, "ready"), "${{ }} is not allowed here: commands receive data through their environment")
+		}
+	}
+}
+
+func (c *checker) artifacts(at string, job *hodei.JobDefinition, s scope) {
+	seen := map[string]bool{}
+	for i, a := range job.Artifacts {
+		where := fmt.Sprintf("%s.artifacts[%d]", at, i)
+		if seen[a.Name] {
+			c.add(under(where, "name"), "%q is given twice", a.Name)
+		}
+		seen[a.Name] = true
+		s.text(under(where, "name"), a.Name)
+		for n, glob := range a.Paths {
+			c.relative(fmt.Sprintf("%s.paths[%d]", where, n), glob)
+		}
+	}
+}
+
+// relative checks that a path stays below the working directory.
+func (c *checker) relative(where, glob string) {
+	clean := path.Clean(strings.TrimPrefix(glob, "!"))
+	if strings.HasPrefix(glob, "/") || clean == ".." || strings.HasPrefix(clean, "../") || glob == "" {
+		c.add(where, "a path below the working directory is required, not %q", clip(glob))
+	}
+	noReferences(c, where, glob)
+}

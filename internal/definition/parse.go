@@ -1,0 +1,164 @@
+package definition
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// Format is the syntax of a document.
+type Format string
+
+const (
+	YAML Format = "yaml"
+	JSON Format = "json"
+)
+
+// FormatOf is the format of a file by its name.
+func FormatOf(name string) Format {
+	if strings.HasSuffix(strings.ToLower(name), ".json") {
+		return JSON
+	}
+	return YAML
+}
+
+// Parse reads a definition and checks it. The problems are in the order of the
+// document, warnings among them; the definition is valid when all of them are warnings.
+// It is complete only then.
+func Parse(text []byte, format Format) (hodei.Definition, []hodei.Problem) {
+	r := &reader{}
+	if len(text) > maxBytes {
+		r.add(nil, "", fmt.Sprintf("the document has %d bytes; at most %d KiB are allowed", len(text), maxBytes>>10))
+		return hodei.Definition{}, r.list
+	}
+	var root *node
+	if format == JSON {
+		root = r.json(text)
+	} else {
+		root = r.yaml(text)
+	}
+	if root == nil || r.full {
+		if len(r.list) == 0 {
+			r.add(nil, "", "the document is empty")
+		}
+		return hodei.Definition{}, r.list
+	}
+	d := &decoder{problems: &r.problems, places: map[string]*node{}}
+	def := d.definition(root)
+	for _, p := range Check(def) {
+		d.place(p)
+	}
+	slices.SortStableFunc(r.list, func(a, b hodei.Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return def, r.list
+}
+
+// Errors are the problems that are no warnings.
+func Errors(all []hodei.Problem) []hodei.Problem {
+	return slices.DeleteFunc(slices.Clone(all), func(p hodei.Problem) bool { return p.Warning })
+}
+
+// Warnings are the others.
+func Warnings(all []hodei.Problem) []hodei.Problem {
+	return slices.DeleteFunc(slices.Clone(all), func(p hodei.Problem) bool { return !p.Warning })
+}
+
+// place gives a problem the position of its field, or of the nearest one around it.
+func (d *decoder) place(p hodei.Problem) {
+	for path := p.Field; path != ""; path = outer(path) {
+		if n, ok := d.places[path]; ok {
+			p.Line, p.Column = n.line, n.column
+			break
+		}
+	}
+	same := func(q hodei.Problem) bool { return q.Field == p.Field && q.Line == p.Line && q.Column == p.Column }
+	if len(d.list) < maxProblems && !slices.ContainsFunc(d.list, same) {
+		d.list = append(d.list, p)
+	}
+}
+
+// outer is the path without its last part.
+func outer(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
+
+// definition reads the whole document.
+func (d *decoder) definition(root *node) hodei.Definition {
+	var def hodei.Definition
+	d.places[""] = root
+	if root.kind != mapping {
+		d.add(root, "", "a mapping is required, not "+root.what())
+		return def
+	}
+	apart := func(name string) bool { return name == "jobs" || name == "finally" || name == "defaults" }
+	d.object("", root.where(func(f field) bool {
+		return !apart(f.key.text) && !strings.HasPrefix(f.key.text, "x-")
+	}), reflect.ValueOf(&def).Elem())
+	defaults := d.defaults(root.get("defaults"))
+	if defaults != nil {
+		def.Defaults = rawJSON(defaults)
+	}
+	d.jobs("jobs", root.get("jobs"), defaults, &def)
+	d.jobs("finally", root.get("finally"), defaults, &def)
+	for _, job := range def.Jobs {
+		def.Order = append(def.Order, job.Key)
+	}
+	if root.get("jobs").absent() {
+		d.add(root, "jobs", "required: a pipeline has at least one job")
+	}
+	return def
+}
+
+// jobs reads the jobs of one section.
+func (d *decoder) jobs(path string, n, defaults *node, def *hodei.Definition) {
+	if n.absent() {
+		return
+	}
+	d.places[path] = n
+	if n.kind != mapping {
+		d.add(n, path, "a mapping of jobs by their keys is required, not "+n.what())
+		return
+	}
+	for _, f := range n.fields {
+		below := under(path, f.key.text)
+		d.places[below] = f.key
+		job := hodei.JobDefinition{Spec: hodei.Spec{Priority: hodei.DefaultPriority, Environment: map[string]string{}}}
+		job.Key, job.Finally = f.key.text, path == "finally"
+		body := f.value
+		if body.isNull() {
+			body = &node{kind: mapping, line: f.key.line, column: f.key.column}
+		}
+		if body.kind == mapping {
+			body = d.merge(below, defaults, body)
+		}
+		d.object(below, body, reflect.ValueOf(&job).Elem())
+		d.oneType(below, &job)
+		def.Jobs = append(def.Jobs, job)
+	}
+}
+
+// oneType makes one of the two fields that name the worker type.
+func (d *decoder) oneType(path string, job *hodei.JobDefinition) {
+	needs := &job.Requirements
+	if job.Type != nil && needs.Type != nil && *job.Type != *needs.Type {
+		path = under(path, "requirements.type")
+		d.add(d.places[path], path, "contradicts type; give one of them")
+	}
+	if needs.Type == nil {
+		needs.Type = job.Type
+	}
+	job.Type = needs.Type
+	needs.Capacity = needs.Slots()
+}
+
+// rawJSON is the tree as JSON. A number keeps its text, or becomes a text.
+func rawJSON(n *node) json.RawMessage {
+	var b bytes.Buffer
+	writeJSON(&b, n, "")
+	return b.Bytes()
+}
