@@ -20,17 +20,17 @@ type Spec struct {
 	// and events leave it out.
 	Environment map[string]string `json:"environment,omitzero" db:"-" file:"env"`
 	// Priority orders the queue, 0 to 10, higher first.
-	Priority     int          `json:"priority" db:"-" jsonschema:"minimum=0,maximum=10"`
+	Priority     int          `json:"priority" db:"-" file:",minimum=0,maximum=10"`
 	Requirements Requirements `json:"requirements" db:"-"`
 	// TimeoutSeconds ends the command that runs longer; null means never.
-	TimeoutSeconds *float64 `json:"timeout_seconds" db:"-" file:"timeout,duration" jsonschema:"exclusiveMinimum=0,maximum=31536000"`
+	TimeoutSeconds *float64 `json:"timeout_seconds" db:"-" file:"timeout,duration,exclusiveMinimum=0,maximum=31536000"`
 	Retries        *Retries `json:"retries" db:"-"`
 	// WorkingDir is a directory of the worker's machine; null means a fresh
 	// one, removed afterwards.
-	WorkingDir *string `json:"working_dir" db:"-" jsonschema:"maxLength=4096"`
+	WorkingDir *string `json:"working_dir" db:"-" file:",maxLength=4096"`
 	// LogLimit bounds the bytes of output that are recorded; null, or more than
 	// the worker's own limit, means that limit. Beyond it the command runs on.
-	LogLimit *int64 `json:"log_limit" db:"-" file:",size" jsonschema:"minimum=1,maximum=9007199254740992"`
+	LogLimit *int64 `json:"log_limit" db:"-" file:",size,minimum=1,maximum=9007199254740992"`
 	Setup
 	Graph
 }

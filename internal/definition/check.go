@@ -54,13 +54,16 @@ func Check(def hodei.Definition) []hodei.Problem {
 	return c.list
 }
 
+// add reports a problem, the first one of a field.
 func (c *checker) add(path, format string, args ...any) {
+	if len(c.list) >= maxProblems || slices.ContainsFunc(c.list, func(p hodei.Problem) bool { return p.Field == path && !p.Warning }) {
+		return
+	}
 	c.list = append(c.list, hodei.Problem{Field: path, Issue: fmt.Sprintf(format, args...)})
 }
 
 func (c *checker) warn(path, format string, args ...any) {
-	c.add(path, format, args...)
-	c.list[len(c.list)-1].Warning = true
+	c.list = append(c.list, hodei.Problem{Field: path, Issue: fmt.Sprintf(format, args...), Warning: true})
 }
 
 // jobPath is where the file has the job.

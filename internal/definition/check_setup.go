@@ -14,8 +14,9 @@ func (c *checker) setup(at string, job *hodei.JobDefinition, s scope) {
 		c.environment(under(at, "env"), job.Environment, s)
 	}
 	c.requirements(at, job, s)
-	if dir := job.WorkingDir; dir != nil && !strings.HasPrefix(*dir, "/") {
-		c.add(under(at, "working_dir"), "an absolute path on the worker is required, not %q", clip(*dir))
+	if err := job.Spec.Validate(); err != nil {
+		details := hodei.AsError(err).Details
+		c.add(under(at, inFile(details.Field)), "%s", details.Issue)
 	}
 	if job.Container != nil {
 		s.text(under(at, "container.image"), job.Container.Image)
@@ -40,6 +41,20 @@ func (c *checker) setup(at string, job *hodei.JobDefinition, s scope) {
 		}
 	}
 	noReferences(c, under(at, "run_as"), job.RunAs)
+}
+
+// inFile is a field of a job as the file names it.
+func inFile(field string) string {
+	first, rest, nested := strings.Cut(field, ".")
+	for _, r := range jobRules() {
+		if r.json == first {
+			first = r.name
+		}
+	}
+	if nested {
+		first += "." + rest
+	}
+	return first
 }
 
 func (c *checker) requirements(at string, job *hodei.JobDefinition, s scope) {

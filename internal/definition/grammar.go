@@ -73,12 +73,15 @@ func (r *rule) file(tag string) bool {
 			r.key = true
 		case "keyed":
 			r.keyed = true
+		default:
+			r.bounds(option)
 		}
 	}
 	return true
 }
 
-// bounds reads the tag jsonschema.
+// bounds reads the tag jsonschema, or what the tag file has of its words: bounds that the
+// schemas of records do not have.
 func (r *rule) bounds(tag string) {
 	number := func(text string) *float64 {
 		f, err := strconv.ParseFloat(text, 64)
