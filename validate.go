@@ -12,7 +12,7 @@ import (
 // VALIDATION_ERROR that names the field.
 
 const (
-	// MaxSlots is the largest capacity of a worker, and of a requirement.
+	// MaxSlots is the largest number of slots of a worker, and of a requirement.
 	MaxSlots = 10000
 	// MaxSequence is the largest sequence number of a line: up to it float64,
 	// which JSON readers use, has every integer.
@@ -112,10 +112,10 @@ func (a Availability) Validate() error {
 		return InvalidField("worker_id", "required")
 	case !known:
 		return InvalidField("status", "not the state of a worker")
-	case a.Capacity < 1 || a.Capacity > MaxSlots:
-		return InvalidField("capacity", "1 to 10000 required")
-	case a.Free < 0 || a.Free > a.Capacity:
-		return InvalidField("free", "0 to capacity required")
+	case a.Slots < 1 || a.Slots > MaxSlots:
+		return InvalidField("slots", "1 to 10000 required")
+	case a.Free < 0 || a.Free > a.Slots:
+		return InvalidField("free", "0 to slots required")
 	case a.Revision > maxRevision:
 		return InvalidField("revision", "at most 2^62 required")
 	case !IsTime(a.At):

@@ -33,8 +33,9 @@ type Availability struct {
 	Type     string            `json:"type"`
 	Labels   map[string]string `json:"labels,omitempty"`
 	Status   WorkerStatus      `json:"status"`
-	Capacity int               `json:"capacity"`
-	Free     int               `json:"free"`
+	// Slots is the number of all its slots, Free of those that no execution takes.
+	Slots int `json:"slots"`
+	Free  int `json:"free"`
 	// Running is every execution it holds, from acceptance until the end is
 	// recorded.
 	Running []ExecutionID `json:"running"`

@@ -24,7 +24,7 @@ const fleetSize = 10_000
 func availability(id domain.WorkerID, i int, now time.Time) domain.Availability {
 	return domain.Availability{
 		WorkerID: id, Type: "shell", Labels: map[string]string{"zone": string(rune('a' + i%3))}, Status: domain.WorkerAvailable,
-		Capacity: 8, Free: 1 + i%8, Load: float64(i%100) / 100, Incarnation: "one", Revision: 1, Version: "bench", At: now,
+		Slots: 8, Free: 1 + i%8, Load: float64(i%100) / 100, Incarnation: "one", Revision: 1, Version: "bench", At: now,
 	}
 }
 

@@ -47,7 +47,7 @@ func TestFollowEvents(t *testing.T) {
 	workers, err := kv.OpenWorkers(t.Context(), js)
 	require.NoError(t, err)
 	worker := hodei.WorkerID(uuid.Must(uuid.NewV7()))
-	require.NoError(t, workers.Put(t.Context(), hodei.Availability{WorkerID: worker, Type: "shell", Status: hodei.WorkerBusy, Capacity: 3, Free: 3}))
+	require.NoError(t, workers.Put(t.Context(), hodei.Availability{WorkerID: worker, Type: "shell", Status: hodei.WorkerBusy, Slots: 3, Free: 3}))
 	id, other := hodei.ExecutionID(uuid.Must(uuid.NewV7())), hodei.ExecutionID(uuid.Must(uuid.NewV7()))
 	for name, c := range clients {
 		t.Run(name, func(t *testing.T) {

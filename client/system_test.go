@@ -58,7 +58,7 @@ func startSystem() (s *running, err error) {
 			Connect:     func(name string) (*nats.Conn, error) { return srv.Connect(name, log) },
 			DatabaseURL: pg.URL(), Version: "0.0.1", Log: log,
 			Orchestrator: &orchestrator.Config{}, Scheduler: &scheduler.Config{}, Manager: &workermanager.Config{}, Edge: &edge.Config{},
-			Workers: []worker.Config{{Type: "shell", Capacity: 2, StateDir: filepath.Join(dir, "worker")}},
+			Workers: []worker.Config{{Type: "shell", Slots: 2, StateDir: filepath.Join(dir, "worker")}},
 		}, func(s *system.System) { ready <- s.HTTPAddrs()[0] })
 	}()
 	stop := func() error {

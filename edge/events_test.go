@@ -37,7 +37,7 @@ func (w *world) says(t *testing.T, id hodei.WorkerID, free int) {
 	require.NoError(t, err)
 	workers, err := kv.OpenWorkers(t.Context(), js)
 	require.NoError(t, err)
-	require.NoError(t, workers.Put(t.Context(), hodei.Availability{WorkerID: id, Type: "shell", Free: free, Capacity: 9, Status: hodei.WorkerBusy}))
+	require.NoError(t, workers.Put(t.Context(), hodei.Availability{WorkerID: id, Type: "shell", Free: free, Slots: 9, Status: hodei.WorkerBusy}))
 }
 
 // told is one frame of the stream of events.

@@ -18,7 +18,7 @@ import (
 )
 
 func report(id hodei.WorkerID, free int, revision uint64) hodei.Availability {
-	return hodei.Availability{WorkerID: id, Type: "shell", Status: hodei.WorkerBusy, Capacity: 100, Free: free, Revision: revision}
+	return hodei.Availability{WorkerID: id, Type: "shell", Status: hodei.WorkerBusy, Slots: 100, Free: free, Revision: revision}
 }
 
 // TestAWatchPassesOverWhatNoWorkerWrites: a value under the key of another worker,
@@ -40,7 +40,7 @@ func TestAWatchPassesOverWhatNoWorkerWrites(t *testing.T) {
 		_, err = raw.Put(t.Context(), key, body)
 		require.NoError(t, err)
 	}
-	wrong := map[string]any{"capacity": -1, "free": 101, "revision": uint64(1) << 63, "status": "X", "type": "\x00", "at": "0000-01-01T00:00:00Z"}
+	wrong := map[string]any{"slots": -1, "free": 101, "revision": uint64(1) << 63, "status": "X", "type": "\x00", "at": "0000-01-01T00:00:00Z"}
 	for field, value := range wrong {
 		put(id.String(), report(id, 1, 1), func(f map[string]any) { f[field] = value })
 	}

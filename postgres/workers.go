@@ -41,19 +41,41 @@ type Registered struct {
 // capacity and version. With a zero id it is a new one; else it is a new
 // incarnation of the worker of that id, which is NOT_FOUND when not there.
 func (db *DB) RegisterWorker(ctx context.Context, w hodei.Worker, incarnation string) (Registered, error) {
-	args := []any{w.Name, w.Type, w.Labels, hodei.WorkerAvailable, w.TotalCapacity, incarnation, w.Version}
 	if w.ID.IsZero() {
-		return one[Registered](ctx, db.pool, "register worker", "worker", "",
-			`WITH w AS (INSERT INTO workers (id, name, type, labels, status, total_capacity, incarnation, version, last_seen_at)
-				VALUES ($8, $1, $2, $3, $4, $5, $6, $7, now()) RETURNING *)
-			`+selectWorker+`, '' AS before FROM w`+fromWorkers, append(args, newID[hodei.WorkerID](ctx))...)
+		w.ID = newID[hodei.WorkerID](ctx)
+		return db.createWorker(ctx, w, incarnation)
 	}
+	return db.changeWorker(ctx, w, incarnation)
+}
+
+// JoinWorker is RegisterWorker of a worker that chose its id itself, as a new worker
+// when the id is not recorded.
+func (db *DB) JoinWorker(ctx context.Context, w hodei.Worker, incarnation string) (Registered, error) {
+	made, err := db.changeWorker(ctx, w, incarnation)
+	if errors.Is(err, hodei.NotFound) {
+		return db.createWorker(ctx, w, incarnation)
+	}
+	return made, err
+}
+
+func workerArgs(w hodei.Worker, incarnation string) []any {
+	return []any{w.Name, w.Type, w.Labels, hodei.WorkerAvailable, w.TotalCapacity, incarnation, w.Version, w.ID}
+}
+
+func (db *DB) createWorker(ctx context.Context, w hodei.Worker, incarnation string) (Registered, error) {
+	return one[Registered](ctx, db.pool, "register worker", "worker", "",
+		`WITH w AS (INSERT INTO workers (id, name, type, labels, status, total_capacity, incarnation, version, last_seen_at)
+			VALUES ($8, $1, $2, $3, $4, $5, $6, $7, now()) RETURNING *)
+		`+selectWorker+`, '' AS before FROM w`+fromWorkers, workerArgs(w, incarnation)...)
+}
+
+func (db *DB) changeWorker(ctx context.Context, w hodei.Worker, incarnation string) (Registered, error) {
 	return one[Registered](ctx, db.pool, "register worker", "worker", w.ID.String(),
 		`WITH old AS (SELECT incarnation FROM workers WHERE id = $8 FOR UPDATE),
 		w AS (UPDATE workers SET name = $1, type = $2, labels = $3, status = $4, total_capacity = $5,
 				incarnation = $6, version = $7, revision = 0, registered_at = now(), last_seen_at = now()
 			FROM old WHERE id = $8 RETURNING workers.*, old.incarnation AS before)
-		`+selectWorker+`, coalesce(w.before, '') AS before FROM w`+fromWorkers, append(args, w.ID)...)
+		`+selectWorker+`, coalesce(w.before, '') AS before FROM w`+fromWorkers, workerArgs(w, incarnation)...)
 }
 
 // GetWorker returns a worker, or NOT_FOUND.
@@ -144,7 +166,7 @@ func (db *DB) RestoreWorker(ctx context.Context, a hodei.Availability, status ho
 	}
 	_, err := db.pool.Exec(ctx, `INSERT INTO workers (id, type, labels, status, total_capacity, incarnation, version, revision, last_seen_at)
 		VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), $8, now()) ON CONFLICT (id) DO NOTHING`,
-		a.WorkerID, a.Type, labels, status, a.Capacity, a.Incarnation, a.Version, int64(min(a.Revision, math.MaxInt64)))
+		a.WorkerID, a.Type, labels, status, a.Slots, a.Incarnation, a.Version, int64(min(a.Revision, math.MaxInt64)))
 	return failure("restore worker", err)
 }
 

@@ -26,8 +26,12 @@ type Op struct {
 	Service string
 	// Subject is where it answers; "" for one that only HTTP has.
 	Subject string
-	// PerWorker says that the worker's id is the last token of the subject.
+	// PerWorker says that a worker answers: its id is the last token of the subject.
 	PerWorker bool
+	// ByWorker says that a worker asks: its id is the last token of the subject, so that
+	// NATS permissions can limit each worker to its own subjects, and the request is
+	// FromWorker with the same id.
+	ByWorker bool
 	// Method and Path are the REST route; "" for one that is internal to
 	// Hodei. A {name} in the path is the request field of that name.
 	Method, Path string
@@ -86,8 +90,20 @@ func declare[Req, Rep any](op Op) Operation[Req, Rep] {
 // Endpoint is the operation's micro endpoint name.
 func (o *Op) Endpoint() string { return strings.ReplaceAll(o.Name, ".", "-") }
 
-// SubjectFor is the subject of a per-worker operation for one worker.
+// SubjectFor is the subject of an operation that is PerWorker or ByWorker, for one
+// worker.
 func (o *Op) SubjectFor(id hodei.WorkerID) string { return o.Subject + "." + id.String() }
+
+// Filter is the subject, or that of every worker where an operation is ByWorker.
+func (o *Op) Filter() string {
+	if o.ByWorker {
+		return o.Subject + ".*"
+	}
+	return o.Subject
+}
+
+// FromWorker is the request of an operation that a worker asks for.
+type FromWorker interface{ Sender() hodei.WorkerID }
 
 // RequestSchema and ReplySchema name the published schemas.
 func (o *Op) RequestSchema() string { return SchemaName(o.Request) }

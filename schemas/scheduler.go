@@ -12,7 +12,7 @@ var (
 		Name: "scheduler.schedule", Service: Scheduler, Method: "POST", Path: "/schedule", Other: 202,
 		Summary: "Choose a worker for an execution and assign it, or queue it; dry_run only explains",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
-		Description: "Workers are left out by type, labels, state and free capacity, the others scored by load, latency and " +
+		Description: "Workers are left out by type, labels, state and free slots, the others scored by load, latency and " +
 			"history. The answer says what was thought of each. 200 with a worker (or for a dry run), 202 while it waits.",
 	})
 	PlaceExecution = declare[PlaceRequest, Assignment](Op{

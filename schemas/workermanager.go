@@ -23,6 +23,11 @@ var (
 			"behind it: it is declared OFFLINE when nothing is heard of it. Unknown fields are ignored, because a worker may be newer " +
 			"than the worker manager.",
 	})
+	JoinWorker = declare[RegisterWorkerRequest, hodei.Worker](Op{
+		Name: "workers.join", Service: WorkerManager, Subject: Root + "workers.register", ByWorker: true,
+		Summary: "Register the worker that asks, under the id that it has chosen",
+		Errors:  []hodei.Code{hodei.Forbidden},
+	})
 	GetWorker = declare[GetWorkerRequest, hodei.Worker](Op{
 		Name: "workers.get", Service: WorkerManager, Method: "GET", Path: "/workers/{id}",
 		Summary: "Get a worker", Errors: []hodei.Code{hodei.NotFound},
@@ -70,14 +75,14 @@ var (
 		Summary: "Cancel an execution wherever it is", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	FinishExecution = declare[FinishRequest, Finished](Op{
-		Name: "executions.finish", Service: WorkerManager,
-		Summary: "Record the end of a run, reported by its worker until it is told so",
-		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Name: "executions.finish", Service: WorkerManager, ByWorker: true,
+		Summary: "Record the end of a run; its worker repeats the request until it is answered",
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Forbidden},
 	})
 	LeaveWorker = declare[LeaveRequest, Empty](Op{
-		Name: "workers.leave", Service: WorkerManager,
-		Summary: "Tell that one incarnation of a worker is gone and nothing of it runs",
-		Errors:  []hodei.Code{hodei.NotFound},
+		Name: "workers.leave", Service: WorkerManager, ByWorker: true,
+		Summary: "Record that one incarnation of a worker has ended and nothing of it runs",
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Forbidden},
 	})
 	GetLogs = declare[GetLogsRequest, LogPage](Op{
 		Name: "logs.get", Service: WorkerManager, Method: "GET", Path: "/executions/{id}/logs",
@@ -128,8 +133,7 @@ type AdHocExecution struct {
 }
 
 // RegisterWorkerRequest describes a worker. A worker that was started again
-// gives the id it had: whatever its earlier incarnation ran is then known to
-// be gone.
+// gives the id it had: what its earlier incarnation ran has then ended.
 type RegisterWorkerRequest struct {
 	// ID is that of an earlier registration of the same worker.
 	ID *hodei.WorkerID `json:"id,omitempty"`
@@ -145,6 +149,14 @@ type RegisterWorkerRequest struct {
 	Incarnation string `json:"incarnation,omitempty" jsonschema:"maxLength=100"`
 	// Version is that of its program.
 	Version *string `json:"version,omitempty" jsonschema:"maxLength=100"`
+}
+
+// Sender is the worker that joins.
+func (r RegisterWorkerRequest) Sender() hodei.WorkerID {
+	if r.ID == nil {
+		return hodei.WorkerID{}
+	}
+	return *r.ID
 }
 
 // GetWorkerRequest names a worker.
@@ -242,6 +254,9 @@ type FinishRequest struct {
 	Revision uint64 `json:"revision"`
 }
 
+// Sender is the worker on which the execution ran.
+func (r FinishRequest) Sender() hodei.WorkerID { return r.WorkerID }
+
 // Finished is the answer to the report of an end: it is committed, or the log
 // is not whole and these lines are wanted again.
 type Finished struct {
@@ -252,13 +267,16 @@ type Finished struct {
 	Missing []Span `json:"missing"`
 }
 
-// LeaveRequest says that an incarnation of a worker is gone.
+// LeaveRequest reports that an incarnation of a worker has ended.
 type LeaveRequest struct {
 	WorkerID    hodei.WorkerID `json:"worker_id"`
 	Incarnation string         `json:"incarnation"`
-	// Killed says that it did not leave by itself: what it ran was killed.
+	// Killed is set when it did not leave by itself: what it ran was killed.
 	Killed bool `json:"killed,omitempty"`
 }
+
+// Sender is the worker that leaves, or whose reaper reports it.
+func (r LeaveRequest) Sender() hodei.WorkerID { return r.WorkerID }
 
 // GetLogsRequest asks for a page of the recorded log. The tail is applied
 // first, then the other filters.

@@ -57,7 +57,7 @@ func TestSchemasAreServed(t *testing.T) {
 	}
 	for _, op := range schemas.Operations {
 		if op.Subject != "" && !op.PerWorker {
-			require.True(t, subjects[op.Subject], "%s is served", op.Subject)
+			require.True(t, subjects[op.Filter()], "%s is served", op.Subject)
 		}
 	}
 	reply, failed := ask(t, nc, schemas.GetSchema.Subject, `{"name":"nothing"}`)

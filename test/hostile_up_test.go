@@ -183,7 +183,7 @@ func TestAKeyOfAnotherWorkerIsPassedOver(t *testing.T) {
 	s := up(t)
 	nc := connect(t, s.nats)
 	const key = "$KV.WORKERS.worker_0193d1a4-7a30-7cc2-8b8e-2f1f5f3f9a02"
-	value := `{"worker_id":"worker_0193d1a4-7a30-7cc2-8b8e-2f1f5f3f9a03","type":"shell","status":"AVAILABLE","capacity":9,"free":9,` +
+	value := `{"worker_id":"worker_0193d1a4-7a30-7cc2-8b8e-2f1f5f3f9a03","type":"shell","status":"AVAILABLE","slots":9,"free":9,` +
 		`"running":[],"load":0,"incarnation":"x","revision":1,"version":"9","at":"2026-01-01T00:00:00Z"}`
 	for range 3 {
 		_, err := nc.Request(key, []byte(value), 30*time.Second)

@@ -14,8 +14,8 @@
 // Answers execution.request.<worker_id>, execution.interrupt.<worker_id> and
 // worker.command.<worker_id> (life.go), worker.status.<worker_id>.
 // Publishes execution.log.<execution_id>, packed when it is a flood, and follows
-// execution.stored.<worker_id>. Asks hodei.v1.workers.register, .leave and
-// hodei.v1.executions.finish.
+// execution.stored.<worker_id>. Asks
+// hodei.v1.workers.{register,leave}.<worker_id> and hodei.v1.executions.finish.<worker_id>.
 //
 // # State
 //

@@ -92,7 +92,7 @@ func (f *fleet) launch(change ...func(*Config)) {
 	f.t.Helper()
 	own, err := rpc.Connect(f.nc.Opts.Servers[0], "worker", localtest.Log(f.t))
 	require.NoError(f.t, err)
-	cfg := Config{NATS: own, Type: "shell", Capacity: 4, StateDir: f.t.TempDir(), Log: localtest.Log(f.t), Grace: 300 * time.Millisecond}
+	cfg := Config{NATS: own, Type: "shell", Slots: 4, StateDir: f.t.TempDir(), Log: localtest.Log(f.t), Grace: 300 * time.Millisecond}
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -31,7 +31,7 @@ func beWorker(url, dir string, log *slog.Logger) error {
 		return err
 	}
 	w, err := New(Config{
-		NATS: nc, Type: "shell", Capacity: 4, StateDir: dir, Reaper: []string{"/proc/self/exe", "reaper"}, Log: log,
+		NATS: nc, Type: "shell", Slots: 4, StateDir: dir, Reaper: []string{"/proc/self/exe", "reaper"}, Log: log,
 	})
 	if err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
@@ -37,7 +36,6 @@ type manager struct {
 	refuse     func(first int64) bool // a chunk is refused
 	missing    bool                   // lines are missing, until an end is final
 	mute       bool                   // chunks are not confirmed
-	unknown    bool                   // no worker id is known
 	refuseEnds error
 }
 
@@ -45,7 +43,7 @@ func newManager(t testing.TB, nc *nats.Conn) *manager {
 	m := &manager{nc: nc, logs: map[hodei.ExecutionID]map[int64][]byte{}, ends: map[hodei.ExecutionID][]schemas.FinishRequest{}}
 	m.changed.L = &m.mu
 	svc := rpc.New(rpc.Config{NATS: nc, Name: schemas.WorkerManager, Log: localtest.Log(t)})
-	rpc.Handle(svc, schemas.RegisterWorker, m.register)
+	rpc.Handle(svc, schemas.JoinWorker, m.register)
 	rpc.Handle(svc, schemas.FinishExecution, m.finish)
 	rpc.Handle(svc, schemas.LeaveWorker, m.leave)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -61,15 +59,8 @@ func newManager(t testing.TB, nc *nats.Conn) *manager {
 
 func (m *manager) register(_ context.Context, req schemas.RegisterWorkerRequest) (hodei.Worker, error) {
 	defer m.change()()
-	if m.unknown && req.ID != nil {
-		return hodei.Worker{}, hodei.Missing("worker", req.ID.String())
-	}
 	m.registered = append(m.registered, req)
-	w := hodei.Worker{ID: hodei.WorkerID(uuid.Must(uuid.NewV7()))}
-	if req.ID != nil {
-		w.ID = *req.ID
-	}
-	return w, nil
+	return hodei.Worker{ID: *req.ID}, nil
 }
 
 func (m *manager) finish(_ context.Context, req schemas.FinishRequest) (schemas.Finished, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -33,14 +34,23 @@ func settled(err error) error {
 }
 
 // register makes the worker known, under the id that it had before unless it has
-// none or is to have a fresh one. It tries until ctx is done: the services may be
+// none or is to have a fresh one: then it chooses one, because its id is in the subject
+// of every request that it makes. It tries until ctx is done: the services may be
 // started later.
 func (w *Worker) register(ctx context.Context) error {
 	req := schemas.RegisterWorkerRequest{
-		Type: w.cfg.Type, Capacity: w.cfg.Capacity, Labels: w.cfg.Labels, Incarnation: w.incarnation,
+		Type: w.cfg.Type, Capacity: w.cfg.Slots, Labels: w.cfg.Labels, Incarnation: w.incarnation,
 	}
 	if !w.cfg.Fresh {
 		req.ID = w.state.workerID()
+	}
+	if req.ID == nil {
+		id := hodei.WorkerID(uuid.Must(uuid.NewV7()))
+		req.ID = &id
+	}
+	w.id = *req.ID
+	if err := w.state.keepID(w.id); err != nil {
+		return err
 	}
 	if w.cfg.Name != "" {
 		req.Name = &w.cfg.Name
@@ -49,14 +59,9 @@ func (w *Worker) register(ctx context.Context) error {
 		req.Version = &w.cfg.Version
 	}
 	var waiting sync.Once
-	worker, err := backoff.Retry(ctx, func() (hodei.Worker, error) {
+	_, err := backoff.Retry(ctx, func() (hodei.Worker, error) {
 		w.contact.at = uptime()
-		worker, err := rpc.Call(ctx, w.cfg.NATS, schemas.RegisterWorker, req)
-		if errors.Is(err, hodei.NotFound) && req.ID != nil { // the record was lost, or is another one
-			w.log.Warn("worker id unknown: registering afresh", "worker_id", *req.ID)
-			req.ID = nil
-			worker, err = rpc.Call(ctx, w.cfg.NATS, schemas.RegisterWorker, req)
-		}
+		worker, err := rpc.Call(ctx, w.cfg.NATS, schemas.JoinWorker, req)
 		if errors.Is(err, hodei.Invalid) && !rpc.IsUnknownField(err) { // an older worker manager may be replaced soon
 			err = backoff.Permanent(err)
 		}
@@ -67,9 +72,8 @@ func (w *Worker) register(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("register worker: %w", err)
 	}
-	w.id = worker.ID
 	w.reaper.touch(w.contact.at)
-	return w.state.keepID(w.id)
+	return nil
 }
 
 // serve is a member's life. Its goroutines, all of which end before it

@@ -21,10 +21,10 @@ func TestConfigurationIsChecked(t *testing.T) {
 	t.Parallel()
 	nc := localtest.Connect(t, localtest.NATS(t))
 	for want, cfg := range map[string]Config{
-		"worker: a NATS connection is required": {Type: "shell", Capacity: 1, StateDir: "x"},
-		"worker: a type is required":            {NATS: nc, Capacity: 1, StateDir: "x"},
-		"worker: capacity 0 is not at least 1":  {NATS: nc, Type: "shell", StateDir: "x"},
-		"worker: a state directory is required": {NATS: nc, Type: "shell", Capacity: 1},
+		"worker: a NATS connection is required": {Type: "shell", Slots: 1, StateDir: "x"},
+		"worker: a type is required":            {NATS: nc, Slots: 1, StateDir: "x"},
+		"worker: 0 slots: at least 1 required":  {NATS: nc, Type: "shell", StateDir: "x"},
+		"worker: a state directory is required": {NATS: nc, Type: "shell", Slots: 1},
 	} {
 		_, err := New(cfg)
 		require.EqualError(t, err, want)
@@ -85,7 +85,7 @@ func TestTerminateKillsWhatRunsAndReportsIt(t *testing.T) {
 func TestTerminateBeforeRun(t *testing.T) {
 	t.Parallel()
 	nc := localtest.Connect(t, localtest.NATS(t))
-	w, err := New(Config{NATS: nc, Type: "shell", Capacity: 1, StateDir: t.TempDir()})
+	w, err := New(Config{NATS: nc, Type: "shell", Slots: 1, StateDir: t.TempDir()})
 	require.NoError(t, err)
 	w.Terminate()
 	require.NoError(t, w.Run(t.Context()))
@@ -97,11 +97,11 @@ func TestAWorkerWaitsForTheServices(t *testing.T) {
 	own, err := rpc.Connect(nc.Opts.Servers[0], "worker", localtest.Log(t))
 	require.NoError(t, err)
 	defer own.Close()
-	w, err := New(Config{NATS: own, Type: "shell", Capacity: 1, StateDir: t.TempDir(), Log: localtest.Log(t)})
+	w, err := New(Config{NATS: own, Type: "shell", Slots: 1, StateDir: t.TempDir(), Log: localtest.Log(t)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	asked, err := nc.SubscribeSync(schemas.RegisterWorker.Subject) // says that Postgres is away
+	asked, err := nc.SubscribeSync(schemas.JoinWorker.Filter()) // says that Postgres is away
 	require.NoError(t, err)
 	require.NoError(t, nc.Flush())
 	go func() { done <- w.Run(ctx) }()
@@ -145,8 +145,7 @@ func TestAWorkerKeepsItsIDAndEmptiesItsDirectory(t *testing.T) {
 	f.drain()
 	require.NoError(t, receive(t, f.done, "drained"))
 
-	f.manager.unknown = true // the record was lost
-	f.launch(at)
+	f.launch(at, func(c *Config) { c.Fresh = true })
 	require.NotEqual(t, id, f.ID())
-	require.Nil(t, f.manager.registered[2].ID)
+	require.Equal(t, f.ID(), *f.manager.registered[2].ID)
 }

@@ -16,9 +16,9 @@ const remembered = 4096
 // slots is the worker's account of its slots: the runs that it holds, how many slots
 // are free, and the revision of that state. Every message about free slots reads both here.
 type slots struct {
-	capacity int
-	changed  chan struct{} // one value: a revision has not been announced yet
-	drained  chan struct{} // closed when it is leaving and holds nothing: no way back
+	total   int
+	changed chan struct{} // one value: a revision has not been announced yet
+	drained chan struct{} // closed when it is leaving and holds nothing: no way back
 
 	mu       sync.Mutex
 	free     int
@@ -33,9 +33,9 @@ type slots struct {
 	runs     sync.WaitGroup
 }
 
-func newSlots(capacity int) *slots {
+func newSlots(total int) *slots {
 	return &slots{
-		capacity: capacity, free: capacity, revision: 1, changed: make(chan struct{}, 1), drained: make(chan struct{}),
+		total: total, free: total, revision: 1, changed: make(chan struct{}, 1), drained: make(chan struct{}),
 		held: map[hodei.ExecutionID]*run{}, ended: map[hodei.ExecutionID]bool{},
 	}
 }
@@ -149,7 +149,7 @@ func (s *slots) current() (free int, revision uint64) {
 func (s *slots) say(a *hodei.Availability) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a.Capacity, a.Free, a.Revision, a.At = s.capacity, s.free, s.revision, time.Now().UTC()
+	a.Slots, a.Free, a.Revision, a.At = s.total, s.free, s.revision, time.Now().UTC()
 	a.Running = make([]hodei.ExecutionID, 0, len(s.held))
 	for id := range s.held {
 		a.Running = append(a.Running, id)

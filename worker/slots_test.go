@@ -18,7 +18,7 @@ func TestSlotsAreTakenAndFreed(t *testing.T) {
 	idle := f.availability("idle", func(hodei.Availability) bool { return true })
 	require.Equal(t, hodei.WorkerAvailable, idle.Status)
 	require.Equal(t, 4, idle.Free)
-	require.Equal(t, 4, idle.Capacity)
+	require.Equal(t, 4, idle.Slots)
 	require.Equal(t, "shell", idle.Type)
 	require.Equal(t, f.incarnation, idle.Incarnation)
 

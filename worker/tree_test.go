@@ -25,7 +25,7 @@ var trees = map[string]string{
 
 func TestTreesAreEndedWhole(t *testing.T) {
 	t.Parallel()
-	f := start(t, func(c *Config) { c.Capacity = 32 }) // at least as many as run at once
+	f := start(t, func(c *Config) { c.Slots = 32 }) // at least as many as run at once
 	ways := map[string]struct {
 		status hodei.ExecutionStatus
 		end    func(t *testing.T, id hodei.ExecutionID)

@@ -22,13 +22,13 @@ import (
 // DefaultLogLimit is how many bytes of output of one execution are recorded.
 const DefaultLogLimit = 100 << 20
 
-// Config is what a Worker needs: NATS, Type, Capacity and StateDir.
+// Config is what a Worker needs: NATS, Type, Slots and StateDir.
 type Config struct {
-	NATS     *nats.Conn // its own: it must not wait behind anybody else's traffic
-	Name     string     // for people; none when empty
-	Type     string
-	Capacity int // slots, at least 1
-	Labels   map[string]string
+	NATS   *nats.Conn // its own: it must not wait behind anybody else's traffic
+	Name   string     // for people; none when empty
+	Type   string
+	Slots  int // at least 1
+	Labels map[string]string
 	// StateDir is a directory of this worker alone, created when missing.
 	StateDir string
 	// Fresh registers the worker under a new id, whatever StateDir holds.
@@ -86,15 +86,15 @@ func New(cfg Config) (*Worker, error) {
 		return nil, errors.New("worker: a NATS connection is required")
 	case cfg.Type == "":
 		return nil, errors.New("worker: a type is required")
-	case cfg.Capacity < 1:
-		return nil, fmt.Errorf("worker: capacity %d is not at least 1", cfg.Capacity)
+	case cfg.Slots < 1:
+		return nil, fmt.Errorf("worker: %d slots: at least 1 required", cfg.Slots)
 	case cfg.LogLimit < 0:
 		return nil, fmt.Errorf("worker: log limit %d is negative", cfg.LogLimit)
 	case cfg.StateDir == "":
 		return nil, errors.New("worker: a state directory is required")
 	}
 	return &Worker{
-		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), tag: rand.Text(), base: baseEnvironment(), slots: newSlots(cfg.Capacity),
+		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), tag: rand.Text(), base: baseEnvironment(), slots: newSlots(cfg.Slots),
 		disk: disk.NewGuard(cfg.MinFree, disk.Store{Name: "the worker", Dir: cfg.StateDir}),
 		oom:  newOOMKills("/"), contact: contact{sooner: make(chan struct{}, 1)},
 		buffers:     sync.Pool{New: func() any { buf := make([]byte, 32<<10); return &buf }},

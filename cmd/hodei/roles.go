@@ -197,7 +197,7 @@ func (f *workerFlags) config(name, dir string) (worker.Config, error) {
 		return worker.Config{}, cmdline.Usagef("capacity must not be negative")
 	}
 	return worker.Config{
-		Name: name, Type: f.kind, Capacity: slots(f.capacity), Labels: f.labels, StateDir: dir, MinFree: f.minFree(),
+		Name: name, Type: f.kind, Slots: slots(f.capacity), Labels: f.labels, StateDir: dir, MinFree: f.minFree(),
 		LogLimit: int64(f.logLimit),
 		Reaper:   []string{exe, "reaper"},
 	}, nil

@@ -128,7 +128,7 @@ func (p *eventPrinter) worker(w schemas.WorkerState) error {
 	status, text := hodei.WorkerOffline, "lost contact"
 	if w.Availability != nil {
 		status = w.Availability.Status
-		text = fmt.Sprintf("%s, %d of %d slots free", strings.ToLower(string(status)), w.Availability.Free, w.Availability.Capacity)
+		text = fmt.Sprintf("%s, %d of %d slots free", strings.ToLower(string(status)), w.Availability.Free, w.Availability.Slots)
 	}
 	if p.states[w.WorkerID] == status {
 		return nil

@@ -24,7 +24,11 @@ type Reply struct {
 // Call asks the operation's service and decodes the reply. Errors are
 // *hodei.Error, as the service made them.
 func Call[Req, Rep any](ctx context.Context, nc *nats.Conn, op schemas.Operation[Req, Rep], req Req) (Rep, error) {
-	return call[Rep](ctx, nc, op.Op, op.Subject, req)
+	subject := op.Subject
+	if from, ok := any(req).(schemas.FromWorker); ok && op.ByWorker {
+		subject = op.SubjectFor(from.Sender())
+	}
+	return call[Rep](ctx, nc, op.Op, subject, req)
 }
 
 // CallWorker asks one worker. When that worker is not connected it fails at

@@ -15,17 +15,35 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// handler answers a request body that v has still to check.
-type handler func(ctx context.Context, v *validator, body []byte) (rep any, err error)
+// handler answers a request, whose body v has still to check.
+type handler func(ctx context.Context, v *validator, msg incoming) (rep any, err error)
+
+// incoming is what arrived: a subject and a body.
+type incoming struct {
+	subject string
+	body    []byte
+}
+
+// checkSender refuses the request of a worker for another worker.
+func (m incoming) checkSender(op *schemas.Op, req any) error {
+	from, ok := req.(schemas.FromWorker)
+	if !op.ByWorker || ok && m.subject == op.SubjectFor(from.Sender()) {
+		return nil
+	}
+	return hodei.Errorf(hodei.Forbidden, "A worker asks for itself: the id in the request must be that in the subject")
+}
 
 func typed[Req, Rep any](s *Service, op *schemas.Op, fn func(context.Context, Req) (Rep, error)) handler {
-	return func(ctx context.Context, v *validator, body []byte) (any, error) {
+	return func(ctx context.Context, v *validator, msg incoming) (any, error) {
 		var req Req
-		if err := v.decode(body, &req); err != nil {
+		if err := v.decode(msg.body, &req); err != nil {
+			return nil, err
+		}
+		if err := msg.checkSender(op, req); err != nil {
 			return nil, err
 		}
 		if key := IdempotencyKey(ctx); key != "" && op.Creates && s.cfg.Once != nil {
-			return s.once(ctx, op, key, body, func(ctx context.Context) (any, error) { return fn(ctx, req) })
+			return s.once(ctx, op, key, msg.body, func(ctx context.Context) (any, error) { return fn(ctx, req) })
 		}
 		return fn(ctx, req)
 	}
@@ -122,7 +140,7 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
 		e.stats.expired.Add(1)
 		return
 	}
-	rep, err := s.guard(ctx, e, req.Data())
+	rep, err := s.guard(ctx, e, incoming{req.Subject(), req.Data()})
 	if err == nil {
 		err = s.respond(ctx, e, req, rep)
 	}
@@ -165,7 +183,7 @@ func (s *Service) deadline(ctx context.Context, req micro.Request) (context.Cont
 
 // guard runs the handler and turns its panic into an error, which is logged as
 // every internal error is.
-func (s *Service) guard(ctx context.Context, e *endpoint, body []byte) (rep any, err error) {
+func (s *Service) guard(ctx context.Context, e *endpoint, msg incoming) (rep any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			panics.Add(1)
@@ -175,5 +193,5 @@ func (s *Service) guard(ctx context.Context, e *endpoint, body []byte) (rep any,
 			}
 		}
 	}()
-	return e.handle(ctx, e.validator, body)
+	return e.handle(ctx, e.validator, msg)
 }

@@ -75,9 +75,11 @@ func New(cfg Config) *Service {
 	return &Service{cfg: cfg, ready: make(chan struct{}), gate: newGate(), crew: newCrew()}
 }
 
-// Handle has fn answer the operation. Instances of one service share the work.
+// Handle has fn answer the operation. Instances of one service share the work. A
+// request of an operation that is ByWorker reaches fn only if its sender is the worker
+// of the subject, for which NATS has permissions.
 func Handle[Req, Rep any](s *Service, op schemas.Operation[Req, Rep], fn func(context.Context, Req) (Rep, error)) {
-	s.add(op.Op, op.Subject, false, typed(s, op.Op, fn))
+	s.add(op.Op, op.Filter(), false, typed(s, op.Op, fn))
 }
 
 // HandleWorker has fn answer a per-worker operation for one worker: no other

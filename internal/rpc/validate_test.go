@@ -189,7 +189,7 @@ func TestRefusesBetweenServices(t *testing.T) {
 		{schemas.LeaveWorker.Op, `{"incarnation":"x"}`, "worker_id"},
 		{schemas.LeaveWorker.Op, `{"worker_id":"` + id + `","incarnation":"\u0000"}`, "incarnation"},
 	} {
-		_, err := rpc.Forward(t.Context(), nc, c.op, c.op.Subject, []byte(c.body))
+		_, err := rpc.Forward(t.Context(), nc, c.op, strings.Replace(c.op.Filter(), "*", "worker_"+id, 1), []byte(c.body))
 		failed := asked(t, err)
 		require.Equal(t, hodei.Invalid, failed.Code, c.body)
 		require.Equal(t, c.field, failed.Details.Field, c.body)
@@ -218,7 +218,7 @@ func TestAcceptsFieldsOfALaterVersion(t *testing.T) {
 		`{"execution_id":"` + uuid.Must(uuid.NewV7()).String() + `","spec":{"command":"echo \\u0000","environment":{},"later":1},"later":1}`: schemas.PlaceExecution.Op,
 	} {
 		subject := op.Subject
-		if op.PerWorker {
+		if op.PerWorker || op.ByWorker {
 			subject = op.SubjectFor(id)
 		}
 		_, err := rpc.Forward(t.Context(), nc, op, subject, []byte(body))

@@ -59,7 +59,7 @@ func TestBacklogInOrder(t *testing.T) {
 
 	fleet := system.Config{Connect: cfg.Connect, Log: cfg.Log}
 	for i := range 100 {
-		fleet.Workers = append(fleet.Workers, worker.Config{Type: kinds[i%len(kinds)], Capacity: 1 + i/len(kinds)%4, StateDir: t.TempDir()})
+		fleet.Workers = append(fleet.Workers, worker.Config{Type: kinds[i%len(kinds)], Slots: 1 + i/len(kinds)%4, StateDir: t.TempDir()})
 	}
 	stopFleet := runParts(t, fleet)
 	all := waitForAll(t, cfg.DatabaseURL, size)

@@ -49,7 +49,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 				if event.Execution.Status.Ended() {
 					return way, told
 				}
-			case mentions(msg, id) && strings.HasPrefix(msg.Subject, "hodei.v1.") && msg.Subject != schemas.FinishExecution.Subject:
+			case mentions(msg, id) && strings.HasPrefix(msg.Subject, "hodei.v1.") && !strings.HasPrefix(msg.Subject, schemas.FinishExecution.Subject):
 				way = append(way, msg.Subject)
 			}
 		}

@@ -48,7 +48,7 @@ func config(t *testing.T, srv *local.NATS, workers int) system.Config {
 		Orchestrator: &orchestrator.Config{}, Scheduler: &scheduler.Config{}, Manager: &workermanager.Config{}, Edge: &edge.Config{},
 	}
 	for range workers {
-		cfg.Workers = append(cfg.Workers, worker.Config{Type: "shell", Capacity: 2, StateDir: t.TempDir()})
+		cfg.Workers = append(cfg.Workers, worker.Config{Type: "shell", Slots: 2, StateDir: t.TempDir()})
 	}
 	return cfg
 }
@@ -135,7 +135,7 @@ func TestQueueDrainsInOrder(t *testing.T) {
 	t.Parallel()
 	srv := localtest.NATS(t)
 	cfg := config(t, srv, 1)
-	cfg.Workers[0].Capacity = 1
+	cfg.Workers[0].Slots = 1
 	_, stop := run(t, cfg)
 	c := client.NATS(localtest.Connect(t, srv))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -74,7 +74,7 @@ const (
 // client can publish: numbers that cannot be the worker's are ignored, and the
 // key overrides the others once keyWins has passed.
 func (r *room) hear(w *plan.Worker, free int, revision uint64, mine int, now time.Time) (left int) {
-	if free < 0 || free > w.Capacity || revision > r.key+mostAhead {
+	if free < 0 || free > w.Slots || revision > r.key+mostAhead {
 		return 0
 	}
 	if revision > w.Revision {

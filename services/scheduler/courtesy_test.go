@@ -38,7 +38,7 @@ func TestSlotsAreFirstHadByWhoGaveThem(t *testing.T) {
 		worker := hodei.WorkerID{15: 1}
 		reported := func(free int, n uint64) kv.Update {
 			return kv.Update{WorkerID: worker, Availability: &hodei.Availability{
-				WorkerID: worker, Status: hodei.WorkerBusy, Capacity: 4, Free: free, Revision: n,
+				WorkerID: worker, Status: hodei.WorkerBusy, Slots: 4, Free: free, Revision: n,
 			}}
 		}
 		s.hear(reported(0, 1))
@@ -82,7 +82,7 @@ func TestAWorkerThatLeavesStaysAway(t *testing.T) {
 		worker := hodei.WorkerID{15: 1}
 		say := func(incarnation string, free int, n uint64) {
 			s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{
-				WorkerID: worker, Incarnation: incarnation, Status: hodei.WorkerBusy, Capacity: 4, Free: free, Revision: n,
+				WorkerID: worker, Incarnation: incarnation, Status: hodei.WorkerBusy, Slots: 4, Free: free, Revision: n,
 			}})
 		}
 		say("first", 0, 1)
@@ -119,7 +119,7 @@ func TestTheKeyOverridesForgedEvents(t *testing.T) {
 		worker := hodei.WorkerID{15: 1}
 		renew := func() {
 			s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{
-				WorkerID: worker, Status: hodei.WorkerAvailable, Capacity: 8, Free: 8, Revision: 3,
+				WorkerID: worker, Status: hodei.WorkerAvailable, Slots: 8, Free: 8, Revision: 3,
 			}})
 		}
 		renew()
@@ -149,7 +149,7 @@ func TestTheKeyOverridesForgedEvents(t *testing.T) {
 func TestAWorkerThatRefusesIsFull(t *testing.T) {
 	s := New(Config{})
 	worker := hodei.WorkerID{15: 1}
-	s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Capacity: 4, Free: 3, Revision: 1}})
+	s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Slots: 4, Free: 3, Revision: 1}})
 	s.fleet.refused(worker, 2)
 	require.Equal(t, 1, s.free(), "less than two slots")
 	s.happens(t, schemas.EventStarted, hodei.Execution{ID: hodei.ExecutionID{15: 1}, WorkerID: &worker, Status: hodei.Running}, 3, 2)
@@ -162,7 +162,7 @@ func TestAWorkerThatRefusesIsFull(t *testing.T) {
 func TestAWorkerThatRefusedIsAskedAgain(t *testing.T) {
 	s := New(Config{})
 	worker := hodei.WorkerID{15: 1}
-	report := hodei.Availability{WorkerID: worker, Status: hodei.WorkerAvailable, Capacity: 1, Free: 1, Revision: 1}
+	report := hodei.Availability{WorkerID: worker, Status: hodei.WorkerAvailable, Slots: 1, Free: 1, Revision: 1}
 	s.hear(kv.Update{WorkerID: worker, Availability: &report})
 	s.fleet.refused(worker, 1)
 	require.Zero(t, s.free())
@@ -186,7 +186,7 @@ func TestAnAnswerDoesNotGiveAwaySlotsOfOthers(t *testing.T) {
 	begin := func(t *testing.T) { // with one slot free, which is given to next
 		s = New(Config{})
 		s.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{
-			WorkerID: worker, Status: hodei.WorkerBusy, Capacity: 3, Free: 1, Revision: 1, At: time.Now(),
+			WorkerID: worker, Status: hodei.WorkerBusy, Slots: 3, Free: 1, Revision: 1, At: time.Now(),
 		}})
 		s.given.add(mine)
 		s.given.add(next)
@@ -239,7 +239,7 @@ func TestTheViewOfSlotsComesRight(t *testing.T) {
 		free, revision, began := capacity, uint64(1), 0
 		f := newFleet(plan.DefaultWeights)
 		now := time.Now()
-		f.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Status: hodei.WorkerBusy, Capacity: capacity, Free: free, Revision: revision, At: now}}, now)
+		f.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Status: hodei.WorkerBusy, Slots: capacity, Free: free, Revision: revision, At: now}}, now)
 		var news []func()
 		left := 0
 		tell := func(fn func(free int, revision uint64) int) {
@@ -295,7 +295,7 @@ func TestTheViewOfSlotsComesRight(t *testing.T) {
 		for _, fn := range news {
 			fn()
 		}
-		f.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Status: hodei.WorkerBusy, Capacity: capacity, Free: free, Revision: revision, At: now}}, now)
+		f.hear(kv.Update{WorkerID: worker, Availability: &hodei.Availability{WorkerID: worker, Status: hodei.WorkerBusy, Slots: capacity, Free: free, Revision: revision, At: now}}, now)
 		f.release(worker, capacity)
 		require.Equal(t, free, f.workers[0].Free)
 	})

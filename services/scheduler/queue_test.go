@@ -92,7 +92,7 @@ func TestWithdraw(t *testing.T) {
 func TestSlotsAreKept(t *testing.T) {
 	s := New(Config{})
 	now := time.Now()
-	report := hodei.Availability{WorkerID: hodei.WorkerID{15: 1}, Status: hodei.WorkerBusy, Capacity: 2, Free: 1, Revision: 1, At: now}
+	report := hodei.Availability{WorkerID: hodei.WorkerID{15: 1}, Status: hodei.WorkerBusy, Slots: 2, Free: 1, Revision: 1, At: now}
 	other := report
 	other.WorkerID, other.Free = hodei.WorkerID{15: 2}, 0
 	for _, a := range []hodei.Availability{report, other} {
@@ -120,7 +120,7 @@ func TestNewWorkerIsLikeTheOthers(t *testing.T) {
 	f := newFleet(plan.DefaultWeights)
 	now := time.Now()
 	join := func(n byte) *plan.Worker {
-		a := hodei.Availability{WorkerID: hodei.WorkerID{15: n}, Capacity: 4, Free: 4, At: now}
+		a := hodei.Availability{WorkerID: hodei.WorkerID{15: n}, Slots: 4, Free: 4, At: now}
 		f.hear(kv.Update{WorkerID: a.WorkerID, Availability: &a}, now)
 		return &f.workers[f.index[a.WorkerID]]
 	}

@@ -35,7 +35,7 @@ func TestAfterAPanicTheStateIsBuiltAnew(t *testing.T) {
 	})
 	<-s.Ready()
 	worker := hodei.Availability{
-		WorkerID: hodei.WorkerID(uuid.Must(uuid.NewV7())), Type: "shell", Status: hodei.WorkerDraining, Capacity: 4, Free: 4, Revision: 1,
+		WorkerID: hodei.WorkerID(uuid.Must(uuid.NewV7())), Type: "shell", Status: hodei.WorkerDraining, Slots: 4, Free: 4, Revision: 1,
 	}
 	report(t, js, worker)
 	waits, err := db.CreateExecution(t.Context(), hodei.Execution{Spec: hodei.Spec{

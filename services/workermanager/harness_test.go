@@ -232,7 +232,7 @@ func (b *bench) registered() *hand {
 // register makes the worker a new process.
 func (h *hand) register(id *hodei.WorkerID) {
 	h.b.t.Helper()
-	h.report = hodei.Availability{Type: "shell", Status: hodei.WorkerAvailable, Capacity: 4, Free: 4, Incarnation: uuid.NewString()}
+	h.report = hodei.Availability{Type: "shell", Status: hodei.WorkerAvailable, Slots: 4, Free: 4, Incarnation: uuid.NewString()}
 	w := must(h.b, schemas.RegisterWorker, schemas.RegisterWorkerRequest{ID: id, Type: "shell", Capacity: 4, Incarnation: h.report.Incarnation})
 	h.id, h.report.WorkerID = w.ID, w.ID
 }

@@ -6,9 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -145,6 +147,41 @@ func TestLeave(t *testing.T) {
 	require.Equal(t, hodei.WorkerTerminated, b.recorded(h.id).Status)
 	h.register(&h.id)
 	require.Equal(t, hodei.WorkerAvailable, b.recorded(h.id).Status, "the same worker, started again")
+}
+
+// TestJoin: a worker chooses its id, under which it is recorded even when the record was
+// lost; and no worker asks for another one.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	id, other := hodei.WorkerID(uuid.Must(uuid.NewV7())), b.worker()
+	req := schemas.RegisterWorkerRequest{ID: &id, Type: "shell", Capacity: 4, Incarnation: "first"}
+	for _, incarnation := range []string{"first", "first", "second"} {
+		req.Incarnation = incarnation
+		require.Equal(t, id, must(b, schemas.JoinWorker, req).ID)
+	}
+	require.Equal(t, 4, b.recorded(id).TotalCapacity)
+
+	e := other.given()
+	for name, as := range map[string]func() error{
+		"join": func() error {
+			_, err := rpc.CallWorker(t.Context(), b.nc, schemas.JoinWorker, id,
+				schemas.RegisterWorkerRequest{ID: &other.id, Type: "shell", Capacity: 4, Incarnation: "stolen"})
+			return err
+		},
+		"leave": func() error {
+			_, err := rpc.CallWorker(t.Context(), b.nc, schemas.LeaveWorker, id, schemas.LeaveRequest{WorkerID: other.id, Incarnation: other.report.Incarnation})
+			return err
+		},
+		"finish": func() error {
+			_, err := rpc.CallWorker(t.Context(), b.nc, schemas.FinishExecution, id, other.ended(e.ID, 0))
+			return err
+		},
+	} {
+		require.ErrorIs(t, as(), hodei.Forbidden, name)
+	}
+	require.Equal(t, hodei.Running, b.execution(e.ID).Status)
+	require.Equal(t, hodei.WorkerAvailable, b.recorded(id).Status)
 }
 
 func TestStraysAreStopped(t *testing.T) {

@@ -80,6 +80,7 @@ func New(cfg Config) *Manager {
 		Description: "Workers, assignment, the end of executions and their logs", Once: cfg.DB.Once,
 	})
 	rpc.Handle(m.svc, schemas.RegisterWorker, m.registerWorker)
+	rpc.Handle(m.svc, schemas.JoinWorker, m.joinWorker)
 	rpc.Handle(m.svc, schemas.GetWorker, m.getWorker)
 	rpc.Handle(m.svc, schemas.ListWorkers, m.listWorkers)
 	rpc.Handle(m.svc, schemas.DrainWorker, m.drainWorker)

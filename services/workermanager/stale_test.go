@@ -37,7 +37,7 @@ func (s *stale) instance(t *rapid.T) *Manager {
 }
 
 func (s *stale) assign(t *rapid.T) {
-	if s.status == hodei.WorkerDraining || len(s.running) == s.hand.latest().Capacity {
+	if s.status == hodei.WorkerDraining || len(s.running) == s.hand.latest().Slots {
 		t.Skip("takes nothing")
 	}
 	e := s.pending()
@@ -63,7 +63,7 @@ func (s *stale) changed(status hodei.WorkerStatus) {
 	defer s.hand.mu.Unlock()
 	w := &s.hand.report
 	w.Revision++
-	w.Running, w.Free, w.Status = s.running, w.Capacity-len(s.running), status
+	w.Running, w.Free, w.Status = s.running, w.Slots-len(s.running), status
 	if s.status == hodei.WorkerDraining {
 		w.Status = s.status
 	} else if len(s.running) == 0 {
@@ -104,7 +104,7 @@ func (s *stale) is(t *rapid.T, w hodei.Worker) {
 	}
 	require.Equal(t, want, w.Status)
 	require.Equal(t, len(s.running), w.Running)
-	require.Equal(t, s.hand.latest().Capacity-len(s.running), w.Capacity)
+	require.Equal(t, s.hand.latest().Slots-len(s.running), w.Capacity)
 }
 
 func (s *stale) check(t *rapid.T) {

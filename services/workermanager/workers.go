@@ -10,8 +10,19 @@ import (
 )
 
 // registerWorker records a worker. A worker that was started again is a new
-// incarnation, and whatever the old one ran is lost.
+// incarnation, and what the old one ran is lost.
 func (m *Manager) registerWorker(ctx context.Context, req schemas.RegisterWorkerRequest) (hodei.Worker, error) {
+	return m.register(ctx, req, m.db.RegisterWorker)
+}
+
+// joinWorker is registerWorker of a worker that chose its id itself.
+func (m *Manager) joinWorker(ctx context.Context, req schemas.RegisterWorkerRequest) (hodei.Worker, error) {
+	return m.register(ctx, req, m.db.JoinWorker)
+}
+
+type recordWorker func(ctx context.Context, w hodei.Worker, incarnation string) (postgres.Registered, error)
+
+func (m *Manager) register(ctx context.Context, req schemas.RegisterWorkerRequest, record recordWorker) (hodei.Worker, error) {
 	if err := hodei.CheckLabels(req.Labels); err != nil {
 		return hodei.Worker{}, err
 	}
@@ -19,10 +30,8 @@ func (m *Manager) registerWorker(ctx context.Context, req schemas.RegisterWorker
 	if w.Labels == nil {
 		w.Labels = map[string]string{}
 	}
-	if req.ID != nil {
-		w.ID = *req.ID
-	}
-	made, err := m.db.RegisterWorker(ctx, w, req.Incarnation)
+	w.ID = req.Sender()
+	made, err := record(ctx, w, req.Incarnation)
 	if err != nil {
 		return w, err
 	}
@@ -34,7 +43,7 @@ func (m *Manager) registerWorker(ctx context.Context, req schemas.RegisterWorker
 	}
 	m.fleet.forget(w.ID)
 	m.fleet.expect(w.ID, req.Incarnation, time.Now())
-	m.log.InfoContext(ctx, "worker registered", "worker_id", w.ID, "type", w.Type, "capacity", w.TotalCapacity)
+	m.log.InfoContext(ctx, "worker registered", "worker_id", w.ID, "type", w.Type, "slots", w.TotalCapacity)
 	return w, nil
 }
 

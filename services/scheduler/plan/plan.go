@@ -133,7 +133,7 @@ func judge(worker *Worker, req Request, w Weights, lease time.Duration, now time
 	if v.Excluded != "" {
 		return v
 	}
-	v.Load = float64(worker.Free) / float64(max(worker.Capacity, 1))
+	v.Load = float64(worker.Free) / float64(max(worker.Slots, 1))
 	v.Latency = float64(halfLatency) / float64(halfLatency+worker.AckLatency)
 	v.Success = worker.Success
 	if sum := w.Load + w.Latency + w.Success; sum > 0 {
@@ -167,7 +167,7 @@ func exclude(w *Worker, req Request, lease time.Duration, now time.Time) string 
 		}
 	}
 	switch {
-	case need.Slots() > w.Capacity:
+	case need.Slots() > w.Slots:
 		return tooSmall
 	case w.Status != hodei.WorkerAvailable && w.Status != hodei.WorkerBusy:
 		return strings.ToLower(string(w.Status))

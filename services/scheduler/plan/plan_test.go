@@ -22,7 +22,7 @@ func id(n byte) hodei.WorkerID { return hodei.WorkerID{15: n} }
 // worker is a healthy worker with all slots free.
 func worker(n byte, kind string, capacity int) plan.Worker {
 	return plan.Worker{Success: 1, Availability: hodei.Availability{
-		WorkerID: id(n), Type: kind, Status: hodei.WorkerAvailable, Capacity: capacity, Free: capacity, At: now,
+		WorkerID: id(n), Type: kind, Status: hodei.WorkerAvailable, Slots: capacity, Free: capacity, At: now,
 	}}
 }
 
@@ -98,7 +98,7 @@ func anyFleet(t *rapid.T) []plan.Worker {
 	fleet := make([]plan.Worker, rapid.IntRange(0, 12).Draw(t, "workers"))
 	for i := range fleet {
 		w := worker(byte(i+1), rapid.SampledFrom([]string{"go", "rust"}).Draw(t, "type"), rapid.IntRange(1, 6).Draw(t, "capacity"))
-		w.Free = rapid.IntRange(0, w.Capacity).Draw(t, "free")
+		w.Free = rapid.IntRange(0, w.Slots).Draw(t, "free")
 		w.Status = rapid.SampledFrom(hodei.WorkerTransitions.States()).Draw(t, "status")
 		w.At = now.Add(-time.Duration(rapid.IntRange(0, 40).Draw(t, "age")) * time.Second)
 		w.AckLatency = time.Duration(rapid.IntRange(0, 100).Draw(t, "latency")) * time.Millisecond
