@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/group"
+	"github.com/hodei-jobs/hodei/internal/batch"
 )
 
 // DB is the record. It is safe for concurrent use.
@@ -29,9 +29,9 @@ type DB struct {
 	// general plan; that takes longer than to carry it out.
 	known *pgxpool.Pool
 
-	creates  group.Group[creation, hodei.Execution]
-	assigns  group.Group[assignment, hodei.Execution]
-	finishes group.Group[report, hodei.Execution]
+	creates  batch.Group[creation, hodei.Execution]
+	assigns  batch.Group[assignment, hodei.Execution]
+	finishes batch.Group[report, hodei.Execution]
 
 	checked lastCheck
 }

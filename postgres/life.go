@@ -10,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/group"
+	"github.com/hodei-jobs/hodei/internal/batch"
 )
 
 // The three changes that every execution goes through are made for many
-// executions at a time, see package group.
+// executions at a time, see package batch.
 
 // CreateExecution records a PENDING execution. Only the id, the spec, the job,
 // the pipeline, the attempt and what it retries are taken from draft; without an
@@ -54,7 +54,7 @@ type creation struct {
 	to    *assignment
 }
 
-func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]group.Answer[hodei.Execution], error) {
+func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.Answer[hodei.Execution], error) {
 	n := len(wanted)
 	ids, jobs, pipelines := make([]hodei.ExecutionID, n), make([]*hodei.JobID, n), make([]*hodei.PipelineID, n)
 	spec, attempts, past, days := make([]hodei.Spec, n), make([]int, n), make([]*hodei.ExecutionID, n), make([]time.Time, n)
@@ -98,8 +98,8 @@ func changeAll(ctx context.Context, pool querier, act, sql string, args ...any) 
 
 // answers are what each was asked for: the row that was changed for it, or
 // NOT_FOUND. Of several that ask for the same execution the first counts.
-func answers[A any](all []A, changed map[hodei.ExecutionID]hodei.Execution, id func(A) hodei.ExecutionID) []group.Answer[hodei.Execution] {
-	out := make([]group.Answer[hodei.Execution], len(all))
+func answers[A any](all []A, changed map[hodei.ExecutionID]hodei.Execution, id func(A) hodei.ExecutionID) []batch.Answer[hodei.Execution] {
+	out := make([]batch.Answer[hodei.Execution], len(all))
 	for i, a := range all {
 		e, ok := changed[id(a)]
 		if !ok {
@@ -126,7 +126,7 @@ func (db *DB) AssignExecution(ctx context.Context, id hodei.ExecutionID, worker 
 	return e, db.whyNot(ctx, id, string(hodei.Running), failure("assign execution", err))
 }
 
-func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]group.Answer[hodei.Execution], error) {
+func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]batch.Answer[hodei.Execution], error) {
 	n := len(wanted)
 	ids, workers := make([]hodei.ExecutionID, n), make([]hodei.WorkerID, n)
 	types, incarnations := make([]string, n), make([]string, n)
@@ -238,7 +238,7 @@ var errNotFinished = errors.New("no execution ended")
 
 // finishExecutions looks at the recorded logs only for those that have one: to
 // most of a flood of small commands that is half of the work.
-func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]group.Answer[hodei.Execution], error) {
+func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.Answer[hodei.Execution], error) {
 	var silent, logged []report
 	for _, r := range reports {
 		if r.outcome.LogCount == 0 {

@@ -38,9 +38,9 @@ func (f *Fill) Takes(record any) (bool, error) {
 	return fits, nil
 }
 
-// batch is how many rows of a list are read at once, which bounds the memory
+// rowsAtOnce is how many rows of a list are read at once, which bounds the memory
 // that a page of large records takes before it is cut.
-const batch = 100
+const rowsAtOnce = 100
 
 // list reads a page and the cursor of the next. Lists go by id, newest first, so
 // rows added meanwhile disturb nothing.
@@ -55,7 +55,7 @@ func list[T, I any, P interface {
 		return nil, nil, err
 	}
 	for fill := (Fill{}); ; {
-		limit := min(p.Size+1-len(items), batch)
+		limit := min(p.Size+1-len(items), rowsAtOnce)
 		rows, err := read(from, limit)
 		if err != nil {
 			return nil, nil, err

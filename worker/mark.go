@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/group"
+	"github.com/hodei-jobs/hodei/internal/batch"
 )
 
 // mark identifies the processes of one run, or of one incarnation, wherever
@@ -45,8 +45,8 @@ func (m mark) bearers() []int {
 	return pids
 }
 
-var searches = group.Group[mark, []int]{Run: func(_ context.Context, marks []mark) ([]group.Answer[[]int], error) {
-	found := make([]group.Answer[[]int], len(marks))
+var searches = batch.Group[mark, []int]{Run: func(_ context.Context, marks []mark) ([]batch.Answer[[]int], error) {
+	found := make([]batch.Answer[[]int], len(marks))
 	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
 	for _, path := range paths {
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hodei-jobs/hodei/internal/group"
+	"github.com/hodei-jobs/hodei/internal/batch"
 )
 
 // maxrssUnit is what the kernel counts memory in, in bytes.
@@ -49,7 +49,7 @@ func groupLives(leader int) bool {
 	return alive
 }
 
-var looks = group.Group[int, bool]{Run: func(_ context.Context, leaders []int) ([]group.Answer[bool], error) {
+var looks = batch.Group[int, bool]{Run: func(_ context.Context, leaders []int) ([]batch.Answer[bool], error) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well formed
 	alive := map[string]bool{}
 	for _, path := range stats {
@@ -59,7 +59,7 @@ var looks = group.Group[int, bool]{Run: func(_ context.Context, leaders []int) (
 			alive[string(fields[2])] = true
 		}
 	}
-	answers := make([]group.Answer[bool], len(leaders))
+	answers := make([]batch.Answer[bool], len(leaders))
 	for i, leader := range leaders {
 		answers[i].Value = alive[strconv.Itoa(leader)]
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei"
@@ -29,13 +28,7 @@ import (
 	"github.com/hodei-jobs/hodei/worker"
 )
 
-// TestMain finds what a system leaves running. The test server of Postgres
-// lasts as long as the process.
-func TestMain(m *testing.M) {
-	const local = "github.com/hodei-jobs/hodei/internal/local."
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(local+"(*Postgres).supervise"),
-		goleak.IgnoreAnyFunction(local+"(*Postgres).run.func1"), goleak.IgnoreAnyFunction("os/exec.(*Cmd).writerDescriptor.func1"))
-}
+func TestMain(m *testing.M) { localtest.VerifyNoLeaks(m) }
 
 // config is everything on one server, with the given number of workers of two
 // slots each.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
@@ -17,13 +16,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// TestMain finds what an orchestrator leaves running. The test server of
-// Postgres lasts as long as the process.
-func TestMain(m *testing.M) {
-	const local = "github.com/hodei-jobs/hodei/internal/local."
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(local+"(*Postgres).supervise"),
-		goleak.IgnoreAnyFunction(local+"(*Postgres).run.func1"), goleak.IgnoreAnyFunction("os/exec.(*Cmd).writerDescriptor.func1"))
-}
+func TestMain(m *testing.M) { localtest.VerifyNoLeaks(m) }
 
 // bench is one running orchestrator and what a test calls it with.
 type bench struct {
@@ -60,20 +53,7 @@ func (b *bench) instance() {
 	require.NoError(b.t, err)
 	b.t.Cleanup(own.Close)
 	o := New(Config{NATS: own, DB: b.db, Log: localtest.Log(b.t)})
-	b.run(o.Run, o.Ready())
-}
-
-func (b *bench) run(run func(context.Context) error, ready <-chan struct{}) {
-	b.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx) }()
-	b.t.Cleanup(func() { cancel(); require.NoError(b.t, <-ended) })
-	select {
-	case <-ready:
-	case <-time.After(30 * time.Second):
-		b.t.Fatal("not ready after 30 s")
-	}
+	localtest.Run(b.t, o.Run, o.Ready())
 }
 
 // neighbours are a scheduler and a worker manager that answer as a test wants
@@ -107,7 +87,7 @@ func (b *bench) scheduler(n *neighbours) *neighbours {
 	svc := rpc.New(rpc.Config{NATS: b.nc, Name: schemas.Scheduler, Log: localtest.Log(b.t)})
 	rpc.Handle(svc, schemas.PlaceExecution, kept(n, &n.placed, n.place))
 	rpc.Handle(svc, schemas.Schedule, kept(n, &n.scheduled, n.schedule))
-	b.run(svc.Run, svc.Ready())
+	localtest.Run(b.t, svc.Run, svc.Ready())
 	return n
 }
 
@@ -116,7 +96,7 @@ func (b *bench) manager(n *neighbours) *neighbours {
 	b.t.Helper()
 	svc := rpc.New(rpc.Config{NATS: b.nc, Name: schemas.WorkerManager, Log: localtest.Log(b.t)})
 	rpc.Handle(svc, schemas.StopExecution, kept(n, &n.stopped, n.stop))
-	b.run(svc.Run, svc.Ready())
+	localtest.Run(b.t, svc.Run, svc.Ready())
 	return n
 }
 

@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -26,14 +25,7 @@ func TestAfterAPanicTheStateIsBuiltAnew(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 	s := New(Config{NATS: nc, DB: db, Log: localtest.Log(t), Sweep: 100 * time.Millisecond})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-	})
-	<-s.Ready()
+	localtest.Run(t, s.Run, s.Ready())
 	worker := hodei.Availability{
 		WorkerID: hodei.WorkerID(uuid.Must(uuid.NewV7())), Type: "shell", Status: hodei.WorkerDraining, Slots: 4, Free: 4, Revision: 1,
 	}

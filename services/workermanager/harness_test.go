@@ -16,7 +16,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
@@ -26,13 +25,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// TestMain finds what a manager leaves running. The test server of Postgres
-// lasts as long as the process.
-func TestMain(m *testing.M) {
-	const local = "github.com/hodei-jobs/hodei/internal/local."
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(local+"(*Postgres).supervise"),
-		goleak.IgnoreAnyFunction(local+"(*Postgres).run.func1"), goleak.IgnoreAnyFunction("os/exec.(*Cmd).writerDescriptor.func1"))
-}
+func TestMain(m *testing.M) { localtest.VerifyNoLeaks(m) }
 
 // bench is one running manager and what a test asks it with.
 type bench struct {
@@ -78,20 +71,8 @@ func (b *bench) run(db *postgres.DB, change ...func(*Config)) {
 	wanted, err := b.nc.SubscribeSync(schemas.LogsWantedSubject)
 	require.NoError(b.t, err)
 	require.NoError(b.t, b.nc.Flush())
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- m.Run(ctx) }()
-	b.t.Cleanup(func() {
-		cancel()
-		require.NoError(b.t, <-ended)
-		own.Close()
-	})
-	select {
-	case <-m.Ready():
-	case err := <-ended:
-		ended <- err
-		require.FailNow(b.t, "ended before it was ready", err)
-	}
+	b.t.Cleanup(own.Close)
+	localtest.Run(b.t, m.Run, m.Ready())
 	_, err = wanted.NextMsg(30 * time.Second)
 	require.NoError(b.t, err, "whoever stores logs asks for those it has missed")
 	require.NoError(b.t, wanted.Unsubscribe())

@@ -1,4 +1,4 @@
-package group
+package batch
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Group does for many callers at a time what each asks for.
+// Group runs the requests of many callers in batches.
 type Group[A, R any] struct {
-	// Run does what all ask for, at least one, and returns as many answers; or
-	// it fails as a whole and has done nothing.
+	// Run executes at least one request and returns one answer for each; or it fails as a
+	// whole and has changed nothing.
 	Run func(context.Context, []A) ([]Answer[R], error)
 
 	mu      sync.Mutex
@@ -22,7 +22,7 @@ type Group[A, R any] struct {
 	running bool // one batch at a time: two, of half the size, cost Postgres a third more
 }
 
-// Answer is what one caller is told.
+// Answer is the result for one caller.
 type Answer[R any] struct {
 	Value R
 	Err   error
@@ -41,8 +41,8 @@ const (
 	timeout = 30 * time.Second
 )
 
-// Do asks for something and waits for the answer, or until ctx is done; then it
-// may be done all the same.
+// Do waits for the answer to a request, or until ctx is done; the request may be executed
+// even then.
 func (g *Group[A, R]) Do(ctx context.Context, what A) (R, error) {
 	a := &asked[A, R]{ctx: ctx, what: what, done: make(chan Answer[R], 1)}
 	g.mu.Lock()
@@ -64,7 +64,7 @@ func (g *Group[A, R]) Do(ctx context.Context, what A) (R, error) {
 	}
 }
 
-// lead runs batches until nobody waits.
+// lead runs batches until no request waits.
 func (g *Group[A, R]) lead() {
 	for batch := g.next(); len(batch) > 0; batch = g.next() {
 		all := make([]A, len(batch))
@@ -79,14 +79,14 @@ func (g *Group[A, R]) lead() {
 	}
 }
 
-// next takes those whose turn it is; nobody is the end of a leader.
+// next takes the requests of the next batch. An empty batch ends the leader.
 func (g *Group[A, R]) next() (batch []*asked[A, R]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for len(g.waiting) > 0 && len(batch) < most {
 		a := g.waiting[0]
 		g.waiting[0], g.waiting = nil, g.waiting[1:]
-		if a.ctx.Err() == nil { // else nobody waits for it any more
+		if a.ctx.Err() == nil { // else its caller has gone
 			batch = append(batch, a)
 		}
 	}
@@ -111,8 +111,8 @@ func (g *Group[A, R]) run(ctx context.Context, all []A) (answers []Answer[R], er
 	return g.Run(ctx, all)
 }
 
-// each returns an answer for all. When a batch fails because of what one of
-// them asks for, each is asked for alone.
+// each returns an answer for each request. When a batch fails because of one request, each
+// runs alone.
 func (g *Group[A, R]) each(ctx context.Context, all []A) []Answer[R] {
 	answers, err := g.run(ctx, all)
 	if err == nil {

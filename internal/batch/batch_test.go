@@ -1,4 +1,4 @@
-package group_test
+package batch_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/group"
+	"github.com/hodei-jobs/hodei/internal/batch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,10 +24,10 @@ func TestCallersShareABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sizes []int
 		gate := make(chan struct{})
-		g := &group.Group[int, int]{Run: func(_ context.Context, all []int) ([]group.Answer[int], error) {
+		g := &batch.Group[int, int]{Run: func(_ context.Context, all []int) ([]batch.Answer[int], error) {
 			sizes = append(sizes, len(all))
 			<-gate
-			out := make([]group.Answer[int], len(all))
+			out := make([]batch.Answer[int], len(all))
 			for i, n := range all {
 				out[i].Value = n * n
 			}
@@ -59,8 +59,8 @@ func TestCallersShareABatch(t *testing.T) {
 
 // TestAPanicIsTheCallersOwn: it ends neither the process nor what others ask for.
 func TestAPanicIsTheCallersOwn(t *testing.T) {
-	g := &group.Group[int, int]{Run: func(_ context.Context, all []int) ([]group.Answer[int], error) {
-		answers := make([]group.Answer[int], len(all))
+	g := &batch.Group[int, int]{Run: func(_ context.Context, all []int) ([]batch.Answer[int], error) {
+		answers := make([]batch.Answer[int], len(all))
 		for i, n := range all {
 			answers[i].Value = 12 / n
 		}
@@ -90,13 +90,13 @@ func TestOneBadRequestSpoilsNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad, away := errors.New("bad"), hodei.Errorf(hodei.Unavailable, "away")
 		gate, sizes := make(chan struct{}), []int{}
-		g := &group.Group[int, string]{Run: func(_ context.Context, all []int) ([]group.Answer[string], error) {
+		g := &batch.Group[int, string]{Run: func(_ context.Context, all []int) ([]batch.Answer[string], error) {
 			if all[0] < 0 {
 				<-gate
-				return make([]group.Answer[string], len(all)), nil
+				return make([]batch.Answer[string], len(all)), nil
 			}
 			sizes = append(sizes, len(all))
-			out := make([]group.Answer[string], len(all))
+			out := make([]batch.Answer[string], len(all))
 			for i, n := range all {
 				switch {
 				case n == 7:

@@ -1,0 +1,17 @@
+// Package batch lets many callers share one costly step: a commit, or a look at all processes.
+//
+// # Owns
+//
+// The forming of batches: requests that arrive while a batch runs form the next one. A single
+// caller does not wait, and no batch waits to fill up.
+//
+// # When things fail
+//
+// A batch that fails as a whole has changed nothing. Each of its requests then runs alone, so
+// that one bad request does not fail the others; only if the resource is unavailable do all of
+// them fail at once.
+//
+// # Not here
+//
+// The step itself: its owner passes it in.
+package batch

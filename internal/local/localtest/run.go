@@ -1,0 +1,35 @@
+package localtest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// VerifyNoLeaks runs the tests of a package and fails if they leave a goroutine behind. The
+// test server of Postgres may go on: it lasts as long as the process.
+func VerifyNoLeaks(m goleak.TestingM) {
+	const local = "github.com/hodei-jobs/hodei/internal/local."
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(local+"(*Postgres).supervise"),
+		goleak.IgnoreAnyFunction(local+"(*Postgres).run.func1"), goleak.IgnoreAnyFunction("os/exec.(*Cmd).writerDescriptor.func1"))
+}
+
+// Run runs a service until the test ends, and returns once it is ready.
+func Run(t testing.TB, run func(context.Context) error, ready <-chan struct{}) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-ended) })
+	select {
+	case <-ready:
+	case err := <-ended:
+		ended <- err
+		require.FailNow(t, "ended before it was ready", err)
+	case <-time.After(time.Minute):
+		require.FailNow(t, "not ready after a minute")
+	}
+}
