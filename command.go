@@ -67,3 +67,12 @@ func (c *Command) UnmarshalJSON(data []byte) error {
 	}
 	return errors.New("command: a string or a list of strings is required")
 }
+
+// Argv is the program and its arguments, ready for exec: the command as it is when it
+// is a list, else the shell with the script.
+func (s Spec) Argv() []string {
+	if len(s.Command.Args) > 0 {
+		return s.Command.Args
+	}
+	return s.Shell.Argv(s.Command.Shell)
+}

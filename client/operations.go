@@ -169,3 +169,39 @@ func (c *Client) DeleteWorker(ctx context.Context, req schemas.DeleteWorkerReque
 func (c *Client) GetStats(ctx context.Context, req schemas.GetStatsRequest) (hodei.Stats, error) {
 	return call(ctx, c, schemas.GetStats, req)
 }
+
+// ExecutePipeline creates a run of all jobs of a pipeline, or of those that Only names.
+func (c *Client) ExecutePipeline(ctx context.Context, req schemas.ExecutePipelineRequest) (hodei.Run, error) {
+	return call(ctx, c, schemas.ExecutePipeline, req)
+}
+
+// GetRun returns a run with its jobs, or NOT_FOUND.
+func (c *Client) GetRun(ctx context.Context, req schemas.GetRunRequest) (hodei.Run, error) {
+	return call(ctx, c, schemas.GetRun, req)
+}
+
+// ListRuns returns a page of runs without their jobs, newest first.
+func (c *Client) ListRuns(ctx context.Context, req schemas.ListRunsRequest) (schemas.List[hodei.Run], error) {
+	return call(ctx, c, schemas.ListRuns, req)
+}
+
+// CancelRun has nothing more of a run start but its finally jobs, and ends what runs;
+// CONFLICT when the run has ended.
+func (c *Client) CancelRun(ctx context.Context, req schemas.CancelRunRequest) (hodei.Run, error) {
+	return call(ctx, c, schemas.CancelRun, req)
+}
+
+// RerunRun repeats a run that has ended; CONFLICT for one that has not.
+func (c *Client) RerunRun(ctx context.Context, req schemas.RerunRunRequest) (hodei.Run, error) {
+	return call(ctx, c, schemas.RerunRun, req)
+}
+
+// ApproveRun approves a job that is BLOCKED; CONFLICT for one that is not.
+func (c *Client) ApproveRun(ctx context.Context, req schemas.ApproveRunRequest) (hodei.Run, error) {
+	return call(ctx, c, schemas.ApproveRun, req)
+}
+
+// RejectRun rejects a job that is BLOCKED; CONFLICT for one that is not.
+func (c *Client) RejectRun(ctx context.Context, req schemas.RejectRunRequest) (hodei.Run, error) {
+	return call(ctx, c, schemas.RejectRun, req)
+}

@@ -170,7 +170,7 @@ func all[T any](ctx context.Context, q querier, act, sql string, args ...any) ([
 }
 
 // scan reads a row by column name. An execution and a job embed their specification,
-// which is one column.
+// which is one column, and a run its plan.
 func scan[T any](row pgx.CollectableRow) (T, error) {
 	var out T
 	switch p := any(&out).(type) {
@@ -180,6 +180,13 @@ func scan[T any](row pgx.CollectableRow) (T, error) {
 			Recorded hodei.Spec `db:"spec"`
 		}](row)
 		*p, p.Spec = r.Execution, r.Recorded
+		return out, err
+	case *hodei.Run:
+		r, err := pgx.RowToStructByName[struct {
+			hodei.Run
+			Recorded hodei.RunPlan `db:"plan"`
+		}](row)
+		*p, p.Plan = r.Run, r.Recorded
 		return out, err
 	case *hodei.Job:
 		r, err := pgx.RowToStructByName[struct {

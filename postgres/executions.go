@@ -46,6 +46,7 @@ type ExecutionFilter struct {
 	WorkerID   *hodei.WorkerID
 	States     []hodei.ExecutionStatus
 	RetryOf    *hodei.ExecutionID
+	RunID      *hodei.RunID
 	Created    Between
 }
 
@@ -58,7 +59,8 @@ func (db *DB) ListExecutions(ctx context.Context, f ExecutionFilter, p Page) ([]
 				AND ($3::uuid IS NULL OR e.pipeline_id = $3) AND ($4::uuid IS NULL OR e.worker_id = $4)
 				AND ($5::text[] IS NULL OR e.status = ANY($5)) AND ($6::uuid IS NULL OR e.retry_of = $6)
 				AND ($8::timestamptz IS NULL OR e.created_at >= $8) AND ($9::timestamptz IS NULL OR e.created_at < $9)
-			ORDER BY e.id DESC LIMIT $7`, from, f.JobID, f.PipelineID, f.WorkerID, f.States, f.RetryOf, limit, f.Created.From, f.Created.To)
+				AND ($10::uuid IS NULL OR e.run_id = $10)
+			ORDER BY e.id DESC LIMIT $7`, from, f.JobID, f.PipelineID, f.WorkerID, f.States, f.RetryOf, limit, f.Created.From, f.Created.To, f.RunID)
 	})
 }
 

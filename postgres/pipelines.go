@@ -97,7 +97,8 @@ func (db *DB) UpdatePipeline(ctx context.Context, id hodei.PipelineID, change fu
 // CONFLICT while one of them is live.
 func (db *DB) DeletePipeline(ctx context.Context, id hodei.PipelineID) error {
 	return db.remove(ctx, "pipeline", id.String(), `DELETE FROM pipelines WHERE id = $1`,
-		`SELECT EXISTS (SELECT FROM executions WHERE pipeline_id = $1 AND completed_at IS NULL)`, `SELECT FROM pipelines WHERE id = $1 FOR UPDATE`, id)
+		`SELECT EXISTS (SELECT FROM executions WHERE pipeline_id = $1 AND completed_at IS NULL)
+			OR EXISTS (SELECT FROM runs WHERE pipeline_id = $1 AND completed_at IS NULL)`, `SELECT FROM pipelines WHERE id = $1 FOR UPDATE`, id)
 }
 
 // remove deletes a row, locked first so that nothing new can refer to it,

@@ -15,8 +15,8 @@ import (
 func (db *DB) DeleteExecution(ctx context.Context, id hodei.ExecutionID) error {
 	tag, err := db.pool.Exec(ctx,
 		`WITH logs AS (DELETE FROM execution_logs l USING executions e
-			WHERE e.id = $1 AND e.completed_at IS NOT NULL AND e.retry_at IS NULL AND l.day = $2 AND l.execution_id = e.id)
-		DELETE FROM executions WHERE id = $1 AND completed_at IS NOT NULL AND retry_at IS NULL`, id, id.Day())
+			WHERE e.id = $1 AND e.completed_at IS NOT NULL AND e.retry_at IS NULL AND NOT e.run_due AND l.day = $2 AND l.execution_id = e.id)
+		DELETE FROM executions WHERE id = $1 AND completed_at IS NOT NULL AND retry_at IS NULL AND NOT run_due`, id, id.Day())
 	if err != nil || tag.RowsAffected() > 0 {
 		return failure("delete execution", err)
 	}
@@ -45,7 +45,7 @@ type Aged struct {
 func (db *DB) DeleteOldExecutions(ctx context.Context, age time.Duration, from Aged, limit int) (deleted int, next Aged, err error) {
 	err = db.pool.QueryRow(ctx,
 		`WITH old AS (SELECT e.id, e.completed_at, e.log_day FROM executions e
-			WHERE e.completed_at < now() - $1::interval AND (e.completed_at, e.id) > ($2, $3) AND e.retry_at IS NULL
+			WHERE e.completed_at < now() - $1::interval AND (e.completed_at, e.id) > ($2, $3) AND e.retry_at IS NULL AND NOT e.run_due
 				AND (e.job_id IS NULL OR EXISTS (SELECT FROM executions n WHERE n.job_id = e.job_id AND n.id > e.id))
 			ORDER BY e.completed_at, e.id LIMIT $4 FOR UPDATE SKIP LOCKED),
 		logs AS (DELETE FROM execution_logs l USING old WHERE l.day = old.log_day AND l.execution_id = old.id),

@@ -76,6 +76,23 @@ func examplesOfExecutions(all map[*Op]example) {
 	})
 }
 
+func examplesOfRuns(all map[*Op]example) {
+	listed, cancelled, repeated, answered := aRun(), aRun(), aRun(), aRun()
+	listed.Jobs = nil
+	cancelled.CancelRequestedAt = ptr(at("10:34:00"))
+	repeated.ID, repeated.Number, repeated.RerunOf = mustID[hodei.RunID]("run_018d0c9f-0000-7f0a-a1c3-5d2e7f9b4c61"), 43, &runID
+	answered.Jobs[2].Approval.Approved, answered.Jobs[2].Approval.DecidedAt = ptr(true), ptr(at("10:40:00"))
+	show(all, ExecutePipeline, ExecutePipelineRequest{
+		ID: hodei.RefTo(pipelineID), Params: map[string]hodei.Scalar{"env": "prod"}, Environment: map[string]string{"LANG": "C"}, Trigger: hodei.TriggerManual,
+	}, aRun())
+	show(all, GetRun, GetRunRequest{ID: runID}, aRun())
+	show(all, ListRuns, ListRunsRequest{PipelineID: ptr(hodei.RefTo(pipelineID)), Status: OneOf[hodei.RunStatus]{hodei.RunRunning}, Page: Page{Limit: 1}}, page(listed))
+	show(all, CancelRun, CancelRunRequest{ID: runID}, cancelled)
+	show(all, RerunRun, RerunRunRequest{ID: runID, Jobs: Selection{"failed"}}, repeated)
+	show(all, ApproveRun, ApproveRunRequest{RunAnswer{ID: runID, Key: "deploy", Comment: ptr("looks good")}}, answered)
+	show(all, RejectRun, RejectRunRequest{RunAnswer{ID: runID, Key: "deploy"}}, aRun())
+}
+
 func examplesOfWorkers(all map[*Op]example) {
 	show(all, RegisterWorker, RegisterWorkerRequest{
 		Type: "rust", Capacity: 5, Name: ptr("builder-1"), Labels: map[string]string{"zone": "a"},

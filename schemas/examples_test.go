@@ -31,6 +31,7 @@ var (
 	jobID      = mustID[hodei.JobID]("job_123e4567-e89b-12d3-a456-426614174000")
 	execID     = mustID[hodei.ExecutionID]("exec_987fcdeb-51a2-43d1-9c4f-123456789abc")
 	retryID    = mustID[hodei.ExecutionID]("exec_018d0c9e-7a30-7cc2-8b8e-2f1f5f3f9a01")
+	runID      = mustID[hodei.RunID]("run_018d0c9e-9b10-7f0a-a1c3-5d2e7f9b4c60")
 	workerID   = mustID[hodei.WorkerID]("worker_018d0c9a-33b0-7d51-9c0f-6a2d4e8b1c77")
 	cargo      = hodei.Command{Shell: "cargo build"}
 	rust       = map[string]string{"RUST_VERSION": "1.75.0", "CARGO_HOME": "/tmp/cargo"}
@@ -107,6 +108,25 @@ func again() hodei.Execution {
 	}
 }
 
+func aRun() hodei.Run {
+	done, deploy := hodei.ReasonExitCode, hodei.RunJob{
+		Key: "deploy", Job: "deploy", Needs: []string{"build", "lint"}, Status: hodei.JobBlocked, JobID: &jobID,
+		Approval: &hodei.Approval{Message: "Deploy to prod?", ExpiresAt: ptr(at("12:00:00"))},
+	}
+	return hodei.Run{
+		ID: runID, PipelineID: pipelineID, Pipeline: ptr("release"), Number: 42, Status: hodei.RunRunning,
+		Trigger: hodei.RunTrigger{Kind: hodei.TriggerAPI}, Params: map[string]string{"env": "prod"}, Ref: ptr("refs/heads/main"),
+		CreatedAt: at("10:31:59"), StartedAt: ptr(at("10:31:59")),
+		Jobs: []hodei.RunJob{{
+			Key: "build", Job: "build", Needs: []string{}, Status: hodei.JobCompleted, JobID: &jobID, ExecutionID: &execID, Attempt: 1,
+			Outputs: map[string]string{"version": "1.4.0"}, StartedAt: ptr(at("10:32:00")), CompletedAt: ptr(at("10:33:00")),
+		}, {
+			Key: "lint", Job: "lint", Needs: []string{}, Status: hodei.JobFailed, Reason: &done, JobID: &jobID, ExecutionID: &retryID, Attempt: 1,
+			Warning: true, StartedAt: ptr(at("10:32:00")), CompletedAt: ptr(at("10:32:30")),
+		}, deploy},
+	}
+}
+
 func started() StartedExecution {
 	return StartedExecution{
 		ExecutionID: execID, JobID: jobID, Status: hodei.Running, WorkerID: &workerID, WorkerType: ptr("rust"), Command: cargo,
@@ -180,6 +200,7 @@ func examples() map[*Op]example {
 	examplesOfPipelines(all)
 	examplesOfJobs(all)
 	examplesOfExecutions(all)
+	examplesOfRuns(all)
 	examplesOfWorkers(all)
 	return all
 }

@@ -92,6 +92,16 @@ func override(typ reflect.Type) *jsonschema.Schema {
 		return enum(hodei.PipelineTransitions.States())
 	case reflect.TypeFor[hodei.ExecutionStatus]():
 		return enum(hodei.ExecutionTransitions.States())
+	case reflect.TypeFor[hodei.Leg]():
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{Type: "string"}}
+	case reflect.TypeFor[hodei.RunStatus]():
+		return enum(hodei.RunTransitions.States())
+	case reflect.TypeFor[hodei.RunJobStatus]():
+		return enum(hodei.RunJobTransitions.States())
+	case reflect.TypeFor[Selection]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
+			{Type: "string"}, {Type: "array", Items: &jsonschema.Schema{Type: "string"}, MaxItems: ptr(uint64(1000))},
+		}}
 	case reflect.TypeFor[hodei.WorkerStatus]():
 		return enum(hodei.WorkerTransitions.States())
 	case reflect.TypeFor[hodei.Stream]():
@@ -145,6 +155,7 @@ func patched(value reflect.Type) *jsonschema.Schema {
 // to the reflector.
 var components = map[reflect.Type]bool{
 	reflect.TypeFor[hodei.PipelineStatus](): true, reflect.TypeFor[hodei.ExecutionStatus](): true,
+	reflect.TypeFor[hodei.RunStatus](): true, reflect.TypeFor[hodei.RunJobStatus](): true,
 	reflect.TypeFor[hodei.WorkerStatus](): true, reflect.TypeFor[hodei.Stream](): true,
 	reflect.TypeFor[hodei.Command](): true, reflect.TypeFor[hodei.Code](): true, reflect.TypeFor[Tail](): true,
 }

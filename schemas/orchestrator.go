@@ -148,6 +148,9 @@ type CreateJobRequest struct {
 	// WorkingDir is an absolute directory of the worker's machine; a fresh
 	// one, removed afterwards, when left out.
 	WorkingDir *string `json:"working_dir,omitempty" jsonschema:"pattern=^/,maxLength=4096"`
+	// Shell runs a command that is a string; `sh -c` when left out.
+	Shell *hodei.Shell `json:"shell,omitempty"`
+	hodei.Graph
 }
 
 // RunRequest is what a job and an ad hoc execution both may say.
@@ -211,7 +214,10 @@ func (r CreateJobRequest) Spec() (hodei.Spec, error) {
 	if r.Priority != nil {
 		spec.Priority = *r.Priority
 	}
-	spec.Retries = r.Retries
+	spec.Retries, spec.Graph = r.Retries, r.Graph
+	if r.Shell != nil {
+		spec.Shell = *r.Shell
+	}
 	return spec, err
 }
 
@@ -361,6 +367,8 @@ type ListExecutionsRequest struct {
 	// Status leaves only the executions in one of these states, in any case,
 	// separated by commas.
 	Status OneOf[hodei.ExecutionStatus] `json:"status,omitempty" in:"query" null:"true"`
+	// RunID leaves only the executions of that run.
+	RunID *hodei.RunID `json:"run_id,omitempty" in:"query"`
 	// RetryOf leaves only the executions that repeat that one.
 	RetryOf *hodei.ExecutionID `json:"retry_of,omitempty" in:"query"`
 	Created

@@ -71,6 +71,10 @@ const LogsWantedSubject = "execution.wanted"
 // another one. The message is empty: the record says which, and when.
 const RetrySubject = "execution.retry"
 
+// RunSubject announces that a run is due: one of its executions has ended, or a person
+// has decided about it. The message is empty.
+const RunSubject = "run.due"
+
 // WorkersBucket holds one hodei.Availability a worker, under the worker's id,
 // written by that worker alone.
 const WorkersBucket = "WORKERS"

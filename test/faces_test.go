@@ -117,6 +117,13 @@ var requests = map[string]func(w world) object{
 	"pipelines.list":    func(world) object { return object{"limit": 1, "recent": 3} },
 	"pipelines.update":  func(w world) object { return object{"id": w.pipeline, "description": "new"} },
 	"pipelines.delete":  func(w world) object { return object{"id": w.newPipeline()} },
+	"pipelines.execute": func(w world) object { return object{"id": w.pipeline, "environment": object{"A": "b"}} },
+	"runs.get":          func(w world) object { return object{"id": w.endedRun()} },
+	"runs.list":         func(w world) object { return object{"pipeline_id": w.pipeline, "limit": 1} },
+	"runs.cancel":       func(w world) object { return object{"id": w.blockedRun()} },
+	"runs.rerun":        func(w world) object { return object{"id": w.endedRun(), "jobs": "all"} },
+	"runs.approve":      func(w world) object { return object{"id": w.blockedRun(), "key": "gate", "comment": "yes"} },
+	"runs.reject":       func(w world) object { return object{"id": w.blockedRun(), "key": "gate"} },
 	"jobs.create":       func(w world) object { return object{"pipeline_id": w.pipeline, "command": []string{"true"}} },
 	"jobs.get":          func(w world) object { return object{"id": w.job} },
 	"jobs.list":         func(w world) object { return object{"pipeline_id": w.pipeline, "limit": 1} },
@@ -171,6 +178,20 @@ func (w world) cancelled() string {
 	status, e := call(w.s.t, "POST", w.s.orchestrator+"/executions/"+id+"/cancel", "")
 	require.Equal(w.s.t, 202, status, e)
 	return id
+}
+
+// endedRun is a run that has ended at once: its one job has no command.
+func (w world) endedRun() string {
+	pipeline := w.newPipeline()
+	w.create("/jobs", `{"pipeline_id":"`+pipeline+`","key":"nothing"}`)
+	return w.create("/pipelines/"+pipeline+"/execute", "")
+}
+
+// blockedRun is a run whose one job, "gate", waits for an approval.
+func (w world) blockedRun() string {
+	pipeline := w.newPipeline()
+	w.create("/jobs", `{"pipeline_id":"`+pipeline+`","key":"gate","approval":{"message":"go on?"}}`)
+	return w.create("/pipelines/"+pipeline+"/execute", "")
 }
 
 // terminated is a worker that has left.

@@ -61,7 +61,7 @@ func (w *Worker) do(ctx context.Context, r *run) {
 
 // execute runs the command to its end and reads all that it prints.
 func (w *Worker) execute(r *run, at place) hodei.Outcome {
-	argv := r.req.Command.Argv()
+	argv := r.req.Argv()
 	path, err := w.lookUp(argv[0], &r.req, at.dir)
 	var out *outputs
 	var started bool

@@ -28,7 +28,7 @@ func (o *Orchestrator) listExecutions(ctx context.Context, req schemas.ListExecu
 	}
 	items, next, err := o.db.ListExecutions(ctx,
 		postgres.ExecutionFilter{
-			JobID: req.JobID, PipelineID: pipeline, WorkerID: req.WorkerID, States: states, RetryOf: req.RetryOf,
+			JobID: req.JobID, PipelineID: pipeline, WorkerID: req.WorkerID, States: states, RetryOf: req.RetryOf, RunID: req.RunID,
 			Created: between(req.Created),
 		},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})

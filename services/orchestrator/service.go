@@ -54,6 +54,13 @@ func New(cfg Config) *Orchestrator {
 	rpc.Handle(o.svc, schemas.ListPipelines, o.listPipelines)
 	rpc.Handle(o.svc, schemas.UpdatePipeline, o.updatePipeline)
 	rpc.Handle(o.svc, schemas.DeletePipeline, o.deletePipeline)
+	rpc.Handle(o.svc, schemas.ExecutePipeline, o.executePipeline)
+	rpc.Handle(o.svc, schemas.GetRun, o.getRun)
+	rpc.Handle(o.svc, schemas.ListRuns, o.listRuns)
+	rpc.Handle(o.svc, schemas.CancelRun, o.cancelRun)
+	rpc.Handle(o.svc, schemas.RerunRun, o.rerunRun)
+	rpc.Handle(o.svc, schemas.ApproveRun, o.approveRun)
+	rpc.Handle(o.svc, schemas.RejectRun, o.rejectRun)
 	rpc.Handle(o.svc, schemas.CreateJob, o.createJob)
 	rpc.Handle(o.svc, schemas.GetJob, o.getJob)
 	rpc.Handle(o.svc, schemas.ListJobs, o.listJobs)
@@ -76,7 +83,7 @@ func New(cfg Config) *Orchestrator {
 func (o *Orchestrator) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.svc.Run(ctx) })
-	for _, rows := range []due.Rows{o.retries()} {
+	for _, rows := range []due.Rows{o.retries(), o.runs()} {
 		g.Go(func() error {
 			return rpc.Supervise(ctx, o.log, rows.Name, func(ctx context.Context) error { return rows.Run(ctx, o.nc, o.log) })
 		})

@@ -110,6 +110,9 @@ func (m *Manager) stop(ctx context.Context, req schemas.StopExecutionRequest) (h
 		return e, err
 	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventCancel, Execution: e})
+	if e.Status.Ended() && e.RunID != nil { // its job was to be repeated, and has ended now
+		_ = m.nc.Publish(schemas.RunSubject, nil)
+	}
 	if e.Status == hodei.Running {
 		m.interrupt(ctx, e.ID, *e.WorkerID, hodei.ReasonCancelled)
 	}

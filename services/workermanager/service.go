@@ -226,7 +226,11 @@ func (m *Manager) publish(ctx context.Context, event schemas.Event) {
 
 func (m *Manager) publishEnd(ctx context.Context, e hodei.Execution, free *int, revision uint64) {
 	m.publish(ctx, schemas.Event{Type: schemas.EndEvent(e.Status), Execution: e, Free: free, Revision: revision})
-	if e.RetryAt != nil {
-		_ = m.nc.Publish(schemas.RetrySubject, nil) // a closed connection; the orchestrators look by themselves too
+	// Publishing fails on a closed connection; the orchestrators look by themselves too.
+	switch {
+	case e.RetryAt != nil:
+		_ = m.nc.Publish(schemas.RetrySubject, nil)
+	case e.RunID != nil:
+		_ = m.nc.Publish(schemas.RunSubject, nil)
 	}
 }

@@ -26,6 +26,14 @@ type Steps struct {
 	Wake *time.Time
 }
 
+// Include adds the job to those that changed.
+func (s *Steps) Include(r *hodei.Run, key string) {
+	i := slices.IndexFunc(r.Jobs, func(j hodei.RunJob) bool { return j.Key == key })
+	if i >= 0 && !slices.Contains(s.Changed, &r.Jobs[i]) {
+		s.Changed = append(s.Changed, &r.Jobs[i])
+	}
+}
+
 // Advance brings a run up to date with executions that have ended, with the answers to
 // its approvals, with a request to cancel it and with the time. It changes the run and
 // its jobs in place. An end that it knows already changes nothing.

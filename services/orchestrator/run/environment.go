@@ -46,6 +46,7 @@ func Variable(name string) string {
 // spec is what the job's executions run, with the results of its needs filled in.
 func (a *advance) spec(j *hodei.RunJob) (hodei.Spec, error) {
 	spec, values := j.Spec, a.values(j)
+	spec.Graph = hodei.Graph{}
 	env := Environment(a.r, j)
 	maps.Copy(env, resolveAll(spec.Environment, values))
 	if len(j.Needs) > 0 {

@@ -206,6 +206,9 @@ func checkGraph(jobs []hodei.Job, keys []string) error {
 		return nil
 	}
 	for i := range jobs {
+		if slices.Index(keys, keys[i]) < i {
+			return hodei.InvalidField("jobs."+keys[i], "the pipeline has two jobs with this key")
+		}
 		if err := visit(i); err != nil {
 			return err
 		}

@@ -1,0 +1,309 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// runsAtOnce is how many runs one transaction advances.
+const runsAtOnce = 32
+
+// Steps are what has been decided about a run: see services/orchestrator/run.
+type Steps struct {
+	Changed []*hodei.RunJob
+	Added   map[string]bool
+	Removed []string
+	Start   []hodei.Execution
+	Stop    []string
+	Wake    *time.Time
+}
+
+// Advanced is a run that was advanced.
+type Advanced struct {
+	hodei.Run
+	// Changed are the jobs that differ from before.
+	Changed []hodei.RunJob
+	// Created are its new executions, Stop those that are to be cancelled.
+	Created []hodei.Execution
+	Stop    []hodei.ExecutionID
+}
+
+// NextRun is how long it is until a run is due, at most the given time.
+func (db *DB) NextRun(ctx context.Context, most time.Duration) (time.Duration, error) {
+	var seconds float64
+	err := db.pool.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT FROM executions WHERE run_due) THEN 0
+		ELSE greatest(0, least($1, (SELECT extract(epoch FROM min(due_at) - now()) FROM runs WHERE due_at IS NOT NULL)))::float8 END`,
+		most.Seconds()).Scan(&seconds)
+	return time.Duration(seconds * float64(time.Second)), failure("find next run", err)
+}
+
+// Advance decides about a run, in place, given executions that have ended.
+type Advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) Steps
+
+// AdvanceRuns locks runs that are due and that no other instance has locked, has
+// advance decide about each, and commits that. It is NOT_FOUND when there is none.
+func (db *DB) AdvanceRuns(ctx context.Context, advance Advance) ([]Advanced, error) {
+	var out []Advanced
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		runs, err := all[hodei.Run](ctx, tx, "lock runs", `SELECT `+runColumns+` FROM runs r
+			WHERE r.id = ANY(ARRAY(SELECT DISTINCT run_id FROM executions WHERE run_due)
+				|| ARRAY(SELECT id FROM runs WHERE due_at <= now() ORDER BY due_at LIMIT $1))
+			LIMIT $1 FOR UPDATE OF r SKIP LOCKED`, runsAtOnce)
+		if err != nil {
+			return err
+		}
+		if len(runs) == 0 {
+			return hodei.NotFound
+		}
+		out, err = db.advanceLocked(ctx, tx, runs, advance)
+		return err
+	})
+	return out, failure("advance runs", err)
+}
+
+// AdvanceRun waits for the lock of one run and has advance decide about it.
+func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) (Steps, error)) (Advanced, error) {
+	var out []Advanced
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		r, err := one[hodei.Run](ctx, tx, "lock run", "run", id.String(), `SELECT `+runColumns+` FROM runs r WHERE r.id = $1 FOR UPDATE OF r`, id)
+		if err != nil {
+			return err
+		}
+		var refused error
+		out, err = db.advanceLocked(ctx, tx, []hodei.Run{r}, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (steps Steps) {
+			steps, refused = advance(r, ends, now)
+			return steps
+		})
+		if refused != nil {
+			return refused // and nothing is committed
+		}
+		return err
+	})
+	if err != nil {
+		return Advanced{}, failure("advance run", err)
+	}
+	return out[0], nil
+}
+
+// decided is a run and what has been decided about it.
+type decided struct {
+	run   *hodei.Run
+	steps Steps
+}
+
+func (db *DB) advanceLocked(ctx context.Context, tx pgx.Tx, runs []hodei.Run, advance Advance) ([]Advanced, error) {
+	ids := make([]hodei.RunID, len(runs))
+	byID := make(map[hodei.RunID]*hodei.Run, len(runs))
+	for i := range runs {
+		ids[i], byID[runs[i].ID] = runs[i].ID, &runs[i]
+	}
+	rows, err := all[jobOfRun](ctx, tx, "read jobs of runs", `SELECT `+runJobColumns+` FROM run_jobs j WHERE j.run_id = ANY($1) ORDER BY j.run_id, j.position`, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		r := byID[row.RunID]
+		r.Jobs = append(r.Jobs, row.job())
+	}
+	ended, err := all[hodei.Execution](ctx, tx, "take ends", `WITH e AS (UPDATE executions SET run_due = false
+		WHERE run_due AND run_id = ANY($1) RETURNING *) SELECT `+changedColumns+` FROM e`, ids)
+	if err != nil {
+		return nil, err
+	}
+	ends := map[hodei.RunID][]hodei.Execution{}
+	for _, e := range ended {
+		ends[*e.RunID] = append(ends[*e.RunID], e)
+	}
+	var now time.Time
+	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
+		return nil, err
+	}
+	work := make([]decided, len(runs))
+	for i := range runs {
+		work[i] = decided{&runs[i], advance(&runs[i], ends[runs[i].ID], now)}
+	}
+	return db.writeSteps(ctx, tx, work)
+}
+
+// writeSteps records what has been decided in one round trip.
+func (db *DB) writeSteps(ctx context.Context, tx pgx.Tx, work []decided) ([]Advanced, error) {
+	out := make([]Advanced, len(work))
+	var starts []hodei.Execution
+	for i, w := range work {
+		out[i].Run = *w.run
+		starts = append(starts, identified(w)...)
+	}
+	batch := &pgx.Batch{}
+	queueRuns(batch, work)
+	queueJobs(batch, work)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, err
+	}
+	created, err := startAll(ctx, tx, starts)
+	if err != nil {
+		return nil, err
+	}
+	stop, err := live(ctx, tx, work)
+	if err != nil {
+		return nil, err
+	}
+	for i, w := range work {
+		for _, j := range w.steps.Changed {
+			out[i].Changed = append(out[i].Changed, *j)
+		}
+		out[i].Created, out[i].Stop = created[w.run.ID], stop[w.run.ID]
+	}
+	return out, nil
+}
+
+// identified gives the executions to be started their ids, and notes them in their
+// jobs.
+func identified(w decided) []hodei.Execution {
+	starts := slices.Clone(w.steps.Start)
+	for i := range starts {
+		starts[i].ID = NewID[hodei.ExecutionID]()
+		id := starts[i].ID
+		for _, j := range w.steps.Changed {
+			if j.Key == *starts[i].JobKey {
+				j.ExecutionID = &id
+			}
+		}
+	}
+	return starts
+}
+
+func queueRuns(batch *pgx.Batch, work []decided) {
+	n := len(work)
+	ids, status, reasons, plans := make([]hodei.RunID, n), make([]hodei.RunStatus, n), make([]*hodei.Reason, n), make([]hodei.RunPlan, n)
+	warnings, cancelled, started, completed := make([]int, n), make([]*time.Time, n), make([]*time.Time, n), make([]*time.Time, n)
+	due := make([]*time.Time, n)
+	for i, w := range work {
+		r := w.run
+		ids[i], status[i], reasons[i], plans[i], warnings[i] = r.ID, r.Status, r.Reason, r.Plan, r.Warnings
+		cancelled[i], started[i], completed[i], due[i] = r.CancelRequestedAt, r.StartedAt, r.CompletedAt, w.steps.Wake
+	}
+	batch.Queue(`UPDATE runs r SET status = d.status, reason = d.reason, plan = d.plan, warnings = d.warnings,
+			cancel_requested_at = d.cancelled, started_at = d.started, completed_at = d.completed, due_at = d.due, revision = r.revision + 1
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
+			AS d(id, status, reason, plan, warnings, cancelled, started, completed, due) WHERE r.id = d.id`,
+		ids, status, reasons, plans, warnings, cancelled, started, completed, due)
+}
+
+// queueJobs writes the jobs that changed; the definition of a job never does.
+func queueJobs(batch *pgx.Batch, work []decided) {
+	var added, changed []jobOfRun
+	for _, w := range work {
+		if len(w.steps.Removed) > 0 {
+			batch.Queue(`DELETE FROM run_jobs WHERE run_id = $1 AND key = ANY($2)`, w.run.ID, w.steps.Removed)
+		}
+		for _, j := range w.steps.Changed {
+			row := jobOfRun{RunID: w.run.ID, RunJob: *j}
+			if w.steps.Added[j.Key] {
+				added = append(added, row)
+			} else {
+				changed = append(changed, row)
+			}
+		}
+	}
+	if len(added) > 0 {
+		queueAdded(batch, added)
+	}
+	if len(changed) > 0 {
+		queueChanged(batch, changed)
+	}
+}
+
+func queueAdded(batch *pgx.Batch, jobs []jobOfRun) {
+	n := len(jobs)
+	runs, keys, of, positions := make([]hodei.RunID, n), make([]string, n), make([]string, n), make([]int, n)
+	names, legs, needs, finally := make([]*string, n), make([]hodei.Leg, n), make([][]string, n), make([]bool, n)
+	ids, reused, approvals, specs := make([]*hodei.JobID, n), make([]*hodei.ExecutionID, n), make([]*hodei.Approval, n), make([]hodei.Spec, n)
+	for i, j := range jobs {
+		runs[i], keys[i], of[i], positions[i], names[i] = j.RunID, j.Key, j.Job, j.RunJob.Position, j.Name
+		legs[i], needs[i], finally[i] = j.Leg, j.Needs, j.Finally
+		ids[i], reused[i], approvals[i], specs[i] = j.JobID, j.ReusedExecutionID, j.Approval, j.Spec
+	}
+	batch.Queue(`INSERT INTO run_jobs (run_id, key, job, position, name, leg, needs, finally, job_id, reused_execution_id, spec,
+			status, attempt, warning, plan)
+		SELECT run_id, key, job, position, name, leg, ARRAY(SELECT jsonb_array_elements_text(needs)), finally, job_id, reused, spec,
+			'WAITING', 0, false, '{}'
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::jsonb[], $7::bool[], $8::uuid[], $9::uuid[])
+				WITH ORDINALITY AS d(run_id, key, job, position, name, leg, finally, job_id, reused, n)
+			JOIN jsonb_array_elements($10::jsonb) WITH ORDINALITY AS x(needs, n) USING (n)
+			JOIN jsonb_array_elements($11::jsonb) WITH ORDINALITY AS s(spec, n) USING (n)`,
+		runs, keys, of, positions, names, legs, finally, ids, reused, needs, specs)
+	queueChanged(batch, jobs)
+}
+
+func queueChanged(batch *pgx.Batch, jobs []jobOfRun) {
+	n := len(jobs)
+	runs, keys, status, reasons := make([]hodei.RunID, n), make([]string, n), make([]hodei.RunJobStatus, n), make([]*hodei.Reason, n)
+	executions, attempts, outputs := make([]*hodei.ExecutionID, n), make([]int, n), make([]map[string]string, n)
+	approvals, warnings, started := make([]*hodei.Approval, n), make([]bool, n), make([]*time.Time, n)
+	completed, plans := make([]*time.Time, n), make([]hodei.JobPlan, n)
+	for i, j := range jobs {
+		runs[i], keys[i], status[i], reasons[i] = j.RunID, j.Key, j.Status, j.Reason
+		executions[i], attempts[i], outputs[i] = j.ExecutionID, j.Attempt, j.Outputs
+		approvals[i], warnings[i], started[i], completed[i], plans[i] = j.Approval, j.Warning, j.StartedAt, j.CompletedAt, j.Plan
+	}
+	batch.Queue(`UPDATE run_jobs j SET status = d.status, reason = d.reason, execution_id = d.execution_id, attempt = d.attempt,
+			outputs = d.outputs, approval = d.approval, warning = d.warning, started_at = d.started_at, completed_at = d.completed_at, plan = d.plan
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::int[], $7::jsonb[], $8::jsonb[], $9::bool[],
+				$10::timestamptz[], $11::timestamptz[], $12::jsonb[])
+			AS d(run_id, key, status, reason, execution_id, attempt, outputs, approval, warning, started_at, completed_at, plan)
+		WHERE j.run_id = d.run_id AND j.key = d.key`,
+		runs, keys, status, reasons, executions, attempts, outputs, approvals, warnings, started, completed, plans)
+}
+
+// startAll records executions of runs. A job that was deleted since leaves its
+// executions without one.
+func startAll(ctx context.Context, tx pgx.Tx, starts []hodei.Execution) (map[hodei.RunID][]hodei.Execution, error) {
+	if len(starts) == 0 {
+		return nil, nil
+	}
+	n := len(starts)
+	ids, jobs, pipelines, runs := make([]hodei.ExecutionID, n), make([]*hodei.JobID, n), make([]*hodei.PipelineID, n), make([]*hodei.RunID, n)
+	numbers, keys, specs, days := make([]*int, n), make([]*string, n), make([]hodei.Spec, n), make([]time.Time, n)
+	for i, e := range starts {
+		ids[i], jobs[i], pipelines[i], runs[i] = e.ID, e.JobID, e.PipelineID, e.RunID
+		numbers[i], keys[i], specs[i], days[i] = e.RunNumber, e.JobKey, e.Spec, e.ID.Day()
+	}
+	made, err := all[hodei.Execution](ctx, tx, "start jobs",
+		`WITH d AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::date[]) WITH ORDINALITY
+				AS d(id, job_id, pipeline_id, run_id, run_number, job_key, log_day, n)),
+		s AS (SELECT * FROM jsonb_array_elements($8::jsonb) WITH ORDINALITY AS s(spec, n)),
+		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, status, spec, attempt, log_day)
+			SELECT d.id, (SELECT j.id FROM jobs j WHERE j.id = d.job_id), d.pipeline_id, d.run_id, d.run_number, d.job_key, $9, s.spec, 1, d.log_day
+			FROM d JOIN s USING (n) RETURNING *)
+		SELECT `+changedColumns+` FROM e ORDER BY e.id`, ids, jobs, pipelines, runs, numbers, keys, days, specs, hodei.Pending)
+	out := map[hodei.RunID][]hodei.Execution{}
+	for _, e := range made {
+		out[*e.RunID] = append(out[*e.RunID], e)
+	}
+	return out, err
+}
+
+// live are the executions of the jobs that are to be stopped: those that have not
+// ended, and those that are to be repeated.
+func live(ctx context.Context, tx pgx.Tx, work []decided) (map[hodei.RunID][]hodei.ExecutionID, error) {
+	out := map[hodei.RunID][]hodei.ExecutionID{}
+	for _, w := range work {
+		if len(w.steps.Stop) == 0 {
+			continue
+		}
+		rows, err := tx.Query(ctx, `SELECT id FROM executions WHERE run_id = $1 AND job_key = ANY($2)
+			AND (completed_at IS NULL OR retry_at IS NOT NULL)`, w.run.ID, w.steps.Stop)
+		if err != nil {
+			return nil, err
+		}
+		if out[w.run.ID], err = pgx.CollectRows(rows, pgx.RowTo[hodei.ExecutionID]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,146 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// runColumns are the columns of a hodei.Run of the row r.
+const runColumns = `r.id, r.pipeline_id, (SELECT p.slug FROM pipelines p WHERE p.id = r.pipeline_id) AS pipeline, r.number, r.status, r.reason, r.trigger, r.params, r.ref,
+	r.commit, r.rerun_of, r.warnings, r.cancel_requested_at, r.created_at, r.started_at, r.completed_at,
+	extract(epoch FROM r.completed_at - r.started_at)::float8 AS duration_seconds, r.plan`
+
+// runJobColumns are the columns of a hodei.RunJob of the row j.
+const runJobColumns = `j.run_id, j.key, j.job, j.position, j.name, j.leg, j.needs, j.finally, j.status, j.reason, j.job_id,
+	j.execution_id, j.attempt, j.reused_execution_id, j.outputs, j.approval, j.warning, j.started_at, j.completed_at, j.plan, j.spec`
+
+// shownJobColumns are for readers: a job whose execution runs, or was repeated, shows
+// that execution, of which its row takes notice at the end.
+const shownJobColumns = `j.run_id, j.key, j.job, j.position, j.name, j.leg, j.needs, j.finally,
+	CASE WHEN e.status = 'RUNNING' OR e.run_due THEN 'RUNNING' ELSE j.status END AS status, j.reason, j.job_id,
+	coalesce(e.id, j.execution_id) AS execution_id, coalesce(e.attempt, j.attempt) AS attempt, j.reused_execution_id,
+	j.outputs, j.approval, j.warning, coalesce(e.started_at, j.started_at) AS started_at, j.completed_at, j.plan, '{}'::jsonb AS spec
+	FROM run_jobs j LEFT JOIN LATERAL (
+		SELECT * FROM executions WHERE run_id = j.run_id AND job_key = j.key ORDER BY attempt DESC LIMIT 1) e ON j.status = 'PENDING'`
+
+// jobOfRun is a row of run_jobs.
+type jobOfRun struct {
+	RunID hodei.RunID
+	hodei.RunJob
+	Place    int           `db:"position"`
+	Progress hodei.JobPlan `db:"plan"`
+	Recorded hodei.Spec    `db:"spec"`
+}
+
+func (row jobOfRun) job() hodei.RunJob {
+	j := row.RunJob
+	j.Position, j.Plan, j.Spec = row.Place, row.Progress, row.Recorded
+	return j
+}
+
+// GetRun returns a run with its jobs as they are shown, or NOT_FOUND.
+func (db *DB) GetRun(ctx context.Context, id hodei.RunID) (hodei.Run, error) {
+	return db.getRun(ctx, id, `SELECT `+shownJobColumns)
+}
+
+// GetWholeRun returns a run with the definitions of its jobs, or NOT_FOUND.
+func (db *DB) GetWholeRun(ctx context.Context, id hodei.RunID) (hodei.Run, error) {
+	return db.getRun(ctx, id, `SELECT `+runJobColumns+` FROM run_jobs j`)
+}
+
+func (db *DB) getRun(ctx context.Context, id hodei.RunID, jobs string) (hodei.Run, error) {
+	r, err := one[hodei.Run](ctx, db.pool, "get run", "run", id.String(), `SELECT `+runColumns+` FROM runs r WHERE r.id = $1`, id)
+	if err != nil {
+		return r, err
+	}
+	rows, err := all[jobOfRun](ctx, db.pool, "get jobs of run", jobs+` WHERE j.run_id = $1 ORDER BY j.position`, id)
+	r.Jobs = make([]hodei.RunJob, len(rows))
+	for i, row := range rows {
+		r.Jobs[i] = row.job()
+	}
+	return r, err
+}
+
+// RunFilter selects runs; nil selects all.
+type RunFilter struct {
+	PipelineID *hodei.PipelineID
+	States     []hodei.RunStatus
+	Triggers   []string
+	Created    Between
+}
+
+// ListRuns returns a page of runs without their jobs, newest first.
+func (db *DB) ListRuns(ctx context.Context, f RunFilter, p Page) ([]hodei.Run, *string, error) {
+	return list(p, func(r hodei.Run) hodei.RunID { return r.ID }, func(from *hodei.RunID, limit int) ([]hodei.Run, error) {
+		return all[hodei.Run](ctx, db.pool, "list runs",
+			`SELECT `+runColumns+` FROM runs r
+			WHERE ($1::uuid IS NULL OR r.id < $1) AND ($2::uuid IS NULL OR r.pipeline_id = $2)
+				AND ($3::text[] IS NULL OR r.status = ANY($3)) AND ($4::text[] IS NULL OR r.trigger->>'kind' = ANY($4))
+				AND ($5::timestamptz IS NULL OR r.created_at >= $5) AND ($6::timestamptz IS NULL OR r.created_at < $6)
+			ORDER BY r.id DESC LIMIT $7`, from, f.PipelineID, f.States, f.Triggers, f.Created.From, f.Created.To, limit)
+	})
+}
+
+// CreateRun numbers a run of the pipeline and records it with its jobs. Plan is given
+// the draft, which has its identity, and the jobs of the pipeline; it fills in the
+// rest and returns the first steps. A run that an earlier try recorded is returned
+// without steps.
+func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, plan func(r *hodei.Run, jobs []hodei.Job) (Steps, error)) (Advanced, error) {
+	draft.ID = newID[hodei.RunID](ctx)
+	var out Advanced
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		p, err := one[struct {
+			Number int
+			Slug   *string
+		}](ctx, tx, "number run", "pipeline", draft.PipelineID.String(),
+			`UPDATE pipelines SET last_run_number = last_run_number + 1
+			WHERE id = $1 AND NOT EXISTS (SELECT FROM runs WHERE id = $2) RETURNING last_run_number AS number, slug`, draft.PipelineID, draft.ID)
+		if err != nil {
+			return err
+		}
+		jobs, err := all[hodei.Job](ctx, tx, "read jobs", jobs(noRecent)+`WHERE j.pipeline_id = $1 ORDER BY j.id`, draft.PipelineID)
+		if err != nil {
+			return err
+		}
+		draft.Number, draft.Pipeline, draft.Status = p.Number, p.Slug, hodei.RunRunning
+		if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&draft.CreatedAt); err != nil {
+			return err
+		}
+		draft.StartedAt = &draft.CreatedAt
+		steps, err := plan(&draft, jobs)
+		if err != nil {
+			return err
+		}
+		out, err = db.insertRun(ctx, tx, &draft, steps)
+		return err
+	})
+	if errors.Is(err, hodei.NotFound) { // an earlier try got this far, or the pipeline is not there
+		if r, found := db.GetRun(ctx, draft.ID); found == nil {
+			return Advanced{Run: r}, nil
+		}
+	}
+	return out, failure("create run", err)
+}
+
+func (db *DB) insertRun(ctx context.Context, tx pgx.Tx, r *hodei.Run, steps Steps) (Advanced, error) {
+	_, err := tx.Exec(ctx, `INSERT INTO runs (id, pipeline_id, number, status, trigger, params, ref, commit, rerun_of, plan, started_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		r.ID, r.PipelineID, r.Number, hodei.RunRunning, r.Trigger, r.Params, r.Ref, r.Commit, r.RerunOf, r.Plan, r.StartedAt)
+	if err != nil {
+		return Advanced{}, err
+	}
+	steps.Added = map[string]bool{}
+	steps.Changed = nil
+	for i := range r.Jobs {
+		steps.Changed, steps.Added[r.Jobs[i].Key] = append(steps.Changed, &r.Jobs[i]), true
+	}
+	out, err := db.writeSteps(ctx, tx, []decided{{r, steps}})
+	if err != nil {
+		return Advanced{}, err
+	}
+	return out[0], nil
+}

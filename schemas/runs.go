@@ -1,0 +1,130 @@
+package schemas
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// The operations on runs, which the orchestrator answers.
+var (
+	ExecutePipeline = declare[ExecutePipelineRequest, hodei.Run](Op{
+		Name: "pipelines.execute", Service: Orchestrator, Method: "POST", Path: "/pipelines/{id}/execute", Status: 201, Creates: true,
+		Summary: "Execute a pipeline: a run of all its jobs, in the order of their needs",
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Rejected},
+		Description: "The run uses the jobs as they are now. Jobs that name no needs run at once, all in parallel; a job without a " +
+			"command is skipped. 429 when the pipeline's concurrency key is taken and on_conflict is \"reject\". The body may be left out.",
+	})
+	GetRun = declare[GetRunRequest, hodei.Run](Op{
+		Name: "runs.get", Service: Orchestrator, Method: "GET", Path: "/runs/{id}",
+		Summary: "Get a run with its jobs", Errors: []hodei.Code{hodei.NotFound},
+	})
+	ListRuns = declare[ListRunsRequest, List[hodei.Run]](Op{
+		Name: "runs.list", Service: Orchestrator, Method: "GET", Path: "/runs",
+		Summary: "List runs without their jobs, newest first",
+	})
+	CancelRun = declare[CancelRunRequest, hodei.Run](Op{
+		Name: "runs.cancel", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/cancel", Status: 202,
+		Summary:     "Cancel a run: nothing more starts but its finally jobs, and what runs is ended",
+		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Description: "Cancelling a run of which only finally jobs are left ends these too. 409 once it has ended.",
+	})
+	RerunRun = declare[RerunRunRequest, hodei.Run](Op{
+		Name: "runs.rerun", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/rerun", Status: 201, Creates: true,
+		Summary: "Repeat a run that has ended: a new run of the jobs that did not succeed, and of everything downstream of them",
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
+		Description: "The other jobs keep their results and outputs, and conditions their answers. The new run uses the jobs as they " +
+			"were in the old one. 409 while the old one has not ended.",
+	})
+	ApproveRun = declare[ApproveRunRequest, hodei.Run](Op{
+		Name: "runs.approve", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/jobs/{key}/approve",
+		Summary: "Approve a job that is BLOCKED: it starts", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Description: "409 for a job that does not wait for an approval.",
+	})
+	RejectRun = declare[RejectRunRequest, hodei.Run](Op{
+		Name: "runs.reject", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/jobs/{key}/reject",
+		Summary: "Reject a job that is BLOCKED: it fails", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Description: "409 for a job that does not wait for an approval.",
+	})
+)
+
+// ExecutePipelineRequest executes a pipeline.
+type ExecutePipelineRequest struct {
+	// ID is the pipeline's id or slug.
+	ID hodei.PipelineRef `json:"id" in:"path"`
+	// Params are values of the pipeline's parameters; the others have their defaults.
+	Params map[string]hodei.Scalar `json:"params,omitempty"`
+	// Environment is laid over that of each job.
+	Environment map[string]string `json:"environment,omitempty"`
+	// Ref is the branch, tag or commit of the pipeline's source.
+	Ref *string `json:"ref,omitempty" jsonschema:"minLength=1,maxLength=1000"`
+	// Only are the keys of the jobs that are wanted; what these need beside counts as
+	// succeeded. All when left out.
+	Only []string `json:"only,omitempty" jsonschema:"maxItems=1000"`
+	// Trigger is "manual" where a person asks for the run, "api", the default, where a
+	// program does.
+	Trigger hodei.TriggerKind `json:"trigger,omitempty" jsonschema:"enum=manual,enum=api"`
+}
+
+// GetRunRequest names a run.
+type GetRunRequest struct {
+	ID hodei.RunID `json:"id" in:"path"`
+}
+
+// ListRunsRequest asks for a page of runs.
+type ListRunsRequest struct {
+	// PipelineID leaves only the runs of that pipeline.
+	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
+	// Status leaves only the runs in one of these states, in any case, separated by
+	// commas.
+	Status OneOf[hodei.RunStatus] `json:"status,omitempty" in:"query" null:"true"`
+	// Trigger leaves only the runs started by one of these, separated by commas.
+	Trigger OneOf[string] `json:"trigger,omitempty" in:"query" null:"true"`
+	Created
+	Page
+}
+
+// CancelRunRequest names the run to cancel.
+type CancelRunRequest struct {
+	ID hodei.RunID `json:"id" in:"path"`
+}
+
+// RerunRunRequest names the run to repeat.
+type RerunRunRequest struct {
+	ID hodei.RunID `json:"id" in:"path"`
+	// Jobs are "failed", the default, "all", or the keys of the jobs that run again,
+	// with everything downstream of them.
+	Jobs Selection `json:"jobs,omitempty"`
+}
+
+// Selection is a list of keys. In JSON a single one may stand without the list.
+type Selection []string
+
+// UnmarshalJSON reads a key or a list of them.
+func (s *Selection) UnmarshalJSON(data []byte) error {
+	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '"' {
+		*s = make(Selection, 1)
+		return json.Unmarshal(data, &(*s)[0])
+	}
+	return json.Unmarshal(data, (*[]string)(s))
+}
+
+// ApproveRunRequest approves a job that waits for it.
+type ApproveRunRequest struct {
+	RunAnswer
+}
+
+// RejectRunRequest refuses a job that waits for an approval.
+type RejectRunRequest struct {
+	RunAnswer
+}
+
+// RunAnswer names a job that waits for an approval.
+type RunAnswer struct {
+	ID hodei.RunID `json:"id" in:"path"`
+	// Key is the key of the job in the run, as "deploy" or "deploy[zone=a]".
+	Key string `json:"key" in:"path"`
+	// Comment is recorded with the answer.
+	Comment *string `json:"comment,omitempty" jsonschema:"maxLength=2000"`
+}

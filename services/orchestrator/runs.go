@@ -1,0 +1,171 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/due"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/orchestrator/run"
+)
+
+// handedAtOnce is how many executions of runs are handed to the scheduler, or
+// cancelled, at a time.
+const handedAtOnce = 16
+
+// runs are the runs that an execution, a person or the time has something new for.
+func (o *Orchestrator) runs() due.Rows {
+	return due.Rows{Name: "runs", Subject: schemas.RunSubject, Next: o.db.NextRun, Take: o.advanceDue}
+}
+
+// advanceDue advances runs that are due.
+func (o *Orchestrator) advanceDue(ctx context.Context) error {
+	all, err := o.db.AdvanceRuns(ctx, func(r *hodei.Run, ends []hodei.Execution, now time.Time) postgres.Steps {
+		return postgres.Steps(run.Advance(r, ends, now))
+	})
+	if err != nil {
+		return err
+	}
+	o.carryOut(ctx, all...)
+	return nil
+}
+
+// carryOut does what follows from committed decisions. What fails is found again:
+// executions that reach no scheduler are adopted by it, and those that do not end are
+// cancelled again when their run is looked at next.
+func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
+	var g errgroup.Group
+	g.SetLimit(handedAtOnce)
+	for _, a := range all {
+		for _, e := range a.Created {
+			o.publish(ctx, schemas.EventCreated, e)
+			g.Go(func() error {
+				if _, err := o.queue(ctx, e); err != nil {
+					o.log.WarnContext(ctx, "execution of a run not scheduled", "execution_id", e.ID, "err", err)
+				}
+				return nil
+			})
+		}
+		for _, id := range a.Stop {
+			g.Go(func() error {
+				_, err := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: id})
+				if err != nil && !errors.Is(err, hodei.Conflict) { // it has ended
+					o.log.WarnContext(ctx, "execution of a run not cancelled", "execution_id", id, "err", err)
+				}
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // each has logged its own failure
+}
+
+// executePipeline creates a run and starts its first jobs.
+func (o *Orchestrator) executePipeline(ctx context.Context, req schemas.ExecutePipelineRequest) (hodei.Run, error) {
+	if err := errors.Join(o.disks.Check(), hodei.CheckEnvironment(req.Environment)); err != nil {
+		return hodei.Run{}, err
+	}
+	pipeline, err := o.db.PipelineID(ctx, req.ID)
+	if err != nil {
+		return hodei.Run{}, err
+	}
+	draft := hodei.Run{PipelineID: pipeline, Trigger: hodei.RunTrigger{Kind: hodei.TriggerAPI}, Ref: req.Ref}
+	if req.Trigger != "" {
+		draft.Trigger.Kind = req.Trigger
+	}
+	return o.newRun(ctx, draft, func(r *hodei.Run, jobs []hodei.Job) error {
+		return run.Expand(r, run.Source{Jobs: jobs, Params: req.Params, Environment: req.Environment, Only: req.Only})
+	})
+}
+
+// rerunRun creates a run that repeats another one.
+func (o *Orchestrator) rerunRun(ctx context.Context, req schemas.RerunRunRequest) (hodei.Run, error) {
+	past, err := o.db.GetWholeRun(ctx, req.ID)
+	if err != nil {
+		return past, err
+	}
+	if !past.Status.Ended() {
+		return past, &hodei.Error{
+			Code: hodei.Conflict, Message: "Run is " + string(past.Status) + "; only one that has ended can be repeated",
+			Resource: "run", ResourceID: past.ID.String(),
+		}
+	}
+	draft := hodei.Run{PipelineID: past.PipelineID, Trigger: past.Trigger, RerunOf: &past.ID}
+	draft.Trigger.Kind, draft.Trigger.By = hodei.TriggerRerun, nil
+	return o.newRun(ctx, draft, func(r *hodei.Run, _ []hodei.Job) error { return run.Rerun(r, past, req.Jobs) })
+}
+
+// newRun records a run whose jobs fill gives, with its first executions.
+func (o *Orchestrator) newRun(ctx context.Context, draft hodei.Run, fill func(*hodei.Run, []hodei.Job) error) (hodei.Run, error) {
+	a, err := o.db.CreateRun(ctx, draft, func(r *hodei.Run, jobs []hodei.Job) (postgres.Steps, error) {
+		if err := fill(r, jobs); err != nil {
+			return postgres.Steps{}, err
+		}
+		return postgres.Steps(run.Advance(r, nil, r.CreatedAt)), nil
+	})
+	if err != nil {
+		return hodei.Run{}, err
+	}
+	o.carryOut(ctx, a)
+	return a.Run, nil
+}
+
+func (o *Orchestrator) getRun(ctx context.Context, req schemas.GetRunRequest) (hodei.Run, error) {
+	return o.db.GetRun(ctx, req.ID)
+}
+
+func (o *Orchestrator) listRuns(ctx context.Context, req schemas.ListRunsRequest) (schemas.List[hodei.Run], error) {
+	states, err := schemas.States("status", req.Status, hodei.RunTransitions)
+	if err != nil {
+		return schemas.List[hodei.Run]{}, err
+	}
+	pipeline, err := o.pipelineIn(ctx, "pipeline_id", req.PipelineID)
+	if err != nil {
+		return schemas.List[hodei.Run]{}, err
+	}
+	items, next, err := o.db.ListRuns(ctx,
+		postgres.RunFilter{PipelineID: pipeline, States: states, Triggers: req.Trigger, Created: between(req.Created)},
+		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
+	return schemas.List[hodei.Run]{Items: items, NextCursor: next}, err
+}
+
+func (o *Orchestrator) cancelRun(ctx context.Context, req schemas.CancelRunRequest) (hodei.Run, error) {
+	return o.decide(ctx, req.ID, "", func(r *hodei.Run, now time.Time) error { return run.Cancel(r, hodei.ReasonCancelled, now) })
+}
+
+func (o *Orchestrator) approveRun(ctx context.Context, req schemas.ApproveRunRequest) (hodei.Run, error) {
+	return o.answer(ctx, req.RunAnswer, true)
+}
+
+func (o *Orchestrator) rejectRun(ctx context.Context, req schemas.RejectRunRequest) (hodei.Run, error) {
+	return o.answer(ctx, req.RunAnswer, false)
+}
+
+func (o *Orchestrator) answer(ctx context.Context, req schemas.RunAnswer, approved bool) (hodei.Run, error) {
+	return o.decide(ctx, req.ID, req.Key, func(r *hodei.Run, now time.Time) error {
+		return run.Reply(r, req.Key, run.Answer{Approved: approved, Comment: req.Comment}, now)
+	})
+}
+
+// decide takes a person's decision, about the run or one job of it, into the run and
+// advances it.
+func (o *Orchestrator) decide(ctx context.Context, id hodei.RunID, key string, decision func(*hodei.Run, time.Time) error) (hodei.Run, error) {
+	a, err := o.db.AdvanceRun(ctx, id, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (postgres.Steps, error) {
+		if err := decision(r, now); err != nil {
+			return postgres.Steps{}, err
+		}
+		steps := run.Advance(r, ends, now)
+		steps.Include(r, key)
+		return postgres.Steps(steps), nil
+	})
+	if err != nil {
+		return hodei.Run{}, err
+	}
+	o.carryOut(ctx, a)
+	return o.db.GetRun(ctx, id)
+}
