@@ -76,6 +76,10 @@ const (
 	ReasonOutOfMemory      Reason = "OUT_OF_MEMORY"     // the system ended it for want of memory
 )
 
+// ReasonInvalidOutput is that of a command which exited with 0 and left in
+// $HODEI_OUTPUT what are no outputs.
+const ReasonInvalidOutput Reason = "INVALID_OUTPUT"
+
 // The reasons of a run and of a job in a run, beside those of its execution.
 const (
 	ReasonCondition       Reason = "CONDITION"        // skipped by its own condition; counts as success

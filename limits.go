@@ -8,6 +8,8 @@ const (
 	MaxCommand     = 128 << 10
 	MaxEnvironment = 64 << 10 // names and values together
 	MaxLabels      = 4 << 10  // likewise
+	// MaxOutputs is the most that a command may write to $HODEI_OUTPUT.
+	MaxOutputs = 64 << 10
 )
 
 // Check fails with the field that is larger than its limit.

@@ -97,8 +97,21 @@ func (o Outcome) Validate() error {
 		return InvalidField("log_count", "0 to 2^53 required")
 	case o.LogDigest < 0:
 		return InvalidField("log_digest", "at least 0 required")
+	case sizeOf(o.Outputs) > MaxOutputs:
+		return InvalidField("outputs", "at most 64 KiB required")
+	}
+	for name, value := range o.Outputs {
+		if !IsOutput(name) || strings.ContainsRune(value, 0) {
+			return InvalidField("outputs."+clip(name), "a name and text without NUL required")
+		}
 	}
 	return nil
+}
+
+// IsOutput reports whether the name is one of an output: letters, digits, "_" and "-",
+// no digit and no "-" first.
+func IsOutput(name string) bool {
+	return len(name) <= maxText && !strings.HasPrefix(name, "-") && isVariable(strings.ReplaceAll(name, "-", "_"))
 }
 
 // IsTime reports whether JSON and Postgres can represent the time.

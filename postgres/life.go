@@ -285,7 +285,7 @@ func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond
 		e AS (UPDATE executions e SET status = o.status, reason = o.reason, exit_code = o.exit_code, signal = o.signal,
 				started_at = coalesce(o.started_at, e.started_at), completed_at = greatest(o.completed_at, o.started_at),
 				log_count = o.log_count, log_digest = o.log_digest, log_damaged = $13, resources = o.resources,
-				outputs = o.outputs, `+ended("o.status", "o.reason", "o.exit_code", "o.signal")+`
+				outputs = nullif(o.outputs, 'null'), `+ended("o.status", "o.reason", "o.exit_code", "o.signal")+`
 			FROM o WHERE e.id = o.id AND e.status = ANY($12) AND e.worker_id = o.worker_id AND `+cond+` RETURNING e.*)
 		SELECT `+changedColumns+` FROM e`,
 		ids, workers, status, reasons, codes, signals, started, completed, counts, digests, resources,

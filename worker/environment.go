@@ -56,6 +56,7 @@ func (w *Worker) environment(req *schemas.ExecutionRequest, at place) []string {
 	}
 	add("HOME", at.home)
 	add("TMPDIR", at.tmp)
+	add(outputVariable, at.output())
 	add("HODEI_WORKER_ID", w.id.String())
 	add("HODEI_ATTEMPT", strconv.Itoa(req.Attempt))
 	if req.JobID != nil {

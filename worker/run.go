@@ -46,6 +46,7 @@ func (w *Worker) do(ctx context.Context, r *run) {
 		w.slots.release(r)
 	} else {
 		end = w.execute(r, at)
+		r.results(at, &end)
 	}
 	end.StartedAt = &r.startedAt
 	end.LogCount, end.LogDigest = r.journal.close()

@@ -46,14 +46,15 @@ func open(t *testing.T, url string) *postgres.DB {
 	return db
 }
 
-// instance runs one more instance of the orchestrator until the test ends.
-func (b *bench) instance() {
+// instance runs one more instance of the orchestrator until the test ends, or stop is
+// called.
+func (b *bench) instance() (stop func()) {
 	b.t.Helper()
 	own, err := rpc.Connect(b.nc.Opts.Servers[0], "orchestrator", localtest.Log(b.t))
 	require.NoError(b.t, err)
 	b.t.Cleanup(own.Close)
 	o := New(Config{NATS: own, DB: b.db, Log: localtest.Log(b.t)})
-	localtest.Run(b.t, o.Run, o.Ready())
+	return localtest.Run(b.t, o.Run, o.Ready())
 }
 
 // neighbours are a scheduler and a worker manager that answer as a test wants

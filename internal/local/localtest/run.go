@@ -2,6 +2,7 @@ package localtest
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,12 +19,13 @@ func VerifyNoLeaks(m goleak.TestingM) {
 }
 
 // Run runs a service until the test ends, and returns once it is ready.
-func Run(t testing.TB, run func(context.Context) error, ready <-chan struct{}) {
+func Run(t testing.TB, run func(context.Context) error, ready <-chan struct{}) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx) }()
-	t.Cleanup(func() { cancel(); require.NoError(t, <-ended) })
+	stop = sync.OnceFunc(func() { cancel(); require.NoError(t, <-ended) })
+	t.Cleanup(stop)
 	select {
 	case <-ready:
 	case err := <-ended:
@@ -32,4 +34,5 @@ func Run(t testing.TB, run func(context.Context) error, ready <-chan struct{}) {
 	case <-time.After(time.Minute):
 		require.FailNow(t, "not ready after a minute")
 	}
+	return stop
 }
