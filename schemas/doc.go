@@ -8,7 +8,9 @@
 // (edge), the client method (client), the JSON Schemas in v1/ and openapi.json
 // all follow from that value. The JSON files are generated from the Go types
 // by `go test ./schemas -update`, committed, embedded and enforced at run
-// time: what is published is what is validated.
+// time: what is published is what is validated. The schemas in internal/ are of
+// messages between Hodei's own programs: they are not published, and may change
+// with every version.
 //
 // # Subjects
 //
@@ -22,5 +24,5 @@
 //
 // # Not here
 //
-// No connection, no handler, no SQL. Domain words live in hodei.
+// No connection, no handler, no SQL. Domain types live in hodei.
 package schemas

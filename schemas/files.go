@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-//go:embed v1/*.json
+//go:embed v1/*.json internal/*.json
 var files embed.FS
 
 // OpenAPI is the OpenAPI 3.1 document of every operation that has a route.
@@ -28,6 +28,25 @@ func JSONSchema(name string) ([]byte, error) {
 		return nil, fmt.Errorf("schema %q is not published", name)
 	}
 	return body, nil
+}
+
+// InternalSchema returns the JSON Schema of that name of a message that Hodei's own
+// programs send each other, which is not published: it may change with every version.
+func InternalSchema(name string) ([]byte, error) {
+	body, err := files.ReadFile("internal/" + name + ".json")
+	if err != nil {
+		return nil, fmt.Errorf("no internal schema %q", name)
+	}
+	return body, nil
+}
+
+// RequestDocument returns the JSON Schema of the operation's request.
+func (o *Op) RequestDocument() ([]byte, error) {
+	name := o.RequestSchema()
+	if body, err := InternalSchema(name); err == nil {
+		return body, nil
+	}
+	return JSONSchema(name)
 }
 
 // Digest is the SHA-256, in hex, of the published JSON Schema of that name

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,22 +20,31 @@ var update = flag.Bool("update", false, "rewrite the generated files")
 // extraTypes are published without being the request or reply of an operation.
 var extraTypes = []reflect.Type{
 	reflect.TypeFor[hodei.Error](), reflect.TypeFor[hodei.Availability](), reflect.TypeFor[Event](),
-	reflect.TypeFor[Stored](), reflect.TypeFor[LogEnd](), reflect.TypeFor[WorkerState](), reflect.TypeFor[Resync](), reflect.TypeFor[EventsEnd](), reflect.TypeFor[Readiness](),
+	reflect.TypeFor[LogEnd](), reflect.TypeFor[WorkerState](), reflect.TypeFor[Resync](), reflect.TypeFor[EventsEnd](), reflect.TypeFor[Readiness](),
 }
 
-// TestGenerated keeps v1/*.json and openapi.json equal to what the types and
-// the operation table say. Run with -update to rewrite them.
+// TestGenerated keeps the JSON Schemas and openapi.json equal to the types and the
+// operation table. Run with -update to rewrite them.
 func TestGenerated(t *testing.T) {
 	g := newGenerator(t)
 	want := map[string][]byte{"openapi.json": encode(t, openAPI(t))}
-	for _, typ := range published() {
-		name := SchemaName(typ)
-		want["v1/"+name+".json"] = encode(t, g.document(typ, name))
+	public, internal := messages()
+	for dir, types := range map[string][]reflect.Type{"v1": public, "internal": internal} {
+		for _, typ := range types {
+			name := SchemaName(typ)
+			want[dir+"/"+name+".json"] = encode(t, g.document(typ, name))
+		}
+	}
+	found := func() (paths []string) {
+		for _, dir := range []string{"v1", "internal"} {
+			in, err := filepath.Glob(dir + "/*.json")
+			require.NoError(t, err)
+			paths = append(paths, in...)
+		}
+		return paths
 	}
 	if *update {
-		old, err := filepath.Glob("v1/*.json")
-		require.NoError(t, err)
-		for _, path := range old {
+		for _, path := range found() {
 			require.NoError(t, os.Remove(path))
 		}
 		for path, body := range want {
@@ -46,28 +56,23 @@ func TestGenerated(t *testing.T) {
 		require.NoError(t, err, "run: go test ./schemas -update")
 		require.Equal(t, string(body), string(got), "%s is stale; run: go test ./schemas -update", path)
 	}
-	entries, err := os.ReadDir("v1")
-	require.NoError(t, err)
-	require.Len(t, entries, len(want)-1, "v1/ holds files that nothing generates; run: go test ./schemas -update")
+	require.Len(t, found(), len(want)-1, "files that nothing generates; run: go test ./schemas -update")
 }
 
-// published is every type with a schema file of its own.
-func published() []reflect.Type {
-	seen, types := map[reflect.Type]bool{}, []reflect.Type(nil)
-	add := func(typ reflect.Type) {
-		if !seen[typ] {
-			seen[typ] = true
-			types = append(types, typ)
+// messages is every type with a schema file of its own. A type that an internal
+// operation shares with a public one is public.
+func messages() (public, internal []reflect.Type) {
+	public = slices.Clone(extraTypes)
+	internal = []reflect.Type{reflect.TypeFor[Stored]()}
+	for _, op := range Operations {
+		if op.Internal {
+			internal = append(internal, op.Request, op.Reply)
+		} else {
+			public = append(public, op.Request, op.Reply)
 		}
 	}
-	for _, op := range Operations {
-		add(op.Request)
-		add(op.Reply)
-	}
-	for _, typ := range extraTypes {
-		add(typ)
-	}
-	return types
+	internal = slices.DeleteFunc(internal, func(typ reflect.Type) bool { return slices.Contains(public, typ) })
+	return public, internal
 }
 
 func encode(t testing.TB, v any) []byte {

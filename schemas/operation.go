@@ -32,8 +32,12 @@ type Op struct {
 	// NATS permissions can limit each worker to its own subjects, and the request is
 	// FromWorker with the same id.
 	ByWorker bool
-	// Method and Path are the REST route; "" for one that is internal to
-	// Hodei. A {name} in the path is the request field of that name.
+	// Internal says that only Hodei's own programs ask: the messages may change with
+	// every version, and their schemas are not published. Each operation that is
+	// PerWorker or ByWorker is internal.
+	Internal bool
+	// Method and Path are the REST route; "" for none. A {name} in the path is the
+	// request field of that name.
 	Method, Path string
 	// Status is the HTTP status of success. A reply that implements
 	// Statuser may choose Other instead.
@@ -80,6 +84,7 @@ func declare[Req, Rep any](op Op) Operation[Req, Rep] {
 		op.Status = 200
 	}
 	op.Open = op.Open || op.Method == ""
+	op.Internal = op.Internal || op.PerWorker || op.ByWorker
 	if op.Request.Kind() == reflect.Struct {
 		_, op.waits = op.Request.FieldByName("WaitSeconds")
 	}
@@ -105,7 +110,7 @@ func (o *Op) Filter() string {
 // FromWorker is the request of an operation that a worker asks for.
 type FromWorker interface{ Sender() hodei.WorkerID }
 
-// RequestSchema and ReplySchema name the published schemas.
+// RequestSchema and ReplySchema name the schemas.
 func (o *Op) RequestSchema() string { return SchemaName(o.Request) }
 func (o *Op) ReplySchema() string   { return SchemaName(o.Reply) }
 
@@ -143,7 +148,7 @@ func (f Field) Resource() string {
 	return ""
 }
 
-// SchemaName is the name under which the type's schema is published:
+// SchemaName is the name of the type's schema:
 // CreatePipelineRequest becomes "create_pipeline_request", a list of pipelines
 // "pipeline_list".
 func SchemaName(t reflect.Type) string {

@@ -22,3 +22,22 @@ func TestWorkersAskForThemselves(t *testing.T) {
 		"hodei.v1.workers.register.*", "hodei.v1.workers.leave.*", "hodei.v1.executions.finish.*",
 	}, byWorker)
 }
+
+// TestInternalSchemasAreNotPublished: what schemas.get answers and the comparison with
+// the released contract covers are the messages of users.
+func TestInternalSchemasAreNotPublished(t *testing.T) {
+	_, internal := messages()
+	require.Contains(t, internal, reflect.TypeFor[ExecutionRequest]())
+	for _, typ := range internal {
+		name := SchemaName(typ)
+		_, err := JSONSchema(name)
+		require.Error(t, err, name)
+		_, err = InternalSchema(name)
+		require.NoError(t, err)
+	}
+	for _, op := range Operations {
+		require.False(t, op.Internal && op.Method != "", "%s has a route, which is for users", op.Name)
+		_, err := op.RequestDocument()
+		require.True(t, err == nil || op.Subject == "", op.Name)
+	}
+}

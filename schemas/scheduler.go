@@ -16,7 +16,7 @@ var (
 			"history. The answer says what was thought of each. 200 with a worker (or for a dry run), 202 while it waits.",
 	})
 	PlaceExecution = declare[PlaceRequest, Assignment](Op{
-		Name: "scheduler.place", Service: Scheduler,
+		Name: "scheduler.place", Service: Scheduler, Internal: true,
 		Summary: "Have an execution that is not recorded yet started at once, if a worker is free and nobody waits",
 		Description: "It is recorded and assigned in one commit. 429 leaves nothing behind: whoever asks then creates it, " +
 			"and has it scheduled. So does 409, which says that it is recorded already, and every other failure.",

@@ -65,13 +65,13 @@ var (
 		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	StartExecution = declare[StartRequest, Assignment](Op{
-		Name: "executions.start", Service: WorkerManager,
+		Name: "executions.start", Service: WorkerManager, Internal: true,
 		Summary:     "Record an execution and assign it to a worker in one commit",
 		Description: "Asked by the scheduler for one that is not recorded yet; 409 when it is. Otherwise as workers.assign.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	StopExecution = declare[StopExecutionRequest, hodei.Execution](Op{
-		Name: "executions.stop", Service: WorkerManager, Status: 202,
+		Name: "executions.stop", Service: WorkerManager, Internal: true, Status: 202,
 		Summary: "Cancel an execution wherever it is", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	FinishExecution = declare[FinishRequest, Finished](Op{

@@ -42,6 +42,10 @@ func TestSchemasAreServed(t *testing.T) {
 		services[said.Name] = true
 		for _, e := range said.Endpoints {
 			subjects[e.Subject] = true
+			if e.Metadata["internal"] == "true" {
+				require.Empty(t, e.Metadata["schema.request"], e.Subject)
+				continue
+			}
 			for _, side := range []string{"request", "reply"} {
 				id, digest := e.Metadata["schema."+side], e.Metadata["schema."+side+".sha256"]
 				require.True(t, strings.HasPrefix(id, "urn:hodei:v1:"), "%s of %s", side, e.Subject)

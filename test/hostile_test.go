@@ -1,6 +1,7 @@
 package test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -38,12 +40,16 @@ type hostile struct {
 func newHostile(nc *nats.Conn, r *rand.Rand) (*hostile, error) {
 	h := &hostile{nc: nc, r: r, schemas: map[string]object{}, patience: 20 * time.Second}
 	for _, op := range schemas.Operations {
-		if err := h.load(op.RequestSchema()); err != nil {
+		body, err := op.RequestDocument()
+		if err := h.load(op.RequestSchema(), body, err); err != nil {
 			return nil, err
 		}
 	}
-	for _, name := range []string{"event", "availability", "stored"} {
-		if err := h.load(name); err != nil {
+	for name, get := range map[string]func(string) ([]byte, error){
+		"event": schemas.JSONSchema, "availability": schemas.JSONSchema, "stored": schemas.InternalSchema,
+	} {
+		body, err := get(name)
+		if err := h.load(name, body, err); err != nil {
 			return nil, err
 		}
 	}
@@ -53,8 +59,7 @@ func newHostile(nc *nats.Conn, r *rand.Rand) (*hostile, error) {
 	return h, nil
 }
 
-func (h *hostile) load(name string) error {
-	body, err := schemas.JSONSchema(name)
+func (h *hostile) load(name string, body []byte, err error) error {
 	if err != nil {
 		return err
 	}
@@ -87,7 +92,7 @@ func (h *hostile) attack() (asked string, answer *nats.Msg, err error) {
 
 // spared are operations by which any client may stop a worker or take its place:
 // they are aimed at workers that do not exist.
-var spared = []string{"workers.register", "workers.leave", "workers.drain", "workers.terminate", "worker.command"}
+var spared = []string{"workers.register", "workers.join", "workers.leave", "workers.drain", "workers.terminate", "worker.command"}
 
 // request asks an operation.
 func (h *hostile) request() (string, *nats.Msg, error) {
@@ -106,10 +111,14 @@ func (h *hostile) request() (string, *nats.Msg, error) {
 		g.executions = nil
 	}
 	msg := nats.NewMsg(op.Subject)
-	if op.PerWorker {
+	body := g.value(g.schemas[op.RequestSchema()], g.schemas[op.RequestSchema()], "")
+	switch {
+	case op.PerWorker:
 		msg.Subject += "." + g.id("worker")
+	case op.ByWorker:
+		msg.Subject += "." + g.sender(body)
 	}
-	switch body := g.value(g.schemas[op.RequestSchema()], g.schemas[op.RequestSchema()], ""); {
+	switch {
 	case g.mild && (op.Creates || strings.HasPrefix(op.Name, "scheduler.place") || strings.HasPrefix(op.Name, "executions.start")):
 		msg.Data = []byte(pick(g.r, odd...)) // never what is asked for
 	case g.r.IntN(25) == 0:
@@ -127,6 +136,21 @@ func (h *hostile) request() (string, *nats.Msg, error) {
 	}
 	answer, err := h.nc.RequestMsgWithContext(ctx, msg)
 	return fmt.Sprintf("%s %.600s %v", msg.Subject, msg.Data, msg.Header), answer, err
+}
+
+// sender is the worker that a body names, by which the request passes for its own, or
+// another one.
+func (h *hostile) sender(body string) string {
+	var names struct {
+		WorkerID string `json:"worker_id"`
+		ID       string `json:"id"`
+	}
+	_ = json.Unmarshal([]byte(body), &names) // what does not fit names no worker
+	var id hodei.WorkerID
+	if id.UnmarshalText([]byte(cmp.Or(names.WorkerID, names.ID))) != nil || h.r.IntN(3) == 0 {
+		return h.id("worker")
+	}
+	return id.String()
 }
 
 // headers adds headers that mean something to Hodei, to micro or to JetStream. It

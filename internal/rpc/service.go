@@ -171,6 +171,10 @@ func (s *Service) register(ctx context.Context, svc micro.Service, e *endpoint) 
 
 func (e *endpoint) metadata() map[string]string {
 	meta := map[string]string{}
+	if e.op.Internal {
+		meta["internal"] = "true"
+		return meta
+	}
 	for side, name := range map[string]string{"request": e.op.RequestSchema(), "reply": e.op.ReplySchema()} {
 		if digest, err := schemas.Digest(name); err == nil {
 			meta["schema."+side] = schemas.SchemaID(name)

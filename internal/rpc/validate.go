@@ -21,7 +21,7 @@ const MaxBody = 1 << 20
 
 // validator checks the requests of one operation: by their own Validate method
 // where the operation has no route and its request has one, else against the
-// published schema.
+// schema.
 type validator struct {
 	schema *jsonschema.Schema // nil where the request checks itself
 	path   map[string]string  // path parameter → the resource it names
@@ -35,7 +35,7 @@ func newValidator(op *schemas.Op) (*validator, error) {
 		return &validator{}, nil
 	}
 	name := op.RequestSchema()
-	body, err := schemas.JSONSchema(name)
+	body, err := op.RequestDocument()
 	if err != nil {
 		return nil, err
 	}
