@@ -312,7 +312,7 @@ func shape(t *testing.T, body []byte) any {
 	return blur("", v)
 }
 
-var passing = []string{"seconds", "latency", "rate", "score", "count", "capacity", "running", "position", "total", "load", "success", "attempt", "word", "free", "bytes"}
+var passing = []string{"seconds", "latency", "rate", "score", "count", "capacity", "running", "position", "total", "load", "success", "attempt", "revision", "free", "bytes"}
 
 func blur(name string, v any) any {
 	switch v := v.(type) {
