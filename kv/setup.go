@@ -50,7 +50,7 @@ func thresholds(replicas int) map[string]string {
 	return limits
 }
 
-// Setup creates the streams and the bucket, or brings them up to date. It is
+// Setup creates the streams and the buckets, or brings them up to date. It is
 // idempotent and safe to run from several instances at once. One that fails
 // does not keep the others from being set up.
 func Setup(ctx context.Context, js jetstream.JetStream, s Storage) error {
@@ -72,13 +72,18 @@ func Setup(ctx context.Context, js jetstream.JetStream, s Storage) error {
 			errs = append(errs, fmt.Errorf("set up stream %s: %w", cfg.Name, err))
 		}
 	}
-	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+	buckets := []jetstream.KeyValueConfig{{
 		Bucket: schemas.WorkersBucket, Description: "Each worker's report of its slots, renewed as its lease",
-		TTL: Lease, LimitMarkerTTL: time.Minute, History: 1, Storage: jetstream.FileStorage, Replicas: replicas,
-		Metadata: thresholds(replicas),
-	})
-	if err != nil {
-		errs = append(errs, fmt.Errorf("set up bucket %s: %w", schemas.WorkersBucket, err))
+		TTL: Lease, LimitMarkerTTL: time.Minute,
+	}, {
+		Bucket: schemas.LeadersBucket, Description: "The instance of a service that leads, renewed as its lease",
+		TTL: Term,
+	}}
+	for _, cfg := range buckets {
+		cfg.History, cfg.Storage, cfg.Replicas, cfg.Metadata = 1, jetstream.FileStorage, replicas, thresholds(replicas)
+		if _, err := js.CreateOrUpdateKeyValue(ctx, cfg); err != nil {
+			errs = append(errs, fmt.Errorf("set up bucket %s: %w", cfg.Bucket, err))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -85,8 +85,21 @@ const (
 	WorkersSubjects = "$KV." + WorkersBucket + ".>"
 )
 
+// LeadersBucket holds one key for each lease that one of several instances of a service
+// has: the instance's id, written by that instance alone.
+const LeadersBucket = "LEADERS"
+
+// LeadersStream is the stream behind the bucket.
+const LeadersStream = "KV_" + LeadersBucket
+
+// SchedulerLease is the key in LEADERS of the scheduler that decides.
+const SchedulerLease = "scheduler"
+
+// LeaderSubject is what a leader publishes its renewals on, as every write of a key.
+func LeaderSubject(key string) string { return "$KV." + LeadersBucket + "." + key }
+
 // Streams are all that kv.Setup makes.
-var Streams = []string{LogStream, EventStream, WorkersStream}
+var Streams = []string{LogStream, EventStream, WorkersStream, LeadersStream}
 
 // ProbeStream holds one message that each worker manager writes anew every few
 // seconds: while that fails, JetStream stores nothing.

@@ -65,7 +65,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 		schemas.PlaceExecution.Subject, schemas.StartExecution.Subject,
 		schemas.EventCreated, schemas.EventAssigned, schemas.EventStarted, schemas.EventCompleted,
 	}, seen)
-	require.Equal(t, hodei.Pending, told[0].Execution.Status)
+	require.Equal(t, hodei.Running, told[0].Execution.Status, "it was never PENDING")
 	require.Equal(t, job.ID, *told[0].Execution.JobID)
 	require.Equal(t, pipeline.ID, *told[0].Execution.PipelineID)
 

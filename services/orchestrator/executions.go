@@ -101,39 +101,27 @@ func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExec
 		conflict.Resource, conflict.ResourceID = "execution", past.ID.String()
 		return past, conflict
 	}
-	return o.hand(ctx, hodei.Execution{
+	return o.queue(ctx, hodei.Execution{
 		JobID: past.JobID, PipelineID: past.PipelineID, Spec: past.Spec, Attempt: past.Attempt + 1, RetryOf: &past.ID,
 	})
 }
 
-// hand creates an execution and hands it to the scheduler without waiting for
-// a worker.
-func (o *Orchestrator) hand(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
+// queue creates an execution and does not wait for a worker: the scheduler takes it in
+// from its created event.
+func (o *Orchestrator) queue(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	if err := o.disks.Check(); err != nil {
 		return draft, err
 	}
-	e, err := o.create(ctx, draft)
-	if err != nil || e.Status != hodei.Pending {
-		return e, err
-	}
-	return o.queue(ctx, e)
+	return o.create(ctx, draft)
 }
 
-// queue hands a pending execution to the scheduler without waiting for a
-// worker.
-func (o *Orchestrator) queue(ctx context.Context, e hodei.Execution) (hodei.Execution, error) {
-	_, err := o.schedule(ctx, e, schemas.Waiting{WaitSeconds: new(float64)})
-	return e, err
-}
-
-// createExecution commits an execution without a job and hands it to the
-// scheduler without waiting for a worker.
+// createExecution commits an execution without a job and does not wait for a worker.
 func (o *Orchestrator) createExecution(ctx context.Context, req schemas.CreateExecutionRequest) (hodei.Execution, error) {
 	spec, err := req.Spec()
 	if err != nil {
 		return hodei.Execution{}, err
 	}
-	return o.hand(ctx, hodei.Execution{Spec: spec})
+	return o.queue(ctx, hodei.Execution{Spec: spec})
 }
 
 // execute executes a command without a job. It is asked at the worker manager's

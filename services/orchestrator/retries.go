@@ -12,8 +12,8 @@ func (o *Orchestrator) retries() due.Rows {
 	return due.Rows{Name: "retries", Subject: schemas.RetrySubject, Next: o.db.NextRetry, Take: o.retryDue}
 }
 
-// retryDue creates the next due execution and has it scheduled. One that reaches no
-// scheduler stays in the record until a scheduler adopts it.
+// retryDue creates the next due execution. The scheduler takes it in from its created
+// event, or finds it in the record.
 func (o *Orchestrator) retryDue(ctx context.Context) error {
 	e, err := o.db.CreateRetry(ctx)
 	if err != nil {
@@ -21,6 +21,5 @@ func (o *Orchestrator) retryDue(ctx context.Context) error {
 	}
 	o.log.InfoContext(ctx, "execution retried", "execution_id", e.ID, "retry_of", *e.RetryOf, "attempt", e.Attempt)
 	o.publish(ctx, schemas.EventCreated, e)
-	_, err = o.queue(ctx, e)
-	return err
+	return nil
 }

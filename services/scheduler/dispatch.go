@@ -106,35 +106,36 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 		e.req.Refused = append(e.req.Refused, w.WorkerID)
 		s.queue.restore(e)
 		s.queue.wake()
-	case errors.Is(err, hodei.Unavailable): // no worker manager, or no database: nobody can be assigned
+	case errors.Is(err, hodei.Unavailable): // no worker manager, no database, or no lease
 		s.trouble.grow()
 		s.log.WarnContext(ctx, "assignment put off", "execution_id", e.req.ID, "worker_id", w.WorkerID, "err", err)
 		s.queue.restore(e)
 		s.queue.wake()
-	case e.adopted: // somebody else was quicker, and nobody waits here
+	case !s.queue.waited(e):
 		s.queue.finish(e, result{err: err})
-	default: // assigned or ended by somebody else, or not known
+	default: // assigned by name or ended meanwhile, or not known
 		s.queue.finish(e, s.look(ctx, e.req.ID, err))
 	}
 }
 
-// give asks the worker manager to give the worker an execution for which slots
-// of it are held, and takes in what the answer says of them.
-func (s *Scheduler) give(ctx context.Context, req plan.Request, w plan.Worker, ask func(context.Context) (schemas.Assignment, error)) (schemas.Assignment, error) {
+// errDeposed is the answer while another scheduler may lead.
+var errDeposed = hodei.Errorf(hodei.Unavailable, "This scheduler leads no longer; the execution waits in the record")
+
+// give asks the worker manager to give the worker an execution for which slots of it are
+// held, and takes in what the answer contains of them. Every decision passes here, so
+// here a scheduler that was stopped or cut off finds that its lease is not to be trusted.
+func (s *Scheduler) give(ctx context.Context, req plan.Request, w plan.Worker, ask func(context.Context) (schemas.Assignment, error)) (a schemas.Assignment, err error) {
 	ctx, cancel := context.WithTimeout(ctx, rpc.DefaultTimeout)
 	defer cancel()
 	began, slots := time.Now(), req.Requirements.Slots()
-	s.given.add(req.ID) // it may have ended before it is known to have begun
-	a, err := ask(ctx)
-	took := time.Since(began)
-	s.leave(w.WorkerID, s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Revision, took))
-	if err == nil {
-		s.pace.took(took)
-		s.trouble.over()
-		return a, nil
+	if err = errDeposed; s.leads() {
+		a, err = ask(ctx)
 	}
-	s.given.remove(req.ID)
-	if errors.Is(err, hodei.Rejected) {
+	s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Revision, time.Since(began))
+	switch {
+	case err == nil:
+		s.trouble.over()
+	case errors.Is(err, hodei.Rejected):
 		s.fleet.refused(w.WorkerID, slots)
 	}
 	return a, err
@@ -161,10 +162,11 @@ func recorded(e hodei.Execution) schemas.Decision {
 	}
 }
 
-// onEvent learns of freed slots and of executions that need no worker any more.
+// onEvent takes in executions that wait, freed slots, and executions that need no worker
+// any more.
 func (s *Scheduler) onEvent(msg *nats.Msg) {
-	switch msg.Header.Get(schemas.HeaderEvent) { // half of all events, of which nothing is to be learnt
-	case schemas.EventCreated, schemas.EventAssigned, schemas.EventCancel:
+	switch msg.Header.Get(schemas.HeaderEvent) { // they change nothing here
+	case schemas.EventAssigned, schemas.EventCancel:
 		return
 	}
 	var event schemas.Event
@@ -178,17 +180,19 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	}
 	e := event.Execution
 	switch {
-	case event.Type == schemas.EventRequeued:
-		s.sweepLater()
+	case event.Type == schemas.EventCreated, event.Type == schemas.EventRequeued:
+		if e.Status == hodei.Pending { // one that was placed is created RUNNING
+			s.adopt(e.ID, e.Priority, e.Requirements)
+		}
 	case event.Type == schemas.EventStarted:
 		s.queue.settle(e.ID, result{decision: recorded(e)})
-		if e.WorkerID != nil { // else it is none of ours
-			s.began(event)
-		}
 	case e.Status.Ended() && e.WorkerID == nil:
 		s.queue.withdraw(e.ID)
 	case e.Status.Ended():
-		s.ended(event)
+		s.fleet.ended(*e.WorkerID, e.Reason == nil || !e.Reason.OfWorker())
+	}
+	if e.WorkerID != nil && s.fleet.reported(*e.WorkerID, event.Free, event.Revision) {
+		s.queue.wake()
 	}
 }
 

@@ -17,7 +17,7 @@ type fleet struct {
 	// nothing; index finds a worker in it.
 	workers []plan.Worker
 	index   map[hodei.WorkerID]int
-	rooms   map[hodei.WorkerID]*room // of the workers, and of those that are gone but were offered something
+	rooms   map[hodei.WorkerID]*room // of the workers, and of those that left with offers unanswered
 	kept    []hodei.WorkerID         // those whose slots are kept for somebody
 }
 
@@ -36,9 +36,9 @@ func (f *fleet) clear() {
 // lease allows a worker's key to arrive a little late.
 const lease = kv.Lease + kv.Renew
 
-// hear takes in a change of the bucket. It reports whether there may be work for
-// the worker now, and how many slots more are left to others for a moment.
-func (f *fleet) hear(u kv.Update, now time.Time) (more bool, left int) {
+// watched takes in a change of the bucket, and reports whether there may be work for the
+// worker now.
+func (f *fleet) watched(u kv.Update, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, known := f.index[u.WorkerID]
@@ -46,7 +46,7 @@ func (f *fleet) hear(u kv.Update, now time.Time) (more bool, left int) {
 		if known {
 			f.remove(at)
 		}
-		return false, 0
+		return false
 	}
 	report := *u.Availability
 	report.WorkerID = u.WorkerID // by which remove finds it again
@@ -59,22 +59,17 @@ func (f *fleet) hear(u kv.Update, now time.Time) (more bool, left int) {
 		f.workers = append(f.workers, plan.Worker{AckLatency: latency, Success: success})
 	}
 	w := &f.workers[at]
-	same := known && w.Incarnation == report.Incarnation
-	behind := same && report.Revision < w.Revision
+	behind := known && w.Incarnation == report.Incarnation && report.Revision < w.Revision
 	if behind && now.Sub(r.ahead) < keyWins {
 		w.At = now
-		return false, 0
+		return false
 	}
-	before, last := w.Free, w.Revision
-	w.Availability, w.Free, w.Revision = report, before, last
-	again := r.doubted && report.Revision == w.Revision // the worker has as much room as it had before it refused
-	if !same || behind || again {                       // no other scheduler's execution explains the difference
-		r.free, r.left, w.Revision = report.Free, 0, report.Revision
-	} else {
-		left = r.take(w, report.Free, report.Revision, 0)
-	}
-	r.key, r.doubted = report.Revision, false
-	return r.show(w) || w.Status == hodei.WorkerAvailable, left
+	before := w.Free
+	w.Availability, w.Free = report, before
+	// A refusal is not counted in the worker's revision, so a key of the same revision
+	// ends what refused noted.
+	r.free, r.key = report.Free, report.Revision
+	return r.show(w) || w.Status == hodei.WorkerAvailable
 }
 
 // room is that of the worker. The lock is held.
@@ -153,9 +148,9 @@ func (f *fleet) unkeep() {
 	f.kept = f.kept[:0]
 }
 
-// settle ends what choose began. An accepted offer comes with the worker's
-// newer report of its slots. It returns how many of them are left to others.
-func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, revision uint64, took time.Duration) (left int) {
+// settle ends what choose began. An accepted offer comes with the worker's newer report
+// of its slots.
+func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, revision uint64, took time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.room(id)
@@ -165,15 +160,14 @@ func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, re
 		if r.offered == 0 {
 			delete(f.rooms, id)
 		}
-		return 0
+		return
 	}
 	w := &f.workers[at]
 	if accepted {
 		w.AckLatency = smooth(w.AckLatency, took)
-		left = r.hear(w, free, revision, -slots, time.Now())
+		r.take(w, free, revision, time.Now())
 	}
 	r.show(w)
-	return left
 }
 
 // refused notes that a worker has less room than was asked for, until it writes its key
@@ -185,8 +179,6 @@ func (f *fleet) refused(id hodei.WorkerID, slots int) {
 	if at, known := f.index[id]; known {
 		r := f.room(id)
 		r.free = min(r.free, slots-1)
-		r.left = min(r.left, r.free)
-		r.doubted = true
 		r.show(&f.workers[at])
 	}
 }
@@ -205,37 +197,18 @@ func (f *fleet) ended(id hodei.WorkerID, success bool) {
 	}
 }
 
-// said takes in a worker's report of its slots, nil for none, as an execution began
-// or ended there. This instance had given it so many slots, or with its end it has
-// so many more, 0 if it was somebody else's. It reports whether there may be work
-// for the worker now, and how many slots more are left to others for a moment.
-func (f *fleet) said(id hodei.WorkerID, free *int, revision uint64, mine int) (more bool, left int) {
+// reported takes in a worker's report of its slots, nil for none, that came with an
+// event. It reports whether there may be work for the worker now.
+func (f *fleet) reported(id hodei.WorkerID, free *int, revision uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, known := f.index[id]
-	if !known {
-		return false, 0
-	}
-	w, r := &f.workers[at], f.room(id)
-	if free == nil {
-		free, revision = &r.free, w.Revision
-	}
-	left = r.hear(w, *free, revision, mine, time.Now())
-	return r.show(w), left
-}
-
-// release ends the moment for which slots were left to others, and reports whether
-// some are free still.
-func (f *fleet) release(id hodei.WorkerID, slots int) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	at, known := f.index[id]
-	if !known {
+	if !known || free == nil {
 		return false
 	}
-	r := f.room(id)
-	r.left = max(0, r.left-slots)
-	return r.show(&f.workers[at])
+	w, r := &f.workers[at], f.room(id)
+	r.take(w, *free, revision, time.Now())
+	return r.show(w)
 }
 
 // smooth is an exponentially weighted mean over about ten values.

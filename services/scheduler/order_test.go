@@ -11,7 +11,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
 
 // made is the id of an execution made at the given minute.
@@ -42,13 +41,8 @@ func TestQueueIsInOrder(t *testing.T) {
 		var want []*entry
 		for i := range rapid.IntRange(1, 40).Draw(t, "entries") {
 			kind := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "type")
-			e := &entry{
-				req: plan.Request{
-					ID:           made(rapid.IntRange(0, 59).Draw(t, "minute"), uint16(i)),
-					Requirements: hodei.Requirements{Type: &kind},
-				},
-				priority: rapid.IntRange(0, hodei.MaxPriority).Draw(t, "priority"), done: make(chan result, 1),
-			}
+			id := made(rapid.IntRange(0, 59).Draw(t, "minute"), uint16(i))
+			e := newEntry(id, rapid.IntRange(0, hodei.MaxPriority).Draw(t, "priority"), hodei.Requirements{Type: &kind})
 			require.True(t, pushed(t, q, e))
 			if rapid.IntRange(0, 4).Draw(t, "leaves") == 0 {
 				require.True(t, q.withdraw(e.req.ID))

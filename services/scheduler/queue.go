@@ -15,12 +15,12 @@ import (
 type entry struct {
 	req      plan.Request
 	priority int
-	rank     int64 // see order
-	adopted  bool  // nobody has asked this instance for it
-	// done takes the one result, if anybody waits for it.
-	done  chan result
-	index int // place in its heap; -1 while it is being assigned
-	class *class
+	rank     int64         // see order
+	asked    bool          // a request waits for the result
+	done     chan struct{} // closed once result is set
+	result   result
+	index    int // place in its heap; -1 while it is being assigned
+	class    *class
 	// withdrawn has the entry leave instead of being queued again.
 	withdrawn bool
 }
@@ -30,13 +30,19 @@ func (e *entry) question() plan.Request {
 	return plan.Request{ID: e.req.ID, Requirements: e.req.Requirements}
 }
 
-// tell gives the entry's one result to the request that waits for it, if any; a
-// second result, which the entry may be given after the queue was cleared, is
-// dropped.
-func (e *entry) tell(r result) {
+// newEntry is an entry that is in no queue yet.
+func newEntry(id hodei.ExecutionID, priority int, needs hodei.Requirements) *entry {
+	return &entry{req: plan.Request{ID: id, Requirements: needs}, priority: priority, done: make(chan struct{})}
+}
+
+// settle sets the entry's result unless it has one, and wakes the requests that wait for
+// it. The queue's lock is held.
+func (e *entry) settle(r result) {
 	select {
-	case e.done <- r:
+	case <-e.done:
 	default:
+		e.result = r
+		close(e.done)
 	}
 }
 
@@ -58,6 +64,7 @@ type queue struct {
 	entries map[hodei.ExecutionID]*entry // queued, or being assigned
 	lines   [hodei.MaxPriority + 1]line  // queued, by priority
 	queued  int
+	closed  error // why it takes no entries; nil when it does
 }
 
 type class struct {
@@ -69,15 +76,22 @@ func newQueue(o order) *queue {
 	return &queue{order: o, classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: make(chan struct{}, 1)}
 }
 
-// clear empties the queue; every waiting request is told why.
-func (q *queue) clear(why error) {
+// open has the queue, which is empty, take entries until close.
+func (q *queue) open() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = nil
+}
+
+// close empties the queue; requests that wait, and those that come later, fail with why.
+func (q *queue) close(why error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, e := range q.entries {
-		e.tell(result{err: why})
+		e.settle(result{err: why})
 	}
 	q.classes, q.entries = map[string]*class{}, map[hodei.ExecutionID]*entry{}
-	q.lines, q.queued = [hodei.MaxPriority + 1]line{}, 0
+	q.lines, q.queued, q.closed = [hodei.MaxPriority + 1]line{}, 0, why
 }
 
 // wake has the dispatcher look again; many wakes become one look.
@@ -88,25 +102,27 @@ func (q *queue) wake() {
 	}
 }
 
-// push queues an entry; one whose execution is here already, queued or being
-// assigned, is dropped and false returned. An entry whose priority has no line
-// is INVALID and changes nothing.
-func (q *queue) push(e *entry) (bool, error) {
+// push queues an entry and returns it, or the entry that its execution has already,
+// queued or being assigned. An entry whose priority has no line is INVALID and changes
+// nothing.
+func (q *queue) push(e *entry) (*entry, error) {
 	if e.priority < 0 || e.priority > hodei.MaxPriority {
-		return false, hodei.InvalidField("priority", "0 to 10 required")
+		return nil, hodei.InvalidField("priority", "0 to 10 required")
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, here := q.entries[e.req.ID]; here {
-		return false, nil
+	if q.closed != nil {
+		return nil, q.closed
 	}
-	if e.rank = q.order.rank(e.req.ID, e.priority); e.adopted {
-		e.rank += precedence.Milliseconds()
+	if first, here := q.entries[e.req.ID]; here {
+		first.asked = first.asked || e.asked
+		return first, nil
 	}
+	e.rank = q.order.rank(e.req.ID, e.priority)
 	q.entries[e.req.ID] = e
 	q.insert(e)
 	q.wake()
-	return true, nil
+	return e, nil
 }
 
 func (q *queue) insert(e *entry) {
@@ -150,7 +166,7 @@ func (q *queue) take(e *entry) {
 }
 
 // restore puts back an entry that was popped and not assigned, unless the queue
-// was cleared meanwhile.
+// was closed meanwhile.
 func (q *queue) restore(e *entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -158,20 +174,20 @@ func (q *queue) restore(e *entry) {
 	case q.entries[e.req.ID] != e:
 	case e.withdrawn:
 		delete(q.entries, e.req.ID)
-		e.tell(result{withdrawn: true})
+		e.settle(result{withdrawn: true})
 	default:
 		q.insert(e)
 	}
 }
 
-// finish forgets an entry and tells whoever waits for it.
+// finish forgets an entry and gives it its result.
 func (q *queue) finish(e *entry, r result) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.entries[e.req.ID] == e {
 		delete(q.entries, e.req.ID)
 	}
-	e.tell(r)
+	e.settle(r)
 }
 
 // withdraw takes an execution out. One that is being assigned leaves when that
@@ -192,15 +208,22 @@ func (q *queue) withdraw(id hodei.ExecutionID) bool {
 	return true
 }
 
-// settle takes out an execution of which somebody else has made something, and
-// tells whoever waits for it; one that is being assigned here is left alone.
+// waited reports whether a request waits for the entry's result.
+func (q *queue) waited(e *entry) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return e.asked
+}
+
+// settle takes out an execution that was started or ended without the queue, with this
+// result; one that is being assigned here is left alone.
 func (q *queue) settle(id hodei.ExecutionID, r result) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if e, here := q.entries[id]; here && e.index >= 0 {
 		q.take(e)
 		delete(q.entries, id)
-		e.tell(r)
+		e.settle(r)
 	}
 }
 

@@ -12,16 +12,13 @@ import (
 )
 
 func waits(n byte, priority int, kind string) *entry {
-	return &entry{
-		req:      plan.Request{ID: hodei.ExecutionID{15: n}, Requirements: hodei.Requirements{Type: &kind}},
-		priority: priority, done: make(chan result, 1),
-	}
+	return newEntry(hodei.ExecutionID{15: n}, priority, hodei.Requirements{Type: &kind})
 }
 
 func pushed(t require.TestingT, q *queue, e *entry) bool {
 	queued, err := q.push(e)
 	require.NoError(t, err)
-	return queued
+	return queued == e
 }
 
 // TestAPriorityOutOfRangeChangesNothing: it would index past the lines.
@@ -39,7 +36,8 @@ func TestQueueOrder(t *testing.T) {
 	q := newQueue(order(10 * time.Minute))
 	for _, e := range []*entry{waits(3, 5, "a"), waits(1, 5, "b"), waits(4, 9, "b"), waits(2, 5, "a"), waits(5, 0, "a")} {
 		require.True(t, pushed(t, q, e))
-		require.False(t, pushed(t, q, e), "once is enough")
+		again := *e
+		require.False(t, pushed(t, q, &again), "once is enough")
 	}
 	require.Equal(t, 4, q.position(waits(3, 5, "a")), "one of higher priority and two of the same, but older")
 	var order []byte
@@ -77,13 +75,15 @@ func TestWithdraw(t *testing.T) {
 	require.Equal(t, 1, q.len(), "its own result decides")
 	require.False(t, q.withdraw(assigning.req.ID))
 	q.restore(assigning)
-	require.True(t, (<-assigning.done).withdrawn)
+	<-assigning.done
+	require.True(t, assigning.result.withdrawn)
 	require.Zero(t, q.len())
 
 	other := waits(3, 5, "a")
 	q.push(other)
 	q.settle(other.req.ID, result{withdrawn: true})
-	require.True(t, (<-other.done).withdrawn, "whoever waits hears of it")
+	<-other.done
+	require.True(t, other.result.withdrawn, "requests that wait are answered")
 	require.Zero(t, q.len())
 }
 
@@ -96,7 +96,7 @@ func TestSlotsAreKept(t *testing.T) {
 	other := report
 	other.WorkerID, other.Free = hodei.WorkerID{15: 2}, 0
 	for _, a := range []hodei.Availability{report, other} {
-		s.fleet.hear(kv.Update{WorkerID: a.WorkerID, Availability: &a}, now)
+		s.fleet.watched(kv.Update{WorkerID: a.WorkerID, Availability: &a}, now)
 	}
 	large := plan.Request{ID: made(0, 1), Requirements: hodei.Requirements{Capacity: 2}}
 	small := plan.Request{ID: made(1, 2)}
@@ -106,8 +106,7 @@ func TestSlotsAreKept(t *testing.T) {
 	require.Equal(t, "no worker: 1 busy, 1 kept for one that waits longer", d.Reason)
 	require.Equal(t, d.Reason, s.fleet.reason(small, now).Reason, "and that is what people are told")
 	report.Free, report.Revision = 2, 2
-	_, left := s.fleet.hear(kv.Update{WorkerID: report.WorkerID, Availability: &report}, now)
-	require.True(t, s.fleet.release(report.WorkerID, left))
+	require.True(t, s.fleet.watched(kv.Update{WorkerID: report.WorkerID, Availability: &report}, now))
 	require.Equal(t, report.WorkerID, s.fleet.choose(large, now).Worker.WorkerID)
 	s.fleet.unkeep()
 	require.NotContains(t, s.fleet.reason(small, now).Reason, "kept")
@@ -121,7 +120,7 @@ func TestNewWorkerIsLikeTheOthers(t *testing.T) {
 	now := time.Now()
 	join := func(n byte) *plan.Worker {
 		a := hodei.Availability{WorkerID: hodei.WorkerID{15: n}, Slots: 4, Free: 4, At: now}
-		f.hear(kv.Update{WorkerID: a.WorkerID, Availability: &a}, now)
+		f.watched(kv.Update{WorkerID: a.WorkerID, Availability: &a}, now)
 		return &f.workers[f.index[a.WorkerID]]
 	}
 	first := join(1)

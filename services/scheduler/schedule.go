@@ -30,12 +30,8 @@ func (s *Scheduler) schedule(ctx context.Context, req schemas.ScheduleRequest) (
 	if !req.Brief {
 		candidates = s.explain(req, e).Candidates // before the choice changes them
 	}
-	queued, err := s.queue.push(e)
-	if err != nil {
+	if e, err = s.queue.push(e); err != nil {
 		return schemas.Decision{}, err
-	}
-	if !queued {
-		return s.waiting(e, candidates), nil // an earlier request has queued it
 	}
 	if r, ok := await(ctx, e, req.Wait()); ok {
 		r.decision.Candidates = listed(candidates)
@@ -57,8 +53,8 @@ func await(ctx context.Context, e *entry, patience time.Duration) (r result, ok 
 	wait := time.NewTimer(patience)
 	defer wait.Stop()
 	select {
-	case r := <-e.done:
-		return r, true
+	case <-e.done:
+		return e.result, true
 	case <-ctx.Done():
 	case <-hungUp:
 	case <-wait.C:
@@ -81,7 +77,7 @@ func (s *Scheduler) place(ctx context.Context, req schemas.PlaceRequest) (schema
 		return rpc.Call(ctx, s.nc, schemas.StartExecution, schemas.StartRequest{PlaceRequest: req, WorkerID: d.Worker.WorkerID})
 	})
 	if err != nil {
-		s.queue.wake() // the slots may be somebody else's now
+		s.queue.wake() // the slots are free for others
 	}
 	return a, err
 }
@@ -94,8 +90,8 @@ func (s *Scheduler) unanswered(ctx context.Context, req schemas.ScheduleRequest,
 	reason := s.fleet.reason(e.question(), time.Now()).Reason
 	if !s.queue.withdraw(e.req.ID) { // being assigned: the result decides
 		select {
-		case r := <-e.done:
-			if !r.withdrawn {
+		case <-e.done:
+			if r := e.result; !r.withdrawn {
 				r.decision.Candidates = listed(candidates)
 				return r.decision, r.err
 			}
@@ -106,8 +102,8 @@ func (s *Scheduler) unanswered(ctx context.Context, req schemas.ScheduleRequest,
 	return s.reject(ctx, e, reason)
 }
 
-// reject ends an execution that is not to wait, unless another scheduler, which
-// found it in the record, has given it to a worker.
+// reject ends an execution that is not to wait, unless it was given to a worker
+// meanwhile: by name, or by the queue, which found it in the record.
 func (s *Scheduler) reject(ctx context.Context, e *entry, reason string) (schemas.Decision, error) {
 	_, err := rpc.Call(ctx, s.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.req.ID, Reason: hodei.ReasonRejected})
 	if errors.Is(err, hodei.Conflict) {
@@ -134,7 +130,8 @@ func (s *Scheduler) waiting(e *entry, candidates []schemas.Candidate) schemas.De
 
 // wanted is what the request asks for, by its own words or by the record's.
 func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*entry, error) {
-	e := &entry{priority: hodei.DefaultPriority, done: make(chan result, 1)}
+	e := newEntry(hodei.ExecutionID{}, hodei.DefaultPriority, hodei.Requirements{})
+	e.asked = true
 	if req.ExecutionID != nil {
 		e.req.ID = *req.ExecutionID
 	} else if !req.DryRun || req.JobConfig == nil {

@@ -28,14 +28,14 @@ type Config struct {
 	Log     *slog.Logger
 	// Weights weigh the criteria; plan.DefaultWeights when zero.
 	Weights plan.Weights
-	// MaxQueue is how many executions an instance queues before it refuses
-	// more; 100,000 when 0.
+	// MaxQueue is how many executions are queued before a request for one more is
+	// refused; 100,000 when 0.
 	MaxQueue int
 	// Ageing is how long waiting counts as much as one level of priority; 10
 	// min when 0. When negative, age never outweighs priority.
 	Ageing time.Duration
-	// Sweep is how often the record is searched for executions that no
-	// instance has queued; 5 s when 0.
+	// Sweep is how often the record is searched for executions that are not
+	// queued; 5 s when 0.
 	Sweep time.Duration
 }
 
@@ -45,16 +45,13 @@ type Scheduler struct {
 	nc       *nats.Conn
 	db       *postgres.DB
 	log      *slog.Logger
-	svc      *rpc.Service
+	leads    func() bool // whether no other scheduler can decide now
 	fleet    *fleet
 	queue    *queue
 	ready    chan struct{}
 	inflight sync.WaitGroup // assignments under way
 	trouble  trouble
-	given    given
-	pace     pace
 	more     atomic.Bool   // the record has more pending executions than were adopted
-	later    atomic.Bool   // the record will be searched within a second
 	soon     chan struct{} // one value: the record is to be searched before its time
 	broken   chan struct{} // one value: the fleet and the queue are to be built anew
 }
@@ -80,25 +77,77 @@ func New(cfg Config) *Scheduler {
 		cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log,
 		fleet: newFleet(cfg.Weights), queue: newQueue(order(cfg.Ageing)), ready: make(chan struct{}), soon: make(chan struct{}, 1),
 		broken: make(chan struct{}, 1),
-		given:  given{ids: map[hodei.ExecutionID]bool{}},
+		leads:  func() bool { return true },
 	}
-	s.svc = rpc.New(rpc.Config{
-		NATS: cfg.NATS, Name: schemas.Scheduler, Version: cfg.Version, Log: cfg.Log,
-		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.doubt,
-	})
-	rpc.Handle(s.svc, schemas.Schedule, s.schedule)
-	rpc.Handle(s.svc, schemas.PlaceExecution, s.place)
-	rpc.Handle(s.svc, schemas.GetQueue, s.getQueue)
-	rpc.Handle(s.svc, schemas.SchedulerHealth, s.health)
 	return s
 }
 
-// Ready is closed once the fleet is known and the service answers.
+// service is the micro service, without endpoints.
+func (s *Scheduler) service() *rpc.Service {
+	return rpc.New(rpc.Config{
+		NATS: s.nc, Name: schemas.Scheduler, Version: s.cfg.Version, Log: s.log,
+		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.doubt,
+	})
+}
+
+// Ready is closed once this instance leads and answers, or stands by.
 func (s *Scheduler) Ready() <-chan struct{} { return s.ready }
 
-// Run schedules until ctx is done, and returns when the assignments under way
-// are settled. What is still queued stays PENDING in the record.
+// Run leads while no other scheduler does, and stands by otherwise, until ctx is done and
+// the assignments in flight are settled. What is still queued stays PENDING in the record.
 func (s *Scheduler) Run(ctx context.Context) error {
+	js, err := jetstream.New(s.nc)
+	if err != nil {
+		return err
+	}
+	lease := kv.NewLeader(js, schemas.SchedulerLease)
+	s.leads = lease.Trusted
+	isReady := sync.OnceFunc(func() { close(s.ready) })
+	for ctx.Err() == nil {
+		g, ctx := errgroup.WithContext(ctx)
+		if !lease.TryAcquire(ctx) {
+			standing, leave := context.WithCancel(ctx)
+			g.Go(func() error { return serve(standing, s.service(), isReady) })
+			err := lease.Acquire(ctx)
+			leave()
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+		g.Go(func() error {
+			return lease.Hold(ctx, func(ctx context.Context) error { return s.lead(ctx, isReady) })
+		})
+		if err := g.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serve answers requests until ctx is done.
+func serve(ctx context.Context, svc *rpc.Service, ready func()) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return svc.Run(ctx) })
+	g.Go(func() error {
+		select {
+		case <-svc.Ready():
+			ready()
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// lead decides and answers requests until ctx is done.
+func (s *Scheduler) lead(ctx context.Context, ready func()) error {
+	s.log.InfoContext(ctx, "this scheduler leads")
+	defer s.log.InfoContext(ctx, "this scheduler leads no longer")
+	svc := s.service()
+	rpc.Handle(svc, schemas.Schedule, s.schedule)
+	rpc.Handle(svc, schemas.PlaceExecution, s.place)
+	rpc.Handle(svc, schemas.GetQueue, s.getQueue)
+	rpc.Handle(svc, schemas.SchedulerHealth, s.health)
 	synced := make(chan struct{})
 	known := sync.OnceFunc(func() { close(synced) })
 	g, ctx := errgroup.WithContext(ctx)
@@ -108,23 +157,16 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	g.Go(func() error {
 		select {
 		case <-synced:
-			return s.svc.Run(ctx)
+			return serve(ctx, svc, ready)
 		case <-ctx.Done():
 			return nil
 		}
 	})
-	g.Go(func() error {
-		select {
-		case <-s.svc.Ready():
-			close(s.ready)
-		case <-ctx.Done():
-		}
-		return nil
-	})
 	return g.Wait()
 }
 
-// errRestart is the answer to requests that wait while the queue is built anew.
+// errRestart is the answer to requests that wait when the queue is built anew, here or by
+// the next leader.
 var errRestart = hodei.Errorf(hodei.Unavailable, "The scheduler is starting again; the execution waits in the record")
 
 // errDoubt ends decide.
@@ -136,7 +178,8 @@ var errDoubt = errors.New("the state may be half changed")
 // forgotten, and built anew by the next.
 func (s *Scheduler) decide(ctx context.Context, known func()) error {
 	s.fleet.clear()
-	s.queue.clear(errRestart)
+	s.queue.open()
+	defer s.queue.close(errRestart)
 	select {
 	case <-s.broken:
 	default:
@@ -205,7 +248,9 @@ func (s *Scheduler) watch(ctx context.Context, known func()) error {
 					known()
 					return
 				}
-				s.hear(u)
+				if s.fleet.watched(u, time.Now()) {
+					s.queue.wake()
+				}
 			})
 		}
 		if err != nil && ctx.Err() == nil {

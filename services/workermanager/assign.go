@@ -60,9 +60,7 @@ func (m *Manager) start(ctx context.Context, req schemas.StartRequest) (schemas.
 	if err != nil {
 		return schemas.Assignment{}, err
 	}
-	created := e
-	created.Status, created.WorkerID, created.WorkerType, created.ScheduledAt, created.StartedAt = hodei.Pending, nil, nil, nil, nil
-	m.publish(ctx, schemas.Event{Type: schemas.EventCreated, Execution: created})
+	m.publish(ctx, schemas.Event{Type: schemas.EventCreated, Execution: e})
 	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
 	return m.offer(ctx, e, worker.report, deadline)
 }

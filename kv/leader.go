@@ -1,0 +1,175 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+const (
+	// Term is how long a leader's key outlives its last renewal: the TTL of the
+	// LEADERS bucket, and so the longest part of a failover.
+	Term = 1200 * time.Millisecond
+	// renewal is how often the leader renews its key.
+	renewal = Term / 4
+	// trust is how long after the start of a renewal that succeeded the leader acts
+	// on it. The rest of the term covers what a decision takes to have its effect.
+	trust = Term * 3 / 4
+	// again is the pause between two attempts to acquire a lease whose leader is
+	// silent: the server removes an expired key up to 250 ms late.
+	again = 100 * time.Millisecond
+)
+
+// Leader is one instance's candidacy for a lease that one of several instances holds:
+// a key in the LEADERS bucket, whose value is the holder's id and whose revision fences
+// the holder. Each renewal names the revision that it replaces, so a renewal fails once
+// another instance has acquired the lease.
+//
+//	Acquire ──► Hold ──► renewals ──► fn returns ──► the key is deleted: the next acquires at once
+//	   ▲                    └─ the last one is older than trust: fn's context ends ─┐
+//	   └────────────────────────────────────────────────────────────────────────────┘
+type Leader struct {
+	js       jetstream.JetStream
+	key, id  string
+	bucket   jetstream.KeyValue
+	revision uint64                    // of the key as this instance last wrote it
+	until    atomic.Pointer[time.Time] // the end of trust
+}
+
+// NewLeader returns a candidate for the lease with the key.
+func NewLeader(js jetstream.JetStream, key string) *Leader {
+	l := &Leader{js: js, key: key, id: uuid.NewString()}
+	l.until.Store(&time.Time{})
+	return l
+}
+
+// Trusted reports whether no other instance can hold the lease now. It ends before the
+// key expires, by this machine's monotonic clock, so a process that was stopped finds it
+// false before it does anything else.
+func (l *Leader) Trusted() bool { return time.Now().Before(*l.until.Load()) }
+
+// Acquire returns nil once this instance has the lease, ctx's error when ctx is done. It
+// tries again when the holder deletes the key, and when the holder has not renewed it
+// for a term.
+func (l *Leader) Acquire(ctx context.Context) error {
+	changes := make(chan *nats.Msg, 16)
+	sub, err := l.js.Conn().ChanSubscribe(schemas.LeaderSubject(l.key), changes)
+	if err != nil {
+		return fmt.Errorf("follow lease %s: %w", l.key, err)
+	}
+	defer sub.Unsubscribe()
+	for !l.TryAcquire(ctx) {
+		wait := time.NewTimer(again)
+		for free := false; !free; {
+			select {
+			case <-ctx.Done():
+				wait.Stop()
+				return ctx.Err()
+			case change := <-changes:
+				free = change.Header.Get("KV-Operation") != "" // deleted, not renewed
+				wait.Reset(Term)
+			case <-wait.C:
+				free = true
+			}
+		}
+		wait.Stop()
+	}
+	return nil
+}
+
+// TryAcquire reports whether this instance has the lease now. It has not while another
+// one holds it, and while JetStream does not store the key.
+func (l *Leader) TryAcquire(ctx context.Context) bool {
+	return l.write(ctx, func(ctx context.Context) (revision uint64, err error) {
+		if l.bucket, err = l.js.KeyValue(ctx, schemas.LeadersBucket); err != nil {
+			return 0, err
+		}
+		return l.bucket.Create(ctx, l.key, []byte(l.id))
+	}) == nil
+}
+
+// write has put write the key, and then trusts the lease from before the write on.
+func (l *Leader) write(ctx context.Context, put func(context.Context) (uint64, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, renewal)
+	defer cancel()
+	until := time.Now().Add(trust)
+	revision, err := put(ctx)
+	if err == nil {
+		l.revision = revision
+		l.until.Store(&until)
+	}
+	return err
+}
+
+// Hold runs fn and renews the lease until fn has returned; then it gives the lease up.
+// fn's context ends with ctx, and when the lease is no longer trusted.
+func (l *Leader) Hold(ctx context.Context, fn func(context.Context) error) error {
+	leading, stop := context.WithCancel(ctx)
+	defer stop()
+	renewing, done := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer stop()
+		l.renew(renewing)
+	}()
+	err := fn(leading)
+	done()
+	<-ended
+	l.release()
+	return err
+}
+
+// renew renews the lease until ctx is done, or the lease is lost or no longer trusted.
+func (l *Leader) renew(ctx context.Context) {
+	for {
+		wait := time.NewTimer(min(renewal, time.Until(*l.until.Load())))
+		select {
+		case <-ctx.Done():
+		case <-wait.C:
+		}
+		wait.Stop()
+		if ctx.Err() != nil || !l.Trusted() {
+			return
+		}
+		err := l.write(ctx, func(ctx context.Context) (uint64, error) {
+			return l.bucket.Update(ctx, l.key, []byte(l.id), l.revision)
+		})
+		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) && !l.own(ctx) {
+			l.until.Store(&time.Time{})
+			return
+		}
+	}
+}
+
+// own reports whether the key may be this instance's still, and takes in its revision:
+// an update may have been stored although its acknowledgement was lost.
+func (l *Leader) own(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, renewal)
+	defer cancel()
+	entry, err := l.bucket.Get(ctx, l.key)
+	if err != nil {
+		return !errors.Is(err, jetstream.ErrKeyNotFound) // not known: trust ends by itself
+	}
+	if string(entry.Value()) != l.id {
+		return false
+	}
+	l.revision = entry.Revision()
+	return true
+}
+
+// release deletes the key if this instance wrote it last.
+func (l *Leader) release() {
+	l.until.Store(&time.Time{})
+	ctx, cancel := context.WithTimeout(context.Background(), Term)
+	defer cancel()
+	_ = l.bucket.Delete(ctx, l.key, jetstream.LastRevision(l.revision)) // else it expires
+}

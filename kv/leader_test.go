@@ -1,0 +1,112 @@
+package kv_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// acquired returns once the candidate has the lease, and when that was.
+func acquired(t *testing.T, l *kv.Leader) <-chan time.Time {
+	t.Helper()
+	at := make(chan time.Time, 1)
+	go func() {
+		if l.Acquire(t.Context()) == nil {
+			at <- time.Now()
+		}
+	}()
+	return at
+}
+
+// awaitRevision returns once the key has been written so often.
+func awaitRevision(t *testing.T, js jetstream.JetStream, revision uint64) {
+	t.Helper()
+	bucket, err := js.KeyValue(t.Context(), schemas.LeadersBucket)
+	require.NoError(t, err)
+	renewed := func() bool {
+		entry, err := bucket.Get(t.Context(), "test")
+		return err == nil && entry.Revision() >= revision
+	}
+	require.Eventually(t, renewed, time.Minute, 10*time.Millisecond)
+}
+
+// TestOneInstanceLeads: the next one acquires the lease when the first gives it up, and
+// not before, however often the first renews it.
+func TestOneInstanceLeads(t *testing.T) {
+	t.Parallel()
+	_, js := localtest.JetStream(t)
+	first, second := kv.NewLeader(js, "test"), kv.NewLeader(js, "test")
+	require.False(t, first.Trusted())
+	require.NoError(t, first.Acquire(t.Context()))
+	require.True(t, first.Trusted())
+	next := acquired(t, second)
+	err := first.Hold(t.Context(), func(ctx context.Context) error {
+		awaitRevision(t, js, 10)
+		require.True(t, first.Trusted())
+		require.False(t, second.Trusted())
+		require.NoError(t, ctx.Err())
+		return nil
+	})
+	require.NoError(t, err)
+	require.False(t, first.Trusted())
+	<-next
+	require.True(t, second.Trusted())
+}
+
+// TestTrustEndsBeforeTheLease: a leader that cannot renew its key has stopped trusting
+// its lease by the time at which another one acquires it.
+func TestTrustEndsBeforeTheLease(t *testing.T) {
+	t.Parallel()
+	srv := localtest.NATS(t)
+	nc := localtest.Connect(t, srv)
+	cut, err := jetstream.New(nc)
+	require.NoError(t, err)
+	js, err := jetstream.New(localtest.Connect(t, srv))
+	require.NoError(t, err)
+	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
+	first, second := kv.NewLeader(cut, "test"), kv.NewLeader(js, "test")
+	require.NoError(t, first.Acquire(t.Context()))
+	next := acquired(t, second)
+	var trusted atomic.Int64 // when the first one trusted its lease last
+	err = first.Hold(t.Context(), func(ctx context.Context) error {
+		nc.Close()
+		for first.Trusted() {
+			trusted.Store(time.Now().UnixNano())
+			time.Sleep(time.Millisecond)
+		}
+		<-ctx.Done()
+		return nil
+	})
+	require.NoError(t, err)
+	require.Less(t, trusted.Load(), (<-next).UnixNano())
+}
+
+// TestALostLeaseEndsTheLead: the bucket was deleted and made anew, and another instance
+// was quicker.
+func TestALostLeaseEndsTheLead(t *testing.T) {
+	t.Parallel()
+	_, js := localtest.JetStream(t)
+	first, second := kv.NewLeader(js, "test"), kv.NewLeader(js, "test")
+	require.NoError(t, first.Acquire(t.Context()))
+	err := first.Hold(t.Context(), func(ctx context.Context) error {
+		awaitRevision(t, js, 3) // a bucket made anew counts from 1 again
+		require.NoError(t, js.DeleteStream(t.Context(), schemas.LeadersStream))
+		require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
+		require.NoError(t, second.Acquire(t.Context()))
+		<-ctx.Done()
+		return nil
+	})
+	require.NoError(t, err)
+	require.NoError(t, second.Hold(t.Context(), func(context.Context) error {
+		require.True(t, second.Trusted(), "the first one did not delete its key")
+		return nil
+	}))
+}
