@@ -36,21 +36,15 @@ func (o *Orchestrator) advanceDue(ctx context.Context) error {
 	return nil
 }
 
-// carryOut does what follows from committed decisions. What fails is found again:
-// executions that reach no scheduler are adopted by it, and those that do not end are
-// cancelled again when their run is looked at next.
+// carryOut does what follows from committed decisions. What fails is found again: the
+// scheduler finds executions whose event it missed in the record, and those that do not
+// end are cancelled again when their run is looked at next.
 func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 	var g errgroup.Group
 	g.SetLimit(handedAtOnce)
 	for _, a := range all {
 		for _, e := range a.Created {
-			o.publish(ctx, schemas.EventCreated, e)
-			g.Go(func() error {
-				if _, err := o.queue(ctx, e); err != nil {
-					o.log.WarnContext(ctx, "execution of a run not scheduled", "execution_id", e.ID, "err", err)
-				}
-				return nil
-			})
+			o.publish(ctx, schemas.EventCreated, e) // from which the scheduler takes it in
 		}
 		for _, id := range a.Stop {
 			g.Go(func() error {

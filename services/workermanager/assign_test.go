@@ -129,10 +129,8 @@ func TestStart(t *testing.T) {
 	require.Equal(t, req.Spec.Command, h.offers[0].Command)
 	require.Equal(t, h.report.Incarnation, h.offers[0].Incarnation)
 	created := b.event(schemas.EventCreated).Execution
-	require.Equal(t, hodei.Pending, created.Status)
-	require.Nil(t, created.WorkerID)
-	require.Nil(t, created.ScheduledAt)
-	require.Nil(t, created.StartedAt)
+	require.Equal(t, hodei.Running, created.Status, "it was never PENDING, so no scheduler queues it")
+	require.Equal(t, h.id, *created.WorkerID)
 	require.Equal(t, h.id, *b.event(schemas.EventAssigned).Execution.WorkerID)
 	require.Equal(t, 3, *b.event(schemas.EventStarted).Free)
 
