@@ -15,6 +15,8 @@ type Problem struct {
 	Column int `json:"column,omitempty"`
 	// Warning is true of a problem with which the definition is accepted.
 	Warning bool `json:"-"`
+	// Unsupported is true of a valid field that this version cannot act on.
+	Unsupported bool `json:"-"`
 }
 
 // String is the problem as compilers write it: line:column: field: issue.

@@ -32,6 +32,17 @@ func (c *Client) ListPipelines(ctx context.Context, req schemas.ListPipelinesReq
 	return call(ctx, c, schemas.ListPipelines, req)
 }
 
+// ApplyPipeline creates or changes a pipeline and its jobs by a definition. Its error
+// lists every problem of one that is not valid.
+func (c *Client) ApplyPipeline(ctx context.Context, req schemas.ApplyPipelineRequest) (schemas.AppliedPipeline, error) {
+	return call(ctx, c, schemas.ApplyPipeline, req)
+}
+
+// GetDefinition returns the definition of a pipeline, or NOT_FOUND.
+func (c *Client) GetDefinition(ctx context.Context, req schemas.GetDefinitionRequest) (schemas.PipelineDocument, error) {
+	return call(ctx, c, schemas.GetDefinition, req)
+}
+
 // CreateJob creates a job in a pipeline, or fails with NOT_FOUND without one.
 func (c *Client) CreateJob(ctx context.Context, req schemas.CreateJobRequest) (hodei.Job, error) {
 	return call(ctx, c, schemas.CreateJob, req)

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 
@@ -26,11 +27,13 @@ import (
 // path, query and body.
 type binder struct {
 	path, query []schemas.Field
+	// document is true where the body is the definition of a pipeline.
+	document bool
 }
 
 // newBinder binds the operation's fields, and further query parameters.
 func newBinder(op *schemas.Op, more ...schemas.Field) binder {
-	var b binder
+	b := binder{document: op.YAML && op.Method == http.MethodPut}
 	for _, f := range op.Fields() {
 		if f.In == "path" {
 			b.path = append(b.path, f)
@@ -49,12 +52,46 @@ func (b binder) request(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	body, err := readBody(w, r)
+	body, err := readBody(w, r, b.document)
+	if err == nil && b.document {
+		body, err = wrapped(r, body)
+	}
 	if err != nil || len(fields) == 0 {
 		return body, err
 	}
 	return merge(body, fields)
 }
+
+// wrapped is a request with the text of a definition in it, so that the service can name
+// its lines. A body that has the text in a field already goes on as it is.
+func wrapped(r *http.Request, body []byte) ([]byte, error) {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, nil
+	}
+	format := schemas.FormatYAML
+	if !isYAML(r) {
+		var has struct {
+			Document json.RawMessage `json:"document"`
+		}
+		if json.Unmarshal(body, &has) == nil && has.Document != nil {
+			return body, nil
+		}
+		format = schemas.FormatJSON
+	}
+	if !utf8.Valid(body) {
+		return nil, hodei.InvalidField("body", "the text is not UTF-8")
+	}
+	return hodei.JSON(map[string]string{"document": string(body), "format": format})
+}
+
+// isYAML reports whether the body is declared to be YAML.
+func isYAML(r *http.Request) bool {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && slices.Contains(yamlTypes, media)
+}
+
+// yamlTypes are the media type of YAML (RFC 9512) and those before it.
+var yamlTypes = []string{"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"}
 
 // parameters are the request's path and query as JSON values.
 func (b binder) parameters(r *http.Request) (map[string]json.RawMessage, error) {
@@ -100,8 +137,9 @@ func value(f schemas.Field, text string) json.RawMessage {
 	return quoted
 }
 
-// readBody returns the body, which must be JSON and of bounded size.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// readBody returns the body, which must be JSON, or YAML where that is taken, and of
+// bounded size.
+func readBody(w http.ResponseWriter, r *http.Request, yaml bool) ([]byte, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
@@ -117,6 +155,12 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		}
 	}
 	wholeRequest(w)
+	if yaml && isYAML(r) {
+		return body, nil
+	}
+	if len(body) > 0 && !isJSON(r) && yaml {
+		return nil, hodei.Errorf(hodei.UnsupportedMedia, "Request body must be YAML or JSON: send Content-Type: application/yaml or application/json")
+	}
 	if len(body) > 0 && !isJSON(r) {
 		return nil, hodei.Errorf(hodei.UnsupportedMedia, "Request body must be JSON: send Content-Type: application/json")
 	}

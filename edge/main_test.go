@@ -79,6 +79,13 @@ func newWorld(t *testing.T) *world {
 		}
 		return hodei.Pipeline{ID: w.pipeline, Name: "demo"}, nil
 	})
+	rpc.Handle(svc, schemas.ApplyPipeline, func(_ context.Context, req schemas.ApplyPipelineRequest) (schemas.AppliedPipeline, error) {
+		got, err := hodei.JSON(req)
+		return schemas.AppliedPipeline{Changes: []hodei.Change{{Field: "request", Action: hodei.ChangeChanged, To: got}}, New: req.DryRun}, err
+	})
+	rpc.Handle(svc, schemas.GetDefinition, func(context.Context, schemas.GetDefinitionRequest) (schemas.PipelineDocument, error) {
+		return schemas.PipelineDocument(`{"slug":"x","jobs":{"a":{"command":"one\ntwo\n","env":{"A":"1.30"}}}}`), nil
+	})
 	rpc.Handle(svc, schemas.ListPipelines, func(_ context.Context, req schemas.ListPipelinesRequest) (schemas.List[hodei.Pipeline], error) {
 		return schemas.List[hodei.Pipeline]{Items: make([]hodei.Pipeline, req.Size())}, nil
 	})

@@ -53,7 +53,7 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 	}
 	own := map[string]http.HandlerFunc{
 		"/healthz": e.healthz, "/readyz": e.readyz, "/metrics": e.metrics.handler().ServeHTTP,
-		"/openapi.json": openapi, "/docs": docs(),
+		"/openapi.json": openapi, "/docs": docs(), "/hodei.schema.json": definitionSchema,
 		"/": console.Serve, "/ui": console.Serve, console.Root + "*": console.Serve,
 	}
 	for _, name := range docsFiles {
@@ -127,6 +127,10 @@ func (e *Edge) forward(op *schemas.Op) http.HandlerFunc {
 		reply, err := rpc.Forward(ctx, e.cfg.NATS, op, op.Subject, body)
 		if err != nil {
 			refuse(w, r, err)
+			return
+		}
+		if op.YAML && op.Method == http.MethodGet && wantsYAML(r) {
+			answerYAML(w, r, reply)
 			return
 		}
 		answer(w, reply.Status, reply.Body)

@@ -40,7 +40,7 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 	}
 	bind := newBinder(op, more...)
 	return func(w http.ResponseWriter, r *http.Request) {
-		_, err := readBody(w, r) // a GET may have one
+		_, err := readBody(w, r, false) // a GET may have one
 		var want selection
 		if err == nil {
 			want, err = s.selection(r, bind)

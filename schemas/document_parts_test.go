@@ -36,14 +36,22 @@ func (d *document) operation(op *Op) object {
 	if props, _ := body["properties"].(object); op.Method != "GET" && len(props) > 0 {
 		maps.Copy(d.schemas, request) // less the parameters, which are taken out of it by now
 		_, needed := body["required"]
-		out["requestBody"] = object{
-			"required": needed,
-			"content": object{"application/json": object{
-				"schema": object{"$ref": "#/components/schemas/" + TypeName(op.Request)}, "example": values,
-			}},
+		content := object{"application/json": object{
+			"schema": object{"$ref": "#/components/schemas/" + TypeName(op.Request)}, "example": values,
+		}}
+		if op.YAML {
+			needed = true
+			content["application/yaml"] = yamlText
 		}
+		out["requestBody"] = object{"required": needed, "content": content}
 	}
 	return out
+}
+
+// yamlText is a definition as a file.
+var yamlText = object{
+	"schema":  object{"type": "string", "description": "hodei.yaml; its JSON Schema is at /hodei.schema.json."},
+	"example": "slug: release\njobs:\n  build:\n    command: cargo build\n",
 }
 
 // parameters moves the fields that do not travel in the body out of it, and
@@ -56,7 +64,11 @@ func (d *document) parameters(op *Op, body, values object) (out []any) {
 		if f.Resource() != "" && f.In == "path" {
 			text = "The " + f.Resource() + "'s id, with its prefix or without."
 		}
-		param := object{"name": f.Name, "in": f.In, "required": f.In == "path", "description": text, "schema": schema}
+		shown := f.Name
+		if op == ApplyPipeline.Op && f.In == "path" {
+			shown = "id" // as the path has it in this document
+		}
+		param := object{"name": shown, "in": f.In, "required": f.In == "path", "description": text, "schema": schema}
 		if value, shown := values[f.Name]; shown {
 			param["example"] = value
 		}
@@ -100,7 +112,9 @@ func (d *document) responses(op *Op, shown example) object {
 		return out
 	}
 	first, then := op.Summary, ""
-	if op.Other != 0 {
+	if op == ApplyPipeline.Op {
+		first, then = "It was changed, or needed no change", "It was created"
+	} else if op.Other != 0 {
 		first, then = "A worker has accepted it", "It waits in the queue for a worker"
 	}
 	out := object{strconv.Itoa(op.Status): success(first, shown.reply)}
@@ -108,7 +122,7 @@ func (d *document) responses(op *Op, shown example) object {
 		out[strconv.Itoa(op.Other)] = success(then, shown.other)
 	}
 	codes := append([]hodei.Code{hodei.Invalid, hodei.Unavailable, hodei.Timeout, hodei.Internal}, op.Errors...)
-	if op.Method == "POST" || op.Method == "PATCH" {
+	if op.Method == "POST" || op.Method == "PATCH" || op.Method == "PUT" {
 		codes = append(codes, hodei.TooLarge, hodei.UnsupportedMedia)
 	}
 	if op.Creates {
@@ -123,6 +137,9 @@ func (d *document) responses(op *Op, shown example) object {
 // content is the body of a success in each of its media types.
 func (d *document) content(op *Op, reply any) object {
 	json := object{"schema": d.use(op.Reply), "example": reply}
+	if op.YAML && op.Method == "GET" {
+		return object{"application/json": json, "application/yaml": yamlText}
+	}
 	if !op.Streams && op != GetLogs.Op {
 		return object{"application/json": json}
 	}

@@ -93,6 +93,19 @@ func examplesOfRuns(all map[*Op]example) {
 	show(all, RejectRun, RejectRunRequest{RunAnswer{ID: runID, Key: "deploy"}}, aRun())
 }
 
+func examplesOfDefinitions(all map[*Op]example) {
+	file := "slug: release\njobs:\n  build:\n    command: cargo build\n"
+	created := pipeline()
+	created.Slug = ptr("release")
+	changes := []hodei.Change{{Field: "jobs.build.command", Action: hodei.ChangeChanged, From: text("cargo check"), To: text("cargo build")}}
+	show(all, ApplyPipeline, ApplyPipelineRequest{Slug: "release", DryRun: true, Document: file},
+		AppliedPipeline{Pipeline: &created, Changes: changes, Warnings: []hodei.Problem{}},
+		AppliedPipeline{Pipeline: &created, Warnings: []hodei.Problem{}, New: true, Changes: []hodei.Change{
+			{Field: "jobs.build", Action: hodei.ChangeCreated, To: json.RawMessage(`{"command":"cargo build"}`)},
+		}})
+	show(all, GetDefinition, GetDefinitionRequest{ID: "release"}, PipelineDocument(`{"slug":"release","jobs":{"build":{"command":"cargo build"}}}`))
+}
+
 func examplesOfWorkers(all map[*Op]example) {
 	show(all, RegisterWorker, RegisterWorkerRequest{
 		Type: "rust", Capacity: 5, Name: ptr("builder-1"), Labels: map[string]string{"zone": "a"},

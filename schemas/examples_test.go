@@ -201,6 +201,7 @@ func examples() map[*Op]example {
 	examplesOfJobs(all)
 	examplesOfExecutions(all)
 	examplesOfRuns(all)
+	examplesOfDefinitions(all)
 	examplesOfWorkers(all)
 	return all
 }

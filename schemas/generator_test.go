@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/definition"
 )
 
 type object = map[string]any
@@ -186,6 +187,12 @@ func (g *generator) document(typ reflect.Type, name string) object {
 // definitions is the type and every struct it refers to, by type name.
 func (g *generator) definitions(typ reflect.Type) object {
 	var doc object
+	if typ == reflect.TypeFor[PipelineDocument]() {
+		return object{TypeName(typ): object{
+			"type": "object", "additionalProperties": false, "properties": g.ofDefinition(),
+			"description": "A definition as the equivalent JSON of hodei.yaml; its own schema is at /hodei.schema.json.",
+		}}
+	}
 	body, err := json.Marshal(g.reflector.ReflectFromType(typ))
 	require.NoError(g.t, err)
 	require.NoError(g.t, json.Unmarshal(body, &doc))
@@ -240,6 +247,17 @@ func (g *generator) finish(typ reflect.Type, def object) {
 		def["anyOf"] = []any{object{"type": form}, long}
 	}
 	switch typ {
+	case reflect.TypeFor[ApplyPipelineRequest](): // the fields of a definition, which internal/definition checks
+		for name, prop := range g.ofDefinition() {
+			if _, own := props[name]; !own {
+				props[name] = prop
+			}
+		}
+		def["patternProperties"] = object{"^x-": object{}}
+	case reflect.TypeFor[hodei.Change](): // any value
+		for _, name := range []string{"from", "to"} {
+			delete(props[name].(object), "type")
+		}
 	case reflect.TypeFor[hodei.LogLine](): // as timestamps=false has it
 		def["required"] = slices.DeleteFunc(def["required"].([]any), func(name any) bool { return name == "timestamp" })
 		props["timestamp"].(object)["description"] = "Left out where the reader asked for timestamps=false."
@@ -253,6 +271,19 @@ func (g *generator) finish(typ reflect.Type, def object) {
 	case reflect.TypeFor[LogPage](): // raw only so that the edge need not decode them
 		props["items"].(object)["items"] = object{"$ref": "#/$defs/LogLine"}
 	}
+}
+
+// ofDefinition are the fields of a definition, whose values internal/definition checks.
+func (g *generator) ofDefinition() object {
+	var schema struct {
+		Properties map[string]object `json:"properties"`
+	}
+	require.NoError(g.t, json.Unmarshal(definition.Schema, &schema))
+	props := object{}
+	for name, prop := range schema.Properties {
+		props[name] = object{"description": "Of the definition: " + prop["description"].(string)}
+	}
+	return props
 }
 
 // plain is the type without the pointer or the Patch around it.

@@ -44,6 +44,8 @@ type Op struct {
 	Status, Other int
 	// Creates says that an Idempotency-Key makes repeating it harmless.
 	Creates bool
+	// YAML says that HTTP takes or gives the definition of a pipeline as YAML too.
+	YAML bool
 	// Streams says that the reply is server-sent events.
 	Streams bool
 	// Open ignores fields of the request that the receiver does not know, so

@@ -124,19 +124,24 @@ var requests = map[string]func(w world) object{
 	"runs.rerun":        func(w world) object { return object{"id": w.endedRun(), "jobs": "all"} },
 	"runs.approve":      func(w world) object { return object{"id": w.blockedRun(), "key": "gate", "comment": "yes"} },
 	"runs.reject":       func(w world) object { return object{"id": w.blockedRun(), "key": "gate"} },
-	"jobs.create":       func(w world) object { return object{"pipeline_id": w.pipeline, "command": []string{"true"}} },
-	"jobs.get":          func(w world) object { return object{"id": w.job} },
-	"jobs.list":         func(w world) object { return object{"pipeline_id": w.pipeline, "limit": 1} },
-	"jobs.update":       func(w world) object { return object{"id": w.job, "priority": 7} },
-	"jobs.delete":       func(w world) object { return object{"id": w.newJob()} },
-	"jobs.execute":      func(w world) object { return object{"id": w.job, "environment": object{"A": "b"}} },
-	"executions.get":    func(w world) object { return object{"id": w.ended} },
-	"executions.list":   func(w world) object { return object{"status": "COMPLETED", "limit": 1} },
-	"executions.cancel": func(w world) object { return object{"id": w.waiting()} },
-	"stats.get":         func(world) object { return object{"window_seconds": 600} },
-	"executions.retry":  func(w world) object { return object{"id": w.ended} },
-	"executions.delete": func(w world) object { return object{"id": w.cancelled()} },
-	"workers.delete":    func(w world) object { return object{"id": w.terminated()} },
+	"pipelines.apply": func(w world) object {
+		w.applied()
+		return object{"slug": "applied", "jobs": object{"a": object{"command": "true", "timeout": "5m"}}}
+	},
+	"pipelines.definition": func(w world) object { w.applied(); return object{"id": "applied"} },
+	"jobs.create":          func(w world) object { return object{"pipeline_id": w.pipeline, "command": []string{"true"}} },
+	"jobs.get":             func(w world) object { return object{"id": w.job} },
+	"jobs.list":            func(w world) object { return object{"pipeline_id": w.pipeline, "limit": 1} },
+	"jobs.update":          func(w world) object { return object{"id": w.job, "priority": 7} },
+	"jobs.delete":          func(w world) object { return object{"id": w.newJob()} },
+	"jobs.execute":         func(w world) object { return object{"id": w.job, "environment": object{"A": "b"}} },
+	"executions.get":       func(w world) object { return object{"id": w.ended} },
+	"executions.list":      func(w world) object { return object{"status": "COMPLETED", "limit": 1} },
+	"executions.cancel":    func(w world) object { return object{"id": w.waiting()} },
+	"stats.get":            func(world) object { return object{"window_seconds": 600} },
+	"executions.retry":     func(w world) object { return object{"id": w.ended} },
+	"executions.delete":    func(w world) object { return object{"id": w.cancelled()} },
+	"workers.delete":       func(w world) object { return object{"id": w.terminated()} },
 	"scheduler.schedule": func(w world) object {
 		return object{"dry_run": true, "job_config": object{"requirements": object{"capacity": 2}}}
 	},
@@ -162,7 +167,14 @@ func (w world) create(path, body string) string {
 }
 
 func (w world) newPipeline() string { return w.create("/pipelines", `{"name":"x"}`) }
-func (w world) newJob() string      { return w.create("/jobs", `{"pipeline_id":"`+w.pipeline+`"}`) }
+
+// applied makes sure that a pipeline with a definition is there.
+func (w world) applied() {
+	status, made := call(w.s.t, "PUT", w.s.orchestrator+"/pipelines/applied", `{"jobs":{"a":{"command":"true","timeout":"5m"}}}`)
+	require.Less(w.s.t, status, 300, made)
+}
+
+func (w world) newJob() string { return w.create("/jobs", `{"pipeline_id":"`+w.pipeline+`"}`) }
 func (w world) registered() string {
 	return w.create("/workers/register", `{"type":"none","capacity":1}`)
 }

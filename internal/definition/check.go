@@ -2,6 +2,7 @@ package definition
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +52,31 @@ func Check(def hodei.Definition) []hodei.Problem {
 		c.add("jobs", "%d legs of matrices together; at most %d are allowed", legs, maxRunJobs)
 	}
 	c.cycles()
+	c.unsupported()
 	return c.list
+}
+
+// unsupportedFields are fields that this version reads and checks, but cannot act on.
+// Whatever makes one work removes it here.
+var unsupportedFields = struct{ pipeline, job []string }{
+	pipeline: []string{"source", "hooks", "schedules", "notify"},
+	job:      []string{"checkout", "artifacts", "caches", "secrets", "container", "services", "limits", "run_as"},
+}
+
+// unsupported reports the fields of unsupportedFields that are given.
+func (c *checker) unsupported() {
+	report := func(path string, n *node, fields []string) {
+		for _, name := range fields {
+			if n.get(name) != nil {
+				c.list = append(c.list, hodei.Problem{Field: under(path, name), Issue: "not supported by this version", Unsupported: true})
+			}
+		}
+	}
+	report("", encodeStruct(reflect.ValueOf(c.def.Settings)), unsupportedFields.pipeline)
+	for i := range c.def.Jobs {
+		job := &c.def.Jobs[i]
+		report(jobPath(job), encodeStruct(reflect.ValueOf(*job)), unsupportedFields.job)
+	}
 }
 
 // add reports a problem, the first one of a field.

@@ -29,9 +29,14 @@ func FormatOf(name string) Format {
 }
 
 // Parse reads a definition and checks it. The problems are in the order of the
-// document, warnings among them; the definition is valid when all of them are warnings.
-// It is complete only then.
+// document, with warnings and unsupported fields among them; see Errors. The definition
+// is complete only without errors.
 func Parse(text []byte, format Format) (hodei.Definition, []hodei.Problem) {
+	return ParseFor("", text, format)
+}
+
+// ParseFor is Parse for the pipeline with the slug, which the document need not repeat.
+func ParseFor(slug string, text []byte, format Format) (hodei.Definition, []hodei.Problem) {
 	r := &reader{}
 	if len(text) > maxBytes {
 		r.add(nil, "", fmt.Sprintf("the document has %d bytes; at most %d KiB are allowed", len(text), maxBytes>>10))
@@ -50,6 +55,9 @@ func Parse(text []byte, format Format) (hodei.Definition, []hodei.Problem) {
 		return hodei.Definition{}, r.list
 	}
 	d := &decoder{problems: &r.problems, places: map[string]*node{}}
+	if slug != "" && root.kind == mapping {
+		d.address(root, slug)
+	}
 	def := d.definition(root)
 	for _, p := range Check(def) {
 		d.place(p)
@@ -60,14 +68,30 @@ func Parse(text []byte, format Format) (hodei.Definition, []hodei.Problem) {
 	return def, r.list
 }
 
-// Errors are the problems that are no warnings.
+// Errors are the problems of a definition that is not valid: no warnings, and no fields
+// that are not supported yet.
 func Errors(all []hodei.Problem) []hodei.Problem {
+	return slices.DeleteFunc(slices.Clone(all), func(p hodei.Problem) bool { return p.Warning || p.Unsupported })
+}
+
+// Obstacles are the problems with which a definition cannot be applied.
+func Obstacles(all []hodei.Problem) []hodei.Problem {
 	return slices.DeleteFunc(slices.Clone(all), func(p hodei.Problem) bool { return p.Warning })
 }
 
 // Warnings are the others.
 func Warnings(all []hodei.Problem) []hodei.Problem {
 	return slices.DeleteFunc(slices.Clone(all), func(p hodei.Problem) bool { return !p.Warning })
+}
+
+// address compares the slug of the document with the one that it is sent to.
+func (d *decoder) address(root *node, slug string) {
+	switch own := root.get("slug"); {
+	case own == nil:
+		root.set(name("slug"), &node{text: slug, tag: "!!str", line: root.line, column: root.column})
+	case own.kind == scalar && own.text != slug:
+		d.add(own, "slug", fmt.Sprintf("%q is not the pipeline of the address, %q", clip(own.text), slug))
+	}
 }
 
 // place gives a problem the position of its field, or of the nearest one around it.
@@ -108,11 +132,17 @@ func (d *decoder) definition(root *node) hodei.Definition {
 	for _, job := range def.Jobs {
 		def.Order = append(def.Order, job.Key)
 	}
-	if root.get("jobs").absent() {
+	if jobs := root.get("jobs"); jobs.absent() || jobs.kind == mapping && len(jobs.fields) == 0 {
 		d.add(root, "jobs", "required: a pipeline has at least one job")
 	}
 	return def
 }
+
+// defaultShell is that of a script in the file: a line that fails ends the job. A job made
+// over REST without a shell runs as sh -c.
+const defaultShell = "sh"
+
+var restShell = []string{"sh", "-c"}
 
 // jobs reads the jobs of one section.
 func (d *decoder) jobs(path string, n, defaults *node, def *hodei.Definition) {
@@ -138,6 +168,9 @@ func (d *decoder) jobs(path string, n, defaults *node, def *hodei.Definition) {
 		}
 		d.object(below, body, reflect.ValueOf(&job).Elem())
 		d.oneType(below, &job)
+		if job.Command.Shell != "" && job.Shell.IsZero() {
+			job.Shell.Name = defaultShell
+		}
 		def.Jobs = append(def.Jobs, job)
 	}
 }

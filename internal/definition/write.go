@@ -3,6 +3,7 @@ package definition
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"regexp"
 	"slices"
@@ -26,12 +27,25 @@ func ToYAML(def hodei.Definition) ([]byte, error) {
 	return yaml.Dump(toYAML(tree(def, true)), yaml.WithLineWidth(-1), yaml.WithCompactSeqIndent(false))
 }
 
+// FromJSON is JSON as YAML, for a definition that ToJSON wrote.
+func FromJSON(text []byte) ([]byte, error) {
+	r := &reader{}
+	root := r.json(text)
+	if root == nil {
+		return nil, fmt.Errorf("read definition: %v", r.list)
+	}
+	return yaml.Dump(toYAML(root), yaml.WithLineWidth(-1), yaml.WithCompactSeqIndent(false))
+}
+
 // tree is the definition as a document. Folded, jobs leave out what they have from the
 // defaults.
 func tree(def hodei.Definition, folded bool) *node {
 	jobs, finally := def.Jobs, []hodei.JobDefinition(nil)
 	def.Jobs = nil
 	root := encodeStruct(reflect.ValueOf(def))
+	if def.Slug == "" { // of a pipeline made over REST
+		root = root.where(func(f field) bool { return f.key.text != "slug" })
+	}
 	defaults := parseRaw(def.Defaults)
 	if defaults != nil {
 		root.set(name("defaults"), canonical(defaults))
@@ -63,6 +77,12 @@ func encodeJob(job hodei.JobDefinition) *node {
 	}
 	if job.Requirements.Capacity == 1 {
 		job.Requirements.Capacity = 0
+	}
+	switch script := job.Command.Shell != ""; {
+	case script && job.Shell.Name == defaultShell:
+		job.Shell = hodei.Shell{}
+	case script && job.Shell.IsZero():
+		job.Shell.Args = restShell
 	}
 	n := encodeStruct(reflect.ValueOf(job))
 	if job.Priority == hodei.DefaultPriority {

@@ -61,6 +61,8 @@ func New(cfg Config) *Orchestrator {
 	rpc.Handle(o.svc, schemas.RerunRun, o.rerunRun)
 	rpc.Handle(o.svc, schemas.ApproveRun, o.approveRun)
 	rpc.Handle(o.svc, schemas.RejectRun, o.rejectRun)
+	rpc.Handle(o.svc, schemas.ApplyPipeline, o.applyPipeline)
+	rpc.Handle(o.svc, schemas.GetDefinition, o.getDefinition)
 	rpc.Handle(o.svc, schemas.CreateJob, o.createJob)
 	rpc.Handle(o.svc, schemas.GetJob, o.getJob)
 	rpc.Handle(o.svc, schemas.ListJobs, o.listJobs)

@@ -1,0 +1,144 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// Recorded is a pipeline with all that defines it.
+type Recorded struct {
+	hodei.Pipeline
+	Settings hodei.Settings
+	// Jobs are in the order of the settings, then by age.
+	Jobs []hodei.Job
+}
+
+// Recorded returns a pipeline with its settings and jobs as they are at one moment, or
+// NOT_FOUND.
+func (db *DB) Recorded(ctx context.Context, id hodei.PipelineID) (Recorded, error) {
+	var r Recorded
+	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		var err error
+		r, err = recorded(ctx, tx, id, "")
+		return err
+	})
+	return r, failure("read definition", err)
+}
+
+func recorded(ctx context.Context, tx pgx.Tx, id hodei.PipelineID, lock string) (r Recorded, err error) {
+	if r.Pipeline, err = one[hodei.Pipeline](ctx, tx, "read definition", "pipeline", id.String(),
+		`SELECT `+pipelineColumns+` FROM pipelines p WHERE p.id = $1 `+lock, id); err != nil {
+		return r, err
+	}
+	if err := tx.QueryRow(ctx, `SELECT settings FROM pipelines WHERE id = $1`, id).Scan(&r.Settings); err != nil {
+		return r, err
+	}
+	if lock != "" {
+		if _, err := tx.Exec(ctx, `SELECT FROM jobs WHERE pipeline_id = $1 ORDER BY id FOR NO KEY UPDATE`, id); err != nil {
+			return r, err
+		}
+	}
+	if r.Jobs, err = all[hodei.Job](ctx, tx, "read definition", jobs(noRecent)+`WHERE j.pipeline_id = $1 ORDER BY j.id`, id); err != nil {
+		return r, err
+	}
+	order := map[string]int{}
+	for i, key := range r.Settings.Order {
+		order[key] = i + 1
+	}
+	place := func(j hodei.Job) int { return cmp.Or(order[j.Key], len(order)+1) }
+	slices.SortStableFunc(r.Jobs, func(a, b hodei.Job) int { return cmp.Compare(place(a), place(b)) })
+	return r, nil
+}
+
+// Revised is what a pipeline becomes.
+type Revised struct {
+	Name        string
+	Description *string
+	Settings    hodei.Settings
+	// Jobs without an id are new, the others are changed; a job that is not among them
+	// stays as it is.
+	Jobs []hodei.Job
+	// Gone are the jobs to delete.
+	Gone []hodei.JobID
+}
+
+// Apply changes the pipeline with the slug as decide does to what is recorded, in one
+// transaction, or creates it; decide gets nil then, and returns nil to write nothing. It
+// reports whether the pipeline is new. Executions of deleted jobs stay, without a job.
+func (db *DB) Apply(ctx context.Context, slug string, decide func(*Recorded) (*Revised, error)) (p hodei.Pipeline, created bool, err error) {
+	for range 3 { // another may create it at the same time
+		var id hodei.PipelineID
+		err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) (err error) {
+			id, created, err = apply(ctx, tx, slug, decide)
+			return err
+		})
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && pg.ConstraintName == "pipelines_slug_unique" {
+			continue
+		}
+		if err != nil || id.IsZero() {
+			return p, false, failure("apply definition", err)
+		}
+		p, err = db.GetPipeline(ctx, id)
+		return p, created, err
+	}
+	return p, false, failure("apply definition", err)
+}
+
+func apply(ctx context.Context, tx pgx.Tx, slug string, decide func(*Recorded) (*Revised, error)) (id hodei.PipelineID, created bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT id FROM pipelines WHERE slug = $1 FOR NO KEY UPDATE`, slug).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		next, err := decide(nil)
+		if err != nil || next == nil {
+			return id, false, err
+		}
+		id = NewID[hodei.PipelineID]()
+		if _, err := tx.Exec(ctx, `INSERT INTO pipelines (id, name, description, status, slug, settings) VALUES ($1, $2, $3, $4, $5, $6)`,
+			id, next.Name, next.Description, hodei.PipelineActive, slug, next.Settings); err != nil {
+			return id, false, err
+		}
+		return id, true, writeJobs(ctx, tx, id, next)
+	}
+	if err != nil {
+		return id, false, err
+	}
+	now, err := recorded(ctx, tx, id, "FOR NO KEY UPDATE OF p")
+	if err != nil {
+		return id, false, err
+	}
+	next, err := decide(&now)
+	if err != nil || next == nil {
+		return id, false, err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE pipelines SET name = $2, description = $3, settings = $4, status = $5, updated_at = now() WHERE id = $1`,
+		id, next.Name, next.Description, next.Settings, hodei.PipelineActive); err != nil {
+		return id, false, err
+	}
+	return id, false, writeJobs(ctx, tx, id, next)
+}
+
+func writeJobs(ctx context.Context, tx pgx.Tx, pipeline hodei.PipelineID, next *Revised) error {
+	var batch pgx.Batch
+	// Executions outlive their job: the log of an old run can still be read. The lock keeps
+	// new ones away until the job is deleted, which would delete them too.
+	batch.Queue(`SELECT FROM jobs WHERE id = ANY($1) ORDER BY id FOR UPDATE`, next.Gone)
+	batch.Queue(`UPDATE executions SET job_id = NULL WHERE job_id = ANY($1)`, next.Gone)
+	batch.Queue(`DELETE FROM jobs WHERE id = ANY($1) AND pipeline_id = $2`, next.Gone, pipeline)
+	for _, j := range next.Jobs {
+		if j.ID.IsZero() {
+			batch.Queue(`INSERT INTO jobs (id, pipeline_id, name, description, type, spec) VALUES ($1, $2, $3, $4, $5, $6)`,
+				NewID[hodei.JobID](), pipeline, j.Name, j.Description, j.Type, j.Spec)
+			continue
+		}
+		batch.Queue(`UPDATE jobs SET name = $2, description = $3, type = $4, spec = $5, updated_at = now() WHERE id = $1`,
+			j.ID, j.Name, j.Description, j.Type, j.Spec)
+	}
+	return tx.SendBatch(ctx, &batch).Close()
+}

@@ -1,0 +1,136 @@
+package orchestrator
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"reflect"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/definition"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/orchestrator/run"
+)
+
+// applyPipeline creates or changes a pipeline by its definition.
+func (o *Orchestrator) applyPipeline(ctx context.Context, req schemas.ApplyPipelineRequest) (schemas.AppliedPipeline, error) {
+	out := schemas.AppliedPipeline{Changes: []hodei.Change{}, Warnings: []hodei.Problem{}}
+	def, problems, err := read(req)
+	if err != nil {
+		return out, err
+	}
+	if err := hodei.InvalidDefinition(definition.Obstacles(problems)); err != nil {
+		return out, err
+	}
+	if err := checkSlug(&def.Slug); err != nil {
+		return out, err
+	}
+	out.Warnings = append(out.Warnings, definition.Warnings(problems)...)
+	pipeline, created, err := o.db.Apply(ctx, def.Slug, func(now *postgres.Recorded) (*postgres.Revised, error) {
+		out.Changes, out.Pipeline = out.Changes[:0], nil
+		if now == nil {
+			out.Changes = append(out.Changes, definition.Created(def)...)
+		} else {
+			out.Pipeline = &now.Pipeline
+			out.Changes = append(out.Changes, definition.Compare(defined(*now), def)...)
+		}
+		if req.DryRun || now != nil && len(out.Changes) == 0 {
+			return nil, nil
+		}
+		return revised(now, def), nil
+	})
+	if err == nil && !pipeline.ID.IsZero() {
+		out.Pipeline, out.New = &pipeline, created
+	}
+	return out, err
+}
+
+// read returns the definition of a request: its text, or its fields, which have no lines.
+func read(req schemas.ApplyPipelineRequest) (hodei.Definition, []hodei.Problem, error) {
+	switch {
+	case req.Document == "" && len(req.Fields) == 0:
+		return hodei.Definition{}, nil, hodei.InvalidField("body", "the definition of the pipeline is required")
+	case req.Document == "":
+		def, problems := definition.ParseFor(req.Slug, req.Fields, definition.JSON)
+		for i := range problems {
+			problems[i].Line, problems[i].Column = 0, 0
+		}
+		return def, problems, nil
+	case len(req.Fields) > 0:
+		return hodei.Definition{}, nil, hodei.InvalidField("document", "give the text of the definition or its fields, not both")
+	}
+	format := definition.Format(cmp.Or(req.Format, schemas.FormatYAML))
+	def, problems := definition.ParseFor(req.Slug, []byte(req.Document), format)
+	return def, problems, nil
+}
+
+// getDefinition puts together the definition of a pipeline.
+func (o *Orchestrator) getDefinition(ctx context.Context, req schemas.GetDefinitionRequest) (schemas.PipelineDocument, error) {
+	id, err := o.db.PipelineID(ctx, req.ID)
+	if err != nil {
+		return nil, err
+	}
+	now, err := o.db.Recorded(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return schemas.PipelineDocument(definition.ToJSON(defined(now))), nil
+}
+
+// defined is the definition of a pipeline as it is recorded. A job without a key has the
+// one that it has in runs.
+func defined(now postgres.Recorded) hodei.Definition {
+	def := hodei.Definition{Description: now.Description, Settings: now.Settings}
+	if now.Slug != nil {
+		def.Slug = *now.Slug
+	}
+	if now.Name != def.Slug {
+		def.Name = now.Name
+	}
+	keys := run.Keys(now.Jobs)
+	def.Order = keys
+	for i, job := range now.Jobs {
+		one := hodei.JobDefinition{Name: job.Name, Description: job.Description, Type: job.Type, Spec: job.Spec}
+		one.Key = keys[i]
+		def.Jobs = append(def.Jobs, one)
+	}
+	return def
+}
+
+// revised is what the pipeline becomes: jobs are the same as before by their keys. Now is
+// nil for a new pipeline.
+func revised(now *postgres.Recorded, def hodei.Definition) *postgres.Revised {
+	next := &postgres.Revised{Name: cmp.Or(def.Name, def.Slug), Description: def.Description, Settings: def.Settings}
+	before := map[string]hodei.Job{}
+	if now != nil {
+		for i, key := range run.Keys(now.Jobs) {
+			before[key] = now.Jobs[i]
+		}
+	}
+	for _, d := range def.Jobs {
+		old, ok := before[d.Key]
+		delete(before, d.Key)
+		job := hodei.Job{ID: old.ID, Name: d.Name, Description: d.Description, Type: d.Type, Spec: d.Spec}
+		if !ok || !same(old, job) {
+			next.Jobs = append(next.Jobs, job)
+		}
+	}
+	for _, gone := range before {
+		next.Gone = append(next.Gone, gone.ID)
+	}
+	return next
+}
+
+// same reports whether a job is recorded as it is defined.
+func same(a, b hodei.Job) bool {
+	spec := func(j hodei.Job) (out any) {
+		body, err := hodei.JSON(j.Spec)
+		if err != nil || json.Unmarshal(body, &out) != nil {
+			return nil
+		}
+		return out
+	}
+	return reflect.DeepEqual(a.Name, b.Name) && reflect.DeepEqual(a.Description, b.Description) &&
+		reflect.DeepEqual(a.Type, b.Type) && reflect.DeepEqual(spec(a), spec(b))
+}

@@ -1,0 +1,245 @@
+package orchestrator
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+const release = `
+slug: release
+params: { env: { enum: [staging, prod], default: staging } }
+env: { LEVEL: 1.30 }
+defaults: { timeout: 1h, env: { A: a } }
+jobs:
+  build: { command: make, type: rust }
+  test: { needs: [build], command: make test, matrix: { values: { go: [1.30, 1.20] } } }
+finally:
+  clean: { command: make clean }
+`
+
+// asked sends a request as it is and returns the reply or the error.
+func asked[Rep any](b *bench, op *schemas.Op, body any) (rep Rep, failed *hodei.Error) {
+	b.t.Helper()
+	text, err := json.Marshal(body)
+	require.NoError(b.t, err)
+	msg, err := b.nc.Request(op.Subject, text, 30*time.Second)
+	require.NoError(b.t, err)
+	if msg.Header.Get("Nats-Service-Error-Code") != "" {
+		failed = &hodei.Error{}
+		require.NoError(b.t, json.Unmarshal(msg.Data, failed))
+		return rep, failed
+	}
+	require.NoError(b.t, json.Unmarshal(msg.Data, &rep), string(msg.Data))
+	return rep, nil
+}
+
+type body = map[string]any
+
+func (b *bench) apply(document string, more body) schemas.AppliedPipeline {
+	b.t.Helper()
+	request := body{"slug": "release", "document": document}
+	for name, value := range more {
+		request[name] = value
+	}
+	reply, failed := asked[schemas.AppliedPipeline](b, schemas.ApplyPipeline.Op, request)
+	require.Nil(b.t, failed)
+	return reply
+}
+
+// changed are the fields and actions of changes.
+func changed(changes []hodei.Change) (out []string) {
+	for _, c := range changes {
+		out = append(out, c.Action+" "+c.Field)
+	}
+	return out
+}
+
+func (b *bench) jobsOf(slug string) map[string]hodei.Job {
+	b.t.Helper()
+	list, failed := asked[schemas.List[hodei.Job]](b, schemas.ListJobs.Op, body{"pipeline_id": slug})
+	require.Nil(b.t, failed)
+	jobs := map[string]hodei.Job{}
+	for _, j := range list.Items {
+		jobs[j.Key] = j
+	}
+	require.Len(b.t, jobs, len(list.Items))
+	return jobs
+}
+
+func TestApplyCreatesAPipelineAndItsJobs(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	dry := b.apply(release, body{"dry_run": true})
+	assert.Nil(t, dry.Pipeline)
+	assert.Contains(t, changed(dry.Changes), "created jobs.build")
+	_, failed := asked[hodei.Pipeline](b, schemas.GetPipeline.Op, body{"id": "release"})
+	require.NotNil(t, failed, "a dry run writes nothing")
+
+	reply := b.apply(release, nil)
+	assert.Equal(t, dry.Changes, reply.Changes)
+	assert.Equal(t, "release", *reply.Pipeline.Slug)
+	assert.Equal(t, "release", reply.Pipeline.Name, "named after its slug")
+	assert.Equal(t, hodei.PipelineActive, reply.Pipeline.Status)
+	assert.Equal(t, 3, reply.Pipeline.JobCount)
+	jobs := b.jobsOf("release")
+	build, err := b.db.GetJob(t.Context(), jobs["build"].ID)
+	require.NoError(t, err)
+	assert.Equal(t, "rust", *build.Type)
+	assert.Equal(t, "sh", build.Shell.Name, "a failing line ends a job of a file")
+	assert.InDelta(t, 3600, *build.TimeoutSeconds, 0)
+	assert.Equal(t, map[string]string{"A": "a"}, build.Environment)
+	assert.Equal(t, []hodei.Need{{Job: "build"}}, jobs["test"].Needs)
+	assert.True(t, jobs["clean"].Finally)
+}
+
+func TestApplyAgainChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	first := b.apply(release, nil)
+	again := b.apply(release, nil)
+	assert.Empty(t, again.Changes)
+	assert.Equal(t, first.Pipeline.UpdatedAt, again.Pipeline.UpdatedAt)
+
+	// What is written out is what was applied.
+	document, failed := asked[json.RawMessage](b, schemas.GetDefinition.Op, body{"id": "release"})
+	require.Nil(t, failed)
+	assert.Empty(t, b.apply(string(document), body{"format": "json"}).Changes)
+	assert.Contains(t, string(document), "1.30", "numbers keep their text in the record")
+}
+
+func TestApplyChangesJobsByTheirKeys(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.apply(release, nil)
+	before := b.jobsOf("release")
+	test, err := b.db.GetJob(t.Context(), before["test"].ID)
+	require.NoError(t, err)
+	e, err := b.db.CreateExecution(t.Context(), hodei.Execution{JobID: &test.ID, PipelineID: &test.PipelineID, Spec: test.Spec})
+	require.NoError(t, err)
+
+	next := strings.Replace(release, "  test: { needs: [build], command: make test, matrix: { values: { go: [1.30, 1.20] } } }\n",
+		"  lint: { command: make lint }\n", 1)
+	next = strings.Replace(next, "command: make,", "command: make all,", 1)
+	reply := b.apply(next, nil)
+	assert.Equal(t, []string{"changed jobs.build.command", "created jobs.lint", "deleted jobs.test"}, changed(reply.Changes))
+	assert.JSONEq(t, `"make"`, string(reply.Changes[0].From))
+	assert.JSONEq(t, `"make all"`, string(reply.Changes[0].To))
+	after := b.jobsOf("release")
+	assert.Equal(t, before["build"].ID, after["build"].ID, "a job stays the same record")
+	assert.Equal(t, before["clean"].UpdatedAt, after["clean"].UpdatedAt, "a job that did not change is not written")
+	assert.NotContains(t, after, "test")
+
+	// An execution of a deleted job goes on, and its log can still be read.
+	got, err := b.db.GetExecution(t.Context(), e.ID)
+	require.NoError(t, err)
+	assert.Nil(t, got.JobID)
+	assert.Equal(t, hodei.Pending, got.Status)
+	assert.Equal(t, before["test"].PipelineID, *got.PipelineID)
+}
+
+func TestApplyChangesNothingUnlessAllIsValid(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.apply(release, nil)
+	broken := strings.Replace(release, "needs: [build]", "needs: [biuld]", 1)
+	broken = strings.Replace(broken, "command: make,", "command: make all, retires: 2,", 1)
+	_, failed := asked[schemas.AppliedPipeline](b, schemas.ApplyPipeline.Op, body{"slug": "release", "document": broken})
+	require.NotNil(t, failed)
+	assert.Equal(t, hodei.Invalid, failed.Code)
+	assert.Equal(t, []hodei.Problem{
+		{Field: "jobs.build.retires", Issue: `unknown field; did you mean "retries"?`, Line: 7, Column: 31},
+		{Field: "jobs.test.needs[0]", Issue: `no job "biuld"; did you mean "build"?`, Line: 8, Column: 19},
+	}, failed.Details.Problems, "every problem has its place")
+	assert.Equal(t, "jobs.build.retires", failed.Details.Field)
+	assert.Empty(t, b.apply(release, nil).Changes)
+}
+
+func TestApplyRefusesFieldsThatAreNotSupported(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	text := release + "hooks: [ { kind: generic, secret: S } ]\n"
+	_, failed := asked[schemas.AppliedPipeline](b, schemas.ApplyPipeline.Op, body{"slug": "release", "document": text, "dry_run": true})
+	require.NotNil(t, failed)
+	assert.Equal(t, []hodei.Problem{{Field: "hooks", Issue: "not supported by this version", Line: 11, Column: 8}}, failed.Details.Problems)
+}
+
+func TestApplyTakesTheDefinitionInTheRequest(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	reply, failed := asked[schemas.AppliedPipeline](b, schemas.ApplyPipeline.Op, body{
+		"slug": "demo", "jobs": body{"a": body{"command": "true", "timeout": "5m"}},
+	})
+	require.Nil(t, failed)
+	assert.Equal(t, "demo", *reply.Pipeline.Slug)
+	for field, request := range map[string]body{
+		"slug":     {"slug": "other", "document": release},
+		"document": {"slug": "x", "document": release, "jobs": body{}},
+		"body":     {"slug": "x"},
+		"nmae":     {"slug": "x", "nmae": "y", "jobs": body{}},
+		"format":   {"slug": "x", "document": "x", "format": "toml"},
+	} {
+		_, failed := asked[schemas.AppliedPipeline](b, schemas.ApplyPipeline.Op, request)
+		require.NotNil(t, failed, field)
+		assert.Equal(t, field, failed.Details.Field, "%v", failed)
+	}
+}
+
+// A pipeline made over REST has a definition too, by which it can be changed.
+func TestADefinitionOfAPipelineMadeOverREST(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	p, failed := asked[hodei.Pipeline](b, schemas.CreatePipeline.Op, body{"name": "Made by hand", "slug": "release"})
+	require.Nil(t, failed)
+	for _, job := range []body{
+		{"name": "Build it", "command": "make", "timeout_seconds": 90, "environment": body{"A": "1"}, "priority": 0},
+		{"command": []string{"true"}, "retries": body{"max": 1, "backoff_seconds": 5}},
+		{"name": "later"},
+	} {
+		job["pipeline_id"] = p.ID.String()
+		_, failed := asked[hodei.Job](b, schemas.CreateJob.Op, job)
+		require.Nil(t, failed)
+	}
+	document, failed := asked[json.RawMessage](b, schemas.GetDefinition.Op, body{"id": "release"})
+	require.Nil(t, failed)
+	assert.Contains(t, string(document), `"Build-it":{`)
+	assert.Contains(t, string(document), `"timeout":"1m30s"`)
+	assert.Contains(t, string(document), `"shell":["sh","-c"]`, "a script over REST runs as sh -c")
+
+	reply := b.apply(string(document), body{"format": "json"})
+	assert.Empty(t, reply.Changes)
+	changedText := strings.Replace(string(document), `"command":"make"`, `"command":"make all"`, 1)
+	assert.Equal(t, []string{"changed jobs.Build-it.command"}, changed(b.apply(changedText, body{"format": "json"}).Changes))
+	list, _, err := b.db.ListJobs(t.Context(), postgres.JobFilter{}, postgres.Page{Size: 10})
+	require.NoError(t, err)
+	assert.Len(t, list, 3, "the same jobs, which have keys now")
+}
+
+func TestTwoAppliesAtOnceAreOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.instance()
+	const many = 8
+	ended := make(chan error, many)
+	for i := range many {
+		go func() {
+			text, err := json.Marshal(body{"slug": "release", "document": strings.Replace(release, "make test", strings.Repeat("x", i+1), 1)})
+			if err == nil {
+				_, err = b.nc.Request(schemas.ApplyPipeline.Subject, text, 30*time.Second)
+			}
+			ended <- err
+		}()
+	}
+	for range many {
+		require.NoError(t, <-ended)
+	}
+	assert.Len(t, b.jobsOf("release"), 3)
+}
