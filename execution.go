@@ -122,7 +122,8 @@ type Outcome struct {
 	// LogCount is the number of lines the run wrote; their sequence numbers
 	// are 1 to LogCount.
 	LogCount int64 `json:"log_count"`
-	// LogDigest is the sum, modulo 2^63, of the CRC-32C of each line's JSON.
+	// LogDigest is the sum, modulo 2^63, of the CRC-32C of each line's JSON, without
+	// its newline.
 	// Being a sum it does not depend on how the lines were cut into chunks.
 	LogDigest int64 `json:"log_digest"`
 }

@@ -2,8 +2,6 @@ package hodei
 
 import (
 	"encoding/json"
-	"hash/crc32"
-	"math"
 	"strings"
 	"time"
 )
@@ -55,23 +53,4 @@ func (f LogFilter) Match(l LogLine) bool {
 	return (f.Stream == "" || f.Stream == l.Stream) &&
 		(f.Since.IsZero() || !l.Timestamp.Before(f.Since)) &&
 		(f.Until.IsZero() || !l.Timestamp.After(f.Until))
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// Digest tells the lines of one log from those of another: the sum, modulo 2^63, of
-// the CRC-32C of each line's JSON, without its newline. See Outcome.LogDigest.
-type Digest struct {
-	Sum  int64
-	head uint32
-}
-
-// Begin says what the JSON of the lines that follow begins with: what that adds to
-// their digest is computed once.
-func (d *Digest) Begin(head []byte) { d.head = crc32.Checksum(head, castagnoli) }
-
-// Add adds a line by what its JSON has after its beginning, in two parts.
-func (d *Digest) Add(text, end []byte) {
-	sum := crc32.Update(crc32.Update(d.head, castagnoli, text), castagnoli, end)
-	d.Sum = (d.Sum + int64(sum)) & math.MaxInt64
 }

@@ -55,10 +55,7 @@ func TestEveryPackageIsPublicOrHasAReason(t *testing.T) {
 
 // unnamed are the types in the public surface that users cannot name, each with its reason.
 var unnamed = map[string]string{
-	"client.overHTTP":        "the receiver of an HTTPOption, which only this package makes",
-	"internal/packed.Lines":  "the feed of the edge, until it leaves the SDK",
-	"internal/packed.Text":   "the body of a log chunk, until chunks are plain bytes",
-	"internal/logchunk.Body": "the body of a log chunk as services pass it on; no operation with a route has it",
+	"client.overHTTP": "the receiver of an HTTPOption, which only this package makes",
 }
 
 // TestUsersCanNameWhatTheyGet walks the types of every exported name of the public packages: each

@@ -3,21 +3,22 @@ package client
 import (
 	"bytes"
 	"fmt"
+	"iter"
 
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
-// chunk is a run of consecutive lines: a text of so many lines, or what is left
-// of it after the first few, up to the last that is wanted. The bytes are never
-// written to again. Lines that came packed stay so until they are read.
+// chunk is consecutive lines: a body of count lines, or what remains of it after the
+// first skip lines, up to the last that is wanted. The bytes are never written to again.
+// A compressed body stays so until it is read.
 type chunk struct {
 	first, last int64
-	skip, count int64 // lines of the text: before first, and in all
-	text        packed.Text
+	skip, count int64 // lines of the body: before first, and in all
+	body        logchunk.Body
 }
 
-func newChunk(first, last int64, text packed.Text) chunk {
-	return chunk{first: first, last: last, count: last - first + 1, text: text}
+func newChunk(first, last int64, body logchunk.Body) chunk {
+	return chunk{first: first, last: last, count: last - first + 1, body: body}
 }
 
 // between is the part of the chunk from one sequence to another.
@@ -27,79 +28,61 @@ func (c chunk) between(from, to int64) chunk {
 	return c
 }
 
-// size is the number of bytes of its text, unpacked.
-func (c chunk) size() int { return max(c.text.Size, len(c.text.Lines)) }
+// plausible reports whether the body may have as many lines as are declared, without
+// decompressing it.
+func (c chunk) plausible() bool {
+	if c.body.Size > 0 {
+		return c.count >= 1 && c.count <= int64(c.body.Size)
+	}
+	return c.count >= 1 && c.count == lines(c.body.Lines)
+}
 
-// appendTo appends the lines as NDJSON, each of which ends in a newline. It fails
-// when the text is not what it is said to be.
+// lines is the number of lines; the last one need not end in a newline.
+func lines(ndjson []byte) int64 {
+	n := bytes.Count(ndjson, []byte{'\n'})
+	if len(ndjson) > 0 && ndjson[len(ndjson)-1] != '\n' {
+		n++
+	}
+	return int64(n)
+}
+
+// appendTo appends the lines as NDJSON, each with its newline. It fails when the body is
+// damaged or has another number of lines.
 func (c chunk) appendTo(dst []byte) ([]byte, error) {
 	mark := len(dst)
-	dst, err := c.text.AppendTo(dst, c.first-c.skip)
+	dst, err := c.body.AppendTo(dst)
 	if err != nil {
-		return dst[:mark], err
+		return dst, err
 	}
 	if len(dst) > mark && dst[len(dst)-1] != '\n' {
 		dst = append(dst, '\n')
 	}
-	text := dst[mark:]
-	if err := c.counts(int64(bytes.Count(text, []byte{'\n'}))); err != nil {
-		return dst[:mark], err
+	ndjson := dst[mark:]
+	if n := lines(ndjson); n != c.count {
+		return dst[:mark], fmt.Errorf("%d lines, not %d", n, c.count)
 	}
-	kept := c.cut(text)
-	if len(kept) < len(text) {
-		copy(text, kept)
-	}
-	return dst[:mark+len(kept)], nil
-}
-
-// open is the lines of the text, unpacked into room. It fails when they are not as
-// many as is said.
-func (c chunk) open(room []byte) (packed.Lines, error) {
-	lines, err := c.text.Open(room)
-	if err == nil {
-		err = c.counts(lines.Count())
-	}
-	return lines, err
-}
-
-// whole reports whether all lines of the text are wanted.
-func (c chunk) whole() bool { return c.last-c.first+1 == c.count }
-
-// counts fails when there are not as many lines as is said.
-func (c chunk) counts(n int64) error {
-	if n != c.count {
-		return fmt.Errorf("%d lines, not %d", n, c.count)
-	}
-	return nil
-}
-
-// cut is the lines of the text that the chunk is of.
-func (c chunk) cut(text []byte) []byte {
 	if last := c.skip + c.last - c.first + 1; last < c.count {
-		text = text[:offset(text, last)]
+		ndjson = ndjson[:offset(ndjson, last)]
 	}
-	return text[offset(text, c.skip):]
+	n := copy(dst[mark:], ndjson[offset(ndjson, c.skip):])
+	return dst[:mark+n], nil
 }
 
-// newBatch is the lines of consecutive chunks, up to one that is damaged; it
-// fails when that is the first. They are put into buf as NDJSON; but a chunk alone
-// that is not packed is handed out as it is, without a copy, and one that is wanted
-// whole as it is unpacked.
-func newBatch(run []chunk, buf *[]byte) (Batch, error) {
-	b := Batch{First: run[0].first, Last: run[0].last}
-	if c := run[0]; len(run) == 1 && c.text.Size == 0 {
-		b.Lines = c.cut(c.text.Lines)
-		return b, nil
+// offset is where the line of that index begins.
+func offset(ndjson []byte, index int64) int {
+	at := 0
+	for ; index > 0; index-- {
+		at += bytes.IndexByte(ndjson[at:], '\n') + 1
 	}
-	b.Lines = (*buf)[:0]
+	return at
+}
+
+// newBatch returns the lines of consecutive chunks, in buf, up to one that is damaged;
+// it fails when that is the first.
+func newBatch(run []chunk, buf *[]byte) (Batch, error) {
+	b := Batch{First: run[0].first, Lines: (*buf)[:0]}
 	for i, c := range run {
-		var lines packed.Lines
-		var err error
-		if len(run) == 1 && c.whole() {
-			lines, err = c.open(b.Lines)
-		} else {
-			lines, err = c.appendTo(b.Lines)
-		}
+		lines, err := c.appendTo(b.Lines)
 		if err != nil && i == 0 {
 			return Batch{}, fmt.Errorf("lines %d to %d: %w", c.first, c.last, err)
 		}
@@ -112,11 +95,15 @@ func newBatch(run []chunk, buf *[]byte) (Batch, error) {
 	return b, nil
 }
 
-// offset is where the line of that index begins.
-func offset(lines []byte, index int64) int {
-	at := 0
-	for ; index > 0; index-- {
-		at += bytes.IndexByte(lines[at:], '\n') + 1
+// All iterates over the sequence and the JSON of each line, without its newline.
+func (b Batch) All() iter.Seq2[int64, []byte] {
+	return func(yield func(int64, []byte) bool) {
+		sequence := b.First
+		for line := range bytes.Lines(b.Lines) {
+			if !yield(sequence, bytes.TrimSuffix(line, []byte{'\n'})) {
+				return
+			}
+			sequence++
+		}
 	}
-	return at
 }

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -40,7 +39,7 @@ type FeedConfig struct {
 // Feed is the log of one execution, past and to come, for any number of
 // readers in this process.
 //
-// The lines come from two places. A subscription to the execution's subject brings
+// The lines come from two places. A subscription to execution.log.*.<execution_id> brings
 // new lines the moment that the worker publishes them; when the execution goes on,
 // or a reader asks how far it is, a consumer reads those before from its window,
 // EXECUTION_LOGS. The latest are kept
@@ -90,9 +89,8 @@ type Feed struct {
 type Batch struct {
 	// First and Last are the sequences of the first and the last line.
 	First, Last int64
-	// Lines are the lines, of which each is the JSON of a hodei.LogLine. They may be
-	// shared with other readers, and must not be written to.
-	Lines packed.Lines
+	// Lines is NDJSON, one hodei.LogLine a line.
+	Lines []byte
 	// End is set, and nothing else, once every line was given.
 	End *schemas.LogEnd
 }
@@ -147,9 +145,8 @@ func (f *Feed) Now(ctx context.Context) (schemas.LogEnd, error) {
 // Read returns the lines that begin at the sequence next, at least 1, as many
 // as are at hand. It waits until there is one, until the execution has ended
 // and next is beyond its last line, or until ctx is done, whose error it then
-// returns. Once there are lines it asks for room, the memory into which those that
-// must be joined are put and which grows as is needed: the batch is good until that
-// is given again.
+// returns. Once there are lines it calls room for the memory to put them into, which
+// grows as needed: the batch is valid until that memory is used again.
 func (f *Feed) Read(ctx context.Context, next int64, room func() *[]byte) (Batch, error) {
 	pause := newPause()
 	var again <-chan time.Time

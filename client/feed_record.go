@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -75,7 +76,7 @@ func consecutive(kept []schemas.LogChunk, next, last int64) (run []chunk) {
 		if k.First > last || len(run) > 0 && k.First > next {
 			break
 		}
-		c := newChunk(k.First, k.Last, k.Text).between(next, last)
+		c := newChunk(k.First, k.Last, logchunk.Body{Lines: k.Lines, Size: k.Size}).between(next, last)
 		run, next = append(run, c), c.last+1
 	}
 	return run
@@ -104,7 +105,7 @@ func (f *Feed) learn(log schemas.RecordedLog) {
 	defer f.mu.Unlock()
 	for _, c := range log.Chunks {
 		if c.First > f.ring.newest() && (!log.Status.Ended() || c.Last <= log.LogCount) {
-			f.ring.add(newChunk(c.First, c.Last, c.Text))
+			f.ring.add(newChunk(c.First, c.Last, logchunk.Body{Lines: c.Lines, Size: c.Size}))
 		}
 	}
 	f.tell(log.LogEnd)

@@ -82,7 +82,7 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 // subscribe takes chunks in as they are published, until forget is called. Chunks
 // that come faster than they are taken in are dropped, and read from the record.
 func (f *Feed) subscribe() (forget func(), err error) {
-	sub, err := f.cfg.NATS.Subscribe(schemas.LogSubject(f.cfg.ID), func(msg *nats.Msg) {
+	sub, err := f.cfg.NATS.Subscribe(schemas.LogOf(f.cfg.ID), func(msg *nats.Msg) {
 		defer rpc.Recover(f.cfg.Log, "log chunk")
 		f.take(msg.Header, msg.Data, time.Now())
 	})
@@ -165,7 +165,7 @@ func whileConnected(ctx context.Context, status <-chan nats.Status, fn func(cont
 // time rather than at a sequence of the stream, for a stream that was lost and
 // made again counts from 1.
 func (f *Feed) window(ctx context.Context, js jetstream.JetStream) (err error) {
-	cfg := jetstream.ConsumerConfig{FilterSubject: schemas.LogSubject(f.cfg.ID), InactiveThreshold: inactive}
+	cfg := jetstream.ConsumerConfig{FilterSubject: schemas.LogOf(f.cfg.ID), InactiveThreshold: inactive}
 	if since := f.lastTaken(); !since.IsZero() {
 		start := since.Add(-overlap)
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &start

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -30,18 +30,16 @@ func (f *Feed) lastTaken() time.Time {
 	return f.taken
 }
 
-// take takes in a chunk of a time. One that is not what its headers claim is left to
-// the record.
-func (f *Feed) take(header nats.Header, body []byte, at time.Time) {
+// take adds a chunk, published at the given time. One that is not what its headers
+// declare is discarded: the record may have the lines. Whether a frame is damaged shows
+// when it is read, see lose.
+func (f *Feed) take(header nats.Header, data []byte, at time.Time) {
 	first, _ := strconv.ParseInt(header.Get(schemas.HeaderFirst), 10, 64)
 	last, _ := strconv.ParseInt(header.Get(schemas.HeaderLast), 10, 64)
-	text, err := packed.Read(body, header.Get(schemas.HeaderPacked))
-	if n := len(text.Lines); n > 0 && text.Size == 0 && text.Lines[n-1] != '\n' {
-		text.Lines = append(text.Lines[:n:n], '\n')
-	}
-	c := newChunk(first, last, text)
-	if err != nil || first < 1 || c.count < 1 || last > hodei.MaxSequence || text.Size == 0 && packed.Lines(text.Lines).Count() != c.count {
-		f.cfg.Log.Warn("log chunk passed over", "first", first, "last", last, "bytes", len(text.Lines), "err", err)
+	body, err := logchunk.Parse(data, header.Get(schemas.HeaderEncoding))
+	c := newChunk(first, last, body)
+	if err != nil || first < 1 || last > hodei.MaxSequence || !c.plausible() {
+		f.cfg.Log.Warn("log chunk discarded", "first", first, "last", last, "bytes", len(data), "err", err)
 		return
 	}
 	f.mu.Lock()
@@ -61,10 +59,9 @@ func (f *Feed) take(header nats.Header, body []byte, at time.Time) {
 	f.wake()
 }
 
-// lose forgets the chunk that a line is in, which is damaged: the record may have
-// it whole.
+// lose deletes the chunk with the line, which is damaged: the record may have the lines.
 func (f *Feed) lose(sequence int64, err error) {
-	f.cfg.Log.Warn("log chunk passed over", "sequence", sequence, "err", err)
+	f.cfg.Log.Warn("log chunk discarded", "sequence", sequence, "err", err)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ring.lose(sequence)

@@ -21,8 +21,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
-	"github.com/hodei-jobs/hodei/internal/packed"
-	"github.com/hodei-jobs/hodei/internal/packed/packedtest"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -111,7 +110,8 @@ func (l *written) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.
 			last++
 		}
 		if last > req.After {
-			log.Chunks = append(log.Chunks, schemas.LogChunk{First: n, Last: last, Text: packed.Pack([]byte(lines(n, last)))})
+			body := logchunk.Compress([]byte(lines(n, last)))
+			log.Chunks = append(log.Chunks, schemas.LogChunk{First: n, Last: last, Lines: body.Lines, Size: body.Size})
 		}
 		n = last
 	}
@@ -139,27 +139,27 @@ func lines(first, last int64) string {
 	return b.String()
 }
 
-// publish sends a chunk to the window, packed as that of a flood unless it is small.
+// publish sends a chunk to the window, compressed unless it is small.
 func (l *written) publish(t *testing.T, first, last int64) {
-	l.send(t, first, last, packedtest.Pack([]byte(lines(first, last)), first))
+	l.send(t, first, last, logchunk.Compress([]byte(lines(first, last))))
 }
 
-func (l *written) send(t *testing.T, first, last int64, text packed.Text) {
-	_, err := l.nc.RequestMsg(l.message(first, last, text), time.Minute) // the stream's acknowledgement
+func (l *written) send(t *testing.T, first, last int64, body logchunk.Body) {
+	_, err := l.nc.RequestMsg(l.message(first, last, body), time.Minute) // the stream's acknowledgement
 	require.NoError(t, err)
 }
 
 // say publishes where there may be no stream.
 func (l *written) say(t *testing.T, first, last int64) {
-	require.NoError(t, l.nc.PublishMsg(l.message(first, last, packed.Pack([]byte(lines(first, last))))))
+	require.NoError(t, l.nc.PublishMsg(l.message(first, last, logchunk.Compress([]byte(lines(first, last))))))
 }
 
-func (l *written) message(first, last int64, text packed.Text) *nats.Msg {
-	msg := nats.NewMsg(schemas.LogSubject(l.id))
+func (l *written) message(first, last int64, body logchunk.Body) *nats.Msg {
+	msg := nats.NewMsg(schemas.LogSubject(hodei.WorkerID{1}, l.id))
 	msg.Header.Set(schemas.HeaderFirst, strconv.FormatInt(first, 10))
 	msg.Header.Set(schemas.HeaderLast, strconv.FormatInt(last, 10))
-	if msg.Data = text.Lines; text.Size > 0 {
-		msg.Header.Set(schemas.HeaderPacked, strconv.Itoa(text.Size))
+	if msg.Data = body.Lines; body.Encoding() != "" {
+		msg.Header.Set(schemas.HeaderEncoding, body.Encoding())
 	}
 	return msg
 }

@@ -65,8 +65,8 @@ func read(ctx context.Context, feed *Feed, req schemas.FollowLogsRequest, fn fun
 		if batch.End != nil {
 			return *batch.End, nil
 		}
-		for l := range batch.Lines.All(batch.First) {
-			line := hodei.ReadLogLine(l.JSON(), l.Sequence)
+		for sequence, json := range batch.All() {
+			line := hodei.ReadLogLine(json, sequence)
 			if !filter.Match(line) || !req.Follow && line.Sequence > now.LogCount {
 				continue
 			}

@@ -47,7 +47,7 @@ func (r *ring) add(c chunk) {
 	}
 }
 
-func cost(c chunk) int { return len(c.text.Lines) + overhead }
+func cost(c chunk) int { return len(c.body.Lines) + overhead }
 
 func (r *ring) charge(bytes int) {
 	r.bytes += bytes
@@ -73,7 +73,7 @@ func (r *ring) read(next, last int64) (run []chunk) {
 	size := 0
 	for i := r.find(next); i < len(r.chunks) && size < batchSize && next <= last && r.chunks[i].first <= next; i++ {
 		c := r.chunks[i].between(next, last)
-		run, size, next = append(run, c), size+c.size(), c.last+1
+		run, size, next = append(run, c), size+c.body.Len(), c.last+1
 	}
 	return run
 }

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/hodei-jobs/hodei/internal/packed"
-	"github.com/hodei-jobs/hodei/internal/packed/packedtest"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
 func numbered(first, last int64) []byte {
@@ -21,7 +21,15 @@ func numbered(first, last int64) []byte {
 	return []byte(b.String())
 }
 
-// Whatever comes in whatever order, packed or not, a read gives consecutive lines
+// compressed makes a frame of lines that are too few for logchunk.Compress.
+func compressed(first, last int64) logchunk.Body {
+	ndjson := numbered(first, last)
+	return logchunk.Body{Lines: encoder.EncodeAll(ndjson, nil), Size: len(ndjson)}
+}
+
+var encoder, _ = zstd.NewWriter(nil) // the options are valid
+
+// Whatever comes in whatever order, compressed or not, a read gives consecutive lines
 // from where it was asked to, all that is known is found while there is room, and
 // the size is kept.
 func TestRing(t *testing.T) {
@@ -33,14 +41,11 @@ func TestRing(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "chunks") {
 			first := rapid.Int64Range(1, 60).Draw(t, "first")
 			last := first + rapid.Int64Range(0, 15).Draw(t, "more")
-			text := packed.Text{Lines: numbered(first, last)}
-			switch rapid.IntRange(0, 2).Draw(t, "form") {
-			case 1:
-				text = packed.Pack(text.Lines)
-			case 2:
-				text = packedtest.Pack(text.Lines, first)
+			body := logchunk.Body{Lines: numbered(first, last)}
+			if rapid.Bool().Draw(t, "compressed") {
+				body = compressed(first, last)
 			}
-			r.add(newChunk(first, last, text))
+			r.add(newChunk(first, last, body))
 			for n := first; n <= last; n++ {
 				known[n] = true
 			}
@@ -48,9 +53,9 @@ func TestRing(t *testing.T) {
 			for i, c := range r.chunks {
 				b, err := newBatch([]chunk{c}, &buf)
 				require.NoError(t, err)
-				require.Equal(t, string(numbered(c.first, c.last)), string(b.Lines.AppendTo(nil, b.First)))
+				require.Equal(t, string(numbered(c.first, c.last)), string(b.Lines))
 				require.True(t, i == 0 || r.chunks[i-1].last < c.first)
-				size += len(c.text.Lines) + overhead
+				size += len(c.body.Lines) + overhead
 			}
 			require.Equal(t, size, r.bytes)
 			require.True(t, r.bytes <= r.limit || len(r.chunks) == 1)
@@ -68,7 +73,7 @@ func TestRing(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, n, b.First)
 			require.LessOrEqual(t, b.Last, upTo)
-			require.Equal(t, string(numbered(b.First, b.Last)), string(b.Lines.AppendTo(nil, b.First)))
+			require.Equal(t, string(numbered(b.First, b.Last)), string(b.Lines))
 			require.GreaterOrEqual(t, r.reach(n-1), b.Last)
 		}
 	})
@@ -77,22 +82,22 @@ func TestRing(t *testing.T) {
 // A batch ends before what is damaged, and a chunk that is lost is not read again.
 func TestADamagedChunkIsNotRead(t *testing.T) {
 	t.Parallel()
-	good, bad := packed.Pack(numbered(1, 20)), packed.Pack(numbered(21, 40))
+	good, bad := compressed(1, 20), compressed(21, 40)
 	bad.Lines = bad.Lines[:len(bad.Lines)/2]
 	r := ring{limit: math.MaxInt}
 	r.add(newChunk(1, 20, good))
 	r.add(newChunk(21, 40, bad))
-	r.add(newChunk(41, 60, packed.Pack(numbered(41, 59)))) // one too few
+	r.add(newChunk(41, 60, compressed(41, 59))) // one too few
 	b, err := newBatch(r.read(5, math.MaxInt64), new([]byte))
 	require.NoError(t, err)
-	require.Equal(t, string(numbered(5, 20)), string(b.Lines.AppendTo(nil, b.First)))
+	require.Equal(t, string(numbered(5, 20)), string(b.Lines))
 	_, err = newBatch(r.read(21, math.MaxInt64), new([]byte))
 	require.ErrorContains(t, err, "lines 21 to 40")
 	r.lose(30)
 	require.Empty(t, r.read(21, math.MaxInt64))
 	_, err = newBatch(r.read(41, math.MaxInt64), new([]byte))
 	require.ErrorContains(t, err, "19 lines, not 20")
-	r.add(newChunk(61, 80, packedtest.Pack(numbered(61, 79), 61)))
+	r.add(newChunk(61, 80, logchunk.Body{Lines: numbered(61, 79)}))
 	_, err = newBatch(r.read(61, math.MaxInt64), new([]byte))
 	require.ErrorContains(t, err, "19 lines, not 20")
 }

@@ -9,15 +9,14 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // format is how a stream is written. Each method appends to the buffer.
 type format interface {
 	contentType() string
-	// line appends a line.
-	line(buf []byte, line *packed.Line) []byte
+	// line appends a line, given its JSON.
+	line(buf []byte, sequence int64, line []byte) []byte
 	// at tells where the stream is before there is a line to say so.
 	at(buf []byte, sequence int64) []byte
 	idle(buf []byte) []byte
@@ -28,7 +27,7 @@ type format interface {
 type chooser func(*http.Request, schemas.LogOptions) format
 
 func onlySSE(_ *http.Request, opts schemas.LogOptions) format {
-	return &logSSE{bare: !opts.WithTimestamps(), begin: packed.NewCounter("id: ", "\ndata: ")}
+	return logSSE{bare: !opts.WithTimestamps()}
 }
 
 // accepted is the first format that the Accept header names, nil for a page of
@@ -72,20 +71,18 @@ func formatted(r *http.Request) (*http.Request, error) {
 
 // logSSE writes server-sent events, one for each line.
 type logSSE struct {
-	bare  bool // without timestamps
-	begin packed.Counter
+	bare bool // without timestamps
 }
 
-func (*logSSE) contentType() string { return "text/event-stream" }
+func (logSSE) contentType() string { return "text/event-stream" }
 
-func (s *logSSE) line(buf []byte, line *packed.Line) []byte {
-	buf = append(buf, s.begin.At(line.Sequence)...)
+func (s logSSE) line(buf []byte, sequence int64, line []byte) []byte {
+	buf = append(strconv.AppendInt(append(buf, "id: "...), sequence, 10), "\ndata: "...)
 	mark := len(buf)
 	if s.bare {
-		buf = append(buf, schemas.WithoutTimestamp(hodei.ReadLogLine(line.JSON(), line.Sequence))...)
-	} else {
-		buf = line.AppendTo(buf)
+		line = schemas.WithoutTimestamp(hodei.ReadLogLine(line, sequence))
 	}
+	buf = append(buf, line...)
 	return append(oneField(buf, mark), "\n\n"...)
 }
 
@@ -105,13 +102,13 @@ func oneField(buf []byte, mark int) []byte {
 }
 
 // at is an id without data, which a client remembers and does not report.
-func (*logSSE) at(buf []byte, sequence int64) []byte {
+func (logSSE) at(buf []byte, sequence int64) []byte {
 	return append(strconv.AppendInt(append(buf, "id: "...), sequence, 10), "\n\n"...)
 }
 
-func (*logSSE) idle(buf []byte) []byte { return append(buf, ": keep-alive\n\n"...) }
+func (logSSE) idle(buf []byte) []byte { return append(buf, ": keep-alive\n\n"...) }
 
-func (*logSSE) end(buf []byte, end schemas.LogEnd) []byte {
+func (logSSE) end(buf []byte, end schemas.LogEnd) []byte {
 	encoded, _ := hodei.JSON(end) // likewise
 	return append(append(append(buf, "event: done\ndata: "...), encoded...), "\n\n"...)
 }
@@ -123,8 +120,8 @@ type plain struct {
 
 func (plain) contentType() string { return "text/plain; charset=utf-8" }
 
-func (p plain) line(buf []byte, line *packed.Line) []byte {
-	l := hodei.ReadLogLine(line.JSON(), line.Sequence)
+func (p plain) line(buf []byte, sequence int64, line []byte) []byte {
+	l := hodei.ReadLogLine(line, sequence)
 	if p.times {
 		buf = append(l.Timestamp.AppendFormat(buf, time.RFC3339Nano), ' ')
 	}

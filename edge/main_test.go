@@ -23,7 +23,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/edge"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
-	"github.com/hodei-jobs/hodei/internal/packed/packedtest"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -182,7 +182,8 @@ func (w *world) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.Re
 		lines = append(append(lines, encoded(n)...), '\n')
 	}
 	if len(lines) > 0 {
-		log.Chunks = []schemas.LogChunk{{First: req.After + 1, Last: last, Text: packedtest.Pack(lines, req.After+1)}}
+		body := logchunk.Compress(lines)
+		log.Chunks = []schemas.LogChunk{{First: req.After + 1, Last: last, Lines: body.Lines, Size: body.Size}}
 	}
 	return log, nil
 }
@@ -202,7 +203,7 @@ func encoded(n int64) json.RawMessage {
 
 // write writes lines to the window and the record.
 func (w *world) write(t *testing.T, first, last int64) {
-	msg := nats.NewMsg(schemas.LogSubject(w.exec))
+	msg := nats.NewMsg(schemas.LogSubject(hodei.WorkerID{1}, w.exec))
 	msg.Header.Set(schemas.HeaderFirst, strconv.FormatInt(first, 10))
 	msg.Header.Set(schemas.HeaderLast, strconv.FormatInt(last, 10))
 	for n := first; n <= last; n++ {

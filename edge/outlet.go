@@ -9,12 +9,11 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
-	"github.com/hodei-jobs/hodei/internal/packed"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// breather is how long a stream keeps its room for a client that has fallen
-// behind, rather than unpack the same lines again.
+// breather is how long a stream keeps its room for a client that has fallen behind,
+// instead of decompressing the same lines again.
 const breather = 10 * time.Millisecond
 
 // outlet writes the lines that one client wants.
@@ -109,15 +108,15 @@ func (o *outlet) leave() {
 // lines writes a batch, and stops early for a client that has fallen behind. It
 // returns the last line that needs no more attention.
 func (o *outlet) lines(batch client.Batch) (last int64, err error) {
-	for line := range batch.Lines.All(batch.First) {
-		if line.Sequence > batch.Last {
+	for sequence, line := range batch.All() {
+		if sequence > batch.Last {
 			break
 		}
-		last = line.Sequence
-		if !o.wanted(line) {
+		last = sequence
+		if !o.wanted(sequence, line) {
 			continue
 		}
-		o.room.buf = o.line(o.room.buf, line)
+		o.room.buf = o.line(o.room.buf, sequence, line)
 		if o.written++; o.written == o.want.Limit {
 			break
 		}
@@ -150,8 +149,8 @@ func (o *outlet) lines(batch client.Batch) (last int64, err error) {
 	return batch.Last, o.flush()
 }
 
-func (o *outlet) wanted(line *packed.Line) bool {
-	return o.want.filter.IsZero() || o.want.filter.Match(hodei.ReadLogLine(line.JSON(), line.Sequence))
+func (o *outlet) wanted(sequence int64, line []byte) bool {
+	return o.want.filter.IsZero() || o.want.filter.Match(hodei.ReadLogLine(line, sequence))
 }
 
 // empty writes what is in the room.

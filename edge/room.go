@@ -1,6 +1,6 @@
 package edge
 
-// room is the memory in which lines are unpacked and written out for a stream.
+// room is the memory in which a stream reads and formats lines.
 type room struct {
 	lines []byte // as the feed joins them
 	buf   []byte // as the client is sent them

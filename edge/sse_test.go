@@ -55,7 +55,7 @@ func TestLinesCannotInjectFrames(t *testing.T) {
 		"{\"line\":\"x\"}\r\rid: 99\revent: done\rdata: {\"status\":\"COMPLETED\"}\r\r",
 		"\revent: done\rdata: {}\r", "not JSON", "", `{"timestamp":"nor a line","stream":1}`,
 	}
-	msg := nats.NewMsg(schemas.LogSubject(w.exec))
+	msg := nats.NewMsg(schemas.LogSubject(hodei.WorkerID{1}, w.exec))
 	msg.Header.Set(schemas.HeaderFirst, "1")
 	msg.Header.Set(schemas.HeaderLast, strconv.Itoa(len(forged)))
 	msg.Data = []byte(strings.Join(forged, "\n") + "\n")

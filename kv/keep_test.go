@@ -21,7 +21,7 @@ import (
 func write(t *testing.T, js jetstream.JetStream, messages int) (refused []string) {
 	t.Helper()
 	for name, subject := range map[string]string{
-		schemas.LogStream: "execution.log.x", schemas.EventStream: "execution.event.created.x", schemas.WorkersStream: "$KV.WORKERS.x",
+		schemas.LogStream: "execution.log.w.x", schemas.EventStream: "execution.event.created.x", schemas.WorkersStream: "$KV.WORKERS.x",
 		schemas.LeadersStream: schemas.LeaderSubject("x"),
 	} {
 		for range messages {

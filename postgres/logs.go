@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
 // Chunk is a run of lines of one log, as its worker cut it.
@@ -21,7 +21,7 @@ type Chunk struct {
 	Last        int64 `db:"last_sequence"`
 	// Digest is the sum of the CRC-32C of each line's JSON.
 	Digest int64
-	packed.Text
+	logchunk.Body
 	// WorkerID and Incarnation name the worker process that sent the chunk.
 	WorkerID    hodei.WorkerID `db:"-"`
 	Incarnation string         `db:"-"`

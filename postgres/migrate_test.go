@@ -1,8 +1,10 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"io/fs"
+	"math"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
@@ -273,4 +276,62 @@ func TestSpecIsOneDocument(t *testing.T) {
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT array_agg(column_name::text) FROM information_schema.columns
 		WHERE table_name = ANY('{jobs,executions}') AND column_name = ANY('{command,environment,requirements,timeout_seconds,retries,working_dir,log_limit}')`).Scan(&columns))
 	require.Empty(t, columns)
+}
+
+// TestOneLogFormat: chunks of an older version that are zstd frames of NDJSON remain;
+// those in the format that nothing reads any more are deleted.
+func TestOneLogFormat(t *testing.T) {
+	t.Parallel()
+	url := localtest.Database(t)
+	db, err := postgres.Open(t.Context(), url, 4)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	_, err = db.MigrateWith(t.Context(), migrationFiles(t, func(name string) bool { return name < "0029" }))
+	require.NoError(t, err)
+	conn := connect(t, url)
+	old, err := zstd.NewWriter(nil, zstd.WithWindowSize(1<<20), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false))
+	require.NoError(t, err)
+	kept, flooded := postgres.NewID[hodei.ExecutionID](), postgres.NewID[hodei.ExecutionID]()
+	require.NoError(t, db.CreateLogDay(t.Context(), kept.Day()))
+	for _, id := range []hodei.ExecutionID{kept, flooded} {
+		_, err = conn.Exec(t.Context(), `INSERT INTO executions (id, status, attempt, log_day, spec) VALUES ($1, 'PENDING', 1, $2,
+			'{"command": ["x"], "environment": {}, "priority": 0, "requirements": {}}')`, id, id.Day())
+		require.NoError(t, err)
+	}
+	insert := func(id hodei.ExecutionID, first int64, lines []byte, size int) {
+		t.Helper()
+		_, err := conn.Exec(t.Context(), `INSERT INTO execution_logs (day, execution_id, first_sequence, last_sequence, digest, lines, size)
+			VALUES ($1, $2, $3, $3, 0, $4, $5)`, id.Day(), id, first, lines, size)
+		require.NoError(t, err)
+	}
+	want := []int64{1}
+	insert(kept, 1, []byte("{}\n"), 0)
+	for i, size := range []int{512, 65791, 65792, 100_000, 1 << 20} {
+		ndjson := bytes.Repeat([]byte("{}\n"), size)[:size]
+		insert(kept, int64(i+2), old.EncodeAll(ndjson, nil), size)
+		insert(flooded, int64(i+2), old.EncodeAll(append([]byte{1}, ndjson...), nil), 2*size)
+		want = append(want, int64(i+2))
+	}
+	insert(flooded, 1, []byte("x"), 7) // no frame at all
+
+	_, err = db.Migrate(t.Context())
+	require.NoError(t, err)
+	chunks, err := db.ReadLogs(t.Context(), kept, 0, math.MaxInt64, 10<<20)
+	require.NoError(t, err)
+	var got []int64
+	for _, c := range chunks {
+		ndjson, err := c.NDJSON()
+		require.NoError(t, err)
+		require.Equal(t, c.Len(), len(ndjson))
+		got = append(got, c.First)
+	}
+	require.Equal(t, want, got)
+	chunks, err = db.ReadLogs(t.Context(), flooded, 0, math.MaxInt64, 10<<20)
+	require.NoError(t, err)
+	require.Empty(t, chunks)
+	for id, damaged := range map[hodei.ExecutionID]bool{kept: false, flooded: true} {
+		e, err := db.GetExecution(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, damaged, e.LogDamaged)
+	}
 }

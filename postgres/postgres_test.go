@@ -16,7 +16,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/postgres"
 )
 
@@ -55,7 +55,7 @@ func chunk(id hodei.ExecutionID, first, last int64) postgres.Chunk {
 		digest += int64(crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli)))
 		b.WriteString(line + "\n")
 	}
-	return postgres.Chunk{ExecutionID: id, First: first, Last: last, Digest: digest & math.MaxInt64, Text: packed.Pack([]byte(b.String()))}
+	return postgres.Chunk{ExecutionID: id, First: first, Last: last, Digest: digest & math.MaxInt64, Body: logchunk.Compress([]byte(b.String()))}
 }
 
 // appendLogs appends chunks that the process "first" of a worker sent, all of which
@@ -278,9 +278,9 @@ func TestFinishWantsTheWholeLog(t *testing.T) {
 	require.Len(t, chunks, 3)
 }
 
-// TestLogsArePacked: what is packed and what is not is read as it was written,
-// whichever way that was; pages are as large as what they hold.
-func TestLogsArePacked(t *testing.T) {
+// TestChunksAreReadAsTheyWereWritten: compressed or not, inserted or copied; pages are
+// measured by their NDJSON.
+func TestChunksAreReadAsTheyWereWritten(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
@@ -288,7 +288,7 @@ func TestLogsArePacked(t *testing.T) {
 	e := running(t, db, worker)
 	noise := make([]byte, 96<<10) // which no frame makes smaller
 	rand.NewChaCha8([32]byte{}).Read(noise)
-	wanted := []postgres.Chunk{chunk(e.ID, 1, 1), chunk(e.ID, 2, 501), {ExecutionID: e.ID, First: 502, Last: 502, Text: packed.Pack(noise)}}
+	wanted := []postgres.Chunk{chunk(e.ID, 1, 1), chunk(e.ID, 2, 501), {ExecutionID: e.ID, First: 502, Last: 502, Body: logchunk.Compress(noise)}}
 	appendLogs(t, db, worker, slices.Clone(wanted[:2])...) // inserted
 	appendLogs(t, db, worker, slices.Clone(wanted[2:])...) // copied
 	appendLogs(t, db, worker, slices.Clone(wanted)...)     // copied in part

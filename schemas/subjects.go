@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -26,24 +27,37 @@ const (
 	HeaderStatus         = "Hodei-Status"   // the HTTP status of a reply that chose its own
 	HeaderIdempotencyKey = "Hodei-Idempotency-Key"
 	HeaderCall           = "Hodei-Call"        // of a request that may wait: the name under which its caller hangs up
-	HeaderWorker         = "Hodei-Worker"      // of a log chunk: the worker that wants to hear that it is stored
 	HeaderIncarnation    = "Hodei-Incarnation" // of a log chunk: the process of that worker
 	HeaderFirst          = "Hodei-First"       // of a log chunk: the sequence of its first line
 	HeaderEvent          = "Hodei-Event"       // of an event: its type
 	HeaderLast           = "Hodei-Last"        // of a log chunk: the sequence of its last line
-	HeaderPacked         = "Hodei-Packed"      // of a log chunk: its lines are a zstd frame that stands for so many bytes of NDJSON
+	HeaderEncoding       = "Content-Encoding"  // of a log chunk: zstd if its body is a zstd frame of NDJSON; none if it is NDJSON
 )
 
-// The log window: one subject an execution, each message a chunk of lines as
-// NDJSON of hodei.LogLine, written by the worker alone; packed, with a header
-// that says so, when more comes than anybody could read along.
+// The log window. Each message is a chunk of lines of one execution: NDJSON of
+// hodei.LogLine, or a zstd frame of it (HeaderEncoding). Only the worker that is
+// named in the subject publishes there.
 const (
 	LogStream   = "EXECUTION_LOGS"
-	LogSubjects = "execution.log.*"
+	LogSubjects = "execution.log.*.*"
 )
 
-// LogSubject is execution.log.<execution_id>.
-func LogSubject(id hodei.ExecutionID) string { return "execution.log." + id.String() }
+// LogSubject is execution.log.<worker_id>.<execution_id>.
+func LogSubject(worker hodei.WorkerID, id hodei.ExecutionID) string {
+	return "execution.log." + worker.String() + "." + id.String()
+}
+
+// LogOf matches the chunks of an execution, whatever its worker.
+func LogOf(id hodei.ExecutionID) string { return "execution.log.*." + id.String() }
+
+// ParseLogSubject returns the worker and the execution that a LogSubject names.
+func ParseLogSubject(subject string) (worker hodei.WorkerID, id hodei.ExecutionID, err error) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) != 4 {
+		return worker, id, fmt.Errorf("subject %.100q: execution.log.<worker_id>.<execution_id> required", subject)
+	}
+	return worker, id, errors.Join(worker.UnmarshalText([]byte(tokens[2])), id.UnmarshalText([]byte(tokens[3])))
+}
 
 // The feed of events, each message one Event, published after the commit that it
 // describes.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
 )
 
 // The worker manager owns worker records, assignment, the end of an execution
@@ -309,7 +308,10 @@ type RecordedLog struct {
 type LogChunk struct {
 	First int64 `json:"first"`
 	Last  int64 `json:"last"`
-	packed.Text
+	// Lines is NDJSON of hodei.LogLine, or a zstd frame of it when there is a size.
+	Lines []byte `json:"lines"`
+	// Size is the number of bytes that the frame decompresses to.
+	Size int `json:"size,omitempty"`
 }
 
 // FollowLogsRequest asks for the log as a stream.

@@ -42,7 +42,7 @@ func (w *arena) judgeLogs(l *ledger, r *record, all *audience, check checkFunc) 
 		}
 		check("log is contiguous", id, first == at+1, "has lines %d to %d after line %d", first, last, at)
 		at = first - 1 // said once
-		for text := range bytes.Lines(unpacked(w.t, int(first), frame, size)) {
+		for text := range bytes.Lines(decompressed(w.t, frame, size)) {
 			var line hodei.LogLine
 			at++
 			err := json.Unmarshal(text, &line)

@@ -22,11 +22,12 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// forge publishes a chunk of one line of a log, with the headers of another chunk.
-func forge(t testing.TB, nc *nats.Conn, id string, like nats.Header, sequence int64, text string) {
+// forge publishes a chunk of one line of a log, with the worker and the headers of
+// another chunk.
+func forge(t testing.TB, nc *nats.Conn, worker, id string, like nats.Header, sequence int64, text string) {
 	t.Helper()
 	line := fmt.Sprintf(`{"timestamp":"2026-01-01T00:00:00Z","stream":"stdout","line":"%s","sequence":%d}`+"\n", text, sequence)
-	msg := &nats.Msg{Subject: "execution.log." + id, Data: []byte(line), Header: nats.Header{}}
+	msg := &nats.Msg{Subject: "execution.log." + worker + "." + id, Data: []byte(line), Header: nats.Header{}}
 	for name, values := range like {
 		msg.Header[name] = values
 	}
@@ -55,23 +56,25 @@ func TestHostileLogs(t *testing.T) {
 	gate := filepath.Join(t.TempDir(), "gate")
 	id := s.execute(`echo real; until [ -e ` + gate + ` ]; do sleep 0.05; done; echo end`)
 	var header nats.Header // as the worker sends it
+	var worker string
 	eventually(t, "the first line is published", 30*time.Second, func() bool {
 		stream, err := js.Stream(t.Context(), schemas.LogStream)
 		require.NoError(t, err)
-		msg, err := stream.GetLastMsgForSubject(t.Context(), "execution.log."+id)
+		msg, err := stream.GetLastMsgForSubject(t.Context(), "execution.log.*."+id)
 		if err != nil {
 			return false
 		}
-		header = msg.Header
+		header, worker = msg.Header, strings.Split(msg.Subject, ".")[2]
 		return true
 	})
 	for day := range 1500 {
-		forge(t, nc, execIDOf(time.Now().AddDate(0, 0, day+3)), header, 1, "a day")
+		forge(t, nc, worker, execIDOf(time.Now().AddDate(0, 0, day+3)), header, 1, "a day")
 	}
-	forge(t, nc, id, header, math.MaxInt64, "the last of all")
-	forge(t, nc, id, header, 2, "x\\\",\r\revent: done\rdata: {}\r\r")
-	forge(t, nc, id, nil, 2, "no worker")
-	forge(t, nc, id, header, 100, "past the end")
+	forge(t, nc, worker, id, header, math.MaxInt64, "the last of all")
+	forge(t, nc, worker, id, header, 2, "x\\\",\r\revent: done\rdata: {}\r\r")
+	forge(t, nc, worker, id, nil, 2, "no incarnation")
+	forge(t, nc, "worker_"+uuid.NewString(), id, header, 2, "another worker")
+	forge(t, nc, worker, id, header, 100, "past the end")
 	eventually(t, "the forged line is recorded", 30*time.Second, func() bool {
 		status, e := call(t, "GET", s.orchestrator+"/executions/"+id, "")
 		require.Equal(t, 200, status)

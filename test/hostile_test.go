@@ -161,7 +161,7 @@ func (h *hostile) headers(msg *nats.Msg) (expires bool) {
 	}
 	for range 1 + h.r.IntN(3) {
 		name := pick(h.r, schemas.HeaderRequestID, schemas.HeaderDeadline, schemas.HeaderStatus, schemas.HeaderIdempotencyKey,
-			schemas.HeaderCall, schemas.HeaderWorker, schemas.HeaderIncarnation, schemas.HeaderFirst, schemas.HeaderLast, schemas.HeaderEvent, schemas.HeaderPacked,
+			schemas.HeaderCall, schemas.HeaderIncarnation, schemas.HeaderFirst, schemas.HeaderLast, schemas.HeaderEvent, schemas.HeaderEncoding,
 			"Hodei-Typed", "Nats-Service-Error", "Nats-Service-Error-Code", "Nats-Msg-Id", "Nats-TTL", "Nats-Rollup",
 			"Nats-Expected-Last-Sequence", "Nats-Marker-Reason", "KV-Operation", "Status", "X")
 		value := pick(h.r, "", "1", "0", "-1", "9223372036854775808", "DEL", "PURGE", "all", "sub", "MaxAge", "\x01", "a b",
@@ -192,10 +192,10 @@ func (h *hostile) chunk() {
 	if g.mild {
 		g.executions = nil
 	}
-	msg := nats.NewMsg("execution.log." + g.id("exec"))
+	msg := nats.NewMsg("execution.log." + g.id("worker") + "." + g.id("exec"))
 	msg.Data = []byte(pick(h.r, "", "\n", "x\n", "{}\n", "\x00\xff\xfe", "\x28\xb5\x2f\xfd"+strings.Repeat("\x00", 30), "\x01{\n", strings.Repeat("\n", 5000)))
-	for _, name := range []string{schemas.HeaderFirst, schemas.HeaderLast, schemas.HeaderPacked, schemas.HeaderWorker, schemas.HeaderIncarnation} {
-		if value := pick(h.r, "", "x", "-1", "0", "1", "9223372036854775807", "9223372036854775808", "99999999999", "NaN", g.id("worker")); h.r.IntN(4) > 0 {
+	for _, name := range []string{schemas.HeaderFirst, schemas.HeaderLast, schemas.HeaderEncoding, schemas.HeaderIncarnation} {
+		if value := pick(h.r, "", "x", "zstd", "-1", "0", "1", "9223372036854775807", "9223372036854775808", "99999999999", "NaN", g.id("worker")); h.r.IntN(4) > 0 {
 			msg.Header[name] = []string{value}
 		}
 	}

@@ -1,7 +1,6 @@
 package test
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -70,7 +69,7 @@ func requireRecorded(t testing.TB, database, id string, n int) {
 		var size int
 		require.NoError(t, rows.Scan(&first, &last, &frame, &size))
 		require.Equal(t, at+1, first)
-		for line := range strings.Lines(string(unpacked(t, first, frame, size))) {
+		for line := range strings.Lines(string(decompressed(t, frame, size))) {
 			at++
 			require.Contains(t, line, fmt.Sprintf(`"line":"%d","sequence":%d`, at, at))
 		}
@@ -80,9 +79,9 @@ func requireRecorded(t testing.TB, database, id string, n int) {
 	require.Equal(t, n, at)
 }
 
-// unpacked reads lines as they are kept, as docs/nats.md tells it: as NDJSON, or
-// where a size is said as a zstd frame that stands for so many bytes of it.
-func unpacked(t testing.TB, first int, kept []byte, size int) []byte {
+// decompressed reads the lines of a chunk as docs/nats.md describes it: NDJSON, or a zstd
+// frame of size bytes of it unless size is 0.
+func decompressed(t testing.TB, kept []byte, size int) []byte {
 	t.Helper()
 	if size == 0 {
 		return kept
@@ -92,28 +91,7 @@ func unpacked(t testing.TB, first int, kept []byte, size int) []byte {
 	defer d.Close()
 	lines, err := d.DecodeAll(kept, nil)
 	require.NoError(t, err)
-	if bytes.HasPrefix(lines, []byte{1}) {
-		lines = outOfRuns(first, string(lines))
-	}
 	require.Len(t, lines, size)
-	return lines
-}
-
-func outOfRuns(sequence int, runs string) (lines []byte) {
-	head := ""
-	for text := range strings.SplitSeq(strings.TrimSuffix(runs, "\n"), "\n") {
-		if begins, ok := strings.CutPrefix(text, "\x01"); ok {
-			head = begins
-			continue
-		}
-		text, partial := strings.CutPrefix(text, "\x02")
-		lines = fmt.Appendf(lines, `%s%s","sequence":%d`, head, text, sequence)
-		if partial {
-			lines = append(lines, `,"partial":true`...)
-		}
-		lines = append(lines, "}\n"...)
-		sequence++
-	}
 	return lines
 }
 

@@ -7,25 +7,22 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
-// chunk is a run of lines, both ends included, as NDJSON or packed.
+// chunk is the lines from first to last.
 type chunk struct {
 	first, last int64
-	size        int         // in bytes, as kept
-	text        packed.Text // whose lines are nil when they are at offset in the spool file
+	size        int           // of the body, in bytes
+	body        logchunk.Body // its Lines are nil when they are at offset in the spool file
 	offset      int64
 	due         time.Time     // when to send it again
 	pause       time.Duration // between the last sending and that
 	failures    int           // how often it was refused, or not read back
 }
 
-// said is the number of bytes of NDJSON.
-func (c *chunk) said() int { return max(c.size, c.text.Size) }
-
-// spoolFile holds the chunks of one execution that did not fit into memory. It
-// only grows, until none of what it holds is needed; then it starts afresh.
+// spoolFile holds the chunks of one execution that did not fit into memory. It grows
+// until none of the chunks is needed any more; then it is emptied.
 type spoolFile struct {
 	dir  string
 	id   hodei.ExecutionID
@@ -34,7 +31,7 @@ type spoolFile struct {
 	held int // chunks still needed
 }
 
-// append writes the lines of a chunk and notes in it where they are.
+// append moves the lines of a chunk to the file.
 func (f *spoolFile) append(c *chunk) (err error) {
 	if f.file == nil {
 		f.file, err = os.OpenFile(filepath.Join(f.dir, f.id.String()), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -42,30 +39,30 @@ func (f *spoolFile) append(c *chunk) (err error) {
 			return fmt.Errorf("create spool file: %w", err)
 		}
 	}
-	if _, err := f.file.WriteAt(c.text.Lines, f.size); err != nil {
+	if _, err := f.file.WriteAt(c.body.Lines, f.size); err != nil {
 		return fmt.Errorf("append to spool file: %w", err)
 	}
-	c.text.Lines, c.offset = nil, f.size
+	c.body.Lines, c.offset = nil, f.size
 	f.size += int64(c.size)
 	f.held++
 	return nil
 }
 
-// read returns the lines of a chunk, from memory or from the file.
-func (f *spoolFile) read(c *chunk) (packed.Text, error) {
-	text := c.text
-	if text.Lines != nil {
-		return text, nil
+// read returns the body of a chunk, from memory or from the file.
+func (f *spoolFile) read(c *chunk) (logchunk.Body, error) {
+	body := c.body
+	if body.Lines != nil {
+		return body, nil
 	}
-	text.Lines = make([]byte, c.size)
-	if _, err := f.file.ReadAt(text.Lines, c.offset); err != nil {
-		return packed.Text{}, fmt.Errorf("read spool file: %w", err)
+	body.Lines = make([]byte, c.size)
+	if _, err := f.file.ReadAt(body.Lines, c.offset); err != nil {
+		return logchunk.Body{}, fmt.Errorf("read spool file: %w", err)
 	}
-	return text, nil
+	return body, nil
 }
 
-// done notes that one chunk is not needed any more and returns the number of
-// bytes that became free.
+// done counts one chunk as not needed any more and returns the number of bytes that
+// became free.
 func (f *spoolFile) done() (freed int64, err error) {
 	if f.held--; f.held > 0 {
 		return 0, nil

@@ -1,33 +1,53 @@
 package worker
 
 import (
+	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
 )
+
+// The JSON of a line is what encoding/json writes of a hodei.LogLine, except that <, >
+// and & are not escaped. encoding/json takes ten times as long.
+
+// appendHead appends the JSON of a line up to its text.
+func appendHead(dst []byte, at time.Time, stream hodei.Stream) []byte {
+	dst = at.UTC().AppendFormat(append(dst, `{"timestamp":"`...), time.RFC3339Nano)
+	return append(append(append(dst, `","stream":"`...), stream...), `","line":"`...)
+}
+
+// appendTail appends the JSON of a line after its text.
+func appendTail(dst []byte, sequence int64, partial bool) []byte {
+	dst = strconv.AppendInt(append(dst, `","sequence":`...), sequence, 10)
+	if partial {
+		dst = append(dst, `,"partial":true`...)
+	}
+	return append(dst, '}')
+}
 
 const hexDigits = "0123456789abcdef"
 
-// appendHead appends what all lines of a stream that were read together begin
-// with. The stamp is their timestamp as RFC 3339 text.
-func appendHead(dst, stamp []byte, stream hodei.Stream) []byte {
-	dst = append(append(dst, `{"timestamp":"`...), stamp...)
-	dst = append(append(dst, `","stream":"`...), stream...)
-	return append(dst, `","line":"`...)
-}
+// escaped holds the ASCII characters that a JSON string cannot contain as they are.
+var escaped = func() (set [utf8.RuneSelf]bool) {
+	for c := range set {
+		set[c] = c < ' ' || c == '"' || c == '\\'
+	}
+	return set
+}()
 
-// appendText appends the inside of a JSON string, in which what is not UTF-8
-// becomes U+FFFD, byte by byte. What needs no escape, nearly everything, is copied
-// at once.
+// appendText appends the inside of a JSON string. Each byte that is not part of valid
+// UTF-8 becomes U+FFFD.
 func appendText(dst, text []byte) []byte {
-	start := 0
-	for i := packed.Plain(text); i < len(text); i += packed.Plain(text[i:]) {
+	start := 0 // of what is not appended yet
+	for i := 0; i < len(text); {
 		c := text[i]
 		if c < utf8.RuneSelf {
-			dst = appendEscape(append(dst, text[start:i]...), c)
+			if escaped[c] {
+				dst = appendEscape(append(dst, text[start:i]...), c)
+				start = i + 1
+			}
 			i++
-			start = i
 			continue
 		}
 		r, size := utf8.DecodeRune(text[i:])

@@ -118,7 +118,7 @@ func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
 
 func TestACommandHeldBackCanBeGivenUp(t *testing.T) {
 	t.Parallel()
-	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 64<<10, 64<<10 })
+	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 2*chunkBytes, 64<<10 })
 	f.manager.mute = true
 	id := f.run(f.request("yes"))
 	require.Eventually(t, f.spool.full, time.Minute, time.Millisecond)

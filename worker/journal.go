@@ -1,67 +1,44 @@
 package worker
 
 import (
-	"bytes"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
-// A chunk is cut at so many lines or bytes, or so long after its first line,
-// whichever comes first; a last line that has to be escaped may exceed the bytes. One
-// that cannot be sent yet is not cut by time: when the record lags behind, chunks
-// grow instead of becoming many.
+// A chunk is cut at so many bytes, or so long after its first line, whichever comes
+// first. While no chunk may be sent, because the record lags behind, only the bytes
+// count: chunks then grow instead of becoming many. zstd compresses up to 128 KiB as
+// one block, and the last line of a chunk may be long.
 const (
-	chunkLines  = 500
-	chunkBytes  = 64 << 10
+	chunkBytes  = 120 << 10
 	chunkLinger = 5 * time.Millisecond
 )
 
-// A flood is when a worker's executions have said so many bytes more than is
-// recorded, which is more than anybody reads along. Its chunks, those of
-// executions that say much themselves, are packed once, which is small for all: for
-// the spool, NATS, the window, the record and the followers; in runs, which are half
-// of their NDJSON. They are larger and have longer, for each costs as much as the
-// lines in it, and zstd packs up to 128 KiB at once. An execution is in the flood from
-// when there is one and its last chunk had much in it, until neither is so.
-const (
-	flood       = 512 << 10
-	little      = chunkBytes / 4 // less than much
-	floodLines  = 4 * chunkLines
-	floodBytes  = 2 * chunkBytes
-	floodLinger = 5 * chunkLinger
-)
-
-// journal is what one execution has said: it numbers the lines, cuts them into
-// chunks, sends these in order and keeps each until it is confirmed. A chunk
-// once cut is never cut differently. Its methods may be called at once.
+// journal is the log of one execution: it splits the output into lines, numbers them,
+// cuts them into chunks, sends these in order, and keeps each chunk until it is
+// confirmed. A chunk once cut never changes. Its methods may be called concurrently.
 type journal struct {
 	id    hodei.ExecutionID
 	spool *spool
 	log   *slog.Logger
-	// send hands a chunk to NATS, without waiting for anything; it fails while
+	// send publishes a chunk without waiting for anything; it fails while
 	// disconnected.
-	send func(id hodei.ExecutionID, first, last int64, text packed.Text) error
+	send func(id hodei.ExecutionID, first, last int64, body logchunk.Body) error
 
 	mu        sync.Mutex
+	split     map[hodei.Stream]*splitter
 	limit     logLimit
+	at        time.Time // of the latest line
+	head      []byte    // of the lines that are being appended, see appendHead
 	count     int64
-	digest    hodei.Digest
-	stamp     []byte // of the last line, as text
-	stampAt   time.Time
-	head      []byte // what it begins with
-	headOf    hodei.Stream
-	end       packed.End
-	open      packed.Lines // lines not cut yet, in runs when flooded, else NDJSON
+	digest    logchunk.Digest
+	open      []byte // NDJSON of the lines that are not in a chunk yet
 	openLines int
-	openSize  int  // bytes of NDJSON
-	headed    bool // the open run begins with head
-	flooded   bool // it changes only where a chunk begins
-	much      bool // was in the last chunk
 	opened    time.Time
 	linger    *time.Timer
 	inflight  []*chunk // sent at least once, in order, at most window
@@ -73,138 +50,103 @@ type journal struct {
 	settled   chan struct{} // closed once closed and nothing is kept
 }
 
-func newJournal(id hodei.ExecutionID, s *spool, log *slog.Logger, send func(hodei.ExecutionID, int64, int64, packed.Text) error) *journal {
-	return &journal{
-		id: id, spool: s, log: log, send: send, end: packed.NewEnd(),
+func newJournal(id hodei.ExecutionID, s *spool, log *slog.Logger, send func(hodei.ExecutionID, int64, int64, logchunk.Body) error) *journal {
+	j := &journal{
+		id: id, spool: s, log: log, send: send,
 		file: spoolFile{dir: s.dir, id: id}, settled: make(chan struct{}),
 	}
+	j.split = map[hodei.Stream]*splitter{hodei.Stdout: {emit: j.admit}, hodei.Stderr: {emit: j.admit}}
+	return j
 }
 
-// append adds a line, read at the given time. The caller holds the lock, which is
-// let go of while the spool is full; the line is taken nevertheless.
-func (j *journal) append(stream hodei.Stream, at time.Time, line []byte, partial bool) {
-	if j.admit(at, line, partial) && j.add(stream, at, line, partial) {
-		j.mu.Unlock()
+// Append adds output of the command, read at the given time. It returns once the spool
+// has room for more.
+func (j *journal) Append(stream hodei.Stream, at time.Time, output []byte) {
+	if j.splitting(stream, at, func(s *splitter) { s.write(output) }) {
 		j.spool.await(&j.dropped)
-		j.mu.Lock()
 	}
 }
 
-// note adds a line of Hodei's own.
-func (j *journal) note(text string) {
+// End adds the rest of a stream that no line end has ended.
+func (j *journal) End(stream hodei.Stream, at time.Time) {
+	j.splitting(stream, at, (*splitter).close)
+}
+
+// Note adds a line of Hodei's own.
+func (j *journal) Note(text string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.add(hodei.Stderr, time.Now(), []byte(text), false)
+	j.note(text)
+	j.pump()
 }
 
-// add reports whether the line completed a chunk. The caller holds the lock.
-func (j *journal) add(stream hodei.Stream, at time.Time, line []byte, partial bool) (cut bool) {
-	if j.closed || j.dropped.Load() {
-		return false
-	}
-	if at.After(j.stampAt) { // two readers may swap by a hair; lines never do
-		j.stampAt = at
-		j.stamp = at.UTC().AppendFormat(j.stamp[:0], time.RFC3339Nano)
-		j.head = j.head[:0]
-	}
-	if len(j.head) == 0 || j.headOf != stream {
-		j.head, j.headOf, j.headed = appendHead(j.head[:0], j.stamp, stream), stream, false
-		j.digest.Begin(j.head)
-	}
-	if j.openLines > 0 && j.full(len(j.head)+len(line)+endRoom) {
-		j.seal()
-		cut = true
-	}
-	if j.openLines == 0 {
-		j.begin()
-	}
-	j.count++
-	j.openLines++
-	j.encode(line, partial)
-	if j.full(0) {
-		j.seal()
-		cut = true
-	}
-	if cut {
-		j.pump()
-	}
+// splitting reports whether a chunk was cut meanwhile.
+func (j *journal) splitting(stream hodei.Stream, at time.Time, split func(*splitter)) (cut bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	chunks := len(j.waiting)
+	j.begin(stream, at)
+	split(j.split[stream])
+	cut = len(j.waiting) > chunks
+	j.pump()
 	return cut
 }
 
-// endRoom is what a line takes beside its beginning and its text, at most.
-const endRoom = 64
-
-// encode adds a line to the open ones, as one hodei.LogLine is written by
-// encoding/json, but that it leaves <, > and & alone.
-func (j *journal) encode(line []byte, partial bool) {
-	switch {
-	case !j.flooded:
-		j.open = append(j.open, j.head...)
-	case !j.headed:
-		j.open, j.headed = packed.AppendHead(j.open, j.head), true
+// begin sets the stream and the time of the lines that follow. Two readers may take
+// the time in another order than the lock; the times of lines never decrease.
+func (j *journal) begin(stream hodei.Stream, at time.Time) {
+	if at.After(j.at) {
+		j.at = at
 	}
-	if j.flooded && partial {
-		j.open = append(j.open, packed.Partial)
-	}
-	mark := len(j.open)
-	j.open = appendText(j.open, line)
-	text, end := j.open[mark:], j.end.Of(j.count, partial)
-	j.digest.Add(text, end)
-	j.openSize += len(j.head) + len(text) + len(end) + 1
-	if !j.flooded {
-		j.open = append(j.open, end...)
-	}
-	j.open = append(j.open, '\n')
+	j.head = appendHead(j.head[:0], j.at, stream)
 }
 
-// begin begins a chunk, and starts its clock. That its first line may have been read
-// a while ago, by one of many who share a processor, is no reason to cut it at once.
-func (j *journal) begin() {
-	behind := j.spool.behind()
-	j.flooded = j.much && behind || j.flooded && (j.much || behind)
+func (j *journal) note(text string) {
+	j.begin(hodei.Stderr, time.Now())
+	j.add([]byte(text), false)
+}
+
+// add adds a line to the open chunk, and cuts the chunk if that makes it full.
+func (j *journal) add(line []byte, partial bool) {
+	if j.closed || j.dropped.Load() {
+		return
+	}
+	if j.openLines == 0 {
+		j.startLinger()
+	}
+	j.count++
+	j.openLines++
+	start := len(j.open)
+	j.open = appendTail(appendText(append(j.open, j.head...), line), j.count, partial)
+	j.digest.Add(j.open[start:])
+	j.open = append(j.open, '\n')
+	if len(j.open) >= chunkBytes {
+		j.cut()
+	}
+}
+
+// startLinger counts from now, not from when the first line was read: with many
+// outputs to one processor that may be a while ago, and the chunk would be cut at once.
+func (j *journal) startLinger() {
 	j.opened = time.Now()
 	if j.linger == nil {
-		j.linger = time.AfterFunc(j.patience(), j.wake)
+		j.linger = time.AfterFunc(chunkLinger, j.wake)
 	} else {
-		j.linger.Reset(j.patience())
+		j.linger.Reset(chunkLinger)
 	}
 }
 
-// full reports whether the open chunk has no room for so many bytes more.
-func (j *journal) full(more int) bool {
-	lines, size := chunkLines, chunkBytes
-	if j.flooded {
-		lines, size = floodLines, floodBytes
-	}
-	return j.openLines >= lines || len(j.open)+more > size
-}
-
-// patience is the time that a chunk has.
-func (j *journal) patience() time.Duration {
-	if j.flooded {
-		return floodLinger
-	}
-	return chunkLinger
-}
-
-// seal cuts the open lines into a chunk.
-func (j *journal) seal() {
-	c := &chunk{first: j.count - int64(j.openLines) + 1, last: j.count, pause: resendFirst}
-	if j.flooded {
-		c.text = j.open.Pack(c.first, j.openSize)
-	} else {
-		c.text.Lines = bytes.Clone(j.open)
-	}
-	c.size = len(c.text.Lines)
+// cut makes a chunk of the open lines.
+func (j *journal) cut() {
+	c := &chunk{first: j.count - int64(j.openLines) + 1, last: j.count, body: logchunk.Compress(j.open), pause: resendFirst}
+	c.size = len(c.body.Lines)
 	j.keep(c)
 	j.waiting = append(j.waiting, c)
-	j.much = len(j.open) >= little
-	j.open, j.openLines, j.openSize, j.headed = j.open[:0], 0, 0, false
+	j.open, j.openLines = j.open[:0], 0
 }
 
 // keep holds the chunk in memory, or on disk when memory is full.
 func (j *journal) keep(c *chunk) {
-	j.spool.unrecorded.Add(int64(c.said()))
 	if j.spool.take(c.size) {
 		return
 	}
@@ -216,8 +158,8 @@ func (j *journal) keep(c *chunk) {
 	j.spool.spilled(c.size)
 }
 
-// close ends the log and returns the number of its lines and their digest.
-// What is kept is sent and kept on until it is confirmed; then settled closes.
+// close ends the log and returns the number of its lines and their digest. The chunks
+// that are not confirmed yet are sent until they are; then settled closes.
 func (j *journal) close() (count, digest int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -228,10 +170,10 @@ func (j *journal) close() (count, digest int64) {
 	j.closed = true
 	j.pump()
 	j.settle()
-	return j.count, j.digest.Sum
+	return j.count, int64(j.digest)
 }
 
-// drop forgets everything, and takes no more.
+// drop deletes everything, and accepts no more.
 func (j *journal) drop() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -241,6 +183,6 @@ func (j *journal) drop() {
 		j.release(c)
 	}
 	j.inflight, j.waiting, j.sent = nil, nil, 0
-	j.spool.release(0, 0) // whoever waits for room need not
+	j.spool.release(0, 0) // Append need not wait for room any more
 	j.settle()
 }

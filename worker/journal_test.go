@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +14,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -24,13 +23,13 @@ type link struct {
 	mu   sync.Mutex
 	down bool
 	sent []schemas.Span
-	data []string // unpacked
+	data []string // NDJSON
 	size []int    // of each, as sent
 	said chan struct{}
 }
 
-func (l *link) send(id hodei.ExecutionID, first, last int64, text packed.Text) error {
-	lines, err := text.Unpack(first)
+func (l *link) send(id hodei.ExecutionID, first, last int64, body logchunk.Body) error {
+	lines, err := body.NDJSON()
 	if err != nil {
 		return err
 	}
@@ -41,7 +40,7 @@ func (l *link) send(id hodei.ExecutionID, first, last int64, text packed.Text) e
 	}
 	l.sent = append(l.sent, schemas.Span{ExecutionID: id, First: first, Last: last})
 	l.data = append(l.data, string(lines))
-	l.size = append(l.size, len(text.Lines))
+	l.size = append(l.size, len(body.Lines))
 	select {
 	case l.said <- struct{}{}:
 	default:
@@ -69,21 +68,36 @@ func (j *journal) say(n int, text string) {
 	}
 }
 
-func TestChunksAreCutByLinesBytesAndTime(t *testing.T) {
+// noise prints lines that are compressed by half, and returns their number.
+func (j *journal) noise(bytes int) (lines int) {
+	text := make([]byte, 4<<10)
+	for ; bytes > 0; bytes -= 2 * len(text) {
+		_, _ = rand.Read(text)
+		appendTo(j, hex.AppendEncode(nil, text))
+		lines++
+	}
+	return lines
+}
+
+// linesOfChunk is more lines of one "x" than a chunk holds, longestLine the most bytes
+// that the JSON of a line has.
+const (
+	linesOfChunk = chunkBytes / 80
+	longestLine  = 6*hodei.MaxLine + 200
+)
+
+func TestChunksAreCutByBytesAndTime(t *testing.T) {
 	t.Parallel()
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 1<<20, 1<<20)
-		j.say(chunkLines, "x")
-		require.Equal(t, [2]int64{1, chunkLines}, l.spans()[len(l.spans())-1])
-
-		j, l = newTestJournal(t, 1<<20, 1<<20)
-		j.say(10, strings.Repeat("x", hodei.MaxLine))
+		j.say(30, strings.Repeat("\x00", hodei.MaxLine))
 		j.close()
 		require.GreaterOrEqual(t, len(l.data), 4)
 		for _, chunk := range l.data {
-			require.LessOrEqual(t, len(chunk), chunkBytes)
+			require.LessOrEqual(t, len(chunk), chunkBytes+longestLine)
+			require.Less(t, len(chunk), logchunk.MaxSize)
 		}
-		require.Equal(t, 10, strings.Count(strings.Join(l.data, ""), "\n"))
+		require.Equal(t, 30, strings.Count(strings.Join(l.data, ""), "\n"))
 
 		j, l = newTestJournal(t, 1<<20, 1<<20)
 		j.say(1, "alone")
@@ -100,7 +114,7 @@ func TestANoteMayComeAtAnyTime(t *testing.T) {
 	var both sync.WaitGroup
 	both.Go(func() {
 		for range 100 {
-			j.note("not started")
+			j.Note("not started")
 		}
 	})
 	both.Go(func() {
@@ -136,18 +150,18 @@ func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
 // still is a test in which no time passes while anything goes on, so that no
 // chunk is cut because of it.
 func still(t *testing.T, test func(t *testing.T)) {
-	packed.Pack(make([]byte, 1<<10)) // what all tests pack with is not to be made by one of these
+	logchunk.Compress(make([]byte, logchunk.CompressFrom)) // the encoder is shared: it must not belong to one of these tests
 	synctest.Test(t, test)
 }
 
 func TestTheWindowBoundsWhatIsNotConfirmed(t *testing.T) {
 	t.Parallel()
 	still(t, func(t *testing.T) {
-		const count = (window + 10) * floodLines
+		const count = (window + 10) * linesOfChunk
 		j, l := newTestJournal(t, 64<<20, 1<<20)
 		j.say(count, "x")
 		require.Len(t, l.spans(), window)
-		j.confirm(1, chunkLines+1) // no such chunk
+		j.confirm(1, linesOfChunk+1) // no such chunk
 		require.Len(t, l.spans(), window)
 		for _, s := range l.spans()[:10] {
 			j.confirm(s[0], s[1])
@@ -168,17 +182,13 @@ func TestTheWindowBoundsBytes(t *testing.T) {
 	t.Parallel()
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 64<<20, 1<<20)
-		text := make([]byte, 8<<10)
-		for range 2 * windowBytes / len(text) {
-			_, _ = rand.Read(text)
-			appendTo(j, hex.AppendEncode(nil, text[:len(text)/2])) // packs to half
-		}
+		j.noise(4 * windowBytes)
 		sent := 0
 		for _, size := range l.size {
 			sent += size
 		}
 		require.GreaterOrEqual(t, sent, windowBytes)
-		require.Less(t, sent, windowBytes+floodBytes)
+		require.Less(t, sent, windowBytes+chunkBytes)
 		require.Less(t, len(l.size), window)
 		j.drop()
 		require.Zero(t, j.sent)
@@ -190,7 +200,7 @@ func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
 	for name, memory := range map[string]int64{"in memory": 1 << 20, "on disk": 0} {
 		t.Run(name, func(t *testing.T) {
 			j, l := newTestJournal(t, memory, 1<<20)
-			j.say(chunkLines, "x")
+			j.say(linesOfChunk, "x")
 			j.say(3, "y")
 			j.close()
 			chunks := len(l.data)
@@ -219,8 +229,8 @@ func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
 // from the disk; the journal settles without them.
 func TestChunksThatCannotBeSentAreGivenUp(t *testing.T) {
 	j, l := newTestJournal(t, 0, 1<<20)
-	j.say(chunkLines, "x")
-	j.say(chunkLines, "y")
+	j.say(linesOfChunk, "x")
+	j.say(linesOfChunk, "y")
 	j.close()
 	spans := l.spans()
 	for range mostFailures - 1 {
@@ -236,7 +246,6 @@ func TestChunksThatCannotBeSentAreGivenUp(t *testing.T) {
 	receive(t, j.settled, "settled")
 	require.Zero(t, j.spool.inMemory+j.spool.onDisk)
 	require.Zero(t, j.sent)
-	require.Zero(t, j.spool.unrecorded.Load())
 }
 
 // TestACommandWaitsForTheRecordRatherThanForTheDisk: while chunks are confirmed
@@ -244,11 +253,10 @@ func TestChunksThatCannotBeSentAreGivenUp(t *testing.T) {
 func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 4*chunkBytes, 1<<30)
-		line := strings.Repeat("x", 50)
-		j.say(chunkLines, line)
+		j.noise(2 * chunkBytes)
 		j.confirm(1, l.spans()[0][1])
 		said := make(chan struct{})
-		go func() { j.say(20*chunkLines, line); close(said) }()
+		go func() { j.noise(40 * chunkBytes); close(said) }()
 		for range 3 {
 			synctest.Wait()
 			require.True(t, j.spool.full())
@@ -273,66 +281,25 @@ func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 	})
 }
 
-// TestAFloodIsPacked: and nothing else, so that anybody can read along.
-func TestAFloodIsPacked(t *testing.T) {
+// TestLargeChunksAreCompressed: whether the worker is busy or not; small ones stay
+// readable.
+func TestLargeChunksAreCompressed(t *testing.T) {
 	t.Parallel()
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 1<<30, 1<<30)
-		j.say(40*chunkLines, "compiled something")
-		said, plain := 0, 0
-		for i, data := range l.data {
-			if said < flood {
-				require.Equal(t, chunkLines, strings.Count(data, "\n"))
-				require.Equal(t, len(data), l.size[i])
-				plain++
-			} else {
-				require.Equal(t, floodLines, strings.Count(data, "\n"))
-				require.Less(t, l.size[i], len(data)/16)
-			}
-			said += len(data)
-		}
-		require.Greater(t, len(l.data), plain+2)
-		require.EqualValues(t, said, j.spool.unrecorded.Load())
-
-		latest := func(j *journal) (data string, size int) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			for i, s := range l.sent {
-				if s.ExecutionID == j.id {
-					data, size = l.data[i], l.size[i]
-				}
-			}
-			return data, size
-		}
-		other := newJournal(hodei.ExecutionID{2}, j.spool, j.log, l.send)
-		other.say(chunkLines, "compiled something else") // the flood is all that the worker's executions say
-		other.say(floodLines, "compiled something else")
-		data, size := latest(other)
-		require.Less(t, size, len(data)/8)
-		quiet := newJournal(hodei.ExecutionID{3}, j.spool, j.log, l.send)
-		for range 2 {
-			quiet.say(10, "who says little is read along")
+		for _, lines := range []int{1, 10, 100, 1000} {
+			j.say(lines, "compiled something")
 			time.Sleep(2 * chunkLinger)
-			data, size = latest(quiet)
-			require.Equal(t, len(data), size)
-			require.Equal(t, 10, strings.Count(data, "\n"))
-		}
-		time.Sleep(2 * floodLinger) // in which what is open becomes a chunk, in the time of the bubble
-		l.mu.Lock()
-		sent := slices.Clone(l.sent)
-		l.mu.Unlock()
-		for _, s := range sent {
-			for _, j := range []*journal{j, other, quiet} {
-				if s.ExecutionID == j.id {
-					j.confirm(s.First, s.Last)
-				}
+			synctest.Wait()
+			i := len(l.data) - 1
+			require.Equal(t, lines, strings.Count(l.data[i], "\n"))
+			if len(l.data[i]) < logchunk.CompressFrom {
+				require.Equal(t, len(l.data[i]), l.size[i])
+			} else {
+				require.Less(t, l.size[i], len(l.data[i])/8)
 			}
 		}
-		require.Zero(t, j.spool.unrecorded.Load())
-		j.say(chunkLines, "compiled something")
-		data, size = latest(j)
-		require.Equal(t, len(data), size, "the flood is over")
-		require.Equal(t, chunkLines, strings.Count(data, "\n"))
+		j.drop()
 	})
 }
 
@@ -341,7 +308,8 @@ func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {
 	j, l := newTestJournal(t, chunkBytes, 1<<30)
 	j.spool.dir, j.file.dir = "/dev/null", "/dev/null"
 	said := make(chan struct{})
-	go func() { j.say(10*chunkLines, strings.Repeat("x", 50)); j.close(); close(said) }()
+	lines := 0
+	go func() { lines = j.noise(10 * chunkBytes); j.close(); close(said) }()
 	require.Eventually(t, j.spool.full, time.Minute, time.Millisecond)
 	require.Eventually(t, func() bool {
 		for _, s := range l.spans() {
@@ -355,11 +323,9 @@ func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {
 		}
 	}, time.Minute, time.Millisecond)
 	<-said
-	require.Equal(t, 10*chunkLines, strings.Count(strings.Join(l.data, ""), "\n"))
+	require.Equal(t, lines, strings.Count(strings.Join(l.data, ""), "\n"))
 }
 
 func appendTo(j *journal, line []byte) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.append(hodei.Stdout, time.Now(), line, false)
+	j.Append(hodei.Stdout, time.Now(), append(line, '\n'))
 }

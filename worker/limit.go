@@ -2,17 +2,14 @@ package worker
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/dustin/go-humanize"
 
-	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// logLimit bounds how much of the output of one execution is recorded. The
-// command runs on beyond it: its output is read and dropped. The zero value has no
-// bound.
+// logLimit bounds how much of the output of one execution is recorded. The command
+// runs on beyond it: its output is read and dropped. The zero value has no bound.
 type logLimit struct {
 	most  int64  // bytes of output, line ends included
 	raise string // how to raise it
@@ -29,31 +26,29 @@ func (w *Worker) logLimit(req *schemas.ExecutionRequest) logLimit {
 	return logLimit{most: w.cfg.LogLimit, raise: "--log-limit of the worker"}
 }
 
-// admit counts a line of output, and reports whether it is within the limit. The
-// first line beyond is replaced by one that states the limit. The caller holds the
-// lock.
-func (j *journal) admit(at time.Time, line []byte, partial bool) bool {
+// admit adds a line of output if it is within the limit. A line that states the limit
+// replaces the first line beyond.
+func (j *journal) admit(line []byte, partial bool) {
 	l, size := &j.limit, int64(len(line))
 	if !partial {
 		size++
 	}
 	if l.lines == 0 && (l.most == 0 || l.taken+size <= l.most) {
 		l.taken += size
-		return true
+		j.add(line, partial)
+		return
 	}
 	if l.lines == 0 {
-		j.add(hodei.Stderr, at, fmt.Appendf(nil, "[hodei] the log limit of %s is reached: the rest of the output is not recorded, "+
-			"the command runs on; raise it with %s", humanize.IBytes(uint64(l.most)), l.raise), false)
+		j.note(fmt.Sprintf("[hodei] the log limit of %s is reached: the rest of the output is not recorded, "+
+			"the command runs on; raise it with %s", humanize.IBytes(uint64(l.most)), l.raise))
 	}
 	l.lines, l.bytes = l.lines+1, l.bytes+size
-	return false
 }
 
-// noteDropped adds a line that states how much was dropped. The caller holds the
-// lock.
+// noteDropped adds a line that states how much was dropped.
 func (j *journal) noteDropped() {
 	if l := &j.limit; l.lines > 0 {
-		j.add(hodei.Stderr, time.Now(), fmt.Appendf(nil, "[hodei] %d lines of output (%s) are not recorded, because of the log limit",
-			l.lines, humanize.IBytes(uint64(l.bytes))), false)
+		j.note(fmt.Sprintf("[hodei] %d lines of output (%s) are not recorded, because of the log limit",
+			l.lines, humanize.IBytes(uint64(l.bytes))))
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // failed is the outcome of a run that could not be started; the log says why.
 func (r *run) failed(reason hodei.Reason, exitCode int, why string) hodei.Outcome {
-	r.journal.note("hodei: " + why)
+	r.journal.Note("hodei: " + why)
 	if stopped := r.process.abandon(); stopped != "" {
 		return ended(stopped, nil)
 	}

@@ -13,26 +13,25 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// outputs are the two pipes of a run. There is a goroutine for each; whichever
-// is woken reads both, standard output first, because the kernel does not tell
-// which of two pipes was written to first, and what a command says just before
-// it complains is meant to come first.
+// outputs are the two pipes of a run. There is a goroutine for each; either reads both
+// when it wakes, standard output first: the kernel does not tell which of two pipes was
+// written to first, and what a command prints just before an error message should come
+// before it.
 type outputs struct {
 	journal *journal
 
 	mu    sync.Mutex
 	buf   []byte
-	at    time.Time // when what is in buf was read
 	pipes [2]*output
 }
 
 // output is the reading end of a pipe.
 type output struct {
-	file  *os.File
-	conn  syscall.RawConn
-	fd    int
-	split splitter
-	ended bool
+	stream hodei.Stream
+	file   *os.File
+	conn   syscall.RawConn
+	fd     int
+	ended  bool
 }
 
 func newOutputs(j *journal, stdout, stderr *os.File) *outputs {
@@ -41,8 +40,7 @@ func newOutputs(j *journal, stdout, stderr *os.File) *outputs {
 		stream hodei.Stream
 		file   *os.File
 	}{{hodei.Stdout, stdout}, {hodei.Stderr, stderr}} {
-		p := &output{file: pipe.file}
-		p.split.emit = func(line []byte, partial bool) { j.append(pipe.stream, o.at, line, partial) }
+		p := &output{stream: pipe.stream, file: pipe.file}
 		var err error
 		if p.conn, err = pipe.file.SyscallConn(); err == nil {
 			err = p.conn.Control(func(fd uintptr) { p.fd = int(fd) })
@@ -53,8 +51,8 @@ func newOutputs(j *journal, stdout, stderr *os.File) *outputs {
 	return o
 }
 
-// read takes what the command prints until both pipes are closed, or, once
-// hurried, until they are empty.
+// read reads what the command prints until both pipes are closed, or, after hurry,
+// until they are empty.
 func (w *Worker) read(o *outputs) {
 	buf := w.buffers.Get().(*[]byte)
 	defer w.buffers.Put(buf)
@@ -74,13 +72,13 @@ func (o *outputs) follow(p *output) {
 		o.take(math.MaxInt)
 		return o.over(p)
 	})
-	if err != nil { // hurried: what is there is read, what is added meanwhile is not followed for ever
+	if err != nil { // after hurry: what is in the pipe is read, a writer that goes on is not followed for ever
 		o.take(1 << 20) // no pipe of an unprivileged user holds more
 		o.end(p)
 	}
 }
 
-// take reads what the pipes hold, or about as many bytes as most says.
+// take reads what the pipes hold, or about most bytes.
 func (o *outputs) take(most int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -93,8 +91,7 @@ func (o *outputs) take(most int) {
 			n, err := unix.Read(p.fd, o.buf)
 			switch {
 			case n > 0:
-				o.at = time.Now()
-				o.split(p, o.buf[:n])
+				o.journal.Append(p.stream, time.Now(), o.buf[:n])
 				most -= n
 				more = true
 			case errors.Is(err, unix.EINTR):
@@ -106,20 +103,10 @@ func (o *outputs) take(most int) {
 	}
 }
 
-// split has the journal take the lines of what was read, all in one go: taking
-// and leaving it for each cost a thirtieth of a flood.
-func (o *outputs) split(p *output, read []byte) {
-	o.journal.mu.Lock()
-	defer o.journal.mu.Unlock()
-	p.split.write(read)
-}
-
-// finish has the journal take what no end of line has ended.
+// finish adds what no line end has ended.
 func (o *outputs) finish(p *output) {
-	o.journal.mu.Lock()
-	defer o.journal.mu.Unlock()
 	p.ended = true
-	p.split.close()
+	o.journal.End(p.stream, time.Now())
 }
 
 func (o *outputs) over(p *output) bool {
@@ -136,8 +123,8 @@ func (o *outputs) end(p *output) {
 	}
 }
 
-// held reports whether there is anybody who could write to the pipes. Their
-// reader may be waiting for room, so that they are not read to their end yet.
+// held reports whether any process has the writing end of a pipe open. That the pipes
+// are not read to their end is no sign of it: their reader may be waiting for room.
 func (o *outputs) held() bool {
 	for _, p := range o.pipes {
 		poll := []unix.PollFd{{Events: unix.POLLIN}}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
 // TestStandardOutputComesFirst: of two pipes that both hold something, standard
@@ -21,8 +21,8 @@ func TestStandardOutputComesFirst(t *testing.T) {
 	require.NoError(t, err)
 	var said []byte
 	j := newJournal(hodei.ExecutionID{1}, newSpool(t.TempDir(), 1<<20, 1<<20), slog.New(slog.DiscardHandler),
-		func(_ hodei.ExecutionID, _, _ int64, text packed.Text) error {
-			said = append(said, text.Lines...)
+		func(_ hodei.ExecutionID, _, _ int64, body logchunk.Body) error {
+			said = append(said, body.Lines...)
 			return nil
 		})
 	_, err = errW.WriteString("complaint\n")

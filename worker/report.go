@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -127,22 +127,21 @@ func (w *Worker) awaitStored(ctx context.Context, j *journal) {
 	}
 }
 
-// sendChunk publishes lines without waiting for anything: that they are
-// stored is heard on execution.stored.
-func (w *Worker) sendChunk(id hodei.ExecutionID, first, last int64, text packed.Text) error {
+// sendChunk publishes a chunk without waiting for anything. The worker manager confirms
+// on execution.stored.<worker_id> that it is committed.
+func (w *Worker) sendChunk(id hodei.ExecutionID, first, last int64, body logchunk.Body) error {
 	if !w.cfg.NATS.IsConnected() {
 		return nats.ErrDisconnected
 	}
 	header := nats.Header{
-		schemas.HeaderWorker:      []string{w.id.String()},
 		schemas.HeaderIncarnation: []string{w.incarnation},
 		schemas.HeaderFirst:       []string{strconv.FormatInt(first, 10)},
 		schemas.HeaderLast:        []string{strconv.FormatInt(last, 10)},
 	}
-	if text.Size > 0 {
-		header[schemas.HeaderPacked] = []string{strconv.Itoa(text.Size)}
+	if encoding := body.Encoding(); encoding != "" {
+		header[schemas.HeaderEncoding] = []string{encoding}
 	}
-	return w.cfg.NATS.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(id), Header: header, Data: text.Lines})
+	return w.cfg.NATS.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(w.id, id), Header: header, Data: body.Lines})
 }
 
 // stored takes in which chunks the record has, and which it refuses.

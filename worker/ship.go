@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// So many chunks and bytes of one execution, or one chunk more, may be sent and
-// not confirmed. It is little enough for a flood from many not to fill the memory
-// of those who store it, and enough for one alone not to wait.
+// An execution may have so many chunks and bytes, or one chunk more, in flight: sent
+// and not confirmed. It is little enough that many executions do not fill the memory of
+// the worker managers, and enough that one alone does not wait.
 const (
-	window      = 64
+	window      = 256
 	windowBytes = 2 << 20
 )
 
@@ -20,26 +20,26 @@ const (
 	resendMost  = 15 * time.Second
 )
 
-// mostFailures is how often a chunk may be refused by the record, or not be read
-// back from the spool, before the journal gives it up.
+// mostFailures is how often the record may refuse a chunk, or reading it back from the
+// spool may fail, before the journal gives it up.
 const mostFailures = 3
 
-// wake sends what has become due.
+// wake runs when the linger of the open chunk is over.
 func (j *journal) wake() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.pump()
 }
 
-// pump sends chunks in order for as long as the window has room, and cuts the
-// open lines when their time is over.
+// pump sends chunks in order while the window has room, and cuts the open chunk when
+// its linger is over.
 func (j *journal) pump() {
 	for len(j.inflight) < window && j.sent < windowBytes && !j.dropped.Load() {
 		if len(j.waiting) == 0 {
-			if j.openLines == 0 || !j.closed && time.Since(j.opened) < j.patience() {
+			if j.openLines == 0 || !j.closed && time.Since(j.opened) < chunkLinger {
 				return
 			}
-			j.seal()
+			j.cut()
 		}
 		c := j.waiting[0]
 		if !j.transmit(c, time.Now()) {
@@ -53,22 +53,22 @@ func (j *journal) pump() {
 
 // transmit sends a chunk. It returns false while disconnected.
 func (j *journal) transmit(c *chunk, now time.Time) bool {
-	text, err := j.file.read(c)
+	body, err := j.file.read(c)
 	if err != nil {
 		c.failures++
 		c.due = now
 		j.log.Error("log chunk not read back", "execution_id", j.id, "first", c.first, "last", c.last, "err", err)
 		return true
 	}
-	if j.send(j.id, c.first, c.last, text) != nil {
-		return false // disconnected: NATS says so, and a reconnect sends again
+	if j.send(j.id, c.first, c.last, body) != nil {
+		return false // disconnected: the chunk is sent again after the reconnect
 	}
 	c.due = now.Add(c.pause)
 	return true
 }
 
-// resend sends again what should have been confirmed by now, or, after a
-// reconnect, everything that is not.
+// resend sends the chunks again whose confirmation is overdue, or, after a reconnect,
+// all that are not confirmed.
 func (j *journal) resend(now time.Time, all bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -101,8 +101,8 @@ func (j *journal) refuse(first, last int64) {
 	j.giveUp()
 }
 
-// giveUp forgets the chunks that failed too often, and goes on without them: the
-// end of the execution must not wait for a chunk that the record never accepts.
+// giveUp deletes the chunks that failed too often, and goes on without them: the end of
+// the execution must not wait for a chunk that the record never accepts.
 func (j *journal) giveUp() {
 	j.inflight = slices.DeleteFunc(j.inflight, func(c *chunk) bool {
 		if c.failures < mostFailures {
@@ -124,7 +124,7 @@ func (j *journal) unstored() int {
 	return len(j.inflight) + len(j.waiting) + min(j.openLines, 1)
 }
 
-// confirm forgets the chunk of exactly that span: the record has it.
+// confirm deletes the chunk of exactly that span: the record has it.
 func (j *journal) confirm(first, last int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -141,8 +141,7 @@ func (j *journal) confirm(first, last int64) {
 }
 
 func (j *journal) release(c *chunk) {
-	j.spool.unrecorded.Add(-int64(c.said()))
-	if c.text.Lines != nil {
+	if c.body.Lines != nil {
 		j.spool.release(int64(c.size), 0)
 		return
 	}
@@ -153,7 +152,7 @@ func (j *journal) release(c *chunk) {
 	j.spool.release(0, freed)
 }
 
-// settle notes that nothing is left to keep.
+// settle closes settled when the log is closed and no chunk is left.
 func (j *journal) settle() {
 	if !j.closed || j.openLines+len(j.waiting)+len(j.inflight) > 0 {
 		return

@@ -6,19 +6,18 @@ import (
 	"time"
 )
 
-// spool is the room that all journals of a worker share: so many bytes in
-// memory, then, if the record is away, so many on disk. Nothing is refused;
-// instead whoever reads a command's output waits for room before it reads on.
-// Hence each output may exceed the bounds by one chunk, and no more.
+// spool is the room that all journals of a worker share: so many bytes in memory,
+// then, if the record is away, so many on disk. No output is refused; instead its
+// reader waits for room before it reads on. Hence each output may exceed the bounds by
+// the chunks of one read, and no more.
 type spool struct {
 	dir          string
-	memory, disk int64        // bounds in bytes
-	unrecorded   atomic.Int64 // bytes of NDJSON that the record lacks
+	memory, disk int64 // bounds in bytes
 
 	mu               sync.Mutex
-	room             sync.Cond // something was let go, or a journal was dropped
+	room             sync.Cond // there is more room, or a journal was dropped
 	inMemory, onDisk int64
-	broken           bool // the disk took no more, whatever the bound says
+	broken           bool // a write to the disk failed, although the bound allows it
 	released         time.Time
 }
 
@@ -45,9 +44,6 @@ func (s *spool) take(n int) (ok bool) {
 	return true
 }
 
-// behind reports whether the record lacks so much that there is a flood.
-func (s *spool) behind() bool { return s.unrecorded.Load() >= flood }
-
 // spilled counts n bytes as held on disk.
 func (s *spool) spilled(n int) {
 	s.mu.Lock()
@@ -55,8 +51,8 @@ func (s *spool) spilled(n int) {
 	s.onDisk += int64(n)
 }
 
-// insist counts n bytes as held in memory although they do not fit, for the
-// disk has refused them.
+// insist counts n bytes as held in memory although they do not fit, because writing
+// them to the disk failed.
 func (s *spool) insist(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,67 +4,71 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
 // longestLine is the most bytes that the JSON of a line may have: every byte of
 // its text escaped, and room for the other fields.
 const longestLine = 7 * hodei.MaxLine
 
-var errLine = errors.New("a line is not what a worker writes")
+var errLine = errors.New("it is not the JSON that a worker writes")
 
-// checker checks that lines are the JSON of a hodei.LogLine, on one line each,
-// with the sequence number that their place gives them: readers pass recorded
-// lines on without decoding them. What lines have before their text repeats, so it is
-// decoded only when it changes.
+// checker checks that each line of a chunk is the JSON of a hodei.LogLine with the
+// sequence that its place gives it: readers pass recorded lines on without decoding
+// them. Decoding each line would take several times as long, so the part before the
+// text, which many lines share, is decoded only when it changes.
 type checker struct {
-	head []byte // of the last line
-	end  packed.End
+	head []byte // of the last line, up to its text
+	tail []byte
 }
 
-func newChecker() checker { return checker{end: packed.NewEnd()} }
+// digest checks the lines from first to last, and returns their digest.
+func (c *checker) digest(ndjson []byte, first, last int64) (digest logchunk.Digest, err error) {
+	sequence := first
+	for line := range bytes.Lines(ndjson) {
+		line = bytes.TrimSuffix(line, []byte{'\n'})
+		if err := c.check(line, sequence); err != nil {
+			return 0, fmt.Errorf("line %d: %w", sequence, err)
+		}
+		digest.Add(line)
+		sequence++
+	}
+	if sequence != last+1 {
+		return 0, fmt.Errorf("%d lines: %d to %d are declared", sequence-first, first, last)
+	}
+	return digest, nil
+}
 
-func (c *checker) check(line *packed.Line) error {
-	if line.Size() > longestLine {
+func (c *checker) check(line []byte, sequence int64) error {
+	if len(line) > longestLine {
 		return errLine
 	}
-	head, text := line.Head, line.Text
-	if len(head) == 0 { // not in a run
-		if !bytes.HasPrefix(text, c.head) || len(c.head) == 0 {
-			at := bytes.Index(text, textBegins)
-			if at < 0 {
-				return errLine
-			}
-			head = text[:at+len(textBegins)]
-		} else {
-			head = text[:len(c.head)]
-		}
-		var whole bool
-		if text, whole = bytes.CutSuffix(text[len(head):], c.end.Of(line.Sequence, false)); !whole {
-			if text, whole = bytes.CutSuffix(text, c.end.Of(line.Sequence, true)); !whole {
-				return errLine
-			}
-		}
-	}
-	if !bytes.Equal(head, c.head) {
-		if !isHead(head) {
+	if len(c.head) == 0 || !bytes.HasPrefix(line, c.head) {
+		at := bytes.Index(line, textBegins)
+		if at < 0 || !isHead(line[:at+len(textBegins)]) {
 			return errLine
 		}
-		c.head = append(c.head[:0], head...)
+		c.head = append(c.head[:0], line[:at+len(textBegins)]...)
 	}
-	if !isText(text) {
+	c.tail = strconv.AppendInt(append(c.tail[:0], `","sequence":`...), sequence, 10)
+	text := bytes.TrimSuffix(line[len(c.head):], []byte("}"))
+	text = bytes.TrimSuffix(text, []byte(`,"partial":true`))
+	text, ok := bytes.CutSuffix(text, c.tail)
+	if !ok || line[len(line)-1] != '}' || !isText(text) {
 		return errLine
 	}
 	return nil
 }
 
-// textBegins is what stands before the text of a line.
+// textBegins precedes the text of a line.
 var textBegins = []byte(`,"line":"`)
 
-// isHead reports whether a line may begin like that, up to its text.
+// isHead reports whether the JSON of a line may begin like that, up to its text.
 func isHead(head []byte) bool {
 	if bytes.ContainsFunc(head, func(r rune) bool { return r < ' ' || r == utf8.RuneError }) {
 		return false
@@ -76,28 +80,35 @@ func isHead(head []byte) bool {
 
 // isText reports whether the bytes may be the inside of a JSON string.
 func isText(text []byte) bool {
-	for i := packed.Plain(text); i < len(text); i += packed.Plain(text[i:]) {
-		c, size := text[i], 0
-		switch {
-		case c == '\\':
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if plain[c] {
+			continue
+		}
+		size := 0
+		if c == '\\' {
 			size = escape(text[i+1:])
-			if size++; size == 1 {
-				return false
-			}
-		case c < utf8.RuneSelf:
+		} else if c >= utf8.RuneSelf {
+			_, size = utf8.DecodeRune(text[i:])
+			size--
+		}
+		if size == 0 { // a byte that must be escaped, no escape, or no UTF-8
 			return false
-		default:
-			var r rune
-			if r, size = utf8.DecodeRune(text[i:]); r == utf8.RuneError && size == 1 {
-				return false
-			}
 		}
 		i += size
 	}
 	return true
 }
 
-// escape is how many bytes of an escape follow its backslash, 0 if it is none.
+// plain holds the characters that a JSON string contains as they are.
+var plain = func() (set [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		set[c] = c != '"' && c != '\\'
+	}
+	return set
+}()
+
+// escape returns how many bytes of an escape follow its backslash, 0 if it is none.
 func escape(rest []byte) int {
 	switch {
 	case len(rest) > 0 && bytes.IndexByte([]byte(`"\/bfnrt`), rest[0]) >= 0:

@@ -12,9 +12,10 @@
 //
 // Answers hodei.v1.workers.*, hodei.v1.executions.start, .stop and
 // .finish and .delete, and hodei.v1.logs.get. Asks execution.request.<worker_id>,
-// execution.interrupt.<worker_id> and worker.command.<worker_id>. Takes in execution.log.*,
-// shared with the other instances, asks for what it missed on execution.wanted, and tells
-// execution.stored.<worker_id> what is committed. Publishes
+// execution.interrupt.<worker_id> and worker.command.<worker_id>. Reads
+// execution.log.<worker_id>.<execution_id>, shared with the other instances, requests what
+// it missed on execution.wanted, and confirms committed chunks on
+// execution.stored.<worker_id>. Publishes
 // execution.event.<type>.<id>. Follows the WORKERS bucket.
 //
 // # State

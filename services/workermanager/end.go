@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -75,10 +75,9 @@ func gapLines(id hodei.ExecutionID, holes [][2]int64, count int64) []postgres.Ch
 	now := time.Now().UTC()
 	line := func(sequence int64, text string) postgres.Chunk {
 		body, _ := hodei.JSON(hodei.LogLine{Timestamp: now, Stream: hodei.Stderr, Line: text, Sequence: sequence}) // it cannot fail
-		var digest hodei.Digest
-		digest.Begin(body)
-		digest.Add(nil, nil)
-		return postgres.Chunk{ExecutionID: id, First: sequence, Last: sequence, Digest: digest.Sum, Text: packed.Text{Lines: append(body, '\n')}}
+		var digest logchunk.Digest
+		digest.Add(body)
+		return postgres.Chunk{ExecutionID: id, First: sequence, Last: sequence, Digest: int64(digest), Body: logchunk.Body{Lines: append(body, '\n')}}
 	}
 	var gaps []postgres.Chunk
 	for _, hole := range holes {

@@ -426,11 +426,11 @@ func (h *hand) print(id hodei.ExecutionID, first, last int64) {
 	h.publish(id, strconv.FormatInt(first, 10), strconv.FormatInt(last, 10), lines)
 }
 
-func (h *hand) publish(id hodei.ExecutionID, first, last string, lines []byte, packed ...string) {
+func (h *hand) publish(id hodei.ExecutionID, first, last string, lines []byte, encoding ...string) {
 	h.b.t.Helper()
-	require.NoError(h.b.t, h.b.nc.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(id), Data: lines, Header: nats.Header{
-		schemas.HeaderWorker: []string{h.id.String()}, schemas.HeaderIncarnation: []string{h.report.Incarnation},
-		schemas.HeaderFirst: []string{first}, schemas.HeaderLast: []string{last}, schemas.HeaderPacked: packed,
+	require.NoError(h.b.t, h.b.nc.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(h.id, id), Data: lines, Header: nats.Header{
+		schemas.HeaderIncarnation: []string{h.report.Incarnation},
+		schemas.HeaderFirst:       []string{first}, schemas.HeaderLast: []string{last}, schemas.HeaderEncoding: encoding,
 	}}))
 }
 

@@ -15,8 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
-	"github.com/hodei-jobs/hodei/internal/packed/packedtest"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -124,13 +122,21 @@ func TestChunksOfOthersAreRefused(t *testing.T) {
 		refused(e.ID)
 	}
 	h.report.Incarnation = incarnation
+	kept := h.kept()
 	other.print(e.ID, 1, 2)
 	lines, _ := chunk(1, 2)
-	require.NoError(t, b.nc.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(e.ID), Data: lines, Header: nats.Header{
-		schemas.HeaderFirst: []string{"1"}, schemas.HeaderLast: []string{"2"},
-	}}))
+	like := nats.Header{
+		schemas.HeaderIncarnation: []string{incarnation}, schemas.HeaderFirst: []string{"1"}, schemas.HeaderLast: []string{"2"},
+		"Hodei-Worker": []string{h.id.String()}, // nothing but the subject names the worker
+	}
+	for _, subject := range []string{
+		schemas.LogSubject(other.id, e.ID), schemas.LogSubject(hodei.WorkerID{1}, e.ID), "execution.log.x." + e.ID.String(),
+		"execution.log." + h.id.String() + ".x", "execution.log.*." + e.ID.String(),
+	} {
+		require.NoError(t, b.nc.PublishMsg(&nats.Msg{Subject: subject, Data: lines, Header: like}))
+	}
 	h.printed(e.ID, 1, 5)
-	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, answers().Spans)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, kept())
 	must(b, schemas.FinishExecution, h.ended(e.ID, 5))
 	require.False(t, b.execution(e.ID).LogDamaged)
 }
@@ -182,24 +188,12 @@ func TestLinesAreCheckedBeforeTheyAreRecorded(t *testing.T) {
 		strings.Replace(head, `"stream"`, "\r\"stream\"", 1) + `a","sequence":7}`: false,
 		`{"line":"a"}`: false, `garbage`: false, ``: false, `null`: false,
 	} {
-		for _, after := range []string{"", head} { // a head that is known already
-			r := reader{check: newChecker()}
-			r.check.head = []byte(after)
-			_, err := r.digest(packed.Lines(line+"\n"), 7, 7, 0)
+		for _, known := range []string{"", head} { // of the line before
+			c := checker{head: []byte(known)}
+			_, err := c.digest([]byte(line+"\n"), 7, 7)
 			require.Equal(t, good, err == nil, "%q: %v", line, err)
 		}
 	}
-	runs := func(head, text string) packed.Lines {
-		return append(packed.AppendHead(nil, []byte(head)), text+"\n"...)
-	}
-	for _, lines := range []packed.Lines{runs(head, "a\r"), runs(head, `a"`), runs(head[1:], "a"), runs(head+"\r", "a"), runs("", "a")} {
-		r := reader{check: newChecker()}
-		_, err := r.digest(lines, 7, 7, 0)
-		require.Error(t, err, "%q", lines)
-	}
-	r := reader{check: newChecker()}
-	_, err := r.digest(append(runs(head, "a"), "\x02b\nc\n"...), 7, 9, 0)
-	require.NoError(t, err)
 }
 
 // TestSequencesAreBounded: the record counts with them.
@@ -299,8 +293,7 @@ func TestForgedChunksDoNotBlockTheEnd(t *testing.T) {
 		end := h.ended(e.ID, 10)
 		if forge == nil {
 			lines, _ := chunk(1, 10)
-			forged := packedtest.Pack(bytes.ReplaceAll(lines, []byte("line 7"), []byte("FORGED")), 1)
-			h.publish(e.ID, "1", "10", forged.Lines, strconv.Itoa(forged.Size))
+			h.publish(e.ID, "1", "10", bytes.ReplaceAll(lines, []byte("line 7"), []byte("FORGED")))
 			b.until("the forged chunk is stored", func() bool { return b.execution(e.ID).LogCount == 10 })
 			answers := h.stored()
 			h.print(e.ID, 1, 10)
@@ -337,14 +330,13 @@ func TestPoisonIsRefusedAlone(t *testing.T) {
 		CREATE TRIGGER poison BEFORE INSERT ON execution_logs FOR EACH ROW EXECUTE FUNCTION poison()`, uuid.UUID(bad.ID)))
 	require.NoError(t, err)
 	var r reader
-	r.check = newChecker()
 	var batch []*nats.Msg
 	for _, e := range []hodei.Execution{good, bad, good} {
 		lines, _ := chunk(int64(len(batch)+1), int64(len(batch)+1))
 		n := strconv.Itoa(len(batch) + 1)
-		batch = append(batch, &nats.Msg{Subject: schemas.LogSubject(e.ID), Data: lines, Header: nats.Header{
-			schemas.HeaderWorker: []string{h.id.String()}, schemas.HeaderIncarnation: []string{h.report.Incarnation},
-			schemas.HeaderFirst: []string{n}, schemas.HeaderLast: []string{n},
+		batch = append(batch, &nats.Msg{Subject: schemas.LogSubject(h.id, e.ID), Data: lines, Header: nats.Header{
+			schemas.HeaderIncarnation: []string{h.report.Incarnation},
+			schemas.HeaderFirst:       []string{n}, schemas.HeaderLast: []string{n},
 		}})
 	}
 	answers := h.stored()

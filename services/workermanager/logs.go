@@ -49,7 +49,7 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 		if chunk.First > at+1 && !e.Status.Ended() {
 			break // a hole: the rest comes when it is filled
 		}
-		lines, err := chunk.Unpack(chunk.First)
+		lines, err := chunk.NDJSON()
 		if err != nil {
 			return page, fmt.Errorf("read log of %s from %d: %w", req.ID, chunk.First, err)
 		}
@@ -78,8 +78,8 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 	return page, nil
 }
 
-// readLogs gives chunks of the record as they are kept, for feeds: as a page of
-// lines each would be copied, checked and encoded half a dozen times.
+// readLogs returns chunks as they are stored, for followers: in a page, each line would
+// be copied, checked and encoded half a dozen times.
 func (m *Manager) readLogs(ctx context.Context, req schemas.ReadLogsRequest) (schemas.RecordedLog, error) {
 	e, err := m.db.GetExecution(ctx, req.ID)
 	if err != nil {
@@ -100,7 +100,7 @@ func (m *Manager) readLogs(ctx context.Context, req schemas.ReadLogsRequest) (sc
 		return log, err
 	}
 	for _, c := range chunks {
-		log.Chunks = append(log.Chunks, schemas.LogChunk{First: c.First, Last: c.Last, Text: c.Text})
+		log.Chunks = append(log.Chunks, schemas.LogChunk{First: c.First, Last: c.Last, Lines: c.Lines, Size: c.Size})
 	}
 	return log, nil
 }

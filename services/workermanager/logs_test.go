@@ -3,18 +3,14 @@ package workermanager
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
-	"github.com/hodei-jobs/hodei/internal/packed/packedtest"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -84,36 +80,37 @@ func TestMalformedChunksAreRefusedAndHoldNothingUp(t *testing.T) {
 	require.EqualValues(t, 2, b.execution(e.ID).LogCount)
 }
 
-// TestPackedChunksAreKeptAsTheyCame: but only those that hold what they say.
-func TestPackedChunksAreKeptAsTheyCame(t *testing.T) {
+// TestCompressedChunksAreStoredAsTheyCame: but only those that hold what they declare.
+func TestCompressedChunksAreStoredAsTheyCame(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	lines, _ := chunk(1, 40)
-	partial := append(packed.AppendHead(nil, bytes.Repeat([]byte(" "), 600)), packed.Partial, '\n')
-	bad := partial.Pack(1, 1000)
-	for form, text := range map[string]packed.Text{"NDJSON": packed.Pack(lines), "runs": packedtest.Pack(lines, 1)} {
-		e := h.given()
-		kept := h.kept()
-		size := strconv.Itoa(text.Size)
-		h.publish(e.ID, "1", "40", text.Lines[:len(text.Lines)-5], size)
-		h.publish(e.ID, "1", "39", text.Lines, size)
-		h.publish(e.ID, "-1", "-1", bad.Lines, strconv.Itoa(bad.Size))
-		for _, wrong := range []string{"-1", "x", strconv.Itoa(text.Size - 1), strconv.Itoa(2 << 20)} {
-			h.publish(e.ID, "1", "40", text.Lines, wrong)
-		}
-		h.publish(e.ID, "1", "40", text.Lines, size)
-		require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 40}}, kept(), "%s, and of nothing else", form)
-		log := must(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: e.ID, Limit: 100})
-		require.Equal(t, []schemas.LogChunk{{First: 1, Last: 40, Text: text}}, log.Chunks)
-		page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
-		var got []byte
-		for _, line := range page.Items {
-			got = append(append(got, line...), '\n')
-		}
-		require.Equal(t, string(lines), string(got))
-		must(b, schemas.FinishExecution, h.ended(e.ID, 40)) // whose digest is checked
+	e := h.given()
+	kept := h.kept()
+	frame := logchunk.Compress(bytes.Repeat(lines, 2)).Lines // twice, to be long enough: other sequences than declared
+	h.publish(e.ID, "1", "80", frame, logchunk.Zstd)
+	lines, _ = chunk(1, 80)
+	body := logchunk.Compress(lines)
+	require.Equal(t, logchunk.Zstd, body.Encoding())
+	h.publish(e.ID, "1", "80", body.Lines[:len(body.Lines)-5], logchunk.Zstd)
+	h.publish(e.ID, "1", "79", body.Lines, logchunk.Zstd)
+	h.publish(e.ID, "1", "80", append(bytes.Clone(body.Lines), body.Lines...), logchunk.Zstd)
+	h.publish(e.ID, "1", "80", lines, logchunk.Zstd)
+	for _, wrong := range []string{"", "gzip", "zstd, zstd"} {
+		h.publish(e.ID, "1", "80", body.Lines, wrong)
 	}
+	h.publish(e.ID, "1", "80", body.Lines, logchunk.Zstd)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 80}}, kept(), "and of nothing else")
+	log := must(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: e.ID, Limit: 100})
+	require.Equal(t, []schemas.LogChunk{{First: 1, Last: 80, Lines: body.Lines, Size: body.Size}}, log.Chunks)
+	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
+	var got []byte
+	for _, line := range page.Items {
+		got = append(append(got, line...), '\n')
+	}
+	require.Equal(t, string(lines), string(got))
+	must(b, schemas.FinishExecution, h.ended(e.ID, 80)) // whose digest is checked
 }
 
 // TestLogsAreStoredWithoutJetStream: it is only where followers look first.
@@ -245,7 +242,7 @@ func TestALostLogEndsBeforeItsFirstHole(t *testing.T) {
 	require.Nil(t, page.NextCursor)
 }
 
-// TestChunksAreReadAsTheyAreKept: whole, packed, with holes, and with how far the
+// TestChunksAreReadAsTheyAreKept: whole, with holes, and with how far the
 // execution is.
 func TestChunksAreReadAsTheyAreKept(t *testing.T) {
 	t.Parallel()
@@ -261,8 +258,7 @@ func TestChunksAreReadAsTheyAreKept(t *testing.T) {
 		require.EqualValues(t, 70, log.LogCount)
 		require.Equal(t, hodei.Running, log.Status)
 		for _, c := range log.Chunks {
-			require.Positive(t, c.Size, "it is packed")
-			lines, err := c.Unpack(c.First)
+			lines, err := logchunk.Body{Lines: c.Lines, Size: c.Size}.NDJSON()
 			require.NoError(t, err)
 			want, _ := chunk(c.First, c.Last)
 			require.Equal(t, string(want), string(lines))
@@ -302,32 +298,4 @@ func TestDaysAreMadeAheadAndDroppedAfterTheRetention(t *testing.T) {
 	}
 	require.Equal(t, want, days)
 	require.EqualValues(t, 3, b.execution(e.ID).LogCount)
-}
-
-// TestAFloodWaitsForCompany: its chunks share commits; what else comes meanwhile
-// goes with them, and nothing waits without them.
-func TestAFloodWaitsForCompany(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		incoming := make(chan *nats.Msg, batchChunks)
-		began := time.Now()
-		plain, packed := nats.NewMsg("plain"), nats.NewMsg("packed")
-		packed.Header.Set(schemas.HeaderPacked, "1000")
-		require.Len(t, gather(plain, incoming), 1)
-		require.Zero(t, time.Since(began))
-		go func() {
-			for range 2 {
-				time.Sleep(floodPause * 2 / 3)
-				incoming <- plain
-			}
-		}()
-		require.Len(t, gather(packed, incoming), 2, "and no more when the pause is over")
-		require.Equal(t, floodPause, time.Since(began))
-		time.Sleep(floodPause)
-		for range batchChunks - 1 {
-			incoming <- packed
-		}
-		began = time.Now()
-		require.Len(t, gather(packed, incoming), batchChunks)
-		require.Zero(t, time.Since(began), "a full batch waits for nothing")
-	})
 }

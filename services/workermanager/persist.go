@@ -6,38 +6,36 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/packed"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// A batch is what is at hand, up to these bounds: one chunk alone is committed
-// at once, many share a commit.
+// A batch is what is at hand, up to these bounds: one chunk alone is committed at once,
+// many share a commit.
 const (
 	batchChunks = 256
 	batchBytes  = 4 << 20
 )
 
-// Chunks that come in while a batch is being committed wait here, in memory. One
-// beyond these bounds is passed over: its worker has it, and sends it again.
+// Chunks that arrive while a batch is being committed wait in memory. One beyond these
+// bounds is discarded: its worker sends it again.
 const (
 	waitingChunks = 16 << 10
 	waitingBytes  = 128 << 20
 )
 
-// persist commits log chunks as they arrive, batch after batch, and tells
-// their workers. The instances share the chunks, which come straight from the
-// workers: that each is kept until it is told to be stored is the workers'
-// promise, so JetStream need not be able to store it. It returns when ctx is
-// done and the batch at hand is committed, or with an error when the
-// subscription breaks.
+// persist commits log chunks as they arrive, batch after batch, and confirms them to
+// their workers. The instances share the chunks, which they receive from the workers
+// directly: each worker keeps a chunk until it is confirmed, so JetStream need not be
+// able to store it. It returns when ctx is done and the batch at hand is committed, or
+// with an error when the subscription breaks.
 func (m *Manager) persist(ctx context.Context) error {
 	incoming := make(chan *nats.Msg, batchChunks)
 	sub, err := m.nc.QueueSubscribe(schemas.LogSubjects, schemas.WorkerManager, func(msg *nats.Msg) {
@@ -56,7 +54,7 @@ func (m *Manager) persist(ctx context.Context) error {
 	up := m.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer m.nc.RemoveStatusListener(up)
 	m.wantLogs(ctx)
-	r := reader{check: newChecker()}
+	var r reader
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,38 +79,14 @@ func (m *Manager) wantLogs(ctx context.Context) {
 	}
 }
 
-// floodPause is how long chunks of a flood, those that came packed, wait for more.
-// Their worker goes on meanwhile, and a commit costs Postgres as much as a few of
-// them: a tenth of all that two million lines take.
-const floodPause = 5 * time.Millisecond
-
 // gather takes what is at hand after the first message, within the bounds.
 func gather(first *nats.Msg, incoming <-chan *nats.Msg) []*nats.Msg {
-	var batch []*nats.Msg
-	size, flood := 0, false
-	add := func(msg *nats.Msg) {
-		batch, size = append(batch, msg), size+len(msg.Data)
-		flood = flood || msg.Header.Get(schemas.HeaderPacked) != ""
-	}
-	add(first)
-	var over <-chan time.Time
+	batch, size := []*nats.Msg{first}, len(first.Data)
 	for len(batch) < batchChunks && size < batchBytes {
 		select {
 		case msg := <-incoming:
-			add(msg)
-			continue
+			batch, size = append(batch, msg), size+len(msg.Data)
 		default:
-		}
-		if !flood {
-			return batch
-		}
-		if over == nil {
-			over = time.After(floodPause)
-		}
-		select {
-		case msg := <-incoming:
-			add(msg)
-		case <-over:
 			return batch
 		}
 	}
@@ -229,7 +203,7 @@ func (m *Manager) save(ctx context.Context, chunks []postgres.Chunk) (refused []
 // answer is lost, the worker sends the chunks again.
 func (m *Manager) answer(ctx context.Context, worker hodei.WorkerID, stored schemas.Stored) {
 	if worker.IsZero() {
-		return // the chunks name no worker
+		return // the subject names no worker
 	}
 	body, err := json.Marshal(stored)
 	if err == nil {
@@ -242,80 +216,38 @@ func (m *Manager) answer(ctx context.Context, worker hodei.WorkerID, stored sche
 
 // reader reads chunks, one after the other, into the same memory.
 type reader struct {
-	room   []byte
+	ndjson []byte
 	check  checker
 	warned time.Time // of refused chunks
 }
 
-// chunkBytes is the most bytes of NDJSON that a chunk may have: a reply of
-// logs.read has room for one chunk.
-const chunkBytes = 1 << 20
-
-// read checks that a message is what its headers say and its lines are lines of
-// a log, and packs it if its worker has not. Before chunks were packed, Postgres
-// took as much of the processor for a flood of lines as all of Hodei. With an
-// error the chunk has as much of its identity as could be read.
+// read checks that a message is what its subject and headers declare, and that its
+// lines are lines of a log. With an error the chunk has as much of its identity as
+// could be read.
 func (r *reader) read(msg *nats.Msg) (postgres.Chunk, error) {
 	chunk, err := identify(msg)
 	if err != nil {
 		return chunk, err
 	}
-	text, err := packed.Read(msg.Data, msg.Header.Get(schemas.HeaderPacked))
-	if err != nil {
+	if chunk.Body, err = logchunk.Parse(msg.Data, msg.Header.Get(schemas.HeaderEncoding)); err != nil {
 		return chunk, err
 	}
-	lines, size := packed.Lines(msg.Data), text.Size
-	if size > 0 {
-		if lines, err = text.Open(r.room); err != nil {
+	ndjson := chunk.Lines
+	if chunk.Size > 0 {
+		if r.ndjson, err = chunk.AppendTo(r.ndjson[:0]); err != nil {
 			return chunk, err
 		}
-		r.room = lines
-	} else if len(lines) > chunkBytes {
-		return chunk, fmt.Errorf("%d bytes of lines: at most %d allowed", len(lines), chunkBytes)
+		ndjson = r.ndjson
 	}
-	if chunk.Digest, err = r.digest(lines, chunk.First, chunk.Last, size); err != nil {
-		return chunk, err
-	}
-	if chunk.Text = text; size == 0 {
-		chunk.Text = packed.Pack(lines)
-	}
-	return chunk, nil
-}
-
-// digest checks each line, and that they are as many as the sequences from
-// first to last, of so many bytes if size is not 0.
-func (r *reader) digest(lines packed.Lines, first, last int64, size int) (int64, error) {
-	var digest hodei.Digest
-	count, made := int64(0), 0
-	for line := range lines.All(first) {
-		if err := r.check.check(line); err != nil {
-			return 0, fmt.Errorf("line %d: %w", line.Sequence, err)
-		}
-		if line.Begins {
-			digest.Begin(line.Head)
-		}
-		digest.Add(line.Text, line.End)
-		if count, made = count+1, made+line.Size(); count > last-first+1 || made > chunkBytes {
-			break
-		}
-	}
-	if count != last-first+1 {
-		return 0, fmt.Errorf("another number of lines than %d to %d", first, last)
-	}
-	if size > 0 && made != size {
-		return 0, fmt.Errorf("%d bytes of lines instead of %d", made, size)
-	}
-	return digest.Sum, nil
+	digest, err := r.check.digest(ndjson, chunk.First, chunk.Last)
+	chunk.Digest = int64(digest)
+	return chunk, err
 }
 
 // identify reads the subject and the headers of a message.
 func identify(msg *nats.Msg) (chunk postgres.Chunk, err error) {
-	subject := msg.Subject
-	if err := chunk.ExecutionID.UnmarshalText([]byte(subject[strings.LastIndexByte(subject, '.')+1:])); err != nil {
+	if chunk.WorkerID, chunk.ExecutionID, err = schemas.ParseLogSubject(msg.Subject); err != nil {
 		return chunk, err
-	}
-	if err := chunk.WorkerID.UnmarshalText([]byte(msg.Header.Get(schemas.HeaderWorker))); err != nil {
-		return chunk, fmt.Errorf("header %s: %w", schemas.HeaderWorker, err)
 	}
 	chunk.Incarnation = msg.Header.Get(schemas.HeaderIncarnation)
 	first, err1 := strconv.ParseInt(msg.Header.Get(schemas.HeaderFirst), 10, 64)

@@ -67,7 +67,7 @@ func (m *Manager) deleteExecution(ctx context.Context, req schemas.DeleteExecuti
 		return schemas.Empty{}, err
 	}
 	if e.Status.Ended() {
-		if err := m.purgeLog(ctx, schemas.LogSubject(req.ID)); err != nil {
+		if err := m.purgeLog(ctx, schemas.LogOf(req.ID)); err != nil {
 			return schemas.Empty{}, err
 		}
 	}

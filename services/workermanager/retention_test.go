@@ -17,9 +17,13 @@ func (b *bench) window(id hodei.ExecutionID) int {
 	b.t.Helper()
 	stream, err := b.js.Stream(b.t.Context(), schemas.LogStream)
 	require.NoError(b.t, err)
-	info, err := stream.Info(b.t.Context(), jetstream.WithSubjectFilter(schemas.LogSubject(id)))
+	info, err := stream.Info(b.t.Context(), jetstream.WithSubjectFilter(schemas.LogOf(id)))
 	require.NoError(b.t, err)
-	return int(info.State.Subjects[schemas.LogSubject(id)])
+	chunks := 0
+	for _, n := range info.State.Subjects {
+		chunks += int(n)
+	}
+	return chunks
 }
 
 func TestDeleteExecutionWithItsLog(t *testing.T) {

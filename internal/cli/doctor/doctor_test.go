@@ -149,7 +149,7 @@ func TestDoctorOnStreams(t *testing.T) {
 	_, err = js.UpdateStream(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Equal(t, "fail", examine()["streams"])
-	require.Contains(t, d.findings[0].Found, "does not take execution.log.*")
+	require.Contains(t, d.findings[0].Found, "does not take execution.log.*.*")
 
 	require.NoError(t, js.DeleteStream(t.Context(), schemas.LogStream))
 	require.Equal(t, "fail", examine()["streams"])
