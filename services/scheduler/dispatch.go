@@ -51,9 +51,9 @@ func (s *Scheduler) round(ctx context.Context) {
 			return
 		}
 		now := time.Now()
-		if d := s.fleet.choose(e.req, now); d.Worker != nil {
+		if w, ok := s.fleet.choose(e.req, now); ok {
 			s.inflight.Add(1)
-			go s.assign(context.WithoutCancel(ctx), e, *d.Worker)
+			go s.assign(context.WithoutCancel(ctx), e, w)
 			continue
 		}
 		// One that was refused somewhere says nothing of its class.

@@ -13,24 +13,27 @@ import (
 type fleet struct {
 	mu      sync.Mutex
 	weights plan.Weights
-	// workers is what plan looks at, kept in place so that choosing copies
-	// nothing; index finds a worker in it.
-	workers []plan.Worker
-	index   map[hodei.WorkerID]int
+	workers *plan.Index
+	// latency and success are those of the whole fleet: what a worker without a
+	// history is taken to be like, so that it is neither shunned nor flooded.
+	latency time.Duration
+	success float64
 	rooms   map[hodei.WorkerID]*room // of the workers, and of those that left with offers unanswered
 	kept    []hodei.WorkerID         // those whose slots are kept for somebody
 }
 
 func newFleet(w plan.Weights) *fleet {
-	return &fleet{weights: w, index: map[hodei.WorkerID]int{}, rooms: map[hodei.WorkerID]*room{}}
+	f := &fleet{weights: w}
+	f.clear()
+	return f
 }
 
 // clear forgets every worker.
 func (f *fleet) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.workers, f.kept = nil, nil
-	f.index, f.rooms = map[hodei.WorkerID]int{}, map[hodei.WorkerID]*room{}
+	f.workers, f.kept, f.rooms = plan.NewIndex(f.weights), nil, map[hodei.WorkerID]*room{}
+	f.latency, f.success = 0, 1
 }
 
 // lease allows a worker's key to arrive a little late.
@@ -38,38 +41,37 @@ const lease = kv.Lease + kv.Renew
 
 // watched takes in a change of the bucket, and reports whether there may be work for the
 // worker now.
-func (f *fleet) watched(u kv.Update, now time.Time) bool {
+func (f *fleet) watched(u kv.Update, now time.Time) (more bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	at, known := f.index[u.WorkerID]
 	if u.Availability == nil {
-		if known {
-			f.remove(at)
+		f.remove(u.WorkerID)
+		return false
+	}
+	report, r := *u.Availability, f.room(u.WorkerID)
+	report.At = now // the scheduler's own clock decides how old a report is
+	known := f.workers.Update(u.WorkerID, func(w *plan.Worker) {
+		behind := w.Incarnation == report.Incarnation && report.Revision < w.Revision
+		if behind && now.Sub(r.ahead) < keyWins {
+			w.At = now
+			return
 		}
-		return false
+		before := w.Free
+		w.Availability, w.Free = report, before
+		// A refusal is not counted in the worker's revision, so a key of the same
+		// revision ends what refused noted.
+		r.free, r.key = report.Free, report.Revision
+		more = r.show(w) || w.Status == hodei.WorkerAvailable
+	})
+	if known {
+		return more
 	}
-	report := *u.Availability
-	report.WorkerID = u.WorkerID // by which remove finds it again
-	report.At = now              // the scheduler's own clock decides how old a report is
-	r := f.room(u.WorkerID)
-	if !known {
-		latency, success := f.usual()
-		at = len(f.workers)
-		f.index[u.WorkerID] = at
-		f.workers = append(f.workers, plan.Worker{AckLatency: latency, Success: success})
-	}
-	w := &f.workers[at]
-	behind := known && w.Incarnation == report.Incarnation && report.Revision < w.Revision
-	if behind && now.Sub(r.ahead) < keyWins {
-		w.At = now
-		return false
-	}
-	before := w.Free
-	w.Availability, w.Free = report, before
-	// A refusal is not counted in the worker's revision, so a key of the same revision
-	// ends what refused noted.
+	w := plan.Worker{Availability: report, AckLatency: f.latency, Success: f.success}
 	r.free, r.key = report.Free, report.Revision
-	return r.show(w) || w.Status == hodei.WorkerAvailable
+	w.Free = 0
+	more = r.show(&w) || w.Status == hodei.WorkerAvailable
+	f.workers.Add(w)
+	return more
 }
 
 // room is that of the worker. The lock is held.
@@ -82,45 +84,25 @@ func (f *fleet) room(id hodei.WorkerID) *room {
 	return r
 }
 
-// usual is the mean history of the fleet: what a worker without one is taken to
-// be like, so that it is neither shunned nor flooded.
-func (f *fleet) usual() (latency time.Duration, success float64) {
-	if len(f.workers) == 0 {
-		return 0, 1
-	}
-	for i := range f.workers {
-		latency += f.workers[i].AckLatency
-		success += f.workers[i].Success
-	}
-	return latency / time.Duration(len(f.workers)), success / float64(len(f.workers))
-}
-
-// remove forgets a worker; the last one takes its place.
-func (f *fleet) remove(at int) {
-	gone, last := f.workers[at].WorkerID, len(f.workers)-1
-	f.workers[at] = f.workers[last]
-	f.index[f.workers[at].WorkerID] = at
-	f.workers[last] = plan.Worker{}
-	f.workers = f.workers[:last]
-	delete(f.index, gone)
-	if f.room(gone).offered == 0 {
-		delete(f.rooms, gone)
+// remove forgets a worker. The lock is held.
+func (f *fleet) remove(id hodei.WorkerID) {
+	f.workers.Remove(id)
+	if f.room(id).offered == 0 {
+		delete(f.rooms, id)
 	}
 }
 
 // choose picks a worker and holds its slots until settle.
-func (f *fleet) choose(req plan.Request, now time.Time) plan.Decision {
+func (f *fleet) choose(req plan.Request, now time.Time) (plan.Worker, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	d := plan.Choose(f.workers, req, f.weights, lease, now)
-	if d.Worker != nil {
-		chosen := *d.Worker // callers must not see it change
+	chosen, ok := f.workers.Choose(req, lease, now)
+	if ok {
 		slots := req.Requirements.Slots()
 		f.room(chosen.WorkerID).offered += slots
-		d.Worker.Free -= slots
-		d.Worker = &chosen
+		f.workers.Update(chosen.WorkerID, func(w *plan.Worker) { w.Free -= slots })
 	}
-	return d
+	return chosen, ok
 }
 
 // keep has a worker's slots kept as they come free, for a request that found
@@ -128,12 +110,12 @@ func (f *fleet) choose(req plan.Request, now time.Time) plan.Decision {
 func (f *fleet) keep(req plan.Request, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := plan.Reserve(f.workers, req, lease, now)
-	if w != nil {
-		w.KeptFor = req.ID
-		f.kept = append(f.kept, w.WorkerID)
+	id, ok := f.workers.Reserve(req, lease, now)
+	if ok {
+		f.workers.Update(id, func(w *plan.Worker) { w.KeptFor = req.ID })
+		f.kept = append(f.kept, id)
 	}
-	return w != nil
+	return ok
 }
 
 // unkeep lets go of every worker whose slots are kept.
@@ -141,9 +123,7 @@ func (f *fleet) unkeep() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, id := range f.kept {
-		if at, known := f.index[id]; known {
-			f.workers[at].KeptFor = hodei.ExecutionID{}
-		}
+		f.workers.Update(id, func(w *plan.Worker) { w.KeptFor = hodei.ExecutionID{} })
 	}
 	f.kept = f.kept[:0]
 }
@@ -155,19 +135,19 @@ func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, re
 	defer f.mu.Unlock()
 	r := f.room(id)
 	r.offered = max(0, r.offered-slots)
-	at, known := f.index[id]
-	if !known {
-		if r.offered == 0 {
-			delete(f.rooms, id)
-		}
-		return
-	}
-	w := &f.workers[at]
 	if accepted {
-		w.AckLatency = smooth(w.AckLatency, took)
-		r.take(w, free, revision, time.Now())
+		f.latency = smooth(f.latency, took)
 	}
-	r.show(w)
+	known := f.workers.Update(id, func(w *plan.Worker) {
+		if accepted {
+			w.AckLatency = smooth(w.AckLatency, took)
+			r.take(w, free, revision, time.Now())
+		}
+		r.show(w)
+	})
+	if !known && r.offered == 0 {
+		delete(f.rooms, id)
+	}
 }
 
 // refused notes that a worker has less room than was asked for, until it writes its key
@@ -176,39 +156,40 @@ func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, re
 func (f *fleet) refused(id hodei.WorkerID, slots int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at, known := f.index[id]; known {
+	f.workers.Update(id, func(w *plan.Worker) {
 		r := f.room(id)
 		r.free = min(r.free, slots-1)
-		r.show(&f.workers[at])
-	}
+		r.show(w)
+	})
 }
 
 // ended takes in whether the worker did its part of an execution.
 func (f *fleet) ended(id hodei.WorkerID, success bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at, known := f.index[id]; known {
-		outcome := 0.0
-		if success {
-			outcome = 1
-		}
-		w := &f.workers[at]
-		w.Success += (outcome - w.Success) / 20
+	outcome := 0.0
+	if success {
+		outcome = 1
+	}
+	known := f.workers.Update(id, func(w *plan.Worker) { w.Success += (outcome - w.Success) / 20 })
+	if known {
+		f.success += (outcome - f.success) / 20
 	}
 }
 
 // reported takes in a worker's report of its slots, nil for none, that came with an
 // event. It reports whether there may be work for the worker now.
-func (f *fleet) reported(id hodei.WorkerID, free *int, revision uint64) bool {
+func (f *fleet) reported(id hodei.WorkerID, free *int, revision uint64) (more bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	at, known := f.index[id]
-	if !known || free == nil {
-		return false
+	if free != nil {
+		f.workers.Update(id, func(w *plan.Worker) {
+			r := f.room(id)
+			r.take(w, *free, revision, time.Now())
+			more = r.show(w)
+		})
 	}
-	w, r := &f.workers[at], f.room(id)
-	r.take(w, *free, revision, time.Now())
-	return r.show(w)
+	return more
 }
 
 // smooth is an exponentially weighted mean over about ten values.
@@ -222,35 +203,30 @@ func smooth(mean, value time.Duration) time.Duration {
 // explain returns what plan thinks of every worker, best first.
 func (f *fleet) explain(req plan.Request, now time.Time) ([]plan.Verdict, plan.Decision) {
 	f.mu.Lock()
-	workers := append([]plan.Worker(nil), f.workers...)
-	f.mu.Unlock()
-	return plan.Explain(workers, req, f.weights, lease, now), plan.Choose(workers, req, f.weights, lease, now)
+	defer f.mu.Unlock()
+	return f.workers.Explain(req, lease, now)
 }
 
-// reason says why the request waits.
+// reason is why the request waits.
 func (f *fleet) reason(req plan.Request, now time.Time) plan.Decision {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	d := plan.Choose(f.workers, req, f.weights, lease, now)
-	if d.Worker != nil {
+	if _, ok := f.workers.Choose(req, lease, now); ok {
 		return plan.Decision{Reason: "about to be assigned"}
 	}
-	return d
+	return f.workers.Why(req, lease, now)
 }
 
 // unschedulable is why nothing can be scheduled, "" when something can.
 func (f *fleet) unschedulable(now time.Time) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return plan.Unschedulable(f.workers, lease, now)
+	return f.workers.Unschedulable(lease, now)
 }
 
 // size is how many workers there are and how many free slots they have.
 func (f *fleet) size() (workers, free int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i := range f.workers {
-		free += f.workers[i].Free
-	}
-	return len(f.workers), free
+	return f.workers.Size()
 }

@@ -101,13 +101,14 @@ func TestSlotsAreKept(t *testing.T) {
 	large := plan.Request{ID: made(0, 1), Requirements: hodei.Requirements{Capacity: 2}}
 	small := plan.Request{ID: made(1, 2)}
 	require.True(t, s.fleet.keep(large, now))
-	d := s.fleet.choose(small, now)
-	require.Nil(t, d.Worker)
-	require.Equal(t, "no worker: 1 busy, 1 kept for one that waits longer", d.Reason)
-	require.Equal(t, d.Reason, s.fleet.reason(small, now).Reason, "and that is what people are told")
+	_, ok := s.fleet.choose(small, now)
+	require.False(t, ok)
+	require.Equal(t, "no worker: 1 busy, 1 kept for one that waits longer", s.fleet.reason(small, now).Reason)
 	report.Free, report.Revision = 2, 2
 	require.True(t, s.fleet.watched(kv.Update{WorkerID: report.WorkerID, Availability: &report}, now))
-	require.Equal(t, report.WorkerID, s.fleet.choose(large, now).Worker.WorkerID)
+	chosen, ok := s.fleet.choose(large, now)
+	require.True(t, ok)
+	require.Equal(t, report.WorkerID, chosen.WorkerID)
 	s.fleet.unkeep()
 	require.NotContains(t, s.fleet.reason(small, now).Reason, "kept")
 	require.False(t, s.fleet.keep(plan.Request{ID: made(2, 3), Requirements: hodei.Requirements{Capacity: 3}}, now), "none could ever take it")
@@ -118,20 +119,23 @@ func TestSlotsAreKept(t *testing.T) {
 func TestNewWorkerIsLikeTheOthers(t *testing.T) {
 	f := newFleet(plan.DefaultWeights)
 	now := time.Now()
-	join := func(n byte) *plan.Worker {
-		a := hodei.Availability{WorkerID: hodei.WorkerID{15: n}, Slots: 4, Free: 4, At: now}
+	id := func(n byte) hodei.WorkerID { return hodei.WorkerID{15: n} }
+	join := func(n byte) {
+		a := hodei.Availability{WorkerID: id(n), Slots: 4, Free: 4, At: now}
 		f.watched(kv.Update{WorkerID: a.WorkerID, Availability: &a}, now)
-		return &f.workers[f.index[a.WorkerID]]
 	}
-	first := join(1)
-	require.Equal(t, 1.0, first.Success)
+	seen := func(n byte) (w plan.Worker) {
+		require.True(t, f.workers.Update(id(n), func(seen *plan.Worker) { w = *seen }))
+		return w
+	}
+	join(1)
+	require.Equal(t, 1.0, seen(1).Success)
 	for range 40 {
-		f.ended(first.WorkerID, false)
-		f.settle(first.WorkerID, 1, true, 4, 0, 30*time.Millisecond)
+		f.ended(id(1), false)
+		f.settle(id(1), 1, true, 4, 0, 30*time.Millisecond)
 	}
-	second := join(2)
-	first = &f.workers[f.index[first.WorkerID]]
-	require.InDelta(t, first.Success, second.Success, 1e-9)
-	require.Equal(t, first.AckLatency, second.AckLatency)
-	require.Greater(t, second.AckLatency, time.Duration(0))
+	join(2)
+	require.InDelta(t, seen(1).Success, seen(2).Success, 1e-9)
+	require.Equal(t, seen(1).AckLatency, seen(2).AckLatency)
+	require.Greater(t, seen(2).AckLatency, time.Duration(0))
 }

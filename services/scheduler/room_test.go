@@ -150,8 +150,8 @@ func TestTheViewOfSlotsComesRight(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			switch rapid.IntRange(0, 3).Draw(t, "step") {
 			case 0: // the scheduler offers it an execution
-				d := f.choose(plan.Request{ID: hodei.ExecutionID{byte(began)}, Requirements: hodei.Requirements{Capacity: 1}}, now)
-				if d.Worker == nil {
+				_, ok := f.choose(plan.Request{ID: hodei.ExecutionID{byte(began)}, Requirements: hodei.Requirements{Capacity: 1}}, now)
+				if !ok {
 					continue
 				}
 				if began++; free == 0 {

@@ -69,12 +69,12 @@ func (s *Scheduler) place(ctx context.Context, req schemas.PlaceRequest) (schema
 		return schemas.Assignment{}, hodei.Errorf(hodei.Rejected, "Not placed: %d executions wait", waiting)
 	}
 	wants := plan.Request{ID: req.ExecutionID, Requirements: req.Spec.Requirements}
-	d := s.fleet.choose(wants, time.Now())
-	if d.Worker == nil {
-		return schemas.Assignment{}, hodei.Errorf(hodei.Rejected, "Not placed: %s", d.Reason)
+	w, ok := s.fleet.choose(wants, time.Now())
+	if !ok {
+		return schemas.Assignment{}, hodei.Errorf(hodei.Rejected, "Not placed: %s", s.fleet.reason(wants, time.Now()).Reason)
 	}
-	a, err := s.give(context.WithoutCancel(ctx), wants, *d.Worker, func(ctx context.Context) (schemas.Assignment, error) {
-		return rpc.Call(ctx, s.nc, schemas.StartExecution, schemas.StartRequest{PlaceRequest: req, WorkerID: d.Worker.WorkerID})
+	a, err := s.give(context.WithoutCancel(ctx), wants, w, func(ctx context.Context) (schemas.Assignment, error) {
+		return rpc.Call(ctx, s.nc, schemas.StartExecution, schemas.StartRequest{PlaceRequest: req, WorkerID: w.WorkerID})
 	})
 	if err != nil {
 		s.queue.wake() // the slots are free for others

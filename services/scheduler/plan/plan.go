@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ var DefaultWeights = Weights{Load: 0.6, Latency: 0.2, Success: 0.2}
 
 // Verdict is what is thought of one worker.
 type Verdict struct {
-	Worker *Worker
+	Worker Worker
 	// Excluded is why it cannot take the execution; "" when it can.
 	Excluded string
 	// Score is between 0 and 1, higher is better; its parts likewise.
@@ -58,61 +59,27 @@ type Decision struct {
 // halfLatency is the acceptance time at which the latency criterion is 0.5.
 const halfLatency = 20 * time.Millisecond
 
-// Choose returns the best worker for the request. A worker whose report is older
-// than the lease at now is taken for lost.
-func Choose(fleet []Worker, req Request, w Weights, lease time.Duration, now time.Time) Decision {
-	var best *Worker
-	var bestScore float64
-	var bestTie uint64
-	for i := range fleet {
-		v := judge(&fleet[i], req, w, lease, now)
-		if v.Excluded != "" || v.Score < bestScore {
-			continue
-		}
-		tie := mix(req.ID, v.Worker.WorkerID)
-		if best == nil || v.Score > bestScore || tie > bestTie {
-			best, bestScore, bestTie = v.Worker, v.Score, tie
-		}
+// Explain returns what is thought of every worker, best first, and the decision: the
+// worker that Choose returns, or why there is none.
+func (x *Index) Explain(req Request, lease time.Duration, now time.Time) ([]Verdict, Decision) {
+	from, all := point(req.ID), make([]*filed, 0, len(x.workers))
+	verdicts := make(map[*filed]Verdict, len(x.workers))
+	for _, f := range x.workers {
+		all, verdicts[f] = append(all, f), judge(&f.Worker, req, x.weights, lease, now)
 	}
-	if best != nil {
-		return Decision{Worker: best}
-	}
-	return waits(fleet, req, lease, now)
-}
-
-// Reserve returns the worker whose slots are to be kept for a request that
-// finds none with enough of them free, or nil: the one that lacks least among
-// those that lack nothing else.
-func Reserve(fleet []Worker, req Request, lease time.Duration, now time.Time) *Worker {
-	var best *Worker
-	for i := range fleet {
-		w := &fleet[i]
-		if exclude(w, req, lease, now) != busy {
-			continue
-		}
-		if best == nil || w.Free > best.Free || w.Free == best.Free && mix(req.ID, w.WorkerID) > mix(req.ID, best.WorkerID) {
-			best = w
-		}
-	}
-	return best
-}
-
-// Explain returns what is thought of every worker, best first.
-func Explain(fleet []Worker, req Request, w Weights, lease time.Duration, now time.Time) []Verdict {
-	verdicts := make([]Verdict, len(fleet))
-	for i := range fleet {
-		verdicts[i] = judge(&fleet[i], req, w, lease, now)
-	}
-	slices.SortStableFunc(verdicts, func(a, b Verdict) int {
-		switch {
-		case (a.Excluded == "") != (b.Excluded == ""):
-			return boolCompare(a.Excluded == "", b.Excluded == "")
-		case a.Score != b.Score:
-			return boolCompare(a.Score > b.Score, b.Score > a.Score)
-		}
-		return boolCompare(mix(req.ID, a.Worker.WorkerID) > mix(req.ID, b.Worker.WorkerID), false)
+	slices.SortFunc(all, func(a, b *filed) int {
+		va, vb := verdicts[a], verdicts[b]
+		return cmp.Or(boolCompare(va.Excluded == "", vb.Excluded == ""), cmp.Compare(vb.Score, va.Score),
+			cmp.Compare(a.point-from, b.point-from), slices.Compare(a.WorkerID[:], b.WorkerID[:]))
 	})
-	return verdicts
+	out := make([]Verdict, len(all))
+	for i, f := range all {
+		out[i] = verdicts[f]
+	}
+	if len(out) > 0 && out[0].Excluded == "" {
+		return out, Decision{Worker: &out[0].Worker}
+	}
+	return out, x.Why(req, lease, now)
 }
 
 func boolCompare(a, b bool) int {
@@ -129,10 +96,15 @@ func boolCompare(a, b bool) int {
 // suits: by the share of its slots left free, by how fast it accepts and by
 // how often what it runs completes.
 func judge(worker *Worker, req Request, w Weights, lease time.Duration, now time.Time) Verdict {
-	v := Verdict{Worker: worker, Excluded: exclude(worker, req, lease, now)}
-	if v.Excluded != "" {
-		return v
+	if why := exclude(worker, req, lease, now); why != "" {
+		return Verdict{Worker: *worker, Excluded: why}
 	}
+	return assess(worker, w)
+}
+
+// assess is how well a worker suits any execution that it can take.
+func assess(worker *Worker, w Weights) Verdict {
+	v := Verdict{Worker: *worker}
 	v.Load = float64(worker.Free) / float64(max(worker.Slots, 1))
 	v.Latency = float64(halfLatency) / float64(halfLatency+worker.AckLatency)
 	v.Success = worker.Success
@@ -158,13 +130,8 @@ const (
 // order matters: what can never change comes first.
 func exclude(w *Worker, req Request, lease time.Duration, now time.Time) string {
 	need := req.Requirements
-	if need.Type != nil && *need.Type != w.Type {
-		return otherType
-	}
-	for name, value := range need.Labels {
-		if have, ok := w.Labels[name]; !ok || have != value {
-			return otherLabels
-		}
+	if why := mismatch(w, need); why != "" {
+		return why
 	}
 	switch {
 	case need.Slots() > w.Slots:
@@ -185,15 +152,28 @@ func exclude(w *Worker, req Request, lease time.Duration, now time.Time) string 
 	return ""
 }
 
-// waits is the decision that no worker can take the execution. It says why in
-// one line: "no worker of type rust: 2 busy, 1 draining".
-func waits(fleet []Worker, req Request, lease time.Duration, now time.Time) Decision {
-	if len(fleet) == 0 {
+// mismatch is exclude for what all workers of a kind have in common.
+func mismatch(w *Worker, need hodei.Requirements) string {
+	if need.Type != nil && *need.Type != w.Type {
+		return otherType
+	}
+	for name, value := range need.Labels {
+		if have, ok := w.Labels[name]; !ok || have != value {
+			return otherLabels
+		}
+	}
+	return ""
+}
+
+// Why is the decision that no worker can take the execution, with the reason in one line:
+// "no worker of type rust: 2 busy, 1 draining".
+func (x *Index) Why(req Request, lease time.Duration, now time.Time) Decision {
+	if len(x.workers) == 0 {
 		return Decision{Reason: "no worker is running"}
 	}
 	counts := map[string]int{}
-	for i := range fleet {
-		counts[exclude(&fleet[i], req, lease, now)]++
+	for _, f := range x.workers {
+		counts[exclude(&f.Worker, req, lease, now)]++
 	}
 	text := "no worker" + wanted(req.Requirements)
 	passing := count(counts, busy, "draining", "terminating", kept, refused, noSpace, silent, "offline", "terminated")
@@ -206,14 +186,14 @@ func waits(fleet []Worker, req Request, lease time.Duration, now time.Time) Deci
 
 // Unschedulable is why no worker takes even what needs one slot of any worker, "" when
 // one does or will when it has a free slot.
-func Unschedulable(fleet []Worker, lease time.Duration, now time.Time) string {
-	for i := range fleet {
-		switch exclude(&fleet[i], Request{}, lease, now) {
+func (x *Index) Unschedulable(lease time.Duration, now time.Time) string {
+	for _, f := range x.workers {
+		switch exclude(&f.Worker, Request{}, lease, now) {
 		case "", busy, kept:
 			return ""
 		}
 	}
-	return waits(fleet, Request{}, lease, now).Reason
+	return x.Why(Request{}, lease, now).Reason
 }
 
 // count is how often each word was said, in this order: "2 busy", "1 draining".
@@ -244,14 +224,4 @@ func wanted(need hodei.Requirements) string {
 		text += fmt.Sprintf(" with %d free slots", need.Slots())
 	}
 	return text
-}
-
-// mix orders workers differently for each execution. FNV-1a over both ids: no
-// seed, so the same question always has the same answer.
-func mix(e hodei.ExecutionID, w hodei.WorkerID) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range e {
-		h = (h ^ uint64(e[i]) ^ uint64(w[i])<<1) * 1099511628211
-	}
-	return h ^ h>>29
 }

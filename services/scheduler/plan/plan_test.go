@@ -19,6 +19,21 @@ var (
 
 func id(n byte) hodei.WorkerID { return hodei.WorkerID{15: n} }
 
+// index is the fleet as the scheduler keeps it.
+func index(fleet []plan.Worker) *plan.Index {
+	x := plan.NewIndex(plan.DefaultWeights)
+	for _, w := range fleet {
+		x.Add(w)
+	}
+	return x
+}
+
+// choose is the choice and its explanation.
+func choose(fleet []plan.Worker, req plan.Request) plan.Decision {
+	_, d := index(fleet).Explain(req, lease, now)
+	return d
+}
+
 // worker is a healthy worker with all slots free.
 func worker(n byte, kind string, capacity int) plan.Worker {
 	return plan.Worker{Success: 1, Availability: hodei.Availability{
@@ -32,6 +47,8 @@ func TestReasons(t *testing.T) {
 	busy.Free, busy.Status = 0, hodei.WorkerBusy
 	draining.Status = hodei.WorkerDraining
 	silent.At = now.Add(-lease - time.Second)
+	other := busy
+	other.WorkerID = id(4)
 	for _, c := range []struct {
 		name  string
 		fleet []plan.Worker
@@ -39,14 +56,14 @@ func TestReasons(t *testing.T) {
 		want  string
 	}{
 		{"empty fleet", nil, hodei.Requirements{}, "no worker is running"},
-		{"as in the contract", []plan.Worker{busy, busy, draining}, hodei.Requirements{Type: &rust}, "no worker of type rust: 2 busy, 1 draining"},
+		{"as in the contract", []plan.Worker{busy, other, draining}, hodei.Requirements{Type: &rust}, "no worker of type rust: 2 busy, 1 draining"},
 		{"other type", []plan.Worker{worker(1, "go", 1)}, hodei.Requirements{Type: &rust}, "no worker of type rust, and none of the fleet could ever take it: 1 other type"},
 		{"labels", []plan.Worker{worker(1, "rust", 1)}, hodei.Requirements{Labels: labels}, "no worker with zone=a, and none of the fleet could ever take it: 1 other labels"},
 		{"too small", []plan.Worker{worker(1, "rust", 2)}, hodei.Requirements{Capacity: 3}, "no worker with 3 free slots, and none of the fleet could ever take it: 1 too small"},
 		{"silent", []plan.Worker{silent}, hodei.Requirements{}, "no worker: 1 silent"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := plan.Choose(c.fleet, plan.Request{Requirements: c.need}, plan.DefaultWeights, lease, now)
+			d := choose(c.fleet, plan.Request{Requirements: c.need})
 			require.Nil(t, d.Worker)
 			require.Equal(t, c.want, d.Reason)
 			require.Equal(t, strings.Contains(c.want, "ever"), d.Impossible)
@@ -67,9 +84,9 @@ func TestUnschedulable(t *testing.T) {
 		"":                     {silent, busy},
 		"no worker: 1 draining, 1 low on disk space, 1 silent": {draining, silent, blocked},
 	} {
-		require.Equal(t, want, plan.Unschedulable(fleet, lease, now))
+		require.Equal(t, want, index(fleet).Unschedulable(lease, now))
 	}
-	d := plan.Choose([]plan.Worker{blocked, busy}, plan.Request{}, plan.DefaultWeights, lease, now)
+	d := choose([]plan.Worker{blocked, busy}, plan.Request{})
 	require.Nil(t, d.Worker)
 	require.Equal(t, "no worker: 1 busy, 1 low on disk space", d.Reason)
 	require.False(t, d.Impossible)
@@ -77,7 +94,7 @@ func TestUnschedulable(t *testing.T) {
 
 func TestRefusedIsNotAskedAgain(t *testing.T) {
 	fleet := []plan.Worker{worker(1, "x", 8), worker(2, "x", 1)}
-	d := plan.Choose(fleet, plan.Request{Refused: []hodei.WorkerID{id(1)}}, plan.DefaultWeights, lease, now)
+	d := choose(fleet, plan.Request{Refused: []hodei.WorkerID{id(1)}})
 	require.Equal(t, id(2), d.Worker.WorkerID)
 }
 
@@ -85,7 +102,7 @@ func TestTiesSpread(t *testing.T) {
 	fleet := []plan.Worker{worker(1, "x", 4), worker(2, "x", 4), worker(3, "x", 4)}
 	got := map[hodei.WorkerID]int{}
 	for n := range 300 {
-		d := plan.Choose(fleet, plan.Request{ID: hodei.ExecutionID{0: byte(n), 7: byte(n >> 3), 15: byte(n * 7)}}, plan.DefaultWeights, lease, now)
+		d := choose(fleet, plan.Request{ID: hodei.ExecutionID{0: byte(n), 7: byte(n >> 3), 15: byte(n * 7)}})
 		got[d.Worker.WorkerID]++
 	}
 	for n := byte(1); n <= 3; n++ {
@@ -135,7 +152,7 @@ func TestChoiceIsSound(t *testing.T) {
 				(zone == "" || w.Labels["zone"] == zone) && w.Free >= max(1, req.Requirements.Capacity) &&
 				(w.Status == hodei.WorkerAvailable || w.Status == hodei.WorkerBusy) && now.Sub(w.At) <= lease
 		}
-		d := plan.Choose(fleet, req, plan.DefaultWeights, lease, now)
+		d := choose(fleet, req)
 		anyAble := false
 		for _, w := range fleet {
 			anyAble = anyAble || able(w)
@@ -153,8 +170,7 @@ func TestChoiceIsSound(t *testing.T) {
 func TestExplanationIsTheDecision(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fleet, req := anyFleet(t), anyRequest(t)
-		d := plan.Choose(fleet, req, plan.DefaultWeights, lease, now)
-		verdicts := plan.Explain(fleet, req, plan.DefaultWeights, lease, now)
+		verdicts, d := index(fleet).Explain(req, lease, now)
 		require.Len(t, verdicts, len(fleet))
 		if d.Worker != nil {
 			require.Equal(t, d.Worker.WorkerID, verdicts[0].Worker.WorkerID)
@@ -191,7 +207,7 @@ func TestMonotone(t *testing.T) {
 		case "success":
 			better.Success = 1
 		}
-		d := plan.Choose([]plan.Worker{worse, better}, req, plan.DefaultWeights, lease, now)
+		d := choose([]plan.Worker{worse, better}, req)
 		require.Equal(t, better.WorkerID, d.Worker.WorkerID)
 	})
 }
