@@ -1,9 +1,10 @@
-// Package kv is what Hodei keeps in JetStream: the WORKERS bucket, typed, and
-// the set-up of that bucket and of the two streams.
+// Package kv is what Hodei keeps in JetStream: the WORKERS bucket, typed, the
+// LEADERS bucket with the lease of one instance of a service, and the set-up of
+// the buckets and of the two streams.
 //
 // # Owns
 //
-// The configuration of EXECUTION_LOGS, EXECUTION_EVENTS and WORKERS, and the
+// The configuration of EXECUTION_LOGS, EXECUTION_EVENTS, WORKERS and LEADERS, and the
 // reading and writing of worker availability; and how a consumer is made that
 // is gone with its reader. A key is written by its worker alone; its expiry is
 // the end of the worker's lease.

@@ -17,7 +17,7 @@ import (
 const (
 	// Term is how long a leader's key outlives its last renewal: the TTL of the
 	// LEADERS bucket, and so the longest part of a failover.
-	Term = 1200 * time.Millisecond
+	Term = time.Second
 	// renewal is how often the leader renews its key.
 	renewal = Term / 4
 	// trust is how long after the start of a renewal that succeeded the leader acts

@@ -71,7 +71,10 @@ func chaos(t *testing.T, servers int) {
 	}
 	kills := make(chan int)
 	go func() { kills <- w.killServers(breaking, random(2)) }()
+	inTurn := make(chan int)
+	go func() { inTurn <- w.killSchedulers(breaking, random(3)) }()
 	faults := w.breakThings(breaking, random(1), 4)
+	faults["kill the schedulers in turn"] = <-inTurn
 	if n := <-kills; n > 0 {
 		faults["kill a server of NATS"] = n
 	}

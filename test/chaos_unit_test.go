@@ -5,6 +5,7 @@ package test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,6 +153,25 @@ func (u *unit) kill(away time.Duration) {
 	for _, pid := range with {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone already
 	}
+}
+
+// killSchedulers kills one scheduler after the other until ctx is done, each time after
+// the last one came back. It returns how often.
+func (w *arena) killSchedulers(ctx context.Context, r *rand.Rand) (kills int) {
+	all := w.of("scheduler")
+	for ctx.Err() == nil {
+		pause(ctx, 3*time.Second+span(r, 0, 9*time.Second))
+		u, away := all[kills%len(all)], span(r, 100*time.Millisecond, 4*time.Second)
+		if ctx.Err() != nil || !tryLock([]*unit{u}) {
+			continue
+		}
+		w.note("kill -9 %s in its turn, back in %s", u.name, away)
+		u.kill(away)
+		u.awaitBack(ctx, away)
+		unlock([]*unit{u})
+		kills++
+	}
+	return kills
 }
 
 // end stops the process for good: politely, then less so.

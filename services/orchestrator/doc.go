@@ -20,12 +20,14 @@
 //
 // An execution whose caller waits for its start is placed: the scheduler is
 // asked first, and the worker manager commits it with its assignment. When that
-// comes to nothing, or nobody knows to what, it is committed here under the same
+// fails, or its outcome is not known, it is committed here under the same
 // id, or found, and the scheduler is asked to queue it. Should none answer, it
-// stays PENDING and the first scheduler that comes adopts it; the caller is told
-// so with 202. A retry that is owed stands in the record, beside
-// the execution that failed, and is created in the statement that strikes it
-// out: an instance that dies leaves it to the others, and none is made twice.
+// stays PENDING, the answer is 202, and the next scheduler that leads takes it
+// from the record. An execution whose caller does not wait is committed, and the
+// scheduler takes it in from its created event. A retry that is owed stands in the
+// record, beside the execution that failed, and is created in the statement that
+// deletes it there: an instance that dies leaves it to the others, and none is made
+// twice.
 //
 // # Not here
 //

@@ -1,6 +1,7 @@
-// Package plan chooses a worker: a pure function of a snapshot of the fleet, a
-// request and a clock value. The scheduler acts on what it returns; a dry run,
-// the queue's reasons and `explain` show the same decision.
+// Package plan chooses a worker: a pure function of the fleet, a request and a
+// clock value. The scheduler acts on what it returns; a dry run, the queue's
+// reasons and `explain` show the same decision. Index keeps the fleet in an order
+// in which few workers are looked at; explanations look at all.
 //
 // # Owns
 //
