@@ -36,11 +36,6 @@ func (s *Scheduler) dispatch(ctx context.Context) error {
 	}
 }
 
-// patience is how long an execution that needs several slots waits for them to
-// be free by chance. Then those of one worker are kept for it, for else smaller
-// ones that came later would take them one by one for ever.
-const patience = 10 * time.Second
-
 // round goes through the queue once.
 func (s *Scheduler) round(ctx context.Context) {
 	s.fleet.unkeep()
@@ -59,7 +54,7 @@ func (s *Scheduler) round(ctx context.Context) {
 		// One that was refused somewhere says nothing of its class.
 		if len(e.req.Refused) == 0 {
 			hopeless[e.class.key] = true
-			if e.req.Requirements.Slots() > 1 && now.Sub(e.req.ID.Time()) > patience {
+			if e.req.Requirements.Slots() > 1 && now.Sub(e.req.ID.Time()) > s.fleet.patience() {
 				s.fleet.keep(e.req, now)
 			}
 		}
@@ -189,7 +184,7 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	case e.Status.Ended() && e.WorkerID == nil:
 		s.queue.withdraw(e.ID)
 	case e.Status.Ended():
-		s.fleet.ended(*e.WorkerID, e.Reason == nil || !e.Reason.OfWorker())
+		s.fleet.ended(e)
 	}
 	if e.WorkerID != nil && s.fleet.reported(*e.WorkerID, event.Free, event.Revision) {
 		s.queue.wake()

@@ -18,6 +18,7 @@ type fleet struct {
 	// history is taken to be like, so that it is neither shunned nor flooded.
 	latency time.Duration
 	success float64
+	runs    time.Duration            // how long an execution holds its slots, on average
 	rooms   map[hodei.WorkerID]*room // of the workers, and of those that left with offers unanswered
 	kept    []hodei.WorkerID         // those whose slots are kept for somebody
 }
@@ -33,7 +34,7 @@ func (f *fleet) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.workers, f.kept, f.rooms = plan.NewIndex(f.weights), nil, map[hodei.WorkerID]*room{}
-	f.latency, f.success = 0, 1
+	f.latency, f.success, f.runs = 0, 1, 0
 }
 
 // lease allows a worker's key to arrive a little late.
@@ -163,18 +164,40 @@ func (f *fleet) refused(id hodei.WorkerID, slots int) {
 	})
 }
 
-// ended takes in whether the worker did its part of an execution.
-func (f *fleet) ended(id hodei.WorkerID, success bool) {
+// ended takes in how long an execution ran on its worker, and whether the worker did its
+// part of it.
+func (f *fleet) ended(e hodei.Execution) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	outcome := 0.0
-	if success {
-		outcome = 1
+	outcome := 1.0
+	if e.Reason != nil && e.Reason.OfWorker() {
+		outcome = 0
 	}
-	known := f.workers.Update(id, func(w *plan.Worker) { w.Success += (outcome - w.Success) / 20 })
+	known := f.workers.Update(*e.WorkerID, func(w *plan.Worker) { w.Success += (outcome - w.Success) / 20 })
 	if known {
 		f.success += (outcome - f.success) / 20
 	}
+	if e.StartedAt != nil && e.CompletedAt != nil {
+		f.runs = smooth(f.runs, e.CompletedAt.Sub(*e.StartedAt))
+	}
+}
+
+const (
+	patienceRuns = 20
+	patienceMost = 10 * time.Second
+)
+
+// patience is how long an execution that needs several slots waits for them to be free by
+// chance. Then those of one worker are kept for it; else smaller ones that came later
+// would take them one by one for ever. What is kept idles for about as long as an
+// execution runs, so where executions are short the wait is short as well.
+func (f *fleet) patience() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.runs <= 0 {
+		return patienceMost
+	}
+	return min(patienceRuns*f.runs, patienceMost)
 }
 
 // reported takes in a worker's report of its slots, nil for none, that came with an

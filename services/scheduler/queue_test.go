@@ -131,11 +131,27 @@ func TestNewWorkerIsLikeTheOthers(t *testing.T) {
 	join(1)
 	require.Equal(t, 1.0, seen(1).Success)
 	for range 40 {
-		f.ended(id(1), false)
+		f.ended(hodei.Execution{WorkerID: new(id(1)), Reason: new(hodei.ReasonWorkerLost)})
 		f.settle(id(1), 1, true, 4, 0, 30*time.Millisecond)
 	}
 	join(2)
 	require.InDelta(t, seen(1).Success, seen(2).Success, 1e-9)
 	require.Equal(t, seen(1).AckLatency, seen(2).AckLatency)
 	require.Greater(t, seen(2).AckLatency, time.Duration(0))
+}
+
+// TestPatienceFollowsTheRuns: slots are kept sooner where they come free sooner.
+func TestPatienceFollowsTheRuns(t *testing.T) {
+	f := newFleet(plan.DefaultWeights)
+	require.Equal(t, patienceMost, f.patience())
+	ran := func(d time.Duration) {
+		began := time.Now()
+		f.ended(hodei.Execution{WorkerID: &hodei.WorkerID{15: 1}, StartedAt: &began, CompletedAt: new(began.Add(d))})
+	}
+	ran(10 * time.Millisecond)
+	require.Equal(t, 200*time.Millisecond, f.patience())
+	for range 100 {
+		ran(time.Hour)
+	}
+	require.Equal(t, patienceMost, f.patience())
 }
