@@ -86,10 +86,10 @@ func (db *DB) ListRuns(ctx context.Context, f RunFilter, p Page) ([]hodei.Run, *
 }
 
 // CreateRun numbers a run of the pipeline and records it with its jobs. Plan is given
-// the draft, which has its identity, and the jobs of the pipeline; it fills in the
+// the draft, which has its identity, and the pipeline as it is recorded; it fills in the
 // rest and returns the first steps. A run that an earlier try recorded is returned
 // without steps.
-func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, plan func(r *hodei.Run, jobs []hodei.Job) (Steps, error)) (Advanced, error) {
+func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, plan func(r *hodei.Run, from Recorded) (Steps, error)) (Advanced, error) {
 	draft.ID = newID[hodei.RunID](ctx)
 	var out Advanced
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
@@ -102,7 +102,7 @@ func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, plan func(r *hodei
 		if err != nil {
 			return err
 		}
-		jobs, err := all[hodei.Job](ctx, tx, "read jobs", jobs(noRecent)+`WHERE j.pipeline_id = $1 ORDER BY j.id`, draft.PipelineID)
+		from, err := recorded(ctx, tx, draft.PipelineID, "")
 		if err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, plan func(r *hodei
 			return err
 		}
 		draft.StartedAt = &draft.CreatedAt
-		steps, err := plan(&draft, jobs)
+		steps, err := plan(&draft, from)
 		if err != nil {
 			return err
 		}

@@ -148,8 +148,7 @@ type CreateJobRequest struct {
 	// WorkingDir is an absolute directory of the worker's machine; a fresh
 	// one, removed afterwards, when left out.
 	WorkingDir *string `json:"working_dir,omitempty" jsonschema:"pattern=^/,maxLength=4096"`
-	// Shell runs a command that is a string; `sh -c` when left out.
-	Shell *hodei.Shell `json:"shell,omitempty"`
+	hodei.Setup
 	hodei.Graph
 }
 
@@ -214,10 +213,7 @@ func (r CreateJobRequest) Spec() (hodei.Spec, error) {
 	if r.Priority != nil {
 		spec.Priority = *r.Priority
 	}
-	spec.Retries, spec.Graph = r.Retries, r.Graph
-	if r.Shell != nil {
-		spec.Shell = *r.Shell
-	}
+	spec.Retries, spec.Setup, spec.Graph = r.Retries, r.Setup, r.Graph
 	return spec, err
 }
 

@@ -79,6 +79,30 @@ func (c *checker) unsupported() {
 	}
 }
 
+// OfJob returns the problems of one job, with the fields as a request has them.
+func OfJob(job hodei.JobDefinition, all []hodei.Problem) (own []hodei.Problem) {
+	at := jobPath(&job)
+	for _, p := range all {
+		field, ok := strings.CutPrefix(p.Field, at)
+		if p.Field != at && (!ok || !strings.HasPrefix(field, ".")) {
+			continue
+		}
+		field = strings.TrimPrefix(field, ".")
+		if field == "" {
+			field = "key"
+		}
+		for _, r := range jobRules() {
+			if rest, ok := strings.CutPrefix(field, r.name); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+				field = r.json + rest
+				break
+			}
+		}
+		p.Field = field
+		own = append(own, p)
+	}
+	return own
+}
+
 // add reports a problem, the first one of a field.
 func (c *checker) add(path, format string, args ...any) {
 	if len(c.list) >= maxProblems || slices.ContainsFunc(c.list, func(p hodei.Problem) bool { return p.Field == path && !p.Warning }) {

@@ -122,6 +122,22 @@ func revised(now *postgres.Recorded, def hodei.Definition) *postgres.Revised {
 	return next
 }
 
+// checkJob checks a new job beside those of its pipeline, by the rules of the file. A job
+// without any of the fields that concern others or its surroundings needs no check.
+func (o *Orchestrator) checkJob(ctx context.Context, job hodei.Job) error {
+	if reflect.ValueOf(job.Graph).IsZero() && reflect.ValueOf(job.Setup).IsZero() {
+		return nil
+	}
+	now, err := o.db.Recorded(ctx, job.PipelineID)
+	if err != nil {
+		return err
+	}
+	now.Jobs = append(now.Jobs, job)
+	def := defined(now)
+	checked := def.Jobs[len(def.Jobs)-1]
+	return hodei.InvalidDefinition(definition.OfJob(checked, definition.Obstacles(definition.Check(def))))
+}
+
 // same reports whether a job is recorded as it is defined.
 func same(a, b hodei.Job) bool {
 	spec := func(j hodei.Job) (out any) {

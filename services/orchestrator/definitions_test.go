@@ -243,3 +243,65 @@ func TestTwoAppliesAtOnceAreOneAfterTheOther(t *testing.T) {
 	}
 	assert.Len(t, b.jobsOf("release"), 3)
 }
+
+// A job made over REST takes the fields of the file, under the names of REST, and is
+// held to the same rules.
+func TestAJobOverRESTIsHeldToTheRulesOfTheFile(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.apply(release, nil)
+	for field, fields := range map[string]body{
+		"needs[0]":           {"needs": []string{"biuld"}},
+		"environment.X":      {"key": "a", "environment": body{"X": "${{ matrix.os }}"}},
+		"key":                {"key": "build"},
+		"command":            {"key": "a", "command": "echo ${{ params.env }}"},
+		"secrets":            {"secrets": []string{"S"}},
+		"if.params.nope":     {"if": body{"params.nope": "x"}},
+		"matrix":             {"matrix": body{"values": body{"a": numbers(300)}}},
+		"when":               {"when": "sometimes"},
+		"matrix.exclude[0].": {"matrix": body{"values": body{"a": []int{1}}, "exclude": []body{{"b": 1}}}},
+	} {
+		fields["pipeline_id"] = "release"
+		if fields["command"] == nil {
+			fields["command"] = "true"
+		}
+		_, failed := asked[hodei.Job](b, schemas.CreateJob.Op, fields)
+		require.NotNil(t, failed, field)
+		assert.Equal(t, hodei.Invalid, failed.Code, field)
+		assert.Contains(t, failed.Details.Field, field, "%v", failed)
+	}
+	job, failed := asked[hodei.Job](b, schemas.CreateJob.Op, body{
+		"pipeline_id": "release", "key": "deploy", "needs": []string{"test"}, "command": "true", "when": "always",
+		"if": body{"params.env": "prod"}, "approval": body{"message": "Deploy to ${{ params.env }}?", "timeout_seconds": 60},
+	})
+	require.Nil(t, failed)
+	assert.Equal(t, "deploy", job.Key)
+	document, failed := asked[json.RawMessage](b, schemas.GetDefinition.Op, body{"id": "release"})
+	require.Nil(t, failed)
+	assert.Contains(t, string(document), `"deploy":{"needs":["test"],"when":"always","if":{"params.env":"prod"},"approval":{"message":"Deploy to ${{ params.env }}?","timeout":"1m"}`)
+}
+
+func numbers(n int) (all []int) {
+	for i := range n {
+		all = append(all, i)
+	}
+	return all
+}
+
+// A run has the settings of its pipeline.
+func TestARunUsesTheSettingsOfTheDefinition(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.apply(release+"timeout: 90m\nfail_fast: true\n", nil)
+	r, failed := asked[hodei.Run](b, schemas.ExecutePipeline.Op, body{"id": "release"})
+	require.Nil(t, failed)
+	assert.Equal(t, map[string]string{"env": "staging"}, r.Params)
+	whole, err := b.db.GetWholeRun(t.Context(), r.ID)
+	require.NoError(t, err)
+	assert.True(t, whole.Plan.FailFast)
+	assert.InDelta(t, 5400, whole.Plan.TimeoutSeconds, 0)
+	assert.Equal(t, "build", whole.Jobs[0].Key)
+	_, failed = asked[hodei.Run](b, schemas.ExecutePipeline.Op, body{"id": "release", "params": body{"env": "nope"}})
+	require.NotNil(t, failed)
+	assert.Equal(t, "params.env", failed.Details.Field)
+}

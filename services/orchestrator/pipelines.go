@@ -87,10 +87,14 @@ func (o *Orchestrator) createJob(ctx context.Context, req schemas.CreateJobReque
 	if err != nil {
 		return hodei.Job{}, err
 	}
-	return o.db.CreateJob(ctx, hodei.Job{
+	job := hodei.Job{
 		PipelineID: *pipeline, Name: req.Name, Description: req.Description,
 		Type: spec.Requirements.Type, Spec: spec,
-	})
+	}
+	if err := o.checkJob(ctx, job); err != nil {
+		return hodei.Job{}, err
+	}
+	return o.db.CreateJob(ctx, job)
 }
 
 func (o *Orchestrator) getJob(ctx context.Context, req schemas.GetJobRequest) (hodei.Job, error) {

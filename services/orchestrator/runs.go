@@ -72,8 +72,10 @@ func (o *Orchestrator) executePipeline(ctx context.Context, req schemas.ExecuteP
 	if req.Trigger != "" {
 		draft.Trigger.Kind = req.Trigger
 	}
-	return o.newRun(ctx, draft, func(r *hodei.Run, jobs []hodei.Job) error {
-		return run.Expand(r, run.Source{Jobs: jobs, Params: req.Params, Environment: req.Environment, Only: req.Only})
+	return o.newRun(ctx, draft, func(r *hodei.Run, from postgres.Recorded) error {
+		return run.Expand(r, run.Source{
+			Settings: from.Settings, Jobs: from.Jobs, Params: req.Params, Environment: req.Environment, Only: req.Only,
+		})
 	})
 }
 
@@ -91,13 +93,13 @@ func (o *Orchestrator) rerunRun(ctx context.Context, req schemas.RerunRunRequest
 	}
 	draft := hodei.Run{PipelineID: past.PipelineID, Trigger: past.Trigger, RerunOf: &past.ID}
 	draft.Trigger.Kind, draft.Trigger.By = hodei.TriggerRerun, nil
-	return o.newRun(ctx, draft, func(r *hodei.Run, _ []hodei.Job) error { return run.Rerun(r, past, req.Jobs) })
+	return o.newRun(ctx, draft, func(r *hodei.Run, _ postgres.Recorded) error { return run.Rerun(r, past, req.Jobs) })
 }
 
 // newRun records a run whose jobs fill gives, with its first executions.
-func (o *Orchestrator) newRun(ctx context.Context, draft hodei.Run, fill func(*hodei.Run, []hodei.Job) error) (hodei.Run, error) {
-	a, err := o.db.CreateRun(ctx, draft, func(r *hodei.Run, jobs []hodei.Job) (postgres.Steps, error) {
-		if err := fill(r, jobs); err != nil {
+func (o *Orchestrator) newRun(ctx context.Context, draft hodei.Run, fill func(*hodei.Run, postgres.Recorded) error) (hodei.Run, error) {
+	a, err := o.db.CreateRun(ctx, draft, func(r *hodei.Run, from postgres.Recorded) (postgres.Steps, error) {
+		if err := fill(r, from); err != nil {
 			return postgres.Steps{}, err
 		}
 		return postgres.Steps(run.Advance(r, nil, r.CreatedAt)), nil
