@@ -73,8 +73,9 @@ var mayImport = []struct {
 	{"services/orchestrator/run", []string{""}},
 	{"services", []string{"", "schemas", "internal/definition", "internal/rpc", "internal/due", "internal/logchunk", "internal/disk", "kv", "postgres"}},
 	{"worker", []string{"", "schemas", "internal/rpc", "internal/batch", "internal/logchunk", "internal/disk", "kv"}},
-	{"client", []string{"", "schemas", "internal/rpc", "internal/logchunk", "kv"}},
-	{"edge", []string{"", "schemas", "internal/definition", "internal/rpc", "client"}},
+	{"client", []string{"", "schemas", "internal/rpc", "internal/follow"}},
+	{"internal/follow", []string{"", "schemas", "internal/rpc", "internal/logchunk", "kv"}},
+	{"edge", []string{"", "schemas", "internal/definition", "internal/rpc", "internal/follow", "client"}},
 	{"internal/rpc", []string{"", "schemas"}},
 	{"internal/local/localtest", []string{"", "internal/local", "kv"}},
 	{"internal/local", []string{"", "internal/rpc", "internal/disk"}},
@@ -205,7 +206,7 @@ func TestTheTreeIsTheDesign(t *testing.T) {
 	for dir, names := range map[string][]string{
 		".": {"schemas", "kv", "postgres", "services", "worker", "edge", "client", "cmd", "internal",
 			"test", "bench", "docs", "examples"},
-		"internal": {"rpc", "system", "local", "cli"},
+		"internal": {"rpc", "system", "local", "cli", "follow"},
 		"services": {"orchestrator", "scheduler", "workermanager"},
 	} {
 		entries, err := os.ReadDir(dir)

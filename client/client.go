@@ -105,11 +105,3 @@ func (c *Client) Wait(ctx context.Context, id hodei.ExecutionID) (hodei.Executio
 	}
 	return c.GetExecution(ctx, schemas.GetExecutionRequest{ID: id})
 }
-
-// interrupted is the error of a context as callers meet it on every face.
-func interrupted(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return &hodei.Error{Code: hodei.Timeout, Message: "Not done in time", Err: err}
-	}
-	return &hodei.Error{Code: hodei.Unavailable, Message: "Request cancelled", Err: err}
-}

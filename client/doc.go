@@ -7,8 +7,9 @@
 //
 // # Owns
 //
-// The two transports, both driven by the operation table in schemas, and Feed:
-// the following of one execution's log, which the edge stands on too.
+// The two transports, both driven by the operation table in schemas. Logs and events are
+// followed by Follow, Logs and FollowEvents; over NATS internal/follow does the work, for the
+// edge too.
 //
 // # Subjects
 //

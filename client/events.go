@@ -1,23 +1,13 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"log/slog"
 	"strconv"
-	"sync"
-	"time"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/rpc"
-	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -47,296 +37,14 @@ func (c *Client) NameByID(ctx context.Context, req *schemas.FollowEventsRequest)
 	return nil
 }
 
-// RawEvent is a FeedEvent in JSON.
-type RawEvent struct {
-	Sequence uint64
-	// Kind is that of the frame: schemas.FeedExecution and its like. It is
-	// "" once, when the place in the stream is known and the state of each worker has
-	// been passed on.
-	Kind string
-	Data []byte // JSON
-}
-
-// Decode decodes the event.
-func (r RawEvent) Decode() (n schemas.FeedEvent, err error) {
-	n.Sequence = r.Sequence
-	switch r.Kind {
-	case schemas.FeedExecution:
-		err = json.Unmarshal(r.Data, &n.Execution)
-	case schemas.FeedWorker:
-		err = json.Unmarshal(r.Data, &n.Worker)
-	case schemas.FeedResync:
-		err = json.Unmarshal(r.Data, &n.Resync)
-	}
-	if err == nil && r.Kind != "" && n.Execution == nil && n.Worker == nil && n.Resync == nil { // `null`, or a later kind
-		err = fmt.Errorf("%s of no content", r.Kind)
-	}
-	return n, err
-}
-
-// EventsConfig is what to follow. NATS is required.
-type EventsConfig struct {
-	NATS *nats.Conn
-	Log  *slog.Logger
-	// After is the last event that is known; from now on where it is 0.
-	After uint64
-	// Follow goes on for ever; otherwise it ends with what there is.
-	Follow bool
-	// NoWorkers and NoExecutions leave out.
-	NoWorkers, NoExecutions bool
-}
-
-// eventSource is the source of events over NATS: one consumer of EXECUTION_EVENTS and
-// one watch of the WORKERS bucket. Each is begun anew after a failure, the consumer
-// after the last event that it had.
-type eventSource struct {
-	cfg EventsConfig
-	js  jetstream.JetStream
-
-	mu    sync.Mutex // held while fn runs
-	fn    func(RawEvent) error
-	known bool // last is the place of something
-	last  uint64
-	lacks int // sources that have not begun yet
-
-	reported bool
-}
-
-// Events calls fn, from one goroutine at a time, with events until ctx is done or,
-// without Follow, there are no more, and returns the last sequence. It fails with what
-// fn returns.
-func Events(ctx context.Context, cfg EventsConfig, fn func(RawEvent) error) (uint64, error) {
-	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
-	js, err := jetstream.New(cfg.NATS)
-	if err != nil {
-		return 0, fmt.Errorf("follow events: %w", err)
-	}
-	s := &eventSource{cfg: cfg, js: js, fn: fn, known: cfg.After > 0, last: cfg.After}
-	sources := map[string]func(context.Context) error{"events": s.executions, "workers": s.workers}
-	if cfg.NoExecutions {
-		delete(sources, "events")
-	}
-	if cfg.NoWorkers {
-		delete(sources, "workers")
-	}
-	s.lacks = len(sources)
-	g, ctx := errgroup.WithContext(ctx)
-	for what, source := range sources {
-		g.Go(func() error {
-			return rpc.Try(cfg.Log, "source of "+what, func() error { return s.keep(ctx, what, source) })
-		})
-	}
-	err = g.Wait()
-	return s.last, err
-}
-
-// errTold is what fn said.
-type errTold struct{ error }
-
-func (e errTold) Unwrap() error { return e.error }
-
-// keep runs one source again after each trouble.
-func (s *eventSource) keep(ctx context.Context, what string, source func(context.Context) error) error {
-	status := s.cfg.NATS.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
-	defer s.cfg.NATS.RemoveStatusListener(status)
-	pause := newPause()
-	for {
-		began := time.Now()
-		err := whileConnected(ctx, status, source)
-		var told errTold
-		switch {
-		case errors.As(err, &told):
-			return told.error
-		case err == nil || ctx.Err() != nil:
-			return nil
-		case s.cfg.NATS.IsClosed():
-			return unavailable(nats.ErrConnectionClosed)
-		case !s.cfg.Follow:
-			return unavailable(err)
-		}
-		s.cfg.Log.Debug("source of events to be renewed", "source", what, "err", err)
-		if time.Since(began) > api {
-			pause.Reset()
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-status:
-		case <-time.After(pause.NextBackOff()):
-		}
-	}
-}
-
-func (s *eventSource) tell(kind string, data []byte) error {
-	if err := s.fn(RawEvent{Sequence: s.last, Kind: kind, Data: data}); err != nil {
-		return errTold{err}
-	}
-	return nil
-}
-
-// eventsAhead is how many bytes of events may be on their way. Each event has a
-// command of up to 128 KiB, so a number of events would bound too little.
-const eventsAhead = 16 << 20
-
-// executions consumes events from where it was.
-func (s *eventSource) executions(ctx context.Context) error {
-	until, err := s.place(ctx)
-	if err != nil || !s.cfg.Follow && until <= s.last {
-		return err
-	}
-	consumer, forget, err := kv.Consumer(ctx, s.js, schemas.EventStream, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.last + 1, InactiveThreshold: inactive,
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = forget() }() // else it expires
-
-	over := make(chan error, 1) // one is enough to end it
-	end := func(err error) {
-		select {
-		case over <- err:
-		default:
-		}
-	}
-	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
-		defer rpc.Recover(s.cfg.Log, "event")
-		if err := s.message(msg); err != nil || !s.cfg.Follow && s.reached(until) {
-			end(err)
-		}
-	}, jetstream.PullMaxBytes(eventsAhead), jetstream.PullExpiry(2*inactive), jetstream.PullHeartbeat(heartbeat),
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { end(err) }))
-	if err != nil {
-		return fmt.Errorf("consume: %w", err)
-	}
-	defer func() { consuming.Stop(); <-consuming.Closed() }()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case err := <-over:
-		return err
-	}
-}
-
-func (s *eventSource) message(msg jetstream.Msg) error {
-	meta, err := msg.Metadata()
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if meta.Sequence.Stream <= s.last {
-		return nil
-	}
-	s.last = meta.Sequence.Stream
-	return s.tell(schemas.FeedExecution, msg.Data())
-}
-
-func (s *eventSource) reached(until uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.last >= until
-}
-
-// place settles where to begin and returns the last event that there is. A
-// stream that no longer has what comes next, or that was lost and made again,
-// is a loss to tell of.
-func (s *eventSource) place(ctx context.Context) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, api)
-	defer cancel()
-	stream, err := s.js.Stream(ctx, schemas.EventStream)
-	if err != nil {
-		return 0, fmt.Errorf("look up stream: %w", err)
-	}
-	state := stream.CachedInfo().State
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case !s.known:
-		s.known, s.last = true, state.LastSeq
-		return state.LastSeq, s.begun()
-	case s.last > state.LastSeq:
-		s.last = state.LastSeq
-		return state.LastSeq, s.resync("the feed of events was made anew")
-	case state.FirstSeq > s.last+1:
-		s.last = state.FirstSeq - 1
-		return state.LastSeq, s.resync("the events since are no longer kept")
-	}
-	return state.LastSeq, nil
-}
-
-// begun notes that a source has begun. The lock is held.
-func (s *eventSource) begun() error {
-	if s.lacks--; s.lacks != 0 {
-		return nil
-	}
-	return s.tell("", nil)
-}
-
-func (s *eventSource) resync(reason string) error {
-	body, err := hodei.JSON(schemas.Resync{Reason: reason})
-	if err != nil {
-		return err
-	}
-	return s.tell(schemas.FeedResync, body)
-}
-
-var errAll = errors.New("that is all")
-
-// workers passes on each worker's state and then every change.
-func (s *eventSource) workers(ctx context.Context) error {
-	bucket, err := kv.OpenWorkers(ctx, s.js)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	err = bucket.Watch(ctx, func(u kv.Update) {
-		if u.Synced {
-			if err := s.synced(); err != nil {
-				cancel(err)
-			} else if !s.cfg.Follow {
-				cancel(errAll)
-			}
-			return
-		}
-		body, err := hodei.JSON(schemas.WorkerState{WorkerID: u.WorkerID, Availability: u.Availability})
-		if err != nil {
-			return // strings and numbers always encode
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if ctx.Err() == nil {
-			if err := s.tell(schemas.FeedWorker, body); err != nil {
-				cancel(err)
-			}
-		}
-	})
-	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, errAll) {
-		return cause
-	}
-	return err
-}
-
-// synced notes that every worker's state has been passed on.
-func (s *eventSource) synced() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.reported {
-		return nil // a watch begun anew
-	}
-	s.reported = true
-	return s.begun()
-}
-
 // events over NATS.
 func (t overNATS) events(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.FeedEvent) error) (schemas.EventsEnd, error) {
 	if err := (&Client{via: t}).NameByID(ctx, &req); err != nil {
 		return schemas.EventsEnd{}, err
 	}
-	last, err := Events(ctx, EventsConfig{
+	last, err := follow.Events(ctx, follow.EventsConfig{
 		NATS: t.nc, Follow: req.Follow, NoWorkers: !req.Workers(), NoExecutions: !req.Executions(),
-	}, func(e RawEvent) error {
+	}, func(e follow.RawEvent) error {
 		event, err := e.Decode()
 		if err != nil || e.Kind == "" || !req.Match(event) {
 			return err
@@ -344,7 +52,7 @@ func (t overNATS) events(ctx context.Context, req schemas.FollowEventsRequest, f
 		return fn(event)
 	})
 	if err == nil && ctx.Err() != nil {
-		err = interrupted(ctx.Err())
+		err = follow.Interrupted(ctx.Err())
 	}
 	return schemas.EventsEnd{Sequence: last}, err
 }
@@ -356,7 +64,7 @@ func (t *overHTTP) events(ctx context.Context, req schemas.FollowEventsRequest, 
 			return true, json.Unmarshal(data, &end)
 		}
 		sequence, _ := strconv.ParseUint(id, 10, 64) // none before the first
-		event, err := RawEvent{Sequence: sequence, Kind: kind, Data: data}.Decode()
+		event, err := follow.RawEvent{Sequence: sequence, Kind: kind, Data: data}.Decode()
 		if err != nil {
 			return false, err
 		}

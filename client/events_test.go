@@ -24,8 +24,7 @@ import (
 func eventful(t *testing.T) (*nats.Conn, map[string]*client.Client) {
 	nc, _ := localtest.JetStream(t)
 	e := edge.New(edge.Config{NATS: nc})
-	run(t, e.Run)
-	<-e.Ready()
+	localtest.Run(t, e.Run, e.Ready())
 	return nc, map[string]*client.Client{"nats": client.NATS(nc), "http": client.HTTP("http://" + e.Addrs()[0])}
 }
 
@@ -52,7 +51,7 @@ func TestFollowEvents(t *testing.T) {
 	for name, c := range clients {
 		t.Run(name, func(t *testing.T) {
 			var states []schemas.WorkerState
-			end, err := c.FollowEvents(within(t), schemas.FollowEventsRequest{}, func(n schemas.FeedEvent) error {
+			end, err := c.FollowEvents(t.Context(), schemas.FollowEventsRequest{}, func(n schemas.FeedEvent) error {
 				states = append(states, *n.Worker)
 				return nil
 			})
@@ -61,7 +60,7 @@ func TestFollowEvents(t *testing.T) {
 			require.Equal(t, worker, states[0].WorkerID)
 			require.Equal(t, 3, states[0].Availability.Free)
 
-			ctx, cancel := context.WithCancel(within(t))
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			go func() { // until it is seen: nobody knows when the stream begins
 				for status := hodei.Pending; ctx.Err() == nil; status = hodei.Running {
@@ -91,33 +90,4 @@ func TestFollowEvents(t *testing.T) {
 			require.ErrorIs(t, err, hodei.Unavailable, "the context ends it")
 		})
 	}
-}
-
-// A stream of events that is lost and made again is followed on, and the loss
-// told.
-func TestFollowEventsOfALostStream(t *testing.T) {
-	t.Parallel()
-	nc, _ := eventful(t)
-	id := hodei.ExecutionID(uuid.Must(uuid.NewV7()))
-	for range 3 {
-		publish(t, nc, id, hodei.Running)
-	}
-	told := make(chan client.RawEvent, 100)
-	run(t, func(ctx context.Context) error {
-		_, err := client.Events(ctx, client.EventsConfig{NATS: nc, Follow: true, NoWorkers: true},
-			func(e client.RawEvent) error { told <- e; return nil })
-		return err
-	})
-	require.Equal(t, client.RawEvent{Sequence: 3}, <-told)
-	publish(t, nc, id, hodei.Completed)
-	require.Equal(t, uint64(4), (<-told).Sequence)
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	require.NoError(t, js.DeleteStream(t.Context(), schemas.EventStream))
-	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
-	h := <-told
-	require.Equal(t, schemas.FeedResync, h.Kind)
-	require.Equal(t, uint64(0), h.Sequence)
-	publish(t, nc, id, hodei.Running)
-	require.Equal(t, uint64(1), (<-told).Sequence)
 }

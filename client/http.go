@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -149,7 +150,7 @@ func codeOf(status int) hodei.Code {
 
 func (t *overHTTP) failed(ctx context.Context, err error) error {
 	if stopped := ctx.Err(); stopped != nil {
-		return interrupted(cmp.Or(context.Cause(ctx), stopped))
+		return follow.Interrupted(cmp.Or(context.Cause(ctx), stopped))
 	}
 	return &hodei.Error{Code: hodei.Unavailable, Message: t.base + " is unreachable", Err: err}
 }

@@ -3,12 +3,12 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -30,7 +30,7 @@ func (t overNATS) follow(ctx context.Context, req schemas.FollowLogsRequest, fn 
 		return schemas.LogEnd{}, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	feed := NewFeed(FeedConfig{NATS: t.nc, ID: req.ID})
+	feed := follow.NewFeed(follow.FeedConfig{NATS: t.nc, ID: req.ID})
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -39,13 +39,13 @@ func (t overNATS) follow(ctx context.Context, req schemas.FollowLogsRequest, fn 
 	defer func() { cancel(); <-stopped }()
 	end, err := read(ctx, feed, req, fn)
 	if err != nil && err == ctx.Err() {
-		err = interrupted(err)
+		err = follow.Interrupted(err)
 	}
 	return end, err
 }
 
 // read gives the lines that the request selects to fn.
-func read(ctx context.Context, feed *Feed, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error) {
+func read(ctx context.Context, feed *follow.Feed, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error) {
 	filter, err := req.Filter(time.Now())
 	if err != nil {
 		return schemas.LogEnd{}, err
@@ -90,7 +90,7 @@ func (t overNATS) ended(ctx context.Context, id hodei.ExecutionID) error {
 	events := make(chan *nats.Msg, 64) // an execution has fewer; one dropped costs a second look
 	sub, err := t.nc.ChanSubscribe(schemas.EventsOf(id), events)
 	if err != nil {
-		return unavailable(err)
+		return follow.Unavailable(err)
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails only once the connection is closed
 	connected := t.nc.StatusChanged(nats.CONNECTED)
@@ -100,14 +100,14 @@ func (t overNATS) ended(ctx context.Context, id hodei.ExecutionID) error {
 		switch {
 		case err == nil && e.Status.Ended():
 			return nil
-		case err != nil && (first || final(err) || t.nc.IsClosed()):
+		case err != nil && (first || follow.Final(err) || t.nc.IsClosed()):
 			return err
 		}
 		if heardEnd(ctx, events, connected) {
 			return nil
 		}
 		if err := ctx.Err(); err != nil {
-			return interrupted(err)
+			return follow.Interrupted(err)
 		}
 	}
 }
@@ -131,11 +131,4 @@ func heardEnd(ctx context.Context, events <-chan *nats.Msg, connected <-chan nat
 			return false
 		}
 	}
-}
-
-func unavailable(err error) error {
-	if errors.Is(err, nats.ErrConnectionClosed) {
-		return &hodei.Error{Code: hodei.Unavailable, Message: "The connection to NATS was closed", Err: err}
-	}
-	return &hodei.Error{Code: hodei.Unavailable, Message: "NATS is unreachable", Err: err}
 }

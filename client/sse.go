@@ -12,6 +12,7 @@ import (
 	"github.com/tmaxmax/go-sse"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -60,7 +61,7 @@ func (t *overHTTP) stream(ctx context.Context, op *schemas.Op, req any, frame fu
 		return fmt.Errorf("encode request: %w", err)
 	}
 	s := &stream{t: t, op: op, body: body, frame: frame}
-	pause := newPause()
+	pause := follow.NewPause()
 	for {
 		had := s.last
 		done, err := s.connect(ctx)
@@ -70,8 +71,8 @@ func (t *overHTTP) stream(ctx context.Context, op *schemas.Op, req any, frame fu
 		case s.enough != nil:
 			return s.enough
 		case ctx.Err() != nil:
-			return interrupted(ctx.Err())
-		case !s.open || final(err):
+			return follow.Interrupted(ctx.Err())
+		case !s.open || follow.Final(err):
 			return err
 		}
 		if s.last != had {
@@ -79,7 +80,7 @@ func (t *overHTTP) stream(ctx context.Context, op *schemas.Op, req any, frame fu
 		}
 		select {
 		case <-ctx.Done():
-			return interrupted(ctx.Err())
+			return follow.Interrupted(ctx.Err())
 		case <-time.After(pause.NextBackOff()):
 		}
 	}

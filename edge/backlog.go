@@ -2,20 +2,20 @@ package edge
 
 import (
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // event is decoded once, for all readers.
 type event struct {
-	client.RawEvent
+	follow.RawEvent
 	feed schemas.FeedEvent // only what filters look at
 }
 
 // eventCost is charged for each on top of its data.
 const eventCost = 1 << 10
 
-func newEvent(e client.RawEvent) (event, error) {
+func newEvent(e follow.RawEvent) (event, error) {
 	n, err := e.Decode()
 	switch {
 	case n.Execution != nil:

@@ -7,14 +7,14 @@
 // /api/v1 and without. The routes
 // are the operation table: what a request says in its path, query and body
 // becomes one JSON object, which goes to the service as it is, and what the
-// service answers goes back as it is. Logs are followed through client.Feed,
+// service answers goes back as it is. Logs are followed through follow.Feed,
 // one for each execution whatever the number of its readers. Each port tells
 // of itself too: /healthz, /readyz, /metrics, /openapi.json and /docs.
 //
 // # Subjects
 //
 // Those of the operations that have a route, the health of the three services,
-// and what client.Feed follows. It registers as the micro service "edge",
+// and what follow.Feed follows. It registers as the micro service "edge",
 // which has no endpoints: it is there to be seen.
 //
 // # When things fail

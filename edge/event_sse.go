@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"strconv"
 	"sync"
 	"time"
 
@@ -32,7 +31,7 @@ func (f *eventSSE) add(e event) error {
 func (f *eventSSE) write(e event) error {
 	b := f.begin()
 	if e.Kind != schemas.FeedWorker {
-		b = append(strconv.AppendUint(append(b, "id: "...), e.Sequence, 10), '\n')
+		b = frameID(b, e.Sequence)
 	}
 	b = append(append(append(b, "event: "...), e.Kind...), "\ndata: "...)
 	if len(e.Data) > piece/2 { // as it is: all readers share it
@@ -50,21 +49,21 @@ func (f *eventSSE) write(e event) error {
 	return f.end(append(b, "\n\n"...))
 }
 
-// place is an id without data, which a client remembers and does not report.
+// place writes the place in the stream, without an event.
 func (f *eventSSE) place(at uint64) error {
-	return f.end(append(strconv.AppendUint(append(f.begin(), "id: "...), at, 10), "\n\n"...))
+	return f.end(append(frameID(f.begin(), at), '\n'))
 }
 
 func (f *eventSSE) idle(at uint64) error {
 	if err := f.place(at); err != nil {
 		return err
 	}
-	return f.end(append(f.begin(), ": keep-alive\n\n"...))
+	return f.end(frameIdle(f.begin()))
 }
 
 func (f *eventSSE) done(at uint64) error {
 	body, _ := hodei.JSON(schemas.EventsEnd{Sequence: at}) // a number always encodes
-	if err := f.end(append(append(append(f.begin(), "event: done\ndata: "...), body...), "\n\n"...)); err != nil {
+	if err := f.end(frameDone(f.begin(), body)); err != nil {
 		return err
 	}
 	return f.empty()

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
@@ -23,28 +23,28 @@ type feeds struct {
 	ctx    context.Context // of Run: the feeds outlive the requests that open them
 	cancel context.CancelFunc
 	runs   sync.WaitGroup
-	memory *client.Shared
+	memory *follow.Shared
 
 	mu   sync.Mutex
 	open map[hodei.ExecutionID]*shared
 }
 
 type shared struct {
-	feed    *client.Feed
+	feed    *follow.Feed
 	cancel  context.CancelFunc
 	readers int
 	idle    *time.Timer // runs while there are no readers
 }
 
 func newFeeds(ctx context.Context, cfg Config) *feeds {
-	s := &feeds{cfg: cfg, memory: client.NewShared(ringBytes, roomCount), open: map[hodei.ExecutionID]*shared{}}
+	s := &feeds{cfg: cfg, memory: follow.NewShared(ringBytes, roomCount), open: map[hodei.ExecutionID]*shared{}}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	return s
 }
 
 // get returns the execution's feed, running, and what to call when it is no
 // longer read.
-func (s *feeds) get(id hodei.ExecutionID) (feed *client.Feed, release func()) {
+func (s *feeds) get(id hodei.ExecutionID) (feed *follow.Feed, release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sh := s.open[id]
@@ -59,7 +59,7 @@ func (s *feeds) get(id hodei.ExecutionID) (feed *client.Feed, release func()) {
 // start runs a new feed. The lock is held.
 func (s *feeds) start(id hodei.ExecutionID) *shared {
 	ctx, cancel := context.WithCancel(s.ctx)
-	sh := &shared{cancel: cancel, feed: client.NewFeed(client.FeedConfig{NATS: s.cfg.NATS, ID: id, Log: s.cfg.Log, Shared: s.memory})}
+	sh := &shared{cancel: cancel, feed: follow.NewFeed(follow.FeedConfig{NATS: s.cfg.NATS, ID: id, Log: s.cfg.Log, Shared: s.memory})}
 	sh.idle = time.AfterFunc(linger, func() { s.drop(id, sh, false) })
 	s.open[id] = sh
 	s.runs.Go(func() {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -77,7 +76,7 @@ type logSSE struct {
 func (logSSE) contentType() string { return "text/event-stream" }
 
 func (s logSSE) line(buf []byte, sequence int64, line []byte) []byte {
-	buf = append(strconv.AppendInt(append(buf, "id: "...), sequence, 10), "\ndata: "...)
+	buf = append(frameID(buf, uint64(sequence)), "data: "...)
 	mark := len(buf)
 	if s.bare {
 		line = schemas.WithoutTimestamp(hodei.ReadLogLine(line, sequence))
@@ -101,16 +100,15 @@ func oneField(buf []byte, mark int) []byte {
 	return buf
 }
 
-// at is an id without data, which a client remembers and does not report.
 func (logSSE) at(buf []byte, sequence int64) []byte {
-	return append(strconv.AppendInt(append(buf, "id: "...), sequence, 10), "\n\n"...)
+	return append(frameID(buf, uint64(sequence)), '\n')
 }
 
-func (logSSE) idle(buf []byte) []byte { return append(buf, ": keep-alive\n\n"...) }
+func (logSSE) idle(buf []byte) []byte { return frameIdle(buf) }
 
 func (logSSE) end(buf []byte, end schemas.LogEnd) []byte {
 	encoded, _ := hodei.JSON(end) // likewise
-	return append(append(append(buf, "event: done\ndata: "...), encoded...), "\n\n"...)
+	return frameDone(buf, encoded)
 }
 
 // plain is the lines alone, each after its time where that is asked for.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -180,8 +180,8 @@ func (h *hub) start() {
 	h.runs.Go(func() {
 		defer h.end(src)
 		defer rpc.Recover(h.cfg.Log, "events")
-		_, err := client.Events(ctx, client.EventsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, Follow: true},
-			func(e client.RawEvent) error { h.take(src, e); return nil })
+		_, err := follow.Events(ctx, follow.EventsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, Follow: true},
+			func(e follow.RawEvent) error { h.take(src, e); return nil })
 		if err != nil && ctx.Err() == nil {
 			h.cfg.Log.Warn("following events failed", "err", err)
 		}
@@ -193,7 +193,7 @@ func (h *hub) start() {
 }
 
 // take takes in what happened and passes it on.
-func (h *hub) take(src *source, e client.RawEvent) {
+func (h *hub) take(src *source, e follow.RawEvent) {
 	got, err := newEvent(e)
 	if err != nil {
 		h.cfg.Log.Warn("event passed over", "sequence", e.Sequence, "err", err)
@@ -289,8 +289,8 @@ func (h *hub) close() {
 
 // history gives the events between two sequences to fn, from the stream.
 func (h *hub) history(ctx context.Context, after, until uint64, fn func(event) error) error {
-	_, err := client.Events(ctx, client.EventsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, After: after, NoWorkers: true},
-		func(e client.RawEvent) error {
+	_, err := follow.Events(ctx, follow.EventsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, After: after, NoWorkers: true},
+		func(e follow.RawEvent) error {
 			got, err := newEvent(e)
 			switch {
 			case err != nil: // Hodei did not publish it
@@ -311,5 +311,5 @@ var errUntil = errors.New("far enough")
 // resync is the frame that tells of a loss.
 func resync(at uint64, reason string) event {
 	body, _ := json.Marshal(schemas.Resync{Reason: reason}) // a string always encodes
-	return event{RawEvent: client.RawEvent{Sequence: at, Kind: schemas.FeedResync, Data: body}}
+	return event{RawEvent: follow.RawEvent{Sequence: at, Kind: schemas.FeedResync, Data: body}}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -32,7 +32,7 @@ type outlet struct {
 
 // copy writes lines until the end, and that, or until the client is gone, ctx
 // done, or the feed stopped.
-func (o *outlet) copy(ctx context.Context, feed *client.Feed, now schemas.LogEnd) error {
+func (o *outlet) copy(ctx context.Context, feed *follow.Feed, now schemas.LogEnd) error {
 	var begin []byte
 	next := o.want.after + 1
 	if o.want.after < 0 {
@@ -68,7 +68,7 @@ func (o *outlet) say(p []byte) error {
 
 // step waits for lines, keeping the connection alive meanwhile, and writes as many
 // as the client takes. It returns the last of them.
-func (o *outlet) step(ctx context.Context, feed *client.Feed, next int64, now schemas.LogEnd) (batch client.Batch, last int64, err error) {
+func (o *outlet) step(ctx context.Context, feed *follow.Feed, next int64, now schemas.LogEnd) (batch follow.Batch, last int64, err error) {
 	if !o.ready(writeTimeout) {
 		return batch, 0, errStalled
 	}
@@ -78,7 +78,7 @@ func (o *outlet) step(ctx context.Context, feed *client.Feed, next int64, now sc
 	cancel()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		return client.Batch{}, next - 1, o.say(o.idle(nil))
+		return follow.Batch{}, next - 1, o.say(o.idle(nil))
 	case err != nil || batch.End != nil:
 		return batch, next - 1, err
 	}
@@ -107,7 +107,7 @@ func (o *outlet) leave() {
 
 // lines writes a batch, and stops early for a client that has fallen behind. It
 // returns the last line that needs no more attention.
-func (o *outlet) lines(batch client.Batch) (last int64, err error) {
+func (o *outlet) lines(batch follow.Batch) (last int64, err error) {
 	for sequence, line := range batch.All() {
 		if sequence > batch.Last {
 			break

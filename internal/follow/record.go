@@ -1,4 +1,4 @@
-package client
+package follow
 
 import (
 	"context"
@@ -22,7 +22,7 @@ func (f *Feed) history(ctx context.Context, next int64, v view, asked int, room 
 	switch {
 	case ctx.Err() != nil:
 		return Batch{}, false, ctx.Err()
-	case err != nil && final(err):
+	case err != nil && Final(err):
 		return Batch{}, false, err
 	case err != nil:
 		f.cfg.Log.Debug("log record not read", "sequence", next, "err", err)

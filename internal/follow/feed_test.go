@@ -1,4 +1,4 @@
-package client_test
+package follow_test
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/internal/logchunk"
@@ -28,13 +28,13 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// follow runs a feed of the log; cfg says only what is unusual.
-func follow(t *testing.T, l *written, cfg client.FeedConfig) *client.Feed {
+// start runs a feed of the log; cfg says only what is unusual.
+func start(t *testing.T, l *written, cfg follow.FeedConfig) *follow.Feed {
 	cfg.NATS, cfg.ID, cfg.Log = l.nc, l.id, localtest.Log(t)
 	if cfg.Look == 0 {
 		cfg.Look = time.Hour // what the test asks for must be had without it
 	}
-	feed := client.NewFeed(cfg)
+	feed := follow.NewFeed(cfg)
 	run(t, feed.Run)
 	return feed
 }
@@ -46,7 +46,7 @@ func within(t *testing.T) context.Context {
 }
 
 // expect reads from the sequence on and requires exactly the lines to last.
-func expect(t require.TestingT, ctx context.Context, feed *client.Feed, next, last int64) {
+func expect(t require.TestingT, ctx context.Context, feed *follow.Feed, next, last int64) {
 	var got strings.Builder
 	first := next
 	for next <= last {
@@ -61,10 +61,10 @@ func expect(t require.TestingT, ctx context.Context, feed *client.Feed, next, la
 	require.Equal(t, last, next-1)
 }
 
-func expectEnd(t require.TestingT, ctx context.Context, feed *client.Feed, next int64, end *schemas.LogEnd) {
+func expectEnd(t require.TestingT, ctx context.Context, feed *follow.Feed, next int64, end *schemas.LogEnd) {
 	batch, err := feed.Read(ctx, next, own)
 	require.NoError(t, err)
-	require.Equal(t, client.Batch{End: end}, batch)
+	require.Equal(t, follow.Batch{End: end}, batch)
 }
 
 func TestFeedGivesHistoryThenLive(t *testing.T) {
@@ -74,7 +74,7 @@ func TestFeedGivesHistoryThenLive(t *testing.T) {
 	l.record(1, 40) // of which the window has forgotten the most
 	l.publish(t, 31, 40)
 	l.publish(t, 41, 45) // not recorded yet
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{})
 	now, err := feed.Now(ctx)
 	require.NoError(t, err)
 	require.Equal(t, schemas.LogEnd{ExecutionID: l.id, Status: hodei.Running, LogCount: 45}, now)
@@ -96,7 +96,7 @@ func TestFeedOfAShortExecutionNeedsNoConsumer(t *testing.T) {
 	nc := localtest.Connect(t, localtest.NATS(t)) // there is no stream at all
 	l := newLog(t, nc)
 	l.record(1, 3)
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{Soon: time.Hour, Look: time.Hour})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{Soon: time.Hour, Look: time.Hour})
 	require.NoError(t, feed.Found(ctx))
 	expect(t, ctx, feed, 1, 3)
 	l.say(t, 4, 50)
@@ -116,7 +116,7 @@ func TestFeedReadsTheWindowWhenAsked(t *testing.T) {
 	l := newLog(t, nc)
 	l.record(1, 3)
 	l.publish(t, 4, 6)
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{Soon: time.Hour, Look: time.Hour})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{Soon: time.Hour, Look: time.Hour})
 	require.NoError(t, feed.Found(ctx))
 	l.publish(t, 7, 9)
 	now, err := feed.Now(ctx)
@@ -133,7 +133,7 @@ func TestFeedOfAnEndedExecutionNeedsOnlyTheRecord(t *testing.T) {
 	l := newLog(t, nc)
 	l.record(1, 12000)
 	l.end(12000)
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{})
 	expect(t, ctx, feed, 1, 12000)
 	expectEnd(t, ctx, feed, 12001, l.ended(12000))
 	expectEnd(t, ctx, feed, 99999, l.ended(12000))
@@ -143,7 +143,7 @@ func TestFeedEndsWithoutTheEvent(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{Look: 30 * time.Millisecond})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{Look: 30 * time.Millisecond})
 	l.write(t, 1, 3)
 	expect(t, ctx, feed, 1, 3)
 	l.end(3)
@@ -154,7 +154,7 @@ func TestFeedDropsWhatComesTwice(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{})
 	for _, c := range [][2]int64{{1, 5}, {1, 5}, {6, 8}, {4, 10}, {2, 3}, {9, 9}, {10, 12}, {1, 14}} {
 		l.publish(t, c[0], c[1])
 	}
@@ -168,7 +168,7 @@ func TestFeedReadsFromTheRecordWhatCameDamaged(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{})
 	l.write(t, 1, 20)
 	body := logchunk.Compress([]byte(lines(21, 80)))
 	require.Equal(t, logchunk.Zstd, body.Encoding())
@@ -189,7 +189,7 @@ func TestFeedWaitsForALineThatNobodyHas(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			nc, _ := localtest.JetStream(t)
 			l := newLog(t, nc)
-			ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+			ctx, feed := within(t), start(t, l, follow.FeedConfig{})
 			l.write(t, 1, 10)
 			l.write(t, 21, 30) // the record has these, and lacks those before
 			expect(t, ctx, feed, 1, 10)
@@ -208,7 +208,7 @@ func TestFeedReadsFromTheRecordWhatTheRingHasForgotten(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{Ring: 4 << 10})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{Ring: 4 << 10})
 	l.write(t, 1, 5)
 	expect(t, ctx, feed, 1, 5)
 	for n := int64(6); n < 1000; n += 10 {
@@ -222,7 +222,7 @@ func TestFeedServesManyReaders(t *testing.T) {
 	t.Parallel()
 	nc, js := localtest.JetStream(t)
 	l := newLog(t, nc)
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{Ring: 32 << 10})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{Ring: 32 << 10})
 	_, err := feed.Now(ctx) // by which the window has been read
 	require.NoError(t, err)
 	const last = 3000
@@ -265,7 +265,7 @@ func TestFeedSkipsTheHolesOfAnEndedLog(t *testing.T) {
 	l.record(1, 5)
 	l.record(22, 28)
 	l.end(30)
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{})
 	expect(t, ctx, feed, 1, 5)
 	batch, err := feed.Read(ctx, 6, own)
 	require.NoError(t, err)
@@ -283,7 +283,7 @@ func TestFeedAsksTheRecordForAllReaders(t *testing.T) {
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
 	l.record(1, 700)
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{})
 	var readers sync.WaitGroup
 	failed := make(chan string, 50)
 	for range 50 {
@@ -315,7 +315,7 @@ func TestFeedOutlivesItsConsumer(t *testing.T) {
 	t.Parallel()
 	nc, js := localtest.JetStream(t)
 	l := newLog(t, nc)
-	ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+	ctx, feed := within(t), start(t, l, follow.FeedConfig{})
 	l.publish(t, 1, 3)
 	expect(t, ctx, feed, 1, 3)
 	stream, err := js.Stream(ctx, schemas.LogStream)
@@ -347,7 +347,7 @@ func TestFeedOutlivesNATS(t *testing.T) {
 			t.Cleanup(nc.Close)
 			setUp(t, nc)
 			l := newLog(t, nc)
-			ctx, feed := within(t), follow(t, l, client.FeedConfig{})
+			ctx, feed := within(t), start(t, l, follow.FeedConfig{})
 			for n := int64(1); n < 30; n++ { // so that a new stream starts behind the old one's sequence
 				l.write(t, n, n)
 			}
@@ -378,7 +378,7 @@ func TestFeedOfAnUnknownExecution(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	newLog(t, nc)
-	feed := client.NewFeed(client.FeedConfig{NATS: nc, ID: hodei.ExecutionID(uuid.Must(uuid.NewV7()))})
+	feed := follow.NewFeed(follow.FeedConfig{NATS: nc, ID: hodei.ExecutionID(uuid.Must(uuid.NewV7()))})
 	require.ErrorIs(t, feed.Run(t.Context()), hodei.NotFound)
 	_, err := feed.Now(t.Context())
 	require.ErrorIs(t, err, hodei.NotFound)
@@ -390,7 +390,7 @@ func TestFeedStopped(t *testing.T) {
 	t.Parallel()
 	nc, js := localtest.JetStream(t)
 	l := newLog(t, nc)
-	feed := client.NewFeed(client.FeedConfig{NATS: nc, ID: l.id})
+	feed := follow.NewFeed(follow.FeedConfig{NATS: nc, ID: l.id})
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- feed.Run(ctx) }()
@@ -411,7 +411,7 @@ func TestFeedOfADroppedLog(t *testing.T) {
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
 	ctx := within(t)
-	feed := client.NewFeed(client.FeedConfig{NATS: nc, ID: l.id, Look: time.Hour})
+	feed := follow.NewFeed(follow.FeedConfig{NATS: nc, ID: l.id, Look: time.Hour})
 	run(t, feed.Run)
 	_, err := feed.Now(ctx)
 	require.NoError(t, err)

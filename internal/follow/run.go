@@ -1,4 +1,4 @@
-package client
+package follow
 
 import (
 	"context"
@@ -45,12 +45,12 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 		f.event(msg)
 	})
 	if err != nil {
-		return unavailable(err)
+		return Unavailable(err)
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails only once the connection is closed
 	forget, err := f.subscribe()
 	if err != nil {
-		return unavailable(err)
+		return Unavailable(err)
 	}
 	defer forget()
 	if err := f.look(ctx); err != nil {
@@ -100,7 +100,7 @@ func (f *Feed) subscribe() (forget func(), err error) {
 func (f *Feed) keepUp(ctx context.Context, js jetstream.JetStream) error {
 	status := f.cfg.NATS.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
 	defer f.cfg.NATS.RemoveStatusListener(status)
-	pause := newPause()
+	pause := NewPause()
 	for {
 		began := time.Now()
 		err := whileConnected(ctx, status, func(ctx context.Context) error {
@@ -109,11 +109,11 @@ func (f *Feed) keepUp(ctx context.Context, js jetstream.JetStream) error {
 			}
 			return f.watch(ctx)
 		})
-		if err == nil || ctx.Err() != nil || final(err) {
+		if err == nil || ctx.Err() != nil || Final(err) {
 			return err
 		}
 		if f.cfg.NATS.IsClosed() {
-			return unavailable(nats.ErrConnectionClosed)
+			return Unavailable(nats.ErrConnectionClosed)
 		}
 		f.cfg.Log.Debug("log window to be read again", "err", err)
 		f.caughtUp() // what there is has to do
@@ -129,7 +129,7 @@ func (f *Feed) keepUp(ctx context.Context, js jetstream.JetStream) error {
 			pause.Reset()
 		case <-time.After(pause.NextBackOff()):
 		}
-		if err := whileConnected(ctx, status, f.look); err != nil && final(err) {
+		if err := whileConnected(ctx, status, f.look); err != nil && Final(err) {
 			return err
 		}
 	}
@@ -223,7 +223,7 @@ func (f *Feed) window(ctx context.Context, js jetstream.JetStream) (err error) {
 // watch looks at the record now and then, and again and again while a line is
 // missing.
 func (f *Feed) watch(ctx context.Context) error {
-	pause := newPause()
+	pause := NewPause()
 	for {
 		wait := f.cfg.Look
 		if f.hasHole() {
@@ -238,7 +238,7 @@ func (f *Feed) watch(ctx context.Context) error {
 			return nil
 		case <-f.holed:
 		case <-time.After(wait):
-			if err := f.look(ctx); err != nil && final(err) {
+			if err := f.look(ctx); err != nil && Final(err) {
 				return err
 			}
 		}

@@ -1,15 +1,13 @@
-package client
+package follow
 
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"math"
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/singleflight"
 
@@ -113,7 +111,7 @@ func (f *Feed) Found(ctx context.Context) error {
 	select {
 	case <-f.found:
 	case <-ctx.Done():
-		return interrupted(ctx.Err())
+		return Interrupted(ctx.Err())
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -131,7 +129,7 @@ func (f *Feed) Now(ctx context.Context) (schemas.LogEnd, error) {
 	select {
 	case <-f.loaded:
 	case <-ctx.Done():
-		return schemas.LogEnd{}, interrupted(ctx.Err())
+		return schemas.LogEnd{}, Interrupted(ctx.Err())
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,7 +146,7 @@ func (f *Feed) Now(ctx context.Context) (schemas.LogEnd, error) {
 // returns. Once there are lines it calls room for the memory to put them into, which
 // grows as needed: the batch is valid until that memory is used again.
 func (f *Feed) Read(ctx context.Context, next int64, room func() *[]byte) (Batch, error) {
-	pause := newPause()
+	pause := NewPause()
 	var again <-chan time.Time
 	for asked := 0; ; {
 		v := f.view(next)
@@ -223,16 +221,4 @@ func (f *Feed) Forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ring.drop(len(f.ring.chunks))
-}
-
-// final tells an error that asking again does not change.
-func final(err error) bool {
-	return errors.Is(err, hodei.NotFound) || errors.Is(err, hodei.Invalid)
-}
-
-// newPause is the time between two attempts at what should soon be possible.
-func newPause() *backoff.ExponentialBackOff {
-	return &backoff.ExponentialBackOff{
-		InitialInterval: 40 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 2 * time.Second,
-	}
 }
