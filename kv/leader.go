@@ -40,7 +40,7 @@ type Leader struct {
 	js       jetstream.JetStream
 	key, id  string
 	bucket   jetstream.KeyValue
-	revision uint64                    // of the key as this instance last wrote it
+	revision uint64                    // of the key as this instance last wrote it, 0 without the lease
 	until    atomic.Pointer[time.Time] // the end of trust
 }
 
@@ -169,7 +169,11 @@ func (l *Leader) own(ctx context.Context) bool {
 // release deletes the key if this instance wrote it last.
 func (l *Leader) release() {
 	l.until.Store(&time.Time{})
+	if l.revision == 0 { // LastRevision(0) would delete any
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), Term)
 	defer cancel()
 	_ = l.bucket.Delete(ctx, l.key, jetstream.LastRevision(l.revision)) // else it expires
+	l.revision = 0
 }

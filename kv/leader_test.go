@@ -110,3 +110,21 @@ func TestALostLeaseEndsTheLead(t *testing.T) {
 		return nil
 	}))
 }
+
+// TestAStandbyThatLeavesKeepsTheLease of the leader as it is.
+func TestAStandbyThatLeavesKeepsTheLease(t *testing.T) {
+	t.Parallel()
+	_, js := localtest.JetStream(t)
+	first, second := kv.NewLeader(js, "test"), kv.NewLeader(js, "test")
+	require.NoError(t, first.Acquire(t.Context()))
+	require.False(t, second.TryAcquire(t.Context()))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Error(t, second.Acquire(ended))
+	require.NoError(t, second.Hold(ended, func(context.Context) error { return nil }))
+	bucket, err := js.KeyValue(t.Context(), schemas.LeadersBucket)
+	require.NoError(t, err)
+	history, err := bucket.History(t.Context(), "test")
+	require.NoError(t, err)
+	require.Equal(t, jetstream.KeyValuePut, history[len(history)-1].Operation())
+}

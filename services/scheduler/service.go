@@ -110,7 +110,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			g.Go(func() error { return serve(standing, s.service(), isReady) })
 			err := lease.Acquire(ctx)
 			leave()
-			if err != nil && ctx.Err() == nil {
+			if ctx.Err() != nil {
+				return g.Wait()
+			}
+			if err != nil {
 				return err
 			}
 		}
