@@ -126,5 +126,6 @@ func TestAStandbyThatLeavesKeepsTheLease(t *testing.T) {
 	require.NoError(t, err)
 	history, err := bucket.History(t.Context(), "test")
 	require.NoError(t, err)
+	require.NotEmpty(t, history)
 	require.Equal(t, jetstream.KeyValuePut, history[len(history)-1].Operation())
 }

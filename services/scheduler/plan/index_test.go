@@ -31,9 +31,9 @@ func linear(fleet map[hodei.WorkerID]Worker, req Request, why string, order func
 
 func anyWorker(t *rapid.T, n byte) Worker {
 	w := Worker{Availability: hodei.Availability{
-		WorkerID: hodei.WorkerID{15: n}, Type: rapid.SampledFrom([]string{"go", "rust"}).Draw(t, "type"),
-		Slots: rapid.IntRange(1, 4).Draw(t, "slots"), At: testNow,
-		Status: rapid.SampledFrom([]hodei.WorkerStatus{hodei.WorkerAvailable, hodei.WorkerAvailable, hodei.WorkerBusy, hodei.WorkerDraining}).Draw(t, "status"),
+		WorkerID: hodei.WorkerID{15: n}, Type: rapid.SampledFrom([]string{"go", "go", "go", "rust"}).Draw(t, "type"),
+		Slots: rapid.SampledFrom([]int{1, 2, 2, 2, 4}).Draw(t, "slots"), At: testNow,
+		Status: rapid.SampledFrom([]hodei.WorkerStatus{hodei.WorkerAvailable, hodei.WorkerAvailable, hodei.WorkerAvailable, hodei.WorkerBusy, hodei.WorkerDraining}).Draw(t, "status"),
 	}}
 	change(t, &w)
 	return w
@@ -42,25 +42,25 @@ func anyWorker(t *rapid.T, n byte) Worker {
 // change draws anew what changes while a worker is connected; few values, so that many
 // workers are equally good.
 func change(t *rapid.T, w *Worker) {
-	w.Free = rapid.IntRange(0, w.Slots).Draw(t, "free")
-	w.AckLatency = rapid.SampledFrom([]time.Duration{0, 20 * time.Millisecond}).Draw(t, "latency")
-	w.Success = rapid.SampledFrom([]float64{1, 0.5}).Draw(t, "success")
+	w.Free = w.Slots - rapid.SampledFrom([]int{0, 0, 0, 1, w.Slots}).Draw(t, "used")
+	w.AckLatency = rapid.SampledFrom([]time.Duration{0, 0, 0, 20 * time.Millisecond}).Draw(t, "latency")
+	w.Success = rapid.SampledFrom([]float64{1, 1, 1, 0.5}).Draw(t, "success")
 	w.Blocked = rapid.SampledFrom([]string{"", "", "", "full"}).Draw(t, "blocked")
 	w.At = testNow.Add(-rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute}).Draw(t, "age"))
 	w.KeptFor = hodei.ExecutionID{15: rapid.SampledFrom([]byte{0, 0, 0, 1}).Draw(t, "kept for")}
-	w.Labels = rapid.SampledFrom([]map[string]string{nil, {}, {"zone": "a"}, {"zone": "b", "gpu": "1"}}).Draw(t, "labels")
+	w.Labels = rapid.SampledFrom([]map[string]string{nil, nil, nil, {}, {"zone": "a"}, {"zone": "b", "gpu": "1"}}).Draw(t, "labels")
 }
 
 func anyNeed(t *rapid.T) Request {
-	req := Request{Requirements: hodei.Requirements{Capacity: rapid.IntRange(0, 5).Draw(t, "needs")}}
+	req := Request{Requirements: hodei.Requirements{Capacity: rapid.SampledFrom([]int{0, 1, 1, 2, 3, 5}).Draw(t, "needs")}}
 	req.ID = hodei.ExecutionID{0: rapid.Byte().Draw(t, "id"), 15: rapid.SampledFrom([]byte{1, 2}).Draw(t, "last of id")}
-	if rapid.Bool().Draw(t, "typed") {
+	if rapid.IntRange(0, 3).Draw(t, "typed") == 0 {
 		req.Requirements.Type = new(rapid.SampledFrom([]string{"go", "rust", "java"}).Draw(t, "wanted type"))
 	}
-	if rapid.Bool().Draw(t, "zoned") {
+	if rapid.IntRange(0, 3).Draw(t, "zoned") == 0 {
 		req.Requirements.Labels = map[string]string{"zone": "a"}
 	}
-	for range rapid.IntRange(0, 2).Draw(t, "refusals") {
+	for range rapid.SampledFrom([]int{0, 2, 10}).Draw(t, "refusals") {
 		req.Refused = append(req.Refused, hodei.WorkerID{15: rapid.ByteRange(0, 14).Draw(t, "refused by")})
 	}
 	return req
