@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -84,6 +85,14 @@ const LogsWantedSubject = "execution.wanted"
 // RetrySubject tells the orchestrators that an execution is to be followed by
 // another one. The message is empty: the record says which, and when.
 const RetrySubject = "execution.retry"
+
+// QueueFullSubject tells the orchestrators that the scheduler's queue is full: for
+// QueueFullFor they refuse what would only be queued. The message is empty, and repeated
+// while executions arrive that do not fit.
+const QueueFullSubject = "execution.full"
+
+// QueueFullFor is how long one message on QueueFullSubject counts.
+const QueueFullFor = time.Second
 
 // RunSubject announces that a run is due: one of its executions has ended, or a person
 // has decided about it. The message is empty.

@@ -24,7 +24,8 @@
 // id, or found, and the scheduler is asked to queue it. Should none answer, it
 // stays PENDING, the answer is 202, and the next scheduler that leads takes it
 // from the record. An execution whose caller does not wait is committed, and the
-// scheduler takes it in from its created event. A retry that is owed stands in the
+// scheduler takes it in from its created event; while its queue is full, such an
+// execution is refused before it is committed. A retry that is owed stands in the
 // record, beside the execution that failed, and is created in the statement that
 // deletes it there: an instance that dies leaves it to the others, and none is made
 // twice.

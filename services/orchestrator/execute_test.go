@@ -174,3 +174,22 @@ func TestAdHocIsRecordedAndQueued(t *testing.T) {
 	require.Equal(t, shell, e.Command)
 	require.Equal(t, hodei.DefaultPriority, e.Priority)
 }
+
+// TestAFullQueueRefuses what would only be queued, and records nothing of it.
+func TestAFullQueueRefuses(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	recorded := 0
+	refused := func() bool {
+		require.NoError(t, b.nc.Publish(schemas.QueueFullSubject, nil))
+		_, err := rpc.Call(t.Context(), b.nc, schemas.Execute, schemas.ExecuteRequest{RunRequest: schemas.RunRequest{Command: &shell}})
+		if err == nil {
+			recorded++
+			return false
+		}
+		require.ErrorIs(t, err, hodei.Rejected)
+		return true
+	}
+	require.Eventually(t, refused, time.Minute, time.Millisecond)
+	require.Len(t, b.executions(), recorded)
+}

@@ -112,6 +112,9 @@ func (o *Orchestrator) queue(ctx context.Context, draft hodei.Execution) (hodei.
 	if err := o.disks.Check(); err != nil {
 		return draft, err
 	}
+	if time.Now().UnixNano() < o.full.Load() {
+		return draft, hodei.Errorf(hodei.Rejected, "Not queued: the queue is full; try again later")
+	}
 	return o.create(ctx, draft)
 }
 

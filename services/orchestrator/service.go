@@ -2,8 +2,10 @@ package orchestrator
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
@@ -35,6 +37,7 @@ type Orchestrator struct {
 	svc     *rpc.Service
 	disks   *disk.Guard
 	crowded atomic.Int64 // until then, in Unix nanoseconds, nothing is placed
+	full    atomic.Int64 // until then, in Unix nanoseconds, nothing is only queued
 	// stats are those of the last second.
 	stats lastStats
 }
@@ -83,6 +86,13 @@ func New(cfg Config) *Orchestrator {
 
 // Run answers requests until ctx is done and those in flight are answered.
 func (o *Orchestrator) Run(ctx context.Context) error {
+	full, err := o.nc.Subscribe(schemas.QueueFullSubject, func(*nats.Msg) {
+		o.full.Store(time.Now().Add(schemas.QueueFullFor).UnixNano())
+	})
+	if err != nil {
+		return fmt.Errorf("follow the queue: %w", err)
+	}
+	defer full.Unsubscribe()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.svc.Run(ctx) })
 	for _, rows := range []due.Rows{o.retries(), o.runs()} {

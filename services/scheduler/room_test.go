@@ -223,6 +223,7 @@ func TestCreatedExecutionsAreQueuedOnce(t *testing.T) {
 	}
 	require.Equal(t, 2, s.queue.len(), "the rest waits in the record")
 	require.True(t, s.more.Load())
+	require.NotZero(t, s.fullAt.Load(), "the orchestrators are to refuse more")
 }
 
 // TestWithoutTheLeaseNothingIsDecided: a scheduler that was stopped for longer than its

@@ -52,6 +52,7 @@ type Scheduler struct {
 	inflight sync.WaitGroup // assignments under way
 	trouble  trouble
 	more     atomic.Bool   // the record has more pending executions than were adopted
+	fullAt   atomic.Int64  // when a full queue was last announced, in Unix nanoseconds
 	soon     chan struct{} // one value: the record is to be searched before its time
 	broken   chan struct{} // one value: the fleet and the queue are to be built anew
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // sweepPage is how many executions are adopted at once. The rest stays in the
@@ -17,6 +18,7 @@ const sweepPage = 4000
 func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requirements) (adopted bool) {
 	if s.queue.len() >= s.cfg.MaxQueue {
 		s.more.Store(true)
+		s.full(time.Now())
 		return false
 	}
 	e := newEntry(id, priority, needs)
@@ -25,6 +27,18 @@ func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requir
 		s.log.Error("pending execution not adopted", "execution_id", id, "err", err)
 	}
 	return queued == e
+}
+
+// full has the orchestrators refuse executions for a while, unless that was announced a
+// moment ago.
+func (s *Scheduler) full(now time.Time) {
+	last := s.fullAt.Load()
+	if now.UnixNano()-last < int64(schemas.QueueFullFor/4) || !s.fullAt.CompareAndSwap(last, now.UnixNano()) {
+		return
+	}
+	if err := s.nc.Publish(schemas.QueueFullSubject, nil); err != nil { // repeated with the next execution
+		s.log.Warn("full queue not announced", "err", err)
+	}
 }
 
 // sweep searches the record for pending executions that are not queued: at the start of
