@@ -34,6 +34,7 @@ var open = map[string]string{
 	"services/scheduler":        "a service, a part of the architecture",
 	"services/scheduler/plan":   "the pure part of the scheduler",
 	"services/workermanager":    "a service, a part of the architecture",
+	"worker/joblog":             "the log of an execution, a part of the worker",
 	"test":                      "tests of the whole system; it exports nothing",
 }
 

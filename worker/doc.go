@@ -5,7 +5,7 @@
 //
 // The worker's slots, about which it alone decides (slots.go); the processes
 // that it starts, each in a group of its own (process.go); every line they
-// print until the record has it (journal.go, spool.go); its key in the WORKERS
+// print until the record has it (worker/joblog); its key in the WORKERS
 // bucket (lease.go); and the reaper, a process beside it that outlives it just
 // long enough to leave nothing running (reaper.go).
 //
@@ -13,8 +13,8 @@
 //
 // Answers execution.request.<worker_id>, execution.interrupt.<worker_id> and
 // worker.command.<worker_id> (life.go), worker.status.<worker_id>.
-// Publishes execution.log.<execution_id>, packed when it is a flood, and follows
-// execution.stored.<worker_id>. Asks
+// worker/joblog publishes execution.log.<worker_id>.<execution_id> and reads
+// execution.stored.<worker_id>. Sends requests to
 // hodei.v1.workers.{register,leave}.<worker_id> and hodei.v1.executions.finish.<worker_id>.
 //
 // # State

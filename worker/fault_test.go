@@ -14,6 +14,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
 func TestLostChunksAreSentAgain(t *testing.T) {
@@ -56,16 +57,14 @@ func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
 	f.manager.mute = true
 	done := filepath.Join(t.TempDir(), "done")
 	id := f.run(f.request(`seq 200000; touch ` + done))
-	require.Eventually(t, f.spool.full, time.Minute, time.Millisecond)
+	require.Eventually(t, f.spool.Full, time.Minute, time.Millisecond)
 	require.FileExists(t, filepath.Join(f.state.spool, id.String()))
 
 	_, err := os.Stat(done)
 	require.ErrorIs(t, err, os.ErrNotExist, "the command waits")
-	f.spool.mu.Lock()
-	inMemory, onDisk := f.spool.inMemory, f.spool.onDisk
-	f.spool.mu.Unlock()
-	require.LessOrEqual(t, inMemory, f.spool.memory)
-	require.LessOrEqual(t, onDisk, f.spool.disk+2*chunkBytes, "the last chunk, and lines cut by their time")
+	inMemory, onDisk := f.spool.Held()
+	require.LessOrEqual(t, inMemory, f.cfg.SpoolMemory)
+	require.LessOrEqual(t, onDisk, f.cfg.SpoolDisk+2*joblog.ChunkBytes, "the last chunk, and lines cut by their time")
 
 	f.manager.mu.Lock()
 	f.manager.mute = false
@@ -76,8 +75,7 @@ func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
 	require.FileExists(t, done)
 	f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > 1 })
 	require.NoFileExists(t, filepath.Join(f.state.spool, id.String()))
-	require.Zero(t, f.spool.inMemory)
-	require.Zero(t, f.spool.onDisk)
+	f.spoolIsEmpty()
 }
 
 // TestAFullDiskSlowsTheCommandAndLosesNothing: every write to the spool fails as
@@ -96,12 +94,11 @@ func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
 			req := f.request(`seq 100000; touch ` + done)
 			spoil(t, f.state.spool, filepath.Join(f.state.spool, req.ExecutionID.String()))
 			id := f.run(req)
-			require.Eventually(t, f.spool.full, time.Minute, time.Millisecond)
+			require.Eventually(t, f.spool.Full, time.Minute, time.Millisecond)
 			require.NoFileExists(t, done, "the command waits")
-			f.spool.mu.Lock()
-			require.Zero(t, f.spool.onDisk)
-			require.LessOrEqual(t, f.spool.inMemory, f.spool.memory+2*chunkBytes, "the last chunk, and lines cut by their time")
-			f.spool.mu.Unlock()
+			inMemory, onDisk := f.spool.Held()
+			require.Zero(t, onDisk)
+			require.LessOrEqual(t, inMemory, f.cfg.SpoolMemory+2*joblog.ChunkBytes, "the last chunk, and lines cut by their time")
 
 			f.manager.mu.Lock()
 			f.manager.mute = false
@@ -111,20 +108,20 @@ func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
 			require.Len(t, got, lines)
 			require.FileExists(t, done)
 			f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > 1 })
-			require.Zero(t, f.spool.inMemory)
+			f.spoolIsEmpty()
 		})
 	}
 }
 
 func TestACommandHeldBackCanBeGivenUp(t *testing.T) {
 	t.Parallel()
-	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 2*chunkBytes, 64<<10 })
+	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 2*joblog.ChunkBytes, 64<<10 })
 	f.manager.mute = true
 	id := f.run(f.request("yes"))
-	require.Eventually(t, f.spool.full, time.Minute, time.Millisecond)
+	require.Eventually(t, f.spool.Full, time.Minute, time.Millisecond)
 	require.NoError(t, f.interrupt(id, hodei.ReasonWorkerLost))
 	f.availability("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Revision > 1 })
-	require.False(t, f.spool.full())
+	require.False(t, f.spool.Full())
 }
 
 func TestAnEndThatIsRefusedIsDropped(t *testing.T) {
@@ -168,7 +165,7 @@ func TestAChunkThatIsRefusedIsGivenUp(t *testing.T) {
 	require.EqualValues(t, 2000, m.ends[id][0].Outcome.LogCount)
 	require.NotContains(t, m.logs[id], int64(1))
 	f.availability("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Revision > 1 })
-	require.Zero(t, f.spool.inMemory)
+	f.spoolIsEmpty()
 }
 
 // TestAnEndDoesNotWaitForALogForEver: no chunk is ever confirmed, while the
@@ -186,7 +183,7 @@ func TestAnEndDoesNotWaitForALogForEver(t *testing.T) {
 	for i, end := range m.ends[id] {
 		require.Equal(t, i == 3, end.Final)
 	}
-	require.Zero(t, f.spool.inMemory)
+	f.spoolIsEmpty()
 }
 
 // TestEffortIsBoundedByAnswersWithoutProgress: a log that makes progress is waited

@@ -25,6 +25,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/joblog"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -206,7 +207,7 @@ func (f *fleet) log(id hodei.ExecutionID) []hodei.LogLine {
 	var lines []hodei.LogLine
 	for _, first := range slices.Sorted(maps.Keys(m.logs[id])) {
 		chunk := m.logs[id][first]
-		require.LessOrEqual(f.t, len(chunk), chunkBytes+longestLine)
+		require.LessOrEqual(f.t, len(chunk), joblog.ChunkBytes+6*hodei.MaxLine+200)
 		for text := range bytes.Lines(chunk) {
 			var line hodei.LogLine
 			require.NoError(f.t, json.Unmarshal(text, &line))
@@ -253,4 +254,12 @@ func texts(lines []hodei.LogLine, stream hodei.Stream) []string {
 		}
 	}
 	return got
+}
+
+// spoolIsEmpty requires that no chunk is kept.
+func (f *fleet) spoolIsEmpty() {
+	f.t.Helper()
+	inMemory, onDisk := f.spool.Held()
+	require.Zero(f.t, inMemory)
+	require.Zero(f.t, onDisk)
 }

@@ -65,8 +65,7 @@ func TestRunsLeaveNothingBehind(t *testing.T) {
 	for _, kept := range left {
 		require.True(t, f.state.untouched(set(kept.Name())), kept.Name())
 	}
-	require.Zero(t, f.spool.inMemory)
-	require.Zero(t, f.spool.onDisk)
+	f.spoolIsEmpty()
 	f.reaper.mu.Lock()
 	defer f.reaper.mu.Unlock()
 	require.Empty(t, f.reaper.groups)

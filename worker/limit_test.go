@@ -48,13 +48,3 @@ func TestTheLogLimitOfAnExecution(t *testing.T) {
 		require.True(t, strings.HasSuffix(texts(lines, hodei.Stderr)[0], "raise it with "+test.raise))
 	}
 }
-
-// TestOutputWithinTheLimitHasNoNotes: the last byte counts.
-func TestOutputWithinTheLimitHasNoNotes(t *testing.T) {
-	j, l := newTestJournal(t, 1<<20, 1<<20)
-	j.limit = logLimit{most: 10, raise: "it"}
-	j.say(5, "x")
-	count, _ := j.close()
-	require.EqualValues(t, 5, count)
-	require.NotContains(t, strings.Join(l.data, ""), "[hodei]")
-}

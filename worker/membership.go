@@ -16,6 +16,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
 const (
@@ -87,10 +88,13 @@ func (w *Worker) serve(ctx context.Context) error {
 	}
 	defer upkeep.Wait()
 	defer end()
+	w.shipper = joblog.Shipper{
+		NATS: w.cfg.NATS, Worker: w.id, Incarnation: w.incarnation, Log: w.log, Find: w.slots.journal, All: w.slots.journals,
+	}
 
 	sub, err := w.cfg.NATS.Subscribe(schemas.StoredSubject(w.id), func(msg *nats.Msg) {
 		defer rpc.Recover(w.log, "stored chunks")
-		w.stored(msg)
+		w.shipper.Stored(msg)
 	})
 	if err != nil {
 		return fmt.Errorf("follow stored logs: %w", err)
@@ -100,7 +104,7 @@ func (w *Worker) serve(ctx context.Context) error {
 	if err == nil {
 		guarded := make(chan struct{}) // nothing may run before that
 		keepUp("reaper", func(ctx context.Context) { w.keepReaper(ctx, sync.OnceFunc(func() { close(guarded) })) })
-		keepUp("resending", w.resend)
+		keepUp("resending", func(ctx context.Context) { w.shipper.Resend(ctx, w.renewNow) })
 		keepUp("fences", w.keepFences)
 		<-guarded
 		w.work(ctx, alive, bucket)

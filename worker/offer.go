@@ -6,6 +6,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
 // offer answers an offer, and starts what it accepts without waiting for the
@@ -16,9 +17,8 @@ func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schema
 		ctx, giveUp := context.WithCancel(ctx)
 		r := &run{
 			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: process{grace: w.cfg.Grace, mark: runMark(w.tag, req.ExecutionID)},
-			journal: newJournal(req.ExecutionID, w.spool, w.log, w.sendChunk),
+			journal: joblog.New(req.ExecutionID, w.spool, w.log, w.logLimit(&req), w.shipper.Send),
 		}
-		r.journal.limit = w.logLimit(&req)
 		w.contact.expect(fence)
 		w.slots.runs.Go(func() { defer giveUp(); w.do(ctx, r) })
 		return r
@@ -52,4 +52,12 @@ func (w *Worker) interrupt(_ context.Context, req schemas.InterruptRequest) (sch
 		return schemas.Empty{}, hodei.InvalidField("reason", "is neither CANCELLED nor WORKER_LOST")
 	}
 	return schemas.Empty{}, nil
+}
+
+// logLimit is that of the worker, or that of the execution if it is lower.
+func (w *Worker) logLimit(req *schemas.ExecutionRequest) joblog.Limit {
+	if own := req.LogLimit; own != nil && *own < w.cfg.LogLimit {
+		return joblog.Limit{Bytes: *own, Raise: "log_limit of the job"}
+	}
+	return joblog.Limit{Bytes: w.cfg.LogLimit, Raise: "--log-limit of the worker"}
 }

@@ -2,26 +2,15 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
-)
-
-// resendTick is how often chunks are looked at that may have to be sent again,
-// wantedPause the least time between two answers to execution.wanted, to which
-// every NATS client may publish.
-const (
-	resendTick  = 500 * time.Millisecond
-	wantedPause = 2 * time.Second
+	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
 // patience is the backoff of everything that is tried again until it works.
@@ -51,7 +40,7 @@ func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
 		case err != nil:
 			return struct{}{}, err
 		case len(answer.Missing) > 0:
-			effort.add(r.journal.unstored())
+			effort.add(r.journal.Unstored())
 			log.Warn("recorded lines are missing", "missing", answer.Missing[:min(len(answer.Missing), 3)], "unstored_chunks", effort.unstored)
 			return struct{}{}, errMissing
 		}
@@ -100,9 +89,9 @@ const (
 
 // awaitStored returns when the log is stored, or makes no progress, or ctx is
 // done.
-func (w *Worker) awaitStored(ctx context.Context, j *journal) {
+func (w *Worker) awaitStored(ctx context.Context, j *joblog.Journal) {
 	for {
-		before := j.unstored()
+		before := j.Unstored()
 		limit, terminate := stalled, w.terminate
 		select {
 		case <-terminate:
@@ -111,7 +100,7 @@ func (w *Worker) awaitStored(ctx context.Context, j *journal) {
 		}
 		late := time.NewTimer(limit)
 		select {
-		case <-j.settled:
+		case <-j.Settled():
 			late.Stop()
 			return
 		case <-ctx.Done():
@@ -120,87 +109,9 @@ func (w *Worker) awaitStored(ctx context.Context, j *journal) {
 		case <-terminate: // less time from now on
 			late.Stop()
 		case <-late.C:
-			if j.unstored() >= before {
+			if j.Unstored() >= before {
 				return
 			}
-		}
-	}
-}
-
-// sendChunk publishes a chunk without waiting for anything. The worker manager confirms
-// on execution.stored.<worker_id> that it is committed.
-func (w *Worker) sendChunk(id hodei.ExecutionID, first, last int64, body logchunk.Body) error {
-	if !w.cfg.NATS.IsConnected() {
-		return nats.ErrDisconnected
-	}
-	header := nats.Header{
-		schemas.HeaderIncarnation: []string{w.incarnation},
-		schemas.HeaderFirst:       []string{strconv.FormatInt(first, 10)},
-		schemas.HeaderLast:        []string{strconv.FormatInt(last, 10)},
-	}
-	if encoding := body.Encoding(); encoding != "" {
-		header[schemas.HeaderEncoding] = []string{encoding}
-	}
-	return w.cfg.NATS.PublishMsg(&nats.Msg{Subject: schemas.LogSubject(w.id, id), Header: header, Data: body.Lines})
-}
-
-// stored takes in which chunks the record has, and which it refuses.
-func (w *Worker) stored(msg *nats.Msg) {
-	var said schemas.Stored
-	if err := json.Unmarshal(msg.Data, &said); err != nil {
-		w.log.Warn("stored: not understood", "subject", msg.Subject, "err", err)
-		return
-	}
-	for _, span := range said.Spans {
-		if r := w.slots.get(span.ExecutionID); r != nil {
-			r.journal.confirm(span.First, span.Last)
-		}
-	}
-	for _, span := range said.Refused {
-		if r := w.slots.get(span.ExecutionID); r != nil {
-			r.journal.refuse(span.First, span.Last)
-		}
-	}
-}
-
-// resend sends chunks again that are not confirmed in time, and all of them at
-// once when NATS is back or they are asked for, until ctx is done.
-func (w *Worker) resend(ctx context.Context) {
-	up := w.cfg.NATS.StatusChanged(nats.CONNECTED)
-	defer w.cfg.NATS.RemoveStatusListener(up)
-	wanted := make(chan *nats.Msg, 1) // one that has not been answered stands for all
-	sub, err := w.cfg.NATS.ChanSubscribe(schemas.LogsWantedSubject, wanted)
-	if err != nil {
-		w.log.Warn("not heard when logs are wanted", "err", err) // a closed connection
-		return
-	}
-	defer sub.Unsubscribe()
-	tick := time.NewTicker(resendTick)
-	defer tick.Stop()
-	var answered time.Time // when chunks were last sent again because they were wanted
-	for {
-		again, open := false, wanted
-		if time.Since(answered) < wantedPause {
-			open = nil // one waits in the channel; a tick comes before long
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-open:
-			again, answered = true, time.Now()
-		case <-up:
-			again = true
-			select {
-			case w.reconnected <- struct{}{}:
-			default:
-			}
-		}
-		if !w.cfg.NATS.IsConnected() {
-			continue
-		}
-		for _, r := range w.slots.all() {
-			r.journal.resend(time.Now(), again)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (r *run) results(at place, end *hodei.Outcome) {
 		end.Outputs = outputs
 		return
 	}
-	r.journal.note("hodei: $" + outputVariable + ": " + err.Error())
+	r.journal.Note("hodei: $" + outputVariable + ": " + err.Error())
 	if end.Status == hodei.Completed {
 		end.Status, end.Reason = hodei.Failed, new(hodei.ReasonInvalidOutput)
 	}

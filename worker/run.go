@@ -9,6 +9,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
 // straggle is how long output is still read after the command has exited, if
@@ -24,7 +25,7 @@ type run struct {
 	startedAt time.Time
 	process   process
 	fence     *fence // nil if nobody would start it again
-	journal   *journal
+	journal   *joblog.Journal
 	// giveUp ends the context of do: nothing of the run is reported any more.
 	giveUp context.CancelFunc
 }
@@ -33,7 +34,7 @@ type run struct {
 func (r *run) abandon() {
 	r.process.stop(hodei.ReasonWorkerLost)
 	r.giveUp()
-	r.journal.drop()
+	r.journal.Drop()
 }
 
 // do runs the execution and returns when nothing of it is left to tell, or
@@ -49,12 +50,12 @@ func (w *Worker) do(ctx context.Context, r *run) {
 		r.results(at, &end)
 	}
 	end.StartedAt = &r.startedAt
-	end.LogCount, end.LogDigest = r.journal.close()
+	end.LogCount, end.LogDigest = r.journal.Close()
 	var removal sync.WaitGroup
 	removal.Go(func() { w.clear(r.req.ExecutionID, at) }) // while the last of the log and the end are on their way: that took half a millisecond of ten
 	w.report(ctx, r, end)
-	if r.journal.unstored() > 0 { // the end is recorded without them, or they are not wanted
-		r.journal.drop()
+	if r.journal.Unstored() > 0 { // the end is recorded without them, or they are not wanted
+		r.journal.Drop()
 	}
 	removal.Wait()
 	w.slots.forget(r)
@@ -64,7 +65,7 @@ func (w *Worker) do(ctx context.Context, r *run) {
 func (w *Worker) execute(r *run, at place) hodei.Outcome {
 	argv := r.req.Argv()
 	path, err := w.lookUp(argv[0], &r.req, at.dir)
-	var out *outputs
+	var out *joblog.Pipes
 	var started bool
 	if err == nil {
 		out, started, err = w.start(r, path, argv, at)
@@ -84,7 +85,7 @@ func (w *Worker) execute(r *run, at place) hodei.Outcome {
 }
 
 // start starts the command on two fresh pipes.
-func (w *Worker) start(r *run, path string, argv []string, at place) (*outputs, bool, error) {
+func (w *Worker) start(r *run, path string, argv []string, at place) (*joblog.Pipes, bool, error) {
 	outR, outW, err := os.Pipe()
 	if err != nil {
 		return nil, false, err
@@ -104,21 +105,21 @@ func (w *Worker) start(r *run, path string, argv []string, at place) (*outputs, 
 		errR.Close()
 		return nil, false, err
 	}
-	return newOutputs(r.journal, outR, errR), true, nil
+	return joblog.NewPipes(r.journal, outR, errR), true, nil
 }
 
 // follow waits for the command to exit, sees to it that nothing of its group
 // is left, and frees the slots. What has left the group is looked for, and
 // killed, when we ended the run or when it holds the pipes: a command may leave
 // a daemon behind that lets go of them.
-func (w *Worker) follow(r *run, out *outputs) hodei.Outcome {
+func (w *Worker) follow(r *run, out *joblog.Pipes) hodei.Outcome {
 	group := r.process.proc.Pid
 	w.reaper.add(group, r.req.ExecutionID, r.fence)
 	if s := r.req.TimeoutSeconds; s != nil {
 		defer time.AfterFunc(time.Duration(*s*float64(time.Second)), func() { r.process.stop(hodei.ReasonTimeout) }).Stop()
 	}
 	read := make(chan struct{})
-	go func() { w.read(out); close(read) }()
+	go func() { out.Read(); close(read) }()
 	r.process.awaitExit()
 	late := w.contact.overdue(r.fence) // before a contact can change that
 	why := r.process.exited()
@@ -130,12 +131,12 @@ func (w *Worker) follow(r *run, out *outputs) hodei.Outcome {
 	select {
 	case <-read:
 	case <-time.After(straggle):
-		held = out.held()
+		held = out.Held()
 	}
 	state, err := r.process.reap(why != "" || held)
 	w.reaper.remove(group)
 	w.slots.release(r)
-	out.hurry() // what cannot be found may hold a pipe still
+	out.Hurry() // what cannot be found may hold a pipe still
 	<-read
 	if err != nil {
 		w.log.Error("exit status unknown", "execution_id", r.req.ExecutionID, "err", err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
 // remembered is how many ended executions are remembered, so that a late offer
@@ -163,4 +164,20 @@ func (s *slots) say(a *hodei.Availability) {
 	default:
 		a.Status = hodei.WorkerAvailable
 	}
+}
+
+// journal is the log of an execution that the worker holds, nil for any other.
+func (s *slots) journal(id hodei.ExecutionID) *joblog.Journal {
+	if r := s.get(id); r != nil {
+		return r.journal
+	}
+	return nil
+}
+
+// journals are the logs of all that the worker holds.
+func (s *slots) journals() (all []*joblog.Journal) {
+	for _, r := range s.all() {
+		all = append(all, r.journal)
+	}
+	return all
 }

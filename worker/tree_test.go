@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -101,25 +100,6 @@ func TestADaemonThatLetsGoOfThePipesIsLeftAlone(t *testing.T) {
 	require.Equal(t, []int{daemon}, runMark(f.tag, id).bearers())
 }
 
-func TestHeldTellsWhetherAnybodyCanWrite(t *testing.T) {
-	t.Parallel()
-	outR, outW, err := os.Pipe()
-	require.NoError(t, err)
-	errR, errW, err := os.Pipe()
-	require.NoError(t, err)
-	o := newOutputs(nil, outR, errR)
-	require.True(t, o.held())
-	_, err = outW.WriteString("not read yet")
-	require.NoError(t, err)
-	require.NoError(t, outW.Close())
-	require.True(t, o.held(), "the other is")
-	require.NoError(t, errW.Close())
-	require.False(t, o.held())
-	require.NoError(t, outR.Close())
-	require.NoError(t, errR.Close())
-	require.False(t, o.held())
-}
-
 // TestAFullSpoolDoesNotKeepACommandAlive: what fills its output while NATS is
 // away is ended at once, and reported when NATS is back.
 func TestAFullSpoolDoesNotKeepACommandAlive(t *testing.T) {
@@ -130,7 +110,7 @@ func TestAFullSpoolDoesNotKeepACommandAlive(t *testing.T) {
 	id := f.run(f.request(`trap "" TERM; (setsid sh -c 'echo child $$; echo > ` + gate + `; exec yes' &) ; cat < ` + gate + `; exec yes`))
 	f.manager.await(t, "first lines", func() bool { return len(f.manager.logs[id]) > 0 })
 	down()
-	require.Eventually(t, f.spool.full, time.Minute, time.Millisecond)
+	require.Eventually(t, f.spool.Full, time.Minute, time.Millisecond)
 	f.slots.get(id).process.stop(hodei.ReasonCancelled)
 	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, time.Minute, time.Millisecond)
 	require.Empty(t, runMark(f.tag, id).bearers())

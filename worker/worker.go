@@ -17,6 +17,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/disk"
+	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
 // DefaultLogLimit is how many bytes of output of one execution are recorded.
@@ -61,13 +62,13 @@ type Worker struct {
 	base        []variable     // of every command's environment
 	state       *state
 	null        *os.File // every command's standard input
-	spool       *spool
+	spool       *joblog.Spool
+	shipper     joblog.Shipper // once it is registered
 	disk        *disk.Guard
 	slots       *slots
 	reaper      reaper
 	oom         *oomKills
 	contact     contact
-	buffers     sync.Pool     // to read pipes into
 	reconnected chan struct{} // one value: the key is to be written at once
 	ready       chan struct{}
 	terminate   chan struct{}
@@ -97,7 +98,6 @@ func New(cfg Config) (*Worker, error) {
 		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), tag: rand.Text(), base: baseEnvironment(), slots: newSlots(cfg.Slots),
 		disk: disk.NewGuard(cfg.MinFree, disk.Store{Name: "the worker", Dir: cfg.StateDir}),
 		oom:  newOOMKills("/"), contact: contact{sooner: make(chan struct{}, 1)},
-		buffers:     sync.Pool{New: func() any { buf := make([]byte, 32<<10); return &buf }},
 		reconnected: make(chan struct{}, 1), ready: make(chan struct{}), terminate: make(chan struct{}),
 	}, nil
 }
@@ -131,7 +131,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("run worker: %w", err)
 	}
 	defer w.null.Close()
-	w.spool = newSpool(w.state.spool, w.cfg.SpoolMemory, w.cfg.SpoolDisk)
+	w.spool = joblog.NewSpool(w.state.spool, w.cfg.SpoolMemory, w.cfg.SpoolDisk)
 
 	if err := w.succeed(ctx); err != nil {
 		return err

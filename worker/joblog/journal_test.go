@@ -1,4 +1,4 @@
-package worker
+package joblog
 
 import (
 	"crypto/rand"
@@ -18,7 +18,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// link is what a journal sends on; it can be down.
+// link is what a Journal sends on; it can be down.
 type link struct {
 	mu   sync.Mutex
 	down bool
@@ -57,19 +57,28 @@ func (l *link) spans() (spans [][2]int64) {
 	return spans
 }
 
-func newTestJournal(t *testing.T, memory, disk int64) (*journal, *link) {
-	l := &link{said: make(chan struct{}, 1)}
-	return newJournal(hodei.ExecutionID{1}, newSpool(t.TempDir(), memory, disk), localtest.Log(t), l.send), l
+func receive[T any](t testing.TB, from <-chan T, what string) {
+	t.Helper()
+	select {
+	case <-from:
+	case <-time.After(30 * time.Second):
+		require.FailNow(t, "timed out: "+what)
+	}
 }
 
-func (j *journal) say(n int, text string) {
+func newTestJournal(t *testing.T, memory, disk int64) (*Journal, *link) {
+	l := &link{said: make(chan struct{}, 1)}
+	return New(hodei.ExecutionID{1}, NewSpool(t.TempDir(), memory, disk), localtest.Log(t), Limit{}, l.send), l
+}
+
+func (j *Journal) say(n int, text string) {
 	for range n {
 		appendTo(j, []byte(text))
 	}
 }
 
 // noise prints lines that are compressed by half, and returns their number.
-func (j *journal) noise(bytes int) (lines int) {
+func (j *Journal) noise(bytes int) (lines int) {
 	text := make([]byte, 4<<10)
 	for ; bytes > 0; bytes -= 2 * len(text) {
 		_, _ = rand.Read(text)
@@ -82,7 +91,7 @@ func (j *journal) noise(bytes int) (lines int) {
 // linesOfChunk is more lines of one "x" than a chunk holds, longestLine the most bytes
 // that the JSON of a line has.
 const (
-	linesOfChunk = chunkBytes / 80
+	linesOfChunk = ChunkBytes / 80
 	longestLine  = 6*hodei.MaxLine + 200
 )
 
@@ -91,10 +100,10 @@ func TestChunksAreCutByBytesAndTime(t *testing.T) {
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 1<<20, 1<<20)
 		j.say(30, strings.Repeat("\x00", hodei.MaxLine))
-		j.close()
+		j.Close()
 		require.GreaterOrEqual(t, len(l.data), 4)
 		for _, chunk := range l.data {
-			require.LessOrEqual(t, len(chunk), chunkBytes+longestLine)
+			require.LessOrEqual(t, len(chunk), ChunkBytes+longestLine)
 			require.Less(t, len(chunk), logchunk.MaxSize)
 		}
 		require.Equal(t, 30, strings.Count(strings.Join(l.data, ""), "\n"))
@@ -106,7 +115,7 @@ func TestChunksAreCutByBytesAndTime(t *testing.T) {
 	})
 }
 
-// TestANoteMayComeAtAnyTime: what else the journal does meanwhile. The race
+// TestANoteMayComeAtAnyTime: what else the Journal does meanwhile. The race
 // detector would tell.
 func TestANoteMayComeAtAnyTime(t *testing.T) {
 	t.Parallel()
@@ -123,7 +132,7 @@ func TestANoteMayComeAtAnyTime(t *testing.T) {
 		}
 	})
 	both.Wait()
-	count, _ := j.close()
+	count, _ := j.Close()
 	require.EqualValues(t, 100, count)
 	require.Equal(t, 100, strings.Count(strings.Join(l.data, ""), `"stream":"stderr","line":"not started"`))
 }
@@ -143,7 +152,7 @@ func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
 	l.mu.Lock()
 	l.down = false
 	l.mu.Unlock()
-	j.resend(time.Now(), true)
+	j.Resend(time.Now(), true)
 	require.Equal(t, [][2]int64{{1, 1}, {2, 101}}, l.spans())
 }
 
@@ -161,16 +170,16 @@ func TestTheWindowBoundsWhatIsNotConfirmed(t *testing.T) {
 		j, l := newTestJournal(t, 64<<20, 1<<20)
 		j.say(count, "x")
 		require.Len(t, l.spans(), window)
-		j.confirm(1, linesOfChunk+1) // no such chunk
+		j.Confirm(1, linesOfChunk+1) // no such chunk
 		require.Len(t, l.spans(), window)
 		for _, s := range l.spans()[:10] {
-			j.confirm(s[0], s[1])
+			j.Confirm(s[0], s[1])
 		}
 		require.Len(t, l.spans(), window+10)
-		said, _ := j.close()
+		said, _ := j.Close()
 		require.EqualValues(t, count, said)
 		for confirmed := 0; confirmed < len(l.spans()); confirmed++ { // each lets the next be sent
-			j.confirm(l.spans()[confirmed][0], l.spans()[confirmed][1])
+			j.Confirm(l.spans()[confirmed][0], l.spans()[confirmed][1])
 		}
 		receive(t, j.settled, "settled")
 		require.Zero(t, j.spool.inMemory)
@@ -188,9 +197,9 @@ func TestTheWindowBoundsBytes(t *testing.T) {
 			sent += size
 		}
 		require.GreaterOrEqual(t, sent, windowBytes)
-		require.Less(t, sent, windowBytes+chunkBytes)
+		require.Less(t, sent, windowBytes+ChunkBytes)
 		require.Less(t, len(l.size), window)
-		j.drop()
+		j.Drop()
 		require.Zero(t, j.sent)
 	})
 }
@@ -202,7 +211,7 @@ func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
 			j, l := newTestJournal(t, memory, 1<<20)
 			j.say(linesOfChunk, "x")
 			j.say(3, "y")
-			j.close()
+			j.Close()
 			chunks := len(l.data)
 			now := time.Now()
 			for _, step := range []struct {
@@ -210,14 +219,14 @@ func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
 				sent  bool
 			}{{time.Second, false}, {3 * time.Second, true}, {6 * time.Second, false}, {8 * time.Second, true}, {15 * time.Second, false}, {17 * time.Second, true}, {33 * time.Second, true}, {49 * time.Second, true}} {
 				l.sent = nil
-				j.resend(now.Add(step.after), false)
+				j.Resend(now.Add(step.after), false)
 				require.Equal(t, step.sent, len(l.sent) == chunks, "after %s", step.after)
 			}
 			for i, data := range l.data {
 				require.Equal(t, l.data[i%chunks], data)
 			}
 			for _, s := range l.spans() {
-				j.confirm(s[0], s[1])
+				j.Confirm(s[0], s[1])
 			}
 			receive(t, j.settled, "settled")
 			require.Zero(t, j.spool.inMemory+j.spool.onDisk)
@@ -226,22 +235,22 @@ func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
 }
 
 // TestChunksThatCannotBeSentAreGivenUp: refused by the record, or not read back
-// from the disk; the journal settles without them.
+// from the disk; the Journal settles without them.
 func TestChunksThatCannotBeSentAreGivenUp(t *testing.T) {
 	j, l := newTestJournal(t, 0, 1<<20)
 	j.say(linesOfChunk, "x")
 	j.say(linesOfChunk, "y")
-	j.close()
+	j.Close()
 	spans := l.spans()
 	for range mostFailures - 1 {
-		j.refuse(spans[0][0], spans[0][1])
-		require.Equal(t, len(spans), j.unstored(), "only the message may have been damaged")
+		j.Refuse(spans[0][0], spans[0][1])
+		require.Equal(t, len(spans), j.Unstored(), "only the message may have been damaged")
 	}
-	j.refuse(spans[0][0], spans[0][1])
-	require.Equal(t, len(spans)-1, j.unstored())
+	j.Refuse(spans[0][0], spans[0][1])
+	require.Equal(t, len(spans)-1, j.Unstored())
 	require.NoError(t, j.file.file.Truncate(0))
 	for range mostFailures {
-		j.resend(time.Now(), true)
+		j.Resend(time.Now(), true)
 	}
 	receive(t, j.settled, "settled")
 	require.Zero(t, j.spool.inMemory+j.spool.onDisk)
@@ -252,17 +261,17 @@ func TestChunksThatCannotBeSentAreGivenUp(t *testing.T) {
 // nothing is spilled; when none has been for a while, it is.
 func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 	still(t, func(t *testing.T) {
-		j, l := newTestJournal(t, 4*chunkBytes, 1<<30)
-		j.noise(2 * chunkBytes)
-		j.confirm(1, l.spans()[0][1])
+		j, l := newTestJournal(t, 4*ChunkBytes, 1<<30)
+		j.noise(2 * ChunkBytes)
+		j.Confirm(1, l.spans()[0][1])
 		said := make(chan struct{})
-		go func() { j.noise(40 * chunkBytes); close(said) }()
+		go func() { j.noise(40 * ChunkBytes); close(said) }()
 		for range 3 {
 			synctest.Wait()
-			require.True(t, j.spool.full())
+			require.True(t, j.spool.Full())
 			sent := l.spans()
 			last := sent[len(sent)-1]
-			j.confirm(last[0], last[1])
+			j.Confirm(last[0], last[1])
 		}
 		held := func() (inMemory, onDisk int64) {
 			j.spool.mu.Lock()
@@ -272,12 +281,12 @@ func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 		synctest.Wait()
 		inMemory, onDisk := held()
 		require.Zero(t, onDisk)
-		require.Less(t, inMemory, int64(5*chunkBytes))
+		require.Less(t, inMemory, int64(5*ChunkBytes))
 		time.Sleep(flowing)
 		<-said
 		_, onDisk = held()
 		require.Positive(t, onDisk)
-		j.drop()
+		j.Drop()
 	})
 }
 
@@ -299,21 +308,21 @@ func TestLargeChunksAreCompressed(t *testing.T) {
 				require.Less(t, l.size[i], len(l.data[i])/8)
 			}
 		}
-		j.drop()
+		j.Drop()
 	})
 }
 
 func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {
 	t.Parallel()
-	j, l := newTestJournal(t, chunkBytes, 1<<30)
+	j, l := newTestJournal(t, ChunkBytes, 1<<30)
 	j.spool.dir, j.file.dir = "/dev/null", "/dev/null"
 	said := make(chan struct{})
 	lines := 0
-	go func() { lines = j.noise(10 * chunkBytes); j.close(); close(said) }()
-	require.Eventually(t, j.spool.full, time.Minute, time.Millisecond)
+	go func() { lines = j.noise(10 * ChunkBytes); j.Close(); close(said) }()
+	require.Eventually(t, j.spool.Full, time.Minute, time.Millisecond)
 	require.Eventually(t, func() bool {
 		for _, s := range l.spans() {
-			j.confirm(s[0], s[1])
+			j.Confirm(s[0], s[1])
 		}
 		select {
 		case <-j.settled:
@@ -326,6 +335,6 @@ func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {
 	require.Equal(t, lines, strings.Count(strings.Join(l.data, ""), "\n"))
 }
 
-func appendTo(j *journal, line []byte) {
+func appendTo(j *Journal, line []byte) {
 	j.Append(hodei.Stdout, time.Now(), append(line, '\n'))
 }

@@ -1,4 +1,4 @@
-package worker
+package joblog
 
 import (
 	"errors"
@@ -13,20 +13,20 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// outputs are the two pipes of a run. There is a goroutine for each; either reads both
+// Pipes are the two pipes of a run. There is a goroutine for each; either reads both
 // when it wakes, standard output first: the kernel does not tell which of two pipes was
 // written to first, and what a command prints just before an error message should come
 // before it.
-type outputs struct {
-	journal *journal
+type Pipes struct {
+	journal *Journal
 
 	mu    sync.Mutex
 	buf   []byte
-	pipes [2]*output
+	pipes [2]*pipe
 }
 
-// output is the reading end of a pipe.
-type output struct {
+// pipe is the reading end of a pipe.
+type pipe struct {
 	stream hodei.Stream
 	file   *os.File
 	conn   syscall.RawConn
@@ -34,15 +34,16 @@ type output struct {
 	ended  bool
 }
 
-func newOutputs(j *journal, stdout, stderr *os.File) *outputs {
-	o := &outputs{journal: j}
-	for i, pipe := range []struct {
+// NewPipes returns the pipes whose reading ends are given; Read closes them.
+func NewPipes(j *Journal, stdout, stderr *os.File) *Pipes {
+	o := &Pipes{journal: j}
+	for i, end := range []struct {
 		stream hodei.Stream
 		file   *os.File
 	}{{hodei.Stdout, stdout}, {hodei.Stderr, stderr}} {
-		p := &output{stream: pipe.stream, file: pipe.file}
+		p := &pipe{stream: end.stream, file: end.file}
 		var err error
-		if p.conn, err = pipe.file.SyscallConn(); err == nil {
+		if p.conn, err = end.file.SyscallConn(); err == nil {
 			err = p.conn.Control(func(fd uintptr) { p.fd = int(fd) })
 		}
 		p.ended = err != nil // only a closed file has none
@@ -51,11 +52,14 @@ func newOutputs(j *journal, stdout, stderr *os.File) *outputs {
 	return o
 }
 
-// read reads what the command prints until both pipes are closed, or, after hurry,
+// buffers are shared by all pipes that are being read.
+var buffers = sync.Pool{New: func() any { buf := make([]byte, 32<<10); return &buf }}
+
+// Read reads what the command prints until both pipes are closed, or, after Hurry,
 // until they are empty.
-func (w *Worker) read(o *outputs) {
-	buf := w.buffers.Get().(*[]byte)
-	defer w.buffers.Put(buf)
+func (o *Pipes) Read() {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
 	o.buf = *buf
 	var readers sync.WaitGroup
 	for _, p := range o.pipes {
@@ -67,19 +71,19 @@ func (w *Worker) read(o *outputs) {
 	}
 }
 
-func (o *outputs) follow(p *output) {
+func (o *Pipes) follow(p *pipe) {
 	err := p.conn.Read(func(uintptr) bool {
 		o.take(math.MaxInt)
 		return o.over(p)
 	})
-	if err != nil { // after hurry: what is in the pipe is read, a writer that goes on is not followed for ever
+	if err != nil { // after Hurry: what is in the pipe is read, a writer that goes on is not followed for ever
 		o.take(1 << 20) // no pipe of an unprivileged user holds more
 		o.end(p)
 	}
 }
 
 // take reads what the pipes hold, or about most bytes.
-func (o *outputs) take(most int) {
+func (o *Pipes) take(most int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for more := true; more && most > 0; {
@@ -104,18 +108,18 @@ func (o *outputs) take(most int) {
 }
 
 // finish adds what no line end has ended.
-func (o *outputs) finish(p *output) {
+func (o *Pipes) finish(p *pipe) {
 	p.ended = true
 	o.journal.End(p.stream, time.Now())
 }
 
-func (o *outputs) over(p *output) bool {
+func (o *Pipes) over(p *pipe) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return p.ended
 }
 
-func (o *outputs) end(p *output) {
+func (o *Pipes) end(p *pipe) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !p.ended {
@@ -123,9 +127,9 @@ func (o *outputs) end(p *output) {
 	}
 }
 
-// held reports whether any process has the writing end of a pipe open. That the pipes
+// Held reports whether any process has the writing end of a pipe open. That the pipes
 // are not read to their end is no sign of it: their reader may be waiting for room.
-func (o *outputs) held() bool {
+func (o *Pipes) Held() bool {
 	for _, p := range o.pipes {
 		poll := []unix.PollFd{{Events: unix.POLLIN}}
 		err := p.conn.Control(func(fd uintptr) {
@@ -139,8 +143,8 @@ func (o *outputs) held() bool {
 	return false
 }
 
-// hurry ends the reading as soon as the pipes are empty.
-func (o *outputs) hurry() {
+// Hurry ends the reading as soon as the pipes are empty.
+func (o *Pipes) Hurry() {
 	for _, p := range o.pipes {
 		_ = p.file.SetReadDeadline(time.Now()) // fails where it is read to its end
 	}

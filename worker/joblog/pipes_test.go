@@ -1,4 +1,4 @@
-package worker
+package joblog
 
 import (
 	"log/slog"
@@ -20,7 +20,7 @@ func TestStandardOutputComesFirst(t *testing.T) {
 	errR, errW, err := os.Pipe()
 	require.NoError(t, err)
 	var said []byte
-	j := newJournal(hodei.ExecutionID{1}, newSpool(t.TempDir(), 1<<20, 1<<20), slog.New(slog.DiscardHandler),
+	j := New(hodei.ExecutionID{1}, NewSpool(t.TempDir(), 1<<20, 1<<20), slog.New(slog.DiscardHandler), Limit{},
 		func(_ hodei.ExecutionID, _, _ int64, body logchunk.Body) error {
 			said = append(said, body.Lines...)
 			return nil
@@ -32,10 +32,27 @@ func TestStandardOutputComesFirst(t *testing.T) {
 	require.NoError(t, errW.Close())
 	require.NoError(t, outW.Close())
 
-	w := &Worker{}
-	w.buffers.New = func() any { buf := make([]byte, 64); return &buf }
-	w.read(newOutputs(j, outR, errR))
-	count, _ := j.close()
+	NewPipes(j, outR, errR).Read()
+	count, _ := j.Close()
 	require.Equal(t, int64(3), count)
 	require.Regexp(t, `(?s)"line":"result","sequence":1.*"line":"complaint","sequence":2.*"line":"more","sequence":3`, string(said))
+}
+
+func TestHeldReportsWhetherAProcessCanWrite(t *testing.T) {
+	t.Parallel()
+	outR, outW, err := os.Pipe()
+	require.NoError(t, err)
+	errR, errW, err := os.Pipe()
+	require.NoError(t, err)
+	o := NewPipes(nil, outR, errR)
+	require.True(t, o.Held())
+	_, err = outW.WriteString("not read yet")
+	require.NoError(t, err)
+	require.NoError(t, outW.Close())
+	require.True(t, o.Held(), "the other is")
+	require.NoError(t, errW.Close())
+	require.False(t, o.Held())
+	require.NoError(t, outR.Close())
+	require.NoError(t, errR.Close())
+	require.False(t, o.Held())
 }

@@ -1,4 +1,4 @@
-package worker
+package joblog
 
 import (
 	"log/slog"
@@ -15,24 +15,25 @@ import (
 // count: chunks then grow instead of becoming many. zstd compresses up to 128 KiB as
 // one block, and the last line of a chunk may be long.
 const (
-	chunkBytes  = 120 << 10
+	ChunkBytes  = 120 << 10
 	chunkLinger = 5 * time.Millisecond
 )
 
-// journal is the log of one execution: it splits the output into lines, numbers them,
+// Send publishes a chunk without waiting for anything; it fails while disconnected.
+type Send func(id hodei.ExecutionID, first, last int64, body logchunk.Body) error
+
+// Journal is the log of one execution: it splits the output into lines, numbers them,
 // cuts them into chunks, sends these in order, and keeps each chunk until it is
 // confirmed. A chunk once cut never changes. Its methods may be called concurrently.
-type journal struct {
+type Journal struct {
 	id    hodei.ExecutionID
-	spool *spool
+	spool *Spool
 	log   *slog.Logger
-	// send publishes a chunk without waiting for anything; it fails while
-	// disconnected.
-	send func(id hodei.ExecutionID, first, last int64, body logchunk.Body) error
+	send  Send
 
 	mu        sync.Mutex
 	split     map[hodei.Stream]*splitter
-	limit     logLimit
+	limit     limited
 	at        time.Time // of the latest line
 	head      []byte    // of the lines that are being appended, see appendHead
 	count     int64
@@ -50,9 +51,10 @@ type journal struct {
 	settled   chan struct{} // closed once closed and nothing is kept
 }
 
-func newJournal(id hodei.ExecutionID, s *spool, log *slog.Logger, send func(hodei.ExecutionID, int64, int64, logchunk.Body) error) *journal {
-	j := &journal{
-		id: id, spool: s, log: log, send: send,
+// New returns the log of an execution that has printed nothing yet.
+func New(id hodei.ExecutionID, s *Spool, log *slog.Logger, limit Limit, send Send) *Journal {
+	j := &Journal{
+		id: id, spool: s, log: log, send: send, limit: limited{Limit: limit},
 		file: spoolFile{dir: s.dir, id: id}, settled: make(chan struct{}),
 	}
 	j.split = map[hodei.Stream]*splitter{hodei.Stdout: {emit: j.admit}, hodei.Stderr: {emit: j.admit}}
@@ -61,19 +63,19 @@ func newJournal(id hodei.ExecutionID, s *spool, log *slog.Logger, send func(hode
 
 // Append adds output of the command, read at the given time. It returns once the spool
 // has room for more.
-func (j *journal) Append(stream hodei.Stream, at time.Time, output []byte) {
+func (j *Journal) Append(stream hodei.Stream, at time.Time, output []byte) {
 	if j.splitting(stream, at, func(s *splitter) { s.write(output) }) {
 		j.spool.await(&j.dropped)
 	}
 }
 
 // End adds the rest of a stream that no line end has ended.
-func (j *journal) End(stream hodei.Stream, at time.Time) {
+func (j *Journal) End(stream hodei.Stream, at time.Time) {
 	j.splitting(stream, at, (*splitter).close)
 }
 
 // Note adds a line of Hodei's own.
-func (j *journal) Note(text string) {
+func (j *Journal) Note(text string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.note(text)
@@ -81,7 +83,7 @@ func (j *journal) Note(text string) {
 }
 
 // splitting reports whether a chunk was cut meanwhile.
-func (j *journal) splitting(stream hodei.Stream, at time.Time, split func(*splitter)) (cut bool) {
+func (j *Journal) splitting(stream hodei.Stream, at time.Time, split func(*splitter)) (cut bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	chunks := len(j.waiting)
@@ -94,20 +96,20 @@ func (j *journal) splitting(stream hodei.Stream, at time.Time, split func(*split
 
 // begin sets the stream and the time of the lines that follow. Two readers may take
 // the time in another order than the lock; the times of lines never decrease.
-func (j *journal) begin(stream hodei.Stream, at time.Time) {
+func (j *Journal) begin(stream hodei.Stream, at time.Time) {
 	if at.After(j.at) {
 		j.at = at
 	}
 	j.head = appendHead(j.head[:0], j.at, stream)
 }
 
-func (j *journal) note(text string) {
+func (j *Journal) note(text string) {
 	j.begin(hodei.Stderr, time.Now())
 	j.add([]byte(text), false)
 }
 
 // add adds a line to the open chunk, and cuts the chunk if that makes it full.
-func (j *journal) add(line []byte, partial bool) {
+func (j *Journal) add(line []byte, partial bool) {
 	if j.closed || j.dropped.Load() {
 		return
 	}
@@ -120,14 +122,14 @@ func (j *journal) add(line []byte, partial bool) {
 	j.open = appendTail(appendText(append(j.open, j.head...), line), j.count, partial)
 	j.digest.Add(j.open[start:])
 	j.open = append(j.open, '\n')
-	if len(j.open) >= chunkBytes {
+	if len(j.open) >= ChunkBytes {
 		j.cut()
 	}
 }
 
 // startLinger counts from now, not from when the first line was read: with many
 // outputs to one processor that may be a while ago, and the chunk would be cut at once.
-func (j *journal) startLinger() {
+func (j *Journal) startLinger() {
 	j.opened = time.Now()
 	if j.linger == nil {
 		j.linger = time.AfterFunc(chunkLinger, j.wake)
@@ -137,7 +139,7 @@ func (j *journal) startLinger() {
 }
 
 // cut makes a chunk of the open lines.
-func (j *journal) cut() {
+func (j *Journal) cut() {
 	c := &chunk{first: j.count - int64(j.openLines) + 1, last: j.count, body: logchunk.Compress(j.open), pause: resendFirst}
 	c.size = len(c.body.Lines)
 	j.keep(c)
@@ -146,7 +148,7 @@ func (j *journal) cut() {
 }
 
 // keep holds the chunk in memory, or on disk when memory is full.
-func (j *journal) keep(c *chunk) {
+func (j *Journal) keep(c *chunk) {
 	if j.spool.take(c.size) {
 		return
 	}
@@ -158,9 +160,12 @@ func (j *journal) keep(c *chunk) {
 	j.spool.spilled(c.size)
 }
 
-// close ends the log and returns the number of its lines and their digest. The chunks
-// that are not confirmed yet are sent until they are; then settled closes.
-func (j *journal) close() (count, digest int64) {
+// Settled is closed once the log is closed and no chunk is left.
+func (j *Journal) Settled() <-chan struct{} { return j.settled }
+
+// Close ends the log and returns the number of its lines and their digest. The chunks
+// that are not confirmed yet are sent until they are; then Settled closes.
+func (j *Journal) Close() (count, digest int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.linger != nil {
@@ -173,8 +178,8 @@ func (j *journal) close() (count, digest int64) {
 	return j.count, int64(j.digest)
 }
 
-// drop deletes everything, and accepts no more.
-func (j *journal) drop() {
+// Drop deletes everything, and accepts no more.
+func (j *Journal) Drop() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.dropped.Store(true)

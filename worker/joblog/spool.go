@@ -1,4 +1,4 @@
-package worker
+package joblog
 
 import (
 	"sync"
@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// spool is the room that all journals of a worker share: so many bytes in memory,
+// Spool is the room that all journals of a worker share: so many bytes in memory,
 // then, if the record is away, so many on disk. No output is refused; instead its
 // reader waits for room before it reads on. Hence each output may exceed the bounds by
 // the chunks of one read, and no more.
-type spool struct {
+type Spool struct {
 	dir          string
 	memory, disk int64 // bounds in bytes
 
 	mu               sync.Mutex
-	room             sync.Cond // there is more room, or a journal was dropped
+	room             sync.Cond // there is more room, or a Journal was dropped
 	inMemory, onDisk int64
 	broken           bool // a write to the disk failed, although the bound allows it
 	released         time.Time
@@ -27,14 +27,15 @@ type spool struct {
 // when the record is away.
 const flowing = time.Second
 
-func newSpool(dir string, memory, disk int64) *spool {
-	s := &spool{dir: dir, memory: memory, disk: disk}
+// NewSpool returns an empty spool in a directory, with bounds in bytes.
+func NewSpool(dir string, memory, disk int64) *Spool {
+	s := &Spool{dir: dir, memory: memory, disk: disk}
 	s.room.L = &s.mu
 	return s
 }
 
 // take counts n bytes as held in memory, unless they do not fit there.
-func (s *spool) take(n int) (ok bool) {
+func (s *Spool) take(n int) (ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.inMemory+int64(n) > s.memory {
@@ -45,7 +46,7 @@ func (s *spool) take(n int) (ok bool) {
 }
 
 // spilled counts n bytes as held on disk.
-func (s *spool) spilled(n int) {
+func (s *Spool) spilled(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.onDisk += int64(n)
@@ -53,7 +54,7 @@ func (s *spool) spilled(n int) {
 
 // insist counts n bytes as held in memory although they do not fit, because writing
 // them to the disk failed.
-func (s *spool) insist(n int) {
+func (s *Spool) insist(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inMemory += int64(n)
@@ -61,7 +62,7 @@ func (s *spool) insist(n int) {
 }
 
 // release gives room back.
-func (s *spool) release(inMemory, onDisk int64) {
+func (s *Spool) release(inMemory, onDisk int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inMemory -= inMemory
@@ -70,20 +71,27 @@ func (s *spool) release(inMemory, onDisk int64) {
 	s.room.Broadcast()
 }
 
-// full reports whether reading must stop.
-func (s *spool) full() bool {
+// Full reports whether reading must stop.
+func (s *Spool) Full() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.isFull()
 }
 
-func (s *spool) isFull() bool {
-	return s.inMemory+chunkBytes > s.memory && (s.onDisk >= s.disk || s.broken || time.Since(s.released) < flowing)
+func (s *Spool) isFull() bool {
+	return s.inMemory+ChunkBytes > s.memory && (s.onDisk >= s.disk || s.broken || time.Since(s.released) < flowing)
+}
+
+// Held is how many bytes of chunks it holds.
+func (s *Spool) Held() (inMemory, onDisk int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.inMemory, s.onDisk
 }
 
 // await returns when there is room, or when dropped is set and release has
 // been called since.
-func (s *spool) await(dropped *atomic.Bool) {
+func (s *Spool) await(dropped *atomic.Bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.isFull() && !dropped.Load() {

@@ -1,4 +1,4 @@
-package worker
+package joblog
 
 import (
 	"slices"
@@ -21,11 +21,11 @@ const (
 )
 
 // mostFailures is how often the record may refuse a chunk, or reading it back from the
-// spool may fail, before the journal gives it up.
+// spool may fail, before the Journal gives it up.
 const mostFailures = 3
 
 // wake runs when the linger of the open chunk is over.
-func (j *journal) wake() {
+func (j *Journal) wake() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.pump()
@@ -33,7 +33,7 @@ func (j *journal) wake() {
 
 // pump sends chunks in order while the window has room, and cuts the open chunk when
 // its linger is over.
-func (j *journal) pump() {
+func (j *Journal) pump() {
 	for len(j.inflight) < window && j.sent < windowBytes && !j.dropped.Load() {
 		if len(j.waiting) == 0 {
 			if j.openLines == 0 || !j.closed && time.Since(j.opened) < chunkLinger {
@@ -52,7 +52,7 @@ func (j *journal) pump() {
 }
 
 // transmit sends a chunk. It returns false while disconnected.
-func (j *journal) transmit(c *chunk, now time.Time) bool {
+func (j *Journal) transmit(c *chunk, now time.Time) bool {
 	body, err := j.file.read(c)
 	if err != nil {
 		c.failures++
@@ -67,9 +67,9 @@ func (j *journal) transmit(c *chunk, now time.Time) bool {
 	return true
 }
 
-// resend sends the chunks again whose confirmation is overdue, or, after a reconnect,
+// Resend sends the chunks again whose confirmation is overdue, or, after a reconnect,
 // all that are not confirmed.
-func (j *journal) resend(now time.Time, all bool) {
+func (j *Journal) Resend(now time.Time, all bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, c := range j.inflight {
@@ -87,9 +87,9 @@ func (j *journal) resend(now time.Time, all bool) {
 	j.giveUp()
 }
 
-// refuse notes that the record refused a chunk. It is sent again, because only
+// Refuse notes that the record refused a chunk. It is sent again, because only
 // the message may have been damaged, and then given up.
-func (j *journal) refuse(first, last int64) {
+func (j *Journal) Refuse(first, last int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, c := range j.inflight {
@@ -103,7 +103,7 @@ func (j *journal) refuse(first, last int64) {
 
 // giveUp deletes the chunks that failed too often, and goes on without them: the end of
 // the execution must not wait for a chunk that the record never accepts.
-func (j *journal) giveUp() {
+func (j *Journal) giveUp() {
 	j.inflight = slices.DeleteFunc(j.inflight, func(c *chunk) bool {
 		if c.failures < mostFailures {
 			return false
@@ -117,15 +117,15 @@ func (j *journal) giveUp() {
 	j.settle()
 }
 
-// unstored is the number of chunks that are neither confirmed nor given up.
-func (j *journal) unstored() int {
+// Unstored is the number of chunks that are neither confirmed nor given up.
+func (j *Journal) Unstored() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.inflight) + len(j.waiting) + min(j.openLines, 1)
 }
 
-// confirm deletes the chunk of exactly that span: the record has it.
-func (j *journal) confirm(first, last int64) {
+// Confirm deletes the chunk of exactly that span: the record has it.
+func (j *Journal) Confirm(first, last int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i, c := range j.inflight {
@@ -140,7 +140,7 @@ func (j *journal) confirm(first, last int64) {
 	j.settle()
 }
 
-func (j *journal) release(c *chunk) {
+func (j *Journal) release(c *chunk) {
 	if c.body.Lines != nil {
 		j.spool.release(int64(c.size), 0)
 		return
@@ -153,7 +153,7 @@ func (j *journal) release(c *chunk) {
 }
 
 // settle closes settled when the log is closed and no chunk is left.
-func (j *journal) settle() {
+func (j *Journal) settle() {
 	if !j.closed || j.openLines+len(j.waiting)+len(j.inflight) > 0 {
 		return
 	}

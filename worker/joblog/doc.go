@@ -1,0 +1,31 @@
+// Package joblog is the log of an execution at the worker: from the pipes of its command
+// until the record has every line.
+//
+// # Owns
+//
+// Reading the two pipes (pipes.go); splitting the output into lines and numbering them,
+// the log limit, and cutting lines into chunks (journal.go, split.go, limit.go,
+// encode.go); the chunks that are not confirmed, in memory and then on disk (spool.go,
+// chunk.go); sending them, in order and again if need be (inflight.go, ship.go). Each
+// Journal locks itself; no lock is held across two of its methods.
+//
+// # Subjects
+//
+// Publishes execution.log.<worker_id>.<execution_id>. Reads
+// execution.stored.<worker_id>, the answers of the worker manager, and
+// execution.wanted, by which it requests all chunks that are not confirmed.
+//
+// # When things fail
+//
+// NATS or the record away: chunks are kept in memory, then on disk; when both are full
+// the reader of the pipes waits, so the command waits too. The disk full or broken:
+// memory alone holds chunks, and the command waits earlier. A chunk that the record
+// refuses, or that cannot be read back, is sent again, and given up after three
+// failures, so that the end of the execution can be recorded. The worker killed: what
+// the record does not have is lost; the worker manager records where.
+//
+// # Does not belong here
+//
+// How a command runs, and the end of an execution (worker); the format of a chunk
+// (internal/logchunk); the record (services/workermanager).
+package joblog
