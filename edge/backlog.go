@@ -6,13 +6,13 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// event is decoded once, for all readers.
+// event is one decoded event, shared by all readers.
 type event struct {
 	follow.RawEvent
 	feed schemas.FeedEvent // only what filters look at
 }
 
-// eventCost is charged for each on top of its data.
+// eventCost is the memory charged for each event on top of its data.
 const eventCost = 1 << 10
 
 func newEvent(e follow.RawEvent) (event, error) {
@@ -28,8 +28,8 @@ func newEvent(e follow.RawEvent) (event, error) {
 	return event{e, n}, err
 }
 
-// backlog is what happened last, oldest first, for all readers. Each keeps its own
-// place, a number that counts every event since the source began.
+// backlog holds the latest events, oldest first, for all readers. Each reader
+// keeps its own place: the count of all events since the source started.
 type backlog struct {
 	events []event
 	first  uint64 // place of events[0]
@@ -38,7 +38,7 @@ type backlog struct {
 	limit  int
 }
 
-// end is the place of what comes next.
+// end is the place of the next event.
 func (b *backlog) end() uint64 { return b.first + uint64(len(b.events)) }
 
 func (b *backlog) add(e event) {
@@ -55,8 +55,8 @@ func (b *backlog) add(e event) {
 	}
 }
 
-// read returns what is at a place and after it, up to an end and until it holds
-// about so many bytes. It is not ok when that is no longer kept.
+// read returns the events in [from, until), up to about size bytes. ok is false
+// if the backlog no longer holds the event at from.
 func (b *backlog) read(from, until uint64, size int) (events []event, ok bool) {
 	if from < b.first {
 		return nil, false
@@ -68,8 +68,8 @@ func (b *backlog) read(from, until uint64, size int) (events []event, ok bool) {
 	return events, true
 }
 
-// after is the place of what follows the event of a sequence, if all of that is
-// kept.
+// after returns the place that follows the event with this sequence. It fails
+// if the backlog no longer holds every event since.
 func (b *backlog) after(sequence uint64) (place uint64, ok bool) {
 	for i, e := range b.events {
 		place := b.first + uint64(i)

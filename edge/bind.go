@@ -23,15 +23,16 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// binder makes the one JSON object that an operation takes of a request's
-// path, query and body.
+// binder builds an operation's request, one JSON object, from the path, query
+// and body of an HTTP request.
 type binder struct {
 	path, query []schemas.Field
 	// document is true where the body is the definition of a pipeline.
 	document bool
 }
 
-// newBinder binds the operation's fields, and further query parameters.
+// newBinder returns a binder for the operation's fields and additional query
+// parameters.
 func newBinder(op *schemas.Op, more ...schemas.Field) binder {
 	b := binder{document: op.YAML && op.Method == http.MethodPut}
 	for _, f := range op.Fields() {
@@ -45,8 +46,8 @@ func newBinder(op *schemas.Op, more ...schemas.Field) binder {
 	return b
 }
 
-// request returns the object, or the body as it came where nothing is to be
-// merged into it.
+// request returns the merged object, or the body unchanged if there are no
+// parameters.
 func (b binder) request(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	fields, err := b.parameters(r)
 	if err != nil {
@@ -98,7 +99,7 @@ func (b binder) parameters(r *http.Request) (map[string]json.RawMessage, error) 
 	fields := map[string]json.RawMessage{}
 	for _, f := range b.path {
 		text := chi.URLParam(r, f.Name)
-		if plain, err := url.PathUnescape(text); err == nil && r.URL.RawPath != "" { // else chi gives it unescaped
+		if plain, err := url.PathUnescape(text); err == nil && r.URL.RawPath != "" { // otherwise chi has unescaped it
 			text = plain
 		}
 		fields[f.Name] = value(f, text)
@@ -120,8 +121,8 @@ func (b binder) parameters(r *http.Request) (map[string]json.RawMessage, error) 
 	return fields, nil
 }
 
-// value is the text as the JSON that the field's type wants, and where it
-// cannot be that a string, for the service to refuse.
+// value converts text to the JSON type of the field. Text that does not convert
+// becomes a string, which the service then rejects.
 func value(f schemas.Field, text string) json.RawMessage {
 	switch f.Type.Kind() {
 	case reflect.Int, reflect.Int64:
@@ -167,14 +168,14 @@ func readBody(w http.ResponseWriter, r *http.Request, yaml bool) ([]byte, error)
 	return body, nil
 }
 
-// wholeRequest lifts the limit on reading once all was read: what remains is to
-// notice that the client leaves.
+// wholeRequest lifts the read deadline after the request was read. From then
+// on, a read only detects that the client has closed the connection.
 func wholeRequest(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // only where the connection has one
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not every connection has one
 }
 
-// isJSON reports whether the body may be JSON. A form of any page can have a browser
-// send a body without a type.
+// isJSON reports whether the content type allows JSON. A form on any web page
+// can make a browser send a body without a content type.
 func isJSON(r *http.Request) bool {
 	contentType := r.Header.Get("Content-Type")
 	if contentType == "" {
@@ -184,8 +185,8 @@ func isJSON(r *http.Request) bool {
 	return err == nil && (media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
 }
 
-// merge lays the parameters into the body's object, in which none of them may
-// be already.
+// merge adds the parameters to the body's object. A parameter that the body
+// also contains is an error.
 func merge(body []byte, fields map[string]json.RawMessage) ([]byte, error) {
 	object := map[string]json.RawMessage{}
 	if len(bytes.TrimSpace(body)) > 0 {
@@ -206,7 +207,7 @@ func merge(body []byte, fields map[string]json.RawMessage) ([]byte, error) {
 	return merged, nil
 }
 
-// notObject says why the body cannot be merged into.
+// notObject explains why the body is not a JSON object.
 func notObject(err error) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {

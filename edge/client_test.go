@@ -108,7 +108,7 @@ func TestClientFollows(t *testing.T) {
 			ID: w.exec, Follow: true, LogOptions: schemas.LogOptions{Tail: &tail, Stream: "stdout"},
 		}, func(l hodei.LogLine) error {
 			got = append(got, l)
-			if l.Sequence == 19 { // it is live
+			if l.Sequence == 19 { // the stream is live
 				w.write(t, 21, 22)
 				w.end(t)
 			}
@@ -150,14 +150,14 @@ func TestClientWaits(t *testing.T) {
 		got := <-done
 		require.NoError(t, got.err)
 		require.Equal(t, hodei.Completed, got.e.Status)
-		e, err := c.Wait(t.Context(), w.exec) // once more, now that it has ended
+		e, err := c.Wait(t.Context(), w.exec) // returns at once after the end
 		require.NoError(t, err)
 		require.Equal(t, w.exec, e.ID)
 	})
 }
 
-// Whatever cuts the stream after however many bytes, the client has each line
-// once.
+// However many bytes a connection delivers before it breaks, the client
+// receives each line once.
 func TestClientResumesOverHTTP(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -1,5 +1,5 @@
-// Package edge is Hodei over HTTP: REST and server-sent events, mapped onto
-// the operations in schemas.
+// Package edge serves Hodei over HTTP: REST and server-sent events, mapped onto
+// the operations of package schemas.
 //
 // # Owns
 //
@@ -19,13 +19,14 @@
 //
 // # When things fail
 //
-// Every error has the documented body, an unknown route too. A request is
-// validated by its service alone; the edge refuses only what cannot be
-// forwarded: too large, not JSON, or saying a thing twice. A service that is
-// away is 503 with Retry-After. A stream outlives a NATS that went away and
-// came back; a client that no longer reads is dropped after ten seconds, and
-// one that comes back resumes with Last-Event-ID. When the edge stops, streams
-// end without `done` and other requests are answered first.
+// Every error has the documented body, including that of an unknown route. The
+// service validates the request; the edge refuses only requests that it cannot
+// forward: too large, not JSON, or with a field given twice. If a service is
+// unavailable, the edge answers 503 with Retry-After. A stream survives a lost
+// connection to NATS. A client that stops reading is disconnected after ten
+// seconds; a client that reconnects resumes with Last-Event-ID. When the edge
+// stops, it ends streams without `done` and answers all other requests in
+// flight first.
 //
 // # Not here
 //

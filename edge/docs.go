@@ -11,12 +11,12 @@ import (
 	"github.com/swaggest/swgui/v5emb"
 )
 
-// docsFiles are what the page of the docs is made of, apart from itself.
+// docsFiles are the embedded files that the page of the docs loads.
 var docsFiles = []string{
 	"swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "favicon-16x16.png", "favicon-32x32.png",
 }
 
-// docs renders openapi.json from what is embedded, without the internet.
+// docs renders openapi.json with embedded files only, without the internet.
 func docs() http.HandlerFunc {
 	ui := v5emb.New("Hodei", "/openapi.json", "/docs")
 	page := &capture{header: http.Header{}}
@@ -29,7 +29,7 @@ func docs() http.HandlerFunc {
 	}
 }
 
-// capture keeps what a handler writes.
+// capture buffers the response of a handler.
 type capture struct {
 	strings.Builder
 	header http.Header
@@ -38,14 +38,14 @@ type capture struct {
 func (c *capture) Header() http.Header { return c.header }
 func (c *capture) WriteHeader(int)     {}
 
-// docsPolicy has the browser refuse what does not come from this port, apart from
-// the scripts and styles that are in the page itself, and any frame around it.
+// docsPolicy returns the Content-Security-Policy of the page: resources of this
+// port, the page's own inline scripts and styles by hash, and no framing.
 func docsPolicy(page string) string {
 	return "default-src 'self'; script-src 'self'" + hashes(page, "script") + "; style-src 'self'" + hashes(page, "style") +
 		"; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// hashes allow each inline element of that name.
+// hashes returns the CSP hashes of the page's inline elements with this name.
 func hashes(page, element string) string {
 	var all strings.Builder
 	for _, inline := range regexp.MustCompile(`(?s)<`+element+`>(.*?)</`+element+`>`).FindAllStringSubmatch(page, -1) {

@@ -20,42 +20,44 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// MaxStreams is how many streams may be open unless the configuration has another
-// number. Each takes some 35 KiB, so all of them 200 MiB.
+// MaxStreams is the default limit of open streams. A stream takes about 35 KiB,
+// so the limit is about 200 MiB.
 const MaxStreams = 6000
 
-// Config is what an Edge needs. NATS is required.
+// Config configures an Edge. NATS is required.
 type Config struct {
 	NATS *nats.Conn
-	// Host is the address to listen on; 127.0.0.1 when empty.
+	// Host is the address to listen on. Default: 127.0.0.1.
 	Host string
-	// Orchestrator, Scheduler and WorkerManager are ports; any free one when 0.
+	// Orchestrator, Scheduler and WorkerManager are the ports. 0 chooses a free
+	// one.
 	Orchestrator, Scheduler, WorkerManager int
 	Log                                    *slog.Logger
 	Version                                string // SemVer
-	// KeepAlive is how long a stream says nothing before it sends a comment;
-	// 15 s when 0.
+	// KeepAlive is how long a stream may be silent before the edge sends a
+	// comment. Default: 15 s.
 	KeepAlive time.Duration
-	// EventBytes is how much of the last events is kept for all readers of the
-	// stream of events; one that falls further behind is cut. 8 MiB when 0.
+	// EventBytes bounds the backlog of events that all readers share. A reader
+	// that falls further behind is disconnected. Default: 8 MiB.
 	EventBytes int
-	// MaxStreams is how many streams may be open, MaxStreamsPerClient how many
-	// from one address; MaxStreams when 0, and as many as in all.
+	// MaxStreams limits the open streams in total (default: the constant
+	// MaxStreams), MaxStreamsPerClient those of one address (default: no
+	// separate limit).
 	MaxStreams, MaxStreamsPerClient int
-	// AllowedHosts are the names by which clients may call this server, beside
-	// those of loopback, Host and the address they connect to.
+	// AllowedHosts are further host names that clients may use, besides
+	// loopback names, Host and the address that the client connected to.
 	AllowedHosts []string
-	// Patience is how long a client may take to send its request, and to read an
-	// answer that is not a stream; 30 s when 0.
+	// Patience is the limit for sending a request, and for reading an answer
+	// that is not a stream. Default: 30 s.
 	Patience time.Duration
-	// MaxConns is how many connections may be open; what the process may have
-	// descriptors for when 0, and at most 16384.
+	// MaxConns limits the open connections. Default: derived from the limit of
+	// file descriptors, at most 16384.
 	MaxConns int
-	// Grace is how long a stop waits for requests in flight; 10 s when 0.
+	// Grace is how long a stop waits for requests in flight. Default: 10 s.
 	Grace time.Duration
 }
 
-// Edge is one instance of the HTTP face. Run it.
+// Edge is one instance of the HTTP gateway. Start it with Run.
 type Edge struct {
 	cfg     Config
 	metrics *metrics
@@ -78,11 +80,11 @@ func New(cfg Config) *Edge {
 	return e
 }
 
-// Ready is closed once every port answers.
+// Ready is closed when every port accepts requests.
 func (e *Edge) Ready() <-chan struct{} { return e.ready }
 
-// Listen takes the three ports. Run does so itself where it was not called; on
-// its own it tells early of a port that is taken.
+// Listen opens the three ports. Run calls it if the caller did not. Call it
+// first to find out early that a port is taken.
 func (e *Edge) Listen() error {
 	for i, port := range []int{e.cfg.Orchestrator, e.cfg.Scheduler, e.cfg.WorkerManager} {
 		if e.listens[i] != nil {
@@ -104,14 +106,14 @@ func (e *Edge) Listen() error {
 func (e *Edge) close() {
 	for i, l := range e.listens {
 		if l != nil {
-			_ = l.Close() // nothing was served on it
+			_ = l.Close() // no requests were served
 			e.listens[i] = nil
 		}
 	}
 }
 
-// Addrs are the addresses of the orchestrator's, the scheduler's and the
-// worker manager's port, "" before Listen.
+// Addrs returns the addresses of the orchestrator's, scheduler's and worker
+// manager's port. They are empty before Listen.
 func (e *Edge) Addrs() (addrs [3]string) {
 	for i, l := range e.listens {
 		if l != nil {
@@ -121,8 +123,8 @@ func (e *Edge) Addrs() (addrs [3]string) {
 	return addrs
 }
 
-// Run serves until ctx is done, then ends the streams, answers what is in
-// flight and returns nil. It fails when a port cannot be had.
+// Run serves until ctx is done. It then ends the streams, completes the
+// requests in flight and returns nil. It fails if a port is taken.
 func (e *Edge) Run(ctx context.Context) error {
 	if err := e.Listen(); err != nil {
 		return err
@@ -131,7 +133,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	feeds := newFeeds(ctx, e.cfg)
 	defer feeds.close() // after the last stream
 	hub := newHub(ctx, e.cfg)
-	defer hub.close() // likewise
+	defer hub.close() // after the last stream
 	open, memory := newStreamCount(e.cfg, e.metrics.streams), newRooms()
 	logs := &streams{cfg: e.cfg, feeds: feeds, metrics: e.metrics, open: open, rooms: memory}
 	events := &eventStreams{cfg: e.cfg, hub: hub, open: open}
@@ -143,8 +145,8 @@ func (e *Edge) Run(ctx context.Context) error {
 		srv := &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: 10 * time.Second,
-			ReadTimeout:       e.cfg.Patience,                  // lifted once the request has been read
-			WriteTimeout:      e.cfg.Patience + 90*time.Second, // until an answer begins, which has its own
+			ReadTimeout:       e.cfg.Patience,                  // lifted after the request was read
+			WriteTimeout:      e.cfg.Patience + 90*time.Second, // until the answer begins, which sets its own
 			IdleTimeout:       2 * time.Minute,
 			MaxHeaderBytes:    maxHeader,
 			ConnContext:       withConn,
@@ -169,8 +171,8 @@ func (e *Edge) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// serve answers on one listener until ctx is done and what is in flight is
-// answered. Streams end because their feeds do, at the same ctx.
+// serve serves one listener until ctx is done and the requests in flight are
+// complete. Streams end at the same time because their feeds use the same ctx.
 func (e *Edge) serve(ctx context.Context, srv *http.Server, l net.Listener) error {
 	drained := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
@@ -180,7 +182,7 @@ func (e *Edge) serve(ctx context.Context, srv *http.Server, l net.Listener) erro
 	})
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		stop()
-		_ = srv.Close() // the error of Serve is the one to tell
+		_ = srv.Close() // the error of Serve is more precise
 		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
 	}
 	if err := <-drained; err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Every refusal has the documented body with the field, the time and the id.
+// Every error has the documented body with field, time and request id.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -56,7 +56,7 @@ func TestRefusals(t *testing.T) {
 		"unknown id":            {"GET", "/pipelines/pipe_00000000-0000-7000-8000-000000000000", "", nil, hodei.NotFound, ""},
 		"panic in the service":  {"POST", "/pipelines", `{"name":"panic"}`, nil, hodei.Internal, ""},
 		"rejected":              {"POST", "/jobs/" + job + "/execute", `{"if_no_worker":"reject"}`, nil, hodei.Rejected, ""},
-		"nobody answers":        {"GET", "/workers", "", nil, hodei.Unavailable, ""},
+		"service unavailable":        {"GET", "/workers", "", nil, hodei.Unavailable, ""},
 		"unknown log":           {"GET", "/executions/exec_00000000-0000-7000-8000-000000000000/logs/stream", "", nil, hodei.NotFound, ""},
 		"malformed log id":      {"GET", "/executions/nope/logs", "", nil, hodei.NotFound, ""},
 		"log tail":              {"GET", "/executions/" + exec + "/logs/stream?tail=-1", "", nil, hodei.Invalid, "tail"},
@@ -95,8 +95,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Every port serves every route, so that an id obtained on one can be used on
-// the others.
+// An id obtained on one port works on the others.
 func TestEveryPortServesEveryRoute(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -105,7 +104,8 @@ func TestEveryPortServesEveryRoute(t *testing.T) {
 			if op.Method == "" {
 				continue
 			}
-			// OPTIONS is no method of any route: the router names those that exist.
+			// No route allows OPTIONS, so the router lists the methods that
+			// exist.
 			resp := do(t, "OPTIONS", "http://"+addr+strings.ReplaceAll(op.Path, "{id}", w.exec.String()), "")
 			require.Contains(t, resp.Header.Get("Allow"), op.Method, "port %d: %s", i, op.Path)
 		}
@@ -122,7 +122,7 @@ func TestAllowHeader(t *testing.T) {
 	require.Equal(t, "GET, POST", resp.Header.Get("Allow"))
 }
 
-// A request is its path, query and body in one; the reply is the service's.
+// Path, query and body make one request. The reply is the service's.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -130,7 +130,7 @@ func TestRequests(t *testing.T) {
 	for name, c := range map[string]struct {
 		method, path, body string
 		status             int
-		want               string // the body, or a part of it
+		want               string // the body or a part of it
 	}{
 		"created":          {"POST", "/api/v1/pipelines", `{"name":"demo"}`, 201, string(pipeline)},
 		"without prefix":   {"GET", "/pipelines/" + w.pipeline.String(), "", 200, string(pipeline)},

@@ -8,7 +8,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// eventSSE writes the events that one client wants as server-sent events.
+// eventSSE writes the events that match one client's filter as server-sent
+// events.
 type eventSSE struct {
 	*wire
 	want      schemas.FollowEventsRequest
@@ -17,10 +18,10 @@ type eventSSE struct {
 	sent      time.Time
 }
 
-// buffers are for streams that have something to write, not for those that wait.
+// buffers is a pool, so that idle streams hold no buffer.
 var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, piece)) }}
 
-// add writes what is wanted.
+// add writes the event if it matches the filter.
 func (f *eventSSE) add(e event) error {
 	if !f.want.Match(e.feed) || f.noWorkers && e.feed.Worker != nil {
 		return nil
@@ -34,7 +35,7 @@ func (f *eventSSE) write(e event) error {
 		b = frameID(b, e.Sequence)
 	}
 	b = append(append(append(b, "event: "...), e.Kind...), "\ndata: "...)
-	if len(e.Data) > piece/2 { // as it is: all readers share it
+	if len(e.Data) > piece/2 { // written directly: all readers share the data
 		*f.buf = b
 		if err := f.empty(); err != nil {
 			return err
@@ -69,7 +70,7 @@ func (f *eventSSE) done(at uint64) error {
 	return f.empty()
 }
 
-// begin returns what is not written yet, to append to it.
+// begin returns the buffer to append to.
 func (f *eventSSE) begin() []byte {
 	if f.buf == nil {
 		f.buf = buffers.Get().(*[]byte)
@@ -77,7 +78,7 @@ func (f *eventSSE) begin() []byte {
 	return *f.buf
 }
 
-// end keeps what begin gave for more to come, unless it is enough for a piece.
+// end stores the buffer and writes it out once it holds a whole piece.
 func (f *eventSSE) end(b []byte) error {
 	if *f.buf = b; len(b) < piece/2 {
 		return nil
@@ -85,7 +86,7 @@ func (f *eventSSE) end(b []byte) error {
 	return f.empty()
 }
 
-// empty writes what was not written yet.
+// empty writes what is left in the buffer.
 func (f *eventSSE) empty() error {
 	if f.buf == nil {
 		return nil

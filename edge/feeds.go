@@ -10,17 +10,17 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
-// linger is how long a feed that nobody reads is kept, so that a reader who
-// comes right back finds it.
+// linger is how long a feed without readers is kept, so that a client that
+// reconnects at once can resume it.
 const linger = 5 * time.Second
 
-// ringBytes is how much of the latest lines all feeds together keep at hand.
+// ringBytes bounds the latest lines that all feeds together keep in memory.
 const ringBytes = 32 << 20
 
 // feeds shares one feed among all streams of an execution.
 type feeds struct {
 	cfg    Config
-	ctx    context.Context // of Run: the feeds outlive the requests that open them
+	ctx    context.Context // of Run: a feed outlives the request that starts it
 	cancel context.CancelFunc
 	runs   sync.WaitGroup
 	memory *follow.Shared
@@ -56,14 +56,14 @@ func (s *feeds) get(id hodei.ExecutionID) (feed *follow.Feed, release func()) {
 	return sh.feed, func() { s.release(sh) }
 }
 
-// start runs a new feed. The lock is held.
+// start runs a new feed. The caller holds the lock.
 func (s *feeds) start(id hodei.ExecutionID) *shared {
 	ctx, cancel := context.WithCancel(s.ctx)
 	sh := &shared{cancel: cancel, feed: follow.NewFeed(follow.FeedConfig{NATS: s.cfg.NATS, ID: id, Log: s.cfg.Log, Shared: s.memory})}
 	sh.idle = time.AfterFunc(linger, func() { s.drop(id, sh, false) })
 	s.open[id] = sh
 	s.runs.Go(func() {
-		if err := rpc.Try(s.cfg.Log, "log feed", func() error { return sh.feed.Run(ctx) }); err != nil { // its readers are told; the next gets a new one
+		if err := rpc.Try(s.cfg.Log, "log feed", func() error { return sh.feed.Run(ctx) }); err != nil { // its readers get the error; the next reader starts a new feed
 			s.drop(id, sh, true)
 		}
 	})
@@ -78,7 +78,7 @@ func (s *feeds) release(sh *shared) {
 	}
 }
 
-// drop forgets the feed where it is failed or nobody reads it.
+// drop removes the feed if it failed or has no readers.
 func (s *feeds) drop(id hodei.ExecutionID, sh *shared, failed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *feeds) drop(id hodei.ExecutionID, sh *shared, failed bool) {
 	}
 }
 
-// close stops every feed and returns when they have.
+// close stops every feed and waits for them.
 func (s *feeds) close() {
 	s.cancel()
 	s.runs.Wait()

@@ -11,7 +11,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// format is how a stream is written. Each method appends to the buffer.
+// format encodes a stream. Each method appends to the buffer.
 type format interface {
 	contentType() string
 	// line appends a line, given its JSON.
@@ -22,15 +22,15 @@ type format interface {
 	end(buf []byte, end schemas.LogEnd) []byte
 }
 
-// chooser returns the format in which a request is to be answered.
+// chooser returns the format of the answer to a request.
 type chooser func(*http.Request, schemas.LogOptions) format
 
 func onlySSE(_ *http.Request, opts schemas.LogOptions) format {
 	return logSSE{bare: !opts.WithTimestamps()}
 }
 
-// accepted is the first format that the Accept header names, nil for a page of
-// JSON; events where it names none that we have.
+// accepted returns the first known format of the Accept header: nil for a page
+// of JSON, events if the header names none.
 func accepted(r *http.Request, opts schemas.LogOptions) format {
 	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
 		switch media, _, _ := mime.ParseMediaType(part); media {
@@ -45,12 +45,12 @@ func accepted(r *http.Request, opts schemas.LogOptions) format {
 	return onlySSE(r, opts)
 }
 
-// formats are what the query parameter format may say, for those who cannot
-// send headers, as a link of a page.
+// formats are the values of the query parameter format, for clients that cannot
+// set headers, such as links.
 var formats = map[string]string{"json": "application/json", "text": "text/plain", "events": "text/event-stream"}
 
-// formatted is the request with its parameter format said as the Accept
-// header.
+// formatted returns the request with its parameter format converted to an
+// Accept header.
 func formatted(r *http.Request) (*http.Request, error) {
 	query := r.URL.Query()
 	wanted := query["format"]
@@ -68,7 +68,7 @@ func formatted(r *http.Request) (*http.Request, error) {
 	return r, nil
 }
 
-// logSSE writes server-sent events, one for each line.
+// logSSE writes one server-sent event for each line.
 type logSSE struct {
 	bare bool // without timestamps
 }
@@ -85,10 +85,10 @@ func (s logSSE) line(buf []byte, sequence int64, line []byte) []byte {
 	return append(oneField(buf, mark), "\n\n"...)
 }
 
-// oneField makes what is behind mark one field of a server-sent event: a line
-// break there would begin another field. JSON has line breaks only between its
-// tokens, where a space means the same. The bytes come from NATS, so the edge does
-// not rely on them being JSON.
+// oneField removes line breaks after mark, because each would start another
+// field of the server-sent event. Valid JSON has line breaks only between
+// tokens, where a space is equivalent. The bytes come from NATS, so they may
+// not be valid JSON.
 func oneField(buf []byte, mark int) []byte {
 	for _, end := range []byte("\r\n") {
 		rest := buf[mark:]
@@ -111,7 +111,7 @@ func (logSSE) end(buf []byte, end schemas.LogEnd) []byte {
 	return frameDone(buf, encoded)
 }
 
-// plain is the lines alone, each after its time where that is asked for.
+// plain writes the lines alone, each after its time if requested.
 type plain struct {
 	times bool
 }
@@ -124,7 +124,7 @@ func (p plain) line(buf []byte, sequence int64, line []byte) []byte {
 		buf = append(l.Timestamp.AppendFormat(buf, time.RFC3339Nano), ' ')
 	}
 	buf = append(buf, l.Line...)
-	if l.Partial { // the rest of it follows
+	if l.Partial { // the rest of the line follows
 		return buf
 	}
 	return append(buf, '\n')

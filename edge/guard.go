@@ -11,18 +11,19 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// guard keeps out what a browser sends for a page of another origin: such a page can
-// reach every address that its user can, loopback included. No access control helps
-// against it where programs of this machine need none.
+// guard refuses what a browser sends for a page of another origin. Such a page
+// can reach every address that its user can reach, loopback included, and local
+// programs need no token, so access control does not protect against it.
 //
-// A name that an attacker points at this server makes its page one of the same
-// origin, so the Host must be a name that is known. Other pages are told by Origin
-// and Sec-Fetch-Site, which a page cannot change. http.CrossOriginProtection would let
-// their GETs pass, which an EventSource is.
+// If an attacker's host name resolves to this server, the browser treats the
+// page as same-origin. So the Host header must be a known name. Other pages are
+// recognized by Origin and Sec-Fetch-Site, which a page cannot change.
+// http.CrossOriginProtection is not enough: it allows cross-origin GET
+// requests, and an EventSource sends one.
 func (e *Edge) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Frame-Options", "DENY")
-		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin") // where a browser sends neither header, as to an address without TLS
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin") // for browsers that send neither header, as to a plain HTTP address
 		switch host := hostname(r.Host); {
 		case !e.named(host, r):
 			refuse(w, r, hodei.Errorf(hodei.Misdirected, "%q is not a name of this server: --allowed-host would make it one", host))
@@ -34,10 +35,10 @@ func (e *Edge) guard(next http.Handler) http.Handler {
 	})
 }
 
-// named reports whether the host is one by which this server may be called: a
-// loopback one, one that was allowed, the one it listens on, or the very address
-// that the client has connected to, which no name can be made to mean. A request
-// without any is of no browser.
+// named reports whether clients may call this server by the host: a loopback
+// name, an allowed one, the one it listens on, or the literal address that the
+// client connected to, which DNS cannot forge. A request without Host does not
+// come from a browser.
 func (e *Edge) named(host string, r *http.Request) bool {
 	if host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(e.hosts, host) {
 		return true
@@ -50,7 +51,7 @@ func (e *Edge) named(host string, r *http.Request) bool {
 	return ip.IsLoopback() || local != nil && ip.Unmap() == local.AddrPort().Addr().Unmap()
 }
 
-// hosts are the names of the configuration. An unspecified address is none.
+// hosts returns the configured names. An unspecified address adds none.
 func hosts(cfg Config) (names []string) {
 	for _, host := range append([]string{cfg.Host}, cfg.AllowedHosts...) {
 		if ip, err := netip.ParseAddr(host); err != nil || !ip.IsUnspecified() {
@@ -60,7 +61,7 @@ func hosts(cfg Config) (names []string) {
 	return names
 }
 
-// hostname is the Host header's name or address, without the port.
+// hostname returns the name or address in the Host header, without the port.
 func hostname(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -68,8 +69,8 @@ func hostname(host string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 }
 
-// foreign reports whether a browser sends the request for a page of another origin.
-// What is not a browser sends neither header.
+// foreign reports whether a browser sent the request for a page of another
+// origin. Other clients send neither header.
 func foreign(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		return true
@@ -82,13 +83,13 @@ func foreign(r *http.Request) bool {
 	return false
 }
 
-// fromBrowser reports whether a browser sends the request, for whichever page.
+// fromBrowser reports whether a browser sent the request, for any page.
 func fromBrowser(r *http.Request) bool {
 	return r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
 }
 
-// visit reports whether the user follows a link to a page that is made for that: it
-// takes the place of the page with the link, which learns nothing.
+// visit reports whether the user follows a link to a page of the console. The
+// page replaces the one with the link, which learns nothing.
 func visit(r *http.Request) bool {
 	page := r.URL.Path == "/" || r.URL.Path == "/docs" || r.URL.Path == "/ui" || strings.HasPrefix(r.URL.Path, "/ui/")
 	return page && (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Origin") == "" &&

@@ -12,7 +12,7 @@ import (
 	"github.com/hodei-jobs/hodei/edge"
 )
 
-// send makes a request whose Host may be any; headers are "Name: value".
+// send makes a request with any Host. Headers are "Name: value".
 func send(t *testing.T, addr, line, host, body string, headers ...string) *http.Response {
 	t.Helper()
 	method, path, _ := strings.Cut(line, " ")
@@ -34,7 +34,8 @@ func send(t *testing.T, addr, line, host, body string, headers ...string) *http.
 	return resp
 }
 
-// A name that is not known is of an attacker who has it resolve to this machine.
+// An attacker can make any name resolve to this machine, so unknown names are
+// refused.
 func TestOnlyKnownHosts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -57,14 +58,14 @@ func TestOnlyKnownHosts(t *testing.T) {
 	require.Equal(t, 200, send(t, named.Addrs()[0], "GET /healthz", "hodei.example:80", "").StatusCode)
 	require.Equal(t, 421, send(t, named.Addrs()[0], "GET /healthz", "evil.example", "").StatusCode)
 
-	conn := dial(t, w.edge.Addrs()[0], "GET /healthz HTTP/1.0\r\n\r\n") // no browser
+	conn := dial(t, w.edge.Addrs()[0], "GET /healthz HTTP/1.0\r\n\r\n") // not a browser
 	answer, err := io.ReadAll(conn)
 	require.NoError(t, err)
 	require.Contains(t, string(answer), "200 OK")
 }
 
-// What a browser sends for a page of another origin has no effect, and is answered
-// with nothing that the page could read.
+// A request that a browser sends for a page of another origin has no effect,
+// and the page can read nothing from the answer.
 func TestOtherOriginsAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -107,7 +108,7 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 	}
 }
 
-// A link on another page leads to the console, but not into a frame.
+// A link on another page may open the console, but not in a frame.
 func TestLinksLeadToTheConsole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

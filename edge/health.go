@@ -10,15 +10,15 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// healthTimeout is how long the services may take to report.
+// healthTimeout is how long the services have to report.
 const healthTimeout = 2 * time.Second
 
 func (e *Edge) healthz(w http.ResponseWriter, _ *http.Request) {
 	respond(w, http.StatusOK, schemas.Readiness{Status: schemas.CheckOK})
 }
 
-// readyz answers 200 when requests can be answered: NATS is connected, and each
-// service can do its work.
+// readyz answers 200 if NATS is connected and each service reports that it is
+// ready.
 func (e *Edge) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
 	defer cancel()

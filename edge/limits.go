@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// restTimeout is how long a client that was refused may go on sending: it may
-	// read the answer only after that.
+	// restTimeout is how long a refused client may keep sending. Many clients
+	// read the answer only after they have sent everything.
 	restTimeout = 2 * time.Second
-	// maxHeader is the most bytes of a request's headers.
+	// maxHeader limits the bytes of a request's headers.
 	maxHeader = 64 << 10
-	// maxConns is how many connections may be open on all ports.
+	// maxConns limits the open connections on all ports.
 	maxConns = 16 << 10
 )
 
-// connLimit leaves a quarter of the descriptors that the process may have to all
+// connLimit leaves a quarter of the process's file descriptors for everything
 // else.
 func connLimit() int {
 	var files unix.Rlimit
@@ -28,10 +28,11 @@ func connLimit() int {
 	return int(min(maxConns, files.Cur/4*3))
 }
 
-// tooMany is written to a connection beyond the limit, before its request is read.
+// tooMany is the answer to a connection over the limit, sent before its request
+// is read.
 const tooMany = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
-// connState counts connections, for http.Server.ConnState, and closes those beyond
+// connState counts connections for http.Server.ConnState and closes those over
 // the limit.
 func (e *Edge) connState(conn net.Conn, state http.ConnState) {
 	switch state {
@@ -39,9 +40,9 @@ func (e *Edge) connState(conn net.Conn, state http.ConnState) {
 		if e.conns.Add(1) <= int64(e.cfg.MaxConns) {
 			return
 		}
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // its buffer is empty, so nothing waits
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // the send buffer is empty, so the write does not block
 		_, _ = conn.Write([]byte(tooMany))
-		_ = conn.Close() // the server notices, and reports it as closed
+		_ = conn.Close() // the server then reports it as closed
 	case http.StateClosed, http.StateHijacked:
 		e.conns.Add(-1)
 	}

@@ -27,8 +27,8 @@ func dial(t *testing.T, addr, text string) net.Conn {
 	return conn
 }
 
-// A request that never ends is answered, or at least its connection is closed,
-// whichever route it is for.
+// The edge answers a request that never ends, or closes its connection, on
+// every route.
 func TestRequestsThatNeverEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -53,7 +53,7 @@ func TestRequestsThatNeverEnd(t *testing.T) {
 	require.NotContains(t, numbers, `status="500"`)
 }
 
-// The limit on sending is no limit on waiting: a stream outlives it.
+// The limit on sending a request does not end a stream.
 func TestStreamsOutliveTheLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -62,7 +62,7 @@ func TestStreamsOutliveTheLimits(t *testing.T) {
 	next(strings.Repeat(": keep-alive\n\n", 5))
 }
 
-// A client that does not read an answer which is no stream is let go.
+// A client that does not read an answer is disconnected.
 func TestAnswersThatAreNotRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -94,8 +94,8 @@ func TestLongHeadersAreRefused(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 }
 
-// Beyond the limit a connection is refused at once, on any port, and there is room
-// again when one closes.
+// A connection over the limit is refused at once on any port, until another
+// closes.
 func TestConnectionsAreCapped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -110,7 +110,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 		open = append(open, conn)
 	}
 	over := dial(t, e.Addrs()[0], "")
-	all, _ := io.ReadAll(over) // reset, where the answer was not the first to come
+	all, _ := io.ReadAll(over) // a reset, if the answer came late
 	require.True(t, len(all) == 0 || strings.HasPrefix(string(all), "HTTP/1.1 503 "), "%q", all)
 	require.NoError(t, open[0].Close())
 	require.Eventually(t, func() bool {
@@ -124,7 +124,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 	}, 30*time.Second, 20*time.Millisecond)
 }
 
-// A client may close its side once it has sent its request.
+// A client may close its sending side after the request.
 func TestHalfClosedClientsAreAnswered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -30,7 +30,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// slug is that of the world's pipeline.
+// world is an edge in front of services that know one pipeline, one job and one
+// execution.
 const slug = "demo"
 
 // world is an edge before services that know one pipeline, one job and one
@@ -271,7 +272,8 @@ func text(t *testing.T, resp *http.Response) string {
 	return string(body)
 }
 
-// url is a path on the first port.
+// stream opens the log's stream and returns a function that reads exactly the
+// wanted text.
 func (w *world) url(path string) string { return "http://" + w.edge.Addrs()[0] + path }
 
 // stream opens the log's stream and returns a reader of exactly so many bytes

@@ -18,7 +18,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// stalled opens a stream of which only the headers are read, into a small buffer.
+// stalled opens a stream with a small receive buffer and reads only the
+// headers.
 func stalled(t *testing.T, addr, path string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -34,7 +35,7 @@ func stalled(t *testing.T, addr, path string) net.Conn {
 	return conn
 }
 
-// held is how much memory lives after a collection.
+// held returns the live heap after a collection.
 func held() int {
 	runtime.GC()
 	var now runtime.MemStats
@@ -42,9 +43,9 @@ func held() int {
 	return int(now.HeapAlloc)
 }
 
-// The attack of thousands of followers that do not read in a flood: each held what
-// it was about to write, most of a megabyte. The tests that are not parallel are
-// alone in the process.
+// Attack: thousands of followers do not read during a flood. Each used to hold
+// most of a megabyte that it was about to write. Tests that are not parallel
+// have the process to themselves.
 func TestStalledFollowersHoldLittle(t *testing.T) {
 	w := newWorld(t)
 	const followers = 300
@@ -56,13 +57,13 @@ func TestStalledFollowersHoldLittle(t *testing.T) {
 	before := held()
 	for n := int64(1); n < 100_000; n += 2000 {
 		w.write(t, n, n+1999)
-		next(frames(n, n+1999)) // one that reads is not held up
+		next(frames(n, n+1999)) // a client that reads is not delayed
 	}
 	require.Less(t, held()-before, 48<<20, "%d stalled followers", followers)
 }
 
-// Readers of events that do not read held a channel of thousands of whole events
-// each; a flood of large ones was kept by the number.
+// Attack: readers of events do not read. Each used to hold a channel of
+// thousands of events, limited by number instead of size.
 func TestEventReadersHoldLittle(t *testing.T) {
 	w := newWorld(t)
 	before := held()
@@ -84,7 +85,7 @@ func TestEventReadersHoldLittle(t *testing.T) {
 	require.Less(t, held()-before, 48<<20, "%d readers of a flood", readers)
 }
 
-// Beyond the cap a stream is answered 503, and there is room again once one ends.
+// A stream over the limit gets 503 until another stream ends.
 func TestStreamsAreCapped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -113,12 +114,11 @@ func TestStreamsAreCapped(t *testing.T) {
 	}
 }
 
-// A client that leaves while its stream of events is being opened is no failure of
-// the edge.
+// A client that leaves while its event stream opens does not cause an error.
 func TestLeavingWhileJoining(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.forget(t, schemas.EventStream) // so that nothing can be opened
+	w.forget(t, schemas.EventStream) // so that opening fails
 	conn, err := net.Dial("tcp", w.edge.Addrs()[0])
 	require.NoError(t, err)
 	_, err = fmt.Fprint(conn, "GET /events?follow=true HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -16,12 +16,12 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
-// metrics are the numbers of one edge, all its ports together, for Prometheus.
-// Those of the services are asked for over NATS (`nats service stats`).
+// metrics are the Prometheus metrics of one edge, all ports together. The
+// services report theirs over NATS (`nats service stats`).
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec   // method, route, status
-	took     *prometheus.HistogramVec // method, route; streams last as long as they are read and are left out
+	took     *prometheus.HistogramVec // method, route; without streams, which last as long as they are read
 	streams  prometheus.Gauge
 	lines    prometheus.Counter
 }
@@ -63,7 +63,7 @@ func newMetrics(cfg Config) *metrics {
 	return m
 }
 
-// countConns shows how many connections are open.
+// countConns adds the number of open connections.
 func (m *metrics) countConns(open *atomic.Int64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "hodei_http_open_connections", Help: "Connections that are open.",
@@ -74,10 +74,10 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// methodsKnown keep a label from growing with what strangers send.
+// methodsKnown bounds the values of the method label.
 var methodsKnown = []string{"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"}
 
-// count notes what a request was answered, once it is routed and done.
+// count records the answer to a routed request.
 func (m *metrics) count(r *http.Request, answered *recorder, took time.Duration) {
 	method := r.Method
 	if !slices.Contains(methodsKnown, method) {
@@ -90,8 +90,7 @@ func (m *metrics) count(r *http.Request, answered *recorder, took time.Duration)
 	}
 }
 
-// route is the pattern that the request met, the same with the prefix and
-// without.
+// route returns the matched pattern, without the prefix.
 func route(r *http.Request, status int) string {
 	pattern := strings.TrimPrefix(chi.RouteContext(r.Context()).RoutePattern(), prefixes[0])
 	if pattern == "" || pattern == "/*" || status == http.StatusMethodNotAllowed {

@@ -16,16 +16,16 @@ import (
 // instead of decompressing the same lines again.
 const breather = 10 * time.Millisecond
 
-// outlet writes the lines that one client wants.
+// outlet writes the lines that one client requested.
 type outlet struct {
 	*wire
 	format
 	want      selection
 	keepAlive time.Duration
 	rooms     rooms
-	room      *room // nil while it waits
+	room      *room // nil while the outlet waits
 	sent      prometheus.Counter
-	written   int // lines, of which so many are counted in sent
+	written   int // lines; those counted in sent so far
 	counted   int
 	flushed   time.Time
 }
@@ -37,7 +37,7 @@ func (o *outlet) copy(ctx context.Context, feed *follow.Feed, now schemas.LogEnd
 	next := o.want.after + 1
 	if o.want.after < 0 {
 		if next = o.want.From(now.LogCount); next > now.LogCount && next > 1 {
-			begin = o.at(begin, next-1) // a client that comes back then misses nothing
+			begin = o.at(begin, next-1) // so that a client that reconnects misses nothing
 		}
 	}
 	if err := o.say(begin); err != nil {
@@ -60,7 +60,7 @@ func (o *outlet) copy(ctx context.Context, feed *follow.Feed, now schemas.LogEnd
 	return o.say(o.end(nil, now))
 }
 
-// say sends what is not lines.
+// say sends bytes that are not lines.
 func (o *outlet) say(p []byte) error {
 	o.flushed = time.Now()
 	return o.send(p)
@@ -90,7 +90,7 @@ func (o *outlet) step(ctx context.Context, feed *follow.Feed, next int64, now sc
 	return batch, last, err
 }
 
-// enter takes a room, once there is something to put into it.
+// enter acquires buffers when there is something to write.
 func (o *outlet) enter() *[]byte {
 	if o.room == nil {
 		o.room = o.rooms.take()
@@ -138,7 +138,7 @@ func (o *outlet) lines(batch follow.Batch) (last int64, err error) {
 		}
 	}
 	if len(o.room.buf) == 0 && time.Since(o.flushed) < o.keepAlive {
-		return batch.Last, nil // nothing of it was wanted
+		return batch.Last, nil // no line was requested
 	}
 	if len(o.room.buf) == 0 {
 		o.room.buf = o.idle(o.room.buf)
@@ -153,7 +153,7 @@ func (o *outlet) wanted(sequence int64, line []byte) bool {
 	return o.want.filter.IsZero() || o.want.filter.Match(hodei.ReadLogLine(line, sequence))
 }
 
-// empty writes what is in the room.
+// empty writes the buffered bytes.
 func (o *outlet) empty() error {
 	o.flushed = time.Now()
 	err := o.write(o.room.buf)

@@ -12,7 +12,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
-// answer writes a JSON body as it is.
+// answer writes a JSON body unchanged.
 func answer(w http.ResponseWriter, status int, body []byte) {
 	if status == http.StatusNoContent {
 		w.WriteHeader(status)
@@ -20,10 +20,10 @@ func answer(w http.ResponseWriter, status int, body []byte) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone needs no answer
+	_, _ = w.Write(body) // the client may have left
 }
 
-// refuse answers with the error as users may see it.
+// refuse answers with the part of the error that users may see.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	said := *hodei.AsError(err)
 	if said.Timestamp.IsZero() {
@@ -39,14 +39,14 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		rec.err = err
 	}
 	if rest, ok := r.Body.(*requestBody); ok && !rest.read {
-		w.Header().Set("Connection", "close")                                          // else the server reads the rest before it answers
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(restTimeout)) // it reads the rest afterwards
+		w.Header().Set("Connection", "close")                                          // otherwise the server reads the rest before it answers
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(restTimeout)) // the server reads the rest afterwards
 	}
 	body, _ := hodei.JSON(said) // a struct of strings and a time always encodes
 	answer(w, said.Code.Status(), body)
 }
 
-// requestBody remembers whether all of it was read.
+// requestBody records whether all of it was read.
 type requestBody struct {
 	io.ReadCloser
 	read bool
@@ -58,13 +58,13 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// recorder remembers what was answered, for the log, and has the client read it in
-// time.
+// recorder records the status for the log and sets the deadline for the client
+// to read the answer.
 type recorder struct {
 	http.ResponseWriter
 	status int
 	err    error
-	stream bool // it lasted as long as the client read
+	stream bool // lasts as long as the client reads
 	within time.Duration
 }
 
@@ -78,20 +78,20 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return r.ResponseWriter.Write(p)
 }
 
-// begin notes the status of an answer that begins, unless it has begun.
+// begin records the status when the answer begins.
 func (r *recorder) begin(status int) {
 	if r.status != 0 {
 		return
 	}
 	if r.status = status; !r.stream {
-		_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(r.within)) // where there is a connection
+		_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(r.within)) // not every connection has one
 	}
 }
 
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// identify gives the request its id and logs what became of it.
+// identify assigns the request id and logs the result of the request.
 func (e *Edge) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -109,7 +109,7 @@ func (e *Edge) identify(next http.Handler) http.Handler {
 			e.metrics.count(r, rec, time.Since(began))
 			level := slog.LevelDebug
 			if known := (*hodei.Error)(nil); rec.err != nil && !errors.As(rec.err, &known) {
-				level = slog.LevelError // our own; what a service said, it has logged
+				level = slog.LevelError // the edge's own error; services log theirs
 			}
 			e.cfg.Log.Log(ctx, level, "request", "method", r.Method, "path", r.URL.Path, "status", rec.status,
 				"request_id", id, "dur", time.Since(began), "err", rec.err)
@@ -118,8 +118,8 @@ func (e *Edge) identify(next http.Handler) http.Handler {
 	})
 }
 
-// recover turns a panic into INTERNAL_ERROR, or where the answer has begun
-// into its abrupt end.
+// recover answers a panic with INTERNAL_ERROR. If the answer has begun, it
+// aborts the connection.
 func (e *Edge) recover(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

@@ -3,16 +3,16 @@ package edge
 // room is the memory in which a stream reads and formats lines.
 type room struct {
 	lines []byte // as the feed joins them
-	buf   []byte // as the client is sent them
+	buf   []byte // as sent to the client
 }
 
-// rooms are shared by all streams of logs, which bounds their memory however many
-// there are. A stream holds one only while it does not wait for its client.
+// rooms is shared by all log streams, which bounds their memory. A stream holds
+// a room only while it does not wait for its client.
 type rooms chan *room
 
 const (
-	// roomCount is more than there are cores, and little beside what a stream
-	// costs in any case.
+	// roomCount exceeds the number of cores of most machines and is small
+	// beside what the streams themselves cost.
 	roomCount = 32
 	// roomKept is the largest buffer that is kept for the next stream.
 	roomKept = 512 << 10

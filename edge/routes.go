@@ -15,7 +15,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// prefixes are where every route answers: the canonical one, and none.
+// prefixes are the prefixes of every route: the canonical one, and none.
 var prefixes = []string{"/api/v1", ""}
 
 // routes serves every operation, on every port.
@@ -66,7 +66,7 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 	return r, nil
 }
 
-// methods are those that the path answers to, for the Allow header.
+// methods returns the methods of the path for the Allow header.
 func methods(r chi.Routes, path string) string {
 	var allowed []string
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
@@ -77,8 +77,8 @@ func methods(r chi.Routes, path string) string {
 	return strings.Join(allowed, ", ")
 }
 
-// handler is how an operation is answered: the logs as the client would have
-// them, anything else by its service.
+// handler answers an operation: logs in the format that the client accepts,
+// anything else by its service.
 func (e *Edge) handler(logs *streams, op *schemas.Op) http.HandlerFunc {
 	switch forward := e.forward(op); op {
 	case schemas.FollowLogs.Op:
@@ -102,7 +102,8 @@ func (e *Edge) handler(logs *streams, op *schemas.Op) http.HandlerFunc {
 	}
 }
 
-// forward hands the request to the operation's service and its reply back.
+// forward sends the request to the operation's service and the reply to the
+// client.
 func (e *Edge) forward(op *schemas.Op) http.HandlerFunc {
 	bind := newBinder(op)
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -113,7 +114,7 @@ func (e *Edge) forward(op *schemas.Op) http.HandlerFunc {
 		}
 		ctx := r.Context()
 		if !op.Waits() {
-			ctx = context.WithoutCancel(ctx) // a client that has sent all may close its side; the rest is short
+			ctx = context.WithoutCancel(ctx) // a client may close its sending side after the request
 		}
 		ctx, cancel := context.WithTimeout(ctx, client.Timeout(op))
 		defer cancel()

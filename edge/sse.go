@@ -12,24 +12,24 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// streams answers requests for logs with lines as they come. When the edge
-// stops, so do the feeds, and with them the streams.
+// streams answers requests for logs. When the edge stops, the feeds end, and
+// the streams with them.
 type streams struct {
 	cfg     Config
 	feeds   *feeds
 	metrics *metrics
 	open    *streamCount
 	rooms   rooms
-	decode  func(body []byte, req any) error // checks and reads a schemas.GetLogsRequest
+	decode  func(body []byte, req any) error // checks and decodes a schemas.GetLogsRequest
 }
 
-// selection is what a client wants of a log.
+// selection is the part of a log that a client requested.
 type selection struct {
 	schemas.GetLogsRequest
 	Follow bool
 
 	filter hodei.LogFilter
-	after  int64 // the sequence to go on after; -1 for none
+	after  int64 // resume after this sequence; -1 for none
 }
 
 // handler answers an operation on logs in the format that choose returns.
@@ -59,12 +59,12 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 		feed, release := s.feeds.get(want.ID)
 		defer release()
 		now := schemas.LogEnd{ExecutionID: want.ID}
-		if err = feed.Found(ctx); err == nil && !(want.Follow && want.All()) { // else how far it is does not matter
+		if err = feed.Found(ctx); err == nil && !(want.Follow && want.All()) { // otherwise the progress does not matter
 			now, err = feed.Now(ctx)
 		}
 		if err != nil {
 			said := *hodei.AsError(err)
-			said.RequestID = rpc.RequestID(ctx) // the feed asked for all its readers
+			said.RequestID = rpc.RequestID(ctx) // the feed's request is shared by all readers
 			refuse(w, r, &said)
 			return
 		}
@@ -78,9 +78,9 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 	}
 }
 
-// selection reads the options, which are checked as the service that owns logs
-// would: to ask it first would cost a follower a request, while the command that
-// it wants to see is starting.
+// selection reads the options with the same checks as the worker manager, which
+// owns logs. Asking it first would cost a follower a round trip while the
+// command starts.
 func (s *streams) selection(r *http.Request, bind binder) (want selection, err error) {
 	fields, err := bind.parameters(r)
 	if err != nil {
@@ -106,8 +106,8 @@ func (s *streams) selection(r *http.Request, bind binder) (want selection, err e
 	return want, err
 }
 
-// after is the sequence that a client has had, of which its Last-Event-ID
-// tells best; -1 when it tells of none.
+// after returns the sequence of the last line that the client received.
+// Last-Event-ID has precedence over the cursor; -1 if both are missing.
 func after(cursor, lastEventID string) (int64, error) {
 	field, text := "cursor", cursor
 	if lastEventID != "" {

@@ -47,7 +47,8 @@ func TestLogOfWhatThereIs(t *testing.T) {
 	}
 }
 
-// Any client of NATS can publish a chunk: whatever is in it, a line is one frame.
+// Any NATS client can publish a chunk. Whatever its content, each line is one
+// frame.
 func TestLinesCannotInjectFrames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -79,7 +80,7 @@ func TestLinesCannotInjectFrames(t *testing.T) {
 	}
 }
 
-// The same log by its other route, in each of its forms.
+// The same log by its other route, in each format.
 func TestLogForms(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -112,7 +113,7 @@ func TestFollowFromTheMiddle(t *testing.T) {
 	next(w.done(hodei.Completed, 43))
 }
 
-// A client that comes back, to another edge, goes on where it was.
+// A client that reconnects to another edge resumes where it was.
 func TestResume(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -141,7 +142,7 @@ func TestKeepAlive(t *testing.T) {
 	next(": keep-alive\n\n: keep-alive\n\n: keep-alive\n\n")
 }
 
-// A client that leaves is noticed, and its going seen by the stream it read.
+// The edge detects that a client left and ends its stream.
 func TestDisconnect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -155,12 +156,13 @@ func TestDisconnect(t *testing.T) {
 		"the feed outlives its only reader")
 }
 
-// A client that stops reading holds up nobody and is let go by the stop.
+// A client that stops reading delays no other client, and the stop disconnects
+// it.
 func TestStuckClient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e, stop := serve(t, w.nc, edge.Config{Grace: 100 * time.Millisecond})
-	_, _ = w.stream(t, e.Addrs()[0], "?follow=true") // whose body is never read
+	_, _ = w.stream(t, e.Addrs()[0], "?follow=true") // the body is never read
 	next, _ := w.stream(t, e.Addrs()[0], "?follow=true")
 	for n := int64(1); n < 40000; n += 400 {
 		w.write(t, n, n+399)
@@ -169,8 +171,9 @@ func TestStuckClient(t *testing.T) {
 	stop()
 }
 
-// One feed serves all streams of an execution. It has no consumer once it has read
-// the window, for which the server would keep what is written in memory.
+// All streams of an execution share one feed. After the feed has read the
+// window it has no consumer, for which the server would keep messages in
+// memory.
 func TestStreamsShareAFeed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -188,7 +191,7 @@ func TestStreamsShareAFeed(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		info, err := stream.Info(t.Context())
-		return err == nil && info.State.Consumers == 0 && w.nc.NumSubscriptions() == before+2 // lines, and events
+		return err == nil && info.State.Consumers == 0 && w.nc.NumSubscriptions() == before+2 // lines and events
 	}, time.Minute, time.Millisecond)
 	w.write(t, 3, 3)
 	w.end(t)
@@ -197,8 +200,8 @@ func TestStreamsShareAFeed(t *testing.T) {
 	}
 }
 
-// A tail of nothing yet tells where it stands, so that a client which is cut
-// off before the first line misses none.
+// A tail without lines sends its position, so that a client that is
+// disconnected before the first line misses none.
 func TestTailOfNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

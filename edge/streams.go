@@ -10,10 +10,10 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// streamCount counts the open streams, of which each costs memory for as long as
-// its client likes.
+// streamCount limits the open streams. Each costs memory for as long as its
+// client stays.
 type streamCount struct {
-	most, mostEach int // in all, and from one address
+	most, mostEach int // in total and per address
 	gauge          prometheus.Gauge
 
 	mu   sync.Mutex
@@ -25,8 +25,8 @@ func newStreamCount(cfg Config, gauge prometheus.Gauge) *streamCount {
 	return &streamCount{most: cfg.MaxStreams, mostEach: cfg.MaxStreamsPerClient, gauge: gauge, from: map[string]int{}}
 }
 
-// enter counts one more and returns what to call at its end, or UNAVAILABLE where
-// there are too many.
+// enter counts a stream and returns the function that ends it, or UNAVAILABLE
+// if there are too many.
 func (c *streamCount) enter(r *http.Request) (leave func(), err error) {
 	addr, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

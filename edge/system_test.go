@@ -12,7 +12,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// metric is the value of a series, "" where there is none.
+// metric returns the value of a series, "" if it is missing.
 func (w *world) metric(t *testing.T, series string) string {
 	resp := do(t, "GET", w.url("/metrics"), "")
 	require.Equal(t, 200, resp.StatusCode)
@@ -53,7 +53,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// An open stream and what it has sent are seen while it is open.
+// An open stream and its lines appear in the metrics while it is open.
 func TestMetricsOfStreams(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -73,8 +73,7 @@ func TestMetricsOfStreams(t *testing.T) {
 	require.Empty(t, w.metric(t, `hodei_http_request_duration_seconds_count`+route+`}`), "a stream's length is no latency")
 }
 
-// The docs come whole from each port: what the page refers to is there, and
-// nothing of it is elsewhere.
+// Each port serves all of the docs. The page refers to nothing elsewhere.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -98,7 +97,8 @@ func TestDocs(t *testing.T) {
 	require.Contains(t, text(t, do(t, "GET", w.url("/docs/nothing.js"), "")), `"resource":"route"`)
 }
 
-// A key reaches the service with what creates, and a bad one is refused.
+// An idempotency key reaches the service for operations that create; an invalid
+// one is refused.
 func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
