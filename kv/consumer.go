@@ -11,10 +11,10 @@ import (
 // api is how long JetStream may take to answer.
 const api = 5 * time.Second
 
-// Consumer makes a consumer for one reader, who needs it no longer than it
-// reads: in memory, on one server, without acknowledgements. The configuration
-// says what it reads, and for how long the server keeps it unread. What forget
-// cannot delete, because the server is not there to ask, is left to that.
+// Consumer creates an ephemeral consumer for one reader: in memory, on one
+// server, without acknowledgements. cfg selects the messages and sets how long
+// the server keeps an unused consumer. If forget cannot delete the consumer
+// because the server is unreachable, that timeout does.
 func Consumer(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.ConsumerConfig) (
 	consumer jetstream.Consumer, forget func() error, err error) {
 	cfg.AckPolicy, cfg.MemoryStorage, cfg.Replicas = jetstream.AckNonePolicy, true, 1

@@ -11,12 +11,12 @@
 //
 // # When things fail
 //
-// Everything here can be lost and rebuilt: Setup creates what is missing, a
-// worker writes its key again within a third of the lease, and a watch whose
-// consumer vanished is started anew by whoever runs it.
+// Everything here can be lost and rebuilt: Setup creates missing streams, a
+// worker renews its key within a third of the lease, and the caller of a watch
+// restarts it after its consumer is lost.
 //
 // # Not here
 //
-// No decisions about workers: workermanager declares one lost, scheduler/plan
-// chooses among them.
+// No decisions about workers: services/workermanager declares a worker lost,
+// services/scheduler/plan chooses one.
 package kv

@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// probeBytes is the size of a test write: more than the block of a file system, so
-	// that it needs space that is not allocated yet. probeMost bounds what the test
-	// writes occupy.
+	// probeBytes is the size of a test write: more than a block of the file
+	// system, so that it needs newly allocated space. probeMost limits the size
+	// of the probe stream.
 	probeBytes, probeMost = 8 << 10, 64 << 10
-	// roomBytes is what there must be room for before streams are recreated; a message
-	// of it is allowed by any NATS.
+	// roomBytes is the free space that is required before streams are
+	// recreated. Every NATS server allows a message of this size.
 	roomBytes = 512 << 10
 )
 
@@ -26,13 +26,14 @@ const (
 // written does not answer publishers at all.
 const ackWithin = 2 * time.Second
 
-// Keep recreates what is missing of the streams and the bucket, and those that refuse
-// every message although JetStream stores others: once its file could not be written,
-// a stream refuses messages until it is recreated or its server is restarted. It
-// returns what it recreated, empty, and an error while JetStream stores nothing.
+// Keep recreates missing streams and a missing bucket, and those that refuse
+// every message although JetStream stores others: once its file could not be
+// written, a stream refuses messages until it is recreated or its server is
+// restarted. It returns the names of the recreated ones, which are empty, and
+// an error while JetStream stores nothing.
 //
-// What a recreated stream held is lost there and nowhere else: the record is in
-// Postgres, workers write their keys again, and readers notice the loss.
+// The content of a recreated stream is lost only in NATS: the record is in
+// Postgres, workers write their keys again, and readers detect the loss.
 func Keep(ctx context.Context, js jetstream.JetStream, s Storage) (recreated []string, err error) {
 	if err := probe(ctx, js, s); err != nil {
 		return nil, err
@@ -65,8 +66,8 @@ func Keep(ctx context.Context, js jetstream.JetStream, s Storage) (recreated []s
 	return recreated, err
 }
 
-// probe stores a message in a stream of its own, which no reader of the others meets,
-// and recreates that stream where it is missing or refuses the message.
+// probe stores a message in a separate stream, which has no readers, and
+// recreates that stream if it is missing or refuses the message.
 func probe(ctx context.Context, js jetstream.JetStream, s Storage) error {
 	err := testWrite(ctx, js, probeBytes)
 	if err == nil || ctx.Err() != nil {
@@ -89,8 +90,8 @@ func probe(ctx context.Context, js jetstream.JetStream, s Storage) error {
 	return testWrite(ctx, js, probeBytes)
 }
 
-// room fails unless JetStream can store more than the deletion of the probe stream has
-// freed. It leaves no probe stream.
+// room fails unless JetStream can store more than the deletion of the probe
+// stream has freed. It leaves no probe stream.
 func room(ctx context.Context, js jetstream.JetStream, s Storage) error {
 	err := remove(ctx, js, schemas.ProbeStream)
 	if err == nil {
@@ -102,7 +103,7 @@ func room(ctx context.Context, js jetstream.JetStream, s Storage) error {
 	return errors.Join(err, remove(ctx, js, schemas.ProbeStream))
 }
 
-// makeProbe creates the probe stream, in files of at most so many bytes.
+// makeProbe creates the probe stream with files of at most this many bytes.
 func makeProbe(ctx context.Context, js jetstream.JetStream, s Storage, most int64) error {
 	_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: schemas.ProbeStream, Subjects: []string{schemas.ProbeSubject},
@@ -124,7 +125,7 @@ func testWrite(ctx context.Context, js jetstream.JetStream, size int) error {
 	return nil
 }
 
-// condition is what a stream does with messages.
+// condition is how a stream handles messages.
 type condition string
 
 const (
@@ -133,8 +134,8 @@ const (
 	storing  condition = "storing"
 )
 
-// examine purges a subject that the stream does not hold. That changes nothing, and a
-// stream that refuses changes refuses it.
+// examine purges a subject that the stream does not contain. The purge changes
+// nothing, but a stream that refuses writes refuses it.
 func examine(ctx context.Context, js jetstream.JetStream, name string) (condition, error) {
 	stream, err := js.Stream(ctx, name)
 	if err == nil {
@@ -151,7 +152,7 @@ func examine(ctx context.Context, js jetstream.JetStream, name string) (conditio
 	return "", fmt.Errorf("examine stream %s: %w", name, err)
 }
 
-// nothing is a subject of no stream.
+// nothing is a subject that belongs to no stream.
 const nothing = "hodei.nothing"
 
 func remove(ctx context.Context, js jetstream.JetStream, name string) error {

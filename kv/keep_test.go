@@ -16,8 +16,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// write publishes to the streams and the bucket until each has refused a message or
-// taken so many, and returns those that refused one.
+// write publishes to the streams and the bucket until each has refused a
+// message or accepted the given number. It returns those that refused one.
 func write(t *testing.T, js jetstream.JetStream, messages int) (refused []string) {
 	t.Helper()
 	for name, subject := range map[string]string{
@@ -47,8 +47,8 @@ func keep(t *testing.T, js jetstream.JetStream) ([]string, error) {
 	return recreated, err
 }
 
-// TestStreamsRecoverFromAFullDisk: streams that refuse messages since the disk was full
-// are recreated once it has space, and not before.
+// TestStreamsRecoverFromAFullDisk: streams that refuse messages after the disk
+// was full are recreated once it has space, and not before.
 func TestStreamsRecoverFromAFullDisk(t *testing.T) {
 	disk := localtest.NewDisk(t, 16<<20)
 	srv, err := local.StartNATS(local.NATSConfig{StoreDir: disk.Dir, Log: localtest.Log(t)})
@@ -83,15 +83,15 @@ func TestStreamsRecoverFromAFullDisk(t *testing.T) {
 	require.Empty(t, recreated)
 }
 
-// TestStreamsOfAnAccountWithoutSpace: a limit that is reached is reported, and nothing
-// is recreated: the server recovers by itself.
+// TestStreamsOfAnAccountWithoutSpace: an exceeded limit is reported, and
+// nothing is recreated: the server recovers by itself.
 func TestStreamsOfAnAccountWithoutSpace(t *testing.T) {
 	_, js := localtest.JetStream(t)
 	account, err := js.AccountInfo(t.Context())
 	require.NoError(t, err)
 	left := account.Limits.MaxStore
 	if left < 0 {
-		left = 8 << 30 // of nats.conf
+		left = 8 << 30 // from nats.conf
 	}
 	for _, name := range schemas.Streams {
 		stream, err := js.Stream(t.Context(), name)

@@ -13,26 +13,26 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Lease is how long a worker's key outlives its last renewal, Renew how often
-// it is renewed.
+// Lease is how long a worker's key is valid after its last renewal, Renew the
+// interval of renewals.
 const (
 	Lease = 15 * time.Second
 	Renew = Lease / 3
 )
 
-// maxConsumers is set on every stream, because the server's own default is
-// 1000 and each follower of a log and each watcher is one.
+// maxConsumers is set on every stream. The server's default is 1000, and each
+// follower of a log and each watcher is a consumer.
 const maxConsumers = 20000
 
-// LogWindow is how many chunks of each execution EXECUTION_LOGS holds. A chunk
-// has at least one line, so at least that many last lines are at hand.
+// LogWindow is how many chunks of each execution EXECUTION_LOGS keeps. A chunk
+// has at least one line, so the window has at least as many lines.
 const LogWindow = 1000
 
-// Storage is how the streams and the bucket are stored.
+// Storage configures how the streams and the bucket are stored.
 type Storage struct {
 	Replicas int // 1 when 0
-	// MaxBytes is what the streams may grow to, which NATS sets aside for them:
-	// two thirds for the logs, one for the events. 3 GiB when 0.
+	// MaxBytes limits the streams, and NATS reserves this space: two thirds for
+	// logs, one third for events. Default: 3 GiB.
 	MaxBytes int64
 }
 

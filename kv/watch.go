@@ -16,33 +16,33 @@ import (
 )
 
 const (
-	// gather is for how long after a change what follows it may come together.
-	// Ten thousand workers would otherwise wake everybody who watches a thousand
-	// times a second: two schedulers took 30 % of a core for that, and 7.5 % so.
+	// gather is how long changes are collected after the first. Without it, ten
+	// thousand workers wake every watcher a thousand times a second: two
+	// schedulers took 30 % of a core for that, and take 7.5 % with it.
 	gather = 100 * time.Millisecond
-	// page is the most changes that are asked for at once.
+	// page is the maximum number of changes in one request.
 	page = 512
-	// heartbeat is how often the server says in silence that the watch is there;
-	// two missing end it.
+	// heartbeat is the interval of the server's heartbeats during silence. Two
+	// missing heartbeats end the watch.
 	heartbeat = 2 * time.Second
-	// silence is how long one request for a change lasts.
+	// silence is how long one request for changes lasts.
 	silence = 10 * time.Second
 )
 
 // Update is one change of the bucket.
 type Update struct {
 	WorkerID hodei.WorkerID
-	// Availability is the worker's report, nil when its lease has ended.
+	// Availability is the worker's report, nil if its lease has ended.
 	Availability *hodei.Availability
-	// Synced is set on the one update, otherwise empty, that tells that
-	// everything the bucket held at the start has been delivered.
+	// Synced marks the one update, otherwise empty, that follows the initial
+	// content of the bucket.
 	Synced bool
 }
 
-// Watch calls fn with what the bucket holds and then with every change, in
-// order, until ctx is done (nil) or the watch breaks (an error; watch again):
-// the connection or the bucket was lost, or a change was. Of several changes of
-// one worker in a short time it may tell the last alone.
+// Watch calls fn with the content of the bucket and then with every change, in
+// order. It returns nil when ctx is done, and an error if the connection, the
+// bucket or a change was lost; the caller then watches again. Of several
+// changes of one worker in a short time, fn may receive only the last.
 func (w *Workers) Watch(ctx context.Context, fn func(Update)) error {
 	if err := w.watch(ctx, fn); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("watch bucket %s: %w", schemas.WorkersBucket, err)
@@ -60,7 +60,7 @@ func (w *Workers) watch(ctx context.Context, fn func(Update)) error {
 		return err
 	}
 	defer func() {
-		if ctx.Err() != nil && w.js.Conn().IsConnected() { // else it would only hold up the next watch
+		if ctx.Err() != nil && w.js.Conn().IsConnected() { // otherwise it would only delay the next watch
 			_ = forget()
 		}
 	}()
@@ -85,16 +85,16 @@ func (w *Workers) watch(ctx context.Context, fn func(Update)) error {
 	}
 }
 
-// reading is one watch under way.
+// reading is one watch in progress.
 type reading struct {
 	consumer jetstream.Consumer
 	lost     <-chan nats.Status
 	fn       func(Update)
-	left     uint64 // of what the bucket held at the start
-	told     uint64 // messages, which the server counts too
+	left     uint64 // of the initial content
+	seen     uint64 // messages received, which the server counts too
 }
 
-// await returns when there was a change, or none for a while.
+// await returns after a change, or after a while without one.
 func (r *reading) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
@@ -109,7 +109,7 @@ func (r *reading) await(ctx context.Context) error {
 	return err
 }
 
-// drain takes all that has come meanwhile.
+// drain reads all changes that have arrived.
 func (r *reading) drain(ctx context.Context) error {
 	for {
 		batch, err := r.consumer.FetchNoWait(page)
@@ -122,7 +122,7 @@ func (r *reading) drain(ctx context.Context) error {
 	}
 }
 
-// take tells what is in a batch, and returns how many messages that were.
+// take processes a batch and returns its number of messages.
 func (r *reading) take(ctx context.Context, batch jetstream.MessageBatch) (n int, err error) {
 	for {
 		select {
@@ -135,21 +135,21 @@ func (r *reading) take(ctx context.Context, batch jetstream.MessageBatch) (n int
 				return n, batch.Error()
 			}
 			n++
-			if err := r.tell(msg); err != nil {
+			if err := r.deliver(msg); err != nil {
 				return n, err
 			}
 		}
 	}
 }
 
-// tell passes a change on, unless one before it is missing.
-func (r *reading) tell(msg jetstream.Msg) error {
+// deliver passes a change to fn. It fails if an earlier change is missing.
+func (r *reading) deliver(msg jetstream.Msg) error {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return err
 	}
-	if r.told++; meta.Sequence.Consumer != r.told {
-		return fmt.Errorf("change %d came in place of %d", meta.Sequence.Consumer, r.told)
+	if r.seen++; meta.Sequence.Consumer != r.seen {
+		return fmt.Errorf("change %d came in place of %d", meta.Sequence.Consumer, r.seen)
 	}
 	if update, ok := read(msg); ok {
 		r.fn(update)
@@ -163,9 +163,9 @@ func (r *reading) tell(msg jetstream.Msg) error {
 	return nil
 }
 
-// read turns a message into an update; a key or a value that no worker can have
-// written is passed over, as if it were not there. Deletions and expiries have a
-// header each. Fields of a later version are ignored.
+// read decodes a message. It ignores keys and values that no worker can have
+// written. Deletions and expiries are marked by a header. Fields of a later
+// version are ignored.
 func read(msg jetstream.Msg) (Update, bool) {
 	var update Update
 	key := msg.Subject()[strings.LastIndexByte(msg.Subject(), '.')+1:]

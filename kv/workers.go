@@ -28,7 +28,8 @@ func OpenWorkers(ctx context.Context, js jetstream.JetStream) (*Workers, error) 
 	return &Workers{js: js, bucket: bucket}, nil
 }
 
-// Put writes the worker's report and renews its lease. Only that worker may.
+// Put writes the worker's report and renews its lease. Only the worker itself
+// may call it.
 func (w *Workers) Put(ctx context.Context, a hodei.Availability) error {
 	body, err := json.Marshal(a)
 	if err != nil {
@@ -40,21 +41,23 @@ func (w *Workers) Put(ctx context.Context, a hodei.Availability) error {
 	return nil
 }
 
-// grid is what renewals keep to, by the clock of the wall.
+// grid is the resolution of renewal times, in wall-clock time.
 const grid = 250 * time.Millisecond
 
-// UntilRenewal is how long a worker that renews so often waits from now on. Each
-// has a moment of its own in every period, by its id, so the fleet is spread over
-// it; and those of the same quarter of a second, if their clocks agree as NTP has
-// them, come to the server together. What a renewal costs is to wake the server,
-// whose processor sleeps in between: with 10,000 workers that halves it.
+// UntilRenewal returns how long a worker with this renewal interval waits until
+// its next renewal. The worker's id determines its moment in each period, so
+// the fleet is spread over the period. Workers in the same quarter of a second,
+// with clocks synchronized by NTP, renew together. The main cost of a renewal
+// is to wake the server's processor, so this halves the cost with 10,000
+// workers.
 func UntilRenewal(id hodei.WorkerID, now time.Time, every time.Duration) time.Duration {
 	moments := uint64(max(every/grid, 1))
-	moment := time.Duration(binary.BigEndian.Uint64(id[8:])%moments) * grid // the latter half of an id is random
+	moment := time.Duration(binary.BigEndian.Uint64(id[8:])%moments) * grid // the second half of an id is random
 	return every - (time.Duration(now.UnixNano())-moment)%every
 }
 
-// Delete ends the lease of a worker that leaves. Only that worker may.
+// Delete ends the lease of a worker that terminates. Only the worker itself may
+// call it.
 func (w *Workers) Delete(ctx context.Context, id hodei.WorkerID) error {
 	if err := w.bucket.Delete(ctx, id.String()); err != nil {
 		return fmt.Errorf("delete availability of %s: %w", id, err)

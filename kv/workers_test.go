@@ -21,10 +21,10 @@ func report(id hodei.WorkerID, free int, revision uint64) hodei.Availability {
 	return hodei.Availability{WorkerID: id, Type: "shell", Status: hodei.WorkerBusy, Slots: 100, Free: free, Revision: revision}
 }
 
-// TestAWatchPassesOverWhatNoWorkerWrites: a value under the key of another worker,
-// numbers out of range, and what is no value at all. Fields of a later version are
-// ignored.
-func TestAWatchPassesOverWhatNoWorkerWrites(t *testing.T) {
+// TestWatchIgnoresInvalidKeysAndValues: a value under the key of another
+// worker, numbers out of range, and an invalid value. Fields of a later version
+// are ignored.
+func TestWatchIgnoresInvalidKeysAndValues(t *testing.T) {
 	_, js := localtest.JetStream(t)
 	raw, err := js.KeyValue(t.Context(), schemas.WorkersBucket)
 	require.NoError(t, err)
@@ -64,8 +64,8 @@ func TestAWatchPassesOverWhatNoWorkerWrites(t *testing.T) {
 	require.Equal(t, 7, heard[0].Availability.Free)
 }
 
-// TestAWatchEndsWithItsBucket: one that is made anew counts its revisions from
-// 1, which a watch that went on would pass over.
+// TestAWatchEndsWithItsBucket: a recreated bucket counts its revisions from 1,
+// and an old watch would skip them.
 func TestAWatchEndsWithItsBucket(t *testing.T) {
 	_, js := localtest.JetStream(t)
 	worker := hodei.WorkerID{1}
@@ -91,7 +91,7 @@ func TestAWatchEndsWithItsBucket(t *testing.T) {
 		case u := <-heard:
 			return u
 		case <-time.After(30 * time.Second):
-			require.FailNow(t, "nothing is heard")
+			require.FailNow(t, "the watch did not end")
 			panic("unreachable")
 		}
 	}
@@ -112,9 +112,9 @@ func TestAWatchEndsWithItsBucket(t *testing.T) {
 	require.Equal(t, 3, hear(heard).Availability.Free)
 }
 
-// TestAWatchTellsEveryChange: what the bucket holds, then the last report of each
-// worker at the latest, in the order in which it was said, and who is gone.
-func TestAWatchTellsEveryChange(t *testing.T) {
+// TestWatchReportsEveryChange: the initial content, then at least the last
+// report of each worker, in order, and the expired keys.
+func TestWatchReportsEveryChange(t *testing.T) {
 	_, js := localtest.JetStream(t)
 	bucket, err := kv.OpenWorkers(t.Context(), js)
 	require.NoError(t, err)
@@ -154,7 +154,7 @@ func TestAWatchTellsEveryChange(t *testing.T) {
 	require.Empty(t, heard)
 }
 
-// TestAWatchEndsWithItsConnection: what changed meanwhile might be missed.
+// TestAWatchEndsWithItsConnection: a change during the outage could be missed.
 func TestAWatchEndsWithItsConnection(t *testing.T) {
 	nc, js := localtest.JetStream(t)
 	bucket, err := kv.OpenWorkers(t.Context(), js)
@@ -171,8 +171,8 @@ func TestAWatchEndsWithItsConnection(t *testing.T) {
 	}
 }
 
-// TestStreamsTakeWhatTheyAreGiven: of the storage that there is.
-func TestStreamsTakeWhatTheyAreGiven(t *testing.T) {
+// TestStreamsUseTheConfiguredStorage: the streams use the configured storage.
+func TestStreamsUseTheConfiguredStorage(t *testing.T) {
 	_, js := localtest.JetStream(t)
 	limit := func(name string) int64 {
 		stream, err := js.Stream(t.Context(), name)
@@ -189,8 +189,8 @@ func TestStreamsTakeWhatTheyAreGiven(t *testing.T) {
 	require.EqualValues(t, 100, limit(schemas.EventStream))
 }
 
-// Every worker renews once in each period, always at the same moment of it; the
-// moments are few, and as many workers have each.
+// Every worker renews once in each period, at the same moment of it. There are
+// few moments, with equally many workers each.
 func TestRenewalsAreSpreadAndKeepTogether(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := hodei.WorkerID(uuid.Must(uuid.NewV7()))

@@ -19,7 +19,7 @@ type Group[A, R any] struct {
 
 	mu      sync.Mutex
 	waiting []*asked[A, R]
-	running bool // one batch at a time: two, of half the size, cost Postgres a third more
+	running bool // one batch at a time: two batches of half the size cost Postgres a third more
 }
 
 // Answer is the result for one caller.
@@ -37,7 +37,7 @@ type asked[A, R any] struct {
 const (
 	// most is the largest batch.
 	most = 128
-	// timeout bounds a batch whose callers may all have gone.
+	// timeout bounds a batch, whose callers may all have left.
 	timeout = 30 * time.Second
 )
 
@@ -96,8 +96,8 @@ func (g *Group[A, R]) next() (batch []*asked[A, R]) {
 	return batch
 }
 
-// panicked is a panic of Run, with its stack. It happens in the goroutine of the
-// leader and is raised again in those of the callers, where it can be contained.
+// panicked is a panic of Run, with its stack. It happens in the leader's
+// goroutine and is raised again in those of the callers, which can recover.
 type panicked struct{ text string }
 
 func (p panicked) Error() string { return p.text }

@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestCallersShareABatch: what is asked for while a batch is under way is done by
-// one.
+// TestCallersShareABatch: calls that arrive while a batch is in flight share
+// the next one.
 func TestCallersShareABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sizes []int
@@ -84,9 +84,9 @@ func TestAPanicIsTheCallersOwn(t *testing.T) {
 	callers.Wait()
 }
 
-// TestOneBadRequestSpoilsNoOther: but nothing is tried again when everything
-// is away.
-func TestOneBadRequestSpoilsNoOther(t *testing.T) {
+// TestOneInvalidCallDoesNotFailOthers: one invalid call does not fail the others. In
+// an outage nothing is retried.
+func TestOneInvalidCallDoesNotFailOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad, away := errors.New("bad"), hodei.Errorf(hodei.Unavailable, "away")
 		gate, sizes := make(chan struct{}), []int{}
@@ -118,7 +118,7 @@ func TestOneBadRequestSpoilsNoOther(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
-		ask(-1, nil) // is held
+		ask(-1, nil) // blocks the batch
 		ask(5, nil)
 		ask(7, bad)
 		ask(8, nil)

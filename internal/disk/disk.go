@@ -10,16 +10,17 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Store is a directory that the process writes to, under a name that people know.
+// Store is a directory that the process writes to, with a name for users.
 type Store struct{ Name, Dir string }
 
-// Space is what one store has left.
+// Space is the free space of one store.
 type Space struct {
 	Name        string
 	Free, Floor int64 // bytes
 }
 
-// Guard watches stores. A nil Guard watches none. It is safe for concurrent use.
+// Guard watches stores. A nil Guard watches none. It is safe for concurrent
+// use.
 type Guard struct {
 	floor  int64
 	stores []Store
@@ -29,21 +30,22 @@ type Guard struct {
 	err error
 }
 
-// DefaultFloor is the floor of a large disk; that of a small one is a tenth of it.
+// DefaultFloor is the floor of a large disk. The floor of a small disk is a
+// tenth of its size.
 const DefaultFloor = 256 << 20
 
-// NewGuard returns a guard of the stores. The floor is in bytes; 0 takes DefaultFloor,
-// and a negative one refuses nothing.
+// NewGuard returns a guard of the stores. The floor is in bytes; 0 means
+// DefaultFloor, and a negative floor disables the check.
 func NewGuard(floor int64, stores ...Store) *Guard {
 	return &Guard{floor: floor, stores: stores}
 }
 
-// holds is how long one look at the disks serves: a store that is flooded may lose a
-// few hundred MiB meanwhile.
+// holds is how long a measurement is reused. In a flood, a store may lose a few
+// hundred MiB in this time.
 const holds = 200 * time.Millisecond
 
-// Check fails with UNAVAILABLE, naming the store, while one has less space than the
-// floor.
+// Check returns UNAVAILABLE, with the name of the store, if a store has less
+// free space than the floor.
 func (g *Guard) Check() error {
 	if g == nil || g.floor < 0 {
 		return nil
@@ -66,7 +68,7 @@ func (g *Guard) check() error {
 	return nil
 }
 
-// Spaces returns what each store has left, without those whose disk cannot be read.
+// Spaces returns the free space of each store whose disk can be read.
 func (g *Guard) Spaces() []Space {
 	if g == nil {
 		return nil
@@ -87,7 +89,7 @@ func (g *Guard) Spaces() []Space {
 	return spaces
 }
 
-// Size is a number of bytes in words.
+// Size formats a number of bytes for users.
 func Size(bytes int64) string {
 	if bytes >= 10<<30 {
 		return fmt.Sprintf("%d GiB", bytes>>30)

@@ -12,7 +12,7 @@ import (
 
 func TestGuard(t *testing.T) {
 	here := disk.Store{Name: "Postgres", Dir: t.TempDir()}
-	const more = 1 << 60 // than any disk has
+	const more = 1 << 60 // more than any disk has
 	for name, c := range map[string]struct {
 		guard   *disk.Guard
 		refuses bool
@@ -25,7 +25,7 @@ func TestGuard(t *testing.T) {
 		"a disk that is not there":   {disk.NewGuard(more, disk.Store{Name: "NATS", Dir: filepath.Join(here.Dir, "missing")}), false},
 		"the second of two, missing": {disk.NewGuard(more, disk.Store{Dir: filepath.Join(here.Dir, "missing")}, here), true},
 	} {
-		for range 2 { // the second answer is the first one
+		for range 2 { // the second result is the cached one
 			err := c.guard.Check()
 			require.Equal(t, c.refuses, err != nil, name)
 			if err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// account is whom Postgres runs as: this user, except that root becomes the
-// owner the directory already has or else the user postgres, because Postgres
-// refuses to run as root. The zero account is this user.
+// account is the user that Postgres runs as: the current user. Postgres refuses
+// to run as root, so root switches to the owner of an existing directory, or to
+// the user postgres. The zero account is the current user.
 type account struct {
 	credential *syscall.Credential
 }
@@ -44,7 +44,7 @@ func accountFor(dir string) (account, error) {
 	return account{&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
 
-// uid is that of the account.
+// uid returns the user id of the account.
 func (a account) uid() int {
 	if a.credential == nil {
 		return os.Geteuid()
@@ -52,7 +52,8 @@ func (a account) uid() int {
 	return int(a.credential.Uid)
 }
 
-// own makes the directory, where it is missing, the account's alone.
+// own creates the directory if it is missing and makes it private to the
+// account.
 func (a account) own(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

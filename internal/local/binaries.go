@@ -12,11 +12,11 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// BinEnv names the variable that holds the directory of the Postgres binaries
-// to use, where those that would be found are not the wanted ones.
+// BinEnv is the environment variable with the directory of the Postgres
+// binaries to use, if the default search finds the wrong ones.
 const BinEnv = "HODEI_PG_BIN"
 
-// NoPostgres is said where there are no binaries: the three ways out.
+// NoPostgres is the error if no binaries are found: the three alternatives.
 const NoPostgres = "Postgres is not installed on this machine: install it (apt-get install postgresql, or " +
 	"brew install postgresql; HODEI_PG_BIN names another directory), or name yours with --database-url postgres://… (HODEI_DATABASE_URL), " +
 	"or run one in a container (docker run -d -p 5432:5432 -e POSTGRES_PASSWORD=hodei postgres, " +
@@ -28,9 +28,9 @@ type binaries struct {
 	major int
 }
 
-// findBinaries returns the installation to use for a cluster made by the given
-// major version, 0 for a cluster that has still to be made: then the first of
-// $HODEI_PG_BIN, the PATH and the usual places, the highest version first.
+// findBinaries returns the installation for a cluster of the given major
+// version. For a new cluster (0), it returns the first of $HODEI_PG_BIN, the
+// PATH and the usual directories, highest version first.
 func findBinaries(major int) (binaries, error) {
 	found, err := installed()
 	if err != nil {
@@ -49,7 +49,7 @@ func findBinaries(major int) (binaries, error) {
 		major, found[0].dir, found[0].major, major)
 }
 
-// installed lists the installations, the best first.
+// installed lists the installations, the preferred one first.
 func installed() ([]binaries, error) {
 	if dir := os.Getenv(BinEnv); dir != "" {
 		b, err := inspect(dir)
@@ -70,7 +70,7 @@ func installed() ([]binaries, error) {
 		"/usr/libexec/postgresql*",  // Alpine
 		"/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin",
 	} {
-		dirs, _ := filepath.Glob(pattern) // fails for a bad pattern only
+		dirs, _ := filepath.Glob(pattern) // fails only for a malformed pattern
 		for _, dir := range dirs {
 			usual = appendUsable(usual, dir)
 		}
@@ -88,20 +88,20 @@ func appendUsable(list []binaries, dir string) []binaries {
 
 var versionLine = regexp.MustCompile(`^postgres \(PostgreSQL\) (\d+)`)
 
-// inspect asks the binaries in dir for their version.
+// inspect runs the binaries in dir to find their version.
 func inspect(dir string) (binaries, error) {
 	if _, err := exec.LookPath(filepath.Join(dir, "initdb")); err != nil {
 		return binaries{}, err
 	}
 	cmd := exec.Command(filepath.Join(dir, "postgres"), "--version")
-	cmd.Env = []string{"LC_ALL=C"} // nothing of ours
+	cmd.Env = []string{"LC_ALL=C"} // none of the environment of hodei
 	out, err := cmd.Output()
 	if err != nil {
 		return binaries{}, fmt.Errorf("postgres --version: %w", err)
 	}
 	version := versionLine.FindSubmatch(out)
 	if version == nil {
-		return binaries{}, fmt.Errorf("postgres --version said %q", out)
+		return binaries{}, fmt.Errorf("unexpected output of postgres --version: %q", out)
 	}
 	major, err := strconv.Atoi(string(version[1]))
 	return binaries{dir: dir, major: major}, err

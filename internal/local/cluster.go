@@ -17,30 +17,31 @@ import (
 	"github.com/hodei-jobs/hodei/internal/disk"
 )
 
-// cluster is a Postgres data directory, data/ in dir, with its socket and the
-// binaries that serve it.
+// cluster is a Postgres data directory, data/ in dir, with its socket and its
+// binaries.
 type cluster struct {
 	dir    string
 	socket string // a directory
 	bin    binaries
 	as     account
 	unsafe bool
-	// handed is dir, open, for a child that may not pass through its parents.
+	// handed is dir, opened, for a child that has no access to the parents of
+	// dir.
 	handed *os.File
 }
 
 const (
 	superuser = "hodei"
-	port      = "5432" // of no network, but it is in the socket's name
-	// longestSocket is the limit of sun_path, less its terminating zero; it is
-	// 103 on macOS.
+	port      = "5432" // only part of the socket's name; there is no TCP port
+	// longestSocket is the limit of sun_path without its terminating zero. It
+	// is 103 on macOS.
 	longestSocket = 103
-	// handedDir is what a child calls the directory that it is handed.
+	// handedDir is the path of the directory that a child inherits.
 	handedDir = "/proc/self/fd/3"
 )
 
-// openCluster finds out how to run the cluster in dir, which the caller has
-// locked. Nothing is started.
+// openCluster prepares the cluster in dir, which the caller has locked. It
+// starts nothing.
 func openCluster(dir string, unsafe bool) (*cluster, error) {
 	c := &cluster{dir: dir, unsafe: unsafe}
 	var err error
@@ -66,7 +67,7 @@ func openCluster(dir string, unsafe bool) (*cluster, error) {
 	return c, err
 }
 
-// close forgets the cluster; its data stays.
+// close releases the cluster. Its data stays.
 func (c *cluster) close() {
 	if c.handed != nil {
 		c.handed.Close()
@@ -77,7 +78,7 @@ func (c *cluster) close() {
 }
 
 // makeSocketDir puts the socket beside the data, or in a short temporary
-// directory where that makes too long a name.
+// directory if the path would be too long.
 func (c *cluster) makeSocketDir() (err error) {
 	c.socket = filepath.Join(c.dir, "socket")
 	if len(c.socket)+len("/.s.PGSQL."+port) > longestSocket {
@@ -93,7 +94,7 @@ func (c *cluster) url() string {
 	return "postgres:///postgres?" + query.Encode()
 }
 
-// major is the version that made the data, 0 before there is any.
+// major returns the version of the data, 0 if there is none.
 func (c *cluster) major() (int, error) {
 	text, err := os.ReadFile(filepath.Join(c.dir, "data", "PG_VERSION"))
 	if os.IsNotExist(err) {
@@ -109,13 +110,15 @@ func (c *cluster) major() (int, error) {
 	return major, nil
 }
 
-// command runs one of the binaries as the account. Such a child is killed with
-// the thread that starts it: see Postgres.supervise.
+// command returns a command that runs one of the binaries as the account. The
+// kernel kills the child with the thread that starts it: see
+// Postgres.supervise.
 func (c *cluster) command(ctx context.Context, onDeath syscall.Signal, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin.dir, name), args...)
 	cmd.SysProcAttr = childAttr(c.as.credential, onDeath)
 	cmd.Dir = "/"
-	// Nothing of ours: PGPORT, PGDATA and the like would change what it does.
+	// None of the environment: PGPORT, PGDATA and the like would change the
+	// behaviour.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 	if c.handed != nil {
 		cmd.ExtraFiles = []*os.File{c.handed}
@@ -123,9 +126,10 @@ func (c *cluster) command(ctx context.Context, onDeath syscall.Signal, name stri
 	return cmd
 }
 
-// path is a name under dir as the child can reach it. A user that root becomes
-// may often not pass through the parents (/root, a directory of mktemp), so
-// that child is handed the directory open and goes in by the descriptor.
+// path returns the path of name under dir as the child can reach it. The user
+// that root switches to often has no access to the parents (/root, a directory
+// of mktemp), so that child inherits the open directory and uses its
+// descriptor.
 func (c *cluster) path(name string) string {
 	if c.handed != nil {
 		return filepath.Join(handedDir, name)
@@ -133,8 +137,8 @@ func (c *cluster) path(name string) string {
 	return filepath.Join(c.dir, name)
 }
 
-// initialize makes the data directory unless there is one. It is made under
-// another name first, so that a half-made one is never taken for whole.
+// initialize creates the data directory if it is missing. It is created under a
+// temporary name first, so that an incomplete one is never used.
 func (c *cluster) initialize(ctx context.Context) error {
 	data, fresh := filepath.Join(c.dir, "data"), filepath.Join(c.dir, "data.new")
 	if _, err := os.Stat(data); err == nil || !os.IsNotExist(err) {
@@ -155,8 +159,8 @@ func (c *cluster) initialize(ctx context.Context) error {
 	return os.Rename(fresh, data)
 }
 
-// cause is the first error that initdb printed. After it come those that follow from it
-// and lines about the removal of the directory.
+// cause returns the first error that initdb printed. Later lines are
+// consequences, or report the removal of the directory.
 func cause(out []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	for _, line := range lines {
@@ -167,13 +171,15 @@ func cause(out []byte) string {
 	return lines[len(lines)-1]
 }
 
-// Postgres needs so many bytes for new data, and to start with what there is.
+// The space in bytes that Postgres needs for new data, and to start with
+// existing data.
 const (
 	newData = 64 << 20
 	oldData = 32 << 20
 )
 
-// remedy is what to do when Postgres does not start, which needs so many bytes.
+// remedy returns what the user can do if Postgres does not start; needs is the
+// space in bytes that it requires.
 func (c *cluster) remedy(needs int64) string {
 	for _, s := range disk.NewGuard(0, disk.Store{Dir: c.dir}).Spaces() {
 		if s.Free < needs {
@@ -186,7 +192,7 @@ func (c *cluster) remedy(needs int64) string {
 	return fmt.Sprintf("if the data is damaged, restore %s from a backup, or move it away to start with an empty record", c.dir)
 }
 
-// owner is the user that the data belongs to, -1 where there is none.
+// owner returns the user that owns the data, -1 if there is none.
 func (c *cluster) owner() int {
 	info, err := os.Stat(filepath.Join(c.dir, "data"))
 	if err != nil {
@@ -195,21 +201,21 @@ func (c *cluster) owner() int {
 	return int(info.Sys().(*syscall.Stat_t).Uid)
 }
 
-// unusable is the error of a server that ended when it was started, again and again.
+// unusable is the error of a server that repeatedly ended during its start.
 func (c *cluster) unusable(err error) error {
 	if errors.As(err, new(*hodei.Error)) {
-		return err // it contains what to do
+		return err // contains the remedy
 	}
 	return fmt.Errorf("%s: %s", c.readable(err.Error()), c.remedy(oldData))
 }
 
-// readable replaces the way by which a child reaches dir.
+// readable replaces the inherited path of dir with its real one.
 func (c *cluster) readable(text string) string {
 	return strings.ReplaceAll(text, handedDir, c.dir)
 }
 
-// settings is the command line of the postmaster. What is set here wins over
-// postgresql.conf, the rest is there for people to change.
+// settings is the command line of the postmaster. These settings take
+// precedence over postgresql.conf; users may change the rest there.
 func (c *cluster) settings() []string {
 	socket := c.socket
 	if strings.HasPrefix(socket, c.dir) {

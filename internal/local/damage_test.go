@@ -18,7 +18,7 @@ import (
 	"github.com/hodei-jobs/hodei/kv"
 )
 
-// noise overwrites a file.
+// noise overwrites a file with random bytes.
 func noise(t *testing.T, path string, size int) {
 	t.Helper()
 	text := make([]byte, size)
@@ -26,8 +26,8 @@ func noise(t *testing.T, path string, size int) {
 	require.NoError(t, os.WriteFile(path, text, 0o600))
 }
 
-// TestDamagedPostgres: a start that fails reports why, in the words of Postgres, and what
-// to do. It leaves the data as it is.
+// TestDamagedPostgres: a start that fails reports the reason from Postgres and
+// a remedy. It does not change the data.
 func TestDamagedPostgres(t *testing.T) {
 	good := t.TempDir()
 	startPostgres(t, good).Stop()
@@ -97,8 +97,8 @@ func TestDamagedPostgres(t *testing.T) {
 	}
 }
 
-// TestPostgresOnASmallDisk: the start names the space that is missing, for new data and
-// for what there is, and succeeds once the disk has it.
+// TestPostgresOnASmallDisk: the error names the space that is missing, for new
+// and for existing data. The start succeeds once the disk has enough.
 func TestPostgresOnASmallDisk(t *testing.T) {
 	small := localtest.NewDisk(t, 20<<20)
 	start := func(dir string) (*local.Postgres, error) {
@@ -123,8 +123,8 @@ func TestPostgresOnASmallDisk(t *testing.T) {
 	pg.Stop()
 }
 
-// TestDamagedJetStream: a store that is noise is started with, and the streams can be
-// set up again.
+// TestDamagedJetStream: the server starts with a damaged store, and the streams
+// can be created again.
 func TestDamagedJetStream(t *testing.T) {
 	dir := t.TempDir()
 	use := func() {

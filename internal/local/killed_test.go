@@ -18,8 +18,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local"
 )
 
-// helperEnv makes the test binary a process to be killed: one that holds the
-// directory of that name and a Postgres in it.
+// helperEnv makes the test binary a helper process that the test kills. It
+// holds the directory with that name and a Postgres in it.
 const helperEnv = "HODEI_LOCAL_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// help starts Postgres, says so, and then only waits to be killed.
+// help starts Postgres, prints its URL and waits to be killed.
 func help(dir string) {
 	pg, err := local.StartPostgres(context.Background(), local.PostgresConfig{Dir: dir})
 	if err != nil {
@@ -37,7 +37,7 @@ func help(dir string) {
 		os.Exit(1)
 	}
 	fmt.Println(pg.URL())
-	_, _ = os.Stdin.Read(make([]byte, 1)) // until the test that holds the other end is gone
+	_, _ = os.Stdin.Read(make([]byte, 1)) // until the test closes the other end
 	os.Exit(0)
 }
 
@@ -56,7 +56,7 @@ func startHelper(t *testing.T, dir string) (*exec.Cmd, string) {
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(line, "postgres://"), line)
 	pid := postmaster(t, dir)
-	t.Cleanup(func() { // it still writes to the directory that the test is about to remove
+	t.Cleanup(func() { // it may still write to the directory that the test removes
 		_ = cmd.Process.Kill()
 		gone(t, pid)
 	})
@@ -69,7 +69,7 @@ func kill(t *testing.T, cmd *exec.Cmd) {
 	require.Error(t, cmd.Wait())
 }
 
-// gone waits for the postmaster to end; one that nobody reaps has ended too.
+// gone waits for the postmaster to end. A zombie counts as ended.
 func gone(t *testing.T, pid int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -91,7 +91,7 @@ func TestPostgresGoesWithAProcessThatIsKilled(t *testing.T) {
 func TestPostgresWaitsForTheOneBefore(t *testing.T) {
 	dir := t.TempDir()
 	helper, at := startHelper(t, dir)
-	// Something for its last checkpoint to write, and a client that is busy.
+	// Data for the last checkpoint to write, and a busy client.
 	query(t, at, "CREATE TABLE kept AS SELECT i::text AS word FROM generate_series(1, 200000) i")
 	conn, err := pgx.Connect(t.Context(), at)
 	require.NoError(t, err)
@@ -107,7 +107,8 @@ func TestPostgresSurvivesThatBothAreKilled(t *testing.T) {
 	helper, at := startHelper(t, dir)
 	query(t, at, "CREATE TABLE kept AS SELECT 'still here' AS word")
 	pid := postmaster(t, dir)
-	// The postmaster first: its children are left over, with its memory.
+	// Stop the postmaster first: its orphaned children keep its memory
+	// attached.
 	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
 	kill(t, helper)
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))

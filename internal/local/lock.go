@@ -13,9 +13,9 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// LockDir makes the directory where it is missing and takes it for this
-// process: until release is called or the process ends, however it ends,
-// nobody else can. One that is taken is a CONFLICT that names the holder.
+// LockDir creates the directory if it is missing and locks it until release is
+// called or the process ends. If another process holds the lock, it returns a
+// CONFLICT that names the process.
 func LockDir(dir string) (release func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
@@ -37,7 +37,7 @@ func LockDir(dir string) (release func(), err error) {
 		file.Close()
 		return nil, fmt.Errorf("lock directory %s: %w", dir, err)
 	}
-	return func() { file.Close() }, nil // the file stays: to remove it would race with the next holder
+	return func() { file.Close() }, nil // the file stays, because removing it would race with the next holder
 }
 
 func writeHolder(file *os.File) error {

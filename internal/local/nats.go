@@ -18,7 +18,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
-// NATSConfig is what differs from nats.conf. StoreDir is required.
+// NATSConfig contains the differences from nats.conf. StoreDir is required.
 type NATSConfig struct {
 	Host     string // 127.0.0.1 when empty
 	Port     int    // any free one when 0
@@ -32,7 +32,7 @@ type NATS struct {
 	url string
 }
 
-// StartNATS starts the server and returns once it takes connections. Stop it
+// StartNATS starts the server and returns when it accepts connections. Stop it
 // with Shutdown.
 func StartNATS(cfg NATSConfig) (*NATS, error) {
 	opts, err := natsOptions(cfg)
@@ -59,19 +59,19 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	return &NATS{srv: srv, url: "nats://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))}, nil
 }
 
-// natsOptions reads nats.conf and changes only what the caller may choose.
+// natsOptions reads nats.conf and applies the configuration.
 func natsOptions(cfg NATSConfig) (*server.Options, error) {
 	opts := &server.Options{}
 	if err := opts.ProcessConfigString(string(hodei.NATSConf)); err != nil {
 		return nil, fmt.Errorf("read nats.conf: %w", err)
 	}
 	opts.Host, opts.Port, opts.StoreDir = cmp.Or(cfg.Host, "127.0.0.1"), cfg.Port, cfg.StoreDir
-	opts.NoSigs = true // signals belong to the process, not to its server
+	opts.NoSigs = true // the process handles signals
 	if cfg.Port == 0 {
 		opts.Port = server.RANDOM_PORT
 		return opts, nil
 	}
-	// Asked first, because the server would only log what it could not have.
+	// Probe the port first, because the server would only log that it is taken.
 	probe, err := net.Listen("tcp", net.JoinHostPort(opts.Host, strconv.Itoa(opts.Port)))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -82,10 +82,10 @@ func natsOptions(cfg NATSConfig) (*server.Options, error) {
 	return opts, probe.Close()
 }
 
-// URL is where clients on this machine reach the server.
+// URL returns the server's URL for clients on this machine.
 func (n *NATS) URL() string { return n.url }
 
-// Connect connects through memory rather than the network stack.
+// Connect connects in memory, without the network stack.
 func (n *NATS) Connect(name string, log *slog.Logger, opts ...nats.Option) (*nats.Conn, error) {
 	return rpc.Connect(n.url, name, log, append([]nats.Option{nats.InProcessServer(n.srv)}, opts...)...)
 }
@@ -96,14 +96,14 @@ func (n *NATS) Shutdown() {
 	n.srv.WaitForShutdown()
 }
 
-// natsLog hands the server's words to slog. What it calls fatal it expects
-// its logger to exit on; here that is the error of the start.
+// natsLog forwards the server's log to slog. The server expects its logger to
+// exit on a fatal message; here the message becomes the error of the start.
 type natsLog struct {
 	log   *slog.Logger
 	fatal chan string // the first is the cause
 }
 
-const natsStart = 30 * time.Second // of which opening a large store is most
+const natsStart = 30 * time.Second // mostly for opening a large store
 
 func (l *natsLog) ready(srv *server.Server) error {
 	ready := make(chan bool, 1)

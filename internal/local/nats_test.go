@@ -37,7 +37,7 @@ func TestNATSListensOnEveryAddressButNamesALoopback(t *testing.T) {
 	require.Regexp(t, `^nats://127\.0\.0\.1:\d+$`, srv.URL())
 }
 
-func TestNATSSaysThatThePortIsTaken(t *testing.T) {
+func TestNATSReportsThatThePortIsTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
@@ -46,7 +46,7 @@ func TestNATSSaysThatThePortIsTaken(t *testing.T) {
 	require.EqualError(t, err, "port "+strconv.Itoa(port)+" on 127.0.0.1, wanted for NATS, is taken: --nats-port chooses another")
 }
 
-func TestNATSSaysThatTheStoreCannotBeUsed(t *testing.T) {
+func TestNATSReportsAnUnusableStore(t *testing.T) {
 	_, err := local.StartNATS(local.NATSConfig{StoreDir: filepath.Join("/dev/null", "store")})
 	require.ErrorContains(t, err, "/dev/null/store")
 }

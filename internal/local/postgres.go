@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// PostgresConfig says where the data is. Dir is required; it is made where it
-// is missing and belongs to Postgres alone.
+// PostgresConfig configures Postgres. Dir is required. It is created if it is
+// missing, and must not be used for anything else.
 type PostgresConfig struct {
 	Dir string
 	Log *slog.Logger
-	// Unsafe gives up durability for speed (no fsync), for tests.
+	// Unsafe disables fsync, for tests.
 	Unsafe bool
 }
 
-// Postgres is a server on this machine that is kept running. It listens on a
-// unix socket in a private directory only.
+// Postgres is a supervised server on this machine. It listens only on a unix
+// socket in a private directory.
 type Postgres struct {
 	cluster *cluster
 	log     *slog.Logger
@@ -32,13 +32,13 @@ type Postgres struct {
 	done    chan struct{}
 }
 
-// StartPostgres makes the data directory on first use, starts the server and
-// returns once it takes connections; ctx bounds the start only. From then on a
-// server that dies is started again, as often as needed, until Stop. When this
-// process is killed the kernel stops the server too (Linux).
+// StartPostgres creates the data directory on first use, starts the server and
+// returns when it accepts connections. ctx bounds the start only. Afterwards a
+// server that dies is restarted until Stop. If this process is killed, the
+// kernel stops the server too (Linux).
 //
-// A directory that another process uses and data of another major version are
-// a CONFLICT, no Postgres on the machine is UNAVAILABLE.
+// It returns a CONFLICT if another process uses the directory or its data has
+// another major version, and UNAVAILABLE if Postgres is not installed.
 func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
@@ -72,12 +72,12 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	return p, nil
 }
 
-// URL is how pgx reaches the server's one database. It stays the same for the
-// life of p.
+// URL returns the URL of the server's database for pgx. It stays the same for
+// the life of p.
 func (p *Postgres) URL() string { return p.cluster.url() }
 
-// Stop ends the server: connections are cut, what is committed is written
-// down. It returns when the server is gone and may be called again.
+// Stop ends the server: it closes connections and writes committed data to
+// disk. It returns when the server has ended. Further calls do nothing.
 func (p *Postgres) Stop() {
 	p.stop()
 	<-p.done
@@ -86,14 +86,15 @@ func (p *Postgres) Stop() {
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 5 * time.Second
-	// tries of the first start: where a postmaster was killed outright, its
-	// children hold on to its memory for a moment.
+	// tries is the number of attempts of the first start. The children of a
+	// killed postmaster keep its memory attached for a moment.
 	tries = 5
 )
 
-// supervise keeps a postmaster running until ctx is done. started hears once
-// that it is up or why it will not be. The goroutine keeps its thread to itself
-// because the kernel ties Pdeathsig to the thread that forked, not the process.
+// supervise runs a postmaster until ctx is done. It sends on started once: nil
+// when the server is up, or the error of the start. The goroutine is locked to
+// its thread, because the kernel ties Pdeathsig to the thread that forked, not
+// to the process.
 func (p *Postgres) supervise(ctx context.Context, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -133,8 +134,8 @@ func (p *Postgres) supervise(ctx context.Context, started chan<- error) {
 	}
 }
 
-// run starts one postmaster, calls up when it takes connections, and returns
-// when it is gone: nil when ctx ended it, else why.
+// run starts one postmaster, calls up when it accepts connections, and returns
+// when it has ended: nil if ctx ended it, otherwise the reason.
 func (p *Postgres) run(ctx context.Context, up func()) error {
 	if err := p.cluster.vacate(ctx); err != nil {
 		return err
@@ -142,7 +143,7 @@ func (p *Postgres) run(ctx context.Context, up func()) error {
 	words := &postgresLog{log: p.log}
 	cmd := p.cluster.command(context.WithoutCancel(ctx), syscall.SIGINT, "postgres", p.cluster.settings()...)
 	cmd.Stdout, cmd.Stderr = words, words
-	cmd.WaitDelay = haltTime // orphans of a killed postmaster may hold on to the pipe
+	cmd.WaitDelay = haltTime // orphans of a killed postmaster may keep the pipe open
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -169,11 +170,11 @@ func (p *Postgres) run(ctx context.Context, up func()) error {
 
 const haltTime = 20 * time.Second
 
-// halt asks for a fast stop (connections are cut, a checkpoint written), then
-// for an immediate one, and in the end does not ask.
+// halt requests a fast stop (closes connections, writes a checkpoint), then an
+// immediate one, and finally kills the server.
 func halt(cmd *exec.Cmd, exited <-chan error) {
 	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL} {
-		// It fails only where the process is gone, which exited tells.
+		// An error means that the process has ended, which exited reports.
 		_ = cmd.Process.Signal(signal)
 		select {
 		case <-exited:

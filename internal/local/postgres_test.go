@@ -40,7 +40,7 @@ func query(t *testing.T, at, sql string) string {
 	return strings.Join(texts, " ")
 }
 
-// postmaster is the process that serves the data in dir.
+// postmaster returns the process that serves the data in dir.
 func postmaster(t *testing.T, dir string) int {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
@@ -52,13 +52,13 @@ func postmaster(t *testing.T, dir string) int {
 }
 
 func TestPostgresKeepsItsDataBetweenRuns(t *testing.T) {
-	dir := t.TempDir() // whose parent is closed to anybody but us
+	dir := t.TempDir() // its parent is accessible to this user only
 	pg := startPostgres(t, dir)
 	query(t, pg.URL(), "CREATE TABLE kept AS SELECT 'still here' AS word")
 	pid := postmaster(t, dir)
 	pg.Stop()
 	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH, "Stop returns when the server is gone")
-	pg.Stop() // again does nothing
+	pg.Stop() // a second call does nothing
 
 	require.Equal(t, "still here", query(t, startPostgres(t, dir).URL(), "SELECT word FROM kept"))
 }
@@ -135,20 +135,20 @@ func TestPostgresRefusesDataOfAnotherMajor(t *testing.T) {
 func TestPostgresRemovesAStalePidFile(t *testing.T) {
 	dir := t.TempDir()
 	startPostgres(t, dir).Stop()
-	// The number of the dead postmaster now belongs to a process that is
-	// alive: this one.
+	// The pid of the dead postmaster now belongs to a running process: this
+	// one.
 	stale := strconv.Itoa(os.Getpid()) + "\n/data\n1\n5432\n\n\n\nready\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "data", "postmaster.pid"), []byte(stale), 0o644))
 	require.Equal(t, "1", query(t, startPostgres(t, dir).URL(), "SELECT '1'"))
 }
 
-func TestPostgresMakesAHalfMadeClusterAnew(t *testing.T) {
+func TestPostgresReplacesAnIncompleteCluster(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "data.new", "base"), 0o700))
 	require.Equal(t, "1", query(t, startPostgres(t, dir).URL(), "SELECT '1'"))
 }
 
-func TestPostgresSaysWhyItDoesNotStart(t *testing.T) {
+func TestPostgresReportsWhyItDoesNotStart(t *testing.T) {
 	dir := t.TempDir()
 	startPostgres(t, dir).Stop()
 	conf := filepath.Join(dir, "data", "postgresql.conf")

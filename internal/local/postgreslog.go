@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// postgresLog hands what the server writes to slog, a line at a time, and
-// remembers why a server ended: its last fatal line, or else its last lines without a
-// level, which it prints before it has a log.
+// postgresLog forwards the server's output to slog line by line. It keeps the
+// reason why a server ended: its last fatal line, or its last lines without a
+// level, which Postgres prints before it has a log.
 type postgresLog struct {
 	log   *slog.Logger
 	rest  []byte
@@ -20,12 +20,12 @@ type postgresLog struct {
 	plain []string
 }
 
-// mostPlain is how many lines one such message has.
+// mostPlain is the maximum number of lines of such a message.
 const mostPlain = 3
 
 const longestLine = 64 << 10
 
-// Write is called from one goroutine.
+// Write is called from one goroutine only.
 func (l *postgresLog) Write(b []byte) (int, error) {
 	l.rest = append(l.rest, b...)
 	for {
@@ -42,8 +42,8 @@ func (l *postgresLog) Write(b []byte) (int, error) {
 	}
 }
 
-// say files a line under its level. A statement's ERROR is its client's
-// affair, who is told of it too.
+// say logs a line at its level. An ERROR of a statement is logged as debug,
+// because its client receives it too.
 func (l *postgresLog) say(line string) {
 	level := slog.LevelDebug
 	word, text, _ := strings.Cut(line, ":")
@@ -67,7 +67,7 @@ func (l *postgresLog) say(line string) {
 	l.log.Log(context.Background(), level, line, "server", "postgres")
 }
 
-// explain is why the server ended; it must have.
+// explain returns why the server ended. It must have ended.
 func (l *postgresLog) explain(err error) error {
 	err = cmp.Or(err, errors.New("ended by itself"))
 	if why := cmp.Or(l.last, strings.Join(l.plain, " ")); why != "" {

@@ -4,8 +4,8 @@ package local
 
 import "syscall"
 
-// childAttr keeps a Ctrl-C at the terminal from the child. Only Linux can tie
-// its life to ours.
+// childAttr protects the child from a Ctrl-C at the terminal. Only Linux can
+// end it together with this process.
 func childAttr(credential *syscall.Credential, _ syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: credential, Setpgid: true}
 }

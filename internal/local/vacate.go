@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// vacateTime is how long a postmaster whose hodei was killed may take to
-	// write its last checkpoint.
+	// vacateTime is how long an orphaned postmaster has to write its last
+	// checkpoint.
 	vacateTime = 30 * time.Second
 	pollEvery  = 10 * time.Millisecond
 )
 
-// vacate waits for a postmaster that is left over to be gone, and removes what
-// one that was killed left behind.
+// vacate waits for an orphaned postmaster to end, and removes the files of one
+// that was killed.
 func (c *cluster) vacate(ctx context.Context) error {
 	late := time.After(vacateTime)
 	for {
@@ -38,8 +38,8 @@ func (c *cluster) vacate(ctx context.Context) error {
 		case <-time.After(pollEvery):
 		}
 	}
-	// Postgres clears up itself, but not while the number of the dead one is
-	// that of some other process, as happens in containers, or not yet reaped.
+	// Postgres removes them itself, but not while the pid in them belongs to
+	// another process, as happens in containers, or to a zombie.
 	for _, left := range []string{
 		filepath.Join(c.dir, "data", "postmaster.pid"),
 		filepath.Join(c.socket, ".s.PGSQL."+port+".lock"),
@@ -51,8 +51,8 @@ func (c *cluster) vacate(ctx context.Context) error {
 	return nil
 }
 
-// postmaster reads postmaster.pid: the process and whether it says it is ready
-// for connections. The process is 0 where there is none.
+// postmaster reads postmaster.pid: the process, and whether it is ready for
+// connections. The process is 0 if there is no file.
 func (c *cluster) postmaster() (pid int, ready bool) {
 	text, err := os.ReadFile(filepath.Join(c.dir, "data", "postmaster.pid"))
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *cluster) postmaster() (pid int, ready bool) {
 }
 
 // serves reports whether the process is alive and a postmaster of this data:
-// one of them has it as its working directory.
+// its working directory is the data directory.
 func (c *cluster) serves(pid int) bool {
 	if runtime.GOOS != "linux" {
 		err := syscall.Kill(pid, 0)

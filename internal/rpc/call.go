@@ -15,14 +15,14 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Reply is an answer that has not been decoded.
+// Reply is an encoded reply.
 type Reply struct {
 	Body   []byte
-	Status int // the HTTP status of success
+	Status int // HTTP status of a success
 }
 
-// Call asks the operation's service and decodes the reply. Errors are
-// *hodei.Error, as the service made them.
+// Call sends the request to the operation's service and decodes the reply.
+// Errors are the service's *hodei.Error.
 func Call[Req, Rep any](ctx context.Context, nc *nats.Conn, op schemas.Operation[Req, Rep], req Req) (Rep, error) {
 	subject := op.Subject
 	if from, ok := any(req).(schemas.FromWorker); ok && op.ByWorker {
@@ -31,8 +31,8 @@ func Call[Req, Rep any](ctx context.Context, nc *nats.Conn, op schemas.Operation
 	return call[Rep](ctx, nc, op.Op, subject, req)
 }
 
-// CallWorker asks one worker. When that worker is not connected it fails at
-// once with UNAVAILABLE wrapping nats.ErrNoResponders.
+// CallWorker sends the request to one worker. If the worker is not connected,
+// it fails at once with UNAVAILABLE wrapping nats.ErrNoResponders.
 func CallWorker[Req, Rep any](ctx context.Context, nc *nats.Conn, op schemas.Operation[Req, Rep], id hodei.WorkerID, req Req) (Rep, error) {
 	return call[Rep](ctx, nc, op.Op, op.SubjectFor(id), req)
 }
@@ -53,8 +53,8 @@ func call[Rep any](ctx context.Context, nc *nats.Conn, op *schemas.Op, subject s
 	return rep, nil
 }
 
-// Forward sends a body as it is and returns the reply as it is: what the edge
-// does. Errors are *hodei.Error.
+// Forward sends an encoded body and returns the encoded reply, for the edge.
+// Errors are *hodei.Error.
 func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string, body []byte) (Reply, error) {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
@@ -85,9 +85,9 @@ func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string,
 	return reply, nil
 }
 
-// request asks once, and again for up to a second while no instance of a
-// service is there: nobody has seen such a request, so repeating it is safe,
-// and a rolling restart goes unnoticed.
+// request sends the request and, while no instance of the service is running,
+// sends it again for up to a second. No instance received it, so a repeat is
+// safe and a rolling restart causes no errors.
 func request(ctx context.Context, nc *nats.Conn, op *schemas.Op, msg *nats.Msg) (*nats.Msg, error) {
 	for attempt := 0; ; attempt++ {
 		answer, err := nc.RequestMsgWithContext(ctx, msg)
@@ -119,7 +119,7 @@ func transportError(ctx context.Context, op *schemas.Op, err error) error {
 	return failed
 }
 
-// remoteError rebuilds the error that the service returned.
+// remoteError decodes the error that the service returned.
 func remoteError(answer *nats.Msg) error {
 	remote := &hodei.Error{}
 	if err := json.Unmarshal(answer.Data, remote); err == nil && remote.Code != "" {

@@ -11,8 +11,8 @@ import (
 )
 
 // Connect connects to NATS under a name that operators see in its connection
-// list. It fails at once when NATS is not there; once connected it reconnects
-// for ever, and a publish made while disconnected fails rather than waits.
+// list. It fails at once if NATS is unreachable. Once connected, it reconnects
+// without limit, and a publish while disconnected fails instead of waiting.
 func Connect(server, name string, log *slog.Logger, opts ...nats.Option) (*nats.Conn, error) {
 	opts = append([]nats.Option{
 		nats.Name(name),

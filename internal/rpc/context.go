@@ -14,8 +14,8 @@ type requestIDKey struct{}
 
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._:/+=@-]{1,128}$`)
 
-// WithRequestID returns ctx with the given request id where it is sane, else
-// with a new one.
+// WithRequestID returns ctx with the given request id, or with a new one if the
+// given id is invalid.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	if !saneRequestID.MatchString(id) {
 		id = "req_" + uuid.Must(uuid.NewV7()).String()
@@ -23,7 +23,7 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// RequestID is the id of the request that ctx belongs to, "" outside of one.
+// RequestID returns the id of the request that ctx belongs to, or "".
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
@@ -31,23 +31,23 @@ func RequestID(ctx context.Context) string {
 
 type idempotencyKey struct{}
 
-// WithIdempotencyKey returns ctx with a key that makes repeating what creates
-// something harmless; "" is none.
+// WithIdempotencyKey returns ctx with a key that makes a repeated create a
+// no-op. "" means no key.
 func WithIdempotencyKey(ctx context.Context, key string) context.Context {
 	return context.WithValue(ctx, idempotencyKey{}, key)
 }
 
-// IdempotencyKey is the key that ctx carries, "" for none.
+// IdempotencyKey returns the idempotency key of ctx, or "".
 func IdempotencyKey(ctx context.Context) string {
 	key, _ := ctx.Value(idempotencyKey{}).(string)
 	return key
 }
 
-// saneKey is what a key may be.
+// saneKey matches valid idempotency keys.
 var saneKey = regexp.MustCompile(`^[\x20-\x7e]{1,255}$`)
 
-// CheckIdempotencyKey refuses a key that is not 1 to 255 printable ASCII
-// characters.
+// CheckIdempotencyKey returns an error unless the key has 1 to 255 printable
+// ASCII characters.
 func CheckIdempotencyKey(key string) error {
 	if saneKey.MatchString(key) {
 		return nil
@@ -55,7 +55,7 @@ func CheckIdempotencyKey(key string) error {
 	return hodei.InvalidField("Idempotency-Key", "1 to 255 printable ASCII characters required")
 }
 
-// DefaultTimeout is how long a call may take when its context sets no deadline.
+// DefaultTimeout bounds a call whose context has no deadline.
 const DefaultTimeout = 10 * time.Second
 
 func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {

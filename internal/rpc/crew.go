@@ -2,12 +2,12 @@ package rpc
 
 import "sync/atomic"
 
-// idle is how many goroutines a service keeps for the next request. One that has
-// answered requests has the stack that they take: growing it anew for each was a
-// tenth of all the processor time of a flood of small executions.
+// idle is how many goroutines a service keeps for the next request. Their
+// stacks have already grown: growing a new stack for each request took a tenth
+// of the processor time of a flood of small executions.
 const idle = 64
 
-// crew are the goroutines that answer.
+// crew is a pool of goroutines that run handlers.
 type crew struct {
 	next      chan func()
 	dismissed chan struct{}
@@ -16,7 +16,7 @@ type crew struct {
 
 func newCrew() *crew { return &crew{next: make(chan func()), dismissed: make(chan struct{})} }
 
-// do has one of the idle do it, or a new one.
+// do runs fn on an idle goroutine, or on a new one.
 func (c *crew) do(fn func()) {
 	select {
 	case c.next <- fn:
@@ -41,5 +41,5 @@ func (c *crew) work(fn func()) {
 	}
 }
 
-// dismiss lets the idle go, and whoever is busy when done.
+// dismiss ends the idle goroutines at once and the busy ones when they finish.
 func (c *crew) dismiss() { close(c.dismissed) }

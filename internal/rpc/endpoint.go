@@ -49,7 +49,7 @@ func typed[Req, Rep any](s *Service, op *schemas.Op, fn func(context.Context, Re
 	}
 }
 
-// endpoint is one operation as this instance answers it.
+// endpoint is one operation served by this instance.
 type endpoint struct {
 	op        *schemas.Op
 	subject   string
@@ -59,7 +59,7 @@ type endpoint struct {
 	stats     stats
 }
 
-// stats are our own, because micro sees the handler return before the work is
+// stats are kept here, because micro sees the handler return before the work is
 // done.
 type stats struct {
 	inflight, requests, errors, refused, expired atomic.Int64
@@ -69,13 +69,13 @@ type stats struct {
 func (s *Service) add(op *schemas.Op, subject string, alone bool, handle handler) {
 	v, err := newValidator(op)
 	if err != nil {
-		panic(err) // the embedded schema is broken; a test walks them all
+		panic(err) // the embedded schema is broken; a test compiles them all
 	}
 	s.endpoints = append(s.endpoints, &endpoint{op: op, subject: subject, alone: alone, validator: v, handle: handle})
 }
 
-// stats is called by micro with its mutex held, so it only reads counters. Panics
-// are those of the whole process.
+// stats is called by micro with its mutex held, so it only reads counters. The
+// number of panics is that of the whole process.
 func (s *Service) stats(at *micro.Endpoint) any {
 	defer Recover(s.cfg.Log, "stats")
 	for _, e := range s.endpoints {
@@ -97,8 +97,8 @@ func (s *Service) stats(at *micro.Endpoint) any {
 	return nil
 }
 
-// accept runs in micro's one goroutine of the endpoint: it only decides
-// whether there is room and hands the request on.
+// accept runs in micro's goroutine of the endpoint, so it only checks the
+// limits and passes the request on.
 func (s *Service) accept(ctx context.Context, e *endpoint, req micro.Request) {
 	defer Recover(s.cfg.Log, e.op.Name)
 	e.stats.requests.Add(1)
@@ -154,8 +154,8 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
 	s.cfg.Log.DebugContext(ctx, "request", "op", e.op.Name, "request_id", RequestID(ctx), "dur", took)
 }
 
-// log tells operators of failures that are ours; a caller's mistake is only
-// worth a debug line.
+// log logs the failures of the service for operators. A caller's mistake is
+// logged at debug level only.
 func (s *Service) log(ctx context.Context, e *endpoint, said *hodei.Error, err error, took time.Duration) {
 	level := slog.LevelDebug
 	if said.Code == hodei.Internal {
@@ -165,15 +165,14 @@ func (s *Service) log(ctx context.Context, e *endpoint, said *hodei.Error, err e
 		"code", said.Code, "dur", took, "err", err)
 }
 
-// mostTime is the longest that a request may take, whatever deadline it brings:
-// longer than the longest wait.
+// mostTime limits the deadline of a request. It exceeds the longest wait.
 const mostTime = 2 * time.Minute
 
 func (s *Service) deadline(ctx context.Context, req micro.Request) (context.Context, context.CancelFunc) {
 	now := time.Now()
 	at, err := time.Parse(time.RFC3339Nano, req.Headers().Get(schemas.HeaderDeadline))
 	switch {
-	case err != nil: // plain `nats req` sends none
+	case err != nil: // plain `nats req` sends no deadline
 		at = now.Add(time.Minute)
 	case at.Sub(now) > mostTime:
 		at = now.Add(mostTime)

@@ -10,10 +10,10 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// PublishEvent publishes an event of what was just committed. EXECUTION_EVENTS keeps
-// it; the caller does not wait for that, because the record is already durable. The
-// environment is left out: it can be large and private, and every follower receives
-// every event.
+// PublishEvent publishes an event after the commit that it reports.
+// EXECUTION_EVENTS stores it; the caller does not wait for that, because the
+// record is already durable. The environment is left out: it can be large and
+// private, and every follower receives every event.
 func PublishEvent(ctx context.Context, nc *nats.Conn, event schemas.Event) error {
 	event.RequestID = RequestID(ctx)
 	event.Execution.Environment = nil

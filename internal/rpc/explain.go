@@ -16,20 +16,20 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// unknown is what is wrong with a field that no schema knows.
+// unknown is the issue of a field that the schema does not name.
 const unknown = "unknown field"
 
 // IsUnknownField reports whether a request was refused for a field that the
-// receiver does not know: another instance, of a later version, may accept it.
+// receiver does not know. Another instance, of a later version, may accept it.
 func IsUnknownField(err error) bool {
 	var refused *hodei.Error
 	return errors.As(err, &refused) && refused.Code == hodei.Invalid && refused.Details != nil && refused.Details.Issue == unknown
 }
 
-// explain turns the first violation into an error for users: first an unknown
-// field, for it is a typo of which a missing one may be the consequence, then
-// by field name.
-// A path parameter that cannot name a record is a record that is not there.
+// explain converts the first violation to an error for users. Unknown fields
+// come first, because a typo is often the reason for a missing field; then
+// fields in order of name. An invalid id in the path is a record that does not
+// exist.
 func (v *validator) explain(value any, err error) error {
 	var failure *jsonschema.ValidationError
 	if !errors.As(err, &failure) {
@@ -56,7 +56,7 @@ func (v *validator) explain(value any, err error) error {
 	return hodei.InvalidField(first.Field, first.Issue)
 }
 
-// collect gathers the innermost violations.
+// collect returns the innermost violations.
 func collect(e *jsonschema.ValidationError) []hodei.ErrorDetails {
 	at := strings.Join(e.InstanceLocation, ".")
 	under := func(names []string, issue string) (out []hodei.ErrorDetails) {
@@ -71,8 +71,8 @@ func collect(e *jsonschema.ValidationError) []hodei.ErrorDetails {
 	case *kind.Required:
 		return under(k.Missing, "required")
 	case *kind.PropertyNames:
-		// The library hands out a location here that it goes on writing to;
-		// the place in the schema names the object as well.
+		// The library reuses this slice; the location in the schema names the
+		// object as well.
 		at = path.Base(strings.TrimSuffix(e.SchemaURL, "/propertyNames"))
 		return under([]string{k.Property}, "invalid name")
 	case *kind.AnyOf:
@@ -88,8 +88,8 @@ func collect(e *jsonschema.ValidationError) []hodei.ErrorDetails {
 	return out
 }
 
-// alternatives says what a value of several allowed types may be or, where it
-// has one of them, what is wrong inside it.
+// alternatives explains a mismatch with a value of several allowed types: the
+// allowed types or, if the type is allowed, the violation inside the value.
 func alternatives(e *jsonschema.ValidationError) []hodei.ErrorDetails {
 	var wants []string
 	for _, cause := range e.Causes {
@@ -107,7 +107,7 @@ func alternatives(e *jsonschema.ValidationError) []hodei.ErrorDetails {
 	return []hodei.ErrorDetails{{Field: field(e), Issue: strings.Join(wants, " or ") + " required"}}
 }
 
-// field is the place of the violation as users write it.
+// field returns the location of the violation in the notation that users write.
 func field(e *jsonschema.ValidationError) string {
 	return cmp.Or(strings.Join(e.InstanceLocation, "."), "body")
 }
@@ -121,7 +121,7 @@ func leaf(e *jsonschema.ValidationError) *jsonschema.ValidationError {
 
 var english = message.NewPrinter(language.English)
 
-// issue is what is wrong, in words for users.
+// issue describes the violation for users.
 func issue(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
 	case *kind.Type:

@@ -2,18 +2,19 @@ package rpc
 
 import "sync"
 
-// gate counts the requests inside, and once shut lets no more in.
+// gate counts requests in flight. Once closed, it admits no more.
 type gate struct {
 	mu     sync.Mutex
 	inside int
 	passed int // since the start
 	shut   bool
-	empty  chan struct{} // closed when shut and nobody is inside
+	empty  chan struct{} // closed when the gate is closed and no request is inside
 }
 
 func newGate() *gate { return &gate{empty: make(chan struct{})} }
 
-// enter reports whether there was a way in; who is in must leave.
+// enter admits a request unless the gate is closed. An admitted request must
+// call leave.
 func (g *gate) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -34,8 +35,8 @@ func (g *gate) leave() {
 	}
 }
 
-// close shuts the gate, once only, and returns what is closed when the last
-// one has left.
+// close closes the gate, once, and returns a channel that is closed when the
+// last request has left.
 func (g *gate) close() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -46,7 +47,7 @@ func (g *gate) close() <-chan struct{} {
 	return g.empty
 }
 
-// count is how many have ever entered.
+// count returns how many requests have entered since the start.
 func (g *gate) count() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -10,15 +10,16 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// checkWithin is how long one check may take, less than a service may take to report.
+// checkWithin bounds one check. It is shorter than the time that a service has
+// to report.
 const checkWithin = 1500 * time.Millisecond
 
-// Checks are what a service looks at, by name.
+// Checks are the health checks of a service, by name.
 type Checks map[string]func(context.Context) error
 
-// Health runs all checks at once. A service is ready when all that it requires succeed;
-// those that it only reports may fail. Of an error the message for users is shown, if
-// it has one, and the rest stays inside.
+// Health runs all checks in parallel. A service is ready if all required checks
+// succeed; reported checks do not count. An error is shown only by its message
+// for users.
 func Health(ctx context.Context, required, reported Checks) schemas.Health {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// TestHealth: what a service requires decides whether it is ready, what it reports does
-// not. Messages for users are shown, and other errors stay inside.
+// TestHealth: required checks decide whether a service is ready, reported ones
+// do not. Messages for users are shown, other errors are not.
 func TestHealth(t *testing.T) {
 	fine := func(context.Context) error { return nil }
 	full := func(context.Context) error {
@@ -29,9 +29,9 @@ func TestHealth(t *testing.T) {
 	require.Equal(t, map[string]string{"postgres": "The disk is full", "streams": "unavailable"}, health.Checks)
 }
 
-// TestHealthOfWhatDoesNotAnswer: one check that hangs does not hide the others, and all is
-// reported before the caller gives up.
-func TestHealthOfWhatDoesNotAnswer(t *testing.T) {
+// TestHealthWithACheckThatHangs: a check that hangs does not hide the others,
+// and the report arrives before the caller's timeout.
+func TestHealthWithACheckThatHangs(t *testing.T) {
 	hangs := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	health := Health(t.Context(), Checks{"a": hangs, "b": hangs, "c": func(context.Context) error { return nil }}, nil)
 	require.Equal(t, map[string]string{"a": "unavailable", "b": "unavailable", "c": "ok"}, health.Checks)

@@ -19,8 +19,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// held answers pipelines.create only after release, and tells of each request
-// that is inside.
+// held answers pipelines.create only after release, and signals each request
+// that has entered.
 type held struct {
 	inside  chan string
 	release chan struct{}
@@ -40,7 +40,7 @@ func (h *held) create(ctx context.Context, req schemas.CreatePipelineRequest) (h
 
 func (h *held) add(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, h.create) }
 
-// ask asks n times at once and returns the answers as they come.
+// ask sends n requests at once and returns the replies as they arrive.
 func ask(nc *nats.Conn, n int) <-chan error {
 	answers := make(chan error, n)
 	for range n {
@@ -55,10 +55,10 @@ func ask(nc *nats.Conn, n int) <-chan error {
 func TestRequestsRunInParallel(t *testing.T) {
 	nc, h := connect(t), newHeld()
 	start(t, rpc.Config{NATS: nc}, h.add)
-	for range 3 { // the later ones are answered by who answered the first
+	for range 3 { // later rounds run on the goroutines of the first
 		answers := ask(nc, 100)
 		for range 100 {
-			<-h.inside // all of them are, and none is answered yet
+			<-h.inside // all have entered, and none is answered yet
 		}
 		for range 100 {
 			h.release <- struct{}{}
@@ -69,7 +69,7 @@ func TestRequestsRunInParallel(t *testing.T) {
 	}
 }
 
-func TestOneTooManyIsRefusedAtOnce(t *testing.T) {
+func TestRequestOverTheLimitIsRefusedAtOnce(t *testing.T) {
 	nc, h := connect(t), newHeld()
 	start(t, rpc.Config{NATS: nc, InFlight: 2}, h.add)
 	answers := ask(nc, 2)
@@ -81,11 +81,11 @@ func TestOneTooManyIsRefusedAtOnce(t *testing.T) {
 	close(h.release)
 	require.NoError(t, <-answers)
 	require.NoError(t, <-answers)
-	// A request has its place until a moment after its reply.
+	// A request keeps its place until just after its reply.
 	require.Eventually(t, func() bool { return <-ask(nc, 1) == nil }, 30*time.Second, time.Millisecond, "there is room again")
 }
 
-func TestStopWaitsForWhatIsInFlight(t *testing.T) {
+func TestStopWaitsForRequestsInFlight(t *testing.T) {
 	nc, h := connect(t), newHeld()
 	stop := start(t, rpc.Config{NATS: nc}, h.add)
 	answers := ask(nc, 10)
@@ -106,8 +106,8 @@ func TestStopWaitsForWhatIsInFlight(t *testing.T) {
 	<-stopped
 }
 
-// Whatever was sent before the stop is answered: by its handler, or by nobody
-// being there.
+// Every request sent before the stop gets an answer: from its handler, or "no
+// responders".
 func TestStopLosesNothing(t *testing.T) {
 	nc := connect(t)
 	for range 5 {
@@ -134,7 +134,7 @@ func TestStopLosesNothing(t *testing.T) {
 	}
 }
 
-func TestStopEndsWhatOutlastsTheGrace(t *testing.T) {
+func TestStopEndsRequestsAfterTheGrace(t *testing.T) {
 	nc, h := connect(t), newHeld()
 	stop := start(t, rpc.Config{NATS: nc, Grace: 50 * time.Millisecond}, h.add)
 	answers := ask(nc, 1)
@@ -153,7 +153,7 @@ func TestExpiredRequestIsNotServed(t *testing.T) {
 	msg.Data = []byte(`{"name":"late"}`)
 	msg.Header[schemas.HeaderDeadline] = []string{time.Now().Add(-time.Second).UTC().Format(time.RFC3339Nano)}
 	require.NoError(t, nc.PublishMsg(msg))
-	require.NoError(t, <-ask(nc, 1)) // which came after it
+	require.NoError(t, <-ask(nc, 1)) // sent after the expired request
 	require.Equal(t, "demo", <-h.inside)
 	require.Empty(t, h.inside)
 	require.EqualValues(t, 1, stats(t, nc)["expired"])
@@ -170,7 +170,8 @@ func TestDeadlineReachesTheHandler(t *testing.T) {
 	require.EqualValues(t, 1, stats(t, nc)["errors"])
 }
 
-// stats are the numbers of pipelines.create as `nats service stats` sees them.
+// stats returns the statistics of pipelines.create as `nats service stats`
+// shows them.
 func stats(t *testing.T, nc *nats.Conn) map[string]float64 {
 	t.Helper()
 	answer, err := nc.Request("$SRV.STATS."+schemas.Orchestrator, nil, time.Minute)
@@ -228,7 +229,7 @@ func TestRunFailsWhenTheConnectionIsClosed(t *testing.T) {
 	require.ErrorIs(t, rpc.New(rpc.Config{NATS: nc, Name: schemas.Orchestrator}).Run(t.Context()), nats.ErrConnectionClosed)
 }
 
-// waiter answers jobs.execute once it may, or its caller hangs up.
+// waiter answers jobs.execute after release or when its caller disconnects.
 func waiter(began chan<- bool, release <-chan struct{}) func(context.Context, schemas.ExecuteJobRequest) (schemas.StartedExecution, error) {
 	return func(ctx context.Context, _ schemas.ExecuteJobRequest) (schemas.StartedExecution, error) {
 		over, may := rpc.Wait(ctx)
@@ -248,7 +249,8 @@ func execute(ctx context.Context, nc *nats.Conn) error {
 	return err
 }
 
-// TestWaitingHoldsNoPlace: of others, and beyond its own bound it is not done.
+// TestWaitingHoldsNoPlace: a waiting request leaves its place to others, and
+// above the limit it does not wait.
 func TestWaitingHoldsNoPlace(t *testing.T) {
 	nc := connect(t)
 	began, release := make(chan bool), make(chan struct{})
@@ -272,7 +274,7 @@ func TestWaitingHoldsNoPlace(t *testing.T) {
 	require.NoError(t, <-answers)
 }
 
-// TestAHangUpEndsTheWaitAtEveryHop: and nothing but the wait.
+// TestAHangUpEndsTheWaitAtEveryHop: a hang-up ends the wait and nothing else.
 func TestAHangUpEndsTheWaitAtEveryHop(t *testing.T) {
 	nc := connect(t)
 	began, ended := make(chan bool, 1), make(chan error, 1)

@@ -8,9 +8,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Once has do make the reply to a request with an idempotency key, or gives the
-// reply that was made before; the same key with another request is CONFLICT.
-// postgres.DB.Once is one.
+// Once calls do and stores the reply under the idempotency key, or returns the
+// stored reply. The same key with a different request is a CONFLICT.
+// postgres.DB.Once implements it.
 type Once func(ctx context.Context, op, key string, request []byte, do func(context.Context) (body []byte, status int, err error)) ([]byte, int, error)
 
 func (s *Service) once(ctx context.Context, op *schemas.Op, key string, request []byte, do func(context.Context) (any, error)) (any, error) {
@@ -32,11 +32,11 @@ func (s *Service) once(ctx context.Context, op *schemas.Op, key string, request 
 	return given{body, status}, err
 }
 
-// given is a reply that is encoded already.
+// given is an encoded reply.
 type given struct {
 	json.RawMessage
 	status int
 }
 
-// StatusCode is the status that the reply had at first.
+// StatusCode returns the status of the first reply.
 func (g given) StatusCode() int { return g.status }

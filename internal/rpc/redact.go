@@ -7,19 +7,20 @@ import (
 	"strings"
 )
 
-// masked stands for a secret, as in net/url.
+// masked replaces a secret, as in net/url.
 const masked = "xxxxx"
 
 var (
-	// nextURL is where another URL of a list begins.
+	// nextURL matches the start of the next URL in a list.
 	nextURL = regexp.MustCompile(`,\s*(?:nats|tls|wss?)://`)
-	// setting is a secret among the parameters of a URL or of a connection string.
+	// setting matches a secret among the parameters of a URL or of a connection
+	// string.
 	setting = regexp.MustCompile(`(?i)((?:ssl)?password|token)\s*=\s*(?:'(?:[^'\\]|\\.)*'?|[^&\s]*)`)
 )
 
-// Redacted returns a URL, or a comma-separated list of URLs, without secrets: the
-// password of each, a token in place of a user, and password parameters. Text that
-// is no valid URL is redacted too, at the cost of hiding more of it.
+// Redacted returns a URL, or a comma-separated list of URLs, without secrets:
+// the password of each, a token in place of a user, and password parameters. It
+// also redacts text that is not a valid URL, but hides more of it.
 func Redacted(urls string) string {
 	var out strings.Builder
 	for rest := urls; rest != ""; {
@@ -33,8 +34,8 @@ func Redacted(urls string) string {
 	return setting.ReplaceAllString(out.String(), "$1="+masked)
 }
 
-// redactOne masks everything up to the last @, except the scheme and the user. An
-// unescaped password may hold any of the characters that end a user or a host.
+// redactOne masks everything up to the last @, except the scheme and the user.
+// An unescaped password may contain the characters that end a user or a host.
 func redactOne(text string) string {
 	at := strings.LastIndexByte(text, '@')
 	if at < 0 {
@@ -46,12 +47,12 @@ func redactOne(text string) string {
 	}
 	user, _, both := strings.Cut(text[start:at], ":")
 	if !both {
-		return text[:start] + masked + text[at:] // a token, or a user that is not worth the risk
+		return text[:start] + masked + text[at:] // a token, or a user that may contain one
 	}
 	return text[:start] + user + ":" + masked + text[at:]
 }
 
-// withoutURL is the error without the URL that net/url repeats in its errors.
+// withoutURL removes the URL that net/url repeats in its errors.
 func withoutURL(err error) error {
 	if errors.As(err, new(*url.Error)) {
 		return errors.New("not a valid URL: special characters of a password must be percent-encoded")

@@ -36,8 +36,8 @@ func TestRedacted(t *testing.T) {
 	}
 }
 
-// secretURL draws the URL of a server with a password or a token, percent-encoded or
-// as people type it.
+// secretURL generates the URL of a server with a password or a token,
+// percent-encoded or not.
 func secretURL(t *rapid.T, i int) string {
 	secret := "S3cret" + rapid.StringMatching(`[ -+\--~]{0,12}`).Draw(t, "secret") + "T4il" // any printable character but a comma
 	if rapid.Bool().Draw(t, "encoded") {
@@ -45,14 +45,14 @@ func secretURL(t *rapid.T, i int) string {
 	}
 	user := rapid.SampledFrom([]string{"", "app:", ":"}).Draw(t, "user")
 	if user == "" {
-		secret = strings.ReplaceAll(secret, ":", "") // or it would be a user and a password
+		secret = strings.ReplaceAll(secret, ":", "") // otherwise it would be a user and a password
 	}
 	scheme := rapid.SampledFrom([]string{"nats://", "tls://", "ws://", "wss://"}).Draw(t, "scheme")
 	return fmt.Sprintf("%s%s%s@h%d:%d", scheme, user, secret, i, rapid.IntRange(1, 65535).Draw(t, "port"))
 }
 
-// TestNoSecretIsShown: neither what is printed of a list of URLs nor the error of a
-// failed connection holds a secret of it, and each server stays recognisable.
+// TestNoSecretIsShown: neither the redacted list of URLs nor the error of a
+// failed connection contains a secret, and each server stays recognisable.
 func TestNoSecretIsShown(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var list []string

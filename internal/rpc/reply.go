@@ -27,7 +27,8 @@ func (s *Service) respond(ctx context.Context, e *endpoint, req micro.Request, r
 	return s.send(ctx, req, header, body)
 }
 
-// respondError answers with err as users may see it and returns that.
+// respondError replies with the part of err that users may see, and returns
+// that part.
 func (s *Service) respondError(ctx context.Context, e *endpoint, req micro.Request, err error) *hodei.Error {
 	said := *hodei.AsError(err)
 	if said.Code == hodei.Internal && errors.Is(err, context.DeadlineExceeded) {
@@ -48,9 +49,9 @@ func (s *Service) respondError(ctx context.Context, e *endpoint, req micro.Reque
 	return &said
 }
 
-// send publishes the reply itself, since micro's Respond notes a failure where
-// its own goroutine reads it at the same time. A request without a reply
-// subject, as from `nats pub`, is not answered.
+// send publishes the reply itself, because micro's Respond would record a
+// failure while micro's own goroutine reads it. A request without a reply
+// subject, as from `nats pub`, gets no reply.
 func (s *Service) send(ctx context.Context, req micro.Request, header nats.Header, body []byte) error {
 	if req.Reply() == "" {
 		return nil
@@ -62,7 +63,7 @@ func (s *Service) send(ctx context.Context, req micro.Request, header nats.Heade
 	return nil
 }
 
-// headline is the error on one line, as header values must be.
+// headline returns the error on one line, as header values require.
 func headline(e hodei.Error) string {
 	if e.Details != nil {
 		return fmt.Sprintf("%s: %s: %s", e.Message, e.Details.Field, e.Details.Issue)

@@ -22,8 +22,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start runs a service with the operations that add gives it until the test
-// ends or stop is called; stop returns when Run has.
+// start runs a service with the operations that add registers, until the test
+// ends or stop is called. stop waits for Run.
 func start(t *testing.T, cfg rpc.Config, add func(*rpc.Service)) (stop func()) {
 	t.Helper()
 	if cfg.Name == "" {
@@ -61,7 +61,7 @@ func connect(t *testing.T) *nats.Conn {
 	return localtest.Connect(t, localtest.NATS(t))
 }
 
-// create answers pipelines.create as an orchestrator would.
+// create answers pipelines.create like an orchestrator.
 func create(_ context.Context, req schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
 	return hodei.Pipeline{ID: hodei.PipelineID(uuid.Must(uuid.NewV7())), Name: req.Name, Description: req.Description}, nil
 }
@@ -94,7 +94,7 @@ func TestPlainNATSRequestWorks(t *testing.T) {
 	var got hodei.Pipeline
 	require.NoError(t, json.Unmarshal(answer.Data, &got))
 	require.Equal(t, "demo", got.Name)
-	// One that wants no answer is served too, and harms nobody.
+	// A request without a reply subject is served too.
 	require.NoError(t, nc.Publish("hodei.v1.pipelines.create", []byte(`{"name":"demo"}`)))
 	_, err = nc.Request("hodei.v1.pipelines.create", []byte(`{"name":"demo"}`), time.Minute)
 	require.NoError(t, err)
@@ -182,7 +182,7 @@ func TestReplyChoosesItsStatus(t *testing.T) {
 	}
 }
 
-func TestPanicShowsNothingOfTheInside(t *testing.T) {
+func TestPanicRevealsNoDetails(t *testing.T) {
 	nc := connect(t)
 	var log strings.Builder
 	stop := start(t, rpc.Config{NATS: nc, Log: slog.New(slog.NewTextHandler(&log, nil))}, func(s *rpc.Service) {
@@ -231,7 +231,7 @@ func TestNoResponders(t *testing.T) {
 	require.Equal(t, "No orchestrator is running", asked(t, err).Message)
 }
 
-func TestRestartGoesUnnoticed(t *testing.T) {
+func TestRestartCausesNoErrors(t *testing.T) {
 	nc := connect(t)
 	add := func(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, create) }
 	start(t, rpc.Config{NATS: nc}, add)()

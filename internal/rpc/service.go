@@ -15,7 +15,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Config is what a Service needs. NATS, Name and Description are required.
+// Config configures a Service. NATS, Name and Description are required.
 type Config struct {
 	NATS        *nats.Conn
 	Name        string
@@ -23,39 +23,37 @@ type Config struct {
 	Version     string // SemVer; "0.0.0" when empty
 	Metadata    map[string]string
 	Log         *slog.Logger
-	// Once keeps the promise of an idempotency key; without it keys are
-	// ignored.
+	// Once implements idempotency keys. Without it, keys are ignored.
 	Once Once
-	// Stats adds what else operators want to know of an endpoint, by the
-	// operation's name, to `nats service stats`; it must be quick and must not
-	// call the service.
+	// Stats returns further counters of an operation for `nats service stats`.
+	// It must return quickly and must not call the service.
 	Stats func(op string) map[string]int64
-	// Panicked is called after a handler has panicked, for a service whose state
-	// a handler may have left half changed.
+	// Panicked is called after a handler panics, for a service whose state the
+	// handler may have left inconsistent.
 	Panicked func()
-	// InFlight is how many requests an endpoint works on at once before it
-	// answers UNAVAILABLE; 1024 when 0.
+	// InFlight limits the requests in flight of an endpoint. Above it, the
+	// endpoint answers UNAVAILABLE. Default: 1024.
 	InFlight int
-	// Waiting is how many requests of all endpoints may wait beside those in
-	// flight, see Wait; 4096 when 0.
+	// Waiting limits the requests of all endpoints that wait, in addition to
+	// those in flight; see Wait. Default: 4096.
 	Waiting int
-	// Grace is how long a stop waits for requests in flight; 10 s when 0.
+	// Grace is how long a stop waits for requests in flight. Default: 10 s.
 	Grace time.Duration
 }
 
-// Service is one instance of a micro service. Add operations with Handle, then
-// Run it.
+// Service is one instance of a micro service. Register operations with Handle,
+// then call Run.
 type Service struct {
 	cfg       Config
 	endpoints []*endpoint
 	ready     chan struct{}
 	gate      *gate
 	crew      *crew
-	waiting   atomic.Int64 // requests that wait and are not in flight
-	calls     sync.Map     // of requests that may wait, by the name that their caller gave them
+	waiting   atomic.Int64 // requests that wait, not counted as in flight
+	calls     sync.Map     // waiting requests by the name that their caller chose
 }
 
-// New returns a service without endpoints; nothing is registered before Run.
+// New returns a service without endpoints. Nothing is registered before Run.
 func New(cfg Config) *Service {
 	if cfg.Version == "" {
 		cfg.Version = "0.0.0"
@@ -82,18 +80,18 @@ func Handle[Req, Rep any](s *Service, op schemas.Operation[Req, Rep], fn func(co
 	s.add(op.Op, op.Filter(), false, typed(s, op.Op, fn))
 }
 
-// HandleWorker has fn answer a per-worker operation for one worker: no other
+// HandleWorker registers fn for a per-worker operation of one worker. No other
 // instance shares its subject.
 func HandleWorker[Req, Rep any](s *Service, op schemas.Operation[Req, Rep], id hodei.WorkerID, fn func(context.Context, Req) (Rep, error)) {
 	s.add(op.Op, op.SubjectFor(id), true, typed(s, op.Op, fn))
 }
 
-// Ready is closed once every endpoint answers.
+// Ready is closed when every endpoint is registered.
 func (s *Service) Ready() <-chan struct{} { return s.ready }
 
-// Run registers the service, answers until ctx is done, then stops taking
-// requests and returns when those in flight are answered or the grace is over.
-// It fails when it cannot register or the connection is closed under it.
+// Run registers the service and answers requests until ctx is done. It then
+// accepts no more and returns when the requests in flight are answered or the
+// grace is over. It fails if it cannot register or if the connection is closed.
 func (s *Service) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -134,16 +132,16 @@ func (s *Service) Run(ctx context.Context) error {
 	return err
 }
 
-// settle is how long nothing must have come in for a stop to believe that
-// nothing more will.
+// settle is how long a stop must receive nothing before it concludes that
+// nothing more will arrive.
 const settle = 25 * time.Millisecond
 
-// drain waits for what was received to be answered. micro's Stop returns
-// before that: a round trip later nothing more can arrive from the server, but
-// subscriptions may still be handing over what they hold, which nobody outside
-// of nats.go can see.
+// drain waits until received requests are answered. micro's Stop returns
+// earlier: after a round trip nothing more can arrive from the server, but
+// subscriptions may still be delivering messages that nats.go holds, and
+// nats.go does not expose that.
 func (s *Service) drain(cancel context.CancelFunc) {
-	_ = s.cfg.NATS.FlushTimeout(time.Second) // fails where there is no connection, and then nothing arrives
+	_ = s.cfg.NATS.FlushTimeout(time.Second) // fails without a connection, and then nothing arrives
 	for seen := -1; seen != s.gate.count(); {
 		seen = s.gate.count()
 		time.Sleep(settle)

@@ -11,11 +11,11 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// panics counts the panics that this process has contained.
+// panics counts the panics that this process recovered from.
 var panics atomic.Int64
 
-// Panics returns how many panics this process has contained since it started,
-// in handlers and outside of them.
+// Panics returns how many panics this process has recovered from since it
+// started, in handlers and elsewhere.
 func Panics() int64 { return panics.Load() }
 
 // Caught logs a recovered panic with the stack of the goroutine, and counts it.
@@ -24,16 +24,16 @@ func Caught(log *slog.Logger, what string, panicked any) {
 	log.Error("panic contained", "in", what, "panic", panicked, "stack", string(debug.Stack()))
 }
 
-// Recover contains a panic of the function that defers it: `defer rpc.Recover(log,
-// "events")`. What the function was changing may be half changed; a function with
-// state of its own runs under Supervise instead.
+// Recover recovers a panic of the function that defers it: `defer
+// rpc.Recover(log, "events")`. The function may leave its state inconsistent; a
+// function with state runs under Supervise instead.
 func Recover(log *slog.Logger, what string) {
 	if p := recover(); p != nil {
 		Caught(log, what, p)
 	}
 }
 
-// Try runs fn and returns its panic, which is logged and counted, as an error.
+// Try runs fn. It logs and counts a panic of fn and returns it as an error.
 func Try(log *slog.Logger, what string, fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -44,20 +44,20 @@ func Try(log *slog.Logger, what string, fn func() error) (err error) {
 	return fn()
 }
 
-// The pause before a loop that failed runs again doubles, and starts anew after
-// the loop has run for steady. The longest is short, because a loop that fails
-// while NATS is away must not be late when NATS is back.
+// The pause before a failed loop restarts doubles, and is reset after the loop
+// has run for steady. The maximum is short, because a loop that fails during an
+// outage of NATS must restart soon after NATS returns.
 const (
 	pauseFirst = 100 * time.Millisecond
 	pauseMost  = 2 * time.Second
 	steady     = 10 * time.Second
 )
 
-// Supervise runs fn until it returns nil or ctx is done, and then returns nil. When
-// fn fails or panics, Supervise logs that and runs it again after a pause: fn
-// builds its state anew each time, from the record or from NATS. Every goroutine
-// of a service that outlives a request runs under Supervise, so that no message
-// can end the process.
+// Supervise runs fn until fn returns nil or ctx is done, and then returns nil.
+// If fn fails or panics, Supervise logs it and restarts fn after a pause. fn
+// rebuilds its state on each start, from Postgres or NATS. Every goroutine of a
+// service that outlives a request runs under Supervise, so that no message can
+// end the process.
 func Supervise(ctx context.Context, log *slog.Logger, what string, fn func(context.Context) error) error {
 	pause := &backoff.ExponentialBackOff{
 		InitialInterval: pauseFirst, RandomizationFactor: 0.2, Multiplier: 2, MaxInterval: pauseMost,
@@ -73,7 +73,7 @@ func Supervise(ctx context.Context, log *slog.Logger, what string, fn func(conte
 			pause.Reset()
 		}
 		wait := pause.NextBackOff()
-		log.WarnContext(ctx, what+" broke; starting again", "err", err, "again_in", wait)
+		log.WarnContext(ctx, what+" failed; restarting", "err", err, "again_in", wait)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -40,7 +40,7 @@ func TestSuperviseStartsAgain(t *testing.T) {
 		require.Equal(t, before+2, rpc.Panics())
 		require.Equal(t, 2, strings.Count(said.String(), "panic contained"))
 		require.Contains(t, said.String(), "supervise_test.go", "with the stack")
-		require.Equal(t, 8, strings.Count(said.String(), "loop broke; starting again"))
+		require.Equal(t, 8, strings.Count(said.String(), "loop failed; restarting"))
 		require.Less(t, began[1].Sub(began[0]), 200*time.Millisecond)
 		for i := 2; i < len(began); i++ {
 			require.Less(t, began[i].Sub(began[i-1]), 3*time.Second)
@@ -55,8 +55,8 @@ func TestSuperviseEndsWithALoopThatHasDone(t *testing.T) {
 	require.Equal(t, 1, runs)
 }
 
-// TestAPanickingHandlerAnswers: it is counted, the service is told, and the next
-// request is answered.
+// TestAPanickingHandlerAnswers: the panic is counted, Panicked is called, and
+// the next request is answered.
 func TestAPanickingHandlerAnswers(t *testing.T) {
 	nc, before := connect(t), rpc.Panics()
 	told := make(chan struct{}, 2)

@@ -23,11 +23,11 @@ const MaxBody = 1 << 20
 // where the operation has no route and its request has one, else against the
 // schema.
 type validator struct {
-	schema *jsonschema.Schema // nil where the request checks itself
+	schema *jsonschema.Schema // nil if the request has a Validate method
 	path   map[string]string  // path parameter → the resource it names
 }
 
-// checked is a request that checks itself.
+// checked is a request with a Validate method.
 type checked interface{ Validate() error }
 
 func newValidator(op *schemas.Op) (*validator, error) {
@@ -47,7 +47,7 @@ func newValidator(op *schemas.Op) (*validator, error) {
 		ignoreUnknown(doc)
 	}
 	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat() // a time that is none is refused with the name of its field
+	compiler.AssertFormat() // an invalid time is an error that names the field
 	if err := compiler.AddResource(schemas.SchemaID(name), doc); err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
@@ -63,8 +63,8 @@ func newValidator(op *schemas.Op) (*validator, error) {
 	return v, nil
 }
 
-// ignoreUnknown removes from a schema, at every depth, that it refuses fields
-// which it does not name.
+// ignoreUnknown removes additionalProperties from a schema at every depth, so
+// that unknown fields are allowed.
 func ignoreUnknown(schema any) {
 	switch node := schema.(type) {
 	case map[string]any:
@@ -81,9 +81,9 @@ func ignoreUnknown(schema any) {
 	}
 }
 
-// Decoder returns what checks a body against the published schema of an
-// operation's request and reads it into a pointer to one, as services do with
-// every request: for operations that the edge answers by itself.
+// Decoder returns a function that validates a body against the published schema
+// of an operation's request and decodes it into a pointer, as services do, for
+// operations that the edge answers itself.
 func Decoder(op *schemas.Op) (func(body []byte, req any) error, error) {
 	v, err := newValidator(op)
 	if err != nil {
@@ -92,7 +92,7 @@ func Decoder(op *schemas.Op) (func(body []byte, req any) error, error) {
 	return func(body []byte, req any) error { return v.decode(body, req) }, nil
 }
 
-// decode checks the body and reads it into req, a pointer. Its errors are
+// decode validates the body and decodes it into req, a pointer. Its errors are
 // *hodei.Error and name the field.
 func (v *validator) decode(body []byte, req any) error {
 	if len(body) > MaxBody {
@@ -117,9 +117,9 @@ func (v *validator) decode(body []byte, req any) error {
 	return read(body, req)
 }
 
-// readChecked reads a request that checks itself. A NUL character, which
-// Postgres cannot store, can only be written as an escape in JSON: most bodies
-// have none and need not be searched value by value.
+// readChecked decodes a request that has a Validate method. Postgres cannot
+// store a NUL character, which JSON can only contain as an escape: most bodies
+// contain none and need no search value by value.
 func readChecked(body []byte, req any) error {
 	if err := read(body, req); err != nil {
 		return err
@@ -136,7 +136,7 @@ func readChecked(body []byte, req any) error {
 	return req.(checked).Validate()
 }
 
-// read reads what fits the request's type.
+// read decodes a body into the request's type.
 func read(body []byte, req any) error {
 	if err := json.Unmarshal(body, req); err != nil {
 		if errors.As(err, new(*json.SyntaxError)) {
@@ -151,7 +151,7 @@ func read(body []byte, req any) error {
 	return nil
 }
 
-// malformed says where the JSON breaks.
+// malformed describes where the JSON is invalid.
 func malformed(body []byte, err error) error {
 	issue := err.Error()
 	var syntax *json.SyntaxError
@@ -163,9 +163,9 @@ func malformed(body []byte, err error) error {
 	}
 }
 
-// unfit returns the place of what neither the schema nor Postgres could take,
-// and what is wrong with it: a NUL character, or a number that is no float64
-// and would cost the validator dearly.
+// unfit returns the location and the description of a value that neither the
+// schema nor Postgres can handle: a NUL character, or a number that is no
+// float64 and would be expensive to validate.
 func unfit(at string, value any) (field, issue string) {
 	below := func(name string) string { return strings.TrimPrefix(at+"."+name, ".") }
 	switch v := value.(type) {
@@ -197,7 +197,7 @@ func unfit(at string, value any) (field, issue string) {
 	return "", ""
 }
 
-// jsonType is what JSON calls a Go type.
+// jsonType returns the JSON name of a Go type.
 func jsonType(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:

@@ -10,8 +10,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// BenchmarkDecode checks and reads the requests that every execution causes: the
-// first two have a route and are checked against their schemas.
+// BenchmarkDecode validates and decodes the requests that every execution
+// causes. The first two have a route and use their schemas.
 func BenchmarkDecode(b *testing.B) {
 	eid, wid := hodei.ExecutionID(uuid.Must(uuid.NewV7())), hodei.WorkerID(uuid.Must(uuid.NewV7()))
 	jid, pid := hodei.JobID(uuid.Must(uuid.NewV7())), hodei.PipelineID(uuid.Must(uuid.NewV7()))

@@ -15,8 +15,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// discard answers any operation with nothing and fails the test where it is
-// reached with what should have been refused.
+// discard answers any operation with an empty reply and fails the test if an
+// invalid request reaches it.
 func discard[Req, Rep any](t *testing.T) func(context.Context, Req) (Rep, error) {
 	return func(_ context.Context, req Req) (rep Rep, err error) {
 		if !strings.HasPrefix(t.Name(), "TestAccepts") {
@@ -99,8 +99,8 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// An id in the path that cannot be one names a record that is not there.
-func TestRefusesAPathThatNamesNothing(t *testing.T) {
+// An invalid id in the path is a record that does not exist.
+func TestInvalidIDInPathIsNotFound(t *testing.T) {
 	ask := serveAll(t)
 	for _, id := range []string{"pipe_nonsense", "job_" + uuid.NewString(), strings.Repeat("x", 5000)} {
 		failed := asked(t, ask(schemas.GetPipeline.Op, `{"id":"`+id+`"}`))
@@ -118,9 +118,9 @@ func TestRefusesAPathThatNamesNothing(t *testing.T) {
 	require.Equal(t, "job", failed.Resource)
 }
 
-// TestNothingSentSwitchesChecksOff: Hodei's own calls are checked as all others
-// are, and so is a request with any header.
-func TestNothingSentSwitchesChecksOff(t *testing.T) {
+// TestNoHeaderOrFieldDisablesValidation: requests between services, and requests
+// with any header, are validated like all others.
+func TestNoHeaderOrFieldDisablesValidation(t *testing.T) {
 	nc := connect(t)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
 		rpc.Handle(s, schemas.AssignExecution, discard[schemas.AssignRequest, schemas.Assignment](t))
@@ -139,7 +139,7 @@ func TestNothingSentSwitchesChecksOff(t *testing.T) {
 	require.Contains(t, string(answer.Data), `"field":"job_config.priority"`)
 }
 
-// TestRefusesBetweenServices: requests without a route check themselves.
+// TestRefusesBetweenServices: requests without a route validate themselves.
 func TestRefusesBetweenServices(t *testing.T) {
 	nc := connect(t)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
@@ -196,8 +196,8 @@ func TestRefusesBetweenServices(t *testing.T) {
 	}
 }
 
-// TestAcceptsFieldsOfALaterVersion: from other programs of Hodei, which are not all
-// replaced at once.
+// TestAcceptsFieldsOfALaterVersion: programs of Hodei are not all upgraded at
+// once.
 func TestAcceptsFieldsOfALaterVersion(t *testing.T) {
 	nc := connect(t)
 	id := hodei.WorkerID(uuid.Must(uuid.NewV7()))

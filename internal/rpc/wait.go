@@ -10,29 +10,29 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// served is a request of an operation that may wait, while it is being answered. The
-// context of its handler carries it.
+// served is a request in progress of an operation that may wait. The context of
+// its handler carries it.
 type served struct {
 	service  *Service
 	endpoint *endpoint
-	name     string // by which its caller hangs up, "" for none
-	// over ends when the caller has hung up. Only waits end with it.
+	name     string // for the caller's hang-up; "" if it has none
+	// over is done when the caller has disconnected. It ends waits only.
 	over   context.Context
 	hangUp context.CancelFunc
 
 	mu      sync.Mutex
-	waiting bool // it has given its place in flight away
+	waiting bool // has released its place in flight
 }
 
 type servedKey struct{}
 
-// Wait announces that the handler that ctx belongs to is about to wait for
-// something that other requests bring about, as a free worker. From then on the
-// request does not count as in flight, so that those others find a place; it does
-// not take its place back, because what follows a wait is short. The channel is
-// closed when the caller has hung up: the handler then ends the wait as if its
-// time were over. Where too many requests wait already, ok is false and the
-// handler must not wait.
+// Wait announces that the handler of ctx is about to wait for something that
+// other requests cause, such as a free worker. From then on the request does
+// not count as in flight, so that those requests find a place. It does not take
+// its place again, because the work after a wait is short. The channel is
+// closed when the caller disconnects: the handler then ends the wait as if it
+// had timed out. If too many requests already wait, ok is false and the handler
+// must not wait.
 func Wait(ctx context.Context) (over <-chan struct{}, ok bool) {
 	c, _ := ctx.Value(servedKey{}).(*served)
 	if c == nil {
@@ -52,7 +52,7 @@ func Wait(ctx context.Context) (over <-chan struct{}, ok bool) {
 	return c.over.Done(), true
 }
 
-// begin enters a request in its context, under the name that its caller gave it.
+// begin adds a request to its context, under the name that its caller chose.
 func (s *Service) begin(ctx context.Context, e *endpoint, name string) (context.Context, *served) {
 	c := &served{service: s, endpoint: e, name: name}
 	c.over, c.hangUp = context.WithCancel(ctx)
@@ -62,7 +62,7 @@ func (s *Service) begin(ctx context.Context, e *endpoint, name string) (context.
 	return context.WithValue(ctx, servedKey{}, c), c
 }
 
-// end gives back what the request holds.
+// end releases the request's place.
 func (c *served) end() {
 	c.hangUp()
 	c.service.calls.CompareAndDelete(c.name, c)
@@ -75,8 +75,8 @@ func (c *served) end() {
 	}
 }
 
-// followHangUps ends the waits whose callers hang up, until the subscription is
-// ended.
+// followHangUps ends the waits of callers that disconnect, until the
+// subscription ends.
 func (s *Service) followHangUps() (*nats.Subscription, error) {
 	return s.cfg.NATS.Subscribe(schemas.HangUpSubject, func(msg *nats.Msg) {
 		if c, ok := s.calls.Load(string(msg.Data)); ok {
@@ -85,10 +85,10 @@ func (s *Service) followHangUps() (*nats.Subscription, error) {
 	})
 }
 
-// named gives a request that may wait a name of its own and has the wait ended
-// when the caller hangs up or its time is over. A caller that is itself answering
-// a request hangs up when the caller of that one does; it then goes on to the
-// answer, which comes at once. The returned function ends that.
+// named gives a request that may wait a name, and ends the wait when the caller
+// disconnects or its deadline passes. If the caller is itself answering a
+// request, it forwards the hang-up of that request's caller and then returns
+// the reply, which arrives at once. The returned function stops this.
 func named(ctx context.Context, nc *nats.Conn, msg *nats.Msg) (done func() bool) {
 	name := uuid.NewString()
 	msg.Header[schemas.HeaderCall] = []string{name}
@@ -97,6 +97,6 @@ func named(ctx context.Context, nc *nats.Conn, msg *nats.Msg) (done func() bool)
 		over = c.over
 	}
 	return context.AfterFunc(over, func() {
-		_ = nc.Publish(schemas.HangUpSubject, []byte(name)) // otherwise the wait ends by its own time
+		_ = nc.Publish(schemas.HangUpSubject, []byte(name)) // if it is lost, the wait ends by its own timeout
 	})
 }

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Disk is a small file system of its own, in memory.
+// Disk is a small file system in memory.
 type Disk struct {
 	Dir  string
 	size int64
 }
 
-// NewDisk mounts a disk of so many bytes until the test ends. Only root may; for
-// others the test is skipped, and CI runs as root.
+// NewDisk mounts a disk of size bytes until the test ends. This requires root;
+// otherwise the test is skipped. CI runs as root.
 func NewDisk(t testing.TB, size int64) *Disk {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "hodei-disk-") // short enough for a socket
@@ -32,22 +32,22 @@ func NewDisk(t testing.TB, size int64) *Disk {
 	return d
 }
 
-// Mount mounts a disk of so many bytes at a directory. It is EPERM where the process may
-// not mount anything.
+// Mount mounts a disk of size bytes at a directory. It fails with EPERM if the
+// process may not mount.
 func Mount(dir string, size int64) (*Disk, error) {
 	err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=755", size))
 	return &Disk{Dir: dir, size: size}, err
 }
 
-// Unmount removes the disk with all that it holds.
+// Unmount removes the disk with its content.
 func (d *Disk) Unmount() error { return unix.Unmount(d.Dir, unix.MNT_DETACH) }
 
-// Fill makes the disk as small as what it holds.
+// Fill shrinks the disk to its content.
 func (d *Disk) Fill() error { return d.Leave(0) }
 
-// Leave makes the disk so small that so many bytes are free.
+// Leave shrinks the disk until free bytes are left.
 func (d *Disk) Leave(free int64) (err error) {
-	for range 1000 { // it is refused where the disk has grown meanwhile
+	for range 1000 { // it fails if the content has grown in between
 		var now unix.Statfs_t
 		if err := unix.Statfs(d.Dir, &now); err != nil {
 			return err
@@ -59,7 +59,7 @@ func (d *Disk) Leave(free int64) (err error) {
 	return fmt.Errorf("fill %s: %w", d.Dir, err)
 }
 
-// Free gives the disk its size again.
+// Free restores the size of the disk.
 func (d *Disk) Free() error { return d.resize(fmt.Sprintf("size=%d", d.size)) }
 
 func (d *Disk) resize(to string) error {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Disk is a small file system of its own, which the tests make on Linux only.
+// Disk is a small file system, which the tests create on Linux only.
 type Disk struct{ Dir string }
 
 // NewDisk skips the test.

@@ -1,17 +1,19 @@
-// Package localtest gives tests a real NATS and a real Postgres of their own.
+// Package localtest provides tests with a real NATS server and a real Postgres
+// database.
 //
 // # Owns
 //
-// A fresh nats-server for each test that asks for one, and a fresh database
-// for each test on one Postgres shared by the test binary: empty, or a copy of
-// a template that the binary migrates once.
+// A fresh nats-server for each test that requests one, and a fresh database for
+// each test on one Postgres server per test binary. The database is empty, or a
+// copy of a template that the binary migrates once.
 //
 // # When things fail
 //
-// A test that cannot have its server fails; nothing is skipped.
+// If a server cannot start, the test fails; it is not skipped.
 //
 // # Not here
 //
-// No fixtures, and no schema: postgres, whose own tests are among the callers,
-// passes its migrations to Migrated. Streams are as kv.Setup leaves them.
+// No fixtures and no schema: package postgres, whose own tests use this
+// package, passes its migrations to Migrated. The streams are those of
+// kv.Setup.
 package localtest

@@ -12,13 +12,12 @@ import (
 	"github.com/hodei-jobs/hodei/kv"
 )
 
-// Log writes to the test's output.
+// Log returns a logger that writes to the test's output.
 func Log(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// NATS starts a server on a free port, with an empty store, for this test
-// alone.
+// NATS starts a server with an empty store on a free port, for this test only.
 func NATS(t testing.TB) *local.NATS {
 	t.Helper()
 	srv, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir(), Log: Log(t)})
@@ -36,7 +35,7 @@ func Connect(t testing.TB, srv *local.NATS) *nats.Conn {
 	return nc
 }
 
-// JetStream starts a server that has Hodei's streams and bucket.
+// JetStream starts a server with Hodei's streams and bucket.
 func JetStream(t testing.TB) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
 	nc := Connect(t, NATS(t))

@@ -21,8 +21,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local"
 )
 
-// DatabaseEnv names the variable that holds the URL of a server to use rather
-// than one of our own; its user must be allowed to create databases.
+// DatabaseEnv is the environment variable with the URL of a server to use
+// instead of starting one. Its user must be allowed to create databases.
 const DatabaseEnv = "HODEI_TEST_DATABASE_URL"
 
 const (
@@ -30,8 +30,8 @@ const (
 	timeout = time.Minute
 )
 
-// Database makes an empty database for this test alone and returns its URL.
-// It is dropped, with all its connections, when the test ends.
+// Database creates an empty database for this test and returns its URL. When
+// the test ends, the database is dropped with all its connections.
 func Database(t testing.TB) string {
 	t.Helper()
 	admin, err := server()
@@ -39,14 +39,13 @@ func Database(t testing.TB) string {
 	return database(t, admin, "template1")
 }
 
-// Migrate brings the schema of the database that the URL names up to date and
-// returns the versions it applied; postgres.Migrate is one.
+// Migrate migrates the database at the URL and returns the versions it applied;
+// postgres.Migrate implements it.
 type Migrate func(ctx context.Context, url string) ([]int64, error)
 
-// Migrated makes a database that has the schema, for this test alone, and
-// returns its URL. The first call of the test binary migrates a template, the
-// others copy it: that takes a tenth of the time. All calls must pass the same
-// migrate.
+// Migrated creates a database with the schema for this test and returns its
+// URL. The first call in a test binary migrates a template; later calls copy
+// it, which takes a tenth of the time. All calls must pass the same migrate.
 func Migrated(t testing.TB, migrate Migrate) string {
 	t.Helper()
 	admin, err := server()
@@ -84,7 +83,7 @@ func makeTemplate(admin string, migrate Migrate) error {
 	return err
 }
 
-// database copies a template, to which nothing may be connected, for one test.
+// database copies a template, which must have no connections, for one test.
 func database(t testing.TB, admin, from string) string {
 	t.Helper()
 	name := prefix + rand.Text()
@@ -96,7 +95,7 @@ func database(t testing.TB, admin, from string) string {
 	return at
 }
 
-// named is the URL of another database of the same server.
+// named returns the URL of another database of the same server.
 func named(admin, name string) (string, error) {
 	at, err := url.Parse(admin)
 	if err != nil {
@@ -106,7 +105,7 @@ func named(admin, name string) (string, error) {
 	return at.String(), nil
 }
 
-// server is the one server of this test binary.
+// server is the Postgres server of this test binary.
 var server = sync.OnceValues(func() (string, error) {
 	if given := os.Getenv(DatabaseEnv); given != "" {
 		return given, nil
@@ -118,10 +117,10 @@ var server = sync.OnceValues(func() (string, error) {
 	return pg.URL(), dropLeftovers(pg.URL())
 })
 
-// start starts a server that lasts until this process ends: nothing tells a
-// test binary that it is about to, but the kernel takes the server with it.
-// Its directory is one of a few that are used over and over by one process at
-// a time, since making one takes a second and leaves 40 MB behind.
+// start starts a server that lasts until this process ends: a test binary has
+// no exit hook, but the kernel stops the server with it. Its directory is one
+// of a few that processes reuse, one process at a time, because creating one
+// takes a second and leaves 40 MB behind.
 func start() (*local.Postgres, error) {
 	dir := serversDir()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -141,7 +140,7 @@ func start() (*local.Postgres, error) {
 		case errors.As(err, &known):
 			return nil, err
 		}
-		// What an unsafe server was left like may not start again.
+		// A server without fsync may have left data that it cannot start with.
 		if err := os.RemoveAll(filepath.Join(cfg.Dir, "data")); err != nil {
 			return nil, err
 		}
@@ -149,8 +148,8 @@ func start() (*local.Postgres, error) {
 	}
 }
 
-// serversDir is where the directories of the servers are: the user's cache or,
-// for a user without a home, a directory of its own among the temporary ones.
+// serversDir returns the parent of the servers' directories: the user's cache
+// or, without a home directory, a temporary directory.
 func serversDir() string {
 	if cache, err := os.UserCacheDir(); err == nil {
 		dir := filepath.Join(cache, "hodei", "test-postgres")
@@ -161,7 +160,7 @@ func serversDir() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("hodei-test-postgres-%d", os.Getuid()))
 }
 
-// dropLeftovers drops the databases of tests that were killed.
+// dropLeftovers drops the databases of killed tests.
 func dropLeftovers(admin string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -25,8 +25,8 @@ func TestDatabasesAreEmptyAndApart(t *testing.T) {
 	}
 }
 
-// migrations counts, in this process, how often the template was migrated: with
-// -count a test runs several times in one.
+// migrations counts how often this process migrated the template: with -count,
+// a test runs several times in one process.
 var migrations int
 
 func TestMigratedDatabasesAreCopiesOfOne(t *testing.T) {
