@@ -56,7 +56,7 @@ func TestRefusals(t *testing.T) {
 		"unknown id":            {"GET", "/pipelines/pipe_00000000-0000-7000-8000-000000000000", "", nil, hodei.NotFound, ""},
 		"panic in the service":  {"POST", "/pipelines", `{"name":"panic"}`, nil, hodei.Internal, ""},
 		"rejected":              {"POST", "/jobs/" + job + "/execute", `{"if_no_worker":"reject"}`, nil, hodei.Rejected, ""},
-		"service unavailable":        {"GET", "/workers", "", nil, hodei.Unavailable, ""},
+		"service unavailable":   {"GET", "/workers", "", nil, hodei.Unavailable, ""},
 		"unknown log":           {"GET", "/executions/exec_00000000-0000-7000-8000-000000000000/logs/stream", "", nil, hodei.NotFound, ""},
 		"malformed log id":      {"GET", "/executions/nope/logs", "", nil, hodei.NotFound, ""},
 		"log tail":              {"GET", "/executions/" + exec + "/logs/stream?tail=-1", "", nil, hodei.Invalid, "tail"},

@@ -11,8 +11,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// checkHolds is how long the result of a check is returned again, so that many
-// questions cost no more than one.
+// checkHolds is how long the result of a check is reused, so that frequent
+// calls cost one check a second.
 const checkHolds = time.Second
 
 type lastCheck struct {
@@ -21,8 +21,8 @@ type lastCheck struct {
 	err error
 }
 
-// Check reports whether the database can do its work: it runs a query of the schema
-// and writes to the disk. Callers within a second share one result.
+// Check reports whether the database works: it runs a query of the schema and
+// writes to the disk. Callers within a second share one result.
 func (db *DB) Check(ctx context.Context) error {
 	c := &db.checked
 	c.mu.Lock()
@@ -31,20 +31,20 @@ func (db *DB) Check(ctx context.Context) error {
 		return c.err
 	}
 	err := db.check(ctx)
-	if ctx.Err() == nil { // otherwise the caller gave up, which tells nothing of the database
+	if ctx.Err() == nil { // otherwise the caller gave up, and the error is not about the database
 		c.at, c.err = time.Now(), err
 	}
 	return err
 }
 
-// spill makes Postgres write about a megabyte to a temporary file: a set of rows that
-// exceeds work_mem.
+// spill makes Postgres write about a megabyte to a temporary file: a set of
+// rows that exceeds work_mem.
 const spill = `SELECT count(*) FROM generate_series(1, 25000)`
 
-// check selects every column of an execution, which fails when the schema is another
-// one, and tries both ways in which Postgres needs the disk: space that it allocates
-// anew, and the write-ahead log, whose files it has allocated before. Nothing of it
-// stays.
+// check selects every column of an execution, which fails if the schema
+// differs. It then tests both ways in which Postgres uses the disk: newly
+// allocated space, and the write-ahead log, whose files are allocated in
+// advance. The check leaves no data.
 func (db *DB) check(ctx context.Context) error {
 	if _, err := db.GetExecution(ctx, hodei.ExecutionID{}); !errors.Is(err, hodei.NotFound) {
 		return err

@@ -20,13 +20,15 @@ import (
 // DB is the record. It is safe for concurrent use.
 type DB struct {
 	pool *pgxpool.Pool
-	// lazy commits without waiting for the disk: for what a later, waiting
-	// commit makes durable along with itself, or what may be lost, as keys are.
+	// lazy commits without waiting for the disk: for data that a later,
+	// synchronous commit makes durable as well, or that may be lost, such as
+	// keys.
 	lazy *pgxpool.Pool
-	// known is for the beginnings, assignments and ends of executions, for which one
-	// plan is right whatever the tables hold: by the key of each. Left to itself Postgres
-	// makes another for each statement, because arrays of one look cheaper than its
-	// general plan; that takes longer than to carry it out.
+	// known serves the creation, assignment and end of executions, whose best
+	// plan does not depend on the content of the tables: an index scan by key.
+	// By default Postgres plans each of these statements anew, because arrays
+	// of one element look cheaper than the general plan; planning then takes
+	// longer than execution.
 	known *pgxpool.Pool
 
 	creates  batch.Group[creation, hodei.Execution]
@@ -36,15 +38,15 @@ type DB struct {
 	checked lastCheck
 }
 
-// Open connects to the database that the URL names, with at most conns
-// connections for what has no pool of its own (0: one for each core, at least 4,
-// or what the URL says: a new one costs Postgres twenty milliseconds, and more at a
-// time are no faster). It fails when the database cannot be reached; it does not
-// migrate.
+// Open connects to the database at the URL. It uses at most conns connections
+// in the main pool (0: the URL's setting, or one for each core, at least 4;
+// opening one costs Postgres 20 ms, and more in parallel are no faster). It
+// fails if the database is unreachable. It does not migrate.
 func Open(ctx context.Context, url string, conns int) (*DB, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		// The error of the driver repeats the URL, with the secrets of one that it cannot read.
+		// The driver's error repeats the URL, including secrets if it cannot
+		// parse them.
 		return nil, hodei.Errorf(hodei.Invalid, "the database url is not valid: it is postgres://user:password@host:5432/database, with special characters percent-encoded")
 	}
 	if conns > 0 {
@@ -56,9 +58,9 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 		})
 		return nil
 	}
-	// A statement prepared while a table was empty would go on reading all of it.
+	// A statement prepared while a table was empty would keep scanning it.
 	cfg.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
-	cfg.ConnConfig.RuntimeParams["jit"] = "off" // nothing here is worth compiling
+	cfg.ConnConfig.RuntimeParams["jit"] = "off" // no statement here is worth compiling
 	lazy := cfg.Copy()
 	lazy.MaxConns, lazy.MinConns = 2, 0
 	lazy.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
@@ -86,7 +88,7 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 	return db, nil
 }
 
-// Close waits for what is under way and closes every connection.
+// Close waits for statements in progress and closes every connection.
 func (db *DB) Close() {
 	for _, pool := range []*pgxpool.Pool{db.pool, db.lazy, db.known} {
 		if pool != nil {
@@ -95,14 +97,14 @@ func (db *DB) Close() {
 	}
 }
 
-// Ping reports whether the database answers; Check reports whether it can do its work.
+// Ping reports whether the database answers; Check reports whether it works.
 func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
 
-// NewID makes an identifier. Within one process identifiers rise.
+// NewID returns a new identifier. Within a process identifiers increase.
 func NewID[T ~[16]byte]() T { return T(uuid.Must(uuid.NewV7())) }
 
-// failure turns an error of the driver into one that callers may show: the one
-// place where SQLSTATEs are read.
+// failure converts a driver error to one that callers may show. It is the only
+// place that interprets SQLSTATEs.
 func failure(act string, err error) error {
 	if err == nil || errors.As(err, new(*hodei.Error)) {
 		return err
@@ -123,7 +125,8 @@ func failure(act string, err error) error {
 	return fmt.Errorf("%s: %w", act, err)
 }
 
-// meaning is what a SQLSTATE means to a caller; no code for an error of Hodei's own.
+// meaning returns the code and message of a SQLSTATE, or no code for an
+// internal error.
 func meaning(sqlstate string) (hodei.Code, string) {
 	switch {
 	case strings.HasPrefix(sqlstate, "23"): // integrity constraint
@@ -131,10 +134,10 @@ func meaning(sqlstate string) (hodei.Code, string) {
 	case sqlstate == "53100":
 		return hodei.Unavailable, "The disk of the database is full"
 	case strings.HasPrefix(sqlstate, "53"), // out of memory, too many connections
-		strings.HasPrefix(sqlstate, "57P"), // it is stopping, or recovering from a crash
+		strings.HasPrefix(sqlstate, "57P"), // stopping, or recovering from a crash
 		strings.HasPrefix(sqlstate, "08"),  // connection
-		sqlstate == "58030",                // input or output failed
-		sqlstate == "25006":                // read only: a standby, until it takes over
+		sqlstate == "58030",                // an I/O error
+		sqlstate == "25006":                // read-only: a standby before it is promoted
 		return hodei.Unavailable, "The database is unavailable"
 	}
 	return "", ""
@@ -145,7 +148,7 @@ func isNetwork(err error) bool {
 	return errors.As(err, &net) || strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "conn closed")
 }
 
-// one scans the only row of a query by column name; no row is NOT_FOUND.
+// one scans the only row of a query by column name. No row is NOT_FOUND.
 func one[T any](ctx context.Context, q querier, act, noun, id, sql string, args ...any) (T, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {

@@ -8,16 +8,17 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// executionFields are the columns of a hodei.Execution of the row e that do not depend
-// on who reads it: each reader appends how it wants the specification and the log.
+// executionFields are the columns of a hodei.Execution in row e that every
+// query selects alike. Each query appends its form of the specification and the
+// log.
 const executionFields = `e.id, e.job_id, e.pipeline_id, e.run_id, e.run_number, e.job_key, e.status, e.reason, e.worker_id, e.worker_type,
 	e.exit_code, e.signal, e.attempt, e.retry_of,
 	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources, e.outputs,
 	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,
 	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds, e.log_damaged, `
 
-// countedLog are the columns that describe the log. While the execution runs, its
-// lines are counted in the log itself.
+// countedLog are the columns that describe the log. They count the lines of a
+// running execution in the log itself.
 const countedLog = `(e.log_count = 0 OR EXISTS (SELECT FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)) AS logs_available,
 	CASE WHEN e.status = 'RUNNING' THEN (
 		SELECT coalesce(sum(l.last_sequence - l.first_sequence + 1), 0)::bigint
@@ -26,10 +27,10 @@ const countedLog = `(e.log_count = 0 OR EXISTS (SELECT FROM execution_logs l WHE
 
 const (
 	executionColumns = executionFields + `e.spec, ` + countedLog
-	// listedColumns are for a list, which has no environments.
+	// listedColumns are the columns for a list, which has no environments.
 	listedColumns = executionFields + `e.spec - 'environment' AS spec, ` + countedLog
-	// changedColumns are for a row that has just changed and do not read its log: what
-	// has not ended has a log_count of 0.
+	// changedColumns are the columns of a row that has just changed. They do
+	// not read its log: log_count is 0 until the execution ends.
 	changedColumns = executionFields + `e.spec, true AS logs_available, e.log_count`
 )
 
@@ -39,7 +40,7 @@ func (db *DB) GetExecution(ctx context.Context, id hodei.ExecutionID) (hodei.Exe
 		`SELECT `+executionColumns+` FROM executions e WHERE e.id = $1`, id)
 }
 
-// ExecutionFilter selects executions; nil selects all.
+// ExecutionFilter selects executions. A nil field does not filter.
 type ExecutionFilter struct {
 	JobID      *hodei.JobID
 	PipelineID *hodei.PipelineID
@@ -64,23 +65,23 @@ func (db *DB) ListExecutions(ctx context.Context, f ExecutionFilter, p Page) ([]
 	})
 }
 
-// RequeueExecution makes a RUNNING execution PENDING again, because the worker
-// is known not to have started it. Only that very assignment, known by when it
-// was made, is taken back: meanwhile the same worker may have been given the
-// execution anew.
+// RequeueExecution returns a RUNNING execution to PENDING, after its worker is
+// known not to have started it. It undoes only the assignment made at
+// scheduledAt, because the same worker may have been assigned the execution
+// again.
 func (db *DB) RequeueExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, scheduledAt time.Time) (hodei.Execution, error) {
 	return db.change(ctx, "requeue", id, hodei.Pending,
 		`worker_id = NULL, worker_type = NULL, worker_incarnation = NULL, scheduled_at = NULL, started_at = NULL`,
 		`e.worker_id = $4 AND e.scheduled_at = $5`, worker, scheduledAt)
 }
 
-// EndPending ends an execution that no worker was given.
+// EndPending ends an execution that has no worker.
 func (db *DB) EndPending(ctx context.Context, id hodei.ExecutionID, status hodei.ExecutionStatus, reason hodei.Reason) (hodei.Execution, error) {
 	return db.change(ctx, "end", id, status, `reason = $4, completed_at = now(), run_due = e.run_id IS NOT NULL`, `e.status = 'PENDING'`, reason)
 }
 
-// RequestCancel notes that somebody wants the execution cancelled. One that has
-// ended loses the retry that was to follow, and is CONFLICT if none was.
+// RequestCancel records a request to cancel the execution. If the execution has
+// ended, it removes the pending retry, and returns CONFLICT if there is none.
 func (db *DB) RequestCancel(ctx context.Context, id hodei.ExecutionID) (hodei.Execution, error) {
 	e, err := one[hodei.Execution](ctx, db.pool, "cancel execution", "execution", id.String(),
 		`WITH e AS (UPDATE executions SET cancel_requested_at = coalesce(cancel_requested_at, now()), retry_at = NULL,
@@ -89,9 +90,9 @@ func (db *DB) RequestCancel(ctx context.Context, id hodei.ExecutionID) (hodei.Ex
 	return e, db.whyNot(ctx, id, "cancelled", err)
 }
 
-// change makes the one guarded UPDATE of a state transition: args continue at
-// $4. A row in another state, or for which the condition does not hold, is
-// left alone and CONFLICT is returned.
+// change performs the one guarded UPDATE of a state transition; args start at
+// $4. If the row is in another state or the condition is false, it changes
+// nothing and returns CONFLICT.
 func (db *DB) change(ctx context.Context, act string, id hodei.ExecutionID, to hodei.ExecutionStatus, set, cond string, args ...any) (hodei.Execution, error) {
 	e, err := one[hodei.Execution](ctx, db.pool, act+" execution", "execution", id.String(),
 		`WITH e AS (UPDATE executions e SET status = $2, `+set+`
@@ -101,7 +102,7 @@ func (db *DB) change(ctx context.Context, act string, id hodei.ExecutionID, to h
 	return e, db.whyNot(ctx, id, string(to), err)
 }
 
-// whyNot tells an execution that is not there from one in the wrong state.
+// whyNot distinguishes a missing execution from one in the wrong state.
 func (db *DB) whyNot(ctx context.Context, id hodei.ExecutionID, to string, err error) error {
 	if !errors.Is(err, hodei.NotFound) {
 		return err

@@ -16,12 +16,12 @@ type Waiting struct {
 	CreatedAt    time.Time
 }
 
-// ListWaiting returns the head of the queue, at most limit executions, without
-// those made after the given time. Waiting for ageing counts as much as one
-// level of priority; when it is negative, priority alone counts, then age. It
-// reads at most limit rows of each priority, however many wait.
+// ListWaiting returns the first limit executions of the queue, without those
+// created after the given time. An execution gains one level of priority for
+// each ageing that it waits. If ageing is negative, the order is by priority,
+// then age. It reads at most limit rows of each priority.
 func (db *DB) ListWaiting(ctx context.Context, before time.Time, ageing time.Duration, limit int) ([]Waiting, error) {
-	const strict = 1e12 // seconds: more than any age
+	const strict = 1e12 // seconds: longer than any age
 	worth := ageing.Seconds()
 	if ageing < 0 {
 		worth = strict
@@ -34,14 +34,14 @@ func (db *DB) ListWaiting(ctx context.Context, before time.Time, ageing time.Dur
 		before, worth, limit, hodei.MaxPriority)
 }
 
-// CountPending is the length of the whole queue.
+// CountPending returns the length of the queue.
 func (db *DB) CountPending(ctx context.Context) (int, error) {
 	var n int
 	err := db.pool.QueryRow(ctx, `SELECT count(*) FROM executions WHERE status = 'PENDING'`).Scan(&n)
 	return n, failure("count pending executions", err)
 }
 
-// Held is an execution that the record gives to a worker.
+// Held is a RUNNING execution and its worker.
 type Held struct {
 	ID                hodei.ExecutionID
 	WorkerID          hodei.WorkerID
@@ -58,11 +58,11 @@ func (db *DB) ListHeld(ctx context.Context, before time.Time) ([]Held, error) {
 		FROM executions WHERE status = 'RUNNING' AND scheduled_at < $1`, before)
 }
 
-// LoseExecutions ends what one incarnation of a worker was running, because it
-// is gone: FAILED, WORKER_LOST. What it was given after asOf, by the clock of
-// Postgres, is left alone; so are the executions that are just being offered to
-// it, for whoever offers them learns whether they were started. Each log ends
-// with its last line before the first hole, so that what is counted can be read.
+// LoseExecutions ends the executions of one lost incarnation of a worker:
+// FAILED, WORKER_LOST. It skips executions assigned after asOf (by the clock of
+// Postgres) and those being offered to the worker, because the caller of the
+// offer finds out whether they started. Each log is counted up to its first
+// gap, so that the counted lines can be read.
 func (db *DB) LoseExecutions(ctx context.Context, worker hodei.WorkerID, gone string, asOf time.Time, offered []hodei.ExecutionID) ([]hodei.Execution, error) {
 	return all[hodei.Execution](ctx, db.pool, "lose executions",
 		`WITH e AS (UPDATE executions e SET status = $2, reason = $3, completed_at = now(), `+ended("$2", "$3", "NULL", "NULL")+`, log_count = coalesce((
@@ -77,7 +77,7 @@ func (db *DB) LoseExecutions(ctx context.Context, worker hodei.WorkerID, gone st
 		worker, hodei.Failed, hodei.ReasonWorkerLost, hodei.ExecutionTransitions.From(hodei.Failed), gone, offered, asOf)
 }
 
-// Now is the time by the clock of Postgres, which dates what is recorded.
+// Now returns the time of Postgres' clock, which dates the records.
 func (db *DB) Now(ctx context.Context) (now time.Time, err error) {
 	err = db.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
 	return now, failure("ask for the time", err)

@@ -10,8 +10,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// TestWaitingIsInOrder: by priority and age, weighed as the caller says, and
-// of any length the head.
+// TestWaitingIsInOrder: by priority and age with the given weight, for any
+// limit.
 func TestWaitingIsInOrder(t *testing.T) {
 	t.Parallel()
 	db, url := open(t)

@@ -8,17 +8,17 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// jobs selects each job joined with its latest execution, whose state is the
-// job's, and a column of its last executions.
+// jobs selects each job with its latest execution, whose state is the job's,
+// and the column recent.
 func jobs(recent string) string { return jobFields + recent + latestJoined }
 
-// noRecent is the column recent of who did not ask.
+// noRecent is the column recent without executions.
 const noRecent = `NULL::jsonb AS recent`
 
 const jobFields = `SELECT j.spec, ` + jobListed
 
-// jobListed is jobFields without the specification, which a list selects without the
-// environment.
+// jobListed is jobFields without the specification. A list selects the
+// specification without the environment.
 const jobListed = `j.id, j.pipeline_id, j.name, j.description, j.type,
 		coalesce(e.status, 'PENDING') AS status, j.created_at, j.updated_at,
 		e.scheduled_at, e.started_at, e.completed_at,
@@ -28,8 +28,8 @@ const latestJoined = `
 	FROM jobs j LEFT JOIN LATERAL (
 		SELECT * FROM executions WHERE job_id = j.id ORDER BY id DESC LIMIT 1) e ON true `
 
-// CreateJob records the job under a new id and makes its pipeline ACTIVE; a
-// pipeline that is not there is NOT_FOUND.
+// CreateJob inserts the job under a new id and makes its pipeline ACTIVE. It
+// returns NOT_FOUND if the pipeline is missing.
 func (db *DB) CreateJob(ctx context.Context, job hodei.Job) (hodei.Job, error) {
 	job.ID = newID[hodei.JobID](ctx)
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
@@ -53,7 +53,7 @@ func (db *DB) CreateJob(ctx context.Context, job hodei.Job) (hodei.Job, error) {
 	return db.GetJob(ctx, job.ID)
 }
 
-// UpdateJob changes the job as change does to what is recorded.
+// UpdateJob applies change to the stored job.
 func (db *DB) UpdateJob(ctx context.Context, id hodei.JobID, change func(*hodei.Job) error) (hodei.Job, error) {
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		job, err := one[hodei.Job](ctx, tx, "update job", "job", id.String(), jobs(noRecent)+`WHERE j.id = $1 FOR UPDATE OF j`, id)
@@ -73,7 +73,7 @@ func (db *DB) UpdateJob(ctx context.Context, id hodei.JobID, change func(*hodei.
 	return db.GetJob(ctx, id)
 }
 
-// DeleteJob deletes a job with its executions. It is CONFLICT while one of
+// DeleteJob deletes a job with its executions. It returns CONFLICT if one of
 // them is live.
 func (db *DB) DeleteJob(ctx context.Context, id hodei.JobID) error {
 	return db.remove(ctx, "job", id.String(), `DELETE FROM jobs WHERE id = $1`,
@@ -85,20 +85,20 @@ func (db *DB) GetJob(ctx context.Context, id hodei.JobID) (hodei.Job, error) {
 	return db.GetJobWith(ctx, id, 0)
 }
 
-// GetJobWith returns a job with so many of its last executions.
+// GetJobWith returns a job with its last executions, at most last.
 func (db *DB) GetJobWith(ctx context.Context, id hodei.JobID, last int) (hodei.Job, error) {
-	if last == 0 { // on the way to an execution, where it counts
+	if last == 0 { // on the path of a new execution, where latency counts
 		return one[hodei.Job](ctx, db.pool, "get job", "job", id.String(), jobs(noRecent)+`WHERE j.id = $1`, id)
 	}
 	return one[hodei.Job](ctx, db.pool, "get job", "job", id.String(), jobs(recent("e.job_id = j.id", "$2"))+`WHERE j.id = $1`, id, last)
 }
 
-// JobFilter selects jobs; nil selects all.
+// JobFilter selects jobs. A nil field does not filter.
 type JobFilter struct {
 	PipelineID *hodei.PipelineID
 	States     []hodei.ExecutionStatus
 	Created    Between
-	// Recent is how many of its last executions each job comes with.
+	// Recent is how many of its last executions each job includes.
 	Recent int
 }
 
@@ -114,8 +114,8 @@ func (db *DB) ListJobs(ctx context.Context, f JobFilter, p Page) ([]hodei.Job, *
 	})
 }
 
-// TypicalDuration is the median duration, in seconds, of the job's last
-// completed executions (at most 20), nil when there is none.
+// TypicalDuration returns the median duration in seconds of the job's last
+// completed executions (at most 20), nil if there is none.
 func (db *DB) TypicalDuration(ctx context.Context, id hodei.JobID) (*float64, error) {
 	var seconds *float64
 	err := db.pool.QueryRow(ctx, `SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FROM (

@@ -16,28 +16,28 @@ import (
 // The three changes that every execution goes through are made for many
 // executions at a time, see package batch.
 
-// CreateExecution records a PENDING execution. Only the id, the spec, the job,
-// the pipeline, the attempt and what it retries are taken from draft; without an
-// id it is given one. What it retries will not be retried by its policy as well.
-// One that is recorded already is returned as it is.
+// CreateExecution inserts a PENDING execution. It uses only the id, spec, job,
+// pipeline, attempt and retry_of of draft, and chooses an id if there is none.
+// The policy of the retried execution then causes no further retry. If the
+// execution exists, it is returned unchanged.
 func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	if draft.ID.IsZero() {
 		draft.ID = NewExecutionID(ctx)
 	}
 	draft.Attempt = max(draft.Attempt, 1)
 	e, err := db.creates.Do(ctx, creation{draft: draft})
-	if errors.Is(err, hodei.NotFound) { // an earlier try got this far
+	if errors.Is(err, hodei.NotFound) { // created by an earlier attempt
 		return db.GetExecution(ctx, draft.ID)
 	}
 	return e, failure("create execution", err)
 }
 
-// NewExecutionID makes the identifier of an execution that is about to be
-// created. Within Once it is the one that was chosen at the first try.
+// NewExecutionID returns the id of an execution to create. Within Once it is
+// the id chosen by the first attempt.
 func NewExecutionID(ctx context.Context) hodei.ExecutionID { return newID[hodei.ExecutionID](ctx) }
 
-// StartExecution is CreateExecution and AssignExecution in one commit. It is
-// CONFLICT when the draft's id is recorded already.
+// StartExecution is CreateExecution and AssignExecution in one commit. It
+// returns CONFLICT if the draft's id exists.
 func (db *DB) StartExecution(ctx context.Context, draft hodei.Execution, worker hodei.WorkerID, workerType, incarnation string) (hodei.Execution, error) {
 	draft.Attempt = max(draft.Attempt, 1)
 	e, err := db.creates.Do(ctx, creation{draft, &assignment{draft.ID, worker, workerType, incarnation}})
@@ -47,8 +47,8 @@ func (db *DB) StartExecution(ctx context.Context, draft hodei.Execution, worker 
 	return e, failure("start execution", err)
 }
 
-// creation is what CreateExecution is asked for, and StartExecution, with an
-// assignment.
+// creation is the argument of CreateExecution and, with an assignment, of
+// StartExecution.
 type creation struct {
 	draft hodei.Execution
 	to    *assignment
@@ -67,7 +67,8 @@ func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.
 			workers[i], types[i], incarnations[i] = &c.to.worker, &c.to.workerType, &c.to.incarnation
 		}
 	}
-	// The specs go as one document: an array of them would be quoted once more.
+	// The specs are one document, because an array of them would be quoted
+	// twice.
 	made, err := changeAll(ctx, db.known, "create executions",
 		`WITH d AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::uuid[], $6::date[],
 				$7::uuid[], $8::text[], $9::text[]) WITH ORDINALITY
@@ -85,8 +86,8 @@ func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.
 	return answers(wanted, made, func(c creation) hodei.ExecutionID { return c.draft.ID }), err
 }
 
-// changeAll makes one statement for many executions and returns those that it
-// changed.
+// changeAll executes one statement for many executions and returns the changed
+// rows.
 func changeAll(ctx context.Context, pool querier, act, sql string, args ...any) (map[hodei.ExecutionID]hodei.Execution, error) {
 	rows, err := all[hodei.Execution](ctx, pool, act, sql, args...)
 	changed := make(map[hodei.ExecutionID]hodei.Execution, len(rows))
@@ -112,7 +113,7 @@ func answers[A any](all []A, changed map[hodei.ExecutionID]hodei.Execution, id f
 	return out
 }
 
-// assignment is what AssignExecution is asked for.
+// assignment is the argument of AssignExecution.
 type assignment struct {
 	id                      hodei.ExecutionID
 	worker                  hodei.WorkerID
@@ -120,7 +121,7 @@ type assignment struct {
 }
 
 // AssignExecution makes a pending execution RUNNING on one incarnation of a
-// worker. Of two callers one wins, the other gets CONFLICT.
+// worker. Of two callers one succeeds, the other gets CONFLICT.
 func (db *DB) AssignExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, workerType, incarnation string) (hodei.Execution, error) {
 	e, err := db.assigns.Do(ctx, assignment{id, worker, workerType, incarnation})
 	return e, db.whyNot(ctx, id, string(hodei.Running), failure("assign execution", err))
@@ -131,7 +132,7 @@ func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]batc
 	ids, workers := make([]hodei.ExecutionID, n), make([]hodei.WorkerID, n)
 	types, incarnations := make([]string, n), make([]string, n)
 	for i, a := range wanted {
-		// A second one for the same execution asks for none, and loses.
+		// A second assignment of the same execution in the batch fails.
 		if !slices.Contains(ids[:i], a.id) {
 			ids[i] = a.id
 		}
@@ -147,23 +148,23 @@ func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]batc
 	return answers(wanted, changed, func(a assignment) hodei.ExecutionID { return a.id }), err
 }
 
-// recordedLog is the number of lines that the record has of the log of the row
-// e, and their digest.
+// recordedLog selects the number of lines in the record of row e's log, and
+// their digest.
 const recordedLog = `(SELECT coalesce(sum(l.last_sequence - l.first_sequence + 1), 0)::bigint AS count,
 	mod(coalesce(sum(l.digest), 0), 9223372036854775808)::bigint AS digest
 	FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)`
 
-// report is what FinishExecution is asked for.
+// report is the argument of FinishExecution.
 type report struct {
 	id      hodei.ExecutionID
 	worker  hodei.WorkerID
 	outcome hodei.Outcome
 }
 
-// FinishExecution records the end of a run as its worker reports it, if the
-// record has the whole log. Repeating it with the same outcome changes
-// nothing. It returns false, and changes nothing, while lines are missing, and
-// CONFLICT when the execution has ended otherwise or is another worker's.
+// FinishExecution records the end of an execution as its worker reports it, if
+// the record has the whole log. Repeating it with the same outcome changes
+// nothing. While lines are missing it returns false and changes nothing. It
+// returns CONFLICT if the execution has another end or another worker.
 func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, o hodei.Outcome) (hodei.Execution, bool, error) {
 	if !hodei.ExecutionTransitions.Allows(hodei.Running, o.Status) || !o.Status.Ended() {
 		return hodei.Execution{}, false, hodei.InvalidField("outcome.status", "not the end of a run")
@@ -180,16 +181,16 @@ func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker 
 	case now.Status == hodei.Running:
 		return now, false, nil
 	case now.Status == o.Status && (now.LogCount == o.LogCount || now.LogDamaged):
-		return now, true, nil // told before
+		return now, true, nil // reported before
 	}
 	return now, false, cannotBecome(now, string(o.Status))
 }
 
-// FinishDamaged records the end of a run whose log cannot be completed, and in
-// the same transaction the lines that stand for what is missing. Chunks past the
-// last line that the worker counted are deleted. A gap may be that line's
-// successor; then the record counts it too. It is CONFLICT or NOT_FOUND where
-// FinishExecution is, and returns the execution as it is when the end was
+// FinishDamaged records the end of an execution whose log cannot be completed
+// and, in the same transaction, the lines that replace the missing ones. Chunks
+// after the last line that the worker counted are deleted. A gap may be the
+// line after that; then the record counts it too. It returns CONFLICT or
+// NOT_FOUND like FinishExecution, and the unchanged execution if the end was
 // recorded before.
 func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, o hodei.Outcome, gaps []Chunk) (hodei.Execution, error) {
 	if len(gaps) > 0 {
@@ -225,7 +226,7 @@ func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker ho
 	})
 	if errors.Is(err, errNotFinished) {
 		e, ended, err = db.FinishExecution(ctx, id, worker, o)
-		if err == nil && !ended { // RUNNING again on this worker: the caller reports the end again
+		if err == nil && !ended { // RUNNING again on this worker: the caller repeats the report
 			err = hodei.Errorf(hodei.Unavailable, "The execution changed meanwhile")
 		}
 		return e, err
@@ -257,7 +258,7 @@ func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.A
 		}
 		ended, err := db.finishThose(ctx, db.known, some, cond, false)
 		if err != nil {
-			return nil, err // what the other statement has done is told when asked for again
+			return nil, err // a repeat returns the result of the other statement
 		}
 		maps.Copy(changed, ended)
 	}
@@ -277,7 +278,7 @@ func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond
 		started[i], completed[i], counts[i], digests[i], resources[i] = o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources
 		outputs[i] = o.Outputs
 	}
-	// The guard of every end is the same: what a worker ends is RUNNING.
+	// Every end has the same guard: a worker ends only a RUNNING execution.
 	return changeAll(ctx, q, "finish executions",
 		`WITH o AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[], $7::timestamptz[],
 				$8::timestamptz[], $9::bigint[], $10::bigint[], $11::jsonb[], $14::jsonb[]) AS o(id, worker_id, status, reason, exit_code, signal,

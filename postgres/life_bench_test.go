@@ -11,8 +11,8 @@ import (
 	"github.com/hodei-jobs/hodei/postgres"
 )
 
-// BenchmarkExecution measures the three commits of an execution: its creation, its
-// assignment and its end, of 64 executions at a time.
+// BenchmarkExecution measures the three commits of an execution (creation,
+// assignment, end) for 64 executions at a time.
 func BenchmarkExecution(b *testing.B) {
 	db, err := postgres.Open(b.Context(), localtest.Migrated(b, postgres.Migrate), 4)
 	require.NoError(b, err)

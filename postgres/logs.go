@@ -14,7 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
-// Chunk is a run of lines of one log, as its worker cut it.
+// Chunk is a sequence of lines of one log, as cut by its worker.
 type Chunk struct {
 	ExecutionID hodei.ExecutionID
 	First       int64 `db:"first_sequence"`
@@ -27,15 +27,16 @@ type Chunk struct {
 	Incarnation string         `db:"-"`
 }
 
-// errNotRunning is why a chunk is refused whose execution is unknown, has ended, or runs elsewhere.
+// errNotRunning is the reason for refusing a chunk whose execution is unknown,
+// has ended, or runs elsewhere.
 var errNotRunning = hodei.Errorf(hodei.Conflict, "The execution is not RUNNING on the worker process that sent the chunk")
 
 // AppendLogs commits chunks of any executions in one statement. It returns one
-// entry for each chunk: nil when the record has the chunk, else why the record
-// will never accept it. A chunk is refused unless its execution is RUNNING on
-// the worker process that sent it, and when Postgres rejects its content. A
-// chunk that is recorded already is left as it is, so repeating is harmless.
-// The error is about the database, and trying again may help.
+// entry for each chunk: nil if the record has the chunk, otherwise the reason
+// why it will never accept it. A chunk is refused if its execution is not
+// RUNNING on the worker process that sent it, or if Postgres rejects its
+// content. A recorded chunk stays unchanged, so a repeat is harmless. err
+// concerns the database, and a repeat may succeed.
 func (db *DB) AppendLogs(ctx context.Context, chunks []Chunk) (refused []error, err error) {
 	refused, err = db.appendLogs(ctx, chunks)
 	if sqlState(err) == "23514" { // no partition for the day
@@ -69,15 +70,15 @@ func sqlState(err error) string {
 }
 
 // rejected reports whether Postgres rejects the content of a statement, so that
-// repeating it cannot help: a data exception, a violated constraint, a limit of
-// the program.
+// a repeat cannot succeed: a data exception, a violated constraint, or an
+// exceeded limit.
 func rejected(err error) bool {
 	state := sqlState(err)
 	return strings.HasPrefix(state, "22") || strings.HasPrefix(state, "23") || strings.HasPrefix(state, "54")
 }
 
-// createDaysOf makes the partitions for the chunks that would be accepted. No
-// other chunk makes a partition.
+// createDaysOf creates the partitions for the chunks that would be accepted,
+// and only for those.
 func (db *DB) createDaysOf(ctx context.Context, chunks []Chunk) error {
 	refused, err := db.refuseLogs(ctx, chunks)
 	if err != nil {
@@ -97,13 +98,13 @@ func (db *DB) createDaysOf(ctx context.Context, chunks []Chunk) error {
 	return nil
 }
 
-// copyBytes is from where chunks are copied rather than inserted: parameters of
-// megabytes are moved about a dozen times before they are sent, while to prepare
-// a copy costs a round trip, and another one checks the senders.
+// copyBytes is the size above which chunks are copied instead of inserted.
+// Parameters of megabytes are copied in memory about a dozen times; preparing a
+// COPY costs one round trip, and checking the senders another.
 const copyBytes = 64 << 10
 
-// appendLogs copies where there is much. A copy cannot pass over chunks that are
-// there already, but only those that are sent again may be.
+// appendLogs uses COPY for large batches. COPY fails on chunks that exist
+// already, which happens only with chunks that are sent again.
 func (db *DB) appendLogs(ctx context.Context, chunks []Chunk) ([]error, error) {
 	size := 0
 	for _, c := range chunks {
@@ -154,7 +155,7 @@ func (db *DB) insertLogs(ctx context.Context, chunks []Chunk) ([]error, error) {
 		SELECT n FROM c`, ids, workers, incarnations, first, last, digest, lines, size)
 }
 
-// refuseLogs looks which chunks are to be refused, and stores none.
+// refuseLogs finds the chunks to refuse. It stores none.
 func (db *DB) refuseLogs(ctx context.Context, chunks []Chunk) ([]error, error) {
 	ids, workers, incarnations := senders(chunks)
 	return db.refusals(ctx, len(chunks), `SELECT c.n FROM unnest($1::uuid[], $2::uuid[], $3::text[])
@@ -168,8 +169,8 @@ func senders(chunks []Chunk) (ids []hodei.ExecutionID, workers []hodei.WorkerID,
 	return ids, workers, incarnations
 }
 
-// refusals runs a statement that returns the ordinal numbers of the chunks it
-// accepts.
+// refusals executes a statement that returns the ordinal numbers of the
+// accepted chunks.
 func (db *DB) refusals(ctx context.Context, chunks int, sql string, args ...any) ([]error, error) {
 	rows, err := db.pool.Query(ctx, sql, args...)
 	if err != nil {
@@ -189,9 +190,8 @@ func (db *DB) refusals(ctx context.Context, chunks int, sql string, args ...any)
 	return refused, nil
 }
 
-// ReadLogs returns the chunks of a log that hold lines after the first and up to
-// the second of two sequences, in order, until they hold about size bytes of
-// NDJSON; at least one, if there is one.
+// ReadLogs returns the chunks with lines in (after, upTo], in order, up to
+// about size bytes of NDJSON, and at least one chunk if there is one.
 func (db *DB) ReadLogs(ctx context.Context, id hodei.ExecutionID, after, upTo int64, size int) ([]Chunk, error) {
 	return all[Chunk](ctx, db.pool, "read logs",
 		`SELECT execution_id, first_sequence, last_sequence, digest, lines, size FROM (
@@ -202,8 +202,8 @@ func (db *DB) ReadLogs(ctx context.Context, id hodei.ExecutionID, after, upTo in
 		WHERE before < $5 ORDER BY first_sequence`, id.Day(), id, after, upTo, size)
 }
 
-// MissingLogs returns the holes, as pairs of first and last sequence, between
-// 1 and count in what the record has of a log; at most 1000.
+// MissingLogs returns the gaps in the recorded log between 1 and count, as
+// pairs of first and last sequence; at most 1000.
 func (db *DB) MissingLogs(ctx context.Context, id hodei.ExecutionID, count int64) ([][2]int64, error) {
 	rows, err := db.pool.Query(ctx, `SELECT have + 1, next - 1 FROM (
 			SELECT least(max(last_sequence) OVER (ORDER BY first_sequence), $3) AS have,
@@ -220,20 +220,20 @@ func (db *DB) MissingLogs(ctx context.Context, id hodei.ExecutionID, count int64
 	return holes, failure("find missing logs", err)
 }
 
-// CreateLogDay makes the partition of one UTC day, if it is not there.
+// CreateLogDay creates the partition of one UTC day if it is missing.
 func (db *DB) CreateLogDay(ctx context.Context, day time.Time) error {
 	day = day.UTC().Truncate(24 * time.Hour)
 	_, err := db.pool.Exec(ctx, fmt.Sprintf(
 		`CREATE TABLE IF NOT EXISTS execution_logs_%s PARTITION OF execution_logs FOR VALUES FROM ('%s') TO ('%s')`,
 		day.Format("20060102"), day.Format(time.DateOnly), day.AddDate(0, 0, 1).Format(time.DateOnly)))
-	if state := sqlState(err); state == "42P07" || state == "23505" { // another instance was quicker
+	if state := sqlState(err); state == "42P07" || state == "23505" { // another instance created it first
 		return nil
 	}
 	return failure("create log day", err)
 }
 
-// DropLogDays drops the partitions of the days outside the range from first to
-// last, both included, and returns their number.
+// DropLogDays drops the partitions of the days outside first to last
+// (inclusive) and returns their number.
 func (db *DB) DropLogDays(ctx context.Context, first, last time.Time) (int, error) {
 	rows, err := db.pool.Query(ctx, `SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 		WHERE inhparent = 'execution_logs'::regclass`)
@@ -248,7 +248,7 @@ func (db *DB) DropLogDays(ctx context.Context, first, last time.Time) (int, erro
 	for _, name := range names {
 		text, ours := strings.CutPrefix(name, "execution_logs_")
 		day, err := time.Parse("20060102", text)
-		far := len(text) > len("20060102") // a year after 9999, made before partitions were limited
+		far := len(text) > len("20060102") // a year after 9999, created before partitions were limited
 		if !ours || err != nil && !far || !far && inDays(day, first, last) {
 			continue
 		}
@@ -260,14 +260,15 @@ func (db *DB) DropLogDays(ctx context.Context, first, last time.Time) (int, erro
 	return dropped, nil
 }
 
-// inDays reports whether a day is in the range, both ends included.
+// inDays reports whether a day is in the range, including both ends.
 func inDays(day, first, last time.Time) bool {
 	return !day.Before(first.UTC().Truncate(24*time.Hour)) && !day.After(last)
 }
 
-// LogDaysLimit is how many days of logs this Postgres can hold. A statement
-// that looks at the logs of several executions locks the table and the index of
-// each day; the lock table must have room for 16 such statements at a time.
+// LogDaysLimit returns how many days of logs this Postgres can hold. A
+// statement that reads the logs of several executions locks the table and the
+// index of each day, and the lock table must have room for 16 such statements
+// at a time.
 func (db *DB) LogDaysLimit(ctx context.Context) (int, error) {
 	var locks int
 	err := db.pool.QueryRow(ctx,

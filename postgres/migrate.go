@@ -16,15 +16,15 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Instances that start while another one migrates try for the lock every second. An
-// index of a large table may take an hour.
+// An instance that starts during another's migration tries the lock every
+// second. An index of a large table may take an hour.
 const (
 	lockEvery = 1 // second
 	lockTries = 2 * 3600
 )
 
-// Migrate opens the database that the URL names, brings its schema up to date
-// and closes it again. It returns the versions it applied.
+// Migrate migrates the database at the URL and closes the connection. It
+// returns the versions it applied.
 func Migrate(ctx context.Context, url string) ([]int64, error) {
 	db, err := Open(ctx, url, 2)
 	if err != nil {
@@ -34,13 +34,14 @@ func Migrate(ctx context.Context, url string) ([]int64, error) {
 	return db.Migrate(ctx)
 }
 
-// Migrate brings the schema up to date. Instances that start together take
-// turns by an advisory lock. It returns the versions it applied. A schema that a
-// newer Hodei has migrated is a CONFLICT: this one does not know its tables.
+// Migrate migrates the schema and returns the versions it applied. An advisory
+// lock serializes instances that start together. It returns CONFLICT if a newer
+// Hodei has migrated the schema, because this version does not know its tables.
 //
-// An interrupted migration is repeated as a whole by the next start. One that builds
-// an index of an existing table does so CONCURRENTLY, hence without a transaction
-// ("-- +goose NO TRANSACTION"), and first drops what an interrupted build left.
+// The next start repeats an interrupted migration as a whole. A migration that
+// builds an index of an existing table does so CONCURRENTLY, and therefore
+// without a transaction ("-- +goose NO TRANSACTION"). It first drops the index
+// that an interrupted build may have left.
 func (db *DB) Migrate(ctx context.Context) ([]int64, error) {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -75,7 +76,7 @@ func (db *DB) migrate(ctx context.Context, files fs.FS) ([]int64, error) {
 	return applied, nil
 }
 
-// refuseNewer fails when the schema is of a later version than this program knows.
+// refuseNewer fails if the schema has a later version than this program knows.
 func (db *DB) refuseNewer(ctx context.Context, known int64) error {
 	var exists bool
 	if err := db.pool.QueryRow(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&exists); err != nil || !exists {

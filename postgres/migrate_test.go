@@ -38,7 +38,7 @@ func TestMigrateRefusesANewerSchema(t *testing.T) {
 	require.Empty(t, applied)
 }
 
-// migrationFiles returns the migrations whose names the condition picks.
+// migrationFiles returns the migrations with names that picks accepts.
 func migrationFiles(t *testing.T, picks func(name string) bool) fstest.MapFS {
 	t.Helper()
 	entries, err := fs.ReadDir(postgres.Migrations, "migrations")
@@ -54,8 +54,8 @@ func migrationFiles(t *testing.T, picks func(name string) bool) fstest.MapFS {
 	return files
 }
 
-// TestInterruptedIndex: an index is built while others write, and an interrupted
-// build is repeated by the next start.
+// TestInterruptedIndex: an index is built during writes, and the next start
+// repeats an interrupted build.
 func TestInterruptedIndex(t *testing.T) {
 	url := localtest.Database(t)
 	db, err := postgres.Open(t.Context(), url, 4)
@@ -64,7 +64,7 @@ func TestInterruptedIndex(t *testing.T) {
 	_, err = db.MigrateWith(t.Context(), migrationFiles(t, func(name string) bool { return name < "0009" }))
 	require.NoError(t, err)
 
-	// A transaction that has written to the table keeps the build waiting.
+	// An open transaction that has written to the table delays the build.
 	writer, other := connect(t, url), connect(t, url)
 	tx, err := writer.Begin(t.Context())
 	require.NoError(t, err)
@@ -104,10 +104,11 @@ var (
 	createdTable = regexp.MustCompile(`(?i)CREATE TABLE (?:IF NOT EXISTS )?(\w+)`)
 )
 
-// TestIndexesAreBuiltWithoutBlocking: a migration that adds an index to a table of an
-// earlier one builds it concurrently, after dropping what an interrupted build left.
+// TestIndexesAreBuiltWithoutBlocking: a migration that adds an index to an
+// existing table builds it concurrently, after dropping the index of an
+// interrupted build.
 func TestIndexesAreBuiltWithoutBlocking(t *testing.T) {
-	// 0007 and before: no release had them apart.
+	// No release had 0007 and earlier migrations separately.
 	files := migrationFiles(t, func(name string) bool { return name > "0008" && strings.HasSuffix(name, ".sql") })
 	require.NotEmpty(t, files)
 	for name, file := range files {
@@ -156,9 +157,9 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestWhatTheDatabaseLacks: what the machine of Postgres lacks is UNAVAILABLE, never
-// an internal error.
-func TestWhatTheDatabaseLacks(t *testing.T) {
+// TestShortagesAreUnavailable: a shortage on the machine of Postgres is
+// UNAVAILABLE, not an internal error.
+func TestShortagesAreUnavailable(t *testing.T) {
 	db, url := open(t)
 	admin := connect(t, url)
 	for _, sqlstate := range []string{"53100", "53200", "53300", "53400", "58030", "57P01", "57P02", "57P03", "57P04", "08006", "25006"} {
@@ -185,8 +186,8 @@ func TestTheDatabaseURLIsNotRepeated(t *testing.T) {
 	}
 }
 
-// TestSpecIsOneDocument: jobs and executions that an older version recorded keep their
-// specification when the migration makes one document of its columns, and an
+// TestSpecIsOneDocument: jobs and executions of an older version keep their
+// specification when the migration converts its columns to one document. An
 // interrupted migration is repeated.
 func TestSpecIsOneDocument(t *testing.T) {
 	t.Parallel()
@@ -206,7 +207,7 @@ func TestSpecIsOneDocument(t *testing.T) {
 		Priority: 10, Requirements: hodei.Requirements{Type: new("gpu"), Capacity: 3, Labels: map[string]string{"zone": "b"}},
 		TimeoutSeconds: new(0.1), Retries: &hodei.Retries{Max: 3, BackoffSeconds: 1.5}, WorkingDir: new("/srv/ä"), LogLimit: new(int64(hodei.MaxSequence)),
 	}
-	bare := hodei.Spec{Environment: map[string]string{}} // of a job that gets its command later
+	bare := hodei.Spec{Environment: map[string]string{}} // of a job that has no command yet
 	old := func(sql string, s hodei.Spec, args ...any) {
 		t.Helper()
 		args = append(args, s.Command, s.Environment, s.Priority, s.Requirements, s.TimeoutSeconds, s.Retries, s.WorkingDir, s.LogLimit)
@@ -257,7 +258,7 @@ func TestSpecIsOneDocument(t *testing.T) {
 	require.Equal(t, 10, head[0].Priority)
 	require.Zero(t, head[1].Priority)
 
-	// What is held counts, and ends as what was recorded by this version.
+	// A held execution counts, and ends like one that this version created.
 	w, err := db.RegisterWorker(t.Context(), hodei.Worker{Name: new("w"), Type: "shell", Labels: map[string]string{}, TotalCapacity: 9}, "first")
 	require.NoError(t, err)
 	_, err = conn.Exec(t.Context(), `UPDATE executions SET worker_id = $1 WHERE status = 'RUNNING'`, w.ID)

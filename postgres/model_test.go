@@ -12,18 +12,18 @@ import (
 	"github.com/hodei-jobs/hodei/postgres"
 )
 
-// life is what the model knows of one execution.
+// life is the model of one execution.
 type life struct {
 	hodei.Execution
 	incarnation string
-	past        []time.Time // when it was assigned before
+	past        []time.Time // earlier assignments
 	lines       int64       // recorded
-	owed        bool        // its policy will have it executed again
+	owed        bool        // a retry by policy is due
 }
 
-// lives is the model of the record: every act there is, with what it may do to
-// an execution and what it must refuse. It decides by the words of the design
-// and not by the table, so that the table is judged as well.
+// lives is the model of the record: every operation, its allowed effects on an
+// execution, and what it must refuse. It implements the design and not the
+// transition table, so that the test verifies the table too.
 type lives struct {
 	db      *postgres.DB
 	ctx     context.Context
@@ -47,7 +47,7 @@ func (m *lives) worker(t *rapid.T, l *life) hodei.WorkerID {
 	return rapid.SampledFrom(m.workers).Draw(t, "worker")
 }
 
-// ends is what happens to the model whoever ends an execution.
+// ends applies any end of an execution to the model.
 func (l *life) ends(status hodei.ExecutionStatus, reason *hodei.Reason, lines int64) {
 	l.Status, l.Reason, l.LogCount = status, reason, lines
 	failed := status == hodei.Failed || status == hodei.TimedOut
@@ -77,7 +77,7 @@ func (m *lives) start(t *rapid.T) {
 	m.all = append(m.all, &life{Execution: e, incarnation: incarnation})
 }
 
-// again is the creation of what is recorded already.
+// again creates an execution that exists.
 func (m *lives) again(t *rapid.T) {
 	l := m.any(t)
 	draft := hodei.Execution{ID: l.ID, Spec: l.Spec}
@@ -131,7 +131,7 @@ func (m *lives) appendLogs(t *rapid.T) {
 	l.lines += n
 }
 
-// finish is a worker's report, true or not.
+// finish is a worker's report, true or false.
 func (m *lives) finish(t *rapid.T) {
 	l := m.any(t)
 	worker, status := m.worker(t, l), rapid.SampledFrom(hodei.ExecutionTransitions.States()).Draw(t, "end")
@@ -171,7 +171,7 @@ func (m *lives) endPending(t *rapid.T) {
 	}
 	require.NoError(t, err)
 	l.ends(status, new(hodei.ReasonCancelled), 0)
-	l.owed = false // what never ran is not tried again
+	l.owed = false // an execution that never ran is not retried
 }
 
 func (m *lives) requestCancel(t *rapid.T) {
@@ -203,12 +203,12 @@ func (m *lives) lose(t *rapid.T) {
 	require.Len(t, lost, n)
 }
 
-// retry is the policy's, and again by hand.
+// retry is a retry by policy, and one by a user.
 func (m *lives) retry(t *rapid.T) {
 	e, err := m.db.CreateRetry(m.ctx)
 	for _, l := range m.all {
 		if err == nil && e.RetryOf != nil && l.ID == *e.RetryOf {
-			require.True(t, l.owed, "nobody owes it")
+			require.True(t, l.owed, "no retry is due")
 			require.Equal(t, l.Attempt+1, e.Attempt)
 			l.owed = false
 			m.all = append(m.all, &life{Execution: e})
@@ -248,12 +248,12 @@ func (m *lives) agree(t *rapid.T) {
 	}
 }
 
-// TestExecutionsLiveByTheModel: whatever is asked of the record, in whatever
-// order, an execution becomes what the model says and nothing else.
-func TestExecutionsLiveByTheModel(t *testing.T) {
+// TestExecutionsFollowTheModel: after any operations in any order, an execution
+// is in the state of the model.
+func TestExecutionsFollowTheModel(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
-	for range 2 { // yesterday's test may have begun before midnight
+	for range 2 { // the test may have begun before midnight
 		require.NoError(t, db.CreateLogDay(t.Context(), time.Now()))
 	}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -264,7 +264,7 @@ func TestExecutionsLiveByTheModel(t *testing.T) {
 			"lose": m.lose, "retry": m.retry, "retry by hand": m.retryByHand, "": m.agree,
 		})
 		for _, l := range m.all {
-			if l.owed { // or the next run would be given it
+			if l.owed { // otherwise the next run would get it
 				_, err := db.RequestCancel(t.Context(), l.ID)
 				require.NoError(rt, err)
 			}

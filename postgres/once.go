@@ -12,13 +12,13 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// KeyLife is how long an idempotency key is remembered.
+// KeyLife is how long an idempotency key is kept.
 const KeyLife = 24 * time.Hour
 
 type recordKey struct{}
 
-// newID makes the identifier of a record that is about to be created. Within
-// Once it is the one that was chosen at the first try.
+// newID returns the id of a record to create. Within Once it is the id chosen
+// by the first attempt.
 func newID[T ~[16]byte](ctx context.Context) T {
 	if id, ok := ctx.Value(recordKey{}).(uuid.UUID); ok {
 		return T(id)
@@ -26,7 +26,7 @@ func newID[T ~[16]byte](ctx context.Context) T {
 	return NewID[T]()
 }
 
-// remembered is what is known of a key.
+// remembered is the stored state of a key.
 type remembered struct {
 	Request []byte
 	Record  uuid.UUID
@@ -34,19 +34,19 @@ type remembered struct {
 	Reply   []byte
 }
 
-// Once has do create one record and reply, or gives the reply of the first
-// time again. The key belongs to one operation and one request body for a day;
-// with another body it is CONFLICT. Should do die half-way, a repetition goes
-// on with the same record's identifier, so that nothing is created twice. What
-// do refuses is forgotten: a repetition is a new try.
+// Once calls do, which creates one record and replies, or returns the stored
+// reply. For a day, the key belongs to one operation and one request body;
+// another body is a CONFLICT. If the process dies during do, a repeat continues
+// with the same id, so nothing is created twice. If do fails, the key is
+// deleted and a repeat is a new attempt.
 //
-// Neither the claim nor the reply waits for the disk. The claim is durable with
-// the record, which is committed after it; a reply that a crash of Postgres
-// loses is made again from the record.
+// Neither the claim nor the reply waits for the disk. The claim becomes durable
+// with the record, which is committed after it. If a crash of Postgres loses
+// the reply, it is built again from the record.
 func (db *DB) Once(ctx context.Context, op, key string, request []byte, do func(context.Context) ([]byte, int, error)) ([]byte, int, error) {
 	sum := sha256.Sum256(request)
 	known, err := db.claim(ctx, op, key, sum[:])
-	if errors.Is(err, hodei.NotFound) { // claimed at the same moment, too late for this statement to see
+	if errors.Is(err, hodei.NotFound) { // claimed concurrently, and not yet visible to this statement
 		known, err = db.claim(ctx, op, key, sum[:])
 	}
 	if err != nil {
@@ -62,8 +62,8 @@ func (db *DB) Once(ctx context.Context, op, key string, request []byte, do func(
 	return body, status, db.remember(ctx, op, key, body, status, err)
 }
 
-// claim takes the key, or tells who has. It is NOT_FOUND when another claim was
-// committed while this one waited for it.
+// claim inserts the key or returns its stored state. It returns NOT_FOUND if
+// another claim was committed while this one waited for it.
 func (db *DB) claim(ctx context.Context, op, key string, sum []byte) (remembered, error) {
 	return one[remembered](ctx, db.lazy, "claim key", "key", key,
 		`WITH claimed AS (
@@ -78,7 +78,7 @@ func (db *DB) claim(ctx context.Context, op, key string, sum []byte) (remembered
 		op, key, sum, NewID[uuid.UUID](), KeyLife)
 }
 
-// remember keeps the reply, or forgets the key of a request that was refused.
+// remember stores the reply, or deletes the key of a failed request.
 func (db *DB) remember(ctx context.Context, op, key string, body []byte, status int, err error) error {
 	ctx = context.WithoutCancel(ctx)
 	switch {
@@ -92,7 +92,7 @@ func (db *DB) remember(ctx context.Context, op, key string, body []byte, status 
 	return err
 }
 
-// ForgetKeys drops keys that are too old to count.
+// ForgetKeys deletes expired keys.
 func (db *DB) ForgetKeys(ctx context.Context) error {
 	_, err := db.pool.Exec(ctx, `DELETE FROM idempotency_keys WHERE created_at < now() - $1::interval`, KeyLife)
 	return failure("forget keys", err)

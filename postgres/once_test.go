@@ -12,7 +12,7 @@ import (
 	"github.com/hodei-jobs/hodei/postgres"
 )
 
-// creates is a request that creates a pipeline, and fails afterwards if told.
+// creates returns a request that creates a pipeline and then returns fail.
 func creates(db *postgres.DB, fail error) func(context.Context) ([]byte, int, error) {
 	return func(ctx context.Context) ([]byte, int, error) {
 		p, err := db.CreatePipeline(ctx, hodei.Pipeline{Name: "once"})
@@ -61,9 +61,9 @@ func TestOnce(t *testing.T) {
 	require.Equal(t, 1, left)
 }
 
-// TestOnceAfterADeath: a try that died after it had created its record is gone
-// on with, not repeated.
-func TestOnceAfterADeath(t *testing.T) {
+// TestOnceContinuesAfterACrash: a repeat continues an attempt that died after it had
+// created its record.
+func TestOnceContinuesAfterACrash(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
 	_, _, err := db.Once(t.Context(), "op", "k", nil, creates(db, errors.New("died")))
@@ -74,7 +74,7 @@ func TestOnceAfterADeath(t *testing.T) {
 	require.Equal(t, 1, pipelines(t, db))
 }
 
-// TestOnceForgetsRefusals: what was refused may be tried again.
+// TestOnceForgetsRefusals: a failed request may be repeated.
 func TestOnceForgetsRefusals(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
@@ -86,7 +86,7 @@ func TestOnceForgetsRefusals(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestOnceAtOnce(t *testing.T) {
+func TestOnceConcurrently(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
 	replies := make(chan string, 8)

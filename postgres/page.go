@@ -8,26 +8,25 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Page asks for Size records after the one that Cursor names.
+// Page requests Size records after Cursor.
 type Page struct {
 	Cursor string
 	Size   int
 }
 
-// Between selects the records created from a time on, and before another; nil
-// sets no limit.
+// Between selects records created in [From, To). nil sets no limit.
 type Between struct{ From, To *time.Time }
 
-// PageBytes is how much JSON the records of one page hold at most, unless the
-// first alone holds more. A reply of 1 MiB leaves room for what its service
-// adds to each.
+// PageBytes limits the JSON of a page's records, unless the first record alone
+// exceeds it. Within a reply of 1 MiB it leaves room for fields that the
+// service adds.
 const PageBytes = 1<<20 - 64<<10
 
 // Fill counts the JSON of a page against PageBytes.
 type Fill struct{ bytes int }
 
-// Takes reports whether the record still fits, and counts it. The first always
-// does.
+// Takes reports whether the record fits, and counts it. The first record always
+// fits.
 func (f *Fill) Takes(record any) (bool, error) {
 	body, err := hodei.JSON(record)
 	if err != nil {
@@ -42,8 +41,8 @@ func (f *Fill) Takes(record any) (bool, error) {
 // that a page of large records takes before it is cut.
 const rowsAtOnce = 100
 
-// list reads a page and the cursor of the next. Lists go by id, newest first, so
-// rows added meanwhile disturb nothing.
+// list reads a page and the cursor of the next page. Lists are in order of id,
+// newest first, so new rows do not shift pages.
 func list[T, I any, P interface {
 	*I
 	encoding.TextUnmarshaler
@@ -78,7 +77,7 @@ func list[T, I any, P interface {
 	}
 }
 
-// after reads a cursor; the empty one is before everything.
+// after parses a cursor. The empty cursor is the start of the list.
 func after[T any, P interface {
 	*T
 	encoding.TextUnmarshaler

@@ -11,7 +11,7 @@ import (
 	"github.com/hodei-jobs/hodei/postgres"
 )
 
-// A page is read in several statements; none of its rows is lost between two.
+// A page is read in several statements and must not lose rows between them.
 func TestPageLongerThanABatch(t *testing.T) {
 	db, _ := open(t)
 	const count = 253
@@ -41,8 +41,8 @@ func TestPageLongerThanABatch(t *testing.T) {
 	}
 }
 
-// Twenty commands of 128 KiB take more than one page, and one command longer
-// than a page, from before there was a limit, is a page of its own.
+// Twenty commands of 128 KiB exceed one page. A command longer than a page,
+// created before there was a limit, is a page of its own.
 func TestPageIsCutByBytes(t *testing.T) {
 	db, _ := open(t)
 	for n := range 20 {

@@ -12,16 +12,16 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// latestOf selects the latest execution that a condition holds for, as a
-// summary.
+// latestOf selects the summary of the latest execution that matches a
+// condition.
 const latestOf = `(SELECT ` + summary + ` FROM executions e WHERE `
 
-// summary is the row e as the JSON of a hodei.ExecutionSummary.
+// summary is row e as the JSON of a hodei.ExecutionSummary.
 const summary = `jsonb_build_object('id', 'exec_' || e.id, 'status', e.status,
 	'started_at', e.started_at, 'completed_at', e.completed_at)`
 
-// recent is the column of the last executions that a condition holds for, as
-// many as the parameter says; null for none.
+// recent is the column with the last executions that match a condition. The
+// parameter is their number, null for none.
 func recent(condition, parameter string) string {
 	return `(SELECT jsonb_agg(` + summary + ` ORDER BY e.id DESC) FROM (
 		SELECT * FROM executions e WHERE ` + condition + ` ORDER BY e.id DESC LIMIT ` + parameter + `) e) AS recent`
@@ -33,8 +33,8 @@ const pipelineFields = `p.id, p.slug, p.name, p.description, p.status, p.created
 
 const pipelineColumns = pipelineFields + `NULL::jsonb AS recent`
 
-// CreatePipeline records a pipeline with the name, the description and the slug
-// of the draft. It is CONFLICT when another has the slug.
+// CreatePipeline inserts a pipeline with the name, description and slug of the
+// draft. It returns CONFLICT if another pipeline has the slug.
 func (db *DB) CreatePipeline(ctx context.Context, draft hodei.Pipeline) (hodei.Pipeline, error) {
 	id := newID[hodei.PipelineID](ctx)
 	p, err := one[hodei.Pipeline](ctx, db.pool, "create pipeline", "pipeline", id.String(),
@@ -42,14 +42,14 @@ func (db *DB) CreatePipeline(ctx context.Context, draft hodei.Pipeline) (hodei.P
 			ON CONFLICT (id) DO NOTHING RETURNING *)
 		SELECT `+pipelineColumns+` FROM p`,
 		id, draft.Name, draft.Description, hodei.PipelineCreated, draft.Slug)
-	if errors.Is(err, hodei.NotFound) { // an earlier try got this far
+	if errors.Is(err, hodei.NotFound) { // created by an earlier attempt
 		return db.GetPipeline(ctx, id)
 	}
 	return p, slugTaken(err, draft.Slug)
 }
 
-// slugTaken is the error for a slug that another pipeline has, or the error as it
-// is.
+// slugTaken converts the error for a slug in use. It returns other errors
+// unchanged.
 func slugTaken(err error, slug *string) error {
 	var pg *pgconn.PgError
 	if slug == nil || !errors.As(err, &pg) || pg.ConstraintName != "pipelines_slug_unique" {
@@ -60,8 +60,8 @@ func slugTaken(err error, slug *string) error {
 	return taken
 }
 
-// PipelineID returns the id of a pipeline, which is NOT_FOUND when none has the
-// slug. An id is returned as it is, without a look at the record.
+// PipelineID returns the id of a pipeline, or NOT_FOUND if no pipeline has the
+// slug. It returns an id unchanged, without a query.
 func (db *DB) PipelineID(ctx context.Context, ref hodei.PipelineRef) (hodei.PipelineID, error) {
 	id, isID := ref.ID()
 	if isID {
@@ -74,7 +74,7 @@ func (db *DB) PipelineID(ctx context.Context, ref hodei.PipelineRef) (hodei.Pipe
 	return id, failure("find pipeline", err)
 }
 
-// UpdatePipeline changes the pipeline as change does to what is recorded.
+// UpdatePipeline applies change to the stored pipeline.
 func (db *DB) UpdatePipeline(ctx context.Context, id hodei.PipelineID, change func(*hodei.Pipeline)) (hodei.Pipeline, error) {
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		p, err := one[hodei.Pipeline](ctx, tx, "update pipeline", "pipeline", id.String(),
@@ -93,16 +93,16 @@ func (db *DB) UpdatePipeline(ctx context.Context, id hodei.PipelineID, change fu
 	return db.GetPipeline(ctx, id)
 }
 
-// DeletePipeline deletes a pipeline with its jobs and their executions. It is
-// CONFLICT while one of them is live.
+// DeletePipeline deletes a pipeline with its jobs and their executions. It
+// returns CONFLICT if one of them is live.
 func (db *DB) DeletePipeline(ctx context.Context, id hodei.PipelineID) error {
 	return db.remove(ctx, "pipeline", id.String(), `DELETE FROM pipelines WHERE id = $1`,
 		`SELECT EXISTS (SELECT FROM executions WHERE pipeline_id = $1 AND completed_at IS NULL)
 			OR EXISTS (SELECT FROM runs WHERE pipeline_id = $1 AND completed_at IS NULL)`, `SELECT FROM pipelines WHERE id = $1 FOR UPDATE`, id)
 }
 
-// remove deletes a row, locked first so that nothing new can refer to it,
-// unless an execution that it would take along is live.
+// remove deletes a row unless one of its executions is live. It first locks the
+// row, so that no new execution can refer to it.
 func (db *DB) remove(ctx context.Context, noun, id, remove, live, lock string, arg any) error {
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		if tag, err := tx.Exec(ctx, lock, arg); err != nil || tag.RowsAffected() == 0 {
@@ -128,14 +128,14 @@ func (db *DB) GetPipeline(ctx context.Context, id hodei.PipelineID) (hodei.Pipel
 	return db.GetPipelineWith(ctx, id, 0)
 }
 
-// GetPipelineWith returns a pipeline with so many of its last executions.
+// GetPipelineWith returns a pipeline with its last executions, at most last.
 func (db *DB) GetPipelineWith(ctx context.Context, id hodei.PipelineID, last int) (hodei.Pipeline, error) {
 	return one[hodei.Pipeline](ctx, db.pool, "get pipeline", "pipeline", id.String(),
 		`SELECT `+pipelineFields+recent("e.pipeline_id = p.id", "$2")+` FROM pipelines p WHERE p.id = $1`, id, last)
 }
 
-// ListPipelines returns a page of pipelines, newest first, each with so many
-// of its last executions, and the cursor of the next page.
+// ListPipelines returns a page of pipelines, newest first, each with its last
+// executions (at most last), and the cursor of the next page.
 func (db *DB) ListPipelines(ctx context.Context, created Between, last int, p Page) ([]hodei.Pipeline, *string, error) {
 	return list(p, func(p hodei.Pipeline) hodei.PipelineID { return p.ID }, func(from *hodei.PipelineID, limit int) ([]hodei.Pipeline, error) {
 		return all[hodei.Pipeline](ctx, db.pool, "list pipelines",

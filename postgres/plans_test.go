@@ -10,15 +10,15 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
-// What every execution goes through is planned once, by keys, on an empty table as
-// well as on a full one.
+// The statements of every execution have one general plan by keys, on an empty
+// table and on a full one.
 func TestBeginningsAndEndsArePlannedOnce(t *testing.T) {
 	t.Parallel()
 	db, err := Open(t.Context(), localtest.Migrated(t, Migrate), 4)
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 	worker := NewID[hodei.WorkerID]()
-	for range 8 { // a plan is custom five times before Postgres thinks of another
+	for range 8 { // Postgres considers a general plan after five custom plans
 		e, err := db.CreateExecution(t.Context(), hodei.Execution{Spec: hodei.Spec{
 			Command: hodei.Command{Shell: "true"}, Environment: map[string]string{}, Requirements: hodei.Requirements{Capacity: 1},
 		}})

@@ -34,10 +34,10 @@ func spec(script string) hodei.Spec {
 	return hodei.Spec{Command: hodei.Command{Shell: script}, Environment: map[string]string{}, Priority: 5, Requirements: hodei.Requirements{Capacity: 1}}
 }
 
-// always is later than anything.
+// always is later than any time in the tests.
 var always = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// running is an execution that a worker has been given.
+// running creates an execution and assigns it to the worker.
 func running(t *testing.T, db *postgres.DB, worker hodei.WorkerID) hodei.Execution {
 	t.Helper()
 	e, err := db.CreateExecution(t.Context(), hodei.Execution{Spec: spec("true")})
@@ -58,8 +58,8 @@ func chunk(id hodei.ExecutionID, first, last int64) postgres.Chunk {
 	return postgres.Chunk{ExecutionID: id, First: first, Last: last, Digest: digest & math.MaxInt64, Body: logchunk.Compress([]byte(b.String()))}
 }
 
-// appendLogs appends chunks that the process "first" of a worker sent, all of which
-// must be accepted.
+// appendLogs appends chunks of the process "first" of a worker, which must all
+// be accepted.
 func appendLogs(t require.TestingT, db *postgres.DB, worker hodei.WorkerID, chunks ...postgres.Chunk) {
 	refused, err := db.AppendLogs(context.Background(), sent(worker, chunks...))
 	require.NoError(t, err)
@@ -90,8 +90,8 @@ func TestMigrateTwiceAndAtOnce(t *testing.T) {
 	require.Empty(t, applied)
 }
 
-// TestStateChecks compares the CHECK of each status column with the state table
-// in hodei: every state is allowed by both, or by neither.
+// TestStateChecks compares the CHECK of each status column with the transition
+// table in package hodei: both allow the same states.
 func TestStateChecks(t *testing.T) {
 	t.Parallel()
 	_, url := open(t)
@@ -176,7 +176,7 @@ func TestPagesAreStable(t *testing.T) {
 		for _, p := range items {
 			names = append(names, p.Name)
 		}
-		_, err = db.CreatePipeline(ctx, hodei.Pipeline{Name: "late"}) // must not disturb the pages that follow
+		_, err = db.CreatePipeline(ctx, hodei.Pipeline{Name: "late"}) // must not shift the following pages
 		require.NoError(t, err)
 		if next == nil {
 			break
@@ -208,7 +208,7 @@ func TestExecutionTransitionsAreGuarded(t *testing.T) {
 	_, err = db.AssignExecution(ctx, e.ID, worker, "shell", "x")
 	require.NoError(t, err)
 	_, err = db.RequeueExecution(ctx, e.ID, worker, before)
-	require.ErrorIs(t, err, hodei.Conflict, "what is known of an earlier assignment says nothing of this one")
+	require.ErrorIs(t, err, hodei.Conflict, "an earlier assignment does not count")
 	e, err = db.GetExecution(ctx, e.ID)
 	require.NoError(t, err)
 	e, err = db.RequeueExecution(ctx, e.ID, worker, *e.ScheduledAt)
@@ -227,7 +227,7 @@ func TestExecutionTransitionsAreGuarded(t *testing.T) {
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 
-func TestFinishWantsTheWholeLog(t *testing.T) {
+func TestFinishRequiresTheWholeLog(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
 	ctx := t.Context()
@@ -235,7 +235,7 @@ func TestFinishWantsTheWholeLog(t *testing.T) {
 	e := running(t, db, worker)
 	one, two, three := chunk(e.ID, 1, 3), chunk(e.ID, 4, 4), chunk(e.ID, 5, 9)
 	appendLogs(t, db, worker, one, three)
-	appendLogs(t, db, worker, one) // repeating is harmless
+	appendLogs(t, db, worker, one) // a repeat is harmless
 	code := 0
 	outcome := hodei.Outcome{
 		Status: hodei.Completed, ExitCode: &code, StartedAt: e.StartedAt, CompletedAt: e.StartedAt.Add(time.Second),
@@ -256,7 +256,7 @@ func TestFinishWantsTheWholeLog(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, whole, "a digest that differs is not the whole log")
 	require.Nil(t, e.Resources)
-	for range 2 { // the report may come twice
+	for range 2 { // the report may arrive twice
 		e, whole, err = db.FinishExecution(ctx, e.ID, worker, outcome)
 		require.NoError(t, err)
 		require.True(t, whole)
@@ -286,7 +286,7 @@ func TestChunksAreReadAsTheyWereWritten(t *testing.T) {
 	ctx := t.Context()
 	worker := postgres.NewID[hodei.WorkerID]()
 	e := running(t, db, worker)
-	noise := make([]byte, 96<<10) // which no frame makes smaller
+	noise := make([]byte, 96<<10) // incompressible
 	rand.NewChaCha8([32]byte{}).Read(noise)
 	wanted := []postgres.Chunk{chunk(e.ID, 1, 1), chunk(e.ID, 2, 501), {ExecutionID: e.ID, First: 502, Last: 502, Body: logchunk.Compress(noise)}}
 	appendLogs(t, db, worker, slices.Clone(wanted[:2])...) // inserted
@@ -386,8 +386,8 @@ func TestWorkers(t *testing.T) {
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 
-// A worker is not responsible for the exit codes of commands, nor for what was
-// cancelled or took too long.
+// Exit codes of commands, cancellations and timeouts do not count against a
+// worker.
 func TestSuccessRate(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// DeleteExecution deletes an execution and its log. It is NOT_FOUND when not
-// there, and CONFLICT while it has not ended or a retry of it is due.
+// DeleteExecution deletes an execution and its log. It returns NOT_FOUND if it
+// does not exist, and CONFLICT if it has not ended or a retry of it is due.
 func (db *DB) DeleteExecution(ctx context.Context, id hodei.ExecutionID) error {
 	tag, err := db.pool.Exec(ctx,
 		`WITH logs AS (DELETE FROM execution_logs l USING executions e
@@ -31,17 +31,18 @@ func (db *DB) DeleteExecution(ctx context.Context, id hodei.ExecutionID) error {
 	return &hodei.Error{Code: hodei.Conflict, Message: why, Resource: "execution", ResourceID: id.String()}
 }
 
-// Aged is where a deletion of old executions goes on.
+// Aged is the position at which a deletion of old executions continues.
 type Aged struct {
 	CompletedAt time.Time
 	ID          hodei.ExecutionID
 }
 
-// DeleteOldExecutions deletes at most limit executions that ended longer ago than
-// age, oldest first, with their logs. It keeps the last execution of each job,
-// which gives the job its status, and each execution of which a retry is due. It
-// returns how many it deleted, and where the next batch begins; a batch below
-// the limit is the last. Rows that another instance is deleting are passed over.
+// DeleteOldExecutions deletes at most limit executions that ended more than age
+// ago, oldest first, with their logs. It keeps the last execution of each job,
+// because it determines the job's status, and each execution with a retry due.
+// It returns the number of deleted executions and the start of the next batch;
+// a batch below the limit is the last. It skips rows that another instance is
+// deleting.
 func (db *DB) DeleteOldExecutions(ctx context.Context, age time.Duration, from Aged, limit int) (deleted int, next Aged, err error) {
 	err = db.pool.QueryRow(ctx,
 		`WITH old AS (SELECT e.id, e.completed_at, e.log_day FROM executions e
@@ -58,14 +59,14 @@ func (db *DB) DeleteOldExecutions(ctx context.Context, age time.Duration, from A
 	return deleted, next, failure("delete old executions", err)
 }
 
-// gone is the condition that the worker of the row w has left, and that nothing
-// it ran is without an end.
+// gone is the condition that the worker of row w has left and that all its
+// executions have ended.
 const gone = `w.status IN ('OFFLINE', 'TERMINATED')
 	AND NOT EXISTS (SELECT FROM executions e WHERE e.worker_id = w.id AND e.status = 'RUNNING')`
 
-// DeleteWorker deletes a worker that has left; its executions keep its id. It is
-// NOT_FOUND when not there, and CONFLICT while it has not left or an execution
-// has not ended on it.
+// DeleteWorker deletes a worker that has left. Its executions keep its id. It
+// returns NOT_FOUND if the worker does not exist, and CONFLICT if it has not
+// left or one of its executions has not ended.
 func (db *DB) DeleteWorker(ctx context.Context, id hodei.WorkerID) error {
 	tag, err := db.pool.Exec(ctx, `DELETE FROM workers w WHERE w.id = $1 AND `+gone, id)
 	if err != nil || tag.RowsAffected() > 0 {
@@ -82,8 +83,8 @@ func (db *DB) DeleteWorker(ctx context.Context, id hodei.WorkerID) error {
 	return &hodei.Error{Code: hodei.Conflict, Message: why, Resource: "worker", ResourceID: id.String()}
 }
 
-// DeleteOldWorkers deletes the workers that have left and were last seen longer
-// ago than age, and returns their number.
+// DeleteOldWorkers deletes the workers that have left and were last seen more
+// than age ago. It returns their number.
 func (db *DB) DeleteOldWorkers(ctx context.Context, age time.Duration) (int, error) {
 	tag, err := db.pool.Exec(ctx, `DELETE FROM workers w
 		WHERE coalesce(w.last_seen_at, w.registered_at) < now() - $1::interval AND `+gone, age)

@@ -32,8 +32,8 @@ func (h *past) exec(sql string, args ...any) {
 	require.NoError(h.t, err)
 }
 
-// add is an execution that ended so long ago, with a log of three lines; one
-// that is 0 old has not ended.
+// add creates an execution that ended this long ago, with a log of three lines.
+// With age 0 it has not ended.
 func (h *past) add(job *hodei.Job, age time.Duration) hodei.ExecutionID {
 	h.t.Helper()
 	draft := hodei.Execution{Spec: spec("true")}
@@ -51,7 +51,7 @@ func (h *past) add(job *hodei.Job, age time.Duration) hodei.ExecutionID {
 	return e.ID
 }
 
-// left are those of the executions that are in the record.
+// left returns those of the executions that still exist.
 func (h *past) left(ids []hodei.ExecutionID) (left []hodei.ExecutionID) {
 	h.t.Helper()
 	for _, id := range ids {

@@ -8,10 +8,11 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// ended sets what follows from the end of the row e, whose new status, reason, exit
-// code and signal are those expressions: when it will be executed again, and whether
-// its run must take notice. The pause before a retry doubles up to hodei.RetryCap, and
-// is varied by up to a fifth so that what failed together does not come together.
+// ended returns the assignments that follow from the end of row e: when the
+// execution is retried, and whether its run must be advanced. The arguments are
+// expressions for the new status, reason, exit code and signal. The backoff
+// doubles up to hodei.RetryCap and has a jitter of a fifth, so that executions
+// that failed together are not retried together.
 func ended(status, reason, exitCode, signal string) string {
 	retried := fmt.Sprintf(`(e.cancel_requested_at IS NULL AND coalesce((e.spec->'retries'->>'max')::int >= e.attempt, false) AND
 		CASE WHEN e.spec->'retries'->'on' IS NULL THEN %[1]s = ANY('{%[5]s,%[6]s}'::text[])
@@ -24,9 +25,9 @@ func ended(status, reason, exitCode, signal string) string {
 		run_due = e.run_id IS NOT NULL AND NOT %[1]s`, retried, hodei.RetryCap)
 }
 
-// CreateRetry creates the execution that follows the one whose retry is due
-// for longest, PENDING and with the next attempt. It is NOT_FOUND when none is
-// due. Several instances may ask at once: each retry is created once.
+// CreateRetry creates the next attempt, PENDING, of the execution whose retry
+// has been due longest. It returns NOT_FOUND if none is due. Several instances
+// may call it at once: each retry is created once.
 func (db *DB) CreateRetry(ctx context.Context) (hodei.Execution, error) {
 	id := NewID[hodei.ExecutionID]()
 	return one[hodei.Execution](ctx, db.pool, "create retry", "execution", id.String(),
@@ -37,8 +38,8 @@ func (db *DB) CreateRetry(ctx context.Context) (hodei.Execution, error) {
 		SELECT `+executionColumns+` FROM e`, id, hodei.Pending, id.Day())
 }
 
-// NextRetry is how long it is until a retry is due, at most the given time;
-// 0 when one is due now.
+// NextRetry returns the time until the next retry is due, at most the given
+// time; 0 if one is due now.
 func (db *DB) NextRetry(ctx context.Context, most time.Duration) (time.Duration, error) {
 	var seconds float64
 	err := db.pool.QueryRow(ctx, `SELECT greatest(0, least($1, extract(epoch FROM min(retry_at) - now())))::float8

@@ -12,7 +12,8 @@ import (
 	"github.com/hodei-jobs/hodei/postgres"
 )
 
-// failing is an execution with retries that has just ended as the outcome says.
+// failing creates an execution with retries that has just ended with this
+// status.
 func failing(t *testing.T, db *postgres.DB, attempt int, r hodei.Retries, end hodei.ExecutionStatus) hodei.Execution {
 	t.Helper()
 	spec, worker := spec("false"), postgres.NewID[hodei.WorkerID]()
@@ -27,8 +28,8 @@ func failing(t *testing.T, db *postgres.DB, attempt int, r hodei.Retries, end ho
 	return e
 }
 
-// TestRetryBackoff: the pause doubles with each attempt up to the cap, within a
-// fifth, for what failed or timed out and as long as retries are left.
+// TestRetryBackoff: the backoff doubles with each attempt up to the cap, with a
+// jitter of a fifth, for FAILED and TIMED_OUT, while retries are left.
 func TestRetryBackoff(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
@@ -60,8 +61,8 @@ func TestRetryBackoff(t *testing.T) {
 	}
 }
 
-// TestRetriesOn: only the ends that the policy names are retried, by state, by reason,
-// by exit code and by signal.
+// TestRetriesOn: the policy selects ends by state, reason, exit code and
+// signal.
 func TestRetriesOn(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
@@ -100,8 +101,8 @@ func TestRetriesOn(t *testing.T) {
 	}
 }
 
-// TestRetryIsCreatedOnce: by however many ask at once, and with what the
-// execution before it had.
+// TestRetryIsCreatedOnce: concurrent calls create one retry, with the
+// specification of the execution before it.
 func TestRetryIsCreatedOnce(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
@@ -138,8 +139,8 @@ func TestRetryIsCreatedOnce(t *testing.T) {
 	require.Equal(t, time.Minute, next, "none is left")
 }
 
-// TestRetryIsWithdrawn: by cancelling what has failed, by retrying it by hand,
-// and it is never owed by one that somebody wanted cancelled.
+// TestRetryIsWithdrawn: cancelling a failed execution or retrying it by hand
+// removes the due retry. An execution with a cancel request gets no retry.
 func TestRetryIsWithdrawn(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t)
@@ -177,9 +178,9 @@ func TestRetryIsWithdrawn(t *testing.T) {
 	}
 }
 
-// TestRetriesAreFoundByIndex: what is owed is found among what is not without
-// looking at it.
-func TestRetriesAreFoundByIndex(t *testing.T) {
+// TestDueRetriesAreFoundByIndex: due retries are found without scanning other
+// executions.
+func TestDueRetriesAreFoundByIndex(t *testing.T) {
 	t.Parallel()
 	db, url := open(t)
 	_ = db

@@ -15,8 +15,8 @@ import (
 	"github.com/hodei-jobs/hodei/postgres"
 )
 
-// rivalActs are what may be done to an execution, each CONFLICT when it changed
-// nothing.
+// rivalActs are the operations on an execution. Each returns CONFLICT if it
+// changed nothing.
 func rivalActs(ctx context.Context, db *postgres.DB, id hodei.ExecutionID) map[string]func() error {
 	worker := postgres.NewID[hodei.WorkerID]()
 	return map[string]func() error{
@@ -53,10 +53,9 @@ func rivalActs(ctx context.Context, db *postgres.DB, id hodei.ExecutionID) map[s
 	}
 }
 
-// TestRivalsTakeLegalSteps: however many act on one execution at a time, every
-// step of it is one of the table's, and for each somebody was told that it is
-// theirs.
-func TestRivalsTakeLegalSteps(t *testing.T) {
+// TestConcurrentChangesAreLegalTransitions: with concurrent operations on one execution, every
+// step is a legal transition, and exactly one caller succeeds for each.
+func TestConcurrentChangesAreLegalTransitions(t *testing.T) {
 	t.Parallel()
 	db, url := open(t)
 	ctx := t.Context()
@@ -109,7 +108,7 @@ func TestRivalsTakeLegalSteps(t *testing.T) {
 				ends++
 			}
 		}
-		// Completed more than once is the same end, told again.
+		// Completed more than once is the same end, reported again.
 		require.Equal(rt, len(steps), won-max(0, completed-ends), "%v", steps)
 		require.LessOrEqual(rt, ends, 1)
 	})

@@ -7,13 +7,12 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// quantileSample is how many executions quantiles are taken from: the last
-// ones, so that the cost is bounded however many there are.
+// quantileSample is how many executions, the most recent ones, quantiles are
+// computed from. It bounds the cost.
 const quantileSample = 2000
 
-// Stats counts executions: those now, and those that ended in each of n
-// buckets, of which the first begins at from. What it reads grows with what
-// ended in that time alone, never with the whole record.
+// Stats counts current executions, and ended executions in n buckets, the first
+// of which begins at from. It reads only executions that ended in that time.
 func (db *DB) Stats(ctx context.Context, from time.Time, bucket time.Duration, n int) (hodei.Stats, error) {
 	s := hodei.Stats{
 		WindowSeconds: int(bucket.Seconds()) * n, BucketSeconds: int(bucket.Seconds()), Buckets: make([]hodei.Period, n),
@@ -37,7 +36,8 @@ func (db *DB) Stats(ctx context.Context, from time.Time, bucket time.Duration, n
 	return s, err
 }
 
-// statsNow fills in what is now, and the quantiles of what started lately.
+// statsNow sets the current numbers, and the quantiles of recently started
+// executions.
 func (db *DB) statsNow(ctx context.Context, from time.Time, s *hodei.Stats) error {
 	err := db.pool.QueryRow(ctx,
 		`WITH lately AS (

@@ -13,8 +13,8 @@ import (
 	"github.com/hodei-jobs/hodei/postgres"
 )
 
-// history writes n executions straight into the record, one a second, the last
-// of them now: each waited for 1 s and ran for 2 s, and every fourth failed.
+// history inserts n executions, one a second, the last of them now. Each waited
+// for 1 s and ran for 2 s, and every fourth failed.
 func history(t *testing.T, url string, n int) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -69,12 +69,11 @@ func TestStats(t *testing.T) {
 	require.InDelta(t, 2, s.DurationSeconds.Max, 0.01)
 }
 
-// What the console asks again and again reads by an index, however long the
-// record is.
+// The console's frequent queries use an index, whatever the size of the record.
 func TestStatsReadLittle(t *testing.T) {
 	t.Parallel()
 	_, url := open(t)
-	conn := history(t, url, 200_000) // of which 3600 ended in the last hour
+	conn := history(t, url, 200_000) // 3600 of them ended in the last hour
 	for _, query := range []string{
 		`SELECT date_bin('1 minute', completed_at, now()), count(*) FROM executions WHERE completed_at >= now() - interval '1 hour' GROUP BY 1`,
 		`SELECT created_at, started_at, completed_at FROM executions WHERE completed_at >= now() - interval '1 hour' ORDER BY completed_at DESC LIMIT 2000`,

@@ -11,10 +11,10 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// selectWorker selects hodei.Workers from the rows w. What a worker runs and its
-// free slots are counted in the executions, in the same snapshot as its status:
-// a reply agrees with every end and every assignment that a caller was told
-// before, whichever instance answers.
+// selectWorker selects hodei.Workers from rows w. The running executions and
+// free slots are counted in the same snapshot as the status. So a reply from
+// any instance is consistent with every end and assignment that a caller has
+// seen.
 const selectWorker = `SELECT w.id, w.name, w.type, w.labels, ` + workerStatus + ` AS status,
 	CASE WHEN w.status IN ('OFFLINE', 'TERMINATED') THEN 0 ELSE greatest(0, w.total_capacity - held.slots) END AS capacity,
 	w.total_capacity, held.running, w.registered_at, w.last_seen_at, NULL::float8 AS ack_latency_seconds, NULL::text AS blocked,
@@ -23,23 +23,24 @@ const selectWorker = `SELECT w.id, w.name, w.type, w.labels, ` + workerStatus + 
 		ORDER BY e.id DESC LIMIT 50) past) AS success_rate,
 	w.version`
 
-// fromWorkers is the FROM clause of selectWorker, for a table or a query w.
+// fromWorkers is the FROM clause of selectWorker for a table or query w.
 const fromWorkers = ` w CROSS JOIN LATERAL (
 	SELECT count(*) AS running, coalesce(sum(e.slots), 0) AS slots
 	FROM executions e WHERE e.worker_id = w.id AND e.status = 'RUNNING') held`
 
-// workerStatus tells BUSY from AVAILABLE, which are one state in the table.
+// workerStatus distinguishes BUSY from AVAILABLE, which are one state in the
+// table.
 const workerStatus = `CASE WHEN w.status = 'AVAILABLE' AND held.running > 0 THEN 'BUSY' ELSE w.status END`
 
-// Registered is a worker with the incarnation that it had before, "" for none.
+// Registered is a worker with its previous incarnation, "" for a new worker.
 type Registered struct {
 	hodei.Worker
 	Before string
 }
 
-// RegisterWorker records a worker as AVAILABLE: its name, type, labels, total
-// capacity and version. With a zero id it is a new one; else it is a new
-// incarnation of the worker of that id, which is NOT_FOUND when not there.
+// RegisterWorker stores a worker as AVAILABLE: its name, type, labels, total
+// capacity and version. With a zero id it creates a worker. Otherwise it stores
+// a new incarnation of the worker with that id, or returns NOT_FOUND.
 func (db *DB) RegisterWorker(ctx context.Context, w hodei.Worker, incarnation string) (Registered, error) {
 	if w.ID.IsZero() {
 		w.ID = newID[hodei.WorkerID](ctx)
@@ -84,8 +85,8 @@ func (db *DB) GetWorker(ctx context.Context, id hodei.WorkerID) (hodei.Worker, e
 		selectWorker+` FROM workers`+fromWorkers+` WHERE w.id = $1`, id)
 }
 
-// WorkerFilter selects workers of one of some types, in one of some states; nil
-// selects all.
+// WorkerFilter selects workers by types and states. A nil field does not
+// filter.
 type WorkerFilter struct {
 	Types  []string
 	States []hodei.WorkerStatus
@@ -103,8 +104,8 @@ func (db *DB) ListWorkers(ctx context.Context, f WorkerFilter, p Page) ([]hodei.
 	})
 }
 
-// ChangeWorker moves a worker to another state; one that is already there is
-// left as it is. It returns CONFLICT when the table does not allow it.
+// ChangeWorker changes the state of a worker. A worker in that state stays
+// unchanged. It returns CONFLICT if the transition is not allowed.
 func (db *DB) ChangeWorker(ctx context.Context, id hodei.WorkerID, to hodei.WorkerStatus) (hodei.Worker, error) {
 	w, err := one[hodei.Worker](ctx, db.pool, "change worker", "worker", id.String(),
 		`WITH w AS (UPDATE workers SET status = $2 WHERE id = $1 AND (status = ANY($3) OR status = $2) RETURNING *)
@@ -119,21 +120,20 @@ func (db *DB) ChangeWorker(ctx context.Context, id hodei.WorkerID, to hodei.Work
 	return now, hodei.Errorf(hodei.Conflict, "Worker is %s and cannot become %s", now.Status, to)
 }
 
-// Following is a status that one incarnation of a worker has given itself.
+// Following is a status that one incarnation of a worker reports.
 type Following struct {
 	ID          hodei.WorkerID
 	Incarnation string
 	Status      hodei.WorkerStatus
-	Revision    uint64     // of the report that has the status
-	Heard       *time.Time // when the report was received; nil leaves last_seen_at as it is
+	Revision    uint64     // of the report
+	Heard       *time.Time // when the report was received; nil keeps last_seen_at
 	Back        bool       // also changes a worker that is OFFLINE
-	Anew        bool       // also changes a status that comes from a later report
+	Anew        bool       // also changes a status from a later report
 }
 
-// FollowWorker records a status that a worker has given itself. It returns the
-// status before, or "" when nothing changed: the worker has that status already,
-// has left, is another incarnation by now, has sent a later report, or the table
-// does not allow the change.
+// FollowWorker stores a status that a worker reports. It returns the previous
+// status, or "" if nothing changed: the worker has that status, has left, has a
+// newer incarnation, has sent a later report, or the transition is not allowed.
 func (db *DB) FollowWorker(ctx context.Context, f Following) (hodei.WorkerStatus, error) {
 	var before hodei.WorkerStatus
 	err := db.pool.QueryRow(ctx, `UPDATE workers w SET status = $3, revision = $4, last_seen_at = coalesce($5, w.last_seen_at)
@@ -148,9 +148,9 @@ func (db *DB) FollowWorker(ctx context.Context, f Following) (hodei.WorkerStatus
 	return before, failure("follow worker", err)
 }
 
-// MissWorker records one incarnation of a worker as OFFLINE, and when its last
-// report was received; nil leaves that as it is. It returns false when nothing
-// changed: the worker has left or is OFFLINE already, or is another incarnation.
+// MissWorker stores one incarnation of a worker as OFFLINE, and when its last
+// report was received; nil keeps last_seen_at. It returns false if nothing
+// changed: the worker has left, is OFFLINE, or has a newer incarnation.
 func (db *DB) MissWorker(ctx context.Context, id hodei.WorkerID, incarnation string, heard *time.Time) (bool, error) {
 	tag, err := db.pool.Exec(ctx, `UPDATE workers SET status = $3, last_seen_at = coalesce($4, last_seen_at)
 		WHERE id = $1 AND incarnation = $2 AND status = ANY($5)`,
@@ -158,7 +158,7 @@ func (db *DB) MissWorker(ctx context.Context, id hodei.WorkerID, incarnation str
 	return tag.RowsAffected() > 0, failure("miss worker", err)
 }
 
-// RestoreWorker records a worker from its own report, unless it is recorded.
+// RestoreWorker creates a missing worker from its own report.
 func (db *DB) RestoreWorker(ctx context.Context, a hodei.Availability, status hodei.WorkerStatus) error {
 	labels := a.Labels
 	if labels == nil {
@@ -170,20 +170,20 @@ func (db *DB) RestoreWorker(ctx context.Context, a hodei.Availability, status ho
 	return failure("restore worker", err)
 }
 
-// LeaveWorker records that one incarnation of a worker is gone. It returns
-// false when another incarnation has taken its place.
+// LeaveWorker records that one incarnation of a worker has left. It returns
+// false if a newer incarnation exists.
 func (db *DB) LeaveWorker(ctx context.Context, id hodei.WorkerID, incarnation string, to hodei.WorkerStatus) (bool, error) {
 	tag, err := db.pool.Exec(ctx, `UPDATE workers SET status = $3, last_seen_at = now() WHERE id = $1 AND incarnation = $2 AND (status = ANY($4) OR status = $3)`,
 		id, incarnation, to, hodei.WorkerTransitions.From(to))
 	return tag.RowsAffected() > 0, failure("leave worker", err)
 }
 
-// Member is a worker that the record thinks is there.
+// Member is a worker that is neither lost nor has left.
 type Member struct {
 	ID          hodei.WorkerID
 	Status      hodei.WorkerStatus
 	Incarnation string
-	Revision    int64 // of the report that the status comes from
+	Revision    int64 // of the report with the status
 }
 
 // ListMembers returns every worker that has neither left nor been lost.
