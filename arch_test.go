@@ -18,17 +18,17 @@ import (
 
 const module = "github.com/hodei-jobs/hodei"
 
-// pkg is a package as `go list` knows it; test files do not count.
+// pkg is a package as `go list` reports it, without test files.
 type pkg struct {
 	Path    string `json:"ImportPath"`
 	Doc     string
 	GoFiles []string
 	Imports []string // direct
-	Deps    []string // and all that follow
+	Deps    []string // and transitive
 	Dir     string
 }
 
-// name is the directory in the tree, "" for the root.
+// name is the directory of the package, "" for the root.
 func (p pkg) name() string { return strings.TrimPrefix(strings.TrimPrefix(p.Path, module), "/") }
 
 func packages(t *testing.T) []pkg {
@@ -49,13 +49,14 @@ func packages(t *testing.T) []pkg {
 	}
 }
 
-// under reports whether name is dir or below it; the root has nothing below.
+// under reports whether name is dir or below it. Nothing counts as below the
+// root.
 func under(name, dir string) bool {
 	return name == dir || dir != "" && strings.HasPrefix(name, dir+"/")
 }
 
-// mayImport is the direction of imports: what each part of the tree may import
-// of the others, itself aside. The first prefix that fits counts.
+// mayImport is the direction of imports: the other parts that each part of the
+// tree may import. The first matching prefix counts.
 var mayImport = []struct {
 	part string
 	of   []string
@@ -80,11 +81,11 @@ var mayImport = []struct {
 	{"internal/local/localtest", []string{"", "internal/local", "kv"}},
 	{"internal/local", []string{"", "internal/rpc", "internal/disk"}},
 	{"internal/system", []string{"", "schemas", "internal/rpc", "services", "worker", "edge", "kv", "postgres", "client"}},
-	// It fills in the Config of each role, and leaves the rest to internal/system.
+	// It fills in the Config of each role; internal/system does the rest.
 	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "internal/disk", "internal/cli",
 		"services", "worker", "edge", "postgres"}},
 	{"internal/cli/render", nil},
-	// Of worker it needs Marks: the variables of a command that must survive.
+	// It uses Marks of worker: the variables of a command that must survive.
 	{"internal/cli/cmdline", []string{"", "worker"}},
 	{"internal/cli", []string{"", "schemas", "internal/rpc", "client", "kv/check"}},
 	{"test", []string{"", "schemas", "internal/rpc", "kv", "postgres", "internal/system", "internal/local", "client"}},
@@ -112,7 +113,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// reaches holds what a part must not depend on, however many imports away.
+// reaches lists what a part must not depend on, directly or indirectly.
 var reaches = []struct {
 	parts, never []string
 	why          string
@@ -126,20 +127,20 @@ var reaches = []struct {
 	{[]string{"kv"}, []string{"github.com/jackc/pgx"}, "what JetStream holds can be lost; it must not mix with the record"},
 }
 
-// only names who alone may import something directly.
+// only lists the packages that alone may import something directly.
 var only = []struct {
 	path, why string
 	parts     []string
 }{
 	{"github.com/nats-io/nats.go/micro", "its edges (serial handlers, racy errors, a stop that does not wait) are known in one place",
 		[]string{"internal/rpc"}},
-	{"github.com/nats-io/nats-server/v2/server", "everybody else meets NATS by URL, as in production",
+	{"github.com/nats-io/nats-server/v2/server", "all other packages reach NATS by URL, as in production",
 		[]string{"internal/local"}},
 	{"github.com/jackc/pgx/v5", "only postgres holds SQL", []string{"postgres", "internal/local/localtest"}},
 	{"github.com/go-chi/chi/v5", "only the edge speaks HTTP to people", []string{"edge"}},
 }
 
-func TestWhatMustNotBeReached(t *testing.T) {
+func TestForbiddenDependencies(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, rule := range reaches {
 			if !slices.ContainsFunc(rule.parts, func(part string) bool { return under(p.name(), part) }) {
@@ -194,14 +195,14 @@ func TestPurePackagesImportTheStandardLibraryOnly(t *testing.T) {
 	}
 }
 
-func TestEveryPackageSaysWhatItOwns(t *testing.T) {
+func TestEveryPackageDocumentsWhatItOwns(t *testing.T) {
 	for _, p := range packages(t) {
 		assert.Contains(t, p.GoFiles, "doc.go", "%s has no doc.go", p.Path)
 		assert.NotEmpty(t, p.Doc, "%s has no package comment", p.Path)
 	}
 }
 
-// The root listing is the architecture; internal/ is only glue.
+// The root listing is the architecture. internal/ contains wiring only.
 func TestTheTreeIsTheDesign(t *testing.T) {
 	for dir, names := range map[string][]string{
 		".": {"schemas", "kv", "postgres", "services", "worker", "edge", "client", "cmd", "internal",
@@ -221,8 +222,8 @@ func TestTheTreeIsTheDesign(t *testing.T) {
 	}
 }
 
-// explained reports whether the directory is named by an ADR, or made by a
-// build and ignored.
+// explained reports whether an ADR names the directory, or the build creates it
+// and git ignores it.
 func explained(t *testing.T, path string) bool {
 	t.Helper()
 	ignored, err := os.ReadFile(".gitignore")

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Command is what an execution runs. Given as a string it runs as
-// `sh -c <string>`; given as a list it runs as it is, without a shell. It keeps
-// the form in which it was given.
+// Command is the command of an execution. A string runs as `sh -c <string>`; a
+// list runs directly, without a shell. Command keeps the form in which it was
+// given.
 type Command struct {
 	Shell string   // the script, when given as a string
 	Args  []string // the program and its arguments, when given as a list
@@ -18,7 +18,7 @@ type Command struct {
 // IsZero reports whether there is no command.
 func (c Command) IsZero() bool { return c.Shell == "" && len(c.Args) == 0 }
 
-// Argv is the program and its arguments, ready for exec.
+// Argv returns the program and its arguments, ready for exec.
 func (c Command) Argv() []string {
 	if len(c.Args) > 0 {
 		return c.Args
@@ -26,7 +26,7 @@ func (c Command) Argv() []string {
 	return []string{"sh", "-c", c.Shell}
 }
 
-// String is the command as a person would type it; it is for display only.
+// String returns the command as a user would type it, for display only.
 func (c Command) String() string {
 	if len(c.Args) == 0 {
 		return c.Shell
@@ -41,8 +41,8 @@ func (c Command) String() string {
 	return strings.Join(words, " ")
 }
 
-// MarshalJSON writes the form in which the command was given, null when there
-// is none.
+// MarshalJSON writes the form in which the command was given, null if there is
+// no command.
 func (c Command) MarshalJSON() ([]byte, error) {
 	switch {
 	case c.IsZero():

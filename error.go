@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Code is the class of an error, the same word on every face. Code is itself
-// an error, so errors.Is(err, hodei.NotFound) holds in process and across the
-// wire.
+// Code is the class of an error, the same in every interface. Code is itself an
+// error, so errors.Is(err, hodei.NotFound) holds in process and across the
+// network.
 type Code string
 
 const (
@@ -27,7 +27,7 @@ const (
 	Timeout          Code = "TIMEOUT"
 )
 
-// Codes maps every code to its HTTP status, which is the micro error code too.
+// Codes maps every code to its HTTP status, which is also the micro error code.
 var Codes = map[Code]int{
 	Invalid: 400, Forbidden: 403, NotFound: 404, MethodNotAllowed: 405, Conflict: 409, TooLarge: 413,
 	UnsupportedMedia: 415, Misdirected: 421, Rejected: 429, Internal: 500, Unavailable: 503, Timeout: 504,
@@ -35,7 +35,7 @@ var Codes = map[Code]int{
 
 func (c Code) Error() string { return string(c) }
 
-// Status is the HTTP status of the code, 500 for an unknown one.
+// Status returns the HTTP status of the code, 500 for an unknown code.
 func (c Code) Status() int {
 	if status, ok := Codes[c]; ok {
 		return status
@@ -43,8 +43,8 @@ func (c Code) Status() int {
 	return Codes[Internal]
 }
 
-// Error is what a user meets when something fails: the body of the reply on
-// every face. Err stays inside the process.
+// Error is the body of a failed reply in every interface. Err stays inside the
+// process.
 type Error struct {
 	Code       Code          `json:"error"`
 	Message    string        `json:"message"`
@@ -56,7 +56,7 @@ type Error struct {
 	Err        error         `json:"-"`
 }
 
-// ErrorDetails names the offending field and what is wrong with it.
+// ErrorDetails names the invalid field and the problem.
 type ErrorDetails struct {
 	Field string `json:"field"`
 	Issue string `json:"issue"`
@@ -75,7 +75,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives both the code and the cause to errors.Is and errors.As.
+// Unwrap returns both the code and the cause for errors.Is and errors.As.
 func (e *Error) Unwrap() []error {
 	if e.Err == nil {
 		return []error{e.Code}
@@ -83,17 +83,17 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Code, e.Err}
 }
 
-// Errorf makes an error of the given code with a message for users.
+// Errorf returns an error with the code and a message for users.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// InvalidField says what is wrong with one field of a request.
+// InvalidField returns an error that names the invalid field of a request.
 func InvalidField(field, issue string) *Error {
 	return &Error{Code: Invalid, Message: "Invalid request parameters", Details: &ErrorDetails{Field: field, Issue: issue}}
 }
 
-// Missing says that the record is not there. The noun is the resource, as in
+// Missing returns a NOT_FOUND error. The noun is the resource, such as
 // "pipeline".
 func Missing(noun, id string) *Error {
 	return &Error{
@@ -102,8 +102,9 @@ func Missing(noun, id string) *Error {
 	}
 }
 
-// AsError returns err as what a user may see: itself when it carries a code,
-// else an internal error that hides its text and keeps it as the cause.
+// AsError returns err as users may see it: unchanged if it has a code,
+// otherwise an internal error that hides the text of err and keeps it as the
+// cause.
 func AsError(err error) *Error {
 	var known *Error
 	if errors.As(err, &known) {

@@ -56,7 +56,7 @@ func TestEveryCodeHasItsStatus(t *testing.T) {
 	for code, status := range hodei.Codes {
 		require.Equal(t, status, code.Status())
 		require.GreaterOrEqual(t, status, 400)
-		require.Empty(t, seen[status], "a status stands for one code, so that a code can be told from it")
+		require.Empty(t, seen[status], "each status belongs to one code only")
 		seen[status] = code
 	}
 	require.Equal(t, 500, hodei.Code("NOT_A_CODE").Status())

@@ -6,7 +6,7 @@ import "time"
 // always ends.
 type Execution struct {
 	ID ExecutionID `json:"id"`
-	// JobID and PipelineID are null for a command executed ad hoc.
+	// JobID and PipelineID are null for a command without a job.
 	JobID      *JobID      `json:"job_id"`
 	PipelineID *PipelineID `json:"pipeline_id"`
 	// RunID is the run that the execution is part of, RunNumber its number and JobKey
@@ -15,34 +15,35 @@ type Execution struct {
 	RunNumber *int            `json:"run_number"`
 	JobKey    *string         `json:"job_key"`
 	Status    ExecutionStatus `json:"status"`
-	// Reason is the machine word for why it ended as it did.
+	// Reason is why it ended in this state, as a constant for programs.
 	Reason     *Reason   `json:"reason"`
 	WorkerID   *WorkerID `json:"worker_id"`
 	WorkerType *string   `json:"worker_type"`
 	Spec
-	// ExitCode is null where the command gave none: killed by a signal, lost,
-	// or never started.
+	// ExitCode is null if the command did not exit: it was killed by a signal,
+	// was lost, or never started.
 	ExitCode *int `json:"exit_code"`
-	// Signal is the name of the signal that ended the command, as "SIGKILL".
+	// Signal is the name of the signal that ended the command, such as
+	// "SIGKILL".
 	Signal *string `json:"signal"`
-	// Attempt counts from 1; RetryOf is the execution it repeats.
+	// Attempt counts from 1. RetryOf is the execution that this one repeats.
 	Attempt   int          `json:"attempt"`
 	RetryOf   *ExecutionID `json:"retry_of"`
 	CreatedAt time.Time    `json:"created_at"`
-	// ScheduledAt is when a worker was assigned, StartedAt when the command
-	// was started there.
+	// ScheduledAt is when a worker was assigned, StartedAt when the worker
+	// started the command.
 	ScheduledAt     *time.Time `json:"scheduled_at"`
 	StartedAt       *time.Time `json:"started_at"`
 	CompletedAt     *time.Time `json:"completed_at"`
 	QueuedSeconds   *float64   `json:"queued_seconds"`
 	DurationSeconds *float64   `json:"duration_seconds"`
-	// RetryAt is when a new execution will follow this one, which its retry
-	// policy asks for; null when none will, or it is there already.
+	// RetryAt is when the retry policy creates the next execution; null if it
+	// will not, or has done so.
 	RetryAt *time.Time `json:"retry_at"`
-	// Resources is what the command took, null until it has ended and where
-	// the system does not tell.
+	// Resources is what the command used; null until it ends, and on systems
+	// that do not report it.
 	Resources *Resources `json:"resources"`
-	// CancelRequestedAt is when somebody first asked for it to be cancelled.
+	// CancelRequestedAt is the time of the first request to cancel it.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 	// Outputs are what the command wrote to $HODEI_OUTPUT, null when it wrote nothing.
 	Outputs map[string]string `json:"outputs" null:"true"`
@@ -50,30 +51,30 @@ type Execution struct {
 	LogsAvailable bool `json:"logs_available"`
 	// LogCount is the number of lines recorded so far.
 	LogCount int64 `json:"log_count"`
-	// LogDamaged is true of an ended execution whose log lacks lines, or does
-	// not match what the worker sent. Lines of the log tell where.
+	// LogDamaged is true for an ended execution whose log lacks lines or does
+	// not match the worker's digest. Lines in the log mark the gaps.
 	LogDamaged bool `json:"log_damaged"`
 }
 
-// Summary is the execution as its job shows it.
+// Summary returns the execution as its job shows it.
 func (e Execution) Summary() ExecutionSummary {
 	return ExecutionSummary{ID: e.ID, Status: e.Status, StartedAt: e.StartedAt, CompletedAt: e.CompletedAt}
 }
 
-// Reason is a machine word for why an execution ended as it did.
+// Reason is why an execution ended in its state, as a constant for programs.
 type Reason string
 
 const (
-	ReasonExitCode         Reason = "EXIT_CODE"         // exited with another code than 0
+	ReasonExitCode         Reason = "EXIT_CODE"         // exited with a code other than 0
 	ReasonSignal           Reason = "SIGNAL"            // killed by a signal that Hodei did not send
 	ReasonCommandNotFound  Reason = "COMMAND_NOT_FOUND" // the program could not be started
 	ReasonStartFailed      Reason = "START_FAILED"      // the worker could not prepare the run
 	ReasonTimeout          Reason = "TIMEOUT"           // ran longer than timeout_seconds
-	ReasonCancelled        Reason = "CANCELLED"         // somebody asked for it
-	ReasonRejected         Reason = "REJECTED"          // no worker at once, and asked not to queue
+	ReasonCancelled        Reason = "CANCELLED"         // cancelled by request
+	ReasonRejected         Reason = "REJECTED"          // no worker was free, and the request did not allow queueing
 	ReasonWorkerLost       Reason = "WORKER_LOST"       // the worker was lost while it ran
-	ReasonWorkerTerminated Reason = "WORKER_TERMINATED" // the worker was told to stop at once
-	ReasonOutOfMemory      Reason = "OUT_OF_MEMORY"     // the system ended it for want of memory
+	ReasonWorkerTerminated Reason = "WORKER_TERMINATED" // the worker received a request to terminate at once
+	ReasonOutOfMemory      Reason = "OUT_OF_MEMORY"     // killed: out of memory
 )
 
 // ReasonInvalidOutput is that of a command which exited with 0 and left in
@@ -93,22 +94,21 @@ const (
 	ReasonSuperseded      Reason = "SUPERSEDED"       // of a run: a later one with its concurrency key took its place
 )
 
-// OfWorker reports whether the worker is responsible for the failure, rather
-// than the command or a person.
+// OfWorker reports whether the worker caused the failure, rather than the
+// command or a user.
 func (r Reason) OfWorker() bool { return r == ReasonWorkerLost || r == ReasonStartFailed }
 
-// Resources is what a command took of its machine, as the kernel counts it for
-// the process and those of its descendants that were waited for.
+// Resources is what a command used of its machine. The kernel counts the
+// process and those descendants that were waited for.
 type Resources struct {
-	// PeakMemoryBytes is the most that any one of the processes held in memory.
-	// On Linux it is never less than what the worker itself held when it
-	// started the command.
+	// PeakMemoryBytes is the largest memory of any one process. On Linux it is
+	// never less than what the worker used when it started the command.
 	PeakMemoryBytes  int64   `json:"peak_memory_bytes"`
 	UserCPUSeconds   float64 `json:"user_cpu_seconds"`
 	SystemCPUSeconds float64 `json:"system_cpu_seconds"`
 }
 
-// Outcome is how a run ended, as the worker reports it.
+// Outcome is the end of an execution as its worker reports it.
 type Outcome struct {
 	Status      ExecutionStatus `json:"status"`
 	Reason      *Reason         `json:"reason"`
@@ -119,8 +119,8 @@ type Outcome struct {
 	Resources   *Resources      `json:"resources,omitempty"`
 	// Outputs are what the command wrote to $HODEI_OUTPUT.
 	Outputs map[string]string `json:"outputs,omitempty"`
-	// LogCount is the number of lines the run wrote; their sequence numbers
-	// are 1 to LogCount.
+	// LogCount is the number of lines of the log. Their sequence numbers are 1
+	// to LogCount.
 	LogCount int64 `json:"log_count"`
 	// LogDigest is the sum, modulo 2^63, of the CRC-32C of each line's JSON, without
 	// its newline.

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Kind tells identifiers of different records apart at compile time.
+// Kind distinguishes identifiers of different records at compile time.
 type Kind interface {
 	pipelineKind | jobKind | runKind | executionKind | workerKind
-	// Prefix is what the textual form starts with, without the underscore.
+	// Prefix returns the start of the textual form, without the underscore.
 	Prefix() string
-	// Noun names the record in messages.
+	// Noun returns the name of the record in messages.
 	Noun() string
 }
 
@@ -35,9 +35,9 @@ func (executionKind) Noun() string   { return "execution" }
 func (workerKind) Prefix() string    { return "worker" }
 func (workerKind) Noun() string      { return "worker" }
 
-// ID identifies one record: a UUIDv7 (RFC 9562), so identifiers sort by the
-// time they were made. In text it carries its kind's prefix
-// ("pipe_0193…"); in Postgres it is a native uuid.
+// ID identifies one record. It is a UUIDv7 (RFC 9562), so identifiers sort by
+// creation time. In text it has the prefix of its kind ("pipe_0193…"); in
+// Postgres it is a native uuid.
 type ID[K Kind] [16]byte
 
 type (
@@ -54,10 +54,10 @@ const UUIDPattern = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}
 // Prefix returns the prefix of the kind, without the underscore.
 func (id ID[K]) Prefix() string { var k K; return k.Prefix() }
 
-// Noun returns the name of the record that the identifier is for.
+// Noun returns the name of the record.
 func (id ID[K]) Noun() string { var k K; return k.Noun() }
 
-// IsZero reports whether the identifier was never set.
+// IsZero reports whether the identifier is unset.
 func (id ID[K]) IsZero() bool { return id == ID[K]{} }
 
 // String returns the textual form: the prefix, an underscore and the UUID in
@@ -83,7 +83,7 @@ func (id ID[K]) AppendText(b []byte) ([]byte, error) {
 // MarshalText returns the textual form; it never fails.
 func (id ID[K]) MarshalText() ([]byte, error) { return id.AppendText(nil) }
 
-// UnmarshalText reads the textual form; see ParseID.
+// UnmarshalText parses the textual form; see ParseID.
 func (id *ID[K]) UnmarshalText(text []byte) error {
 	parsed, err := ParseID[K](string(text))
 	if err == nil {
@@ -92,8 +92,8 @@ func (id *ID[K]) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Time is when the identifier was made, in UTC to the millisecond, by the
-// clock of whoever made it (RFC 9562 §5.7).
+// Time returns when the identifier was created, in UTC to the millisecond, by
+// the clock of the process that created it (RFC 9562 §5.7).
 func (id ID[K]) Time() time.Time {
 	var ms int64
 	for _, b := range id[:6] {
@@ -102,12 +102,12 @@ func (id ID[K]) Time() time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// Day is the UTC day on which the identifier was made. The log of an execution
-// is kept in the partition of the execution's day.
+// Day returns the UTC day on which the identifier was created. The log of an
+// execution is in the partition of the execution's day.
 func (id ID[K]) Day() time.Time { return id.Time().Truncate(24 * time.Hour) }
 
-// ParseID reads an identifier with its prefix or without. A foreign prefix or
-// anything that is not a UUID is refused with an error fit for users.
+// ParseID parses an identifier with or without its prefix. Its errors are for
+// users.
 func ParseID[K Kind](text string) (ID[K], error) {
 	var id ID[K]
 	rest := strings.TrimPrefix(text, id.Prefix()+"_")
@@ -121,7 +121,7 @@ func ParseID[K Kind](text string) (ID[K], error) {
 	return id, nil
 }
 
-// clip keeps echoed input short in messages.
+// clip shortens input that a message repeats.
 func clip(s string) string {
 	const most = 64
 	if len(s) > most {

@@ -77,7 +77,7 @@ func FuzzParseID(f *testing.F) {
 	})
 }
 
-func TestIDTellsItsDay(t *testing.T) {
+func TestIDDay(t *testing.T) {
 	id := hodei.ExecutionID(uuid.MustParse("01936d2e-5f3a-7c41-9b0e-0123456789ab"))
 	require.Equal(t, time.UnixMilli(0x01936d2e5f3a).UTC(), id.Time())
 	require.Equal(t, time.Date(2024, 11, 27, 0, 0, 0, 0, time.UTC), id.Day())

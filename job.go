@@ -2,22 +2,23 @@ package hodei
 
 import "time"
 
-// DefaultPriority is the priority of a job that asks for none; priorities go
-// from 0 to MaxPriority.
+// DefaultPriority is the priority of a job that sets none. Priorities are 0 to
+// MaxPriority.
 const (
 	DefaultPriority = 5
 	MaxPriority     = 10
 )
 
-// Spec says what to run and where: the part that a job hands down to each of
-// its executions.
+// Spec is what to run and where. Each execution of a job gets a copy of the
+// job's Spec.
 type Spec struct {
-	// The record keeps a specification as one document: its fields have no columns.
+	// The record stores a specification as one document: its fields have no
+	// columns.
 
-	// Command is null when each execution brings its own.
+	// Command is null if each execution brings its own.
 	Command Command `json:"command" db:"-"`
-	// Environment is added to the small safe base that every command gets. Lists
-	// and events leave it out.
+	// Environment is added to the small base environment of every command.
+	// Lists and events leave it out.
 	Environment map[string]string `json:"environment,omitzero" db:"-" file:"env"`
 	// Priority orders the queue, 0 to 10, higher first.
 	Priority     int          `json:"priority" db:"-" file:",minimum=0,maximum=10"`
@@ -35,24 +36,26 @@ type Spec struct {
 	Graph
 }
 
-// Requirements is what a worker must offer to be given the execution.
+// Requirements are what a worker must have to run the execution.
 type Requirements struct {
-	// Type is the worker type wanted; null means any.
+	// Type is the required worker type; null means any.
 	Type *string `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
-	// Capacity is the number of slots the execution takes, 1 when left out.
+	// Capacity is the number of slots that the execution requires; 1 if left
+	// out.
 	Capacity int `json:"capacity,omitempty" jsonschema:"minimum=1,maximum=10000"`
-	// Labels must all be present, with these values, on the worker; at most 4 KiB.
+	// Labels must all be present on the worker with these values; at most 4
+	// KiB.
 	Labels map[string]string `json:"labels,omitempty"`
 }
 
-// Slots is the number of slots the execution takes, at least 1.
+// Slots returns the number of slots that the execution requires, at least 1.
 func (r Requirements) Slots() int { return max(r.Capacity, 1) }
 
-// RetryCap is the longest pause, in seconds, to which doubling leads.
+// RetryCap is the longest backoff of a retry, in seconds.
 const RetryCap = 3600
 
-// Retries has an execution that ended FAILED or TIMED_OUT followed by a new
-// one, unless somebody asked for it to be cancelled.
+// Retries is the retry policy: an execution that ends FAILED or TIMED_OUT is
+// followed by a new one, unless a user cancelled it.
 type Retries struct {
 	// Max is the number of new executions after the first.
 	Max int `json:"max" jsonschema:"required,minimum=0,maximum=100"`
@@ -64,14 +67,14 @@ type Retries struct {
 	On []string `json:"on,omitempty" jsonschema:"minItems=1,maxItems=100"`
 }
 
-// Job says what to run. Its status and times are those of its latest
-// execution, PENDING and null before the first.
+// Job is a command to run. Its status and times are those of its latest
+// execution; PENDING and null before the first.
 type Job struct {
 	ID          JobID      `json:"id"`
 	PipelineID  PipelineID `json:"pipeline_id"`
 	Name        *string    `json:"name"`
 	Description *string    `json:"description"`
-	// Type is the worker type wanted; null means any.
+	// Type is the required worker type; null means any.
 	Type *string `json:"type"`
 	Spec
 	Status      ExecutionStatus   `json:"status"`
@@ -81,6 +84,6 @@ type Job struct {
 	StartedAt   *time.Time        `json:"started_at"`
 	CompletedAt *time.Time        `json:"completed_at"`
 	Execution   *ExecutionSummary `json:"execution"`
-	// Recent are its last executions, newest first; only where asked for.
+	// Recent are its last executions, newest first; only on request.
 	Recent []ExecutionSummary `json:"recent,omitempty"`
 }

@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 )
 
-// JSON encodes as json.Marshal does, but leaves <, > and & as they are:
-// commands and their output are full of them, and nothing of Hodei's is put
-// into a page as it is.
+// JSON encodes like json.Marshal but does not escape <, > and &: commands and
+// their output contain many, and Hodei never embeds JSON in HTML.
 func JSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

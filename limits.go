@@ -2,8 +2,8 @@ package hodei
 
 import "fmt"
 
-// The most bytes that a job or an execution may bring. Linux takes no longer
-// argument than MaxCommand; the others keep a record far below a message of NATS.
+// The size limits of a job or an execution. MaxCommand is Linux's limit of an
+// argument; the others keep a record well below the size of a NATS message.
 const (
 	MaxCommand     = 128 << 10
 	MaxEnvironment = 64 << 10 // names and values together
@@ -12,7 +12,7 @@ const (
 	MaxOutputs = 64 << 10
 )
 
-// Check fails with the field that is larger than its limit.
+// Check returns an error for a field that exceeds its limit.
 func (s Spec) Check() error {
 	if err := s.Command.Check(); err != nil {
 		return err
@@ -23,7 +23,7 @@ func (s Spec) Check() error {
 	return s.Requirements.Check()
 }
 
-// Check fails when the command, all arguments together, is longer than
+// Check returns an error if the command, all arguments together, exceeds
 // MaxCommand.
 func (c Command) Check() error {
 	size := len(c.Shell)
@@ -33,17 +33,17 @@ func (c Command) Check() error {
 	return within("command", size, MaxCommand)
 }
 
-// Check fails when the labels take more than MaxLabels.
+// Check returns an error if the labels exceed MaxLabels.
 func (r Requirements) Check() error {
 	return within("requirements.labels", sizeOf(r.Labels), MaxLabels)
 }
 
-// CheckEnvironment fails when an environment takes more than MaxEnvironment.
+// CheckEnvironment returns an error if an environment exceeds MaxEnvironment.
 func CheckEnvironment(env map[string]string) error {
 	return within("environment", sizeOf(env), MaxEnvironment)
 }
 
-// CheckLabels fails when a worker's labels take more than MaxLabels.
+// CheckLabels returns an error if a worker's labels exceed MaxLabels.
 func CheckLabels(labels map[string]string) error {
 	return within("labels", sizeOf(labels), MaxLabels)
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Stream names one of the two outputs of a command.
+// Stream is one of the two outputs of a command.
 type Stream string
 
 const (
@@ -14,12 +14,12 @@ const (
 	Stderr Stream = "stderr"
 )
 
-// MaxLine is the longest line in bytes; a longer one is split with Partial set
-// on every piece but the last.
+// MaxLine is the length limit of a line in bytes. A longer line is split, with
+// Partial set on every piece except the last.
 const MaxLine = 16 << 10
 
-// LogLine is one line of output. Sequence numbers are given once, by the
-// worker, from 1 in the order of arrival, without gaps.
+// LogLine is one line of output. The worker assigns sequence numbers once, from
+// 1 in order of arrival, without gaps.
 type LogLine struct {
 	Timestamp time.Time `json:"timestamp"`
 	Stream    Stream    `json:"stream"`
@@ -28,8 +28,8 @@ type LogLine struct {
 	Partial   bool      `json:"partial,omitempty"`
 }
 
-// ReadLogLine decodes the JSON of a line. What is no such JSON, as a client of
-// NATS may have published, becomes the text of a line.
+// ReadLogLine decodes the JSON of a line. Invalid JSON, which any NATS client
+// can publish, becomes the text of a line.
 func ReadLogLine(raw []byte, sequence int64) LogLine {
 	var l LogLine
 	if json.Unmarshal(raw, &l) != nil {
@@ -48,7 +48,7 @@ type LogFilter struct {
 // IsZero reports whether the filter selects every line.
 func (f LogFilter) IsZero() bool { return f.Stream == "" && f.Since.IsZero() && f.Until.IsZero() }
 
-// Match reports whether the line is selected; both bounds are inclusive.
+// Match reports whether the filter selects the line. Both bounds are inclusive.
 func (f LogFilter) Match(l LogLine) bool {
 	return (f.Stream == "" || f.Stream == l.Stream) &&
 		(f.Since.IsZero() || !l.Timestamp.Before(f.Since)) &&

@@ -2,8 +2,8 @@ package hodei
 
 import _ "embed"
 
-// NATSConf is nats.conf, the configuration that the embedded server and a
-// production one both start from.
+// NATSConf is nats.conf, the base configuration of both the embedded and a
+// production server.
 //
 //go:embed nats.conf
 var NATSConf []byte

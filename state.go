@@ -10,17 +10,17 @@ const (
 	PipelineActive  PipelineStatus = "ACTIVE"
 )
 
-// ExecutionStatus is the state of an execution, and of a job through its
-// latest execution.
+// ExecutionStatus is the state of an execution, and of a job through its latest
+// execution.
 type ExecutionStatus string
 
 const (
 	Pending   ExecutionStatus = "PENDING"   // waits for a worker
 	Running   ExecutionStatus = "RUNNING"   // assigned to a worker, which starts or runs it
 	Completed ExecutionStatus = "COMPLETED" // exited with 0
-	Failed    ExecutionStatus = "FAILED"    // ended otherwise; the reason says how
-	Cancelled ExecutionStatus = "CANCELLED" // ended because somebody asked
-	TimedOut  ExecutionStatus = "TIMED_OUT" // ended because it ran too long
+	Failed    ExecutionStatus = "FAILED"    // ended otherwise; see the reason
+	Cancelled ExecutionStatus = "CANCELLED" // ended by request
+	TimedOut  ExecutionStatus = "TIMED_OUT" // exceeded its timeout
 )
 
 // RunStatus is the state of a run.
@@ -55,17 +55,16 @@ type WorkerStatus string
 
 const (
 	WorkerAvailable   WorkerStatus = "AVAILABLE"   // idle
-	WorkerBusy        WorkerStatus = "BUSY"        // runs something; takes more while it has free slots
-	WorkerDraining    WorkerStatus = "DRAINING"    // takes nothing new, finishes what it runs, then leaves
-	WorkerTerminating WorkerStatus = "TERMINATING" // kills what it runs, then leaves
-	WorkerOffline     WorkerStatus = "OFFLINE"     // its lease was lost
+	WorkerBusy        WorkerStatus = "BUSY"        // runs executions; accepts more while it has free slots
+	WorkerDraining    WorkerStatus = "DRAINING"    // accepts nothing new, finishes its executions, then leaves
+	WorkerTerminating WorkerStatus = "TERMINATING" // kills its executions, then leaves
+	WorkerOffline     WorkerStatus = "OFFLINE"     // its lease expired
 	WorkerTerminated  WorkerStatus = "TERMINATED"  // left
 )
 
-// Transitions maps each state to the states it may become. A state that maps
-// to nothing is final. These tables are the only place where transitions are
-// decided: the guards of every UPDATE, the CHECKs in Postgres and
-// docs/states.md all follow from them.
+// Transitions maps each state to the states that may follow. A state without
+// entries is final. Every transition follows these tables: the guards of the
+// UPDATEs, the CHECKs in Postgres and docs/states.md.
 type Transitions[S ~string] map[S][]S
 
 var (
@@ -73,7 +72,7 @@ var (
 		PipelineCreated: {PipelineActive},
 		PipelineActive:  {},
 	}
-	// ExecutionTransitions lets a RUNNING execution go back to PENDING: its
+	// ExecutionTransitions lets a RUNNING execution return to PENDING: its
 	// worker refused it, or is known not to have started it.
 	ExecutionTransitions = Transitions[ExecutionStatus]{
 		Pending:   {Running, Failed, Cancelled},
@@ -85,9 +84,9 @@ var (
 		RunRunning:   {RunCompleted, RunFailed, RunCancelled, RunTimedOut},
 		RunCompleted: {}, RunFailed: {}, RunCancelled: {}, RunTimedOut: {},
 	}
-	// RunJobTransitions lets a PENDING job end without a RUNNING in between: a run
-	// takes notice of the ends of its executions only. A job with nothing to run
-	// completes with its approval.
+	// RunJobTransitions lets a PENDING job end without being RUNNING, because a
+	// run processes only the ends of its executions. A job without a command
+	// completes when it is approved.
 	RunJobTransitions = Transitions[RunJobStatus]{
 		JobWaiting:   {JobBlocked, JobPending, JobRunning, JobFailed, JobCancelled, JobSkipped},
 		JobBlocked:   {JobPending, JobRunning, JobCompleted, JobFailed, JobCancelled},
@@ -101,7 +100,7 @@ var (
 		WorkerDraining:    {WorkerAvailable, WorkerBusy, WorkerTerminating, WorkerOffline, WorkerTerminated},
 		WorkerTerminating: {WorkerOffline, WorkerTerminated},
 		WorkerOffline:     {WorkerAvailable, WorkerBusy, WorkerDraining, WorkerTerminating, WorkerTerminated},
-		WorkerTerminated:  {WorkerAvailable}, // the same worker, started again
+		WorkerTerminated:  {WorkerAvailable}, // the same worker, restarted
 	}
 )
 
@@ -115,11 +114,11 @@ func (t Transitions[S]) States() []S {
 	return states
 }
 
-// Allows reports whether from may become to.
+// Allows reports whether to may follow from.
 func (t Transitions[S]) Allows(from, to S) bool { return slices.Contains(t[from], to) }
 
-// From returns the states that may become to, in alphabetical order: the
-// guard of the UPDATE that makes the transition.
+// From returns the states that to may follow, in alphabetical order: the guard
+// of the UPDATE.
 func (t Transitions[S]) From(to S) []S {
 	var from []S
 	for _, s := range t.States() {
@@ -130,7 +129,7 @@ func (t Transitions[S]) From(to S) []S {
 	return from
 }
 
-// Final reports whether nothing follows the state.
+// Final reports whether the state is final.
 func (t Transitions[S]) Final(s S) bool { return len(t[s]) == 0 }
 
 // Ended reports whether the execution has reached its final state.

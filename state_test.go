@@ -24,7 +24,7 @@ func TestTransitionsAreClosed(t *testing.T) {
 	closed(t, hodei.WorkerTransitions)
 }
 
-// closed checks that a table says what may follow each state it leads to, and
+// closed verifies that a table has an entry for each state it leads to, and
 // that its methods agree.
 func closed[S ~string](t *testing.T, table hodei.Transitions[S]) {
 	require.True(t, slices.IsSorted(table.States()))
@@ -49,7 +49,7 @@ func TestExecutionEndsOnce(t *testing.T) {
 	require.Equal(t, []hodei.ExecutionStatus{hodei.Pending, hodei.Running}, hodei.ExecutionTransitions.From(hodei.Cancelled))
 	require.Equal(t, []hodei.ExecutionStatus{hodei.Pending}, hodei.ExecutionTransitions.From(hodei.Running))
 
-	rapid.Check(t, func(t *rapid.T) { // an end can be reached from anywhere, and nothing follows it
+	rapid.Check(t, func(t *rapid.T) { // an end can be reached from every state and is final
 		at := hodei.Pending
 		for step := 0; !at.Ended() && step < 50; step++ {
 			at = rapid.SampledFrom(hodei.ExecutionTransitions[at]).Draw(t, "next")
@@ -81,7 +81,7 @@ func TestGoldenStates(t *testing.T) {
 	require.Equal(t, b.String(), string(got), "%s is stale; run: make generate", path)
 }
 
-// draw writes the table as a diagram and as a table.
+// draw renders the table as a diagram and as a table.
 func draw[S ~string](b *strings.Builder, noun string, table hodei.Transitions[S], first ...S) {
 	fmt.Fprintf(b, "\n## %s\n\n```mermaid\nstateDiagram-v2\n", noun)
 	for _, status := range first {

@@ -2,7 +2,7 @@ package hodei
 
 import "time"
 
-// Outcomes are how many executions ended, by how.
+// Outcomes counts ended executions by outcome.
 type Outcomes struct {
 	Completed int `json:"completed"`
 	Failed    int `json:"failed"`
@@ -10,7 +10,7 @@ type Outcomes struct {
 	TimedOut  int `json:"timed_out"`
 }
 
-// Add adds the other's numbers.
+// Add adds the other's counts.
 func (o *Outcomes) Add(other Outcomes) {
 	o.Completed += other.Completed
 	o.Failed += other.Failed
@@ -18,7 +18,7 @@ func (o *Outcomes) Add(other Outcomes) {
 	o.TimedOut += other.TimedOut
 }
 
-// Period is what ended in a while of a fixed length.
+// Period counts what ended in an interval of a fixed length.
 type Period struct {
 	BeginsAt time.Time `json:"begins_at"`
 	Outcomes
@@ -31,21 +31,21 @@ type Quantiles struct {
 	Max float64 `json:"max"`
 }
 
-// Stats are numbers of executions.
+// Stats are statistics of executions.
 type Stats struct {
 	TakenAt       time.Time `json:"taken_at"`
 	WindowSeconds int       `json:"window_seconds"`
 	BucketSeconds int       `json:"bucket_seconds"`
-	// Pending and Running are now.
+	// Pending and Running are the current counts.
 	Pending int `json:"pending"`
 	Running int `json:"running"`
-	// Outcomes are those of the window.
+	// Outcomes are the counts of the window.
 	Outcomes
 	// QueuedSeconds is how long executions waited before they started,
-	// DurationSeconds how long they ran; null when none did.
+	// DurationSeconds how long they ran; null without executions.
 	QueuedSeconds   *Quantiles `json:"queued_seconds"`
 	DurationSeconds *Quantiles `json:"duration_seconds"`
-	// Buckets are the window cut into equal parts, oldest first; the last is
-	// the one under way.
+	// Buckets are the window in equal parts, oldest first. The last is still in
+	// progress.
 	Buckets []Period `json:"buckets"`
 }

@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// The Validate methods check values that arrive from other programs, before
-// they index a table, reach Postgres or are encoded again. They accept every
-// value that a correct program sends, whatever its version, and return a
-// VALIDATION_ERROR that names the field.
+// The Validate methods check values from other programs before they index a
+// table, reach Postgres or are encoded again. They accept every value that a
+// correct program of any version sends, and return a VALIDATION_ERROR that
+// names the field.
 
 const (
 	// MaxSlots is the largest number of slots of a worker, and of a requirement.
 	MaxSlots = 10000
-	// MaxSequence is the largest sequence number of a line: up to it float64,
-	// which JSON readers use, has every integer.
+	// MaxSequence is the largest sequence number of a line. Up to it, the
+	// float64 of JSON readers represents every integer.
 	MaxSequence = 1 << 53
 	// maxSeconds is the longest timeout, a year.
 	maxSeconds = 31536000
-	// maxRevision leaves room to count on from any accepted revision.
+	// maxRevision leaves room to increase any accepted revision.
 	maxRevision = 1 << 62
 	// maxText bounds a type, an incarnation and a version.
 	maxText = 100
 )
 
-// Validate checks what to run.
+// Validate checks the specification.
 func (s Spec) Validate() error {
 	switch {
 	case s.Environment == nil:
@@ -55,8 +55,8 @@ func (s Spec) Validate() error {
 	return Within("requirements", s.Requirements.Validate())
 }
 
-// isVariable reports whether a shell could name the environment variable:
-// letters, digits and underscores, no digit first.
+// isVariable reports whether name is a valid shell variable: letters, digits
+// and underscores, not starting with a digit.
 func isVariable(name string) bool {
 	for i, c := range []byte(name) {
 		letter := c == '_' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
@@ -71,18 +71,18 @@ func isVariable(name string) bool {
 // at most a year. NaN is not.
 func IsTimeout(seconds float64) bool { return seconds > 0 && seconds <= maxSeconds }
 
-// Validate checks what a worker must offer. A capacity of 0 stands for 1.
+// Validate checks the requirements. A capacity of 0 means 1.
 func (r Requirements) Validate() error {
 	switch {
 	case r.Capacity < 0 || r.Capacity > MaxSlots:
 		return InvalidField("capacity", "1 to 10000 required")
-	case r.Type != nil && (*r.Type == "" || len(*r.Type) > 4*maxText): // characters of up to four bytes
+	case r.Type != nil && (*r.Type == "" || len(*r.Type) > 4*maxText): // a character has up to four bytes
 		return InvalidField("type", "1 to 100 characters required")
 	}
 	return nil
 }
 
-// Validate checks the end of a run.
+// Validate checks the end of an execution.
 func (o Outcome) Validate() error {
 	switch {
 	case !ExecutionTransitions.Allows(Running, o.Status) || !o.Status.Ended():
@@ -142,8 +142,8 @@ func (a Availability) Validate() error {
 	return nil
 }
 
-// Within puts the name of the field that holds a value in front of the field
-// that its Validate method names.
+// Within prefixes the field in an error of a Validate method with the name of
+// its parent.
 func Within(field string, err error) error {
 	if invalid, ok := err.(*Error); ok && invalid.Details != nil {
 		return InvalidField(field+"."+invalid.Details.Field, invalid.Details.Issue)

@@ -9,28 +9,28 @@ import (
 	"strings"
 )
 
-// change is one difference between a released schema and the one of now.
+// change is one difference between the released and the current schema.
 type change struct {
-	at     string // the field, with dots
+	at     string // the field, in dotted notation
 	what   string
-	breaks bool // users who are not told
+	breaks bool // breaks users that are not warned
 }
 
 func (c change) String() string {
 	return fmt.Sprintf("%s: %s", cmp.Or(c.at, "the whole"), c.what)
 }
 
-// side is who writes what the schema describes.
+// side is the direction of a schema.
 type side int
 
 const (
-	request side = iota // users write it: what they may say must not shrink
-	reply               // users read it: what they count on must not go
+	request side = iota // users write it: the accepted values must not shrink
+	reply               // users read it: the fields that they rely on must not disappear
 )
 
 // comparer collects the changes from an old schema to a new one. Users must
-// take fields and words of an enumeration that they do not know; that is why
-// more of those in a reply does not break them.
+// accept unknown fields and enumeration values, so additional ones in a reply
+// break nothing.
 type comparer struct {
 	side    side
 	was, is object // the documents, for their $defs
@@ -81,8 +81,8 @@ func (c *comparer) schema(at string, was, is object) {
 	}
 }
 
-// types are what kinds of JSON it may be: fewer hurt who writes, more hurt who
-// reads.
+// types compares the JSON types. Fewer types break writers, more types break
+// readers.
 func (c *comparer) types(at string, was, is object) {
 	old, new := kinds(was), kinds(is)
 	if len(old) == 0 && len(new) == 0 {
@@ -112,7 +112,7 @@ func kinds(schema object) (out []string) {
 	return out
 }
 
-// words are the values of an enumeration. One that goes is missed on both
+// words compares the values of an enumeration. A removed value breaks both
 // sides.
 func (c *comparer) words(at string, was, is object) {
 	old, had := was["enum"].([]any)
@@ -137,7 +137,7 @@ func (c *comparer) words(at string, was, is object) {
 	}
 }
 
-// form is the pattern and the format of a text.
+// form compares the pattern and the format of a string.
 func (c *comparer) form(at string, was, is object) {
 	for _, key := range []string{"pattern", "format", "const"} {
 		old, new := was[key], is[key]
@@ -153,8 +153,9 @@ func (c *comparer) form(at string, was, is object) {
 	}
 }
 
-// widened reports whether the new pattern is the old one, or an alternative to
-// it, alone or in a list separated by commas: what matched still does.
+// widened reports whether the new pattern is the old one or adds an alternative
+// to it, alone or in a comma-separated list, so that everything that matched
+// still matches.
 func widened(old, new any) bool {
 	a, _ := old.(string)
 	b, _ := new.(string)
@@ -162,7 +163,8 @@ func widened(old, new any) bool {
 	return inner != "" && (strings.HasPrefix(b, "^("+inner+"|") || b == "^"+inner+"(,"+inner+")*$")
 }
 
-// bounds of a request must not grow tighter; a reply has none to count on.
+// bounds compares the limits of a request, which must not become tighter.
+// Replies have none.
 func (c *comparer) bounds(at string, was, is object) {
 	if c.side == reply {
 		return
@@ -181,7 +183,7 @@ func (c *comparer) bounds(at string, was, is object) {
 	}
 }
 
-// fields are those of an object.
+// fields compares the fields of an object.
 func (c *comparer) fields(at string, was, is object) {
 	old, _ := was["properties"].(object)
 	new, _ := is["properties"].(object)
@@ -221,8 +223,8 @@ func alternatives(schema object) []any {
 	return []any{schema}
 }
 
-// alternatives must each have one on the other side that does for it: the old
-// ones of a request, the new ones of a reply.
+// alternatives compares alternatives. Each old one of a request and each new
+// one of a reply needs a compatible one on the other side.
 func (c *comparer) alternatives(at string, was, is []any) {
 	fits := func(old, new any) bool {
 		try := &comparer{side: c.side, was: c.was, is: c.is}

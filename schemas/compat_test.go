@@ -14,10 +14,9 @@ import (
 
 var release = flag.Bool("release", false, "keep the contract of now as the released one")
 
-// TestNothingBreaksUsers compares the contract with the one last released. What
-// is merely new is told with -v. Rewrite testdata/released with -release when a
-// version is released, or when breaking users is what is wanted: then the
-// version and CHANGELOG must say so.
+// TestNothingBreaksUsers compares the contract with the last release. -v lists
+// the additions. Rewrite testdata/released with -release for a release, or for
+// an intended breaking change: then the version and CHANGELOG must announce it.
 func TestNothingBreaksUsers(t *testing.T) {
 	if *release {
 		keep(t)
@@ -71,8 +70,8 @@ func keep(t *testing.T) {
 	}
 }
 
-// compareRoutes finds the routes, names, parameters and statuses that are gone,
-// and parameters that were not needed before.
+// compareRoutes finds removed routes, names, parameters and statuses, and
+// parameters that became required.
 func compareRoutes(was, is object) (changes []change) {
 	for path, item := range was["paths"].(object) {
 		for method, op := range item.(object) {

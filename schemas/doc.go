@@ -14,13 +14,13 @@
 //
 // # Subjects
 //
-// Every subject of the system is built here (subjects.go); no other package
-// holds a subject literal.
+// This package builds every subject of the system (subjects.go); no other
+// package contains a subject literal.
 //
 // # When things fail
 //
-// A request that does not match its schema is refused by internal/rpc with
-// the name of the offending field.
+// internal/rpc refuses a request that does not match its schema and names the
+// invalid field.
 //
 // # Not here
 //

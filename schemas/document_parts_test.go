@@ -14,7 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// operation is the entry of one operation.
+// operation returns the entry of one operation.
 func (d *document) operation(op *Op) object {
 	shown := d.examples[op]
 	out := object{
@@ -34,7 +34,7 @@ func (d *document) operation(op *Op) object {
 		out["parameters"] = params
 	}
 	if props, _ := body["properties"].(object); op.Method != "GET" && len(props) > 0 {
-		maps.Copy(d.schemas, request) // less the parameters, which are taken out of it by now
+		maps.Copy(d.schemas, request) // without the parameters, which have been removed from it
 		_, needed := body["required"]
 		content := object{"application/json": object{
 			"schema": object{"$ref": "#/components/schemas/" + TypeName(op.Request)}, "example": values,
@@ -90,7 +90,7 @@ func (d *document) parameters(op *Op, body, values object) (out []any) {
 			"type": "boolean", "description": "Goes on until the execution ends. Not for application/json.",
 		})
 		add(Field{Name: "format", In: "query", Type: reflect.TypeFor[string]()}, object{
-			"type": "string", "enum": []any{"json", "text", "events"}, "description": "Says what the Accept header would, and wins over it.",
+			"type": "string", "enum": []any{"json", "text", "events"}, "description": "The format, with precedence over the Accept header.",
 		})
 	}
 	if op == GetLogs.Op || op.Streams {
@@ -102,7 +102,7 @@ func (d *document) parameters(op *Op, body, values object) (out []any) {
 	return out
 }
 
-// responses are those of success and those of every error.
+// responses returns the response of success and that of every error.
 func (d *document) responses(op *Op, shown example) object {
 	success := func(text string, reply any) object {
 		out := object{"description": text, "headers": object{"X-Request-Id": object{"$ref": "#/components/headers/RequestId"}}}
@@ -126,7 +126,7 @@ func (d *document) responses(op *Op, shown example) object {
 		codes = append(codes, hodei.TooLarge, hodei.UnsupportedMedia)
 	}
 	if op.Creates {
-		codes = append(codes, hodei.Conflict) // a key that was used for something else
+		codes = append(codes, hodei.Conflict) // a key that was used for another request
 	}
 	for _, code := range codes {
 		out[strconv.Itoa(code.Status())] = object{"$ref": "#/components/responses/" + responseName(code)}
@@ -134,7 +134,7 @@ func (d *document) responses(op *Op, shown example) object {
 	return out
 }
 
-// content is the body of a success in each of its media types.
+// content returns the body of a success in each of its media types.
 func (d *document) content(op *Op, reply any) object {
 	json := object{"schema": d.use(op.Reply), "example": reply}
 	if op.YAML && op.Method == "GET" {
@@ -198,7 +198,7 @@ func parameters() object {
 	}
 }
 
-// system is what each port answers about itself.
+// system adds the routes of each port that are not operations.
 func (d *document) system() {
 	head := object{"X-Request-Id": object{"$ref": "#/components/headers/RequestId"}}
 	about := func(path, id, summary string, responses object) {
@@ -211,12 +211,12 @@ func (d *document) system() {
 		return object{"description": text, "content": object{media: object{"schema": schema, "example": example}}}
 	}
 	ready, text := d.use(reflect.TypeFor[Readiness]()), object{"type": "string"}
-	about("/healthz", "getHealth", "Tell that the process answers", object{
+	about("/healthz", "getHealth", "Check that the process is running", object{
 		"200": reply("It does", "application/json", ready, Readiness{Status: "ok"}),
 	})
-	about("/readyz", "getReadiness", "Tell whether requests can be answered: NATS, and what each service finds", object{
+	about("/readyz", "getReadiness", "Check that requests can be answered: NATS and each service", object{
 		"200": reply("They can", "application/json", ready, ready200),
-		"503": reply("They cannot; the checks say why", "application/json", ready, ready503),
+		"503": reply("Not ready; see the checks", "application/json", ready, ready503),
 	})
 	about("/metrics", "getMetrics", "Get the metrics of the edge, for Prometheus", object{
 		"200": reply("The metrics", "text/plain", text, "hodei_http_open_streams 3\n"),
@@ -229,7 +229,7 @@ func (d *document) system() {
 	})
 }
 
-// plainJSON is the value as a decoder of JSON sees it.
+// plainJSON returns the value as a JSON decoder represents it.
 func plainJSON(t testing.TB, v any) any {
 	body, err := hodei.JSON(v)
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// about is what a reader of the document sees first.
+// about is the introduction of the document.
 const about = `Run commands on a fleet of machines you own, over NATS. A pipeline groups jobs, a job says what to run, an
 execution is one run of it on one worker, with live logs.
 
@@ -31,7 +31,7 @@ execution is one run of it on one worker, with live logs.
   query's parameters in it.
 `
 
-// tags are the nouns, in the order in which one meets them.
+// tags are the nouns, in the order in which a reader needs them.
 var tags = []struct{ name, description string }{
 	{"pipelines", "Groups of jobs. Port 8080."},
 	{"jobs", "What to run. Port 8080."},
@@ -45,8 +45,7 @@ var tags = []struct{ name, description string }{
 	{"system", "The state of the edge itself. Every port."},
 }
 
-// document is the OpenAPI document of every operation with a route, as it is
-// put together.
+// document builds the OpenAPI document of every operation with a route.
 type document struct {
 	*generator
 	ids      map[string]string // operation → operationId
@@ -101,13 +100,13 @@ func (d *document) path(path, method string, operation object) {
 	d.paths[path].(object)[strings.ToLower(method)] = operation
 }
 
-// use refers to the type's schema among the components.
+// use returns a reference to the type's schema among the components.
 func (d *document) use(typ reflect.Type) object {
 	maps.Copy(d.schemas, d.definitions(typ))
 	return object{"$ref": "#/components/schemas/" + TypeName(typ)}
 }
 
-// tag is the operation's noun.
+// tag returns the operation's noun.
 func tag(op *Op) string {
 	noun, _, _ := strings.Cut(op.Name, ".")
 	if op == Execute.Op {
@@ -116,8 +115,8 @@ func tag(op *Op) string {
 	return noun
 }
 
-// operationIDs are the names of the operations' variables, which are the names
-// of the client's methods: "pipelines.create" is createPipeline.
+// operationIDs returns the names of the operations' variables, which are also
+// the names of the client's methods: "pipelines.create" is createPipeline.
 func operationIDs(t testing.TB) map[string]string {
 	ids := map[string]string{}
 	for _, path := range []string{"definitions.go", "orchestrator.go", "runs.go", "scheduler.go", "workermanager.go"} {
@@ -147,7 +146,7 @@ func operationIDs(t testing.TB) map[string]string {
 	return ids
 }
 
-// rewriteRefs points references into the components of the one document.
+// rewriteRefs makes references point to the components of this document.
 func rewriteRefs(v any) any {
 	switch v := v.(type) {
 	case object:
@@ -166,8 +165,7 @@ func rewriteRefs(v any) any {
 	return v
 }
 
-// errors are the responses that operations share, by their names in the
-// document.
+// errors returns the responses that operations share, by name.
 func (d *document) errors() object {
 	out := object{}
 	for _, code := range slices.Sorted(maps.Keys(hodei.Codes)) {
@@ -189,7 +187,7 @@ func (d *document) errors() object {
 	return out
 }
 
-// responseName is the code as an identifier: NOT_FOUND is NotFound.
+// responseName returns the code as an identifier: NOT_FOUND is NotFound.
 func responseName(code hodei.Code) string {
 	var name string
 	for word := range strings.SplitSeq(string(code), "_") {

@@ -6,9 +6,9 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Ids of the types of events. An event has the whole record as it was committed, so a
-// follower needs no request for it. An id is eventTypes, the noun, and the short type,
-// and the subject has the same parts: see EventSubject.
+// Types of events. An event contains the whole record as it was committed, so a
+// follower needs no further request. A type is eventTypes, the noun and the
+// short type; the subject has the same parts: see EventSubject.
 const (
 	eventTypes = "io.hodei.v1."
 
@@ -29,13 +29,13 @@ type Event struct {
 	Time      time.Time       `json:"time"`
 	RequestID string          `json:"request_id"`
 	Execution hodei.Execution `json:"execution"`
-	// Free is the number of the worker's free slots, Revision that of this state; only
-	// in an event that the worker caused.
+	// Free is the number of the worker's free slots, Revision the revision of
+	// that state; only in an event that the worker caused.
 	Free     *int   `json:"free,omitempty"`
 	Revision uint64 `json:"revision,omitempty"`
 }
 
-// EndEvent is the type of the event of an execution's end.
+// EndEvent returns the type of the event of an execution's end.
 func EndEvent(status hodei.ExecutionStatus) string {
 	switch status {
 	case hodei.Completed:
@@ -49,37 +49,38 @@ func EndEvent(status hodei.ExecutionStatus) string {
 	}
 }
 
-// FollowEventsRequest selects events. The filters on executions leave the
-// workers' states out.
+// FollowEventsRequest selects events. The filters on executions exclude the
+// states of workers.
 type FollowEventsRequest struct {
-	// JobID leaves only the executions of that job.
+	// JobID selects the executions of that job.
 	JobID *hodei.JobID `json:"job_id,omitempty" in:"query"`
-	// PipelineID leaves only the executions of that pipeline's jobs.
+	// PipelineID selects the executions of that pipeline's jobs.
 	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
-	// ExecutionID leaves only that execution.
+	// ExecutionID selects that execution.
 	ExecutionID *hodei.ExecutionID `json:"execution_id,omitempty" in:"query"`
-	// WorkerID leaves only that worker, and the executions given to it.
+	// WorkerID selects that worker and its executions.
 	WorkerID *hodei.WorkerID `json:"worker_id,omitempty" in:"query"`
-	// Only leaves "executions" or "workers".
+	// Only selects "executions" or "workers".
 	Only string `json:"only,omitempty" in:"query" jsonschema:"enum=executions,enum=workers"`
-	// Follow goes on for ever; otherwise the stream gives what there is.
+	// Follow keeps the stream open for new events; otherwise it ends after the
+	// existing ones.
 	Follow bool `json:"follow,omitempty" in:"query"`
 }
 
-// What FollowEventsRequest.Only may leave.
+// Values of FollowEventsRequest.Only.
 const (
 	OnlyExecutions = "executions"
 	OnlyWorkers    = "workers"
 )
 
-// Executions reports whether events of executions are wanted at all, Workers
-// whether the workers' states are.
+// Executions reports whether the request selects events of executions, Workers
+// whether it selects states of workers.
 func (r FollowEventsRequest) Executions() bool { return r.Only != OnlyWorkers }
 func (r FollowEventsRequest) Workers() bool {
 	return r.Only != OnlyExecutions && r.JobID == nil && r.PipelineID == nil && r.ExecutionID == nil
 }
 
-// Whole reports whether nothing is left out.
+// Whole reports whether the request selects everything.
 func (r FollowEventsRequest) Whole() bool { r.Follow = false; return r == FollowEventsRequest{} }
 
 // Match reports whether the request selects the event.
@@ -95,8 +96,8 @@ func (r FollowEventsRequest) Match(n FeedEvent) bool {
 	return true
 }
 
-// ofPipeline reports whether executions of the pipeline are wanted. The slug of
-// a request must be resolved to the id first.
+// ofPipeline reports whether executions of the pipeline are selected. The slug
+// of a request must have been resolved to the id.
 func (r FollowEventsRequest) ofPipeline(id *hodei.PipelineID) bool {
 	if r.PipelineID == nil {
 		return true
@@ -105,7 +106,7 @@ func (r FollowEventsRequest) ofPipeline(id *hodei.PipelineID) bool {
 	return isID && id != nil && *id == want
 }
 
-// same reports whether the value is the one wanted; nil wants any.
+// same reports whether the value is the wanted one; nil accepts any.
 func same[T comparable](want, have *T) bool { return want == nil || have != nil && *want == *have }
 
 // Kinds of FeedEvent: the `event:` of its frame. The stream ends with a frame `done`.
@@ -115,28 +116,28 @@ const (
 	FeedResync    = "resync"
 )
 
-// FeedEvent is one event of the stream of events: one of the last three fields is
-// set.
+// FeedEvent is one event of the stream of events. Exactly one of the last three
+// fields is set.
 type FeedEvent struct {
-	// Sequence is the place in EXECUTION_EVENTS, the id of the frame.
+	// Sequence is the position in EXECUTION_EVENTS and the id of the frame.
 	Sequence  uint64
 	Execution *Event
 	Worker    *WorkerState
 	Resync    *Resync
 }
 
-// WorkerState is the state of a worker as it reports it. Of several reports within a
-// fraction of a second the stream has the last.
+// WorkerState is the state of a worker as it reports it. Of several reports
+// within a fraction of a second the stream contains the last.
 type WorkerState struct {
 	WorkerID hodei.WorkerID `json:"worker_id"`
-	// Availability is null once its lease has ended: the worker left, or lost contact.
+	// Availability is null after its lease has ended: the worker left or lost
+	// contact.
 	Availability *hodei.Availability `json:"availability"`
 }
 
-// Resync reports that events were lost to this reader, which must read anew what it
-// knows.
+// Resync reports that this reader missed events and must read its state again.
 type Resync struct {
-	// Reason is a sentence for people.
+	// Reason is a sentence for users.
 	Reason string `json:"reason"`
 }
 

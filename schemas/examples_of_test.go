@@ -133,7 +133,7 @@ var ready200 = Readiness{Status: "ok", Checks: map[string]string{"nats": "ok", "
 
 var ready503 = Readiness{Status: "unavailable", Checks: map[string]string{"nats": "RECONNECTING"}}
 
-// failures are when each code is answered, and with what.
+// failures gives the reason and an example for each code.
 var failures = map[hodei.Code]struct {
 	when    string
 	example hodei.Error
@@ -151,7 +151,7 @@ var failures = map[hodei.Code]struct {
 	hodei.TooLarge:         {"the body is larger than 1 MiB", *hodei.Errorf(hodei.TooLarge, "Request body exceeds 1048576 bytes")},
 	hodei.UnsupportedMedia: {"the body is not JSON", *hodei.Errorf(hodei.UnsupportedMedia, "Request body must be JSON: send Content-Type: application/json")},
 	hodei.Rejected:         {"no worker took it and it was not to wait, or the queue is full", *hodei.Errorf(hodei.Rejected, "no worker of type rust: 2 busy")},
-	hodei.Internal:         {"the fault is Hodei's; its logs say more under the request id", *hodei.Errorf(hodei.Internal, "Internal error")},
+	hodei.Internal:         {"a defect of Hodei; its logs have the details under the request id", *hodei.Errorf(hodei.Internal, "Internal error")},
 	hodei.Unavailable:      {"a service, NATS or Postgres is away; try again", *hodei.Errorf(hodei.Unavailable, "No orchestrator is running")},
 	hodei.Timeout:          {"no answer in time; what was asked may have been done", *hodei.Errorf(hodei.Timeout, "No answer from orchestrator in time")},
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// example is a request of an operation and what it is answered: reply with
-// Op.Status, other with Op.Other.
+// example is a request of an operation and its answer: reply with Op.Status,
+// other with Op.Other.
 type example struct {
 	request, reply, other any
 }
 
-// show has the compiler check that an example is of the operation's types.
+// show makes the compiler verify that an example has the operation's types.
 func show[Req, Rep any](to map[*Op]example, op Operation[Req, Rep], req Req, rep Rep, other ...Rep) {
 	shown := example{request: req, reply: rep}
 	if len(other) > 0 {
@@ -24,7 +24,7 @@ func show[Req, Rep any](to map[*Op]example, op Operation[Req, Rep], req Req, rep
 	to[op.Op] = shown
 }
 
-// The people of the examples: those of docs' flows, told once.
+// The records of the examples, those of the flows in docs.
 var (
 	noon       = time.Date(2024, 1, 15, 10, 30, 45, 0, time.UTC)
 	pipelineID = mustID[hodei.PipelineID]("pipe_550e8400-e29b-41d4-a716-446655440000")
@@ -47,7 +47,7 @@ func mustID[T any, P interface {
 	return id
 }
 
-// at is a time of the examples' day.
+// at returns a time on the day of the examples.
 func at(clock string) time.Time {
 	t, err := time.Parse(time.RFC3339, "2024-01-15T"+clock+"Z")
 	if err != nil {
@@ -172,7 +172,7 @@ var logLines = []hodei.LogLine{
 
 var logEnd = LogEnd{ExecutionID: execID, Status: hodei.Completed, ExitCode: ptr(0), LogCount: 2}
 
-// frames are a stream of those lines.
+// frames returns a stream of those lines.
 func frames() string {
 	var b strings.Builder
 	for _, line := range logLines {
@@ -194,7 +194,7 @@ func page[T any](items ...T) List[T] {
 	return List[T]{Items: items, NextCursor: ptr("MDE4ZDBjOWU3YTMwN2NjMg")}
 }
 
-// examples are of every operation that has a route.
+// examples has an example for every operation with a route.
 func examples() map[*Op]example {
 	all := map[*Op]example{}
 	examplesOfPipelines(all)

@@ -13,14 +13,14 @@ import (
 //go:embed v1/*.json internal/*.json
 var files embed.FS
 
-// OpenAPI is the OpenAPI 3.1 document of every operation that has a route.
+// OpenAPI is the OpenAPI 3.1 document of every operation with a route.
 //
 //go:embed openapi.json
 var OpenAPI []byte
 
-// JSONSchema returns the published JSON Schema (draft 2020-12) of that name,
-// as in "create_pipeline_request", or of that $id. It fails for one that is
-// not published.
+// JSONSchema returns the published JSON Schema (draft 2020-12) with this name,
+// such as "create_pipeline_request", or with this $id. It fails if none is
+// published.
 func JSONSchema(name string) ([]byte, error) {
 	name = strings.TrimPrefix(name, SchemaID(""))
 	body, err := files.ReadFile("v1/" + name + ".json")

@@ -10,14 +10,14 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// OneOf is a filter that selects records which have one of some values; empty
-// it selects all. In JSON and in a query it is the values separated by commas.
+// OneOf is a filter that selects records with one of several values; empty, it
+// selects all. In JSON and in a query it is the values separated by commas.
 type OneOf[T ~string] []T
 
 // MarshalJSON writes the values separated by commas.
 func (o OneOf[T]) MarshalJSON() ([]byte, error) { return hodei.JSON(o.String()) }
 
-// String is the values separated by commas.
+// String returns the values separated by commas.
 func (o OneOf[T]) String() string {
 	texts := make([]string, len(o))
 	for i, v := range o {
@@ -41,8 +41,8 @@ func (o *OneOf[T]) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// States returns the states of a filter in upper case, whatever the case in
-// which they were written, or refuses one that the table does not have.
+// States returns the states of a filter in upper case; their case does not
+// matter. It returns an error for a state that the table does not have.
 func States[S ~string](field string, filter OneOf[S], of hodei.Transitions[S]) ([]S, error) {
 	known := of.States()
 	var states []S
@@ -58,8 +58,8 @@ func States[S ~string](field string, filter OneOf[S], of hodei.Transitions[S]) (
 
 // Created selects records by the time at which they were created.
 type Created struct {
-	// CreatedAfter leaves only the records created at that time or later.
+	// CreatedAfter selects records created at that time or later.
 	CreatedAfter *time.Time `json:"created_after,omitempty" in:"query"`
-	// CreatedBefore leaves only the records created earlier.
+	// CreatedBefore selects records created earlier.
 	CreatedBefore *time.Time `json:"created_before,omitempty" in:"query"`
 }

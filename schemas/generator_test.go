@@ -18,15 +18,14 @@ import (
 
 type object = map[string]any
 
-// generator turns Go types into schemas: their fields by reflection, their
-// descriptions from the doc comments, and what a Go type cannot say from
-// overrides.
+// generator converts Go types to schemas: fields by reflection, descriptions
+// from doc comments, and overrides for what a Go type cannot express.
 type generator struct {
 	t         testing.TB
 	reflector *jsonschema.Reflector
-	structs   map[string]reflect.Type // by type name, for the pass that finishes them
-	// shared refers to the types in components by name; otherwise they are
-	// written out where they are used, which makes better validation errors.
+	structs   map[string]reflect.Type // by type name, for finish
+	// shared refers to the types in components by name. Otherwise they are
+	// inlined, which makes better validation errors.
 	shared bool
 }
 
@@ -45,7 +44,7 @@ func newGenerator(t testing.TB) *generator {
 	return g
 }
 
-// prefixed repairs the package paths that AddGoComments derives from "..".
+// prefixed corrects the package paths that AddGoComments derives from "..".
 func prefixed(comments map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, text := range comments {
@@ -56,8 +55,7 @@ func prefixed(comments map[string]string) map[string]string {
 	return out
 }
 
-// override gives the schemas of types whose JSON is not what their Go kind
-// suggests.
+// override returns the schemas of types whose JSON differs from their Go kind.
 func override(typ reflect.Type) *jsonschema.Schema {
 	switch typ {
 	case reflect.TypeFor[hodei.Command]():
@@ -113,7 +111,7 @@ func override(typ reflect.Type) *jsonschema.Schema {
 	switch {
 	case typ == reflect.TypeFor[OneOf[string]]():
 		return &jsonschema.Schema{Type: "string", MaxLength: ptr(uint64(1000))}
-	case strings.HasPrefix(typ.Name(), "OneOf["): // the services name the states that they know
+	case strings.HasPrefix(typ.Name(), "OneOf["): // the services list the known states
 		return &jsonschema.Schema{Type: "string"}
 	case strings.HasPrefix(typ.Name(), "Patch["):
 		return patched(typ.Field(1).Type.Elem())
@@ -124,7 +122,7 @@ func override(typ reflect.Type) *jsonschema.Schema {
 	return nil
 }
 
-// scalar is text, which may be written as a number or a boolean.
+// scalar is text that may be written as a number or a boolean.
 var (
 	scalar = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, {Type: "number"}, {Type: "boolean"}}}
 	globs  = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
@@ -139,7 +137,7 @@ var short = map[reflect.Type]string{
 	reflect.TypeFor[hodei.AllowFailure](): "boolean",
 }
 
-// patched is the schema of the value that a Patch field takes.
+// patched returns the schema of the value of a Patch field.
 func patched(value reflect.Type) *jsonschema.Schema {
 	if schema := override(value); schema != nil {
 		return schema
@@ -152,8 +150,8 @@ func patched(value reflect.Type) *jsonschema.Schema {
 	return schema
 }
 
-// components are the types that have a name in OpenAPI without being structs
-// to the reflector.
+// components are the types with a name in OpenAPI that are not structs to the
+// reflector.
 var components = map[reflect.Type]bool{
 	reflect.TypeFor[hodei.PipelineStatus](): true, reflect.TypeFor[hodei.ExecutionStatus](): true,
 	reflect.TypeFor[hodei.RunStatus](): true, reflect.TypeFor[hodei.RunJobStatus](): true,
@@ -171,7 +169,7 @@ func enum[S ~string](states []S) *jsonschema.Schema {
 
 func ptr[T any](v T) *T { return &v }
 
-// document is the standalone schema of one type.
+// document returns the standalone schema of one type.
 func (g *generator) document(typ reflect.Type, name string) object {
 	defs := g.definitions(typ)
 	doc := object{"$schema": jsonschema.Version, "$id": SchemaID(name), "title": "io.hodei.v1." + name}
@@ -184,7 +182,7 @@ func (g *generator) document(typ reflect.Type, name string) object {
 	return doc
 }
 
-// definitions is the type and every struct it refers to, by type name.
+// definitions returns the type and every struct it refers to, by type name.
 func (g *generator) definitions(typ reflect.Type) object {
 	var doc object
 	if typ == reflect.TypeFor[PipelineDocument]() {
@@ -200,7 +198,7 @@ func (g *generator) definitions(typ reflect.Type) object {
 	for name, def := range defs {
 		g.finish(g.structs[name], def.(object))
 	}
-	for _, f := range reflect.VisibleFields(typ) { // what the reflector does not look into
+	for _, f := range reflect.VisibleFields(typ) { // the reflector does not look into them
 		if base := plain(f.Type); strings.HasPrefix(f.Type.Name(), "Patch[") && base != reflect.TypeFor[hodei.Command]() && base.Kind() == reflect.Struct {
 			maps.Copy(defs, g.definitions(base))
 		}
@@ -212,7 +210,7 @@ func (g *generator) definitions(typ reflect.Type) object {
 }
 
 // finish adds what the reflector leaves out: a pointer may be null, numbers
-// have a size, and the names of environment variables have a form.
+// have a size, and names of environment variables have a pattern.
 func (g *generator) finish(typ reflect.Type, def object) {
 	props, _ := def["properties"].(object)
 	for _, f := range reflect.VisibleFields(typ) {
@@ -229,7 +227,7 @@ func (g *generator) finish(typ reflect.Type, def object) {
 		if components[base] && g.shared {
 			prop = object{"$ref": "#/$defs/" + base.Name()}
 		}
-		inQuery := g.shared && f.Tag.Get("in") != "" // where nothing is null
+		inQuery := g.shared && f.Tag.Get("in") != "" // a query has no null
 		if (f.Type.Kind() == reflect.Pointer || f.Tag.Get("null") == "true") && !inQuery && prop["$ref"] != "#/$defs/Command" {
 			prop = nullable(prop)
 		}
@@ -261,14 +259,14 @@ func (g *generator) finish(typ reflect.Type, def object) {
 	case reflect.TypeFor[hodei.LogLine](): // as timestamps=false has it
 		def["required"] = slices.DeleteFunc(def["required"].([]any), func(name any) bool { return name == "timestamp" })
 		props["timestamp"].(object)["description"] = "Left out where the reader asked for timestamps=false."
-	case reflect.TypeFor[ExecutionRequest](): // a worker manager of an earlier version does not send every field
+	case reflect.TypeFor[ExecutionRequest](): // a worker manager of an earlier version omits some fields
 		def["required"] = slices.DeleteFunc(def["required"].([]any), func(name any) bool {
 			return name != "command" && slices.ContainsFunc(reflect.VisibleFields(reflect.TypeFor[hodei.Spec]()), func(f reflect.StructField) bool {
 				tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 				return tag == name
 			})
 		})
-	case reflect.TypeFor[LogPage](): // raw only so that the edge need not decode them
+	case reflect.TypeFor[LogPage](): // raw only to spare the edge the decoding
 		props["items"].(object)["items"] = object{"$ref": "#/$defs/LogLine"}
 	}
 }
@@ -297,11 +295,11 @@ func plain(typ reflect.Type) reflect.Type {
 	return typ
 }
 
-// sizes are the formats of numbers, for those who generate code.
+// sizes are the formats of numbers, for code generators.
 var sizes = map[reflect.Kind]string{reflect.Float64: "double", reflect.Int64: "int64"}
 
-// inJSON puts the JSON name in the place of each field's Go name, since doc
-// comments are read by people who know no Go.
+// inJSON replaces each field's Go name by its JSON name, because users who do
+// not know Go read the descriptions.
 func inJSON(typ reflect.Type, text string) string {
 	return capitalised.ReplaceAllStringFunc(text, func(word string) string {
 		if f, ok := typ.FieldByName(word); ok && !f.Anonymous {

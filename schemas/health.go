@@ -6,8 +6,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Each service tells whether it can do its work; the edge asks all three for
-// its readiness.
+// Each service reports whether it is ready. The edge asks all three for its own
+// readiness.
 var (
 	OrchestratorHealth  = health(Orchestrator)
 	SchedulerHealth     = health(Scheduler)
@@ -19,42 +19,42 @@ var (
 )
 
 func health(service string) Operation[Empty, Health] {
-	return declare[Empty, Health](Op{Name: service + ".health", Service: service, Summary: "Tell whether the service can do its work"})
+	return declare[Empty, Health](Op{Name: service + ".health", Service: service, Summary: "Check whether the service is ready"})
 }
 
-// CheckOK is the result of a check that found nothing wrong.
+// CheckOK is the result of a successful check.
 const CheckOK = "ok"
 
-// Health is what a service found when it looked: each check is "ok" or what is wrong.
-// A check may report something that does not keep the service from its work, such as
-// that no worker can be scheduled; then it is ready nevertheless.
+// Health is the result of a service's checks: each is "ok" or the problem. A
+// check may report a problem that does not affect readiness, such as that no
+// worker is available.
 type Health struct {
 	Ready  bool              `json:"ready"`
 	Checks map[string]string `json:"checks"`
-	// Stores are what the process keeps on disks of its own.
+	// Stores are the stores that the process keeps on local disks.
 	Stores []Store `json:"stores,omitempty"`
 }
 
-// Store is the space on the disk of one store. Below the minimum new work is refused.
+// Store is the disk space of one store. Below the minimum, new work is refused.
 type Store struct {
 	Name         string `json:"name"`
 	FreeBytes    int64  `json:"free_bytes"`
 	MinFreeBytes int64  `json:"min_free_bytes"`
 }
 
-// Readiness is what /healthz and /readyz answer over HTTP.
+// Readiness is the body of /healthz and /readyz over HTTP.
 type Readiness struct {
 	Status string `json:"status" jsonschema:"enum=ok,enum=unavailable"`
-	// Checks are NATS, each service, and what each service looked at: "ok" or
-	// what is wrong, or worth knowing: scheduler.workers does not change the status.
-	// /healthz has none.
+	// Checks are NATS, each service, and the services' own checks: "ok" or the
+	// problem. scheduler.workers does not affect the status. /healthz has none.
 	Checks map[string]string `json:"checks,omitempty"`
 	Stores []Store           `json:"stores,omitempty"`
 }
 
 // GetSchemaRequest names a published schema.
 type GetSchemaRequest struct {
-	// Name is as in "create_pipeline_request", or the schema's whole $id.
+	// Name is a name such as "create_pipeline_request", or the schema's whole
+	// $id.
 	Name string `json:"name" jsonschema:"maxLength=200"`
 }
 

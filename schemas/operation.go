@@ -18,13 +18,13 @@ const (
 	Edge          = "edge"
 )
 
-// Op is one operation as every face needs it.
+// Op is one operation, with everything that its interfaces need.
 type Op struct {
-	// Name is the noun and the verb, as in "pipelines.create".
+	// Name is the noun and the verb, such as "pipelines.create".
 	Name string
-	// Service is the micro service that answers.
+	// Service is the micro service that handles it.
 	Service string
-	// Subject is where it answers; "" for one that only HTTP has.
+	// Subject is its NATS subject; "" for an operation over HTTP only.
 	Subject string
 	// PerWorker says that a worker answers: its id is the last token of the subject.
 	PerWorker bool
@@ -42,21 +42,21 @@ type Op struct {
 	// Status is the HTTP status of success. A reply that implements
 	// Statuser may choose Other instead.
 	Status, Other int
-	// Creates says that an Idempotency-Key makes repeating it harmless.
+	// Creates means that an Idempotency-Key makes a repeat harmless.
 	Creates bool
 	// YAML says that HTTP takes or gives the definition of a pipeline as YAML too.
 	YAML bool
 	// Streams says that the reply is server-sent events.
 	Streams bool
-	// Open ignores fields of the request that the receiver does not know, so
-	// that a program of a later version may send it. An operation without a
-	// route is always open; one with a route refuses an unknown field, which
-	// is a typo more often than a later version, unless it declares this.
+	// Open ignores unknown fields of the request, so that a program of a later
+	// version may send it. An operation without a route is always open. An
+	// operation with a route refuses unknown fields, which are more often typos
+	// than fields of a later version, unless it sets Open.
 	Open bool
-	// Summary is one line for people, Description what it leaves out.
+	// Summary is one line for users, Description the details.
 	Summary, Description string
-	// Errors are the codes it can fail with, beyond those that any
-	// operation can: VALIDATION_ERROR, UNAVAILABLE, TIMEOUT, INTERNAL_ERROR.
+	// Errors are the codes it can fail with, in addition to those of every
+	// operation: VALIDATION_ERROR, UNAVAILABLE, TIMEOUT, INTERNAL_ERROR.
 	Errors []hodei.Code
 
 	Request, Reply reflect.Type
@@ -64,7 +64,7 @@ type Op struct {
 	waits bool
 }
 
-// Waits reports whether the request says for how long to wait before answering.
+// Waits reports whether the request has a time to wait before the answer.
 func (o *Op) Waits() bool { return o.waits }
 
 // Statuser is a reply that chooses its own HTTP status.
@@ -73,10 +73,10 @@ type Statuser interface{ StatusCode() int }
 // Operation is an Op with the types of its request and its reply.
 type Operation[Req, Rep any] struct{ *Op }
 
-// Operations is every operation, in the order of declaration.
+// Operations lists every operation, in the order of declaration.
 var Operations []*Op
 
-// declare completes the operation and enters it in the table.
+// declare completes the operation and adds it to the table.
 func declare[Req, Rep any](op Op) Operation[Req, Rep] {
 	op.Request, op.Reply = reflect.TypeFor[Req](), reflect.TypeFor[Rep]()
 	if op.Subject == "" && !op.Streams {
@@ -94,7 +94,7 @@ func declare[Req, Rep any](op Op) Operation[Req, Rep] {
 	return Operation[Req, Rep]{&op}
 }
 
-// Endpoint is the operation's micro endpoint name.
+// Endpoint returns the operation's micro endpoint name.
 func (o *Op) Endpoint() string { return strings.ReplaceAll(o.Name, ".", "-") }
 
 // SubjectFor is the subject of an operation that is PerWorker or ByWorker, for one
@@ -123,7 +123,8 @@ type Field struct {
 	Type reflect.Type
 }
 
-// Fields are the request's path and query parameters, in order of declaration.
+// Fields returns the request's path and query parameters, in order of
+// declaration.
 func (o *Op) Fields() []Field {
 	var fields []Field
 	for _, f := range reflect.VisibleFields(o.Request) {
@@ -141,8 +142,8 @@ func (o *Op) Fields() []Field {
 	return fields
 }
 
-// Resource names the record that a path parameter stands for, as in
-// "pipeline", and is "" for anything else.
+// Resource returns the noun of the record that a path parameter identifies,
+// such as "pipeline", and "" for other fields.
 func (f Field) Resource() string {
 	if id, ok := reflect.New(f.Type).Elem().Interface().(interface{ Noun() string }); ok {
 		return id.Noun()
@@ -167,7 +168,7 @@ func SchemaName(t reflect.Type) string {
 	return b.String()
 }
 
-// TypeName is the type's name in schemas and in OpenAPI.
+// TypeName returns the type's name in schemas and in OpenAPI.
 func TypeName(t reflect.Type) string {
 	name := t.Name()
 	if base, arg, generic := strings.Cut(name, "["); generic {
@@ -177,7 +178,7 @@ func TypeName(t reflect.Type) string {
 	return name
 }
 
-// SchemaID is the $id of a published schema.
+// SchemaID returns the $id of a published schema.
 func SchemaID(name string) string { return fmt.Sprintf("urn:hodei:v1:%s", name) }
 
 // List is one page of records, newest first.
@@ -187,18 +188,18 @@ type List[T any] struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-// Page asks for one page of a list.
+// Page requests one page of a list.
 type Page struct {
-	// Limit is the number of records wanted, 50 when left out.
+	// Limit is the number of records; 50 if left out.
 	Limit int `json:"limit,omitempty" in:"query" jsonschema:"minimum=1,maximum=1000"`
-	// Cursor is the next_cursor of the page before.
+	// Cursor is the next_cursor of the previous page.
 	Cursor string `json:"cursor,omitempty" in:"query" jsonschema:"maxLength=200"`
 }
 
-// DefaultLimit is the length of a page for which no limit was given.
+// DefaultLimit is the length of a page without a limit.
 const DefaultLimit = 50
 
-// Size is the number of records wanted.
+// Size returns the number of records requested.
 func (p Page) Size() int {
 	if p.Limit == 0 {
 		return DefaultLimit
@@ -206,8 +207,8 @@ func (p Page) Size() int {
 	return p.Limit
 }
 
-// Patch is a field of a PATCH body: left out it changes nothing, null clears
-// the value where it may be null.
+// Patch is a field of a PATCH body. Left out, it changes nothing; null clears a
+// value that may be null.
 type Patch[T any] struct {
 	Set   bool
 	Value *T // nil for null
@@ -216,7 +217,7 @@ type Patch[T any] struct {
 // IsZero reports whether the field was left out.
 func (p Patch[T]) IsZero() bool { return !p.Set }
 
-// Or is the new value of a field that cannot be null, else the old one.
+// Or returns the new value of a field that cannot be null, or the old one.
 func (p Patch[T]) Or(old T) T {
 	if p.Set && p.Value != nil {
 		return *p.Value
@@ -224,7 +225,7 @@ func (p Patch[T]) Or(old T) T {
 	return old
 }
 
-// OrNull is the new value of a field that may be null, else the old one.
+// OrNull returns the new value of a field that may be null, or the old one.
 func (p Patch[T]) OrNull(old *T) *T {
 	if p.Set {
 		return p.Value
@@ -241,5 +242,5 @@ func (p *Patch[T]) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &p.Value)
 }
 
-// Empty is the request or the reply with nothing to say.
+// Empty is a request or reply without fields.
 type Empty struct{}

@@ -24,18 +24,18 @@ var (
 	})
 	UpdatePipeline = declare[UpdatePipelineRequest, hodei.Pipeline](Op{
 		Name: "pipelines.update", Service: Orchestrator, Method: "PATCH", Path: "/pipelines/{id}",
-		Summary: "Change a pipeline: only the fields given", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Summary: "Update the given fields of a pipeline", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "A field left out keeps its value; null clears the description or the slug. 409 when another pipeline has the slug.",
 	})
 	DeletePipeline = declare[DeletePipelineRequest, Empty](Op{
 		Name: "pipelines.delete", Service: Orchestrator, Method: "DELETE", Path: "/pipelines/{id}", Status: 204,
 		Summary: "Delete a pipeline with its jobs and their executions", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
-		Description: "Refused with 409 while one of its executions is pending or running.",
+		Description: "409 while one of its executions is pending or running.",
 	})
 	CreateJob = declare[CreateJobRequest, hodei.Job](Op{
 		Name: "jobs.create", Service: Orchestrator, Method: "POST", Path: "/jobs", Status: 201, Creates: true,
 		Summary: "Create a job in a pipeline", Errors: []hodei.Code{hodei.NotFound},
-		Description: "Nothing runs yet: execute the job for that. 404 when the pipeline is not there.",
+		Description: "The job does not run until it is executed. 404 if the pipeline does not exist.",
 	})
 	GetJob = declare[GetJobRequest, hodei.Job](Op{
 		Name: "jobs.get", Service: Orchestrator, Method: "GET", Path: "/jobs/{id}",
@@ -47,25 +47,25 @@ var (
 	})
 	UpdateJob = declare[UpdateJobRequest, hodei.Job](Op{
 		Name: "jobs.update", Service: Orchestrator, Method: "PATCH", Path: "/jobs/{id}",
-		Summary: "Change a job: only the fields given; executions that exist keep what they have",
+		Summary: "Update the given fields of a job; existing executions do not change",
 		Errors:  []hodei.Code{hodei.NotFound},
 	})
 	DeleteJob = declare[DeleteJobRequest, Empty](Op{
 		Name: "jobs.delete", Service: Orchestrator, Method: "DELETE", Path: "/jobs/{id}", Status: 204,
 		Summary: "Delete a job with its executions", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
-		Description: "Refused with 409 while one of its executions is pending or running.",
+		Description: "409 while one of its executions is pending or running.",
 	})
 	ExecuteJob = declare[ExecuteJobRequest, StartedExecution](Op{
 		Name: "jobs.execute", Service: Orchestrator, Method: "POST", Path: "/jobs/{id}/execute", Other: 202, Creates: true,
 		Summary: "Execute a job: 200 once a worker has accepted it, 202 while it waits for one",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Rejected},
 		Description: "Answers after wait_seconds at the latest. A job may have many executions at a time. With " +
-			"if_no_worker \"reject\" an execution that finds no worker in that time is answered 429 instead of queued. " +
+			"if_no_worker \"reject\", an execution that finds no worker in that time gets 429 instead of being queued. " +
 			"The body may be left out.",
 	})
 	CreateExecution = declare[CreateExecutionRequest, hodei.Execution](Op{
 		Name: "executions.create", Service: Orchestrator, Status: 201, Creates: true,
-		Summary: "Create an execution without a job and have it scheduled",
+		Summary: "Create an execution without a job and schedule it",
 	})
 	GetExecution = declare[GetExecutionRequest, hodei.Execution](Op{
 		Name: "executions.get", Service: Orchestrator, Method: "GET", Path: "/executions/{id}",
@@ -78,102 +78,105 @@ var (
 	CancelExecution = declare[CancelExecutionRequest, hodei.Execution](Op{
 		Name: "executions.cancel", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/cancel", Status: 202,
 		Summary:     "Cancel an execution: TERM to its process group, KILL after the grace",
-		Description: "A pending execution is cancelled at once, a running one as soon as its worker says so; follow its log to see it. 409 once it has ended, unless its retry policy was to execute it again: then that is withdrawn.",
+		Description: "A pending execution is cancelled at once, a running one when its worker has stopped it; follow its log to see that. 409 if it has ended, unless a retry is due: then the retry is cancelled.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	RetryExecution = declare[RetryExecutionRequest, hodei.Execution](Op{
 		Name: "executions.retry", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/retry", Status: 201, Creates: true,
-		Summary:     "Execute again what has ended: a new execution of the same command",
-		Description: "The new execution names the old one in retry_of, and takes the place of the one that a retry policy may owe. 409 while the old one has not ended.",
+		Summary:     "Run an ended execution again: a new execution of the same command",
+		Description: "The new execution names the old one in retry_of and replaces a retry that is due. 409 while the old one has not ended.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	DeleteExecution = declare[DeleteExecutionRequest, Empty](Op{
 		Name: "executions.delete", Service: WorkerManager, Method: "DELETE", Path: "/executions/{id}", Status: 204,
-		Summary:     "Delete an execution that has ended, with its log",
-		Description: "409 while it has not ended, or while a retry of it is due. Without its latest execution a job has the status of the one before.",
+		Summary:     "Delete an ended execution with its log",
+		Description: "409 while it has not ended, or while a retry of it is due. If it is the latest of its job, the job gets the status of the previous one.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	GetStats = declare[GetStatsRequest, hodei.Stats](Op{
 		Name: "stats.get", Service: Orchestrator, Method: "GET", Path: "/stats",
-		Summary: "Count executions: those now, those that ended lately, and how long they waited",
-		Description: "The numbers may be a second old. The quantiles are those of the last 2000 executions that started in " +
-			"the window and have ended, or run.",
+		Summary: "Count current and recently ended executions, and how long they waited",
+		Description: "The numbers may be a second old. The quantiles cover the last 2000 executions that started in " +
+			"the window and have ended or are running.",
 	})
 )
 
-// CreatePipelineRequest describes a pipeline.
+// CreatePipelineRequest creates a pipeline.
 type CreatePipelineRequest struct {
-	// Name is for people and need not be unique; it must not be blank.
+	// Name is the display name; it need not be unique and must not be blank.
 	Name string `json:"name" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
-	// Description is for people.
+	// Description is free text.
 	Description *string `json:"description,omitempty" jsonschema:"maxLength=2000"`
-	// Slug is unique; it is accepted wherever the id is. It must not be a UUID.
+	// Slug is a unique name that is accepted wherever the id is. It must not be
+	// a UUID.
 	Slug *string `json:"slug,omitempty" jsonschema:"pattern=^[a-z0-9][a-z0-9-]{0\\,62}$"`
 }
 
-// GetPipelineRequest names a pipeline.
+// GetPipelineRequest identifies a pipeline.
 type GetPipelineRequest struct {
 	ID hodei.PipelineRef `json:"id" in:"path"`
 	WithRecent
 }
 
-// WithRecent asks for last executions beside the last one.
+// WithRecent requests the last executions.
 type WithRecent struct {
-	// Recent is the number of last executions wanted in the field recent,
-	// which is left out without it.
+	// Recent is the number of last executions in the field recent, which is
+	// left out without it.
 	Recent int `json:"recent,omitempty" in:"query" jsonschema:"minimum=0,maximum=50"`
 }
 
-// ListPipelinesRequest asks for a page of pipelines.
+// ListPipelinesRequest requests a page of pipelines.
 type ListPipelinesRequest struct {
 	Created
 	WithRecent
 	Page
 }
 
-// CreateJobRequest describes a job. With a pipeline_id alone the job gets its
-// command at each execute.
+// CreateJobRequest creates a job. A job without a command gets one at each
+// execute.
 type CreateJobRequest struct {
 	// PipelineID is the pipeline that the job belongs to.
 	PipelineID hodei.PipelineRef `json:"pipeline_id"`
-	// Name is for people; null means none.
+	// Name is the display name; null means none.
 	Name *string `json:"name,omitempty" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
-	// Description is for people.
+	// Description is free text.
 	Description *string `json:"description,omitempty" jsonschema:"maxLength=2000"`
 	RunRequest
-	// Priority orders the queue, higher first; 5 when left out.
+	// Priority orders the queue, higher first; 5 if left out.
 	Priority *int `json:"priority,omitempty" jsonschema:"minimum=0,maximum=10"`
-	// Retries is what happens after an execution that did not complete.
+	// Retries is the retry policy.
 	Retries *hodei.Retries `json:"retries,omitempty"`
-	// WorkingDir is an absolute directory of the worker's machine; a fresh
-	// one, removed afterwards, when left out.
+	// WorkingDir is an absolute directory on the worker's machine; if left out,
+	// a temporary one, which is removed afterwards.
 	WorkingDir *string `json:"working_dir,omitempty" jsonschema:"pattern=^/,maxLength=4096"`
 	hodei.Setup
 	hodei.Graph
 }
 
-// RunRequest is what a job and an ad hoc execution both may say.
+// RunRequest is the part that a job and an ad hoc execution have in common.
 type RunRequest struct {
-	// Type is the worker type wanted; any when left out.
+	// Type is the required worker type; any if left out.
 	Type *string `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
-	// Command runs as `sh -c` when it is a string, as it is when it is a list; at
+	// Command runs as `sh -c` if it is a string, directly if it is a list; at
 	// most 128 KiB.
 	Command *hodei.Command `json:"command,omitempty"`
-	// Environment is added to the small safe base that every command gets; at
+	// Environment is added to the small base environment of every command; at
 	// most 64 KiB, names and values together.
 	Environment map[string]string `json:"environment,omitempty"`
-	// Requirements is what a worker must offer; anything when left out.
+	// Requirements are what a worker must have; if left out, any worker will
+	// do.
 	Requirements *hodei.Requirements `json:"requirements,omitempty"`
-	// TimeoutSeconds ends the command that runs longer; never when left out.
+	// TimeoutSeconds is the longest running time of the command; no timeout if
+	// left out.
 	TimeoutSeconds *float64 `json:"timeout_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=31536000"`
-	// LogLimit is how many bytes of output are recorded, at most as many as the
-	// worker allows, 100 MiB unless it was told otherwise. The command runs on
+	// LogLimit is the limit of the recorded output in bytes, at most the
+	// worker's own limit, which is 100 MiB by default. The command continues
 	// beyond it.
 	LogLimit *int64 `json:"log_limit,omitempty" jsonschema:"minimum=1,maximum=9007199254740992"`
 }
 
-// Spec is what the request asks to run. It fails when type and
-// requirements.type disagree, or when a field is over its limit.
+// Spec returns what to run. It fails if type and requirements.type disagree, or
+// if a field exceeds its limit.
 func (r RunRequest) Spec() (hodei.Spec, error) {
 	spec := hodei.Spec{Environment: r.Environment, TimeoutSeconds: r.TimeoutSeconds, LogLimit: r.LogLimit, Priority: hodei.DefaultPriority}
 	if spec.Environment == nil {
@@ -189,8 +192,8 @@ func (r RunRequest) Spec() (hodei.Spec, error) {
 	return spec, spec.Check()
 }
 
-// Needs joins a type and requirements, which may both name the worker type. It
-// fails when they disagree.
+// Needs merges a type into the requirements, which may also contain one. It
+// fails if they disagree.
 func Needs(workerType *string, req *hodei.Requirements) (hodei.Requirements, error) {
 	needs := hodei.Requirements{}
 	if req != nil {
@@ -198,7 +201,7 @@ func Needs(workerType *string, req *hodei.Requirements) (hodei.Requirements, err
 	}
 	needs.Capacity = needs.Slots()
 	if workerType != nil && needs.Type != nil && *workerType != *needs.Type {
-		return needs, hodei.InvalidField("requirements.type", "contradicts type; give one of them")
+		return needs, hodei.InvalidField("requirements.type", "contradicts type; set only one of them")
 	}
 	if needs.Type == nil {
 		needs.Type = workerType
@@ -206,7 +209,7 @@ func Needs(workerType *string, req *hodei.Requirements) (hodei.Requirements, err
 	return needs, nil
 }
 
-// Spec is what the job runs unless an execute overrides it.
+// Spec returns what the job runs unless an execute overrides it.
 func (r CreateJobRequest) Spec() (hodei.Spec, error) {
 	spec, err := r.RunRequest.Spec()
 	spec.WorkingDir = r.WorkingDir
@@ -225,7 +228,7 @@ type UpdatePipelineRequest struct {
 	Slug        Patch[string]     `json:"slug,omitzero" null:"true" jsonschema:"pattern=^[a-z0-9][a-z0-9-]{0\\,62}$"`
 }
 
-// DeletePipelineRequest names a pipeline without live executions.
+// DeletePipelineRequest identifies a pipeline without live executions.
 type DeletePipelineRequest struct {
 	ID hodei.PipelineRef `json:"id" in:"path"`
 }
@@ -246,56 +249,55 @@ type UpdateJobRequest struct {
 	LogLimit       Patch[int64]              `json:"log_limit,omitzero" null:"true" jsonschema:"minimum=1,maximum=9007199254740992"`
 }
 
-// DeleteJobRequest names a job without live executions.
+// DeleteJobRequest identifies a job without live executions.
 type DeleteJobRequest struct {
 	ID hodei.JobID `json:"id" in:"path"`
 }
 
-// RetryExecutionRequest names an execution that has ended.
+// RetryExecutionRequest identifies an ended execution.
 type RetryExecutionRequest struct {
 	ID hodei.ExecutionID `json:"id" in:"path"`
 }
 
-// DeleteExecutionRequest names the execution to delete.
+// DeleteExecutionRequest identifies the execution to delete.
 type DeleteExecutionRequest struct {
 	ID hodei.ExecutionID `json:"id" in:"path"`
 }
 
-// GetJobRequest names a job.
+// GetJobRequest identifies a job.
 type GetJobRequest struct {
 	ID hodei.JobID `json:"id" in:"path"`
 	WithRecent
 }
 
-// ListJobsRequest asks for a page of jobs.
+// ListJobsRequest requests a page of jobs.
 type ListJobsRequest struct {
-	// PipelineID leaves only the jobs of that pipeline.
+	// PipelineID selects the jobs of that pipeline.
 	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
-	// Status leaves only the jobs whose latest execution has one of these
-	// states, in any case, separated by commas.
+	// Status selects the jobs whose latest execution has one of these states,
+	// in any case, separated by commas.
 	Status OneOf[hodei.ExecutionStatus] `json:"status,omitempty" in:"query" null:"true"`
 	Created
 	WithRecent
 	Page
 }
 
-// What happens to an execution that finds no worker at once.
+// What happens to an execution if no worker is free.
 const (
 	Queue  = "queue"
 	Reject = "reject"
 )
 
-// Waiting says what to do when no worker is free.
+// Waiting is what to do if no worker is free.
 type Waiting struct {
-	// WaitSeconds is how long to wait for a worker before answering; 0.5 when
+	// WaitSeconds is how long to wait for a worker before answering; 0.5 if
 	// left out.
 	WaitSeconds *float64 `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=60"`
-	// IfNoWorker is what follows when none came: "queue", the default, or
-	// "reject".
+	// IfNoWorker is what happens after that: "queue", the default, or "reject".
 	IfNoWorker string `json:"if_no_worker,omitempty" jsonschema:"enum=queue,enum=reject"`
 }
 
-// Wait is how long to wait for a worker before answering.
+// Wait returns how long to wait for a worker before answering.
 func (w Waiting) Wait() time.Duration {
 	if w.WaitSeconds == nil {
 		return 500 * time.Millisecond
@@ -306,15 +308,16 @@ func (w Waiting) Wait() time.Duration {
 // ExecuteJobRequest executes a job, with overrides.
 type ExecuteJobRequest struct {
 	ID hodei.JobID `json:"id" in:"path"`
-	// Command replaces the job's.
+	// Command replaces the job's command.
 	Command *hodei.Command `json:"command,omitempty"`
-	// Environment is laid over the job's; at most 64 KiB together.
+	// Environment is merged over the job's environment; at most 64 KiB
+	// together.
 	Environment map[string]string `json:"environment,omitempty"`
 	Waiting
 }
 
-// StartedExecution is what execute answers: RUNNING on a worker, or PENDING
-// with the place in the queue and the reason.
+// StartedExecution is the reply of execute: RUNNING on a worker, or PENDING
+// with the position in the queue and the reason.
 type StartedExecution struct {
 	ExecutionID hodei.ExecutionID     `json:"execution_id"`
 	JobID       hodei.JobID           `json:"job_id"`
@@ -324,11 +327,12 @@ type StartedExecution struct {
 	Command     hodei.Command         `json:"command"`
 	Environment map[string]string     `json:"environment"`
 	StartedAt   *time.Time            `json:"started_at"`
-	// EstimatedCompletion comes from past runs of the job; null without any.
+	// EstimatedCompletion is based on earlier executions of the job; null if
+	// there are none.
 	EstimatedCompletion *time.Time `json:"estimated_completion"`
-	// QueuePosition counts from 1; null when it runs.
+	// QueuePosition counts from 1; null if it is running.
 	QueuePosition *int `json:"queue_position"`
-	// Reason says why it waits, for people; null when it runs.
+	// Reason is why it waits, for users; null if it is running.
 	Reason *string `json:"reason"`
 }
 
@@ -342,25 +346,25 @@ func waiting(status hodei.ExecutionStatus) int {
 	return 200
 }
 
-// CreateExecutionRequest is an execution without a job.
+// CreateExecutionRequest creates an execution without a job.
 type CreateExecutionRequest struct {
 	RunRequest
 }
 
-// GetExecutionRequest names an execution.
+// GetExecutionRequest identifies an execution.
 type GetExecutionRequest struct {
 	ID hodei.ExecutionID `json:"id" in:"path"`
 }
 
-// ListExecutionsRequest asks for a page of executions.
+// ListExecutionsRequest requests a page of executions.
 type ListExecutionsRequest struct {
-	// JobID leaves only the executions of that job.
+	// JobID selects the executions of that job.
 	JobID *hodei.JobID `json:"job_id,omitempty" in:"query"`
-	// PipelineID leaves only the executions of that pipeline's jobs.
+	// PipelineID selects the executions of that pipeline's jobs.
 	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
-	// WorkerID leaves only the executions given to that worker.
+	// WorkerID selects the executions on that worker.
 	WorkerID *hodei.WorkerID `json:"worker_id,omitempty" in:"query"`
-	// Status leaves only the executions in one of these states, in any case,
+	// Status selects the executions in one of these states, in any case,
 	// separated by commas.
 	Status OneOf[hodei.ExecutionStatus] `json:"status,omitempty" in:"query" null:"true"`
 	// RunID leaves only the executions of that run.
@@ -371,7 +375,7 @@ type ListExecutionsRequest struct {
 	Page
 }
 
-// CancelExecutionRequest names the execution to cancel.
+// CancelExecutionRequest identifies the execution to cancel.
 type CancelExecutionRequest struct {
 	ID hodei.ExecutionID `json:"id" in:"path"`
 }

@@ -24,18 +24,18 @@ var (
 	})
 	GetQueue = declare[GetQueueRequest, QueueList](Op{
 		Name: "scheduler.queue", Service: Scheduler, Method: "GET", Path: "/queue",
-		Summary:     "List the pending executions in the order in which they will be tried",
-		Description: "Each with its place, its age, and why it has no worker yet.",
+		Summary:     "List the pending executions in the order of scheduling",
+		Description: "Each has its position, its age, and the reason why it has no worker yet.",
 	})
 )
 
-// ScheduleRequest asks for a worker. The execution's own record says what it
-// needs; job_config may say it instead, and does so for a dry run without an
+// ScheduleRequest requests a worker. The requirements are those of the
+// execution's record, or of job_config, for example for a dry run without an
 // execution.
 type ScheduleRequest struct {
-	// ExecutionID is a pending execution; needed unless dry_run is set.
+	// ExecutionID is a pending execution; required unless dry_run is set.
 	ExecutionID *hodei.ExecutionID `json:"execution_id,omitempty"`
-	// JobConfig says what is needed in place of the execution's record.
+	// JobConfig replaces the requirements of the execution's record.
 	JobConfig *JobConfig `json:"job_config,omitempty"`
 	// DryRun decides and explains, and changes nothing.
 	DryRun bool `json:"dry_run,omitempty" in:"query"`
@@ -44,28 +44,29 @@ type ScheduleRequest struct {
 	Waiting
 }
 
-// PlaceRequest describes an execution that is not recorded yet.
+// PlaceRequest describes an execution that does not exist yet.
 type PlaceRequest struct {
-	// ExecutionID is a new one, by which the execution can be created later as
-	// well.
+	// ExecutionID is a new id. If placement fails, the execution is created
+	// with the same id.
 	ExecutionID hodei.ExecutionID `json:"execution_id"`
 	JobID       *hodei.JobID      `json:"job_id,omitempty"`
 	PipelineID  *hodei.PipelineID `json:"pipeline_id,omitempty"`
 	Spec        hodei.Spec        `json:"spec"`
 }
 
-// JobConfig is the part of a job that choosing a worker looks at.
+// JobConfig is the part of a job that matters for choosing a worker.
 type JobConfig struct {
-	// Type is the worker type wanted; any when left out.
+	// Type is the required worker type; any if left out.
 	Type *string `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
-	// Requirements is what a worker must offer; anything when left out.
+	// Requirements are what a worker must have; if left out, any worker will
+	// do.
 	Requirements *hodei.Requirements `json:"requirements,omitempty"`
-	// Priority orders the queue, higher first; 5 when left out.
+	// Priority orders the queue, higher first; 5 if left out.
 	Priority *int `json:"priority,omitempty" jsonschema:"minimum=0,maximum=10"`
 }
 
-// Decision is the chosen worker, or why there is none, and what was thought of
-// every worker.
+// Decision is the chosen worker, or the reason why there is none, and the
+// evaluation of every worker.
 type Decision struct {
 	ExecutionID *hodei.ExecutionID    `json:"execution_id"`
 	Status      hodei.ExecutionStatus `json:"status"`
@@ -75,14 +76,14 @@ type Decision struct {
 	StartedAt   *time.Time            `json:"started_at"`
 	// QueuePosition counts from 1; null unless it waits.
 	QueuePosition *int `json:"queue_position"`
-	// Reason says why no worker was chosen, for people; null when one was.
+	// Reason is why no worker was chosen, for users; null if one was.
 	Reason *string `json:"reason"`
-	// Impossible says that no worker of the fleet could ever take it.
+	// Impossible is true if no worker of the fleet could ever run it.
 	Impossible bool        `json:"impossible"`
 	Candidates []Candidate `json:"candidates"`
 }
 
-// StatusCode is 202 for an execution that waits; a dry run is answered 200.
+// StatusCode is 202 for an execution that waits, 200 for a dry run.
 func (d Decision) StatusCode() int {
 	if d.DryRun {
 		return 200
@@ -90,23 +91,22 @@ func (d Decision) StatusCode() int {
 	return waiting(d.Status)
 }
 
-// Candidate is what was thought of one worker: its score, or why it was
-// excluded.
+// Candidate is the evaluation of one worker: its score, or why it was excluded.
 type Candidate struct {
 	WorkerID hodei.WorkerID `json:"worker_id"`
 	Type     string         `json:"type"`
-	// Score is between 0 and 1, higher is better; null when excluded.
+	// Score is between 0 and 1, higher is better; null if excluded.
 	Score *float64 `json:"score"`
-	// Criteria are the parts of the score, each between 0 and 1, before
-	// weighing.
+	// Criteria are the parts of the score, each between 0 and 1, before they
+	// are weighted.
 	Criteria map[string]float64 `json:"criteria"`
-	// Excluded is why it cannot take the execution; null when it can.
+	// Excluded is why it cannot run the execution; null if it can.
 	Excluded *string `json:"excluded"`
 }
 
-// GetQueueRequest asks for the head of the queue.
+// GetQueueRequest requests the head of the queue.
 type GetQueueRequest struct {
-	// Limit is the number of entries wanted, 50 when left out.
+	// Limit is the number of entries; 50 if left out.
 	Limit int `json:"limit,omitempty" in:"query" jsonschema:"minimum=1,maximum=1000"`
 }
 
@@ -125,7 +125,7 @@ type QueueEntry struct {
 	Priority    int               `json:"priority"`
 	AgeSeconds  float64           `json:"age_seconds"`
 	Reason      string            `json:"reason"`
-	// Impossible says that no worker of the fleet could ever take it.
+	// Impossible is true if no worker of the fleet could ever run it.
 	Impossible   bool               `json:"impossible"`
 	Requirements hodei.Requirements `json:"requirements"`
 	CreatedAt    time.Time          `json:"created_at"`

@@ -1,18 +1,18 @@
 package schemas
 
-// GetStatsRequest asks for statistics of the last while.
+// GetStatsRequest requests statistics of a recent window.
 type GetStatsRequest struct {
-	// WindowSeconds is how far back to look; an hour when left out.
+	// WindowSeconds is the length of the window; an hour if left out.
 	WindowSeconds int `json:"window_seconds,omitempty" in:"query" jsonschema:"minimum=60,maximum=86400"`
-	// BucketSeconds is the length of one bucket, a sixtieth of the window when
-	// left out. The window is made to hold whole ones, at most 1440.
+	// BucketSeconds is the length of one bucket; a sixtieth of the window if
+	// left out. The window is rounded to whole buckets, at most 1440.
 	BucketSeconds int `json:"bucket_seconds,omitempty" in:"query" jsonschema:"minimum=1,maximum=86400"`
 }
 
-// maxBuckets is how many buckets an answer has at most.
+// maxBuckets limits the buckets of a reply.
 const maxBuckets = 1440
 
-// Shape is the length of a bucket in seconds, and how many there are.
+// Shape returns the length of a bucket in seconds and the number of buckets.
 func (r GetStatsRequest) Shape() (bucket, n int) {
 	window := r.WindowSeconds
 	if window == 0 {

@@ -9,22 +9,22 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Root is what the subject of every operation starts with.
+// Root is the prefix of every operation's subject.
 const Root = "hodei.v1."
 
-// ServicePing is where every instance of every micro service says who it is
-// (the micro framework's own subject).
+// ServicePing is the subject on which every instance of every micro service
+// identifies itself (defined by the micro framework).
 const ServicePing = "$SRV.PING"
 
-// HangUpSubject tells the services that the caller of a request has gone: the
-// message is the request's HeaderCall. What the request waits for is not waited for
-// any longer; whatever it has done stays done.
+// HangUpSubject announces that the caller of a request has disconnected. The
+// message is the request's HeaderCall. The service ends the wait of the
+// request; its effects stay.
 const HangUpSubject = Root + "hangup"
 
 // Headers of requests and replies. NATS header keys are case-sensitive.
 const (
 	HeaderRequestID      = "Hodei-Request-Id"
-	HeaderDeadline       = "Hodei-Deadline" // RFC 3339 with nanoseconds; later, the request is not answered
+	HeaderDeadline       = "Hodei-Deadline" // RFC 3339 with nanoseconds; no answer after this time
 	HeaderStatus         = "Hodei-Status"   // the HTTP status of a reply that chose its own
 	HeaderIdempotencyKey = "Hodei-Idempotency-Key"
 	HeaderCall           = "Hodei-Call"        // of a request that may wait: the name under which its caller hangs up
@@ -78,12 +78,13 @@ func EventSubject(kind string, id fmt.Stringer) string {
 // EventsOf is execution.event.*.<execution_id>: every event of one execution.
 func EventsOf(id hodei.ExecutionID) string { return "execution.event.*." + id.String() }
 
-// LogsWantedSubject has every worker send again the log chunks that it has not
-// heard to be stored: whoever stores them has just come. The message is empty.
+// LogsWantedSubject makes every worker send the log chunks again that have not
+// been acknowledged, because a worker manager has just started. The message is
+// empty.
 const LogsWantedSubject = "execution.wanted"
 
-// RetrySubject tells the orchestrators that an execution is to be followed by
-// another one. The message is empty: the record says which, and when.
+// RetrySubject tells the orchestrators that a retry is due or will be. The
+// message is empty: the record contains the details.
 const RetrySubject = "execution.retry"
 
 // QueueFullSubject tells the orchestrators that the scheduler's queue is full: for
@@ -102,7 +103,7 @@ const RunSubject = "run.due"
 // written by that worker alone.
 const WorkersBucket = "WORKERS"
 
-// WorkersStream is the stream behind the bucket, WorkersSubjects what it holds.
+// WorkersStream is the stream of the bucket, WorkersSubjects its subjects.
 const (
 	WorkersStream   = "KV_" + WorkersBucket
 	WorkersSubjects = "$KV." + WorkersBucket + ".>"
@@ -124,26 +125,26 @@ func LeaderSubject(key string) string { return "$KV." + LeadersBucket + "." + ke
 // Streams are all that kv.Setup makes.
 var Streams = []string{LogStream, EventStream, WorkersStream, LeadersStream}
 
-// ProbeStream holds one message that each worker manager writes anew every few
-// seconds: while that fails, JetStream stores nothing.
+// ProbeStream contains one message, which each worker manager rewrites every
+// few seconds. If the write fails, JetStream stores nothing.
 const (
 	ProbeStream  = "HODEI_PROBE"
 	ProbeSubject = "hodei.probe"
 )
 
-// StoredSubject is execution.stored.<worker_id>: where a worker hears which
-// log chunks the record has (a Stored message).
+// StoredSubject is execution.stored.<worker_id>: the acknowledgements of the
+// worker's log chunks (Stored messages).
 func StoredSubject(id hodei.WorkerID) string { return "execution.stored." + id.String() }
 
-// Span is a run of lines of one execution, both ends included.
+// Span is a range of lines of one execution, both ends included.
 type Span struct {
 	ExecutionID hodei.ExecutionID `json:"execution_id"`
 	First       int64             `json:"first"`
 	Last        int64             `json:"last"`
 }
 
-// Stored tells a worker which of its log chunks are committed to the record,
-// so that it may forget them.
+// Stored acknowledges log chunks of a worker that are committed, so that it may
+// delete them.
 type Stored struct {
 	Spans []Span `json:"spans"`
 	// Refused are chunks that the record does not accept: damaged, or of an

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEventSubjects: a client filters by the type or by the execution, and the stream
-// has every type.
+// TestEventSubjects: a client filters by type or by execution, and the stream
+// contains every type.
 func TestEventSubjects(t *testing.T) {
 	require.Equal(t, "execution.event.timed_out."+execID.String(), EventSubject(EventTimedOut, execID))
 	require.Equal(t, "run.event.completed."+execID.String(), EventSubject(eventTypes+"run.completed", execID))

@@ -16,8 +16,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// compile compiles a schema at a place in a document. It fails on one that is
-// not valid by its own metaschema.
+// compile compiles a schema inside a document. It fails on a schema that
+// violates its metaschema.
 func compile(t testing.TB, url string, body []byte, place string) *jsonschema.Schema {
 	t.Helper()
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
@@ -31,7 +31,8 @@ func compile(t testing.TB, url string, body []byte, place string) *jsonschema.Sc
 	return schema
 }
 
-// file is a file as it is now, which after -update is not what is embedded.
+// file reads a file as it is now. After -update it differs from the embedded
+// one.
 func file(t testing.TB, path string) []byte {
 	t.Helper()
 	body, err := os.ReadFile(path)
@@ -39,7 +40,7 @@ func file(t testing.TB, path string) []byte {
 	return body
 }
 
-// numbers is the value as the validator wants it.
+// numbers returns the value with numbers as the validator expects them.
 func numbers(t testing.TB, v any) any {
 	t.Helper()
 	body, err := hodei.JSON(v)
@@ -55,8 +56,8 @@ func schemaOf(t testing.TB, typ reflect.Type) *jsonschema.Schema {
 	return compile(t, SchemaID(name), file(t, "v1/"+name+".json"), "")
 }
 
-// Each published schema is valid JSON Schema 2020-12, says so, and says who it
-// is.
+// Each published schema is valid JSON Schema 2020-12 and contains its
+// metaschema and its id.
 func TestSchemasAreValid(t *testing.T) {
 	paths, err := filepath.Glob("v1/*.json")
 	require.NoError(t, err)
@@ -78,7 +79,7 @@ func TestSchemasAreValid(t *testing.T) {
 	require.Error(t, err, "compiling must check against the metaschema")
 }
 
-// Each operation with a route has an example, which is what its schemas say.
+// Each operation with a route has an example that matches its schemas.
 func TestExamplesAreValid(t *testing.T) {
 	all := examples()
 	for _, op := range Operations {
@@ -97,7 +98,7 @@ func TestExamplesAreValid(t *testing.T) {
 		require.Equal(t, op.Other != 0, shown.other != nil, "%s: an example for each status", op.Name)
 	}
 	for code := range hodei.Codes {
-		require.Contains(t, failures, code, "an error needs an example and to say when it comes")
+		require.Contains(t, failures, code, "an error needs an example and a description")
 	}
 }
 
@@ -111,7 +112,7 @@ func TestOpenAPIIsValid(t *testing.T) {
 	require.Error(t, schema.Validate(doc), "it must be able to fail")
 }
 
-// walk visits every object of the document with its place as a JSON pointer.
+// walk visits every object of the document with its JSON pointer.
 func walk(v any, at string, visit func(at string, o object)) {
 	switch v := v.(type) {
 	case object:
@@ -126,9 +127,8 @@ func walk(v any, at string, visit func(at string, o object)) {
 	}
 }
 
-// What the official schema does not look at: references lead somewhere,
-// schemas are valid, examples are what they say, ids are unique, and nothing
-// is without a word about it.
+// What the official schema does not check: references resolve, schemas are
+// valid, examples match, ids are unique, and everything has a description.
 func TestOpenAPIIsComplete(t *testing.T) {
 	var doc object
 	body := file(t, "openapi.json")

@@ -6,7 +6,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// A worker answers for itself: each of these subjects ends in its id.
+// Operations that a worker handles itself. Each subject ends in the worker's
+// id.
 var (
 	RequestExecution = declare[ExecutionRequest, Acceptance](Op{
 		Name: "execution.request", Service: Worker, Subject: "execution.request", PerWorker: true,
@@ -14,16 +15,16 @@ var (
 	})
 	InterruptExecution = declare[InterruptRequest, Empty](Op{
 		Name: "execution.interrupt", Service: Worker, Subject: "execution.interrupt", PerWorker: true,
-		Summary: "Have a worker end an execution: TERM, then KILL after the grace",
+		Summary: "Stop an execution on a worker: TERM, then KILL after the grace",
 		Errors:  []hodei.Code{hodei.NotFound},
 	})
 	GetWorkerStatus = declare[Empty, hodei.Availability](Op{
 		Name: "worker.status", Service: Worker, Subject: "worker.status", PerWorker: true,
-		Summary: "Get what a worker's key in the WORKERS bucket would hold now: its state, its slots and what it runs",
+		Summary: "Get the current report of a worker, as for its key in the WORKERS bucket: state, slots and executions",
 	})
 	CommandWorker = declare[CommandWorkerRequest, hodei.Availability](Op{
 		Name: "worker.command", Service: Worker, Subject: "worker.command", PerWorker: true,
-		Summary: "Have a worker drain, take work again, or terminate; the reply is its state after that", Errors: []hodei.Code{hodei.Conflict},
+		Summary: "Make a worker drain, resume or terminate; the reply is its new state", Errors: []hodei.Code{hodei.Conflict},
 	})
 )
 
@@ -34,56 +35,58 @@ type ExecutionRequest struct {
 	PipelineID  *hodei.PipelineID `json:"pipeline_id"`
 	Attempt     int               `json:"attempt"`
 	hodei.Spec
-	// LostAfterSeconds is set on an execution that is started again elsewhere
-	// should its worker be lost: after how long a silence that may be. The
-	// worker must have ended it before. Null means that nobody starts it again.
+	// LostAfterSeconds is set if the execution will be started elsewhere after
+	// its worker is lost: the silence after which that happens. The worker must
+	// stop the execution earlier. Null means that it is not started again.
 	LostAfterSeconds *float64 `json:"lost_after_seconds,omitempty" jsonschema:"exclusiveMinimum=0"`
-	// Incarnation is the process of the worker that is meant.
+	// Incarnation is the process of the worker that the offer is for.
 	Incarnation string `json:"incarnation"`
-	// Deadline is when the offer ends: later the worker must refuse it, for
-	// then the execution may be somewhere else.
+	// Deadline is when the offer ends. After it the worker must refuse, because
+	// the execution may have been placed elsewhere.
 	Deadline time.Time `json:"deadline"`
 }
 
-// Reasons for which a worker refuses.
+// Reasons for which a worker refuses an offer.
 const (
 	RefusedFull        = "FULL"        // not enough free slots
-	RefusedDraining    = "DRAINING"    // takes nothing new
+	RefusedDraining    = "DRAINING"    // accepts nothing new
 	RefusedExpired     = "EXPIRED"     // the deadline has passed
-	RefusedIncarnation = "INCARNATION" // another process of the worker was meant
+	RefusedIncarnation = "INCARNATION" // the offer was for another process of the worker
 	RefusedDisk        = "DISK"        // its disk lacks space
-	RefusedSilent      = "SILENT"      // its reports did not arrive for too long: it may be declared lost
+	RefusedSilent      = "SILENT"      // its reports have not arrived for too long: it may be declared lost
 )
 
 // Acceptance is the worker's decision on an offer.
 type Acceptance struct {
 	Accepted bool `json:"accepted"`
-	// Refused is why not; null when accepted.
+	// Refused is the reason; null if accepted.
 	Refused   *string    `json:"refused"`
 	StartedAt *time.Time `json:"started_at"`
-	// Free is the number of free slots after the decision, Revision that of this state.
+	// Free is the number of free slots after the decision, Revision the
+	// revision of that state.
 	Free     int    `json:"free"`
 	Revision uint64 `json:"revision"`
 }
 
-// InterruptRequest ends a run that somebody wants ended.
+// InterruptRequest stops an execution.
 type InterruptRequest struct {
 	ExecutionID hodei.ExecutionID `json:"execution_id"`
-	// Reason is why: CANCELLED, or WORKER_LOST for a run that the record has
+	// Reason is CANCELLED, or WORKER_LOST for an execution that the record has
 	// already given up and that must only stop.
 	Reason hodei.Reason `json:"reason"`
 }
 
-// What a worker can be told to do.
+// Commands to a worker.
 const (
 	Drain     = "drain"
 	Resume    = "resume"
 	Terminate = "terminate"
 )
 
-// CommandWorkerRequest tells a worker what to do.
+// CommandWorkerRequest sends a command to a worker.
 type CommandWorkerRequest struct {
 	Do string `json:"do" jsonschema:"enum=drain,enum=resume,enum=terminate"`
-	// DeadlineSeconds is when a drain kills what still runs; null means never.
+	// DeadlineSeconds is when a drain kills executions that still run; null
+	// means never.
 	DeadlineSeconds *float64 `json:"deadline_seconds"`
 }

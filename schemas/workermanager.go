@@ -13,13 +13,13 @@ var (
 	Execute = declare[ExecuteRequest, AdHocExecution](Op{
 		Name: "execute", Service: Orchestrator, Method: "POST", Path: "/execute", Status: 201, Creates: true,
 		Summary:     "Execute a command without a job",
-		Description: "Answers at once, before a worker is found; it waits in the queue for one. Follow its log to see it run.",
+		Description: "Answers at once, before a worker is found. The execution waits in the queue for a worker. Follow its log to see it run.",
 	})
 	RegisterWorker = declare[RegisterWorkerRequest, hodei.Worker](Op{
 		Name: "workers.register", Service: WorkerManager, Method: "POST", Path: "/workers/register", Status: 201, Creates: true, Open: true,
-		Summary: "Register a worker, or one that was started again",
-		Description: "The worker program does this by itself when it starts. A record made by hand stays without a process " +
-			"behind it: it is declared OFFLINE when nothing is heard of it. Unknown fields are ignored, because a worker may be newer " +
+		Summary: "Register a new or restarted worker",
+		Description: "The worker program does this when it starts. A record created by hand has no process " +
+			"behind it and becomes OFFLINE. Unknown fields are ignored, because a worker may be newer " +
 			"than the worker manager.",
 	})
 	JoinWorker = declare[RegisterWorkerRequest, hodei.Worker](Op{
@@ -37,29 +37,29 @@ var (
 	})
 	DrainWorker = declare[DrainWorkerRequest, hodei.Worker](Op{
 		Name: "workers.drain", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/drain", Status: 202,
-		Summary:     "Have a worker take nothing new, finish what it runs, and leave",
-		Description: "Resume ends the draining, and so does assigning to this very worker.",
+		Summary:     "Drain a worker: it accepts nothing new, finishes its executions and leaves",
+		Description: "Resume ends the draining, and so does assigning to this worker by id.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	ResumeWorker = declare[ResumeWorkerRequest, hodei.Worker](Op{
 		Name: "workers.resume", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/resume", Status: 202,
-		Summary: "Have a draining worker take work again", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Summary: "Resume a draining worker", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	TerminateWorker = declare[TerminateWorkerRequest, hodei.Worker](Op{
 		Name: "workers.terminate", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/terminate", Status: 202,
-		Summary: "Have a worker kill what it runs, and leave", Errors: []hodei.Code{hodei.NotFound},
-		Description: "One that is not connected is TERMINATED at once. Repeating it changes nothing.",
+		Summary: "Terminate a worker: it kills its executions and leaves", Errors: []hodei.Code{hodei.NotFound},
+		Description: "A worker that is not connected is TERMINATED at once. A repeat changes nothing.",
 	})
 	DeleteWorker = declare[DeleteWorkerRequest, Empty](Op{
 		Name: "workers.delete", Service: WorkerManager, Method: "DELETE", Path: "/workers/{id}", Status: 204,
 		Summary:     "Delete a worker that has left",
-		Description: "409 unless it is OFFLINE or TERMINATED. Its executions keep its id. A worker that left more than 30 days ago is deleted without a request. One that is connected again later is recorded again.",
+		Description: "409 unless it is OFFLINE or TERMINATED. Its executions keep its id. A worker that left more than 30 days ago is deleted without a request. If it connects again, it is recorded again.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	AssignExecution = declare[AssignRequest, Assignment](Op{
 		Name: "workers.assign", Service: WorkerManager, Method: "POST", Path: "/assign-job",
-		Summary: "Assign a pending execution to a worker, the best one unless named",
-		Description: "Answers once the worker has accepted. 409 when the execution is not pending, 429 when no worker can " +
+		Summary: "Assign a pending execution to the named or the best worker",
+		Description: "Answers when the worker has accepted. 409 if the execution is not pending, 429 if no worker can " +
 			"take it or the named one refuses.",
 		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
@@ -86,47 +86,48 @@ var (
 	GetLogs = declare[GetLogsRequest, LogPage](Op{
 		Name: "logs.get", Service: WorkerManager, Method: "GET", Path: "/executions/{id}/logs",
 		Summary: "Read the recorded log of an execution", Errors: []hodei.Code{hodei.NotFound},
-		Description: "As server-sent events by default, in the frames of logs/stream; a page of JSON for " +
+		Description: "Server-sent events by default, in the frames of logs/stream; a page of JSON for " +
 			"Accept: application/json; the lines alone for Accept: text/plain.",
 	})
 	ReadLogs = declare[ReadLogsRequest, RecordedLog](Op{
 		Name: "logs.read", Service: WorkerManager,
-		Summary: "Read chunks of the recorded log of an execution as they are kept", Errors: []hodei.Code{hodei.NotFound},
+		Summary: "Read stored chunks of the log of an execution", Errors: []hodei.Code{hodei.NotFound},
 	})
 	FollowLogs = declare[FollowLogsRequest, hodei.LogLine](Op{
 		Name: "logs.stream", Service: Edge, Method: "GET", Path: "/executions/{id}/logs/stream", Streams: true,
 		Summary: "Stream the log of an execution as server-sent events", Errors: []hodei.Code{hodei.NotFound},
-		Description: "History first, then with follow=true what comes, without a gap and without a double. Each line is a " +
+		Description: "Recorded lines first; with follow=true then new lines, without gaps or duplicates. Each line is a " +
 			"frame of `id: <sequence>` and `data: <LogLine>`. The end is a frame of `event: done` and `data: <LogEnd>`: a " +
-			"stream that ends without it was cut, and goes on where it was when asked again with Last-Event-ID. A comment, " +
-			"`: keep-alive`, comes after 15 s of silence.",
+			"stream that ends without it was interrupted; a request with Last-Event-ID resumes it. A comment, " +
+			"`: keep-alive`, follows 15 s of silence.",
 	})
 	FollowEvents = declare[FollowEventsRequest, Event](Op{
 		Name: "events.stream", Service: Edge, Method: "GET", Path: "/events", Streams: true,
-		Summary: "Stream what happens to executions and workers as server-sent events",
-		Description: "A frame of `event: execution` has an Event, with its place in EXECUTION_EVENTS as `id`; `event: worker` has " +
-			"a WorkerState, first one for each worker there is. Asked again with Last-Event-ID the stream goes on after that " +
-			"event. `event: resync` says that events were lost to this reader, who must read anew what it knows: they are " +
-			"too long ago, or it did not read fast enough, and then the stream ends. With follow=true it goes on for ever; " +
-			"otherwise it ends with `event: done` and an EventsEnd after what there is. A comment, `: keep-alive`, comes " +
-			"after 15 s of silence.",
+		Summary: "Stream the events of executions and workers as server-sent events",
+		Description: "A frame of `event: execution` has an Event, with its position in EXECUTION_EVENTS as `id`; `event: worker` has " +
+			"a WorkerState, at first one for each worker. A request with Last-Event-ID resumes after that " +
+			"event. `event: resync` means that this reader missed events and must read its state again: they are " +
+			"no longer kept, or it read too slowly, and then the stream ends. With follow=true the stream stays open; " +
+			"otherwise it ends with `event: done` and an EventsEnd after the existing events. A comment, `: keep-alive`, follows " +
+			"15 s of silence.",
 	})
 )
 
-// ExecuteRequest is a command to execute without a job.
+// ExecuteRequest executes a command without a job.
 type ExecuteRequest struct {
 	RunRequest
 }
 
-// AdHocExecution is what execute answers before a worker is found.
+// AdHocExecution is the reply of execute, before a worker is found.
 type AdHocExecution struct {
 	ID        hodei.ExecutionID     `json:"id"`
 	Command   hodei.Command         `json:"command"`
 	Status    hodei.ExecutionStatus `json:"status"`
 	CreatedAt time.Time             `json:"created_at"`
-	// EstimatedDuration is null: nothing is known of a command without a job.
+	// EstimatedDuration is null: there is no history for a command without a
+	// job.
 	EstimatedDuration *float64 `json:"estimated_duration"`
-	// Stream is the main output, "stdout"; standard error is recorded beside it.
+	// Stream is the main output, "stdout"; standard error is recorded too.
 	Stream        hodei.Stream `json:"stream"`
 	LogsAvailable bool         `json:"logs_available"`
 }
@@ -134,19 +135,19 @@ type AdHocExecution struct {
 // RegisterWorkerRequest describes a worker. A worker that was started again
 // gives the id it had: what its earlier incarnation ran has then ended.
 type RegisterWorkerRequest struct {
-	// ID is that of an earlier registration of the same worker.
+	// ID is the id of an earlier registration of the same worker.
 	ID *hodei.WorkerID `json:"id,omitempty"`
-	// Name is for people, as the name of its machine.
+	// Name is the display name, such as the host name.
 	Name *string `json:"name,omitempty" jsonschema:"minLength=1,maxLength=200"`
-	// Type is what jobs ask for, as "rust".
+	// Type is the type that jobs can require, such as "rust".
 	Type string `json:"type" jsonschema:"minLength=1,maxLength=100"`
 	// Capacity is the number of its slots.
 	Capacity int `json:"capacity" jsonschema:"minimum=1,maximum=10000"`
-	// Labels are what requirements may ask for beyond the type; at most 4 KiB.
+	// Labels are further properties that jobs can require; at most 4 KiB.
 	Labels map[string]string `json:"labels,omitempty"`
-	// Incarnation tells one process of the worker from the next.
+	// Incarnation identifies one process of the worker.
 	Incarnation string `json:"incarnation,omitempty" jsonschema:"maxLength=100"`
-	// Version is that of its program.
+	// Version is the version of its program.
 	Version *string `json:"version,omitempty" jsonschema:"maxLength=100"`
 }
 
@@ -163,34 +164,35 @@ type GetWorkerRequest struct {
 	ID hodei.WorkerID `json:"id" in:"path"`
 }
 
-// DrainWorkerRequest names the worker to drain.
+// DrainWorkerRequest identifies the worker to drain.
 type DrainWorkerRequest struct {
 	ID hodei.WorkerID `json:"id" in:"path"`
-	// DeadlineSeconds is when what still runs is killed; never when left out.
+	// DeadlineSeconds is when executions that still run are killed; never if
+	// left out.
 	DeadlineSeconds *float64 `json:"deadline_seconds,omitempty" jsonschema:"minimum=0,maximum=31536000"`
 }
 
-// ResumeWorkerRequest names the worker that is to take work again.
+// ResumeWorkerRequest identifies the worker to resume.
 type ResumeWorkerRequest struct {
 	ID hodei.WorkerID `json:"id" in:"path"`
 }
 
-// TerminateWorkerRequest names the worker to terminate.
+// TerminateWorkerRequest identifies the worker to terminate.
 type TerminateWorkerRequest struct {
 	ID hodei.WorkerID `json:"id" in:"path"`
 }
 
-// DeleteWorkerRequest names the worker to delete.
+// DeleteWorkerRequest identifies the worker to delete.
 type DeleteWorkerRequest struct {
 	ID hodei.WorkerID `json:"id" in:"path"`
 }
 
-// ListWorkersRequest asks for a page of workers.
+// ListWorkersRequest requests a page of workers.
 type ListWorkersRequest struct {
-	// Status leaves only the workers in one of these states, in any case,
-	// separated by commas.
+	// Status selects the workers in one of these states, in any case, separated
+	// by commas.
 	Status OneOf[hodei.WorkerStatus] `json:"status,omitempty" in:"query" null:"true"`
-	// Type leaves only the workers of one of these types, separated by commas.
+	// Type selects the workers of one of these types, separated by commas.
 	Type OneOf[string] `json:"type,omitempty" in:"query" null:"true"`
 	Page
 }
@@ -199,17 +201,17 @@ type ListWorkersRequest struct {
 type AssignRequest struct {
 	// ExecutionID is a pending execution.
 	ExecutionID hodei.ExecutionID `json:"execution_id"`
-	// WorkerRequirements replaces what the execution's record asks for when
-	// the worker is to be chosen.
+	// WorkerRequirements replaces the requirements of the execution's record
+	// for choosing the worker.
 	WorkerRequirements *hodei.Requirements `json:"worker_requirements,omitempty"`
-	// WorkerID names the worker; one that is draining takes work again by it.
+	// WorkerID names the worker. A draining worker resumes.
 	WorkerID *hodei.WorkerID `json:"worker_id,omitempty"`
-	// Scheduled is set by the scheduler, whose choice may be out of date: a
-	// worker that has begun to drain goes on draining.
+	// Scheduled is set by the scheduler, whose view may be out of date: a
+	// draining worker then continues to drain.
 	Scheduled bool `json:"scheduled,omitempty"`
 }
 
-// StartRequest describes an execution that is not recorded yet, and names its
+// StartRequest describes an execution that does not exist yet, and names its
 // worker.
 type StartRequest struct {
 	PlaceRequest
@@ -219,36 +221,38 @@ type StartRequest struct {
 // Assigned is the only status of an Assignment.
 const Assigned = "ASSIGNED"
 
-// Assignment is an execution accepted by a worker.
+// Assignment is an execution that a worker has accepted.
 type Assignment struct {
 	WorkerID    hodei.WorkerID    `json:"worker_id"`
 	Status      string            `json:"status" jsonschema:"enum=ASSIGNED"`
 	ExecutionID hodei.ExecutionID `json:"execution_id"`
 	WorkerType  string            `json:"worker_type"`
 	StartedAt   time.Time         `json:"started_at"`
-	// Free is the number of the worker's free slots after that, Revision that of this state.
+	// Free is the number of the worker's free slots after that, Revision the
+	// revision of that state.
 	Free     int    `json:"free"`
 	Revision uint64 `json:"revision"`
 }
 
-// StopExecutionRequest names the execution to stop.
+// StopExecutionRequest identifies the execution to stop.
 type StopExecutionRequest struct {
 	ID hodei.ExecutionID `json:"id"`
-	// Reason is CANCELLED when left out; REJECTED for one that was not to wait
-	// for a worker.
+	// Reason is CANCELLED if left out; REJECTED for an execution that must not
+	// queue.
 	Reason hodei.Reason `json:"reason,omitempty"`
 }
 
-// FinishRequest is the end of a run. It is sent once the record has every
-// line of the log, or after a bounded effort to get there.
+// FinishRequest is the end of an execution. The worker sends it when the record
+// has every line of the log, or after a bounded effort.
 type FinishRequest struct {
 	ExecutionID hodei.ExecutionID `json:"execution_id"`
 	WorkerID    hodei.WorkerID    `json:"worker_id"`
 	Outcome     hodei.Outcome     `json:"outcome"`
-	// Final has the end committed even if lines of the log are missing: the
+	// Final commits the end even if lines of the log are missing, because the
 	// worker cannot send them. The log is then recorded as damaged.
 	Final bool `json:"final,omitempty"`
-	// Free is the number of the worker's free slots after this end, Revision that of this state.
+	// Free is the number of the worker's free slots after this end, Revision
+	// the revision of that state.
 	Free     int    `json:"free"`
 	Revision uint64 `json:"revision"`
 }
@@ -261,8 +265,8 @@ func (r FinishRequest) Sender() hodei.WorkerID { return r.WorkerID }
 type Finished struct {
 	ExecutionID hodei.ExecutionID     `json:"execution_id"`
 	Status      hodei.ExecutionStatus `json:"status"`
-	// Missing are the lines that the record lacks; the end is committed only
-	// when it is empty.
+	// Missing are the lines that the record lacks. The end is committed only if
+	// it is empty.
 	Missing []Span `json:"missing"`
 }
 
@@ -282,29 +286,30 @@ func (r LeaveRequest) Sender() hodei.WorkerID { return r.WorkerID }
 type GetLogsRequest struct {
 	ID hodei.ExecutionID `json:"id" in:"path"`
 	LogOptions
-	// Cursor continues after the page that gave it.
+	// Cursor continues after the page that contained it.
 	Cursor string `json:"cursor,omitempty" in:"query" jsonschema:"pattern=^[0-9]+$,maxLength=18"`
-	// Limit is the number of lines wanted, 1000 when left out.
+	// Limit is the number of lines; 1000 if left out.
 	Limit int `json:"limit,omitempty" in:"query" jsonschema:"minimum=1,maximum=10000"`
 }
 
-// ReadLogsRequest asks for the chunks that hold lines after a sequence.
+// ReadLogsRequest requests the chunks with lines after a sequence.
 type ReadLogsRequest struct {
 	ID    hodei.ExecutionID `json:"id"`
 	After int64             `json:"after" jsonschema:"minimum=0"`
-	// Limit is the number of lines wanted; none, only how far the execution
-	// is, when 0. Whole chunks are given, about 1 MiB of lines at most.
+	// Limit is the number of lines; with 0, the reply has only the progress of
+	// the execution. The reply has whole chunks, about 1 MiB of lines at most.
 	Limit int `json:"limit,omitempty" jsonschema:"minimum=0,maximum=10000"`
 }
 
-// RecordedLog is chunks of a log in order, and how far the execution is. There
-// may be holes between them, and lines after the last of an ended execution.
+// RecordedLog contains chunks of a log in order, and the progress of the
+// execution. There may be gaps between them, and lines after the last one of an
+// ended execution.
 type RecordedLog struct {
 	Chunks []LogChunk `json:"chunks"`
 	LogEnd
 }
 
-// LogChunk is the lines from First to Last.
+// LogChunk contains the lines from First to Last.
 type LogChunk struct {
 	First int64 `json:"first"`
 	Last  int64 `json:"last"`
@@ -314,32 +319,32 @@ type LogChunk struct {
 	Size int `json:"size,omitempty"`
 }
 
-// FollowLogsRequest asks for the log as a stream.
+// FollowLogsRequest requests the log as a stream.
 type FollowLogsRequest struct {
 	ID hodei.ExecutionID `json:"id" in:"path"`
 	LogOptions
-	// Follow goes on until the execution ends; otherwise the stream gives
-	// what there is.
+	// Follow keeps the stream open until the execution ends; otherwise it ends
+	// after the existing lines.
 	Follow bool `json:"follow,omitempty" in:"query"`
 }
 
 // LogOptions select lines.
 type LogOptions struct {
-	// Tail is the number of last lines wanted, or "all", the default.
+	// Tail is the number of last lines, or "all", the default.
 	Tail *Tail `json:"tail,omitempty" in:"query"`
-	// Timestamps set to false leaves the field out.
+	// Timestamps set to false leaves out the times.
 	Timestamps *bool `json:"timestamps,omitempty" in:"query"`
 	// Stream is "stdout", "stderr" or "all", the default.
 	Stream string `json:"stream,omitempty" in:"query" jsonschema:"enum=stdout,enum=stderr,enum=all"`
-	// Since leaves out earlier lines: an RFC 3339 time, or a duration back
-	// from now, as "10m".
+	// Since excludes earlier lines: an RFC 3339 time, or a duration before now,
+	// such as "10m".
 	Since string `json:"since,omitempty" in:"query" jsonschema:"maxLength=64"`
-	// Until leaves out later lines: a time or a duration as in since.
+	// Until excludes later lines: a time or a duration as in since.
 	Until string `json:"until,omitempty" in:"query" jsonschema:"maxLength=64"`
 }
 
-// Filter resolves the options against the clock. It fails on a since or until
-// that is neither a time nor a duration.
+// Filter resolves the options with the current time. It fails if since or until
+// is neither a time nor a duration.
 func (o LogOptions) Filter(now time.Time) (hodei.LogFilter, error) {
 	var f hodei.LogFilter
 	var err error
@@ -370,7 +375,7 @@ func when(field, text string, now time.Time) (time.Time, error) {
 // WithTimestamps reports whether lines keep their time.
 func (o LogOptions) WithTimestamps() bool { return o.Timestamps == nil || *o.Timestamps }
 
-// All reports whether no line is left out for being too far from the end.
+// All reports whether there is no tail.
 func (o LogOptions) All() bool { return o.Tail == nil || *o.Tail == TailAll }
 
 // From is the sequence of the first line wanted of a log of count lines.

@@ -101,7 +101,7 @@ func TestUpGetsItsWorkerBack(t *testing.T) {
 		_, list := call(t, "GET", s.workerManager+"/workers?status=AVAILABLE", "")
 		return w["status"] == "TERMINATED" && len(list["items"].([]any)) == 1
 	})
-	require.Equal(t, 1, strings.Count(s.output(), "a new one takes its place"), s.output())
+	require.Equal(t, 1, strings.Count(s.output(), "worker has left, starting another"), s.output())
 }
 
 // TestStop: SIGTERM stops everything, and leaves nothing.

@@ -9,16 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// offers are the values that the command line's last word may become.
+// offers returns the completions of the command line's last word.
 func offers(t *testing.T, args ...string) []string {
 	t.Helper()
 	out, err := exec.Command("hodei", append([]string{"__completeNoDesc"}, args...)...).Output()
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return lines[:len(lines)-1] // the last is how to take them
+	return lines[:len(lines)-1] // the last line is a directive
 }
 
-// testCompletion presses Tab against a system.
+// testCompletion presses Tab against a running system.
 func testCompletion(t *testing.T, server string) {
 	config := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", config)
@@ -54,7 +54,7 @@ func testCompletion(t *testing.T, server string) {
 	require.Equal(t, []string{"table", "json"}, offers(t, "logs", "-o", ""))
 	require.Equal(t, []string{"PENDING"}, offers(t, "job", "ls", "--status", "P"))
 	require.Equal(t, []string{"tab-job"}, offers(t, "run", "--context", "tab-context", "tab-"))
-	require.Empty(t, offers(t, "run", "--server", "http://127.0.0.1:1", ""), "nobody to ask, and no noise")
+	require.Empty(t, offers(t, "run", "--server", "http://127.0.0.1:1", ""), "no server, and no output")
 	for shell, script := range shells {
 		t.Run(shell, func(t *testing.T) {
 			if _, err := exec.LookPath(shell); err != nil {
@@ -71,7 +71,7 @@ func testCompletion(t *testing.T, server string) {
 	hodei("execution", "cancel", waits)
 }
 
-// shells are how each completes `hodei run tab-` without a terminal.
+// shells are the commands that complete `hodei run tab-` without a terminal.
 var shells = map[string]string{
 	"bash": `for f in /usr/share/bash-completion/bash_completion /opt/homebrew/share/bash-completion/bash_completion; do
 			[ -r $f ] && source $f; done

@@ -15,8 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the documentation of the commands")
 
-// TestDocs keeps docs/cli.md equal to what --help says. Run with -update to
-// write it anew.
+// TestDocs verifies that docs/cli.md matches --help. Run with -update to
+// rewrite it.
 func TestDocs(t *testing.T) {
 	root := newRoot()
 	var b strings.Builder
@@ -47,7 +47,7 @@ func TestDocs(t *testing.T) {
 	require.Equal(t, string(want), got, "run: go test ./cmd/hodei -update")
 }
 
-// described reports whether the command is Hodei's own; cobra brings others.
+// described reports whether the command is Hodei's own; cobra adds others.
 func described(cmd *cobra.Command) bool {
 	return !cmd.Hidden && cmd.Name() != "help" && cmd.Name() != "completion"
 }
@@ -70,7 +70,7 @@ func describe(b *strings.Builder, cmd *cobra.Command) {
 	}
 }
 
-// flags are those of the command, but for the ones of where to ask, which all
+// flags are the command's flags, without the connection flags that all commands
 // have.
 func flags(b *strings.Builder, cmd *cobra.Command) {
 	var rows []string
@@ -84,7 +84,7 @@ func flags(b *strings.Builder, cmd *cobra.Command) {
 			name = "`-" + f.Shorthand + "`, " + name
 		}
 		initial := ""
-		nothing := []string{"", "false", "0", "0s", "[]", hostname()} // the last is another on every machine
+		nothing := []string{"", "false", "0", "0s", "[]", hostname()} // the last differs on every machine
 		if !slices.Contains(nothing, f.DefValue) {
 			initial = "`" + f.DefValue + "`"
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 )
 
-// edgeFlags are where HTTP is served, and to whom.
+// edgeFlags configure the HTTP server and its clients.
 type edgeFlags struct {
 	host                string
 	portBase            int
@@ -21,15 +21,16 @@ type edgeFlags struct {
 }
 
 func (f *edgeFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.host, "host", "127.0.0.1", "address to listen on; one that is not loopback needs --insecure")
-	flags.IntVar(&f.portBase, "port-base", 8080, "first of three HTTP ports; 0 takes free ones")
-	flags.BoolVar(&f.insecure, "insecure", false, "let every client that reaches --host run commands: there is no access control yet")
-	flags.StringSliceVar(&f.allowedHosts, "allowed-host", nil, "name by which clients may call this server, beside localhost; may be repeated")
-	flags.IntVar(&f.streams, "max-streams", edge.MaxStreams, "how many streams of logs and events may be open; further ones are answered 503")
-	flags.IntVar(&f.streamsOne, "max-streams-per-client", 0, "how many of them one address may have open; 0: as many as in all")
+	flags.StringVar(&f.host, "host", "127.0.0.1", "address to listen on; requires --insecure if it is not a loopback address")
+	flags.IntVar(&f.portBase, "port-base", 8080, "first of three HTTP ports; 0 chooses free ones")
+	flags.BoolVar(&f.insecure, "insecure", false, "allow every client that reaches --host to run commands: there is no access control yet")
+	flags.StringSliceVar(&f.allowedHosts, "allowed-host", nil, "host name that clients may use besides localhost; repeatable")
+	flags.IntVar(&f.streams, "max-streams", edge.MaxStreams, "limit of open streams of logs and events; more are answered with 503")
+	flags.IntVar(&f.streamsOne, "max-streams-per-client", 0, "limit of open streams of one client address; 0: no separate limit")
 }
 
-// config is the edge, unless it would be open to clients that it must not be.
+// config returns the edge's configuration, unless it would be open to other
+// machines without --insecure.
 func (f *edgeFlags) config(log *slog.Logger) (*edge.Config, error) {
 	switch {
 	case f.streams < 1 || f.streamsOne < 0:
@@ -50,7 +51,7 @@ func (f *edgeFlags) config(log *slog.Logger) (*edge.Config, error) {
 	return cfg, nil
 }
 
-// loopback reports whether only programs of this machine reach the address.
+// loopback reports whether only programs of this machine can reach the address.
 func loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "" || strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()

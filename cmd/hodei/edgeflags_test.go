@@ -11,8 +11,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 )
 
-// Only programs of this machine may reach what has no access control, unless the
-// operator accepts that.
+// Without access control, only programs of this machine may reach the edge,
+// unless the operator accepts the risk.
 func TestOtherHostsNeedInsecure(t *testing.T) {
 	t.Parallel()
 	for host, open := range map[string]bool{

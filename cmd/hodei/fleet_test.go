@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// testFleet drains a worker that runs something, has it work again, and ends it.
+// testFleet drains a busy worker, resumes it, and terminates it.
 func testFleet(t *testing.T, server, nats string) {
 	t.Setenv("HODEI_SERVER", server)
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
@@ -18,12 +18,12 @@ func testFleet(t *testing.T, server, nats string) {
 		require.NoError(t, err, "%v: %s", args, body)
 		return strings.TrimSpace(string(body))
 	}
-	// What a worker was told reaches every view of the fleet a moment later.
+	// The new state of a worker reaches every view of the fleet a moment later.
 	says := func(word string, args ...string) {
 		require.Eventually(t, func() bool { return strings.Contains(hodei(args...), word) }, time.Minute, 50*time.Millisecond, "%v: %s", args, word)
 	}
 	w := watch(t, "ready worker", "worker", "--nats", nats, "--name", "leaver", "--type", "leaving", "--capacity", "1", "--state-dir", t.TempDir())
-	t.Cleanup(func() { _ = w.cmd.Process.Kill() }) // it has ended, unless the test failed
+	t.Cleanup(func() { _ = w.cmd.Process.Kill() }) // has ended, unless the test failed
 	require.Contains(t, w.marked(t), "worker_")
 	busy := watch(t, "it runs", "exec", "--type", "leaving", "-c", "echo it runs >&2; sleep 600")
 	busy.marked(t)

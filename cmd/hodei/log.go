@@ -10,7 +10,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 )
 
-// newLog logs to standard error: for people on a terminal, as JSON elsewhere.
+// newLog logs to standard error: text on a terminal, JSON otherwise.
 func newLog(level string) (*slog.Logger, error) {
 	var at slog.Level
 	if err := at.UnmarshalText([]byte(level)); err != nil {

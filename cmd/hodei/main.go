@@ -37,7 +37,7 @@ func run() int {
 	return cmdline.ExitCode(err)
 }
 
-// newRoot is the whole command line: the roles, and the commands for people.
+// newRoot returns the command line: the roles and the commands for users.
 func newRoot() *cobra.Command {
 	root := cli.New(newUp(), newRole("orchestrator"), newRole("scheduler"), newRole("worker-manager"), newRole("edge"),
 		newWorker(), newMigrate(), newReaper())

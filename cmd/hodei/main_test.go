@@ -10,7 +10,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 )
 
-// Every command explains itself.
+// Every command has a help text.
 func TestHelp(t *testing.T) {
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {

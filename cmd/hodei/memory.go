@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	// smallHeap is how much live memory still counts as little: then garbage is
-	// collected before the process takes more than modest in all.
+	// smallHeap is the live memory up to which garbage is collected early,
+	// before the process uses more than modest in total.
 	smallHeap = 192 << 20
 	modest    = 240 << 20
-	// heapLook is how often the memory is looked at.
+	// heapLook is the interval of memory checks.
 	heapLook = 5 * time.Second
-	// quiet is how much is allocated between two looks when nothing is going on, and
-	// worthwhile how much more than that may then be given back to the system.
+	// quiet is the allocation between two checks of an idle process. worthwhile
+	// is how much more than that is worth returning to the system.
 	quiet      = 32 << 20
 	worthwhile = 64 << 20
 )
 
-// keepModest has Go collect garbage earlier than at twice the live memory, as long
-// as that is little, and give memory back once a flood is over: a flood of logs
-// leaves much garbage, and everything on one machine must leave memory to the
-// commands. It ends with ctx, and leaves alone a process whose GOMEMLIMIT or GOGC is
+// keepModest makes Go collect garbage before the heap doubles while live memory
+// is small, and returns memory to the system after a flood: a flood of logs
+// leaves much garbage, and Hodei must leave memory to the commands on the same
+// machine. It runs until ctx is done. It does nothing if GOMEMLIMIT or GOGC is
 // set.
 func keepModest(ctx context.Context) {
 	if os.Getenv("GOMEMLIMIT") != "" || os.Getenv("GOGC") != "" {
@@ -48,7 +48,7 @@ func keepModest(ctx context.Context) {
 		live, allocated, held := now[0].Value.Uint64(), now[1].Value.Uint64(), now[2].Value.Uint64()-now[3].Value.Uint64()
 		limit := int64(modest)
 		if live > smallHeap {
-			limit = math.MaxInt64 // the collector would do little else
+			limit = math.MaxInt64 // otherwise the collector would run all the time
 		}
 		debug.SetMemoryLimit(limit)
 		if allocated-before < quiet && held > live+worthwhile {

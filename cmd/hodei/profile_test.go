@@ -8,10 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestProfilesAreServedWhereTold(t *testing.T) {
+func TestProfilesAreServedAtTheGivenAddress(t *testing.T) {
 	var screen strings.Builder
 	require.NoError(t, profile("", &screen))
-	require.Empty(t, screen.String(), "nothing is served unless told")
+	require.Empty(t, screen.String(), "nothing is served without an address")
 
 	require.NoError(t, profile("127.0.0.1:0", &screen))
 	at := strings.TrimSpace(strings.TrimPrefix(screen.String(), "pprof "))

@@ -26,7 +26,7 @@ import (
 	"github.com/hodei-jobs/hodei/worker"
 )
 
-// roleFlags are what every role takes.
+// roleFlags are the flags of every role.
 type roleFlags struct {
 	nats, database, logLevel string
 	replicas                 int
@@ -42,14 +42,14 @@ func (f *roleFlags) add(flags *pflag.FlagSet) {
 }
 
 func (f *roleFlags) addDatabase(flags *pflag.FlagSet) {
-	flags.StringVar(&f.database, "database-url", "", "URL of Postgres, as postgres://user@host/database (required)")
+	flags.StringVar(&f.database, "database-url", "", "URL of Postgres, such as postgres://user@host/database (required)")
 	cmdline.Secret(flags, "database-url")
 }
 
-// errNoDatabase is the mistake of starting a service without its record.
+// errNoDatabase is the error of a service that is started without a database.
 var errNoDatabase = errors.New("--database-url or --database-url-file (HODEI_DATABASE_URL, HODEI_DATABASE_URL_FILE) is required")
 
-// config is the system with nothing but its connections.
+// config returns the configuration of a system with connections but no roles.
 func (f *roleFlags) config() (system.Config, error) {
 	log, err := newLog(f.logLevel)
 	return system.Config{
@@ -66,11 +66,11 @@ type schedulerFlags struct {
 }
 
 func (f *schedulerFlags) add(flags *pflag.FlagSet) {
-	flags.DurationVar(&f.ageing, "priority-ageing", 10*time.Minute, "waiting that counts as much as one level of priority; 0: age never outweighs priority")
-	flags.IntVar(&f.maxQueue, "max-queue", 100_000, "how many executions may wait before more are refused")
-	flags.Float64Var(&f.weights.Load, "weight-load", plan.DefaultWeights.Load, "weight of a worker's free slots; only the proportion of the weights counts")
-	flags.Float64Var(&f.weights.Latency, "weight-latency", plan.DefaultWeights.Latency, "weight of how fast a worker accepts")
-	flags.Float64Var(&f.weights.Success, "weight-success", plan.DefaultWeights.Success, "weight of how rarely a worker is lost, or fails to start what it is given")
+	flags.DurationVar(&f.ageing, "priority-ageing", 10*time.Minute, "waiting time that raises the priority by one level; 0: never")
+	flags.IntVar(&f.maxQueue, "max-queue", 100_000, "limit of waiting executions; more are refused")
+	flags.Float64Var(&f.weights.Load, "weight-load", plan.DefaultWeights.Load, "weight of a worker's free slots; only the ratio of the weights matters")
+	flags.Float64Var(&f.weights.Latency, "weight-latency", plan.DefaultWeights.Latency, "weight of a worker's ack latency")
+	flags.Float64Var(&f.weights.Success, "weight-success", plan.DefaultWeights.Success, "weight of a worker's success rate: it was not lost and could start its executions")
 }
 
 func (f *schedulerFlags) config() (*scheduler.Config, error) {
@@ -88,7 +88,7 @@ func (f *schedulerFlags) config() (*scheduler.Config, error) {
 	return &scheduler.Config{Weights: w, MaxQueue: f.maxQueue, Ageing: f.ageing}, nil
 }
 
-// newRole is the command of one role that is not a worker.
+// newRole returns the command of one role, except the worker.
 func newRole(name string) *cobra.Command {
 	f, sched, front := &roleFlags{}, &schedulerFlags{}, &edgeFlags{}
 	about := map[string]string{
@@ -99,7 +99,7 @@ func newRole(name string) *cobra.Command {
 	}[name]
 	cmd := &cobra.Command{
 		Use: name, GroupID: "roles", Args: cobra.NoArgs, Short: "Run the role: " + about,
-		Long:    about + ".\n\nStart as many instances as you like; they share the work.",
+		Long:    about + ".\n\nStart any number of instances; they share the work.",
 		Example: fmt.Sprintf("  hodei %s --nats nats://nats.internal:4222", name),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if name != "edge" && f.database == "" {
@@ -139,9 +139,9 @@ func newRole(name string) *cobra.Command {
 		f.addDatabase(cmd.Flags())
 	case "worker-manager":
 		cmd.Flags().IntVar(&f.replicas, "replicas", 1, "replicas of the streams, in a NATS cluster")
-		cmd.Flags().Int64Var(&f.streamMiB, "stream-limit", 3072, "what the streams may store in NATS, in MiB: two thirds logs, one third events")
+		cmd.Flags().Int64Var(&f.streamMiB, "stream-limit", 3072, "storage limit of the streams in NATS, in MiB: two thirds logs, one third events")
 		f.retention.add(cmd.Flags())
-		cmd.Flags().DurationVar(&f.lostAfter, "lost-after", 45*time.Second, "how long a worker may be silent before it is lost")
+		cmd.Flags().DurationVar(&f.lostAfter, "lost-after", 45*time.Second, "silence after which a worker is declared lost")
 		fallthrough
 	default:
 		f.addDatabase(cmd.Flags())
@@ -172,22 +172,22 @@ type workerFlags struct {
 }
 
 func (f *workerFlags) add(flags *pflag.FlagSet, prefix string) {
-	flags.StringVar(&f.kind, prefix+"type", "shell", "type of the worker, which jobs may ask for")
-	flags.IntVar(&f.capacity, prefix+"capacity", 0, "slots: how many executions it runs at once (default four a core)")
+	flags.StringVar(&f.kind, prefix+"type", "shell", "type of the worker, which jobs can require")
+	flags.IntVar(&f.capacity, prefix+"capacity", 0, "slots: executions at a time (default: four per core)")
 	name := "label"
 	if prefix != "" {
 		name = prefix + "label"
 	}
-	flags.StringToStringVar(&f.labels, name, nil, "label that jobs may ask for, as zone=a; may be repeated")
+	flags.StringToStringVar(&f.labels, name, nil, "label that jobs can require, such as zone=a; repeatable")
 	flags.Int64Var(&f.freeMiB, "min-free", 0, "free disk space, in MiB, below which new work is refused; -1 never refuses (default 256, or a tenth of a smaller disk)")
 	f.logLimit = worker.DefaultLogLimit
-	flags.Var(&f.logLimit, "log-limit", "how much output of one execution is recorded, as 100MiB; beyond it the command runs on")
+	flags.Var(&f.logLimit, "log-limit", "limit of recorded output of an execution, such as 100MiB; the command continues beyond it")
 }
 
 // minFree is in bytes.
 func (f *workerFlags) minFree() int64 { return f.freeMiB << 20 }
 
-// config is a worker that keeps its state in dir.
+// config returns a worker that keeps its state in dir.
 func (f *workerFlags) config(name, dir string) (worker.Config, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -208,7 +208,7 @@ func newWorker() *cobra.Command {
 	var dir, name string
 	cmd := &cobra.Command{
 		Use: "worker", GroupID: "roles", Args: cmdline.KnownVerb,
-		Short: "Run a worker on this machine; its sub-commands are about all workers",
+		Short: "Run a worker on this machine; the sub-commands manage all workers",
 		Long: `Run a worker on this machine. It needs nothing but a connection to NATS.
 
 On the first SIGTERM or Ctrl-C it drains: takes nothing new and leaves when what
@@ -237,12 +237,12 @@ The sub-commands ask the system about its workers, and tell them what to do.`,
 	f.add(cmd.Flags())
 	w.add(cmd.Flags(), "")
 	cmd.Flags().StringVar(&dir, "state-dir", "", "private directory of this worker (default ~/.local/share/hodei/worker)")
-	cmd.Flags().StringVar(&name, "name", hostname(), "name that people see")
+	cmd.Flags().StringVar(&name, "name", hostname(), "display name")
 	return cmd
 }
 
-// secondSignal is closed by a signal that comes after ctx, which the first one
-// ended, is done.
+// secondSignal returns a channel that is closed by a signal after ctx is done,
+// which the first signal ended.
 func secondSignal(ctx context.Context) <-chan struct{} {
 	second := make(chan struct{})
 	signals := make(chan os.Signal, 2)
@@ -265,8 +265,8 @@ func hostname() string {
 func newMigrate() *cobra.Command {
 	f := &roleFlags{}
 	cmd := &cobra.Command{
-		Use: "migrate", GroupID: "roles", Args: cobra.NoArgs, Short: "Bring the schema of Postgres up to date",
-		Long:    "Bring the schema of Postgres up to date. Services do it themselves when they start.",
+		Use: "migrate", GroupID: "roles", Args: cobra.NoArgs, Short: "Migrate the schema of Postgres",
+		Long:    "Migrate the schema of Postgres. Services also do it when they start.",
 		Example: "  hodei migrate --database-url postgres://hodei@db/hodei",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.database == "" {
@@ -283,7 +283,7 @@ func newMigrate() *cobra.Command {
 	return cmd
 }
 
-// newReaper is the hidden command that a worker starts beside itself.
+// newReaper returns the hidden command that a worker starts as its reaper.
 func newReaper() *cobra.Command {
 	return &cobra.Command{
 		Use: "reaper", Hidden: true, Args: cobra.NoArgs,
@@ -297,8 +297,8 @@ func newReaper() *cobra.Command {
 	}
 }
 
-// slots is a worker's capacity: four a core unless given, for commands mostly
-// wait.
+// slots returns a worker's capacity: four per core by default, because commands
+// mostly wait.
 func slots(capacity int) int {
 	if capacity == 0 {
 		return 4 * runtime.NumCPU()

@@ -17,17 +17,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain makes this binary hodei itself, wherever a test runs `hodei`.
+// TestMain makes this binary hodei itself when a test runs `hodei`.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"hodei": main})
 }
 
-// TestAgainstTheSystem uses one `hodei up` as people do.
+// TestAgainstTheSystem runs the scripts and tests against one `hodei up`.
 func TestAgainstTheSystem(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a whole system and a process for each command")
 	}
-	// With the race detector every process would wait for a second at its end.
+	// With the race detector every process would wait for a second before it
+	// exits.
 	t.Setenv("GORACE", "atexit_sleep_ms=0")
 	server, nats := startSystem(t)
 	t.Run("scripts", func(t *testing.T) {
@@ -50,7 +51,7 @@ func TestAgainstTheSystem(t *testing.T) {
 	t.Run("interrupted over NATS", func(t *testing.T) { testInterrupted(t, "--nats", nats) })
 }
 
-// exits runs a command that must exit with that status, as:
+// exits runs a command that must exit with the given status:
 //
 //	exits 3 hodei run nosuch
 func exits(ts *testscript.TestScript, neg bool, args []string) {
@@ -68,7 +69,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// save keeps what the last command printed in a variable.
+// save stores the output of the last command in a variable.
 func save(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
@@ -87,11 +88,11 @@ func startSystem(t *testing.T) (server, nats string) {
 	return url("orchestrator"), url("nats")
 }
 
-// watched is a hodei whose standard error is read.
+// watched is a hodei process whose standard error is read.
 type watched struct {
 	cmd  *exec.Cmd
-	seen chan string // what it said up to the line with the mark, or all
-	rest string      // what it said after that, once it has ended
+	seen chan string // its output up to the line with the mark, or all of it
+	rest string      // its output after that, once it has ended
 	done chan struct{}
 }
 
@@ -114,7 +115,7 @@ func watch(t *testing.T, mark string, args ...string) *watched {
 		w.seen <- text
 		rest, _ := io.ReadAll(lines) // cut short when the process is killed
 		w.rest = string(rest)
-		_ = w.cmd.Wait() // the state tells
+		_ = w.cmd.Wait() // the error is in the process state
 	}()
 	return w
 }
@@ -126,7 +127,7 @@ func (w *watched) marked(t *testing.T) string {
 		return text
 	case <-time.After(time.Minute):
 		_ = w.cmd.Process.Kill()
-		t.Fatalf("%v did not say what was awaited", w.cmd.Args)
+		t.Fatalf("%v did not print the mark", w.cmd.Args)
 		return ""
 	}
 }
@@ -144,11 +145,11 @@ func (w *watched) end(t *testing.T, signal os.Signal) int {
 	return w.cmd.ProcessState.ExitCode()
 }
 
-// testInterrupted presses Ctrl-C while a command waits, and while one runs:
-// both go on, and what is printed shows how to cancel them.
+// testInterrupted presses Ctrl-C while a command waits and while one runs. Both
+// continue, and the output shows how to cancel them.
 func testInterrupted(t *testing.T, flag, url string) {
 	for mark, words := range map[string][]string{
-		"waiting: no worker of type nobody": {"--type", "nobody", "--", "true"},
+		"waiting: no worker of type absent": {"--type", "absent", "--", "true"},
 		"it runs":                           {"-c", "echo it runs >&2; sleep 600"},
 	} {
 		w := watch(t, mark, append([]string{"exec", flag, url}, words...)...)
@@ -157,7 +158,7 @@ func testInterrupted(t *testing.T, flag, url string) {
 		hint := regexp.MustCompile(`(?m)^  hodei (execution cancel (exec_\S+) \S+ \S+)$`).FindStringSubmatch(w.rest)
 		require.Len(t, hint, 3, w.rest)
 		require.Equal(t, words[0] == "--type", strings.Contains(w.rest, "  hodei explain "+hint[2]), "why it waits, if it does: %s", w.rest)
-		require.NotContains(t, w.rest, "\x1b", "nobody sits before a terminal")
+		require.NotContains(t, w.rest, "\x1b", "standard error is not a terminal")
 
 		hodei := func(args ...string) string {
 			out, err := exec.Command("hodei", args...).CombinedOutput()
@@ -167,7 +168,7 @@ func testInterrupted(t *testing.T, flag, url string) {
 		require.Contains(t, hodei("execution", "show", hint[2], flag, url, "-o", "json"), `"completed_at":null`)
 		require.Regexp(t, "(?i)cancelled", hodei(strings.Fields(hint[1])...))
 		follow := exec.Command("hodei", "logs", "-f", hint[2], flag, url)
-		require.NoError(t, follow.Run()) // returns once it has ended
+		require.NoError(t, follow.Run()) // returns when it has ended
 		require.Contains(t, hodei("execution", "ls", "--status", "cancelled", flag, url), hint[2])
 	}
 }

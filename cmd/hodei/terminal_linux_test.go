@@ -17,7 +17,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 )
 
-// openTerminal is a terminal: what a person sees, and what a program holds.
+// openTerminal opens a pseudo-terminal: the user's end and the program's end.
 func openTerminal(t *testing.T) (person, program *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -33,8 +33,8 @@ func openTerminal(t *testing.T) (person, program *os.File) {
 	return person, program
 }
 
-// onTerminal runs hodei on a terminal, sends it Ctrl-C once it has shown what
-// the mark matches (unless that is ""), and returns all that was shown.
+// onTerminal runs hodei on a terminal, sends Ctrl-C when the output matches
+// mark (unless mark is ""), and returns the whole output.
 func onTerminal(t *testing.T, mark string, args ...string) (shown string, status int) {
 	t.Helper()
 	person, program := openTerminal(t)
@@ -49,7 +49,7 @@ func onTerminal(t *testing.T, mark string, args ...string) (shown string, status
 	for pressed := mark == ""; ; {
 		n, err := person.Read(buf)
 		shown += string(buf[:n])
-		if err != nil { // EIO once the program has closed it
+		if err != nil { // EIO after the program has closed its end
 			break
 		}
 		if !pressed && regexp.MustCompile(mark).MatchString(shown) {
@@ -58,11 +58,11 @@ func onTerminal(t *testing.T, mark string, args ...string) (shown string, status
 			pressed = true
 		}
 	}
-	_ = cmd.Wait() // the state tells
+	_ = cmd.Wait() // the error is in the process state
 	return shown, cmd.ProcessState.ExitCode()
 }
 
-// testTerminal sits before a terminal.
+// testTerminal tests what a user sees on a terminal.
 func testTerminal(t *testing.T, server string) {
 	t.Setenv("HODEI_SERVER", server)
 	t.Setenv("TERM", "xterm")
@@ -72,10 +72,11 @@ func testTerminal(t *testing.T, server string) {
 	require.Equal(t, 3, status)
 	require.Regexp(t, `running on \S+, Ctrl-C leaves it running · \ds`, shown)
 	require.Contains(t, shown, render.Wipe+"two\r\n", "the line at the foot makes room")
-	require.Regexp(t, `✗ FAILED \(EXIT_CODE 3\) after \d+(\.\d)?s\r\n`, shown) // 1.5s, and more where the machine is busy
+	require.Regexp(t, `✗ FAILED \(EXIT_CODE 3\) after \d+(\.\d)?s\r\n`, shown) // 1.5s, or more on a busy machine
 	require.Equal(t, 1, strings.Count(shown, "one"))
 
-	// The output of a command does not steer the terminal. A pipe gets it as it is.
+	// The output of a command must not control the terminal. A pipe gets it
+	// unchanged.
 	const attack = `\033]52;c;aGVsbG8=\007\033]0;title\007\033[2J\033[31mred\n`
 	shown, status = onTerminal(t, "", "exec", "-c", `printf '`+attack+`'; echo fails; exit 3`)
 	require.Equal(t, 3, status)
@@ -94,7 +95,7 @@ func testTerminal(t *testing.T, server string) {
 	require.Zero(t, status)
 	require.Contains(t, shown, "✓ COMPLETED after ")
 
-	shown, status = onTerminal(t, "waiting: no worker of type nobody", "exec", "--type", "nobody", "--", "true")
+	shown, status = onTerminal(t, "waiting: no worker of type absent", "exec", "--type", "absent", "--", "true")
 	require.Equal(t, 130, status)
 	require.Regexp(t, `\r\x1b\[K\r?\nnot following exec_\S+ any longer; it goes on\r\n  hodei logs -f exec_\S+\r\n  hodei execution cancel exec_\S+\r\n  hodei explain exec_`, shown)
 	id := regexp.MustCompile(`exec_[0-9a-f-]{36}`).FindString(shown)

@@ -50,13 +50,13 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 		RunE: func(cmd *cobra.Command, _ []string) error { return up(cmd.Context(), f, cmd.ErrOrStderr()) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.dataDir, "data-dir", "", "where everything is kept (default ~/.local/share/hodei)")
-	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep nothing: use a temporary directory")
+	flags.StringVar(&f.dataDir, "data-dir", "", "data directory (default ~/.local/share/hodei)")
+	flags.BoolVar(&f.ephemeral, "ephemeral", false, "use a temporary directory and delete it at the end")
 	f.edge.add(flags)
-	flags.IntVar(&f.natsPort, "nats-port", 4222, "port of the embedded NATS; 0 takes a free one")
+	flags.IntVar(&f.natsPort, "nats-port", 4222, "port of the embedded NATS; 0 chooses a free one")
 	flags.IntVar(&f.workers, "workers", 1, "number of workers")
 	flags.StringVar(&f.nats, "nats", "", "use this NATS instead of the embedded one")
-	flags.StringVar(&f.database, "database-url", "", "use this Postgres instead of one of its own")
+	flags.StringVar(&f.database, "database-url", "", "use this Postgres instead of the embedded one")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
 	cmdline.Secret(flags, "nats", "database-url")
 	f.worker.add(flags, "worker-")
@@ -66,8 +66,8 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 	return cmd
 }
 
-// up starts the servers that were not given, then all roles, and stops them in
-// the reverse order.
+// up starts the missing servers, then all roles, and stops them in the reverse
+// order.
 func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	log, err := newLog(f.logLevel)
 	if err != nil {
@@ -106,7 +106,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: manager,
 		Edge:        front,
 		KeepWorkers: true,
-		Terminate:   ctx.Done(), // the whole system goes: what runs cannot be waited for
+		Terminate:   ctx.Done(), // the whole system stops and does not wait for executions
 	}
 	for i := range f.workers {
 		w, err := f.worker.config(numbered(hostname(), i), filepath.Join(dir, "workers", strconv.Itoa(i+1)))
@@ -118,7 +118,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	return system.Run(ctx, cfg, func(s *system.System) { welcome(screen, s, rpc.Redacted(servers.natsURL), len(cfg.Workers)) })
 }
 
-// disks are those of the servers that this process runs.
+// disks returns the guard of the disks of the servers in this process.
 func (f *upFlags) disks(dir string) *disk.Guard {
 	var own []disk.Store
 	if f.database == "" {
@@ -130,7 +130,7 @@ func (f *upFlags) disks(dir string) *disk.Guard {
 	return disk.NewGuard(f.worker.minFree(), own...)
 }
 
-// numbered tells apart the workers of one machine.
+// numbered gives each worker of this machine its own name.
 func numbered(name string, i int) string {
 	if i == 0 {
 		return name
@@ -138,7 +138,7 @@ func numbered(name string, i int) string {
 	return fmt.Sprintf("%s-%d", name, i+1)
 }
 
-// directory is where everything is kept, and what to do with it at the end.
+// directory returns the data directory and a function that cleans it up.
 func (f *upFlags) directory() (string, func(), error) {
 	if f.ephemeral {
 		dir, err := os.MkdirTemp("", "hodei-")
@@ -154,7 +154,8 @@ func (f *upFlags) directory() (string, func(), error) {
 	return dir, func() {}, os.MkdirAll(dir, 0o700)
 }
 
-// defaultDataDir is where the user's programs keep their data.
+// defaultDataDir returns the directory for Hodei's data among the user's
+// application data.
 func defaultDataDir() string {
 	if data := os.Getenv("XDG_DATA_HOME"); data != "" {
 		return filepath.Join(data, "hodei")
@@ -166,7 +167,7 @@ func defaultDataDir() string {
 	return filepath.Join(home, ".local", "share", "hodei")
 }
 
-// servers are NATS and Postgres, embedded or given.
+// servers are NATS and Postgres, embedded or external.
 type servers struct {
 	nats        *local.NATS
 	postgres    *local.Postgres
@@ -175,7 +176,7 @@ type servers struct {
 	databaseURL string
 }
 
-// startServers starts both at once, because Postgres takes its time.
+// startServers starts both in parallel, because Postgres is slow to start.
 func (f *upFlags) startServers(ctx context.Context, dir string, log *slog.Logger) (*servers, error) {
 	s := &servers{natsURL: f.nats, databaseURL: f.database}
 	var g errgroup.Group
@@ -213,7 +214,8 @@ func (s *servers) stop() {
 	}
 }
 
-// welcome says that everything answers, where, and what to try.
+// welcome prints that the system is ready, its addresses and the first commands
+// to try.
 func welcome(w io.Writer, s *system.System, natsURL string, workers int) {
 	addrs := s.HTTPAddrs()
 	for i, addr := range addrs {

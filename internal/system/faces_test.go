@@ -20,20 +20,20 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// steps has Postgres write down every state that an execution is given.
+// steps makes Postgres record every state change of an execution.
 const steps = `CREATE TABLE steps (n bigserial PRIMARY KEY, id uuid, before text, after text);
 	CREATE FUNCTION step() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 		INSERT INTO steps (id, before, after) VALUES (NEW.id, CASE WHEN TG_OP = 'UPDATE' THEN OLD.status ELSE '' END, NEW.status);
 		RETURN NULL; END $$;
 	CREATE TRIGGER step AFTER INSERT OR UPDATE OF status ON executions FOR EACH ROW EXECUTE FUNCTION step();`
 
-// walk is somebody who asks for anything, in any order, with a right or without.
+// walk sends any request in any order, valid or not.
 type walk struct {
 	ctx    context.Context
 	nc     *nats.Conn
 	faces  []*client.Client
 	worker hodei.Worker
-	job    hodei.JobID // is retried once
+	job    hodei.JobID // retried once
 	made   []hodei.ExecutionID
 }
 
@@ -46,12 +46,12 @@ func (w *walk) execution(t *rapid.T) hodei.ExecutionID {
 	return rapid.SampledFrom(w.made).Draw(t, "execution")
 }
 
-// someone is the worker, or nobody.
+// someone returns the worker's id or an unknown one.
 func (w *walk) someone(t *rapid.T) hodei.WorkerID {
 	return rapid.SampledFrom([]hodei.WorkerID{w.worker.ID, w.worker.ID, {1}}).Draw(t, "worker")
 }
 
-// answered takes any answer that is an answer.
+// answered accepts any well-formed answer.
 func answered(t *rapid.T, err error) {
 	if err != nil {
 		require.NotEqual(t, hodei.Internal, hodei.AsError(err).Code, "%v", err)
@@ -107,27 +107,27 @@ func (w *walk) stop(t *rapid.T) {
 	answered(t, err)
 }
 
-// finish is the report of an end that nobody has seen.
+// finish reports an end that did not happen.
 func (w *walk) finish(t *rapid.T) {
 	end := rapid.SampledFrom(hodei.ExecutionTransitions.States()).Draw(t, "end")
 	_, err := rpc.Call(w.ctx, w.nc, schemas.FinishExecution, schemas.FinishRequest{
 		ExecutionID: w.execution(t), WorkerID: w.someone(t),
 		Outcome: hodei.Outcome{Status: end, CompletedAt: time.Now().UTC(), LogCount: int64(rapid.IntRange(0, 2).Draw(t, "lines"))},
 	})
-	if !strings.Contains(fmt.Sprint(err), "digest") { // of a worker that is ours that would be our fault
+	if !strings.Contains(fmt.Sprint(err), "digest") { // such an error for our own worker would be our fault
 		answered(t, err)
 	}
 }
 
 func (w *walk) interrupt(t *rapid.T) {
-	// WORKER_LOST has the worker give up: that is for the worker manager to say,
-	// of what the record has given up.
+	// WORKER_LOST makes the worker abandon the execution; only the worker
+	// manager may send it.
 	reason := rapid.SampledFrom([]hodei.Reason{hodei.ReasonCancelled, hodei.ReasonTimeout, hodei.ReasonWorkerTerminated}).Draw(t, "reason")
 	_, err := rpc.CallWorker(w.ctx, w.nc, schemas.InterruptExecution, w.worker.ID, schemas.InterruptRequest{ExecutionID: w.execution(t), Reason: reason})
 	answered(t, err)
 }
 
-// leave says of an incarnation that never was that it is gone.
+// leave reports that an unknown incarnation has left.
 func (w *walk) leave(t *rapid.T) {
 	_, err := rpc.Call(w.ctx, w.nc, schemas.LeaveWorker, schemas.LeaveRequest{
 		WorkerID: w.someone(t), Incarnation: "never was", Killed: rapid.Bool().Draw(t, "killed"),
@@ -135,10 +135,10 @@ func (w *walk) leave(t *rapid.T) {
 	answered(t, err)
 }
 
-// TestNoFaceTakesAnIllegalStep: whatever is asked for over REST and NATS, on
-// subjects that are meant for other parts too, executions go from state to
-// state as the table says, and end once.
-func TestNoFaceTakesAnIllegalStep(t *testing.T) {
+// TestNoFaceMakesAnIllegalTransition: after any requests over REST and NATS,
+// including internal subjects, executions change state only as the table
+// allows, and end once.
+func TestNoFaceMakesAnIllegalTransition(t *testing.T) {
 	t.Parallel()
 	srv := localtest.NATS(t)
 	cfg := config(t, srv, 1)
@@ -191,9 +191,9 @@ func TestNoFaceTakesAnIllegalStep(t *testing.T) {
 	require.NoError(t, stop())
 }
 
-// TestWhatRunsIsNotRejected: an execution that is not to wait, and that somebody
-// else has given to a worker meanwhile, is answered as what it is.
-func TestWhatRunsIsNotRejected(t *testing.T) {
+// TestRunningExecutionIsNotRejected: an execution that must not queue, but that another
+// caller has assigned meanwhile, is answered with its actual state.
+func TestRunningExecutionIsNotRejected(t *testing.T) {
 	t.Parallel()
 	srv := localtest.NATS(t)
 	cfg := config(t, srv, 1)
@@ -205,7 +205,7 @@ func TestWhatRunsIsNotRejected(t *testing.T) {
 	db, err := postgres.Open(t.Context(), cfg.DatabaseURL, 2)
 	require.NoError(t, err)
 	draft := hodei.Execution{Spec: hodei.Spec{Command: hodei.Command{Args: []string{"sleep", "0.2"}}, Environment: map[string]string{}}}
-	e, err := db.CreateExecution(t.Context(), draft) // of which no scheduler has heard
+	e, err := db.CreateExecution(t.Context(), draft) // unknown to every scheduler
 	require.NoError(t, err)
 	ask := schemas.ScheduleRequest{
 		ExecutionID: &e.ID, Brief: true, JobConfig: &schemas.JobConfig{Type: new("nobody"), Requirements: &hodei.Requirements{}},
@@ -226,7 +226,7 @@ func TestWhatRunsIsNotRejected(t *testing.T) {
 	e, err = db.CreateExecution(t.Context(), draft)
 	require.NoError(t, err)
 	ask.ExecutionID = &e.ID
-	for range 2 { // and again, should the answer be lost
+	for range 2 { // a repeat, in case the answer was lost
 		_, err = rpc.Call(t.Context(), nc, schemas.Schedule, ask)
 		require.ErrorIs(t, err, hodei.Rejected)
 	}

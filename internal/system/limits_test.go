@@ -26,9 +26,9 @@ func refusedFor(t *testing.T, field string, err error) {
 	require.Equal(t, field, hodei.AsError(err).Details.Field)
 }
 
-// TestLimitsOfWhatIsRun brings a command, an environment and labels just within
-// their limits, and a byte over them, by every operation that takes them.
-func TestLimitsOfWhatIsRun(t *testing.T) {
+// TestLimitsOfCommandsEnvironmentsAndLabels sends a command, an environment and labels just within
+// their limits, and one byte over them, to every operation that accepts them.
+func TestLimitsOfCommandsEnvironmentsAndLabels(t *testing.T) {
 	srv := localtest.NATS(t)
 	addrs, stop := run(t, config(t, srv, 0))
 	nc := localtest.Connect(t, srv)
@@ -73,7 +73,7 @@ func TestLimitsOfWhatIsRun(t *testing.T) {
 		_, err = c.ExecuteJob(ctx, schemas.ExecuteJobRequest{ID: job.ID, Command: command(hodei.MaxCommand + 1)})
 		refusedFor(t, "command", err)
 		_, err = c.ExecuteJob(ctx, schemas.ExecuteJobRequest{ID: job.ID, Environment: map[string]string{"B": ""}})
-		refusedFor(t, "environment", err) // what it is laid over counts too
+		refusedFor(t, "environment", err) // the job's environment counts too
 		_, err = c.RegisterWorker(ctx, schemas.RegisterWorkerRequest{Type: "x", Capacity: 1, Labels: labels(hodei.MaxLabels + 1).Labels})
 		refusedFor(t, "labels", err)
 	}
@@ -81,8 +81,8 @@ func TestLimitsOfWhatIsRun(t *testing.T) {
 	require.NoError(t, stop())
 }
 
-// TestListsAndEventsAreBounded is the attack of five large environments that broke
-// every list, with the largest values that are still allowed.
+// TestListsAndEventsAreBounded: five large environments once broke every list.
+// It uses the largest allowed values.
 func TestListsAndEventsAreBounded(t *testing.T) {
 	t.Parallel()
 	srv := localtest.NATS(t)
@@ -99,7 +99,7 @@ func TestListsAndEventsAreBounded(t *testing.T) {
 		Command:     &hodei.Command{Shell: strings.Repeat("\x01", hodei.MaxCommand)}, // six bytes each in JSON
 		Environment: map[string]string{"SECRET": strings.Repeat("x", hodei.MaxEnvironment-6)},
 	}
-	const count, workers = 4, 360 // three pages and more of either
+	const count, workers = 4, 360 // more than three pages of each
 	wide := map[string]string{"zone": strings.Repeat("x", hodei.MaxLabels-4)}
 	for range workers {
 		_, err = c.RegisterWorker(ctx, schemas.RegisterWorkerRequest{Type: "x", Capacity: 1, Labels: wide})
@@ -137,7 +137,7 @@ func TestListsAndEventsAreBounded(t *testing.T) {
 	require.NoError(t, stop())
 }
 
-// pages reads a list to its end and returns how many records it has.
+// pages reads a list to its end and returns its number of records.
 func pages(t *testing.T, url, query string) (count int) {
 	t.Helper()
 	separator := "?"

@@ -12,17 +12,17 @@ import (
 	"github.com/hodei-jobs/hodei/worker"
 )
 
-// A kept worker that has left is replaced after firstPause, and after up to
-// lastPause if its successors leave soon as well. One that stayed for steady
-// starts the series again.
+// A kept worker that has left is replaced after firstPause. If its successors
+// leave soon as well, the pause grows up to lastPause. A worker that ran for
+// steady resets the pause.
 const (
 	firstPause = time.Second
 	lastPause  = time.Minute
 	steady     = time.Minute
 )
 
-// member is one configured worker: the one that runs now and, if keep is set,
-// those that take its place.
+// member is one configured worker: the running one and, if keep is set, its
+// replacements.
 type member struct {
 	cfg  worker.Config
 	keep bool
@@ -39,10 +39,9 @@ func newMember(cfg worker.Config, keep bool) (*member, error) {
 }
 
 // run runs the worker until ctx is done. A kept worker that leaves because of a
-// command, or that fails once it has been ready, is followed by another. After a
-// command the next worker registers under an id of its own, and the one that was
-// drained or terminated stays TERMINATED: a script that polls for that state does
-// not miss it.
+// command, or that fails after it was ready, is replaced. After a command the
+// new worker registers under a new id, and the drained or terminated one stays
+// TERMINATED, so that a script that polls for that state does not miss it.
 func (m *member) run(ctx context.Context) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = firstPause, lastPause
@@ -59,9 +58,9 @@ func (m *member) run(ctx context.Context) error {
 		}
 		wait := pause.NextBackOff().Round(time.Millisecond)
 		if err == nil {
-			m.log.Warn("worker has left: a new one takes its place", "worker_id", w.ID(), "pause", wait.String())
+			m.log.Warn("worker has left, starting another", "worker_id", w.ID(), "pause", wait.String())
 		} else {
-			m.log.Error("worker failed: starting it again", "worker_id", w.ID(), "pause", wait.String(), "err", err)
+			m.log.Error("worker failed, restarting it", "worker_id", w.ID(), "pause", wait.String(), "err", err)
 		}
 		if !m.sleep(ctx, wait) {
 			return nil
@@ -72,7 +71,7 @@ func (m *member) run(ctx context.Context) error {
 	}
 }
 
-// sleep reports whether the member goes on after the wait.
+// sleep waits and reports whether the member continues.
 func (m *member) sleep(ctx context.Context, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -85,7 +84,8 @@ func (m *member) sleep(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
-// replace makes the next worker. It ends at once if the member is over.
+// replace creates the next worker. The worker ends at once if the member is
+// over.
 func (m *member) replace(fresh bool) (*worker.Worker, error) {
 	cfg := m.cfg
 	cfg.Fresh = fresh
@@ -102,7 +102,8 @@ func (m *member) replace(fresh bool) (*worker.Worker, error) {
 	return w, nil
 }
 
-// terminate has the worker kill what it runs and leave; none takes its place.
+// terminate makes the worker kill its executions and leave, without a
+// replacement.
 func (m *member) terminate() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

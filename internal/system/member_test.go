@@ -13,8 +13,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// TestAKeptWorkerIsReplaced: after a drain and after a terminate another worker
-// takes the place, and runs what waits; the one that left stays TERMINATED.
+// TestAKeptWorkerIsReplaced: after a drain and after a terminate, another
+// worker replaces the worker and runs waiting executions. The old one stays
+// TERMINATED.
 func TestAKeptWorkerIsReplaced(t *testing.T) {
 	t.Parallel()
 	srv := localtest.NATS(t)
@@ -61,6 +62,6 @@ func TestAKeptWorkerIsReplaced(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, hodei.WorkerTerminated, w.Status, "which is final")
 	}
-	close(terminate) // none takes the place of a worker that the system ends
+	close(terminate) // a worker that the system ends has no replacement
 	require.NoError(t, stop())
 }

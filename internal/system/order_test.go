@@ -24,7 +24,7 @@ import (
 
 var backlog = flag.Int("backlog", 10_000, "how many executions TestBacklogInOrder queues; a fifth of it under the race detector or with -short")
 
-// past is one execution as the record has it in the end.
+// past is the final record of one execution.
 type past struct {
 	ID          hodei.ExecutionID
 	Priority    int
@@ -37,10 +37,10 @@ type past struct {
 	CompletedAt time.Time
 }
 
-// TestBacklogInOrder has 10,000 executions of all priorities, three types and
-// several sizes wait, then starts 100 workers, and reads from the record that
-// they were run in order, fairly, and never more at once than a worker has
-// slots. Two schedulers share the work.
+// TestBacklogInOrder queues 10,000 executions of all priorities, three types
+// and several sizes, then starts 100 workers. The record must show that they
+// ran in order, fairly, and never above a worker's slots. Two schedulers share
+// the work.
 func TestBacklogInOrder(t *testing.T) {
 	size := *backlog
 	if testing.Short() {
@@ -48,8 +48,8 @@ func TestBacklogInOrder(t *testing.T) {
 	}
 	srv := localtest.NATS(t)
 	cfg := config(t, srv, 0)
-	// On a machine that has other things to do, an offer may wait for long; to
-	// give it up would change the order.
+	// On a busy machine an offer may wait for long. Giving it up would change
+	// the order.
 	cfg.Manager.OfferHolds = time.Minute
 	_, stop := run(t, cfg)
 	second := system.Config{Connect: cfg.Connect, DatabaseURL: cfg.DatabaseURL, DatabaseConns: 4, Log: cfg.Log, Scheduler: &scheduler.Config{}}
@@ -75,7 +75,7 @@ func TestBacklogInOrder(t *testing.T) {
 
 var kinds = []string{"go", "rust", "java"}
 
-// runParts runs what has no edge.
+// runParts runs a system without an edge.
 func runParts(t *testing.T, cfg system.Config) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -129,7 +129,7 @@ func submit(t *testing.T, c *client.Client, n int) {
 	require.NoError(t, g.Wait())
 }
 
-// waitForAll returns the record once everything has ended.
+// waitForAll returns the record when everything has ended.
 func waitForAll(t *testing.T, url string, n int) []past {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -171,8 +171,8 @@ func capacities(t *testing.T, url string) map[hodei.WorkerID]int {
 	return capacity
 }
 
-// requireCapacity: at no moment did a worker run more than it has slots. Both
-// times are its own.
+// requireCapacity: no worker ever ran more than its slots. Both times are the
+// worker's own.
 func requireCapacity(t *testing.T, all []past, capacity map[hodei.WorkerID]int) {
 	t.Helper()
 	type change struct {
@@ -189,7 +189,7 @@ func requireCapacity(t *testing.T, all []past, capacity map[hodei.WorkerID]int) 
 			if c := a.at.Compare(b.at); c != 0 {
 				return c
 			}
-			return a.slots - b.slots // at the same microsecond one ends before the next begins
+			return a.slots - b.slots // at the same microsecond, ends come before starts
 		})
 		used := 0
 		for _, c := range list {
@@ -199,11 +199,11 @@ func requireCapacity(t *testing.T, all []past, capacity map[hodei.WorkerID]int) 
 	}
 }
 
-// requireOrder: of those that ask for the same, none overtook more others than
-// can be on their way at once.
+// requireOrder: among executions with equal requirements, none overtook more
+// others than can be in flight at once.
 func requireOrder(t *testing.T, all []past) {
 	t.Helper()
-	const onTheirWay = 2 * 100 * 4 // two schedulers, 100 workers, at most four slots each, of one class at the worst
+	const onTheirWay = 2 * 100 * 4 // two schedulers, 100 workers, at most four slots each, all of one class in the worst case
 	rank := func(e past) int64 {
 		return e.ID.Time().UnixMilli() - int64(e.Priority)*(10*time.Minute).Milliseconds()
 	}
@@ -231,8 +231,8 @@ func requireOrder(t *testing.T, all []past) {
 	}
 }
 
-// requireSizesShare: what needs several slots is not left until what needs one
-// is all done: of the more urgent half, the last large one starts before the
+// requireSizesShare: executions with several slots do not wait until all small
+// ones are done. Of the more urgent half, the last large one starts before the
 // last fifth of everything.
 func requireSizesShare(t *testing.T, all []past) {
 	t.Helper()

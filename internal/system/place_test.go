@@ -16,9 +16,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// TestPlacedAtOnceOrQueued: where a worker is free and nobody waits, an
-// execution is recorded with its assignment, in one commit; else it is recorded
-// first and waits its turn.
+// TestPlacedAtOnceOrQueued: if a worker is free and the queue is empty, an
+// execution is created and assigned in one commit. Otherwise it is created
+// first and queued.
 func TestPlacedAtOnceOrQueued(t *testing.T) {
 	t.Parallel()
 	srv := localtest.NATS(t)
@@ -36,7 +36,8 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	all, err := nc.SubscribeSync(">")
 	require.NoError(t, err)
 	require.NoError(t, nc.Flush())
-	// way is what passes until the execution has ended, of what is named here.
+	// way returns the listed requests and the events until the execution has
+	// ended.
 	way := func(id hodei.ExecutionID) (way []string, told []schemas.Event) {
 		for {
 			msg, err := all.NextMsg(20 * time.Second)
@@ -80,7 +81,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	require.Equal(t, []string{
 		schemas.PlaceExecution.Subject, schemas.EventCreated, schemas.Schedule.Subject, schemas.AssignExecution.Subject,
 		schemas.EventAssigned, schemas.EventStarted, schemas.EventCompleted,
-	}, seen, "it overtakes nobody unseen")
+	}, seen, "it must not overtake the queue")
 	_, err = c.CancelExecution(ctx, schemas.CancelExecutionRequest{ID: waits.ID})
 	require.NoError(t, err)
 	require.NoError(t, stop())

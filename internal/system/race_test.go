@@ -2,5 +2,5 @@
 
 package system_test
 
-// The race detector makes everything some five times slower.
+// The race detector makes everything about five times slower.
 func init() { *backlog /= 5 }

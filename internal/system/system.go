@@ -20,13 +20,14 @@ import (
 	"github.com/hodei-jobs/hodei/worker"
 )
 
-// Config chooses the roles. Connect is required, DatabaseURL by the three
-// services. A nil role is left out.
+// Config chooses the roles. Connect is required, and DatabaseURL for the three
+// services. A nil role does not run.
 type Config struct {
-	// Connect opens a connection under a name; each role has its own.
+	// Connect opens a connection with a name. Each role has its own.
 	Connect     func(name string) (*nats.Conn, error)
 	DatabaseURL string
-	// DatabaseConns bounds the connections to Postgres; 0: postgres.Open's own.
+	// DatabaseConns limits the connections to Postgres; 0 means the default of
+	// postgres.Open.
 	DatabaseConns int
 	Version       string
 	Log           *slog.Logger
@@ -36,11 +37,12 @@ type Config struct {
 	Manager      *workermanager.Config
 	Edge         *edge.Config
 	Workers      []worker.Config
-	// KeepWorkers replaces workers that leave because of a command, or that fail.
+	// KeepWorkers replaces workers that leave because of a command, or that
+	// fail.
 	KeepWorkers bool
 
-	// Terminate, once closed, has the workers kill what they run rather than
-	// wait for it.
+	// Terminate, when closed, makes the workers kill their executions instead
+	// of waiting for them.
 	Terminate <-chan struct{}
 }
 
@@ -50,7 +52,7 @@ type System struct {
 	db    *postgres.DB
 	conns []*nats.Conn
 	edge  *edge.Edge
-	// groups are started in this order and stopped in the reverse.
+	// The groups start in this order and stop in the reverse order.
 	services, front, fleet group
 	members                []*member
 }
@@ -60,12 +62,12 @@ type part struct {
 	name  string
 	run   func(context.Context) error
 	ready <-chan struct{}
-	ended chan struct{} // closed when run has returned
+	ended chan struct{} // closed after run has returned
 }
 
 // Run builds the roles, runs them until ctx is done or one of them fails, and
-// stops them in order. ready is called once every role answers. Workers may
-// leave by themselves; when there is nothing else, that ends the system.
+// stops them in order. It calls ready when every role is ready. Workers may
+// leave by themselves; a system of workers only ends with the last one.
 func Run(ctx context.Context, cfg Config, ready func(*System)) error {
 	s := &System{cfg: cfg}
 	defer s.close()
@@ -90,7 +92,8 @@ func Run(ctx context.Context, cfg Config, ready func(*System)) error {
 	return errors.Join(err, stopped)
 }
 
-// deserted is closed when the system was one of workers only and all have left.
+// deserted returns a channel that is closed when a system of workers only has
+// lost all of them.
 func (s *System) deserted() <-chan struct{} {
 	if len(s.services.parts)+len(s.front.parts) > 0 {
 		return nil
@@ -98,10 +101,11 @@ func (s *System) deserted() <-chan struct{} {
 	return s.fleet.left
 }
 
-// HTTPAddrs are the edge's addresses: orchestrator, scheduler, worker manager.
+// HTTPAddrs returns the edge's addresses: orchestrator, scheduler, worker
+// manager.
 func (s *System) HTTPAddrs() [3]string { return s.edge.Addrs() }
 
-// WorkerIDs are the workers' ids, in the order of the configuration.
+// WorkerIDs returns the workers' ids, in the order of the configuration.
 func (s *System) WorkerIDs() []string {
 	var ids []string
 	for _, m := range s.members {
@@ -110,7 +114,7 @@ func (s *System) WorkerIDs() []string {
 	return ids
 }
 
-// build opens the record and the connections and makes the roles.
+// build opens the database and the connections and creates the roles.
 func (s *System) build(ctx context.Context) error {
 	cfg := &s.cfg
 	if cfg.Log == nil {
@@ -129,8 +133,8 @@ func (s *System) build(ctx context.Context) error {
 	return nil
 }
 
-// prepare migrates the record and, where there is a worker manager, sets up the
-// streams: the others do not know how many replicas they are to have.
+// prepare migrates the database. If there is a worker manager, it also sets up
+// the streams, because only the worker manager knows the number of replicas.
 func (s *System) prepare(ctx context.Context) error {
 	db, err := postgres.Open(ctx, s.cfg.DatabaseURL, s.cfg.DatabaseConns)
 	if err != nil {
@@ -226,8 +230,7 @@ func (s *System) buildWorkers() error {
 	return nil
 }
 
-// start starts the groups one after the other, each when the one before is
-// ready.
+// start starts the groups in sequence, each when the previous one is ready.
 func (s *System) start(ctx context.Context, failed chan error) error {
 	for _, g := range []*group{&s.services, &s.front, &s.fleet} {
 		g.start(ctx, failed)
@@ -265,7 +268,7 @@ func (s *System) terminateOnDemand() {
 	}
 }
 
-// close drains the connections and closes the record.
+// close drains the connections and closes the database.
 func (s *System) close() {
 	for _, nc := range s.conns {
 		closed := nc.StatusChanged(nats.CLOSED)
@@ -282,26 +285,26 @@ func (s *System) close() {
 	}
 }
 
-// group is roles that start together and stop together.
+// group is a set of roles that start and stop together.
 type group struct {
 	parts   []part
-	aside   func(stopped <-chan struct{}) // runs beside them
+	aside   func(stopped <-chan struct{}) // runs beside the parts
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	stopped chan struct{}
 	mayEnd  bool          // its parts may end by themselves
-	left    chan struct{} // closed when they all have
+	left    chan struct{} // closed when all parts have ended
 	mu      sync.Mutex
 	errs    []error
-	ended   int // by themselves
+	ended   int // number of parts that ended by themselves
 }
 
 func (g *group) add(name string, run func(context.Context) error, ready <-chan struct{}) {
 	g.parts = append(g.parts, part{name, run, ready, make(chan struct{})})
 }
 
-// start runs the parts until stop. The first that ends before, though it may
-// not, is reported.
+// start runs the parts until stop. It reports the first part that ends by
+// itself, unless mayEnd is set.
 func (g *group) start(ctx context.Context, failed chan<- error) {
 	ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	g.stopped, g.left = make(chan struct{}), make(chan struct{})
@@ -344,7 +347,7 @@ func (g *group) leave() {
 	}
 }
 
-// stop tells the parts to stop and waits until they have.
+// stop stops the parts and waits for them.
 func (g *group) stop() error {
 	if g.cancel == nil {
 		return nil

@@ -30,8 +30,8 @@ import (
 
 func TestMain(m *testing.M) { localtest.VerifyNoLeaks(m) }
 
-// config is everything on one server, with the given number of workers of two
-// slots each.
+// config returns all roles on one server, with the given number of workers of
+// two slots each.
 func config(t *testing.T, srv *local.NATS, workers int) system.Config {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -46,8 +46,7 @@ func config(t *testing.T, srv *local.NATS, workers int) system.Config {
 	return cfg
 }
 
-// run runs the system until the returned stop is called, which returns what
-// Run returned.
+// run runs the system until stop is called, which returns the result of Run.
 func run(t *testing.T, cfg system.Config) (addrs [3]string, stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -62,8 +61,8 @@ func run(t *testing.T, cfg system.Config) (addrs [3]string, stop func() error) {
 	return addrs, func() error { cancel(); return <-ended }
 }
 
-// TestManyAtOnce sends work from many callers over both transports, waits for
-// all of it, and stops with nothing left running.
+// TestManyAtOnce submits work from many callers over both transports, waits for
+// all of it, and stops without leftovers.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	srv := localtest.NATS(t)
@@ -122,8 +121,8 @@ func TestManyAtOnce(t *testing.T) {
 	require.NoError(t, stop())
 }
 
-// TestQueueDrainsInOrder fills the one worker and sees what waits start by
-// priority, then age.
+// TestQueueDrainsInOrder fills the one worker and verifies that the queue
+// starts by priority, then age.
 func TestQueueDrainsInOrder(t *testing.T) {
 	t.Parallel()
 	srv := localtest.NATS(t)
@@ -180,8 +179,8 @@ func TestQueueDrainsInOrder(t *testing.T) {
 	require.NoError(t, stop())
 }
 
-// TestTwoSchedulersNeverOverfill: with two of every service, slots are never
-// overbooked and nothing starts twice.
+// TestTwoSchedulersNeverOverfill: with two instances of every service, slots
+// are never overbooked and nothing starts twice.
 func TestTwoSchedulersNeverOverfill(t *testing.T) {
 	t.Parallel()
 	srv := localtest.NATS(t)
@@ -194,7 +193,8 @@ func TestTwoSchedulersNeverOverfill(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	dir := t.TempDir()
-	// Each run takes a slot by making a directory; a third at once would fail.
+	// Each execution takes a slot by creating a directory. A third one at the
+	// same time would fail.
 	script := fmt.Sprintf(`for s in 1 2; do mkdir %[1]s/$s 2>/dev/null && { echo x >> %[1]s/starts; sleep 0.02; rmdir %[1]s/$s; exit 0; }; done; exit 9`, dir)
 	var g errgroup.Group
 	const n = 40
@@ -219,8 +219,8 @@ func TestTwoSchedulersNeverOverfill(t *testing.T) {
 	require.NoError(t, stop())
 }
 
-// TestWorkersMayLeave: the rest goes on without those that were told to leave,
-// and a system of workers only ends with the last of them.
+// TestWorkersMayLeave: the system continues without workers that leave on
+// command. A system of workers only ends with the last one.
 func TestWorkersMayLeave(t *testing.T) {
 	t.Parallel()
 	srv := localtest.NATS(t)
