@@ -134,8 +134,8 @@ func TestFilesCanBeReadInOneGo(t *testing.T) {
 // messages (string literals that are sentences) and as a number of test names.
 // Lower them as text is rewritten; they never rise. docs/style.md has the rules.
 const (
-	mostInComments  = 86
-	mostInMessages  = 75
+	mostInComments  = 60
+	mostInMessages  = 42
 	mostInTestNames = 22
 )
 
