@@ -11,14 +11,14 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 )
 
-// The table of the page that tells of the accepted results is between these.
+// Markers around the table of accepted results in the page.
 const (
 	tableBegins = "<!-- What follows is written by `make bench-accept`. -->\n"
 	tableEnds   = "<!-- Up to here. -->\n"
 )
 
-// acceptResults keeps results as those to compare with, and shows them on a
-// page. What failed or was measured in short is refused.
+// acceptResults stores results as the reference and shows them on a page. It
+// refuses failed and short runs.
 func acceptResults(results, accepted, page string) error {
 	body, err := os.ReadFile(results)
 	if err != nil {
@@ -44,7 +44,7 @@ func acceptResults(results, accepted, page string) error {
 	return errors.Join(os.WriteFile(accepted, body, 0o644), os.WriteFile(page, text, 0o644))
 }
 
-// markdown is the table, and the plots below it, as a page has them.
+// markdown returns the table and the plots for a page.
 func (r *report) markdown() string {
 	t := table.NewWriter()
 	t.AppendHeader(table.Row{"scenario", "what", "limit", "hodei", "ratio", "at least", "aim", "", "peers"})

@@ -13,15 +13,15 @@ import (
 )
 
 // asynqSystem is asynq: tasks in a redis-server that syncs its file before it
-// answers, as Postgres does; its own default syncs once a second. The worker is
-// tuned to look for tasks each millisecond, where its default is a second.
+// answers, as Postgres does; its default is to sync once a second. The worker
+// is tuned to poll every millisecond; its default is a second.
 type asynqSystem struct {
 	redis, worker *proc
 	client        *asynq.Client
 	inspector     *asynq.Inspector
 }
 
-// kept is how long a result is: without it asynq forgets what has ended.
+// kept is how long results are kept; by default asynq deletes ended tasks.
 const kept = time.Hour
 
 func startAsynq(ctx context.Context, _ *bench, dir string) (peerSystem, error) {
@@ -103,7 +103,7 @@ func (s *asynqSystem) stop() error {
 	return errors.Join(errs...)
 }
 
-// workAsynq works the tasks of the redis-server at a socket.
+// workAsynq runs the tasks of the redis-server at a socket.
 func workAsynq(ctx context.Context, args []string) error {
 	srv := asynq.NewServer(redisAt(args[0]), asynq.Config{
 		Concurrency: slots, TaskCheckInterval: time.Millisecond, LogLevel: asynq.FatalLevel,

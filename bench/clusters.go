@@ -9,8 +9,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local"
 )
 
-// cluster is a Postgres of the bench, of the same binaries and with the same
-// settings as that of `hodei up`.
+// cluster starts a Postgres for the bench, with the binaries and settings of
+// `hodei up`.
 func (b *bench) cluster(ctx context.Context, dir string) (*local.Postgres, error) {
 	pg, err := local.StartPostgres(ctx, local.PostgresConfig{Dir: dir})
 	if err != nil {

@@ -17,10 +17,10 @@ import (
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
 
-// fleetSize is how many workers are simulated.
+// fleetSize is the number of simulated workers.
 const fleetSize = 10_000
 
-// availability is the report of the i-th simulated worker.
+// availability returns the report of the i-th simulated worker.
 func availability(id domain.WorkerID, i int, now time.Time) domain.Availability {
 	return domain.Availability{
 		WorkerID: id, Type: "shell", Labels: map[string]string{"zone": string(rune('a' + i%3))}, Status: domain.WorkerAvailable,
@@ -28,7 +28,7 @@ func availability(id domain.WorkerID, i int, now time.Time) domain.Availability 
 	}
 }
 
-// planning chooses among all of them, over and over.
+// planning chooses repeatedly among all workers.
 func planning(_ context.Context, b *bench) ([]row, error) {
 	now := time.Now()
 	fleet := make([]plan.Worker, fleetSize)
@@ -48,7 +48,7 @@ func planning(_ context.Context, b *bench) ([]row, error) {
 			d := plan.Choose(fleet, req, plan.DefaultWeights, kv.Lease, now)
 			took = append(took, milliseconds(time.Since(began)))
 			if d.Worker == nil {
-				return nil, fmt.Errorf("nobody was chosen: %s", d.Reason)
+				return nil, fmt.Errorf("no worker was chosen: %s", d.Reason)
 			}
 		}
 		medians, tails = append(medians, quantile(took, 0.5)), append(tails, quantile(took, 0.99))
@@ -60,10 +60,10 @@ func planning(_ context.Context, b *bench) ([]row, error) {
 	return []row{median, tail}, nil
 }
 
-// renewal is how often each simulated worker renews its lease.
+// renewal is the interval in which each simulated worker renews its lease.
 const renewal = 10 * time.Second
 
-// leases has all of them renew their leases, with two schedulers watching.
+// leases makes all workers renew their leases while two schedulers watch.
 func leases(ctx context.Context, b *bench) (rows []row, err error) {
 	r, err := b.servers(ctx)
 	if err != nil {
@@ -116,16 +116,16 @@ func leases(ctx context.Context, b *bench) (rows []row, err error) {
 		Note: fmt.Sprintf("nats-server %s %%, both schedulers %s %%", number(quantile(server, 0.5)), number(quantile(watchers, 0.5)))}}, nil
 }
 
-// hosts is how many connections the simulated workers have, skew by how much at
-// most their clocks are off, as NTP keeps those of one network.
+// hosts is the number of connections of the simulated workers, skew the largest
+// offset of their clocks, as with NTP in one network.
 const (
 	hosts = 100
 	skew  = 3 * time.Millisecond
 )
 
-// simulated are workers that do nothing but renew, when real ones would.
+// simulated are workers that only renew, at the times at which real ones would.
 type simulated struct {
-	buckets []*kv.Workers // of each connection
+	buckets []*kv.Workers // one per connection
 	ids     []domain.WorkerID
 }
 
@@ -159,12 +159,12 @@ func newSimulated(ctx context.Context, url string) (*simulated, func(), error) {
 	return s, stop, nil
 }
 
-// come has each write its key for the first time.
+// come makes each worker write its key for the first time.
 func (s *simulated) come(ctx context.Context) error {
 	return s.each(ctx, func(int) time.Time { return time.Time{} })
 }
 
-// renew has each renew once within the period.
+// renew makes each worker renew once within the period.
 func (s *simulated) renew(ctx context.Context) error {
 	began := time.Now()
 	err := s.each(ctx, func(i int) time.Time {
@@ -175,7 +175,7 @@ func (s *simulated) renew(ctx context.Context) error {
 	return err
 }
 
-// each has each write its key at a time.
+// each makes each worker write its key at a time.
 func (s *simulated) each(ctx context.Context, at func(i int) time.Time) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for host, bucket := range s.buckets {

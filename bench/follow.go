@@ -11,23 +11,24 @@ import (
 	"time"
 )
 
-// follower reads the log of an execution as server-sent events, and sees to it
-// that no line is missing, doubled or out of order.
+// follower reads the log of an execution as server-sent events, and verifies
+// that no line is missing, duplicated or out of order.
 type follower struct {
 	url string
-	// line, if there is one, is told of each line's JSON, and when it was read.
+	// line, if set, receives each line's JSON and the time at which it was
+	// read.
 	line func(data []byte, at time.Time)
 
-	lines   int64 // so far; the next has the number after
-	resumed int   // times that the connection was lost and taken up again
+	lines   int64 // so far; the next one has this number plus 1
+	resumed int   // number of reconnects
 	end     *logEnd
 	at      time.Time // when the end was read
 	ending  bool
 	rest    []byte
-	next    []byte // how the frame of the next line begins
+	next    []byte // start of the next line's frame
 }
 
-// logEnd is what the event done tells.
+// logEnd is the data of the event done.
 type logEnd struct {
 	ExecutionID string `json:"execution_id"`
 	Status      string `json:"status"`
@@ -35,10 +36,10 @@ type logEnd struct {
 	LogCount    int64  `json:"log_count"`
 }
 
-// streams is an HTTP client without a limit to its connections.
+// streams is an HTTP client without a limit of connections.
 var streams = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute}}
 
-// open asks for the log and returns when the answer has begun.
+// open requests the log and returns when the answer has begun.
 func (f *follower) open(ctx context.Context) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url, nil)
 	if err != nil {
@@ -55,8 +56,8 @@ func (f *follower) open(ctx context.Context) (*http.Response, error) {
 	return resp, err
 }
 
-// read follows to the end. A connection that is lost is taken up again after
-// the last line, as any EventSource does.
+// read follows to the end. After a lost connection it reconnects and resumes
+// after the last line, like an EventSource.
 func (f *follower) read(ctx context.Context, resp *http.Response) error {
 	buf := make([]byte, 64<<10)
 	for {
@@ -83,7 +84,7 @@ func (f *follower) read(ctx context.Context, resp *http.Response) error {
 	}
 }
 
-// follow does both.
+// follow opens and reads.
 func (f *follower) follow(ctx context.Context) error {
 	resp, err := f.open(ctx)
 	if err != nil {
@@ -113,8 +114,8 @@ func (f *follower) take(p []byte, at time.Time) error {
 	}
 }
 
-// expected takes the frames that are those of the next lines, and returns what
-// comes after: in a flood the follower should take little of the machine.
+// expected consumes frames of consecutive lines and returns the rest. In a
+// flood, the follower must use little of the machine.
 func (f *follower) expected(p []byte, at time.Time) []byte {
 	for !f.ending {
 		f.next = strconv.AppendInt(append(f.next[:0], "id: "...), f.lines+1, 10)
@@ -163,7 +164,7 @@ func streamURL(base, id string) string {
 	return base + "/api/v1/executions/" + id + "/logs/stream?follow=true"
 }
 
-// bare is an identifier without its prefix, as the record has it.
+// bare returns an identifier without its prefix, as in the record.
 func bare(id string) string {
 	_, uuid, _ := strings.Cut(id, "_")
 	return uuid

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// footprint is what `hodei up` costs before it does anything.
+// footprint measures what `hodei up` costs before it does anything.
 func footprint(ctx context.Context, b *bench) ([]row, error) {
 	var cold, warm, memory, processor []float64
 	for range b.turns {
@@ -35,10 +35,10 @@ func footprint(ctx context.Context, b *bench) ([]row, error) {
 	}, nil
 }
 
-// rest is how long an idle system is watched.
+// rest is how long an idle system is observed.
 func (b *bench) rest() time.Duration { return time.Duration(b.scale(30, 10)) * time.Second }
 
-// settle is how long a system that has just started is left alone.
+// settle is the pause after the start of a system.
 const settle = 5 * time.Second
 
 func (b *bench) coldAndWarm(ctx context.Context) (cold, warm time.Duration, idle usage, err error) {

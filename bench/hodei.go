@@ -19,16 +19,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// proc is a process that was started, with what it says on standard error.
+// proc is a process with its standard error.
 type proc struct {
 	name  string
 	cmd   *exec.Cmd
 	ended chan struct{}
-	err   error // how it ended
+	err   error // the error of its end
 
 	mu   sync.Mutex
 	said strings.Builder
-	// heard is told of each line.
+	// heard receives a signal for each line.
 	heard chan struct{}
 }
 
@@ -39,7 +39,7 @@ const stopTime = 30 * time.Second
 func start(name, path string, args ...string) (*proc, error) {
 	p := &proc{name: name, cmd: exec.Command(path, args...), ended: make(chan struct{}), heard: make(chan struct{}, 1)}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p.cmd.Env = append(os.Environ(), "HODEI_LOG_LIMIT=10GiB") // two million lines are more than the default; earlier versions ignore it
+	p.cmd.Env = append(os.Environ(), "HODEI_LOG_LIMIT=10GiB") // two million lines exceed the default; earlier versions ignore it
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
@@ -75,8 +75,7 @@ func (p *proc) words() string {
 	return p.said.String()
 }
 
-// await waits until what the process has said matches, and returns the
-// expression's groups.
+// await waits until the output matches the expression, and returns its groups.
 func (p *proc) await(ctx context.Context, what *regexp.Regexp) ([]string, error) {
 	for {
 		if m := what.FindStringSubmatch(p.words()); m != nil {
@@ -87,12 +86,12 @@ func (p *proc) await(ctx context.Context, what *regexp.Regexp) ([]string, error)
 		case <-p.ended:
 			return nil, fmt.Errorf("%s ended: %v\n%s", p.name, p.err, p.words())
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s did not say %s: %w\n%s", p.name, what, ctx.Err(), p.words())
+			return nil, fmt.Errorf("%s did not print %s: %w\n%s", p.name, what, ctx.Err(), p.words())
 		}
 	}
 }
 
-// stop ends the process as a person would, then without asking.
+// stop sends SIGTERM, then SIGKILL.
 func (p *proc) stop() error {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
 		_ = p.cmd.Process.Signal(signal) // it may have ended
@@ -108,27 +107,27 @@ func (p *proc) stop() error {
 	return fmt.Errorf("%s does not end", p.name)
 }
 
-// system is where a Hodei that runs is reached.
+// system is a running Hodei.
 type system struct {
 	bases          []string // URLs of its edges
 	nats, database string
-	pprof          string        // "" where profiles are not served
-	said           func() string // what its processes have said
-	pids           []int         // of them, where what they use is of interest
+	pprof          string        // "" if profiles are not served
+	said           func() string // returns the output of its processes
+	pids           []int         // of its processes, if their usage is measured
 }
 
-// hodei is `hodei up` with all that it keeps.
+// hodei is `hodei up` with its data.
 type hodei struct {
 	*proc
 	system
 	base  string        // the one edge
-	ready time.Duration // from its start
+	ready time.Duration // since its start
 }
 
 var screen = regexp.MustCompile(`(?s)ready\n.*orchestrator +(http\S+).*nats +(nats\S+).*Ctrl-C`)
 var profiles = regexp.MustCompile(`pprof (http\S+)`)
 
-// up starts `hodei up` on a data directory, with all else as flags say.
+// up starts `hodei up` on a data directory.
 func (b *bench) up(ctx context.Context, dir string, flags ...string) (*hodei, error) {
 	args := append([]string{"up", "--data-dir", dir, "--port-base", "0", "--nats-port", "0"}, flags...)
 	if b.profile != "" {
@@ -174,12 +173,12 @@ func (b *bench) fresh(ctx context.Context, flags ...string) (h *hodei, done func
 	return h, func() error { return errors.Join(h.stop(), os.RemoveAll(dir)) }, nil
 }
 
-// socketURL is how a Postgres of internal/local is reached.
+// socketURL returns the URL of a Postgres of internal/local.
 func socketURL(dir string) string {
 	return "postgres:///postgres?" + url.Values{"host": {dir}, "port": {"5432"}, "user": {"hodei"}}.Encode()
 }
 
-// durable makes sure that the server keeps what it has acknowledged.
+// durable verifies that the server keeps acknowledged data.
 func durable(ctx context.Context, database string) error {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
@@ -198,5 +197,5 @@ func durable(ctx context.Context, database string) error {
 	return nil
 }
 
-// settings must be on in every Postgres that is measured.
+// settings must be on in every measured Postgres.
 var settings = []string{"fsync", "synchronous_commit", "full_page_writes"}

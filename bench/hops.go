@@ -15,10 +15,10 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// hops tells where the time of one execution goes: what passes through NATS
-// between the POST and the end is listened to, and each message named by its
-// subject. What lies between two messages is the work of whoever sent the
-// later one, its commit with it.
+// hops shows where the time of one execution goes: it listens to the NATS
+// messages between the POST and the end, and names each by its subject. The
+// time between two messages is the work of the sender of the later one,
+// including its commit.
 func hops(ctx context.Context, b *bench) (rows []row, err error) {
 	signal, err := b.newFifo("hop", true)
 	if err != nil {
@@ -51,12 +51,12 @@ func hops(ctx context.Context, b *bench) (rows []row, err error) {
 		Hodei: spreadOf([]float64{quantile(t.times["follower: done seen"], 0.5)}), Plot: t.table(n)}}, nil
 }
 
-// tap listens to everything.
+// tap listens to all messages.
 type tap struct {
 	nc *nats.Conn
 
 	mu      sync.Mutex
-	began   time.Time // of the execution listened to, zero between two
+	began   time.Time // of the execution in progress, zero between two
 	replies map[string]string
 	seen    map[string]bool
 	times   map[string][]float64 // of each message, since the POST
@@ -97,7 +97,7 @@ func (t *tap) hear(m *nats.Msg, at time.Time) {
 	t.note(name, at)
 }
 
-// note keeps the first of a name.
+// note records the first message with a name.
 func (t *tap) note(name string, at time.Time) {
 	if !t.seen[name] {
 		t.seen[name] = true
@@ -105,7 +105,7 @@ func (t *tap) note(name string, at time.Time) {
 	}
 }
 
-// subjectName is a subject without what differs between two executions.
+// subjectName removes the parts of a subject that differ between executions.
 func subjectName(subject string) string {
 	parts := strings.Split(subject, ".")
 	if !strings.HasPrefix(subject, schemas.Root) && len(parts) > 2 {
@@ -114,7 +114,7 @@ func subjectName(subject string) string {
 	return strings.Join(parts, ".")
 }
 
-// hop has one execution listened to.
+// hop measures one execution.
 func (h *hodei) hop(ctx context.Context, t *tap, id string, signal *fifo, counts bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -137,7 +137,7 @@ func (h *hodei) hop(ctx context.Context, t *tap, id string, signal *fifo, counts
 	if err != nil {
 		return err
 	}
-	if err := t.nc.Flush(); err != nil { // all of it was heard
+	if err := t.nc.Flush(); err != nil { // all messages have arrived
 		return err
 	}
 	time.Sleep(idle)
@@ -152,8 +152,8 @@ func (h *hodei) hop(ctx context.Context, t *tap, id string, signal *fifo, counts
 	return nil
 }
 
-// table lists the messages that most executions have, in the order of their
-// median time.
+// table lists the messages that most executions have, in order of their median
+// time.
 func (t *tap) table(n int) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

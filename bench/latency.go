@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// idle lies between two samples, so that each finds the system idle.
+// idle is the pause between samples, so that each finds an idle system.
 const idle = 20 * time.Millisecond
 
-// moments are what is waited for after one POST, in milliseconds since.
+// moments are times after one POST, in milliseconds.
 type moments struct{ started, answered, done []float64 }
 
 // latency executes one job at a time on an idle system.
@@ -35,7 +35,7 @@ func latency(ctx context.Context, b *bench) (rows []row, err error) {
 	defer func() { err = errors.Join(err, done()) }()
 
 	argv := []string{"/bin/sh", "-c", "echo >" + signal.path}
-	if _, err := h.sample(ctx, 10, signal, argv); err != nil { // so that all is warm
+	if _, err := h.sample(ctx, 10, signal, argv); err != nil { // warm up
 		return nil, err
 	}
 	var limits [][]float64
@@ -73,7 +73,7 @@ func latency(ctx context.Context, b *bench) (rows []row, err error) {
 	return append(rows, released.fill(row{Scenario: "latency, end", What: "told to exit → done seen by a follower that is open, p50", Unit: "ms", Lower: true})), nil
 }
 
-// latencyRows compares each moment, its median and its 99th percentile, with
+// latencyRows compares the median and the 99th percentile of each moment with
 // those of the limit.
 func latencyRows(n int, limits [][]float64, own []moments, peers map[string][]moments) (rows []row) {
 	for _, point := range []struct {
@@ -141,7 +141,7 @@ func (m *moments) add(began, started, answered, done time.Time) {
 	m.done = append(m.done, milliseconds(done.Sub(began)))
 }
 
-// followAnswer follows the execution that an answer names, to its end.
+// followAnswer follows the execution in an answer to its end.
 func (h *hodei) followAnswer(ctx context.Context, answer []byte) (*follower, error) {
 	var run struct {
 		ExecutionID string `json:"execution_id"`
@@ -157,8 +157,8 @@ func (h *hodei) followAnswer(ctx context.Context, answer []byte) (*follower, err
 	return f, f.follow(ctx)
 }
 
-// release has commands wait for a word that is given once a follower is open,
-// and measures from the word to the follower's end, in milliseconds.
+// release makes commands wait for a line that is written once a follower is
+// open, and measures from that line to the follower's end, in milliseconds.
 func (h *hodei) release(ctx context.Context, n int, signal, hold *fifo) (list []float64, err error) {
 	body := execute("/bin/sh", "-c", "echo >"+signal.path+"; read word <"+hold.path)
 	for range n {
@@ -211,14 +211,14 @@ func (p peer) latency(ctx context.Context, b *bench, n int, signal *fifo, argv [
 				time.Sleep(time.Millisecond)
 			}
 		}
-		if i >= 10 { // after which all is warm
+		if i >= 10 { // warm after that
 			m.add(began, started, answered, time.Now())
 		}
 	}
 	return m, nil
 }
 
-// drain forgets what was told by others.
+// drain discards signals of other samples.
 func drain(f *fifo) {
 	for {
 		select {

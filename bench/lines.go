@@ -14,17 +14,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rate is how many lines a second a steady job prints.
+// rate is the lines a second of a steady job.
 const rate = 1000
 
 // clock reads the machine's monotonic clock, which the command reads too.
 func clock() int64 {
 	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // it has one
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // every Linux has this clock
 	return now.Nano()
 }
 
-// age is how long ago a line was written, in milliseconds, by what it says.
+// age returns how long ago a line was written, in milliseconds, by the time in
+// the line.
 func age(data []byte, now int64) (float64, error) {
 	_, text, found := bytes.Cut(data, []byte(`"line":"`))
 	digits, _, _ := bytes.Cut(text, []byte(" "))
@@ -66,7 +67,8 @@ func lineLatency(ctx context.Context, b *bench) (rows []row, err error) {
 	return []row{medians.fill(median), tails.fill(tail)}, nil
 }
 
-// ages has a job print n lines and returns how old each was when it was seen.
+// ages makes a job print n lines and returns the age of each when it was
+// received.
 func (h *hodei) ages(ctx context.Context, b *bench, n int) (ages []float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -86,7 +88,7 @@ func (h *hodei) ages(ctx context.Context, b *bench, n int) (ages []float64, err 
 	return ages, err
 }
 
-// roundTrips asks n times, rate a second, and returns how long each answer
+// roundTrips makes n requests, rate a second, and returns how long each answer
 // took, in milliseconds.
 func roundTrips(ctx context.Context, url string, n int) (trips []float64, err error) {
 	asking, err := nats.Connect(url)
@@ -99,7 +101,7 @@ func roundTrips(ctx context.Context, url string, n int) (trips []float64, err er
 		return nil, err
 	}
 	defer answering.Close()
-	_, err = answering.Subscribe("bench.echo", func(m *nats.Msg) { _ = m.Respond(m.Data) }) // the asker would notice
+	_, err = answering.Subscribe("bench.echo", func(m *nats.Msg) { _ = m.Respond(m.Data) }) // an error shows in the request
 	if err == nil {
 		err = answering.Flush()
 	}
@@ -112,7 +114,7 @@ func roundTrips(ctx context.Context, url string, n int) (trips []float64, err er
 	return trips, err
 }
 
-// crowd has many follow one execution.
+// crowd makes many followers follow one execution.
 func crowd(ctx context.Context, b *bench) ([]row, error) {
 	n := rate * b.scale(5, 3)
 	var rows []row
@@ -145,11 +147,11 @@ func crowd(ctx context.Context, b *bench) ([]row, error) {
 	return rows, nil
 }
 
-// gathering is what became of the followers of one execution.
+// gathering is the result of the followers of one execution.
 type gathering struct {
 	took    time.Duration // from the first line until the last follower's end
 	failed  int
-	err     error // why the first of them failed
+	err     error // the error of the first failed one
 	resumed int
 	ages    []float64 // of the lines of a few followers
 }

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// logs has one job print a file of many lines, followed live, and then sixteen
-// jobs at once.
+// logs makes one job print a file of many lines, followed live, and then
+// sixteen jobs in parallel.
 func logs(ctx context.Context, b *bench) ([]row, error) {
 	n := b.scale(2_000_000, 400_000)
 	var rows []row
@@ -51,7 +51,7 @@ func (b *bench) logRow(ctx context.Context, n, jobs int) (r row, err error) {
 	var s series
 	for turn := range b.turns {
 		var seconds []float64
-		for range 3 { // it takes a fifth of the time, and differs more
+		for range 3 { // it takes a fifth of the time and varies more
 			limit, err := b.limit(ctx, command...)
 			if err != nil {
 				return r, err
@@ -72,7 +72,7 @@ func (b *bench) logRow(ctx context.Context, n, jobs int) (r row, err error) {
 		AtLeast: 0.30, Aim: 0.6, Note: "the limit reads the same pipes, splits, stamps, encodes, and writes to files"}), err
 }
 
-// text makes a file of n lines of 70 bytes, each different.
+// text makes a file of n different lines of 70 bytes.
 func (b *bench) text(n int) (path string, err error) {
 	file, err := os.Create(filepath.Join(b.dir, "text"))
 	if err != nil {
@@ -85,9 +85,10 @@ func (b *bench) text(n int) (path string, err error) {
 	return file.Name(), errors.Join(w.Flush(), file.Close(), os.Chmod(file.Name(), 0o644))
 }
 
-// logged has a fresh Hodei run the jobs, and returns the time from the first
-// submission to the last follower's end. Every follower has seen every line by
-// then; the record must have them too, and with verify be equal to the text.
+// logged makes a fresh Hodei run the jobs, and returns the time from the first
+// submission to the last follower's end. By then every follower has received
+// every line. The record must have them too, and with verify it must equal the
+// text.
 func (b *bench) logged(ctx context.Context, text string, n, jobs int, verify bool) (took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
@@ -96,7 +97,7 @@ func (b *bench) logged(ctx context.Context, text string, n, jobs int, verify boo
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	if _, err := h.followed(ctx, execute(program)); err != nil { // so that all is warm
+	if _, err := h.followed(ctx, execute(program)); err != nil { // warm up
 		return 0, err
 	}
 	stop := b.startProfile(ctx, h.system, fmt.Sprintf("logs-%d", jobs))
@@ -158,7 +159,7 @@ func (h *hodei) followed(ctx context.Context, body []byte) (*follower, error) {
 	return f, f.read(ctx, resp)
 }
 
-// holds makes sure that the record has so many lines of an execution.
+// holds verifies that the record has this many lines of an execution.
 func (h *hodei) holds(ctx context.Context, id string, n int) error {
 	conn, err := pgx.Connect(ctx, h.database)
 	if err != nil {
@@ -174,7 +175,7 @@ func (h *hodei) holds(ctx context.Context, id string, n int) error {
 	return err
 }
 
-// compare makes sure that the recorded log is the text.
+// compare verifies that the recorded log equals the text.
 func (h *hodei) compare(ctx context.Context, id, text string) error {
 	want, err := os.ReadFile(text)
 	if err != nil {

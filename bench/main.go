@@ -17,11 +17,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bench is one run of it.
+// bench is one run.
 type bench struct {
 	short   bool
 	turns   int
-	dir     string // for what is measured, removed at the end
+	dir     string // for the measured data, removed at the end
 	hodei   string // the binary
 	limits  string // the program of limits
 	profile string // directory for profiles, "" for none
@@ -32,7 +32,7 @@ type bench struct {
 type scenario struct {
 	name string
 	run  func(context.Context, *bench) ([]row, error)
-	most time.Duration // it may take, in full
+	most time.Duration // time limit of a full run
 }
 
 var scenarios = []scenario{
@@ -53,7 +53,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	do := run
-	if len(os.Args) > 2 { // one of the processes that a run starts
+	if len(os.Args) > 2 { // a process that a run starts
 		switch os.Args[1] {
 		case "peer":
 			do = func(ctx context.Context) error { return work(ctx, os.Args[2], os.Args[3:]) }
@@ -69,14 +69,14 @@ func main() {
 
 func run(ctx context.Context) error {
 	b := &bench{}
-	flag.BoolVar(&b.short, "short", false, "smaller numbers, fewer turns: a few minutes in all")
-	flag.IntVar(&b.turns, "turns", 0, "how often each is measured (default 3, in short 2)")
+	flag.BoolVar(&b.short, "short", false, "smaller numbers, fewer turns: a few minutes in total")
+	flag.IntVar(&b.turns, "turns", 0, "number of measurements (default 3, with -short 2)")
 	flag.StringVar(&b.hodei, "hodei", "../bin/hodei", "the binary to measure")
 	flag.StringVar(&b.limits, "limit", "../bin/limit", "the program of limits")
 	flag.StringVar(&b.profile, "profile", "", "write profiles of hodei up to this directory")
-	only := flag.String("only", "", "the scenarios to run, with commas between")
-	chosen := flag.String("peers", "", "the peers to run beside, with commas between (default all, in short those that are quick); none for none")
-	parent := flag.String("dir", "", "where the data of what is measured goes (default the temporary directory)")
+	only := flag.String("only", "", "comma-separated scenarios to run")
+	chosen := flag.String("peers", "", "comma-separated peers to run (default all, with -short the quick ones); none for none")
+	parent := flag.String("dir", "", "directory for the measured data (default the temporary directory)")
 	results := flag.String("results", "results.json", "where the results are written")
 	accepted := flag.String("accepted", "accepted.json", "the results to compare with")
 	accepting := flag.Bool("accept", false, "keep the results as the accepted ones, and show them in docs/performance.md")
@@ -132,7 +132,7 @@ func run(ctx context.Context) error {
 	return errors.Join(report.write(*results), report.failed())
 }
 
-// selected are the scenarios of the names given, all without one.
+// selected returns the scenarios with the given names, or all.
 func selected(names string) ([]scenario, error) {
 	if names == "" {
 		return scenarios, nil
@@ -148,7 +148,7 @@ func selected(names string) ([]scenario, error) {
 	return list, nil
 }
 
-// onDisk refuses a directory in memory: a commit there waits for nothing.
+// onDisk refuses a directory in memory, because a commit there does not wait.
 func onDisk(dir string) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
@@ -160,7 +160,7 @@ func onDisk(dir string) error {
 	return nil
 }
 
-// scale is a number in full and in short.
+// scale chooses the number for a full or a short run.
 func (b *bench) scale(full, short int) int {
 	if b.short {
 		return short
@@ -168,7 +168,7 @@ func (b *bench) scale(full, short int) int {
 	return full
 }
 
-// say tells how far the bench is.
+// say prints the progress.
 func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
 }

@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// peer is another system that does the same work: it runs a command, as one of
-// 32 at a time, and keeps its exit code and what it printed, durably.
+// peer is another system that does the same work: it runs a command, up to 32
+// at a time, and durably stores its exit code and output.
 type peer struct {
 	name string
-	// start starts all of it: the store on an empty directory, and the worker
-	// as a process of its own.
+	// start starts the store on an empty directory, and the worker as a
+	// separate process.
 	start func(ctx context.Context, b *bench, dir string) (peerSystem, error)
-	// part is the share of the programs that it is given; more would take too
+	// part is the share of the programs that the peer runs; more would take too
 	// long.
 	part int
-	// work is that process.
+	// work is the worker process.
 	work func(ctx context.Context, args []string) error
 }
 
-// peerSystem is a peer that runs.
+// peerSystem is a running peer.
 type peerSystem interface {
-	// submit returns once the peer has acknowledged the command.
+	// submit returns when the peer has acknowledged the command.
 	submit(ctx context.Context, argv ...string) (id string, err error)
 	// ended counts the commands whose results are recorded.
 	ended(ctx context.Context) (int, error)
-	// recorded reports whether that command's result is.
+	// recorded reports whether the result of the command is recorded.
 	recorded(ctx context.Context, id string) (bool, error)
 	stop() error
 }
@@ -50,13 +50,13 @@ func work(ctx context.Context, name string, args []string) error {
 	return fmt.Errorf("no peer %q", name)
 }
 
-// result is what a peer keeps of a command.
+// result is what a peer stores of a command.
 type result struct {
 	ExitCode int    `json:"exit_code"`
 	Output   string `json:"output"`
 }
 
-// perform runs a command and returns how it ended.
+// perform runs a command and returns its result.
 func perform(ctx context.Context, argv []string) (result, error) {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
@@ -69,11 +69,12 @@ func perform(ctx context.Context, argv []string) (result, error) {
 	return result{cmd.ProcessState.ExitCode(), out.String()}, err
 }
 
-// glance is how often a peer is asked how far it is; it has no feed to follow.
+// glance is the interval in which a peer without a feed is polled.
 const glance = 10 * time.Millisecond
 
-// throughput runs the program n times, or its part of that, and returns how
-// many a second were recorded, from the first submission until all are.
+// throughput runs the program n times, or the peer's part of that, and returns
+// how many a second were recorded, from the first submission until the last
+// result.
 func (p peer) throughput(ctx context.Context, b *bench, n int) (rate float64, err error) {
 	n /= p.part
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)

@@ -16,8 +16,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local"
 )
 
-// prepare has the Postgres of a fresh data directory count its statements, when
-// profiles are wanted: the cluster is made, then its configuration added to.
+// prepare makes the Postgres of a fresh data directory count its statements if
+// profiles are requested: it creates the cluster and extends its configuration.
 func (b *bench) prepare(ctx context.Context, dir string) error {
 	if b.profile == "" {
 		return nil
@@ -39,9 +39,9 @@ func (b *bench) prepare(ctx context.Context, dir string) error {
 	return errors.Join(err, conf.Close())
 }
 
-// startProfile profiles what follows, until the function returned is called:
-// the CPU, then allocations, mutexes and blocking as totals, and what Postgres
-// did. Without a directory for profiles it does nothing.
+// startProfile profiles until stop is called: the CPU, then allocations,
+// mutexes and blocking as totals, and the statements of Postgres. It does
+// nothing without a directory for profiles.
 func (b *bench) startProfile(ctx context.Context, h system, name string) (stop func() error) {
 	if b.profile == "" || h.pprof == "" {
 		return func() error { return nil }
@@ -76,7 +76,7 @@ const topStatements = `SELECT format('%s calls  %s ms total  %s ms mean  %s rows
   lpad(rows::text, 7), lpad(wal_bytes::text, 9), left(regexp_replace(query, '\s+', ' ', 'g'), 160))
 FROM pg_stat_statements ORDER BY total_exec_time DESC LIMIT 25`
 
-// ask returns the rows of a query of one column of text, or the error as one.
+// ask returns the rows of a query of one text column, or the error as a row.
 func ask(ctx context.Context, database, sql string) []string {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
@@ -97,7 +97,7 @@ func ask(ctx context.Context, database, sql string) []string {
 	return texts
 }
 
-// fetch writes what a URL answers to a file.
+// fetch writes the content of a URL to a file.
 func fetch(ctx context.Context, url, path string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local"
 )
 
-// fullRecord compares the throughput on a record that holds much with that on
-// an empty one.
+// fullRecord compares the throughput on a large record with that on an empty
+// one.
 func fullRecord(ctx context.Context, b *bench) (rows []row, err error) {
 	n, ended, pending := b.scale(5000, 1500), b.scale(1_000_000, 200_000), b.scale(100_000, 20_000)
 	full, err := os.MkdirTemp(b.dir, "full")

@@ -17,7 +17,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// report is what a run gave, as results.json has it.
+// report is the result of a run, as in results.json.
 type report struct {
 	At      time.Time `json:"at"`
 	Commit  string    `json:"commit"`
@@ -27,7 +27,7 @@ type report struct {
 	Part    bool      `json:"part"` // some scenarios or peers were left out
 	Turns   int       `json:"turns"`
 	Rows    []row     `json:"rows"`
-	// Failures are scenarios that gave no result, and why.
+	// Failures are the scenarios without a result, with the reason.
 	Failures map[string]string `json:"failures,omitempty"`
 }
 
@@ -38,14 +38,14 @@ func newReport(ctx context.Context, b *bench) *report {
 	}
 }
 
-// machine describes where the figures were taken.
+// machine describes the measured machine.
 func machine(ctx context.Context) string {
 	model := said(ctx, "sh", "-c", `sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1`)
 	return fmt.Sprintf("%d × %s, %s, %s, %s", runtime.NumCPU(), model, said(ctx, "uname", "-sr"),
 		runtime.Version(), said(ctx, "sh", "-c", `psql --version 2>/dev/null || echo Postgres`))
 }
 
-// said is what a command prints, "" where it cannot be run.
+// said returns the output of a command, "" if it cannot run.
 func said(ctx context.Context, name string, args ...string) string {
 	out, err := exec.CommandContext(ctx, name, args...).Output()
 	if err != nil {
@@ -54,7 +54,7 @@ func said(ctx context.Context, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// add runs a scenario and keeps what it gave.
+// add runs a scenario and stores its result.
 func (r *report) add(name string, run func() ([]row, error)) {
 	rows, err := run()
 	r.Rows = append(r.Rows, rows...)
@@ -83,7 +83,8 @@ func (r *report) write(path string) error {
 	return os.WriteFile(path, append(body, '\n'), 0o644)
 }
 
-// print shows the table, the plots below it, and what is other than accepted.
+// print prints the table, the plots below it, and the differences from the
+// accepted results.
 func (r *report) print(w io.Writer, accepted string) {
 	was := accept(accepted)
 	t := table.NewWriter()
@@ -112,7 +113,7 @@ func (r *report) print(w io.Writer, accepted string) {
 	}
 }
 
-// others tells of each peer, and what Hodei's value is of it.
+// others lists each peer and the ratio of Hodei's value to it.
 func (r row) others() string {
 	var list []string
 	for name, s := range r.Peers {
@@ -122,7 +123,7 @@ func (r row) others() string {
 	return strings.Join(list, "\n")
 }
 
-// show is a spread as people read it.
+// show formats a spread.
 func (r row) show(s *spread, unit string) string {
 	if s == nil {
 		return ""
@@ -133,7 +134,7 @@ func (r row) show(s *spread, unit string) string {
 	return fmt.Sprintf("%s %s (%s–%s)", number(s.Median), unit, number(s.Min), number(s.Max))
 }
 
-// number has three digits that count.
+// number formats with three significant digits.
 func number(v float64) string {
 	switch {
 	case v >= 100:
@@ -153,7 +154,7 @@ func mark(v float64) string {
 	return number(v)
 }
 
-// accept reads the ratios, or values, that were accepted last.
+// accept reads the last accepted ratios or values.
 func accept(path string) map[string]string {
 	list := map[string]string{}
 	body, err := os.ReadFile(path)

@@ -19,10 +19,10 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local"
 )
 
-// riverSystem is River: jobs in Postgres, inserted by the bench itself, for it
-// has no server to ask, and worked by a process of its own. It is tuned as far
-// as it lets itself be: the shortest cooldown between two fetches, where its
-// default waits 100 ms, and connections enough for all submitters.
+// riverSystem is River: jobs in Postgres, inserted by the bench itself because
+// River has no server, and run by a separate process. It is tuned as far as
+// possible: the shortest cooldown between fetches, where the default is 100 ms,
+// and enough connections for all submitters.
 type riverSystem struct {
 	postgres *local.Postgres
 	worker   *proc
@@ -37,7 +37,7 @@ type commandArgs struct {
 
 func (commandArgs) Kind() string { return "command" }
 
-// commandWorker runs it and records its result with the job.
+// commandWorker runs the command and stores its result with the job.
 type commandWorker struct {
 	river.WorkerDefaults[commandArgs]
 }
@@ -79,7 +79,7 @@ func (s *riverSystem) start(ctx context.Context, b *bench, dir string) (err erro
 	return err
 }
 
-// riverPool has a connection for each submitter, or for each slot.
+// riverPool has a connection for each submitter or slot.
 func riverPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *riverSystem) stop() (err error) {
 	return err
 }
 
-// workRiver works the jobs of the database at a URL.
+// workRiver runs the jobs of the database at a URL.
 func workRiver(ctx context.Context, args []string) error {
 	pool, err := riverPool(ctx, args[0])
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local"
 )
 
-// roles is Hodei with each role as a process of its own, on a NATS and a
-// Postgres that are processes too.
+// roles is Hodei with each role as a separate process, on NATS and Postgres as
+// processes.
 type roles struct {
 	system
 	dir      string
@@ -25,7 +25,7 @@ type roles struct {
 var natsReady = regexp.MustCompile(`ready (nats://\S+)`)
 var roleReady = regexp.MustCompile(`(?m)^ready [a-z-]+(?: (http://\S+))?`)
 
-// servers starts NATS and Postgres alone.
+// servers starts NATS and Postgres only.
 func (b *bench) servers(ctx context.Context) (r *roles, err error) {
 	r = &roles{}
 	defer func() {
@@ -54,7 +54,7 @@ func (b *bench) servers(ctx context.Context) (r *roles, err error) {
 	return r, nil
 }
 
-// serveNATS is that server: the one of `hodei up`, as a process of its own.
+// serveNATS runs the server of `hodei up` as a separate process.
 func serveNATS(ctx context.Context, dir string) error {
 	srv, err := local.StartNATS(local.NATSConfig{StoreDir: dir})
 	if err != nil {
@@ -84,11 +84,11 @@ func (r *roles) add(ctx context.Context, b *bench, name string, flags ...string)
 	return p, err
 }
 
-// spread starts so many instances of each service and so many workers, which
-// share the slots.
+// spread starts this many instances of each service, and workers that share the
+// slots.
 func (r *roles) spread(ctx context.Context, b *bench, services, workers int) error {
 	for range services {
-		// The worker manager makes the bucket that a scheduler waits for.
+		// The worker manager creates the bucket that a scheduler waits for.
 		for _, name := range []string{"worker-manager", "orchestrator", "scheduler"} {
 			if _, err := r.add(ctx, b, name); err != nil {
 				return err

@@ -1,23 +1,23 @@
 package main
 
-// row is one line of the table: what Hodei did beside the limit and the peers.
+// row is one line of the table: Hodei's value beside the limit and the peers.
 type row struct {
 	Scenario string `json:"scenario"`
 	What     string `json:"what"`
 	Unit     string `json:"unit"`
-	// Lower tells that less is better.
+	// Lower means that less is better.
 	Lower bool    `json:"lower_is_better"`
 	Hodei *spread `json:"hodei"`
 	Limit *spread `json:"limit,omitempty"`
-	// Ratio is Hodei's value by the limit's that was measured beside it.
+	// Ratio is Hodei's value divided by the limit measured beside it.
 	Ratio *spread            `json:"ratio,omitempty"`
 	Peers map[string]*spread `json:"peers,omitempty"`
-	// ByPeer is Hodei's value by each peer's of the same turn.
+	// ByPeer is Hodei's value divided by each peer's of the same turn.
 	ByPeer map[string]*spread `json:"by_peer,omitempty"`
-	// AtLeast and Aim bound the ratio, or the value where there is no limit;
-	// 0 where nothing is asked.
+	// AtLeast and Aim bound the ratio, or the value if there is no limit; 0
+	// means no bound.
 	AtLeast float64 `json:"at_least,omitempty"`
-	// Absolute tells that they bound the value all the same.
+	// Absolute means that they bound the value even with a limit.
 	Absolute bool    `json:"absolute,omitempty"`
 	Aim      float64 `json:"aim,omitempty"`
 	Note     string  `json:"note,omitempty"`
@@ -25,7 +25,7 @@ type row struct {
 	Plot string `json:"plot,omitempty"`
 }
 
-// series collects what one row is made of, a repetition at a time.
+// series collects the measurements of one row.
 type series struct {
 	hodei, limit []float64
 	peers        map[string][]float64
@@ -38,7 +38,7 @@ func (s *series) peer(name string, value float64) {
 	s.peers[name] = append(s.peers[name], value)
 }
 
-// fill completes the row with what was collected.
+// fill completes the row with the measurements.
 func (s *series) fill(r row) row {
 	r.Hodei, r.Limit = spreadOf(s.hodei), spreadOf(s.limit)
 	r.Ratio = spreadOf(quotients(s.hodei, s.limit))
@@ -51,7 +51,7 @@ func (s *series) fill(r row) row {
 	return r
 }
 
-// judged is the value that AtLeast and Aim are about.
+// judged returns the value that AtLeast and Aim apply to.
 func (r row) judged() *spread {
 	if r.Ratio != nil && !r.Absolute {
 		return r.Ratio
@@ -59,7 +59,7 @@ func (r row) judged() *spread {
 	return r.Hodei
 }
 
-// verdict is "aim", "reached" or "short", or "" where nothing is asked.
+// verdict is "aim", "reached" or "short", or "" without bounds.
 func (r row) verdict() string {
 	v := r.judged()
 	reached := func(mark float64) bool {

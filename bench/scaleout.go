@@ -7,7 +7,7 @@ import (
 )
 
 // scaleOut compares two instances of each service and four workers with one of
-// each, with as many slots in all.
+// each, with the same total of slots.
 func scaleOut(ctx context.Context, b *bench) ([]row, error) {
 	n := b.scale(5000, 1500)
 	var s series

@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// fifo is how a command tells the bench that it runs: it writes a line to it.
-// Or, the other way, how the bench tells a command to go on.
+// fifo is how a command signals the bench that it runs, by writing a line, or
+// how the bench signals a command to continue.
 type fifo struct {
 	path string
 	file *os.File
 	told chan time.Time
 }
 
-// newFifo makes one; listen says that the bench reads it.
+// newFifo creates a fifo. With listen, the bench reads it.
 func (b *bench) newFifo(name string, listen bool) (*fifo, error) {
 	f := &fifo{path: filepath.Join(b.dir, name), told: make(chan time.Time, 1024)}
 	if err := syscall.Mkfifo(f.path, 0o600); err != nil {
 		return nil, err
 	}
 	var err error
-	// Open for both, it never blocks and never ends.
+	// Opened for both, it never blocks and never ends.
 	if f.file, err = os.OpenFile(f.path, os.O_RDWR, 0); err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (f *fifo) listen() {
 	}
 }
 
-// wait returns when a command wrote its line.
+// wait returns when a command has written its line.
 func (f *fifo) wait(ctx context.Context) (time.Time, error) {
 	select {
 	case at := <-f.told:
@@ -59,7 +59,7 @@ func (f *fifo) wait(ctx context.Context) (time.Time, error) {
 	}
 }
 
-// say lets a command go on that reads a line of it.
+// say writes the line that a command waits for.
 func (f *fifo) say() error {
 	_, err := f.file.WriteString("\n")
 	return err

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// spread is what repeated measurements of one thing gave.
+// spread is the result of repeated measurements.
 type spread struct {
 	Median float64   `json:"median"`
 	Min    float64   `json:"min"`
 	Max    float64   `json:"max"`
-	All    []float64 `json:"all"` // in the order they were taken
+	All    []float64 `json:"all"` // in order of measurement
 }
 
 func spreadOf(values []float64) *spread {
@@ -21,8 +21,8 @@ func spreadOf(values []float64) *spread {
 	return &spread{Median: quantile(values, 0.5), Min: slices.Min(values), Max: slices.Max(values), All: values}
 }
 
-// quantile is the value that the share q of the values does not exceed, between
-// two of them where it falls between.
+// quantile returns the value that the share q of the values does not exceed,
+// interpolated.
 func quantile(values []float64, q float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -36,7 +36,7 @@ func quantile(values []float64, q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[low+1]-sorted[low])
 }
 
-// quotients divides each value by the one that was measured beside it.
+// quotients divides each value by the one measured beside it.
 func quotients(values, by []float64) []float64 {
 	list := make([]float64, min(len(values), len(by)))
 	for i := range list {

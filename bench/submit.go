@@ -16,11 +16,11 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// submitters is how many clients submit at once, each one after the other: the
-// same for Hodei and for every peer.
+// submitters is the number of concurrent clients, the same for Hodei and every
+// peer.
 const submitters = 64
 
-// each calls submit n times, submitters at once.
+// each calls submit n times, submitters in parallel.
 func each(ctx context.Context, n int, submit func(context.Context) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	var begun atomic.Int64
@@ -40,7 +40,7 @@ func each(ctx context.Context, n int, submit func(context.Context) error) error 
 // web is an HTTP client that keeps a connection for each submitter.
 var web = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * submitters, IdleConnTimeout: time.Minute}}
 
-// post sends a JSON body and returns what is answered.
+// post sends a JSON body and returns the answer.
 func post(ctx context.Context, url string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -59,7 +59,7 @@ func post(ctx context.Context, url string, body []byte) ([]byte, error) {
 	return answer, err
 }
 
-// overREST submits a body to an operation, as POST /execute.
+// overREST submits a body to a route, such as POST /execute.
 func overREST(base, path string, body []byte) func(context.Context) error {
 	return func(ctx context.Context) error {
 		_, err := post(ctx, base+"/api/v1"+path, body)
@@ -80,7 +80,7 @@ func overNATS(nc *nats.Conn, subject string, body []byte) func(context.Context) 
 	}
 }
 
-// execute is the body that executes a command, as POST /execute takes it.
+// execute returns the body that executes a command.
 func execute(argv ...string) []byte {
 	body, err := json.Marshal(map[string]any{"command": argv})
 	if err != nil {
@@ -89,8 +89,8 @@ func execute(argv ...string) []byte {
 	return body
 }
 
-// job makes a pipeline with one job that runs a command and returns the job's
-// identifier.
+// job creates a pipeline with one job that runs a command and returns the job's
+// id.
 func job(ctx context.Context, base string, argv ...string) (string, error) {
 	var made struct {
 		ID string `json:"id"`
@@ -117,13 +117,13 @@ func job(ctx context.Context, base string, argv ...string) (string, error) {
 	return made.ID, nil
 }
 
-// ends follows the event feed and counts the executions that ended.
+// ends follows the event feed and counts ended executions.
 type ends struct {
 	nc   *nats.Conn
 	seen chan time.Time
 }
 
-// followEnds begins to count; at most most ends are waited for.
+// followEnds starts counting; it waits for at most most ends.
 func followEnds(url string, most int) (*ends, error) {
 	nc, err := nats.Connect(url, nats.Name("bench"))
 	if err != nil {
@@ -151,7 +151,7 @@ var (
 	failed    = []byte(`"type":"` + schemas.EventFailed + `"`)
 )
 
-// wait returns the moments at which n executions were seen to end.
+// wait returns the times at which n executions ended.
 func (e *ends) wait(ctx context.Context, n int) ([]time.Time, error) {
 	at := make([]time.Time, 0, n)
 	for len(at) < n {

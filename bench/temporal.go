@@ -21,11 +21,11 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// temporalSystem is Temporal's development server on a SQLite file, which is
-// what its module offers; a cluster on a database of its own is another thing.
-// It is tuned: the file has a write-ahead log that is synced at each commit,
-// where the default rewrites a journal, and the command is a local activity,
-// which saves a trip to the server.
+// temporalSystem is Temporal's development server on a SQLite file, which its
+// module offers; a cluster with a database is not comparable. It is tuned: the
+// file has a write-ahead log that is synced at each commit, where the default
+// rewrites a journal, and the command is a local activity, which saves a round
+// trip.
 type temporalSystem struct {
 	server, worker *proc
 	client         client.Client
@@ -77,7 +77,7 @@ func (s *temporalSystem) start(ctx context.Context, dir string) error {
 	return err
 }
 
-// temporalCommand is where `make bench` put it.
+// temporalCommand returns the binary installed by `make bench`.
 func temporalCommand() (string, error) {
 	if self, err := os.Executable(); err == nil {
 		if path, err := exec.LookPath(filepath.Join(filepath.Dir(self), "temporal")); err == nil {
@@ -130,14 +130,14 @@ func (s *temporalSystem) stop() error {
 	return errors.Join(errs...)
 }
 
-// runCommand is the workflow: its history keeps what the command gave.
+// runCommand is the workflow: its history keeps the result of the command.
 func runCommand(ctx workflow.Context, argv []string) (res result, err error) {
 	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: time.Minute})
 	err = workflow.ExecuteLocalActivity(ctx, perform, argv).Get(ctx, &res)
 	return res, err
 }
 
-// workTemporal works the queue of the server at an address.
+// workTemporal runs the queue of the server at an address.
 func workTemporal(ctx context.Context, args []string) error {
 	c, err := dialTemporal(args[0])
 	if err != nil {

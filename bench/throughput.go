@@ -21,8 +21,8 @@ const (
 	slots   = 32
 )
 
-// throughput runs a program many times: bare, by Hodei over REST and over NATS,
-// and by each peer, in turns.
+// throughput runs a program many times: directly, by Hodei over REST and over
+// NATS, and by each peer, in turns.
 func throughput(ctx context.Context, b *bench) ([]row, error) {
 	n := b.scale(5000, 1500)
 	var rest, overNats, jobs series
@@ -72,10 +72,10 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 type outcome struct {
 	took time.Duration
 	used usage
-	ends []time.Time // since the first was submitted, as times from zero
+	ends []time.Time // in ascending order, since the first submission
 }
 
-// submitted has a fresh Hodei run n programs.
+// submitted makes a fresh Hodei run n programs.
 func (b *bench) submitted(ctx context.Context, n int, way string) (out outcome, err error) {
 	h, done, err := b.fresh(ctx, "--workers", "1", "--worker-capacity", strconv.Itoa(slots))
 	if err != nil {
@@ -98,7 +98,7 @@ func (b *bench) load(ctx context.Context, h system, n int, way string) (out outc
 	if err != nil {
 		return out, err
 	}
-	// Once, so that pools and caches are there, as in any system that runs.
+	// Warm up pools and caches.
 	if err := each(ctx, slots, submit); err != nil {
 		return out, err
 	}
@@ -130,7 +130,7 @@ func (b *bench) load(ctx context.Context, h system, n int, way string) (out outc
 	return out, err
 }
 
-// submitter is a way to have the program run.
+// submitter returns a function that runs the program in the given way.
 func (h system) submitter(ctx context.Context, nc *nats.Conn, way string) (func(context.Context) error, error) {
 	switch way {
 	case "rest":
@@ -149,7 +149,7 @@ func (h system) submitter(ctx context.Context, nc *nats.Conn, way string) (func(
 	return nil, fmt.Errorf("no way %q", way)
 }
 
-// recorded counts what the record says is COMPLETED.
+// recorded counts the COMPLETED executions in the record.
 func recorded(ctx context.Context, database string) (n int64, err error) {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
@@ -160,7 +160,7 @@ func recorded(ctx context.Context, database string) (n int64, err error) {
 	return n, err
 }
 
-// limitResult is what limit prints.
+// limitResult is the output of limit.
 type limitResult struct {
 	Seconds float64   `json:"seconds"`
 	Samples []float64 `json:"samples"`

@@ -10,19 +10,18 @@ import (
 	"time"
 )
 
-// usage is what a process tree has used of the processors, and holds of the
-// memory.
+// usage is the processor time and the memory of a process tree.
 type usage struct {
 	own      time.Duration // of Hodei's processes
-	commands time.Duration // of what they ran and waited for
+	commands time.Duration // of their children
 	postgres time.Duration // of its Postgres
 	memory   int64         // resident bytes of Hodei's processes
 }
 
-// tick is the unit of /proc/<pid>/stat on every Linux that is still in use.
+// tick is the unit of /proc/<pid>/stat on every current Linux.
 const tick = 10 * time.Millisecond
 
-// process is what /proc tells of one.
+// process is the content of /proc for one process.
 type process struct {
 	pid, parent   int
 	name          string
@@ -30,7 +29,7 @@ type process struct {
 	resident      int64
 }
 
-// processes reads all of them; those that end meanwhile are left out.
+// processes reads all processes; those that end meanwhile are left out.
 func processes() []process {
 	paths, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well formed
 	var list []process
@@ -56,7 +55,7 @@ func processes() []process {
 	return list
 }
 
-// usageOf is that of a process and all below it.
+// usageOf returns the usage of the processes and all their descendants.
 func usageOf(roots ...int) (u usage) {
 	in := map[int]bool{} // pid: whether it is Postgres
 	for _, pid := range roots {
@@ -87,12 +86,12 @@ func usageOf(roots ...int) (u usage) {
 	return u
 }
 
-// since is what was used between two looks.
+// since returns the usage between two measurements.
 func (u usage) since(before usage) usage {
 	return usage{u.own - before.own, u.commands - before.commands, u.postgres - before.postgres, u.memory}
 }
 
-// share tells how much of one core each part used of a time.
+// share formats the share of one core that each part used.
 func (u usage) share(of time.Duration) string {
 	percent := func(d time.Duration) float64 { return 100 * float64(d) / float64(of) }
 	return fmt.Sprintf("of one core, hodei used %.0f %%, its Postgres %.0f %%, the commands %.0f %%",

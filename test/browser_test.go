@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// chromium is the browser of this machine.
+// chromium returns the path of this machine's browser.
 func chromium(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{os.Getenv("HODEI_CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
@@ -40,15 +40,15 @@ type page struct {
 	base string // as in http://127.0.0.1:8080
 
 	mu       sync.Mutex
-	said     []string // errors and warnings of the console
+	said     []string // errors and warnings of the browser's console
 	requests []string
-	// mayLose says that requests are allowed to fail for want of a server.
+	// mayLose allows requests to fail because a server is down.
 	mayLose atomic.Bool
 	checked bool // at the end
 }
 
-// browse opens a tab. At the end of the test nothing must have been asked of
-// another address, and the console must have shown no error.
+// browse opens a tab. At the end of the test it verifies that no other address
+// was requested and that the browser's console shows no error.
 func browse(t testing.TB, base string) *page {
 	t.Helper()
 	p := openTab(t, base)
@@ -90,7 +90,7 @@ func openTab(t testing.TB, base string, more ...chromedp.ExecAllocatorOption) *p
 		if t.Failed() {
 			p.keep()
 		}
-		_ = chromedp.Cancel(ctx) // what is left goes with the allocator
+		_ = chromedp.Cancel(ctx) // the allocator ends what is left
 		cancel()
 		stop()
 		listening.Wait()
@@ -124,7 +124,7 @@ func (p *page) check() {
 	}
 }
 
-// keep writes what is shown to a file for whoever looks into a failure.
+// keep saves what the page shows, for debugging a failure.
 func (p *page) keep() {
 	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
@@ -140,7 +140,7 @@ func (p *page) keep() {
 	}
 }
 
-// open goes to a path of the console as a new visitor would.
+// open opens a path of the console as a new visitor.
 func (p *page) open(path string) {
 	p.t.Helper()
 	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.Navigate(p.base+"/ui"+path)))
@@ -160,7 +160,8 @@ func (p *page) until(what, expression string) {
 	p.within(time.Minute, what, expression)
 }
 
-// within is until, with a bound for what is much to do where races are watched for.
+// within is until with a time limit, for steps that are slow under the race
+// detector.
 func (p *page) within(bound time.Duration, what, expression string) {
 	p.t.Helper()
 	eventually(p.t, what, bound, func() bool {
@@ -169,7 +170,7 @@ func (p *page) within(bound time.Duration, what, expression string) {
 	})
 }
 
-// is waits for an expression to be a text.
+// is waits for an expression to equal a text.
 func (p *page) is(expression, text string) {
 	p.t.Helper()
 	p.until(expression+" is "+text, expression+" === "+quote(text))
@@ -181,20 +182,20 @@ func (p *page) at(path string) {
 	p.is("location.pathname + location.search + location.hash", path)
 }
 
-// quote is a text as a literal of the page's language.
+// quote returns a text as a JavaScript literal.
 func quote(text string) string {
 	literal, _ := json.Marshal(text)
 	return string(literal)
 }
 
-// sees waits for a text to be in the main part of the page.
+// sees waits for a text in the main part of the page.
 func (p *page) sees(text string) {
 	p.t.Helper()
 	p.until("the page shows "+text, "document.querySelector('main').innerText.includes("+quote(text)+")")
 }
 
-// click clicks the button or link of that text in the main part of the page,
-// or in the dialog where one is open.
+// click clicks the button or link with that text in the main part of the page,
+// or in the open dialog.
 func (p *page) click(text string) {
 	p.t.Helper()
 	find := `[...(document.querySelector('dialog[open]') ?? document.querySelector('main')).querySelectorAll('button, a')]
@@ -203,7 +204,7 @@ func (p *page) click(text string) {
 	eval[chromedp.Void](p, `(() => { const b = `+find+`; b.scrollIntoView({ block: 'center' }); b.focus(); b.click(); })()`)
 }
 
-// fill types into the field of that label.
+// fill types into the field with that label.
 func (p *page) fill(label, text string) {
 	p.t.Helper()
 	find := `[...document.querySelectorAll('label')].find((l) => l.innerText.trim() === ` + quote(label) + `)?.control`
@@ -215,24 +216,24 @@ func (p *page) fill(label, text string) {
 	}))
 }
 
-// press presses keys as on a keyboard.
+// press presses keys.
 func (p *page) press(keys string) {
 	p.t.Helper()
 	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.KeyEvent(keys)))
 }
 
-// search types into the box above the log, which a key leads to.
+// search types into the search box of the log, which a key opens.
 func (p *page) search(text string) {
 	p.t.Helper()
 	eval[chromedp.Void](p, "document.activeElement.blur()")
 	p.press("/")
 	p.until("the box has the focus", "document.activeElement.matches('.log-search input')")
-	// The browser's own keyboard would not type the key that led here.
+	// The browser's own keyboard would not type the key that opened the box.
 	eval[chromedp.Void](p, "document.activeElement.select()")
 	p.press(text)
 }
 
-// theme has the page believe that the system is light or dark.
+// theme makes the page see a light or dark system.
 func (p *page) theme(scheme string) {
 	p.t.Helper()
 	require.NoError(p.t, chromedp.Do(p.ctx, func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
@@ -243,7 +244,7 @@ func (p *page) theme(scheme string) {
 	}))
 }
 
-// lines are the lines of the log that are in sight, by their numbers.
+// lines returns the visible lines of the log, by their numbers.
 func (p *page) lines() map[string]string {
 	return eval[map[string]string](p, `Object.fromEntries([...document.querySelectorAll('.log-row')]
 		.map((r) => [r.querySelector('.log-number').innerText, r.querySelector('.log-text')?.innerText ?? null]).filter(([, text]) => text !== null))`)

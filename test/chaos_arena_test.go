@@ -21,37 +21,37 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local"
 )
 
-// lostAfter is how long a worker may be silent here, short enough for losses to
+// lostAfter is how long a worker may be silent, short enough for losses to
 // settle within a run.
 const lostAfter = 10 * time.Second
 
-// natsRoom is how much NATS may store where it is one server, in bytes.
+// natsRoom is the storage limit of a single NATS server, in bytes.
 const natsRoom = 128 << 20
 
-// fleetOf is the workers: small, and unlike each other.
+// fleetOf are the workers: small, and all different.
 var fleetOf = []struct {
 	kind     string
 	capacity int
 	zone     string
 }{{"a", 2, "x"}, {"a", 3, "y"}, {"b", 2, "y"}, {"b", 4, "x"}}
 
-// arena is everything that a chaos run consists of, each part a process of its
-// own: NATS, Postgres, two of each service, two edges and four workers, each
-// with links of its own to what it needs.
+// arena is everything in a chaos run, each part a separate process: NATS,
+// Postgres, two of each service, two edges and four workers. Each has its own
+// links to its servers.
 type arena struct {
 	t       *testing.T
 	ctx     context.Context // of the processes
-	dir     string          // of everything; kept when the test fails
-	logs    string          // what the processes say
+	dir     string          // contains everything; kept when the test fails
+	logs    string          // output of the processes
 	began   time.Time
 	units   []*unit
 	servers []*unit // of NATS
 	pg      *unit
-	edges   []string // base URLs of their three ports' first
+	edges   []string // base URLs of the first port of each edge
 	natsURL string   // of every server, without a link
 	pgURL   string   // without a link
 	db      *pgxpool.Pool
-	disks   []fillable // none where nothing can be mounted
+	disks   []fillable // empty if the process may not mount
 
 	stopped sync.Once
 
@@ -60,18 +60,18 @@ type arena struct {
 	flaws  []flaw
 }
 
-// newArena starts everything and returns once it answers.
+// newArena starts everything and returns when it is ready.
 func newArena(t *testing.T, servers int) *arena {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hodei-chaos-")
 	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o755)) // Postgres runs as somebody else
+	require.NoError(t, os.Chmod(dir, 0o755)) // Postgres runs as another user
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &arena{t: t, ctx: ctx, dir: dir, logs: filepath.Join(dir, "logs"), began: time.Now()}
 	t.Cleanup(func() {
 		cancel()
 		if t.Failed() || *chaosKeep {
-			t.Logf("all that was said and kept is in %s", dir)
+			t.Logf("all output and data is in %s", dir)
 		} else {
 			require.NoError(t, os.RemoveAll(dir))
 		}
@@ -81,7 +81,7 @@ func newArena(t *testing.T, servers int) *arena {
 	w.addNATS(servers)
 	w.addPostgres()
 	w.addRoles(servers)
-	t.Cleanup(w.stop) // before the links go
+	t.Cleanup(w.stop) // before the links are closed
 	for _, u := range append(w.of("nats"), w.pg) {
 		go u.run()
 	}
@@ -103,8 +103,8 @@ func (w *arena) add(role, name string, command func() (*exec.Cmd, error)) *unit 
 	return u
 }
 
-// addNATS adds servers that start from the shipped nats.conf, as a cluster
-// when they are several.
+// addNATS adds servers that start from the shipped nats.conf, as a cluster if
+// there are several.
 func (w *arena) addNATS(n int) {
 	program := filepath.Join(built, "nats-server")
 	if _, err := os.Stat(program); err != nil {
@@ -117,7 +117,7 @@ func (w *arena) addNATS(n int) {
 	conf := filepath.Join(w.dir, "nats.conf")
 	room := "max_file: 8GB"
 	require.Contains(w.t, string(shipped), room)
-	if n == 1 { // so that it can be filled; a server of a cluster would give up JetStream
+	if n == 1 { // so that it can be filled; a server of a cluster would disable JetStream
 		shipped = []byte(strings.Replace(string(shipped), room, fmt.Sprintf("max_file: %d", natsRoom), 1))
 	}
 	require.NoError(w.t, os.WriteFile(conf, shipped, 0o644))
@@ -135,7 +135,7 @@ func (w *arena) addNATS(n int) {
 		home := filepath.Join(w.dir, name) // where nats.conf puts the store
 		require.NoError(w.t, os.Mkdir(home, 0o755))
 		ownDisk := func(*unit) {}
-		if n == 1 { // a server of a cluster without space gives up JetStream
+		if n == 1 { // a server of a cluster without space disables JetStream
 			ownDisk = w.mount(home)
 		}
 		u := w.add("nats", name, func() (*exec.Cmd, error) {
@@ -151,9 +151,9 @@ func (w *arena) addNATS(n int) {
 
 func portOf(url string) string { return url[strings.LastIndexByte(url, ':')+1:] }
 
-// addPostgres makes a cluster and adds a server of it that listens on TCP,
-// where a link can be in between. Commits do not wait for the disk, for it is
-// the process that will crash and not the machine.
+// addPostgres creates a cluster and adds a server of it that listens on TCP, so
+// that a link can be in between. Commits do not wait for the disk, because the
+// process will crash and not the machine.
 func (w *arena) addPostgres() {
 	home := filepath.Join(w.dir, "postgres")
 	require.NoError(w.t, os.Mkdir(home, 0o755))
@@ -162,7 +162,7 @@ func (w *arena) addPostgres() {
 	require.NoError(w.t, err)
 	cluster.Stop()
 	data := filepath.Join(home, "data")
-	command, err := os.ReadFile(filepath.Join(data, "postmaster.opts")) // the program that it was served with
+	command, err := os.ReadFile(filepath.Join(data, "postmaster.opts")) // the program that served it
 	require.NoError(w.t, err)
 	program, _, _ := strings.Cut(string(command), " ")
 	info, err := os.Stat(data)
@@ -170,7 +170,7 @@ func (w *arena) addPostgres() {
 	owner := info.Sys().(*syscall.Stat_t)
 	port := freePort(w.t)
 	w.pg = w.add("postgres", "postgres", func() (*exec.Cmd, error) {
-		at, err := os.Open(data) // its user may not be able to come here
+		at, err := os.Open(data) // its user may have no access to this directory
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +185,7 @@ func (w *arena) addPostgres() {
 		return cmd, nil
 	})
 	ownDisk(w.pg)
-	// The number of a dead postmaster may be another process's by now.
+	// The pid of a dead postmaster may have been reused.
 	w.pg.clear = func() { _ = os.Remove(filepath.Join(data, "postmaster.pid")) }
 	w.pgURL = fmt.Sprintf("postgres://hodei@127.0.0.1:%d/postgres", port)
 }
@@ -198,7 +198,7 @@ func (w *arena) addRoles(servers int) {
 			args := []string{role, "--database-url", fmt.Sprintf("postgres://hodei@%s/postgres", way.addr)}
 			if role == "worker-manager" {
 				args = append(args, "--lost-after", lostAfter.String(), "--replicas", fmt.Sprint(servers))
-				if servers == 1 { // or NATS could not be filled
+				if servers == 1 { // otherwise NATS could not be filled
 					args = append(args, "--stream-limit", fmt.Sprint(natsRoom>>21))
 				}
 			}
@@ -221,7 +221,7 @@ func (w *arena) addRoles(servers int) {
 	}
 }
 
-// addRole adds a hodei with links of its own to each server of NATS.
+// addRole adds a hodei with its own links to each NATS server.
 func (w *arena) addRole(role, name string, env []string, args ...string) *unit {
 	var urls []string
 	var ways []*link
@@ -239,7 +239,7 @@ func (w *arena) addRole(role, name string, env []string, args ...string) *unit {
 	return u
 }
 
-// openRecord connects to Postgres itself, as the harness does for its checks.
+// openRecord connects to Postgres directly, for the checks of the test.
 func (w *arena) openRecord() *pgxpool.Pool {
 	cfg, err := pgxpool.ParseConfig(w.pgURL)
 	require.NoError(w.t, err)
@@ -251,8 +251,8 @@ func (w *arena) openRecord() *pgxpool.Pool {
 	return db
 }
 
-// awaitReady returns once both edges say that everything answers and every
-// worker is there.
+// awaitReady returns when both edges report that everything is ready and every
+// worker is registered.
 func (w *arena) awaitReady(within time.Duration) {
 	w.t.Helper()
 	eventually(w.t, "the system is ready", within, func() bool {
@@ -284,7 +284,7 @@ func (w *arena) connect() *nats.Conn {
 	return nc
 }
 
-// stop ends everything, what depends on others first.
+// stop ends all processes, dependents first.
 func (w *arena) stop() {
 	w.stopped.Do(func() {
 		for _, roles := range []string{"worker", "edge", "orchestrator scheduler worker-manager", "nats postgres"} {

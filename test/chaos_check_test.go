@@ -13,8 +13,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// judge looks for promises that were not kept, and returns how many of each
-// kind were looked at.
+// judge finds broken promises, and returns how many of each kind were checked.
 func (w *arena) judge(l *ledger, r *record, all *audience) map[string]int {
 	checks := map[string]int{}
 	check := func(name string, execution string, ok bool, format string, args ...any) {
@@ -28,10 +27,10 @@ func (w *arena) judge(l *ledger, r *record, all *audience) map[string]int {
 	for id, e := range r.executions {
 		w.judgeHistory(e, r.history[id], check)
 		w.judgeStart(e, r.begun[id], tags, check)
-		check("ends told once", id, len(r.ends[id]) <= 1, "the feed tells of %d ends: %s", len(r.ends[id]), strings.Join(r.ends[id], "; "))
+		check("ends told once", id, len(r.ends[id]) <= 1, "the feed has %d ends: %s", len(r.ends[id]), strings.Join(r.ends[id], "; "))
 		for _, end := range r.ends[id] {
 			check("ends told as recorded", id, strings.HasPrefix(end, e.status+" "+e.reason+" ") && strings.Contains(end, fmt.Sprintf(" lines %d ", e.logCount)),
-				"the feed tells of another end than the record: %s", end)
+				"the feed has a different end: %s", end)
 		}
 		w.judgeRetry(e, r, check)
 	}
@@ -55,7 +54,7 @@ func (w *arena) judge(l *ledger, r *record, all *audience) map[string]int {
 
 type checkFunc = func(name, execution string, ok bool, format string, args ...any)
 
-// judgeAnswers: what users were told is so, once.
+// judgeAnswers: what users were answered is true, and happened once.
 func (w *arena) judgeAnswers(l *ledger, r *record, check checkFunc) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,7 +65,7 @@ func (w *arena) judgeAnswers(l *ledger, r *record, check checkFunc) {
 	}
 	for key, entries := range r.byKey {
 		var ids []string
-		for _, e := range entries { // one that is answered 429 may be asked for again
+		for _, e := range entries { // a request that was answered with 429 may be repeated
 			if e.status != string(hodei.Cancelled) || e.reason != string(hodei.ReasonRejected) {
 				ids = append(ids, e.id)
 			}
@@ -81,12 +80,12 @@ func (w *arena) judgeAnswers(l *ledger, r *record, check checkFunc) {
 	}
 	for id, said := range l.cancelled {
 		check("cancelled is final", id, said != hodei.Cancelled || r.executions[id].status == string(hodei.Cancelled),
-			"was told to be CANCELLED and is %s", r.executions[id].status)
+			"was answered CANCELLED and is %s", r.executions[id].status)
 	}
 }
 
-// judgeHistory: every step is one that the table allows, the first is the
-// creation, and one and only one is the end.
+// judgeHistory: the first step is the creation, every step is a legal
+// transition, and exactly one is the end.
 func (w *arena) judgeHistory(e entry, history []step, check checkFunc) {
 	ends := 0
 	for i, s := range history {
@@ -95,13 +94,13 @@ func (w *arena) judgeHistory(e entry, history []step, check checkFunc) {
 			before = history[i-1].new
 		}
 		check("steps follow", e.id, s.old == before, "step %d is from %q, but it was %q", i+1, s.old, before)
-		begins := s.new == string(hodei.Pending) || s.new == string(hodei.Running) // recorded with its assignment
+		begins := s.new == string(hodei.Pending) || s.new == string(hodei.Running) // created with its assignment
 		legal := i == 0 && begins ||
 			hodei.ExecutionTransitions.Allows(hodei.ExecutionStatus(s.old), hodei.ExecutionStatus(s.new))
 		check("steps are legal", e.id, legal, "step %d is illegal: %s", i+1, s)
 		if hodei.ExecutionStatus(s.new).Ended() {
 			ends++
-			lost := s.reason == string(hodei.ReasonWorkerLost) // more may be there, after a hole
+			lost := s.reason == string(hodei.ReasonWorkerLost) // more lines may follow a gap
 			check("log is whole when it ends", e.id, s.lines == e.logCount || lost && s.lines > e.logCount,
 				"ended with %d lines when %d were recorded", e.logCount, s.lines)
 		}
@@ -110,10 +109,10 @@ func (w *arena) judgeHistory(e entry, history []step, check checkFunc) {
 	check("history complete", e.id, len(history) > 0 && history[len(history)-1].new == e.status, "is %s, which no step made it", e.status)
 }
 
-// judgeStart: started at most once, where the record says, and surely if it
-// completed. A command does not see the incarnation of its worker but its tag,
-// which is the same for all commands of one incarnation: tags holds each under
-// the other.
+// judgeStart: the execution started at most once, on the recorded worker, and
+// certainly if it completed. A command does not see the incarnation of its
+// worker but its tag, which is the same for all commands of an incarnation.
+// tags maps each to the other.
 func (w *arena) judgeStart(e entry, begun []string, tags map[string]string, check checkFunc) {
 	check("started at most once", e.id, len(begun) <= 1, "was started %d times: %s", len(begun), strings.Join(begun, "; "))
 	if e.status == string(hodei.Completed) {
@@ -125,18 +124,18 @@ func (w *arena) judgeStart(e entry, begun []string, tags map[string]string, chec
 			tags[tag], tags[e.incarnation] = e.incarnation, tag
 		}
 		check("started where recorded", e.id, at == "worker_"+e.worker && tag != "" && tags[tag] == e.incarnation && tags[e.incarnation] == tag,
-			"was started on %s by an incarnation %q, the record says %s %s", at, tags[tag], e.worker, e.incarnation)
+			"was started on %s by an incarnation %q, the record has %s %s", at, tags[tag], e.worker, e.incarnation)
 	}
 }
 
-// judgeRetry: one that failed and may be retried is, once.
+// judgeRetry: an execution that failed and has retries left was retried once.
 func (w *arena) judgeRetry(e entry, r *record, check checkFunc) {
 	next := r.after[e.id]
 	due := (e.status == string(hodei.Failed) || e.status == string(hodei.TimedOut)) && e.attempt <= e.retriesMax && !e.cancelWanted
 	switch {
 	case due:
 		check("retried", e.id, len(next) == 1, "should have been retried once and was %d times", len(next))
-	case e.cancelWanted: // whether it failed before or because of that is not told apart
+	case e.cancelWanted: // it may have failed before the cancel or because of it
 		check("retried at most once", e.id, len(next) <= 1, "was retried %d times", len(next))
 	default:
 		check("not retried", e.id, len(next) == 0, "was retried %d times though nothing asks for it", len(next))
@@ -146,8 +145,8 @@ func (w *arena) judgeRetry(e entry, r *record, check checkFunc) {
 	}
 }
 
-// awaitEnd waits until everything that was accepted has ended and, where it is
-// due, been retried.
+// awaitEnd waits until all accepted work has ended and all due retries have
+// been made.
 func (w *arena) awaitEnd(within time.Duration) {
 	const open = `SELECT count(*) FROM executions WHERE completed_at IS NULL OR retry_at IS NOT NULL`
 	left := -1
@@ -159,7 +158,7 @@ func (w *arena) awaitEnd(within time.Duration) {
 	w.flaw("", "%d executions have not ended %s after everything was whole again", left, within)
 }
 
-// judgeRest: nobody waits, nobody holds anything, nothing runs.
+// judgeRest: nothing waits, no slot is held, nothing runs.
 func (w *arena) judgeRest() {
 	idle := func(what string, ok func() (bool, string)) {
 		why, good := "", false
@@ -207,12 +206,12 @@ func (w *arena) judgeRest() {
 	})
 }
 
-// strays are the processes that bear an execution of this arena in their
+// strays returns the processes with an execution of this arena in their
 // environment.
 func (w *arena) strays() (left []string) {
 	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
 	for _, path := range paths {
-		environ, _ := os.ReadFile(path) // empty when it is gone
+		environ, _ := os.ReadFile(path) // empty if the process has ended
 		vars := strings.Split(string(environ), "\x00")
 		ours := slices.ContainsFunc(vars, func(v string) bool { return strings.HasPrefix(v, "HOME="+w.dir+"/") })
 		at := slices.IndexFunc(vars, func(v string) bool { return strings.HasPrefix(v, "HODEI_EXECUTION_ID=") })

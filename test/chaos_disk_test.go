@@ -21,11 +21,12 @@ type fillable struct {
 	unit *unit
 }
 
-// mostOnDisk is what a disk holds that is not full. It takes memory only for what is on it.
+// mostOnDisk is the size of a disk that is not full. It uses memory only for
+// its content.
 const mostOnDisk = 8 << 30
 
-// mount gives a directory a disk of its own, and returns what notes whose it is. Only
-// root may mount; for others nothing is filled.
+// mount mounts a separate disk at a directory, and returns a function that sets
+// its unit. Only root may mount; otherwise no disk is filled.
 func (w *arena) mount(dir string) func(*unit) {
 	disk, err := localtest.Mount(dir, mostOnDisk)
 	if err != nil {
@@ -42,7 +43,7 @@ func (w *arena) mount(dir string) func(*unit) {
 	return func(u *unit) { w.disks = append(w.disks, fillable{disk, u}) }
 }
 
-// fullDisks fills the disk of one unit, or of several at once, for a while.
+// fullDisks fills the disks of one or several units for a while.
 func fullDisks(w *arena, r *rand.Rand) fault {
 	if len(w.disks) == 0 {
 		return fault{"fill no disk: there is none of its own", nil, func(context.Context) {}}

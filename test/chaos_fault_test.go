@@ -19,15 +19,16 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// fault is something bad that is done to some of the processes, for a while.
+// fault is a temporary failure of some of the processes.
 type fault struct {
 	what  string
-	units []*unit // which nothing else is done to meanwhile
-	// do does it and undoes it, before its time when ctx is done.
+	units []*unit // no other fault affects them at the same time
+	// do causes the failure and ends it, early if ctx is done.
 	do func(ctx context.Context)
 }
 
-// faultKind makes faults of one kind. cluster is its weight where NATS is one.
+// faultKind makes faults of one kind. cluster is its weight with a NATS
+// cluster.
 type faultKind struct {
 	kind            string
 	weight, cluster int
@@ -80,8 +81,8 @@ var faultKinds = []faultKind{
 		u, hold := w.any(r), span(r, 500*time.Millisecond, 15*time.Second)
 		return heldBack(r, u, u.nats, "NATS", hold, hold+span(r, 2*time.Second, 10*time.Second))
 	}},
-	// The worker goes on telling that it is there and does not hold what it was
-	// offered, which is given to others before the offer comes.
+	// The worker keeps reporting but does not hold its offers, which are placed
+	// elsewhere before they arrive.
 	{"offer late", 5, 3, func(w *arena, r *rand.Rand) fault {
 		u, hold := w.one(r, "worker"), span(r, 10*time.Second, 18*time.Second)
 		d := hold + span(r, 4*time.Second, 10*time.Second)
@@ -100,7 +101,7 @@ var faultKinds = []faultKind{
 		u, hold := w.service(r), span(r, 100*time.Millisecond, 4*time.Second)
 		return heldBack(r, u, []*link{u.pg}, "Postgres", hold, hold+span(r, 2*time.Second, 10*time.Second))
 	}},
-	{"lose what Postgres says", 2, 1, func(w *arena, r *rand.Rand) fault {
+	{"lose the answers of Postgres", 2, 1, func(w *arena, r *rand.Rand) fault {
 		u, d := w.service(r), span(r, time.Second, 10*time.Second)
 		return disturbed(u, []*link{u.pg}, d, fmt.Sprintf("lose what %s and Postgres send each other for %s", u.name, d), trouble{drop: true}, trouble{drop: true})
 	}},
@@ -133,14 +134,14 @@ var faultKinds = []faultKind{
 	{"kill a worker and its reaper", 3, 2, func(w *arena, r *rand.Rand) fault {
 		u, away := w.missed(r), span(r, 100*time.Millisecond, 4*time.Second)
 		return fault{fmt.Sprintf("kill -9 %s and its reaper, back in %s", u.name, away), []*unit{u}, func(ctx context.Context) {
-			u.signal(syscall.SIGSTOP) // or it would start another
+			u.signal(syscall.SIGSTOP) // otherwise it would start another
 			u.killReaper()
 			u.kill(away)
 			u.awaitBack(ctx, away)
 		}}
 	}},
 	{"several at once", 8, 5, func(w *arena, r *rand.Rand) fault { return w.several(r) }},
-	{"tell a worker", 5, 3, func(w *arena, r *rand.Rand) fault {
+	{"command a worker", 5, 3, func(w *arena, r *rand.Rand) fault {
 		what := []string{"drain", "drain", "drain", "resume", "terminate"}[r.IntN(5)]
 		u, back := w.one(r, "worker"), span(r, 500*time.Millisecond, 6*time.Second)
 		return fault{fmt.Sprintf("%s %s, resume after %s", what, u.name, back), nil, func(ctx context.Context) { w.tell(ctx, u, what, back) }}
@@ -155,7 +156,7 @@ var faultKinds = []faultKind{
 	}},
 }
 
-// span is a length of time, shorter ones more often.
+// span returns a random duration; shorter ones are more likely.
 func span(r *rand.Rand, least, most time.Duration) time.Duration {
 	f := r.Float64()
 	return (least + time.Duration(f*f*float64(most-least))).Round(time.Millisecond)
@@ -175,8 +176,9 @@ func (w *arena) one(r *rand.Rand, role string) *unit {
 	return units[r.IntN(len(units))]
 }
 
-// missed is a worker that somebody else will have to do the work of: one that
-// runs what would be executed again, the youngest for choice, if there is any.
+// missed returns a worker whose work will have to be done elsewhere: if
+// possible one with an execution that would be retried, preferably the
+// youngest.
 func (w *arena) missed(r *rand.Rand) *unit {
 	ctx, cancel := context.WithTimeout(w.ctx, time.Second)
 	defer cancel()
@@ -192,12 +194,12 @@ func (w *arena) missed(r *rand.Rand) *unit {
 	return w.one(r, "worker")
 }
 
-// any is any hodei.
+// any returns any hodei process.
 func (w *arena) any(r *rand.Rand) *unit {
 	return w.one(r, []string{"worker", "worker", "worker", "worker-manager", "worker-manager", "scheduler", "orchestrator", "edge"}[r.IntN(8)])
 }
 
-// service is one that needs Postgres.
+// service returns a process that needs Postgres.
 func (w *arena) service(r *rand.Rand) *unit {
 	return w.one(r, []string{"worker-manager", "worker-manager", "scheduler", "orchestrator"}[r.IntN(4)])
 }
@@ -246,12 +248,12 @@ func disturbed(u *unit, links []*link, d time.Duration, what string, upwards, do
 	}}
 }
 
-// awaitBack waits until a killed unit has been started again, and a moment.
+// awaitBack waits until a killed unit has restarted, and a moment longer.
 func (u *unit) awaitBack(ctx context.Context, away time.Duration) {
 	pause(ctx, away+500*time.Millisecond)
 }
 
-// terminate asks the process to end, and a worker that goes on a second time.
+// terminate sends SIGTERM, and a second one to a worker that continues.
 func (u *unit) terminate(ctx context.Context, patience time.Duration) {
 	before := u.started()
 	u.signal(syscall.SIGTERM)
@@ -264,12 +266,12 @@ func (u *unit) terminate(ctx context.Context, patience time.Duration) {
 			u.w.flaw("", "%s has not ended 90 s after SIGTERM", u.name)
 			u.kill(0)
 			return
-		case <-time.After(50 * time.Millisecond): // also when ctx is done: it has been told
+		case <-time.After(50 * time.Millisecond): // also when ctx is done: the signal was sent
 		}
 	}
 }
 
-// killReaper kills the process beside a worker.
+// killReaper kills the reaper of a worker.
 func (u *unit) killReaper() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -277,16 +279,16 @@ func (u *unit) killReaper() {
 		return
 	}
 	for _, pid := range childrenOf(u.proc.Pid) {
-		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // empty when it is gone
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // empty if the process has ended
 		if strings.HasSuffix(strings.TrimSuffix(string(line), "\x00"), "\x00reaper") {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
 }
 
-// several things go wrong with one process: what it and NATS say is late, or
-// lost; so is what it and Postgres say, if they do; it is stopped for a while,
-// and in the end killed, before or after the rest is whole again.
+// several combines failures of one process: its messages to and from NATS, and
+// Postgres if it uses it, are delayed or lost; it is stopped for a while; and
+// finally it is killed, before or after the connections recover.
 func (w *arena) several(r *rand.Rand) fault {
 	u, d := w.any(r), span(r, 2*time.Second, 15*time.Second)
 	links := u.nats
@@ -295,7 +297,7 @@ func (w *arena) several(r *rand.Rand) fault {
 	}
 	bad := trouble{hold: span(r, 200*time.Millisecond, 6*time.Second), drop: r.IntN(3) == 0}
 	stops, whole, away := r.IntN(2) == 0, r.IntN(2) == 0, span(r, 100*time.Millisecond, 4*time.Second)
-	what := fmt.Sprintf("hold back by %s (lose %t) what %s and others say for %s, stop it %t, kill it after that %t", bad.hold, bad.drop, u.name, d, stops, whole)
+	what := fmt.Sprintf("delay by %s (lose %t) the messages of %s for %s, stop it %t, kill it after that %t", bad.hold, bad.drop, u.name, d, stops, whole)
 	return fault{what, []*unit{u}, func(ctx context.Context) {
 		for _, l := range links {
 			l.disturb(bad, bad)
@@ -322,7 +324,7 @@ func (w *arena) several(r *rand.Rand) fault {
 	}}
 }
 
-// fill has another stream take all the storage that NATS may use, for a while.
+// fill makes another stream use all the storage of NATS for a while.
 func (w *arena) fill(ctx context.Context, d time.Duration) {
 	nc := w.connect()
 	defer nc.Close()
@@ -339,7 +341,7 @@ func (w *arena) fill(ctx context.Context, d time.Duration) {
 		_, err = js.Publish(filling, "chaos.filler", stuff)
 	}
 	cancel()
-	w.note("    %d MiB are full: %v", stored, err) // refused, or NATS is away
+	w.note("    %d MiB are full: %v", stored, err) // refused, or NATS is down
 	pause(ctx, d)
 	for w.ctx.Err() == nil {
 		removing, cancel := context.WithTimeout(w.ctx, 3*time.Second)
@@ -366,7 +368,7 @@ func (w *arena) deleteStream(ctx context.Context, name string) {
 	}
 }
 
-// workerID is what the worker of the unit is known by, "" if it is not.
+// workerID returns the id of the unit's worker, "" if it has none.
 func (w *arena) workerID(u *unit) string {
 	text, _ := os.ReadFile(u.home + "/state/worker-id") // empty before it has one
 	return strings.TrimSpace(string(text))
@@ -374,13 +376,12 @@ func (w *arena) workerID(u *unit) string {
 
 func (w *arena) tell(ctx context.Context, u *unit, what string, back time.Duration) {
 	id := w.workerID(u)
-	_, _, _ = w.try("POST", w.edges[0]+"/workers/"+id+"/"+what, "", nil) // it may fail, as anything may now
+	_, _, _ = w.try("POST", w.edges[0]+"/workers/"+id+"/"+what, "", nil) // it may fail, as any request may during a fault
 	pause(ctx, back)
 	_, _, _ = w.try("POST", w.edges[1]+"/workers/"+id+"/resume", "", nil)
 }
 
-// assignTo has some of what waits assigned to one worker, which may not want
-// it.
+// assignTo assigns waiting executions to one worker, which may refuse them.
 func (w *arena) assignTo(u *unit) {
 	_, queue, err := w.try("GET", w.edges[0]+"/queue?limit=5", "", nil)
 	if err != nil {
@@ -389,12 +390,12 @@ func (w *arena) assignTo(u *unit) {
 	items, _ := queue["items"].([]any)
 	for _, item := range items {
 		body := fmt.Sprintf(`{"execution_id":%q,"worker_id":%q}`, item.(object)["execution_id"], w.workerID(u))
-		_, _, _ = w.try("POST", w.edges[1]+"/assign-job", body, nil) // refused as often as not
+		_, _, _ = w.try("POST", w.edges[1]+"/assign-job", body, nil) // often refused
 	}
 }
 
-// breakThings does one thing after the other, some at once, until ctx is done;
-// then everything is whole again. It returns how often it did what.
+// breakThings causes one fault after the other, some at the same time, until
+// ctx is done and everything has recovered. It returns the number of each kind.
 func (w *arena) breakThings(ctx context.Context, r *rand.Rand, atOnce int) map[string]int {
 	counts := map[string]int{}
 	var under sync.WaitGroup
@@ -427,9 +428,9 @@ func (w *arena) breakThings(ctx context.Context, r *rand.Rand, atOnce int) map[s
 	return counts
 }
 
-// killServers kills one server of a NATS cluster after the other, or stops it
-// for a while, until ctx is done: each comes back and has a moment to catch up
-// before the next goes, so there is always a majority. It returns how often.
+// killServers kills or stops one server of a NATS cluster after the other until
+// ctx is done. Each recovers before the next one, so there is always a
+// majority. It returns how often.
 func (w *arena) killServers(ctx context.Context, r *rand.Rand) (kills int) {
 	for n := 0; len(w.servers) > 1 && ctx.Err() == nil; n++ {
 		u, away := w.servers[n%len(w.servers)], span(r, 100*time.Millisecond, 10*time.Second)

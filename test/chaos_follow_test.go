@@ -18,22 +18,22 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// followed is what one follower saw of one log.
+// followed is the part of one log that one follower received.
 type followed struct {
 	id         string
 	lines      []string
-	end        *schemas.LogEnd // nil until it saw the end
+	end        *schemas.LogEnd // nil before the end
 	reconnects int
 }
 
-// audience is all that was followed.
+// audience is everything that was followed.
 type audience struct {
 	mu   sync.Mutex
 	seen []followed
 }
 
-// follow takes executions as they are accepted and follows each to its end, on
-// whichever edge there is, until ctx is done; what it has begun it ends.
+// follow follows accepted executions to their end on either edge, until ctx is
+// done; it finishes those that it has begun.
 func (w *arena) follow(ctx context.Context, l *ledger, r *rand.Rand, all *audience) {
 	for {
 		select {
@@ -60,10 +60,10 @@ func (w *arena) follow(ctx context.Context, l *ledger, r *rand.Rand, all *audien
 	}
 }
 
-var errWrongLine = errors.New("a follower was told a wrong line")
+var errWrongLine = errors.New("a follower received a wrong line")
 
-// read reads one stream until it is cut or done, from where the follower is.
-// One that nothing comes from, not even a comment, is given up.
+// read reads one stream from the follower's position until it is interrupted or
+// done. It abandons a stream that sends nothing, not even a comment.
 func (w *arena) read(r *rand.Rand, f *followed) error {
 	ctx, cancel := context.WithCancel(w.ctx)
 	defer cancel()
@@ -110,7 +110,7 @@ func (w *arena) read(r *rand.Rand, f *followed) error {
 	return frames.Err()
 }
 
-// take takes in a frame and reports whether it was the last.
+// take processes a frame and reports whether it was the last.
 func (f *followed) take(id, kind, data string) (done bool, err error) {
 	if kind == "done" {
 		f.end = &schemas.LogEnd{}

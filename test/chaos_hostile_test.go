@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// abuse sends messages for a while that no program of Hodei would send, and that
-// none of them may act on: see hostile.
+// abuse sends messages for a while that no program of Hodei would send and that
+// must have no effect: see hostile.
 func (w *arena) abuse(ctx context.Context, d time.Duration, seed uint64) {
 	nc := w.connect()
 	defer nc.Close()
@@ -22,7 +22,7 @@ func (w *arena) abuse(ctx context.Context, d time.Duration, seed uint64) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	for ctx.Err() == nil {
-		_, _, _ = h.attack() // what is away, or slow, does not answer
+		_, _, _ = h.attack() // a server that is down or slow does not answer
 		pause(ctx, 2*time.Millisecond)
 	}
 }

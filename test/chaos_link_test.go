@@ -13,24 +13,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// link is one process's own way to NATS or to Postgres: a proxy that can be
-// cut and disturbed without anybody else noticing. (It is not toxiproxy, which
-// takes its lock while it waits for a stream that may wait for that lock when
-// one end has just died: here ends die all the time.)
+// link is one process's connection to NATS or to Postgres: a proxy that can be
+// cut and disturbed without effect on other processes. (toxiproxy is
+// unsuitable: it holds its lock while it waits for a stream that may need the
+// lock after one end has died, and here ends die often.)
 type link struct {
 	addr, upstream string
 
 	mu       sync.Mutex
-	listener net.Listener // nil while it is cut
+	listener net.Listener // nil while the link is cut
 	conns    map[net.Conn]bool
-	trouble  [2]trouble    // of what goes upward, of what goes downward
-	changed  chan struct{} // closed, and replaced, when trouble changes
+	trouble  [2]trouble    // upward and downward
+	changed  chan struct{} // closed and replaced when trouble changes
 }
 
 // trouble is what happens to the bytes of one direction.
 type trouble struct {
-	drop bool          // they vanish
-	hold time.Duration // they arrive that much later, in order
+	drop bool          // they are lost
+	hold time.Duration // they arrive later by this much, in order
 	rate int           // bytes a second, 0 for no limit
 }
 
@@ -39,7 +39,7 @@ const (
 	downward
 )
 
-// newLink listens on a port of its own and leads to upstream.
+// newLink listens on its own port and forwards to upstream.
 func newLink(t testing.TB, upstream string) *link {
 	t.Helper()
 	l := &link{
@@ -51,7 +51,7 @@ func newLink(t testing.TB, upstream string) *link {
 	return l
 }
 
-// cut closes what is open and refuses what comes.
+// cut closes the connections and refuses new ones.
 func (l *link) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,8 +85,8 @@ func (l *link) mend() error {
 	return nil
 }
 
-// disturb has the trouble begin in both directions; without any it ends.
-// Connections of which bytes have vanished are of no use any more and closed.
+// disturb starts the trouble in both directions; without any, it ends trouble.
+// Connections that have lost bytes are unusable and are closed.
 func (l *link) disturb(upwards, downwards trouble) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,7 +115,7 @@ func (l *link) accept(listener net.Listener) {
 	}
 }
 
-// serve joins the client with the server until one of them closes.
+// serve connects the client with the server until one of them closes.
 func (l *link) serve(listener net.Listener, client net.Conn) {
 	defer client.Close()
 	server, err := net.DialTimeout("tcp", l.upstream, 5*time.Second)
@@ -124,7 +124,7 @@ func (l *link) serve(listener net.Listener, client net.Conn) {
 	}
 	defer server.Close()
 	l.mu.Lock()
-	if l.listener != listener { // cut meanwhile
+	if l.listener != listener { // cut in between
 		l.mu.Unlock()
 		return
 	}
@@ -140,18 +140,17 @@ func (l *link) serve(listener net.Listener, client net.Conn) {
 	delete(l.conns, server)
 }
 
-// parcel is what was read at once.
+// parcel is the result of one read.
 type parcel struct {
 	data []byte
 	at   time.Time
 }
 
-// carry brings what is read from one end to the other, in order, and closes
-// both when that is over.
+// carry copies from one end to the other in order, and closes both at the end.
 func (l *link) carry(direction int, from, to net.Conn) {
 	defer from.Close()
 	defer to.Close()
-	parcels := make(chan parcel, 1024) // on their way; what is held back for long must not stop the sender soon
+	parcels := make(chan parcel, 1024) // in flight; a long delay must not block the sender soon
 	over := make(chan struct{})
 	defer close(over)
 	go func() {
@@ -183,7 +182,7 @@ func (l *link) carry(direction int, from, to net.Conn) {
 
 // await returns when the parcel is due, or reports that it is lost.
 func (l *link) await(direction int, p parcel) (lost bool) {
-	sent := time.Now() // from here its own length takes time
+	sent := time.Now() // the delay for its own length starts here
 	for {
 		t, changed := l.now(direction)
 		if t.drop {
@@ -208,9 +207,8 @@ func (l *link) await(direction int, p parcel) (lost bool) {
 	}
 }
 
-// freePort finds a port outside of the range from which the kernel takes the
-// ports of outgoing connections: a server that is away for a while must find
-// its own again.
+// freePort returns a free port outside the range of outgoing connections: a
+// server that restarts must get its port again.
 func freePort(t testing.TB) int {
 	t.Helper()
 	ports.Lock()
@@ -218,7 +216,7 @@ func freePort(t testing.TB) int {
 	if ports.next == 0 {
 		ports.high = 32768
 		if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
-			_, _ = fmt.Sscan(string(text), &ports.high) // else the usual one
+			_, _ = fmt.Sscan(string(text), &ports.high) // on failure the usual one
 		}
 		ports.low = max(1024, ports.high-12000)
 		ports.next = ports.low + os.Getpid()*97%(ports.high-ports.low)
@@ -240,7 +238,7 @@ func freePort(t testing.TB) int {
 	return 0
 }
 
-// freePorts returns the first of n free ports in a row.
+// freePorts returns the first of n consecutive free ports.
 func freePorts(t testing.TB, n int) int {
 	t.Helper()
 	for {

@@ -18,11 +18,11 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// judgeLogs: of every execution the recorded log has the lines 1 to log_count,
-// each once; one that completed has printed what it prints; what people read
-// over HTTP is that; and followers saw the same.
+// judgeLogs: the recorded log of every execution has the lines 1 to log_count,
+// each once. A completed execution has the output of its script. HTTP readers
+// and followers get the same lines.
 func (w *arena) judgeLogs(l *ledger, r *record, all *audience, check checkFunc) {
-	printed := map[string][]string{} // of each execution, up to log_count
+	printed := map[string][]string{} // by execution, up to log_count
 	rows, err := w.db.Query(w.ctx, `SELECT execution_id::text, first_sequence, last_sequence, lines, size FROM execution_logs ORDER BY execution_id, first_sequence`)
 	require.NoError(w.t, err)
 	var id string
@@ -36,7 +36,7 @@ func (w *arena) judgeLogs(l *ledger, r *record, all *audience, check checkFunc) 
 			at, of = 0, id
 		}
 		e := r.executions[id]
-		if first > e.logCount { // what a lost worker said later
+		if first > e.logCount { // lines of a lost worker that arrived later
 			check("nothing after the end", id, e.reason == string(hodei.ReasonWorkerLost), "has lines %d to %d, and log_count is %d", first, last, e.logCount)
 			return nil
 		}
@@ -49,7 +49,7 @@ func (w *arena) judgeLogs(l *ledger, r *record, all *audience, check checkFunc) 
 			check("lines are numbered", id, err == nil && line.Sequence == at, "line %d is %q", at, text)
 			printed[id] = append(printed[id], line.Line)
 		}
-		check("chunks say what they hold", id, at == last, "chunk %d to %d ends with line %d", first, last, at)
+		check("chunks have the lines of their range", id, at == last, "chunk %d to %d ends with line %d", first, last, at)
 		return nil
 	})
 	require.NoError(w.t, err)
@@ -63,7 +63,7 @@ func (w *arena) judgeLogs(l *ledger, r *record, all *audience, check checkFunc) 
 	w.judgeFollowers(r, printed, all, check)
 }
 
-// origin is the work of which an execution is an attempt.
+// origin returns the work of which an execution is an attempt.
 func (w *arena) origin(l *ledger, r *record, e entry) (accepted, bool) {
 	for e.retryOf != "" {
 		e = r.executions[e.retryOf]
@@ -118,8 +118,9 @@ func (w *arena) readText(url string) (string, error) {
 	return string(text), err
 }
 
-// judgeFollowers: each saw every line once and then the end as it is recorded.
-// Of a worker that was lost they may have heard more than the record has.
+// judgeFollowers: each follower received every line once and then the recorded
+// end. If a worker was lost, followers may have received more lines than the
+// record has.
 func (w *arena) judgeFollowers(r *record, printed map[string][]string, all *audience, check checkFunc) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -130,7 +131,7 @@ func (w *arena) judgeFollowers(r *record, printed map[string][]string, all *audi
 			continue
 		}
 		check("followers see the end", f.id, string(f.end.Status) == e.status && f.end.LogCount == e.logCount,
-			"its follower was told that it ended %s with %d lines, the record says %s with %d", f.end.Status, f.end.LogCount, e.status, e.logCount)
+			"its follower received the end %s with %d lines, the record has %s with %d", f.end.Status, f.end.LogCount, e.status, e.logCount)
 		seen := f.lines
 		if e.reason == string(hodei.ReasonWorkerLost) {
 			seen = seen[:min(len(seen), len(printed[f.id]))]

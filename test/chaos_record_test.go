@@ -24,10 +24,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// chronicle has Postgres itself write down every state that an execution was
-// ever given, in the transaction that gives it: the history that is judged, in
-// an order that needs no clock. Of an end it notes how many lines of the log are
-// recorded by then.
+// chronicle makes Postgres record every state of every execution, in the
+// transaction that sets it: the history to judge, in an order that needs no
+// clock. For an end it also counts the recorded lines of the log.
 const chronicle = `
 CREATE TABLE chaos_history (n bigserial PRIMARY KEY, execution uuid NOT NULL, old text, new text NOT NULL,
 	worker uuid, incarnation text, reason text, lines bigint, at timestamptz NOT NULL DEFAULT clock_timestamp());
@@ -39,7 +38,7 @@ CREATE FUNCTION chaos_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 	RETURN NULL; END $$;
 CREATE TRIGGER chaos_note AFTER INSERT OR UPDATE OF status ON executions FOR EACH ROW EXECUTE FUNCTION chaos_note();`
 
-// step is one line of the chronicle.
+// step is one entry of the chronicle.
 type step struct {
 	old, new, worker, incarnation, reason string
 	lines                                 int64 // recorded at the end, -1 before
@@ -50,7 +49,7 @@ func (s step) String() string {
 	return strings.TrimRight(fmt.Sprintf("%s -> %s %s %s %s", s.old, s.new, s.worker, s.incarnation, s.reason), " ")
 }
 
-// entry is an execution as the record has it.
+// entry is an execution in the record.
 type entry struct {
 	id, job, status, reason, worker, incarnation, retryOf string
 	key                                                   string // of our work; "" for none
@@ -65,17 +64,17 @@ func (e entry) String() string {
 	return fmt.Sprintf("%+v", plain(e))
 }
 
-// record is all that is known when everything has ended.
+// record is everything that is known at the end.
 type record struct {
 	executions map[string]entry
 	byKey      map[string][]entry // first attempts
-	after      map[string][]entry // by what they retry
+	after      map[string][]entry // by the execution that they retry
 	history    map[string][]step
 	ends       map[string][]string // distinct end events
-	begun      map[string][]string // what the witness says
+	begun      map[string][]string // lines of the witness
 }
 
-// feed keeps the end events that were heard, for a stream may be deleted.
+// feed keeps the received end events, because a stream may be deleted.
 type feed struct {
 	mu   sync.Mutex
 	ends map[string]map[string]bool
@@ -84,7 +83,7 @@ type feed struct {
 func (f *feed) hear(data []byte) {
 	var event schemas.Event
 	if json.Unmarshal(data, &event) != nil || !event.Execution.Status.Ended() || event.Execution.CompletedAt == nil {
-		return // it is not the end of anything, or hostile
+		return // not an end event, or hostile
 	}
 	e := event.Execution
 	reason, code := "", "none"
@@ -103,7 +102,7 @@ func (f *feed) hear(data []byte) {
 	f.ends[id][fmt.Sprintf("%s %s exit %s lines %d at %s", e.Status, reason, code, e.LogCount, e.CompletedAt.Format(time.RFC3339Nano))] = true
 }
 
-// listen follows the feed as it comes.
+// listen follows the feed.
 func (w *arena) listen() *feed {
 	f := &feed{ends: map[string]map[string]bool{}}
 	_, err := w.connect().Subscribe(schemas.EventSubjects, func(msg *nats.Msg) { f.hear(msg.Data) })
@@ -111,14 +110,14 @@ func (w *arena) listen() *feed {
 	return f
 }
 
-// reread takes in what EXECUTION_EVENTS still has.
+// reread adds the events that EXECUTION_EVENTS still has.
 func (w *arena) reread(f *feed) {
 	js, err := jetstream.New(w.connect())
 	require.NoError(w.t, err)
 	ctx, cancel := context.WithTimeout(w.ctx, 30*time.Second)
 	defer cancel()
 	stream, err := js.Stream(ctx, schemas.EventStream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) { // a flaw, which has been noted
+	if errors.Is(err, jetstream.ErrStreamNotFound) { // a flaw, already recorded
 		return
 	}
 	require.NoError(w.t, err)
@@ -138,7 +137,7 @@ func (w *arena) reread(f *feed) {
 	}
 }
 
-// readRecord reads everything that is to be judged.
+// readRecord reads everything that is judged.
 func (w *arena) readRecord(f *feed) *record {
 	r := &record{
 		executions: map[string]entry{}, byKey: map[string][]entry{}, after: map[string][]entry{},
@@ -192,7 +191,8 @@ func (w *arena) readRecord(f *feed) *record {
 	return r
 }
 
-// lines are those of a file that commands write to, none if there is none.
+// lines returns the lines of a file that commands write to; none if it is
+// missing.
 func (w *arena) lines(name string) (lines []string) {
 	text, err := os.ReadFile(filepath.Join(w.dir, name))
 	if !os.IsNotExist(err) {

@@ -15,14 +15,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// incident is something that was done to the arena, for people who have to
-// find out why something went wrong: nothing is judged by its time.
+// incident is one fault, listed to explain a failure. No check uses its time.
 type incident struct {
-	at   time.Duration // since it began
+	at   time.Duration // since the start
 	what string
 }
 
-// flaw is a promise that was not kept.
+// flaw is a broken promise.
 type flaw struct {
 	execution string // "" for none
 	what      string
@@ -35,7 +34,7 @@ func (w *arena) note(format string, args ...any) {
 	w.events = append(w.events, h)
 }
 
-// flaw notes a promise that was not kept with an execution ("" for none).
+// flaw records a broken promise about an execution ("" for none).
 func (w *arena) flaw(execution, format string, args ...any) {
 	f := flaw{execution, fmt.Sprintf(format, args...)}
 	w.note("FLAW %s %s", execution, f.what)
@@ -44,7 +43,7 @@ func (w *arena) flaw(execution, format string, args ...any) {
 	w.flaws = append(w.flaws, f)
 }
 
-// describeLocks notes what Postgres is doing, and who waits for whom.
+// describeLocks logs the activity and the locks of Postgres.
 func (w *arena) describeLocks() {
 	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
 	defer cancel()
@@ -59,16 +58,15 @@ func (w *arena) describeLocks() {
 		}
 	}
 	if err != nil {
-		w.note("    Postgres does not tell what it does: %v", err)
+		w.note("    cannot read the activity of Postgres: %v", err)
 	}
 }
 
-// most is how many flaws are told in full.
+// most is how many flaws are reported in full.
 const most = 12
 
-// report fails the test for every flaw, with all that is known of the
-// execution: its record, its history, its events, what was done meanwhile, and
-// what the processes said of it.
+// report fails the test for every flaw, with the record, history and events of
+// the execution, the faults during it, and the processes' log lines about it.
 func (w *arena) report(r *record) {
 	w.mu.Lock()
 	flaws, events := slices.Clone(w.flaws), slices.Clone(w.events)
@@ -90,7 +88,7 @@ func (w *arena) report(r *record) {
 	}
 }
 
-// story is all that is known of an execution.
+// story returns everything known about an execution.
 func (w *arena) story(id string, r *record, events []incident) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "the story of %s\n", id)
@@ -124,12 +122,12 @@ func (w *arena) story(id string, r *record, events []incident) string {
 	return s.String()
 }
 
-// said is what the processes have said of an execution.
+// said returns the processes' log lines about an execution.
 func (w *arena) said(id string) (lines []string) {
 	paths, _ := filepath.Glob(filepath.Join(w.logs, "*")) // the pattern is well formed
 	needle := []byte(strings.TrimPrefix(id, "exec_"))
 	for _, path := range paths {
-		text, _ := os.ReadFile(path) // a file of ours
+		text, _ := os.ReadFile(path) // a file of the test
 		for line := range bytes.Lines(text) {
 			if bytes.Contains(line, needle) && len(lines) < 200 {
 				lines = append(lines, filepath.Base(path)+": "+strings.TrimSpace(string(line[:min(len(line), 600)])))

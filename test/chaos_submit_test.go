@@ -27,26 +27,25 @@ type accepted struct {
 	tries int
 }
 
-// ledger is what users know: what they asked for and what they
-// were told.
+// ledger is the view of the users: their requests and the answers.
 type ledger struct {
 	mu        sync.Mutex
 	byID      map[string]accepted
 	byKey     map[string]accepted
 	rejected  map[string]bool                  // by key: answered that no worker was free
-	cancelled map[string]hodei.ExecutionStatus // what the 202 of a cancel said
-	// internal are the answers that blame Hodei itself.
+	cancelled map[string]hodei.ExecutionStatus // the status in the 202 of a cancel
+	// internal are the answers with an internal error.
 	internal []string
 
-	backlog atomic.Int64 // how many executions wait, as the record said last
+	backlog atomic.Int64 // how many executions wait, as last read from the record
 	cancels sync.WaitGroup
-	follow  chan string // some ids, for followers that have nothing to do
+	follow  chan string // some ids, for idle followers
 }
 
 func newLedger() *ledger {
 	return &ledger{
 		byID: map[string]accepted{}, byKey: map[string]accepted{}, rejected: map[string]bool{}, cancelled: map[string]hodei.ExecutionStatus{},
-		follow: make(chan string), // only one that is waiting takes one
+		follow: make(chan string), // only a waiting follower receives one
 	}
 }
 
@@ -64,7 +63,7 @@ func (l *ledger) size() int {
 
 var impatient = &http.Client{Timeout: 15 * time.Second}
 
-// try makes a request that may well fail.
+// try makes a request that may fail.
 func (w *arena) try(method, url, body string, header http.Header) (int, object, error) {
 	req, err := http.NewRequestWithContext(w.ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -89,11 +88,11 @@ func (w *arena) try(method, url, body string, header http.Header) (int, object, 
 	return resp.StatusCode, out, json.Unmarshal(raw, &out)
 }
 
-// mostWaiting is how long the queue may become before most users pause.
+// mostWaiting is the queue length above which most users pause.
 const mostWaiting = 40
 
-// submit keeps asking for work until ctx is done, unless more than most waits
-// already, each request again and again with its key until it is answered.
+// submit keeps submitting work until ctx is done, with pauses while more than
+// most waits. It repeats each request with its key until it is answered.
 func (w *arena) submit(ctx context.Context, l *ledger, r *rand.Rand, name string, newWork func(r *rand.Rand, key string) work, gap time.Duration, most int64) {
 	nc := w.connect()
 	for n := 1; ctx.Err() == nil; n++ {
@@ -121,7 +120,7 @@ func (w *arena) submit(ctx context.Context, l *ledger, r *rand.Rand, name string
 	}
 }
 
-// insist submits until there is an answer, from whichever edge.
+// insist submits to either edge until there is an answer.
 func (w *arena) insist(l *ledger, r *rand.Rand, nc *nats.Conn, work work) (accepted, bool) {
 	for tries := 1; w.ctx.Err() == nil; tries++ {
 		status, reply, err := w.ask(r, nc, work)
@@ -179,7 +178,7 @@ func (w *arena) ask(r *rand.Rand, nc *nats.Conn, work work) (int, object, error)
 	return status, out, err
 }
 
-// cancel asks for the end of an execution until it is answered.
+// cancel requests the end of an execution until it is answered.
 func (w *arena) cancel(l *ledger, a accepted, after time.Duration, edge int) {
 	for pause(w.ctx, after); w.ctx.Err() == nil; pause(w.ctx, 500*time.Millisecond) {
 		edge = (edge + 1) % len(w.edges)
@@ -201,7 +200,7 @@ func (w *arena) cancel(l *ledger, a accepted, after time.Duration, edge int) {
 	}
 }
 
-// watchBacklog keeps the submitters from filling the queue without bounds.
+// watchBacklog keeps submitters from growing the queue without bounds.
 func (w *arena) watchBacklog(ctx context.Context, l *ledger) {
 	for ctx.Err() == nil {
 		asking, cancel := context.WithTimeout(ctx, time.Second)

@@ -22,17 +22,17 @@ import (
 
 var (
 	chaosFor  = flag.Duration("chaos.for", 35*time.Second, "how long things are broken")
-	chaosKeep = flag.Bool("chaos.keep", false, "keep what was said and written, even if all is well")
+	chaosKeep = flag.Bool("chaos.keep", false, "keep output and data of a successful run")
 	chaosSeed = flag.Uint64("chaos.seed", 1, "what is broken when; 0 takes one by chance")
 )
 
-// TestChaos keeps asking for work while it kills, restarts, cuts off, slows
-// and stops every part, NATS and Postgres included. Then it lets everything be
-// whole again and judges the history: what was promised holds.
+// TestChaos keeps submitting work while it kills, restarts, disconnects, slows
+// down and stops every part, including NATS and Postgres. Then it lets
+// everything recover and judges the history.
 func TestChaos(t *testing.T) { chaos(t, 1) }
 
-// TestChaosCluster is TestChaos on a NATS cluster of three, of which one
-// server after the other is killed and comes back.
+// TestChaosCluster is TestChaos on a NATS cluster of three, whose servers are
+// killed and restarted one after the other.
 func TestChaosCluster(t *testing.T) { chaos(t, 3) }
 
 func chaos(t *testing.T, servers int) {
@@ -59,7 +59,7 @@ func chaos(t *testing.T, servers int) {
 		})
 	}
 	for i := range 2 {
-		users.Go(func() { // not to the end, which would be long in coming
+		users.Go(func() { // not to the end, which would take long
 			early, enough := context.WithTimeout(breaking, *chaosFor-min(*chaosFor/2, 20*time.Second))
 			defer enough()
 			any := func(r *rand.Rand, key string) work { return w.longWork(r, key, jobs) }
@@ -108,7 +108,7 @@ func chaos(t *testing.T, servers int) {
 	w.summary(l, r, all, faults, checks)
 }
 
-// judgeStreams: the streams and the bucket are there again, with all replicas.
+// judgeStreams: the streams and the bucket exist with all replicas.
 func (w *arena) judgeStreams(replicas int) {
 	js, err := jetstream.New(w.connect())
 	require.NoError(w.t, err)
@@ -133,7 +133,7 @@ func (w *arena) judgeStreams(replicas int) {
 	}
 }
 
-// progress says every ten seconds how far it is.
+// progress logs the progress every ten seconds.
 func (w *arena) progress(ctx context.Context, l *ledger) {
 	for pause(ctx, 10*time.Second); ctx.Err() == nil; pause(ctx, 10*time.Second) {
 		w.mu.Lock()
@@ -143,7 +143,7 @@ func (w *arena) progress(ctx context.Context, l *ledger) {
 	}
 }
 
-// summary is what people read.
+// summary logs the results.
 func (w *arena) summary(l *ledger, r *record, all *audience, faults, checks map[string]int) {
 	outcomes, kinds := map[string]int{}, map[string]int{}
 	lines, repeated, retried := int64(0), 0, 0

@@ -18,31 +18,31 @@ import (
 	"time"
 )
 
-// unit is a process of the arena that is started again whenever it ends, as a
-// supervisor would do it.
+// unit is a process of the arena that is restarted whenever it ends, as by a
+// supervisor.
 type unit struct {
 	w       *arena
 	name    string
 	role    string // "worker", "edge", "nats"…
 	command func() (*exec.Cmd, error)
-	// clear is called before each start, nil for nothing.
+	// clear is called before each start; may be nil.
 	clear func()
-	nats  []*link // its ways to NATS, one a server
-	pg    *link   // its way to Postgres, nil for none
-	home  string  // of a worker: what its commands see as HOME
+	nats  []*link // its links to NATS, one per server
+	pg    *link   // its link to Postgres, or nil
+	home  string  // of a worker: HOME of its commands
 	fault sync.Mutex
 
 	mu      sync.Mutex
-	proc    *os.Process // nil while it is away
+	proc    *os.Process // nil while it is down
 	starts  int
 	away    time.Duration // before the next start
-	asked   bool          // its end was asked for
-	stopped bool          // for good
-	gone    chan struct{} // closed when it has ended for good
+	asked   bool          // its end was requested
+	stopped bool          // permanently
+	gone    chan struct{} // closed when it has ended permanently
 }
 
-// run supervises until stop. The thread is kept because the kernel kills the
-// child with the thread that started it, should this process die.
+// run supervises until stop. It keeps its thread, because the kernel kills the
+// child with the thread that started it if this process dies.
 func (u *unit) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -54,7 +54,7 @@ func (u *unit) run() {
 			return
 		}
 		if cmd == nil {
-			return // stopped for good
+			return // stopped permanently
 		}
 		err = cmd.Wait()
 		if again := u.ended(err, log); !again {
@@ -100,14 +100,13 @@ func (u *unit) start() (*exec.Cmd, string, error) {
 	return cmd, path, nil
 }
 
-// ready is what a role says once it answers.
+// ready matches the line that a role prints when it is ready.
 var ready = regexp.MustCompile(`(?m)^ready `)
 
-// ended notes how the process ended and reports whether it is to be started
-// again. A role that was ready and ends unasked is a flaw: it should have lived
-// through whatever happened.
+// ended logs how the process ended and reports whether to restart it. A role
+// that was ready and ends by itself is a flaw: it must survive every fault.
 func (u *unit) ended(err error, log string) (again bool) {
-	said, _ := os.ReadFile(log) // a file of ours
+	said, _ := os.ReadFile(log) // a file of the test
 	if strings.Contains(string(said), "panic contained") || strings.Contains(string(said), "panic in ") {
 		u.w.flaw("", "%s has panicked: %s", u.name, log)
 	}
@@ -127,7 +126,7 @@ func (u *unit) ended(err error, log string) (again bool) {
 	return !u.stopped
 }
 
-// signal sends to the process, if there is one.
+// signal sends a signal to the process, if it runs.
 func (u *unit) signal(s syscall.Signal) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -137,21 +136,21 @@ func (u *unit) signal(s syscall.Signal) {
 	if s != syscall.SIGSTOP && s != syscall.SIGCONT {
 		u.asked = true
 	}
-	_ = u.proc.Signal(s) // it may be gone already
+	_ = u.proc.Signal(s) // it may have ended
 }
 
-// kill ends the process as a crash does; it comes back after the time given.
+// kill ends the process like a crash; it restarts after the given time.
 func (u *unit) kill(away time.Duration) {
 	u.mu.Lock()
 	u.away = away
-	var with []int // a crash of Postgres takes all of its processes
+	var with []int // a crash of Postgres ends all of its processes
 	if u.role == "postgres" && u.proc != nil {
 		with = childrenOf(u.proc.Pid)
 	}
 	u.mu.Unlock()
 	u.signal(syscall.SIGKILL)
 	for _, pid := range with {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone already
+		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
 	}
 }
 
@@ -196,7 +195,7 @@ func (u *unit) end() {
 	<-u.gone
 }
 
-// started is how often it was started.
+// started returns how often it was started.
 func (u *unit) started() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -207,7 +206,7 @@ func (u *unit) started() int {
 func childrenOf(parent int) (pids []int) {
 	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent)) // the pattern is well formed
 	for _, path := range paths {
-		text, _ := os.ReadFile(path) // empty when it is gone
+		text, _ := os.ReadFile(path) // empty if the process has ended
 		for _, field := range strings.Fields(string(text)) {
 			if pid, err := strconv.Atoi(field); err == nil && pid > 1 {
 				pids = append(pids, pid)
@@ -217,7 +216,7 @@ func childrenOf(parent int) (pids []int) {
 	return pids
 }
 
-// pause waits, or until ctx is done.
+// pause waits for d or until ctx is done.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

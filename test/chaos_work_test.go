@@ -11,13 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// beginning is what every command reads first. Its first act is the witness:
-// one write at the end of a file. Then it takes as many of its worker's slots
-// as it was given, each a lock on a file that only its own shell holds, so
-// that the kernel gives it back the moment the shell is dead. The files belong
-// to one incarnation of the worker, which its tag stands for; should there not be enough, for longer
-// than a dying process may take, then the worker holds more than it has. A lock
-// that all attempts of one piece of work share tells of two that run at once.
+// beginning is the start of every command. First it appends one line to the
+// witness file. Then it takes the slots of its execution: each is a lock on a
+// file that only its own shell holds, so the kernel releases it when the shell
+// dies. The files belong to one incarnation of the worker, identified by its
+// tag. If it cannot get enough locks for longer than a dying process may take,
+// the worker runs more than its slots. A lock that all attempts of one piece of
+// work share detects two that run at once.
 const beginning = `echo "$HODEI_EXECUTION_ID $HODEI_WORKER_ID $HODEI_WORKER_TAG" >> $CHAOS/witness
 home=${PWD%/state/work/*}
 read cap < "$home/capacity"
@@ -51,18 +51,18 @@ flock -n 6 || echo "$HODEI_EXECUTION_ID $HODEI_WORKER_ID $CHAIN" >> $CHAOS/overl
 
 // work is something to execute.
 type work struct {
-	key     string // of idempotency; its command sees it as CHAIN
+	key     string // idempotency key; its command sees it as CHAIN
 	kind    string
-	job     string // to execute, "" for ad hoc
+	job     string // the job, "" for ad hoc
 	byNATS  bool
 	body    []byte
-	lines   []string // what it prints if it completes, nil where that is not known
-	cancel  bool     // is to be cancelled, soon
-	endless bool     // ends only when cancelled, timed out or lost
-	reject  bool     // is not to wait for a worker
+	lines   []string // the expected output if it completes, nil if unknown
+	cancel  bool     // to be cancelled soon
+	endless bool     // ends only by a cancel, a timeout or a loss
+	reject  bool     // must not queue
 }
 
-// jobOf is a job that was made before the faults begin.
+// jobOf is a job created before the faults begin.
 type jobOf struct {
 	id      string
 	slots   int
@@ -129,13 +129,13 @@ var scripts = []script{
 	}},
 }
 
-// long is what still runs when its worker has been taken for lost, and its next
-// attempt begins.
+// long is still running when its worker is declared lost and its next attempt
+// begins.
 var long = script{kind: "long", body: func(r *rand.Rand) (string, []string) {
 	return fmt.Sprintf("echo begun; alone sleep %d; echo over", 12+r.IntN(10)), []string{"begun", "over"}
 }}
 
-// newWork makes up something to execute.
+// newWork returns random work.
 func (w *arena) newWork(r *rand.Rand, key string, jobs []jobOf) work {
 	total := 0
 	for _, s := range scripts {
@@ -153,13 +153,13 @@ func (w *arena) newWork(r *rand.Rand, key string, jobs []jobOf) work {
 	return w.workOf(r, key, s, nil)
 }
 
-// longWork makes up something that takes long, soon begins, and is retried.
+// longWork returns long work that starts soon and is retried.
 func (w *arena) longWork(r *rand.Rand, key string, jobs []jobOf) work {
 	usable := slices.DeleteFunc(jobsFor(jobs, long), func(j jobOf) bool { return j.retries == 0 || j.slots > 1 })
 	return w.workOf(r, key, long, usable)
 }
 
-// workOf has one of the jobs run the script, or none if there is none.
+// workOf makes one of the jobs run the script, or none if there is none.
 func (w *arena) workOf(r *rand.Rand, key string, s script, jobs []jobOf) work {
 	body, lines := s.body(r)
 	out := work{key: key, kind: s.kind, byNATS: r.IntN(2) == 0, lines: lines, cancel: s.cancel, endless: s.endless}
@@ -196,8 +196,8 @@ func (w *arena) workOf(r *rand.Rand, key string, s script, jobs []jobOf) work {
 	return out
 }
 
-// jobsFor are the jobs that can run such a script: one that ends by a timeout
-// only must have it, and what must be cancelled to end must not be retried.
+// jobsFor returns the jobs that can run such a script: an endless one needs a
+// timeout, and one that must be cancelled must not be retried.
 func jobsFor(jobs []jobOf, s script) (usable []jobOf) {
 	for _, j := range jobs {
 		if j.timeout == (s.timeout > 0) && !(j.retries > 0 && s.endless && s.cancel) {
@@ -207,7 +207,7 @@ func jobsFor(jobs []jobOf, s script) (usable []jobOf) {
 	return usable
 }
 
-// makeJobs makes jobs of all sorts, before anything is broken.
+// makeJobs creates various jobs before the faults begin.
 func (w *arena) makeJobs() (jobs []jobOf) {
 	status, pipeline := call(w.t, "POST", w.edges[0]+"/pipelines", `{"name":"chaos"}`)
 	require.Equal(w.t, 201, status, pipeline)

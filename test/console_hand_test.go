@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestConsoleLogByHand: lines and ranges by their links, wrapping, times, which
-// stay chosen, and the states of the details.
+// TestConsoleLogByHand: links to lines and ranges; wrapping and times, which
+// stay set; the states of the details.
 func TestConsoleLogByHand(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -36,15 +36,15 @@ func TestConsoleLogByHand(t *testing.T) {
 	require.Regexp(t, `^\d\d:\d\d:\d\d\.\d{3}$`, eval[string](p, "document.querySelector('.log-time').innerText.trim()"))
 	p.press("d")
 	p.until("the details are hidden", "!document.querySelector('.details')")
-	p.open("/queue") // from where the page of the execution is loaded anew
+	p.open("/queue") // from here the page of the execution is loaded again
 	p.open("/executions/" + id + "#L40")
 	p.sees("line 40 ")
 	p.until("what was chosen stays", "document.querySelector('.log').matches('.is-wrapped.has-times') && !document.querySelector('.details')")
 	p.is("document.querySelector('.is-target .log-text').innerText.slice(0, 7)", "line 40")
 }
 
-// TestConsoleByKeyboard goes about without a mouse, changes the theme, and is
-// told what the keys do.
+// TestConsoleByKeyboard navigates without a mouse, changes the theme, and opens
+// the help of the keys.
 func TestConsoleByKeyboard(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -89,13 +89,13 @@ func TestConsoleByKeyboard(t *testing.T) {
 	p.until("and no longer", "!document.querySelector('dialog')")
 }
 
-// TestConsoleSaysWhatFails: what the API refuses is said where it was asked
-// for, and what is not there is said, with a way on.
-func TestConsoleSaysWhatFails(t *testing.T) {
+// TestConsoleShowsErrors: an error of the API appears where the request was
+// made, and a missing record is reported with a link onward.
+func TestConsoleShowsErrors(t *testing.T) {
 	t.Parallel()
 	s := up(t)
 	p := browse(t, s.orchestrator)
-	p.mayLose.Store(true) // the browser notes each refusal
+	p.mayLose.Store(true) // the browser logs each error
 	job := s.job(`{"name":"build","command":"sleep 1000"}`)
 	_, j := call(t, "GET", s.orchestrator+"/jobs/"+job, "")
 	pipeline := j["pipeline_id"].(string)
@@ -123,9 +123,9 @@ func TestConsoleSaysWhatFails(t *testing.T) {
 	p.until("it is created", "document.querySelector('h1').innerText === 'good'")
 }
 
-// TestConsoleIsRightInTheEnd: numbers that an instance may answer from a second
-// ago, for another tab, are right once nothing more happens.
-func TestConsoleIsRightInTheEnd(t *testing.T) {
+// TestConsoleShowsFinalNumbers: numbers that an instance cached for another tab
+// are right after the last change.
+func TestConsoleShowsFinalNumbers(t *testing.T) {
 	t.Parallel()
 	s := up(t)
 	p := browse(t, s.orchestrator)
@@ -133,7 +133,7 @@ func TestConsoleIsRightInTheEnd(t *testing.T) {
 	p.sees("Nothing has run yet")
 	s.ended(s.execute("true"))
 	for range 5 {
-		call(t, "GET", s.orchestrator+"/stats", "") // as another tab does, right before the event
+		call(t, "GET", s.orchestrator+"/stats", "") // as another tab does, just before the event
 		s.ended(s.execute("true"))
 	}
 	p.until("all six are counted", "[...document.querySelectorAll('.tile')].some((t) => t.innerText.startsWith('Completed\\n6'))")

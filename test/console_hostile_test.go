@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestConsoleHostileText shows names and output that would be taken for another
-// text: a link that shows one address and leads to another, and characters that turn
-// the direction of writing or are not seen.
+// TestConsoleHostileText displays names and output that could mislead: a link
+// whose text differs from its address, and characters that reverse the text or
+// are invisible.
 func TestConsoleHostileText(t *testing.T) {
 	t.Parallel()
 	s := up(t)

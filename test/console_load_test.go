@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// gauge is what a page under load is watched with: the time between frames,
-// and the tasks that kept it from drawing for more than 50 ms.
+// gauge measures a page under load: the time between frames, and the tasks that
+// block rendering for more than 50 ms.
 const gauge = `(() => {
 	window.gauge = { gaps: [], long: [], clear() { this.gaps = []; this.long = []; } };
 	new PerformanceObserver((list) => window.gauge.long.push(...list.getEntries().map((task) => task.duration))).observe({ type: 'longtask', buffered: true });
@@ -40,7 +40,7 @@ func (g smoothness) String() string {
 		g.Frames, g.Median, g.P99, g.Worst, g.Long, g.LongTotal, g.Heap, g.Nodes)
 }
 
-// watched has every document that is opened from here on watched.
+// watched measures every document that is opened from now on.
 func (p *page) watched() {
 	p.t.Helper()
 	require.NoError(p.t, chromedp.Do(p.ctx, func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
@@ -49,7 +49,7 @@ func (p *page) watched() {
 	}))
 }
 
-// smooth is how the page did since it was last asked.
+// smooth returns the measurements since the last call.
 func (p *page) smooth() smoothness {
 	p.t.Helper()
 	return eval[smoothness](p, `(() => {
@@ -62,7 +62,7 @@ func (p *page) smooth() smoothness {
 	})()`)
 }
 
-// scrolls moves to the end of the element, so many pixels a frame.
+// scrolls scrolls the element to its end, step pixels a frame.
 func (p *page) scrolls(element string, step int) {
 	p.t.Helper()
 	eval[chromedp.Void](p, fmt.Sprintf(`new Promise((done) => {
@@ -76,28 +76,26 @@ func (p *page) scrolls(element string, step int) {
 	})`, element, step))
 }
 
-// opens goes to a view and returns the milliseconds until the expression is
-// true there.
+// opens opens a view and returns the milliseconds until the expression is true.
 func (p *page) opens(path, expression string) float64 {
 	p.t.Helper()
 	p.open(path)
-	// Asked in every frame, and so that the answer outlives a question.
+	// Check in every frame, and keep the result for the next call.
 	eval[chromedp.Void](p, `(() => { const look = () => { if (`+expression+`) window.there = performance.now(); else requestAnimationFrame(look); }; look(); })()`)
 	p.until(path+" is there", "window.there")
 	return eval[float64](p, "window.there")
 }
 
 // TestConsoleUnderLoad: five hundred running executions and two hundred workers
-// (fewer where races are watched for) are on screen, all of them, while others
-// come and go.
+// (fewer with the race detector) are on screen while others come and go.
 func TestConsoleUnderLoad(t *testing.T) {
 	t.Parallel()
 	const workers, running, slots = crowd, 500, 600
 	s := up(t, "--workers", fmt.Sprint(workers), "--worker-capacity", fmt.Sprint(slots/workers))
 	var group errgroup.Group
 	group.SetLimit(8)
-	// They end by themselves when somebody writes to it: killing so many, each
-	// with a search for what it left behind, takes longer than all the rest.
+	// They end when the test writes to the gate: killing so many, each with a
+	// search for its descendants, would take longer than the rest of the test.
 	gate := filepath.Join(t.TempDir(), "gate")
 	require.NoError(t, syscall.Mkfifo(gate, 0o600))
 	for range running {
@@ -139,8 +137,8 @@ func TestConsoleUnderLoad(t *testing.T) {
 	p.sees(fmt.Sprintf("0 of %d slots used", slots))
 }
 
-// TestConsoleMillionLines: a log of a million lines opens where one wants it,
-// scrolls with only the lines in sight in the page, and is searched to its end.
+// TestConsoleMillionLines: a log of a million lines opens at any line, scrolls
+// with only the visible lines in the page, and is searched to its end.
 func TestConsoleMillionLines(t *testing.T) {
 	t.Parallel()
 	const count = 1_000_000

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestConsoleFirstRun creates a pipeline and a job, runs it, and watches its
-// log arrive line by line, all by hand.
+// TestConsoleFirstRun creates a pipeline and a job in the console, runs it, and
+// watches its log arrive line by line.
 func TestConsoleFirstRun(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -66,7 +66,8 @@ func TestConsoleFirstRun(t *testing.T) {
 	p.until("the hour has two", "[...document.querySelectorAll('.tile')].some((t) => t.innerText.includes('Completed') && t.innerText.includes('2'))")
 }
 
-// TestConsoleOverrides runs a job with another command and more environment.
+// TestConsoleOverrides runs a job with another command and additional
+// environment.
 func TestConsoleOverrides(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -82,7 +83,7 @@ func TestConsoleOverrides(t *testing.T) {
 	p.fill("Environment", "WHO=all")
 	p.click("Run")
 	p.sees("goodbye all")
-	p.press("e") // nothing here
+	p.press("e") // has no effect here
 	p.open("/jobs/" + job + "/edit")
 	p.fill("Command", "echo edited")
 	p.fill("Priority", "7")
@@ -94,7 +95,7 @@ func TestConsoleOverrides(t *testing.T) {
 	require.Equal(t, object{"WHO": "you"}, j["environment"], "what was not touched stays")
 }
 
-// TestConsoleFleet cancels, sees why something waits, drains, resumes and
+// TestConsoleFleet cancels, sees why an execution waits, drains, resumes and
 // terminates.
 func TestConsoleFleet(t *testing.T) {
 	t.Parallel()
@@ -151,8 +152,8 @@ func TestConsoleFleet(t *testing.T) {
 	p.sees("worker terminated")
 }
 
-// TestConsoleEndings: an execution says in words why it ended and what it took
-// of its machine, when the next attempt comes, and leads to all attempts.
+// TestConsoleEndings: an execution shows why it ended, its resources and its
+// next attempt, with links to all attempts.
 func TestConsoleEndings(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -191,9 +192,9 @@ func TestConsoleEndings(t *testing.T) {
 	p.until("back at the first", "location.pathname.endsWith("+quote(first)+")")
 }
 
-// TestConsoleFollowsWhatHappens: lists change without a reload, and no view
-// asks for what it shows again and again.
-func TestConsoleFollowsWhatHappens(t *testing.T) {
+// TestConsoleFollowsChanges: lists change without a reload, and no view
+// polls.
+func TestConsoleFollowsChanges(t *testing.T) {
 	t.Parallel()
 	s := up(t, "--worker-capacity", "4")
 	p := browse(t, s.orchestrator)
@@ -216,7 +217,7 @@ func TestConsoleFollowsWhatHappens(t *testing.T) {
 }
 
 // TestConsoleOutlivesTheEdge: the edge is killed in the middle of a log and
-// started again; the page says so, goes on, and has every line once.
+// restarted. The page reports it, continues, and has every line once.
 func TestConsoleOutlivesTheEdge(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -274,7 +275,7 @@ func TestConsoleLongLog(t *testing.T) {
 	p.at("/ui/executions/" + id + "#L99991")
 }
 
-// TestConsoleFollowStops when somebody scrolls up, and begins again.
+// TestConsoleFollowStops when the user scrolls up, and resumes.
 func TestConsoleFollowStops(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -296,7 +297,7 @@ func TestConsoleFollowStops(t *testing.T) {
 	p.until("it has ended", "document.querySelector('.log-state').innerText === 'Ended'")
 }
 
-// axeFound is what axe holds against a page.
+// axeFound is a violation that axe found in a page.
 type axeFound struct {
 	ID     string   `json:"id"`
 	Impact string   `json:"impact"`
@@ -305,7 +306,7 @@ type axeFound struct {
 }
 
 // TestConsoleIsAccessible runs axe on every view, light and dark, wide and
-// narrow, and on dialogs; nothing serious must be found.
+// narrow, and on dialogs. There must be no serious violation.
 func TestConsoleIsAccessible(t *testing.T) {
 	t.Parallel()
 	s := up(t, "--worker-capacity", "3")
@@ -356,7 +357,8 @@ func TestConsoleIsAccessible(t *testing.T) {
 
 func (p *page) accessible(what string) {
 	p.t.Helper()
-	// Colours are judged once no transition is under way; what repeats for ever is none.
+	// Colours are judged when no transition is in progress; endless animations
+	// do not count.
 	found := eval[[]axeFound](p, `new Promise(requestAnimationFrame).then(() => Promise.allSettled(document.getAnimations()
 		.filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished))).then(() => axe.run(document, { resultTypes: ['violations'] })).then((r) => r.violations
 		.filter((v) => v.impact === 'serious' || v.impact === 'critical')

@@ -13,7 +13,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// info is what a service tells of itself when asked with $SRV.INFO.
+// info is the reply of a service to $SRV.INFO.
 type info struct {
 	Name      string `json:"name"`
 	Endpoints []struct {
@@ -23,8 +23,7 @@ type info struct {
 }
 
 // TestSchemasAreServed: each endpoint of each service names the schemas of its
-// request and its reply, which schemas.get returns with the digest that the
-// endpoint says they have.
+// request and its reply. schemas.get returns them, and their digests match.
 func TestSchemasAreServed(t *testing.T) {
 	t.Parallel()
 	s := up(t)

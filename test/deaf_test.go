@@ -16,10 +16,9 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
-// TestADeafManagerMissesNobody: a worker manager that is connected to NATS and
-// to Postgres, but whom nothing from NATS reaches, does not take workers for
-// lost.
-func TestADeafManagerMissesNobody(t *testing.T) {
+// TestManagerWithoutMessagesLosesNoWorker: a worker manager that is connected to NATS and
+// Postgres but receives nothing from NATS does not declare workers lost.
+func TestManagerWithoutMessagesLosesNoWorker(t *testing.T) {
 	t.Parallel()
 	database := localtest.Database(t)
 	server, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir()})
@@ -37,7 +36,7 @@ func TestADeafManagerMissesNobody(t *testing.T) {
 	}
 	eventually(t, "the command runs", time.Minute, func() bool { return status() == "RUNNING" })
 	way.disturb(trouble{drop: true}, trouble{drop: true})
-	// It looks every five seconds.
+	// It checks every five seconds.
 	eventually(t, "it finds itself deaf, and again", time.Minute, func() bool { return strings.Count(deaf.output(), "unheard") >= 3 })
 	require.Equal(t, "RUNNING", status())
 	way.disturb(trouble{}, trouble{})

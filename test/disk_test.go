@@ -15,10 +15,10 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
-// diskSystem is `hodei up` with a disk of its own for each store.
+// diskSystem is `hodei up` with a separate disk for each store.
 type diskSystem struct {
 	*system
-	disks map[string]*localtest.Disk // by the directory in the data directory
+	disks map[string]*localtest.Disk // by the name in the data directory
 }
 
 func upOnDisks(t *testing.T, args ...string) *diskSystem {
@@ -38,8 +38,8 @@ func (s *diskSystem) readiness() (int, object) {
 	return status, body["checks"].(object)
 }
 
-// try asks for an execution, which may be refused with 503 and nothing worse. It
-// returns its id, "" when refused, and the message.
+// try requests an execution, which may be refused with 503 only. It returns its
+// id, "" if refused, and the message.
 func (s *diskSystem) try() (id, message string) {
 	s.t.Helper()
 	status, raw, header := request(s.t, "POST", s.workerManager+"/api/v1/execute", `{"command":"echo x"}`, nil)
@@ -51,7 +51,8 @@ func (s *diskSystem) try() (id, message string) {
 	return "", decode(s.t, raw)["message"].(string)
 }
 
-// recovered waits until everything is ready again and a new execution completes.
+// recovered waits until everything is ready again and a new execution
+// completes.
 func (s *diskSystem) recovered() {
 	s.t.Helper()
 	began := time.Now()
@@ -65,12 +66,12 @@ func (s *diskSystem) recovered() {
 	s.t.Logf("recovered %s after space was freed", time.Since(began).Round(time.Millisecond))
 }
 
-// TestFullDisks fills the disks of Postgres and NATS, each alone and both together, while
-// a command runs. Requests are answered with 503 and nothing worse, readiness names what
-// is full, and all recovers by itself once the disk has space. Nothing that was accepted
-// is lost, no line of the command either.
+// TestFullDisks fills the disks of Postgres and NATS, each alone and both
+// together, while a command runs. Requests fail with 503 only, readiness names
+// the full disk, and everything recovers once the disk has space. No accepted
+// execution and no line of the command is lost.
 func TestFullDisks(t *testing.T) {
-	s := upOnDisks(t, "--min-free", "-1") // else nothing would be written
+	s := upOnDisks(t, "--min-free", "-1") // otherwise nothing would be written
 	for name, c := range map[string]struct{ disks, checks []string }{
 		"Postgres": {[]string{"postgres"}, []string{"orchestrator.postgres", "worker-manager.postgres"}},
 		"NATS":     {[]string{"nats"}, []string{"worker-manager.streams"}},
@@ -116,8 +117,8 @@ func TestFullDisks(t *testing.T) {
 	}
 }
 
-// TestTooLittleSpaceForNewWork: below the minimum new executions are refused, with the
-// reason, and what runs goes on.
+// TestTooLittleSpaceForNewWork: below the minimum, new executions are refused
+// with the reason, and running ones continue.
 func TestTooLittleSpaceForNewWork(t *testing.T) {
 	s := upOnDisks(t, "--min-free", "8")
 	running := s.execute("read x < " + fifo(t) + "; echo done")
@@ -140,8 +141,8 @@ func TestTooLittleSpaceForNewWork(t *testing.T) {
 	require.Equal(t, "RUNNING", e["status"])
 }
 
-// TestWorkerWithoutSpace: a worker whose disk lacks space accepts nothing, reports why,
-// and accepts work again by itself.
+// TestWorkerWithoutSpace: a worker whose disk lacks space accepts nothing,
+// reports why, and resumes by itself.
 func TestWorkerWithoutSpace(t *testing.T) {
 	s := upOnDisks(t, "--min-free", "8")
 	require.NoError(t, s.disks["workers"].Leave(1<<20))
@@ -157,7 +158,7 @@ func TestWorkerWithoutSpace(t *testing.T) {
 		}
 		return false
 	})
-	if _, e := call(t, "GET", s.orchestrator+"/api/v1/executions/"+id, ""); e["status"] != "COMPLETED" { // accepted before it looked
+	if _, e := call(t, "GET", s.orchestrator+"/api/v1/executions/"+id, ""); e["status"] != "COMPLETED" { // accepted before it checked
 		eventually(t, "the queue names the reason", 60*time.Second, func() bool {
 			_, queue := call(t, "GET", s.scheduler+"/api/v1/queue", "")
 			items := queue["items"].([]any)
@@ -174,7 +175,7 @@ func TestWorkerWithoutSpace(t *testing.T) {
 	s.recovered()
 }
 
-// fifo is a named pipe that has no writer.
+// fifo creates a named pipe without a writer.
 func fifo(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fifo")

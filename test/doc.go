@@ -1,14 +1,14 @@
-// Package test runs Hodei as its users do: the built binary, real processes,
-// HTTP and NATS from outside, and kills them for real.
+// Package test runs Hodei as its users do: the built binary as real processes,
+// over HTTP and NATS, and kills them.
 //
 // # Owns
 //
-// The replay of the contract's flows and samples, the logs end to end, the
-// roles as separate processes, and the faults: single ones beside what they
-// concern, and all of them at random in TestChaos (chaos_test.go), which judges
-// the history of everything that was asked for.
+// The flows and samples of the contract, logs end to end, the roles as separate
+// processes, and faults: single ones in the tests of their subject, and all of
+// them at random in TestChaos (chaos_test.go), which judges the history of all
+// submitted work.
 //
 // # Not here
 //
-// What one package can show by itself is tested in that package.
+// Tests that need only one package are in that package.
 package test

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// natsCommand is the directory of the nats command line, which `make setup`
-// builds: tests do not use the network.
+// natsCommand returns the directory of the nats command line. `make setup`
+// builds it, because tests do not use the network.
 func natsCommand(t testing.TB) string {
 	t.Helper()
 	dir, err := filepath.Abs("../bin")
@@ -23,7 +23,7 @@ func natsCommand(t testing.TB) string {
 	return dir
 }
 
-// block is a fenced block of a page: commands, or what they print.
+// block is a fenced block of a page: commands or their output.
 type block struct{ kind, text string }
 
 var fence = regexp.MustCompile("(?ms)^```(sh|text)\n(.*?)^```$")
@@ -39,7 +39,7 @@ func blocks(t testing.TB, page string) (found []block) {
 }
 
 // TestDocs runs the commands of each page in order, in one shell, and compares
-// what they print on standard output with what the page shows.
+// their standard output with the page.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	bin := natsCommand(t)
@@ -82,8 +82,8 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// pattern matches what a page shows: … stands for anything, a line of nothing
-// else for any number of lines, and runs of blanks for each other.
+// pattern matches the output that a page shows: … matches anything, a line with
+// only … any number of lines, and whitespace any whitespace.
 func pattern(shown string) *regexp.Regexp {
 	var b strings.Builder
 	b.WriteString(`\A`)
@@ -101,8 +101,8 @@ func pattern(shown string) *regexp.Regexp {
 	return regexp.MustCompile(b.String())
 }
 
-// TestReadme runs the README's commands, as far as they are meant for one
-// machine, with a running system.
+// TestReadme runs the README's commands, as far as they are for one machine, on
+// a running system.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	bin := natsCommand(t)

@@ -14,7 +14,7 @@ const (
 	good    = `{"name":"p"}`
 )
 
-// TestErrors checks the documented body of each kind of mistake over HTTP.
+// TestErrors checks the documented body of each kind of error over HTTP.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	s := up(t, "--workers", "0")

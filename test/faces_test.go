@@ -24,7 +24,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// face is one way to make a request: it returns the status and the body.
+// face is one way to make a request. It returns the status and the body.
 type face struct {
 	name string
 	ask  func(t *testing.T, op *schemas.Op, request object) (int, []byte)
@@ -103,14 +103,14 @@ func (s *system) rest(t *testing.T, op *schemas.Op, fields object) (int, []byte)
 	return status, raw
 }
 
-// world is what the requests are about.
+// world is what the requests refer to.
 type world struct {
 	s                            *system
 	pipeline, job, ended, worker string
 }
 
-// requests gives a request of each operation that has a route and a subject;
-// one that changes something makes what it changes first.
+// requests has a request for each operation with a route and a subject. A
+// request that changes something creates its object first.
 var requests = map[string]func(w world) object{
 	"pipelines.create":  func(world) object { return object{"name": "p", "description": nil} },
 	"pipelines.get":     func(w world) object { return object{"id": w.pipeline} },
@@ -179,12 +179,12 @@ func (w world) registered() string {
 	return w.create("/workers/register", `{"type":"none","capacity":1}`)
 }
 
-// waiting is an execution that no worker takes by itself.
+// waiting creates an execution that no worker can run.
 func (w world) waiting() string {
 	return w.create("/execute", `{"command":"true","type":"nobody"}`)
 }
 
-// cancelled is an execution that has ended.
+// cancelled creates an execution that has ended.
 func (w world) cancelled() string {
 	id := w.waiting()
 	status, e := call(w.s.t, "POST", w.s.orchestrator+"/executions/"+id+"/cancel", "")
@@ -192,21 +192,21 @@ func (w world) cancelled() string {
 	return id
 }
 
-// endedRun is a run that has ended at once: its one job has no command.
+// endedRun creates a run that ends at once, because its one job has no command.
 func (w world) endedRun() string {
 	pipeline := w.newPipeline()
 	w.create("/jobs", `{"pipeline_id":"`+pipeline+`","key":"nothing"}`)
 	return w.create("/pipelines/"+pipeline+"/execute", "")
 }
 
-// blockedRun is a run whose one job, "gate", waits for an approval.
+// blockedRun creates a run whose one job, "gate", waits for an approval.
 func (w world) blockedRun() string {
 	pipeline := w.newPipeline()
 	w.create("/jobs", `{"pipeline_id":"`+pipeline+`","key":"gate","approval":{"message":"go on?"}}`)
 	return w.create("/pipelines/"+pipeline+"/execute", "")
 }
 
-// terminated is a worker that has left.
+// terminated creates a worker that has left.
 func (w world) terminated() string {
 	id := w.registered()
 	status, left := call(w.s.t, "POST", w.s.orchestrator+"/workers/"+id+"/terminate", "")
@@ -215,8 +215,8 @@ func (w world) terminated() string {
 }
 
 // TestFaces makes each request on each face and compares status and body: the
-// same fields, of the same types, and the same values where nothing of the
-// moment is in them.
+// same fields of the same types, and the same values except those that depend
+// on the time.
 func TestFaces(t *testing.T) {
 	t.Parallel()
 	s := up(t, "--worker-capacity", "64")
@@ -227,7 +227,7 @@ func TestFaces(t *testing.T) {
 	require.Equal(t, "COMPLETED", s.ended(w.ended)["status"])
 	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
 	w.worker = workers["items"].([]any)[0].(object)["id"].(string)
-	s.execute("sleep 600") // an idle worker that is told to drain would leave at once
+	s.execute("sleep 600") // a drained worker without executions would leave at once
 	eventually(t, "the worker is busy", time.Minute, func() bool {
 		_, now := call(t, "GET", s.orchestrator+"/workers/"+w.worker, "")
 		return now["status"] == "BUSY"
@@ -250,7 +250,7 @@ func TestFaces(t *testing.T) {
 				}
 				require.Equal(t, shape(t, first), shape(t, body), f.name)
 			}
-			if op.Name == "workers.drain" { // so that what follows finds it at work
+			if op.Name == "workers.drain" { // so that the next requests find it running
 				call(t, "POST", s.orchestrator+"/workers/"+w.worker+"/resume", "")
 			}
 		})
@@ -262,7 +262,7 @@ func TestFaces(t *testing.T) {
 				}
 			}
 			var first object
-			for _, f := range faces[:2] { // the SDK's types cannot say such things
+			for _, f := range faces[:2] { // the SDK's types cannot express such requests
 				status, body := f.ask(t, op, bad)
 				require.Contains(t, []int{400, 404, 405}, status, "%s: %s", f.name, body)
 				said := decode(t, body)
@@ -270,7 +270,7 @@ func TestFaces(t *testing.T) {
 				delete(said, "request_id")
 				if first == nil {
 					first = said
-				} else if op.Method != "GET" || first["error"] == "NOT_FOUND" { // an unknown query parameter is the edge's to refuse
+				} else if op.Method != "GET" || first["error"] == "NOT_FOUND" { // the edge refuses unknown query parameters
 					require.Equal(t, first, said)
 				}
 			}
@@ -315,7 +315,7 @@ func TestFacesOfTheCommandLine(t *testing.T) {
 	}
 }
 
-// shape is the JSON with what belongs to the moment or the record taken out:
+// shape is the JSON without values that depend on the time or the record:
 // identifiers, times and measurements keep only their type.
 func shape(t *testing.T, body []byte) any {
 	t.Helper()

@@ -25,12 +25,12 @@ var odd = []string{
 	strings.Repeat("[", 3000) + strings.Repeat("]", 3000), `"` + strings.Repeat("x", 70000) + `"`, `{`, `]`, ``, `nul`, `"\x"`,
 }
 
-// TestNoInputBreaksIt sends requests made of odd values to every route: no
-// answer is a 500, and every error has a body that says what was wrong.
+// TestNoInputBreaksIt sends requests with odd values to every route: no answer
+// is a 500, and every error has a body with the reason.
 func TestNoInputBreaksIt(t *testing.T) {
 	t.Parallel()
 	s := up(t, "--workers", "0")
-	seed := uint64(1) // HODEI_FUZZ_SEED asks something else
+	seed := uint64(1) // HODEI_FUZZ_SEED chooses another
 	if text := os.Getenv("HODEI_FUZZ_SEED"); text != "" {
 		_, err := fmt.Sscan(text, &seed)
 		require.NoError(t, err)
@@ -55,7 +55,7 @@ func TestNoInputBreaksIt(t *testing.T) {
 			}
 		}
 		if query.Has("wait_seconds") || strings.Contains(body, "wait_seconds") {
-			continue // waiting is what it asks for
+			continue // it requests waiting
 		}
 		target := s.orchestrator + path + "?" + query.Encode()
 		status, answer := send(t, op.Method, target, body)
@@ -74,8 +74,8 @@ func TestNoInputBreaksIt(t *testing.T) {
 	}
 }
 
-// oddBody is an object of the request's fields with odd values, or no object
-// at all.
+// oddBody returns an object with the request's fields and odd values, or no
+// object at all.
 func oddBody(r *rand.Rand, op *schemas.Op, pick func() string) string {
 	if op.Method == "GET" || op.Method == "DELETE" {
 		return ""

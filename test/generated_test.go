@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestGeneratedClient has an outside generator make a client of openapi.json,
-// builds it, and makes the main flow with it, every request and reply being
-// held against the document by a validator that is not ours. Both are pinned
-// in testdata/openapiclient, a module of its own.
+// TestGeneratedClient generates a client from openapi.json with an external
+// generator, builds it, and runs the main flow with it. An external validator
+// checks every request and reply against the document. testdata/openapiclient,
+// a separate module, pins both.
 func TestGeneratedClient(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -24,8 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// binary is the hodei under test, built is where what was built for the tests
-// lies.
+// binary is the hodei under test, built the directory of everything built for
+// the tests.
 var binary, built string
 
 var chaosBinary = flag.String("chaos.binary", "", "the hodei to test, instead of one built from this tree")
@@ -68,7 +68,7 @@ type process struct {
 	err  error
 }
 
-// start runs hodei and returns once it says ready.
+// start runs hodei and returns when it is ready.
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
 	p := launch(t, args...)
@@ -89,14 +89,13 @@ func (p *process) ready() {
 	}
 }
 
-// launch runs hodei without waiting. What is still running at the end of the
-// test is stopped.
+// launch runs hodei without waiting. It is stopped at the end of the test.
 func launch(t testing.TB, args ...string) *process {
 	t.Helper()
 	return launchCommand(t, exec.Command(binary, args...))
 }
 
-// launchCommand is launch for a command with an environment of its own.
+// launchCommand is launch for a command with its own environment.
 func launchCommand(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
 	args := cmd.Args[1:]
@@ -117,7 +116,7 @@ func launchCommand(t testing.TB, cmd *exec.Cmd) *process {
 		}
 		require.NotContains(t, p.output(), "DATA RACE")
 		if t.Failed() {
-			t.Logf("hodei %s said:\n%s", strings.Join(args, " "), p.output())
+			t.Logf("output of hodei %s:\n%s", strings.Join(args, " "), p.output())
 		}
 	})
 	return p
@@ -149,7 +148,7 @@ func (p *process) read(stderr io.Reader) {
 
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
-// kill ends the process as a crash would.
+// kill ends the process like a crash.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
 	<-p.done
@@ -177,7 +176,7 @@ func (p *process) output() string {
 	return p.said.String()
 }
 
-// find returns the first group of the pattern in what the process has said.
+// find returns the first group of the pattern in the output of the process.
 func (p *process) find(pattern string) string {
 	p.t.Helper()
 	m := regexp.MustCompile(pattern).FindStringSubmatch(p.output())
@@ -193,7 +192,7 @@ type system struct {
 	nats                                   string
 }
 
-// up starts `hodei up` on free ports and returns where it listens.
+// up starts `hodei up` on free ports.
 func up(t testing.TB, args ...string) *system {
 	t.Helper()
 	args = append([]string{"up", "--port-base", "0", "--nats-port", "0"}, args...)
@@ -244,7 +243,7 @@ func request(t testing.TB, method, url, body string, header http.Header) (int, [
 	return resp.StatusCode, raw, resp.Header
 }
 
-// ask makes a NATS request as `nats req` does and returns the reply.
+// ask makes a NATS request like `nats req` and returns the reply.
 func ask(t testing.TB, nc *nats.Conn, subject, body string) (*nats.Msg, object) {
 	t.Helper()
 	reply, err := nc.Request(subject, []byte(body), 30*time.Second)
@@ -342,7 +341,7 @@ func (s *system) stream(url, lastID string) func(func(event) bool) {
 	}
 }
 
-// lines are the texts of a log that has ended, and its end event.
+// lines returns the texts of a log that has ended, and its end event.
 func (s *system) lines(id, query string) (lines []string, end event) {
 	s.t.Helper()
 	for e := range s.follow(id, query) {
@@ -352,12 +351,11 @@ func (s *system) lines(id, query string) (lines []string, end event) {
 		}
 		lines = append(lines, e.data["line"].(string))
 	}
-	require.Equal(s.t, "done", end.kind, "the stream must say that it is done")
+	require.Equal(s.t, "done", end.kind, "the stream must end with done")
 	return lines, end
 }
 
-// eventually waits for a condition, looking again each time something may have
-// happened outside this process.
+// eventually waits for a condition outside this process.
 func eventually(t testing.TB, what string, within time.Duration, ok func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(within)

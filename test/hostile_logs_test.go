@@ -36,8 +36,8 @@ func forge(t testing.TB, nc *nats.Conn, worker, id string, like nats.Header, seq
 	require.NoError(t, nc.PublishMsg(msg))
 }
 
-// TestHostileLogs: whatever a client of NATS publishes as a log, executions end,
-// their records can be read, and everything stops when it is told to.
+// TestHostileLogs: whatever a NATS client publishes as a log, executions end,
+// their records can be read, and everything stops on request.
 func TestHostileLogs(t *testing.T) {
 	database := localtest.Database(t)
 	s := up(t, "--database-url", database)
@@ -92,7 +92,7 @@ func TestHostileLogs(t *testing.T) {
 		lines = append(lines, item.(object)["line"].(string))
 	}
 	require.Equal(t, []string{"real", "end", "[hodei] this log is damaged: its lines are not those that the worker sent"}, lines)
-	lines, end := s.lines(id, "follow=true") // in which a follower may still see what was forged
+	lines, end := s.lines(id, "follow=true") // a follower may still receive forged lines here
 	require.Len(t, lines, 3)
 	require.Equal(t, 3.0, end.data["log_count"])
 
@@ -107,7 +107,7 @@ func TestHostileLogs(t *testing.T) {
 	require.Zero(t, s.wait())
 }
 
-// execIDOf is an execution id that claims to have been made at a time.
+// execIDOf returns an execution id with the given creation time.
 func execIDOf(at time.Time) string {
 	id := uuid.Must(uuid.NewV7())
 	for i, ms := 5, at.UnixMilli(); i >= 0; i, ms = i-1, ms>>8 {
@@ -116,8 +116,8 @@ func execIDOf(at time.Time) string {
 	return "exec_" + id.String()
 }
 
-// TestLogLimit: an incompressible flood against a small limit, of the execution, of
-// its job, and of the worker. The command runs on.
+// TestLogLimit: incompressible output exceeds a small limit of the execution,
+// of its job, and of the worker. The command continues.
 func TestLogLimit(t *testing.T) {
 	s := up(t, "--log-limit", "200KiB")
 	const flood = "head -c 3000000 /dev/urandom | base64 -w 76; echo done >&2; exit 3"

@@ -22,16 +22,16 @@ import (
 )
 
 // hostile is a NATS client that sends what no program of Hodei would: requests,
-// events, log chunks, keys and JetStream calls whose shape is right and whose
-// values are not.
+// events, log chunks, keys and JetStream calls with a valid shape and invalid
+// values.
 type hostile struct {
 	nc         *nats.Conn
 	r          *rand.Rand
 	schemas    map[string]object
-	workers    []string // ids of workers that exist
-	executions []string // and of executions
-	madeUp     []string // ids, without a prefix, of neither
-	// mild has no message succeed: for a system whose work is judged.
+	workers    []string // ids of existing workers
+	executions []string // ids of existing executions
+	madeUp     []string // ids without a prefix of neither
+	// mild lets no message succeed, for a system whose work is judged.
 	mild bool
 	// patience is how long it waits for an answer.
 	patience time.Duration
@@ -71,7 +71,7 @@ func (h *hostile) load(name string, body []byte, err error) error {
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
-// attack sends one message. An answer that it gets is returned with what was asked.
+// attack sends one message. It returns the answer, if any, and the request.
 func (h *hostile) attack() (asked string, answer *nats.Msg, err error) {
 	switch n := h.r.IntN(100); {
 	case n < 70:
@@ -94,7 +94,7 @@ func (h *hostile) attack() (asked string, answer *nats.Msg, err error) {
 // they are aimed at workers that do not exist.
 var spared = []string{"workers.register", "workers.join", "workers.leave", "workers.drain", "workers.terminate", "worker.command"}
 
-// request asks an operation.
+// request sends a request of an operation.
 func (h *hostile) request() (string, *nats.Msg, error) {
 	var asks []*schemas.Op
 	for _, op := range schemas.Operations {
@@ -120,7 +120,7 @@ func (h *hostile) request() (string, *nats.Msg, error) {
 	}
 	switch {
 	case g.mild && (op.Creates || strings.HasPrefix(op.Name, "scheduler.place") || strings.HasPrefix(op.Name, "executions.start")):
-		msg.Data = []byte(pick(g.r, odd...)) // never what is asked for
+		msg.Data = []byte(pick(g.r, odd...)) // never a valid request
 	case g.r.IntN(25) == 0:
 		msg.Data = []byte(body[:g.r.IntN(len(body)+1)])
 	case g.r.IntN(100) == 0:
@@ -199,7 +199,7 @@ func (h *hostile) chunk() {
 			msg.Header[name] = []string{value}
 		}
 	}
-	if g.mild { // lines of what does not exist would be recorded
+	if g.mild { // lines of a missing execution would be stored
 		msg.Header[schemas.HeaderFirst] = []string{"x"}
 	}
 	_ = h.nc.PublishMsg(msg)
@@ -226,27 +226,27 @@ func (h *hostile) key() {
 	_ = h.nc.PublishMsg(msg)
 }
 
-// call publishes what makes others act.
+// call publishes messages that make others act.
 func (h *hostile) call() {
 	subject := pick(h.r, schemas.LogsWantedSubject, schemas.RetrySubject, schemas.HangUpSubject, "$SRV.PING", "$SRV.STATS", "$SRV.INFO.scheduler")
 	if h.r.IntN(3) == 0 {
 		subject = "execution.stored." + h.id("worker")
 	}
 	g := *h
-	g.executions = nil // a worker forgets lines that it hears to be stored
+	g.executions = nil // a worker deletes acknowledged lines
 	body := g.value(g.schemas["stored"], g.schemas["stored"], "")
 	for range 1 + h.r.IntN(50) {
 		_ = h.nc.PublishRequest(subject, "nowhere", []byte(body))
 	}
 }
 
-// stream deletes or empties what JetStream has.
+// stream deletes or purges streams.
 func (h *hostile) stream() {
 	what := pick(h.r, "DELETE", "PURGE", "MSG.DELETE", "NONSENSE")
 	_, _ = h.nc.Request("$JS.API.STREAM."+what+"."+pick(h.r, schemas.Streams...), []byte(pick(h.r, "", "{}", `{"seq":1}`)), 500*time.Millisecond)
 }
 
-// id is that of a record that is there or, more often, not.
+// id returns the id of a record, mostly one that does not exist.
 func (h *hostile) id(prefix string) string {
 	there := h.executions
 	if prefix == "worker" {
@@ -259,7 +259,7 @@ func (h *hostile) id(prefix string) string {
 	switch h.r.IntN(8) {
 	case 0:
 	case 1:
-		return prefix + "_" + pick(h.r, "00000000-0000-7000-8000-000000000000", "ffffffff-ffff-7000-8000-000000000000") // the first moment and the last
+		return prefix + "_" + pick(h.r, "00000000-0000-7000-8000-000000000000", "ffffffff-ffff-7000-8000-000000000000") // the first and the last moment
 	default:
 		return prefix + "_" + pick(h.r, h.madeUp...)
 	}
@@ -271,12 +271,12 @@ var (
 	times   = []string{`"0001-01-01T00:00:00Z"`, `"9999-12-31T23:59:59Z"`, `"9999-12-31T23:59:59-23:59"`, `"0000-01-01T00:00:00+14:00"`, `"2026-11-28T00:00:00Z"`, `"x"`}
 	numbers = []string{`0`, `1`, `-1`, `5`, `11`, `99`, `0.5`, `2147483647`, `2147483648`, `-2147483649`, `4294967296`, `9007199254740993`,
 		`9223372036854775807`, `9223372036854775808`, `-9223372036854775808`, `18446744073709551615`, `1e18`, `1e308`, `-1e308`, `5e-324`, `1e999`}
-	// harmless are the commands: a hostile client may have any executed.
+	// harmless are the commands, because a hostile client may execute any.
 	harmless = []string{`"true"`, `"exit 3"`, `["true"]`, `["nonexistent"]`, `[]`, `""`, `[""]`, `null`, `["\u0000"]`}
 )
 
-// value is JSON that a schema of the document asks for, with values at the edges of
-// what its type may be and beyond.
+// value returns JSON for a schema of the document, with values at the limits of
+// its type and beyond.
 func (h *hostile) value(doc object, schema any, name string) string {
 	s, ok := schema.(object)
 	if !ok || h.r.IntN(30) == 0 {
@@ -354,7 +354,7 @@ func (h *hostile) object(doc, s object) string {
 	return "{" + strings.Join(fields, ",") + "}"
 }
 
-// ids are the ids in a list of records.
+// ids returns the ids in a list of records.
 func ids(t testing.TB, url string) (ids []string) {
 	t.Helper()
 	_, list := call(t, "GET", url, "")

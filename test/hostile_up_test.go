@@ -28,9 +28,9 @@ var (
 	hostileSeed = flag.Uint64("hostile.seed", 1, "which; 0 takes some by chance")
 )
 
-// TestNoMessageBreaksIt sends hostile messages to every subject, key and stream of a
-// running system, from several clients at once. No answer is a 500, nothing
-// panics, and then the system works as before.
+// TestNoMessageBreaksIt sends hostile messages to every subject, key and stream
+// of a running system from several clients. No answer is a 500, nothing panics,
+// and afterwards the system works as before.
 func TestNoMessageBreaksIt(t *testing.T) {
 	seed := *hostileSeed
 	if seed == 0 {
@@ -99,8 +99,8 @@ func read(ctx context.Context, url string) (int64, error) {
 	return io.Copy(io.Discard, resp.Body)
 }
 
-// ends cancels an execution, which hostile messages may have ended or deleted, and
-// waits for its end.
+// ends cancels an execution, which hostile messages may have ended or deleted,
+// and waits for its end.
 func (s *system) ends(t *testing.T, id string) {
 	t.Helper()
 	status, cancelled := call(t, "POST", s.orchestrator+"/api/v1/executions/"+id+"/cancel", "")
@@ -137,7 +137,7 @@ func (s *system) works(t *testing.T) {
 	})
 }
 
-// unharmed has the process run and not have panicked.
+// unharmed verifies that the process runs and has not panicked.
 func (s *system) unharmed(t *testing.T) {
 	t.Helper()
 	select {
@@ -149,7 +149,7 @@ func (s *system) unharmed(t *testing.T) {
 	require.Zero(t, s.metric(t, "hodei_panics_total"))
 }
 
-// metric is the value of one without labels.
+// metric returns the value of a metric without labels.
 func (s *system) metric(t *testing.T, name string) float64 {
 	t.Helper()
 	_, body, _ := request(t, "GET", s.orchestrator+"/metrics", "", nil)
@@ -160,8 +160,8 @@ func (s *system) metric(t *testing.T, name string) float64 {
 	return value
 }
 
-// TestAPriorityOutOfRangeIsRefused: it once ended the scheduler, by way of a header
-// that had the request not be checked.
+// TestAPriorityOutOfRangeIsRefused: such a priority once ended the scheduler,
+// with a header that disabled the validation.
 func TestAPriorityOutOfRangeIsRefused(t *testing.T) {
 	s := up(t)
 	nc := connect(t, s.nats)
@@ -177,9 +177,9 @@ func TestAPriorityOutOfRangeIsRefused(t *testing.T) {
 	s.unharmed(t)
 }
 
-// TestAKeyOfAnotherWorkerIsPassedOver: a value that names another worker than its
-// key, and the end of that key, once ended every scheduler.
-func TestAKeyOfAnotherWorkerIsPassedOver(t *testing.T) {
+// TestAKeyOfAnotherWorkerIsIgnored: a value that names another worker than
+// its key once ended every scheduler when the key expired.
+func TestAKeyOfAnotherWorkerIsIgnored(t *testing.T) {
 	s := up(t)
 	nc := connect(t, s.nats)
 	const key = "$KV.WORKERS.worker_0193d1a4-7a30-7cc2-8b8e-2f1f5f3f9a02"
@@ -197,7 +197,7 @@ func TestAKeyOfAnotherWorkerIsPassedOver(t *testing.T) {
 	s.unharmed(t)
 }
 
-// TestForgedEventsStallNoWorker: for longer than it takes to renew its key.
+// TestForgedEventsStallNoWorker for longer than the renewal of a key takes.
 func TestForgedEventsStallNoWorker(t *testing.T) {
 	s := up(t)
 	nc := connect(t, s.nats)
@@ -219,9 +219,9 @@ func TestForgedEventsStallNoWorker(t *testing.T) {
 	s.unharmed(t)
 }
 
-// TestWaitingBlocksNoOtherRequest: more requests wait for a worker of a type that there is
-// none of than an endpoint answers at once. Others are answered meanwhile; and the
-// waits end when their clients hang up.
+// TestWaitingBlocksNoOtherRequest: more requests wait for a worker of a missing
+// type than an endpoint processes at once. Others are still answered, and the
+// waits end when their clients disconnect.
 func TestWaitingBlocksNoOtherRequest(t *testing.T) {
 	s := up(t)
 	never, soon := s.job(`{"command":"true","type":"none"}`), s.job(`{"command":"true"}`)
@@ -254,7 +254,7 @@ func TestWaitingBlocksNoOtherRequest(t *testing.T) {
 	s.unharmed(t)
 }
 
-// waiting is how many requests wait at the orchestrator and the scheduler.
+// waiting returns how many requests wait at the orchestrator and the scheduler.
 func (s *system) waiting(t *testing.T, nc *nats.Conn) (total float64) {
 	t.Helper()
 	for _, service := range []string{schemas.Orchestrator, schemas.Scheduler} {

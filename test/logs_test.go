@@ -18,14 +18,14 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
-// TestHundredThousandLines: in order, once each, in Postgres and at a follower
-// that joined in the middle.
+// TestHundredThousandLines arrive in order, once each, in Postgres and at a
+// follower that joins in the middle.
 func TestHundredThousandLines(t *testing.T) {
 	t.Parallel()
 	database := localtest.Database(t)
 	s := up(t, "--database-url", database)
 	gate := filepath.Join(t.TempDir(), "gate")
-	// Half the lines come first; the rest waits until a follower has joined.
+	// Half the lines come first; the rest waits for a follower.
 	id := s.execute(fmt.Sprintf("seq 1 50000; until [ -e %s ]; do sleep 0.05; done; seq 50001 100000", gate))
 	eventually(t, "the first half is recorded", time.Minute, func() bool {
 		_, e := call(t, "GET", s.orchestrator+"/executions/"+id, "")
@@ -53,7 +53,7 @@ func TestHundredThousandLines(t *testing.T) {
 	requireRecorded(t, database, id, 100000)
 }
 
-// requireRecorded reads the log from Postgres itself: lines 1 to n of `seq`.
+// requireRecorded reads the log from Postgres: lines 1 to n of `seq`.
 func requireRecorded(t testing.TB, database, id string, n int) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), database)
@@ -147,7 +147,7 @@ func callAccepting(t testing.TB, url, accept string) (int, object) {
 	return status, decode(t, raw)
 }
 
-// TestOutput checks what a command's output becomes.
+// TestOutput checks how output becomes lines.
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -190,8 +190,8 @@ func TestOutput(t *testing.T) {
 	})
 }
 
-// TestNATSRestart restarts NATS in the middle of a run: no line is lost or
-// doubled, and the result arrives.
+// TestNATSRestart restarts NATS during an execution: no line is lost or
+// duplicated, and the result arrives.
 func TestNATSRestart(t *testing.T) {
 	t.Parallel()
 	database, store := localtest.Database(t), t.TempDir()
@@ -216,7 +216,7 @@ func TestNATSRestart(t *testing.T) {
 	}()
 	port := server.URL()[strings.LastIndexByte(server.URL(), ':')+1:]
 	server.Shutdown()
-	require.NoError(t, os.WriteFile(gate, nil, 0o644)) // the command goes on, and ends, without NATS
+	require.NoError(t, os.WriteFile(gate, nil, 0o644)) // the command continues, and ends, without NATS
 	n, err := strconv.Atoi(port)
 	require.NoError(t, err)
 	server, err = local.StartNATS(local.NATSConfig{StoreDir: store, Port: n})

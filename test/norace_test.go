@@ -4,5 +4,5 @@ package test
 
 var buildFlags []string
 
-// crowd is how many workers are on screen at once.
+// crowd is the number of workers on screen.
 const crowd = 200

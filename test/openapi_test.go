@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// unreached are the documented answers that a healthy system seen from outside
-// does not give, and why.
+// unreached are the documented answers that a healthy system does not give,
+// with the reason.
 var unreached = map[string]string{
 	"500":                "a fault of ours: edge's tests have one",
 	"503":                "something is away: the tests of faults and edge's",
@@ -24,20 +24,20 @@ var unreached = map[string]string{
 	"POST /schedule 429": "only for an execution that no scheduler has in its queue yet: services/scheduler's tests",
 }
 
-// walker asks a running system for what its document describes, and holds each
-// answer against the document.
+// walker makes the requests of the document to a running system, and validates
+// each answer against the document.
 type walker struct {
 	t       *testing.T
 	base    string
 	doc     object
 	schemas *jsonschema.Compiler
 	ops     map[string]operation // by operationId
-	seen    map[string]bool      // as in "POST /jobs 201"
+	seen    map[string]bool      // such as "POST /jobs 201"
 }
 
 type operation struct {
 	method, path string
-	at           string // its place in the document, a JSON pointer
+	at           string // its JSON pointer in the document
 	entry        object
 }
 
@@ -63,8 +63,8 @@ func newWalker(t *testing.T, base string) *walker {
 	return w
 }
 
-// ask makes a request and checks its answer, which must have the status. In
-// query are the path's id first, if it has one, and then the query.
+// ask makes a request and validates its answer, which must have the status.
+// query contains the id in the path first, if there is one, and then the query.
 func (w *walker) ask(status int, id, record, query, body string, header ...string) object {
 	w.t.Helper()
 	op, ok := w.ops[id]
@@ -81,11 +81,11 @@ func (w *walker) ask(status int, id, record, query, body string, header ...strin
 	require.Equal(w.t, status, got, "%s %s: %s", op.method, url, raw)
 	w.check(op, status, raw, answered)
 	var out object
-	_ = json.Unmarshal(raw, &out) // a stream is none
+	_ = json.Unmarshal(raw, &out) // a stream is not JSON
 	return out
 }
 
-// check holds an answer against the document.
+// check validates an answer against the document.
 func (w *walker) check(op operation, status int, raw []byte, head http.Header) {
 	w.t.Helper()
 	code := strconv.Itoa(status)
@@ -117,8 +117,8 @@ func (w *walker) check(op operation, status int, raw []byte, head http.Header) {
 	}
 }
 
-// valid holds a body against a schema of the document. Every object there
-// refuses fields that it does not know, so that none is undocumented.
+// valid validates a body against a schema of the document, in which objects
+// allow no unknown fields, so that every field is documented.
 func (w *walker) valid(at string, raw []byte, what string) {
 	w.t.Helper()
 	schema, err := w.schemas.Compile("urn:openapi#" + at)
@@ -128,7 +128,7 @@ func (w *walker) valid(at string, raw []byte, what string) {
 	require.NoError(w.t, schema.Validate(value), "%s: %s", what, raw)
 }
 
-// events holds the data of each frame against the schema of its event.
+// events validates the data of each frame against the schema of its event.
 func (w *walker) events(at string, raw []byte, what string) {
 	w.t.Helper()
 	kinds := map[string]int{}
@@ -150,7 +150,7 @@ func (w *walker) events(at string, raw []byte, what string) {
 	require.Equal(w.t, 1, kinds["done"], "%s: %s", what, raw)
 }
 
-// done fails for every documented answer that was not met.
+// done fails for every documented answer that did not occur.
 func (w *walker) done() {
 	w.t.Helper()
 	for _, op := range w.ops {
@@ -165,8 +165,8 @@ func (w *walker) done() {
 	}
 }
 
-// TestOpenAPI walks every operation of the document through every status that
-// can be had.
+// TestOpenAPI walks every operation of the document through every possible
+// status.
 func TestOpenAPI(t *testing.T) {
 	t.Parallel()
 	s := up(t, "--worker-type", "rust", "--worker-capacity", "20")
@@ -180,7 +180,7 @@ func TestOpenAPI(t *testing.T) {
 	w.done()
 }
 
-// mistakes are those that every operation answers alike.
+// mistakes are the errors that every operation answers alike.
 func (w *walker) mistakes() {
 	for id, op := range w.ops {
 		if !strings.HasPrefix(op.path, "/api/") {
@@ -211,7 +211,7 @@ func (w *walker) system() {
 	w.ask(200, "followEvents", "", "follow=false", "")
 }
 
-// twice makes a request twice with one key, then another with it.
+// twice makes a request twice with one key, then another request with it.
 func (w *walker) twice(status int, id, record, body, other string) object {
 	w.t.Helper()
 	key := []string{"Idempotency-Key", "walk " + id}
@@ -294,11 +294,11 @@ func (w *walker) workers() {
 	w.ask(202, "terminateWorker", rust, "", "")
 
 	idle := w.twice(201, "registerWorker", "", `{"type":"go","capacity":1,"labels":{"a":"b"}}`, `{"type":"go","capacity":2}`)
-	nobody := idle["id"].(string) // a record without a process
-	w.ask(409, "drainWorker", nobody, "", "")
-	w.ask(409, "resumeWorker", nobody, "", "")
-	w.ask(409, "deleteWorker", nobody, "", "")
-	w.ask(202, "terminateWorker", nobody, "", "")
-	w.ask(202, "terminateWorker", nobody, "", "")
-	w.ask(204, "deleteWorker", nobody, "", "")
+	absent := idle["id"].(string) // a record without a process
+	w.ask(409, "drainWorker", absent, "", "")
+	w.ask(409, "resumeWorker", absent, "", "")
+	w.ask(409, "deleteWorker", absent, "", "")
+	w.ask(202, "terminateWorker", absent, "", "")
+	w.ask(202, "terminateWorker", absent, "", "")
+	w.ask(204, "deleteWorker", absent, "", "")
 }

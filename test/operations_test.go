@@ -66,7 +66,7 @@ func TestChangeAndDelete(t *testing.T) {
 	}
 }
 
-// TestLists: filters, and pages that rows added meanwhile do not disturb.
+// TestLists: filters, and pages that new rows do not shift.
 func TestLists(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -103,8 +103,8 @@ func TestLists(t *testing.T) {
 	require.Empty(t, none["items"])
 }
 
-// TestIdempotencyKey: over HTTP the same key and body give the first answer
-// again, and nothing is made twice.
+// TestIdempotencyKey: over HTTP the same key and body return the first answer,
+// and nothing is created twice.
 func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	s := up(t)

@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// foreignScript tries what a page can send without being asked, and returns what
-// came of each, as "refused", "opaque" for an answer that the page cannot read, or
-// what it could read.
+// foreignScript tries what a page can send by itself. It returns the result of
+// each attempt: "refused", "opaque" for an answer that the page cannot read, or
+// the text that it could read.
 const foreignScript = `async (targets, execution) => {
 	const got = {};
 	const attempt = async (what, url, init) => {
@@ -45,7 +45,7 @@ const foreignScript = `async (targets, execution) => {
 			script.src = base + '/openapi.json';
 			document.head.append(script);
 		});
-		await new Promise((done) => { // a form needs no script of the page, and waits for no preflight
+		await new Promise((done) => { // a form needs no script and causes no preflight
 			const frame = Object.assign(document.createElement('iframe'), { name: 'f' + Math.random(), onload: () => done() });
 			document.body.append(frame);
 			const form = Object.assign(document.createElement('form'), { method: 'POST', enctype: 'text/plain', action: base + '/api/v1/execute', target: frame.name });
@@ -57,9 +57,10 @@ const foreignScript = `async (targets, execution) => {
 	return got;
 }`
 
-// TestPagesOfOtherOrigins has a real browser open pages of other origins: of another
-// port of this machine, of another site, and of a name of that site which resolves to
-// this machine. They can do nothing and read nothing; a link to the console works.
+// TestPagesOfOtherOrigins opens pages of other origins in a real browser: of
+// another port of this machine, of another site, and of a name of that site
+// that resolves to this machine. They can do nothing and read nothing; a link
+// to the console works.
 func TestPagesOfOtherOrigins(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -86,8 +87,8 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 		}
 	}
 
-	// The name of the site now resolves to this machine: its page is of the same
-	// origin as what is there, so nothing but the name tells it.
+	// The site's name now resolves to this machine: its page is same-origin,
+	// and only the name reveals it.
 	rebound := "http://evil.example:" + own.Port()
 	for _, base := range []string{rebound, strings.Replace(s.scheduler, "127.0.0.1", "evil.example", 1), strings.Replace(s.workerManager, "127.0.0.1", "evil.example", 1)} {
 		require.NoError(t, chromedp.Do(p.ctx, chromedp.Navigate(base+"/ui/")))
@@ -114,8 +115,8 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 	require.NoFileExists(t, mark)
 }
 
-// TestDocsInABrowser renders the documentation under a policy without inline
-// scripts: the browser reports no violation.
+// TestDocsInABrowser renders the documentation with a policy without inline
+// scripts. The browser must report no violation.
 func TestDocsInABrowser(t *testing.T) {
 	t.Parallel()
 	s := up(t)

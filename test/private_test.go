@@ -21,8 +21,8 @@ import (
 )
 
 // look is what a curious command does. Its output is one "name value" a line.
-// The script spells the secret in two parts, because its own argument list is
-// among what it searches.
+// The script splits the secret in two, because it also searches its own
+// argument list.
 const look = `
 cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' > $TMPDIR/seen
 echo roles $(grep -a -c '^\(up\|worker\|reaper\|worker-manager\)$' $TMPDIR/seen)
@@ -35,22 +35,22 @@ for f in /proc/$$/fd/*; do [ -e $f ] && echo fd ${f##*/}; done
 env > $HOME/env; echo incarnation $(grep -c INCARNATION $HOME/env)
 `
 
-// TestCommandsSeeNoSecret gives passwords to every role, by flag, by variable
-// and by file, and has commands search the machine for them, as the user of the
-// worker: root if the test runs as root, and another.
+// TestCommandsSeeNoSecret passes passwords to every role by flag, variable and
+// file, and runs commands that search the machine for them, as the user of the
+// worker: root if the test runs as root, and another user.
 func TestCommandsSeeNoSecret(t *testing.T) {
 	t.Parallel()
 	secret := uuid.NewString()
 	server, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
-	natsURL := strings.Replace(server.URL(), "nats://", "nats://app:"+secret+"@", 1) // the server asks for no password
+	natsURL := strings.Replace(server.URL(), "nats://", "nats://app:"+secret+"@", 1) // the server requires no password
 	database, err := url.Parse(localtest.Database(t))
 	require.NoError(t, err)
 	query := database.Query()
 	query.Set("application_name", secret)
 	database.RawQuery = query.Encode()
-	shared, err := os.MkdirTemp("", "hodei-test-") // t.TempDir is closed to other users
+	shared, err := os.MkdirTemp("", "hodei-test-") // other users have no access to t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(shared)) })
 	require.NoError(t, os.Chmod(shared, 0o755))

@@ -2,8 +2,10 @@
 
 package test
 
-// buildFlags have the binary under test watch for data races when the tests do.
+// buildFlags enable the race detector in the binary under test if the tests use
+// it.
 var buildFlags = []string{"-race"}
 
-// crowd is how many workers one machine carries while it watches for races.
+// crowd is the number of workers that one machine can run with the race
+// detector.
 const crowd = 20

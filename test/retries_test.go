@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// attempts are the executions of a job, first to last.
+// attempts returns the executions of a job, first to last.
 func (s *system) attempts(job string) []object {
 	s.t.Helper()
 	_, list := call(s.t, "GET", s.orchestrator+"/executions?job_id="+job, "")
@@ -22,8 +22,8 @@ func (s *system) attempts(job string) []object {
 	return all
 }
 
-// TestRetries: a job that fails is executed again by its policy, each time as a
-// new execution, until it completes or nothing is left of its retries.
+// TestRetries: the policy retries a failed job, each time as a new execution,
+// until it completes or no retry is left.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -56,9 +56,9 @@ func TestRetries(t *testing.T) {
 	})
 }
 
-// TestRetryThatNobodyWants: cancelling what has failed is cancelling what was
-// to follow; and services that start again remember what they owe.
-func TestRetryThatNobodyWants(t *testing.T) {
+// TestCancelledAndDueRetries: cancelling a failed execution cancels its retry.
+// Restarted services remember due retries.
+func TestCancelledAndDueRetries(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := up(t, "--data-dir", dir)

@@ -16,8 +16,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
-// TestRoles runs two of each role as processes of their own, sends work through
-// them, and then kills one of each: the rest goes on.
+// TestRoles runs two of each role as separate processes, submits work, and then
+// kills one of each: the others continue.
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	database := localtest.Database(t)
@@ -64,13 +64,14 @@ func TestRoles(t *testing.T) {
 		p.kill()
 	}
 	work(20)
-	eventually(t, "the reaper tells of the killed worker", time.Minute, func() bool {
+	eventually(t, "the reaper reports the killed worker", time.Minute, func() bool {
 		_, gone := call(t, "GET", s.workerManager+"/workers?status=OFFLINE", "")
 		return len(gone["items"].([]any)) == 1
 	})
 }
 
-// TestWorkerDrains: the first SIGTERM lets what runs end, the second ends it.
+// TestWorkerDrains: after the first SIGTERM executions finish, the second ends
+// them.
 func TestWorkerDrains(t *testing.T) {
 	t.Parallel()
 	s := up(t, "--workers", "0")
@@ -114,8 +115,8 @@ func TestWorkerDrains(t *testing.T) {
 	require.Equal(t, "WORKER_TERMINATED", e["reason"])
 }
 
-// TestCancel ends one that waits, one that runs, and refuses for one that has
-// ended.
+// TestCancel ends a waiting and a running execution, and is refused for an
+// ended one.
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	s := up(t, "--worker-capacity", "1")
@@ -133,14 +134,14 @@ func TestCancel(t *testing.T) {
 	e = s.ended(running)
 	require.Equal(t, "CANCELLED", e["status"])
 	require.Equal(t, "CANCELLED", e["reason"])
-	lines, _ := s.lines(running, "stream=stdout") // the shell itself may say more
+	lines, _ := s.lines(running, "stream=stdout") // the shell itself may print more
 	require.Equal(t, []string{"begun", "caught"}, lines)
 	status, e = call(t, "POST", s.orchestrator+"/executions/"+running+"/cancel", "")
 	require.Equal(t, 409, status)
 	require.Equal(t, "CONFLICT", e["error"])
 }
 
-// TestTimeout ends a command that runs too long, with all that it started.
+// TestTimeout ends a command that runs too long, with all its descendants.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	s := up(t)
@@ -152,7 +153,7 @@ func TestTimeout(t *testing.T) {
 	require.Equal(t, 1.0, e["log_count"])
 }
 
-// TestExample runs the example as its script says.
+// TestExample runs the example's script.
 func TestExample(t *testing.T) {
 	t.Parallel()
 	s := up(t)

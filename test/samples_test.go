@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// has checks that the fields a sample shows are all there.
+// has checks that all fields of a sample exist.
 func has(t testing.TB, got object, fields string) {
 	t.Helper()
 	for _, name := range strings.Fields(fields) {
@@ -19,7 +19,7 @@ func has(t testing.TB, got object, fields string) {
 }
 
 // TestSamples replays every flow and sample of the API document over REST, with
-// the canonical prefix and without.
+// and without the canonical prefix.
 func TestSamples(t *testing.T) {
 	t.Parallel()
 	s := up(t, "--worker-type", "rust", "--worker-capacity", "5")
@@ -96,8 +96,8 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// testAssignByHand takes an execution that waits through /schedule (dry run),
-// /queue and /assign-job.
+// testAssignByHand assigns a waiting execution with /schedule (dry run), /queue
+// and /assign-job.
 func testAssignByHand(t *testing.T, s *system, orch, sched, wm, pipeline string) {
 	_, j := call(t, "POST", orch+"/jobs", `{"pipeline_id":"`+pipeline+`","command":["echo","java"],"type":"java"}`)
 	status, x := call(t, "POST", orch+"/jobs/"+j["id"].(string)+"/execute", `{"wait_seconds":0}`)
@@ -127,7 +127,7 @@ func testAssignByHand(t *testing.T, s *system, orch, sched, wm, pipeline string)
 	require.Empty(t, q["items"])
 }
 
-// TestSamplesOverNATS makes the main flow with plain requests.
+// TestSamplesOverNATS runs the main flow with plain requests.
 func TestSamplesOverNATS(t *testing.T) {
 	t.Parallel()
 	s := up(t)

@@ -19,10 +19,10 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
-// TestConsoleScreenshots makes a system that looks like one at work, and takes
-// a picture of every view, light and dark. HODEI_SCREENSHOTS names the
-// directory that keeps those that the documentation shows; without it the test
-// only sees that each view can be drawn.
+// TestConsoleScreenshots creates a system with realistic work and takes a
+// picture of every view, light and dark. HODEI_SCREENSHOTS is the directory of
+// the pictures in the documentation; without it the test only verifies that
+// each view renders.
 func TestConsoleScreenshots(t *testing.T) {
 	t.Parallel()
 	database := localtest.Database(t)
@@ -34,7 +34,7 @@ func TestConsoleScreenshots(t *testing.T) {
 			"--name", fmt.Sprintf("%s-%d", w.kind, i%2+1))
 	}
 	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
-	t.Cleanup(func() { // rather than have them wait for what they run
+	t.Cleanup(func() { // do not wait for running executions
 		for _, w := range workers["items"].([]any) {
 			_, _ = http.Post(s.orchestrator+"/workers/"+w.(object)["id"].(string)+"/terminate", "", nil)
 		}
@@ -64,13 +64,13 @@ func TestConsoleScreenshots(t *testing.T) {
 	}
 }
 
-// size makes the window that large.
+// size sets the size of the window.
 func (p *page) size(width, height int64) {
 	p.t.Helper()
 	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.EmulateViewport(width, height)))
 }
 
-// shot is a picture of the page in a window of that size.
+// shot returns a picture of the page in a window of that size.
 func (p *page) shot(width, height int64) image.Image {
 	p.t.Helper()
 	p.size(width, height)
@@ -83,13 +83,13 @@ func (p *page) shot(width, height int64) image.Image {
 	return img
 }
 
-// shown are the pictures that the documentation has.
+// shown are the pictures in the documentation.
 var shown = map[string]bool{
 	"overview-light": true, "execution-dark": true, "failed-light": true, "pipelines-light": true, "workers-dark": true, "why-type-light": true,
 }
 
-// picture keeps a picture where one is wanted; all others go beside them in a
-// directory that is not committed.
+// picture saves a picture if requested. Pictures that are not shown go to an
+// ignored directory beside the others.
 func (s *system) picture(name string, img image.Image) {
 	s.t.Helper()
 	require.Greater(s.t, colours(img), 20, "%s is not an empty page", name)
@@ -118,7 +118,7 @@ func colours(img image.Image) int {
 	return len(seen)
 }
 
-// workshop creates pipelines with jobs that have run, some in vain.
+// workshop creates pipelines with jobs that have run, some of which failed.
 func (s *system) workshop() (pipelines []string, jobs map[string]string) {
 	s.t.Helper()
 	jobs = map[string]string{}
@@ -158,8 +158,7 @@ func (s *system) workshop() (pipelines []string, jobs map[string]string) {
 	return pipelines, jobs
 }
 
-// history puts a day's work into the record, which nobody has the time to wait
-// for.
+// history inserts a day's work into the record.
 func (s *system) history(database string) {
 	s.t.Helper()
 	conn, err := pgx.Connect(s.t.Context(), database)
@@ -175,8 +174,8 @@ func (s *system) history(database string) {
 	require.NoError(s.t, err)
 }
 
-// busy has jobs run and wait, and returns executions that are worth a look: one
-// with a log, one that waits and one that has failed and is tried again.
+// busy makes jobs run and wait. It returns one execution with a log, one that
+// waits and one that has failed and is retried.
 func (s *system) busy(jobs map[string]string) (log, waits, failed string) {
 	s.t.Helper()
 	run := func(job, script string) string {
@@ -209,7 +208,7 @@ esac; [ $i -lt 400 ] || sleep 0.5; done`)
 	return id, waits, failed
 }
 
-// smoke is a script that fails in an instructive way.
+// smoke is a script that fails with useful output.
 const smoke = `printf "\033[1mGET\033[0m /cart ... \033[32m200\033[0m in 12 ms\n\033[1mGET\033[0m /checkout ... \033[31m502\033[0m in 3004 ms\n"
 echo "curl: (22) The requested URL returned error: 502" >&2
 echo "1 of 2 checks failed" >&2; exit 22`

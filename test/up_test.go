@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dataDir is a directory that Postgres' own user can enter.
+// dataDir returns a directory that the user of Postgres can access.
 func dataDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hodei-test-data-")
@@ -25,7 +25,7 @@ func dataDir(t testing.TB) string {
 	return dir
 }
 
-// processes are those of which the command line holds a text.
+// processes returns the processes whose command line contains a text.
 func processes(t testing.TB, text string) (found []string) {
 	t.Helper()
 	entries, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -39,16 +39,14 @@ func processes(t testing.TB, text string) (found []string) {
 	return found
 }
 
-// requireGone waits until no process of which the command line holds the text
-// is left.
+// requireGone waits until no process has the text in its command line.
 func requireGone(t testing.TB, text string) {
 	t.Helper()
 	eventually(t, "nothing of "+text+" is left", time.Minute, func() bool { return len(processes(t, text)) == 0 })
 }
 
-// TestKilledUp kills `hodei up` outright in the middle of a run. Nothing is
-// left running, and the next one has everything that was recorded, and an end
-// for what was lost.
+// TestKilledUp kills `hodei up` during an execution. No process is left, and
+// the next start has the whole record, and an end for the lost execution.
 func TestKilledUp(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
@@ -65,7 +63,7 @@ func TestKilledUp(t *testing.T) {
 	})
 	s.kill()
 	requireGone(t, "sleep "+marker)
-	requireGone(t, dir) // Postgres and the reaper have it on their command lines or are gone
+	requireGone(t, dir) // Postgres and the reaper have it on their command lines
 
 	again := up(t, "--data-dir", dir)
 	_, e := call(t, "GET", again.orchestrator+"/executions/"+done, "")
@@ -85,9 +83,9 @@ func TestKilledUp(t *testing.T) {
 	require.Equal(t, "COMPLETED", again.ended(again.execute("true"))["status"])
 }
 
-// TestUpGetsItsWorkerBack: when its worker has been drained, another takes the
-// place and runs what waits.
-func TestUpGetsItsWorkerBack(t *testing.T) {
+// TestUpReplacesADrainedWorker: after its worker was drained, another replaces it
+// and runs what waits.
+func TestUpReplacesADrainedWorker(t *testing.T) {
 	t.Parallel()
 	s := up(t)
 	_, list := call(t, "GET", s.workerManager+"/workers", "")
@@ -104,7 +102,7 @@ func TestUpGetsItsWorkerBack(t *testing.T) {
 	require.Equal(t, 1, strings.Count(s.output(), "worker has left, starting another"), s.output())
 }
 
-// TestStop: SIGTERM stops everything, and leaves nothing.
+// TestStop: SIGTERM stops everything, without leftovers.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
@@ -122,8 +120,8 @@ func TestStop(t *testing.T) {
 	require.Equal(t, "WORKER_TERMINATED", e["reason"], "its end was recorded before the stop")
 }
 
-// TestUpRefuses: what cannot work says so in one line, and leaves nothing
-// running.
+// TestUpRefuses: a start that cannot succeed reports why in one line and leaves
+// no process.
 func TestUpRefuses(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -167,7 +165,7 @@ func TestUpRefuses(t *testing.T) {
 		{"bad variable", nil, []string{"HODEI_PORT_BASE=x"}, "HODEI_PORT_BASE"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir() // where --ephemeral would leave things
+			dir := t.TempDir() // where --ephemeral would leave files
 			require.NoError(t, os.Chmod(dir, 0o755))
 			cmd := exec.Command(binary, append([]string{"up"}, c.args...)...)
 			cmd.Env = append(append(os.Environ(), "TMPDIR="+dir), c.env...)

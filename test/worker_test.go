@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// workerLife is a system with one worker that is a process of its own, in the
-// middle of a run that ends when the gate is there.
+// workerLife is a system with one worker as a separate process, during an
+// execution that ends when the gate exists.
 type workerLife struct {
 	*system
 	t         *testing.T
@@ -34,13 +34,13 @@ func newWorkerLife(t *testing.T) *workerLife {
 	return l
 }
 
-// tell commands the worker over REST.
+// tell sends the worker a command over REST.
 func (l *workerLife) tell(do, body string) (int, object) {
 	l.t.Helper()
 	return call(l.t, "POST", l.workerManager+"/api/v1/workers/"+l.id+"/"+do, body)
 }
 
-// is waits until the worker, and the list of its state, say so.
+// is waits until the worker and the list of its state have the status.
 func (l *workerLife) is(status string) {
 	l.t.Helper()
 	eventually(l.t, "the worker is "+status, time.Minute, func() bool {
@@ -50,7 +50,7 @@ func (l *workerLife) is(status string) {
 	})
 }
 
-// waits is an execution that waits because the worker takes nothing new.
+// waits creates an execution that waits because the worker accepts nothing.
 func (l *workerLife) waits() string {
 	l.t.Helper()
 	id := l.execute("true")
@@ -64,7 +64,8 @@ func (l *workerLife) waits() string {
 
 func (l *workerLife) open() { require.NoError(l.t, os.WriteFile(l.gate, nil, 0o644)) }
 
-// TestDrainOverREST: it takes nothing new, finishes what it runs, and ends.
+// TestDrainOverREST: the worker accepts nothing new, finishes its execution,
+// and ends.
 func TestDrainOverREST(t *testing.T) {
 	t.Parallel()
 	l := newWorkerLife(t)
@@ -87,7 +88,8 @@ func TestDrainOverREST(t *testing.T) {
 	require.Equal(t, "CONFLICT", body["error"])
 }
 
-// TestResumeOverREST: by its own command, and by an assignment that names it.
+// TestResumeOverREST: by the command, and by an assignment that names the
+// worker.
 func TestResumeOverREST(t *testing.T) {
 	t.Parallel()
 	l := newWorkerLife(t)
@@ -114,7 +116,8 @@ func TestResumeOverREST(t *testing.T) {
 	l.is("AVAILABLE")
 }
 
-// TestDrainDeadlineOverREST: what still runs then is ended.
+// TestDrainDeadlineOverREST: executions that still run at the deadline are
+// killed.
 func TestDrainDeadlineOverREST(t *testing.T) {
 	t.Parallel()
 	l := newWorkerLife(t)
@@ -130,7 +133,8 @@ func TestDrainDeadlineOverREST(t *testing.T) {
 	require.Equal(t, "deadline_seconds", body["details"].(object)["field"])
 }
 
-// TestTerminateOverREST: at once; and one that is not there is recorded so.
+// TestTerminateOverREST: at once. A worker that is not connected is recorded as
+// TERMINATED.
 func TestTerminateOverREST(t *testing.T) {
 	t.Parallel()
 	l := newWorkerLife(t)
@@ -154,8 +158,9 @@ func TestTerminateOverREST(t *testing.T) {
 	require.Equal(t, 404, status)
 }
 
-// TestUpGoesOnWithoutItsWorker: the worker was told to leave; the rest stays.
-func TestUpGoesOnWithoutItsWorker(t *testing.T) {
+// TestUpContinuesWithoutItsWorker: the worker leaves on command; the rest
+// continues.
+func TestUpContinuesWithoutItsWorker(t *testing.T) {
 	t.Parallel()
 	s := up(t)
 	_, list := call(t, "GET", s.workerManager+"/workers", "")

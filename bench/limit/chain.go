@@ -7,12 +7,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// pause lies between two turns, so that each finds the machine idle.
+// pause is the time between turns, so that each finds an idle machine.
 const pause = 20 * time.Millisecond
 
-// chain takes n turns at a commit, a fork with exec and wait, and another
-// commit, one after the other: what an execution whose beginning and end are
-// durable cannot do without.
+// chain takes n turns of a commit, a fork with exec and wait, and another
+// commit, in sequence: the minimum for an execution with a durable start and
+// end.
 func chain(url string, n int, argv []string) ([]float64, error) {
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, url)

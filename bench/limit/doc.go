@@ -1,4 +1,4 @@
-// Command limit is what the machine can do at best: each sub-command does no
-// more than what nothing could do without, as a process of its own, and prints
-// the seconds that it took as JSON.
+// Command limit measures the limits of the machine: each sub-command does only
+// the unavoidable work, as a separate process, and prints the seconds that it
+// took as JSON.
 package main

@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// lines runs the commands given, one an argument of `sh -c` and all at once,
-// and does with each what a log cannot do without: the pipe is read, the lines
-// split, stamped, numbered and encoded as JSON, and written to a file.
+// lines runs the given commands, each with `sh -c` and all in parallel, and
+// does the minimum for a log: it reads the pipe, splits, stamps, numbers and
+// encodes the lines as JSON, and writes them to a file.
 func lines(_ int, out string, commands []string) error {
 	var g errgroup.Group
 	for i, command := range commands {
@@ -49,7 +49,7 @@ func keep(command, path string) error {
 	return cmd.Wait()
 }
 
-// encode stamps what one read brought with one look at the clock.
+// encode stamps the lines of one read with one time.
 func encode(w io.Writer, r io.Reader) error {
 	buf, rest := make([]byte, 64<<10), []byte(nil)
 	var encoded, stamp []byte
@@ -93,7 +93,7 @@ func appendLine(dst, stamp, line []byte, sequence int64) []byte {
 	return append(dst, '}', '\n')
 }
 
-// appendText copies what needs no escape at once.
+// appendText copies text that needs no escape at once.
 func appendText(dst, text []byte) []byte {
 	for i, c := range text {
 		if c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
