@@ -70,7 +70,7 @@ func TestConsoleByKeyboard(t *testing.T) {
 	p.press("c")
 	p.until("a job is created", "document.querySelector('h1').innerText === 'New job'")
 	p.click("Cancel")
-	p.sees("No job yet")
+	p.sees("No jobs yet")
 
 	ground := "getComputedStyle(document.body).backgroundColor"
 	p.theme("light")
@@ -106,14 +106,14 @@ func TestConsoleShowsErrors(t *testing.T) {
 	}
 	p.open("/pipelines/" + pipeline)
 	p.click("Delete")
-	p.click("Delete it")
+	p.click("Delete pipeline")
 	p.until("it is refused while something runs", "document.querySelector('dialog .failure').innerText.includes('CONFLICT')")
-	p.click("Keep")
+	p.click("Back")
 	call(t, "POST", s.orchestrator+"/executions/"+x["execution_id"].(string)+"/cancel", "")
 	s.ended(x["execution_id"].(string))
 	p.click("Delete")
-	p.click("Delete it")
-	p.sees("No pipeline yet")
+	p.click("Delete pipeline")
+	p.sees("No pipelines yet")
 	p.open("/pipelines/new")
 	p.fill("Name", "   ")
 	p.click("Create pipeline")

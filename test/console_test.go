@@ -23,12 +23,12 @@ func TestConsoleFirstRun(t *testing.T) {
 	p.open("/")
 	p.sees("Nothing has run yet")
 	p.press("gp")
-	p.sees("No pipeline yet")
+	p.sees("No pipelines yet")
 	p.sees("hodei pipeline create demo")
 	p.click("New pipeline")
 	p.fill("Name", "web shop")
 	p.click("Create pipeline")
-	p.sees("No job yet")
+	p.sees("No jobs yet")
 	p.click("New job")
 	p.fill("Name", "build")
 	p.fill("Command", `for i in 1 2 3; do until [ -e `+gates+`/$i ]; do sleep 0.02; done; printf "\033[32mstep $i\033[0m of $OF\n"; done; echo oops >&2; printf '1%%\r50%%\r100%%\n'`)
@@ -55,14 +55,14 @@ func TestConsoleFirstRun(t *testing.T) {
 
 	raw := eval[string](p, "fetch(document.querySelector('a[download]').href).then((r) => r.text())")
 	require.Equal(t, "\x1b[32mstep 1\x1b[0m of three", strings.Split(raw, "\n")[0], "the download is the log as it is")
-	p.click("Retry")
+	p.click("Run again")
 	p.sees("Attempt 1")
 	p.sees("Attempt 2")
 	p.press("gp")
 	p.sees("web shop")
 	p.until("both runs are marks", "document.querySelectorAll('.mark').length === 2")
 	p.press("go")
-	p.sees("Ended last")
+	p.sees("Recently finished")
 	p.until("the hour has two", "[...document.querySelectorAll('.tile')].some((t) => t.innerText.includes('Completed') && t.innerText.includes('2'))")
 }
 
@@ -106,7 +106,7 @@ func TestConsoleFleet(t *testing.T) {
 	p.open("/executions/" + running)
 	p.sees("begun")
 	p.click("Cancel")
-	p.click("Cancel it")
+	p.click("Cancel execution")
 	p.until("it is cancelled", "document.title.startsWith('Cancelled')")
 
 	status, x := call(t, "POST", s.workerManager+"/execute", `{"command":"true","type":"gpu"}`)
@@ -114,25 +114,25 @@ func TestConsoleFleet(t *testing.T) {
 	waiting := x["id"].(string)
 	p.open("/queue")
 	p.sees("no worker of type gpu")
-	p.sees("1 that no worker here could ever take")
+	p.sees("1 that no worker can run")
 	p.is("document.querySelector('main .never').innerText", "impossible")
-	p.click("Why")
-	p.sees("It is impossible")
+	p.click("Placement")
+	p.sees("No worker can run this")
 	p.sees("--type gpu")
-	p.sees("Left out: other type")
+	p.sees("Not eligible: other type")
 	p.at("/ui/why?execution_id=" + waiting)
 	p.open("/executions/" + waiting)
-	p.sees("Number 1 in the queue, and impossible")
+	p.sees("#1 in queue. No worker can run this")
 	p.open("/why")
 	p.fill("Slots", "2")
 	p.click("Explain")
-	p.sees("would take it")
+	p.sees("would be chosen")
 	p.at("/ui/why?capacity=2")
 
 	s.execute("sleep 1000")
 	_, x = call(t, "POST", s.workerManager+"/execute", `{"command":"true","requirements":{"capacity":2}}`)
 	p.open("/why?execution_id=" + x["id"].(string))
-	p.sees("It waits, number 2 in the queue: no worker with 2 free slots: 1 busy")
+	p.sees("#2 in queue: no worker with 2 free slots: 1 busy")
 	p.open("/why")
 	p.sees("kept for one that waits longer")
 	p.open("/workers")
@@ -141,13 +141,13 @@ func TestConsoleFleet(t *testing.T) {
 	p.sees("Draining")
 	p.open("/workers?status=DRAINING")
 	p.click("Resume")
-	p.sees("No worker is like that")
+	p.sees("No matching workers")
 	p.open("/workers")
 	p.sees("Busy")
 	p.click("Terminate")
-	p.until("it says what goes with it", "document.querySelector('dialog').innerText.includes('kills the execution')")
-	p.click("Terminate it")
-	p.sees("No worker is here")
+	p.until("it says what goes with it", "document.querySelector('dialog').innerText.includes('kills its execution')")
+	p.click("Terminate")
+	p.sees("No active workers")
 	p.press("ge")
 	p.sees("worker terminated")
 }
@@ -159,9 +159,9 @@ func TestConsoleEndings(t *testing.T) {
 	s := up(t)
 	p := browse(t, s.orchestrator)
 	for _, c := range [][2]string{
-		{`{"command":"kill -SEGV $$"}`, "killed by SIGSEGV, which Hodei did not send"},
-		{`{"command":["/no/such/program"]}`, "The program could not be started"},
-		{`{"command":"sleep 1000","timeout_seconds":0.1}`, "It ran longer than its 100 ms"},
+		{`{"command":"kill -SEGV $$"}`, "Killed by SIGSEGV, which Hodei did not send"},
+		{`{"command":["/no/such/program"]}`, "Program not found or not executable"},
+		{`{"command":"sleep 1000","timeout_seconds":0.1}`, "Timed out after 100 ms"},
 	} {
 		_, x := call(t, "POST", s.workerManager+"/execute", c[0])
 		p.open("/executions/" + x["id"].(string))
@@ -173,11 +173,11 @@ func TestConsoleEndings(t *testing.T) {
 		return x["execution_id"].(string)
 	}
 	first := run(s.job(`{"name":"build","command":"exit 3","retries":{"max":2,"backoff_seconds":3600}}`))
-	p.sees("The command exited with 3.")
-	p.sees("Attempt 2 of 3 follows at")
-	p.sees("Memory, at most")
-	p.sees("CPU, user and system")
-	p.click("Withdraw it")
+	p.sees("Failed with exit code 3.")
+	p.sees("Attempt 2 of 3 starts at")
+	p.sees("Peak memory")
+	p.sees("CPU time")
+	p.click("Cancel retry")
 	eval[chromedp.Void](p, "document.querySelector('dialog .danger').click()")
 	p.until("nothing follows", "!document.querySelector('.ending time')")
 	_, e := call(t, "GET", s.orchestrator+"/executions/"+first, "")
@@ -187,7 +187,7 @@ func TestConsoleEndings(t *testing.T) {
 	p.sees("Attempt 2")
 	p.click("Attempt 2")
 	p.sees("Retry of")
-	p.sees("The command exited with 4.")
+	p.sees("Failed with exit code 4.")
 	p.click("Attempt 1")
 	p.until("back at the first", "location.pathname.endsWith("+quote(first)+")")
 }
@@ -205,7 +205,7 @@ func TestConsoleFollowsChanges(t *testing.T) {
 	call(t, "POST", s.orchestrator+"/executions/"+id+"/cancel", "")
 	p.sees("Cancelled")
 	p.open("/executions?status=RUNNING")
-	p.sees("No execution is like that")
+	p.sees("No matching executions")
 	id = s.execute("sleep 1000")
 	p.sees("sleep 1000")
 	p.click("sleep 1000")
@@ -213,7 +213,7 @@ func TestConsoleFollowsChanges(t *testing.T) {
 	eval[chromedp.Void](p, "history.back()")
 	p.until("back to the filter", "location.search === '?status=RUNNING'")
 	call(t, "POST", s.orchestrator+"/executions/"+id+"/cancel", "")
-	p.sees("No execution is like that")
+	p.sees("No matching executions")
 }
 
 // TestConsoleOutlivesTheEdge: the edge is killed in the middle of a log and
@@ -232,7 +232,7 @@ func TestConsoleOutlivesTheEdge(t *testing.T) {
 	p.sees("line 20")
 	p.mayLose.Store(true)
 	edge.kill()
-	p.sees("The connection to Hodei is lost")
+	p.sees("Connection to Hodei lost")
 	p.sees("Reconnecting")
 	start(t, "edge", "--nats", s.nats, "--port-base", port)
 	p.until("the banner is gone", "!document.querySelector('.banner')")
@@ -332,11 +332,11 @@ func TestConsoleIsAccessible(t *testing.T) {
 
 	p := browse(t, s.orchestrator)
 	for path, sees := range map[string]string{
-		"/": "Ended last", "/pipelines": "test", "/pipelines/new": "Name", "/pipelines/" + pipeline: "build", "/pipelines/" + pipeline + "/edit": "Save",
-		"/pipelines/" + pipeline + "/jobs/new": "Where", "/jobs/" + job: "Executions", "/jobs/" + job + "/edit": "Save", "/executions": "Completed",
-		"/executions?status=TIMED_OUT": "No execution", "/executions/" + ran + "#L1": "red", "/executions/" + running: "hello",
-		"/executions/" + failed: "follows at", "/executions/" + waiting: "impossible", "/why?execution_id=" + waiting: "impossible",
-		"/queue": "gpu", "/workers": "Busy", "/workers/" + worker: "Registered", "/why": "chosen", "/why?execution_id=" + running: "asks for", "/nothing": "nothing at this address",
+		"/": "Recently finished", "/pipelines": "test", "/pipelines/new": "Name", "/pipelines/" + pipeline: "build", "/pipelines/" + pipeline + "/edit": "Save",
+		"/pipelines/" + pipeline + "/jobs/new": "Placement", "/jobs/" + job: "Executions", "/jobs/" + job + "/edit": "Save", "/executions": "Completed",
+		"/executions?status=TIMED_OUT": "No matching executions", "/executions/" + ran + "#L1": "red", "/executions/" + running: "hello",
+		"/executions/" + failed: "starts at", "/executions/" + waiting: "No worker can run this", "/why?execution_id=" + waiting: "No worker can run this",
+		"/queue": "gpu", "/workers": "Busy", "/workers/" + worker: "Registered", "/why": "chosen", "/why?execution_id=" + running: "requires", "/nothing": "Page not found",
 	} {
 		p.open(path)
 		p.sees(sees)

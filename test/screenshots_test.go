@@ -46,11 +46,11 @@ func TestConsoleScreenshots(t *testing.T) {
 	p := browse(t, s.orchestrator)
 	for _, view := range []struct{ name, path, sees string }{
 		{"overview", "/", "Running now"}, {"pipelines", "/pipelines", "web shop"}, {"pipeline", "/pipelines/" + pipelines[0], "Executions"},
-		{"job", "/jobs/" + jobs["build"], "Executions"}, {"job-form", "/jobs/" + jobs["build"] + "/edit", "Where"},
-		{"executions", "/executions", "Completed"}, {"execution", "/executions/" + log, "lines"}, {"failed", "/executions/" + failed, "follows at"},
-		{"pending", "/executions/" + waits, "impossible"}, {"queue", "/queue", "no worker"}, {"workers", "/workers", "Busy"},
+		{"job", "/jobs/" + jobs["build"], "Executions"}, {"job-form", "/jobs/" + jobs["build"] + "/edit", "Placement"},
+		{"executions", "/executions", "Completed"}, {"execution", "/executions/" + log, "lines"}, {"failed", "/executions/" + failed, "starts at"},
+		{"pending", "/executions/" + waits, "No worker can run this"}, {"queue", "/queue", "no worker"}, {"workers", "/workers", "Busy"},
 		{"worker", "/workers/" + workers["items"].([]any)[0].(object)["id"].(string), "Registered"}, {"why", "/why", "chosen"},
-		{"why-type", "/why?type=rust", "Left out"}, {"why-never", "/why?execution_id=" + waits, "impossible"},
+		{"why-type", "/why?type=rust", "Not eligible"}, {"why-never", "/why?execution_id=" + waits, "No worker can run this"},
 	} {
 		p.open(view.path)
 		p.sees(view.sees)

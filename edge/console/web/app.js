@@ -1,5 +1,5 @@
 // @ts-check
-// The page: the frame, which view a path shows, and what works everywhere.
+// The page: the frame, the routes of the views, and the global shortcuts.
 import { html, render } from 'htm/preact';
 import { Component } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
@@ -48,7 +48,7 @@ const places = [
   ['/executions', 'Executions', 'executions', 'e'],
   ['/queue', 'Queue', 'queue', 'q'],
   ['/workers', 'Workers', 'workers', 'w'],
-  ['/why', 'Why', 'why', 'y'],
+  ['/why', 'Placement', 'why', 'y'],
 ];
 
 const theme = signal(document.documentElement.dataset.theme ?? 'auto');
@@ -67,10 +67,10 @@ function turnTheme() {
 
 function NotFound() {
   useTitle('Not found');
-  return html`<${Empty} title="There is nothing at this address"><p><a href=${href('/')}>To the overview</a></p></${Empty}>`;
+  return html`<${Empty} title="Page not found"><p><a href=${href('/')}>Go to overview</a></p></${Empty}>`;
 }
 
-/** Keeps a failing view from taking the page with it. */
+/** Contains the failure of a view. */
 class Guard extends Component {
   static getDerivedStateFromError(error) { return { error }; }
 
@@ -90,7 +90,7 @@ function View() {
   return html`<${NotFound} />`;
 }
 
-const said = { connecting: 'Connecting', live: 'Live', lost: 'Reconnecting' };
+const states = { connecting: 'Connecting', live: 'Live', lost: 'Reconnecting' };
 
 function Sidebar({ onHelp }) {
   const here = place.value.path;
@@ -99,8 +99,8 @@ function Sidebar({ onHelp }) {
     <a class="brand" href=${href('/')}><svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="8" /><path d="M10.5 22.5a4.75 4.75 0 0 1-.7-9.45 6.6 6.6 0 0 1 12.75 1.5 4 4 0 0 1-.55 7.95z" /></svg>Hodei</a>
     <ul>${places.map(([path, text, icon]) => html`<li key=${path}><a href=${href(path)} aria-current=${on(path) ? 'page' : undefined}>${icons[icon]()}<span>${text}</span></a></li>`)}</ul>
     <div class="sidebar-foot">
-      <span class="connection is-${connection.value}" role="status"><i aria-hidden="true"></i><span>${said[connection.value]}</span></span>
-      <button type="button" class="ghost" onClick=${turnTheme} title=${`Theme: ${theme.value}`} aria-label=${`Theme: ${theme.value}. Change it`}>${icons[theme.value === 'auto' ? 'auto' : theme.value === 'light' ? 'sun' : 'moon']()}</button>
+      <span class="connection is-${connection.value}" role="status"><i aria-hidden="true"></i><span>${states[connection.value]}</span></span>
+      <button type="button" class="ghost" onClick=${turnTheme} title=${`Theme: ${theme.value}`} aria-label=${`Theme: ${theme.value}. Change theme`}>${icons[theme.value === 'auto' ? 'auto' : theme.value === 'light' ? 'sun' : 'moon']()}</button>
       <button type="button" class="ghost help" onClick=${onHelp} title="Keyboard shortcuts (?)" aria-label="Keyboard shortcuts">${icons.keyboard()}</button>
     </div>
   </nav>`;
@@ -109,15 +109,15 @@ function Sidebar({ onHelp }) {
 function Banner() {
   const [shown, setShown] = useState(false);
   const lost = connection.value === 'lost';
-  useEffect(() => { // a blink is not worth a banner
+  useEffect(() => { // no banner for a short interruption
     const timer = setTimeout(() => setShown(lost), lost ? 800 : 0);
     return () => clearTimeout(timer);
   }, [lost]);
-  return shown && lost && html`<div class="banner" role="alert">The connection to Hodei is lost. What you see may be out of date; trying again.</div>`;
+  return shown && lost && html`<div class="banner" role="alert">Connection to Hodei lost. The page may be out of date. Reconnecting…</div>`;
 }
 
 function Help({ onClose }) {
-  return html`<${Dialog} title="Keyboard" onClose=${onClose} cls="narrow">
+  return html`<${Dialog} title="Keyboard shortcuts" onClose=${onClose} cls="narrow">
     <table class="keys"><tbody>${shortcuts().map(({ key, what }) => html`<tr key=${key}><th scope="row">${key.split(' ').map((k) => html`<kbd>${k === 'Escape' ? 'Esc' : k}</kbd>`)}</th><td>${what}</td></tr>`)}</tbody></table>
   </${Dialog}>`;
 }
@@ -129,7 +129,7 @@ function App() {
     ...Object.fromEntries(places.map(([path, text, , key]) => [`g ${key}`, { what: `Go to ${text}`, run: () => go(href(path)) }])),
     j: { what: 'Next row', run: () => moveRow(1) },
     k: { what: 'Previous row', run: () => moveRow(-1) },
-    '?': { what: 'Show these', run: () => setHelp(true) },
+    '?': { what: 'Keyboard shortcuts', run: () => setHelp(true) },
     T: { what: 'Change the theme', run: turnTheme },
   });
   return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.querySelector('main')?.focus(); }}>Skip to the content</a>

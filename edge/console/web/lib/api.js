@@ -1,11 +1,11 @@
 // @ts-check
-// The public API, as everybody else meets it.
+// The public API, the same as for every client.
 export const API = '/api/v1';
 
-/** What the API answered, or why nothing came. */
+/** The error of the API, or of the connection. */
 export class ApiError extends Error {
   constructor(status, body) {
-    super(body.message || `The answer was ${status}`);
+    super(body.message || `HTTP status ${status}`);
     this.status = status;
     this.code = body.error || (status ? 'ERROR' : 'UNREACHABLE');
     this.details = body.details;
@@ -30,7 +30,7 @@ async function call(method, path, { query, body, signal, key } = {}) {
     response = await fetch(url, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, { message: 'Hodei does not answer on this address' });
+    throw new ApiError(0, { message: 'Cannot reach Hodei' });
   }
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => ({}));
@@ -43,16 +43,16 @@ export const post = (path, body, query) => call('POST', path, { body, query });
 export const patch = (path, body) => call('PATCH', path, { body });
 export const del = (path) => call('DELETE', path);
 
-/** Creates something. A key makes pressing the button twice harmless. */
+/** Creates a record. The key makes a double click harmless. */
 export const create = (path, body, key) => call('POST', path, { body, key });
 
-/** A key for one act of the user. */
+/** An idempotency key for one action of the user. */
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return `console-${Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')}`;
 }
 
-/** Reads every page of a list, up to a bound. */
+/** Reads all pages of a list, up to a limit. */
 export async function all(path, query, signal, most = 1000) {
   const items = [];
   for (let cursor; items.length < most;) {

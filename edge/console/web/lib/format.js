@@ -1,5 +1,5 @@
 // @ts-check
-// How things are written for people.
+// Formatting for display.
 
 /** Seconds as "340 ms", "12.4 s", "3m 04s", "2h 05m", "3d 4h". */
 export function duration(seconds) {
@@ -17,7 +17,7 @@ export function duration(seconds) {
 /** A duration that ticks shows no fractions. */
 export const ticking = (seconds) => (seconds < 1 ? '0 s' : duration(seconds < 10 ? Math.floor(seconds) + 0.0001 : seconds).replace('.0 s', ' s'));
 
-/** How long ago, coarsely. */
+/** How long ago, rounded. */
 export function ago(time, at) {
   const s = Math.max(0, (at - Date.parse(time)) / 1000);
   if (s < 5) return 'just now';
@@ -33,7 +33,7 @@ const minute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-
 
 export const clock = (t) => time.format(new Date(t));
 export const hourMinute = (t) => minute.format(new Date(t));
-/** The time of a day, with the day where that is not today. */
+/** The time of day, with the date unless it is today. */
 export const moment = (t) => (new Date(t).toDateString() === new Date().toDateString() ? clock(t) : dateTime(t));
 export const dateTime = (t) => `${day.format(new Date(t))}, ${clock(t)}`;
 
@@ -52,17 +52,17 @@ export function bytes(n) {
 
 export const plural = (n, word) => `${number(n)} ${word}${n === 1 ? '' : 's'}`;
 
-/** The end of an id, which tells it apart: those made together begin alike. */
+/** The end of an id: ids created at the same time have the same beginning. */
 export const shortId = (id) => (id ? id.slice(-8) : '');
 
-/** A command as one writes it. */
+/** A command as typed in a shell. */
 export function commandText(command) {
   if (!command) return '';
   if (typeof command === 'string') return command;
   return command.map((word) => (/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ');
 }
 
-/** What a command is called for short: of `sh -c script` the script. */
+/** A short name of a command: the script of `sh -c script`. */
 export function commandTitle(command) {
   const script = Array.isArray(command) && command.length === 3 && /(^|\/)(ba|da|z)?sh$/.test(command[0]) && command[1] === '-c';
   return firstLine(script ? command[2] : commandText(command));

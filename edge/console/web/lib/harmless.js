@@ -1,7 +1,7 @@
 // @ts-check
-// Names, labels and output are anybody's text. Control characters and those that
-// turn the direction of writing could have it shown as another text, or spoil what
-// is beside it: each is shown as a mark in its place.
+// Names, labels and output are untrusted text. Control characters and those that
+// change the writing direction could disguise a text or affect its surroundings.
+// Each is displayed as a mark.
 import { options } from 'preact';
 
 const DIRECTION = /[\u2028-\u202e\u2066-\u2069]/g;
@@ -11,10 +11,10 @@ const MARK = '\ufffd';
 /** A text of one line or more. */
 export const harmless = (text) => text.replace(HIDDEN, MARK);
 
-/** A line of output, whose codes are still to be read. */
+/** A line of output before its escape codes are interpreted. */
 export const harmlessLine = (line) => line.replace(DIRECTION, MARK);
 
-/** Has every text that a view shows made harmless. */
+/** Sanitizes every text that a view renders. */
 export function guardViews() {
   const before = options.vnode;
   options.vnode = (node) => {

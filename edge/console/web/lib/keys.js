@@ -1,5 +1,5 @@
 // @ts-check
-// Keyboard shortcuts. A shortcut is one key, or two after another like "g o".
+// Keyboard shortcuts. A shortcut is one key, or a sequence of two such as "g o".
 import { useLayoutEffect, useRef } from 'preact/hooks';
 
 const active = [];
@@ -12,7 +12,7 @@ document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   if (document.querySelector('dialog[open]')) return;
   if (event.key === 'Shift') return;
-  // By when they were pressed, however long the page took to hear of it.
+  // Use the time of the key press: a busy page receives the event late.
   const pressed = prefix.key && event.timeStamp - prefix.at < CHORD ? `${prefix.key} ${event.key}` : event.key;
   prefix = { key: '', at: 0 };
   for (const shortcut of active.toReversed()) {
@@ -29,23 +29,23 @@ document.addEventListener('keydown', (event) => {
 });
 
 /**
- * While the component is shown, its shortcuts work, and are listed by `?`.
+ * Activates shortcuts while the component is mounted; `?` lists them.
  *
  * @param {Record<string, {what: string, run: (event: KeyboardEvent) => void}>} shortcuts
  */
 export function useKeys(shortcuts) {
   const latest = useRef(shortcuts);
   latest.current = shortcuts;
-  useLayoutEffect(() => { // what is seen can be used
+  useLayoutEffect(() => { // active as soon as the component is visible
     active.push(latest);
     return () => { active.splice(active.indexOf(latest), 1); };
   }, []);
 }
 
-/** What works now, in the order in which it was offered. */
+/** The active shortcuts, in order of registration. */
 export const shortcuts = () => active.flatMap((s) => Object.entries(s.current).map(([key, { what }]) => ({ key, what })));
 
-/** Moves the focus among the rows of lists: what j and k do. */
+/** Moves the focus between rows of lists, for j and k. */
 export function moveRow(by) {
   const rows = [...document.querySelectorAll('main [data-row]')];
   if (!rows.length) return;

@@ -1,6 +1,6 @@
 // @ts-check
-// Lists that events keep up to date: executions, those that run, the fleet, and
-// the last runs of a job.
+// Lists that events keep up to date: executions, running executions, the fleet,
+// and the last runs of a job.
 import { useEffect, useRef } from 'preact/hooks';
 import { all, get } from './api.js';
 import { learn } from './names.js';
@@ -10,9 +10,9 @@ const PAGE = 50;
 const MOST = 500; // executions in a list: a tab left open stays small
 const RUNNING = 1000; // that run, as far as they are followed one by one
 export const RECENT = 20; // last runs of a job or pipeline
-const CHECKS = [1500, 20_000, 50_000]; // ms after a worker's lease has ended: when its record may say why
+const CHECKS = [1500, 20_000, 50_000]; // ms after the end of a worker's lease: when its record may have the reason
 
-/** The list, newest first, with an execution in its place. */
+/** Inserts or updates an execution in a list, newest first. */
 function enter(items, e) {
   const at = items.findIndex((x) => x.id === e.id);
   if (at >= 0) return items.with(at, e);
@@ -22,7 +22,7 @@ function enter(items, e) {
 
 const without = (items, e) => (items.some((x) => x.id === e.id) ? items.filter((x) => x.id !== e.id) : items);
 
-/** A page of the executions that the query asks for; more() reads another. */
+/** A page of the executions that match the query; more() reads the next. */
 export function useExecutions(query) {
   const list = useLoad((signal) => get('/executions', { limit: PAGE, ...query }, signal), [JSON.stringify(query)]);
   const fits = (e) => Object.entries(query).every(([name, value]) => !value || e[name] === value);
@@ -45,7 +45,7 @@ export function useExecutions(query) {
   return { ...list, more };
 }
 
-/** The last executions that have ended. */
+/** The last ended executions. */
 export function useEnded(most) {
   const ended = (e) => e.completed_at !== null;
   const list = useLoad(async (signal) => (await get('/executions', { limit: 30 }, signal)).items.filter(ended).slice(0, most), []);
@@ -55,7 +55,7 @@ export function useEnded(most) {
   return list;
 }
 
-/** What runs: all of it, up to a bound, beyond which it is read anew as room comes. */
+/** The running executions, up to a limit; above it, they are read again as executions end. */
 export function useRunning() {
   const cut = useRef(false);
   const list = useLoad(async (signal) => {
@@ -75,7 +75,7 @@ export function useRunning() {
   return list;
 }
 
-/** The runs with what has just happened to one of them. */
+/** Applies an event to the runs. */
 export function withRun(runs, e) {
   const run = { id: e.id, status: e.status, started_at: e.started_at, completed_at: e.completed_at };
   return enter(runs ?? [], run).slice(0, RECENT);
@@ -83,12 +83,12 @@ export function withRun(runs, e) {
 
 const byName = (a, b) => a.type.localeCompare(b.type) || (a.name ?? a.id).localeCompare(b.name ?? b.id, undefined, { numeric: true });
 
-/** A worker: its record, with its latest report laid over it. */
+/** A worker's record merged with its latest report. */
 export function withReport(w, report) {
   return { ...w, status: report.status, capacity: report.free, running: report.running.length, holds: report.running, load: report.load, last_seen_at: report.at };
 }
 
-/** Every worker that has not left, kept up to date by the workers' reports. */
+/** All active workers, updated by their reports. */
 export function useWorkers() {
   const reports = useRef(new Map());
   const timers = useRef(new Set());

@@ -1,6 +1,5 @@
 // @ts-check
-// The one stream of the tab: what happens to executions and workers, fanned out
-// to whichever views are shown.
+// The event stream of the tab, distributed to the mounted views.
 import { batch, signal } from '@preact/signals';
 import { API } from './api.js';
 import { follow } from './sse.js';
@@ -8,7 +7,7 @@ import { follow } from './sse.js';
 /** "connecting", "live" or "lost". */
 export const connection = signal('connecting');
 
-/** Rises when what is shown must be read anew: events may have been missed. */
+/** Increases when views must reload because events may have been missed. */
 export const epoch = signal(0);
 
 const listeners = new Set();
@@ -27,7 +26,7 @@ let pause = OFTEN;
 
 function hand() {
   const began = performance.now();
-  const drawn = () => { pause = Math.min(SELDOM, Math.max(OFTEN, 4 * (performance.now() - began))); }; // most of the time is the user's
+  const drawn = () => { pause = Math.min(SELDOM, Math.max(OFTEN, 4 * (performance.now() - began))); }; // leave most of the time to the user
   requestAnimationFrame(() => setTimeout(drawn));
   scheduled = false;
   const events = waiting;
@@ -47,10 +46,10 @@ function take(frames) {
   setTimeout(hand, pause);
 }
 
-/** Keeps the stream open while the page is shown, or may be again. */
+/** Keeps the stream open while the page is visible or may become visible again. */
 export function start() {
   let stop = open();
-  // A page that the browser keeps for going back must not keep its connection.
+  // A page in the browser's back/forward cache must not keep its connection.
   const hide = () => stop();
   const show = (event) => { if (event.persisted) { stop = open(); epoch.value++; } };
   window.addEventListener('pagehide', hide);
@@ -69,7 +68,7 @@ function open() {
     signal: stop.signal,
     frames: take,
     open() {
-      if (opened && connection.value === 'lost') epoch.value++; // services may have missed what streams resume
+      if (opened && connection.value === 'lost') epoch.value++; // lists may have missed events that streams resume
       opened = true;
       connection.value = 'live';
     },

@@ -1,5 +1,5 @@
 // @ts-check
-// What jobs, pipelines and workers are called: executions carry only their ids.
+// Names of jobs, pipelines and workers: executions contain only their ids.
 import { signal } from '@preact/signals';
 import { get } from './api.js';
 import { commandTitle, shortId } from './format.js';
@@ -7,7 +7,7 @@ import { commandTitle, shortId } from './format.js';
 const known = { jobs: signal(new Map()), pipelines: signal(new Map()), workers: signal(new Map()) };
 const asked = new Set();
 
-/** Takes in records that a view has read anyway. */
+/** Stores the names of records that a view has read. */
 export function learn(kind, items) {
   const map = new Map(known[kind].peek());
   let news = false;
@@ -18,7 +18,7 @@ export function learn(kind, items) {
   if (news) known[kind].value = map;
 }
 
-/** The name, or '' while it is not known; it is asked for once. */
+/** The name, or '' until it is loaded; it is requested once. */
 function name(kind, id) {
   if (!id) return '';
   const found = known[kind].value.get(id);
@@ -33,5 +33,5 @@ export const pipelineName = (id) => name('pipelines', id) || (id ? shortId(id) :
 export const jobName = (id) => name('jobs', id);
 export const workerName = (id) => name('workers', id) || (id ? shortId(id) : '');
 
-/** What an execution is called: its job, else its command. */
+/** The title of an execution: its job, or its command. */
 export const title = (e) => (e.job_id && jobName(e.job_id)) || commandTitle(e.command) || shortId(e.id);

@@ -1,6 +1,6 @@
 // @ts-check
-// Where the page is, as a signal. Every view has a URL of its own under /ui,
-// its filters in the query.
+// The current place as a signal. Every view has a URL under /ui, with its
+// filters in the query.
 import { signal } from '@preact/signals';
 
 const ROOT = '/ui';
@@ -14,7 +14,7 @@ const read = () => ({
 /** The current place. */
 export const place = signal(read());
 
-/** The URL of a path of the page, with a query of whatever is set. */
+/** The URL of a path, with a query of the values that are set. */
 export function href(path, query = {}) {
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
@@ -23,7 +23,7 @@ export function href(path, query = {}) {
   return ROOT + (path === '/' ? '/' : path) + (params.size ? `?${params}` : '');
 }
 
-/** Goes to a URL that href made. */
+/** Navigates to a URL of href. */
 export function go(url, { replace = false } = {}) {
   if (replace) history.replaceState(null, '', url);
   else history.pushState(null, '', url);
@@ -32,19 +32,19 @@ export function go(url, { replace = false } = {}) {
   if (!replace && place.value.path !== before) window.scrollTo(0, 0);
 }
 
-/** Changes some of the query and stays. */
+/** Changes parameters of the query and stays on the page. */
 export function setQuery(changes) {
   const query = { ...Object.fromEntries(place.value.query), ...changes };
   go(href(place.value.path, query) + window.location.hash, { replace: true });
 }
 
-/** Names a line of a log in the URL, without adding to the history. */
+/** Sets the line of a log in the URL, without a history entry. */
 export function setHash(hash) {
   history.replaceState(null, '', window.location.pathname + window.location.search + (hash ? `#${hash}` : ''));
   place.value = read();
 }
 
-/** Matches a path against a pattern like "/jobs/:id"; null, or what it names. */
+/** Matches a path against a pattern like "/jobs/:id"; returns the parameters, or null. */
 export function match(pattern, path) {
   const want = pattern.split('/');
   const have = path.split('/');
@@ -59,7 +59,7 @@ export function match(pattern, path) {
 
 window.addEventListener('popstate', () => { place.value = read(); });
 
-// A plain click on a link of ours changes the view; any other is the browser's.
+// A plain click on an internal link changes the view; the browser handles others.
 document.addEventListener('click', (event) => {
   const link = /** @type {Element} */ (event.target).closest?.('a[href]');
   if (!link || event.defaultPrevented || event.button !== 0) return;

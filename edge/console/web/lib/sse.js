@@ -1,15 +1,14 @@
 // @ts-check
-// Server-sent events over fetch: many frames arrive in one chunk and are
-// handed on together, which EventSource cannot do, and the reconnecting is
-// ours to see and to show.
+// Server-sent events over fetch. Unlike EventSource it delivers the frames of a
+// chunk together, and reports when it reconnects.
 
 const SILENCE = 45_000; // three keep-alives
 const PAUSES = [200, 400, 800, 1500, 3000];
 
 /**
- * Reads a stream until its `done` frame, its abort, or a refusal that trying
- * again does not change, which is thrown. Whatever else ends a connection is
- * waited out, and the stream resumed after the last id.
+ * Reads a stream until its `done` frame or its abort. It throws errors that a
+ * retry cannot fix. After any other interruption it waits and resumes after the
+ * last id.
  *
  * @param {string} url
  * @param {{signal: AbortSignal, lastId?: string, open?: () => void, lost?: () => void,
@@ -67,11 +66,11 @@ async function* connect(url, lastId, to) {
 
 async function refusal(response) {
   const body = await response.json().catch(() => ({}));
-  const error = Object.assign(new Error(body.message || `The answer was ${response.status}`), body);
+  const error = Object.assign(new Error(body.message || `HTTP status ${response.status}`), body);
   return Object.assign(error, { refused: response.status < 500 && response.status !== 429, status: response.status });
 }
 
-/** A parser keeps what of a frame has come, and the last id. */
+/** A parser keeps an incomplete frame and the last id. */
 function parser(id) {
   let rest = '';
   return (text) => {

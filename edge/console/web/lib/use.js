@@ -1,19 +1,19 @@
 // @ts-check
-// Hooks: read from the API, and read again when something has happened.
+// Hooks that read from the API, and read again after events.
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { signal } from '@preact/signals';
 import { harmless } from './harmless.js';
 import { epoch, listen } from './live.js';
 
-/** The time, to the second, for everything that ages. */
+/** The current time, updated every second. */
 export const now = signal(Date.now());
 setInterval(() => { now.value = Date.now(); }, 1000);
 
 /**
- * Reads with load(signal) at first, whenever deps change, when events may have
- * been missed, and after an event for which `on` is true, at most once in
- * `every` milliseconds. An answer may be `age` milliseconds old: one that may be
- * from before the last event, or the first look, is asked for once more.
+ * Reads with load(signal) at first, when deps change, when events may have been
+ * missed, and after an event for which `on` is true, at most once in `every`
+ * milliseconds. Answers may be `age` milliseconds old: an answer that may predate
+ * the last event or the first request is requested once more.
  *
  * @param {(signal: AbortSignal) => Promise<any>} load @param {any[]} deps
  * @param {{on?: (event: {kind: string, data: any}) => boolean, every?: number, age?: number}} [again]
@@ -69,14 +69,14 @@ export function useLoad(load, deps, { on, every = 1000, age = 0 } = {}) {
   return { ...state, reload: run, set };
 }
 
-/** Calls fn with each event while the component is shown. */
+/** Calls fn with each event while the component is mounted. */
 export function useEvents(fn) {
   const latest = useRef(fn);
   latest.current = fn;
   useEffect(() => listen((event) => latest.current(event)), []);
 }
 
-/** Sets the tab's title while the component is shown. */
+/** Sets the tab's title while the component is mounted. */
 export function useTitle(title) {
   useEffect(() => { document.title = title ? `${harmless(title)} · Hodei` : 'Hodei'; }, [title]);
 }

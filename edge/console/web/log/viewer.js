@@ -14,7 +14,7 @@ import { LogWindow } from './window.js';
 import { Search, highlight } from './search.js';
 import { write } from './ansi.js';
 
-/** The lines that a hash like L120 or L120-L140 names. */
+/** The lines in a hash such as L120 or L120-L140. */
 function lines(hash) {
   const m = /^L(\d+)(?:-L?(\d+))?$/.exec(hash);
   if (!m) return [0, 0];
@@ -22,7 +22,7 @@ function lines(hash) {
   return [Math.min(a, b), Math.max(a, b)];
 }
 
-/** A choice that the browser remembers. @returns {[boolean, () => void]} */
+/** A setting stored in the browser. @returns {[boolean, () => void]} */
 function useChoice(name, initial) {
   const [on, setOn] = useState(() => (localStorage.getItem(`hodei.log.${name}`) ?? String(initial)) === 'true');
   return [on, () => setOn((was) => { localStorage.setItem(`hodei.log.${name}`, String(!was)); return !was; })];
@@ -37,15 +37,15 @@ function Folded({ line, onClose }) {
       ref.current.append(row);
     }
   }, []);
-  return html`<${Dialog} title=${`Line ${line.sequence}, every state of it`} onClose=${onClose}><div class="folded mono" tabindex="0" ref=${ref}></div></${Dialog}>`;
+  return html`<${Dialog} title=${`All updates of line ${line.sequence}`} onClose=${onClose}><div class="folded mono" tabindex="0" ref=${ref}></div></${Dialog}>`;
 }
 
-const says = { waiting: 'Opening the log', live: 'Live', lost: 'Reconnecting', ended: 'Ended', refused: 'Not available' };
+const states = { waiting: 'Opening the log', live: 'Live', lost: 'Reconnecting', ended: 'Ended', refused: 'Not available' };
 
 /** The tools above the lines. */
 function Tools({ store, search, at, onSearch, onStep, box, tools }) {
   return html`<div class="log-bar">
-    <span class="log-state is-${store.state}" role="status"><i aria-hidden="true"></i>${says[store.state]}</span>
+    <span class="log-state is-${store.state}" role="status"><i aria-hidden="true"></i>${states[store.state]}</span>
     <span class="faint num log-count">${plural(store.count, 'line')}</span>
     <div class="log-search" role="search">${icons.search()}
       <input ref=${box} type="search" placeholder="Search" aria-label="Search the log" spellcheck="false" value=${search.text}
@@ -154,9 +154,9 @@ export function LogViewer({ execution, onEnd }) {
     <div class="log-scroll" ref=${scroller} tabindex="0" role="region" aria-label="Lines of the log" onClick=${pick}>
       <div class="log-space"><div class="log-rows"></div></div>
     </div>
-    ${store.error && html`<${Empty} title="The log cannot be read" text=${store.error.message} />`}
-    ${gone && html`<${Empty} title="The log is gone" text="It was older than the retention of logs." />`}
-    ${!gone && store.count === 0 && !store.error && html`<div class="log-nothing">${store.state === 'ended' ? 'It printed nothing.' : execution.status === 'PENDING' ? 'It has not started yet.' : 'Nothing printed yet.'}</div>`}
+    ${store.error && html`<${Empty} title="Cannot read the log" text=${store.error.message} />`}
+    ${gone && html`<${Empty} title="Log deleted" text="The retention period of logs has passed." />`}
+    ${!gone && store.count === 0 && !store.error && html`<div class="log-nothing">${store.state === 'ended' ? 'No output' : execution.status === 'PENDING' ? 'Waiting to start' : 'No output yet'}</div>`}
     ${!pinned && store.state !== 'ended' && store.count > 0 && html`<button type="button" class="log-jump" onClick=${() => view.current.end()}>${icons.down()}Jump to live</button>`}
     ${folded && html`<${Folded} line=${folded} onClose=${() => setFolded(null)} />`}
   </section>`;

@@ -1,12 +1,12 @@
 // @ts-check
-// The attempts at the same thing, as links from each to all others.
+// Links to all attempts of an execution.
 import { html } from 'htm/preact';
 import { get } from '../lib/api.js';
 import { href } from '../lib/router.js';
 import { useLoad } from '../lib/use.js';
 import { Shape, say } from './status.js';
 
-/** The attempts before and after an execution, oldest first. */
+/** The earlier and later attempts of an execution, oldest first. */
 async function attempts(e, signal) {
   const chain = [e];
   for (let first = e; first.retry_of && chain.length < 20;) {

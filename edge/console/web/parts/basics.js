@@ -1,5 +1,5 @@
 // @ts-check
-// Small parts that every view is made of.
+// Small parts that all views use.
 import { html } from 'htm/preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { computed } from '@preact/signals';
@@ -21,17 +21,17 @@ export const Panel = ({ title, aside = null, children, cls = '' }) => html`
     ${children}
   </section>`;
 
-/** Nothing to show: what would put something here. */
+/** An empty state, with a hint how to fill it. */
 export const Empty = ({ title, text = null, command = '', children = null }) => html`
   <div class="empty"><p class="empty-title">${title}</p>${text && html`<p>${text}</p>`}
     ${command && html`<${Command} text=${command} />`}${children}</div>`;
 
-/** A command to type, to copy with a click. */
+/** A shell command with a copy button. */
 export function Command({ text }) {
   return html`<div class="command"><span aria-hidden="true" class="prompt">$</span><code>${text}</code><${Copy} text=${text} what="the command" /></div>`;
 }
 
-/** Copies a text; over plain HTTP from elsewhere the browser has no clipboard for us, so a selection stands in. */
+/** Copies a text. Over plain HTTP the browser offers no clipboard API, so a selection is copied instead. */
 export function Copy({ text, what }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
@@ -51,7 +51,7 @@ export function Copy({ text, what }) {
     ${done ? icons.check() : icons.copy()}</button>`;
 }
 
-/** Why something could not be read or done. */
+/** An error of a request. */
 export const Failure = ({ error, retry = null }) => html`
   <div class="failure" role="alert">
     <p><strong>${error.message}</strong></p>
@@ -60,27 +60,27 @@ export const Failure = ({ error, retry = null }) => html`
     ${retry && html`<button type="button" onClick=${retry}>Try again</button>`}
   </div>`;
 
-/** What a view shows of what it loads: the failure, the wait, or the content. */
+/** The error, the loading state, or the content of a view. */
 export function Loaded({ of, children }) {
   if (of.error && of.data === undefined) return html`<${Failure} error=${of.error} retry=${of.reload} />`;
   if (of.data === undefined) return html`<div class="loading" aria-busy="true"><span class="visually-hidden">Loading</span></div>`;
   return html`${of.error && html`<p class="stale" role="status">Not up to date: ${of.error.message}</p>`}${children(of.data)}`;
 }
 
-/** How long ago. The clock writes the text itself: nothing is drawn anew each second, of which there may be a thousand. */
+/** How long ago. The clock updates the text itself, so that a thousand ages are not rendered every second. */
 export function Age({ time }) {
   const text = useMemo(() => computed(() => ago(time, now.value)), [time]);
   return time ? html`<time datetime=${time} title=${dateTime(time)}>${text}</time>` : '–';
 }
 
-/** How long it took, or takes so far. */
+/** The duration, or the time so far. */
 export function Elapsed({ from, to }) {
   const text = useMemo(() => computed(() => ticking((now.value - Date.parse(from)) / 1000)), [from]);
   if (!from) return '–';
   return to ? duration((Date.parse(to) - Date.parse(from)) / 1000) : html`${text}`;
 }
 
-/** A button that is busy while what it does is under way. */
+/** A button that is disabled while its action runs. */
 export function Button({ onClick, cls = '', icon = '', children, ...rest }) {
   const [busy, setBusy] = useState(false);
   const shown = useRef(true);
@@ -91,7 +91,7 @@ export function Button({ onClick, cls = '', icon = '', children, ...rest }) {
   return html`<button type="button" class=${cls} disabled=${busy} onClick=${click} ...${rest}>${icon && icons[icon]()}${children}</button>`;
 }
 
-/** Choices of which one is on, kept in the URL by whoever shows them. */
+/** A group of choices, one of which is selected. The view keeps the value in the URL. */
 export const Choices = ({ label, options, value, onChange }) => html`
   <div class="choices" role="group" aria-label=${label}>${options.map(([key, text, count]) => html`
     <button type="button" key=${key} aria-pressed=${value === key ? 'true' : 'false'} onClick=${() => onChange(key)}>
@@ -101,5 +101,5 @@ export const Choices = ({ label, options, value, onChange }) => html`
 export const Facts = ({ items }) => html`<dl class="facts">${items.filter(Boolean).map(([name, value]) => html`
   <div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 
-/** Labels like zone=a. */
+/** Labels such as zone=a. */
 export const Labels = ({ labels }) => Object.entries(labels ?? {}).map(([k, v]) => html`<span class="label" key=${k}>${k}=${v}</span>`);

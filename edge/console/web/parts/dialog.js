@@ -1,5 +1,5 @@
 // @ts-check
-// Dialogs and notes. The browser's own <dialog> keeps the focus and Escape.
+// Dialogs and notes. The browser's <dialog> handles focus and Escape.
 import { html } from 'htm/preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { signal } from '@preact/signals';
@@ -25,8 +25,8 @@ export function Dialog({ title, onClose, children, cls = '' }) {
 const asking = signal(null);
 
 /**
- * Asks before something that cannot be undone; `act` runs on yes, and what it
- * throws is shown in the dialog.
+ * Asks for confirmation of an irreversible action. `act` runs on yes; its error is
+ * shown in the dialog.
  */
 export function confirm({ title, text, yes, danger = true, act }) {
   asking.value = { title, text, yes, danger, act };
@@ -42,7 +42,7 @@ function Confirm({ ask }) {
   };
   return html`<${Dialog} title=${ask.title} onClose=${close} cls="narrow">
     <p>${ask.text}</p>${error && html`<${Failure} error=${error} />`}
-    <div class="dialog-foot"><button type="button" autofocus onClick=${close}>${ask.danger ? 'Keep' : 'No'}</button>
+    <div class="dialog-foot"><button type="button" autofocus onClick=${close}>${ask.danger ? 'Back' : 'No'}</button>
       <button type="button" class=${ask.danger ? 'danger' : 'primary'} disabled=${busy} onClick=${act}>${ask.yes}</button></div>
   </${Dialog}>`;
 }
@@ -50,14 +50,14 @@ function Confirm({ ask }) {
 const notes = signal([]);
 let counter = 0;
 
-/** Says something in the corner for a few seconds. */
+/** Shows a note in the corner for a few seconds. */
 export function note(text, kind = 'ok') {
   const id = ++counter;
   notes.value = [...notes.value, { id, text, kind }];
   setTimeout(() => { notes.value = notes.value.filter((n) => n.id !== id); }, kind === 'fail' ? 8000 : 3500);
 }
 
-/** Runs something the user asked for; a failure becomes a note. */
+/** Runs an action of the user; an error becomes a note. */
 export async function attempt(act, done = '') {
   try {
     const result = await act();
@@ -69,7 +69,7 @@ export async function attempt(act, done = '') {
   }
 }
 
-/** Where confirmations and notes appear; shown once, by the app. */
+/** Container of confirmations and notes; the app renders it once. */
 export function Corner() {
   return html`${asking.value && html`<${Confirm} ask=${asking.value} />`}
     <div class="notes" role="status" aria-live="polite">${notes.value.map((n) => html`<div key=${n.id} class="note is-${n.kind}">${n.text}</div>`)}</div>`;

@@ -1,5 +1,5 @@
 // @ts-check
-// Executions as rows, wherever they are listed.
+// Executions as rows.
 import { html } from 'htm/preact';
 import { memo } from './memo.js';
 import { href } from '../lib/router.js';
@@ -17,7 +17,7 @@ const Row = memo(({ e, of }) => {
   return html`<div role="row" data-row class="row grid-row">
     <div role="cell" class="col-state"><span class="state-line"><${Status} status=${e.status} /><span class="outcome">${outcome(e)}</span></span></div>
     <div role="cell" class="col-title"><a class="row-link ${of === 'job' ? 'mono' : ''}" href=${path}>${of === 'job' ? command : title(e)}</a>
-      ${e.attempt > 1 && html`<span class="label">attempt ${e.attempt}</span>`}${e.retry_at && html`<span class="label">again ${moment(e.retry_at)}</span>`}
+      ${e.attempt > 1 && html`<span class="label">attempt ${e.attempt}</span>`}${e.retry_at && html`<span class="label">retries at ${moment(e.retry_at)}</span>`}
       ${of !== 'job' && html`<div class="under">${of !== 'pipeline' && e.pipeline_id && html`<span class="under-strong">${pipelineName(e.pipeline_id)}</span>`}
         ${job ? html`<code>${command}</code>` : !e.job_id && html`<span>ad hoc</span>`}</div>`}</div>
     ${of !== 'worker' && html`<div role="cell" class="col-worker">${e.worker_id && html`<a href=${href(`/workers/${e.worker_id}`)}>${workerName(e.worker_id)}</a>`}</div>`}
@@ -26,13 +26,13 @@ const Row = memo(({ e, of }) => {
   </div>`;
 });
 
-const columns = [['State', ''], ['What', ''], ['Worker', ''], ['When', 'num'], ['Took', 'num']];
+const columns = [['State', ''], ['Execution', ''], ['Worker', ''], ['Time', 'num'], ['Duration', 'num']];
 
 /**
- * A table of executions. `of` is whose they are, "pipeline", "job" or "worker":
- * what the view names is not said again in every row. It is made of boxes, of
- * which the browser skips those out of sight: it does not do that for the rows
- * of a <table>, and there may be five hundred.
+ * A table of executions. `of` is "pipeline", "job" or "worker" if the view already
+ * names it, and rows then leave it out. It consists of boxes, because the browser
+ * skips invisible boxes but not invisible rows of a <table>, and there may be five
+ * hundred.
  */
 export const ExecutionTable = ({ items, of = '', label = 'Executions' }) => html`
   <div class="scroll-x"><div class="executions ${of && `of-${of}`}" role="table" aria-label=${label}>
@@ -40,5 +40,5 @@ export const ExecutionTable = ({ items, of = '', label = 'Executions' }) => html
     ${items.map((e) => html`<${Row} key=${e.id} e=${e} of=${of} />`)}
   </div></div>`;
 
-/** The way to what a list has beyond its page. */
+/** Loads the next page of a list. */
 export const More = ({ list }) => list.data.next_cursor && html`<p class="more"><${Button} onClick=${() => attempt(list.more)}>Show more</${Button}></p>`;

@@ -1,6 +1,6 @@
 // @ts-check
-// Fields of forms. The value is where a field begins: drawing the form anew
-// must not undo what was typed.
+// Fields of forms. The value is the initial one: rendering the form again must
+// not overwrite input.
 import { html } from 'htm/preact';
 
 let counter = 0;
@@ -20,12 +20,12 @@ export const Text = ({ name, label, hint = '', code = false, value = '', ...rest
 export const Area = ({ name, label, hint = '', code = false, value = '', ...rest }) => html`<${Field} name=${name} label=${label} hint=${hint}>${(id, described) => html`
   <textarea id=${id} name=${name} aria-describedby=${described} class=${code ? 'mono' : ''} spellcheck=${code ? 'false' : undefined} defaultValue=${value} ...${rest}></textarea>`}</${Field}>`;
 
-/** "NAME=value" lines as an object. It fails on a line that is not that. */
+/** "NAME=value" lines as an object. It throws for other lines. */
 export function pairs(text, field) {
   const out = {};
   for (const line of text.split('\n').map((l) => l.trim()).filter(Boolean)) {
     const at = line.indexOf('=');
-    if (at < 1) throw Object.assign(new Error('A line is not NAME=value'), { details: { field, issue: line }, code: 'VALIDATION_ERROR' });
+    if (at < 1) throw Object.assign(new Error('Each line must be NAME=value'), { details: { field, issue: line }, code: 'VALIDATION_ERROR' });
     out[line.slice(0, at).trim()] = line.slice(at + 1);
   }
   return out;

@@ -1,5 +1,5 @@
 // @ts-check
-// The fleet by type: slots used of all.
+// The fleet by type: used and total slots.
 import { html } from 'htm/preact';
 import { href } from '../lib/router.js';
 import { number, plural } from '../lib/format.js';
@@ -8,7 +8,7 @@ import { workerCommand } from './needs.js';
 
 const gone = (w) => w.status === 'TERMINATED' || w.status === 'OFFLINE';
 
-/** Sums slots by type; only workers that are there have any. */
+/** Sums slots by type. Only active workers have slots. */
 export function byType(workers) {
   const types = new Map();
   for (const w of workers) {
@@ -28,7 +28,7 @@ export const Bar = ({ used, total, label }) => html`<span class="bar-track" role
 
 export function Fleet({ workers }) {
   const types = byType(workers);
-  if (!types.length) return html`<${Empty} title="No worker is here" text="Start one on any machine that reaches NATS:" command=${workerCommand()} />`;
+  if (!types.length) return html`<${Empty} title="No active workers" text="Start one on any machine that reaches NATS:" command=${workerCommand()} />`;
   return html`<ul class="fleet">${types.map((t) => html`<li key=${t.type}>
     <a class="row-link" href=${href('/workers', { type: t.type })}>${t.type}</a>
     <span class="faint">${plural(t.workers, 'worker')}${t.leaving ? `, ${t.leaving} leaving` : ''}</span>

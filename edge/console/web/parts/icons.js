@@ -1,6 +1,6 @@
 // @ts-check
-// Icons, drawn on 16 by 16. They say nothing by themselves: text stands beside
-// them, or a label on what holds them.
+// Icons, drawn on 16 by 16. They have no text alternative: their container has
+// a text or a label.
 import { html } from 'htm/preact';
 
 const line = (children) => html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" fill="none" stroke="currentColor"

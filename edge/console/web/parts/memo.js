@@ -1,7 +1,7 @@
 // @ts-check
 import { Component, h } from 'preact';
 
-/** A component that is rendered again only when one of its props is another. */
+/** A component that renders again only if a prop has changed. */
 export function memo(render) {
   return class extends Component {
     shouldComponentUpdate(next) {

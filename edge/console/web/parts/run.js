@@ -1,6 +1,6 @@
 // @ts-check
-// Running a job, as it is or with another command or more environment; and
-// cancelling what runs, or is to.
+// Running a job, with or without overrides, and cancelling executions and
+// retries.
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { create, newKey, post } from '../lib/api.js';
@@ -18,15 +18,15 @@ export async function run(job) {
   if (started) go(href(`/executions/${started.execution_id}`));
 }
 
-/** Cancels what runs or waits. */
+/** Cancels a running or waiting execution. */
 export const cancel = (id, name, reload = () => {}) => confirm({
-  title: 'Cancel this execution?', text: `${name} gets a TERM signal, and a KILL ten seconds later if it has not ended by then.`, yes: 'Cancel it',
+  title: 'Cancel this execution?', text: `${name} gets SIGTERM, and SIGKILL after ten seconds.`, yes: 'Cancel execution',
   act: async () => { await post(`/executions/${id}/cancel`); reload(); },
 });
 
-/** Cancels the attempt that is to follow one that has failed. */
+/** Cancels the retry of a failed execution. */
 export const withdraw = (e, reload) => confirm({
-  title: `Withdraw attempt ${e.attempt + 1}?`, text: 'It would have begun by itself. You can still retry by hand.', yes: 'Withdraw it',
+  title: `Cancel retry ${e.attempt + 1}?`, text: 'The automatic retry will not start. You can still run it again by hand.', yes: 'Cancel retry',
   act: async () => { await post(`/executions/${e.id}/cancel`); reload(); },
 });
 
@@ -49,8 +49,8 @@ export function RunDialog({ job, onClose }) {
   };
   return html`<${Dialog} title=${`Run ${job.name ?? 'the job'}`} onClose=${onClose}>
     <form onSubmit=${submit} class="form">
-      <${Area} name="command" label="Command" hint=${job.command ? 'Left empty, the job’s own runs' : 'The job has none of its own'} required=${!job.command} rows="3" placeholder=${commandText(job.command)} code autofocus />
-      <${Area} name="environment" label="Environment" hint="NAME=value, one a line, laid over the job’s" rows="3" code />
+      <${Area} name="command" label="Command" hint=${job.command ? 'Leave empty to use the job’s command' : 'The job has no command'} required=${!job.command} rows="3" placeholder=${commandText(job.command)} code autofocus />
+      <${Area} name="environment" label="Environment" hint="NAME=value, one per line, merged over the job’s environment" rows="3" code />
       ${error && html`<${Failure} error=${error} />`}
       <div class="dialog-foot"><button type="button" onClick=${onClose}>Cancel</button><button type="submit" class="primary" disabled=${busy}>Run</button></div>
     </form></${Dialog}>`;

@@ -1,22 +1,22 @@
 // @ts-check
-// What a job, and each of its executions, was told.
+// The specification of a job or an execution.
 import { html } from 'htm/preact';
 import { commandText, duration } from '../lib/format.js';
 import { Needs } from './needs.js';
 
-/** What a job or an execution was told besides its command. */
+/** The specification without the command. */
 export const specFacts = (spec) => [
-  ['Asks for', html`<${Needs} needs=${spec.requirements} />`],
+  ['Requires', html`<${Needs} needs=${spec.requirements} />`],
   ['Priority', spec.priority],
   ['Timeout', spec.timeout_seconds ? duration(spec.timeout_seconds) : 'none'],
   ['Retries', spec.retries?.max ? `${spec.retries.max}, first after ${duration(spec.retries.backoff_seconds ?? 0)}` : 'none'],
   spec.working_dir && ['Directory', html`<code>${spec.working_dir}</code>`],
 ];
 
-/** The command, as it runs. */
+/** The command. */
 export const Script = ({ of }) => html`<pre class="script" tabindex="0">${commandText(of)}</pre>`;
 
-/** Environment variables, closed until asked for. */
+/** Environment variables, collapsed at first. */
 export function Environment({ of }) {
   const entries = Object.entries(of ?? {});
   if (!entries.length) return null;

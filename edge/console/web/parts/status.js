@@ -1,5 +1,5 @@
 // @ts-check
-// States: each has a shape and a word besides its colour.
+// States: each has a shape and a word in addition to its colour.
 import { html } from 'htm/preact';
 import { now } from '../lib/use.js';
 import { ago, duration, words } from '../lib/format.js';
@@ -28,13 +28,13 @@ const tones = {
 
 export const tone = (status) => tones[status] ?? 'off';
 
-/** The state as people say it. */
+/** The state in words. */
 export const say = (status) => {
   const text = words(status);
   return text.charAt(0).toUpperCase() + text.slice(1);
 };
 
-/** The shape alone; give label where no word stands beside it. */
+/** The shape alone. It needs a label unless a word is beside it. */
 export const Shape = ({ status, label = '' }) => html`
   <svg class="shape tone-${tone(status)}" viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.6"
     stroke-linecap="round" role=${label ? 'img' : undefined} aria-label=${label || undefined} aria-hidden=${label ? undefined : 'true'}>
@@ -69,7 +69,7 @@ export function Sparkline({ runs, width = 88, height = 22 }) {
   const x = (i) => 2 + (i * (width - 4)) / (points.length - 1);
   const y = (t) => height - 3 - ((height - 6) * t) / top;
   const typical = points.toSorted((a, b) => a - b)[Math.floor(points.length / 2)];
-  const text = `Duration of the last ${points.length} completed runs, typically ${duration(typical)}`;
+  const text = `Duration of the last ${points.length} completed runs, median ${duration(typical)}`;
   return html`<svg class="sparkline" width=${width} height=${height} role="img" aria-label=${text}><title>${text}</title>
     <polyline points=${points.map((t, i) => `${x(i).toFixed(1)},${y(t).toFixed(1)}`).join(' ')} />
     <circle cx=${x(points.length - 1)} cy=${y(points.at(-1))} r="2" /></svg>`;

@@ -1,5 +1,5 @@
 // @ts-check
-// What ended when, as stacked bars: one a bucket.
+// Ended executions over time, one stacked bar per bucket.
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { hourMinute, number } from '../lib/format.js';
@@ -10,7 +10,7 @@ const WIDTH = 1000;
 
 const sum = (b) => kinds.reduce((n, [key]) => n + b[key], 0);
 
-/** A round number at or above n, and so its half: what the axis has. */
+/** A round number at or above n whose half is round too, for the axis. */
 function round(n) {
   const unit = 10 ** Math.floor(Math.log10(Math.max(n, 1)));
   return [1, 2, 3, 4, 6, 8, 10].map((k) => k * unit).find((k) => k >= n) ?? n;

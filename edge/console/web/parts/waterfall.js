@@ -1,10 +1,10 @@
 // @ts-check
-// Where the time went: waiting for a worker, starting there, running.
+// The phases of an execution: queued, starting, running.
 import { html } from 'htm/preact';
 import { now } from '../lib/use.js';
 import { duration, ticking } from '../lib/format.js';
 
-/** The phases of an execution, in seconds; the one under way has no end. */
+/** The phases of an execution, in seconds. The current one has no end. */
 export function phases(e, at) {
   const t = (text) => (text ? Date.parse(text) : null);
   const made = t(e.created_at);

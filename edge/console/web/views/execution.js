@@ -1,6 +1,6 @@
 // @ts-check
-// One execution: how it stands, why it waits or ended, where the time went,
-// where it ran and what it took, its attempts, and its log.
+// One execution: its state, why it waits or ended, its phases, its worker and
+// resources, its attempts, and its log.
 import { html } from 'htm/preact';
 import { useEffect, useState } from 'preact/hooks';
 import { create, get, newKey } from '../lib/api.js';
@@ -21,24 +21,24 @@ import { Waiting } from '../parts/waiting.js';
 import { Waterfall } from '../parts/waterfall.js';
 import { LogViewer } from '../log/viewer.js';
 
-/** What it took of its machine. */
+/** The resources that it used. */
 function resources(r, seconds) {
   if (!r) return [];
   const cpu = r.user_cpu_seconds + r.system_cpu_seconds;
   return [
-    ['Memory, at most', html`<span title="Of any one of its processes">${bytes(r.peak_memory_bytes)}</span>`],
-    ['CPU, user and system', `${duration(r.user_cpu_seconds)} and ${duration(r.system_cpu_seconds)}`],
-    seconds > 0 && ['Cores, on average', (cpu / seconds).toFixed(2)],
+    ['Peak memory', html`<span title="The largest of any one process">${bytes(r.peak_memory_bytes)}</span>`],
+    ['CPU time', `${duration(cpu)} (${duration(r.user_cpu_seconds)} user, ${duration(r.system_cpu_seconds)} system)`],
+    seconds > 0 && ['Average CPU', (cpu / seconds).toFixed(2)],
   ];
 }
 
-/** Why it ended as it did, and what follows. */
+/** Why it ended as it did, and its retry. */
 function Ending({ e, reload }) {
   const text = ending(e);
   if (!text && !e.retry_at) return null;
   return html`<div class="ending tone-${tone(e.status)}"><p>${text}</p>
-    ${e.retry_at && html`<p>Attempt ${e.attempt + 1} of ${e.retries.max + 1} follows at <time datetime=${e.retry_at} title=${dateTime(e.retry_at)}>${moment(e.retry_at)}</time>.</p>
-      <button type="button" onClick=${() => withdraw(e, reload)}>Withdraw it</button>`}</div>`;
+    ${e.retry_at && html`<p>Attempt ${e.attempt + 1} of ${e.retries.max + 1} starts at <time datetime=${e.retry_at} title=${dateTime(e.retry_at)}>${moment(e.retry_at)}</time>.</p>
+      <button type="button" onClick=${() => withdraw(e, reload)}>Cancel retry</button>`}</div>`;
 }
 
 function Details({ e }) {
@@ -48,7 +48,7 @@ function Details({ e }) {
     ['Worker', e.worker_id ? html`<a href=${href(`/workers/${e.worker_id}`)}>${workerName(e.worker_id)}</a> <span class="faint">${e.worker_type}</span>` : html`<span class="faint">none yet</span>`],
     ['Created', html`<span title=${dateTime(e.created_at)}><${Age} time=${e.created_at} /></span>`],
     e.completed_at && ['Ended', html`<${Age} time=${e.completed_at} />`],
-    e.cancel_requested_at && ['Asked to end', html`<${Age} time=${e.cancel_requested_at} />`],
+    e.cancel_requested_at && ['Cancel requested', html`<${Age} time=${e.cancel_requested_at} />`],
     e.exit_code !== null && ['Exit code', html`<span class="mono">${e.exit_code}</span>`],
     e.signal && ['Signal', html`<span class="mono">${e.signal}</span>`],
     ...resources(e.resources, e.duration_seconds),
@@ -79,13 +79,13 @@ export function Execution({ id }) {
     const made = await attempt(() => create(`/executions/${id}/retry`, undefined, newKey()));
     if (made) go(href(`/executions/${made.id}`));
   };
-  const askAgain = () => confirm({ title: 'Run it again?', text: 'A new execution of the same command begins.', yes: 'Retry', danger: false, act: again });
+  const askAgain = () => confirm({ title: 'Run again?', text: 'This starts a new execution of the same command.', yes: 'Run again', danger: false, act: again });
   const stop = () => cancel(id, name, load.reload);
   const turn = () => setOpen((was) => { localStorage.setItem('hodei.details', String(!was)); return !was; });
   useKeys({
-    x: { what: 'Cancel, or retry what has ended', run: () => (live ? stop() : e?.retry_at ? withdraw(e, load.reload) : askAgain()) },
+    x: { what: 'Cancel, or run again', run: () => (live ? stop() : e?.retry_at ? withdraw(e, load.reload) : askAgain()) },
     d: { what: 'Show or hide the details', run: turn },
-    y: { what: 'Why this worker', run: () => go(href('/why', { execution_id: id })) },
+    y: { what: 'Placement', run: () => go(href('/why', { execution_id: id })) },
   });
   return html`<${Loaded} of=${load}>${() => html`<div class="execution">
     <header class="head">
@@ -95,9 +95,9 @@ export function Execution({ id }) {
         <h1 class=${e.job_id ? '' : 'mono'}>${name}</h1>
         <p class="sub execution-sub"><${Status} status=${e.status} /><span class="outcome">${outcome(e)}</span><span class="num"><${Elapsed} from=${e.started_at ?? e.created_at} to=${e.completed_at} /></span>
           <span class="mono faint" title=${e.id}>${shortId(e.id)}</span></p></div>
-      <div class="actions"><button type="button" class="ghost" aria-expanded=${open} onClick=${turn}>Details</button><a class="button" href=${href('/why', { execution_id: id })}>${icons.why()}Why</a>
+      <div class="actions"><button type="button" class="ghost" aria-expanded=${open} onClick=${turn}>Details</button><a class="button" href=${href('/why', { execution_id: id })}>${icons.why()}Placement</a>
         ${live ? html`<button type="button" class="danger" disabled=${e.cancel_requested_at !== null} onClick=${stop}>${icons.stop()}${e.cancel_requested_at ? 'Cancelling' : 'Cancel'}</button>`
-    : html`<${Button} cls="primary" icon="retry" onClick=${again}>Retry</${Button}>`}</div>
+    : html`<${Button} cls="primary" icon="retry" onClick=${again}>Run again</${Button}>`}</div>
     </header>
     <${Attempts} execution=${e} />
     ${e.status === 'PENDING' && html`<${Waiting} execution=${e} />`}
@@ -108,7 +108,7 @@ export function Execution({ id }) {
 
 const fills = { RUNNING: '#2f6fe4', COMPLETED: '#1a8f4b', FAILED: '#d3343b', TIMED_OUT: '#c4581a', PENDING: '#9a7410', CANCELLED: '#6b7280' };
 
-/** The tab's icon has the colour of the state while the execution is shown. */
+/** Gives the tab's icon the colour of the state. */
 function useIcon(status) {
   useEffect(() => {
     const icon = /** @type {HTMLLinkElement} */ (document.getElementById('icon'));

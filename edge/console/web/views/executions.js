@@ -1,5 +1,5 @@
 // @ts-check
-// Every execution, newest first, filtered by what the URL says.
+// All executions, newest first, with the filters of the URL.
 import { html } from 'htm/preact';
 import { all } from '../lib/api.js';
 import { useExecutions } from '../lib/lists.js';
@@ -24,8 +24,8 @@ export function Executions() {
   return html`<${Head} title="Executions" />
     <div class="toolbar"><${Choices} label="State" options=${states} value=${wanted.status} onChange=${(status) => setQuery({ status })} />
       ${filters.filter(([name]) => wanted[name]).map(([name, text, say]) => html`<span class="filter" key=${name}>${text}: <b>${say(wanted[name])}</b>
-        <button type="button" class="ghost tiny" aria-label=${`Remove the filter ${text}`} onClick=${() => setQuery({ [name]: '' })}>${icons.close()}</button></span>`)}</div>
+        <button type="button" class="ghost tiny" aria-label=${`Remove filter ${text}`} onClick=${() => setQuery({ [name]: '' })}>${icons.close()}</button></span>`)}</div>
     <${Loaded} of=${list}>${({ items }) => (items.length ? html`<section class="panel flush"><${ExecutionTable} items=${items} /></section><${More} list=${list} />`
-    : Object.values(wanted).some(Boolean) ? html`<${Empty} title="No execution is like that" command=${`hodei execution ls${wanted.status ? ` --status ${wanted.status}` : ''}`} />`
+    : Object.values(wanted).some(Boolean) ? html`<${Empty} title="No matching executions" command=${`hodei execution ls${wanted.status ? ` --status ${wanted.status}` : ''}`} />`
       : html`<${Empty} title="Nothing has run yet" text="Run a command on the fleet:" command="hodei exec -- echo hello" />`)}</${Loaded}>`;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// Creates a job, or changes one.
+// Creates or changes a job.
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { create, get, newKey, patch } from '../lib/api.js';
@@ -14,10 +14,10 @@ const number = (text) => (text === '' ? null : Number(text));
 
 const words = (text) => (text.trim().startsWith('[') ? JSON.parse(text) : text.split('\n').filter((word) => word !== ''));
 
-/** A program and its arguments as text: as JSON where one of them has lines of its own. */
+/** A program and its arguments as text; as JSON if one of them has several lines. */
 const listText = (command) => (command.some((word) => word.includes('\n')) ? JSON.stringify(command, null, 2) : command.join('\n'));
 
-/** What the form says, as the API takes it; `list` has each line of the command be one word of it. */
+/** The form as a request of the API. With `list`, each line of the command is one argument. */
 function read(form, list) {
   const text = (name) => String(form.get(name)).trim();
   const command = String(form.get('command')).replace(/\r/g, '');
@@ -63,23 +63,23 @@ export function JobForm({ id = '', pipeline = '' }) {
       <${Text} name="name" label="Name" maxlength="200" value=${job.name ?? ''} placeholder="build" autofocus />
       <div class="field-with-choice">
         <${Area} name="command" label="Command" code rows="5" value=${Array.isArray(job.command) ? listText(job.command) : job.command ?? ''}
-          hint=${listed ? 'A program and its arguments, one a line or as JSON, run as they are' : 'Runs as sh -c. Left empty, each run must bring its own'} />
-        <${Choices} label="How the command runs" options=${[['shell', 'Shell'], ['list', 'Program']]} value=${listed ? 'list' : 'shell'} onChange=${(v) => setList(v === 'list')} />
+          hint=${listed ? 'A program and its arguments, one per line or as JSON, without a shell' : 'Runs as sh -c. If empty, each run must set a command'} />
+        <${Choices} label="Form of the command" options=${[['shell', 'Shell'], ['list', 'Program']]} value=${listed ? 'list' : 'shell'} onChange=${(v) => setList(v === 'list')} />
       </div>
-      <${Area} name="environment" label="Environment" hint="NAME=value, one a line" code rows="3" value=${lines(job.environment)} />
-      <fieldset><legend>Where</legend><div class="fields">
-        <${Text} name="type" label="Worker type" hint="Any when empty" maxlength="100" value=${job.type ?? ''} placeholder="shell" />
+      <${Area} name="environment" label="Environment" hint="NAME=value, one per line" code rows="3" value=${lines(job.environment)} />
+      <fieldset><legend>Placement</legend><div class="fields">
+        <${Text} name="type" label="Worker type" hint="Optional; any if empty" maxlength="100" value=${job.type ?? ''} placeholder="shell" />
         <${Text} name="capacity" label="Slots" type="number" min="1" max="10000" value=${job.requirements?.capacity ?? 1} />
-        <${Area} name="labels" label="Labels" hint="zone=a, one a line; a worker must have all" code rows="2" value=${lines(job.requirements?.labels)} />
-        <${Text} name="dir" label="Working directory" hint="On the worker; a fresh one when empty" code pattern="/.*" value=${job.working_dir ?? ''} placeholder="/srv/build" />
+        <${Area} name="labels" label="Labels" hint="zone=a, one per line; workers must match all" code rows="2" value=${lines(job.requirements?.labels)} />
+        <${Text} name="dir" label="Working directory" hint="On the worker; a temporary one if empty" code pattern="/.*" value=${job.working_dir ?? ''} placeholder="/srv/build" />
       </div></fieldset>
-      <fieldset><legend>How</legend><div class="fields">
+      <fieldset><legend>Execution</legend><div class="fields">
         <${Text} name="priority" label="Priority" hint="0 to 10, higher first" type="number" min="0" max="10" value=${job.priority} />
-        <${Text} name="timeout" label="Timeout, seconds" hint="None when empty" type="number" min="0.001" step="any" value=${job.timeout_seconds ?? ''} />
-        <${Text} name="retries" label="Retries" hint="After a failure" type="number" min="0" max="100" value=${job.retries?.max ?? ''} />
-        <${Text} name="backoff" label="Pause before a retry, seconds" hint="It doubles each time" type="number" min="0" max="86400" step="any" value=${job.retries?.backoff_seconds ?? ''} />
+        <${Text} name="timeout" label="Timeout, seconds" hint="Optional; no timeout if empty" type="number" min="0.001" step="any" value=${job.timeout_seconds ?? ''} />
+        <${Text} name="retries" label="Retries" hint="Number of retries after a failure" type="number" min="0" max="100" value=${job.retries?.max ?? ''} />
+        <${Text} name="backoff" label="Retry backoff, seconds" hint="Doubles per attempt" type="number" min="0" max="86400" step="any" value=${job.retries?.backoff_seconds ?? ''} />
       </div></fieldset>
-      <${Area} name="description" label="Description" hint="For people" maxlength="2000" rows="2" value=${job.description ?? ''} />
+      <${Area} name="description" label="Description" hint="Optional" maxlength="2000" rows="2" value=${job.description ?? ''} />
       ${error && html`<${Failure} error=${error} />`}
       <div class="form-foot"><a class="button" href=${href(id ? `/jobs/${id}` : `/pipelines/${pipeline}`)}>Cancel</a><button type="submit" class="primary" disabled=${busy}>${id ? 'Save' : 'Create job'}</button></div>
     </form>`}</${Loaded}>`;

@@ -1,5 +1,5 @@
 // @ts-check
-// One job: what it runs, and its runs.
+// One job: its specification and its executions.
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { del, get } from '../lib/api.js';
@@ -38,7 +38,7 @@ export function Job({ id }) {
     e: { what: 'Edit the job', run: () => go(href(`/jobs/${id}/edit`)) },
   });
   const remove = () => confirm({
-    title: `Delete ${name}?`, text: 'Its executions and their logs go with it. This cannot be undone.', yes: 'Delete it',
+    title: `Delete ${name}?`, text: 'This also deletes its executions and their logs. It cannot be undone.', yes: 'Delete job',
     act: async () => { await del(`/jobs/${id}`); go(href(`/pipelines/${j.pipeline_id}`)); },
   });
   return html`<${Loaded} of=${job}>${() => html`
@@ -48,10 +48,10 @@ export function Job({ id }) {
       <button type="button" onClick=${() => setAsking(true)}>Run with…</button>
       <${Button} cls="primary" icon="play" onClick=${start}>Run</${Button}></${Head}>
     <${Panel} cls="spec">
-      ${j.command ? html`<${Script} of=${j.command} />` : html`<p class="quiet">It has no command of its own: each run brings one.</p>`}
-      <${Facts} items=${[...specFacts(j), ['Recent', html`<span class="with-spark"><${Marks} runs=${j.recent} most=${RECENT} /><${Sparkline} runs=${j.recent} /></span>`]]} />
+      ${j.command ? html`<${Script} of=${j.command} />` : html`<p class="quiet">No command: each run sets its own.</p>`}
+      <${Facts} items=${[...specFacts(j), ['Recent runs', html`<span class="with-spark"><${Marks} runs=${j.recent} most=${RECENT} /><${Sparkline} runs=${j.recent} /></span>`]]} />
       <${Environment} of=${j.environment} /></${Panel}>
     <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="job" /><${More} list=${past} />`
-    : html`<${Empty} title="It has not run yet" text="Run it here, or by command:" command=${`hodei run ${j.name ?? id}`} />`)}</${Loaded}></${Panel}>
+    : html`<${Empty} title="No runs yet" text="Run it here or from the CLI:" command=${`hodei run ${j.name ?? id}`} />`)}</${Loaded}></${Panel}>
     ${asking && html`<${RunDialog} job=${j} onClose=${() => setAsking(false)} />`}`}</${Loaded}>`;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// Everything in one look: the fleet, the queue, what runs, and the last hour.
+// The overview: the fleet, the queue, running executions, and the last hour.
 import { html } from 'htm/preact';
 import { all, get } from '../lib/api.js';
 import { useEnded, useRunning, useWorkers } from '../lib/lists.js';
@@ -16,7 +16,7 @@ import { Reason } from '../parts/needs.js';
 const SHOWN = 500; // rows of what runs
 const MINUTE = 60_000;
 
-const spread = (q) => (q ? `median; 95% in ${duration(q.p95)}` : 'last hour');
+const spread = (q) => (q ? `p50 · p95 ${duration(q.p95)}` : 'last hour');
 
 function Tiles({ stats }) {
   const rate = stats.completed + stats.failed + stats.timed_out;
@@ -25,9 +25,9 @@ function Tiles({ stats }) {
     ['Queued', number(stats.pending), stats.pending ? 'wait' : '', '/queue'],
     ['Completed', number(stats.completed), '', '/executions?status=COMPLETED', 'last hour'],
     ['Failed', number(stats.failed + stats.timed_out), stats.failed + stats.timed_out ? 'fail' : '', '/executions?status=FAILED',
-      rate ? `${((100 * (stats.failed + stats.timed_out)) / rate).toFixed(1)}% of the last hour` : 'last hour'],
-    ['Time to start', duration(stats.queued_seconds?.p50), '', '', spread(stats.queued_seconds)],
-    ['Time to run', duration(stats.duration_seconds?.p50), '', '', spread(stats.duration_seconds)],
+      rate ? `${((100 * (stats.failed + stats.timed_out)) / rate).toFixed(1)}% failure rate` : 'last hour'],
+    ['Queue time', duration(stats.queued_seconds?.p50), '', '', spread(stats.queued_seconds)],
+    ['Duration', duration(stats.duration_seconds?.p50), '', '', spread(stats.duration_seconds)],
   ];
   return html`<div class="tiles">${tiles.map(([name, value, tone, to, sub]) => {
     const body = html`<span class="tile-name">${name}</span><span class="tile-value ${tone && `tone-${tone}`}">${value}</span><span class="tile-sub">${sub ?? 'now'}</span>`;
@@ -35,8 +35,8 @@ function Tiles({ stats }) {
   })}</div>`;
 }
 
-// Each panel reads what it shows by itself, so that news of a worker do not
-// draw five hundred rows.
+// Each panel loads its own data, so that an event of a worker does not render
+// five hundred rows.
 
 function FleetPanel() {
   const workers = useWorkers();
@@ -50,29 +50,29 @@ const Wait = ({ q }) => html`<li data-row><span class="num faint">${q.position}<
 
 function QueuePanel() {
   const queue = useLoad((signal) => get('/queue', { limit: 6 }, signal), [], { on: () => true, every: 2000 });
-  return html`<${Panel} title="Queue" aside=${html`<a href=${href('/queue')}>All that waits</a>`}>
+  return html`<${Panel} title="Queue" aside=${html`<a href=${href('/queue')}>View queue</a>`}>
     <${Loaded} of=${queue}>${({ items, total }) => (items.length ? html`<ul class="waits">${items.map((q) => html`<${Wait} key=${q.execution_id} q=${q} />`)}</ul>
       ${total > items.length && html`<p class="more"><a href=${href('/queue')}>and ${number(total - items.length)} more</a></p>`}`
-    : html`<p class="quiet">Nothing waits.</p>`)}</${Loaded}></${Panel}>`;
+    : html`<p class="quiet">Queue is empty</p>`)}</${Loaded}></${Panel}>`;
 }
 
 function RunningPanel() {
   const running = useRunning();
   return html`<${Panel} title="Running now" aside=${running.data && html`<span class="faint">${plural(running.data.length, 'execution')}</span>`}>
     <${Loaded} of=${running}>${(list) => (list.length ? html`<${ExecutionTable} items=${list.slice(0, SHOWN)} label="Running now" />
-      ${list.length > SHOWN && html`<p class="more"><a href=${href('/executions', { status: 'RUNNING' })}>and more</a></p>`}` : html`<p class="quiet">Nothing runs.</p>`)}</${Loaded}></${Panel}>`;
+      ${list.length > SHOWN && html`<p class="more"><a href=${href('/executions', { status: 'RUNNING' })}>and more</a></p>`}` : html`<p class="quiet">Nothing running</p>`)}</${Loaded}></${Panel}>`;
 }
 
 function EndedPanel() {
   const ended = useEnded(8);
-  return html`<${Panel} title="Ended last" aside=${html`<a href=${href('/executions')}>All executions</a>`}>
-    <${Loaded} of=${ended}>${(list) => (list.length ? html`<${ExecutionTable} items=${list} label="Ended last" />`
+  return html`<${Panel} title="Recently finished" aside=${html`<a href=${href('/executions')}>All executions</a>`}>
+    <${Loaded} of=${ended}>${(list) => (list.length ? html`<${ExecutionTable} items=${list} label="Recently finished" />`
     : html`<${Empty} title="Nothing has run yet" text="Run a command on the fleet:" command="hodei exec -- echo hello" />`)}</${Loaded}></${Panel}>`;
 }
 
 export function Overview() {
   const stats = useLoad((signal) => get('/stats', {}, signal), [], {
-    on: ({ kind }) => kind === 'execution' || Date.now() > Date.parse(stats.data?.taken_at) + MINUTE, // the hour goes on by itself
+    on: ({ kind }) => kind === 'execution' || Date.now() > Date.parse(stats.data?.taken_at) + MINUTE, // the hour moves on without events
     every: 1500, age: 1000,
   });
   useLoad(async (signal) => learn('jobs', await all('/jobs', {}, signal)), []);
@@ -80,7 +80,7 @@ export function Overview() {
   useTitle(s ? [s.running && `${s.running} running`, s.pending && `${s.pending} queued`].filter(Boolean).join(', ') || 'Idle' : 'Overview');
   return html`<${Head} title="Overview" />
     <${Loaded} of=${stats}>${(data) => html`<${Tiles} stats=${data} />
-      <${Panel} title="The last hour" cls="chart-panel"><${Throughput} stats=${data} /></${Panel}>`}</${Loaded}>
+      <${Panel} title="Last hour" cls="chart-panel"><${Throughput} stats=${data} /></${Panel}>`}</${Loaded}>
     <div class="columns"><${FleetPanel} /><${QueuePanel} /></div>
     <${RunningPanel} /><${EndedPanel} />`;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// Creates a pipeline, or changes one.
+// Creates or changes a pipeline.
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { create, get, newKey, patch } from '../lib/api.js';
@@ -31,7 +31,7 @@ export function PipelineForm({ id = '' }) {
     <${Loaded} of=${old}>${(p) => html`<form class="form card" onSubmit=${submit}>
       <${Text} name="name" label="Name" required maxlength="200" value=${p.name} autofocus />
       <${Text} name="slug" label="Slug" hint="Optional and unique: a-z, 0-9 and -. Accepted wherever the id is" maxlength="63" pattern="[a-z0-9][a-z0-9\\-]*" value=${p.slug ?? ''} />
-      <${Area} name="description" label="Description" hint="For people" maxlength="2000" rows="3" value=${p.description ?? ''} />
+      <${Area} name="description" label="Description" hint="Optional" maxlength="2000" rows="3" value=${p.description ?? ''} />
       ${error && html`<${Failure} error=${error} />`}
       <div class="form-foot"><a class="button" href=${back}>Cancel</a><button type="submit" class="primary" disabled=${busy}>${id ? 'Save' : 'Create pipeline'}</button></div>
     </form>`}</${Loaded}>`;

@@ -1,5 +1,5 @@
 // @ts-check
-// One pipeline: its jobs, to run, and what they have done.
+// One pipeline: its jobs and their executions.
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { all, del, get } from '../lib/api.js';
@@ -18,7 +18,7 @@ import { Marks, Shape, Sparkline } from '../parts/status.js';
 
 const JobRow = ({ job, onRun }) => html`<tr data-row class="row">
   <td class="col-title"><span class="with-shape"><${Shape} status=${job.status} label=${job.execution ? `Last run: ${job.status.toLowerCase()}` : 'Never run'} /><a class="row-link" href=${href(`/jobs/${job.id}`)}>${job.name ?? (commandTitle(job.command) || 'Unnamed job')}</a></span>
-    <div class="under">${job.command ? html`<code>${commandTitle(job.command)}</code>` : html`<span>its command is given at each run</span>`}</div></td>
+    <div class="under">${job.command ? html`<code>${commandTitle(job.command)}</code>` : html`<span>command set at each run</span>`}</div></td>
   <td class="wide">${job.type ? html`<span class="label">${job.type}</span>` : html`<span class="faint">any</span>`}</td>
   <td class="col-marks"><${Marks} runs=${job.recent} most=${RECENT} /></td>
   <td class="col-spark wide"><${Sparkline} runs=${job.recent} /></td>
@@ -31,7 +31,7 @@ export function Pipeline({ id }) {
   const pipeline = useLoad(async (signal) => {
     const p = await get(`/pipelines/${id}`, { recent: RECENT }, signal);
     learn('pipelines', [p]);
-    if (p.id !== id) go(href(`/pipelines/${p.id}`), { replace: true }); // a slug: events hold ids
+    if (p.id !== id) go(href(`/pipelines/${p.id}`), { replace: true }); // a slug: events contain ids
     return p;
   }, [id]);
   const jobs = useLoad(async (signal) => {
@@ -56,7 +56,7 @@ export function Pipeline({ id }) {
     e: { what: 'Edit the pipeline', run: () => go(href(`/pipelines/${id}/edit`)) },
   });
   const remove = () => confirm({
-    title: `Delete ${p.name}?`, text: 'Its jobs, their executions and the logs go with it. This cannot be undone.', yes: 'Delete it',
+    title: `Delete ${p.name}?`, text: 'This also deletes its jobs, their executions and the logs. It cannot be undone.', yes: 'Delete pipeline',
     act: async () => { await del(`/pipelines/${id}`); go(href('/pipelines')); },
   });
   return html`<${Loaded} of=${pipeline}>${() => html`
@@ -65,9 +65,9 @@ export function Pipeline({ id }) {
       <a class="button" href=${href(`/pipelines/${id}/edit`)}>${icons.edit()}Edit</a>
       <a class="button primary" href=${href(`/pipelines/${id}/jobs/new`)}>${icons.plus()}New job</a></${Head}>
     <${Panel} title="Jobs" cls="flush" aside=${jobs.data && html`<span class="faint">${plural(jobs.data.length, 'job')}</span>`}><${Loaded} of=${jobs}>${(list) => (list.length ? html`<div class="scroll-x"><table class="rows jobs" aria-label="Jobs">
-      <thead><tr><th>Job</th><th class="wide">Type</th><th>Recent runs</th><th class="wide">Duration</th><th class="num wide">Ran</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
+      <thead><tr><th>Job</th><th class="wide">Type</th><th>Recent runs</th><th class="wide">Duration</th><th class="num wide">Last run</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
       <tbody>${list.map((job) => html`<${JobRow} key=${job.id} job=${job} onRun=${setRunning} />`)}</tbody></table></div>`
-    : html`<${Empty} title="No job yet" text="A job says what to run. Create one here, or by command:" command=${`hodei job create --pipeline ${id} --name build -- make`} />`)}</${Loaded}></${Panel}>
-    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="pipeline" /><${More} list=${past} />` : html`<p class="quiet">None of its jobs has run.</p>`)}</${Loaded}></${Panel}>
+    : html`<${Empty} title="No jobs yet" text="A job runs a command. Create one here or from the CLI:" command=${`hodei job create --pipeline ${id} --name build -- make`} />`)}</${Loaded}></${Panel}>
+    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="pipeline" /><${More} list=${past} />` : html`<p class="quiet">No runs yet</p>`)}</${Loaded}></${Panel}>
     ${running && html`<${RunDialog} job=${running} onClose=${() => setRunning(null)} />`}`}</${Loaded}>`;
 }

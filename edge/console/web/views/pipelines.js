@@ -1,5 +1,5 @@
 // @ts-check
-// The pipelines, each with its last runs.
+// All pipelines, each with its last runs.
 import { html } from 'htm/preact';
 import { get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
@@ -48,12 +48,12 @@ export function Pipelines() {
   };
   return html`<${Head} title="Pipelines"><a class="button primary" href=${href('/pipelines/new')}>${icons.plus()}New pipeline</a></${Head}>
     <${Loaded} of=${list}>${(page) => {
-    if (!page.items.length) return html`<${Empty} title="No pipeline yet" text="A pipeline groups jobs. Create one here, or by command:" command="hodei pipeline create demo" />`;
+    if (!page.items.length) return html`<${Empty} title="No pipelines yet" text="A pipeline groups jobs. Create one here or from the CLI:" command="hodei pipeline create demo" />`;
     const shown = page.items.filter((p) => p.name.toLowerCase().includes(wanted));
     return html`<div class="toolbar"><input class="filter-box" type="search" placeholder="Filter by name" aria-label="Filter by name" value=${wanted} onInput=${(e) => setQuery({ name: e.currentTarget.value })} /></div>
       ${shown.length ? html`<section class="panel flush"><div class="scroll-x"><table class="rows pipelines" aria-label="Pipelines">
-      <thead><tr><th>Pipeline</th><th class="wide">Last run</th><th>Recent runs</th><th class="wide">Duration</th><th class="num wide">Jobs</th><th class="num wide">When</th></tr></thead>
-      <tbody>${shown.map((p) => html`<${Row} key=${p.id} p=${p} />`)}</tbody></table></div></section>` : html`<${Empty} title="No pipeline is called that" />`}
+      <thead><tr><th>Pipeline</th><th class="wide">Last run</th><th>Recent runs</th><th class="wide">Duration</th><th class="num wide">Jobs</th><th class="num wide">Last activity</th></tr></thead>
+      <tbody>${shown.map((p) => html`<${Row} key=${p.id} p=${p} />`)}</tbody></table></div></section>` : html`<${Empty} title=${`No pipelines match "${wanted}"`} />`}
       ${page.next_cursor && html`<p class="more"><${Button} onClick=${more}>Show more</${Button}></p>`}`;
   }}</${Loaded}>`;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// What waits for a worker, in the order in which it will be tried, and why.
+// Waiting executions in the order of scheduling, and why they wait.
 import { html } from 'htm/preact';
 import { get } from '../lib/api.js';
 import { useLoad, useTitle } from '../lib/use.js';
@@ -12,20 +12,20 @@ import { Needs, Reason } from '../parts/needs.js';
 import { cancel } from '../parts/run.js';
 
 const MOST = 500;
-const columns = [['#', 'num'], ['What'], ['Why it waits'], ['Asks for', 'wide'], ['Priority', 'num wide'], ['Waiting since', 'num wide']];
+const columns = [['#', 'num'], ['Execution'], ['Reason'], ['Requires', 'wide'], ['Priority', 'num wide'], ['Waiting since', 'num wide']];
 
 const Row = ({ q, reload }) => html`<tr data-row class="row">
   <td class="num faint">${q.position}</td>
   <td class="col-title"><a class="row-link" href=${href(`/executions/${q.execution_id}`)}>${title({ id: q.execution_id, job_id: q.job_id })}</a></td>
   <td class="col-why"><${Reason} of=${q} /></td><td class="wide"><${Needs} needs=${q.requirements} /></td>
   <td class="num wide">${q.priority}</td><td class="num wide"><${Age} time=${q.created_at} /></td>
-  <td class="col-act"><a class="button ghost" href=${href('/why', { execution_id: q.execution_id })}>Why</a>
-    <button type="button" class="ghost" aria-label=${`Cancel ${q.execution_id}`} title="Cancel" onClick=${() => cancel(q.execution_id, 'It', reload)}>${icons.close()}</button></td></tr>`;
+  <td class="col-act"><a class="button ghost" href=${href('/why', { execution_id: q.execution_id })}>Placement</a>
+    <button type="button" class="ghost" aria-label=${`Cancel ${q.execution_id}`} title="Cancel" onClick=${() => cancel(q.execution_id, 'The execution', reload)}>${icons.close()}</button></td></tr>`;
 
-/** How many wait, and how many of those in sight in vain. */
+/** How many wait, and how many of those shown cannot run on any worker. */
 function count({ items, total }) {
   const never = items.filter((q) => q.impossible).length;
-  return `${number(total)} waiting, in the order in which they will be tried${never ? `; ${number(never)} that no worker here could ever take` : ''}`;
+  return `${number(total)} waiting, in scheduling order${never ? `; ${number(never)} that no worker can run` : ''}`;
 }
 
 export function Queue() {
@@ -36,5 +36,5 @@ export function Queue() {
       <thead><tr>${columns.map(([text, cls = '']) => html`<th key=${text} class=${cls}>${text}</th>`)}<th><span class="visually-hidden">Actions</span></th></tr></thead>
       <tbody>${items.map((q) => html`<${Row} key=${q.execution_id} q=${q} reload=${queue.reload} />`)}</tbody></table></div></section>
       ${total > items.length && html`<p class="more">and ${number(total - items.length)} more</p>`}`
-    : html`<${Empty} title="Nothing waits" text="Every execution has found a worker. To see what the queue looks like:" command="hodei queue --watch" />`)}</${Loaded}>`;
+    : html`<${Empty} title="Queue is empty" text="Every execution has a worker. To watch the queue:" command="hodei queue --watch" />`)}</${Loaded}>`;
 }

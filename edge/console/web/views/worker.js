@@ -1,5 +1,5 @@
 // @ts-check
-// One worker: what it is, what it runs, and what it has run.
+// One worker and its executions.
 import { html } from 'htm/preact';
 import { get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
@@ -30,13 +30,13 @@ export function Worker({ id }) {
     <${Panel} cls="spec"><${Slots} worker=${w} /><${Facts} items=${[
     ['Type', html`<span class="label strong">${w.type}</span>`],
     Object.keys(w.labels ?? {}).length > 0 && ['Labels', html`<${Labels} labels=${w.labels} />`],
-    ['Heard', w.last_seen_at ? html`<${Age} time=${w.last_seen_at} />` : 'never'],
-    w.load !== undefined && ['Load', `${w.load.toFixed(2)} a core`],
-    ['Accepts in', duration(w.ack_latency_seconds)],
-    ['Success', percent(w.success_rate)],
+    ['Last seen', w.last_seen_at ? html`<${Age} time=${w.last_seen_at} />` : 'never'],
+    w.load !== undefined && ['Load', `${w.load.toFixed(2)} per core`],
+    ['Ack latency', duration(w.ack_latency_seconds)],
+    ['Success rate', percent(w.success_rate)],
     ['Registered', dateTime(w.registered_at)],
     ['Version', w.version ?? '–'],
     ['Id', html`<span class="mono id">${w.id}</span><${Copy} text=${w.id} what="the id" />`],
   ]} /></${Panel}>
-    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="worker" /><${More} list=${past} />` : html`<${Empty} title="It has run nothing yet" />`)}</${Loaded}></${Panel}>`}</${Loaded}>`;
+    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="worker" /><${More} list=${past} />` : html`<${Empty} title="No runs yet" />`)}</${Loaded}></${Panel}>`}</${Loaded}>`;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// The fleet, a card a worker.
+// The fleet, one card per worker.
 import { html } from 'htm/preact';
 import { useRef } from 'preact/hooks';
 import { useRunning, useWorkers } from '../lib/lists.js';
@@ -13,21 +13,21 @@ import { workerCommand } from '../parts/needs.js';
 import { Status } from '../parts/status.js';
 import { Actions, Slots } from '../parts/worker.js';
 
-const states = [['', 'Here'], ['AVAILABLE', 'Available'], ['BUSY', 'Busy'], ['DRAINING', 'Draining'], ['OFFLINE', 'Offline'], ['TERMINATED', 'Left']];
+const states = [['', 'Active'], ['AVAILABLE', 'Available'], ['BUSY', 'Busy'], ['DRAINING', 'Draining'], ['OFFLINE', 'Offline'], ['TERMINATED', 'Terminated']];
 const Card = memo(({ worker, runs, reload }) => html`<article data-row class="card worker">
   <div class="card-head"><a class="row-link" href=${href(`/workers/${worker.id}`)}>${worker.name ?? shortId(worker.id)}</a><${Status} status=${worker.status} /></div>
   <div class="card-labels"><span class="label strong">${worker.type}</span><${Labels} labels=${worker.labels} /></div>
   <${Slots} worker=${worker} />
   <ul class="card-runs">${runs.slice(0, 3).map((e) => html`<li key=${e.id}><a href=${href(`/executions/${e.id}`)}>${title(e)}</a></li>`)}
     ${runs.length > 3 && html`<li><a class="faint" href=${href('/executions', { worker_id: worker.id, status: 'RUNNING' })}>and ${runs.length - 3} more</a></li>`}</ul>
-  <dl class="card-facts"><div><dt>Heard</dt><dd>${worker.last_seen_at ? html`<${Age} time=${worker.last_seen_at} />` : '–'}</dd></div>
-    <div><dt>Accepts in</dt><dd>${duration(worker.ack_latency_seconds)}</dd></div>
+  <dl class="card-facts"><div><dt>Last seen</dt><dd>${worker.last_seen_at ? html`<${Age} time=${worker.last_seen_at} />` : '–'}</dd></div>
+    <div><dt>Ack latency</dt><dd>${duration(worker.ack_latency_seconds)}</dd></div>
     <div><dt>Success</dt><dd>${percent(worker.success_rate)}</dd></div></dl>
   <div class="card-foot"><${Actions} worker=${worker} reload=${reload} /></div></article>`);
 
 const NONE = [];
 
-/** What runs, by worker; the runs of a worker are another array only when they have changed. */
+/** Running executions by worker. The array of a worker is replaced only if it has changed. */
 function useRuns() {
   const before = useRef(new Map());
   const by = Map.groupBy(useRunning().data ?? [], (e) => e.worker_id);
@@ -54,10 +54,10 @@ export function Workers() {
     const shown = workers.filter((w) => (status ? w.status === status : w.status !== 'TERMINATED') && (!type || w.type === type));
     const count = (key) => workers.filter((w) => (key ? w.status === key : w.status !== 'TERMINATED')).length;
     return html`<div class="toolbar"><${Choices} label="State" options=${states.map(([key, text]) => [key, text, count(key)])} value=${status} onChange=${(s) => setQuery({ status: s })} />
-      ${(types.length > 1 || type) && html`<${Choices} label="Type" options=${[['', 'Every type'], ...types.map((t) => [t, t])]} value=${type} onChange=${(t) => setQuery({ type: t })} />`}</div>
+      ${(types.length > 1 || type) && html`<${Choices} label="Type" options=${[['', 'All types'], ...types.map((t) => [t, t])]} value=${type} onChange=${(t) => setQuery({ type: t })} />`}</div>
       ${shown.length ? html`<div class="cards">${shown.map((w) => html`<${Card} key=${w.id} worker=${w} runs=${runs.get(w.id) ?? NONE} reload=${list.reload} />`)}</div>`
-    : workers.length && (status || type) ? html`<${Empty} title="No worker is like that" command=${`hodei worker ls${status ? ` --status ${status}` : ''}`} />`
-      : html`<${Empty} title="No worker is here" text="Start one on any machine that reaches NATS:" command=${workerCommand()} />`}`;
+    : workers.length && (status || type) ? html`<${Empty} title="No matching workers" command=${`hodei worker ls${status ? ` --status ${status}` : ''}`} />`
+      : html`<${Empty} title="No active workers" text="Start one on any machine that reaches NATS:" command=${workerCommand()} />`}`;
   }}</${Loaded}>`;
 }
 
