@@ -13,27 +13,26 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Client speaks to Hodei. It is safe for concurrent use and holds nothing that
-// needs closing.
+// Client calls Hodei. It is safe for concurrent use and needs no closing.
 type Client struct{ via transport }
 
 // transport is NATS or HTTP.
 type transport interface {
-	// send asks the operation with a body as NATS takes it: path and query
-	// parameters in it.
+	// send performs the operation with the body of a NATS request, which
+	// contains path and query parameters.
 	send(ctx context.Context, op *schemas.Op, body []byte) (rpc.Reply, error)
-	// follow gives each line to fn until the end, or until fn fails.
+	// follow calls fn with each line until the end, or until fn fails.
 	follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error)
-	// events gives what happens to fn until that is all, ctx is done, or fn
+	// events calls fn with events until there are no more, ctx is done, or fn
 	// fails.
 	events(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.FeedEvent) error) (schemas.EventsEnd, error)
-	// ended returns once the execution has ended.
+	// ended returns when the execution has ended.
 	ended(ctx context.Context, id hodei.ExecutionID) error
 	health(ctx context.Context) (schemas.Health, error)
 }
 
-// Timeout is how long an operation may take: 10 s, and 75 s where the request
-// may ask to wait up to 60 s for a worker.
+// Timeout returns how long an operation may take: 10 s, or 75 s if the request
+// can wait up to 60 s for a worker.
 func Timeout(op *schemas.Op) time.Duration {
 	if op.Waits() {
 		return 75 * time.Second
@@ -41,10 +40,11 @@ func Timeout(op *schemas.Op) time.Duration {
 	return rpc.DefaultTimeout
 }
 
-// Raw performs the operation and returns the reply's body as it came, and its
-// HTTP status. What only reads, and what creates something, is repeated for up
-// to 1.5 s while the answer is UNAVAILABLE. The request is the operation's request struct, or a
-// json.RawMessage of the same shape. An operation that streams is refused.
+// Raw performs the operation and returns the body of the reply and its HTTP
+// status. Operations that only read, or that create something, are repeated for
+// up to 1.5 s while the answer is UNAVAILABLE. The request is the operation's
+// request struct, or a json.RawMessage of the same shape. Raw refuses an
+// operation that streams.
 func (c *Client) Raw(ctx context.Context, op *schemas.Op, req any) (body []byte, status int, err error) {
 	if op.Streams {
 		return nil, 0, hodei.Errorf(hodei.Invalid, "%s is a stream: use Follow or FollowEvents", op.Name)
@@ -73,16 +73,17 @@ func call[Req, Rep any](ctx context.Context, c *Client, op schemas.Operation[Req
 	return rep, nil
 }
 
-// Follow gives each line of the log to fn, in order, without a gap and none
-// twice, and returns how the execution stands at the end of the log. Without
-// req.Follow that is what there is now. An error of fn ends it and is returned.
+// Follow calls fn with each line of the log, in order, without gaps or
+// duplicates, and returns the state of the execution at the end of the log.
+// Without req.Follow it ends after the existing lines. It stops and returns the
+// error if fn fails.
 func (c *Client) Follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error) {
 	return c.via.follow(rpc.WithRequestID(ctx, rpc.RequestID(ctx)), req, fn)
 }
 
 var errEnough = errors.New("enough lines")
 
-// Logs is Follow as a sequence. An error is the last thing it yields.
+// Logs is Follow as a sequence. An error is its last element.
 func (c *Client) Logs(ctx context.Context, req schemas.FollowLogsRequest) iter.Seq2[hodei.LogLine, error] {
 	return func(yield func(hodei.LogLine, error) bool) {
 		_, err := c.Follow(ctx, req, func(line hodei.LogLine) error {
@@ -97,8 +98,7 @@ func (c *Client) Logs(ctx context.Context, req schemas.FollowLogsRequest) iter.S
 	}
 }
 
-// Wait returns the execution once it has ended, however long that takes; ctx
-// bounds it.
+// Wait returns the execution when it has ended; only ctx bounds the time.
 func (c *Client) Wait(ctx context.Context, id hodei.ExecutionID) (hodei.Execution, error) {
 	if err := c.via.ended(rpc.WithRequestID(ctx, rpc.RequestID(ctx)), id); err != nil {
 		return hodei.Execution{}, err

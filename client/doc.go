@@ -1,5 +1,5 @@
-// Package client is the Go SDK: every operation of Hodei that has a route, as
-// a method, over NATS or over HTTP.
+// Package client is the Go SDK: every operation of Hodei that has a route, as a
+// method, over NATS or over HTTP.
 //
 //	c := client.HTTP("http://127.0.0.1:8080") // or client.NATS(nc)
 //	run, err := c.ExecuteJob(ctx, schemas.ExecuteJobRequest{ID: job})
@@ -13,20 +13,19 @@
 //
 // # Subjects
 //
-// Those of the operations; execution.log.<execution_id> and
+// The subjects of the operations; execution.log.*.<execution_id> and
 // execution.event.*.<execution_id> to follow an execution over NATS.
 //
 // # When things fail
 //
-// Every error is a *hodei.Error with the code that the service gave, whichever
-// the transport. A call without a deadline gets the one of Timeout. A call that
-// only reads is repeated while the answer is UNAVAILABLE, and so is one that
-// creates something, under an idempotency key that makes it harmless; nothing
-// else is. Following a log outlives a lost connection: it goes on from the last line it had, until
-// the context is done.
+// Every error is a *hodei.Error with the code of the service, over either
+// transport. A call without a deadline gets that of Timeout. A call that only
+// reads is repeated while the answer is UNAVAILABLE, and so is a call that
+// creates something, under an idempotency key; others are not. Following a log
+// survives a lost connection: it resumes after the last line until ctx is done.
 //
 // # Not here
 //
-// No configuration, no environment, no output. Neither pgx, chi nor
-// nats-server is linked into what imports this package; a test keeps it so.
+// No configuration, no environment, no output. Programs that import this
+// package do not link pgx, chi or nats-server; a test verifies that.
 package client

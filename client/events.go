@@ -11,16 +11,17 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// FollowEvents calls fn with the events of executions, in order and each once, and
-// with the state of each worker. Without req.Follow that is each worker's state now;
-// with it, it goes on until ctx is done, through lost connections, and calls fn with a
-// Resync where events were lost all the same. An error of fn ends it and is returned.
+// FollowEvents calls fn with the events of executions, in order and each once,
+// and with the state of each worker. Without req.Follow it sends each worker's
+// current state and ends. With it, it continues until ctx is done, across lost
+// connections, and calls fn with a Resync if events were lost. It stops and
+// returns the error if fn fails.
 func (c *Client) FollowEvents(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.FeedEvent) error) (schemas.EventsEnd, error) {
 	return c.via.events(ctx, req, fn)
 }
 
 // NameByID replaces the slug in a request by the id of its pipeline, for Match:
-// events hold ids. A slug that no pipeline has is VALIDATION_ERROR.
+// events contain ids. An unknown slug is a VALIDATION_ERROR.
 func (c *Client) NameByID(ctx context.Context, req *schemas.FollowEventsRequest) error {
 	if req.PipelineID == nil {
 		return nil

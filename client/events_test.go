@@ -20,7 +20,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// eventful is the set-up of a feed of events: both transports to it.
+// eventful sets up a feed of events with both transports.
 func eventful(t *testing.T) (*nats.Conn, map[string]*client.Client) {
 	nc, _ := localtest.JetStream(t)
 	e := edge.New(edge.Config{NATS: nc})
@@ -32,7 +32,7 @@ func publish(t *testing.T, nc *nats.Conn, id hodei.ExecutionID, status hodei.Exe
 	t.Helper()
 	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: id, Status: status}})
 	require.NoError(t, err)
-	_, err = nc.Request(schemas.EventSubject(schemas.EventStarted, id), body, time.Minute) // answered once the stream has it
+	_, err = nc.Request(schemas.EventSubject(schemas.EventStarted, id), body, time.Minute) // answered when the stream has it
 	require.NoError(t, err)
 }
 
@@ -62,7 +62,7 @@ func TestFollowEvents(t *testing.T) {
 
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			go func() { // until it is seen: nobody knows when the stream begins
+			go func() { // until it is received: the start of the stream is unknown
 				for status := hodei.Pending; ctx.Err() == nil; status = hodei.Running {
 					_ = rpc.PublishEvent(ctx, nc, schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: other, Status: status}})
 					_ = rpc.PublishEvent(ctx, nc, schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: id, Status: status}})

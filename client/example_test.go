@@ -41,7 +41,7 @@ func Example() {
 	// Output: COMPLETED 0 after 1 line
 }
 
-// The same methods, with no HTTP in between. The connection is yours.
+// The same methods without HTTP. The caller owns the connection.
 func ExampleNATS() {
 	nc, err := nats.Connect(exampleSystem().nats) // nats.DefaultURL
 	if err != nil {
@@ -58,7 +58,7 @@ func ExampleNATS() {
 	// Output: true ok
 }
 
-// Lines arrive as the command writes them; the loop ends when it has ended.
+// Lines arrive as the command writes them; the loop ends with the command.
 func ExampleClient_Logs() {
 	ctx := context.Background()
 	c := client.HTTP(exampleSystem().api)
@@ -80,7 +80,7 @@ func ExampleClient_Logs() {
 	// 2 stdout two
 }
 
-// Every record that there is, read a page at a time.
+// All records, read page by page.
 func ExampleClient_AllWorkers() {
 	c := client.HTTP(exampleSystem().api)
 	for w, err := range c.AllWorkers(context.Background(), schemas.ListWorkersRequest{}) {
@@ -92,7 +92,7 @@ func ExampleClient_AllWorkers() {
 	// Output: shell 2
 }
 
-// An error keeps its code across the wire, and names what it is about.
+// An error keeps its code across the network, and names its resource.
 func ExampleClient_GetJob() {
 	c := client.HTTP(exampleSystem().api)
 	_, err := c.GetJob(context.Background(), schemas.GetJobRequest{ID: hodei.JobID{1}})
@@ -105,7 +105,7 @@ func ExampleClient_GetJob() {
 	// Job not found job
 }
 
-// A key of your own makes a call safe to repeat even by another process.
+// Your own key makes a call safe to repeat, even from another process.
 func ExampleWithIdempotencyKey() {
 	c := client.HTTP(exampleSystem().api)
 	ctx := client.WithIdempotencyKey(context.Background(), "order-4711")

@@ -12,14 +12,15 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Health asks every service how it is. A check is "ok" or says what is wrong;
-// its name is "nats", a service, or a service and what it depends on, as in
-// "orchestrator.postgres". It fails only when nobody can be asked.
+// Health checks every service. A check is "ok" or the problem. Its name is
+// "nats", a service, or a service and its dependency, such as
+// "orchestrator.postgres". It fails only if no service can be reached.
 func (c *Client) Health(ctx context.Context) (schemas.Health, error) {
 	return c.via.health(rpc.WithRequestID(ctx, rpc.RequestID(ctx)))
 }
 
-// health reads /readyz, whose status tells what its body tells.
+// health reads /readyz. The body contains the result; the status only repeats
+// it.
 func (t *overHTTP) health(ctx context.Context) (schemas.Health, error) {
 	var found schemas.Health
 	url := strings.TrimSuffix(t.base, "/api/v1") + "/readyz"
@@ -33,13 +34,13 @@ func (t *overHTTP) health(ctx context.Context) (schemas.Health, error) {
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(&found); err != nil || found.Checks == nil {
-		return found, hodei.Errorf(hodei.Unavailable, "%s answered %s, and not as Hodei does", url, resp.Status)
+		return found, hodei.Errorf(hodei.Unavailable, "%s answered %s and is not a Hodei server", url, resp.Status)
 	}
 	found.Ready = resp.StatusCode == http.StatusOK
 	return found, nil
 }
 
-// health asks the services themselves, all at once.
+// health asks all services in parallel.
 func (t overNATS) health(ctx context.Context) (schemas.Health, error) {
 	if !t.nc.IsConnected() {
 		return schemas.Health{}, hodei.Errorf(hodei.Unavailable, "NATS is %s", strings.ToLower(t.nc.Status().String()))

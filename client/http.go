@@ -17,15 +17,15 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// HTTPOption changes how HTTP is spoken.
+// HTTPOption configures the HTTP transport.
 type HTTPOption func(*overHTTP)
 
-// WithHTTPClient has requests made by that client, which must not have a
-// Timeout: following a log lasts as long as the execution.
+// WithHTTPClient sets the HTTP client. It must not have a Timeout: following a
+// log lasts as long as the execution.
 func WithHTTPClient(c *http.Client) HTTPOption { return func(t *overHTTP) { t.http = c } }
 
-// HTTP returns a client of the API at a URL like "http://127.0.0.1:8080", with
-// /api/v1 or without.
+// HTTP returns a client of the API at a URL such as "http://127.0.0.1:8080",
+// with or without /api/v1.
 func HTTP(baseURL string, opts ...HTTPOption) *Client {
 	base := strings.TrimSuffix(strings.TrimRight(baseURL, "/"), "/api/v1")
 	t := &overHTTP{base: base + "/api/v1", http: http.DefaultClient}
@@ -57,7 +57,7 @@ func (t *overHTTP) send(ctx context.Context, op *schemas.Op, body []byte) (rpc.R
 	return rpc.Reply{Body: answer, Status: resp.StatusCode}, nil
 }
 
-// request makes the route's request of a body as NATS takes it.
+// request builds the route's HTTP request from the body of a NATS request.
 func (t *overHTTP) request(ctx context.Context, op *schemas.Op, body []byte) (*http.Request, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil {
@@ -95,7 +95,7 @@ func (t *overHTTP) request(ctx context.Context, op *schemas.Op, body []byte) (*h
 	if rest != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	req.Header.Set("Accept", "application/json") // of logs there are other forms
+	req.Header.Set("Accept", "application/json") // logs have other formats
 	req.Header.Set("X-Request-Id", rpc.RequestID(ctx))
 	if key := rpc.IdempotencyKey(ctx); key != "" && op.Creates {
 		req.Header.Set("Idempotency-Key", key)
@@ -103,8 +103,8 @@ func (t *overHTTP) request(ctx context.Context, op *schemas.Op, body []byte) (*h
 	return req, nil
 }
 
-// parameter is a JSON value as the text of a path or query parameter, "" for
-// null and for nothing.
+// parameter returns a JSON value as the text of a path or query parameter, ""
+// for null.
 func parameter(value json.RawMessage) string {
 	var text string
 	if json.Unmarshal(value, &text) == nil || len(value) == 0 {
@@ -113,7 +113,7 @@ func parameter(value json.RawMessage) string {
 	return string(value)
 }
 
-// do returns a reply of success; any other becomes its error.
+// do returns a successful response. Any other becomes its error.
 func (t *overHTTP) do(req *http.Request) (*http.Response, error) {
 	resp, err := t.http.Do(req)
 	if err != nil {
@@ -134,8 +134,8 @@ func (t *overHTTP) do(req *http.Request) (*http.Response, error) {
 	return nil, hodei.Errorf(codeOf(resp.StatusCode), "%s answered %s", t.base, resp.Status)
 }
 
-// codeOf is the code of a status that came without the documented body, from
-// something between.
+// codeOf returns the code for a status without the documented body, as from a
+// proxy.
 func codeOf(status int) hodei.Code {
 	for code, s := range hodei.Codes {
 		if s == status {
@@ -145,7 +145,7 @@ func codeOf(status int) hodei.Code {
 	if status < 500 {
 		return hodei.Invalid
 	}
-	return hodei.Unavailable // 502 and their like
+	return hodei.Unavailable // 502 and the like
 }
 
 func (t *overHTTP) failed(ctx context.Context, err error) error {

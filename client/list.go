@@ -8,8 +8,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// AllPipelines yields every pipeline, newest first, page after page; the
-// request's Limit is the length of a page. An error is the last thing it yields.
+// AllPipelines yields all pipelines, newest first, page by page; the request's
+// Limit is the length of a page. An error is the last element.
 func (c *Client) AllPipelines(ctx context.Context, req schemas.ListPipelinesRequest) iter.Seq2[hodei.Pipeline, error] {
 	return all(req.Page, func(page schemas.Page) (schemas.List[hodei.Pipeline], error) {
 		req := req
@@ -46,10 +46,10 @@ func (c *Client) AllWorkers(ctx context.Context, req schemas.ListWorkersRequest)
 	})
 }
 
-// pageSize is the length of a page where the request gives none.
+// pageSize is the length of a page if the request has none.
 const pageSize = 500
 
-// all yields the records of the page and of every page after it.
+// all yields the records of the page and of all later pages.
 func all[T any](page schemas.Page, read func(schemas.Page) (schemas.List[T], error)) iter.Seq2[T, error] {
 	if page.Limit == 0 {
 		page.Limit = pageSize

@@ -17,7 +17,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(stopping{m}) }
 
-// stopping stops what the examples started before anything left is a leak.
+// stopping stops what the examples started, so that it is not reported as a
+// leak.
 type stopping struct{ *testing.M }
 
 func (m stopping) Run() int {
@@ -43,7 +44,7 @@ func TestDependencies(t *testing.T) {
 	require.Contains(t, string(out), "hodei/schemas")
 }
 
-// Every operation with a route has a method of its types.
+// Every operation with a route has a method with its types.
 func TestEveryRouteHasAMethod(t *testing.T) {
 	t.Parallel()
 	methods := reflect.TypeFor[*client.Client]()

@@ -13,8 +13,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// NATS returns a client that asks the services directly. The connection stays
-// the caller's, to configure and to close.
+// NATS returns a client that calls the services directly. The caller configures
+// and closes the connection.
 func NATS(nc *nats.Conn) *Client { return &Client{via: overNATS{nc}} }
 
 type overNATS struct{ nc *nats.Conn }
@@ -24,7 +24,7 @@ func (t overNATS) send(ctx context.Context, op *schemas.Op, body []byte) (rpc.Re
 }
 
 func (t overNATS) follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error) {
-	// The service is asked first: it alone knows what options are valid.
+	// Call the service first: only the service validates the options.
 	_, err := rpc.Call(ctx, t.nc, schemas.GetLogs, schemas.GetLogsRequest{ID: req.ID, LogOptions: req.LogOptions, Limit: 1})
 	if err != nil {
 		return schemas.LogEnd{}, err
@@ -34,7 +34,7 @@ func (t overNATS) follow(ctx context.Context, req schemas.FollowLogsRequest, fn 
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		_ = feed.Run(ctx) // whoever reads is told
+		_ = feed.Run(ctx) // the readers get the error
 	}()
 	defer func() { cancel(); <-stopped }()
 	end, err := read(ctx, feed, req, fn)
@@ -51,7 +51,7 @@ func read(ctx context.Context, feed *follow.Feed, req schemas.FollowLogsRequest,
 		return schemas.LogEnd{}, err
 	}
 	now := schemas.LogEnd{ExecutionID: req.ID}
-	if !req.Follow || !req.All() { // else how far it is does not matter
+	if !req.Follow || !req.All() { // otherwise the progress does not matter
 		if now, err = feed.Now(ctx); err != nil {
 			return schemas.LogEnd{}, err
 		}
@@ -82,17 +82,17 @@ func read(ctx context.Context, feed *follow.Feed, req schemas.FollowLogsRequest,
 	return now, nil
 }
 
-// secondLook is how often the record is asked for an end whose event may have
-// been lost.
+// secondLook is the interval in which the record is checked for an end, in case
+// its event was lost.
 const secondLook = 15 * time.Second
 
 func (t overNATS) ended(ctx context.Context, id hodei.ExecutionID) error {
-	events := make(chan *nats.Msg, 64) // an execution has fewer; one dropped costs a second look
+	events := make(chan *nats.Msg, 64) // an execution has fewer; a dropped one delays the end until the next check
 	sub, err := t.nc.ChanSubscribe(schemas.EventsOf(id), events)
 	if err != nil {
 		return follow.Unavailable(err)
 	}
-	defer func() { _ = sub.Unsubscribe() }() // fails only once the connection is closed
+	defer func() { _ = sub.Unsubscribe() }() // fails only after the connection is closed
 	connected := t.nc.StatusChanged(nats.CONNECTED)
 	defer t.nc.RemoveStatusListener(connected)
 	for first := true; ; first = false {
@@ -112,8 +112,8 @@ func (t overNATS) ended(ctx context.Context, id hodei.ExecutionID) error {
 	}
 }
 
-// heardEnd returns true when an event tells of the end, false when it is time
-// to ask.
+// heardEnd returns true when an event reports the end, false when it is time to
+// check.
 func heardEnd(ctx context.Context, events <-chan *nats.Msg, connected <-chan nats.Status) bool {
 	look := time.After(secondLook)
 	for {

@@ -17,8 +17,8 @@ func (c *Client) GetPipeline(ctx context.Context, req schemas.GetPipelineRequest
 	return call(ctx, c, schemas.GetPipeline, req)
 }
 
-// PipelineID returns the id of the pipeline that the reference names, or
-// NOT_FOUND when none has the slug. An id is returned as it is.
+// PipelineID returns the id of the pipeline with this slug, or NOT_FOUND. It
+// returns an id unchanged.
 func (c *Client) PipelineID(ctx context.Context, ref hodei.PipelineRef) (hodei.PipelineID, error) {
 	if id, isID := ref.ID(); isID {
 		return id, nil
@@ -43,7 +43,7 @@ func (c *Client) GetDefinition(ctx context.Context, req schemas.GetDefinitionReq
 	return call(ctx, c, schemas.GetDefinition, req)
 }
 
-// CreateJob creates a job in a pipeline, or fails with NOT_FOUND without one.
+// CreateJob creates a job in a pipeline, or returns NOT_FOUND if there is none.
 func (c *Client) CreateJob(ctx context.Context, req schemas.CreateJobRequest) (hodei.Job, error) {
 	return call(ctx, c, schemas.CreateJob, req)
 }
@@ -58,9 +58,9 @@ func (c *Client) ListJobs(ctx context.Context, req schemas.ListJobsRequest) (sch
 	return call(ctx, c, schemas.ListJobs, req)
 }
 
-// ExecuteJob executes a job. The reply is RUNNING once a worker has accepted
-// it, PENDING when none could within wait_seconds, or the error REJECTED where
-// that was asked for.
+// ExecuteJob executes a job. The reply is RUNNING if a worker has accepted it,
+// PENDING if none could within wait_seconds, or the error REJECTED if queueing
+// was disabled.
 func (c *Client) ExecuteJob(ctx context.Context, req schemas.ExecuteJobRequest) (schemas.StartedExecution, error) {
 	return call(ctx, c, schemas.ExecuteJob, req)
 }
@@ -75,14 +75,14 @@ func (c *Client) ListExecutions(ctx context.Context, req schemas.ListExecutionsR
 	return call(ctx, c, schemas.ListExecutions, req)
 }
 
-// CancelExecution asks for an execution to be ended, or fails with CONFLICT
-// when it already has; Wait tells when it has.
+// CancelExecution requests the end of an execution, or returns CONFLICT if it
+// has ended. Wait returns when it has.
 func (c *Client) CancelExecution(ctx context.Context, req schemas.CancelExecutionRequest) (hodei.Execution, error) {
 	return call(ctx, c, schemas.CancelExecution, req)
 }
 
-// Schedule finds a worker for an execution, or with DryRun only explains how
-// one would be chosen.
+// Schedule finds a worker for an execution, or with DryRun only explains the
+// choice.
 func (c *Client) Schedule(ctx context.Context, req schemas.ScheduleRequest) (schemas.Decision, error) {
 	return call(ctx, c, schemas.Schedule, req)
 }
@@ -97,7 +97,7 @@ func (c *Client) Execute(ctx context.Context, req schemas.ExecuteRequest) (schem
 	return call(ctx, c, schemas.Execute, req)
 }
 
-// RegisterWorker registers a worker, or one that was started again.
+// RegisterWorker registers a new or restarted worker.
 func (c *Client) RegisterWorker(ctx context.Context, req schemas.RegisterWorkerRequest) (hodei.Worker, error) {
 	return call(ctx, c, schemas.RegisterWorker, req)
 }
@@ -112,71 +112,74 @@ func (c *Client) ListWorkers(ctx context.Context, req schemas.ListWorkersRequest
 	return call(ctx, c, schemas.ListWorkers, req)
 }
 
-// AssignExecution assigns a pending execution to a worker, the best one unless
-// the request names it.
+// AssignExecution assigns a pending execution to the named or the best worker.
 func (c *Client) AssignExecution(ctx context.Context, req schemas.AssignRequest) (schemas.Assignment, error) {
 	return call(ctx, c, schemas.AssignExecution, req)
 }
 
-// GetLogs returns a page of the recorded log; see Follow for what is not
-// recorded yet and what is to come.
+// GetLogs returns a page of the recorded log. See Follow for lines that are not
+// recorded yet.
 func (c *Client) GetLogs(ctx context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
 	return call(ctx, c, schemas.GetLogs, req)
 }
 
-// UpdatePipeline changes the fields given.
+// UpdatePipeline updates the given fields.
 func (c *Client) UpdatePipeline(ctx context.Context, req schemas.UpdatePipelineRequest) (hodei.Pipeline, error) {
 	return call(ctx, c, schemas.UpdatePipeline, req)
 }
 
-// DeletePipeline deletes a pipeline with its jobs and their executions;
-// CONFLICT while one of them is live.
+// DeletePipeline deletes a pipeline with its jobs and their executions, or
+// returns CONFLICT if one of them is live.
 func (c *Client) DeletePipeline(ctx context.Context, req schemas.DeletePipelineRequest) (schemas.Empty, error) {
 	return call(ctx, c, schemas.DeletePipeline, req)
 }
 
-// UpdateJob changes the fields given; executions that exist keep what they have.
+// UpdateJob updates the given fields. Existing executions do not change.
 func (c *Client) UpdateJob(ctx context.Context, req schemas.UpdateJobRequest) (hodei.Job, error) {
 	return call(ctx, c, schemas.UpdateJob, req)
 }
 
-// DeleteJob deletes a job with its executions; CONFLICT while one is live.
+// DeleteJob deletes a job with its executions, or returns CONFLICT if one is
+// live.
 func (c *Client) DeleteJob(ctx context.Context, req schemas.DeleteJobRequest) (schemas.Empty, error) {
 	return call(ctx, c, schemas.DeleteJob, req)
 }
 
-// RetryExecution executes again what has ended; CONFLICT for what has not.
+// RetryExecution runs an ended execution again, or returns CONFLICT if it has
+// not ended.
 func (c *Client) RetryExecution(ctx context.Context, req schemas.RetryExecutionRequest) (hodei.Execution, error) {
 	return call(ctx, c, schemas.RetryExecution, req)
 }
 
-// DrainWorker has a worker take nothing new, finish what it runs, and leave.
+// DrainWorker makes a worker accept nothing new, finish its executions and
+// leave.
 func (c *Client) DrainWorker(ctx context.Context, req schemas.DrainWorkerRequest) (hodei.Worker, error) {
 	return call(ctx, c, schemas.DrainWorker, req)
 }
 
-// ResumeWorker has a draining worker take work again.
+// ResumeWorker resumes a draining worker.
 func (c *Client) ResumeWorker(ctx context.Context, req schemas.ResumeWorkerRequest) (hodei.Worker, error) {
 	return call(ctx, c, schemas.ResumeWorker, req)
 }
 
-// TerminateWorker has a worker kill what it runs, and leave.
+// TerminateWorker makes a worker kill its executions and leave.
 func (c *Client) TerminateWorker(ctx context.Context, req schemas.TerminateWorkerRequest) (hodei.Worker, error) {
 	return call(ctx, c, schemas.TerminateWorker, req)
 }
 
-// DeleteExecution deletes an execution with its log; CONFLICT while it has not
-// ended or a retry of it is due.
+// DeleteExecution deletes an execution with its log, or returns CONFLICT if it
+// has not ended or a retry of it is due.
 func (c *Client) DeleteExecution(ctx context.Context, req schemas.DeleteExecutionRequest) (schemas.Empty, error) {
 	return call(ctx, c, schemas.DeleteExecution, req)
 }
 
-// DeleteWorker deletes a worker that has left; CONFLICT for one that has not.
+// DeleteWorker deletes a worker that has left, or returns CONFLICT if it has
+// not.
 func (c *Client) DeleteWorker(ctx context.Context, req schemas.DeleteWorkerRequest) (schemas.Empty, error) {
 	return call(ctx, c, schemas.DeleteWorker, req)
 }
 
-// GetStats counts executions: those now, and those that ended lately.
+// GetStats counts current and recently ended executions.
 func (c *Client) GetStats(ctx context.Context, req schemas.GetStatsRequest) (hodei.Stats, error) {
 	return call(ctx, c, schemas.GetStats, req)
 }
@@ -196,23 +199,23 @@ func (c *Client) ListRuns(ctx context.Context, req schemas.ListRunsRequest) (sch
 	return call(ctx, c, schemas.ListRuns, req)
 }
 
-// CancelRun has nothing more of a run start but its finally jobs, and ends what runs;
-// CONFLICT when the run has ended.
+// CancelRun ends the running jobs of a run and starts only its finally jobs. It
+// returns CONFLICT if the run has ended.
 func (c *Client) CancelRun(ctx context.Context, req schemas.CancelRunRequest) (hodei.Run, error) {
 	return call(ctx, c, schemas.CancelRun, req)
 }
 
-// RerunRun repeats a run that has ended; CONFLICT for one that has not.
+// RerunRun repeats an ended run, or returns CONFLICT if it has not ended.
 func (c *Client) RerunRun(ctx context.Context, req schemas.RerunRunRequest) (hodei.Run, error) {
 	return call(ctx, c, schemas.RerunRun, req)
 }
 
-// ApproveRun approves a job that is BLOCKED; CONFLICT for one that is not.
+// ApproveRun approves a job that is BLOCKED, or returns CONFLICT if it is not.
 func (c *Client) ApproveRun(ctx context.Context, req schemas.ApproveRunRequest) (hodei.Run, error) {
 	return call(ctx, c, schemas.ApproveRun, req)
 }
 
-// RejectRun rejects a job that is BLOCKED; CONFLICT for one that is not.
+// RejectRun rejects a job that is BLOCKED, or returns CONFLICT if it is not.
 func (c *Client) RejectRun(ctx context.Context, req schemas.RejectRunRequest) (hodei.Run, error) {
 	return call(ctx, c, schemas.RejectRun, req)
 }

@@ -14,24 +14,24 @@ import (
 )
 
 // WithIdempotencyKey returns ctx with a key of 1 to 255 printable ASCII
-// characters. What creates something gives, for the same key and the same
-// request within 24 hours, the answer it gave at first; another request under
-// that key is CONFLICT. Without one each call makes its own, so that the client
-// can repeat it; give your own to repeat a call of an earlier process.
+// characters. For the same key and request within 24 hours, a create returns
+// its first answer; another request with that key is a CONFLICT. Without a key,
+// each call chooses one, so that the client can repeat it; set a key to repeat
+// a call of an earlier process.
 func WithIdempotencyKey(ctx context.Context, key string) context.Context {
 	return rpc.WithIdempotencyKey(ctx, key)
 }
 
 const (
-	// tries is how often a request is made before its failure is the answer.
+	// tries is the number of attempts of a request.
 	tries = 5
-	// firstPause is the time before the second try; it doubles each time, to
-	// 1.5 s in all. The deadline of the call bounds the whole.
+	// firstPause is the time before the second attempt. It doubles each time,
+	// 1.5 s in total, within the deadline of the call.
 	firstPause = 100 * time.Millisecond
 )
 
-// repeating asks until there is an answer, where asking again does no harm:
-// what only reads, and what creates under a key.
+// repeating repeats a request while that is harmless: one that only reads, or
+// that creates under a key.
 func (c *Client) repeating(ctx context.Context, op *schemas.Op, body []byte) (rpc.Reply, error) {
 	if op.Creates && rpc.IdempotencyKey(ctx) == "" {
 		ctx = rpc.WithIdempotencyKey(ctx, uuid.Must(uuid.NewV7()).String())
@@ -50,8 +50,8 @@ func (c *Client) repeating(ctx context.Context, op *schemas.Op, body []byte) (rp
 	}
 }
 
-// transient reports whether the failure may be over in a moment. A service that
-// is not there has been waited for already, by rpc.
+// transient reports whether the error may pass soon. Package rpc has already
+// waited for a missing service.
 func transient(err error) bool {
 	return errors.Is(err, hodei.Unavailable) && !errors.Is(err, context.Canceled) &&
 		!errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrNoResponders)

@@ -17,13 +17,14 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// roundTrip is an HTTP server without a network, so that time can be a test's own.
+// roundTrip is an HTTP server without a network, so that the test can control
+// time.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// answers is a client of a server that answers each request in turn, and the
-// keys of the requests.
+// answers returns a client of a server that sends these answers in turn, and
+// the keys of the requests.
 func answers(status ...int) (c *client.Client, keys *[]string) {
 	keys = &[]string{}
 	serve := func(r *http.Request) (*http.Response, error) {
@@ -80,7 +81,7 @@ func TestRepeatedUntilThereIsAnAnswer(t *testing.T) {
 	})
 }
 
-// What has changed something, or was refused, is not asked again.
+// A request that changes something, or that was refused, is not repeated.
 func TestNotRepeated(t *testing.T) {
 	t.Parallel()
 	c, keys := answers(503)
@@ -96,7 +97,8 @@ func TestNotRepeated(t *testing.T) {
 	}
 }
 
-// lists is a client of a server with 7 jobs, that fails on a cursor of its own.
+// lists returns a client of a server with 7 jobs, which fails on an unknown
+// cursor.
 func lists(t *testing.T) *client.Client {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
@@ -123,7 +125,7 @@ func TestAll(t *testing.T) {
 	c := lists(t)
 	for _, limit := range []int{0, 1, 3, 7} {
 		jobs := c.AllJobs(t.Context(), schemas.ListJobsRequest{Page: schemas.Page{Limit: limit}})
-		for range 2 { // a sequence can be walked again
+		for range 2 { // a sequence can be iterated again
 			var got []byte
 			for j, err := range jobs {
 				require.NoError(t, err)

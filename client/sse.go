@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	// silence is how long a stream may say nothing before it is held to be
-	// dead: three keep-alives.
+	// silence is how long a stream may be silent before it counts as dead:
+	// three keep-alives.
 	silence = 45 * time.Second
-	// maxEvent is the longest event in bytes: a line whose every byte is
-	// escaped is six times hodei.MaxLine.
+	// maxEvent is the longest event in bytes: a line with every byte escaped is
+	// six times hodei.MaxLine.
 	maxEvent = 8 * hodei.MaxLine
 )
 
@@ -30,17 +30,17 @@ var (
 	errSilent = errors.New("stream fell silent")
 )
 
-// stream is a stream followed over one connection after another.
+// stream is a stream across several connections.
 type stream struct {
 	t    *overHTTP
 	op   *schemas.Op
 	body []byte // the request
-	// frame takes in one that is not empty, and reports whether it was the
-	// last. Its error ends the stream.
+	// frame processes a non-empty frame, and reports whether it was the last.
+	// Its error ends the stream.
 	frame  func(kind, id string, data []byte) (done bool, err error)
 	last   string // Last-Event-ID
-	open   bool   // the server has agreed to it once
-	enough error  // what frame said
+	open   bool   // the server has accepted it once
+	enough error  // the error of frame
 }
 
 func (t *overHTTP) follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (end schemas.LogEnd, err error) {
@@ -54,7 +54,7 @@ func (t *overHTTP) follow(ctx context.Context, req schemas.FollowLogsRequest, fn
 	return end, err
 }
 
-// stream follows the operation until its end, through lost connections.
+// stream follows the operation until its end, across lost connections.
 func (t *overHTTP) stream(ctx context.Context, op *schemas.Op, req any, frame func(kind, id string, data []byte) (bool, error)) error {
 	body, err := json.Marshal(req)
 	if err != nil {
@@ -86,8 +86,7 @@ func (t *overHTTP) stream(ctx context.Context, op *schemas.Op, req any, frame fu
 	}
 }
 
-// connect reads one connection's worth of the stream: to its end, or to an
-// error.
+// connect reads one connection of the stream: to its end, or to an error.
 func (s *stream) connect(ctx context.Context) (done bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -111,7 +110,7 @@ func (s *stream) connect(ctx context.Context) (done bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if event.Data != "" { // else it only says where the stream is
+		if event.Data != "" { // otherwise it is only a position
 			if done, s.enough = s.frame(event.Type, event.LastEventID, []byte(event.Data)); done || s.enough != nil {
 				return done && s.enough == nil, s.enough
 			}
@@ -121,7 +120,7 @@ func (s *stream) connect(ctx context.Context) (done bool, err error) {
 	return false, errCut
 }
 
-// attentive starts its timer anew whenever something is read.
+// attentive restarts its timer at each read.
 type attentive struct {
 	io.Reader
 	idle *time.Timer

@@ -19,7 +19,7 @@ import (
 	"github.com/hodei-jobs/hodei/worker"
 )
 
-// running is a whole Hodei in this process, which the examples share.
+// running is a complete Hodei in this process, which the examples share.
 type running struct {
 	api, nats string
 	stop      func() error
@@ -34,7 +34,7 @@ var (
 		started = s
 		return s
 	})
-	started *running // nil unless an example asked for it; TestMain stops it
+	started *running // nil unless an example started it; TestMain stops it
 )
 
 func startSystem() (s *running, err error) {

@@ -14,8 +14,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// longest is how many events a reader who comes back may have missed; more
-// are not worth sending to one who can read anew what they led to.
+// longest is how many missed events a reader that returns may catch up. With
+// more, it is cheaper to read the state again.
 const longest = 10_000
 
 // eventStreams answers requests for the stream of events.
@@ -69,7 +69,8 @@ func (s *eventStreams) handler(op *schemas.Op) (http.HandlerFunc, error) {
 	}, nil
 }
 
-// lastEventID is the event that a client has had, -1 where it tells of none.
+// lastEventID returns the last event that a client received, -1 if the request
+// has none.
 func lastEventID(r *http.Request) (int64, error) {
 	text := r.Header.Get("Last-Event-ID")
 	if text == "" {
@@ -82,8 +83,8 @@ func lastEventID(r *http.Request) (int64, error) {
 	return n, nil
 }
 
-// copy writes what was missed, where the stream is, each worker's state, and then
-// what happens.
+// copy writes the missed events, the position of the stream, each worker's
+// state, and then new events.
 func (s *eventStreams) copy(ctx context.Context, out *eventSSE, r *reader, after int64) error {
 	if err := s.missed(ctx, out, r, after); err != nil {
 		return err
@@ -109,7 +110,7 @@ func (s *eventStreams) copy(ctx context.Context, out *eventSSE, r *reader, after
 		cancel()
 		switch {
 		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-			err = out.idle(at) // what was not wanted need not be looked at again
+			err = out.idle(at) // so that filtered events are not read again
 		case err == nil:
 			at, err = s.pass(out, r, at, math.MaxUint64)
 		}
@@ -119,8 +120,8 @@ func (s *eventStreams) copy(ctx context.Context, out *eventSSE, r *reader, after
 	}
 }
 
-// pass writes what is next for the reader, up to a place, once the client is ready
-// for it. A reader that was too slow is cut with a resync.
+// pass writes the next events of the reader up to a place, when the client is
+// ready. A reader that was too slow gets a resync and is disconnected.
 func (s *eventStreams) pass(out *eventSSE, r *reader, at, until uint64) (uint64, error) {
 	if !out.ready(writeTimeout) {
 		return at, errStalled
@@ -140,14 +141,14 @@ func (s *eventStreams) pass(out *eventSSE, r *reader, at, until uint64) (uint64,
 	return at, nil
 }
 
-// missed writes the events between the one that the client has had and where
-// the stream is.
+// missed writes the events between the client's last one and the position of
+// the stream.
 func (s *eventStreams) missed(ctx context.Context, out *eventSSE, r *reader, after int64) error {
 	switch last := uint64(after); {
 	case after < 0 || last == r.at:
 		return nil
 	case last > r.at:
-		return out.write(resync(r.at, "the feed of events was made anew"))
+		return out.write(resync(r.at, "the stream of events was recreated"))
 	case r.at-last > longest:
 		return out.write(resync(r.at, "too many events since"))
 	default:
@@ -155,7 +156,7 @@ func (s *eventStreams) missed(ctx context.Context, out *eventSSE, r *reader, aft
 		if !s.hub.rewind(r, last) {
 			return s.hub.history(ctx, last, r.at, out.add)
 		}
-		out.noWorkers = true // each worker's state now follows
+		out.noWorkers = true // each worker's state follows
 		defer func() { out.noWorkers = false }()
 		for at := last; r.next < joined; {
 			var err error

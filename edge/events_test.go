@@ -26,7 +26,7 @@ func (w *world) happens(t *testing.T, status hodei.ExecutionStatus, id hodei.Exe
 	e := hodei.Execution{ID: id, PipelineID: &w.pipeline, JobID: &w.job, Status: status}
 	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: e})
 	require.NoError(t, err)
-	_, err = w.nc.Request(schemas.EventSubject(schemas.EventStarted, id), body, time.Minute) // answered once the stream has it
+	_, err = w.nc.Request(schemas.EventSubject(schemas.EventStarted, id), body, time.Minute) // answered when the stream has it
 	require.NoError(t, err)
 }
 
@@ -46,8 +46,8 @@ type told struct {
 	feed     schemas.FeedEvent
 }
 
-// events opens the stream and returns what reads its next frame that is not a
-// comment, "" as the kind of the end.
+// events opens the stream and returns a function that reads its next frame
+// except comments; the kind "" is the end.
 func (w *world) events(t *testing.T, e *edge.Edge, query string, headers ...string) (next func() told, resp *http.Response) {
 	t.Helper()
 	resp = do(t, "GET", "http://"+e.Addrs()[0]+"/api/v1/events"+query, "", headers...)
@@ -89,9 +89,9 @@ func TestEventsAsTheyHappen(t *testing.T) {
 	w := newWorld(t)
 	worker := newID[hodei.WorkerID]()
 	w.says(t, worker, 4)
-	w.happens(t, hodei.Pending, w.exec) // before anybody listens
+	w.happens(t, hodei.Pending, w.exec) // before any client reads
 	next, _ := w.events(t, w.edge, "?follow=true")
-	require.Equal(t, told{id: "1"}, next(), "where the stream is comes first")
+	require.Equal(t, told{id: "1"}, next(), "the position of the stream comes first")
 	state := next()
 	require.Equal(t, schemas.FeedWorker, state.kind)
 	require.Equal(t, 4, state.feed.Worker.Availability.Free)
@@ -110,7 +110,7 @@ func TestEventsAsTheyHappen(t *testing.T) {
 	require.Nil(t, next().feed.Worker.Availability, "its lease has ended")
 }
 
-// Any client of NATS can publish an event: whatever is in it, it is one frame.
+// Any NATS client can publish an event. Whatever its content, it is one frame.
 func TestEventsCannotInjectFrames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -126,7 +126,7 @@ func TestEventsCannotInjectFrames(t *testing.T) {
 	require.Equal(t, "{  \"type\":   \""+schemas.EventStarted+"\"  } ", strings.Split(strings.SplitAfter(got, "data: ")[1], "\n\n")[0])
 }
 
-// Without follow the stream is what there is.
+// Without follow, the stream has the existing state.
 func TestEventsOfWhatThereIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -184,8 +184,8 @@ func TestEventsFiltered(t *testing.T) {
 	require.Equal(t, 400, do(t, "GET", w.url("/events"), "", "Last-Event-ID: x").StatusCode)
 }
 
-// A reader who comes back is given what it missed: by the same edge from
-// memory, by another from the stream.
+// A reader that reconnects gets the missed events: from the memory of the same
+// edge, or from the stream at another.
 func TestEventsResume(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -198,7 +198,7 @@ func TestEventsResume(t *testing.T) {
 	for range 20 {
 		w.happens(t, hodei.Running, w.exec)
 	}
-	for frame := other(); frame.id != "21"; frame = other() { // until the edge has heard of all
+	for frame := other(); frame.id != "21"; frame = other() { // until the edge has received all
 	}
 	fresh, _ := serve(t, w.nc, edge.Config{})
 	for _, e := range []*edge.Edge{w.edge, fresh} {
@@ -211,19 +211,19 @@ func TestEventsResume(t *testing.T) {
 	w.happens(t, hodei.Completed, w.exec)
 	next, _ = w.events(t, fresh, "?follow=true", "Last-Event-ID: 21")
 	frame := next()
-	if frame == (told{id: "21"}) { // asked before the stream had it
+	if frame == (told{id: "21"}) { // requested before the stream had it
 		frame = next()
 	}
 	require.Equal(t, "22", frame.id)
 }
 
-// Where events are lost to a reader it is told so.
+// A reader that lost events gets a resync.
 func TestEventsLost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.happens(t, hodei.Pending, w.exec)
 	next, _ := w.events(t, w.edge, "?follow=true", "Last-Event-ID: 77")
-	require.Equal(t, "the feed of events was made anew", next().feed.Resync.Reason)
+	require.Equal(t, "the stream of events was recreated", next().feed.Resync.Reason)
 	require.Equal(t, told{id: "1"}, next())
 
 	js, err := jetstream.New(w.nc)
@@ -241,8 +241,8 @@ func TestEventsLost(t *testing.T) {
 	require.Equal(t, "6", next().id)
 }
 
-// A reader that does not read is cut, with a resync; others notice
-// nothing.
+// A reader that does not read gets a resync and is disconnected; others are not
+// affected.
 func TestEventsSlowReader(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -251,11 +251,11 @@ func TestEventsSlowReader(t *testing.T) {
 	quick, _ := w.events(t, strict, "?follow=true&only=executions")
 	require.Equal(t, told{id: "0"}, quick())
 	body := strings.Repeat("x", 50_000)
-	const flood = 400 // far more than a reader may be behind, and than lies in the buffers of a connection
+	const flood = 400 // far more than the backlog of a reader and the buffers of a connection
 	for n := 1; n <= flood; n++ {
 		e := hodei.Execution{ID: w.exec, Spec: hodei.Spec{Command: hodei.Command{Shell: body}}}
 		require.NoError(t, rpc.PublishEvent(t.Context(), w.nc, schemas.Event{Type: schemas.EventStarted, Execution: e}))
-		if n%50 == 0 { // the quick one is never far behind, and has all
+		if n%50 == 0 { // the fast one is never far behind, and receives all
 			for id := n - 49; id <= n; id++ {
 				require.Equal(t, strconv.Itoa(id), quick().id)
 			}
@@ -263,13 +263,13 @@ func TestEventsSlowReader(t *testing.T) {
 	}
 	rest, err := io.ReadAll(resp.Body)
 	require.Less(t, strings.Count(string(rest), "\nid: "), flood, "it is cut")
-	if err == nil && strings.HasSuffix(string(rest), "\n\n") { // its connection still took the resync
+	if err == nil && strings.HasSuffix(string(rest), "\n\n") { // its connection still accepted the resync
 		require.Contains(t, string(rest), "this reader is too slow")
 	}
 	require.NoError(t, resp.Body.Close())
 }
 
-// The source is one for all readers, and gone when none is left.
+// All readers share one source, which ends with the last one.
 func TestEventsShareASource(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -304,7 +304,7 @@ func TestEventsEndWithTheEdge(t *testing.T) {
 	require.Empty(t, next())
 }
 
-// A link that cannot send headers says what it wants of a log in its address.
+// A link that cannot send headers selects the format in its URL.
 func TestLogFormatByParameter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -320,7 +320,7 @@ func TestLogFormatByParameter(t *testing.T) {
 	}
 }
 
-// The console is on every port, and hides nothing of the API.
+// Every port serves the console, which hides no route of the API.
 func TestConsoleIsServed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -13,37 +13,37 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// statesEvery is how often workers' states are passed on; of several states of one
-// worker in that time the last.
+// statesEvery is the interval in which workers' states are sent; of several
+// states of a worker, the last.
 const statesEvery = 250 * time.Millisecond
 
-// hub shares one source of events among all their readers. It runs while there
-// are any, and a little longer.
+// hub shares one source of events among all readers. It runs while there are
+// readers, and a little longer.
 type hub struct {
 	cfg  Config
 	ctx  context.Context // of Run
 	runs sync.WaitGroup
 
 	mu      sync.Mutex
-	source  *source // nil while there are no readers
+	source  *source // nil without readers
 	readers int
 	idle    *time.Timer
 }
 
-// source is what one run of the hub knows. The hub's lock guards it.
+// source is the state of one run of the hub. The hub's lock guards it.
 type source struct {
 	cancel  context.CancelFunc
-	placed  chan struct{} // closed once last is the place of the stream
+	placed  chan struct{} // closed when last is the position of the stream
 	last    uint64
 	log     backlog
 	states  map[hodei.WorkerID]state
-	news    map[hodei.WorkerID]bool // states that have changed since the last tick
-	changed chan struct{}           // closed, and replaced, when there is more to read
+	news    map[hodei.WorkerID]bool // states that changed since the last tick
+	changed chan struct{}           // closed and replaced when there is more to read
 	over    bool
 	once    sync.Once
 }
 
-// state is a worker's latest report; gone once its lease has ended.
+// state is a worker's latest report; gone after its lease has ended.
 type state struct {
 	event
 	gone bool
@@ -68,11 +68,11 @@ func newHub(ctx context.Context, cfg Config) *hub {
 var (
 	errStopping = hodei.Errorf(hodei.Unavailable, "The edge is stopping")
 	errSlow     = errors.New("this reader is too slow")
-	errOver     = errors.New("the source of events has ended") // the client comes back
+	errOver     = errors.New("the source of events has ended") // the client reconnects
 )
 
-// join adds a reader, which begins where the stream is, with each worker's state.
-// leave must be called after it, unless it fails.
+// join adds a reader, which starts at the current position with each worker's
+// state. The caller must call leave, unless join fails.
 func (h *hub) join(ctx context.Context) (r *reader, err error) {
 	src, err := h.enter()
 	if err != nil {
@@ -123,8 +123,8 @@ func (h *hub) leave() {
 	}
 }
 
-// rewind moves the reader back to what follows the event of a sequence, if all of
-// that is still kept.
+// rewind moves the reader back to the position after a sequence, if all events
+// since are still kept.
 func (h *hub) rewind(r *reader, sequence uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -135,8 +135,8 @@ func (h *hub) rewind(r *reader, sequence uint64) bool {
 	return ok
 }
 
-// wait returns once there is something for the reader. It fails when its source has
-// ended, or ctx is done.
+// wait returns when there is something to read. It fails when the source has
+// ended or ctx is done.
 func (h *hub) wait(ctx context.Context, r *reader) error {
 	for {
 		h.mu.Lock()
@@ -156,8 +156,8 @@ func (h *hub) wait(ctx context.Context, r *reader) error {
 	}
 }
 
-// read returns what is next for the reader, up to a place and until it holds about
-// so many bytes. It fails with errSlow when that is no longer kept.
+// read returns the next events of the reader up to a place, about size bytes.
+// It fails with errSlow if they are no longer kept.
 func (h *hub) read(r *reader, until uint64, size int) ([]event, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -169,7 +169,7 @@ func (h *hub) read(r *reader, until uint64, size int) ([]event, error) {
 	return events, nil
 }
 
-// start runs a source. The lock is held.
+// start runs a source. The caller holds the lock.
 func (h *hub) start() {
 	ctx, cancel := context.WithCancel(h.ctx)
 	src := &source{
@@ -196,7 +196,7 @@ func (h *hub) start() {
 func (h *hub) take(src *source, e follow.RawEvent) {
 	got, err := newEvent(e)
 	if err != nil {
-		h.cfg.Log.Warn("event passed over", "sequence", e.Sequence, "err", err)
+		h.cfg.Log.Warn("event ignored", "sequence", e.Sequence, "err", err)
 		return
 	}
 	h.mu.Lock()
@@ -204,7 +204,7 @@ func (h *hub) take(src *source, e follow.RawEvent) {
 	src.last = e.Sequence
 	switch worker := got.feed.Worker; {
 	case e.Kind == "":
-		clear(src.news) // a reader that joins now is given them
+		clear(src.news) // a reader that joins now gets them
 		src.once.Do(func() { close(src.placed) })
 	case worker != nil:
 		src.states[worker.WorkerID] = state{got, worker.Availability == nil}
@@ -215,13 +215,13 @@ func (h *hub) take(src *source, e follow.RawEvent) {
 	}
 }
 
-// wake has every waiting reader look again. The lock is held.
+// wake wakes every waiting reader. The caller holds the lock.
 func (s *source) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// tick passes on the workers' states.
+// tick sends the workers' states at intervals.
 func (h *hub) tick(ctx context.Context, src *source) {
 	tick := time.NewTicker(statesEvery)
 	defer tick.Stop()
@@ -235,7 +235,7 @@ func (h *hub) tick(ctx context.Context, src *source) {
 	}
 }
 
-// passStates adds the states that have changed to the backlog.
+// passStates adds the changed states to the backlog.
 func (h *hub) passStates(src *source) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -253,7 +253,7 @@ func (h *hub) passStates(src *source) {
 	src.wake()
 }
 
-// end forgets a source and ends its streams, whose clients come back.
+// end removes a source and ends its streams, whose clients reconnect.
 func (h *hub) end(src *source) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -272,7 +272,7 @@ func (h *hub) endLocked(src *source) {
 	}
 }
 
-// stop ends the source when it has no readers any more, or the edge stops.
+// stop ends the source if it has no readers, or if the edge stops.
 func (h *hub) stop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -281,19 +281,19 @@ func (h *hub) stop() {
 	}
 }
 
-// close returns when nothing runs any more; the context of the hub is done.
+// close waits until everything has ended; the context of the hub is done.
 func (h *hub) close() {
 	h.runs.Wait()
 	h.idle.Stop()
 }
 
-// history gives the events between two sequences to fn, from the stream.
+// history passes the events between two sequences to fn, from the stream.
 func (h *hub) history(ctx context.Context, after, until uint64, fn func(event) error) error {
 	_, err := follow.Events(ctx, follow.EventsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, After: after, NoWorkers: true},
 		func(e follow.RawEvent) error {
 			got, err := newEvent(e)
 			switch {
-			case err != nil: // Hodei did not publish it
+			case err != nil: // not published by Hodei
 				return nil
 			case e.Sequence > until:
 				return errUntil
@@ -308,7 +308,7 @@ func (h *hub) history(ctx context.Context, after, until uint64, fn func(event) e
 
 var errUntil = errors.New("far enough")
 
-// resync is the frame that tells of a loss.
+// resync is the frame that reports a loss.
 func resync(at uint64, reason string) event {
 	body, _ := json.Marshal(schemas.Resync{Reason: reason}) // a string always encodes
 	return event{RawEvent: follow.RawEvent{Sequence: at, Kind: schemas.FeedResync, Data: body}}

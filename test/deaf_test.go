@@ -37,7 +37,7 @@ func TestManagerWithoutMessagesLosesNoWorker(t *testing.T) {
 	eventually(t, "the command runs", time.Minute, func() bool { return status() == "RUNNING" })
 	way.disturb(trouble{drop: true}, trouble{drop: true})
 	// It checks every five seconds.
-	eventually(t, "it finds itself deaf, and again", time.Minute, func() bool { return strings.Count(deaf.output(), "unheard") >= 3 })
+	eventually(t, "it detects that reports may not arrive", time.Minute, func() bool { return strings.Count(deaf.output(), "reports may not arrive") >= 3 })
 	require.Equal(t, "RUNNING", status())
 	way.disturb(trouble{}, trouble{})
 	require.NoError(t, os.WriteFile(gate, nil, 0o644))

@@ -12,9 +12,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// assign commits that the worker has the execution, then offers it. The
-// commit comes first, so that whatever dies in between, the record knows of
-// every execution that may have been started.
+// assign commits the assignment, then offers the execution to the worker. The
+// commit comes first, so that the record contains every execution that may have
+// started, whatever fails in between.
 func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schemas.Assignment, error) {
 	id, err := m.chosen(ctx, req)
 	if err != nil {
@@ -26,14 +26,14 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 	}
 	m.offers.add(req.ExecutionID)
 	defer m.offers.remove(req.ExecutionID)
-	// Counted from before the commit: from then on others see the assignment,
-	// and how long it may still be offered.
+	// Measured from before the commit: after it, others see the assignment and
+	// the remaining time of the offer.
 	deadline := time.Now().Add(m.cfg.OfferHolds)
 	e, err := m.db.AssignExecution(ctx, req.ExecutionID, id, worker.report.Type, worker.report.Incarnation)
 	if err != nil {
 		return schemas.Assignment{}, err
 	}
-	if e.CancelRequestedAt != nil { // it was to end as it went back to the queue
+	if e.CancelRequestedAt != nil { // cancelled while it returned to the queue
 		return schemas.Assignment{}, m.takeBack(ctx, e, nil)
 	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
@@ -46,7 +46,7 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 	return m.offer(ctx, e, worker.report, deadline)
 }
 
-// start is assign for an execution that is not recorded yet.
+// start is assign for an execution that does not exist yet.
 func (m *Manager) start(ctx context.Context, req schemas.StartRequest) (schemas.Assignment, error) {
 	worker, err := m.connected(ctx, req.WorkerID)
 	if err != nil {
@@ -65,7 +65,7 @@ func (m *Manager) start(ctx context.Context, req schemas.StartRequest) (schemas.
 	return m.offer(ctx, e, worker.report, deadline)
 }
 
-// connected is the worker, if it has been heard of.
+// connected returns the worker if it has reported.
 func (m *Manager) connected(ctx context.Context, id hodei.WorkerID) (member, error) {
 	worker, ok := m.fleet.get(id)
 	if ok && !worker.report.WorkerID.IsZero() {
@@ -77,9 +77,9 @@ func (m *Manager) connected(ctx context.Context, id hodei.WorkerID) (member, err
 	return member{}, notConnected(id)
 }
 
-// resumeNamed ends the draining of a worker that somebody wants for an
-// execution by name. The execution is the worker's in the record by then: else
-// a scheduler would be quicker.
+// resumeNamed ends the draining of a worker that a request names. The execution
+// is already assigned to the worker in the record, so that no scheduler assigns
+// another first.
 func (m *Manager) resumeNamed(ctx context.Context, w member) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.OfferHolds)
 	defer cancel()
@@ -91,10 +91,10 @@ func (m *Manager) resumeNamed(ctx context.Context, w member) error {
 	return err
 }
 
-// offer asks the worker, unless it is too late for that, and acts on its
+// offer sends the offer, unless its deadline has passed, and acts on the
 // answer.
 func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availability, deadline time.Time) (schemas.Assignment, error) {
-	ctx = context.WithoutCancel(ctx) // what is committed is followed through
+	ctx = context.WithoutCancel(ctx) // a committed assignment is completed
 	began := time.Now()
 	if !began.Before(deadline) {
 		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Unavailable, "The commit took too long"))
@@ -106,13 +106,13 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 		Spec: e.Spec, LostAfterSeconds: m.fence(e), Incarnation: w.Incarnation, Deadline: deadline.UTC(),
 	})
 	switch {
-	case errors.Is(err, nats.ErrNoResponders): // nobody has seen the offer
+	case errors.Is(err, nats.ErrNoResponders): // the offer did not arrive anywhere
 		return schemas.Assignment{}, m.takeBack(ctx, e, notConnected(w.WorkerID))
 	case turnedAway(err):
 		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Rejected, "Worker refused: %s", err))
-	case err != nil: // it may have started: its own report will settle it
+	case err != nil: // it may have started: the worker's report decides
 		m.log.WarnContext(ctx, "offer not answered", "execution_id", e.ID, "worker_id", w.WorkerID, "err", err)
-		return schemas.Assignment{}, hodei.Errorf(hodei.Timeout, "The worker did not answer in time; the execution's record will tell")
+		return schemas.Assignment{}, hodei.Errorf(hodei.Timeout, "The worker did not answer in time; the execution's record will show whether it started")
 	case !answer.Accepted:
 		why := "no"
 		if answer.Refused != nil {
@@ -128,13 +128,13 @@ func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availabi
 	}, nil
 }
 
-// notConnected is the error that names the worker rather than the system.
+// notConnected is the error that names the worker instead of the system.
 func notConnected(id hodei.WorkerID) error {
 	return &hodei.Error{Code: hodei.Unavailable, Message: "Worker is not connected", Resource: id.Noun(), ResourceID: id.String()}
 }
 
-// fence is the silence, in seconds, after which the execution may be started
-// again elsewhere, nil if nobody would.
+// fence returns the silence in seconds after which the execution may be started
+// elsewhere, nil if it will not be.
 func (m *Manager) fence(e hodei.Execution) *float64 {
 	if e.Retries == nil || e.Attempt > e.Retries.Max {
 		return nil
@@ -143,23 +143,23 @@ func (m *Manager) fence(e hodei.Execution) *float64 {
 }
 
 // turnedAway reports whether the worker's service refused the offer before the
-// worker saw it, as one that is about to leave does. An error without a cause
-// is the service's own; what fails on the way has one.
+// worker received it, as a service that is stopping does. Such an error has no
+// cause; a transport error has one.
 func turnedAway(err error) bool {
 	var said *hodei.Error
 	return errors.As(err, &said) && said.Err == nil && (said.Code == hodei.Unavailable || said.Code == hodei.Invalid)
 }
 
-// takeBack queues an execution again that its worker has certainly not
-// started, and returns why.
+// takeBack re-queues an execution that its worker has certainly not started,
+// and returns the reason.
 func (m *Manager) takeBack(ctx context.Context, e hodei.Execution, why error) error {
 	cancelled := e.CancelRequestedAt != nil
 	e, err := m.db.RequeueExecution(ctx, e.ID, *e.WorkerID, *e.ScheduledAt)
 	if errors.Is(err, hodei.Conflict) {
-		return err // settled by somebody else meanwhile
+		return err // another instance has settled it
 	}
 	if err != nil {
-		return err // stays RUNNING; the reconciler takes it back
+		return err // stays RUNNING; the reconciler re-queues it
 	}
 	if cancelled || e.CancelRequestedAt != nil {
 		if err := m.endPending(ctx, e.ID, hodei.ReasonCancelled); err != nil {
@@ -171,7 +171,7 @@ func (m *Manager) takeBack(ctx context.Context, e hodei.Execution, why error) er
 	return why
 }
 
-// chosen is the worker that the request names, or the scheduler's choice.
+// chosen returns the worker in the request, or the scheduler's choice.
 func (m *Manager) chosen(ctx context.Context, req schemas.AssignRequest) (hodei.WorkerID, error) {
 	if req.WorkerID != nil {
 		return *req.WorkerID, nil

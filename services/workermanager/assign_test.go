@@ -12,7 +12,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// brief has offers end within a moment.
+// brief gives offers a short deadline.
 func brief(cfg *Config) { cfg.OfferHolds = 250 * time.Millisecond }
 
 func (b *bench) assignTo(e hodei.Execution, h *hand) (schemas.Assignment, error) {
@@ -51,9 +51,9 @@ func TestAssignAccepted(t *testing.T) {
 	require.Len(t, h.offers, 1)
 }
 
-// TestWhoMayBeStartedAgainHasAFence: an offer says after how long a silence its
-// execution may be started elsewhere, if that may be at all.
-func TestWhoMayBeStartedAgainHasAFence(t *testing.T) {
+// TestRestartableExecutionsHaveAFence: an offer contains the silence after which
+// its execution may be started elsewhere, if that is allowed.
+func TestRestartableExecutionsHaveAFence(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	h := b.worker()
@@ -102,7 +102,7 @@ func TestAssignRefusedGoesBackToTheQueue(t *testing.T) {
 	require.Equal(t, e.ID, b.event(schemas.EventRequeued).Execution.ID)
 }
 
-// draft is an execution that is not recorded.
+// draft describes an execution that does not exist.
 func (b *bench) draft(h *hand) schemas.StartRequest {
 	return schemas.StartRequest{WorkerID: h.id, PlaceRequest: schemas.PlaceRequest{
 		ExecutionID: postgres.NewExecutionID(b.t.Context()),
@@ -112,8 +112,8 @@ func (b *bench) draft(h *hand) schemas.StartRequest {
 	}}
 }
 
-// TestStart: what is not recorded yet is recorded as its worker's, and told of
-// as if that had been two steps.
+// TestStart: the execution is created with its assignment, with the events of
+// both steps.
 func TestStart(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -152,11 +152,11 @@ func TestStartRefused(t *testing.T) {
 	require.Equal(t, req.ExecutionID, b.event(schemas.EventRequeued).Execution.ID)
 }
 
-// TestStartOnNobody: what fails before the commit leaves nothing behind.
-func TestStartOnNobody(t *testing.T) {
+// TestStartOnAnUnknownWorker: a failure before the commit has no effect.
+func TestStartOnAnUnknownWorker(t *testing.T) {
 	t.Parallel()
 	b := start(t)
-	req := b.draft(b.registered()) // never heard of
+	req := b.draft(b.registered()) // has never reported
 	_, err := ask(b, schemas.StartExecution, req)
 	require.ErrorIs(t, err, hodei.Unavailable)
 	req.WorkerID = hodei.WorkerID(uuid.Must(uuid.NewV7()))
@@ -172,7 +172,7 @@ func TestStartOnNobody(t *testing.T) {
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 
-func TestAssignToNobody(t *testing.T) {
+func TestAssignWithoutAConnectedWorker(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	h := b.worker()
@@ -183,7 +183,7 @@ func TestAssignToNobody(t *testing.T) {
 	require.Equal(t, hodei.Pending, b.execution(e.ID).Status)
 	require.Equal(t, e.ID, b.event(schemas.EventRequeued).Execution.ID)
 
-	silent := b.registered() // never heard of
+	silent := b.registered() // has never reported
 	_, err = b.assignTo(e, silent)
 	require.ErrorIs(t, err, hodei.Unavailable)
 	silent.id = hodei.WorkerID(uuid.Must(uuid.NewV7()))
@@ -192,7 +192,7 @@ func TestAssignToNobody(t *testing.T) {
 	require.Equal(t, hodei.Pending, b.execution(e.ID).Status)
 }
 
-// unanswered is an execution that the worker was offered and said nothing of.
+// unanswered creates an execution whose offer the worker did not answer.
 func (b *bench) unanswered(h *hand) hodei.Execution {
 	b.t.Helper()
 	h.mu.Lock()
@@ -265,7 +265,7 @@ func TestAssignOfACancelledExecutionEndsIt(t *testing.T) {
 	b := start(t)
 	h := b.worker()
 	e := b.pending()
-	_, err := b.db.RequestCancel(t.Context(), e.ID) // as when its manager died while taking it back
+	_, err := b.db.RequestCancel(t.Context(), e.ID) // as when its manager died while re-queueing it
 	require.NoError(t, err)
 	_, err = b.assignTo(e, h)
 	require.ErrorIs(t, err, hodei.Conflict)

@@ -12,22 +12,22 @@ import (
 	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
-// longestLine is the most bytes that the JSON of a line may have: every byte of
-// its text escaped, and room for the other fields.
+// longestLine is the limit of a line's JSON in bytes: every byte of its text
+// escaped, and room for the other fields.
 const longestLine = 7 * hodei.MaxLine
 
 var errLine = errors.New("it is not the JSON that a worker writes")
 
-// checker checks that each line of a chunk is the JSON of a hodei.LogLine with the
-// sequence that its place gives it: readers pass recorded lines on without decoding
-// them. Decoding each line would take several times as long, so the part before the
-// text, which many lines share, is decoded only when it changes.
+// checker verifies that each line of a chunk is the JSON of a hodei.LogLine
+// with the expected sequence, because readers receive recorded lines without
+// decoding. Decoding each line would take several times as long, so the part
+// before the text, which many lines share, is decoded only when it changes.
 type checker struct {
 	head []byte // of the last line, up to its text
 	tail []byte
 }
 
-// digest checks the lines from first to last, and returns their digest.
+// digest verifies the lines from first to last, and returns their digest.
 func (c *checker) digest(ndjson []byte, first, last int64) (digest logchunk.Digest, err error) {
 	sequence := first
 	for line := range bytes.Lines(ndjson) {
@@ -68,7 +68,8 @@ func (c *checker) check(line []byte, sequence int64) error {
 // textBegins precedes the text of a line.
 var textBegins = []byte(`,"line":"`)
 
-// isHead reports whether the JSON of a line may begin like that, up to its text.
+// isHead reports whether the bytes are a valid start of a line's JSON, up to
+// its text.
 func isHead(head []byte) bool {
 	if bytes.ContainsFunc(head, func(r rune) bool { return r < ' ' || r == utf8.RuneError }) {
 		return false
@@ -78,7 +79,7 @@ func isHead(head []byte) bool {
 	return err == nil && (line.Stream == hodei.Stdout || line.Stream == hodei.Stderr) && !line.Timestamp.IsZero()
 }
 
-// isText reports whether the bytes may be the inside of a JSON string.
+// isText reports whether the bytes are valid inside a JSON string.
 func isText(text []byte) bool {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
@@ -92,7 +93,7 @@ func isText(text []byte) bool {
 			_, size = utf8.DecodeRune(text[i:])
 			size--
 		}
-		if size == 0 { // a byte that must be escaped, no escape, or no UTF-8
+		if size == 0 { // a byte that needs an escape, an invalid escape, or invalid UTF-8
 			return false
 		}
 		i += size
@@ -100,7 +101,7 @@ func isText(text []byte) bool {
 	return true
 }
 
-// plain holds the characters that a JSON string contains as they are.
+// plain is the set of characters that need no escape in a JSON string.
 var plain = func() (set [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		set[c] = c != '"' && c != '\\'
@@ -108,7 +109,8 @@ var plain = func() (set [256]bool) {
 	return set
 }()
 
-// escape returns how many bytes of an escape follow its backslash, 0 if it is none.
+// escape returns how many bytes of an escape follow its backslash, 0 if it is
+// invalid.
 func escape(rest []byte) int {
 	switch {
 	case len(rest) > 0 && bytes.IndexByte([]byte(`"\/bfnrt`), rest[0]) >= 0:

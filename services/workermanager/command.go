@@ -13,7 +13,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// commandHolds is how long a worker may take to answer what it is told.
+// commandHolds is how long a worker may take to answer a command.
 const commandHolds = 5 * time.Second
 
 func (m *Manager) drainWorker(ctx context.Context, req schemas.DrainWorkerRequest) (hodei.Worker, error) {
@@ -24,8 +24,8 @@ func (m *Manager) resumeWorker(ctx context.Context, req schemas.ResumeWorkerRequ
 	return m.command(ctx, req.ID, schemas.CommandWorkerRequest{Do: schemas.Resume}, hodei.WorkerAvailable)
 }
 
-// command has a worker change its status. The worker decides; the status that
-// it answers with is recorded before command returns.
+// command sends a command that changes a worker's status. The worker decides;
+// command records the status of its answer before it returns.
 func (m *Manager) command(ctx context.Context, id hodei.WorkerID, req schemas.CommandWorkerRequest, to hodei.WorkerStatus) (hodei.Worker, error) {
 	row, err := m.db.GetWorker(ctx, id)
 	if err != nil {
@@ -58,9 +58,9 @@ func (m *Manager) agreed(ctx context.Context, report hodei.Availability) (hodei.
 	return m.live(row), err
 }
 
-// terminateWorker has a worker kill what it runs and leave. One that is not
-// there is recorded as TERMINATED, and told so should it come back; what it
-// ran ends with the count of its silence.
+// terminateWorker makes a worker kill its executions and leave. A worker that
+// is not connected is recorded as TERMINATED, and receives the command if it
+// returns; its executions end after the usual silence.
 func (m *Manager) terminateWorker(ctx context.Context, req schemas.TerminateWorkerRequest) (hodei.Worker, error) {
 	row, err := m.db.GetWorker(ctx, req.ID)
 	if err != nil {
@@ -77,18 +77,18 @@ func (m *Manager) terminateWorker(ctx context.Context, req schemas.TerminateWork
 	return row, err
 }
 
-// terminateReturned terminates a worker that was terminated while it could not
-// hear of it.
+// terminateReturned terminates a worker that was terminated while it was not
+// connected.
 func (m *Manager) terminateReturned(ctx context.Context, id hodei.WorkerID) {
 	_, err := m.tellWorker(ctx, id, schemas.CommandWorkerRequest{Do: schemas.Terminate}, hodei.WorkerTerminating)
-	if err != nil && !errors.Is(err, nats.ErrNoResponders) { // no responders: it is on its way out
-		m.log.WarnContext(ctx, "terminated worker not told", "worker_id", id, "err", err)
+	if err != nil && !errors.Is(err, nats.ErrNoResponders) { // no responders: it is leaving
+		m.log.WarnContext(ctx, "terminate command not delivered", "worker_id", id, "err", err)
 	}
 }
 
-// tellWorker sends a command to a worker and returns the report that it answers
-// with. A worker older than this answers with nothing: then the report is its last
-// one with the status it was told to have.
+// tellWorker sends a command to a worker and returns the report of its answer.
+// A worker of an older version sends an empty answer: then the report is its
+// last one with the requested status.
 func (m *Manager) tellWorker(ctx context.Context, id hodei.WorkerID, req schemas.CommandWorkerRequest, to hodei.WorkerStatus) (hodei.Availability, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandHolds)
 	defer cancel()

@@ -16,11 +16,11 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// finish records the end that a worker reports, once the record has the whole
-// log. The worker repeats it until the answer is that the end is committed. A
-// log that cannot be completed does not block the end: when the worker has
-// nothing more to send, or no line is missing but the lines are others, the
-// end is committed and the log recorded as damaged.
+// finish records the end that a worker reports when the record has the whole
+// log. The worker repeats the report until the end is committed. An incomplete
+// log does not block the end: if the worker has nothing more to send, or if no
+// line is missing but the digest differs, the end is committed and the log is
+// recorded as damaged.
 func (m *Manager) finish(ctx context.Context, req schemas.FinishRequest) (schemas.Finished, error) {
 	e, whole, err := m.db.FinishExecution(ctx, req.ExecutionID, req.WorkerID, req.Outcome)
 	if err != nil {
@@ -47,12 +47,12 @@ func (m *Manager) finish(ctx context.Context, req schemas.FinishRequest) (schema
 	return out, nil
 }
 
-// mostMissing is how many holes the answer to a worker lists.
+// mostMissing limits the gaps that an answer to a worker lists.
 const mostMissing = 100
 
-// finishDamaged commits an end whose log has holes, or the wrong digest.
+// finishDamaged commits an end whose log has gaps or a wrong digest.
 func (m *Manager) finishDamaged(ctx context.Context, req schemas.FinishRequest, holes [][2]int64) (hodei.Execution, error) {
-	if len(holes) == 0 { // the last chunk may have been committed between the two looks
+	if len(holes) == 0 { // the last chunk may have been committed between the two queries
 		if e, whole, err := m.db.FinishExecution(ctx, req.ExecutionID, req.WorkerID, req.Outcome); err != nil || whole {
 			return e, err
 		}
@@ -68,9 +68,8 @@ func (m *Manager) finishDamaged(ctx context.Context, req schemas.FinishRequest, 
 	return e, err
 }
 
-// gapLines are the lines that stand for what is missing: one at the first
-// sequence of each hole; where no line is missing but the digest is wrong, one
-// after the last line.
+// gapLines returns the lines that mark the gaps: one at the first sequence of
+// each gap. If only the digest is wrong, one after the last line.
 func gapLines(id hodei.ExecutionID, holes [][2]int64, count int64) []postgres.Chunk {
 	now := time.Now().UTC()
 	line := func(sequence int64, text string) postgres.Chunk {
@@ -93,8 +92,8 @@ func gapLines(id hodei.ExecutionID, holes [][2]int64, count int64) []postgres.Ch
 	return gaps
 }
 
-// stop ends an execution wherever it is: one that waits at once, one that runs
-// through its worker, whose report of the end is what makes it CANCELLED.
+// stop ends an execution in any state: a waiting one at once, a running one
+// through its worker, whose report of the end makes it CANCELLED.
 func (m *Manager) stop(ctx context.Context, req schemas.StopExecutionRequest) (hodei.Execution, error) {
 	reason := cmp.Or(req.Reason, hodei.ReasonCancelled)
 	err := m.endPending(ctx, req.ID, reason)
@@ -109,7 +108,7 @@ func (m *Manager) stop(ctx context.Context, req schemas.StopExecutionRequest) (h
 		return e, err
 	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventCancel, Execution: e})
-	if e.Status.Ended() && e.RunID != nil { // its job was to be repeated, and has ended now
+	if e.Status.Ended() && e.RunID != nil { // its job had a retry due, and has now ended
 		_ = m.nc.Publish(schemas.RunSubject, nil)
 	}
 	if e.Status == hodei.Running {
@@ -118,12 +117,12 @@ func (m *Manager) stop(ctx context.Context, req schemas.StopExecutionRequest) (h
 	return e, nil
 }
 
-// interrupt has the worker end a run. Should the worker not hear it, the
-// reconciler says it again.
+// interrupt makes the worker end an execution. If the message is lost, the
+// reconciler repeats it.
 func (m *Manager) interrupt(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, reason hodei.Reason) {
 	_, err := rpc.CallWorker(ctx, m.nc, schemas.InterruptExecution, worker, schemas.InterruptRequest{ExecutionID: id, Reason: reason})
 	if err != nil && !errors.Is(err, hodei.NotFound) && !errors.Is(err, nats.ErrNoResponders) {
-		m.log.WarnContext(ctx, "interrupt not heard", "execution_id", id, "worker_id", worker, "err", err)
+		m.log.WarnContext(ctx, "interrupt not delivered", "execution_id", id, "worker_id", worker, "err", err)
 	}
 }
 

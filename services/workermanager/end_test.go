@@ -74,7 +74,7 @@ func TestStop(t *testing.T) {
 	h.hears(running.ID, hodei.ReasonCancelled)
 
 	h.mu.Lock()
-	h.interrupted = nil // as if it had not heard: it is said again
+	h.interrupted = nil // as if the interrupt was lost: it is repeated
 	h.mu.Unlock()
 	h.hears(running.ID, hodei.ReasonCancelled)
 

@@ -9,36 +9,36 @@ import (
 	"github.com/hodei-jobs/hodei/kv"
 )
 
-// member is what this instance knows of one worker.
+// member is this instance's knowledge of one worker.
 type member struct {
 	id          hodei.WorkerID
 	incarnation string
-	report      hodei.Availability // zero until its key is seen
-	leased      bool               // its key is there
-	heard       time.Time          // by our clock, zero until it says something new
-	since       time.Time          // when the count of its silence began
+	report      hodei.Availability // zero until its key is received
+	leased      bool               // its key exists
+	heard       time.Time          // when a new report arrived, by the local clock; zero before
+	since       time.Time          // when the count of its silence started
 	latency     time.Duration      // smoothed time to accept
-	news        bool               // its report has another state than before
-	off         bool               // it is recorded as gone; its next report corrects that
-	back        bool               // it has spoken since it was off
+	news        bool               // its report has a different status than before
+	off         bool               // recorded as OFFLINE or left; its next report corrects that
+	back        bool               // it has reported since it was off
 }
 
-// fleet is every worker of which this instance has heard, or has been told by
-// the record.
+// fleet contains every worker that has reported to this instance or that the
+// record lists.
 type fleet struct {
 	news chan struct{} // one value: some member has news
 
 	mu      sync.Mutex
 	members map[hodei.WorkerID]*member
-	deaf    bool // the bucket is not being followed
+	deaf    bool // the bucket is not being watched
 }
 
 func newFleet() *fleet {
 	return &fleet{news: make(chan struct{}, 1), members: map[hodei.WorkerID]*member{}, deaf: true}
 }
 
-// hear takes in a worker's report. One that was in the bucket when the watch
-// began is not fresh: its worker may be dead since.
+// hear stores a worker's report. A report that was in the bucket when the watch
+// started is not fresh: its worker may have died since.
 func (f *fleet) hear(report hodei.Availability, fresh bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -62,8 +62,8 @@ func (f *fleet) hear(report hodei.Availability, fresh bool, now time.Time) {
 	}
 }
 
-// hush notes that the worker's key is gone. That says only that it is silent;
-// whether it is lost, time tells.
+// hush records that the worker's key expired. That alone means silence; only
+// time decides whether the worker is lost.
 func (f *fleet) hush(id hodei.WorkerID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -72,7 +72,8 @@ func (f *fleet) hush(id hodei.WorkerID) {
 	}
 }
 
-// recorded is what the record calls a state: to it BUSY and AVAILABLE are one.
+// recorded converts a status to that of the record, in which BUSY and AVAILABLE
+// are one.
 func recorded(status hodei.WorkerStatus) hodei.WorkerStatus {
 	if status == hodei.WorkerBusy {
 		return hodei.WorkerAvailable
@@ -80,7 +81,7 @@ func recorded(status hodei.WorkerStatus) hodei.WorkerStatus {
 	return status
 }
 
-// expect notes a worker that should be heard of from now on.
+// expect adds a worker that should report from now on.
 func (f *fleet) expect(id hodei.WorkerID, incarnation string, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -95,7 +96,7 @@ func (f *fleet) forget(id hodei.WorkerID) {
 	delete(f.members, id)
 }
 
-// get returns a copy of what is known of the worker.
+// get returns a copy of the member.
 func (f *fleet) get(id hodei.WorkerID) (member, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,8 +106,8 @@ func (f *fleet) get(id hodei.WorkerID) (member, bool) {
 	return member{}, false
 }
 
-// putOff notes that to the record the worker is gone. What it has said so far
-// may be older than that; what it says next is not.
+// putOff marks the worker as gone in the record. Reports before this may be
+// outdated; the next one is not.
 func (f *fleet) putOff(id hodei.WorkerID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -115,7 +116,7 @@ func (f *fleet) putOff(id hodei.WorkerID) {
 	}
 }
 
-// which returns a copy of every member that the condition picks.
+// which returns a copy of every member that picks accepts.
 func (f *fleet) which(picks func(*member) bool) []member {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -128,18 +129,18 @@ func (f *fleet) which(picks func(*member) bool) []member {
 	return some
 }
 
-// speaking returns the members that have spoken, hold their lease, and are not
-// known to be gone.
+// speaking returns the members that have reported, hold their lease, and are
+// not known to be gone.
 func (f *fleet) speaking() []member {
 	return f.which(func(m *member) bool { return m.leased && !m.heard.IsZero() && !m.off })
 }
 
-// silent returns the members not heard since the given time.
+// silent returns the members without a report since the given time.
 func (f *fleet) silent(since time.Time) []member {
 	return f.which(func(m *member) bool { return m.since.Before(since) })
 }
 
-// changed returns, once, the members that have news.
+// changed returns the members with news, each once.
 func (f *fleet) changed() []member {
 	return f.which(func(m *member) bool {
 		news := m.news
@@ -148,8 +149,8 @@ func (f *fleet) changed() []member {
 	})
 }
 
-// listen says whether reports can be heard. Every count of silence starts anew,
-// because for a while nobody could be.
+// listen sets whether reports can be received. It restarts every count of
+// silence, because no report could arrive for a while.
 func (f *fleet) listen(deaf bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -176,7 +177,7 @@ func (f *fleet) accepted(id hodei.WorkerID, took time.Duration) {
 	}
 }
 
-// watch follows the WORKERS bucket.
+// watch watches the WORKERS bucket.
 func (m *Manager) watch(ctx context.Context) error {
 	workers, err := kv.OpenWorkers(ctx, m.js)
 	if err != nil {

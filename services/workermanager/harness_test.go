@@ -27,18 +27,18 @@ import (
 
 func TestMain(m *testing.M) { localtest.VerifyNoLeaks(m) }
 
-// bench is one running manager and what a test asks it with.
+// bench is one running manager with the connections of the test.
 type bench struct {
 	*Manager
 	t      *testing.T
-	nc     *nats.Conn // the test's
+	nc     *nats.Conn // of the test
 	js     jetstream.JetStream
 	bucket *kv.Workers
 	url    string // of the database
 	events *nats.Subscription
 }
 
-// start runs a manager that looks around often and misses nobody soon.
+// start runs a manager that reconciles often and declares workers lost late.
 func start(t *testing.T, change ...func(*Config)) *bench {
 	t.Helper()
 	nc, js := localtest.JetStream(t)
@@ -54,7 +54,7 @@ func start(t *testing.T, change ...func(*Config)) *bench {
 	return b
 }
 
-// run starts a manager, which becomes the one that the bench looks into.
+// run starts a manager, which becomes the one that the bench inspects.
 func (b *bench) run(db *postgres.DB, change ...func(*Config)) {
 	b.t.Helper()
 	own, err := rpc.Connect(b.nc.Opts.Servers[0], "worker-manager", localtest.Log(b.t))
@@ -79,19 +79,19 @@ func (b *bench) run(db *postgres.DB, change ...func(*Config)) {
 	b.until("the bucket is followed", func() bool { return !m.fleet.isDeaf() })
 }
 
-// until looks again and again at something that happens elsewhere.
+// until polls for a condition elsewhere.
 func (b *bench) until(what string, met func() bool) {
 	b.t.Helper()
 	require.True(b.t, b.within(30*time.Second, met), "timed out: %s", what)
 }
 
-// never looks for so long at something that must not happen.
+// never verifies for a while that a condition stays false.
 func (b *bench) never(what string, during time.Duration, met func() bool) {
 	b.t.Helper()
 	require.False(b.t, b.within(during, met), what)
 }
 
-// within looks in the test's own goroutine, so that met may fail the test.
+// within polls in the test's own goroutine, so that met may fail the test.
 func (b *bench) within(d time.Duration, met func() bool) bool {
 	over := time.NewTimer(d)
 	defer over.Stop()
@@ -107,7 +107,7 @@ func (b *bench) within(d time.Duration, met func() bool) bool {
 	return true
 }
 
-// pending is an execution that waits.
+// pending creates a waiting execution.
 func (b *bench) pending() hodei.Execution {
 	b.t.Helper()
 	e, err := b.db.CreateExecution(b.t.Context(), hodei.Execution{Spec: hodei.Spec{
@@ -124,20 +124,21 @@ func (b *bench) execution(id hodei.ExecutionID) hodei.Execution {
 	return e
 }
 
-// becomes waits for the record of an execution.
+// becomes waits for the status of an execution in the record.
 func (b *bench) becomes(id hodei.ExecutionID, status hodei.ExecutionStatus) hodei.Execution {
 	b.t.Helper()
 	b.until(fmt.Sprintf("%s is %s", id, status), func() bool { return b.execution(id).Status == status })
 	return b.execution(id)
 }
 
-// requireStays checks that passes of the reconciler leave an execution RUNNING.
+// requireStays verifies that passes of the reconciler leave an execution
+// RUNNING.
 func (b *bench) requireStays(id hodei.ExecutionID) {
 	b.t.Helper()
 	b.never(id.String()+" must stay", 20*b.cfg.Reconcile, func() bool { return b.execution(id).Status != hodei.Running })
 }
 
-// recorded is the worker as the record alone has it.
+// recorded returns the worker from the record only.
 func (b *bench) recorded(id hodei.WorkerID) hodei.Worker {
 	b.t.Helper()
 	w, err := b.db.GetWorker(b.t.Context(), id)
@@ -145,7 +146,7 @@ func (b *bench) recorded(id hodei.WorkerID) hodei.Worker {
 	return w
 }
 
-// records waits for the record of a worker.
+// records waits for the status of a worker in the record.
 func (b *bench) records(id hodei.WorkerID, status hodei.WorkerStatus) hodei.Worker {
 	b.t.Helper()
 	b.until(fmt.Sprintf("%s is %s", id, status), func() bool { return b.recorded(id).Status == status })
@@ -164,7 +165,7 @@ func (b *bench) event(kind string) schemas.Event {
 	}
 }
 
-// ask asks the service over NATS, as everybody does.
+// ask sends a request over NATS.
 func ask[Req, Rep any](b *bench, op schemas.Operation[Req, Rep], req Req) (Rep, error) {
 	return rpc.Call(b.t.Context(), b.nc, op, req)
 }
@@ -176,16 +177,15 @@ func must[Req, Rep any](b *bench, op schemas.Operation[Req, Rep], req Req) Rep {
 	return rep
 }
 
-// hand is a worker by hand: it answers as it is told, and says what it is told
-// to say.
+// hand is a worker controlled by the test.
 type hand struct {
 	b    *bench
 	id   hodei.WorkerID
-	stop func() // its service
+	stop func() // stops its service
 
 	mu          sync.Mutex
 	report      hodei.Availability
-	mute        bool                                              // sends no report, leaves offers unanswered
+	mute        bool                                              // sends no report and does not answer offers
 	offer       func(schemas.ExecutionRequest) schemas.Acceptance // accepts when nil
 	refuse      error                                             // answer to a command
 	offers      []schemas.ExecutionRequest
@@ -193,7 +193,7 @@ type hand struct {
 	commands    []schemas.CommandWorkerRequest
 }
 
-// worker registers a worker, has it answer, and sends its first report.
+// worker registers a worker, runs its service, and sends its first report.
 func (b *bench) worker() *hand {
 	b.t.Helper()
 	h := b.registered()
@@ -202,7 +202,7 @@ func (b *bench) worker() *hand {
 	return h
 }
 
-// registered is a worker that has not said anything and does not answer.
+// registered returns a worker that has sent no report and runs no service.
 func (b *bench) registered() *hand {
 	b.t.Helper()
 	h := &hand{b: b}
@@ -237,14 +237,14 @@ func (h *hand) answer() {
 	<-svc.Ready()
 }
 
-// answerForItself has the worker answer worker.status, until stop.
+// answerForItself makes the worker answer worker.status, until stop.
 func (h *hand) answerForItself() (stop func()) {
 	h.b.t.Helper()
 	sub, err := h.b.nc.Subscribe(schemas.GetWorkerStatus.SubjectFor(h.id), func(msg *nats.Msg) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		body, _ := json.Marshal(h.report)
-		_ = msg.Respond(body) // fails when the test is over
+		_ = msg.Respond(body) // fails after the end of the test
 	})
 	require.NoError(h.b.t, err)
 	require.NoError(h.b.t, h.b.nc.Flush())
@@ -257,7 +257,7 @@ func (h *hand) onOffer(ctx context.Context, req schemas.ExecutionRequest) (schem
 	mute, decide := h.mute, h.offer
 	h.mu.Unlock()
 	switch {
-	case mute: // until nobody waits any more
+	case mute: // until the caller gives up
 		<-ctx.Done()
 		return schemas.Acceptance{}, ctx.Err()
 	case decide != nil:
@@ -267,14 +267,15 @@ func (h *hand) onOffer(ctx context.Context, req schemas.ExecutionRequest) (schem
 	return schemas.Acceptance{Accepted: true, StartedAt: &now, Free: 3, Revision: 7}, nil
 }
 
-// latest is the worker's newest report.
+// latest returns the worker's newest report.
 func (h *hand) latest() hodei.Availability {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.report
 }
 
-// onCommand does as a worker does, but leaves its key as it is until say.
+// onCommand changes the status like a worker, but does not write the key; say
+// does.
 func (h *hand) onCommand(_ context.Context, req schemas.CommandWorkerRequest) (hodei.Availability, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -296,8 +297,8 @@ func (h *hand) onCommand(_ context.Context, req schemas.CommandWorkerRequest) (h
 	return h.report, nil
 }
 
-// say writes the worker's key, after a change, and waits until the manager has
-// heard it.
+// say writes the worker's key after a change, and waits until the manager has
+// received it.
 func (h *hand) say(change func(*hodei.Availability)) {
 	h.b.t.Helper()
 	h.mu.Lock()
@@ -309,13 +310,13 @@ func (h *hand) say(change func(*hodei.Availability)) {
 	report := h.report
 	h.mu.Unlock()
 	require.NoError(h.b.t, h.b.bucket.Put(h.b.t.Context(), report))
-	h.b.until("the report is heard", func() bool {
+	h.b.until("the report is received", func() bool {
 		m, ok := h.b.fleet.get(h.id)
 		return ok && (m.report.Incarnation == report.Incarnation && m.report.Revision >= report.Revision)
 	})
 }
 
-// keepSaying renews the worker's report until the test ends, as a live one does.
+// keepSaying renews the worker's report until the test ends.
 func (h *hand) keepSaying() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -332,21 +333,21 @@ func (h *hand) keepSaying() {
 				h.report.At = time.Now().UTC()
 				report := h.report
 				h.mu.Unlock()
-				_ = h.b.bucket.Put(ctx, report) // fails when the test is over
+				_ = h.b.bucket.Put(ctx, report) // fails after the end of the test
 			}
 		}
 	})
 	h.b.t.Cleanup(func() { cancel(); running.Wait() })
 }
 
-// silent has the worker have said nothing for as long as makes it lost.
+// silent makes the worker silent for longer than LostAfter.
 func (h *hand) silent() {
 	h.b.t.Helper()
 	h.silentFor(h.b.cfg.LostAfter + time.Second)
 }
 
-// silentFor has the worker have said nothing for so long. That time does not
-// pass in a test: on a busy machine any would be too short.
+// silentFor moves the worker's last report back by d. The time does not pass in
+// the test, because on a busy machine any limit would be too short.
 func (h *hand) silentFor(d time.Duration) {
 	h.b.t.Helper()
 	h.b.until("the worker is expected", func() bool { _, ok := h.b.fleet.get(h.id); return ok })
@@ -357,13 +358,13 @@ func (h *hand) silentFor(d time.Duration) {
 	}
 }
 
-// counted reports whether the count of the worker's silence has begun anew.
+// counted reports whether the count of the worker's silence has restarted.
 func (h *hand) counted() bool {
 	m, ok := h.b.fleet.get(h.id)
 	return ok && time.Since(m.since) < h.b.cfg.LostAfter/2
 }
 
-// given is an execution that the worker has accepted, and says it holds.
+// given returns an execution that the worker has accepted and reports.
 func (h *hand) given() hodei.Execution {
 	h.b.t.Helper()
 	e := h.b.pending()
@@ -375,10 +376,10 @@ func (h *hand) given() hodei.Execution {
 	return h.b.execution(e.ID)
 }
 
-// hears waits until the worker was interrupted.
+// hears waits until the worker receives an interrupt.
 func (h *hand) hears(id hodei.ExecutionID, reason hodei.Reason) {
 	h.b.t.Helper()
-	h.b.until("the worker is told to stop "+id.String(), func() bool {
+	h.b.until("the worker receives an interrupt of "+id.String(), func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		for _, i := range h.interrupted {
@@ -390,7 +391,7 @@ func (h *hand) hears(id hodei.ExecutionID, reason hodei.Reason) {
 	})
 }
 
-// told are the commands that the worker has got.
+// told returns the commands that the worker has received.
 func (h *hand) told() (did []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -400,7 +401,7 @@ func (h *hand) told() (did []string) {
 	return did
 }
 
-// chunk is the NDJSON of the lines first to last, and their digest.
+// chunk returns the NDJSON of the lines first to last, and their digest.
 func chunk(first, last int64) (lines []byte, digest int64) {
 	var text strings.Builder
 	for n := first; n <= last; n++ {
@@ -411,7 +412,7 @@ func chunk(first, last int64) (lines []byte, digest int64) {
 	return []byte(text.String()), digest & math.MaxInt64
 }
 
-// stream has every third line on standard error.
+// stream puts every third line on standard error.
 func stream(n int64) hodei.Stream {
 	if n%3 == 0 {
 		return hodei.Stderr
@@ -419,7 +420,7 @@ func stream(n int64) hodei.Stream {
 	return hodei.Stdout
 }
 
-// print publishes lines as the worker does.
+// print publishes lines like a worker.
 func (h *hand) print(id hodei.ExecutionID, first, last int64) {
 	h.b.t.Helper()
 	lines, _ := chunk(first, last)
@@ -442,7 +443,8 @@ func (h *hand) printed(id hodei.ExecutionID, first, last int64) {
 	h.b.until("the lines are recorded", func() bool { return h.b.execution(id).LogCount == before+last-first+1 })
 }
 
-// ended is the report of a run that printed so many lines and exited with 0.
+// ended returns the report of an execution that printed this many lines and
+// exited with 0.
 func (h *hand) ended(id hodei.ExecutionID, lines int64) schemas.FinishRequest {
 	now, code := time.Now().UTC(), 0
 	_, digest := chunk(1, lines)

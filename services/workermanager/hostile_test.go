@@ -18,7 +18,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// partitions are the days for which there is a table.
+// partitions returns the days that have a table.
 func (b *bench) partitions() []string {
 	b.t.Helper()
 	conn, err := pgx.Connect(b.t.Context(), b.url)
@@ -32,7 +32,7 @@ func (b *bench) partitions() []string {
 	return days
 }
 
-// idOf is an execution id that claims to have been made at a time.
+// idOf returns an execution id with the given creation time.
 func idOf(at time.Time) hodei.ExecutionID {
 	id := hodei.ExecutionID(uuid.Must(uuid.NewV7()))
 	for i, ms := 5, at.UnixMilli(); i >= 0; i, ms = i-1, ms>>8 {
@@ -41,7 +41,7 @@ func idOf(at time.Time) hodei.ExecutionID {
 	return id
 }
 
-// settled waits until every chunk published so far is stored or refused.
+// settled waits until every published chunk is stored or refused.
 func (h *hand) settled() {
 	h.b.t.Helper()
 	e := h.given()
@@ -49,8 +49,8 @@ func (h *hand) settled() {
 	must(h.b, schemas.FinishExecution, h.ended(e.ID, 1))
 }
 
-// TestForgedDaysMakeNoPartition: an execution id names the day of its partition,
-// and any client of NATS can send any id.
+// TestForgedDaysMakeNoPartition: an execution id determines the day of its
+// partition, and any NATS client can send any id.
 func TestForgedDaysMakeNoPartition(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -62,7 +62,7 @@ func TestForgedDaysMakeNoPartition(t *testing.T) {
 		h.print(idOf(now.AddDate(0, 0, day+5)), 1, 1)
 	}
 	h.print(idOf(now), 1, 1) // of today, and unknown
-	// These run, according to the record.
+	// These are running in the record.
 	for _, at := range []time.Time{now.AddDate(0, 0, -40), now.AddDate(0, 0, 2), time.Date(10889, 8, 2, 0, 0, 0, 0, time.UTC)} {
 		odd, err := b.db.StartExecution(t.Context(), hodei.Execution{ID: idOf(at), Spec: e.Spec}, h.id, "shell", h.report.Incarnation)
 		require.NoError(t, err)
@@ -80,8 +80,8 @@ func TestForgedDaysMakeNoPartition(t *testing.T) {
 	must(b, schemas.FinishExecution, h.ended(e.ID, 3))
 }
 
-// TestAPartitionIsMadeWhereOneIsMissing: within the retention, for an execution
-// that runs.
+// TestAPartitionIsMadeWhereOneIsMissing for a running execution within the
+// retention.
 func TestAPartitionIsMadeWhereOneIsMissing(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -96,8 +96,8 @@ func TestAPartitionIsMadeWhereOneIsMissing(t *testing.T) {
 	require.False(t, b.execution(old.ID).LogDamaged)
 }
 
-// TestChunksOfOthersAreRefused: a chunk is stored only for an execution that runs
-// on the worker process that sent it.
+// TestChunksOfOthersAreRefused: a chunk is stored only for an execution that
+// runs on the worker process that sent it.
 func TestChunksOfOthersAreRefused(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -127,7 +127,7 @@ func TestChunksOfOthersAreRefused(t *testing.T) {
 	lines, _ := chunk(1, 2)
 	like := nats.Header{
 		schemas.HeaderIncarnation: []string{incarnation}, schemas.HeaderFirst: []string{"1"}, schemas.HeaderLast: []string{"2"},
-		"Hodei-Worker": []string{h.id.String()}, // nothing but the subject names the worker
+		"Hodei-Worker": []string{h.id.String()}, // only the subject identifies the worker
 	}
 	for _, subject := range []string{
 		schemas.LogSubject(other.id, e.ID), schemas.LogSubject(hodei.WorkerID{1}, e.ID), "execution.log.x." + e.ID.String(),
@@ -141,7 +141,7 @@ func TestChunksOfOthersAreRefused(t *testing.T) {
 	require.False(t, b.execution(e.ID).LogDamaged)
 }
 
-// TestLargeBatchesRefuseTheSame: they are copied, not inserted.
+// TestLargeBatchesRefuseTheSame: large batches use COPY.
 func TestLargeBatchesRefuseTheSame(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -163,8 +163,8 @@ func TestLargeBatchesRefuseTheSame(t *testing.T) {
 	require.EqualValues(t, 400, b.execution(e.ID).LogCount)
 }
 
-// TestLinesAreCheckedBeforeTheyAreRecorded: readers pass recorded lines on as they
-// are.
+// TestLinesAreCheckedBeforeTheyAreRecorded: readers receive recorded lines
+// unchanged.
 func TestLinesAreCheckedBeforeTheyAreRecorded(t *testing.T) {
 	const head = `{"timestamp":"2026-01-01T00:00:00Z","stream":"stdout","line":"`
 	for line, good := range map[string]bool{
@@ -188,7 +188,7 @@ func TestLinesAreCheckedBeforeTheyAreRecorded(t *testing.T) {
 		strings.Replace(head, `"stream"`, "\r\"stream\"", 1) + `a","sequence":7}`: false,
 		`{"line":"a"}`: false, `garbage`: false, ``: false, `null`: false,
 	} {
-		for _, known := range []string{"", head} { // of the line before
+		for _, known := range []string{"", head} { // of the previous line
 			c := checker{head: []byte(known)}
 			_, err := c.digest([]byte(line+"\n"), 7, 7)
 			require.Equal(t, good, err == nil, "%q: %v", line, err)
@@ -196,7 +196,7 @@ func TestLinesAreCheckedBeforeTheyAreRecorded(t *testing.T) {
 	}
 }
 
-// TestSequencesAreBounded: the record counts with them.
+// TestSequencesAreBounded: the record computes with them.
 func TestSequencesAreBounded(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -222,7 +222,7 @@ func TestSequencesAreBounded(t *testing.T) {
 	require.False(t, b.execution(e.ID).LogDamaged)
 }
 
-// texts are the lines of a log as text/plain shows them, by sequence.
+// texts returns the lines of a log as text/plain, by sequence.
 func (b *bench) texts(id hodei.ExecutionID) map[int64]string {
 	b.t.Helper()
 	texts := map[int64]string{}
@@ -240,8 +240,8 @@ func (b *bench) texts(id hodei.ExecutionID) map[int64]string {
 	}
 }
 
-// TestALogThatCannotBeCompletedEndsDamaged: the end does not wait for lines that
-// the worker cannot send.
+// TestALogThatCannotBeCompletedEndsDamaged: the end does not wait for lines
+// that the worker cannot send.
 func TestALogThatCannotBeCompletedEndsDamaged(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -272,14 +272,15 @@ func TestALogThatCannotBeCompletedEndsDamaged(t *testing.T) {
 	} {
 		require.Equal(t, text, texts[sequence])
 	}
-	// A feed asks for a few lines at a time, and must get over a wide hole.
+	// A feed requests a few lines at a time, and must get past a wide gap.
 	log := must(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: e.ID, After: 31, Limit: 100})
 	require.Len(t, log.Chunks, 1)
 	require.EqualValues(t, 20_030, log.Chunks[0].First)
 	require.Empty(t, must(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: e.ID, After: 20_031, Limit: 100}).Chunks)
 }
 
-// TestForgedChunksDoNotBlockTheEnd: of a client that claims to be the worker.
+// TestForgedChunksDoNotBlockTheEnd: chunks of a client that impersonates the
+// worker.
 func TestForgedChunksDoNotBlockTheEnd(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -302,7 +303,7 @@ func TestForgedChunksDoNotBlockTheEnd(t *testing.T) {
 			h.printed(e.ID, 1, 10)
 			forge(e.ID)
 		}
-		must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.ID}) // it changes nothing, and blocks nothing
+		must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.ID}) // it changes nothing and blocks nothing
 		answer := must(b, schemas.FinishExecution, end)
 		require.Empty(t, answer.Missing, name)
 		require.Equal(t, hodei.Completed, answer.Status, name)
@@ -315,8 +316,8 @@ func TestForgedChunksDoNotBlockTheEnd(t *testing.T) {
 	}
 }
 
-// TestPoisonIsRefusedAlone: what Postgres rejects must not hold up what comes with
-// it, nor be tried for ever.
+// TestPoisonIsRefusedAlone: content that Postgres rejects must not block other
+// chunks or be retried for ever.
 func TestPoisonIsRefusedAlone(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -355,7 +356,8 @@ func TestRecordedLinesThatAreNoJSONAreShown(t *testing.T) {
 	require.Empty(t, appendLine(nil, []byte("{"), 3, hodei.LogFilter{Stream: hodei.Stderr}, true))
 }
 
-// TestALongRetentionIsRefused: its partitions would exhaust the locks of Postgres.
+// TestALongRetentionIsRefused: its partitions would exhaust the locks of
+// Postgres.
 func TestALongRetentionIsRefused(t *testing.T) {
 	t.Parallel()
 	b := start(t)

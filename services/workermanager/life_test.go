@@ -14,8 +14,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// TestAWorkerThatAnswersIsNotLost: though its key is not renewed, as when what
-// stores it is full, and what it runs goes on until it answers no more.
+// TestAWorkerThatAnswersIsNotLost although its key is not renewed, for example
+// because NATS' disk is full. Its executions continue until it stops answering.
 func TestAWorkerThatAnswersIsNotLost(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -23,7 +23,7 @@ func TestAWorkerThatAnswersIsNotLost(t *testing.T) {
 	e := h.given()
 	stop := h.answerForItself()
 	for range 5 {
-		h.silentFor(b.cfg.LostAfter * 3 / 4) // who has been for longer may be lost before it is asked
+		h.silentFor(b.cfg.LostAfter * 3 / 4) // longer, and it might be lost before it is asked
 		b.until("it was asked, and has answered", h.counted)
 		require.Equal(t, hodei.Running, b.execution(e.ID).Status, "lost though it answers")
 	}
@@ -45,7 +45,7 @@ func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {
 	require.Equal(t, e.ID, b.event(schemas.EventFailed).Execution.ID)
 	row := b.recorded(h.id)
 	require.Equal(t, hodei.WorkerOffline, row.Status)
-	require.WithinDuration(t, heard.heard, *row.LastSeenAt, time.Millisecond, "when it was heard, not when it was missed")
+	require.WithinDuration(t, heard.heard, *row.LastSeenAt, time.Millisecond, "when it last reported, not when it was declared lost")
 	require.Zero(t, must(b, schemas.GetWorker, schemas.GetWorkerRequest{ID: h.id}).Capacity)
 
 	h.keepSaying() // it still runs the execution
@@ -58,7 +58,7 @@ func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAWorkerThatNeverSpeaksIsLost(t *testing.T) {
+func TestAWorkerThatNeverReportsIsLost(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	h := b.registered()
@@ -67,9 +67,9 @@ func TestAWorkerThatNeverSpeaksIsLost(t *testing.T) {
 	b.records(h.id, hodei.WorkerOffline)
 }
 
-// TestNobodyIsMissedWhileNobodyCanBeHeard: the count begins anew with each
-// time that the bucket can be followed again.
-func TestNobodyIsMissedWhileNobodyCanBeHeard(t *testing.T) {
+// TestNoWorkerIsLostWhileReportsCannotArrive: the count restarts each time the
+// bucket can be watched again.
+func TestNoWorkerIsLostWhileReportsCannotArrive(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	h := b.worker()
@@ -83,15 +83,15 @@ func TestNobodyIsMissedWhileNobodyCanBeHeard(t *testing.T) {
 	}
 	h.silent()
 	b.fleet.listen(false, time.Now())
-	require.True(t, h.counted(), "from when it can be heard")
+	require.True(t, h.counted(), "from when its reports can arrive")
 	b.requireStays(e.ID)
 	h.silent()
 	b.becomes(e.ID, hodei.Failed)
 }
 
-// TestAnOldKeyIsNoSignOfLife: what was said before does not bring a worker
-// back that another instance knows to be gone, whether this one has heard it
-// say so or found it in the bucket.
+// TestAnOldKeyIsNoSignOfLife: an old report does not bring back a worker that
+// another instance has recorded as gone, whether this instance received the
+// report or found it in the bucket.
 func TestAnOldKeyIsNoSignOfLife(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -149,8 +149,8 @@ func TestLeave(t *testing.T) {
 	require.Equal(t, hodei.WorkerAvailable, b.recorded(h.id).Status, "the same worker, started again")
 }
 
-// TestJoin: a worker chooses its id, under which it is recorded even when the record was
-// lost; and no worker asks for another one.
+// TestJoin: a worker chooses its id, under which it is recorded even if the
+// record was lost.
 func TestJoin(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -192,7 +192,7 @@ func TestStraysAreStopped(t *testing.T) {
 	kept := h.given()
 	_, _, err := b.db.FinishExecution(t.Context(), ended.ID, h.id, h.ended(ended.ID, 0).Outcome)
 	require.NoError(t, err)
-	h.keepSaying() // that it runs both
+	h.keepSaying() // both run
 	h.hears(ended.ID, hodei.ReasonWorkerLost)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -251,7 +251,7 @@ func TestTerminate(t *testing.T) {
 	require.Equal(t, []string{schemas.Terminate}, h.told())
 }
 
-func TestTerminateOfOneThatIsNotThere(t *testing.T) {
+func TestTerminateOfAnUnconnectedWorker(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	h := b.worker()
@@ -269,7 +269,7 @@ func TestTerminateOfOneThatIsNotThere(t *testing.T) {
 
 	h.answer()
 	h.keepSaying()
-	b.until("it is told so when it comes back", func() bool { return len(h.told()) > 0 })
+	b.until("it receives the command when it returns", func() bool { return len(h.told()) > 0 })
 	require.Equal(t, schemas.Terminate, h.told()[0])
 	require.Equal(t, hodei.WorkerTerminated, b.recorded(h.id).Status)
 }

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// pageLines is how many lines a page has when no limit is given, pageBytes
-	// about how many bytes at most: it must fit into a NATS message.
+	// pageLines is the default length of a page, pageBytes its approximate
+	// limit in bytes: it must fit into a NATS message.
 	pageLines = 1000
 	pageBytes = 1 << 20
 )
 
-// getLogs reads a page of the record. A log that still grows ends at its first
-// hole, because the missing lines may come. Holes of an ended one are skipped.
+// getLogs reads a page of the record. A growing log ends at its first gap,
+// because the missing lines may arrive. Gaps of an ended log are skipped.
 func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
 	filter, err := req.Filter(time.Now())
 	if err != nil {
@@ -34,7 +34,7 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 	page := schemas.LogPage{Items: []json.RawMessage{}, LogCount: e.LogCount, Status: e.Status, ExitCode: e.ExitCode}
 	at := req.From(e.LogCount) - 1 // the last line that the caller has
 	if req.Cursor != "" {
-		at, _ = strconv.ParseInt(req.Cursor, 10, 64) // the schema has checked it
+		at, _ = strconv.ParseInt(req.Cursor, 10, 64) // validated by the schema
 	}
 	from, limit := at, req.Limit
 	if limit == 0 {
@@ -47,7 +47,7 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 	more := false
 	for _, chunk := range chunks {
 		if chunk.First > at+1 && !e.Status.Ended() {
-			break // a hole: the rest comes when it is filled
+			break // a gap: the rest follows when it is filled
 		}
 		lines, err := chunk.NDJSON()
 		if err != nil {
@@ -78,8 +78,8 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 	return page, nil
 }
 
-// readLogs returns chunks as they are stored, for followers: in a page, each line would
-// be copied, checked and encoded half a dozen times.
+// readLogs returns chunks as they are stored, for followers. In a page, each
+// line would be copied, checked and encoded half a dozen times.
 func (m *Manager) readLogs(ctx context.Context, req schemas.ReadLogsRequest) (schemas.RecordedLog, error) {
 	e, err := m.db.GetExecution(ctx, req.ID)
 	if err != nil {
@@ -93,7 +93,7 @@ func (m *Manager) readLogs(ctx context.Context, req schemas.ReadLogsRequest) (sc
 		return log, nil
 	}
 	chunks, err := m.db.ReadLogs(ctx, req.ID, req.After, req.After+int64(req.Limit), pageBytes)
-	if err == nil && len(chunks) == 0 && e.Status.Ended() { // a hole that is wider than the page
+	if err == nil && len(chunks) == 0 && e.Status.Ended() { // a gap that is wider than the page
 		chunks, err = m.db.ReadLogs(ctx, req.ID, req.After, math.MaxInt64, 1)
 	}
 	if err != nil {
@@ -105,9 +105,9 @@ func (m *Manager) readLogs(ctx context.Context, req schemas.ReadLogsRequest) (sc
 	return log, nil
 }
 
-// appendLine adds a recorded line if the filter lets it through; as it was
-// recorded, unless it must lose its time. A recorded line that is not JSON, as
-// earlier versions let in, becomes the text of a line.
+// appendLine adds a recorded line if it matches the filter; unchanged, unless
+// its time is left out. A recorded line that is not JSON, from an earlier
+// version, becomes the text of a line.
 func appendLine(items []json.RawMessage, line []byte, sequence int64, filter hodei.LogFilter, timestamps bool) []json.RawMessage {
 	if filter.IsZero() && timestamps && json.Valid(line) {
 		return append(items, line)
@@ -119,16 +119,16 @@ func appendLine(items []json.RawMessage, line []byte, sequence int64, filter hod
 	case !timestamps:
 		line = schemas.WithoutTimestamp(l)
 	case !json.Valid(line):
-		line, _ = hodei.JSON(l) // strings and numbers: it cannot fail
+		line, _ = hodei.JSON(l) // strings and numbers always encode
 	}
 	return append(items, line)
 }
 
-// daysAhead is for how many days after today partitions are made.
+// daysAhead is how many days ahead partitions are created.
 const daysAhead = 2
 
-// keepDays makes the partitions of the coming days and drops those outside the
-// retention: of older days, and of days further ahead than it makes them.
+// keepDays creates the partitions of the coming days and drops those outside
+// the retention, past or future.
 func (m *Manager) keepDays(ctx context.Context) error {
 	now := time.Now()
 	for ahead := range daysAhead + 1 {
@@ -143,15 +143,15 @@ func (m *Manager) keepDays(ctx context.Context) error {
 	return err
 }
 
-// keepsDay reports whether logs of executions of that day are recorded: those
-// within the retention, and of tomorrow, because clocks differ. An execution id
-// holds the day, and anything can be an id.
+// keepsDay reports whether logs of executions of that day are recorded: days
+// within the retention, and tomorrow, because clocks differ. The execution id
+// contains the day, and a client can send any id.
 func (m *Manager) keepsDay(day, now time.Time) bool {
 	return !day.Before(now.UTC().Add(-m.cfg.LogRetention).Truncate(24*time.Hour)) && !day.After(now.Add(24*time.Hour))
 }
 
-// checkRetention fails when the retention needs more partitions than Postgres
-// has locks for.
+// checkRetention fails if the retention needs more partitions than Postgres has
+// locks for.
 func (m *Manager) checkRetention(ctx context.Context) error {
 	if m.cfg.LogRetention < 0 || m.cfg.ExecutionRetention < 0 {
 		return fmt.Errorf("a retention is negative: %v of logs, %v of executions", m.cfg.LogRetention, m.cfg.ExecutionRetention)

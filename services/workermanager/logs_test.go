@@ -14,7 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// stored collects what the worker is told of its chunks.
+// stored collects the acknowledgements of the worker's chunks.
 func (h *hand) stored() func() schemas.Stored {
 	sub, err := h.b.nc.SubscribeSync(schemas.StoredSubject(h.id))
 	require.NoError(h.b.t, err)
@@ -27,7 +27,7 @@ func (h *hand) stored() func() schemas.Stored {
 	}
 }
 
-// kept is stored without the answers that only refuse, which may come before.
+// kept is stored without refusals, which may arrive earlier.
 func (h *hand) kept() func() []schemas.Span {
 	next := h.stored()
 	return func() []schemas.Span {
@@ -40,7 +40,7 @@ func (h *hand) kept() func() []schemas.Span {
 	}
 }
 
-// sequences are the lines of a page.
+// sequences returns the sequence numbers of a page.
 func sequences(t *testing.T, page schemas.LogPage) []int64 {
 	t.Helper()
 	got := []int64{}
@@ -50,13 +50,13 @@ func sequences(t *testing.T, page schemas.LogPage) []int64 {
 	return got
 }
 
-func TestChunksAreCommittedOnceAndTold(t *testing.T) {
+func TestChunksAreCommittedOnceAndAcknowledged(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e := h.given()
 	told := h.stored()
-	for range 3 { // as when the worker has not heard in time
+	for range 3 { // as when the acknowledgement is late
 		h.print(e.ID, 1, 5)
 		require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, told().Spans)
 	}
@@ -80,7 +80,7 @@ func TestMalformedChunksAreRefusedAndHoldNothingUp(t *testing.T) {
 	require.EqualValues(t, 2, b.execution(e.ID).LogCount)
 }
 
-// TestCompressedChunksAreStoredAsTheyCame: but only those that hold what they declare.
+// TestCompressedChunksAreStoredAsTheyCame if they contain what they declare.
 func TestCompressedChunksAreStoredAsTheyCame(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -110,10 +110,11 @@ func TestCompressedChunksAreStoredAsTheyCame(t *testing.T) {
 		got = append(append(got, line...), '\n')
 	}
 	require.Equal(t, string(lines), string(got))
-	must(b, schemas.FinishExecution, h.ended(e.ID, 80)) // whose digest is checked
+	must(b, schemas.FinishExecution, h.ended(e.ID, 80)) // verifies the digest
 }
 
-// TestLogsAreStoredWithoutJetStream: it is only where followers look first.
+// TestLogsAreStoredWithoutJetStream: followers read it, the record does not
+// need it.
 func TestLogsAreStoredWithoutJetStream(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -126,8 +127,8 @@ func TestLogsAreStoredWithoutJetStream(t *testing.T) {
 	require.EqualValues(t, 5, b.execution(e.ID).LogCount)
 }
 
-// TestPostgresRefusesAndThenTakesChunks has the table away for a while: nothing
-// is told meanwhile, and nothing is lost.
+// TestPostgresRefusesAndThenTakesChunks renames the table for a while: nothing
+// is acknowledged, and nothing is lost.
 func TestPostgresRefusesAndThenTakesChunks(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -142,7 +143,7 @@ func TestPostgresRefusesAndThenTakesChunks(t *testing.T) {
 	early, err := b.nc.SubscribeSync(schemas.StoredSubject(h.id))
 	require.NoError(t, err)
 	h.print(e.ID, 1, 3)
-	b.never("told before it is committed", 300*time.Millisecond, func() bool {
+	b.never("acknowledged before it is committed", 300*time.Millisecond, func() bool {
 		waiting, _, err := early.Pending()
 		return err != nil || waiting > 0
 	})
@@ -227,7 +228,7 @@ func TestAHoleStopsAGrowingLog(t *testing.T) {
 	require.Equal(t, []int64{4, 5, 6, 7, 8}, sequences(t, page))
 }
 
-// TestALostLogEndsBeforeItsFirstHole: what is counted can be read.
+// TestALostLogEndsBeforeItsFirstHole: all counted lines can be read.
 func TestALostLogEndsBeforeItsFirstHole(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -242,8 +243,8 @@ func TestALostLogEndsBeforeItsFirstHole(t *testing.T) {
 	require.Nil(t, page.NextCursor)
 }
 
-// TestChunksAreReadAsTheyAreKept: whole, with holes, and with how far the
-// execution is.
+// TestChunksAreReadAsTheyAreKept: whole, with gaps, and with the progress of
+// the execution.
 func TestChunksAreReadAsTheyAreKept(t *testing.T) {
 	t.Parallel()
 	b := start(t)

@@ -8,13 +8,13 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// offers are the executions that are being offered: committed as a worker's,
-// and not known yet to be started or not. Should the worker be declared lost
-// meanwhile, it is the offer that tells their fate: one that nobody has seen
-// goes back to the queue.
+// offers are the executions in an offer: committed with a worker, and not yet
+// known to have started or not. If the worker is declared lost meanwhile, the
+// result of the offer decides: an offer that did not arrive returns the
+// execution to the queue.
 type offers struct {
 	mu  sync.Mutex
-	ids map[hodei.ExecutionID]int // how many offers of it are under way
+	ids map[hodei.ExecutionID]int // number of offers in flight
 }
 
 func (o *offers) add(id hodei.ExecutionID) {

@@ -17,25 +17,25 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// A batch is what is at hand, up to these bounds: one chunk alone is committed at once,
-// many share a commit.
+// A batch contains the chunks at hand up to these limits: a single chunk is
+// committed at once, many share a commit.
 const (
 	batchChunks = 256
 	batchBytes  = 4 << 20
 )
 
-// Chunks that arrive while a batch is being committed wait in memory. One beyond these
-// bounds is discarded: its worker sends it again.
+// Chunks that arrive during a commit wait in memory. A chunk over these limits
+// is discarded, and its worker sends it again.
 const (
 	waitingChunks = 16 << 10
 	waitingBytes  = 128 << 20
 )
 
-// persist commits log chunks as they arrive, batch after batch, and confirms them to
-// their workers. The instances share the chunks, which they receive from the workers
-// directly: each worker keeps a chunk until it is confirmed, so JetStream need not be
-// able to store it. It returns when ctx is done and the batch at hand is committed, or
-// with an error when the subscription breaks.
+// persist commits log chunks in batches as they arrive, and acknowledges them
+// to their workers. The instances share the chunks, which they receive from the
+// workers directly: each worker keeps a chunk until it is acknowledged, so
+// JetStream need not be able to store it. It returns when ctx is done and the
+// current batch is committed, or with an error when the subscription fails.
 func (m *Manager) persist(ctx context.Context) error {
 	incoming := make(chan *nats.Msg, batchChunks)
 	sub, err := m.nc.QueueSubscribe(schemas.LogSubjects, schemas.WorkerManager, func(msg *nats.Msg) {
@@ -72,14 +72,15 @@ func (m *Manager) persist(ctx context.Context) error {
 	}
 }
 
-// wantLogs has the workers send again what they sent while nobody was here.
+// wantLogs makes the workers resend chunks that they sent while no instance was
+// running.
 func (m *Manager) wantLogs(ctx context.Context) {
 	if err := m.nc.Publish(schemas.LogsWantedSubject, nil); err != nil {
-		m.log.WarnContext(ctx, "workers not asked for logs", "err", err) // they send them in a while
+		m.log.WarnContext(ctx, "workers not asked for logs", "err", err) // they resend them after a while
 	}
 }
 
-// gather takes what is at hand after the first message, within the bounds.
+// gather takes the waiting messages after the first one, within the limits.
 func gather(first *nats.Msg, incoming <-chan *nats.Msg) []*nats.Msg {
 	batch, size := []*nats.Msg{first}, len(first.Data)
 	for len(batch) < batchChunks && size < batchBytes {
@@ -93,8 +94,8 @@ func gather(first *nats.Msg, incoming <-chan *nats.Msg) []*nats.Msg {
 	return batch
 }
 
-// commit reads the batch, appends it to the record, for as long as it takes, and
-// only then answers the workers.
+// commit reads the batch, appends it to the record, retrying as long as
+// necessary, and then answers the workers.
 func (m *Manager) commit(ctx context.Context, batch []*nats.Msg, r *reader) error {
 	chunks := make([]postgres.Chunk, 0, len(batch))
 	answers := answers{} // by worker
@@ -109,8 +110,8 @@ func (m *Manager) commit(ctx context.Context, batch []*nats.Msg, r *reader) erro
 		}
 		chunks = append(chunks, chunk)
 	}
-	// A stop must not lose the batch to a cancelled context, nor wait for ever
-	// for a database that is away: the chunks are safe with their workers.
+	// A stop must not lose the batch because of a cancelled context, nor wait
+	// for ever for an unavailable database: the workers still have the chunks.
 	saving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(5*time.Second, cancel) })()
@@ -142,7 +143,7 @@ type answers map[hodei.WorkerID]*answer
 
 type answer struct {
 	schemas.Stored
-	err error // why the first of the refused chunks is refused
+	err error // the reason of the first refusal
 }
 
 func (a answers) of(worker hodei.WorkerID) *answer {
@@ -164,11 +165,11 @@ func spanOf(c postgres.Chunk) schemas.Span {
 	return schemas.Span{ExecutionID: c.ExecutionID, First: c.First, Last: c.Last}
 }
 
-// warnEvery is how often refused chunks are logged at most: a flood of bad chunks
-// must not become a flood of warnings.
+// warnEvery is the minimum interval of warnings about refused chunks, so that a
+// flood of bad chunks does not flood the log.
 const warnEvery = time.Second
 
-// warn counts refused chunks, and logs the first of them.
+// warn counts refused chunks, and logs the first reason.
 func (r *reader) warn(ctx context.Context, m *Manager, answers answers) {
 	var first *answer
 	for _, a := range answers {
@@ -185,8 +186,9 @@ func (r *reader) warn(ctx context.Context, m *Manager, answers answers) {
 		"execution_id", first.Refused[0].ExecutionID, "first", first.Refused[0].First, "err", first.err)
 }
 
-// save appends chunks to the record, and tries again until the database takes
-// them. What it will never take is returned, see postgres.AppendLogs.
+// save appends chunks to the record, retrying until the database accepts them.
+// It returns the chunks that the record will never accept; see
+// postgres.AppendLogs.
 func (m *Manager) save(ctx context.Context, chunks []postgres.Chunk) (refused []error, err error) {
 	return backoff.Retry(ctx, func() ([]error, error) {
 		refused, err := m.db.AppendLogs(ctx, chunks)
@@ -199,7 +201,7 @@ func (m *Manager) save(ctx context.Context, chunks []postgres.Chunk) (refused []
 	}), backoff.WithMaxElapsedTime(0))
 }
 
-// answer lets a worker forget the chunks that are committed or refused. If the
+// answer lets a worker delete the chunks that are committed or refused. If the
 // answer is lost, the worker sends the chunks again.
 func (m *Manager) answer(ctx context.Context, worker hodei.WorkerID, stored schemas.Stored) {
 	if worker.IsZero() {
@@ -218,12 +220,12 @@ func (m *Manager) answer(ctx context.Context, worker hodei.WorkerID, stored sche
 type reader struct {
 	ndjson []byte
 	check  checker
-	warned time.Time // of refused chunks
+	warned time.Time // last warning about refused chunks
 }
 
-// read checks that a message is what its subject and headers declare, and that its
-// lines are lines of a log. With an error the chunk has as much of its identity as
-// could be read.
+// read verifies that a message contains what its subject and headers declare,
+// and that its lines are lines of a log. If it returns an error, the chunk has
+// as much of its identity as could be read.
 func (r *reader) read(msg *nats.Msg) (postgres.Chunk, error) {
 	chunk, err := identify(msg)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// held is one assignment as the record knows it.
+// held is one assignment in the record.
 type held struct {
 	execution   hodei.ExecutionID
 	worker      hodei.WorkerID
@@ -22,20 +22,20 @@ type held struct {
 	scheduledAt int64
 }
 
-// reconciler is what one pass leaves for the next. Times are this instance's
-// own, because its clock need not agree with that of Postgres.
+// reconciler is the state between passes. Times are those of the local clock,
+// which may differ from that of Postgres.
 type reconciler struct {
 	*Manager
 	seen   map[held]time.Time // when an assignment was first seen
-	strays map[held]bool      // held by a worker, but not by the record
-	passed time.Time          // when the last pass began
-	// ahead are the recorded revisions of the workers whose report differed from the
-	// record at the last pass.
+	strays map[held]bool      // held by a worker, but not in the record
+	passed time.Time          // start of the last pass
+	// ahead are the recorded revisions of the workers whose report differed
+	// from the record at the last pass.
 	ahead map[hodei.WorkerID]int64
 }
 
-// keepReconciled compares what workers say with the record, at intervals, and
-// takes in at once what is new. It returns when ctx is done.
+// keepReconciled compares the workers' reports with the record at intervals,
+// and processes changed reports at once. It returns when ctx is done.
 func (m *Manager) keepReconciled(ctx context.Context) error {
 	r := &reconciler{Manager: m}
 	tick := time.NewTicker(m.cfg.Reconcile)
@@ -56,15 +56,16 @@ func (m *Manager) keepReconciled(ctx context.Context) error {
 	}
 }
 
-// pass declares silent workers lost and settles executions of which the record
-// and their worker say different things. Several instances may do it at once:
-// each step is a guarded change.
+// pass declares silent workers lost and settles executions for which the record
+// and the worker's report differ. Several instances may run it at once: each
+// step is a guarded change.
 func (r *reconciler) pass(ctx context.Context) error {
-	// Silence is judged as of here, where this instance is known to hear: it may
-	// be stopped between any two steps, and then it has heard nothing since.
+	// Judge silence as of now, when this instance is known to receive reports.
+	// The process may be suspended between any two steps, and then it has
+	// received nothing since.
 	at, last := time.Now(), r.passed
 	if !r.hearing() {
-		r.log.DebugContext(ctx, "workers may speak unheard: nobody is missed yet")
+		r.log.DebugContext(ctx, "reports may not arrive, no worker is declared lost")
 		r.fleet.listen(r.fleet.isDeaf(), time.Now())
 		return nil
 	}
@@ -72,8 +73,8 @@ func (r *reconciler) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// In this order: what a worker says it holds was given to it before, so the
-	// record read after that knows of it.
+	// Snapshot the workers first: an assignment is committed before the worker
+	// reports it, so a later read of the record includes it.
 	speaking := r.fleet.speaking()
 	members, err := r.recallMembers(ctx)
 	if err != nil {
@@ -99,8 +100,8 @@ func (r *reconciler) pass(ctx context.Context) error {
 }
 
 // followAll records the status of each worker whose report differs from the
-// record. A recorded revision higher than any that the worker has sent
-// since the last pass is not its own: it is replaced. So is a missing record.
+// record. A recorded revision higher than any that the worker has sent since
+// the last pass is not its own, and is replaced. So is a missing record.
 func (r *reconciler) followAll(ctx context.Context, speaking []member, members map[hodei.WorkerID]postgres.Member, last time.Time) {
 	ahead := map[hodei.WorkerID]int64{}
 	for _, w := range speaking {
@@ -117,12 +118,12 @@ func (r *reconciler) followAll(ctx context.Context, speaking []member, members m
 
 const (
 	askHolds = 2 * time.Second // how long a silent worker may take to answer
-	askMost  = 32              // how many are asked at once
+	askMost  = 32              // limit of concurrent requests
 )
 
-// askSilent asks workers for a report that have not sent one for half the
-// time after which they are lost: what stores their keys may be full, or away,
-// while they are well. Who does not answer is counted on.
+// askSilent requests a report from workers that have sent none for half of
+// LostAfter: the storage of their keys may be full or unavailable while the
+// workers are healthy. For a worker that does not answer, the count continues.
 func (r *reconciler) askSilent(ctx context.Context) {
 	var asked errgroup.Group
 	asked.SetLimit(askMost)
@@ -138,23 +139,24 @@ func (r *reconciler) askSilent(ctx context.Context) {
 			return nil
 		})
 	}
-	_ = asked.Wait() // nobody returns an error
+	_ = asked.Wait() // no function returns an error
 }
 
-// roundTrip is how long NATS may take to answer those who claim to hear.
+// roundTrip is how long NATS may take to answer a check that reports can
+// arrive.
 const roundTrip = 2 * time.Second
 
-// hearing reports whether this instance would have heard a worker: it did not
-// sleep, as a process does that was stopped, and what NATS had sent it before
-// it was asked has arrived, which a connection alone does not mean.
+// hearing reports whether this instance would have received a report: it was
+// not suspended, as a stopped process is, and everything that NATS had sent
+// before the check has arrived. A connection alone does not prove that.
 func (r *reconciler) hearing() bool {
 	slept := !r.passed.IsZero() && time.Since(r.passed) > r.cfg.LostAfter/2
 	r.passed = time.Now()
 	return !slept && r.nc.IsConnected() && !r.fleet.isDeaf() && r.nc.FlushTimeout(roundTrip) == nil
 }
 
-// recallMembers has the workers that the record thinks are there be missed if
-// they are not.
+// recallMembers adds the active workers of the record, so that a missing one is
+// declared lost.
 func (m *Manager) recallMembers(ctx context.Context) (map[hodei.WorkerID]postgres.Member, error) {
 	list, err := m.db.ListMembers(ctx)
 	members := make(map[hodei.WorkerID]postgres.Member, len(list))
@@ -165,10 +167,11 @@ func (m *Manager) recallMembers(ctx context.Context) (map[hodei.WorkerID]postgre
 	return members, err
 }
 
-// follow records the state that a worker gives itself. One that speaks after
-// the record had it as OFFLINE is back, and told to stop what has ended
-// meanwhile; one that was terminated while it was away is told so.
-// With anew a later revision that is recorded does not count.
+// follow records the status that a worker reports. A worker that reports after
+// it was recorded as OFFLINE is back, and receives an interrupt for executions
+// that have ended meanwhile. A worker that was terminated while it was not
+// connected receives the command. With anew, a later recorded revision does not
+// count.
 func (m *Manager) follow(ctx context.Context, w member, anew bool) {
 	heard := w.heard.UTC()
 	before, err := m.db.FollowWorker(ctx, postgres.Following{
@@ -191,18 +194,18 @@ func (m *Manager) unfollowed(ctx context.Context, w member, anew bool) {
 	switch {
 	case errors.Is(err, hodei.NotFound) && anew:
 		m.restore(ctx, w)
-	case err != nil: // the next pass looks again
+	case err != nil: // the next pass retries
 	case row.Status == hodei.WorkerOffline:
 		m.fleet.putOff(w.id)
-	case row.Status == hodei.WorkerTerminated && w.back: // not one that is just leaving
+	case row.Status == hodei.WorkerTerminated && w.back: // not while it is leaving
 		m.terminateReturned(ctx, w.id)
 	case row.Status == hodei.WorkerTerminated:
 		m.fleet.putOff(w.id)
 	}
 }
 
-// restore records a worker again that was deleted while it was not connected, or
-// that a restored backup of the record does not have.
+// restore records a worker again that was deleted while it was not connected,
+// or that is missing after a restored backup.
 func (m *Manager) restore(ctx context.Context, w member) {
 	if err := m.db.RestoreWorker(ctx, w.report, recorded(w.report.Status)); err != nil {
 		m.log.WarnContext(ctx, "worker not recorded again", "worker_id", w.id, "err", err)
@@ -211,7 +214,7 @@ func (m *Manager) restore(ctx context.Context, w member) {
 	m.log.InfoContext(ctx, "worker recorded again: it is not in the record and renews its key", "worker_id", w.id)
 }
 
-// stopEnded has a worker stop what it runs although the record has an end.
+// stopEnded makes a worker stop executions that have an end in the record.
 func (m *Manager) stopEnded(ctx context.Context, w member) {
 	for _, id := range w.report.Running {
 		e, err := m.db.GetExecution(ctx, id)
@@ -221,8 +224,8 @@ func (m *Manager) stopEnded(ctx context.Context, w member) {
 	}
 }
 
-// declareLost records that a worker is gone, and with it what it ran as of a
-// time of Postgres: what it is given later it was heard to accept.
+// declareLost records that a worker is lost, with its executions as of a time
+// of Postgres. Later assignments were accepted by a worker that reports.
 func (m *Manager) declareLost(ctx context.Context, w member, asOf time.Time) error {
 	var heard *time.Time
 	if !w.heard.IsZero() {
@@ -238,17 +241,17 @@ func (m *Manager) declareLost(ctx context.Context, w member, asOf time.Time) err
 	} else if row, err := m.db.GetWorker(ctx, w.id); err != nil && !errors.Is(err, hodei.NotFound) {
 		return err
 	} else if err == nil && row.Status != hodei.WorkerOffline && row.Status != hodei.WorkerTerminated {
-		m.fleet.forget(w.id) // another incarnation has taken its place, and has its own time
+		m.fleet.forget(w.id) // another incarnation has replaced it, with its own time
 		return nil
 	}
 	if err := m.lose(ctx, w.id, w.incarnation, asOf); err != nil {
 		return err
 	}
-	m.fleet.forget(w.id) // should it speak again, that is news
+	m.fleet.forget(w.id) // a later report is news
 	return nil
 }
 
-// settleAll settles each execution that the record gives to a worker.
+// settleAll settles each execution that the record assigns to a worker.
 func (r *reconciler) settleAll(ctx context.Context, running []postgres.Held) {
 	seen := make(map[held]time.Time, len(running))
 	for _, h := range running {
@@ -258,7 +261,7 @@ func (r *reconciler) settleAll(ctx context.Context, running []postgres.Held) {
 			at = time.Now()
 		}
 		seen[key] = at
-		// Before the offer a worker may have been asked to take work again.
+		// Before the offer, the worker may have received a resume command.
 		if err := r.settle(ctx, h, at.Add(3*r.cfg.OfferHolds)); err != nil && !errors.Is(err, hodei.Conflict) {
 			r.log.WarnContext(ctx, "execution not settled", "execution_id", h.ID, "err", err)
 		}
@@ -266,14 +269,14 @@ func (r *reconciler) settleAll(ctx context.Context, running []postgres.Held) {
 	r.seen = seen
 }
 
-// settle compares one RUNNING execution with its worker's own report. The offer
-// has certainly ended at the time given.
+// settle compares one RUNNING execution with its worker's report. The offer has
+// certainly ended at the time ended.
 func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) error {
 	w, known := m.fleet.get(h.WorkerID)
 	same := w.incarnation == h.WorkerIncarnation
 	switch {
 	case !known:
-		m.fleet.expect(h.WorkerID, h.WorkerIncarnation, time.Now()) // silent from now on, or heard
+		m.fleet.expect(h.WorkerID, h.WorkerIncarnation, time.Now()) // silent from now on, or reporting
 		return nil
 	case same && slices.Contains(w.report.Running, h.ID):
 		if h.CancelRequestedAt != nil {
@@ -281,23 +284,24 @@ func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) 
 		}
 		return nil
 	case !w.heard.After(ended), !w.report.At.After(ended):
-		return nil // its report may be older than the offer, though it may have come late
+		return nil // its report may be older than the offer, although it arrived later
 	case !same:
 		return m.lose(ctx, h.WorkerID, h.WorkerIncarnation, always)
 	}
-	// It has spoken since the offer ended, by its own clock too, which is the
-	// one that has it refuse, and does not hold it: it never took it, and may
-	// not take it any more.
+	// The worker has reported after the deadline of the offer, by its own clock
+	// too, with which it enforces the deadline, and does not hold the
+	// execution: it has not accepted the offer and no longer may.
 	e, err := m.db.GetExecution(ctx, h.ID)
 	if err != nil || e.ScheduledAt == nil || !e.ScheduledAt.Equal(h.ScheduledAt) {
-		return err // assigned anew meanwhile
+		return err // reassigned meanwhile
 	}
 	m.log.WarnContext(ctx, "execution queued again; its worker never had it", "execution_id", h.ID, "worker_id", h.WorkerID)
 	return m.takeBack(ctx, e, nil)
 }
 
-// stopStrays has workers stop what the record does not give them, if that was
-// so at the last pass too: what has just ended they let go of by themselves.
+// stopStrays makes workers stop executions that the record does not assign to
+// them, if the last pass found the same: a worker releases executions that have
+// just ended by itself.
 func (r *reconciler) stopStrays(ctx context.Context, speaking []member, running []postgres.Held) {
 	given := make(map[held]bool, len(running))
 	for _, h := range running {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// retainEvery is how often what is too old is deleted.
+	// retainEvery is the interval of deletions.
 	retainEvery = time.Hour
 	// retainBatch is how many executions one statement deletes.
 	retainBatch = 500
@@ -21,14 +21,14 @@ const (
 	workerKept = 30 * 24 * time.Hour
 )
 
-// retain deletes what is older than its retention. Several instances may do it
-// at once. A step that fails does not keep the others from their turn.
+// retain deletes what is older than its retention. Several instances may run it
+// at once. A failed step does not prevent the others.
 func (m *Manager) retain(ctx context.Context) error {
 	return errors.Join(m.keepDays(ctx), m.deleteOldExecutions(ctx), m.deleteOldWorkers(ctx), m.db.ForgetKeys(ctx))
 }
 
-// deleteOldExecutions deletes in small batches, each committed by itself, so
-// that nothing waits long for their locks.
+// deleteOldExecutions deletes in small batches, each with its own commit, so
+// that locks are short.
 func (m *Manager) deleteOldExecutions(ctx context.Context) error {
 	if m.cfg.ExecutionRetention == 0 {
 		return nil
@@ -58,9 +58,9 @@ func (m *Manager) deleteOldWorkers(ctx context.Context) error {
 	return err
 }
 
-// deleteExecution deletes an execution that has ended, with its log: first what
-// EXECUTION_LOGS still holds of it, because once the record is gone a repeated
-// request cannot find it.
+// deleteExecution deletes an ended execution with its log: first the chunks in
+// EXECUTION_LOGS, because after the record is deleted a repeated request cannot
+// find it.
 func (m *Manager) deleteExecution(ctx context.Context, req schemas.DeleteExecutionRequest) (schemas.Empty, error) {
 	e, err := m.db.GetExecution(ctx, req.ID)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// window is how many chunks EXECUTION_LOGS holds of a log.
+// window returns how many chunks EXECUTION_LOGS has of a log.
 func (b *bench) window(id hodei.ExecutionID) int {
 	b.t.Helper()
 	stream, err := b.js.Stream(b.t.Context(), schemas.LogStream)
@@ -46,8 +46,8 @@ func TestDeleteExecutionWithItsLog(t *testing.T) {
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 
-// TestRetentionFromTheStart: an instance need not run for an hour before it
-// deletes.
+// TestRetentionFromTheStart: an instance deletes when it starts, not only after
+// an hour.
 func TestRetentionFromTheStart(t *testing.T) {
 	b := start(t)
 	h := b.worker()
@@ -74,7 +74,7 @@ func TestRetentionFromTheStart(t *testing.T) {
 	require.Equal(t, hodei.WorkerBusy, b.recorded(h.id).Status)
 }
 
-// TestADeletedWorkerThatIsBack is recorded again, and keeps its id.
+// TestADeletedWorkerThatIsBack is recorded again with its id.
 func TestADeletedWorkerThatIsBack(t *testing.T) {
 	b := start(t)
 	h := b.worker()

@@ -20,27 +20,27 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Config is what a Manager needs; NATS and DB are required.
+// Config configures a Manager. NATS and DB are required.
 type Config struct {
 	NATS    *nats.Conn
 	DB      *postgres.DB
 	Version string
 	Log     *slog.Logger
-	// Storage of the streams and the bucket.
+	// Storage configures the streams and the bucket.
 	Storage kv.Storage
-	// LostAfter is how long a worker may be silent before it is lost; 45 s
-	// when 0.
+	// LostAfter is the silence after which a worker is lost. Default: 45 s.
 	LostAfter time.Duration
-	// Reconcile is how often what workers hold is compared with the record,
-	// and looked whether the streams are there; 5 s when 0.
+	// Reconcile is the interval in which reports are compared with the record
+	// and the streams are checked. Default: 5 s.
 	Reconcile time.Duration
-	// OfferHolds is how long a worker may take to accept; after that it must
-	// refuse, for the execution may then be somewhere else. 3 s when 0.
+	// OfferHolds is how long a worker may take to accept an offer; after that
+	// it must refuse, because the execution may then be elsewhere. Default: 3
+	// s.
 	OfferHolds time.Duration
-	// LogRetention is how long logs are kept; 30 days when 0.
+	// LogRetention is how long logs are kept. Default: 30 days.
 	LogRetention time.Duration
-	// ExecutionRetention is how long an execution is kept after its end; for
-	// ever when 0.
+	// ExecutionRetention is how long an execution is kept after its end; 0
+	// means for ever.
 	ExecutionRetention time.Duration
 }
 
@@ -53,15 +53,16 @@ type Manager struct {
 	log   *slog.Logger
 	svc   *rpc.Service
 	fleet *fleet
-	// offers are the executions that this instance is offering to a worker.
+	// offers are the executions that this instance is offering.
 	offers offers
 	// refused counts the log chunks that the record will never accept.
 	refused atomic.Int64
-	// storing is since when JetStream stores nothing, nil while it does.
+	// storing is the time since which JetStream stores nothing, nil while it
+	// works.
 	storing atomic.Pointer[time.Time]
 }
 
-// New returns an instance that does nothing before Run.
+// New returns an instance that is idle until Run.
 func New(cfg Config) *Manager {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -99,11 +100,11 @@ func New(cfg Config) *Manager {
 	return m
 }
 
-// Ready is closed once the service answers.
+// Ready is closed when the service is ready.
 func (m *Manager) Ready() <-chan struct{} { return m.svc.Ready() }
 
-// Run works until ctx is done, and returns when requests in flight are
-// answered and the chunks at hand are committed.
+// Run works until ctx is done. It returns when the requests in flight are
+// answered and the current batch is committed.
 func (m *Manager) Run(ctx context.Context) error {
 	js, err := jetstream.New(m.nc)
 	if err != nil {
@@ -132,8 +133,8 @@ func (m *Manager) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// every runs fn at once and then at intervals; a failure is logged and the next
-// turn tries again.
+// every runs fn at once and then at intervals. It logs a failure, and the next
+// interval retries.
 func (m *Manager) every(ctx context.Context, interval time.Duration, what string, fn func(context.Context) error) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -150,8 +151,8 @@ func (m *Manager) every(ctx context.Context, interval time.Duration, what string
 	}
 }
 
-// again runs fn until ctx is done. When it breaks, the streams and the bucket
-// are set up anew, for they may be what was lost.
+// again runs fn until ctx is done. When fn fails, it sets up the streams and
+// the bucket, because they may be lost.
 func (m *Manager) again(ctx context.Context, what string, fn func(context.Context) error) error {
 	first := true
 	return rpc.Supervise(ctx, m.log, what, func(ctx context.Context) error {
@@ -165,8 +166,8 @@ func (m *Manager) again(ctx context.Context, what string, fn func(context.Contex
 	})
 }
 
-// keepStreams recreates what was lost of the streams and the bucket, and what refuses
-// messages since a disk was full.
+// keepStreams recreates lost streams or buckets, and those that refuse messages
+// after a disk was full.
 func (m *Manager) keepStreams(ctx context.Context) error {
 	recreated, err := kv.Keep(ctx, m.js, m.cfg.Storage)
 	for _, name := range recreated {
@@ -184,7 +185,7 @@ func (m *Manager) health(ctx context.Context, _ schemas.Empty) (schemas.Health, 
 	streams := sync.OnceValues(func() ([]check.Stream, error) { return check.Streams(m.nc, checkWithin) })
 	required := rpc.Checks{"postgres": m.db.Check, "streams": func(context.Context) error { return m.checkStreams(streams()) }}
 	reported := rpc.Checks{}
-	if m.cfg.Storage.Replicas > 1 { // the streams work on with one replica fewer
+	if m.cfg.Storage.Replicas > 1 { // the streams work with one replica fewer
 		reported["replicas"] = func(context.Context) error { return checkReplicas(streams()) }
 	}
 	return rpc.Health(ctx, required, reported), nil
@@ -193,7 +194,7 @@ func (m *Manager) health(ctx context.Context, _ schemas.Empty) (schemas.Health, 
 // checkWithin is how long JetStream may take to report on one stream.
 const checkWithin = time.Second
 
-// checkStreams reports the last test write, and a stream that is missing.
+// checkStreams reports a failing test write, or a missing stream.
 func (m *Manager) checkStreams(streams []check.Stream, err error) error {
 	if since := m.storing.Load(); since != nil {
 		return hodei.Errorf(hodei.Unavailable, "JetStream has stored nothing for %s: is the disk of NATS full?", time.Since(*since).Round(time.Second))
@@ -206,8 +207,8 @@ func (m *Manager) checkStreams(streams []check.Stream, err error) error {
 	return err
 }
 
-// checkReplicas reports the thresholds that streams exceed: a replica that is missing,
-// offline or behind.
+// checkReplicas reports the exceeded thresholds of streams: a replica that is
+// missing, offline or behind.
 func checkReplicas(streams []check.Stream, err error) error {
 	for _, s := range streams {
 		if len(s.Problems) > 0 {
@@ -226,7 +227,7 @@ func (m *Manager) publish(ctx context.Context, event schemas.Event) {
 
 func (m *Manager) publishEnd(ctx context.Context, e hodei.Execution, free *int, revision uint64) {
 	m.publish(ctx, schemas.Event{Type: schemas.EndEvent(e.Status), Execution: e, Free: free, Revision: revision})
-	// Publishing fails on a closed connection; the orchestrators look by themselves too.
+	// Publishing fails on a closed connection; the orchestrators also poll.
 	switch {
 	case e.RetryAt != nil:
 		_ = m.nc.Publish(schemas.RetrySubject, nil)

@@ -11,14 +11,14 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// stale is a worker whose key is never written after its first report, as two
-// instances of the manager see it: what they watch is older than every answer.
+// stale is a worker whose key is never written after its first report, as seen
+// by two instances of the manager: their watches are older than every answer.
 type stale struct {
 	*bench
 	hand      *hand
 	instances []*Manager
-	late      []hodei.Availability // reports that may still be received
-	status    hodei.WorkerStatus   // as the record calls it
+	late      []hodei.Availability // reports that may still arrive
+	status    hodei.WorkerStatus   // in the record
 	running   []hodei.ExecutionID
 }
 
@@ -88,7 +88,7 @@ func (s *stale) resume(t *rapid.T) {
 	s.is(t, w)
 }
 
-// receive has one instance receive an old report, or the latest.
+// receive makes one instance receive an old report, or the latest.
 func (s *stale) receive(t *rapid.T) {
 	m, report := s.instance(t), rapid.SampledFrom(s.late).Draw(t, "report")
 	m.fleet.hear(report, true, time.Now())
@@ -96,7 +96,7 @@ func (s *stale) receive(t *rapid.T) {
 	m.follow(s.t.Context(), known, false)
 }
 
-// is compares a reply with what callers were answered before.
+// is compares a reply with earlier answers.
 func (s *stale) is(t *rapid.T, w hodei.Worker) {
 	want := s.status
 	if want == hodei.WorkerAvailable && len(s.running) > 0 {
@@ -124,8 +124,8 @@ func (s *stale) check(t *rapid.T) {
 	}
 }
 
-// TestRepliesAreNotOlderThanAnswers: whatever each instance has received, a
-// reply of any of them contains what any of them has answered.
+// TestRepliesAreNotOlderThanAnswers: whatever an instance has received, its
+// replies include what any instance has answered.
 func TestRepliesAreNotOlderThanAnswers(t *testing.T) {
 	s := newStale(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -136,8 +136,8 @@ func TestRepliesAreNotOlderThanAnswers(t *testing.T) {
 }
 
 // TestAForgedReportDoesNotStick: a report with a revision that the worker never
-// reaches sets the recorded status only until the worker has renewed its key.
-func TestAForgedWordDoesNotStick(t *testing.T) {
+// reaches sets the recorded status only until the worker renews its key.
+func TestAForgedReportDoesNotStick(t *testing.T) {
 	b := start(t)
 	h := b.worker()
 	forged := h.report

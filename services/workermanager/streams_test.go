@@ -12,8 +12,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// TestLostStreams: each stream and the bucket is made again when it is gone,
-// and what workers say is heard as before.
+// TestLostStreams: each deleted stream and bucket is created again, and
+// workers' reports arrive as before.
 func TestLostStreams(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -28,13 +28,13 @@ func TestLostStreams(t *testing.T) {
 	b.bucket, err = kv.OpenWorkers(t.Context(), b.js)
 	require.NoError(t, err)
 	h := b.worker()
-	h.keepSaying() // as workers do: who follows the bucket that is gone notices in a while
-	b.until("the worker is heard", func() bool { return len(b.fleet.speaking()) == 1 })
+	h.keepSaying() // as workers do: a watcher of the deleted bucket notices after a while
+	b.until("the worker's report arrives", func() bool { return len(b.fleet.speaking()) == 1 })
 	require.Equal(t, h.id, b.fleet.speaking()[0].id)
 }
 
-// The health of the service names a stream that is missing, and with replicas the thresholds
-// that a stream exceeds.
+// The health of the service names a missing stream and, with replicas, the
+// exceeded thresholds of a stream.
 func TestHealthOfStreams(t *testing.T) {
 	t.Parallel()
 	nc, js := localtest.JetStream(t)

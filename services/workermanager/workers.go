@@ -9,13 +9,13 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// registerWorker records a worker. A worker that was started again is a new
-// incarnation, and what the old one ran is lost.
+// registerWorker records a worker. A restarted worker is a new incarnation, and
+// the executions of the old one are lost.
 func (m *Manager) registerWorker(ctx context.Context, req schemas.RegisterWorkerRequest) (hodei.Worker, error) {
 	return m.register(ctx, req, m.db.RegisterWorker)
 }
 
-// joinWorker is registerWorker of a worker that chose its id itself.
+// joinWorker is registerWorker for a worker that chose its id.
 func (m *Manager) joinWorker(ctx context.Context, req schemas.RegisterWorkerRequest) (hodei.Worker, error) {
 	return m.register(ctx, req, m.db.JoinWorker)
 }
@@ -47,7 +47,7 @@ func (m *Manager) register(ctx context.Context, req schemas.RegisterWorkerReques
 	return w, nil
 }
 
-// leaveWorker records that one incarnation of a worker is gone for certain.
+// leaveWorker records that one incarnation of a worker has certainly ended.
 func (m *Manager) leaveWorker(ctx context.Context, req schemas.LeaveRequest) (schemas.Empty, error) {
 	to := hodei.WorkerTerminated
 	if req.Killed {
@@ -58,19 +58,19 @@ func (m *Manager) leaveWorker(ctx context.Context, req schemas.LeaveRequest) (sc
 	}
 	current, err := m.db.LeaveWorker(ctx, req.WorkerID, req.Incarnation, to)
 	if err != nil || !current {
-		return schemas.Empty{}, err // another incarnation has taken its place, and ended what it ran
+		return schemas.Empty{}, err // another incarnation has replaced it and ended its executions
 	}
 	m.fleet.forget(req.WorkerID)
 	m.log.InfoContext(ctx, "worker left", "worker_id", req.WorkerID, "killed", req.Killed)
 	return schemas.Empty{}, m.lose(ctx, req.WorkerID, req.Incarnation, always)
 }
 
-// always is later than anything: who is gone for certain is given nothing more.
+// always is later than any time: an ended incarnation gets no more executions.
 var always = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// lose ends what one incarnation of the worker was running as of a time of
-// Postgres. It names the one that is gone: by the time this is done another may
-// be at work, or the same again.
+// lose ends the executions of one incarnation of the worker as of a time of
+// Postgres. It names the ended incarnation, because by now another may be
+// active.
 func (m *Manager) lose(ctx context.Context, id hodei.WorkerID, gone string, asOf time.Time) error {
 	lost, err := m.db.LoseExecutions(ctx, id, gone, asOf, m.offers.all())
 	for _, e := range lost {
@@ -98,17 +98,16 @@ func (m *Manager) listWorkers(ctx context.Context, req schemas.ListWorkersReques
 	return schemas.List[hodei.Worker]{Items: items, NextCursor: next}, err
 }
 
-// live adds to a recorded worker what only this instance has measured. Its
-// status, what it runs and its free slots come from the record alone: what this
-// instance has received of a worker may be older than what another instance has
-// answered.
+// live adds to a recorded worker the values that only this instance has
+// measured. Its status, running executions and free slots come from the record
+// only: the reports of this instance may be older than answers of another.
 func (m *Manager) live(w hodei.Worker) hodei.Worker {
 	known, ok := m.fleet.get(w.ID)
 	if !ok || w.Status == hodei.WorkerOffline || w.Status == hodei.WorkerTerminated {
 		return w
 	}
 	if why := known.report.Blocked; why != "" {
-		w.Blocked, w.Capacity = &why, 0 // whatever slots are free
+		w.Blocked, w.Capacity = &why, 0 // even if slots are free
 	}
 	if heard := known.heard.UTC(); !known.heard.IsZero() && (w.LastSeenAt == nil || heard.After(*w.LastSeenAt)) {
 		w.LastSeenAt = &heard
