@@ -134,9 +134,9 @@ func TestFilesCanBeReadInOneGo(t *testing.T) {
 // messages (string literals that are sentences) and as a number of test names.
 // Lower them as text is rewritten; they never rise. docs/style.md has the rules.
 const (
-	mostInComments  = 60
-	mostInMessages  = 42
-	mostInTestNames = 22
+	mostInComments  = 26
+	mostInMessages  = 22
+	mostInTestNames = 10
 )
 
 var (
