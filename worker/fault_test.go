@@ -52,11 +52,11 @@ func TestNATSRestartsInMidRun(t *testing.T) {
 
 func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
 	t.Parallel()
-	const lines = 200_000
+	const lines = 52_632 // base64 writes 76 characters a line
 	f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 256<<10 })
 	f.manager.mute = true
 	done := filepath.Join(t.TempDir(), "done")
-	id := f.run(f.request(`seq 200000; touch ` + done))
+	id := f.run(f.request(`head -c 3000000 /dev/urandom | base64; touch ` + done))
 	require.Eventually(t, f.spool.Full, time.Minute, time.Millisecond)
 	require.FileExists(t, filepath.Join(f.state.spool, id.String()))
 
@@ -82,7 +82,7 @@ func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
 // on a disk that is full, or there is no spool to write to at all.
 func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
 	t.Parallel()
-	const lines = 100_000
+	const lines = 52_632 // as above
 	for name, spoil := range map[string]func(t *testing.T, spool, file string){
 		"full": func(t *testing.T, _, file string) { require.NoError(t, os.Symlink("/dev/full", file)) },
 		"gone": func(t *testing.T, spool, _ string) { require.NoError(t, os.Remove(spool)) },
@@ -91,7 +91,7 @@ func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
 			f := start(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 1<<30 })
 			f.manager.mute = true
 			done := filepath.Join(t.TempDir(), "done")
-			req := f.request(`seq 100000; touch ` + done)
+			req := f.request(`head -c 3000000 /dev/urandom | base64; touch ` + done)
 			spoil(t, f.state.spool, filepath.Join(f.state.spool, req.ExecutionID.String()))
 			id := f.run(req)
 			require.Eventually(t, f.spool.Full, time.Minute, time.Millisecond)
