@@ -25,6 +25,10 @@ type Worker struct {
 	// Blocked is why the worker currently accepts nothing: its disk lacks
 	// space.
 	Blocked *string `json:"blocked"`
+	// Cordoned workers accept no new work and stay connected, until uncordoned.
+	Cordoned bool `json:"cordoned"`
+	// Dedicated workers accept only executions that name their type.
+	Dedicated bool `json:"dedicated"`
 }
 
 // Availability is a worker's report of its state and slots: the value of its
@@ -46,6 +50,9 @@ type Availability struct {
 	// Blocked is why the worker currently accepts nothing: its disk lacks
 	// space.
 	Blocked string `json:"blocked,omitempty"`
+	// Cordoned and Dedicated are those of Worker.
+	Cordoned  bool `json:"cordoned,omitempty"`
+	Dedicated bool `json:"dedicated,omitempty"`
 	// Incarnation identifies one process of the worker. Revision orders the
 	// reports of an incarnation: it increases with every change of the slots.
 	Incarnation string    `json:"incarnation"`

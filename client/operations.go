@@ -151,6 +151,16 @@ func (c *Client) RetryExecution(ctx context.Context, req schemas.RetryExecutionR
 	return call(ctx, c, schemas.RetryExecution, req)
 }
 
+// CordonWorker makes a worker accept nothing new and stay connected.
+func (c *Client) CordonWorker(ctx context.Context, req schemas.CordonWorkerRequest) (hodei.Worker, error) {
+	return call(ctx, c, schemas.CordonWorker, req)
+}
+
+// UncordonWorker makes a cordoned worker accept work again.
+func (c *Client) UncordonWorker(ctx context.Context, req schemas.UncordonWorkerRequest) (hodei.Worker, error) {
+	return call(ctx, c, schemas.UncordonWorker, req)
+}
+
 // DrainWorker makes a worker accept nothing new, finish its executions and
 // leave.
 func (c *Client) DrainWorker(ctx context.Context, req schemas.DrainWorkerRequest) (hodei.Worker, error) {

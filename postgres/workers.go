@@ -21,7 +21,7 @@ const selectWorker = `SELECT w.id, w.name, w.type, w.labels, ` + workerStatus + 
 	(SELECT avg(CASE WHEN reason IN ('WORKER_LOST', 'START_FAILED') THEN 0.0 ELSE 1.0 END)::float8 FROM (
 		SELECT reason FROM executions e WHERE e.worker_id = w.id AND e.completed_at IS NOT NULL
 		ORDER BY e.id DESC LIMIT 50) past) AS success_rate,
-	w.version`
+	w.version, w.cordoned, w.dedicated`
 
 // fromWorkers is the FROM clause of selectWorker for a table or query w.
 const fromWorkers = ` w CROSS JOIN LATERAL (
@@ -39,8 +39,9 @@ type Registered struct {
 }
 
 // RegisterWorker stores a worker as AVAILABLE: its name, type, labels, total
-// capacity and version. With a zero id it creates a worker. Otherwise it stores
-// a new incarnation of the worker with that id, or returns NOT_FOUND.
+// capacity, version and whether it is dedicated; a cordon stays. With a zero id
+// it creates a worker. Otherwise it stores a new incarnation of the worker with
+// that id, or returns NOT_FOUND.
 func (db *DB) RegisterWorker(ctx context.Context, w hodei.Worker, incarnation string) (Registered, error) {
 	if w.ID.IsZero() {
 		w.ID = newID[hodei.WorkerID](ctx)
@@ -60,13 +61,13 @@ func (db *DB) JoinWorker(ctx context.Context, w hodei.Worker, incarnation string
 }
 
 func workerArgs(w hodei.Worker, incarnation string) []any {
-	return []any{w.Name, w.Type, w.Labels, hodei.WorkerAvailable, w.TotalCapacity, incarnation, w.Version, w.ID}
+	return []any{w.Name, w.Type, w.Labels, hodei.WorkerAvailable, w.TotalCapacity, incarnation, w.Version, w.ID, w.Dedicated}
 }
 
 func (db *DB) createWorker(ctx context.Context, w hodei.Worker, incarnation string) (Registered, error) {
 	return one[Registered](ctx, db.pool, "register worker", "worker", "",
-		`WITH w AS (INSERT INTO workers (id, name, type, labels, status, total_capacity, incarnation, version, last_seen_at)
-			VALUES ($8, $1, $2, $3, $4, $5, $6, $7, now()) RETURNING *)
+		`WITH w AS (INSERT INTO workers (id, name, type, labels, status, total_capacity, incarnation, version, dedicated, last_seen_at)
+			VALUES ($8, $1, $2, $3, $4, $5, $6, $7, $9, now()) RETURNING *)
 		`+selectWorker+`, '' AS before FROM w`+fromWorkers, workerArgs(w, incarnation)...)
 }
 
@@ -74,7 +75,7 @@ func (db *DB) changeWorker(ctx context.Context, w hodei.Worker, incarnation stri
 	return one[Registered](ctx, db.pool, "register worker", "worker", w.ID.String(),
 		`WITH old AS (SELECT incarnation FROM workers WHERE id = $8 FOR UPDATE),
 		w AS (UPDATE workers SET name = $1, type = $2, labels = $3, status = $4, total_capacity = $5,
-				incarnation = $6, version = $7, revision = 0, registered_at = now(), last_seen_at = now()
+				incarnation = $6, version = $7, dedicated = $9, revision = 0, registered_at = now(), last_seen_at = now()
 			FROM old WHERE id = $8 RETURNING workers.*, old.incarnation AS before)
 		`+selectWorker+`, coalesce(w.before, '') AS before FROM w`+fromWorkers, workerArgs(w, incarnation)...)
 }
@@ -118,6 +119,22 @@ func (db *DB) ChangeWorker(ctx context.Context, id hodei.WorkerID, to hodei.Work
 		return now, err
 	}
 	return now, hodei.Errorf(hodei.Conflict, "Worker is %s and cannot become %s", now.Status, to)
+}
+
+// CordonWorker records whether a worker is cordoned. It returns CONFLICT for one
+// that has left.
+func (db *DB) CordonWorker(ctx context.Context, id hodei.WorkerID, cordoned bool) (hodei.Worker, error) {
+	w, err := one[hodei.Worker](ctx, db.pool, "cordon worker", "worker", id.String(),
+		`WITH w AS (UPDATE workers SET cordoned = $2 WHERE id = $1 AND status <> $3 RETURNING *)
+		`+selectWorker+` FROM w`+fromWorkers, id, cordoned, hodei.WorkerTerminated)
+	if !errors.Is(err, hodei.NotFound) {
+		return w, err
+	}
+	now, err := db.GetWorker(ctx, id)
+	if err != nil {
+		return now, err
+	}
+	return now, hodei.Errorf(hodei.Conflict, "Worker has left: it can be cordoned once it is registered again")
 }
 
 // Following is a status that one incarnation of a worker reports.
@@ -164,9 +181,10 @@ func (db *DB) RestoreWorker(ctx context.Context, a hodei.Availability, status ho
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	_, err := db.pool.Exec(ctx, `INSERT INTO workers (id, type, labels, status, total_capacity, incarnation, version, revision, last_seen_at)
-		VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), $8, now()) ON CONFLICT (id) DO NOTHING`,
-		a.WorkerID, a.Type, labels, status, a.Slots, a.Incarnation, a.Version, int64(min(a.Revision, math.MaxInt64)))
+	_, err := db.pool.Exec(ctx, `INSERT INTO workers (id, type, labels, status, total_capacity, incarnation, version, revision, cordoned, dedicated, last_seen_at)
+		VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), $8, $9, $10, now()) ON CONFLICT (id) DO NOTHING`,
+		a.WorkerID, a.Type, labels, status, a.Slots, a.Incarnation, a.Version, int64(min(a.Revision, math.MaxInt64)),
+		a.Cordoned, a.Dedicated)
 	return failure("restore worker", err)
 }
 
@@ -184,10 +202,11 @@ type Member struct {
 	Status      hodei.WorkerStatus
 	Incarnation string
 	Revision    int64 // of the report with the status
+	Cordoned    bool
 }
 
 // ListMembers returns every worker that has neither left nor been lost.
 func (db *DB) ListMembers(ctx context.Context) ([]Member, error) {
 	return all[Member](ctx, db.pool, "list members",
-		`SELECT id, status, incarnation, revision FROM workers WHERE status NOT IN ('OFFLINE', 'TERMINATED')`)
+		`SELECT id, status, incarnation, revision, cordoned FROM workers WHERE status NOT IN ('OFFLINE', 'TERMINATED')`)
 }

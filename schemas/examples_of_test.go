@@ -115,6 +115,10 @@ func examplesOfWorkers(all map[*Op]example) {
 	busy.AckLatencySeconds, busy.SuccessRate = ptr(0.002), ptr(0.97)
 	show(all, GetWorker, GetWorkerRequest{ID: workerID}, busy)
 	show(all, ListWorkers, ListWorkersRequest{Status: OneOf[hodei.WorkerStatus]{hodei.WorkerBusy}, Type: OneOf[string]{"rust"}, Page: Page{Limit: 1}}, page(busy))
+	cordoned := busy
+	cordoned.Cordoned = true
+	show(all, CordonWorker, CordonWorkerRequest{ID: workerID}, cordoned)
+	show(all, UncordonWorker, UncordonWorkerRequest{ID: workerID}, busy)
 	show(all, DrainWorker, DrainWorkerRequest{ID: workerID, DeadlineSeconds: ptr(300.0)}, worker(hodei.WorkerDraining))
 	show(all, ResumeWorker, ResumeWorkerRequest{ID: workerID}, worker(hodei.WorkerAvailable))
 	show(all, TerminateWorker, TerminateWorkerRequest{ID: workerID}, worker(hodei.WorkerTerminating))

@@ -24,7 +24,7 @@ var (
 	})
 	CommandWorker = declare[CommandWorkerRequest, hodei.Availability](Op{
 		Name: "worker.command", Service: Worker, Subject: "worker.command", PerWorker: true,
-		Summary: "Make a worker drain, resume or terminate; the reply is its new state", Errors: []hodei.Code{hodei.Conflict},
+		Summary: "Make a worker drain, resume, terminate, cordon or uncordon; the reply is its new state", Errors: []hodei.Code{hodei.Conflict},
 	})
 )
 
@@ -50,6 +50,8 @@ type ExecutionRequest struct {
 const (
 	RefusedFull        = "FULL"        // not enough free slots
 	RefusedDraining    = "DRAINING"    // accepts nothing new
+	RefusedCordoned    = "CORDONED"    // accepts nothing new until it is uncordoned
+	RefusedDedicated   = "DEDICATED"   // the execution does not require the type of the dedicated worker
 	RefusedExpired     = "EXPIRED"     // the deadline has passed
 	RefusedIncarnation = "INCARNATION" // the offer was for another process of the worker
 	RefusedDisk        = "DISK"        // its disk lacks space
@@ -81,11 +83,13 @@ const (
 	Drain     = "drain"
 	Resume    = "resume"
 	Terminate = "terminate"
+	Cordon    = "cordon"
+	Uncordon  = "uncordon"
 )
 
 // CommandWorkerRequest sends a command to a worker.
 type CommandWorkerRequest struct {
-	Do string `json:"do" jsonschema:"enum=drain,enum=resume,enum=terminate"`
+	Do string `json:"do" jsonschema:"enum=drain,enum=resume,enum=terminate,enum=cordon,enum=uncordon"`
 	// DeadlineSeconds is when a drain kills executions that still run; null
 	// means never.
 	DeadlineSeconds *float64 `json:"deadline_seconds"`

@@ -35,6 +35,17 @@ var (
 		Name: "workers.list", Service: WorkerManager, Method: "GET", Path: "/workers",
 		Summary: "List workers, newest first",
 	})
+	CordonWorker = declare[CordonWorkerRequest, hodei.Worker](Op{
+		Name: "workers.cordon", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/cordon", Status: 202,
+		Summary: "Make a worker accept nothing new and stay connected",
+		Description: "Its executions go on. The cordon outlasts restarts of the worker and of the services; an OFFLINE worker is " +
+			"cordoned when it is back. Resume and an assignment that names the worker do not end it, uncordon does.",
+		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
+	UncordonWorker = declare[UncordonWorkerRequest, hodei.Worker](Op{
+		Name: "workers.uncordon", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/uncordon", Status: 202,
+		Summary: "Make a cordoned worker accept work again", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+	})
 	DrainWorker = declare[DrainWorkerRequest, hodei.Worker](Op{
 		Name: "workers.drain", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/drain", Status: 202,
 		Summary:     "Drain a worker: it accepts nothing new, finishes its executions and leaves",
@@ -149,6 +160,8 @@ type RegisterWorkerRequest struct {
 	Incarnation string `json:"incarnation,omitempty" jsonschema:"maxLength=100"`
 	// Version is the version of its program.
 	Version *string `json:"version,omitempty" jsonschema:"maxLength=100"`
+	// Dedicated workers accept only executions that name their type.
+	Dedicated bool `json:"dedicated,omitempty"`
 }
 
 // Sender is the worker that joins.
@@ -161,6 +174,16 @@ func (r RegisterWorkerRequest) Sender() hodei.WorkerID {
 
 // GetWorkerRequest names a worker.
 type GetWorkerRequest struct {
+	ID hodei.WorkerID `json:"id" in:"path"`
+}
+
+// CordonWorkerRequest identifies the worker to cordon.
+type CordonWorkerRequest struct {
+	ID hodei.WorkerID `json:"id" in:"path"`
+}
+
+// UncordonWorkerRequest identifies the worker to uncordon.
+type UncordonWorkerRequest struct {
 	ID hodei.WorkerID `json:"id" in:"path"`
 }
 

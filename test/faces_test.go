@@ -151,6 +151,8 @@ var requests = map[string]func(w world) object{
 	"workers.get":       func(w world) object { return object{"id": w.worker} },
 	"workers.list":      func(world) object { return object{"type": "shell"} },
 	"workers.drain":     func(w world) object { return object{"id": w.worker, "deadline_seconds": 600} },
+	"workers.cordon":    func(w world) object { return object{"id": w.registered()} },
+	"workers.uncordon":  func(w world) object { return object{"id": w.registered()} },
 	"workers.resume":    func(w world) object { return object{"id": w.worker} },
 	"workers.terminate": func(w world) object { return object{"id": w.registered()} },
 	"workers.assign":    func(w world) object { return object{"execution_id": w.waiting(), "worker_id": w.worker} },

@@ -92,7 +92,7 @@ func (h *hostile) attack() (asked string, answer *nats.Msg, err error) {
 
 // spared are operations by which any client may stop a worker or take its place:
 // they are aimed at workers that do not exist.
-var spared = []string{"workers.register", "workers.join", "workers.leave", "workers.drain", "workers.terminate", "worker.command"}
+var spared = []string{"workers.register", "workers.join", "workers.leave", "workers.drain", "workers.cordon", "workers.terminate", "worker.command"}
 
 // request sends a request of an operation.
 func (h *hostile) request() (string, *nats.Msg, error) {

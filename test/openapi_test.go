@@ -289,6 +289,8 @@ func (w *walker) workers() {
 	eventually(w.t, "the worker has something to finish", time.Minute, func() bool {
 		return w.ask(200, "getExecution", j, "", "")["status"] == "RUNNING"
 	})
+	w.ask(202, "cordonWorker", rust, "", "")
+	w.ask(202, "uncordonWorker", rust, "", "")
 	w.ask(202, "drainWorker", rust, "", `{"deadline_seconds":60}`)
 	w.ask(202, "resumeWorker", rust, "", "")
 	w.ask(202, "terminateWorker", rust, "", "")

@@ -56,7 +56,7 @@ func (w *Worker) put(ctx context.Context, bucket *kv.Workers) error {
 // availability is the worker's state now, as it writes it to its key.
 func (w *Worker) availability() hodei.Availability {
 	a := hodei.Availability{
-		WorkerID: w.id, Type: w.cfg.Type, Labels: w.cfg.Labels, Load: load(),
+		WorkerID: w.id, Type: w.cfg.Type, Labels: w.cfg.Labels, Load: load(), Dedicated: w.cfg.Dedicated,
 		Incarnation: w.incarnation, Version: w.cfg.Version,
 	}
 	if err := w.disk.Check(); err != nil {

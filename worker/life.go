@@ -24,6 +24,8 @@ func (w *Worker) command(_ context.Context, req schemas.CommandWorkerRequest) (h
 		err = w.slots.resume()
 	case schemas.Terminate:
 		w.Terminate()
+	case schemas.Cordon, schemas.Uncordon:
+		w.slots.cordon(req.Do == schemas.Cordon)
 	}
 	if err == nil {
 		w.log.Info("worker told", "worker_id", w.id, "do", req.Do)
@@ -41,6 +43,16 @@ func (s *slots) leave(status hodei.WorkerStatus) {
 		s.change()
 	}
 	s.depart()
+}
+
+// cordon sets whether the worker accepts new work. It does not make it leave.
+func (s *slots) cordon(cordoned bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cordoned != cordoned {
+		s.cordoned = cordoned
+		s.change()
+	}
 }
 
 // drain takes nothing new, until resume. The deadline, nil for none, replaces

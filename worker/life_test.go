@@ -72,6 +72,46 @@ func TestResumeTakesWorkAgain(t *testing.T) {
 	f.outcome(f.request("true"))
 }
 
+func TestCordonedWorkerRefusesAndStays(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	gate := fifo(t)
+	id := f.run(f.request("cat < " + gate))
+	for range 2 {
+		require.NoError(t, f.tell(schemas.Cordon))
+	}
+	a := f.availability("cordoned", func(a hodei.Availability) bool { return a.Cordoned })
+	require.Equal(t, hodei.WorkerBusy, a.Status)
+	require.Equal(t, schemas.RefusedCordoned, *f.ask(f.request("true")).Refused)
+	require.NoError(t, f.tell(schemas.Drain, 3600))
+	require.NoError(t, f.tell(schemas.Resume))
+	require.Equal(t, schemas.RefusedCordoned, *f.ask(f.request("true")).Refused, "resume ends the drain, not the cordon")
+	open(t, gate)
+	f.end(id)
+	f.status(hodei.WorkerAvailable)
+	require.Empty(t, f.manager.departures())
+	require.NoError(t, f.tell(schemas.Uncordon))
+	f.availability("uncordoned", func(a hodei.Availability) bool { return !a.Cordoned })
+	f.outcome(f.request("true"))
+}
+
+func TestDedicatedWorkerAcceptsOnlyItsType(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(cfg *Config) { cfg.Type, cfg.Dedicated = "rust", true })
+	f.availability("dedicated", func(a hodei.Availability) bool { return a.Dedicated })
+	require.True(t, f.manager.registered[0].Dedicated)
+	require.Equal(t, schemas.RefusedDedicated, *f.ask(f.request("true")).Refused)
+	for kind, refused := range map[string]bool{"go": true, "rust": false} {
+		req := f.request("true")
+		req.Requirements.Type = &kind
+		if refused {
+			require.Equal(t, schemas.RefusedDedicated, *f.ask(req).Refused)
+		} else {
+			f.outcome(req)
+		}
+	}
+}
+
 func TestDrainDeadlineEndsWhatStillRuns(t *testing.T) {
 	t.Parallel()
 	f := start(t)

@@ -40,7 +40,7 @@ func settled(err error) error {
 // started later.
 func (w *Worker) register(ctx context.Context) error {
 	req := schemas.RegisterWorkerRequest{
-		Type: w.cfg.Type, Capacity: w.cfg.Slots, Labels: w.cfg.Labels, Incarnation: w.incarnation,
+		Type: w.cfg.Type, Capacity: w.cfg.Slots, Labels: w.cfg.Labels, Incarnation: w.incarnation, Dedicated: w.cfg.Dedicated,
 	}
 	if !w.cfg.Fresh {
 		req.ID = w.state.workerID()
@@ -60,7 +60,7 @@ func (w *Worker) register(ctx context.Context) error {
 		req.Version = &w.cfg.Version
 	}
 	var waiting sync.Once
-	_, err := backoff.Retry(ctx, func() (hodei.Worker, error) {
+	worker, err := backoff.Retry(ctx, func() (hodei.Worker, error) {
 		w.contact.at = uptime()
 		worker, err := rpc.Call(ctx, w.cfg.NATS, schemas.JoinWorker, req)
 		if errors.Is(err, hodei.Invalid) && !rpc.IsUnknownField(err) { // an older worker manager may be replaced soon
@@ -73,6 +73,7 @@ func (w *Worker) register(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("register worker: %w", err)
 	}
+	w.slots.cordon(worker.Cordoned) // an earlier process may have been
 	w.reaper.touch(w.contact.at)
 	return nil
 }

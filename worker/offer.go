@@ -13,7 +13,7 @@ import (
 // answer to be sent, nor the answer for the start. The run ends with ctx.
 func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schemas.Acceptance {
 	fence := w.fenceOf(&req)
-	return w.slots.take(&req, w.incarnation, w.unable(fence), func(startedAt time.Time) *run {
+	return w.slots.take(&req, w.incarnation, w.unable(&req, fence), func(startedAt time.Time) *run {
 		ctx, giveUp := context.WithCancel(ctx)
 		r := &run{
 			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: process{grace: w.cfg.Grace, mark: runMark(w.tag, req.ExecutionID)},
@@ -25,10 +25,14 @@ func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schema
 	})
 }
 
-// unable is why the worker begins nothing now whatever slots are free: it was without
-// contact for too long, or its disk lacks space. The latter is announced.
-func (w *Worker) unable(fence *fence) string {
+// unable is why the worker does not begin this whatever slots are free: it is dedicated
+// to another type, was without contact for too long, or its disk lacks space. The latter
+// is announced.
+func (w *Worker) unable(req *schemas.ExecutionRequest, fence *fence) string {
+	kind := req.Requirements.Type
 	switch {
+	case w.cfg.Dedicated && (kind == nil || *kind != w.cfg.Type):
+		return schemas.RefusedDedicated
 	case w.contact.overdue(fence):
 		return schemas.RefusedSilent
 	case w.disk.Check() != nil:

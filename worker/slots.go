@@ -24,6 +24,7 @@ type slots struct {
 	mu       sync.Mutex
 	free     int
 	revision uint64
+	cordoned bool
 	leaving  hodei.WorkerStatus // DRAINING or TERMINATING, "" while it takes work
 	final    bool               // nobody can have it take work again
 	deadline *time.Timer        // of a drain, nil without one
@@ -90,6 +91,8 @@ func (s *slots) refuse(req *schemas.ExecutionRequest, incarnation string, now ti
 		return schemas.RefusedExpired
 	case s.leaving != "":
 		return schemas.RefusedDraining
+	case s.cordoned:
+		return schemas.RefusedCordoned
 	case req.Requirements.Slots() > s.free:
 		return schemas.RefusedFull
 	}
@@ -151,6 +154,7 @@ func (s *slots) say(a *hodei.Availability) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.Slots, a.Free, a.Revision, a.At = s.total, s.free, s.revision, time.Now().UTC()
+	a.Cordoned = s.cordoned
 	a.Running = make([]hodei.ExecutionID, 0, len(s.held))
 	for id := range s.held {
 		a.Running = append(a.Running, id)

@@ -30,6 +30,8 @@ type Config struct {
 	Type   string
 	Slots  int // at least 1
 	Labels map[string]string
+	// Dedicated has the worker accept only executions that name its type.
+	Dedicated bool
 	// StateDir is a directory of this worker alone, created when missing.
 	StateDir string
 	// Fresh registers the worker under a new id, whatever StateDir holds.

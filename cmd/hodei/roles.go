@@ -167,6 +167,7 @@ type workerFlags struct {
 	kind     string
 	capacity int
 	labels   map[string]string
+	alone    bool
 	freeMiB  int64
 	logLimit cmdline.ByteSize
 }
@@ -174,6 +175,7 @@ type workerFlags struct {
 func (f *workerFlags) add(flags *pflag.FlagSet, prefix string) {
 	flags.StringVar(&f.kind, prefix+"type", "shell", "type of the worker, which jobs can require")
 	flags.IntVar(&f.capacity, prefix+"capacity", 0, "slots: executions at a time (default: four per core)")
+	flags.BoolVar(&f.alone, prefix+"dedicated", false, "accept only executions that require the type of the worker")
 	name := "label"
 	if prefix != "" {
 		name = prefix + "label"
@@ -197,7 +199,7 @@ func (f *workerFlags) config(name, dir string) (worker.Config, error) {
 		return worker.Config{}, cmdline.Usagef("capacity must not be negative")
 	}
 	return worker.Config{
-		Name: name, Type: f.kind, Slots: slots(f.capacity), Labels: f.labels, StateDir: dir, MinFree: f.minFree(),
+		Name: name, Type: f.kind, Slots: slots(f.capacity), Labels: f.labels, Dedicated: f.alone, StateDir: dir, MinFree: f.minFree(),
 		LogLimit: int64(f.logLimit),
 		Reaper:   []string{exe, "reaper"},
 	}, nil

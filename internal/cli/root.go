@@ -76,7 +76,7 @@ func addPeople(root *cobra.Command) {
 	}
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "worker" {
-			cmd.AddCommand(newWorkerList(p), newWorkerShow(p), newWorkerDrain(p), newWorkerResume(p), newWorkerTerminate(p), newWorkerRemove(p))
+			cmd.AddCommand(newWorkerList(p), newWorkerShow(p), newWorkerCordon(p), newWorkerUncordon(p), newWorkerDrain(p), newWorkerResume(p), newWorkerTerminate(p), newWorkerRemove(p))
 		}
 	}
 }

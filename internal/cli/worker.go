@@ -25,7 +25,7 @@ func newWorkerList(p *session.Flags) *cobra.Command {
 		req.Status, req.Type = wanted.value, kinds
 		return session.List(ctx, s, schemas.ListWorkers, req, []string{"id", "name", "type", "status", "free", "labels", "seen", "version"},
 			func(w hodei.Worker) []string {
-				return []string{w.ID.String(), render.Clip(render.OrNone(w.Name), 40), render.Plain(w.Type), session.Status(s, w.Status), free(w), render.Clip(render.Labels(w.Labels), 40), s.Seen(w), render.OrNone(w.Version)}
+				return []string{w.ID.String(), render.Clip(render.OrNone(w.Name), 40), render.Plain(w.Type), standing(s, w), free(w), render.Clip(render.Labels(w.Labels), 40), s.Seen(w), render.OrNone(w.Version)}
 			})
 	})
 	cmd.Flags().StringSliceVar(&kinds, "type", nil, "only of this type, or of these, separated by commas")
@@ -34,6 +34,21 @@ func newWorkerList(p *session.Flags) *cobra.Command {
 	session.Complete(cmd, "type", p.Types())
 	session.Complete(cmd, "status", session.Words(wanted.of.States()...))
 	return cmd
+}
+
+// standing is the status of a worker, and that it is cordoned.
+func standing(s *session.Session, w hodei.Worker) string {
+	if w.Cordoned {
+		return session.Status(s, w.Status) + " cordoned"
+	}
+	return session.Status(s, w.Status)
+}
+
+func dedicated(w hodei.Worker) string {
+	if w.Dedicated {
+		return "to its type"
+	}
+	return render.None
 }
 
 func free(w hodei.Worker) string { return fmt.Sprintf("%d/%d", w.Capacity, w.TotalCapacity) }
@@ -48,6 +63,32 @@ func newWorkerShow(p *session.Flags) *cobra.Command {
 			return err
 		}
 		return session.Ask(ctx, s, schemas.GetWorker, schemas.GetWorkerRequest{ID: id}, func(w hodei.Worker) error { return showWorker(s, w) })
+	}), p.Workers())
+}
+
+func newWorkerCordon(p *session.Flags) *cobra.Command {
+	return session.CompleteFirst(p.Command(&cobra.Command{
+		Use: "cordon ID|NAME", Short: "Have a worker take nothing new and stay connected", Args: cobra.ExactArgs(1),
+		Example: "  hodei worker cordon builder-1",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		id, err := s.Worker(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return session.Ask(ctx, s, schemas.CordonWorker, schemas.CordonWorkerRequest{ID: id}, func(w hodei.Worker) error { return sayWorker(s, w) })
+	}), p.Workers())
+}
+
+func newWorkerUncordon(p *session.Flags) *cobra.Command {
+	return session.CompleteFirst(p.Command(&cobra.Command{
+		Use: "uncordon ID|NAME", Short: "Have a cordoned worker take work again", Args: cobra.ExactArgs(1),
+		Example: "  hodei worker uncordon builder-1",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		id, err := s.Worker(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return session.Ask(ctx, s, schemas.UncordonWorker, schemas.UncordonWorkerRequest{ID: id}, func(w hodei.Worker) error { return sayWorker(s, w) })
 	}), p.Workers())
 }
 
@@ -105,6 +146,10 @@ func newWorkerRemove(p *session.Flags) *cobra.Command {
 
 // sayWorker prints the state of a worker after a request.
 func sayWorker(s *session.Session, w hodei.Worker) error {
+	if w.Cordoned {
+		s.Note("%s is %s and cordoned", w.ID, w.Status)
+		return nil
+	}
 	s.Note("%s is %s", w.ID, w.Status)
 	return nil
 }
@@ -119,7 +164,8 @@ func showWorker(s *session.Session, w hodei.Worker) error {
 		render.Field{"Name", render.OrNone(w.Name)},
 		render.Field{"Type", render.Plain(w.Type)},
 		render.Field{"Labels", render.Labels(w.Labels)},
-		render.Field{"Status", session.Status(s, w.Status)},
+		render.Field{"Status", standing(s, w)},
+		render.Field{"Dedicated", dedicated(w)},
 		render.Field{"Free slots", free(w)},
 		render.Field{"Running", strconv.Itoa(w.Running)},
 		render.Field{"Success", success},

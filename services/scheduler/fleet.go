@@ -58,11 +58,12 @@ func (f *fleet) watched(u kv.Update, now time.Time) (more bool) {
 			return
 		}
 		before := w.Free
+		reopened := w.Cordoned && !report.Cordoned || w.Status == hodei.WorkerDraining && report.Status == hodei.WorkerBusy
 		w.Availability, w.Free = report, before
 		// A refusal is not counted in the worker's revision, so a key of the same
 		// revision ends what refused noted.
 		r.free, r.key = report.Free, report.Revision
-		more = r.show(w) || w.Status == hodei.WorkerAvailable
+		more = r.show(w) || reopened || w.Status == hodei.WorkerAvailable
 	})
 	if known {
 		return more

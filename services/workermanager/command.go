@@ -24,6 +24,36 @@ func (m *Manager) resumeWorker(ctx context.Context, req schemas.ResumeWorkerRequ
 	return m.command(ctx, req.ID, schemas.CommandWorkerRequest{Do: schemas.Resume}, hodei.WorkerAvailable)
 }
 
+func (m *Manager) cordonWorker(ctx context.Context, req schemas.CordonWorkerRequest) (hodei.Worker, error) {
+	return m.cordon(ctx, req.ID, true)
+}
+
+func (m *Manager) uncordonWorker(ctx context.Context, req schemas.UncordonWorkerRequest) (hodei.Worker, error) {
+	return m.cordon(ctx, req.ID, false)
+}
+
+// cordon records whether a worker is cordoned, and commands the worker. One that
+// does not answer gets the command from the reconciler, or as it registers.
+func (m *Manager) cordon(ctx context.Context, id hodei.WorkerID, cordoned bool) (hodei.Worker, error) {
+	row, err := m.db.CordonWorker(ctx, id, cordoned)
+	if err != nil {
+		return row, err
+	}
+	report, err := m.tellWorker(ctx, id, cordonCommand(cordoned), row.Status)
+	if err != nil {
+		m.log.WarnContext(ctx, "cordon recorded; the worker does not answer", "worker_id", id, "cordoned", cordoned, "err", err)
+		return m.live(row), nil
+	}
+	return m.agreed(ctx, report)
+}
+
+func cordonCommand(cordoned bool) schemas.CommandWorkerRequest {
+	if cordoned {
+		return schemas.CommandWorkerRequest{Do: schemas.Cordon}
+	}
+	return schemas.CommandWorkerRequest{Do: schemas.Uncordon}
+}
+
 // command sends a command that changes a worker's status. The worker decides;
 // command records the status of its answer before it returns.
 func (m *Manager) command(ctx context.Context, id hodei.WorkerID, req schemas.CommandWorkerRequest, to hodei.WorkerStatus) (hodei.Worker, error) {

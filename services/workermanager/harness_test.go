@@ -289,6 +289,8 @@ func (h *hand) onCommand(_ context.Context, req schemas.CommandWorkerRequest) (h
 		h.report.Status = hodei.WorkerDraining
 	case req.Do == schemas.Terminate:
 		h.report.Status = hodei.WorkerTerminating
+	case req.Do == schemas.Cordon, req.Do == schemas.Uncordon:
+		h.report.Cordoned = req.Do == schemas.Cordon
 	case len(h.report.Running) > 0:
 		h.report.Status = hodei.WorkerBusy
 	default:

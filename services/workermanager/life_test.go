@@ -237,6 +237,41 @@ func TestDrainAndResume(t *testing.T) {
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 
+// TestCordon: the record has the cordon, through restarts of the worker, and the
+// worker is commanded, at once or when it is back.
+func TestCordon(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	h := b.worker()
+	cordon := func(op schemas.Operation[schemas.CordonWorkerRequest, hodei.Worker]) (hodei.Worker, error) {
+		return ask(b, op, schemas.CordonWorkerRequest{ID: h.id})
+	}
+	w, err := cordon(schemas.CordonWorker)
+	require.NoError(t, err)
+	require.True(t, w.Cordoned)
+	require.Equal(t, hodei.WorkerAvailable, w.Status)
+	require.Contains(t, h.told(), schemas.Cordon) // twice, if the reconciler passes in between
+	w = must(b, schemas.RegisterWorker, schemas.RegisterWorkerRequest{ID: &h.id, Type: "shell", Capacity: 4, Incarnation: h.latest().Incarnation})
+	require.True(t, w.Cordoned, "a worker that is started again learns it")
+	require.True(t, b.recorded(h.id).Cordoned)
+
+	h.stop()
+	w = must(b, schemas.UncordonWorker, schemas.UncordonWorkerRequest{ID: h.id})
+	require.False(t, w.Cordoned, "recorded, although the worker does not answer")
+	h.answer()
+	h.say(nil)
+	h.keepSaying()
+	b.until("it is commanded when it is back", func() bool { return slices.Contains(h.told(), schemas.Uncordon) })
+
+	must(b, schemas.TerminateWorker, schemas.TerminateWorkerRequest{ID: h.id})
+	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.latest().Incarnation})
+	_, err = cordon(schemas.CordonWorker)
+	require.ErrorIs(t, err, hodei.Conflict)
+	h.id[3]++
+	_, err = cordon(schemas.CordonWorker)
+	require.ErrorIs(t, err, hodei.NotFound)
+}
+
 func TestTerminate(t *testing.T) {
 	t.Parallel()
 	b := start(t)

@@ -106,6 +106,9 @@ func (r *reconciler) followAll(ctx context.Context, speaking []member, members m
 	ahead := map[hodei.WorkerID]int64{}
 	for _, w := range speaking {
 		m, ok := members[w.id]
+		if ok && m.Cordoned != w.report.Cordoned {
+			r.repeatCordon(ctx, w.id, m.Cordoned)
+		}
 		if ok && recorded(m.Status) == recorded(w.report.Status) {
 			continue
 		}
@@ -114,6 +117,17 @@ func (r *reconciler) followAll(ctx context.Context, speaking []member, members m
 		ahead[w.id] = m.Revision
 	}
 	r.ahead = ahead
+}
+
+// repeatCordon commands a worker whose report differs from the record: it was not
+// connected as it was cordoned or uncordoned.
+func (r *reconciler) repeatCordon(ctx context.Context, id hodei.WorkerID, cordoned bool) {
+	report, err := rpc.CallWorker(ctx, r.nc, schemas.CommandWorker, id, cordonCommand(cordoned))
+	if err != nil {
+		r.log.DebugContext(ctx, "cordon not repeated", "worker_id", id, "cordoned", cordoned, "err", err)
+		return
+	}
+	r.fleet.hear(report, true, time.Now())
 }
 
 const (

@@ -86,6 +86,8 @@ func New(cfg Config) *Manager {
 	rpc.Handle(m.svc, schemas.ListWorkers, m.listWorkers)
 	rpc.Handle(m.svc, schemas.DrainWorker, m.drainWorker)
 	rpc.Handle(m.svc, schemas.ResumeWorker, m.resumeWorker)
+	rpc.Handle(m.svc, schemas.CordonWorker, m.cordonWorker)
+	rpc.Handle(m.svc, schemas.UncordonWorker, m.uncordonWorker)
 	rpc.Handle(m.svc, schemas.TerminateWorker, m.terminateWorker)
 	rpc.Handle(m.svc, schemas.DeleteWorker, m.deleteWorker)
 	rpc.Handle(m.svc, schemas.LeaveWorker, m.leaveWorker)

@@ -26,7 +26,7 @@ func (m *Manager) register(ctx context.Context, req schemas.RegisterWorkerReques
 	if err := hodei.CheckLabels(req.Labels); err != nil {
 		return hodei.Worker{}, err
 	}
-	w := hodei.Worker{Name: req.Name, Type: req.Type, TotalCapacity: req.Capacity, Labels: req.Labels, Version: req.Version}
+	w := hodei.Worker{Name: req.Name, Type: req.Type, TotalCapacity: req.Capacity, Labels: req.Labels, Version: req.Version, Dedicated: req.Dedicated}
 	if w.Labels == nil {
 		w.Labels = map[string]string{}
 	}

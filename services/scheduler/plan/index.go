@@ -21,7 +21,7 @@ type Index struct {
 	kinds   map[string]*kind
 }
 
-// kind is the workers of one type with the same labels.
+// kind is the workers of one type with the same labels, all dedicated or none.
 type kind struct {
 	key     string
 	of      *Worker // any of them
@@ -82,10 +82,10 @@ func (x *Index) Size() (workers, free int) {
 
 // file puts a worker where it belongs, unless it is there.
 func (x *Index) file(f *filed) {
-	accepts := f.Blocked == "" && (f.Status == hodei.WorkerAvailable || f.Status == hodei.WorkerBusy)
+	accepts := f.Blocked == "" && !f.Cordoned && (f.Status == hodei.WorkerAvailable || f.Status == hodei.WorkerBusy)
 	shelf, score := shelfKey{f.Slots, f.Free}, assess(&f.Worker, x.weights).Score
 	if f.kind != nil && accepts && f.shelf == shelf && f.score == score &&
-		f.kind.of.Type == f.Type && maps.Equal(f.kind.of.Labels, f.Labels) {
+		f.kind.of.Type == f.Type && f.kind.of.Dedicated == f.Dedicated && maps.Equal(f.kind.of.Labels, f.Labels) {
 		return
 	}
 	x.takeOut(f)
@@ -119,9 +119,12 @@ func (x *Index) kindOf(w *Worker) *kind {
 		labels, _ := json.Marshal(w.Labels) // maps encode in order of their keys
 		key += "\x00" + string(labels)
 	}
+	if w.Dedicated {
+		key += "\x00dedicated"
+	}
 	k := x.kinds[key]
 	if k == nil {
-		of := Worker{Availability: hodei.Availability{Type: w.Type, Labels: maps.Clone(w.Labels)}}
+		of := Worker{Availability: hodei.Availability{Type: w.Type, Labels: maps.Clone(w.Labels), Dedicated: w.Dedicated}}
 		k = &kind{key: key, of: &of, shelves: map[shelfKey][]*filed{}}
 		x.kinds[key] = k
 	}

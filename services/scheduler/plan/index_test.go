@@ -45,6 +45,8 @@ func change(t *rapid.T, w *Worker) {
 	w.Free = w.Slots - rapid.SampledFrom([]int{0, 0, 0, 1, w.Slots}).Draw(t, "used")
 	w.AckLatency = rapid.SampledFrom([]time.Duration{0, 0, 0, 20 * time.Millisecond}).Draw(t, "latency")
 	w.Success = rapid.SampledFrom([]float64{1, 1, 1, 0.5}).Draw(t, "success")
+	w.Cordoned = rapid.SampledFrom([]bool{false, false, false, true}).Draw(t, "cordoned")
+	w.Dedicated = rapid.SampledFrom([]bool{false, false, false, true}).Draw(t, "dedicated")
 	w.Blocked = rapid.SampledFrom([]string{"", "", "", "full"}).Draw(t, "blocked")
 	w.At = testNow.Add(-rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute}).Draw(t, "age"))
 	w.KeptFor = hodei.ExecutionID{15: rapid.SampledFrom([]byte{0, 0, 0, 1}).Draw(t, "kept for")}

@@ -114,11 +114,13 @@ func assess(worker *Worker, w Weights) Verdict {
 	return v
 }
 
-// Why a worker cannot take an execution; the first three for ever.
+// Why a worker cannot take an execution; the first four for ever.
 const (
 	otherType   = "other type"
+	dedicated   = "dedicated to its type"
 	otherLabels = "other labels"
 	tooSmall    = "too small"
+	cordoned    = "cordoned"
 	silent      = "silent"
 	noSpace     = "low on disk space"
 	busy        = "busy"
@@ -138,6 +140,8 @@ func exclude(w *Worker, req Request, lease time.Duration, now time.Time) string 
 		return tooSmall
 	case w.Status != hodei.WorkerAvailable && w.Status != hodei.WorkerBusy:
 		return strings.ToLower(string(w.Status))
+	case w.Cordoned:
+		return cordoned
 	case now.Sub(w.At) > lease:
 		return silent
 	case w.Blocked != "":
@@ -156,6 +160,9 @@ func exclude(w *Worker, req Request, lease time.Duration, now time.Time) string 
 func mismatch(w *Worker, need hodei.Requirements) string {
 	if need.Type != nil && *need.Type != w.Type {
 		return otherType
+	}
+	if need.Type == nil && w.Dedicated {
+		return dedicated
 	}
 	for name, value := range need.Labels {
 		if have, ok := w.Labels[name]; !ok || have != value {
@@ -176,19 +183,20 @@ func (x *Index) Why(req Request, lease time.Duration, now time.Time) Decision {
 		counts[exclude(&f.Worker, req, lease, now)]++
 	}
 	text := "no worker" + wanted(req.Requirements)
-	passing := count(counts, busy, "draining", "terminating", kept, refused, noSpace, silent, "offline", "terminated")
+	passing := count(counts, busy, "draining", "terminating", cordoned, kept, refused, noSpace, silent, "offline", "terminated")
 	if len(passing) > 0 {
 		return Decision{Reason: text + ": " + strings.Join(append(passing, count(counts, tooSmall)...), ", ")}
 	}
-	why := strings.Join(count(counts, otherType, otherLabels, tooSmall), ", ")
+	why := strings.Join(count(counts, otherType, dedicated, otherLabels, tooSmall), ", ")
 	return Decision{Impossible: true, Reason: text + ", and none of the fleet could ever take it: " + why}
 }
 
-// Unschedulable is why no worker takes even what needs one slot of any worker, "" when
+// Unschedulable is why no worker takes even what needs one slot and its type, "" when
 // one does or will when it has a free slot.
 func (x *Index) Unschedulable(lease time.Duration, now time.Time) string {
 	for _, f := range x.workers {
-		switch exclude(&f.Worker, Request{}, lease, now) {
+		its := Request{Requirements: hodei.Requirements{Type: &f.Type}}
+		switch exclude(&f.Worker, its, lease, now) {
 		case "", busy, kept:
 			return ""
 		}

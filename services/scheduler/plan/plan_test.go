@@ -49,6 +49,8 @@ func TestReasons(t *testing.T) {
 	silent.At = now.Add(-lease - time.Second)
 	other := busy
 	other.WorkerID = id(4)
+	cordoned, dedicated := worker(5, "rust", 1), worker(6, "rust", 1)
+	cordoned.Cordoned, dedicated.Dedicated = true, true
 	for _, c := range []struct {
 		name  string
 		fleet []plan.Worker
@@ -60,6 +62,8 @@ func TestReasons(t *testing.T) {
 		{"other type", []plan.Worker{worker(1, "go", 1)}, hodei.Requirements{Type: &rust}, "no worker of type rust, and none of the fleet could ever take it: 1 other type"},
 		{"labels", []plan.Worker{worker(1, "rust", 1)}, hodei.Requirements{Labels: labels}, "no worker with zone=a, and none of the fleet could ever take it: 1 other labels"},
 		{"too small", []plan.Worker{worker(1, "rust", 2)}, hodei.Requirements{Capacity: 3}, "no worker with 3 free slots, and none of the fleet could ever take it: 1 too small"},
+		{"cordoned", []plan.Worker{cordoned, busy}, hodei.Requirements{Type: &rust}, "no worker of type rust: 1 busy, 1 cordoned"},
+		{"dedicated", []plan.Worker{dedicated}, hodei.Requirements{}, "no worker, and none of the fleet could ever take it: 1 dedicated to its type"},
 		{"silent", []plan.Worker{silent}, hodei.Requirements{}, "no worker: 1 silent"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -79,6 +83,10 @@ func TestUnschedulable(t *testing.T) {
 	draining.Status = hodei.WorkerDraining
 	silent.At = now.Add(-lease - time.Second)
 	blocked.Blocked = "its disk has 1 MiB free"
+	dedicated := worker(5, "x", 1)
+	dedicated.Dedicated = true
+	require.Empty(t, index([]plan.Worker{dedicated}).Unschedulable(lease, now), "it takes what names its type")
+	require.NotNil(t, choose([]plan.Worker{dedicated}, plan.Request{Requirements: hodei.Requirements{Type: &dedicated.Type}}).Worker)
 	for want, fleet := range map[string][]plan.Worker{
 		"no worker is running": nil,
 		"":                     {silent, busy},

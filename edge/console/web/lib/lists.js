@@ -85,7 +85,7 @@ const byName = (a, b) => a.type.localeCompare(b.type) || (a.name ?? a.id).locale
 
 /** A worker's record merged with its latest report. */
 export function withReport(w, report) {
-  return { ...w, status: report.status, capacity: report.free, running: report.running.length, holds: report.running, load: report.load, last_seen_at: report.at };
+  return { ...w, status: report.status, capacity: report.free, running: report.running.length, holds: report.running, load: report.load, cordoned: report.cordoned ?? false, last_seen_at: report.at };
 }
 
 /** All active workers, updated by their reports. */

@@ -12,6 +12,8 @@ export function Actions({ worker, reload }) {
   const { id, status } = worker;
   const name = worker.name ?? shortId(id);
   const drain = () => attempt(() => post(`/workers/${id}/drain`), `${name} is draining`).then(reload);
+  const cordon = () => attempt(() => post(`/workers/${id}/cordon`), `${name} is cordoned`).then(reload);
+  const uncordon = () => attempt(() => post(`/workers/${id}/uncordon`), `${name} is uncordoned`).then(reload);
   const resume = () => attempt(() => post(`/workers/${id}/resume`), `${name} resumed`).then(reload);
   const terminate = () => confirm({
     title: `Terminate ${name}?`, text: worker.running ? `The worker kills its ${worker.running === 1 ? 'execution' : `${worker.running} executions`} and shuts down.` : 'This worker is idle and will shut down immediately.', yes: 'Terminate',
@@ -21,7 +23,8 @@ export function Actions({ worker, reload }) {
     title: `Drain ${name}?`, text: 'This worker is idle and will shut down immediately.', yes: 'Drain', act: async () => { await post(`/workers/${id}/drain`); reload(); },
   }));
   if (status === 'TERMINATED') return null;
-  return html`${(status === 'AVAILABLE' || status === 'BUSY') && html`<${Button} icon="drain" onClick=${idle}>Drain</${Button}>`}
+  return html`${worker.cordoned ? html`<${Button} icon="play" onClick=${uncordon}>Uncordon</${Button}>` : (status === 'AVAILABLE' || status === 'BUSY') && html`<${Button} icon="stop" onClick=${cordon}>Cordon</${Button}>`}
+    ${(status === 'AVAILABLE' || status === 'BUSY') && html`<${Button} icon="drain" onClick=${idle}>Drain</${Button}>`}
     ${status === 'DRAINING' && html`<${Button} icon="play" onClick=${resume}>Resume</${Button}>`}
     ${status !== 'TERMINATING' && html`<button type="button" class="ghost danger-text" onClick=${terminate}>Terminate</button>`}`;
 }

@@ -26,9 +26,10 @@ export function Worker({ id }) {
   const name = w?.name ?? shortId(id);
   useTitle(name);
   return html`<${Loaded} of=${load}>${() => html`
-    <${Head} title=${name} sub=${html`<${Status} status=${w.status} />`} above=${html`<a href=${href('/workers')}>Workers</a>`}><${Actions} worker=${w} reload=${load.reload} /></${Head}>
+    <${Head} title=${name} sub=${html`<${Status} status=${w.status} />${w.cordoned && html` <span class="label">cordoned</span>`}`} above=${html`<a href=${href('/workers')}>Workers</a>`}><${Actions} worker=${w} reload=${load.reload} /></${Head}>
     <${Panel} cls="spec"><${Slots} worker=${w} /><${Facts} items=${[
     ['Type', html`<span class="label strong">${w.type}</span>`],
+    w.dedicated && ['Dedicated', 'only executions that name its type'],
     Object.keys(w.labels ?? {}).length > 0 && ['Labels', html`<${Labels} labels=${w.labels} />`],
     ['Last seen', w.last_seen_at ? html`<${Age} time=${w.last_seen_at} />` : 'never'],
     w.load !== undefined && ['Load', `${w.load.toFixed(2)} per core`],

@@ -16,7 +16,7 @@ import { Actions, Slots } from '../parts/worker.js';
 const states = [['', 'Active'], ['AVAILABLE', 'Available'], ['BUSY', 'Busy'], ['DRAINING', 'Draining'], ['OFFLINE', 'Offline'], ['TERMINATED', 'Terminated']];
 const Card = memo(({ worker, runs, reload }) => html`<article data-row class="card worker">
   <div class="card-head"><a class="row-link" href=${href(`/workers/${worker.id}`)}>${worker.name ?? shortId(worker.id)}</a><${Status} status=${worker.status} /></div>
-  <div class="card-labels"><span class="label strong">${worker.type}</span><${Labels} labels=${worker.labels} /></div>
+  <div class="card-labels"><span class="label strong">${worker.type}</span>${worker.cordoned && html`<span class="label">cordoned</span>`}${worker.dedicated && html`<span class="label">dedicated</span>`}<${Labels} labels=${worker.labels} /></div>
   <${Slots} worker=${worker} />
   <ul class="card-runs">${runs.slice(0, 3).map((e) => html`<li key=${e.id}><a href=${href(`/executions/${e.id}`)}>${title(e)}</a></li>`)}
     ${runs.length > 3 && html`<li><a class="faint" href=${href('/executions', { worker_id: worker.id, status: 'RUNNING' })}>and ${runs.length - 3} more</a></li>`}</ul>
