@@ -10,10 +10,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/health"
 )
 
 // metrics are the Prometheus metrics of one edge, all ports together. The
@@ -28,7 +26,7 @@ type metrics struct {
 
 func newMetrics(cfg Config) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: health.Registry(func() bool { return cfg.NATS != nil && cfg.NATS.IsConnected() }, cfg.Version),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hodei_http_requests_total", Help: "Requests answered.",
 		}, []string{"method", "route", "status"}),
@@ -43,23 +41,7 @@ func newMetrics(cfg Config) *metrics {
 			Name: "hodei_http_lines_sent_total", Help: "Log lines sent by streams.",
 		}),
 	}
-	m.registry.MustRegister(m.requests, m.took, m.streams, m.lines,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "hodei_nats_connected", Help: "1 while the connection to NATS is up.",
-		}, func() float64 {
-			if cfg.NATS != nil && cfg.NATS.IsConnected() {
-				return 1
-			}
-			return 0
-		}),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "hodei_panics_total", Help: "Panics contained in this process, each logged with its stack.",
-		}, func() float64 { return float64(rpc.Panics()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "hodei_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": cfg.Version},
-		}, func() float64 { return 1 }),
-	)
+	m.registry.MustRegister(m.requests, m.took, m.streams, m.lines)
 	return m
 }
 
@@ -68,10 +50,6 @@ func (m *metrics) countConns(open *atomic.Int64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "hodei_http_open_connections", Help: "Connections that are open.",
 	}, func() float64 { return float64(open.Load()) }))
-}
-
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
 // methodsKnown bounds the values of the method label.

@@ -11,6 +11,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/edge/console"
+	"github.com/hodei-jobs/hodei/internal/health"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -52,7 +53,7 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 		}
 	}
 	own := map[string]http.HandlerFunc{
-		"/healthz": e.healthz, "/readyz": e.readyz, "/metrics": e.metrics.handler().ServeHTTP,
+		"/healthz": health.Live, "/readyz": health.Ready(e.Health), "/metrics": health.Metrics(e.metrics.registry).ServeHTTP,
 		"/openapi.json": openapi, "/docs": docs(), "/hodei.schema.json": definitionSchema,
 		"/": console.Serve, "/ui": console.Serve, console.Root + "*": console.Serve,
 	}

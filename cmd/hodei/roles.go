@@ -28,17 +28,23 @@ import (
 
 // roleFlags are the flags of every role.
 type roleFlags struct {
-	nats, database, logLevel string
-	replicas                 int
-	streamMiB                int64
-	lostAfter                time.Duration
-	retention                retentionFlags
+	nats, database, logLevel, health string
+	replicas                         int
+	streamMiB                        int64
+	lostAfter                        time.Duration
+	retention                        retentionFlags
 }
 
 func (f *roleFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.nats, "nats", nats.DefaultURL, "URL of NATS")
 	cmdline.Secret(flags, "nats")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	addHealth(flags, &f.health)
+}
+
+// addHealth adds the flag of every process that runs roles.
+func addHealth(flags *pflag.FlagSet, addr *string) {
+	flags.StringVar(addr, "health-addr", "", "address that serves /healthz, /readyz and /metrics of this process, as 127.0.0.1:9090 (default none)")
 }
 
 func (f *roleFlags) addDatabase(flags *pflag.FlagSet) {
@@ -54,7 +60,7 @@ func (f *roleFlags) config() (system.Config, error) {
 	log, err := newLog(f.logLevel)
 	return system.Config{
 		Connect:     func(name string) (*nats.Conn, error) { return rpc.Connect(f.nats, name, log) },
-		DatabaseURL: f.database, Version: cmdline.Version(), Log: log,
+		DatabaseURL: f.database, Version: cmdline.Version(), Log: log, HealthAddr: f.health,
 	}, err
 }
 

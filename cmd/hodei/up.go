@@ -27,13 +27,13 @@ import (
 
 // upFlags are the flags of `hodei up`.
 type upFlags struct {
-	dataDir, nats, database, logLevel string
-	ephemeral                         bool
-	natsPort, workers                 int
-	edge                              edgeFlags
-	worker                            workerFlags
-	scheduler                         schedulerFlags
-	retention                         retentionFlags
+	dataDir, nats, database, logLevel, health string
+	ephemeral                                 bool
+	natsPort, workers                         int
+	edge                                      edgeFlags
+	worker                                    workerFlags
+	scheduler                                 schedulerFlags
+	retention                                 retentionFlags
 }
 
 func newUp() *cobra.Command {
@@ -58,6 +58,7 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 	flags.StringVar(&f.nats, "nats", "", "use this NATS instead of the embedded one")
 	flags.StringVar(&f.database, "database-url", "", "use this Postgres instead of the embedded one")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
+	addHealth(flags, &f.health)
 	cmdline.Secret(flags, "nats", "database-url")
 	f.worker.add(flags, "worker-")
 	f.scheduler.add(flags)
@@ -105,8 +106,8 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: cmdline.Version(), Log: log,
 		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: manager,
 		Edge:        front,
-		KeepWorkers: true,
-		Terminate:   ctx.Done(), // the whole system stops and does not wait for executions
+		KeepWorkers: true, HealthAddr: f.health,
+		Terminate: ctx.Done(), // the whole system stops and does not wait for executions
 	}
 	for i := range f.workers {
 		w, err := f.worker.config(numbered(hostname(), i), filepath.Join(dir, "workers", strconv.Itoa(i+1)))

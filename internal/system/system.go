@@ -14,6 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei/edge"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
 	"github.com/hodei-jobs/hodei/services/scheduler"
 	"github.com/hodei-jobs/hodei/services/workermanager"
@@ -41,6 +42,10 @@ type Config struct {
 	// fail.
 	KeepWorkers bool
 
+	// HealthAddr is where /healthz, /readyz and /metrics of the process are served;
+	// nowhere when empty.
+	HealthAddr string
+
 	// Terminate, when closed, makes the workers kill their executions instead
 	// of waiting for them.
 	Terminate <-chan struct{}
@@ -55,6 +60,7 @@ type System struct {
 	// The groups start in this order and stop in the reverse order.
 	services, front, fleet group
 	members                []*member
+	healthAddr             string
 }
 
 // part is one role.
@@ -63,6 +69,8 @@ type part struct {
 	run   func(context.Context) error
 	ready <-chan struct{}
 	ended chan struct{} // closed after run has returned
+	// health is called once the role is ready.
+	health func(context.Context) schemas.Health
 }
 
 // Run builds the roles, runs them until ctx is done or one of them fails, and
@@ -74,9 +82,14 @@ func Run(ctx context.Context, cfg Config, ready func(*System)) error {
 	if err := s.build(ctx); err != nil {
 		return err
 	}
+	stopHealth, err := s.serveHealth()
+	if err != nil {
+		return err
+	}
+	defer stopHealth()
 	failed := make(chan error, 1)
 	s.terminateOnDemand()
-	err := s.start(ctx, failed)
+	err = s.start(ctx, failed)
 	if err == nil {
 		ready(s)
 		select {
@@ -174,7 +187,7 @@ func (s *System) buildServices() error {
 		}
 		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
 		o := orchestrator.New(*cfg)
-		s.services.add("orchestrator", o.Run, o.Ready())
+		s.services.add("orchestrator", o.Run, o.Ready(), o.Health)
 	}
 	if cfg := s.cfg.Scheduler; cfg != nil {
 		nc, err := s.connect("hodei scheduler")
@@ -183,7 +196,7 @@ func (s *System) buildServices() error {
 		}
 		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
 		sc := scheduler.New(*cfg)
-		s.services.add("scheduler", sc.Run, sc.Ready())
+		s.services.add("scheduler", sc.Run, sc.Ready(), sc.Health)
 	}
 	if cfg := s.cfg.Manager; cfg != nil {
 		nc, err := s.connect("hodei worker-manager")
@@ -192,7 +205,7 @@ func (s *System) buildServices() error {
 		}
 		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
 		m := workermanager.New(*cfg)
-		s.services.add("worker-manager", m.Run, m.Ready())
+		s.services.add("worker-manager", m.Run, m.Ready(), m.Health)
 	}
 	return nil
 }
@@ -208,7 +221,7 @@ func (s *System) buildEdge() error {
 	}
 	cfg.NATS, cfg.Log, cfg.Version = nc, s.cfg.Log, s.cfg.Version
 	s.edge = edge.New(*cfg)
-	s.front.add("edge", s.edge.Run, s.edge.Ready())
+	s.front.add("edge", s.edge.Run, s.edge.Ready(), s.edge.Health)
 	return nil
 }
 
@@ -224,7 +237,7 @@ func (s *System) buildWorkers() error {
 			return fmt.Errorf("worker %d: %w", i+1, err)
 		}
 		s.members = append(s.members, m)
-		s.fleet.add("worker", m.run, m.worker().Ready())
+		s.fleet.add("worker", m.run, m.worker().Ready(), func(context.Context) schemas.Health { return m.worker().Health() })
 	}
 	s.fleet.mayEnd = true
 	return nil
@@ -299,8 +312,8 @@ type group struct {
 	ended   int // number of parts that ended by themselves
 }
 
-func (g *group) add(name string, run func(context.Context) error, ready <-chan struct{}) {
-	g.parts = append(g.parts, part{name, run, ready, make(chan struct{})})
+func (g *group) add(name string, run func(context.Context) error, ready <-chan struct{}, health func(context.Context) schemas.Health) {
+	g.parts = append(g.parts, part{name, run, ready, make(chan struct{}), health})
 }
 
 // start runs the parts until stop. It reports the first part that ends by

@@ -106,6 +106,12 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 // Ready is closed once the service answers.
 func (o *Orchestrator) Ready() <-chan struct{} { return o.svc.Ready() }
 
+// Health is that of this instance.
+func (o *Orchestrator) Health(ctx context.Context) schemas.Health {
+	health, _ := o.health(ctx, schemas.Empty{}) // it never fails
+	return health
+}
+
 func (o *Orchestrator) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
 	required := rpc.Checks{"postgres": o.db.Check}
 	if o.disks != nil {

@@ -283,6 +283,12 @@ func (s *Scheduler) stats(op string) map[string]int64 {
 	return map[string]int64{"queued": int64(queued), "assigning": int64(assigning), "workers": int64(workers), "free_slots": int64(free)}
 }
 
+// Health is that of this instance.
+func (s *Scheduler) Health(ctx context.Context) schemas.Health {
+	health, _ := s.health(ctx, schemas.Empty{}) // it never fails
+	return health
+}
+
 func (s *Scheduler) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
 	return rpc.Health(ctx, rpc.Checks{"postgres": s.db.Check}, rpc.Checks{"workers": func(context.Context) error {
 		if why := s.fleet.unschedulable(time.Now()); why != "" {

@@ -183,6 +183,12 @@ func (m *Manager) keepStreams(ctx context.Context) error {
 	return err
 }
 
+// Health is that of this instance.
+func (m *Manager) Health(ctx context.Context) schemas.Health {
+	health, _ := m.health(ctx, schemas.Empty{}) // it never fails
+	return health
+}
+
 func (m *Manager) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
 	streams := sync.OnceValues(func() ([]check.Stream, error) { return check.Streams(m.nc, checkWithin) })
 	required := rpc.Checks{"postgres": m.db.Check, "streams": func(context.Context) error { return m.checkStreams(streams()) }}
