@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The cost of a run beside that of its process alone.
+// The cost of an execution compared with that of its process alone.
 func BenchmarkRun(b *testing.B) {
 	f := start(b, func(c *Config) { c.Reaper = []string{"/proc/self/exe", "reaper"} })
 	for b.Loop() {

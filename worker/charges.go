@@ -19,26 +19,26 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// charge is one process group in a reaper's care.
+// charge is one process group that a reaper watches.
 type charge struct {
 	execution string
-	fence     time.Duration // after the last contact it is killed; 0 for never
-	fenced    bool          // it was
+	fence     time.Duration // killed this long after the last contact; 0 for never
+	fenced    bool          // killed because of its fence
 }
 
-// charges is what a reaper knows of its worker.
+// charges is the reaper's state of its worker.
 type charges struct {
 	log     *slog.Logger
 	orders  orders
-	told    bool // has orders
+	told    bool // has received the orders
 	contact time.Duration
 	groups  map[int]*charge
-	next    time.Duration // the uptime at which a fence may come, 0 for never
+	next    time.Duration // the uptime at which the next fence may be due, 0 for never
 }
 
-// follow reads what the worker says until it says bye, or is gone without.
-// Fences are only looked at when nothing is left to read: else a reaper that
-// was itself paused would take its worker for silent.
+// follow reads the worker's lines until "bye", or until the pipe closes without
+// it. Fences are checked only when nothing is left to read: otherwise a reaper
+// that was itself paused would consider its worker silent.
 func (c *charges) follow(ctx context.Context, in *os.File) (killed bool, err error) {
 	var rest []byte
 	buf := make([]byte, 4<<10)
@@ -71,8 +71,8 @@ func (c *charges) follow(ctx context.Context, in *os.File) (killed bool, err err
 	}
 }
 
-// await returns when there is something to read, or silent when a fence may
-// have come first.
+// await returns when there is something to read, or silent when a fence may be
+// due first.
 func (c *charges) await(in *os.File) (silent bool, err error) {
 	for {
 		patience := -1
@@ -86,8 +86,8 @@ func (c *charges) await(in *os.File) (silent bool, err error) {
 	}
 }
 
-// take understands a line. One that was cut short by the death of the worker
-// is passed over.
+// take processes a line. It ignores a line that the death of the worker cut
+// short.
 func (c *charges) take(line []byte) error {
 	if !c.told {
 		c.told = true
@@ -105,7 +105,7 @@ func (c *charges) take(line []byte) error {
 	case err != nil:
 	case fields[0] == "@":
 		c.contact = time.Duration(n)
-	case n <= 1: // -1 and -0 would mean far more than a group
+	case n <= 1: // -1 and -0 would address far more than a group
 	case fields[0] == "+" && len(fields) >= 3:
 		g := &charge{execution: fields[2]}
 		if len(fields) > 3 {
@@ -120,14 +120,14 @@ func (c *charges) take(line []byte) error {
 	return nil
 }
 
-// expect has the fences looked at when that of the group may come.
+// expect schedules a check for the group's fence.
 func (c *charges) expect(g *charge) {
 	if due := c.contact + g.fence; g.fence > 0 && (c.next == 0 || due < c.next) {
 		c.next = due
 	}
 }
 
-// keepFences kills the runs whose fence has come.
+// keepFences kills the executions whose fence is due.
 func (c *charges) keepFences(ctx context.Context) {
 	c.next = 0
 	for group, g := range c.groups {
@@ -139,16 +139,16 @@ func (c *charges) keepFences(ctx context.Context) {
 			continue
 		}
 		g.fenced = true
-		c.log.Warn("worker silent: killing what may be started elsewhere", "group", group, "execution_id", g.execution)
+		c.log.Warn("worker silent, killing restartable execution", "group", group, "execution_id", g.execution)
 		var id hodei.ExecutionID
-		_ = syscall.Kill(-group, syscall.SIGKILL) // it may be gone already
+		_ = syscall.Kill(-group, syscall.SIGKILL) // it may have exited
 		if id.UnmarshalText([]byte(g.execution)) == nil {
 			sweep(ctx, func() int { return runMark(c.orders.Tag, id).signal(syscall.SIGKILL, 0) })
 		}
 	}
 }
 
-// killAll kills what the worker ran, in its groups and out of them.
+// killAll kills the worker's commands, inside and outside of their groups.
 func (c *charges) killAll(ctx context.Context) {
 	said := false
 	sweep(ctx, func() (left int) {

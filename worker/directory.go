@@ -11,14 +11,15 @@ import (
 )
 
 // place is where one command runs: its working directory, and a home and a
-// directory for temporary files that no other command has.
+// directory for temporary files of its own.
 type place struct {
 	dir, home, tmp string
 	set            set
 }
 
-// place takes the directories of an execution; clear gives them back, also after an
-// error. The working directory is the named one, which must exist, or an empty one.
+// place prepares the directories of an execution; clear releases them, also
+// after an error. The working directory is the named one, which must exist, or
+// an empty one.
 func (w *Worker) place(named *string) (p place, err error) {
 	if named != nil {
 		if err := enterable(*named); err != nil {
@@ -45,7 +46,7 @@ func enterable(dir string) error {
 	return unix.Access(dir, unix.X_OK)
 }
 
-// clear gives the directories of an execution back.
+// clear releases the directories of an execution.
 func (w *Worker) clear(id hodei.ExecutionID, p place) {
 	if p.set == "" {
 		return
@@ -55,8 +56,8 @@ func (w *Worker) clear(id hodei.ExecutionID, p place) {
 	}
 }
 
-// removeTree removes a directory in root, with the read-only directories that
-// package managers like to leave in it.
+// removeTree removes a directory in root, including the read-only directories
+// that package managers create.
 func removeTree(root *os.Root, name string) error {
 	if root.Remove(name) == nil || root.RemoveAll(name) == nil { // most are empty
 		return nil
@@ -65,9 +66,9 @@ func removeTree(root *os.Root, name string) error {
 	return root.RemoveAll(name)
 }
 
-// unlock makes every directory of the tree writable. A process that is still in
-// the tree may replace a directory by a symbolic link at any time; root keeps
-// chmod from following it out.
+// unlock makes every directory of the tree writable. A process that still runs
+// in the tree may replace a directory by a symbolic link at any time; root
+// prevents chmod from following it out of the tree.
 func unlock(root *os.Root, name string) {
 	_ = fs.WalkDir(root.FS(), filepath.ToSlash(name), func(path string, entry fs.DirEntry, err error) error {
 		if entry != nil && entry.IsDir() {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestUnlockStaysInItsTree: a process that swaps a directory for a symbolic link
-// while the tree is removed does not get the mode of another file changed.
+// TestUnlockStaysInItsTree: a process that replaces a directory by a symbolic
+// link during the removal cannot change the mode of another file.
 func TestUnlockStaysInItsTree(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	victim := filepath.Join(outside, "victim")

@@ -1,5 +1,5 @@
 // Package worker is the worker runtime: it accepts executions, runs their
-// commands, streams what they print, reports how they ended, and leaves.
+// commands, streams their output, reports their end, and leaves.
 //
 // # Owns
 //
@@ -19,24 +19,25 @@
 //
 // # State
 //
-// A private directory, locked while the worker runs: worker-id, which it keeps
-// between starts; tag, by which the next worker finds the processes of one that
-// was killed; work/, the directories of each run; spool/, what did not fit into
-// memory. All but the id is emptied at the start.
+// A private directory, locked while the worker runs: worker-id, which survives
+// restarts; tag, by which the next worker finds the processes of a killed one;
+// work/, the directories of the executions; spool/, chunks that did not fit
+// into memory. Everything except the id is emptied at the start.
 //
 // # When things fail
 //
-// NATS or the services away: runs go on. Log chunks are kept, first in memory,
-// then on disk, until execution.stored says that Postgres has them; when both
-// are full the commands are slowed through their pipes. The end of a run is
-// reported until the answer says that it is recorded. Only a run that would be
-// started again elsewhere, were the worker declared lost, is ended before that
-// can be (fence.go), by the reaper if the worker is paused. The worker killed: the
-// reaper kills what it ran and reports that. The reaper killed: another is
-// started and told everything again. The worker started again: it registers as
-// a new incarnation, by which the manager knows that earlier runs are gone.
+// During an outage of NATS or the services, executions continue. Log chunks are
+// kept, first in memory, then on disk, until execution.stored acknowledges
+// them; when both are full, the pipes slow the commands down. The end of an
+// execution is reported until it is acknowledged as recorded. Only an execution
+// that would be started elsewhere after the worker is declared lost is stopped
+// before that (fence.go), by the reaper if the worker is paused. If the worker
+// is killed, the reaper kills its commands and reports that. If the reaper is
+// killed, the worker starts another one and sends it the whole list. A
+// restarted worker registers as a new incarnation, so the manager knows that
+// earlier executions have ended.
 //
 // # Not here
 //
-// No choice of what to run, no retries, no look at the record.
+// No choice of executions, no retries, no access to the record.
 package worker

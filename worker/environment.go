@@ -11,23 +11,23 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// defaultPath is where programs are looked up when nobody says.
+// defaultPath is the PATH of commands if the worker has none.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // executionVariable and tagVariable mark every process that a worker starts, so
-// that the worker, its reaper and its successor find it again (mark.go). A job
+// that the worker, its reaper and its successor can find it (mark.go). A job
 // cannot change them. The tag is a random value that never leaves the machine:
-// a command that reads it cannot use it to speak for the worker.
+// a command that reads it cannot use it to impersonate the worker.
 const (
 	executionVariable = "HODEI_EXECUTION_ID"
 	tagVariable       = "HODEI_WORKER_TAG"
 )
 
-// variable is one variable of an environment.
+// variable is one environment variable.
 type variable struct{ name, value string }
 
-// baseEnvironment is the small safe part of the worker's own environment that
-// every command gets.
+// baseEnvironment returns the part of the worker's environment that every
+// command gets.
 func baseEnvironment() []variable {
 	base := []variable{{"PATH", defaultPath}}
 	if path := os.Getenv("PATH"); path != "" {
@@ -41,9 +41,9 @@ func baseEnvironment() []variable {
 	return base
 }
 
-// environment is the environment of the command of req, in the form that exec
-// takes: the base, its directories and ids, and the job's own variables, which
-// replace all but the mark.
+// environment returns the environment of the command of req for exec: the base,
+// its directories and ids, and the job's variables, which may replace all
+// except the mark.
 func (w *Worker) environment(req *schemas.ExecutionRequest, at place) []string {
 	env := make([]string, 0, len(w.base)+8+len(req.Environment))
 	add := func(name, value string) {
@@ -73,9 +73,9 @@ func (w *Worker) environment(req *schemas.ExecutionRequest, at place) []string {
 	return append(env, runMark(w.tag, req.ExecutionID)...)
 }
 
-// lookUp finds a program as a shell would: a name with a slash is a path from
-// the working directory, any other is looked up in the command's own PATH. The
-// error tells a program that is not there (ENOENT) from one that is not
+// lookUp finds a program like a shell: a name with a slash is a path from the
+// working directory, any other name is looked up in the command's PATH. The
+// error distinguishes a missing program (ENOENT) from one that is not
 // executable (EACCES).
 func (w *Worker) lookUp(name string, req *schemas.ExecutionRequest, dir string) (string, error) {
 	if name == "" {

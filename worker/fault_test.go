@@ -34,8 +34,8 @@ func TestNATSRestartsInMidRun(t *testing.T) {
 	id := f.run(f.request(`seq 1 1000; cat < ` + before + `; seq 1001 20000; cat < ` + while + `; seq 20001 21000`))
 	f.manager.await(t, "first lines", func() bool { return len(f.manager.logs[id]) > 0 })
 	down()
-	open(t, before) // prints while nobody hears
-	open(t, while)  // and ends so
+	open(t, before) // prints while disconnected
+	open(t, while)  // and ends while disconnected
 	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, time.Minute, time.Millisecond)
 	up()
 
@@ -78,8 +78,8 @@ func TestSpoolSpillsAndThenSlowsTheCommand(t *testing.T) {
 	f.spoolIsEmpty()
 }
 
-// TestAFullDiskSlowsTheCommandAndLosesNothing: every write to the spool fails as
-// on a disk that is full, or there is no spool to write to at all.
+// TestAFullDiskSlowsTheCommandAndLosesNothing: every write to the spool fails,
+// as on a full disk, or the spool directory is missing.
 func TestAFullDiskSlowsTheCommandAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	const lines = 52_632 // as above
@@ -168,8 +168,8 @@ func TestAChunkThatIsRefusedIsGivenUp(t *testing.T) {
 	f.spoolIsEmpty()
 }
 
-// TestAnEndDoesNotWaitForALogForEver: no chunk is ever confirmed, while the
-// record answers. A worker that terminates waits less.
+// TestAnEndDoesNotWaitForALogForEver: no chunk is ever acknowledged, although
+// the record answers. A worker that terminates waits less.
 func TestAnEndDoesNotWaitForALogForEver(t *testing.T) {
 	t.Parallel()
 	f := start(t)
@@ -186,8 +186,8 @@ func TestAnEndDoesNotWaitForALogForEver(t *testing.T) {
 	f.spoolIsEmpty()
 }
 
-// TestEffortIsBoundedByAnswersWithoutProgress: a log that makes progress is waited
-// for.
+// TestEffortIsBoundedByAnswersWithoutProgress: the worker waits for a log that
+// makes progress.
 func TestEffortIsBoundedByAnswersWithoutProgress(t *testing.T) {
 	var e effort
 	require.False(t, e.spent())
@@ -207,7 +207,7 @@ func TestEffortIsBoundedByAnswersWithoutProgress(t *testing.T) {
 func TestKilledWorkerLeavesNothingRunning(t *testing.T) {
 	t.Parallel()
 	f, process := startProcess(t)
-	// One in its group, one that ignores TERM, one that left the group.
+	// One child in its group, one that ignores TERM, one that left the group.
 	id := f.run(f.request(`trap "" TERM; sleep 1000 & echo child $!; wait`))
 	escaped := f.run(f.request(`setsid sleep 1000 >/dev/null 2>&1 & echo child $!; wait`))
 	f.manager.await(t, "both run", func() bool { return len(f.manager.logs[id]) == 1 && len(f.manager.logs[escaped]) == 1 })
@@ -215,25 +215,26 @@ func TestKilledWorkerLeavesNothingRunning(t *testing.T) {
 
 	requireGone(t, childIn(t, f.log(id)))
 	requireGone(t, childIn(t, f.log(escaped)))
-	f.manager.await(t, "told by the reaper", func() bool { return len(f.manager.left) == 1 })
+	f.manager.await(t, "the reaper reports", func() bool { return len(f.manager.left) == 1 })
 	require.Equal(t, schemas.LeaveRequest{WorkerID: f.id, Incarnation: f.incarnation, Killed: true}, f.manager.departures()[0])
 }
 
-// TestTheNextWorkerEndsWhatNobodyKilled: when the reaper is killed too, what ran
-// goes on until the next worker of the same directory, before that is registered.
-func TestTheNextWorkerEndsWhatNobodyKilled(t *testing.T) {
+// TestTheNextWorkerKillsOrphans: if the reaper is killed too, the
+// commands run until the next worker of the same directory starts, before it
+// registers.
+func TestTheNextWorkerKillsOrphans(t *testing.T) {
 	t.Parallel()
 	f, process := startProcess(t)
 	id := f.run(f.request(`echo child $$; exec sleep 1000`))
 	escaped := f.run(f.request(`setsid sleep 1000 >/dev/null 2>&1 & echo child $!; wait`))
 	f.manager.await(t, "both run", func() bool { return len(f.manager.logs[id]) == 1 && len(f.manager.logs[escaped]) == 1 })
-	require.NoError(t, process.Signal(syscall.SIGSTOP)) // or it would start another reaper
+	require.NoError(t, process.Signal(syscall.SIGSTOP)) // otherwise it would start another reaper
 	killReaper(t, process.Pid)
 	require.NoError(t, process.Kill())
-	_, err := process.Wait() // until then the directory is its own
+	_, err := process.Wait() // until then it holds the directory
 	require.NoError(t, err)
 	left := []int{childIn(t, f.log(id)), childIn(t, f.log(escaped))}
-	require.NoError(t, syscall.Kill(left[0], 0), "nobody has killed it")
+	require.NoError(t, syscall.Kill(left[0], 0), "it still runs")
 
 	dir := f.cfg.StateDir
 	f.launch(func(c *Config) { c.StateDir = dir })
@@ -268,7 +269,7 @@ func killReaper(t *testing.T, of int) {
 	require.Equal(t, 1, killed)
 }
 
-func TestReaperIsStartedAgainAndToldEverything(t *testing.T) {
+func TestARestartedReaperGetsTheWholeList(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *Config) { c.Reaper = []string{"/proc/self/exe", "reaper"} })
 	id := f.run(f.request(`echo child $$; exec sleep 1000`))
@@ -286,12 +287,12 @@ func TestReaperIsStartedAgainAndToldEverything(t *testing.T) {
 	require.NoError(t, f.reaper.proc.Kill())
 	require.Eventually(t, func() bool { return alive() != 0 && alive() != first }, time.Minute, time.Millisecond)
 
-	// To the second reaper the worker is killed: it must know of the run.
+	// To the second reaper the worker looks killed: it must know the execution.
 	f.reaper.mu.Lock()
 	require.NoError(t, f.reaper.pipe.Close())
 	f.reaper.pipe = nil
 	f.reaper.mu.Unlock()
 	requireGone(t, childIn(t, f.log(id)))
-	f.manager.await(t, "told by the reaper", func() bool { return len(f.manager.left) == 1 })
+	f.manager.await(t, "the reaper reports", func() bool { return len(f.manager.left) == 1 })
 	require.True(t, f.manager.departures()[0].Killed)
 }

@@ -12,33 +12,35 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// A run that would be started again elsewhere, were its worker declared lost,
-// must be dead before that can be. The worker manager counts a worker's silence
-// from when it received its last report, which is not before the worker sent it; so
-// the worker counts from there, the contact, and is early. A run that nobody
-// would start again has no fence and runs on through any silence.
+// An execution that would be started elsewhere after its worker is declared
+// lost must be dead before that. The worker manager counts a worker's silence
+// from the arrival of its last report, which is not before the worker sent it.
+// The worker counts from the time it sent that report, the contact, and so is
+// early. An execution that will not be restarted has no fence and continues
+// during any silence.
 
-// fenceMargin is how long before the manager may act everything is over, or a
-// tenth of its patience if that is less: for the rates of two clocks, and for
-// the kernel to end what was killed.
+// fenceMargin is how long before the manager's deadline everything must be
+// dead, or a tenth of that deadline if it is less: for clock drift, and for the
+// kernel to end killed processes.
 const fenceMargin = 2 * time.Second
 
-// fence is when a run is ended: so long after the last contact.
+// fence is when an execution is stopped: times after the last contact.
 type fence struct {
-	term time.Duration // it is told to end
-	kill time.Duration // it is killed
-	reap time.Duration // the reaper kills it, if the worker has not
+	term time.Duration // SIGTERM
+	kill time.Duration // SIGKILL
+	reap time.Duration // SIGKILL by the reaper, if the worker has not sent it
 }
 
-// newFence is the fence of a run whose worker is lost after such a silence,
-// which is positive. At least two thirds of that pass before anything happens.
+// newFence returns the fence of an execution whose worker is lost after this
+// silence, which is positive. At least two thirds of it pass before anything
+// happens.
 func newFence(lostAfter, grace time.Duration) fence {
 	margin := min(lostAfter/10, fenceMargin)
 	kill := lostAfter - margin
 	return fence{term: kill - min(grace, kill/4), kill: kill, reap: lostAfter - margin/2}
 }
 
-// fenceOf is the fence that an offer asks for, nil for none.
+// fenceOf returns the fence for an offer, nil for none.
 func (w *Worker) fenceOf(req *schemas.ExecutionRequest) *fence {
 	if req.LostAfterSeconds == nil {
 		return nil
@@ -47,8 +49,8 @@ func (w *Worker) fenceOf(req *schemas.ExecutionRequest) *fence {
 	return &f
 }
 
-// uptime is a clock that nobody sets, that counts while the machine sleeps, and
-// that is the same for every process of it.
+// uptime is a clock that is never set, that counts while the machine sleeps,
+// and that is the same for every process.
 func uptime() time.Duration {
 	var now unix.Timespec
 	if err := unix.ClockGettime(uptimeClock, &now); err != nil {
@@ -57,14 +59,14 @@ func uptime() time.Duration {
 	return time.Duration(now.Nano())
 }
 
-// contact is when the worker sent the last report of which it knows that it arrived.
-// Moments are of uptime.
+// contact is when the worker sent the last report that is known to have
+// arrived. Times are of uptime.
 type contact struct {
 	sooner chan struct{} // one value: next has moved forward
 
 	mu   sync.Mutex
 	at   time.Duration
-	next time.Duration // when the first run may be due, 0 for never
+	next time.Duration // when the first execution may be due, 0 for never
 }
 
 func (c *contact) last() time.Duration {
@@ -73,10 +75,10 @@ func (c *contact) last() time.Duration {
 	return c.at
 }
 
-// overdue reports whether the silence is too long for the fence already.
+// overdue reports whether the silence already exceeds the fence.
 func (c *contact) overdue(f *fence) bool { return f != nil && uptime() >= c.last()+f.term }
 
-// expect has the fences looked at when this one is due, unless they are before.
+// expect schedules a check for this fence, unless an earlier one is scheduled.
 func (c *contact) expect(f *fence) {
 	if f == nil {
 		return
@@ -92,9 +94,9 @@ func (c *contact) expect(f *fence) {
 	}
 }
 
-// heard notes that the report sent at the given moment has arrived. What was due
-// before is ended nevertheless, for by then it may have been given up: so a
-// worker that was paused learns of it.
+// heard records that the report sent at the given time has arrived. An
+// execution that was due before is stopped nevertheless, because it may have
+// been restarted elsewhere: a worker that was paused detects that here.
 func (w *Worker) heard(sent time.Duration) {
 	w.enforce()
 	w.contact.mu.Lock()
@@ -103,9 +105,9 @@ func (w *Worker) heard(sent time.Duration) {
 	w.reaper.touch(sent)
 }
 
-// keepFences ends runs whose fence has come, until ctx is done. A contact moves
-// fences away, but no timer: that fires in vain and is set anew, once in the
-// time of a fence.
+// keepFences stops executions whose fence is due, until ctx is done. A contact
+// postpones fences without changing the timer, which then fires once in vain
+// and is reset.
 func (w *Worker) keepFences(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -126,11 +128,12 @@ func (w *Worker) keepFences(ctx context.Context) {
 	}
 }
 
-// enforce ends the runs whose fence has come, and sets when to look again.
+// enforce stops the executions whose fence is due, and schedules the next
+// check.
 func (w *Worker) enforce() {
 	w.contact.mu.Lock()
 	contact := w.contact.at
-	w.contact.next = 0 // whoever begins from here on says so
+	w.contact.next = 0 // executions that start from now on schedule their own check
 	w.contact.mu.Unlock()
 	for _, r := range w.slots.all() {
 		if r.fence == nil || r.process.isOver() {
@@ -139,13 +142,13 @@ func (w *Worker) enforce() {
 		if silence := uptime() - contact; silence < r.fence.term {
 			w.contact.expect(r.fence)
 		} else if r.process.end(hodei.ReasonWorkerLost, time.Now().Add(r.fence.kill-silence)) {
-			w.log.Warn("too long without contact: ending what may be started elsewhere", "execution_id", r.req.ExecutionID)
+			w.log.Warn("too long without contact, stopping restartable execution", "execution_id", r.req.ExecutionID)
 		}
 	}
 }
 
-// renewal is how often the key is renewed: often enough that a fence never
-// comes near while all is well.
+// renewal is the interval of renewing the key: short enough that no fence
+// becomes due while renewals arrive.
 func (w *Worker) renewal() time.Duration {
 	every := kv.Renew
 	for _, r := range w.slots.all() {

@@ -30,7 +30,7 @@ func TestFencesComeInTimeButNotBefore(t *testing.T) {
 		require.LessOrEqual(t, f.term, f.kill)
 		require.Less(t, f.kill, f.reap, "the reaper leaves it to the worker first")
 		require.Less(t, f.reap, lostAfter)
-		require.LessOrEqual(t, f.kill-f.term, grace, "nobody gets more than the grace")
+		require.LessOrEqual(t, f.kill-f.term, grace, "no process gets more than the grace")
 		require.GreaterOrEqual(t, f.term, lostAfter*2/3, "renewals may fail for a while")
 		require.LessOrEqual(t, lostAfter-f.kill, fenceMargin, "nothing is ended much too early")
 
@@ -44,7 +44,8 @@ func TestFencesComeInTimeButNotBefore(t *testing.T) {
 	require.Equal(t, fence{term: 33 * time.Second, kill: 43 * time.Second, reap: 44 * time.Second}, newFence(45*time.Second, 10*time.Second))
 }
 
-// fenced is a request for a run that may be started again after such a silence.
+// fenced returns a request for an execution that may be restarted after this
+// silence.
 func (f *fleet) fenced(lostAfter time.Duration, command string) schemas.ExecutionRequest {
 	req := f.request(command)
 	req.LostAfterSeconds = new(lostAfter.Seconds())
@@ -53,7 +54,7 @@ func (f *fleet) fenced(lostAfter time.Duration, command string) schemas.Executio
 
 const stubborn = `trap "" TERM; (setsid sh -c 'trap "" TERM; echo child $$; exec sleep 1000 >/dev/null 2>&1' &); while :; do sleep 0.05; done`
 
-func TestOnlyWhatMayBeStartedAgainIsEndedInACut(t *testing.T) {
+func TestOnlyRestartableExecutionsAreStoppedWithoutContact(t *testing.T) {
 	t.Parallel()
 	f, down, up := startRestartable(t)
 	gate := fifo(t)
@@ -65,7 +66,7 @@ func TestOnlyWhatMayBeStartedAgainIsEndedInACut(t *testing.T) {
 	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 3 }, time.Minute, time.Millisecond)
 	requireGone(t, child)
 	require.Empty(t, runMark(f.tag, again).bearers())
-	require.NotEmpty(t, runMark(f.tag, alone).bearers(), "nobody would start it again")
+	require.NotEmpty(t, runMark(f.tag, alone).bearers(), "it will not be restarted")
 
 	up()
 	end, _ := f.end(again)
@@ -91,9 +92,9 @@ func TestAFenceNeverComesWhileTheLinkHolds(t *testing.T) {
 	require.Equal(t, hodei.Completed, end.Status)
 }
 
-// TestASilentWorkerStartsNothingThatMayBeStartedAgain: offers arrive, but its
-// report is not stored.
-func TestASilentWorkerStartsNothingThatMayBeStartedAgain(t *testing.T) {
+// TestASilentWorkerRefusesRestartableExecutions: offers arrive, but the
+// worker's report is not stored.
+func TestASilentWorkerRefusesRestartableExecutions(t *testing.T) {
 	t.Parallel()
 	f := start(t)
 	held := f.run(f.fenced(2*time.Second, stubborn))
@@ -116,8 +117,8 @@ func TestASilentWorkerStartsNothingThatMayBeStartedAgain(t *testing.T) {
 	require.Eventually(t, func() bool { return f.ask(f.fenced(2*time.Second, "true")).Accepted }, time.Minute, 10*time.Millisecond)
 }
 
-// TestAContactDoesNotHideTheSilenceBefore: who was paused renews its key as
-// soon as it goes on, perhaps before any timer.
+// TestAContactDoesNotHideTheSilenceBefore: a worker that was paused renews its
+// key when it continues, possibly before any timer fires.
 func TestAContactDoesNotHideTheSilenceBefore(t *testing.T) {
 	t.Parallel()
 	f := start(t)
@@ -141,7 +142,7 @@ func TestThePausedWorkersReaperKeepsItsFences(t *testing.T) {
 	require.NoError(t, process.Signal(syscall.SIGSTOP))
 	requireGone(t, child)
 	require.Eventually(t, func() bool { return len(runMark(f.tag, again).bearers()) == 0 }, time.Minute, 10*time.Millisecond)
-	require.NotEmpty(t, runMark(f.tag, alone).bearers(), "nobody would start it again")
+	require.NotEmpty(t, runMark(f.tag, alone).bearers(), "it will not be restarted")
 	f.manager.mu.Lock()
 	require.Empty(t, f.manager.ends[again], "its worker cannot speak")
 	f.manager.mu.Unlock()
@@ -157,7 +158,8 @@ func TestThePausedWorkersReaperKeepsItsFences(t *testing.T) {
 	require.Empty(t, f.manager.departures(), "the worker was never gone")
 }
 
-// TestAPausedReaperReadsBeforeItKills: what it was not told of in time was said.
+// TestAPausedReaperReadsBeforeItKills: a contact that the reaper read late was
+// sent in time.
 func TestAPausedReaperReadsBeforeItKills(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *Config) { c.Reaper = []string{"/proc/self/exe", "reaper"} })
@@ -173,7 +175,8 @@ func TestAPausedReaperReadsBeforeItKills(t *testing.T) {
 	paused := uptime()
 	require.Eventually(t, func() bool { return f.contact.last() > paused+2*time.Second }, time.Minute, time.Millisecond)
 	require.NoError(t, reaper.Signal(syscall.SIGCONT))
-	// By the time that it has killed another for good it had read everything.
+	// By the time that it has killed another permanently, it has read
+	// everything.
 	second := f.run(f.request(`echo child $$; exec sleep 1000`))
 	f.manager.await(t, "it runs", func() bool { return len(f.manager.logs[second]) == 1 })
 	require.NotEmpty(t, runMark(f.tag, id).bearers())

@@ -30,19 +30,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// fleet is one worker, running, and the stand-in that it talks to.
+// fleet is one running worker and the manager of the test.
 type fleet struct {
 	*Worker
 	t       testing.TB
 	manager *manager
-	nc      *nats.Conn // the manager's
+	nc      *nats.Conn // of the manager
 	js      jetstream.JetStream
 	drain   context.CancelFunc
-	done    chan error // what Run returned
+	done    chan error // the result of Run
 }
 
-// start runs a worker with the given changes to its configuration, until the
-// test ends.
+// start runs a worker with a changed configuration until the test ends.
 func start(t testing.TB, change ...func(*Config)) *fleet {
 	t.Helper()
 	nc, js := localtest.JetStream(t)
@@ -56,8 +55,8 @@ func startOn(t testing.TB, nc *nats.Conn, js jetstream.JetStream, change ...func
 	return f
 }
 
-// startRestartable starts a worker at a NATS server that can be stopped, and
-// started again with what it had stored.
+// startRestartable starts a worker on a NATS server that can be stopped and
+// restarted with its store.
 func startRestartable(t testing.TB, change ...func(*Config)) (f *fleet, down, up func()) {
 	t.Helper()
 	cfg := local.NATSConfig{Port: freePort(t), StoreDir: t.TempDir(), Log: localtest.Log(t)}
@@ -88,7 +87,7 @@ func freePort(t testing.TB) int {
 	return probe.Addr().(*net.TCPAddr).Port
 }
 
-// launch starts another worker at the same manager.
+// launch starts another worker with the same manager.
 func (f *fleet) launch(change ...func(*Config)) {
 	f.t.Helper()
 	own, err := rpc.Connect(f.nc.Opts.Servers[0], "worker", localtest.Log(f.t))
@@ -107,9 +106,9 @@ func (f *fleet) launch(change ...func(*Config)) {
 	receive(f.t, w.Ready(), "ready")
 }
 
-// startProcess starts a worker as a process of its own, run by the command
-// under, if there is one, and killed at the end of the test. Of the fleet only
-// what asks over NATS works.
+// startProcess starts a worker as a separate process, run by the command under
+// if given, and killed at the end of the test. Only the methods of fleet that
+// use NATS work.
 func startProcess(t testing.TB, under ...string) (*fleet, *os.Process) {
 	t.Helper()
 	nc, js := localtest.JetStream(t)
@@ -125,7 +124,7 @@ func startProcess(t testing.TB, under ...string) (*fleet, *os.Process) {
 	f.incarnation, f.cfg.StateDir = f.manager.registered[0].Incarnation, dir
 	require.Eventually(t, func() bool {
 		id, err := os.ReadFile(filepath.Join(dir, "worker-id"))
-		tag, _ := os.ReadFile(filepath.Join(dir, "tag")) // is written before
+		tag, _ := os.ReadFile(filepath.Join(dir, "tag")) // written earlier
 		f.tag = string(tag)
 		return err == nil && f.id.UnmarshalText(id) == nil
 	}, time.Minute, 5*time.Millisecond)
@@ -144,7 +143,7 @@ func receive[T any](t testing.TB, from <-chan T, what string) T {
 	}
 }
 
-// request is an offer that any worker can accept.
+// request returns an offer that any worker can accept.
 func (f *fleet) request(command ...string) schemas.ExecutionRequest {
 	req := schemas.ExecutionRequest{
 		ExecutionID: hodei.ExecutionID(uuid.Must(uuid.NewV7())), Attempt: 1,
@@ -198,7 +197,7 @@ func (f *fleet) outcome(req schemas.ExecutionRequest) (hodei.Outcome, []hodei.Lo
 	return f.end(f.run(req))
 }
 
-// log decodes what has arrived of a log, which must be without gap or double.
+// log decodes the received log, which must have no gaps or duplicates.
 func (f *fleet) log(id hodei.ExecutionID) []hodei.LogLine {
 	f.t.Helper()
 	m := f.manager
@@ -218,7 +217,7 @@ func (f *fleet) log(id hodei.ExecutionID) []hodei.LogLine {
 	return lines
 }
 
-// digest is computed as the record does.
+// digest is computed like the record's.
 func (m *manager) digest(id hodei.ExecutionID) (digest int64) {
 	for _, chunk := range m.logs[id] {
 		for line := range bytes.Lines(chunk) {
@@ -228,7 +227,7 @@ func (m *manager) digest(id hodei.ExecutionID) (digest int64) {
 	return digest & math.MaxInt64
 }
 
-// availability waits for a value of the worker's key that is as wanted, and returns it.
+// availability waits until the worker's key has a wanted value, and returns it.
 func (f *fleet) availability(what string, want func(hodei.Availability) bool) hodei.Availability {
 	f.t.Helper()
 	bucket, err := kv.OpenWorkers(f.t.Context(), f.js)

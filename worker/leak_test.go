@@ -12,8 +12,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// TestRunsLeaveNothingBehind: neither files, nor goroutines, nor directories,
-// however a run ends. What the whole package leaves, TestMain checks.
+// TestRunsLeaveNothingBehind: no files, goroutines or directories, however an
+// execution ends. TestMain checks the whole package.
 func TestRunsLeaveNothingBehind(t *testing.T) {
 	f := start(t, func(c *Config) {
 		c.Reaper = []string{"/proc/self/exe", "reaper"}
@@ -46,15 +46,15 @@ func TestRunsLeaveNothingBehind(t *testing.T) {
 		}
 		f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision >= f.said() })
 	}
-	runs(3 * len(ways)) // what is kept for the next
+	runs(3 * len(ways)) // what is kept for the next execution
 	files, goroutines := 0, 0
-	require.Eventually(t, func() bool { // which has a goroutine itself, here as below
+	require.Eventually(t, func() bool { // it uses a goroutine itself
 		files, goroutines = openFiles(t), runtime.NumGoroutine()
 		return true
 	}, time.Minute, time.Millisecond)
-	runs(300) // a goroutine left by one run in four would show
+	runs(300) // a goroutine left by one execution in four would show
 	require.Eventually(t, func() bool { return openFiles(t) <= files }, time.Minute, 10*time.Millisecond, "of %d files", files)
-	const idle = 64 // goroutines that have answered may wait for the next request
+	const idle = 64 // idle goroutines of the service may wait for the next request
 	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+idle }, time.Minute, 10*time.Millisecond, "of %d goroutines", goroutines)
 	left, err := os.ReadDir(f.state.spool)
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestRunsLeaveNothingBehind(t *testing.T) {
 	require.Empty(t, f.reaper.groups)
 }
 
-// said is the worker's current revision.
+// said returns the worker's current revision.
 func (f *fleet) said() uint64 { _, revision := f.slots.current(); return revision }
 
 func openFiles(t *testing.T) int {

@@ -12,19 +12,20 @@ import (
 	"github.com/hodei-jobs/hodei/kv"
 )
 
-// announceGap is the least time between two writes of the key: changes that
-// come closer together share one.
+// announceGap is the minimum time between two writes of the key: changes closer
+// together share one.
 const announceGap = 50 * time.Millisecond
 
-// putTimeout bounds one attempt to write the key, putPause is the time between
-// attempts that failed.
+// putTimeout bounds one attempt to write the key. putPause is the time between
+// failed attempts.
 const (
 	putTimeout = 2 * time.Second
 	putPause   = time.Second
 )
 
-// announce writes the worker's key at every change, and to renew its lease,
-// until ctx is done. It calls written after each success. Nothing waits for it.
+// announce writes the worker's key after every change, and to renew its lease,
+// until ctx is done. It calls written after each success. No other code waits
+// for it.
 func (w *Worker) announce(ctx context.Context, bucket *kv.Workers, written func()) {
 	failing := false
 	for ctx.Err() == nil {
@@ -38,7 +39,7 @@ func (w *Worker) announce(ctx context.Context, bucket *kv.Workers, written func(
 			w.unlessDone(ctx, announceGap, nil)
 			w.unlessDone(ctx, kv.UntilRenewal(w.id, time.Now(), w.renewal()), w.slots.changed)
 		case ctx.Err() == nil:
-			if !failing { // once an outage
+			if !failing { // once per outage
 				w.log.Warn("availability not written", "worker_id", w.id, "err", err)
 			}
 			failing = true
@@ -53,7 +54,7 @@ func (w *Worker) put(ctx context.Context, bucket *kv.Workers) error {
 	return bucket.Put(ctx, w.availability())
 }
 
-// availability is the worker's state now, as it writes it to its key.
+// availability returns the worker's current report.
 func (w *Worker) availability() hodei.Availability {
 	a := hodei.Availability{
 		WorkerID: w.id, Type: w.cfg.Type, Labels: w.cfg.Labels, Load: load(), Dedicated: w.cfg.Dedicated,
@@ -66,7 +67,8 @@ func (w *Worker) availability() hodei.Availability {
 	return a
 }
 
-// unlessDone waits, until a reconnect or a value from wake ends the wait.
+// unlessDone waits until d has passed, ctx is done, or a reconnect or a value
+// from wake ends the wait.
 func (w *Worker) unlessDone(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -78,8 +80,8 @@ func (w *Worker) unlessDone(ctx context.Context, d time.Duration, wake <-chan st
 	}
 }
 
-// load is the one-minute load average divided by the number of cores, 0 where
-// the system does not say.
+// load is the one-minute load average divided by the number of cores, 0 if the
+// system does not report it.
 func load() float64 {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

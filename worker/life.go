@@ -8,9 +8,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// command does what people tell the worker to do. Repeated, it changes
-// nothing, except that a drain takes the latest deadline. The reply is
-// the worker's state after the command.
+// command executes a command to the worker. Repeating it changes nothing,
+// except that a drain takes the latest deadline. The reply is the worker's
+// state after the command.
 func (w *Worker) command(_ context.Context, req schemas.CommandWorkerRequest) (hodei.Availability, error) {
 	var err error
 	switch req.Do {
@@ -28,17 +28,17 @@ func (w *Worker) command(_ context.Context, req schemas.CommandWorkerRequest) (h
 		w.slots.cordon(req.Do == schemas.Cordon)
 	}
 	if err == nil {
-		w.log.Info("worker told", "worker_id", w.id, "do", req.Do)
+		w.log.Info("worker command", "worker_id", w.id, "do", req.Do)
 	}
 	return w.availability(), err
 }
 
-// leave takes nothing new from now on, for good.
+// leave permanently stops accepting.
 func (s *slots) leave(status hodei.WorkerStatus) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.final = true
-	if s.leaving != hodei.WorkerTerminating { // which a drain does not take back
+	if s.leaving != hodei.WorkerTerminating { // a drain does not revoke it
 		s.leaving = status
 		s.change()
 	}
@@ -78,8 +78,8 @@ func (s *slots) drain(deadline *time.Timer) error {
 	return nil
 }
 
-// resume takes work again. It is CONFLICT once the worker has begun to leave,
-// is terminating, or was told to stop by whoever started it.
+// resume accepts again. It returns CONFLICT if the worker has begun to leave,
+// is terminating, or is being stopped by its owner.
 func (s *slots) resume() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *slots) resume() error {
 		return hodei.Errorf(hodei.Conflict, "Worker has left")
 	case s.final:
 		return hodei.Errorf(hodei.Conflict, "Worker is being stopped")
-	case s.deadline != nil && !s.deadline.Stop(): // its time is just over
+	case s.deadline != nil && !s.deadline.Stop(): // its time has just passed
 		return hodei.Errorf(hodei.Conflict, "Worker is terminating")
 	}
 	s.leaving, s.deadline = "", nil

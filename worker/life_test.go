@@ -11,7 +11,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// tell commands the worker.
+// tell sends a command to the worker.
 func (f *fleet) tell(do string, deadline ...float64) error {
 	req := schemas.CommandWorkerRequest{Do: do}
 	if len(deadline) > 0 {
@@ -136,20 +136,20 @@ func TestTerminateByCommandHasNoWayBack(t *testing.T) {
 	require.NoError(t, f.tell(schemas.Terminate))
 	require.ErrorIs(t, f.tell(schemas.Resume), hodei.Conflict)
 	require.ErrorIs(t, f.tell(schemas.Drain, 3600), hodei.Conflict)
-	f.drain() // as SIGTERM does
+	f.drain() // like SIGTERM
 	f.status(hodei.WorkerTerminating)
 	require.NoError(t, receive(t, f.done, "left"))
 	end, _ := f.end(id)
 	require.Equal(t, hodei.ReasonWorkerTerminated, *end.Reason)
 }
 
-func TestWhoWasStoppedByItsOwnerDoesNotResume(t *testing.T) {
+func TestAStoppedWorkerDoesNotResume(t *testing.T) {
 	t.Parallel()
 	f := start(t)
 	gate := fifo(t)
 	id := f.run(f.request("cat < " + gate))
 	require.NoError(t, f.tell(schemas.Drain))
-	f.drain() // as SIGTERM does, while drained by command
+	f.drain() // like SIGTERM, while drained by command
 	require.Eventually(t, func() bool {
 		f.slots.mu.Lock()
 		defer f.slots.mu.Unlock()
@@ -163,7 +163,7 @@ func TestWhoWasStoppedByItsOwnerDoesNotResume(t *testing.T) {
 	require.NoError(t, receive(t, f.done, "left"))
 }
 
-// TestTheWholeGroupHasTheGrace: a shell dies of TERM at once; what it started
+// TestTheWholeGroupHasTheGrace: a shell dies of SIGTERM at once; its children
 // may still clean up.
 func TestTheWholeGroupHasTheGrace(t *testing.T) {
 	t.Parallel()

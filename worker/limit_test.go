@@ -10,8 +10,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// TestTheLogLimitEndsTheLogNotTheCommand: of a command that prints much more,
-// which nothing packs.
+// TestTheLogLimitEndsTheLogNotTheCommand with incompressible output well beyond
+// the limit.
 func TestTheLogLimitEndsTheLogNotTheCommand(t *testing.T) {
 	t.Parallel()
 	const limit = 1 << 20

@@ -11,8 +11,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
-// TestMain makes this binary a reaper or a worker when a test starts it as
-// one: what is killed with KILL must be a process of its own.
+// TestMain makes this binary a reaper or a worker when a test starts it as one,
+// because a process to kill must be separate.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch log := slog.New(slog.NewTextHandler(os.Stderr, nil)); os.Args[1] {

@@ -19,8 +19,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// manager stands in for the worker manager: it answers what a worker asks,
-// keeps what it is told, and confirms chunks unless told otherwise.
+// manager replaces the worker manager: it answers the worker, stores its
+// messages, and acknowledges chunks unless configured otherwise.
 type manager struct {
 	nc *nats.Conn
 
@@ -28,14 +28,14 @@ type manager struct {
 	changed    sync.Cond
 	registered []schemas.RegisterWorkerRequest
 	logs       map[hodei.ExecutionID]map[int64][]byte // chunks by first sequence
-	chunks     int                                    // that arrived, repeated ones too
+	chunks     int                                    // chunks received, including repeated ones
 	ends       map[hodei.ExecutionID][]schemas.FinishRequest
 	left       []schemas.LeaveRequest
-	// What it does wrong on purpose.
+	// Deliberate faults.
 	lose       func(first int64) bool // a chunk never arrives
 	refuse     func(first int64) bool // a chunk is refused
 	missing    bool                   // lines are missing, until an end is final
-	mute       bool                   // chunks are not confirmed
+	mute       bool                   // chunks are not acknowledged
 	refuseEnds error
 }
 
@@ -79,7 +79,7 @@ func (m *manager) leave(_ context.Context, req schemas.LeaveRequest) (schemas.Em
 	return schemas.Empty{}, nil
 }
 
-// departures are the workers that have left so far.
+// departures returns the workers that have left so far.
 func (m *manager) departures() []schemas.LeaveRequest {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,13 +110,13 @@ func (m *manager) chunk(msg *nats.Msg) {
 	}
 }
 
-// change locks; what it returns tells those who wait, and unlocks.
+// change locks. The returned function wakes waiters and unlocks.
 func (m *manager) change() func() {
 	m.mu.Lock()
 	return func() { m.changed.Broadcast(); m.mu.Unlock() }
 }
 
-// await waits for a condition on what the manager was told.
+// await waits for a condition on the manager's state.
 func (m *manager) await(t testing.TB, what string, met func() bool) {
 	t.Helper()
 	late := false

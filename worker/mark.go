@@ -14,10 +14,10 @@ import (
 	"github.com/hodei-jobs/hodei/internal/batch"
 )
 
-// mark identifies the processes of one run, or of one incarnation, wherever
-// they went: by these variables in their environment, which children inherit. A
-// process that left its group is found by it; one that threw its environment away as
-// well is not, nor any where the system does not show it.
+// mark identifies the processes of one execution, or of one incarnation, by
+// these environment variables, which children inherit. It finds a process that
+// left its group, but not one that also discarded its environment, nor any if
+// the system does not show environments.
 type mark []string
 
 func workerMark(tag string) mark { return mark{tagVariable + "=" + tag} }
@@ -26,8 +26,8 @@ func runMark(tag string, id hodei.ExecutionID) mark {
 	return mark{tagVariable + "=" + tag, executionVariable + "=" + id.String()}
 }
 
-// Marks are the variables, as NAME=value, by which a worker finds the present
-// process, if it runs as part of an execution.
+// Marks returns the variables, as NAME=value, by which a worker finds the
+// current process if it is part of an execution.
 func Marks() (marks []string) {
 	for _, name := range []string{tagVariable, executionVariable} {
 		if value, set := os.LookupEnv(name); set {
@@ -37,8 +37,8 @@ func Marks() (marks []string) {
 	return marks
 }
 
-// bearers lists the processes that bear the mark. It looks at every process of
-// the machine, once for all who want to know at a time: many runs may be ended
+// bearers lists the processes with the mark. It reads every process of the
+// machine, once for all concurrent callers, because many executions may end
 // together.
 func (m mark) bearers() []int {
 	pids, _ := searches.Do(context.Background(), m) // a search does not fail
@@ -61,11 +61,11 @@ var searches = batch.Group[mark, []int]{Run: func(_ context.Context, marks []mar
 }}
 
 // marksIn returns the variables of the environment in the file that may be part
-// of a mark. That of a zombie is empty.
+// of a mark. The environment of a zombie is empty.
 func marksIn(environ string) (worn []string) {
 	text, err := os.ReadFile(environ)
 	if err != nil {
-		return nil // gone, or not ours
+		return nil // it has exited, or belongs to another user
 	}
 	for v := range bytes.SplitSeq(text, []byte{0}) {
 		if name, _, _ := bytes.Cut(v, []byte("=")); string(name) == tagVariable || string(name) == executionVariable {
@@ -75,16 +75,16 @@ func marksIn(environ string) (worn []string) {
 	return worn
 }
 
-// among reports whether every variable of the mark is among those given.
+// among reports whether worn contains every variable of the mark.
 func (m mark) among(worn []string) bool {
 	return !slices.ContainsFunc(m, func(v string) bool { return !slices.Contains(worn, v) })
 }
 
-// signal sends a signal to each process that bears the mark, except to those of
-// the process group, 0 for none, and returns how many were there to take it.
+// signal sends a signal to each process with the mark, except those of the
+// process group (0 for none), and returns how many received it.
 func (m mark) signal(sig syscall.Signal, except int) (sent int) {
 	for _, pid := range m.bearers() {
-		proc, err := os.FindProcess(pid) // from here on the number may be another's, but this is not
+		proc, err := os.FindProcess(pid) // from here on the pid may be reused, but this handle is not
 		if err != nil {
 			continue
 		}
@@ -98,12 +98,13 @@ func (m mark) signal(sig syscall.Signal, except int) (sent int) {
 }
 
 const (
-	sweepGap = 20 * time.Millisecond // between two looks at what still lives
-	sweepFor = 5 * time.Second       // how long they go on
+	sweepGap = 20 * time.Millisecond // between two searches
+	sweepFor = 5 * time.Second       // limit of the searches
 )
 
-// sweep calls kill, which returns how many it found, until it finds none, and
-// twice at least: what was just being forked shows only then.
+// sweep calls kill, which returns how many processes it found, until it finds
+// none, and at least twice: a process that was just being forked shows only
+// then.
 func sweep(ctx context.Context, kill func() int) {
 	ctx, cancel := context.WithTimeout(ctx, sweepFor)
 	defer cancel()

@@ -20,13 +20,13 @@ import (
 )
 
 const (
-	leaveWithin = 5 * time.Second // then its lease tells of it
-	// reportWithin is how long a worker that is told to terminate goes on
-	// reporting when everything it ran is dead.
+	leaveWithin = 5 * time.Second // after that, the lease expires
+	// reportWithin is how long a terminating worker keeps reporting after all
+	// its commands are dead.
 	reportWithin = 30 * time.Second
 )
 
-// settled makes an error that trying again cannot help a permanent one.
+// settled makes an error that a retry cannot fix permanent.
 func settled(err error) error {
 	if errors.Is(err, hodei.Invalid) || errors.Is(err, hodei.NotFound) || errors.Is(err, hodei.Conflict) {
 		return backoff.Permanent(err)
@@ -34,10 +34,10 @@ func settled(err error) error {
 	return err
 }
 
-// register makes the worker known, under the id that it had before unless it has
-// none or is to have a fresh one: then it chooses one, because its id is in the subject
-// of every request that it makes. It tries until ctx is done: the services may be
-// started later.
+// register registers the worker under its earlier id. A worker without one, or
+// that is to have a fresh one, chooses an id, because the id is part of the
+// subject of every request that it makes. It retries until ctx is done, because
+// the services may start later.
 func (w *Worker) register(ctx context.Context) error {
 	req := schemas.RegisterWorkerRequest{
 		Type: w.cfg.Type, Capacity: w.cfg.Slots, Labels: w.cfg.Labels, Incarnation: w.incarnation, Dedicated: w.cfg.Dedicated,
@@ -68,7 +68,7 @@ func (w *Worker) register(ctx context.Context) error {
 		}
 		return worker, err
 	}, patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
-		waiting.Do(func() { w.log.Warn("not registered yet: waiting for the worker manager", "err", err) })
+		waiting.Do(func() { w.log.Warn("not registered yet, waiting for the worker manager", "err", err) })
 	}))
 	if err != nil {
 		return fmt.Errorf("register worker: %w", err)
@@ -78,8 +78,9 @@ func (w *Worker) register(ctx context.Context) error {
 	return nil
 }
 
-// serve is a member's life. Its goroutines, all of which end before it
-// returns: the key, the service, resending, the reaper, and one for each run.
+// serve runs a registered worker. Its goroutines, which all end before it
+// returns: the key, the service, resending, the reaper, and one for each
+// execution.
 func (w *Worker) serve(ctx context.Context) error {
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -114,7 +115,7 @@ func (w *Worker) serve(ctx context.Context) error {
 	return nil
 }
 
-// supervise runs a part of the worker again after a panic, until it returns.
+// supervise restarts a part of the worker after a panic, until it returns.
 func (w *Worker) supervise(ctx context.Context, what string, part func(context.Context)) {
 	_ = rpc.Supervise(ctx, w.log, what, func(ctx context.Context) error { part(ctx); return nil }) // never fails
 }
@@ -130,8 +131,8 @@ func (w *Worker) openBucket(ctx context.Context) (*kv.Workers, error) {
 		}))
 }
 
-// work takes executions until ctx is done or the worker has drained, then
-// waits for those that it has.
+// work accepts executions until ctx is done or the worker has drained, then
+// waits for its executions.
 func (w *Worker) work(ctx, alive context.Context, bucket *kv.Workers) {
 	answering, stop := context.WithCancel(alive)
 	var answers sync.WaitGroup
@@ -154,8 +155,9 @@ func (w *Worker) work(ctx, alive context.Context, bucket *kv.Workers) {
 	w.finish()
 }
 
-// answer registers the micro service and answers until ctx is done; runs that
-// it starts end with alive. It calls ready once it answers.
+// answer registers the micro service and handles requests until ctx is done;
+// executions that it starts end with alive. It calls ready when it is
+// registered.
 func (w *Worker) answer(ctx, alive context.Context, ready func()) {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		svc := rpc.New(rpc.Config{
@@ -191,8 +193,8 @@ func (w *Worker) answer(ctx, alive context.Context, ready func()) {
 	}
 }
 
-// finish returns when every run has ended and is recorded. Terminate kills
-// them, and then bounds the wait.
+// finish returns when every execution has ended and is recorded. Terminate
+// kills them and then bounds the wait.
 func (w *Worker) finish() {
 	defer w.slots.runs.Wait()
 	select {
@@ -207,14 +209,15 @@ func (w *Worker) finish() {
 	case <-w.slots.drained:
 	case <-time.After(w.cfg.Grace + straggle + reportWithin):
 		for _, r := range w.slots.all() {
-			w.log.Error("end not recorded: terminated", "execution_id", r.req.ExecutionID)
+			w.log.Error("end not recorded, terminated", "execution_id", r.req.ExecutionID)
 			r.abandon()
 		}
 	}
 }
 
-// leave deletes the key and tells the worker manager, for a while; if that
-// fails, the lease ends and tells it. The bucket may be nil.
+// leave deletes the key and reports to the worker manager that the worker
+// leaves. If that fails for a while, the lease expires instead. The bucket may
+// be nil.
 func (w *Worker) leave(ctx context.Context, bucket *kv.Workers) {
 	ctx, cancel := context.WithTimeout(ctx, leaveWithin)
 	defer cancel()
@@ -228,7 +231,7 @@ func (w *Worker) leave(ctx context.Context, bucket *kv.Workers) {
 		return struct{}{}, settled(err)
 	}, patience())
 	if err != nil {
-		w.log.Warn("leaving not told", "worker_id", w.id, "err", err)
+		w.log.Warn("leaving not reported", "worker_id", w.id, "err", err)
 		return
 	}
 	w.log.Info("worker left", "worker_id", w.id)

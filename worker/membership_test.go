@@ -101,7 +101,7 @@ func TestAWorkerWaitsForTheServices(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	asked, err := nc.SubscribeSync(schemas.JoinWorker.Filter()) // says that Postgres is away
+	asked, err := nc.SubscribeSync(schemas.JoinWorker.Filter()) // as if Postgres was unavailable
 	require.NoError(t, err)
 	require.NoError(t, nc.Flush())
 	go func() { done <- w.Run(ctx) }()

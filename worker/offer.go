@@ -9,8 +9,8 @@ import (
 	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
-// offer answers an offer, and starts what it accepts without waiting for the
-// answer to be sent, nor the answer for the start. The run ends with ctx.
+// offer answers an offer. The answer and the start of an accepted execution do
+// not wait for each other. The execution ends with ctx.
 func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schemas.Acceptance {
 	fence := w.fenceOf(&req)
 	return w.slots.take(&req, w.incarnation, w.unable(&req, fence), func(startedAt time.Time) *run {
@@ -42,7 +42,8 @@ func (w *Worker) unable(req *schemas.ExecutionRequest, fence *fence) string {
 	return ""
 }
 
-// interrupt ends a run. One that the record has given up is not reported.
+// interrupt stops an execution. One that the record has given up is not
+// reported.
 func (w *Worker) interrupt(_ context.Context, req schemas.InterruptRequest) (schemas.Empty, error) {
 	r := w.slots.get(req.ExecutionID)
 	switch {
@@ -52,7 +53,7 @@ func (w *Worker) interrupt(_ context.Context, req schemas.InterruptRequest) (sch
 		r.process.stop(req.Reason)
 	case req.Reason == hodei.ReasonWorkerLost:
 		r.abandon()
-	default: // giving up a run that the record does not would have it started again
+	default: // other reasons would make the manager restart the execution
 		return schemas.Empty{}, hodei.InvalidField("reason", "is neither CANCELLED nor WORKER_LOST")
 	}
 	return schemas.Empty{}, nil

@@ -12,28 +12,28 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// deathsTogether is how far apart two deaths may be noticed that the kernel
+// deathsTogether is how far apart two deaths may be detected that the kernel
 // caused at once.
 const deathsTogether = 5 * time.Second
 
-// oomKills is the kernel's count of processes killed for want of memory. It is
-// read at the start, and again only when a command died in a way that may have
-// been this: other runs cost nothing.
+// oomKills is the kernel's count of OOM kills. It is read at the start, and
+// again only when a command died in a way that may have been one, so other
+// executions cost nothing.
 //
-// The count does not say who was killed. Each kill answers for one death, so of
-// two deaths and one kill the first to be noticed gets it. And a kill that ended
-// no command, because its parent went on, answers for the next command that
-// somebody else kills with KILL.
+// The count does not identify the killed process. Each kill explains one death,
+// so of two deaths and one kill, the first one detected gets it. An OOM kill of
+// a child process whose parent survives can be misattributed to the next
+// command that dies of SIGKILL.
 type oomKills struct {
-	path string // "" where the system does not tell
+	path string // "" if the system does not report it
 
 	mu    sync.Mutex
 	seen  int64
-	spare int64 // of the last look's, those that no death has been put to
+	spare int64 // kills of the last reading that no death has been attributed to
 	at    time.Time
 }
 
-// newOOMKills begins to count. The root is that of /proc and /sys.
+// newOOMKills starts to count. root is the parent of /proc and /sys.
 func newOOMKills(root string) *oomKills {
 	o := &oomKills{}
 	for _, path := range oomSources(root) {
@@ -45,7 +45,7 @@ func newOOMKills(root string) *oomKills {
 	return o
 }
 
-// struck reports whether a death noticed now was the kernel's doing.
+// struck reports whether a death detected now was an OOM kill.
 func (o *oomKills) struck(now time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -62,17 +62,17 @@ func (o *oomKills) struck(now time.Time) bool {
 }
 
 // suspicious reports whether a command that ended by itself may have been
-// killed for want of memory: by KILL, of which a shell tells with 137.
+// OOM-killed: by SIGKILL, which a shell reports as 137.
 func suspicious(end hodei.Outcome) bool {
 	return end.Signal != nil && *end.Signal == "SIGKILL" || end.ExitCode != nil && *end.ExitCode == 128+9
 }
 
-// oomSources are the files that may hold the count, the best first: of the
-// worker's own control group, in which commands are unless they leave it, in
+// oomSources returns the files that may contain the count, the best first: of
+// the worker's control group, in which commands are unless they leave it, in
 // version 2 and then 1, and of the whole machine. In a container the path of a
-// group may be one that is only seen outside.
+// group may be visible only outside.
 func oomSources(root string) (paths []string) {
-	text, _ := os.ReadFile(filepath.Join(root, "/proc/self/cgroup")) // empty where there is none
+	text, _ := os.ReadFile(filepath.Join(root, "/proc/self/cgroup")) // empty if there is none
 	var v1 []string
 	for line := range strings.Lines(string(text)) {
 		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)

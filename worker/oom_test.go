@@ -17,7 +17,7 @@ import (
 const (
 	cgroup1 = "12:pids:/ci/one\n4:cpu,memory:/ci/one\n1:name=systemd:/ci/one\n0::/ci/one\n"
 	cgroup2 = "0::/ci/one\n"
-	// As the kernel writes them, 6.18.
+	// As written by Linux 6.18.
 	events  = "low 0\nhigh 0\nmax 61\noom 1\noom_kill 3\noom_group_kill 0\n"
 	control = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"
 	vmstat  = "nr_free_pages 5766420\npgmajfault 1055\noom_kill 3\nnuma_hit 0\n"
@@ -48,7 +48,7 @@ func TestWhereOOMKillsAreCounted(t *testing.T) {
 		"version 1 in a cell":    {map[string]string{"proc/self/cgroup": cgroup1, "sys/fs/cgroup/memory/memory.oom_control": control, "proc/vmstat": vmstat}, "sys/fs/cgroup/memory/memory.oom_control"},
 		"no such controller":     {map[string]string{"proc/self/cgroup": "3:cpu:/x\n0::/\n", "proc/vmstat": vmstat}, "proc/vmstat"},
 		"a kernel without":       {map[string]string{"proc/self/cgroup": cgroup2, "sys/fs/cgroup/ci/one/memory.events": "low 0\noom 1\n", "proc/vmstat": vmstat}, "proc/vmstat"},
-		"nobody counts":          {map[string]string{"proc/self/cgroup": cgroup2, "proc/vmstat": "nr_free_pages 5766420\n"}, ""},
+		"no count":               {map[string]string{"proc/self/cgroup": cgroup2, "proc/vmstat": "nr_free_pages 5766420\n"}, ""},
 		"another system at all":  {nil, ""},
 		"a count that is no one": {map[string]string{"proc/vmstat": "oom_kill many\n"}, ""},
 	} {
@@ -66,12 +66,12 @@ func TestWhereOOMKillsAreCounted(t *testing.T) {
 	}
 }
 
-func TestEachOOMKillAnswersForOneDeath(t *testing.T) {
+func TestEachOOMKillExplainsOneDeath(t *testing.T) {
 	t.Parallel()
 	root := lay(t, map[string]string{"proc/vmstat": "oom_kill 7\n"})
 	o := newOOMKills(root)
 	now := time.Now()
-	require.False(t, o.struck(now), "what was before is nobody's")
+	require.False(t, o.struck(now), "earlier kills explain no death")
 	count := func(n int) {
 		require.NoError(t, os.WriteFile(o.path, []byte("oom_kill "+strconv.Itoa(n)+"\n"), 0o600))
 	}
@@ -87,7 +87,7 @@ func TestEachOOMKillAnswersForOneDeath(t *testing.T) {
 	require.False(t, o.struck(now.Add(2*time.Minute)), "long after the second kill")
 }
 
-func TestOutOfMemoryIsToldFromOtherDeaths(t *testing.T) {
+func TestOutOfMemoryIsDistinguishedFromOtherDeaths(t *testing.T) {
 	t.Parallel()
 	f := start(t)
 	count := filepath.Join(t.TempDir(), "vmstat")
@@ -119,8 +119,8 @@ func TestOutOfMemoryIsToldFromOtherDeaths(t *testing.T) {
 	require.Equal(t, hodei.ReasonCancelled, *end.Reason, "the KILL was ours")
 }
 
-// TestTheKernelRunsOutOfMemory has the kernel do it: a worker in a control group
-// of its own, with little memory.
+// TestTheKernelRunsOutOfMemory causes a real OOM kill: a worker in a control
+// group with little memory.
 func TestTheKernelRunsOutOfMemory(t *testing.T) {
 	group := memoryGroup(t, 160<<20)
 	f, process := startProcess(t, "sh", "-c", `echo $$ > "$0/cgroup.procs"; exec "$@"`, group)
@@ -137,11 +137,11 @@ func TestTheKernelRunsOutOfMemory(t *testing.T) {
 	end, _ = f.outcome(f.request("kill -KILL $$"))
 	require.Equal(t, hodei.ReasonSignal, *end.Reason)
 	require.NoError(t, process.Kill()) // its reaper must leave the group too
-	f.manager.await(t, "told by the reaper", func() bool { return len(f.manager.left) == 1 })
+	f.manager.await(t, "the reaper reports", func() bool { return len(f.manager.left) == 1 })
 }
 
-// memoryGroup makes a control group with at most so many bytes, until the test
-// ends. Where none can be made the test is skipped, and says so.
+// memoryGroup creates a control group with a memory limit until the test ends.
+// If that is impossible, the test is skipped with a message.
 func memoryGroup(t *testing.T, limit int) string {
 	t.Helper()
 	group := "hodei-test-" + strconv.Itoa(os.Getpid())
@@ -168,7 +168,7 @@ func memoryGroup(t *testing.T, limit int) string {
 		break
 	}
 	if made == "" {
-		t.Skip("SKIPPED: this machine lets nobody make a memory control group here, so the kernel's own OOM kill is NOT tested")
+		t.Skip("SKIPPED: no memory control group can be created here, so a real OOM kill is NOT tested")
 	}
 	return made
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// failed is the outcome of a run that could not be started; the log says why.
+// failed returns the outcome of an execution that could not start; the log gets
+// the reason.
 func (r *run) failed(reason hodei.Reason, exitCode int, why string) hodei.Outcome {
 	r.journal.Note("hodei: " + why)
 	if stopped := r.process.abandon(); stopped != "" {
@@ -24,8 +25,8 @@ func (r *run) failed(reason hodei.Reason, exitCode int, why string) hodei.Outcom
 	return end
 }
 
-// ended is the outcome of a run whose process we ended for a reason, or which
-// ended by itself. The state is nil if there was no process.
+// ended returns the outcome of an execution whose process was stopped for a
+// reason, or ended by itself. The state is nil if there was no process.
 func ended(why hodei.Reason, state *os.ProcessState) hodei.Outcome {
 	end := hodei.Outcome{Status: hodei.Failed, CompletedAt: time.Now().UTC()}
 	reason := hodei.ReasonExitCode
@@ -57,10 +58,9 @@ func ended(why hodei.Reason, state *os.ProcessState) hodei.Outcome {
 	return end
 }
 
-// resources is what a process that was waited for has taken, with those of its
-// descendants that it waited for. A Linux process starts out with the peak of
-// the one that it was forked from, so what stays smaller than the worker is
-// counted as large as the worker.
+// resources returns what a process and its reaped descendants used. A Linux
+// process starts with the peak memory of the process that forked it, so a
+// process smaller than the worker is counted as large as the worker.
 func resources(state *os.ProcessState) *hodei.Resources {
 	usage, ok := state.SysUsage().(*syscall.Rusage)
 	if !ok {
@@ -72,7 +72,7 @@ func resources(state *os.ProcessState) *hodei.Resources {
 	}
 }
 
-// complaint says in a shell's words why the program was not started.
+// complaint returns the reason in the words of a shell.
 func complaint(path string, err error) string {
 	var errno syscall.Errno
 	if path == "" && errors.Is(err, unix.ENOENT) || !errors.As(err, &errno) {
@@ -81,8 +81,8 @@ func complaint(path string, err error) string {
 	return errno.Error()
 }
 
-// cannotStart says of a failed start whether the program was not found (127)
-// or cannot be executed (126), as a shell does; 0 for any other failure.
+// cannotStart returns the exit code of a shell for a failed start: 127 if the
+// program was not found, 126 if it cannot be executed, 0 for any other failure.
 func cannotStart(err error) (exitCode int) {
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):

@@ -10,23 +10,23 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// process is the process group of one run, from before its start until it is
-// reaped. Its methods may be called at once, and at any of these times.
+// process is the process group of one execution, from before its start until it
+// is reaped. Its methods may be called concurrently at any of these times.
 type process struct {
 	grace time.Duration
-	mark  mark // of it and all that it starts
+	mark  mark // of the process and its descendants
 
 	mu     sync.Mutex
 	proc   *os.Process
-	pidfd  int          // where the system has such a thing, else -1
+	pidfd  int          // -1 if the system has none
 	over   bool         // its main process has exited
-	ended  hodei.Reason // why we ended it, "" if we did not
-	kill   *time.Timer  // for killAt, once it is being ended
+	ended  hodei.Reason // why it was stopped, "" if it was not
+	kill   *time.Timer  // for killAt, once it is being stopped
 	killAt time.Time
 }
 
-// start starts the program in a group of its own, unless stop was called
-// before; then proc stays nil and there is no error.
+// start starts the program in its own group. If stop was called before, proc
+// stays nil and there is no error.
 func (p *process) start(path string, argv []string, attr *os.ProcAttr) (started bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -39,14 +39,14 @@ func (p *process) start(path string, argv []string, attr *os.ProcAttr) (started 
 	return err == nil, err
 }
 
-// stop ends the run: TERM now, KILL after the grace. The first reason given is
-// the one that counts.
+// stop stops the execution: SIGTERM now, SIGKILL after the grace. The first
+// reason counts.
 func (p *process) stop(why hodei.Reason) { p.end(why, time.Now().Add(p.grace)) }
 
-// end ends the run: TERM now, to what has left the group too, and KILL at the
-// given time; said again, at the earliest of the times given. One whose main
-// process has exited by itself is left alone. It reports whether it is the
-// first to end the run.
+// end stops the execution: SIGTERM now, also to processes that left the group,
+// and SIGKILL at the given time. Of repeated calls the earliest time counts. It
+// does nothing if the main process has exited. It reports whether it is the
+// first to stop the execution.
 func (p *process) end(why hodei.Reason, killAt time.Time) (first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -62,7 +62,7 @@ func (p *process) end(why hodei.Reason, killAt time.Time) (first bool) {
 	if first {
 		p.signal(syscall.SIGTERM)
 		group := p.proc.Pid
-		time.AfterFunc(0, func() { p.mark.signal(syscall.SIGTERM, group) }) // the search takes its time
+		time.AfterFunc(0, func() { p.mark.signal(syscall.SIGTERM, group) }) // the search is slow
 	}
 	if p.kill == nil {
 		p.killAt, p.kill = killAt, time.AfterFunc(time.Until(killAt), p.killAll)
@@ -73,14 +73,14 @@ func (p *process) end(why hodei.Reason, killAt time.Time) (first bool) {
 	return first
 }
 
-// isOver reports whether the run has ended by itself.
+// isOver reports whether the main process has exited by itself.
 func (p *process) isOver() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.over && p.ended == ""
 }
 
-// killAll kills what is left of the group, and what has left it.
+// killAll kills the rest of the group, and processes that left it.
 func (p *process) killAll() {
 	p.killGroup()
 	p.mark.signal(syscall.SIGKILL, 0)
@@ -92,19 +92,19 @@ func (p *process) killGroup() {
 	p.signal(syscall.SIGKILL)
 }
 
-// signal reaches the whole group. The number of the group is ours as long as
-// its leader is not reaped.
+// signal signals the whole group. The number of the group cannot be reused
+// until its leader is reaped.
 func (p *process) signal(sig syscall.Signal) {
 	if p.proc != nil {
-		_ = syscall.Kill(-p.proc.Pid, sig) // it may be gone already
+		_ = syscall.Kill(-p.proc.Pid, sig) // it may have exited
 	}
 }
 
 // awaitExit waits for the main process to exit.
 func (p *process) awaitExit() { awaitExit(p.proc.Pid, p.pidfd) }
 
-// exited notes that the main process has exited and returns why we ended it,
-// "" if we did not.
+// exited records that the main process has exited and returns why it was
+// stopped, "" if it was not.
 func (p *process) exited() hodei.Reason {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,22 +112,22 @@ func (p *process) exited() hodei.Reason {
 	return p.ended
 }
 
-// The processes of a run whose leader is gone are looked for after restPoll,
-// then after twice as long each time, up to restMost.
+// The remaining processes of an execution whose leader has exited are polled
+// after restPoll, then after twice as long each time, up to restMost.
 const (
 	restPoll = 20 * time.Millisecond
 	restMost = 200 * time.Millisecond
 )
 
-// rest waits for what is left of a run that was told to stop: a shell dies of
-// TERM at once, while what it runs may take its time, until it is killed.
+// rest waits for the remaining processes of a stopped execution: a shell dies
+// of SIGTERM at once, while its children may take until they are killed.
 func (p *process) rest() {
 	for pause := restPoll; p.lives() && time.Now().Before(p.until()); pause = min(2*pause, restMost) {
 		time.Sleep(pause)
 	}
 }
 
-// until is when waiting is over: KILL was sent by then.
+// until returns when the wait ends: SIGKILL was sent by then.
 func (p *process) until() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -136,8 +136,8 @@ func (p *process) until() time.Time {
 
 func (p *process) lives() bool { return groupLives(p.proc.Pid) || len(p.mark.bearers()) > 0 }
 
-// reap kills what is left of the group, and if it is wanted what has left it
-// too, lets go of its number, and returns how the main process ended.
+// reap kills the rest of the group and, if wanted, processes that left it. It
+// releases the process number and returns the state of the main process.
 func (p *process) reap(strays bool) (*os.ProcessState, error) {
 	p.killGroup()
 	if strays {
@@ -153,8 +153,8 @@ func (p *process) reap(strays bool) (*os.ProcessState, error) {
 	return state, err
 }
 
-// abandon notes that there will be no process, and returns why it was ended
-// before it began.
+// abandon records that no process will start, and returns why it was stopped
+// before its start.
 func (p *process) abandon() hodei.Reason {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,24 +13,24 @@ import (
 	"github.com/hodei-jobs/hodei/internal/batch"
 )
 
-// maxrssUnit is what the kernel counts memory in, in bytes.
+// maxrssUnit is the unit of the kernel's memory counts, in bytes.
 const maxrssUnit = 1 << 10
 
 // uptimeClock counts while the machine sleeps.
 const uptimeClock = unix.CLOCK_BOOTTIME
 
-// groupAttr starts a process in a group of its own.
+// groupAttr starts a process in its own group.
 func groupAttr(pidfd *int) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, PidFD: pidfd}
 }
 
-// awaitExit returns when the child has exited, and does not reap it: until
-// that is done its number, which is its group's, is nobody else's, so the group
-// can be killed without hitting a stranger. It waits in the runtime's poller,
-// for a thread each would set a limit to the number of runs.
+// awaitExit returns when the child has exited, without reaping it: until then
+// its number, which is also that of its group, cannot be reused, so killing the
+// group cannot hit another process. It waits in the runtime's poller, because a
+// thread for each would limit the number of executions.
 func awaitExit(pid, pidfd int) {
 	if pidfd >= 0 {
-		_ = unix.SetNonblock(pidfd, true) // else the poller would not take it
+		_ = unix.SetNonblock(pidfd, true) // otherwise the poller would not accept it
 		file := os.NewFile(uintptr(pidfd), "pidfd")
 		defer file.Close()
 		if conn, err := file.SyscallConn(); err == nil {
@@ -42,10 +42,10 @@ func awaitExit(pid, pidfd int) {
 	exited(pid, 0)
 }
 
-// groupLives reports whether the group has a process that is not a zombie, as
-// its leader is until it is reaped. One look answers all who ask at a time.
+// groupLives reports whether the group has a process that is not a zombie; its
+// leader is one until it is reaped. Concurrent callers share one search.
 func groupLives(leader int) bool {
-	alive, _ := looks.Do(context.Background(), leader) // a look does not fail
+	alive, _ := looks.Do(context.Background(), leader) // a search does not fail
 	return alive
 }
 
@@ -53,8 +53,8 @@ var looks = batch.Group[int, bool]{Run: func(_ context.Context, leaders []int) (
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well formed
 	alive := map[string]bool{}
 	for _, path := range stats {
-		stat, _ := os.ReadFile(path)                                    // empty when it is gone meanwhile
-		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name before may hold anything
+		stat, _ := os.ReadFile(path)                                    // empty if it has exited meanwhile
+		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name before it may contain anything
 		if len(fields) > 2 && fields[0][0] != 'Z' && fields[0][0] != 'X' {
 			alive[string(fields[2])] = true
 		}

@@ -19,14 +19,13 @@ import (
 // tellFor is how long a reaper tries to report.
 const tellFor = 30 * time.Second
 
-// Reap is the body of the process named in Config.Reaper: it reads what the
-// worker says on in and, if that ends without a good-bye, kills with SIGKILL
-// every process group that was running, and every other process with the
-// worker's tag in its environment, then reports to the worker manager that the
-// worker was killed, for at most 30 s. A run whose fence comes while the worker
-// is there but does nothing is killed, and not reported. It ignores SIGINT,
-// SIGTERM and SIGHUP. The options are those that the worker's connection to
-// NATS needs.
+// Reap is the body of the process named in Config.Reaper. It reads the worker's
+// lines from in. If they end without "bye", it kills with SIGKILL every running
+// process group, and every other process with the worker's tag in its
+// environment. It then reports to the worker manager, for at most 30 s, that
+// the worker was killed. An execution whose fence is due while the worker runs
+// but does nothing is killed and not reported. Reap ignores SIGINT, SIGTERM and
+// SIGHUP. The options are those of the worker's connection to NATS.
 func Reap(ctx context.Context, in *os.File, log *slog.Logger, opts ...nats.Option) error {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	c := charges{log: log, groups: map[int]*charge{}}
@@ -34,12 +33,12 @@ func Reap(ctx context.Context, in *os.File, log *slog.Logger, opts ...nats.Optio
 	if err != nil || !killed || !c.told {
 		return err
 	}
-	log.Info("worker killed: killing what it ran", "worker_id", c.orders.WorkerID, "groups", len(c.groups))
+	log.Info("worker killed, killing its commands", "worker_id", c.orders.WorkerID, "groups", len(c.groups))
 	c.killAll(ctx)
 	return tellKilled(ctx, c.orders, log, opts)
 }
 
-// tellKilled reports that the worker is gone for certain.
+// tellKilled reports that the worker was killed.
 func tellKilled(ctx context.Context, told orders, log *slog.Logger, opts []nats.Option) error {
 	ctx, cancel := context.WithTimeout(ctx, tellFor)
 	defer cancel()

@@ -14,17 +14,18 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// The reaper is a process of its own session that holds the other end of a
-// pipe. It is told of each process group in a line, "+ <group> <execution_id>"
-// and "- <group>", after a first line with its orders; when the pipe closes
-// without "bye", the worker was killed, and it kills what is left (reap.go).
+// The reaper is a process in its own session that holds the other end of a
+// pipe. The worker sends it a first line with its orders, and then a line for
+// each process group, "+ <group> <execution_id>" and "- <group>". If the pipe
+// closes without "bye", the worker was killed, and the reaper kills what is
+// left (reap.go).
 //
-// A worker that is paused cannot end runs at their fence, while they run on. So
-// the reaper is told of each contact too, "@ <uptime>", and of a group's fence,
-// "+ <group> <execution_id> <after>", both in nanoseconds, and keeps the fence
-// when the worker does not.
+// A paused worker cannot stop executions at their fence while they run. So the
+// worker also sends each contact, "@ <uptime>", and the fence of a group, "+
+// <group> <execution_id> <after>", both in nanoseconds, and the reaper enforces
+// the fence if the worker does not.
 
-// orders is the first line that a reaper is sent.
+// orders is the first line for a reaper.
 type orders struct {
 	NATS        string         `json:"nats"`
 	WorkerID    hodei.WorkerID `json:"worker_id"`
@@ -34,25 +35,25 @@ type orders struct {
 
 const (
 	reaperPause = time.Second           // before another is started
-	reaperStuck = 2 * time.Second       // to take a line; then it is taken for dead
-	reaperLate  = 50 * time.Millisecond // to be told that a group is gone
+	reaperStuck = 2 * time.Second       // to accept a line; then it is considered dead
+	reaperLate  = 50 * time.Millisecond // delay of the lines about ended groups
 	bye         = "bye"
 )
 
-// reaper is the worker's end. Its zero value keeps the list, for nobody.
+// reaper is the worker's end. Its zero value keeps the list without a process.
 type reaper struct {
 	mu      sync.Mutex
-	groups  map[int]string // the line that tells of each
-	contact string         // the line that tells of the last
+	groups  map[int]string // the line for each group
+	contact string         // the line for the last contact
 	pipe    *os.File       // nil while no reaper runs
 	proc    *os.Process
-	late    string      // lines that are told with the next
-	soon    *time.Timer // or by then
+	late    string      // lines that are sent with the next one
+	soon    *time.Timer // sends them by then
 }
 
-// add costs one small write, which wakes the reaper. What does not reach the reaper
-// need not: if the worker dies with it, so does the list, and if it was started
-// anew it is told everything again.
+// add costs one small write, which wakes the reaper. A lost line does no harm:
+// the list is lost only if the worker dies too, and a restarted reaper receives
+// the whole list.
 func (r *reaper) add(group int, id hodei.ExecutionID, f *fence) {
 	line := fmt.Sprintf("+ %d %s\n", group, id)
 	if f != nil {
@@ -67,7 +68,7 @@ func (r *reaper) add(group int, id hodei.ExecutionID, f *fence) {
 	r.tell(line)
 }
 
-// touch tells of a contact at the given moment of uptime.
+// touch sends a contact at the given uptime.
 func (r *reaper) touch(at time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,10 +76,10 @@ func (r *reaper) touch(at time.Duration) {
 	r.tell(r.contact)
 }
 
-// remove tells the reaper with the next line: to wake it for that alone would cost
-// each run as much as add does. Should the worker be killed in between, the group
-// is killed whose number was let go: nobody else's, for numbers do not come round
-// so soon.
+// remove informs the reaper with the next line: waking it for that alone would
+// cost each execution as much as add. If the worker is killed in between, the
+// reaper kills the number of an ended group, which cannot have been reused so
+// soon.
 func (r *reaper) remove(group int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -92,7 +93,7 @@ func (r *reaper) remove(group int) {
 	r.late += fmt.Sprintf("- %d\n", group)
 }
 
-// catchUp tells what is late.
+// catchUp sends the delayed lines.
 func (r *reaper) catchUp() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,7 +102,8 @@ func (r *reaper) catchUp() {
 	}
 }
 
-// tell kills a reaper that does not take the line, so that another is started.
+// tell kills a reaper that does not accept the line, so that another is
+// started.
 func (r *reaper) tell(line string) {
 	if r.pipe == nil {
 		return
@@ -117,9 +119,8 @@ func (r *reaper) tell(line string) {
 	}
 }
 
-// keepReaper has a reaper beside the worker at all times, until ctx is done;
-// then it says bye to it. It calls begun when the first one has its orders, or
-// cannot be had.
+// keepReaper keeps a reaper running until ctx is done, and then sends it "bye".
+// It calls begun when the first one has its orders or cannot be started.
 func (w *Worker) keepReaper(ctx context.Context, begun func()) {
 	defer begun()
 	if len(w.cfg.Reaper) == 0 {
@@ -129,13 +130,13 @@ func (w *Worker) keepReaper(ctx context.Context, begun func()) {
 		err := w.superviseReaper(ctx, begun)
 		begun()
 		if err != nil && ctx.Err() == nil {
-			w.log.Warn("reaper ended: starting another", "err", err)
+			w.log.Warn("reaper ended, starting another", "err", err)
 			w.unlessDone(ctx, reaperPause, nil)
 		}
 	}
 }
 
-// superviseReaper starts a reaper, tells it everything, and returns when it
+// superviseReaper starts a reaper, sends it the whole list, and returns when it
 // has ended.
 func (w *Worker) superviseReaper(ctx context.Context, begun func()) error {
 	in, pipe, err := os.Pipe()
@@ -161,8 +162,8 @@ func (w *Worker) superviseReaper(ctx context.Context, begun func()) error {
 	return fmt.Errorf("reaper %s", state)
 }
 
-// startReaper starts the process. It writes to a file, not to what the worker
-// writes to: whoever reads that would have to wait for both.
+// startReaper starts the process. It logs to a file instead of the worker's
+// output, whose reader would otherwise have to wait for both.
 func (w *Worker) startReaper(in *os.File) (*os.Process, error) {
 	log, err := os.OpenFile(filepath.Join(w.state.dir, "reaper.log"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -174,8 +175,8 @@ func (w *Worker) startReaper(in *os.File) (*os.Process, error) {
 	})
 }
 
-// reaperEnvironment holds nothing of the worker's but where the certificates of
-// TLS are: the reaper receives all else, the URL of NATS included, on the pipe.
+// reaperEnvironment contains only the location of TLS certificates: the reaper
+// receives everything else, including the URL of NATS, through the pipe.
 func reaperEnvironment() []string {
 	env := []string{} // nil would be the worker's own
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
@@ -186,7 +187,7 @@ func reaperEnvironment() []string {
 	return env
 }
 
-// attach makes pipe the way to the reaper and tells it all there is.
+// attach connects the pipe to the reaper and sends it the whole list.
 func (r *reaper) attach(proc *os.Process, pipe *os.File, o orders) {
 	first, _ := json.Marshal(o) // strings always encode
 	r.mu.Lock()
@@ -205,7 +206,7 @@ func (r *reaper) detach() {
 	r.pipe = nil
 }
 
-// bye lets the reaper go, for the worker ends by itself.
+// bye ends the reaper, because the worker ends by itself.
 func (r *reaper) bye() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,9 +11,9 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// A group that is gone is told of with the next line, or alone when none comes;
-// a reaper that is started meanwhile is not told of it at all.
-func TestTheReaperHearsLateOfGroupsThatAreGone(t *testing.T) {
+// An ended group is sent with the next line, or alone after a while; a reaper
+// that starts in between does not receive it at all.
+func TestTheReaperLearnsOfEndedGroupsLater(t *testing.T) {
 	t.Parallel()
 	var r reaper
 	attach := func() func(want string) {
@@ -42,7 +42,7 @@ func TestTheReaperHearsLateOfGroupsThatAreGone(t *testing.T) {
 	next("- 7")
 	next("+ 8 " + b.String())
 	r.remove(8)
-	next("- 8") // although nothing follows
+	next("- 8") // although no line follows
 	r.add(9, a, nil)
 	next("+ 9 " + a.String())
 	r.remove(9)

@@ -13,16 +13,15 @@ import (
 	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
-// patience is the backoff of everything that is tried again until it works.
+// patience is the backoff of everything that is retried until it succeeds.
 func patience() backoff.RetryOption {
 	return backoff.WithBackOff(&backoff.ExponentialBackOff{
 		InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.2, Multiplier: 2, MaxInterval: 5 * time.Second,
 	})
 }
 
-// report sends the end of a run, once its log is stored, until the end is
-// recorded, or cannot be: the record has decided otherwise. It gives up when ctx is
-// done.
+// report sends the end of an execution when its log is stored, until the end is
+// recorded or refused for good. It gives up when ctx is done.
 func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
 	log := w.log.With("execution_id", r.req.ExecutionID)
 	var effort effort
@@ -52,16 +51,16 @@ func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
 	case err == nil:
 		log.Info("execution ended", "status", end.Status, "lines", end.LogCount)
 	case ctx.Err() == nil:
-		log.Warn("end not recorded: dropped", "err", err)
+		log.Warn("end refused, dropped", "err", err)
 	}
 }
 
 var errMissing = errors.New("recorded lines are missing")
 
-// effort bounds what is done for the log of an ended run. It counts only answers of
-// the worker manager, so that a record that is away costs no log.
+// effort bounds the work for the log of an ended execution. It counts only
+// answers of the worker manager, so that an outage of the record loses no log.
 type effort struct {
-	answers  int // in a row that lines are missing, without a chunk stored in between
+	answers  int // consecutive answers that lines are missing, without a stored chunk in between
 	unstored int // chunks at the last of them
 }
 
@@ -73,21 +72,21 @@ func (e *effort) add(unstored int) {
 }
 
 // spent reports whether the end is to be recorded without the missing lines. A
-// worker that holds no more chunks can do nothing about them, so one more look of
-// the manager is enough.
+// worker without chunks can do nothing about them, so one more check of the
+// manager is enough.
 func (e *effort) spent() bool {
 	return e.answers > 0 && e.unstored == 0 || e.answers >= 3
 }
 
-// How long the chunks of an ended run may make no progress before the worker asks
-// for the end all the same: longer than a chunk that was lost takes to be sent
-// again, together with the answers that effort waits for.
+// How long the chunks of an ended execution may make no progress before the
+// worker requests the end: longer than it takes to resend a lost chunk, plus
+// the answers that effort waits for.
 const (
 	stalled            = 10 * time.Second
 	stalledTerminating = 2 * time.Second
 )
 
-// awaitStored returns when the log is stored, or makes no progress, or ctx is
+// awaitStored returns when the log is stored, makes no progress, or ctx is
 // done.
 func (w *Worker) awaitStored(ctx context.Context, j *joblog.Journal) {
 	for {

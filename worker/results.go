@@ -14,14 +14,14 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// outputVariable has the path of the file that a command writes its outputs to. The
-// file does not exist before, so that the directories of a command that writes none
-// stay empty.
+// outputVariable contains the path of the file for a command's outputs. The
+// file does not exist at first, so that the directories of a command without
+// outputs stay empty.
 const outputVariable = "HODEI_OUTPUT"
 
 func (p place) output() string { return filepath.Join(p.tmp, ".hodei-output") }
 
-// results reads the outputs of a command that has ended. One that completed fails when
+// results reads the outputs of an ended command. A completed command fails if
 // they cannot be read; the log has the reason.
 func (r *run) results(at place, end *hodei.Outcome) {
 	outputs, err := readOutputs(at.output())
@@ -35,8 +35,8 @@ func (r *run) results(at place, end *hodei.Outcome) {
 	}
 }
 
-// readOutputs reads the file, which may be anything that a command can make. It is nil
-// without one.
+// readOutputs reads the file, which may be anything that a command can create.
+// It returns nil if there is none.
 func readOutputs(path string) (map[string]string, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOENT) {

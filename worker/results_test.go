@@ -31,8 +31,8 @@ func TestOutputsAreLines(t *testing.T) {
 	}
 }
 
-// TestOutputsAreAFileOfTheCommand: a command can put anything in its place, and the
-// worker reads neither through a link nor waits for a pipe.
+// TestOutputsAreAFileOfTheCommand: a command can put anything in its place. The
+// worker neither follows a link nor waits for a pipe.
 func TestOutputsAreAFileOfTheCommand(t *testing.T) {
 	dir := t.TempDir()
 	none, err := readOutputs(filepath.Join(dir, "none"))
@@ -52,7 +52,7 @@ func TestOutputsAreAFileOfTheCommand(t *testing.T) {
 	require.Equal(t, map[string]string{"a": "b"}, got)
 }
 
-// TestOutputsComeWithTheEnd, and a command that writes no outputs there fails.
+// TestOutputsComeWithTheEnd: a command that writes no valid outputs fails.
 func TestOutputsComeWithTheEnd(t *testing.T) {
 	t.Parallel()
 	f := start(t)

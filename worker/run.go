@@ -12,8 +12,8 @@ import (
 	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
-// straggle is how long output is still read after the command has exited, if
-// something that it left behind holds its pipes.
+// straggle is how long output is read after the command has exited, if one of
+// its descendants holds the pipes.
 const straggle = time.Second
 
 // run is one execution, from acceptance until its end is recorded.
@@ -30,15 +30,15 @@ type run struct {
 	giveUp context.CancelFunc
 }
 
-// abandon ends a run of which nobody wants to hear.
+// abandon stops an execution whose result is not wanted.
 func (r *run) abandon() {
 	r.process.stop(hodei.ReasonWorkerLost)
 	r.giveUp()
 	r.journal.Drop()
 }
 
-// do runs the execution and returns when nothing of it is left to tell, or
-// when ctx is done because nobody wants to hear it.
+// do runs the execution and returns when everything is reported, or when ctx is
+// done because the result is not wanted.
 func (w *Worker) do(ctx context.Context, r *run) {
 	at, err := w.place(r.req.WorkingDir)
 	var end hodei.Outcome
@@ -52,7 +52,7 @@ func (w *Worker) do(ctx context.Context, r *run) {
 	end.StartedAt = &r.startedAt
 	end.LogCount, end.LogDigest = r.journal.Close()
 	var removal sync.WaitGroup
-	removal.Go(func() { w.clear(r.req.ExecutionID, at) }) // while the last of the log and the end are on their way: that took half a millisecond of ten
+	removal.Go(func() { w.clear(r.req.ExecutionID, at) }) // while the last of the log and the end are in flight: that took half a millisecond of ten
 	w.report(ctx, r, end)
 	if r.journal.Unstored() > 0 { // the end is recorded without them, or they are not wanted
 		r.journal.Drop()
@@ -61,7 +61,7 @@ func (w *Worker) do(ctx context.Context, r *run) {
 	w.slots.forget(r)
 }
 
-// execute runs the command to its end and reads all that it prints.
+// execute runs the command to its end and reads all of its output.
 func (w *Worker) execute(r *run, at place) hodei.Outcome {
 	argv := r.req.Argv()
 	path, err := w.lookUp(argv[0], &r.req, at.dir)
@@ -144,7 +144,7 @@ func (w *Worker) follow(r *run, out *joblog.Pipes) hodei.Outcome {
 	end := ended(why, state)
 	if why == "" && suspicious(end) {
 		switch {
-		case late: // by the reaper, while the worker could not
+		case late: // by the reaper, while the worker was paused
 			end.Reason = new(hodei.ReasonWorkerLost)
 		case w.oom.struck(time.Now()):
 			end.Reason = new(hodei.ReasonOutOfMemory)

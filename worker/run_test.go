@@ -85,7 +85,7 @@ func TestResourcesAreRecorded(t *testing.T) {
 	require.Nil(t, end.Resources, "nothing ran")
 }
 
-// own is the peak memory of this process, in bytes.
+// own returns the peak memory of this process, in bytes.
 func own(t *testing.T) int64 {
 	var usage syscall.Rusage
 	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
@@ -249,7 +249,7 @@ func TestTimeoutEndsTheWholeGroup(t *testing.T) {
 	requireGone(t, childIn(t, lines))
 }
 
-func TestCancelIsPoliteFirst(t *testing.T) {
+func TestCancelSendsTermFirst(t *testing.T) {
 	t.Parallel()
 	f := start(t)
 	id := f.run(f.request(`trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done`))
@@ -280,7 +280,7 @@ func TestARunGivenUpIsKilledAndNotReported(t *testing.T) {
 	f := start(t)
 	id := f.run(f.request(`echo up; exec sleep 1000`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
-	require.ErrorIs(t, f.interrupt(id, hodei.ReasonTimeout), hodei.Invalid, "which is not the manager's to say")
+	require.ErrorIs(t, f.interrupt(id, hodei.ReasonTimeout), hodei.Invalid, "a manager does not send this reason")
 	require.NoError(t, f.interrupt(id, hodei.ReasonWorkerLost))
 	f.availability("nothing is held", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 0 && a.Revision > 1 })
 	f.manager.mu.Lock()
@@ -306,13 +306,14 @@ func TestOutputOfTheLastMomentIsRead(t *testing.T) {
 	require.Equal(t, hodei.Completed, end.Status)
 	require.Equal(t, []string{"early", "late"}, texts(lines, hodei.Stdout))
 
-	// A process that leaves the group keeps the pipe: the run ends nevertheless.
+	// A process that leaves the group keeps the pipe: the execution ends
+	// nevertheless.
 	end, lines = f.outcome(f.request(`setsid sleep 30 & echo child $!`))
 	require.Equal(t, hodei.Completed, end.Status)
 	requireGone(t, childIn(t, lines))
 }
 
-// childIn is the number in the line "child <pid>".
+// childIn returns the number in the line "child <pid>".
 func childIn(t *testing.T, lines []hodei.LogLine) int {
 	t.Helper()
 	for _, line := range lines {
@@ -326,8 +327,7 @@ func childIn(t *testing.T, lines []hodei.LogLine) int {
 	return 0
 }
 
-// requireGone checks that a process does not run any more; nobody may have
-// reaped it yet.
+// requireGone verifies that a process has ended; it may be a zombie.
 func requireGone(t *testing.T, pid int) {
 	t.Helper()
 	require.Eventually(t, func() bool {

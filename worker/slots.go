@@ -11,15 +11,16 @@ import (
 )
 
 // remembered is how many ended executions are remembered, so that a late offer
-// of one of them does not start it again.
+// of one does not start it again.
 const remembered = 4096
 
-// slots is the worker's account of its slots: the runs that it holds, how many slots
-// are free, and the revision of that state. Every message about free slots reads both here.
+// slots is the account of the worker's slots: its executions, the number of
+// free slots, and the revision of that state. Every message about free slots
+// reads both here.
 type slots struct {
 	total   int
 	changed chan struct{} // one value: a revision has not been announced yet
-	drained chan struct{} // closed when it is leaving and holds nothing: no way back
+	drained chan struct{} // closed when it is leaving and has no executions: irreversible
 
 	mu       sync.Mutex
 	free     int
@@ -48,7 +49,7 @@ func (s *slots) change() {
 	s.announce()
 }
 
-// announce has the worker's key written soon.
+// announce causes the worker's key to be written soon.
 func (s *slots) announce() {
 	select {
 	case s.changed <- struct{}{}:
@@ -56,11 +57,11 @@ func (s *slots) announce() {
 	}
 }
 
-// take decides on an offer. It calls begin for a run that takes its slots now;
-// what begin returns has the run going when take returns. Reports and
-// decisions are serialized, and each has its time: a report made after a deadline lists
-// every run accepted before it. Unable is the reason to
-// refuse this run that lies outside the slots, "" for none.
+// take decides on an offer. If it accepts, it calls begin, and calls the
+// function that begin returns before it returns itself. Reports and decisions
+// are serialized under mu, so a report after an offer's deadline lists every
+// execution accepted before it. unable is a reason outside the slots to refuse,
+// "" for none.
 func (s *slots) take(req *schemas.ExecutionRequest, incarnation string, unable string, begin func(startedAt time.Time) *run) schemas.Acceptance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +83,7 @@ func (s *slots) take(req *schemas.ExecutionRequest, incarnation string, unable s
 	return schemas.Acceptance{Accepted: true, StartedAt: &r.startedAt, Free: s.free, Revision: s.revision}
 }
 
-// refuse returns the reason to refuse the offer, "" when there is none.
+// refuse returns the reason to refuse the offer, "" for none.
 func (s *slots) refuse(req *schemas.ExecutionRequest, incarnation string, now time.Time) string {
 	switch {
 	case req.Incarnation != "" && req.Incarnation != incarnation:
@@ -99,7 +100,7 @@ func (s *slots) refuse(req *schemas.ExecutionRequest, incarnation string, now ti
 	return ""
 }
 
-// release frees the slots of a run whose process has ended.
+// release frees the slots of an execution whose process has ended.
 func (s *slots) release(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +108,7 @@ func (s *slots) release(r *run) {
 	s.change()
 }
 
-// forget lets go of a run of which nothing is left to tell.
+// forget removes an execution whose end is recorded.
 func (s *slots) forget(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,14 +125,14 @@ func (s *slots) forget(r *run) {
 	s.depart()
 }
 
-// get returns a run that is held, or nil.
+// get returns a held execution, or nil.
 func (s *slots) get(id hodei.ExecutionID) *run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.held[id]
 }
 
-// all returns every run that is held.
+// all returns all held executions.
 func (s *slots) all() []*run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,7 +150,7 @@ func (s *slots) current() (free int, revision uint64) {
 	return s.free, s.revision
 }
 
-// say fills in what changes in the worker's report.
+// say sets the variable part of the worker's report.
 func (s *slots) say(a *hodei.Availability) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -45,7 +45,7 @@ func TestSlotsAreTakenAndFreed(t *testing.T) {
 
 	one := f.run(f.request("true"))
 	f.end(one)
-	require.Equal(t, 1, f.manager.ends[one][0].Free, "the end tells of the freed slot")
+	require.Equal(t, 1, f.manager.ends[one][0].Free, "the end includes the freed slot")
 	open(t, gate)
 	f.end(three.ExecutionID)
 	last := f.manager.ends[three.ExecutionID][0]

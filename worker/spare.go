@@ -15,39 +15,42 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// A set holds the directories of one execution. Most commands leave them empty, and an
-// empty set is used again: that costs a rename, while a file system that does not
-// reuse inodes at once takes up to 0.4 ms to make a directory where many were removed.
+// A set contains the directories of one execution. Most commands leave them
+// empty, and an empty set is reused: that costs a rename, while a file system
+// that does not reuse inodes at once takes up to 0.4 ms to create a directory
+// after many were removed.
 //
-// A set is used again only after a look through the processes of the machine, one look
-// for many sets: no process bears the mark of its execution, and none has its working
-// directory in it. A process that threw its environment away and went elsewhere is not
-// found; the rename takes away the path that it knows.
+// A set is reused only after a search through the processes of the machine, one
+// search for many sets: no process has the mark of its execution, and none has
+// its working directory in it. A process that discarded its environment and
+// changed its directory is not found; the rename removes the path that it
+// knows.
 
 // set is the name of a set's directory in work.
 type set string
 
-// The directories of a set. They lie side by side, under a number: a long name would
-// leave no room for the sockets that programs make in TMPDIR (108 bytes).
+// The directories of a set. They are side by side, under a number: a long name
+// would leave no room for the sockets that programs create in TMPDIR (108
+// bytes).
 const (
 	runDir  = "run"
 	homeDir = "home"
 	tmpDir  = "tmp"
 )
 
-var setDirs = []string{homeDir, runDir, tmpDir} // as they are listed
+var setDirs = []string{homeDir, runDir, tmpDir} // in listing order
 
 const (
-	maxSpares = 256 // sets that are kept
-	lookAfter = 128 // executions; a look costs some 2 ms
+	maxSpares = 256 // limit of kept sets
+	lookAfter = 128 // executions; a search takes about 2 ms
 )
 
 // spares are the sets that were left empty.
 type spares struct {
 	mu    sync.Mutex
 	free  []set
-	ended map[hodei.ExecutionID]set // no look was taken since the execution ended
-	last  int                       // the number given last
+	ended map[hodei.ExecutionID]set // no search since the execution ended
+	last  int                       // the last number
 }
 
 // name returns a number that no set has had.
@@ -58,7 +61,7 @@ func (s *spares) name() set {
 	return set(strconv.Itoa(s.last))
 }
 
-// takeSet returns a spare set, or makes one.
+// takeSet returns a spare set, or creates one.
 func (s *state) takeSet() (set, error) {
 	s.spares.mu.Lock()
 	if n := len(s.spares.free); n > 0 {
@@ -76,8 +79,8 @@ func (s *state) takeSet() (set, error) {
 	return made, err
 }
 
-// leaveSet keeps the set of an execution that ended, if it is as takeSet made it, and
-// removes it otherwise.
+// leaveSet keeps the set of an ended execution if it is unchanged, and removes
+// it otherwise.
 func (s *state) leaveSet(id hodei.ExecutionID, left set) error {
 	if !s.untouched(left) {
 		return removeTree(s.root, string(left))
@@ -93,8 +96,8 @@ func (s *state) leaveSet(id hodei.ExecutionID, left set) error {
 	return s.look(due)
 }
 
-// keep records a set as left. It returns false if there are enough of them, and the
-// sets to look for processes in once they are many.
+// keep adds a set. It returns false if there are enough of them, and the sets
+// to search processes for when there are many.
 func (s *spares) keep(id hodei.ExecutionID, kept set) (due map[hodei.ExecutionID]set, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +114,7 @@ func (s *spares) keep(id hodei.ExecutionID, kept set) (due map[hodei.ExecutionID
 	return due, true
 }
 
-// look frees the sets that no process can come back to, and removes the others.
+// look frees the sets that no process can return to, and removes the others.
 func (s *state) look(due map[hodei.ExecutionID]set) error {
 	if len(due) == 0 {
 		return nil
@@ -132,8 +135,9 @@ func (s *state) look(due map[hodei.ExecutionID]set) error {
 	return errors.Join(errs...)
 }
 
-// occupied returns the executions of which a process lives, and the sets that one has
-// its working directory in; known is false where the system does not show processes.
+// occupied returns the executions with a living process, and the sets that are
+// the working directory of one; known is false if the system does not show
+// processes.
 func (s *state) occupied() (marked map[string]bool, entered map[set]bool, known bool) {
 	marked, entered = map[string]bool{}, map[set]bool{}
 	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
@@ -155,8 +159,8 @@ func (s *state) occupied() (marked map[string]bool, entered map[set]bool, known 
 	return marked, entered, len(paths) > 0
 }
 
-// untouched reports whether a set is as takeSet made it: three empty directories, and
-// the owner and the mode of each.
+// untouched reports whether a set is unchanged: three empty directories with
+// their owner and mode.
 func (s *state) untouched(of set) bool {
 	if !s.holds(string(of), setDirs) {
 		return false
@@ -169,11 +173,11 @@ func (s *state) untouched(of set) bool {
 	return true
 }
 
-// holds reports whether a name in work is a directory with the owner and the mode of a
-// new one, which has these entries and no others.
+// holds reports whether a name in work is a directory with the owner and mode
+// of a new one and exactly these entries.
 func (s *state) holds(name string, entries []string) bool {
 	info, err := s.root.Lstat(name)
-	if err != nil || info.Mode() != fs.ModeDir|0o700 { // a link is no directory
+	if err != nil || info.Mode() != fs.ModeDir|0o700 { // a link is not a directory
 		return false
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)

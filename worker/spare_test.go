@@ -14,8 +14,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// leaveAll leaves the set of an execution, and others until a look through the
-// processes is due.
+// leaveAll leaves the set of an execution, and others until a search through
+// the processes is due.
 func leaveAll(t *testing.T, s *state, id hodei.ExecutionID, left set) {
 	t.Helper()
 	require.NoError(t, s.leaveSet(id, left))
@@ -38,8 +38,8 @@ func spareState(t *testing.T) *state {
 	return s
 }
 
-// TestEmptyDirectoriesAreUsedAgain: under another name, so that the path an earlier
-// command knows leads nowhere.
+// TestEmptyDirectoriesAreUsedAgain under another name, so that the path of an
+// earlier command does not exist.
 func TestEmptyDirectoriesAreUsedAgain(t *testing.T) {
 	s := spareState(t)
 	first, err := s.takeSet()
@@ -62,7 +62,7 @@ func TestEmptyDirectoriesAreUsedAgain(t *testing.T) {
 	require.Fail(t, "the directory was not used again")
 }
 
-// TestChangedDirectoriesAreRemoved: a set is used again only as it was made.
+// TestChangedDirectoriesAreRemoved: only an unchanged set is reused.
 func TestChangedDirectoriesAreRemoved(t *testing.T) {
 	s := spareState(t)
 	changes := map[string]func(dir string) error{
@@ -95,8 +95,8 @@ func TestChangedDirectoriesAreRemoved(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// TestDirectoriesOfALeftProcessAreRemoved: a process that escaped must not meet the
-// next execution in its directory, found by its mark or by where it is.
+// TestDirectoriesOfALeftProcessAreRemoved: an escaped process, found by its
+// mark or its directory, must not share a directory with the next execution.
 func TestDirectoriesOfALeftProcessAreRemoved(t *testing.T) {
 	for what, env := range map[string]func(id hodei.ExecutionID, cmd *exec.Cmd, dir string){
 		"its mark":              func(id hodei.ExecutionID, cmd *exec.Cmd, _ string) { cmd.Env = runMark("tag", id) },
@@ -122,7 +122,8 @@ func TestDirectoriesOfALeftProcessAreRemoved(t *testing.T) {
 	}
 }
 
-// TestSparesAreBounded: more executions at a time than are kept leave nothing behind.
+// TestSparesAreBounded: more concurrent executions than kept sets leave nothing
+// behind.
 func TestSparesAreBounded(t *testing.T) {
 	s := spareState(t)
 	sets := make([]set, maxSpares+20)

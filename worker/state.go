@@ -20,7 +20,7 @@ type state struct {
 }
 
 // openState locks the directory and empties what an earlier incarnation left.
-// The lock ends with the process, however that ends.
+// The lock ends with the process.
 func openState(dir string) (*state, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -73,8 +73,8 @@ func (s *state) close() {
 	s.lock.Close()
 }
 
-// workerID is the id that the worker had before, nil if it had none or the
-// file cannot be read as one.
+// workerID returns the worker's earlier id, nil if it had none or the file is
+// invalid.
 func (s *state) workerID() *hodei.WorkerID {
 	text, err := os.ReadFile(s.idFile())
 	if err != nil {
@@ -87,7 +87,7 @@ func (s *state) workerID() *hodei.WorkerID {
 	return &id
 }
 
-// keepID remembers the id for the next start, whole or not at all.
+// keepID stores the id for the next start, atomically.
 func (s *state) keepID(id hodei.WorkerID) error {
 	next := s.idFile() + ".next"
 	if err := os.WriteFile(next, []byte(id.String()), 0o600); err != nil {
@@ -99,7 +99,7 @@ func (s *state) keepID(id hodei.WorkerID) error {
 	return nil
 }
 
-// tag is the tag of the commands of a worker that was killed, "" for none.
+// tag returns the tag of the commands of a killed worker, "" for none.
 func (s *state) tag() string {
 	text, _ := os.ReadFile(s.tagFile())
 	return string(text)

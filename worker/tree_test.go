@@ -10,8 +10,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Process trees that are hard to end. Each says "child <pid>" of the process
-// that matters most; afterwards nothing may be found that bears the run's mark.
+// Process trees that are hard to end. Each prints "child <pid>" of the most
+// important process; afterwards no process may have the mark.
 var trees = map[string]string{
 	"ignores TERM":       `trap "" TERM; echo child $$; while :; do sleep 0.05; done`,
 	"all ignore TERM":    `trap "" TERM; sh -c 'echo child $$; while :; do sleep 0.05; done' & while :; do sleep 0.05; done`,
@@ -59,7 +59,7 @@ func TestTreesAreEndedWhole(t *testing.T) {
 	}
 }
 
-func TestWhoLeftTheGroupHasTheGraceToo(t *testing.T) {
+func TestProcessesOutsideTheGroupHaveTheGraceToo(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *Config) { c.Grace = time.Hour }) // the test ends before
 	id := f.run(f.request(`(setsid sh -c 'trap "sleep 1; echo cleaned; exit" TERM; echo up; while :; do sleep 0.05; done' &); trap 'exit 5' TERM; while :; do sleep 0.05; done`))
@@ -70,7 +70,7 @@ func TestWhoLeftTheGroupHasTheGraceToo(t *testing.T) {
 	require.Equal(t, []string{"up", "cleaned"}, texts(lines, hodei.Stdout))
 }
 
-func TestWhoHoldsThePipesOfACommandThatExitedIsKilled(t *testing.T) {
+func TestProcessesThatHoldThePipesAreKilled(t *testing.T) {
 	t.Parallel()
 	f := start(t)
 	for name, command := range map[string]string{
@@ -88,10 +88,10 @@ func TestWhoHoldsThePipesOfACommandThatExitedIsKilled(t *testing.T) {
 	}
 }
 
-func TestADaemonThatLetsGoOfThePipesIsLeftAlone(t *testing.T) {
+func TestADaemonThatClosesThePipesSurvives(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	gate := fifo(t) // opened for writing by the daemon when it has let go
+	gate := fifo(t) // opened for writing by the daemon after it has closed the pipes
 	id := f.run(f.request(`(setsid sh -c 'echo child $$; exec >/dev/null 2>&1; echo > ` + gate + `; exec sleep 1000' &); cat < ` + gate))
 	end, lines := f.end(id)
 	require.Equal(t, hodei.Completed, end.Status)

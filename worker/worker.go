@@ -20,13 +20,14 @@ import (
 	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
-// DefaultLogLimit is how many bytes of output of one execution are recorded.
+// DefaultLogLimit is the default limit of an execution's recorded output, in
+// bytes.
 const DefaultLogLimit = 100 << 20
 
-// Config is what a Worker needs: NATS, Type, Slots and StateDir.
+// Config configures a Worker. NATS, Type, Slots and StateDir are required.
 type Config struct {
-	NATS   *nats.Conn // its own: it must not wait behind anybody else's traffic
-	Name   string     // for people; none when empty
+	NATS   *nats.Conn // a separate connection, so that other traffic does not delay it
+	Name   string     // display name; optional
 	Type   string
 	Slots  int // at least 1
 	Labels map[string]string
@@ -34,22 +35,22 @@ type Config struct {
 	Dedicated bool
 	// StateDir is a directory of this worker alone, created when missing.
 	StateDir string
-	// Fresh registers the worker under a new id, whatever StateDir holds.
+	// Fresh registers the worker under a new id, regardless of StateDir.
 	Fresh   bool
 	Version string
-	// Grace is the time between TERM and KILL, 10 s when 0.
+	// Grace is the time between SIGTERM and SIGKILL. Default: 10 s.
 	Grace time.Duration
-	// Reaper is the program, with its arguments, whose body is Reap; none is
-	// started when empty.
+	// Reaper is the program, with its arguments, that runs Reap; none is
+	// started if it is empty.
 	Reaper []string
-	// SpoolMemory and SpoolDisk bound, in bytes, what all runs together have
-	// said and the record does not yet have; 32 MiB and 1 GiB when 0.
+	// SpoolMemory and SpoolDisk bound, in bytes, the output of all executions
+	// that is not in the record yet. Default: 32 MiB and 1 GiB.
 	SpoolMemory, SpoolDisk int64
-	// MinFree is the space, in bytes, that must be free on the disk of StateDir for the
-	// worker to accept anything; see disk.NewGuard.
+	// MinFree is the space, in bytes, that must be free on the disk of StateDir
+	// for the worker to accept executions; see disk.NewGuard.
 	MinFree int64
-	// LogLimit bounds, in bytes, what is recorded of the output of one
-	// execution; 100 MiB when 0.
+	// LogLimit bounds, in bytes, the recorded output of one execution. Default:
+	// 100 MiB.
 	LogLimit int64
 	Log      *slog.Logger
 }
@@ -104,14 +105,15 @@ func New(cfg Config) (*Worker, error) {
 	}, nil
 }
 
-// Ready is closed once the worker is registered and its key is written.
+// Ready is closed when the worker is registered and its key is written.
 func (w *Worker) Ready() <-chan struct{} { return w.ready }
 
-// ID is the worker's id, valid after Ready.
+// ID returns the worker's id, valid after Ready.
 func (w *Worker) ID() hodei.WorkerID { return w.id }
 
-// Terminate kills what runs, TERM first and KILL after the grace, and has Run
-// report that and return. It may be called at any time, and again.
+// Terminate kills the executions, with SIGTERM and after the grace SIGKILL, and
+// makes Run report that and return. It may be called at any time, and
+// repeatedly.
 func (w *Worker) Terminate() {
 	w.terminating.Do(func() {
 		w.slots.leave(hodei.WorkerTerminating)
@@ -119,10 +121,10 @@ func (w *Worker) Terminate() {
 	})
 }
 
-// Run registers the worker and works until ctx is done or the worker is told
-// over NATS to drain. Then it takes nothing new, waits until what runs has
-// ended and is recorded, log and all, tells that it leaves, and returns nil. A
-// Worker runs once.
+// Run registers the worker and works until ctx is done or the worker receives a
+// drain command. It then accepts nothing new, waits until its executions have
+// ended and are recorded with their logs, reports that it leaves, and returns
+// nil. A Worker runs once.
 func (w *Worker) Run(ctx context.Context) error {
 	var err error
 	if w.state, err = openState(w.cfg.StateDir); err != nil {
@@ -142,7 +144,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer cancel()
 	if err := w.register(joining); err != nil {
 		if joining.Err() != nil {
-			return nil // stopped before it was a member
+			return nil // stopped before it was registered
 		}
 		return err
 	}
@@ -150,9 +152,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	return errors.Join(err, w.state.keepTag(""))
 }
 
-// succeed ends what a worker that was killed in this directory left running, if
-// its reaper was killed with it. It comes before this one is registered, because
-// from then on all that is lost, and may be started again.
+// succeed kills the commands that a killed worker left in this directory, if
+// its reaper was killed too. It runs before registration, because after that
+// the executions count as lost and may be started again.
 func (w *Worker) succeed(ctx context.Context) error {
 	if before := w.state.tag(); before != "" {
 		sweep(ctx, func() int { return workerMark(before).signal(syscall.SIGKILL, 0) })
@@ -163,7 +165,7 @@ func (w *Worker) succeed(ctx context.Context) error {
 	return nil
 }
 
-// untilTerminated is ctx, ended by Terminate too.
+// untilTerminated returns ctx, which Terminate ends too.
 func (w *Worker) untilTerminated(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

@@ -10,19 +10,19 @@ import (
 	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
-// chunk is the lines from first to last.
+// chunk contains the lines from first to last.
 type chunk struct {
 	first, last int64
 	size        int           // of the body, in bytes
 	body        logchunk.Body // its Lines are nil when they are at offset in the spool file
 	offset      int64
 	due         time.Time     // when to send it again
-	pause       time.Duration // between the last sending and that
-	failures    int           // how often it was refused, or not read back
+	pause       time.Duration // between the last transmission and due
+	failures    int           // number of refusals and failed reads
 }
 
-// spoolFile holds the chunks of one execution that did not fit into memory. It grows
-// until none of the chunks is needed any more; then it is emptied.
+// spoolFile contains the chunks of one execution that did not fit into memory.
+// It grows until all its chunks are done, and is then emptied.
 type spoolFile struct {
 	dir  string
 	id   hodei.ExecutionID
@@ -61,8 +61,7 @@ func (f *spoolFile) read(c *chunk) (logchunk.Body, error) {
 	return body, nil
 }
 
-// done counts one chunk as not needed any more and returns the number of bytes that
-// became free.
+// done releases one chunk and returns the number of bytes that became free.
 func (f *spoolFile) done() (freed int64, err error) {
 	if f.held--; f.held > 0 {
 		return 0, nil
@@ -79,6 +78,6 @@ func (f *spoolFile) remove() error {
 	if f.file == nil {
 		return nil
 	}
-	_ = f.file.Close() // nothing in it is needed
+	_ = f.file.Close() // its content is not needed
 	return os.Remove(f.file.Name())
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// The JSON of a line is what encoding/json writes of a hodei.LogLine, except that <, >
-// and & are not escaped. encoding/json takes ten times as long.
+// The JSON of a line is that of encoding/json for a hodei.LogLine, except that
+// <, > and & are not escaped. encoding/json takes ten times as long.
 
 // appendHead appends the JSON of a line up to its text.
 func appendHead(dst []byte, at time.Time, stream hodei.Stream) []byte {
@@ -28,7 +28,7 @@ func appendTail(dst []byte, sequence int64, partial bool) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// escaped holds the ASCII characters that a JSON string cannot contain as they are.
+// escaped is the set of ASCII characters that a JSON string must escape.
 var escaped = func() (set [utf8.RuneSelf]bool) {
 	for c := range set {
 		set[c] = c < ' ' || c == '"' || c == '\\'
@@ -36,10 +36,10 @@ var escaped = func() (set [utf8.RuneSelf]bool) {
 	return set
 }()
 
-// appendText appends the inside of a JSON string. Each byte that is not part of valid
-// UTF-8 becomes U+FFFD.
+// appendText appends the inside of a JSON string. Each byte that is not part of
+// valid UTF-8 becomes U+FFFD.
 func appendText(dst, text []byte) []byte {
-	start := 0 // of what is not appended yet
+	start := 0 // start of what is not appended yet
 	for i := 0; i < len(text); {
 		c := text[i]
 		if c < utf8.RuneSelf {

@@ -5,16 +5,17 @@ import (
 	"time"
 )
 
-// An execution may have so many chunks and bytes, or one chunk more, in flight: sent
-// and not confirmed. It is little enough that many executions do not fill the memory of
-// the worker managers, and enough that one alone does not wait.
+// The limits of an execution's chunks and bytes in flight (one chunk more is
+// possible): sent and not acknowledged. They are low enough that many
+// executions do not fill the memory of the worker managers, and high enough
+// that one alone does not wait.
 const (
 	window      = 256
 	windowBytes = 2 << 20
 )
 
-// A chunk that is not confirmed is sent again after resendFirst, then after
-// twice as long each time, up to resendMost.
+// An unacknowledged chunk is resent after resendFirst, then after twice as long
+// each time, up to resendMost.
 const (
 	resendFirst = 2 * time.Second
 	resendMost  = 15 * time.Second
@@ -61,7 +62,7 @@ func (j *Journal) transmit(c *chunk, now time.Time) bool {
 		return true
 	}
 	if j.send(j.id, c.first, c.last, body) != nil {
-		return false // disconnected: the chunk is sent again after the reconnect
+		return false // disconnected: the chunk is resent after the reconnect
 	}
 	c.due = now.Add(c.pause)
 	return true
@@ -108,7 +109,7 @@ func (j *Journal) giveUp() {
 		if c.failures < mostFailures {
 			return false
 		}
-		j.log.Error("log chunk given up: its lines are lost", "execution_id", j.id, "first", c.first, "last", c.last)
+		j.log.Error("log chunk dropped, its lines are lost", "execution_id", j.id, "first", c.first, "last", c.last)
 		j.sent -= c.size
 		j.release(c)
 		return true

@@ -10,10 +10,10 @@ import (
 	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
-// A chunk is cut at so many bytes, or so long after its first line, whichever comes
-// first. While no chunk may be sent, because the record lags behind, only the bytes
-// count: chunks then grow instead of becoming many. zstd compresses up to 128 KiB as
-// one block, and the last line of a chunk may be long.
+// A chunk is cut at this size, or this long after its first line, whichever is
+// first. While no chunk may be sent, because the record lags behind, only the
+// size counts: chunks then grow instead of multiplying. zstd compresses up to
+// 128 KiB as one block, and the last line of a chunk may be long.
 const (
 	ChunkBytes  = 120 << 10
 	chunkLinger = 5 * time.Millisecond
@@ -35,7 +35,7 @@ type Journal struct {
 	split     map[hodei.Stream]*splitter
 	limit     limited
 	at        time.Time // of the latest line
-	head      []byte    // of the lines that are being appended, see appendHead
+	head      []byte    // of the lines being appended, see appendHead
 	count     int64
 	digest    logchunk.Digest
 	open      []byte // NDJSON of the lines that are not in a chunk yet
@@ -48,7 +48,7 @@ type Journal struct {
 	file      spoolFile
 	closed    bool
 	dropped   atomic.Bool
-	settled   chan struct{} // closed once closed and nothing is kept
+	settled   chan struct{} // closed when the journal is closed and empty
 }
 
 // New returns the log of an execution that has printed nothing yet.
@@ -188,6 +188,6 @@ func (j *Journal) Drop() {
 		j.release(c)
 	}
 	j.inflight, j.waiting, j.sent = nil, nil, 0
-	j.spool.release(0, 0) // Append need not wait for room any more
+	j.spool.release(0, 0) // Append must not wait for room any more
 	j.settle()
 }

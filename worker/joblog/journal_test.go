@@ -88,8 +88,8 @@ func (j *Journal) noise(bytes int) (lines int) {
 	return lines
 }
 
-// linesOfChunk is more lines of one "x" than a chunk holds, longestLine the most bytes
-// that the JSON of a line has.
+// linesOfChunk is more lines of one "x" than a chunk holds, longestLine the
+// maximum size of a line's JSON.
 const (
 	linesOfChunk = ChunkBytes / 80
 	longestLine  = 6*hodei.MaxLine + 200
@@ -147,7 +147,7 @@ func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
 	j.wake()
 	j.mu.Lock()
 	require.Len(t, j.waiting, 1)
-	j.opened = time.Time{} // its time is over
+	j.opened = time.Time{} // its linger is over
 	j.mu.Unlock()
 	l.mu.Lock()
 	l.down = false
@@ -156,8 +156,8 @@ func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
 	require.Equal(t, [][2]int64{{1, 1}, {2, 101}}, l.spans())
 }
 
-// still is a test in which no time passes while anything goes on, so that no
-// chunk is cut because of it.
+// still is a test in which no time passes, so that no chunk is cut because of
+// it.
 func still(t *testing.T, test func(t *testing.T)) {
 	logchunk.Compress(make([]byte, logchunk.CompressFrom)) // the encoder is shared: it must not belong to one of these tests
 	synctest.Test(t, test)
@@ -257,8 +257,9 @@ func TestChunksThatCannotBeSentAreGivenUp(t *testing.T) {
 	require.Zero(t, j.sent)
 }
 
-// TestACommandWaitsForTheRecordRatherThanForTheDisk: while chunks are confirmed
-// nothing is spilled; when none has been for a while, it is.
+// TestACommandWaitsForTheRecordRatherThanForTheDisk: while chunks are
+// acknowledged, nothing is spilled; after a while without acknowledgements,
+// chunks are.
 func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 4*ChunkBytes, 1<<30)
@@ -290,8 +291,8 @@ func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 	})
 }
 
-// TestLargeChunksAreCompressed: whether the worker is busy or not; small ones stay
-// readable.
+// TestLargeChunksAreCompressed, whether the worker is busy or not; small ones
+// stay readable.
 func TestLargeChunksAreCompressed(t *testing.T) {
 	t.Parallel()
 	still(t, func(t *testing.T) {

@@ -67,7 +67,7 @@ func (o *Pipes) Read() {
 	}
 	readers.Wait()
 	for _, p := range o.pipes {
-		_ = p.file.Close() // nothing was written to it here
+		_ = p.file.Close() // no data was written to it here
 	}
 }
 
@@ -134,9 +134,9 @@ func (o *Pipes) Held() bool {
 		poll := []unix.PollFd{{Events: unix.POLLIN}}
 		err := p.conn.Control(func(fd uintptr) {
 			poll[0].Fd = int32(fd)
-			_, _ = unix.Poll(poll, 0) // an error leaves it as held
+			_, _ = unix.Poll(poll, 0) // after an error it counts as held
 		})
-		if err == nil && poll[0].Revents&unix.POLLHUP == 0 { // an error: it is closed
+		if err == nil && poll[0].Revents&unix.POLLHUP == 0 { // an error means that it is closed
 			return true
 		}
 	}
@@ -146,6 +146,6 @@ func (o *Pipes) Held() bool {
 // Hurry ends the reading as soon as the pipes are empty.
 func (o *Pipes) Hurry() {
 	for _, p := range o.pipes {
-		_ = p.file.SetReadDeadline(time.Now()) // fails where it is read to its end
+		_ = p.file.SetReadDeadline(time.Now()) // fails if it was read to its end
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
-// TestStandardOutputComesFirst: of two pipes that both hold something, standard
-// output is read first.
+// TestStandardOutputComesFirst: if both pipes hold data, standard output is
+// read first.
 func TestStandardOutputComesFirst(t *testing.T) {
 	t.Parallel()
 	outR, outW, err := os.Pipe()

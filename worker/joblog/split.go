@@ -7,17 +7,18 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// splitter cuts one output into lines at \n and \r\n. A line longer than
-// hodei.MaxLine bytes, counted with U+FFFD in place of what is not UTF-8, is
+// splitter splits one output into lines at \n and \r\n. A line longer than
+// hodei.MaxLine bytes, counted with U+FFFD in place of invalid UTF-8, is
 // emitted in pieces.
 type splitter struct {
-	// emit is given each line, without its end; it must not keep it.
+	// emit receives each line without its end; it must not keep it.
 	emit func(line []byte, partial bool)
-	rest []byte // of a line whose end has not come
+	rest []byte // of an incomplete line
 }
 
 // holdBack is how much of a line is kept beyond the longest piece before the
-// piece is cut: enough to see a whole rune, and a \r that belongs to the end.
+// piece is cut: enough for a whole rune, and for a \r that belongs to the line
+// end.
 const holdBack = utf8.UTFMax
 
 func (s *splitter) write(p []byte) {
@@ -45,7 +46,7 @@ func (s *splitter) write(p []byte) {
 	}
 }
 
-// close emits the last line if nothing ended it.
+// close emits the last line if it has no line end.
 func (s *splitter) close() {
 	if len(s.rest) > 0 {
 		s.line(s.rest)
@@ -61,8 +62,8 @@ func (s *splitter) line(line []byte) {
 	s.emit(line, false)
 }
 
-// cut is the length of the longest prefix, on a rune boundary, that makes a
-// line of at most hodei.MaxLine bytes.
+// cut returns the length of the longest prefix, on a rune boundary, that makes
+// a line of at most hodei.MaxLine bytes.
 func cut(line []byte) int {
 	if len(line) <= hodei.MaxLine/utf8.UTFMax { // even if all of it is replaced
 		return len(line)

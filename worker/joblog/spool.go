@@ -12,19 +12,19 @@ import (
 // the chunks of one read, and no more.
 type Spool struct {
 	dir          string
-	memory, disk int64 // bounds in bytes
+	memory, disk int64 // limits in bytes
 
 	mu               sync.Mutex
 	room             sync.Cond // there is more room, or a Journal was dropped
 	inMemory, onDisk int64
-	broken           bool // a write to the disk failed, although the bound allows it
+	broken           bool // a write to the disk failed, although the limit allows it
 	released         time.Time
 }
 
-// flowing is for how long after the last release more of them are waited for
-// before anything goes to disk: a command that is faster than the record waits
-// at its pipe, which costs less than to write everything twice. The disk is for
-// when the record is away.
+// flowing is how long after the last release the spool waits for more before
+// anything goes to disk: a command that is faster than the record waits at its
+// pipe, which is cheaper than writing everything twice. The disk is for outages
+// of the record.
 const flowing = time.Second
 
 // NewSpool returns an empty spool in a directory, with bounds in bytes.
@@ -52,7 +52,7 @@ func (s *Spool) spilled(n int) {
 	s.onDisk += int64(n)
 }
 
-// insist counts n bytes as held in memory although they do not fit, because writing
+// insist counts n bytes in memory although they do not fit, because writing
 // them to the disk failed.
 func (s *Spool) insist(n int) {
 	s.mu.Lock()
