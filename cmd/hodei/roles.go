@@ -104,7 +104,7 @@ func newRole(name string) *cobra.Command {
 		"edge":           "HTTP: REST and server-sent events on three ports",
 	}[name]
 	cmd := &cobra.Command{
-		Use: name, GroupID: "roles", Args: cobra.NoArgs, Short: "Run the role: " + about,
+		Use: name, GroupID: "roles", Args: cobra.NoArgs, Short: "Server component: " + about,
 		Long:    about + ".\n\nStart any number of instances; they share the work.",
 		Example: fmt.Sprintf("  hodei %s --nats nats://nats.internal:4222", name),
 		RunE: func(cmd *cobra.Command, _ []string) error {

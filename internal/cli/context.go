@@ -14,7 +14,7 @@ import (
 )
 
 func newContext() *cobra.Command {
-	return cmdline.Noun("context", "Contexts: systems by name, so that --server need not be typed",
+	return cmdline.Noun("context", "Named server profiles",
 		"  hodei context add prod --server https://hodei.example.com --select\n  hodei context ls",
 		newContextAdd(), newContextList(), newContextShow(), newContextSelect(), newContextPrevious(), newContextRemove())
 }
@@ -23,8 +23,8 @@ func newContextAdd() *cobra.Command {
 	var c contexts.Context
 	var selected bool
 	cmd := &cobra.Command{
-		Use: "add NAME", Short: "Save where a system is, under a name", Args: cobra.ExactArgs(1),
-		Long: `Save where a system is, under a name: the URL of its API, the URL of its NATS, or
+		Use: "add NAME", Short: "Save a server profile", Args: cobra.ExactArgs(1),
+		Long: `Save a server profile: the URL of its API, the URL of its NATS, or
 the name of a nats context with its credentials. A context of that name is
 replaced. Files are kept in ~/.config/hodei/contexts.`,
 		Example: `  hodei context add prod --server https://hodei.example.com --select
@@ -48,7 +48,7 @@ replaced. Files are kept in ~/.config/hodei/contexts.`,
 	flags.StringVar(&c.Server, "server", "", "URL of the API")
 	flags.StringVar(&c.NATS, "nats", "", "URL of NATS")
 	flags.StringVar(&c.NATSContext, "nats-context", "", "name of a nats context (~/.config/nats/context/NAME.json)")
-	flags.StringVar(&c.Description, "description", "", "what it is")
+	flags.StringVar(&c.Description, "description", "", "description")
 	flags.StringVarP(&c.Output, "output", "o", "", "--output of commands that give none: table, json, yaml or name")
 	flags.BoolVar(&selected, "select", false, "make it the default")
 	cmdline.CommandLineOnly(flags) // HODEI_NATS of a role must not end up in a file
@@ -109,7 +109,7 @@ func contextEntries() ([]contextEntry, error) {
 
 func showContexts(s *session.Session, entries []contextEntry) error {
 	if len(entries) == 0 {
-		s.Note("no contexts; commands ask %s", session.DefaultServer)
+		s.Note("no contexts; using %s", session.DefaultServer)
 		return nil
 	}
 	var rows [][]string
@@ -155,7 +155,7 @@ func newContextShow() *cobra.Command {
 
 func newContextSelect() *cobra.Command {
 	return &cobra.Command{
-		Use: "select NAME", Short: "Make a context the default", Args: cobra.ExactArgs(1), ValidArgsFunction: session.OneContext,
+		Use: "select NAME", Short: "Switch to a context", Args: cobra.ExactArgs(1), ValidArgsFunction: session.OneContext,
 		Example: "  hodei context select prod",
 		RunE:    func(cmd *cobra.Command, args []string) error { return selectContext(cmd, args[0]) },
 	}
@@ -163,7 +163,7 @@ func newContextSelect() *cobra.Command {
 
 func newContextPrevious() *cobra.Command {
 	return &cobra.Command{
-		Use: "previous", Short: "Make the context the default that was it before", Args: cobra.NoArgs,
+		Use: "previous", Short: "Switch to the previous context", Args: cobra.NoArgs,
 		Example: "  hodei context previous",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			selected, err := contexts.Selected()
@@ -193,13 +193,13 @@ func selectContext(cmd *cobra.Command, name string) error {
 	if err := contexts.Select(selected); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "commands now ask %s\n", c.Where())
+	fmt.Fprintf(cmd.ErrOrStderr(), "switched to %s\n", c.Where())
 	return nil
 }
 
 func newContextRemove() *cobra.Command {
 	return &cobra.Command{
-		Use: "rm NAME", Short: "Remove a context", Args: cobra.ExactArgs(1), ValidArgsFunction: session.OneContext,
+		Use: "rm NAME", Short: "Delete a context", Args: cobra.ExactArgs(1), ValidArgsFunction: session.OneContext,
 		Example: "  hodei context rm prod",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := contexts.Remove(args[0]); err != nil {
@@ -212,7 +212,7 @@ func newContextRemove() *cobra.Command {
 			kept := selected
 			if kept.Current == args[0] {
 				kept.Current = ""
-				fmt.Fprintf(cmd.ErrOrStderr(), "it was the default; commands now ask %s\n", session.DefaultServer)
+				fmt.Fprintf(cmd.ErrOrStderr(), "it was the default; now using %s\n", session.DefaultServer)
 			}
 			if kept.Previous == args[0] {
 				kept.Previous = ""

@@ -1,27 +1,28 @@
-// Package cli holds the commands for people: everything that asks a system or changes
-// a record, from `hodei run` to `hodei doctor`.
+// Package cli contains the commands for users: everything that queries a system
+// or changes a record, from `hodei run` to `hodei doctor`.
 //
 // # Owns
 //
-// One file for each noun or verb of the command line, with what its table or its record
-// shows. New builds the whole command line; the roles are given to it.
+// One file for each noun or verb of the command line, with its tables and
+// records. New builds the whole command line; the caller passes the roles.
 //
-// The rest is beside it, by story:
+// Beside it:
 //
-//   - session: where the system is, one operation from flags to output, resolving names,
-//     completion, --watch
+//   - session: the server's address, one operation from flags to output,
+//     resolving names, completion, --watch
 //   - doctor: `hodei status` and `hodei doctor`
-//   - contexts: systems by name, kept in ~/.config/hodei
+//   - contexts: named server profiles in ~/.config/hodei
 //   - render: text, tables, YAML and terminals
-//   - cmdline: flags from the environment and from files, usage errors, exit status, secrets
+//   - cmdline: flags from the environment and from files, usage errors, exit
+//     status, secrets
 //
 // # When things fail
 //
-// A command returns its error. The main function prints it on one line, on standard error,
-// and exits with cmdline.ExitCode.
+// A command returns its error. The main function prints it on one line on
+// standard error and exits with cmdline.ExitCode.
 //
 // # Not here
 //
-// No rule of Hodei: a command validates only what the service would refuse anyway, and
-// calls the client. The roles and `hodei up` are in cmd/hodei.
+// No rules of Hodei: a command validates only what the service would refuse
+// anyway, and calls the client. The roles and `hodei up` are in cmd/hodei.
 package cli

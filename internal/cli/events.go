@@ -22,8 +22,8 @@ func newEvents(p *session.Flags) *cobra.Command {
 	var only string
 	var which struct{ job, pipeline, execution, worker string }
 	cmd := p.Command(&cobra.Command{
-		Use: "events", Short: "Print what happens to executions and workers, as it happens", Args: cobra.NoArgs, Annotations: session.LineOutput,
-		Long: `Print what happens to executions and workers, as it happens, until Ctrl-C: a line
+		Use: "events", Short: "Print events of executions and workers", Args: cobra.NoArgs, Annotations: session.LineOutput,
+		Long: `Print events of executions and workers, until Ctrl-C: a line
 for each event of an execution and for each worker that changes its state. With
 -o json every event and every state of a worker is an object.
 
@@ -65,7 +65,7 @@ JetStream about the streams: a new leader, a lost quorum, a full disk.`,
 	flags.StringVar(&which.job, "job", "", "only the executions of this job")
 	flags.StringVar(&which.pipeline, "pipeline", "", "only the executions of this pipeline's jobs")
 	flags.StringVar(&which.execution, "execution", "", "only this execution")
-	flags.StringVar(&which.worker, "worker", "", "only this worker, and the executions given to it")
+	flags.StringVar(&which.worker, "worker", "", "only this worker and its executions")
 	flags.StringVar(&only, "only", "", "executions, workers or, over NATS, advisories; all when left out")
 	session.Complete(cmd, "only", session.Words(schemas.OnlyExecutions, schemas.OnlyWorkers, onlyAdvisories))
 	session.Complete(cmd, "job", p.Jobs())
@@ -148,7 +148,7 @@ func (p *eventPrinter) line(at time.Time, id, text string) error {
 	return err
 }
 
-// summary is one line about an event, for people.
+// summary is one line about an event, for users.
 func summary(e schemas.Event) string {
 	what := strings.ReplaceAll(e.Type[strings.LastIndex(e.Type, ".")+1:], "_", " ")
 	if e.Execution.WorkerID != nil && (e.Type == schemas.EventAssigned || e.Type == schemas.EventStarted) {

@@ -162,7 +162,7 @@ TERM, and KILL when it has not ended ten seconds later.`,
 func newExecutionRetry(p *session.Flags) *cobra.Command {
 	var follow bool
 	cmd := p.Command(&cobra.Command{
-		Use: "retry ID", Short: "Execute again what has ended, and print the id of the new execution", Args: cobra.ExactArgs(1),
+		Use: "retry ID", Short: "Run an ended execution again, and print the id of the new one", Args: cobra.ExactArgs(1),
 		Example: "  hodei execution retry --follow exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.Execution(ctx, args[0])
@@ -183,8 +183,8 @@ func newExecutionRetry(p *session.Flags) *cobra.Command {
 }
 
 func newExecutionRemove(p *session.Flags) *cobra.Command {
-	return session.CompleteFirst(remove(p, schemas.DeleteExecution, "Remove executions, with their logs",
-		"One that has not ended, or that is about to be retried, is refused.", "exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
+	return session.CompleteFirst(remove(p, schemas.DeleteExecution, "Delete executions with their logs",
+		"Executions that have not ended, or with a retry due, are refused.", "exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
 		(*session.Session).Execution, func(id hodei.ExecutionID) schemas.DeleteExecutionRequest {
 			return schemas.DeleteExecutionRequest{ID: id}
 		}), p.Executions(hodei.Failed, hodei.TimedOut, hodei.Cancelled, hodei.Completed))

@@ -20,7 +20,7 @@ import (
 func newExplain(p *session.Flags) *cobra.Command {
 	w := &workload{}
 	cmd := p.Command(&cobra.Command{
-		Use: "explain [JOB|EXECUTION]", Short: "Show how a worker would be chosen, and why one waits", Args: cobra.MaximumNArgs(1),
+		Use: "explain [JOB|EXECUTION]", Short: "Show how workers are evaluated, and why an execution waits", Args: cobra.MaximumNArgs(1),
 		Long: `Show how a worker would be chosen for a job, for an execution that waits, or for
 what --type, --label and --slots ask for: every worker with its score, criterion
 by criterion, or why it is excluded. Nothing is changed.`,
@@ -84,9 +84,9 @@ func showDecision(ctx context.Context, s *session.Session, d schemas.Decision) e
 	}
 	switch {
 	case d.WorkerID != nil:
-		s.Note("it would run on %s (%s)", names[*d.WorkerID], d.WorkerID)
+		s.Note("would be placed on %s (%s)", names[*d.WorkerID], d.WorkerID)
 	case d.Reason != nil:
-		s.Note("it would wait: %s", render.Plain(*d.Reason))
+		s.Note("would wait: %s", render.Plain(*d.Reason))
 	}
 	if len(d.Candidates) == 0 {
 		s.Note("there are no workers; `hodei worker` starts one")
@@ -111,7 +111,7 @@ func showDecision(ctx context.Context, s *session.Session, d schemas.Decision) e
 		}
 		rows = append(rows, append(row, render.OrNone(c.Excluded)))
 	}
-	return s.Table(slices.Concat([]string{"id", "name", "type", "score"}, columns, []string{"excluded because"}), rows)
+	return s.Table(slices.Concat([]string{"id", "name", "type", "score"}, columns, []string{"not eligible because"}), rows)
 }
 
 // score is that of a candidate, below all others for one that is excluded.

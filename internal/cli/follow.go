@@ -162,7 +162,7 @@ func runsOn(ctx context.Context, s *session.Session, e hodei.Execution) string {
 // that was not printed.
 func (f *following) sayEnd(e hodei.Execution) {
 	if unseen := f.quiet || render.IsTerminal(f.Errs) && !render.IsTerminal(f.Out); unseen && f.Format != "json" && len(f.last) > 0 {
-		f.Note("the last %d of %d lines:", len(f.last), max(e.LogCount, f.last[len(f.last)-1].Sequence))
+		f.Note("last %d of %d lines:", len(f.last), max(e.LogCount, f.last[len(f.last)-1].Sequence))
 		f.sayLines()
 	}
 	text := string(e.Status)
@@ -186,7 +186,7 @@ func (f *following) sayLines() {
 	}
 }
 
-// mark is a sign before a status for a person at a terminal.
+// mark is a sign before a status on a terminal.
 func mark(s *session.Session, status hodei.ExecutionStatus) string {
 	switch {
 	case !render.IsTerminal(s.Errs):

@@ -114,7 +114,7 @@ func showJob(s *session.Session, j hodei.Job) error {
 
 // specFields is what a job and an execution both say about the run.
 func specFields(s *session.Session, spec hodei.Spec) []render.Field {
-	command, dir, limit := render.None, "a fresh one", "the worker's"
+	command, dir, limit := render.None, "temporary", "the worker's"
 	if !spec.Command.IsZero() {
 		command = render.Clip(spec.Command.String(), 500)
 	}

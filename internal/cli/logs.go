@@ -51,9 +51,9 @@ are dropped; colours pass. A file or a pipe gets the output unchanged.`,
 		return err
 	})
 	flags := cmd.Flags()
-	flags.BoolVarP(&req.Follow, "follow", "f", false, "go on until the execution ends")
-	flags.StringVarP(&last, "tail", "n", "all", "only so many of the last lines")
-	flags.BoolVarP(&stamps, "timestamps", "t", false, "begin each line with its time")
+	flags.BoolVarP(&req.Follow, "follow", "f", false, "follow until the execution ends")
+	flags.StringVarP(&last, "tail", "n", "all", "only this many last lines")
+	flags.BoolVarP(&stamps, "timestamps", "t", false, "start each line with its time")
 	flags.StringVar(&req.Since, "since", "", "only lines after this time (RFC 3339), or not older than 10m")
 	flags.StringVar(&req.Until, "until", "", "only lines before this time (RFC 3339), or older than 10m")
 	flags.StringVar(&req.Stream, "stream", "all", "stdout, stderr or all")
@@ -79,7 +79,7 @@ func logOf(ctx context.Context, s *session.Session, text string) (hodei.Executio
 	switch {
 	case errors.Is(err, hodei.NotFound):
 		if id, err = s.Execution(ctx, text); errors.Is(err, hodei.NotFound) {
-			err = hodei.Errorf(hodei.NotFound, "no job has the name %q, and no execution or job an id that begins so", text)
+			err = hodei.Errorf(hodei.NotFound, "no execution or job %q found", text)
 		}
 		return id, err
 	case err != nil:
@@ -90,7 +90,7 @@ func logOf(ctx context.Context, s *session.Session, text string) (hodei.Executio
 	case err != nil:
 		return id, err
 	case j.Execution == nil:
-		return id, hodei.Errorf(hodei.NotFound, "job %q was never executed; %s", text, s.Hint("run %s", text))
+		return id, hodei.Errorf(hodei.NotFound, "job %q has no runs; %s", text, s.Hint("run %s", text))
 	}
 	return j.Execution.ID, nil
 }

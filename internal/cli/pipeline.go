@@ -28,7 +28,7 @@ func newPipelineCreate(p *session.Flags) *cobra.Command {
 		req := schemas.CreatePipelineRequest{Name: args[0], Description: set(description), Slug: set(slug)}
 		return session.Ask(ctx, s, schemas.CreatePipeline, req, func(p hodei.Pipeline) error { return s.PrintID(p.ID) })
 	})
-	cmd.Flags().StringVar(&description, "description", "", "what it is for")
+	cmd.Flags().StringVar(&description, "description", "", "description")
 	cmd.Flags().StringVar(&slug, "slug", "", "unique short name (a-z, 0-9, -), accepted wherever the id is")
 	return cmd
 }

@@ -22,13 +22,13 @@ thought of.`,
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
 		return session.Ask(ctx, s, schemas.GetQueue, req, func(q schemas.QueueList) error { return showQueue(s, q) })
 	})
-	cmd.Flags().IntVar(&req.Limit, "limit", schemas.DefaultLimit, "how many to list, at most 1000")
+	cmd.Flags().IntVar(&req.Limit, "limit", schemas.DefaultLimit, "number of entries, at most 1000")
 	return cmd
 }
 
 func showQueue(s *session.Session, q schemas.QueueList) error {
 	if len(q.Items) == 0 {
-		s.Note("nothing waits")
+		s.Note("queue is empty")
 		return nil
 	}
 	var rows [][]string

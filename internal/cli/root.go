@@ -8,7 +8,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 )
 
-// New is the command hodei, with the given roles and every command for people.
+// New is the command hodei, with the given roles and every command for users.
 func New(roles ...*cobra.Command) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hodei",
@@ -51,7 +51,7 @@ Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return cmdline.Usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddGroup(&cobra.Group{ID: "people", Title: "Commands for people:"}, &cobra.Group{ID: "roles", Title: "Roles:"},
+	root.AddGroup(&cobra.Group{ID: "people", Title: "Commands:"}, &cobra.Group{ID: "roles", Title: "Server components:"},
 		&cobra.Group{ID: "other", Title: "Other:"})
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
@@ -63,7 +63,7 @@ Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 	return root
 }
 
-// addPeople adds the commands for people. `worker` is a role as well, so the commands
+// addPeople adds the commands for users. `worker` is a role as well, so the commands
 // about all workers become its sub-commands.
 func addPeople(root *cobra.Command) {
 	p := &session.Flags{}

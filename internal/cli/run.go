@@ -15,15 +15,15 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// untilItEnds tells in the help of run and exec what both do.
+// untilItEnds is the part of the help that run and exec share.
 const untilItEnds = `
 
 Its standard output goes to standard output, its standard error to standard
-error, and the exit status is the command's own: 128 and the number of the signal
+error, and the exit status is that of the command: 128 plus the number of the signal
 that killed it, 1 when it never had one. With -o json every line is an object,
-all on standard output. While it waits for a worker you are told why.
+all on standard output. While it waits for a worker, the reason is shown.
 
-Ctrl-C stops following; the execution goes on, and you are told how to follow it
+Ctrl-C stops following; the execution continues, and the output shows how to follow it
 again and how to cancel it.`
 
 func newRun(p *session.Flags) *cobra.Command {
@@ -118,7 +118,7 @@ func start[Req, Rep any](ctx context.Context, s *session.Session, op schemas.Ope
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(patience, cancel) })()
 	if body, _, err = s.Raw(patient, op.Op, req); err != nil {
 		if patient.Err() != nil {
-			s.Note("interrupted before the answer came; this shows whether it was started:\n  %s", s.Hint("execution ls"))
+			s.Note("interrupted before the answer arrived; this shows whether it was started:\n  %s", s.Hint("execution ls"))
 		}
 		return nil, rep, err
 	}
@@ -133,13 +133,13 @@ func (f *following) attend(ctx context.Context) error {
 	end, err := f.follow(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		f.Note("\nnot following %s any longer; it goes on\n  %s\n  %s", f.id, f.Hint("logs -f %s", f.id), f.Hint("execution cancel %s", f.id))
+		f.Note("\ndetached; %s is still running\n  %s\n  %s", f.id, f.Hint("logs -f %s", f.id), f.Hint("execution cancel %s", f.id))
 		if f.why != "" { // it may be waiting still
 			f.Note("  %s", f.Hint("explain %s", f.id))
 		}
 		return cmdline.ExitStatus(session.InterruptedStatus)
 	case err != nil:
-		f.Note("cannot follow %s any longer; whether it goes on is not known\n  %s", f.id, f.Hint("logs -f %s", f.id))
+		f.Note("lost contact with %s; it may still be running\n  %s", f.id, f.Hint("logs -f %s", f.id))
 		return err
 	case end.Status == hodei.Completed && !render.IsTerminal(f.Errs):
 		return nil

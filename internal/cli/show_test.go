@@ -70,7 +70,7 @@ func TestListExecutions(t *testing.T) {
 	out, errs, code := command(t, "execution", "ls", "--server", url)
 	require.Zero(t, code)
 	golden(t, "execution_ls", out)
-	require.Equal(t, "there are more: --limit up to 1000, or --cursor more\n", errs)
+	require.Equal(t, "more results: --limit up to 1000, or --cursor more\n", errs)
 }
 
 func TestShowTheRest(t *testing.T) {

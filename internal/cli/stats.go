@@ -17,7 +17,7 @@ import (
 func newStats(p *session.Flags) *cobra.Command {
 	var window time.Duration
 	cmd := p.Listing(&cobra.Command{
-		Use: "stats", Short: "Show how many executions ended lately, and how long they waited", Args: cobra.NoArgs,
+		Use: "stats", Short: "Show recently ended executions and how long they waited", Args: cobra.NoArgs,
 		Annotations: map[string]string{"output": "table json yaml"},
 		Long: `Show how many executions ended lately and how, how long they waited for a worker,
 and how long they ran.`,
@@ -35,7 +35,7 @@ func showStats(s *session.Session, stats hodei.Stats) error {
 		if q == nil {
 			return render.None
 		}
-		return fmt.Sprintf("%s median, 95%% within %s, at most %s", render.Seconds(&q.P50), render.Seconds(&q.P95), render.Seconds(&q.Max))
+		return fmt.Sprintf("p50 %s, p95 %s, max %s", render.Seconds(&q.P50), render.Seconds(&q.P95), render.Seconds(&q.Max))
 	}
 	ended := stats.Completed + stats.Failed + stats.Cancelled + stats.TimedOut
 	return s.Record(

@@ -17,7 +17,7 @@ import (
 func newPipelineUpdate(p *session.Flags) *cobra.Command {
 	var name, description, slug string
 	cmd := p.Command(&cobra.Command{
-		Use: "update ID|NAME", Short: "Change a pipeline: only what is given", Args: cobra.ExactArgs(1),
+		Use: "update ID|NAME", Short: "Update the given fields of a pipeline", Args: cobra.ExactArgs(1),
 		Example: "  hodei pipeline update demo --name show\n  hodei pipeline update demo --description ''",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.PipelineRef(ctx, args[0])
@@ -38,7 +38,7 @@ func newPipelineUpdate(p *session.Flags) *cobra.Command {
 		return session.Ask(ctx, s, schemas.UpdatePipeline, req, func(p hodei.Pipeline) error { return showPipeline(s, p) })
 	})
 	cmd.Flags().StringVar(&name, "name", "", "new name")
-	cmd.Flags().StringVar(&description, "description", "", "what it is for; '' for nothing")
+	cmd.Flags().StringVar(&description, "description", "", "description; '' removes it")
 	cmd.Flags().StringVar(&slug, "slug", "", "new slug; '' for none")
 	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
 	return session.CompleteFirst(cmd, p.Pipelines())
@@ -54,11 +54,11 @@ type jobFlags struct {
 
 func (f *jobFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.name, "name", "", "name of the job")
-	flags.StringVar(&f.description, "description", "", "what it is for")
-	flags.IntVar(&f.priority, "priority", hodei.DefaultPriority, "place in the queue, 0 to 10, higher first")
-	flags.StringVar(&f.dir, "working-dir", "", "directory on the worker (default a fresh one, removed afterwards)")
-	flags.IntVar(&f.retries, "retries", 0, "how often it is executed again when it did not complete")
-	flags.DurationVar(&f.backoff, "backoff", 0, "pause before the first retry; it doubles each time")
+	flags.StringVar(&f.description, "description", "", "description")
+	flags.IntVar(&f.priority, "priority", hodei.DefaultPriority, "priority in the queue, 0 to 10, higher first")
+	flags.StringVar(&f.dir, "working-dir", "", "directory on the worker (default: a temporary one)")
+	flags.IntVar(&f.retries, "retries", 0, "number of retries if it does not complete")
+	flags.DurationVar(&f.backoff, "backoff", 0, "pause before the first retry; doubles each time")
 	f.addCommand(flags)
 	f.addNeeds(flags)
 }
@@ -74,8 +74,8 @@ func newJobUpdate(p *session.Flags) *cobra.Command {
 	f := &jobFlags{}
 	var unset []string
 	cmd := p.Command(&cobra.Command{
-		Use: "update ID|NAME [-- COMMAND ARGS...]", Short: "Change a job: only what is given",
-		Long: `Change a job: only what is given. An empty value or 0 clears, --env adds to the
+		Use: "update ID|NAME [-- COMMAND ARGS...]", Short: "Update the given fields of a job",
+		Long: `Update the given fields of a job. An empty value or 0 clears, --env adds to the
 environment and --unset takes from it, --label replaces all labels. Executions
 that exist keep what they have.`,
 		Example: `  hodei job update build --timeout 10m --retries 2
@@ -102,7 +102,7 @@ that exist keep what they have.`,
 		return session.Ask(ctx, s, schemas.UpdateJob, req, func(j hodei.Job) error { return showJob(s, j) })
 	})
 	f.add(cmd.Flags())
-	cmd.Flags().StringSliceVar(&unset, "unset", nil, "environment variable to take away; may be repeated")
+	cmd.Flags().StringSliceVar(&unset, "unset", nil, "environment variable to remove; repeatable")
 	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
 	session.Complete(cmd, "type", p.Types())
 	return session.CompleteFirst(cmd, p.Jobs())
@@ -169,19 +169,19 @@ func (f *jobFlags) needs(now hodei.Job, req *schemas.UpdateJobRequest, changed f
 }
 
 func newPipelineRemove(p *session.Flags) *cobra.Command {
-	return session.CompleteFirst(remove(p, schemas.DeletePipeline, "Remove pipelines, with their jobs and their executions", withLive, "demo",
+	return session.CompleteFirst(remove(p, schemas.DeletePipeline, "Delete pipelines with their jobs and executions", withLive, "demo",
 		(*session.Session).Pipeline, func(id hodei.PipelineID) schemas.DeletePipelineRequest {
 			return schemas.DeletePipelineRequest{ID: hodei.RefTo(id)}
 		}), p.Pipelines())
 }
 
 func newJobRemove(p *session.Flags) *cobra.Command {
-	return session.CompleteFirst(remove(p, schemas.DeleteJob, "Remove jobs, with their executions", withLive, "build",
+	return session.CompleteFirst(remove(p, schemas.DeleteJob, "Delete jobs with their executions", withLive, "build",
 		(*session.Session).Job, func(id hodei.JobID) schemas.DeleteJobRequest { return schemas.DeleteJobRequest{ID: id} }), p.Jobs())
 }
 
 // withLive is what is refused of pipelines and jobs.
-const withLive = "One with an execution that has not ended is refused."
+const withLive = "Refused while an execution has not ended."
 
 // remove is the command that deletes records of a kind. All are found before
 // the first is deleted, so that a typo deletes nothing.
@@ -205,7 +205,7 @@ func remove[Req any, K hodei.Kind](p *session.Flags, op schemas.Operation[Req, s
 			if err := session.Ask(ctx, s, op, request(id), func(schemas.Empty) error { return nil }); err != nil {
 				return err
 			}
-			s.Note("%s is removed", id)
+			s.Note("%s deleted", id)
 		}
 		return nil
 	})

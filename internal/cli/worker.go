@@ -95,7 +95,7 @@ func newWorkerUncordon(p *session.Flags) *cobra.Command {
 func newWorkerDrain(p *session.Flags) *cobra.Command {
 	var deadline time.Duration
 	cmd := p.Command(&cobra.Command{
-		Use: "drain ID|NAME", Short: "Have a worker take nothing new, finish what it runs, and leave", Args: cobra.ExactArgs(1),
+		Use: "drain ID|NAME", Short: "Drain a worker: it finishes its executions and leaves", Args: cobra.ExactArgs(1),
 		Example: "  hodei worker drain builder-1\n  hodei worker drain builder-1 --deadline 30m",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.Worker(ctx, args[0])
@@ -108,13 +108,13 @@ func newWorkerDrain(p *session.Flags) *cobra.Command {
 		}
 		return session.Ask(ctx, s, schemas.DrainWorker, req, func(w hodei.Worker) error { return sayWorker(s, w) })
 	})
-	cmd.Flags().DurationVar(&deadline, "deadline", 0, "when what still runs is killed (default never)")
+	cmd.Flags().DurationVar(&deadline, "deadline", 0, "when executions that still run are killed (default never)")
 	return session.CompleteFirst(cmd, p.Workers())
 }
 
 func newWorkerResume(p *session.Flags) *cobra.Command {
 	return session.CompleteFirst(p.Command(&cobra.Command{
-		Use: "resume ID|NAME", Short: "Have a draining worker take work again", Args: cobra.ExactArgs(1),
+		Use: "resume ID|NAME", Short: "Resume a draining worker", Args: cobra.ExactArgs(1),
 		Example: "  hodei worker resume builder-1",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.Worker(ctx, args[0])
@@ -127,7 +127,7 @@ func newWorkerResume(p *session.Flags) *cobra.Command {
 
 func newWorkerTerminate(p *session.Flags) *cobra.Command {
 	return session.CompleteFirst(p.Command(&cobra.Command{
-		Use: "terminate ID|NAME", Short: "Have a worker kill what it runs, and leave", Args: cobra.ExactArgs(1),
+		Use: "terminate ID|NAME", Short: "Terminate a worker: it kills its executions and leaves", Args: cobra.ExactArgs(1),
 		Example: "  hodei worker terminate builder-1",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.Worker(ctx, args[0])
@@ -139,8 +139,8 @@ func newWorkerTerminate(p *session.Flags) *cobra.Command {
 }
 
 func newWorkerRemove(p *session.Flags) *cobra.Command {
-	return session.CompleteFirst(remove(p, schemas.DeleteWorker, "Remove workers that have left",
-		"One that is neither OFFLINE nor TERMINATED is refused. Executions keep the id of their worker.", "builder-1",
+	return session.CompleteFirst(remove(p, schemas.DeleteWorker, "Delete workers that have left",
+		"Refused unless the worker is OFFLINE or TERMINATED. Executions keep the id of their worker.", "builder-1",
 		(*session.Session).Worker, func(id hodei.WorkerID) schemas.DeleteWorkerRequest { return schemas.DeleteWorkerRequest{ID: id} }), p.Workers())
 }
 
@@ -169,7 +169,7 @@ func showWorker(s *session.Session, w hodei.Worker) error {
 		render.Field{"Free slots", free(w)},
 		render.Field{"Running", strconv.Itoa(w.Running)},
 		render.Field{"Success", success},
-		render.Field{"Accepts in", render.Seconds(w.AckLatencySeconds)},
+		render.Field{"Ack latency", render.Seconds(w.AckLatencySeconds)},
 		render.Field{"Blocked", render.OrNone(w.Blocked)},
 		render.Field{"Registered", s.Moment(&w.RegisteredAt)},
 		render.Field{"Last seen", s.Moment(w.LastSeenAt)},

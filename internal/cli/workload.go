@@ -54,18 +54,18 @@ type workload struct {
 
 func (w *workload) addCommand(flags *pflag.FlagSet) {
 	flags.StringVarP(&w.script, "command", "c", "", "shell script to run, instead of a command after --")
-	flags.VarP(&w.environment, "env", "e", "environment variable; may be repeated")
+	flags.VarP(&w.environment, "env", "e", "environment variable; repeatable")
 }
 
 func (w *workload) addNeeds(flags *pflag.FlagSet) {
 	w.addRequirements(flags)
-	flags.DurationVar(&w.timeout, "timeout", 0, "how long it may run, as 90s or 2h (default for ever)")
+	flags.DurationVar(&w.timeout, "timeout", 0, "timeout, such as 90s or 2h (default: none)")
 }
 
 func (w *workload) addRequirements(flags *pflag.FlagSet) {
-	flags.StringVar(&w.kind, "type", "", "type of worker wanted")
-	flags.Var(&w.labels, "label", "label that the worker must have; may be repeated")
-	flags.IntVar(&w.slots, "slots", 0, "slots that it takes on its worker (default 1)")
+	flags.StringVar(&w.kind, "type", "", "required worker type")
+	flags.Var(&w.labels, "label", "label that the worker must have; repeatable")
+	flags.IntVar(&w.slots, "slots", 0, "slots required (default 1)")
 }
 
 // command is a script from --command or the words after --, nil without either.
@@ -109,8 +109,8 @@ func set[T ~string](value T) *T {
 }
 
 func addPage(flags *pflag.FlagSet, page *schemas.Page) {
-	flags.IntVar(&page.Limit, "limit", schemas.DefaultLimit, "how many to list, at most 1000")
-	flags.StringVar(&page.Cursor, "cursor", "", "go on where the list before ended")
+	flags.IntVar(&page.Limit, "limit", schemas.DefaultLimit, "number of entries, at most 1000")
+	flags.StringVar(&page.Cursor, "cursor", "", "continue after the previous list")
 }
 
 // addCreated adds the flags that select records by their time of creation.
@@ -138,7 +138,7 @@ func (m *moment) Set(text string) error {
 	}
 	var ago cmdline.Age
 	if err := ago.Set(text); err != nil {
-		return fmt.Errorf("a time as 2026-01-02T15:04:05Z or a duration as 10m, 2h or 7d required, not %q", text)
+		return fmt.Errorf("a time such as 2026-01-02T15:04:05Z or a duration such as 10m, 2h or 7d required, not %q", text)
 	}
 	at := time.Now().Add(-time.Duration(ago)).UTC()
 	*m.at = &at

@@ -50,7 +50,7 @@ func TestMoment(t *testing.T) {
 	require.Equal(t, "2026-01-02T03:04:05Z", after.String())
 	require.NoError(t, after.Set("7d"))
 	require.WithinDuration(t, time.Now().Add(-7*cmdline.Day), *created.CreatedAfter, time.Minute)
-	require.ErrorContains(t, after.Set("yesterday"), "a time as 2026-01-02T15:04:05Z or a duration")
+	require.ErrorContains(t, after.Set("yesterday"), "a time such as 2026-01-02T15:04:05Z or a duration")
 	var states states[hodei.ExecutionStatus]
 	states.of = hodei.ExecutionTransitions
 	require.NoError(t, states.Set("failed,timed_out"))

@@ -8,9 +8,9 @@ import (
 	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
-// chunk is consecutive lines: a body of count lines, or what remains of it after the
-// first skip lines, up to the last that is wanted. The bytes are never written to again.
-// A compressed body stays so until it is read.
+// chunk is consecutive lines: a body of count lines without its first skip
+// lines and those after the last requested one. The bytes are never written to
+// again. A compressed body stays compressed until it is read.
 type chunk struct {
 	first, last int64
 	skip, count int64 // lines of the body: before first, and in all
@@ -21,15 +21,15 @@ func newChunk(first, last int64, body logchunk.Body) chunk {
 	return chunk{first: first, last: last, count: last - first + 1, body: body}
 }
 
-// between is the part of the chunk from one sequence to another.
+// between returns the part of the chunk from one sequence to another.
 func (c chunk) between(from, to int64) chunk {
 	first := max(c.first, from)
 	c.skip, c.first, c.last = c.skip+first-c.first, first, min(c.last, to)
 	return c
 }
 
-// plausible reports whether the body may have as many lines as are declared, without
-// decompressing it.
+// plausible reports, without decompressing, whether the body may have as many
+// lines as declared.
 func (c chunk) plausible() bool {
 	if c.body.Size > 0 {
 		return c.count >= 1 && c.count <= int64(c.body.Size)
@@ -37,7 +37,7 @@ func (c chunk) plausible() bool {
 	return c.count >= 1 && c.count == lines(c.body.Lines)
 }
 
-// lines is the number of lines; the last one need not end in a newline.
+// lines returns the number of lines; the last one need not end in a newline.
 func lines(ndjson []byte) int64 {
 	n := bytes.Count(ndjson, []byte{'\n'})
 	if len(ndjson) > 0 && ndjson[len(ndjson)-1] != '\n' {
@@ -46,8 +46,8 @@ func lines(ndjson []byte) int64 {
 	return int64(n)
 }
 
-// appendTo appends the lines as NDJSON, each with its newline. It fails when the body is
-// damaged or has another number of lines.
+// appendTo appends the lines as NDJSON, each with its newline. It fails if the
+// body is damaged or has another number of lines.
 func (c chunk) appendTo(dst []byte) ([]byte, error) {
 	mark := len(dst)
 	dst, err := c.body.AppendTo(dst)
@@ -68,7 +68,7 @@ func (c chunk) appendTo(dst []byte) ([]byte, error) {
 	return dst[:mark+n], nil
 }
 
-// offset is where the line of that index begins.
+// offset returns where the line with that index begins.
 func offset(ndjson []byte, index int64) int {
 	at := 0
 	for ; index > 0; index-- {
@@ -77,8 +77,8 @@ func offset(ndjson []byte, index int64) int {
 	return at
 }
 
-// newBatch returns the lines of consecutive chunks, in buf, up to one that is damaged;
-// it fails when that is the first.
+// newBatch returns the lines of consecutive chunks, in buf, up to a damaged
+// one; it fails if that is the first.
 func newBatch(run []chunk, buf *[]byte) (Batch, error) {
 	b := Batch{First: run[0].first, Lines: (*buf)[:0]}
 	for i, c := range run {

@@ -23,9 +23,9 @@ import (
 // RawEvent is a FeedEvent in JSON.
 type RawEvent struct {
 	Sequence uint64
-	// Kind is that of the frame: schemas.FeedExecution and its like. It is
-	// "" once, when the place in the stream is known and the state of each worker has
-	// been passed on.
+	// Kind is that of the frame, such as schemas.FeedExecution. It is "" once,
+	// when the position in the stream is known and the state of each worker has
+	// been sent.
 	Kind string
 	Data []byte // JSON
 }
@@ -41,43 +41,43 @@ func (r RawEvent) Decode() (n schemas.FeedEvent, err error) {
 	case schemas.FeedResync:
 		err = json.Unmarshal(r.Data, &n.Resync)
 	}
-	if err == nil && r.Kind != "" && n.Execution == nil && n.Worker == nil && n.Resync == nil { // `null`, or a later kind
+	if err == nil && r.Kind != "" && n.Execution == nil && n.Worker == nil && n.Resync == nil { // `null`, or a kind of a later version
 		err = fmt.Errorf("%s of no content", r.Kind)
 	}
 	return n, err
 }
 
-// EventsConfig is what to follow. NATS is required.
+// EventsConfig configures Events. NATS is required.
 type EventsConfig struct {
 	NATS *nats.Conn
 	Log  *slog.Logger
-	// After is the last event that is known; from now on where it is 0.
+	// After is the last known event; 0 starts with new events.
 	After uint64
-	// Follow goes on for ever; otherwise it ends with what there is.
+	// Follow continues after the existing events.
 	Follow bool
-	// NoWorkers and NoExecutions leave out.
+	// NoWorkers and NoExecutions exclude these events.
 	NoWorkers, NoExecutions bool
 }
 
-// eventSource is the source of events over NATS: one consumer of EXECUTION_EVENTS and
-// one watch of the WORKERS bucket. Each is begun anew after a failure, the consumer
-// after the last event that it had.
+// eventSource is the source of events over NATS: one consumer of
+// EXECUTION_EVENTS and one watch of the WORKERS bucket. Each restarts after a
+// failure, the consumer after its last event.
 type eventSource struct {
 	cfg EventsConfig
 	js  jetstream.JetStream
 
 	mu    sync.Mutex // held while fn runs
 	fn    func(RawEvent) error
-	known bool // last is the place of something
+	known bool // last is a position in the stream
 	last  uint64
-	lacks int // sources that have not begun yet
+	lacks int // sources that have not started yet
 
 	reported bool
 }
 
-// Events calls fn, from one goroutine at a time, with events until ctx is done or,
-// without Follow, there are no more, and returns the last sequence. It fails with what
-// fn returns.
+// Events calls fn, from one goroutine at a time, with events until ctx is done
+// or, without Follow, there are no more. It returns the last sequence, or the
+// error of fn.
 func Events(ctx context.Context, cfg EventsConfig, fn func(RawEvent) error) (uint64, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	js, err := jetstream.New(cfg.NATS)
@@ -108,7 +108,7 @@ type errTold struct{ error }
 
 func (e errTold) Unwrap() error { return e.error }
 
-// keep runs one source again after each failure.
+// keep restarts one source after each failure.
 func (s *eventSource) keep(ctx context.Context, what string, source func(context.Context) error) error {
 	status := s.cfg.NATS.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
 	defer s.cfg.NATS.RemoveStatusListener(status)
@@ -147,11 +147,11 @@ func (s *eventSource) tell(kind string, data []byte) error {
 	return nil
 }
 
-// eventsAhead is how many bytes of events may be on their way. Each event has a
-// command of up to 128 KiB, so a number of events would bound too little.
+// eventsAhead bounds the bytes of events in flight. Each event has a command of
+// up to 128 KiB, so limiting the number of events would not suffice.
 const eventsAhead = 16 << 20
 
-// executions consumes events from where it was.
+// executions consumes events from the last position.
 func (s *eventSource) executions(ctx context.Context) error {
 	until, err := s.place(ctx)
 	if err != nil || !s.cfg.Follow && until <= s.last {
@@ -163,7 +163,7 @@ func (s *eventSource) executions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = forget() }() // else it expires
+	defer func() { _ = forget() }() // otherwise it expires
 
 	over := make(chan error, 1) // one is enough to end it
 	end := func(err error) {
@@ -211,9 +211,8 @@ func (s *eventSource) reached(until uint64) bool {
 	return s.last >= until
 }
 
-// place settles where to begin and returns the last event that there is. A
-// stream that no longer has what comes next, or that was lost and made again,
-// is reported as a loss.
+// place determines where to start, and returns the last event. If the stream no
+// longer has the next event, or was recreated, it reports a loss.
 func (s *eventSource) place(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, api)
 	defer cancel()
@@ -230,7 +229,7 @@ func (s *eventSource) place(ctx context.Context) (uint64, error) {
 		return state.LastSeq, s.begun()
 	case s.last > state.LastSeq:
 		s.last = state.LastSeq
-		return state.LastSeq, s.resync("the feed of events was made anew")
+		return state.LastSeq, s.resync("the stream of events was recreated")
 	case state.FirstSeq > s.last+1:
 		s.last = state.FirstSeq - 1
 		return state.LastSeq, s.resync("the events since are no longer kept")
@@ -238,7 +237,7 @@ func (s *eventSource) place(ctx context.Context) (uint64, error) {
 	return state.LastSeq, nil
 }
 
-// begun notes that a source has begun. The lock is held.
+// begun records that a source has started. The caller holds the lock.
 func (s *eventSource) begun() error {
 	if s.lacks--; s.lacks != 0 {
 		return nil
@@ -256,7 +255,7 @@ func (s *eventSource) resync(reason string) error {
 
 var errAll = errors.New("that is all")
 
-// workers passes on each worker's state and then every change.
+// workers sends each worker's state and then every change.
 func (s *eventSource) workers(ctx context.Context) error {
 	bucket, err := kv.OpenWorkers(ctx, s.js)
 	if err != nil {
@@ -291,12 +290,12 @@ func (s *eventSource) workers(ctx context.Context) error {
 	return err
 }
 
-// synced notes that every worker's state has been passed on.
+// synced records that every worker's state has been sent.
 func (s *eventSource) synced() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reported {
-		return nil // a watch begun anew
+		return nil // a restarted watch
 	}
 	s.reported = true
 	return s.begun()

@@ -23,11 +23,11 @@ func publish(t *testing.T, nc *nats.Conn, id hodei.ExecutionID, status hodei.Exe
 	t.Helper()
 	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: id, Status: status}})
 	require.NoError(t, err)
-	_, err = nc.Request(schemas.EventSubject(schemas.EventStarted, id), body, time.Minute) // answered once the stream has it
+	_, err = nc.Request(schemas.EventSubject(schemas.EventStarted, id), body, time.Minute) // answered when the stream has it
 	require.NoError(t, err)
 }
 
-// A stream of events that was lost and made again is followed on, and the loss is reported.
+// Events continues after a lost stream is recreated, and reports the loss.
 func TestFollowEventsOfALostStream(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)

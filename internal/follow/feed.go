@@ -15,69 +15,70 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// FeedConfig is what a Feed needs. NATS and ID are required.
+// FeedConfig configures a Feed. NATS and ID are required.
 type FeedConfig struct {
 	NATS *nats.Conn
 	ID   hodei.ExecutionID
 	Log  *slog.Logger
-	// Ring is how many bytes of recent lines are kept in memory; 8 MiB when 0.
+	// Ring is how many bytes of recent lines are kept in memory. Default: 8
+	// MiB.
 	Ring int
-	// Shared bounds what several feeds hold together; nil for one by itself.
+	// Shared bounds the memory of several feeds together; nil for a single one.
 	Shared *Shared
-	// Look is how often the record is asked how far the execution is, should
-	// what NATS told of it have been lost; 15 s when 0.
+	// Look is the interval in which the record is checked for progress, in case
+	// messages of NATS were lost. Default: 15 s.
 	Look time.Duration
-	// Soon is how long an execution goes on before its window is read, unless
-	// somebody asks how far it is; 50 ms when 0. A consumer costs half a millisecond
-	// of both ends, just when the command of a new execution starts, and one that
-	// has ended by then needs none.
+	// Soon is how long an execution runs before its window is read, unless a
+	// reader calls Now. Default: 50 ms. A consumer costs half a millisecond on
+	// both ends, just when the command of a new execution starts, and an
+	// execution that has ended by then needs none.
 	Soon time.Duration
 }
 
-// Feed is the log of one execution, past and to come, for any number of
-// readers in this process.
+// Feed is the log of one execution, past and future, for any number of readers
+// in this process.
 //
-// The lines come from two places. A subscription to execution.log.*.<execution_id> brings
-// new lines the moment that the worker publishes them; when the execution goes on,
-// or a reader asks how far it is, a consumer reads those before from its window,
-// EXECUTION_LOGS. The latest are kept
-// in a ring of bounded size. The record, asked through logs.read, has all the
-// others: older than the window, pushed out of the ring before a slow reader came
-// to them, or lost on the way; it is asked once for all readers that want the same.
-// A reader only says which sequence it wants next and is given what begins exactly
-// there, from whichever place has it. So each reader goes at its own pace, none
-// waits for another, and chunks that arrive twice, late or never do not show: a
-// line that neither place has yet is waited for, not passed over.
-// (Only the log of an ended execution can lack lines for good, once retention
-// has dropped them; those are passed over.)
+// The lines come from two sources. A subscription to
+// execution.log.*.<execution_id> delivers new lines when the worker publishes
+// them. If the execution continues, or a reader calls Now, a consumer reads the
+// earlier lines from the window, EXECUTION_LOGS. The latest lines are kept in a
+// ring of bounded size. The record, read with logs.read, has all others: older
+// than the window, evicted from the ring before a slow reader reached them, or
+// lost in transit. One request serves all readers that want the same lines. A
+// reader requests a sequence and receives the lines from there on, from either
+// source. So each reader has its own pace, none waits for another, and
+// duplicate, late or lost chunks are invisible: a reader waits for a line that
+// neither source has yet, and never skips it. (Only the log of an ended
+// execution can lack lines for good, after retention has dropped them; those
+// are skipped.)
 //
-// The end is learnt from the execution's event, or from the record, which is
-// looked at when the feed starts, while a line is missing, after NATS was
-// away, and now and then besides. Of an execution that has ended nothing is
-// consumed: the record has it all.
+// The end is taken from the execution's event, or from the record, which is
+// checked when the feed starts, while a line is missing, after an outage of
+// NATS, and at intervals. Nothing is consumed for an ended execution, because
+// the record has everything.
 //
-// A Feed works while Run does. Read, Found and Now may be called at any time from any
-// goroutine; before Run they wait for it, and after Run has returned because
-// the execution ended they go on answering.
+// A Feed works while Run does. Read, Found and Now may be called at any time
+// from any goroutine; before Run they wait for it, and after Run has returned
+// because the execution ended they still answer.
 type Feed struct {
 	cfg FeedConfig
 
 	over   chan struct{} // closed at the execution's end
-	found  chan struct{} // closed once the record has been looked at
-	asked  chan struct{} // told when somebody wants to know what the window holds
-	loaded chan struct{} // closed once the window's backlog is in the ring
-	holed  chan struct{} // told when a line turns out to be missing
+	found  chan struct{} // closed after the record was read
+	asked  chan struct{} // signalled by Now
+	loaded chan struct{} // closed when the window's backlog is in the ring
+	holed  chan struct{} // signalled when a line is missing
 
 	mu   sync.Mutex
 	ring ring
 	// head is the sequence up to which every line is in the ring or was
-	// recorded; beyond it there may be chunks in the ring, after a hole.
+	// recorded; beyond it there may be chunks in the ring, after a gap.
 	head    int64
 	taken   time.Time // of the last chunk
 	now     schemas.LogEnd
 	ended   bool
 	err     error              // why the feed stopped before the end
-	changed chan struct{}      // closed, and replaced, when any of this changes
+	changed chan struct{}      // closed and replaced when any of this changes
 	asking  singleflight.Group // of the record
 	find    sync.Once
 	load    sync.Once
@@ -87,13 +88,13 @@ type Feed struct {
 type Batch struct {
 	// First and Last are the sequences of the first and the last line.
 	First, Last int64
-	// Lines is NDJSON, one hodei.LogLine a line.
+	// Lines is NDJSON, one hodei.LogLine per line.
 	Lines []byte
-	// End is set, and nothing else, once every line was given.
+	// End is set alone, after every line was returned.
 	End *schemas.LogEnd
 }
 
-// NewFeed returns a feed that tells nothing before it is run.
+// NewFeed returns a feed that is idle until Run.
 func NewFeed(cfg FeedConfig) *Feed {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)).With("execution_id", cfg.ID)
 	cfg.Ring, cfg.Look = cmp.Or(cfg.Ring, 8<<20), cmp.Or(cfg.Look, 15*time.Second)
@@ -105,8 +106,8 @@ func NewFeed(cfg FeedConfig) *Feed {
 	}
 }
 
-// Found waits until the record has been looked at, and fails with NOT_FOUND for an
-// execution that does not exist, UNAVAILABLE when the record could not be asked.
+// Found waits until the record was read. It returns NOT_FOUND for an execution
+// that does not exist, and UNAVAILABLE if the record could not be read.
 func (f *Feed) Found(ctx context.Context) error {
 	select {
 	case <-f.found:
@@ -118,9 +119,9 @@ func (f *Feed) Found(ctx context.Context) error {
 	return f.err
 }
 
-// Now tells how far the execution is: its status, its exit code, and as
-// LogCount the last sequence that can be read without waiting. It waits for
-// what the window holds to be read, and fails as Found does.
+// Now returns the progress of the execution: its status, its exit code, and as
+// LogCount the last sequence that can be read without waiting. It waits until
+// the window was read, and fails like Found.
 func (f *Feed) Now(ctx context.Context) (schemas.LogEnd, error) {
 	select {
 	case f.asked <- struct{}{}:
@@ -140,11 +141,11 @@ func (f *Feed) Now(ctx context.Context) (schemas.LogEnd, error) {
 	return now, f.err
 }
 
-// Read returns the lines that begin at the sequence next, at least 1, as many
-// as are at hand. It waits until there is one, until the execution has ended
-// and next is beyond its last line, or until ctx is done, whose error it then
-// returns. Once there are lines it calls room for the memory to put them into, which
-// grows as needed: the batch is valid until that memory is used again.
+// Read returns the available lines from the sequence next (at least 1) on. It
+// waits until there is one, until the execution has ended and next is beyond
+// its last line, or until ctx is done, whose error it then returns. When there
+// are lines, it calls room for the memory to store them in, which grows as
+// needed: the batch is valid until that memory is reused.
 func (f *Feed) Read(ctx context.Context, next int64, room func() *[]byte) (Batch, error) {
 	pause := NewPause()
 	var again <-chan time.Time
@@ -179,19 +180,19 @@ func (f *Feed) Read(ctx context.Context, next int64, room func() *[]byte) (Batch
 	}
 }
 
-// view is what a reader sees at one moment.
+// view is a consistent snapshot for a reader.
 type view struct {
-	run      []chunk // from the ring, if it has the line wanted
+	run      []chunk // from the ring, if it has the requested line
 	batch    Batch   // the end
 	err      error
 	done     bool            // batch or err is the answer
-	recorded bool            // the line wanted is known to have been recorded
-	want     int             // how many lines of the record fill the way to the ring
+	recorded bool            // the requested line is known to be recorded
+	want     int             // how many recorded lines fill the gap to the ring
 	end      *schemas.LogEnd // nil before the end
 	changed  <-chan struct{}
 }
 
-// historyPage is the most lines asked of the record at once.
+// historyPage is the maximum number of lines in one request to the record.
 const historyPage = 5000
 
 func (f *Feed) view(next int64) view {
@@ -215,8 +216,8 @@ func (f *Feed) view(next int64) view {
 	}
 }
 
-// Forget empties the ring of a feed that is no longer run, for the others that
-// share its memory. Reading goes on from the record.
+// Forget empties the ring of a feed that no longer runs, in favour of others
+// that share its memory. Later reads use the record.
 func (f *Feed) Forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

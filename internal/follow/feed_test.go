@@ -28,11 +28,11 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// start runs a feed of the log; cfg says only what is unusual.
+// start runs a feed of the log.
 func start(t *testing.T, l *written, cfg follow.FeedConfig) *follow.Feed {
 	cfg.NATS, cfg.ID, cfg.Log = l.nc, l.id, localtest.Log(t)
 	if cfg.Look == 0 {
-		cfg.Look = time.Hour // what the test asks for must be had without it
+		cfg.Look = time.Hour // the test must succeed without it
 	}
 	feed := follow.NewFeed(cfg)
 	run(t, feed.Run)
@@ -45,7 +45,7 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-// expect reads from the sequence on and requires exactly the lines to last.
+// expect reads from a sequence on and requires exactly the lines up to last.
 func expect(t require.TestingT, ctx context.Context, feed *follow.Feed, next, last int64) {
 	var got strings.Builder
 	first := next
@@ -71,7 +71,7 @@ func TestFeedGivesHistoryThenLive(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
-	l.record(1, 40) // of which the window has forgotten the most
+	l.record(1, 40) // the window no longer has most of them
 	l.publish(t, 31, 40)
 	l.publish(t, 41, 45) // not recorded yet
 	ctx, feed := within(t), start(t, l, follow.FeedConfig{})
@@ -89,8 +89,8 @@ func TestFeedGivesHistoryThenLive(t *testing.T) {
 	expect(t, ctx, feed, 1, 46) // a late reader, after the end
 }
 
-// An execution that ends soon is followed without the window: from the record, and
-// by what is published.
+// A short execution is followed without the window: from the record and the
+// published chunks.
 func TestFeedOfAShortExecutionNeedsNoConsumer(t *testing.T) {
 	t.Parallel()
 	nc := localtest.Connect(t, localtest.NATS(t)) // there is no stream at all
@@ -108,8 +108,8 @@ func TestFeedOfAShortExecutionNeedsNoConsumer(t *testing.T) {
 	expectEnd(t, ctx, feed, 61, l.ended(60))
 }
 
-// What is neither recorded nor published again is in the window, which is read at
-// once when somebody asks.
+// Lines that are neither recorded nor published again are in the window, which
+// is read at once on Now.
 func TestFeedReadsTheWindowWhenAsked(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
@@ -150,7 +150,7 @@ func TestFeedEndsWithoutTheEvent(t *testing.T) {
 	expectEnd(t, ctx, feed, 4, l.ended(3))
 }
 
-func TestFeedDropsWhatComesTwice(t *testing.T) {
+func TestFeedDropsDuplicates(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
@@ -164,7 +164,7 @@ func TestFeedDropsWhatComesTwice(t *testing.T) {
 	}
 }
 
-func TestFeedReadsFromTheRecordWhatCameDamaged(t *testing.T) {
+func TestFeedReadsDamagedChunksFromTheRecord(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
@@ -174,13 +174,13 @@ func TestFeedReadsFromTheRecordWhatCameDamaged(t *testing.T) {
 	require.Equal(t, logchunk.Zstd, body.Encoding())
 	body.Lines = body.Lines[:len(body.Lines)-5]
 	l.send(t, 21, 80, body)
-	l.send(t, 81, 90, logchunk.Body{Lines: []byte(lines(81, 89))}) // one too few
+	l.send(t, 81, 90, logchunk.Body{Lines: []byte(lines(81, 89))}) // one line short
 	l.write(t, 91, 100)
 	l.record(21, 90)
 	expect(t, ctx, feed, 1, 100)
 }
 
-func TestFeedWaitsForALineThatNobodyHas(t *testing.T) {
+func TestFeedWaitsForAMissingLine(t *testing.T) {
 	t.Parallel()
 	for name, heal := range map[string]func(*written){
 		"recorded": func(l *written) { l.record(1, 20) },
@@ -191,9 +191,9 @@ func TestFeedWaitsForALineThatNobodyHas(t *testing.T) {
 			l := newLog(t, nc)
 			ctx, feed := within(t), start(t, l, follow.FeedConfig{})
 			l.write(t, 1, 10)
-			l.write(t, 21, 30) // the record has these, and lacks those before
+			l.write(t, 21, 30) // the record has these, and lacks earlier ones
 			expect(t, ctx, feed, 1, 10)
-			expect(t, ctx, feed, 25, 30) // who resumed there is not kept waiting
+			expect(t, ctx, feed, 25, 30) // a reader that resumes there need not wait
 			short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 			defer cancel()
 			_, err := feed.Read(short, 11, own)
@@ -204,7 +204,7 @@ func TestFeedWaitsForALineThatNobodyHas(t *testing.T) {
 	}
 }
 
-func TestFeedReadsFromTheRecordWhatTheRingHasForgotten(t *testing.T) {
+func TestFeedReadsEvictedLinesFromTheRecord(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	l := newLog(t, nc)
@@ -223,7 +223,7 @@ func TestFeedServesManyReaders(t *testing.T) {
 	nc, js := localtest.JetStream(t)
 	l := newLog(t, nc)
 	ctx, feed := within(t), start(t, l, follow.FeedConfig{Ring: 32 << 10})
-	_, err := feed.Now(ctx) // by which the window has been read
+	_, err := feed.Now(ctx) // so that the window has been read
 	require.NoError(t, err)
 	const last = 3000
 	failed := make(chan string, 50)
@@ -257,7 +257,8 @@ func TestFeedServesManyReaders(t *testing.T) {
 	}, time.Minute, 10*time.Millisecond, "the consumer is left behind")
 }
 
-// A damaged log lacks lines for good: its end says so, and no reader waits for them.
+// A damaged log lacks lines for good: its end includes that, and no reader
+// waits for them.
 func TestFeedSkipsTheHolesOfAnEndedLog(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
@@ -348,7 +349,7 @@ func TestFeedOutlivesNATS(t *testing.T) {
 			setUp(t, nc)
 			l := newLog(t, nc)
 			ctx, feed := within(t), start(t, l, follow.FeedConfig{})
-			for n := int64(1); n < 30; n++ { // so that a new stream starts behind the old one's sequence
+			for n := int64(1); n < 30; n++ { // so that a new stream is behind the old one's sequence
 				l.write(t, n, n)
 			}
 			expect(t, ctx, feed, 1, 29)
@@ -405,7 +406,7 @@ func TestFeedStopped(t *testing.T) {
 	require.Zero(t, stream.CachedInfo().State.Consumers)
 }
 
-// Once retention has dropped the log there is nothing to wait for.
+// After retention has dropped the log there is nothing to wait for.
 func TestFeedOfADroppedLog(t *testing.T) {
 	t.Parallel()
 	nc, _ := localtest.JetStream(t)
@@ -428,5 +429,5 @@ func setUp(t *testing.T, nc *nats.Conn) {
 	}, time.Minute, 20*time.Millisecond)
 }
 
-// own is the room of a reader that has one for each batch.
+// own is the room of a reader that uses new memory for each batch.
 func own() *[]byte { return new([]byte) }

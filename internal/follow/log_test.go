@@ -20,8 +20,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// written is a log: it stands in for the worker that writes an execution's log and for the
-// services that keep it.
+// written is the log of an execution: it replaces the worker that writes it and
+// the services that store it.
 type written struct {
 	id hodei.ExecutionID
 	nc *nats.Conn
@@ -56,8 +56,8 @@ func run(t *testing.T, fn func(context.Context) error) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// read is logs.read. It returns what is recorded, holes and all: not to skip
-// them is the reader's duty.
+// read is logs.read. It returns the recorded lines, with gaps: the reader must
+// not skip them.
 func (l *written) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.RecordedLog, error) {
 	if req.ID != l.id {
 		return schemas.RecordedLog{}, hodei.Missing("execution", req.ID.String())
@@ -74,10 +74,10 @@ func (l *written) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.
 	log := schemas.RecordedLog{
 		LogEnd: schemas.LogEnd{ExecutionID: l.id, LogCount: count, Status: l.exec.Status, ExitCode: l.exec.ExitCode},
 	}
-	const size = 7 // so that neither a page nor the line wanted begins with a chunk
+	const size = 7 // so that neither a page nor the requested line begins with a chunk
 	for n := req.After/size*size + 1; n <= count+100; n++ {
 		if past := n > req.After+int64(req.Limit); past && (req.Limit == 0 || !l.exec.Status.Ended() || len(log.Chunks) > 0) {
-			break // the hole of an ended log may be wider than the page
+			break // the gap of an ended log may be wider than the page
 		}
 		if !l.recorded[n] {
 			continue
@@ -95,7 +95,7 @@ func (l *written) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.
 	return log, nil
 }
 
-// page is logs.get, asked only whether there is such an execution.
+// page is logs.get, used only to check that the execution exists.
 func (l *written) page(_ context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
 	if req.ID != l.id {
 		return schemas.LogPage{}, hodei.Missing("execution", req.ID.String())
@@ -149,7 +149,7 @@ func (l *written) record(first, last int64) {
 	}
 }
 
-// write does both.
+// write records and publishes.
 func (l *written) write(t *testing.T, first, last int64) {
 	l.publish(t, first, last)
 	l.record(first, last)

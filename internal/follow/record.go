@@ -10,13 +10,13 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// patience is how many times the record is asked for a line of an execution whose end
-// an event has announced, but the record has not, before the line counts as lost;
-// some two seconds. A record that has the end has all lines there will be.
+// patience is how often the record is read for a line of an execution whose end
+// an event has announced, but the record has not, before the line counts as
+// lost; about two seconds. A record that has the end has all lines.
 const patience = 6
 
-// history reads from the record. It is not ok when the record does not have
-// the line, or cannot be asked, for the moment.
+// history reads from the record. ok is false if the record does not have the
+// line, or cannot be read, for the moment.
 func (f *Feed) history(ctx context.Context, next int64, v view, asked int, room func() *[]byte) (Batch, bool, error) {
 	log, err := f.recorded(ctx, next, v.want)
 	switch {
@@ -30,7 +30,7 @@ func (f *Feed) history(ctx context.Context, next int64, v view, asked int, room 
 	}
 	last := int64(math.MaxInt64)
 	if log.Status.Ended() {
-		last = log.LogCount // what a lost worker said later is not of the log
+		last = log.LogCount // lines of a lost worker that arrived later are not part of the log
 	}
 	gone := v.end != nil && (log.Status.Ended() || asked >= patience)
 	run := consecutive(log.Chunks, next, last)
@@ -44,8 +44,8 @@ func (f *Feed) history(ctx context.Context, next int64, v view, asked int, room 
 	return batch, batch.First == next || gone, nil
 }
 
-// recorded asks for so many lines of the record, once for all readers that want
-// the same: those who wait for the next line go on together.
+// recorded requests want lines of the record, once for all readers that want
+// the same.
 func (f *Feed) recorded(ctx context.Context, next int64, want int) (log schemas.RecordedLog, err error) {
 	answered := f.asking.DoChan(fmt.Sprint(next, want), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api) // a request is lost with its connection
@@ -66,8 +66,8 @@ func (f *Feed) recorded(ctx context.Context, next int64, want int) (log schemas.
 	}
 }
 
-// consecutive is the chunks that come in order, up to the first line that is
-// missing between them, less what is before next or after last.
+// consecutive returns the chunks up to the first gap between them, without
+// lines before next or after last.
 func consecutive(kept []schemas.LogChunk, next, last int64) (run []chunk) {
 	for _, k := range kept {
 		if k.Last < next {
@@ -82,13 +82,13 @@ func consecutive(kept []schemas.LogChunk, next, last int64) (run []chunk) {
 	return run
 }
 
-// look asks the record how far the execution is.
+// look reads the progress of the execution from the record.
 func (f *Feed) look(ctx context.Context) error {
 	_, err := f.ask(ctx, 1, 0)
 	return err
 }
 
-// ask asks the record how far the execution is, and for so many lines.
+// ask reads the progress of the execution and want lines from the record.
 func (f *Feed) ask(ctx context.Context, next int64, want int) (schemas.RecordedLog, error) {
 	log, err := rpc.Call(ctx, f.cfg.NATS, schemas.ReadLogs, schemas.ReadLogsRequest{ID: f.cfg.ID, After: next - 1, Limit: want})
 	if err == nil {
@@ -97,9 +97,9 @@ func (f *Feed) ask(ctx context.Context, next int64, want int) (schemas.RecordedL
 	return log, err
 }
 
-// learn takes in what the record tells: how far the execution is, and the lines
-// after the newest in the ring, for all readers. What a lost worker said after the
-// end is not of the log.
+// learn stores an answer of the record: the progress of the execution, and the
+// lines after the newest one in the ring, for all readers. Lines of a lost
+// worker after the end are not part of the log.
 func (f *Feed) learn(log schemas.RecordedLog) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

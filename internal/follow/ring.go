@@ -6,7 +6,7 @@ import (
 )
 
 // ring holds the most recent chunks in order of sequence, without overlaps but
-// perhaps with holes, and forgets the oldest when it grows over its limit.
+// possibly with gaps, and evicts the oldest above its limit.
 type ring struct {
 	chunks []chunk
 	bytes  int
@@ -17,12 +17,12 @@ type ring struct {
 // overhead is charged for each chunk on top of its lines.
 const overhead = 128
 
-// find is the index of the first chunk that ends at the sequence or later.
+// find returns the index of the first chunk that ends at the sequence or later.
 func (r *ring) find(sequence int64) int {
 	return sort.Search(len(r.chunks), func(i int) bool { return r.chunks[i].last >= sequence })
 }
 
-// add takes a chunk in, less what is there already.
+// add adds a chunk, without lines that are already there.
 func (r *ring) add(c chunk) {
 	i := r.find(c.first)
 	if i < len(r.chunks) && r.chunks[i].first <= c.first {
@@ -54,7 +54,7 @@ func (r *ring) charge(bytes int) {
 	r.shared.charge(bytes)
 }
 
-// drop forgets the oldest chunks.
+// drop evicts the oldest chunks.
 func (r *ring) drop(n int) {
 	for _, c := range r.chunks[:n] {
 		r.charge(-cost(c))
@@ -63,12 +63,12 @@ func (r *ring) drop(n int) {
 	r.chunks = r.chunks[n:]
 }
 
-// batchSize is the number of bytes from which on no more chunks are joined into
-// one batch.
+// batchSize is the size in bytes above which no more chunks are joined into a
+// batch.
 const batchSize = 128 << 10
 
-// read returns consecutive chunks with the lines from next to at most last, none
-// when the first of them is not here.
+// read returns consecutive chunks with the lines from next to at most last,
+// none if the first of them is missing.
 func (r *ring) read(next, last int64) (run []chunk) {
 	size := 0
 	for i := r.find(next); i < len(r.chunks) && size < batchSize && next <= last && r.chunks[i].first <= next; i++ {
@@ -78,7 +78,7 @@ func (r *ring) read(next, last int64) (run []chunk) {
 	return run
 }
 
-// lose forgets the chunk that the sequence is in.
+// lose removes the chunk with the sequence.
 func (r *ring) lose(sequence int64) {
 	if i := r.find(sequence); i < len(r.chunks) && r.chunks[i].first <= sequence {
 		r.charge(-cost(r.chunks[i]))
@@ -86,7 +86,7 @@ func (r *ring) lose(sequence int64) {
 	}
 }
 
-// reach is the last sequence of the run without holes that goes on from head.
+// reach returns the last sequence of the gapless run that starts at head.
 func (r *ring) reach(head int64) int64 {
 	for i := r.find(head + 1); i < len(r.chunks) && r.chunks[i].first <= head+1; i++ {
 		head = r.chunks[i].last
@@ -94,7 +94,7 @@ func (r *ring) reach(head int64) int64 {
 	return head
 }
 
-// newest is the highest sequence here, 0 when empty.
+// newest returns the highest sequence, 0 if empty.
 func (r *ring) newest() int64 {
 	if len(r.chunks) == 0 {
 		return 0
@@ -102,7 +102,8 @@ func (r *ring) newest() int64 {
 	return r.chunks[len(r.chunks)-1].last
 }
 
-// gap is the number of lines from next to the first one here, at most most.
+// gap returns the number of lines from next to the first one in the ring, at
+// most most.
 func (r *ring) gap(next int64, most int) int {
 	if i := r.find(next); i < len(r.chunks) {
 		return int(min(r.chunks[i].first-next, int64(most)))

@@ -29,9 +29,9 @@ func compressed(first, last int64) logchunk.Body {
 
 var encoder, _ = zstd.NewWriter(nil) // the options are valid
 
-// Whatever comes in whatever order, compressed or not, a read gives consecutive lines
-// from where it was asked to, all that is known is found while there is room, and
-// the size is kept.
+// For chunks in any order, compressed or not, a read returns consecutive lines
+// from the requested one, all known lines are found while there is room, and
+// the size limit holds.
 func TestRing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -79,7 +79,7 @@ func TestRing(t *testing.T) {
 	})
 }
 
-// A batch ends before what is damaged, and a chunk that is lost is not read again.
+// A batch ends before a damaged chunk, and a removed chunk is not read again.
 func TestADamagedChunkIsNotRead(t *testing.T) {
 	t.Parallel()
 	good, bad := compressed(1, 20), compressed(21, 40)
@@ -87,7 +87,7 @@ func TestADamagedChunkIsNotRead(t *testing.T) {
 	r := ring{limit: math.MaxInt}
 	r.add(newChunk(1, 20, good))
 	r.add(newChunk(21, 40, bad))
-	r.add(newChunk(41, 60, compressed(41, 59))) // one too few
+	r.add(newChunk(41, 60, compressed(41, 59))) // one line short
 	b, err := newBatch(r.read(5, math.MaxInt64), new([]byte))
 	require.NoError(t, err)
 	require.Equal(t, string(numbered(5, 20)), string(b.Lines))

@@ -16,30 +16,31 @@ import (
 )
 
 const (
-	// inactive is how long the server keeps a consumer that nobody pulls from,
-	// should it not have been deleted.
+	// inactive is how long the server keeps an unused consumer that was not
+	// deleted.
 	inactive = 30 * time.Second
-	// heartbeat is how often the server says that the consumer is there; two
-	// in a row missing is trouble.
+	// heartbeat is the interval of the server's heartbeats; two missing ones
+	// are a failure.
 	heartbeat = 5 * time.Second
-	// overlap is how far before the last message a new consumer begins, so
-	// that the clocks of two servers may differ.
+	// overlap is how far before the last message a new consumer starts, because
+	// the clocks of two servers may differ.
 	overlap = 10 * time.Second
-	// ahead is how many chunks may be on their way, which bounds the memory
-	// that a burst takes beside the ring.
+	// ahead limits the chunks in flight, which bounds the memory of a burst
+	// beside the ring.
 	ahead = 128
 	// api is how long JetStream may take to answer.
 	api = 5 * time.Second
 )
 
-// Run follows the execution until it has ended or ctx is done, and returns nil
-// then. It fails when the record could not be asked at the start, and later
-// only if the execution is no more or the connection was closed; whatever else
-// happens to NATS it waits for and makes good.
+// Run follows the execution until it has ended or ctx is done, and then returns
+// nil. It fails if the record cannot be read at the start, and later only if
+// the execution no longer exists or the connection was closed; it waits for
+// NATS to recover from anything else.
 func (f *Feed) Run(ctx context.Context) (err error) {
 	defer func() { f.stop(err) }()
-	defer context.AfterFunc(ctx, func() { f.stop(nil) })() // at once, whatever NATS still takes
-	// Before the record is looked at, lest the end come between the two.
+	defer context.AfterFunc(ctx, func() { f.stop(nil) })() // at once, even if NATS is slow
+	// Subscribe before reading the status; otherwise an end event in between is
+	// missed.
 	sub, err := f.cfg.NATS.Subscribe(schemas.EventsOf(f.cfg.ID), func(msg *nats.Msg) {
 		defer rpc.Recover(f.cfg.Log, "event")
 		f.event(msg)
@@ -47,7 +48,7 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return Unavailable(err)
 	}
-	defer func() { _ = sub.Unsubscribe() }() // fails only once the connection is closed
+	defer func() { _ = sub.Unsubscribe() }() // fails only after the connection is closed
 	forget, err := f.subscribe()
 	if err != nil {
 		return Unavailable(err)
@@ -79,8 +80,9 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 	return err
 }
 
-// subscribe takes chunks in as they are published, until forget is called. Chunks
-// that come faster than they are taken in are dropped, and read from the record.
+// subscribe receives chunks as they are published, until forget is called.
+// Chunks that arrive faster than they are processed are dropped, and read from
+// the record.
 func (f *Feed) subscribe() (forget func(), err error) {
 	sub, err := f.cfg.NATS.Subscribe(schemas.LogOf(f.cfg.ID), func(msg *nats.Msg) {
 		defer rpc.Recover(f.cfg.Log, "log chunk")
@@ -92,10 +94,10 @@ func (f *Feed) subscribe() (forget func(), err error) {
 	if err := sub.SetPendingLimits(-1, f.cfg.Ring); err != nil {
 		return nil, err
 	}
-	return func() { _ = sub.Unsubscribe() }, nil // likewise
+	return func() { _ = sub.Unsubscribe() }, nil // fails only after the connection is closed
 }
 
-// keepUp reads the window, once and after each trouble with NATS, and looks at the
+// keepUp reads the window, once and after each failure of NATS, and checks the
 // record meanwhile, until the end.
 func (f *Feed) keepUp(ctx context.Context, js jetstream.JetStream) error {
 	status := f.cfg.NATS.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
@@ -116,7 +118,7 @@ func (f *Feed) keepUp(ctx context.Context, js jetstream.JetStream) error {
 			return Unavailable(nats.ErrConnectionClosed)
 		}
 		f.cfg.Log.Debug("log window to be read again", "err", err)
-		f.caughtUp() // what there is has to do
+		f.caughtUp() // continue with what there is
 		if time.Since(began) > api {
 			pause.Reset()
 		}
@@ -135,10 +137,10 @@ func (f *Feed) keepUp(ctx context.Context, js jetstream.JetStream) error {
 	}
 }
 
-var errConnection = errors.New("connection lost or made again")
+var errConnection = errors.New("connection lost or re-established")
 
-// whileConnected has fn given up when the connection changes: what was asked before
-// that is never answered.
+// whileConnected cancels fn when the connection changes, because earlier
+// requests are never answered.
 func whileConnected(ctx context.Context, status <-chan nats.Status, fn func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
@@ -154,16 +156,16 @@ func whileConnected(ctx context.Context, status <-chan nats.Status, fn func(cont
 	return fn(ctx)
 }
 
-// window takes in what the window holds, and returns nil then or at the end.
+// window reads the content of the window and then returns nil, also at the end.
 //
-// What comes later the subscription brings. A consumer that stayed would have the
-// server keep each block of the stream in memory for ten seconds after it was
-// written, which in a flood is more than a gigabyte.
+// Later lines arrive through the subscription. With a permanent consumer, the
+// server would keep each block of the stream in memory for ten seconds after it
+// was written, which in a flood is more than a gigabyte.
 //
-// The consumer is what JetStream calls an ordered one, less the order: that,
-// and what is missing, the lines' own sequences tell. A new one begins at a
-// time rather than at a sequence of the stream, for a stream that was lost and
-// made again counts from 1.
+// The consumer is like JetStream's ordered one but without the order: the
+// lines' own sequences show order and gaps. A new consumer starts at a time
+// instead of a sequence of the stream, because a recreated stream counts from
+// 1.
 func (f *Feed) window(ctx context.Context, js jetstream.JetStream) (err error) {
 	cfg := jetstream.ConsumerConfig{FilterSubject: schemas.LogOf(f.cfg.ID), InactiveThreshold: inactive}
 	if since := f.lastTaken(); !since.IsZero() {
@@ -175,7 +177,7 @@ func (f *Feed) window(ctx context.Context, js jetstream.JetStream) (err error) {
 		return err
 	}
 	defer func() {
-		if err == nil || errors.Is(err, context.Canceled) { // else the server may not be there to ask
+		if err == nil || errors.Is(err, context.Canceled) { // otherwise the server may be unreachable
 			if err := forget(); err != nil {
 				f.cfg.Log.Debug("log consumer left to expire", "err", err)
 			}
@@ -220,8 +222,7 @@ func (f *Feed) window(ctx context.Context, js jetstream.JetStream) (err error) {
 	return nil
 }
 
-// watch looks at the record now and then, and again and again while a line is
-// missing.
+// watch checks the record at intervals, and frequently while a line is missing.
 func (f *Feed) watch(ctx context.Context) error {
 	pause := NewPause()
 	for {

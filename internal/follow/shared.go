@@ -5,19 +5,19 @@ import (
 	"sync/atomic"
 )
 
-// Shared bounds the memory of many feeds in one process; nil bounds nothing.
+// Shared bounds the memory of many feeds in one process; nil does not.
 type Shared struct {
 	limit int64
 	held  atomic.Int64
 	asks  chan struct{}
 }
 
-// ringLeast is what the ring of each feed may hold even where all together hold
-// too much.
+// ringLeast is what the ring of each feed may hold even if all together exceed
+// the limit.
 const ringLeast = 256 << 10
 
-// NewShared returns a bound of so many bytes for all rings together, and of so many
-// pages of the record that are read at a time.
+// NewShared returns a limit of ringBytes for all rings together, and of
+// concurrent pages of the record.
 func NewShared(ringBytes int64, pages int) *Shared {
 	return &Shared{limit: ringBytes, asks: make(chan struct{}, pages)}
 }
@@ -30,8 +30,8 @@ func (s *Shared) charge(bytes int) {
 
 func (s *Shared) full() bool { return s != nil && s.held.Load() > s.limit }
 
-// enter waits until a page of the record may be read, and returns what to call
-// when it has been.
+// enter waits until a page of the record may be read, and returns the function
+// to call afterwards.
 func (s *Shared) enter(ctx context.Context) (leave func(), err error) {
 	if s == nil {
 		return func() {}, nil

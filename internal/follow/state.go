@@ -13,7 +13,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// message takes a chunk of the window in, and returns how many follow it.
+// message adds a chunk of the window, and returns how many follow it.
 func (f *Feed) message(msg jetstream.Msg) (left uint64) {
 	at := time.Now()
 	if meta, err := msg.Metadata(); err == nil {
@@ -23,16 +23,16 @@ func (f *Feed) message(msg jetstream.Msg) (left uint64) {
 	return left
 }
 
-// lastTaken is when the last chunk was published, as far as is known.
+// lastTaken returns when the last known chunk was published.
 func (f *Feed) lastTaken() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.taken
 }
 
-// take adds a chunk, published at the given time. One that is not what its headers
-// declare is discarded: the record may have the lines. Whether a frame is damaged shows
-// when it is read, see lose.
+// take adds a chunk, published at the given time. It discards a chunk that
+// differs from its headers: the record may have the lines. A damaged frame
+// shows when it is read, see lose.
 func (f *Feed) take(header nats.Header, data []byte, at time.Time) {
 	first, _ := strconv.ParseInt(header.Get(schemas.HeaderFirst), 10, 64)
 	last, _ := strconv.ParseInt(header.Get(schemas.HeaderLast), 10, 64)
@@ -59,7 +59,8 @@ func (f *Feed) take(header nats.Header, data []byte, at time.Time) {
 	f.wake()
 }
 
-// lose deletes the chunk with the line, which is damaged: the record may have the lines.
+// lose removes the chunk with the line, which is damaged: the record may have
+// the lines.
 func (f *Feed) lose(sequence int64, err error) {
 	f.cfg.Log.Warn("log chunk discarded", "sequence", sequence, "err", err)
 	f.mu.Lock()
@@ -73,11 +74,11 @@ func (f *Feed) hasHole() bool {
 	return f.ring.newest() > f.head
 }
 
-// event takes in what was published of the execution.
+// event processes an event of the execution.
 func (f *Feed) event(msg *nats.Msg) {
 	var event schemas.Event
 	if err := json.Unmarshal(msg.Data, &event); err != nil || event.Execution.ID != f.cfg.ID {
-		f.cfg.Log.Warn("event passed over", "subject", msg.Subject, "err", err)
+		f.cfg.Log.Warn("event ignored", "subject", msg.Subject, "err", err)
 		return
 	}
 	e := event.Execution
@@ -86,7 +87,8 @@ func (f *Feed) event(msg *nats.Msg) {
 	f.tell(schemas.LogEnd{ExecutionID: e.ID, Status: e.Status, ExitCode: e.ExitCode, LogCount: e.LogCount})
 }
 
-// tell takes in how far the execution is; an end is final. The lock is held.
+// tell stores the progress of the execution; an end is final. The caller holds
+// the lock.
 func (f *Feed) tell(now schemas.LogEnd) {
 	if f.ended {
 		return
@@ -101,8 +103,7 @@ func (f *Feed) tell(now schemas.LogEnd) {
 	f.wake()
 }
 
-// stop tells the readers that nothing more will come, unless they have the end
-// to read to.
+// stop ends the readers, unless the end is known and they can read up to it.
 func (f *Feed) stop(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -117,7 +118,7 @@ func (f *Feed) stop(err error) {
 	f.wake()
 }
 
-// wake has every waiting reader look again. The lock is held.
+// wake wakes every waiting reader. The caller holds the lock.
 func (f *Feed) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})

@@ -1,4 +1,4 @@
-// Package cmdline is what roles and commands for people share of the command line.
+// Package cmdline contains what roles and commands for users share of the command line.
 //
 // # Owns
 //

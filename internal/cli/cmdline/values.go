@@ -22,7 +22,7 @@ func (*ByteSize) Type() string { return "size" }
 func (s *ByteSize) Set(text string) error {
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n < 1 || n > math.MaxInt64 {
-		return errors.New("a size of at least one byte required, as 100MiB")
+		return errors.New("a size of at least one byte required, such as 100MiB")
 	}
 	*s = ByteSize(n)
 	return nil
@@ -52,7 +52,7 @@ func (a *Age) Set(text string) error {
 		d = time.Duration(n) * Day
 	}
 	if err != nil || d < 0 {
-		return fmt.Errorf("a duration as 90d or 12h required, not %q", text)
+		return fmt.Errorf("a duration such as 90d or 12h required, not %q", text)
 	}
 	*a = Age(d)
 	return nil

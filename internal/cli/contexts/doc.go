@@ -1,4 +1,4 @@
-// Package contexts keeps where systems are, by name, so that people need not type --server.
+// Package contexts stores server profiles by name, so that users need not type --server.
 //
 // # Owns
 //

@@ -1,5 +1,4 @@
-// Package doctor examines a system for people: `hodei status` shows everything in one
-// look, `hodei doctor` finds what is wrong and names the remedy.
+// Package doctor examines a system: `hodei status` shows an overview, `hodei doctor` finds what is wrong and names the remedy.
 //
 // # Owns
 //

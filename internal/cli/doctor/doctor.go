@@ -49,9 +49,9 @@ func (d *doctor) fail(check, do, format string, args ...any) {
 // NewDoctor is the command `hodei doctor`.
 func NewDoctor(p *session.Flags) *cobra.Command {
 	return p.Command(&cobra.Command{
-		Use: "doctor", Short: "Look for what is wrong, and say what to do", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Diagnose problems and name the remedy", Args: cobra.NoArgs,
 		Annotations: map[string]string{"output": "table json yaml"},
-		Long: `Look for what is wrong, and say what to do: the connection, the services and their
+		Long: `Diagnose problems and name the remedy: the connection, the services and their
 database, free disk space, versions, clocks, workers that are silent, a queue that
 does not move.
 Over NATS it looks at the streams, their configuration and their disk, and at the
@@ -92,7 +92,7 @@ func (d *doctor) examine(ctx context.Context) error {
 	d.fleet(o)
 	d.waiting(o)
 	if d.NATS == nil {
-		d.ok("streams", "not looked at over HTTP; --nats looks at their configuration and disk")
+		d.ok("streams", "skipped over HTTP; use --nats to check their configuration and disk")
 		return nil
 	}
 	d.jetstream(ctx, o.Streams)
@@ -166,7 +166,7 @@ func (d *doctor) versions(ctx context.Context, workers []hodei.Worker) {
 		d.warn("versions", "upgrade what is older; one minor version apart is fine while you do", "%d × %s, while this is %s", n, render.Plain(what), mine)
 	}
 	if len(other) == 0 {
-		d.ok("versions", "everybody is %s", mine)
+		d.ok("versions", "all components run %s", mine)
 	}
 }
 
@@ -183,7 +183,7 @@ const (
 func (d *doctor) fleet(o overview) {
 	workers := o.workers
 	if len(workers) == 0 {
-		d.warn("workers", "start one: hodei worker --nats URL --type TYPE", "there are none: everything will wait")
+		d.warn("workers", "start one: hodei worker --nats URL --type TYPE", "no workers: all executions will wait")
 		return
 	}
 	wrong := 0
@@ -195,7 +195,7 @@ func (d *doctor) fleet(o overview) {
 			d.warn("workers", "see whether it runs and reaches NATS; "+d.Hint("worker show %s", w.ID), "%s is OFFLINE, last seen %s ago", name, d.Seen(w))
 		case w.LastSeenAt != nil && d.Now().Sub(*w.LastSeenAt) > late:
 			wrong++
-			d.warn("workers", "see whether it runs and reaches NATS; "+d.Hint("worker show %s", w.ID), "%s was last heard %s ago", name, d.Seen(w))
+			d.warn("workers", "see whether it runs and reaches NATS; "+d.Hint("worker show %s", w.ID), "%s last reported %s ago", name, d.Seen(w))
 		case w.Blocked != nil:
 			wrong++
 			d.warn("workers", "it accepts work again by itself", "%s accepts nothing: %s", name, render.Plain(*w.Blocked))
@@ -206,7 +206,7 @@ func (d *doctor) fleet(o overview) {
 		return
 	}
 	if wrong == 0 {
-		d.ok("workers", "%s, all heard of lately", render.Count(len(workers), "worker"))
+		d.ok("workers", "%s, all reporting", render.Count(len(workers), "worker"))
 	}
 }
 

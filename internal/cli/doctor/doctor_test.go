@@ -90,10 +90,10 @@ func TestDoctorOnWorkers(t *testing.T) {
 		return hodei.Worker{Name: new("w"), Status: status, LastSeenAt: new(noon.Add(-ago))}
 	}
 	for want, workers := range map[string][]hodei.Worker{
-		"1 worker, all heard of lately":        {heard(time.Second, hodei.WorkerAvailable)},
+		"1 worker, all reporting":              {heard(time.Second, hodei.WorkerAvailable)},
 		"w is OFFLINE, last seen 1h ago":       {heard(time.Hour, hodei.WorkerOffline), heard(0, hodei.WorkerBusy)},
-		"w was last heard 30s ago":             {heard(30*time.Second, hodei.WorkerBusy)},
-		"there are none: everything will wait": nil,
+		"w last reported 30s ago":              {heard(30*time.Second, hodei.WorkerBusy)},
+		"no workers: all executions will wait": nil,
 	} {
 		d := newDoctor()
 		d.fleet(overview{workers: workers})

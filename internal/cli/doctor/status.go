@@ -63,9 +63,9 @@ type streamFacts struct {
 // NewStatus is the command `hodei status`.
 func NewStatus(p *session.Flags) *cobra.Command {
 	return p.Listing(&cobra.Command{
-		Use: "status", Short: "Show services, database, streams, fleet and queue in one look", Args: cobra.NoArgs,
+		Use: "status", Short: "Show services, database, streams, fleet and queue at a glance", Args: cobra.NoArgs,
 		Annotations: map[string]string{"output": "table json yaml"},
-		Long: `Show services, database, streams, fleet and queue in one look. Over NATS it shows
+		Long: `Show services, database, streams, fleet and queue at a glance. Over NATS it shows
 how large the streams are, too. The exit status is 5 when something does not
 answer; hodei doctor says what to do.`,
 		Example: "  hodei status\n  hodei status --watch\n  hodei status --nats nats://127.0.0.1:4222",
@@ -206,7 +206,7 @@ func (f fleetFacts) String() string {
 
 func waiting(s *session.Session, o overview) string {
 	if o.Queue.Waiting == 0 {
-		return "nothing waits"
+		return "queue is empty"
 	}
 	text := fmt.Sprintf("%d waiting, the oldest for %s", o.Queue.Waiting, render.Seconds(&o.Queue.OldestSeconds))
 	if len(o.queue.Items) > 0 {

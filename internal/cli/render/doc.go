@@ -1,9 +1,9 @@
-// Package render turns values into what people read: text, tables, records, YAML, colours,
-// and a line at the foot of the terminal that is painted again and again.
+// Package render formats values for users: text, tables, records, YAML, colours,
+// and a line at the foot of the terminal that is updated in place.
 //
 // # Owns
 //
-// What is safe to print: output of commands and names that others chose pass through
+// What is safe to print: output of commands and untrusted names pass through
 // Plain or Filter, so that they cannot steer the terminal.
 //
 // # When things fail

@@ -13,7 +13,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
-// Flags are the flags that every command for people has: the address of the system, and
+// Flags are the flags that every command for users has: the address of the system, and
 // the format of the output.
 type Flags struct {
 	server, nats, context, output string
@@ -31,9 +31,9 @@ type action func(context.Context, *Session, []string) error
 func (p *Flags) Command(cmd *cobra.Command, ask action) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&p.server, "server", DefaultServer, "URL of the API")
-	flags.StringVar(&p.nats, "nats", "", "URL of NATS, to ask the services directly instead")
+	flags.StringVar(&p.nats, "nats", "", "URL of NATS, to call the services directly")
 	cmdline.Hidden(flags, "server", "nats")
-	flags.StringVar(&p.context, "context", "", "context that says where the system is; see hodei context")
+	flags.StringVar(&p.context, "context", "", "context with the server's address; see hodei context")
 	AddOutput(cmd, &p.output)
 	Complete(cmd, "context", func(*cobra.Command, string) ([]string, error) { return contexts.Names() })
 	// It replaces the hook of the root command, which does not know that these flags exclude each other.
@@ -58,7 +58,7 @@ func (p *Flags) Listing(cmd *cobra.Command, ask action) *cobra.Command {
 		}
 		return s.watch(ctx, func(s *Session) error { return ask(ctx, s, args) })
 	})
-	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it again whenever it changes, until Ctrl-C")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "update it whenever it changes, until Ctrl-C")
 	return cmd
 }
 
@@ -76,10 +76,10 @@ func formats(cmd *cobra.Command) []string {
 // AddOutput adds --output.
 func AddOutput(cmd *cobra.Command, output *string) {
 	about := map[string]string{
-		"table": "for people", "json": "the API's reply as it came", "yaml": "the same as YAML", "name": "the ids alone",
+		"table": "formatted", "json": "the API's reply unchanged", "yaml": "the same as YAML", "name": "the ids alone",
 	}
 	if len(formats(cmd)) == 2 {
-		about["table"], about["json"] = "lines as they are", "an object a line"
+		about["table"], about["json"] = "lines as they are", "one object per line"
 	}
 	var words []string
 	for _, f := range formats(cmd) {

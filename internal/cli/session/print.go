@@ -33,7 +33,7 @@ func List[Req, T any](ctx context.Context, s *Session, op schemas.Operation[Req,
 			rows[i] = row(item)
 		}
 		if l.NextCursor != nil {
-			defer s.Note("there are more: --limit up to 1000, or --cursor %s", *l.NextCursor)
+			defer s.Note("more results: --limit up to 1000, or --cursor %s", *l.NextCursor)
 		}
 		return s.Table(headers, rows)
 	})

@@ -131,7 +131,7 @@ const fewest = 5
 func single[K hodei.Kind](noun, text string, found []match[K]) (hodei.ID[K], error) {
 	switch len(found) {
 	case 0:
-		return hodei.ID[K]{}, hodei.Errorf(hodei.NotFound, "no %s has the name %q or an id that begins so", noun, text)
+		return hodei.ID[K]{}, hodei.Errorf(hodei.NotFound, "%s %q not found", noun, text)
 	case 1:
 		return found[0].id, nil
 	}
@@ -142,5 +142,5 @@ func single[K hodei.Kind](noun, text string, found []match[K]) (hodei.ID[K], err
 	if more := len(found) - fewest; more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
-	return hodei.ID[K]{}, cmdline.Usagef("%q fits several: %s", text, strings.Join(names, ", "))
+	return hodei.ID[K]{}, cmdline.Usagef("%q is ambiguous: %s", text, strings.Join(names, ", "))
 }

@@ -48,8 +48,8 @@ func TestResolve(t *testing.T) {
 
 	for text, want := range map[string]hodei.JobID{
 		"build":                      jobs[0].ID,
-		"01":                         jobs[1].ID, // a name, though every other id begins so
-		"job":                        jobs[5].ID, // a name, though every id begins so
+		"01":                         jobs[1].ID, // a name, although every other id has this prefix
+		"job":                        jobs[5].ID, // a name, although every id has this prefix
 		"02":                         elsewhere,
 		"job_02b2":                   elsewhere,
 		"JOB_02B2":                   elsewhere,
@@ -76,7 +76,7 @@ func TestResolve(t *testing.T) {
 	t.Run("several", func(t *testing.T) {
 		_, err := resolve("twice", pages, read)
 		require.Equal(t, 2, cmdline.ExitCode(err))
-		require.EqualError(t, err, fmt.Sprintf(`"twice" fits several: %s (twice), %s (twice)`, jobs[2].ID, jobs[3].ID))
+		require.EqualError(t, err, fmt.Sprintf(`"twice" is ambiguous: %s (twice), %s (twice)`, jobs[2].ID, jobs[3].ID))
 		_, err = resolve("01a2", pages, read)
 		require.Equal(t, 2, cmdline.ExitCode(err))
 		require.ErrorContains(t, err, jobs[0].ID.String()+" (build), ")
