@@ -74,6 +74,9 @@ func (l *Leader) Acquire(ctx context.Context) error {
 				wait.Stop()
 				return ctx.Err()
 			case change := <-changes:
+				if change.Header.Get(jetstream.ExpectedLastSubjSeqHeader) == "0" {
+					continue // an attempt to acquire it, this instance's or another one's
+				}
 				free = change.Header.Get("KV-Operation") != "" // deleted, not renewed
 				wait.Reset(Term)
 			case <-wait.C:
