@@ -20,6 +20,8 @@ type Pipeline struct {
 	JobCount int `json:"job_count"`
 	// LastExecution is the latest execution of any of its jobs.
 	LastExecution *ExecutionSummary `json:"last_execution"`
+	// LastRun is its latest run.
+	LastRun *RunSummary `json:"last_run"`
 	// Recent are its last executions, newest first; only where asked for.
 	Recent []ExecutionSummary `json:"recent,omitempty"`
 }

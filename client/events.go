@@ -44,7 +44,7 @@ func (t overNATS) events(ctx context.Context, req schemas.FollowEventsRequest, f
 		return schemas.EventsEnd{}, err
 	}
 	last, err := follow.Events(ctx, follow.EventsConfig{
-		NATS: t.nc, Follow: req.Follow, NoWorkers: !req.Workers(), NoExecutions: !req.Executions(),
+		NATS: t.nc, Follow: req.Follow, NoWorkers: !req.Workers(), NoExecutions: !req.Executions() && !req.Runs(),
 	}, func(e follow.RawEvent) error {
 		event, err := e.Decode()
 		if err != nil || e.Kind == "" || !req.Match(event) {

@@ -20,7 +20,9 @@ func newEvent(e follow.RawEvent) (event, error) {
 	switch {
 	case n.Execution != nil:
 		of := n.Execution.Execution
-		n.Execution = &schemas.Event{Execution: hodei.Execution{ID: of.ID, JobID: of.JobID, PipelineID: of.PipelineID, WorkerID: of.WorkerID}}
+		n.Execution = &schemas.Event{Execution: hodei.Execution{ID: of.ID, JobID: of.JobID, PipelineID: of.PipelineID, WorkerID: of.WorkerID, RunID: of.RunID}}
+	case n.Run != nil:
+		n.Run = &schemas.RunEvent{Run: hodei.Run{ID: n.Run.Run.ID, PipelineID: n.Run.Run.PipelineID}}
 	case n.Worker != nil && n.Worker.Availability != nil:
 		n.Worker.Availability = &hodei.Availability{}
 	}
@@ -80,7 +82,7 @@ func (b *backlog) after(sequence uint64) (place uint64, ok bool) {
 			ok = true
 			continue
 		}
-		whole := e.Kind == schemas.FeedExecution && e.Sequence == sequence+1
+		whole := (e.Kind == schemas.FeedExecution || e.Kind == schemas.FeedRun) && e.Sequence == sequence+1
 		return place, ok || whole
 	}
 	return b.end(), ok

@@ -60,8 +60,8 @@ func Setup(ctx context.Context, js jetstream.JetStream, s Storage) error {
 		Description:       "The last chunks of each execution's log; the record is in Postgres",
 		MaxMsgsPerSubject: LogWindow, MaxAge: 24 * time.Hour, MaxBytes: bytes - bytes/3,
 	}, {
-		Name: schemas.EventStream, Subjects: []string{schemas.EventSubjects},
-		Description: "What happened to executions, published after the commit",
+		Name: schemas.EventStream, Subjects: []string{schemas.EventSubjects, schemas.RunEventSubjects},
+		Description: "What happened to executions and runs, published after the commit",
 		MaxAge:      7 * 24 * time.Hour, MaxBytes: bytes / 3,
 	}}
 	var errs []error

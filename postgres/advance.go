@@ -26,6 +26,8 @@ type Steps struct {
 // Advanced is a run that was advanced.
 type Advanced struct {
 	hodei.Run
+	// Was is its state before, "" for a new run.
+	Was hodei.RunStatus
 	// Changed are the jobs that differ from before.
 	Changed []hodei.RunJob
 	// Created are its new executions, Stop those that are to be cancelled.
@@ -93,6 +95,7 @@ func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *ho
 // decided is a run and what has been decided about it.
 type decided struct {
 	run   *hodei.Run
+	was   hodei.RunStatus
 	steps Steps
 }
 
@@ -125,7 +128,15 @@ func (db *DB) advanceLocked(ctx context.Context, tx pgx.Tx, runs []hodei.Run, ad
 	}
 	work := make([]decided, len(runs))
 	for i := range runs {
-		work[i] = decided{&runs[i], advance(&runs[i], ends[runs[i].ID], now)}
+		work[i] = decided{run: &runs[i], was: runs[i].Status}
+		again, err := admitWaiting(ctx, tx, &runs[i], now)
+		if err != nil {
+			return nil, err
+		}
+		work[i].steps = advance(&runs[i], ends[runs[i].ID], now)
+		if runs[i].Status == hodei.RunPending {
+			work[i].steps.Wake = again
+		}
 	}
 	return db.writeSteps(ctx, tx, work)
 }
@@ -135,12 +146,15 @@ func (db *DB) writeSteps(ctx context.Context, tx pgx.Tx, work []decided) ([]Adva
 	out := make([]Advanced, len(work))
 	var starts []hodei.Execution
 	for i, w := range work {
-		out[i].Run = *w.run
+		out[i].Run, out[i].Was = *w.run, w.was
 		starts = append(starts, identified(w)...)
 	}
 	batch := &pgx.Batch{}
 	queueRuns(batch, work)
 	queueJobs(batch, work)
+	for _, w := range work {
+		queueNext(batch, w)
+	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, err
 	}

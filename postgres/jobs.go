@@ -77,7 +77,8 @@ func (db *DB) UpdateJob(ctx context.Context, id hodei.JobID, change func(*hodei.
 // them is live.
 func (db *DB) DeleteJob(ctx context.Context, id hodei.JobID) error {
 	return db.remove(ctx, "job", id.String(), `DELETE FROM jobs WHERE id = $1`,
-		`SELECT EXISTS (SELECT FROM executions WHERE job_id = $1 AND completed_at IS NULL)`, `SELECT FROM jobs WHERE id = $1 FOR UPDATE`, id)
+		`SELECT EXISTS (SELECT FROM executions WHERE job_id = $1
+			AND (completed_at IS NULL OR run_due OR run_id IS NOT NULL AND retry_at IS NOT NULL))`, `SELECT FROM jobs WHERE id = $1 FOR UPDATE`, id)
 }
 
 // GetJob returns a job, or NOT_FOUND.

@@ -16,10 +16,10 @@ import (
 // The three changes that every execution goes through are made for many
 // executions at a time, see package batch.
 
-// CreateExecution inserts a PENDING execution. It uses only the id, spec, job,
-// pipeline, attempt and retry_of of draft, and chooses an id if there is none.
-// The policy of the retried execution then causes no further retry. If the
-// execution exists, it is returned unchanged.
+// CreateExecution records a PENDING execution. Only the id, the spec, the job,
+// the pipeline, the run, the attempt and what it retries are taken from draft; without an
+// id it is given one. What it retries will not be retried by its policy as well.
+// One that is recorded already is returned as it is.
 func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	if draft.ID.IsZero() {
 		draft.ID = NewExecutionID(ctx)
@@ -58,11 +58,13 @@ func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.
 	n := len(wanted)
 	ids, jobs, pipelines := make([]hodei.ExecutionID, n), make([]*hodei.JobID, n), make([]*hodei.PipelineID, n)
 	spec, attempts, past, days := make([]hodei.Spec, n), make([]int, n), make([]*hodei.ExecutionID, n), make([]time.Time, n)
+	runs, numbers, keys := make([]*hodei.RunID, n), make([]*int, n), make([]*string, n)
 	workers, types, incarnations := make([]*hodei.WorkerID, n), make([]*string, n), make([]*string, n)
 	for i, c := range wanted {
 		d := c.draft
 		ids[i], jobs[i], pipelines[i], spec[i] = d.ID, d.JobID, d.PipelineID, d.Spec
 		attempts[i], past[i], days[i] = d.Attempt, d.RetryOf, d.ID.Day()
+		runs[i], numbers[i], keys[i] = d.RunID, d.RunNumber, d.JobKey
 		if c.to != nil {
 			workers[i], types[i], incarnations[i] = &c.to.worker, &c.to.workerType, &c.to.incarnation
 		}
@@ -71,18 +73,19 @@ func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.
 	// twice.
 	made, err := changeAll(ctx, db.known, "create executions",
 		`WITH d AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::uuid[], $6::date[],
-				$7::uuid[], $8::text[], $9::text[]) WITH ORDINALITY
-				AS d(id, job_id, pipeline_id, attempt, retry_of, log_day, worker_id, worker_type, worker_incarnation, n)),
+				$7::uuid[], $8::text[], $9::text[], $13::uuid[], $14::int[], $15::text[]) WITH ORDINALITY
+				AS d(id, job_id, pipeline_id, attempt, retry_of, log_day, worker_id, worker_type, worker_incarnation,
+					run_id, run_number, job_key, n)),
 		s AS (SELECT * FROM jsonb_array_elements($10::jsonb) WITH ORDINALITY AS s(spec, n)),
 		past AS (UPDATE executions SET retry_at = NULL WHERE id = ANY($5) AND retry_at IS NOT NULL),
-		e AS (INSERT INTO executions (id, job_id, pipeline_id, status, spec, attempt, retry_of, log_day,
+		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, status, spec, attempt, retry_of, log_day,
 				worker_id, worker_type, worker_incarnation, scheduled_at, started_at)
-			SELECT id, job_id, pipeline_id, CASE WHEN worker_id IS NULL THEN $11 ELSE $12 END, spec, attempt, retry_of, log_day,
+			SELECT id, job_id, pipeline_id, run_id, run_number, job_key, CASE WHEN worker_id IS NULL THEN $11 ELSE $12 END, spec, attempt, retry_of, log_day,
 				worker_id, worker_type, worker_incarnation,
 				CASE WHEN worker_id IS NOT NULL THEN now() END, CASE WHEN worker_id IS NOT NULL THEN now() END
 			FROM d JOIN s USING (n) ON CONFLICT (id) DO NOTHING RETURNING *)
 		SELECT `+changedColumns+` FROM e`, ids, jobs, pipelines, attempts, past, days,
-		workers, types, incarnations, spec, hodei.Pending, hodei.Running)
+		workers, types, incarnations, spec, hodei.Pending, hodei.Running, runs, numbers, keys)
 	return answers(wanted, made, func(c creation) hodei.ExecutionID { return c.draft.ID }), err
 }
 

@@ -29,7 +29,9 @@ func recent(condition, parameter string) string {
 
 const pipelineFields = `p.id, p.slug, p.name, p.description, p.status, p.created_at, p.updated_at,
 	(SELECT count(*) FROM jobs j WHERE j.pipeline_id = p.id) AS job_count,
-	` + latestOf + `e.pipeline_id = p.id ORDER BY e.id DESC LIMIT 1) AS last_execution, `
+	` + latestOf + `e.pipeline_id = p.id ORDER BY e.id DESC LIMIT 1) AS last_execution,
+	(SELECT jsonb_build_object('id', 'run_' || r.id, 'number', r.number, 'status', r.status, 'started_at', r.started_at,
+		'completed_at', r.completed_at) FROM runs r WHERE r.pipeline_id = p.id ORDER BY r.id DESC LIMIT 1) AS last_run, `
 
 const pipelineColumns = pipelineFields + `NULL::jsonb AS recent`
 

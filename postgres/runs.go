@@ -70,6 +70,7 @@ type RunFilter struct {
 	PipelineID *hodei.PipelineID
 	States     []hodei.RunStatus
 	Triggers   []string
+	Number     int // 0 for all
 	Created    Between
 }
 
@@ -81,39 +82,44 @@ func (db *DB) ListRuns(ctx context.Context, f RunFilter, p Page) ([]hodei.Run, *
 			WHERE ($1::uuid IS NULL OR r.id < $1) AND ($2::uuid IS NULL OR r.pipeline_id = $2)
 				AND ($3::text[] IS NULL OR r.status = ANY($3)) AND ($4::text[] IS NULL OR r.trigger->>'kind' = ANY($4))
 				AND ($5::timestamptz IS NULL OR r.created_at >= $5) AND ($6::timestamptz IS NULL OR r.created_at < $6)
-			ORDER BY r.id DESC LIMIT $7`, from, f.PipelineID, f.States, f.Triggers, f.Created.From, f.Created.To, limit)
+				AND ($8 = 0 OR r.number = $8)
+			ORDER BY r.id DESC LIMIT $7`, from, f.PipelineID, f.States, f.Triggers, f.Created.From, f.Created.To, limit, f.Number)
 	})
 }
 
-// CreateRun numbers a run of the pipeline and records it with its jobs. Plan is given
-// the draft, which has its identity, and the pipeline as it is recorded; it fills in the
-// rest and returns the first steps. A run that an earlier try recorded is returned
-// without steps.
-func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, plan func(r *hodei.Run, from Recorded) (Steps, error)) (Advanced, error) {
+// CreateRun numbers a run of the pipeline and records it with its jobs and its first
+// executions. Fill is given the draft, which has its identity, and the pipeline's
+// settings and jobs, and fills in the rest. A run whose concurrency key is taken waits,
+// or is REJECTED. A run that an earlier try recorded is returned without changes.
+func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill func(*hodei.Run, hodei.Settings, []hodei.Job) error, advance Advance) (Advanced, error) {
 	draft.ID = newID[hodei.RunID](ctx)
 	var out Advanced
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		p, err := one[struct {
-			Number int
-			Slug   *string
-		}](ctx, tx, "number run", "pipeline", draft.PipelineID.String(),
+		p, err := one[struct{ Number int }](ctx, tx, "number run", "pipeline", draft.PipelineID.String(),
 			`UPDATE pipelines SET last_run_number = last_run_number + 1
-			WHERE id = $1 AND NOT EXISTS (SELECT FROM runs WHERE id = $2) RETURNING last_run_number AS number, slug`, draft.PipelineID, draft.ID)
+			WHERE id = $1 AND NOT EXISTS (SELECT FROM runs WHERE id = $2) RETURNING last_run_number AS number`, draft.PipelineID, draft.ID)
 		if err != nil {
 			return err
 		}
-		from, err := recorded(ctx, tx, draft.PipelineID, "")
+		of, err := recorded(ctx, tx, draft.PipelineID, "")
 		if err != nil {
 			return err
 		}
-		draft.Number, draft.Pipeline, draft.Status = p.Number, p.Slug, hodei.RunRunning
+		draft.Number, draft.Pipeline, draft.Status = p.Number, of.Slug, hodei.RunRunning
 		if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&draft.CreatedAt); err != nil {
 			return err
 		}
 		draft.StartedAt = &draft.CreatedAt
-		steps, err := plan(&draft, from)
-		if err != nil {
+		if err := fill(&draft, of.Settings, of.Jobs); err != nil {
 			return err
+		}
+		if err := admitNew(ctx, tx, &draft); err != nil {
+			return err
+		}
+		steps := advance(&draft, nil, draft.CreatedAt)
+		if draft.Status == hodei.RunPending {
+			again := draft.CreatedAt.Add(admitSweep)
+			steps.Wake = &again
 		}
 		out, err = db.insertRun(ctx, tx, &draft, steps)
 		return err
@@ -127,9 +133,10 @@ func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, plan func(r *hodei
 }
 
 func (db *DB) insertRun(ctx context.Context, tx pgx.Tx, r *hodei.Run, steps Steps) (Advanced, error) {
-	_, err := tx.Exec(ctx, `INSERT INTO runs (id, pipeline_id, number, status, trigger, params, ref, commit, rerun_of, plan, started_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		r.ID, r.PipelineID, r.Number, hodei.RunRunning, r.Trigger, r.Params, r.Ref, r.Commit, r.RerunOf, r.Plan, r.StartedAt)
+	// Its state and the time of its end follow with the first steps.
+	_, err := tx.Exec(ctx, `INSERT INTO runs (id, pipeline_id, number, status, trigger, params, ref, commit, rerun_of, plan, started_at, concurrency_key)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		r.ID, r.PipelineID, r.Number, hodei.RunRunning, r.Trigger, r.Params, r.Ref, r.Commit, r.RerunOf, r.Plan, r.StartedAt, concurrencyKey(*r))
 	if err != nil {
 		return Advanced{}, err
 	}
@@ -138,9 +145,17 @@ func (db *DB) insertRun(ctx context.Context, tx pgx.Tx, r *hodei.Run, steps Step
 	for i := range r.Jobs {
 		steps.Changed, steps.Added[r.Jobs[i].Key] = append(steps.Changed, &r.Jobs[i]), true
 	}
-	out, err := db.writeSteps(ctx, tx, []decided{{r, steps}})
+	out, err := db.writeSteps(ctx, tx, []decided{{run: r, steps: steps}})
 	if err != nil {
 		return Advanced{}, err
 	}
 	return out[0], nil
+}
+
+// concurrencyKey is the key that the run shares with others, nil without one.
+func concurrencyKey(r hodei.Run) *string {
+	if r.Plan.Concurrency == nil {
+		return nil
+	}
+	return &r.Plan.Concurrency.Key
 }

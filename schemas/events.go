@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hodei-jobs/hodei"
@@ -21,7 +22,41 @@ const (
 	EventFailed    = eventTypes + "execution.failed"
 	EventCancelled = eventTypes + "execution.cancelled"
 	EventTimedOut  = eventTypes + "execution.timed_out"
+
+	EventRunCreated   = eventTypes + "run.created"
+	EventRunStarted   = eventTypes + "run.started"
+	EventRunJob       = eventTypes + "run.job"     // a job changed
+	EventRunBlocked   = eventTypes + "run.blocked" // a job waits for an approval
+	EventRunCompleted = eventTypes + "run.completed"
+	EventRunFailed    = eventTypes + "run.failed"
+	EventRunCancelled = eventTypes + "run.cancelled"
+	EventRunTimedOut  = eventTypes + "run.timed_out"
 )
+
+// RunEvent is a change of a run, or of one of its jobs.
+type RunEvent struct {
+	Type      string    `json:"type"`
+	Time      time.Time `json:"time"`
+	RequestID string    `json:"request_id"`
+	// Run comes without its jobs.
+	Run hodei.Run `json:"run"`
+	// Job is the job that changed, null in an event of the whole run.
+	Job *hodei.RunJob `json:"job"`
+}
+
+// RunEndEvent is the type of the event of a run's end.
+func RunEndEvent(status hodei.RunStatus) string {
+	switch status {
+	case hodei.RunCompleted:
+		return EventRunCompleted
+	case hodei.RunCancelled:
+		return EventRunCancelled
+	case hodei.RunTimedOut:
+		return EventRunTimedOut
+	default:
+		return EventRunFailed
+	}
+}
 
 // Event is a change of an execution.
 type Event struct {
@@ -54,14 +89,16 @@ func EndEvent(status hodei.ExecutionStatus) string {
 type FollowEventsRequest struct {
 	// JobID selects the executions of that job.
 	JobID *hodei.JobID `json:"job_id,omitempty" in:"query"`
-	// PipelineID selects the executions of that pipeline's jobs.
+	// PipelineID selects the runs of that pipeline and the executions of its jobs.
 	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
+	// RunID selects that run and its executions.
+	RunID *hodei.RunID `json:"run_id,omitempty" in:"query"`
 	// ExecutionID selects that execution.
 	ExecutionID *hodei.ExecutionID `json:"execution_id,omitempty" in:"query"`
 	// WorkerID selects that worker and its executions.
 	WorkerID *hodei.WorkerID `json:"worker_id,omitempty" in:"query"`
-	// Only selects "executions" or "workers".
-	Only string `json:"only,omitempty" in:"query" jsonschema:"enum=executions,enum=workers"`
+	// Only selects "executions", "runs" or "workers".
+	Only string `json:"only,omitempty" in:"query" jsonschema:"enum=executions,enum=runs,enum=workers"`
 	// Follow keeps the stream open for new events; otherwise it ends after the
 	// existing ones.
 	Follow bool `json:"follow,omitempty" in:"query"`
@@ -70,14 +107,18 @@ type FollowEventsRequest struct {
 // Values of FollowEventsRequest.Only.
 const (
 	OnlyExecutions = "executions"
+	OnlyRuns       = "runs"
 	OnlyWorkers    = "workers"
 )
 
-// Executions reports whether the request selects events of executions, Workers
-// whether it selects states of workers.
-func (r FollowEventsRequest) Executions() bool { return r.Only != OnlyWorkers }
+// Executions reports whether the request selects events of executions, Runs whether it
+// selects those of runs, and Workers whether it selects states of workers.
+func (r FollowEventsRequest) Executions() bool { return r.Only == "" || r.Only == OnlyExecutions }
+func (r FollowEventsRequest) Runs() bool {
+	return (r.Only == "" || r.Only == OnlyRuns) && r.JobID == nil && r.ExecutionID == nil && r.WorkerID == nil
+}
 func (r FollowEventsRequest) Workers() bool {
-	return r.Only != OnlyExecutions && r.JobID == nil && r.PipelineID == nil && r.ExecutionID == nil
+	return (r.Only == "" || r.Only == OnlyWorkers) && r.JobID == nil && r.PipelineID == nil && r.ExecutionID == nil && r.RunID == nil
 }
 
 // Whole reports whether the request selects everything.
@@ -91,7 +132,9 @@ func (r FollowEventsRequest) Match(n FeedEvent) bool {
 	case n.Execution != nil:
 		e := n.Execution.Execution
 		return r.Executions() && same(r.JobID, e.JobID) && r.ofPipeline(e.PipelineID) &&
-			same(r.ExecutionID, &e.ID) && same(r.WorkerID, e.WorkerID)
+			same(r.ExecutionID, &e.ID) && same(r.WorkerID, e.WorkerID) && same(r.RunID, e.RunID)
+	case n.Run != nil:
+		return r.Runs() && r.ofPipeline(&n.Run.Run.PipelineID) && same(r.RunID, &n.Run.Run.ID)
 	}
 	return true
 }
@@ -112,16 +155,26 @@ func same[T comparable](want, have *T) bool { return want == nil || have != nil 
 // Kinds of FeedEvent: the `event:` of its frame. The stream ends with a frame `done`.
 const (
 	FeedExecution = "execution"
+	FeedRun       = "run"
 	FeedWorker    = "worker"
 	FeedResync    = "resync"
 )
 
-// FeedEvent is one event of the stream of events. Exactly one of the last three
+// FeedOf is the kind of an event by its subject in EXECUTION_EVENTS.
+func FeedOf(subject string) string {
+	if strings.HasPrefix(subject, FeedRun+".") {
+		return FeedRun
+	}
+	return FeedExecution
+}
+
+// FeedEvent is one event of the stream of events. Exactly one of the last four
 // fields is set.
 type FeedEvent struct {
 	// Sequence is the position in EXECUTION_EVENTS and the id of the frame.
 	Sequence  uint64
 	Execution *Event
+	Run       *RunEvent
 	Worker    *WorkerState
 	Resync    *Resync
 }

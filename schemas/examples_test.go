@@ -69,6 +69,7 @@ func active() hodei.Pipeline {
 	p.LastExecution = &hodei.ExecutionSummary{
 		ID: execID, Status: hodei.Completed, StartedAt: ptr(at("10:34:18")), CompletedAt: ptr(at("10:35:15")),
 	}
+	p.LastRun = &hodei.RunSummary{ID: runID, Number: 42, Status: hodei.RunRunning, StartedAt: ptr(at("10:31:59"))}
 	return p
 }
 

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite the generated files")
 // extraTypes are published although they are not the request or reply of an
 // operation.
 var extraTypes = []reflect.Type{
-	reflect.TypeFor[hodei.Error](), reflect.TypeFor[hodei.Availability](), reflect.TypeFor[Event](),
+	reflect.TypeFor[hodei.Error](), reflect.TypeFor[hodei.Availability](), reflect.TypeFor[Event](), reflect.TypeFor[RunEvent](),
 	reflect.TypeFor[LogEnd](), reflect.TypeFor[WorkerState](), reflect.TypeFor[Resync](), reflect.TypeFor[EventsEnd](), reflect.TypeFor[Readiness](),
 }
 

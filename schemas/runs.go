@@ -79,6 +79,8 @@ type ListRunsRequest struct {
 	// Status leaves only the runs in one of these states, in any case, separated by
 	// commas.
 	Status OneOf[hodei.RunStatus] `json:"status,omitempty" in:"query" null:"true"`
+	// Number leaves only the run with that number.
+	Number int `json:"number,omitempty" in:"query" jsonschema:"minimum=1,maximum=2147483647"`
 	// Trigger leaves only the runs started by one of these, separated by commas.
 	Trigger OneOf[string] `json:"trigger,omitempty" in:"query" null:"true"`
 	Created

@@ -65,6 +65,8 @@ func ParseLogSubject(subject string) (worker hodei.WorkerID, id hodei.ExecutionI
 const (
 	EventStream   = "EXECUTION_EVENTS"
 	EventSubjects = "execution.event.*.*"
+	// RunEventSubjects are those of the RunEvents, in the same stream.
+	RunEventSubjects = "run.event.*.*"
 )
 
 // EventSubject is <noun>.event.<type>.<id>, as execution.event.completed.exec_… for an

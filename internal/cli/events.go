@@ -22,9 +22,9 @@ func newEvents(p *session.Flags) *cobra.Command {
 	var only string
 	var which struct{ job, pipeline, execution, worker string }
 	cmd := p.Command(&cobra.Command{
-		Use: "events", Short: "Print events of executions and workers", Args: cobra.NoArgs, Annotations: session.LineOutput,
+		Use: "events", Short: "Print events of runs, executions and workers", Args: cobra.NoArgs, Annotations: session.LineOutput,
 		Long: `Print events of executions and workers, until Ctrl-C: a line
-for each event of an execution and for each worker that changes its state. With
+for each event of a run or an execution and for each worker that changes its state. With
 -o json every event and every state of a worker is an object.
 
 Over NATS, unless --only or a filter is given, it also prints the advisories of
@@ -32,13 +32,13 @@ JetStream about the streams: a new leader, a lost quorum, a full disk.`,
 		Example: "  hodei events\n  hodei events --pipeline demo\n  hodei events --only workers -o json\n  hodei events --nats nats://127.0.0.1:4222 --only advisories",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
 		switch only {
-		case "", schemas.OnlyExecutions, schemas.OnlyWorkers:
+		case "", schemas.OnlyExecutions, schemas.OnlyRuns, schemas.OnlyWorkers:
 		case onlyAdvisories:
 			if s.NATS == nil {
 				return cmdline.Usagef("--only advisories needs --nats: HTTP does not carry the advisories of JetStream")
 			}
 		default:
-			return cmdline.Usagef("--only takes executions, workers or advisories")
+			return cmdline.Usagef("--only takes executions, runs, workers or advisories")
 		}
 		req := schemas.FollowEventsRequest{Only: only, Follow: true}
 		if err := errors.Join(
@@ -65,9 +65,9 @@ JetStream about the streams: a new leader, a lost quorum, a full disk.`,
 	flags.StringVar(&which.job, "job", "", "only the executions of this job")
 	flags.StringVar(&which.pipeline, "pipeline", "", "only the executions of this pipeline's jobs")
 	flags.StringVar(&which.execution, "execution", "", "only this execution")
-	flags.StringVar(&which.worker, "worker", "", "only this worker and its executions")
-	flags.StringVar(&only, "only", "", "executions, workers or, over NATS, advisories; all when left out")
-	session.Complete(cmd, "only", session.Words(schemas.OnlyExecutions, schemas.OnlyWorkers, onlyAdvisories))
+	flags.StringVar(&which.worker, "worker", "", "only this worker, and the executions given to it")
+	flags.StringVar(&only, "only", "", "executions, runs, workers or, over NATS, advisories; all when left out")
+	session.Complete(cmd, "only", session.Words(schemas.OnlyExecutions, schemas.OnlyRuns, schemas.OnlyWorkers, onlyAdvisories))
 	session.Complete(cmd, "job", p.Jobs())
 	session.Complete(cmd, "pipeline", p.Pipelines())
 	return cmd
@@ -98,6 +98,8 @@ func (p *eventPrinter) print(n schemas.FeedEvent) error {
 		return p.object(n)
 	case n.Execution != nil:
 		return p.line(n.Execution.Time, n.Execution.Execution.ID.String(), summary(*n.Execution))
+	case n.Run != nil:
+		return p.line(n.Run.Time, n.Run.Run.ID.String(), runSummary(*n.Run))
 	case n.Worker != nil:
 		return p.worker(*n.Worker)
 	default:
@@ -110,6 +112,8 @@ func (p *eventPrinter) object(n schemas.FeedEvent) error {
 	var what any = n.Execution
 	if n.Worker != nil {
 		what = n.Worker
+	} else if n.Run != nil {
+		what = n.Run
 	} else if n.Resync != nil {
 		what = n.Resync
 	}
@@ -146,6 +150,18 @@ func (p *eventPrinter) line(at time.Time, id, text string) error {
 	defer p.mu.Unlock()
 	_, err := fmt.Fprintf(p.Out, "%s  %s  %s\n", at.UTC().Format(time.RFC3339), id, render.Plain(text))
 	return err
+}
+
+// runSummary describes a change of a run in words.
+func runSummary(e schemas.RunEvent) string {
+	if e.Job == nil {
+		return strings.ReplaceAll(e.Type[strings.LastIndex(e.Type, ".")+1:], "_", " ")
+	}
+	what := e.Job.Key + " " + strings.ToLower(strings.ReplaceAll(string(e.Job.Status), "_", " "))
+	if e.Job.Reason != nil {
+		what += ": " + strings.ToLower(strings.ReplaceAll(string(*e.Job.Reason), "_", " "))
+	}
+	return what
 }
 
 // summary is one line about an event, for users.

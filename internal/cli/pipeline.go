@@ -16,7 +16,7 @@ import (
 func newPipeline(p *session.Flags) *cobra.Command {
 	return cmdline.Noun("pipeline", "Pipelines: groups of jobs",
 		"  hodei pipeline create demo\n  hodei pipeline ls",
-		newPipelineCreate(p), newPipelineList(p), newPipelineShow(p), newPipelineUpdate(p), newPipelineRemove(p))
+		newPipelineCreate(p), newPipelineExecute(p), newPipelineList(p), newPipelineShow(p), newPipelineUpdate(p), newPipelineRemove(p))
 }
 
 func newPipelineCreate(p *session.Flags) *cobra.Command {

@@ -68,7 +68,7 @@ Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 func addPeople(root *cobra.Command) {
 	p := &session.Flags{}
 	for _, cmd := range []*cobra.Command{
-		newRun(p), newExec(p), newLogs(p), newPipeline(p), newJob(p), newExecution(p), newQueue(p),
+		newRun(p), newExec(p), newLogs(p), newPipeline(p), newJob(p), newExecution(p), newRuns(p), newCancel(p), newRerun(p), newApprove(p), newReject(p), newQueue(p),
 		newExplain(p), newEvents(p), newStats(p), doctor.NewStatus(p), doctor.NewDoctor(p), newContext(),
 	} {
 		cmd.GroupID = "people"

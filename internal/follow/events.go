@@ -36,12 +36,14 @@ func (r RawEvent) Decode() (n schemas.FeedEvent, err error) {
 	switch r.Kind {
 	case schemas.FeedExecution:
 		err = json.Unmarshal(r.Data, &n.Execution)
+	case schemas.FeedRun:
+		err = json.Unmarshal(r.Data, &n.Run)
 	case schemas.FeedWorker:
 		err = json.Unmarshal(r.Data, &n.Worker)
 	case schemas.FeedResync:
 		err = json.Unmarshal(r.Data, &n.Resync)
 	}
-	if err == nil && r.Kind != "" && n.Execution == nil && n.Worker == nil && n.Resync == nil { // `null`, or a kind of a later version
+	if err == nil && r.Kind != "" && n == (schemas.FeedEvent{Sequence: n.Sequence}) { // `null`, or a kind of a later version
 		err = fmt.Errorf("%s of no content", r.Kind)
 	}
 	return n, err
@@ -202,7 +204,7 @@ func (s *eventSource) message(msg jetstream.Msg) error {
 		return nil
 	}
 	s.last = meta.Sequence.Stream
-	return s.tell(schemas.FeedExecution, msg.Data())
+	return s.tell(schemas.FeedOf(msg.Subject()), msg.Data())
 }
 
 func (s *eventSource) reached(until uint64) bool {

@@ -17,12 +17,23 @@ import (
 func PublishEvent(ctx context.Context, nc *nats.Conn, event schemas.Event) error {
 	event.RequestID = RequestID(ctx)
 	event.Execution.Environment = nil
+	return publish(nc, event.Type, event.Execution.ID, event)
+}
+
+// PublishRunEvent is PublishEvent for an event of a run, whose jobs are left out.
+func PublishRunEvent(ctx context.Context, nc *nats.Conn, event schemas.RunEvent) error {
+	event.RequestID = RequestID(ctx)
+	event.Run.Jobs = nil
+	return publish(nc, event.Type, event.Run.ID, event)
+}
+
+func publish(nc *nats.Conn, kind string, id fmt.Stringer, event any) error {
 	body, err := hodei.JSON(event)
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
 	err = nc.PublishMsg(&nats.Msg{
-		Subject: schemas.EventSubject(event.Type, event.Execution.ID), Data: body, Header: nats.Header{schemas.HeaderEvent: {event.Type}},
+		Subject: schemas.EventSubject(kind, id), Data: body, Header: nats.Header{schemas.HeaderEvent: {kind}},
 	})
 	if err != nil {
 		return fmt.Errorf("publish event: %w", err)

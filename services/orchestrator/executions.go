@@ -101,9 +101,13 @@ func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExec
 		conflict.Resource, conflict.ResourceID = "execution", past.ID.String()
 		return past, conflict
 	}
-	return o.queue(ctx, hodei.Execution{
+	draft := hodei.Execution{
 		JobID: past.JobID, PipelineID: past.PipelineID, Spec: past.Spec, Attempt: past.Attempt + 1, RetryOf: &past.ID,
-	})
+	}
+	if past.RetryAt != nil { // its run waits for the retry whose place this one takes
+		draft.RunID, draft.RunNumber, draft.JobKey = past.RunID, past.RunNumber, past.JobKey
+	}
+	return o.queue(ctx, draft)
 }
 
 // queue creates an execution and does not wait for a worker: the scheduler takes it in

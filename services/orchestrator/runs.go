@@ -26,14 +26,16 @@ func (o *Orchestrator) runs() due.Rows {
 
 // advanceDue advances runs that are due.
 func (o *Orchestrator) advanceDue(ctx context.Context) error {
-	all, err := o.db.AdvanceRuns(ctx, func(r *hodei.Run, ends []hodei.Execution, now time.Time) postgres.Steps {
-		return postgres.Steps(run.Advance(r, ends, now))
-	})
+	all, err := o.db.AdvanceRuns(ctx, advance)
 	if err != nil {
 		return err
 	}
 	o.carryOut(ctx, all...)
 	return nil
+}
+
+func advance(r *hodei.Run, ends []hodei.Execution, now time.Time) postgres.Steps {
+	return postgres.Steps(run.Advance(r, ends, now))
 }
 
 // carryOut does what follows from committed decisions. What fails is found again: the
@@ -43,6 +45,7 @@ func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 	var g errgroup.Group
 	g.SetLimit(handedAtOnce)
 	for _, a := range all {
+		o.announce(ctx, a)
 		for _, e := range a.Created {
 			o.publish(ctx, schemas.EventCreated, e) // from which the scheduler takes it in
 		}
@@ -59,6 +62,35 @@ func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 	_ = g.Wait() // each has logged its own failure
 }
 
+// announce publishes the changes of a run and of its jobs.
+func (o *Orchestrator) announce(ctx context.Context, a postgres.Advanced) {
+	publish := func(kind string, j *hodei.RunJob) {
+		err := rpc.PublishRunEvent(ctx, o.nc, schemas.RunEvent{Type: kind, Time: time.Now().UTC(), Run: a.Run, Job: j})
+		if err != nil {
+			o.log.WarnContext(ctx, "event not published", "type", kind, "run_id", a.Run.ID, "err", err)
+		}
+	}
+	if a.Was == "" {
+		publish(schemas.EventRunCreated, nil)
+	}
+	if a.StartedAt != nil && (a.Was == "" || a.Was == hodei.RunPending) {
+		publish(schemas.EventRunStarted, nil)
+	}
+	for _, j := range a.Changed {
+		if a.Was == "" && j.Status == hodei.JobWaiting {
+			continue // as every job is at first
+		}
+		kind := schemas.EventRunJob
+		if j.Status == hodei.JobBlocked {
+			kind = schemas.EventRunBlocked
+		}
+		publish(kind, &j)
+	}
+	if a.Status.Ended() && (a.Was == "" || !a.Was.Ended()) {
+		publish(schemas.RunEndEvent(a.Status), nil)
+	}
+}
+
 // executePipeline creates a run and starts its first jobs.
 func (o *Orchestrator) executePipeline(ctx context.Context, req schemas.ExecutePipelineRequest) (hodei.Run, error) {
 	if err := errors.Join(o.disks.Check(), hodei.CheckEnvironment(req.Environment)); err != nil {
@@ -72,10 +104,8 @@ func (o *Orchestrator) executePipeline(ctx context.Context, req schemas.ExecuteP
 	if req.Trigger != "" {
 		draft.Trigger.Kind = req.Trigger
 	}
-	return o.newRun(ctx, draft, func(r *hodei.Run, from postgres.Recorded) error {
-		return run.Expand(r, run.Source{
-			Settings: from.Settings, Jobs: from.Jobs, Params: req.Params, Environment: req.Environment, Only: req.Only,
-		})
+	return o.newRun(ctx, draft, func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error {
+		return run.Expand(r, run.Source{Settings: settings, Jobs: jobs, Params: req.Params, Environment: req.Environment, Only: req.Only})
 	})
 }
 
@@ -93,19 +123,19 @@ func (o *Orchestrator) rerunRun(ctx context.Context, req schemas.RerunRunRequest
 	}
 	draft := hodei.Run{PipelineID: past.PipelineID, Trigger: past.Trigger, RerunOf: &past.ID}
 	draft.Trigger.Kind, draft.Trigger.By = hodei.TriggerRerun, nil
-	return o.newRun(ctx, draft, func(r *hodei.Run, _ postgres.Recorded) error { return run.Rerun(r, past, req.Jobs) })
+	return o.newRun(ctx, draft, func(r *hodei.Run, _ hodei.Settings, _ []hodei.Job) error {
+		return run.Rerun(r, past, req.Jobs)
+	})
 }
 
 // newRun records a run whose jobs fill gives, with its first executions.
-func (o *Orchestrator) newRun(ctx context.Context, draft hodei.Run, fill func(*hodei.Run, postgres.Recorded) error) (hodei.Run, error) {
-	a, err := o.db.CreateRun(ctx, draft, func(r *hodei.Run, from postgres.Recorded) (postgres.Steps, error) {
-		if err := fill(r, from); err != nil {
-			return postgres.Steps{}, err
-		}
-		return postgres.Steps(run.Advance(r, nil, r.CreatedAt)), nil
-	})
+func (o *Orchestrator) newRun(ctx context.Context, draft hodei.Run, fill func(*hodei.Run, hodei.Settings, []hodei.Job) error) (hodei.Run, error) {
+	a, err := o.db.CreateRun(ctx, draft, fill, advance)
 	if err != nil {
 		return hodei.Run{}, err
+	}
+	if a.Status == hodei.RunPending { // it may have cancelled those before it
+		_ = o.nc.Publish(schemas.RunSubject, nil)
 	}
 	o.carryOut(ctx, a)
 	return a.Run, nil
@@ -125,7 +155,7 @@ func (o *Orchestrator) listRuns(ctx context.Context, req schemas.ListRunsRequest
 		return schemas.List[hodei.Run]{}, err
 	}
 	items, next, err := o.db.ListRuns(ctx,
-		postgres.RunFilter{PipelineID: pipeline, States: states, Triggers: req.Trigger, Created: between(req.Created)},
+		postgres.RunFilter{PipelineID: pipeline, States: states, Number: req.Number, Triggers: req.Trigger, Created: between(req.Created)},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	return schemas.List[hodei.Run]{Items: items, NextCursor: next}, err
 }

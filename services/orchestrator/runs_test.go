@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -124,4 +125,146 @@ func TestARunFollowsTheNeeds(t *testing.T) {
 	require.NotNil(t, r.DurationSeconds)
 	require.Len(t, b.executions(), 4)
 	require.Equal(t, 2, b.execute(p).Number)
+}
+
+// TestRunEvents: a run and its jobs announce their changes, each with the run.
+func TestRunEvents(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.scheduler(&neighbours{})
+	events, err := b.nc.SubscribeSync(schemas.RunEventSubjects)
+	require.NoError(t, err)
+	gate := needing("gate", "build")
+	gate.Approval = &hodei.Gate{Message: "go on?"}
+	r := b.execute(b.pipeline(needing("build"), gate, needing("last", "gate")))
+	b.finish(r.ID, "build", completed)
+	j := b.waitJob(r.ID, "gate", hodei.JobBlocked)
+	require.Equal(t, "go on?", j.Approval.Message)
+	_, err = rpc.Call(t.Context(), b.nc, schemas.RejectRun, schemas.RejectRunRequest{RunAnswer: schemas.RunAnswer{ID: r.ID, Key: "gate"}})
+	require.NoError(t, err)
+	b.waitRun(r.ID, hodei.RunFailed)
+	var got []string
+	for len(got) == 0 || got[len(got)-1] != "failed" {
+		msg, err := events.NextMsg(30 * time.Second)
+		require.NoError(t, err, "%v", got)
+		e := decode[schemas.RunEvent](t, msg.Data)
+		require.Equal(t, r.ID, e.Run.ID)
+		require.Equal(t, schemas.EventSubject(e.Type, r.ID), msg.Subject)
+		text := strings.TrimPrefix(e.Type, "io.hodei.v1.run.")
+		if e.Job != nil {
+			text += " " + e.Job.Key + " " + string(e.Job.Status)
+		}
+		got = append(got, text)
+	}
+	require.Equal(t, []string{
+		"created", "started", "job build PENDING", "job build COMPLETED", "blocked gate BLOCKED",
+		"job gate FAILED", "job last SKIPPED", "failed",
+	}, got)
+}
+
+// TestACancelledRunEnds: what waits is cancelled with the run, and what runs is asked to
+// end until it has.
+func TestACancelledRunEnds(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.scheduler(&neighbours{})
+	n := b.manager(&neighbours{stop: func(req schemas.StopExecutionRequest) (hodei.Execution, error) {
+		e, err := b.db.EndPending(t.Context(), req.ID, hodei.Cancelled, hodei.ReasonCancelled)
+		_ = b.nc.Publish(schemas.RunSubject, nil)
+		return e, err
+	}})
+	clean := needing("clean")
+	clean.Finally = true
+	r := b.execute(b.pipeline(needing("build"), needing("test", "build"), clean))
+	cancelled, err := rpc.Call(t.Context(), b.nc, schemas.CancelRun, schemas.CancelRunRequest{ID: r.ID})
+	require.NoError(t, err)
+	require.NotNil(t, cancelled.CancelRequestedAt)
+	b.finish(r.ID, "clean", completed)
+	r = b.waitRun(r.ID, hodei.RunCancelled)
+	require.Equal(t, map[string]hodei.RunJobStatus{"build": hodei.JobCancelled, "test": hodei.JobCancelled, "clean": hodei.JobCompleted}, states(r.Jobs))
+	require.Len(t, n.stopped, 1)
+	_, err = rpc.Call(t.Context(), b.nc, schemas.CancelRun, schemas.CancelRunRequest{ID: r.ID})
+	require.ErrorIs(t, err, hodei.Conflict)
+}
+
+// TestARetryBelongsToTheRun: the job waits for the last attempt.
+func TestARetryBelongsToTheRun(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.scheduler(&neighbours{})
+	flaky := needing("flaky")
+	flaky.Retries = &hodei.Retries{Max: 2}
+	r := b.execute(b.pipeline(flaky, needing("next", "flaky")))
+	first := b.waitJob(r.ID, "flaky", hodei.JobPending)
+	b.finish(r.ID, "flaky", hodei.Outcome{Status: hodei.Failed})
+	require.NoError(t, b.nc.Publish(schemas.RetrySubject, nil))
+	require.Eventually(t, func() bool { return b.shownRun(r.ID).Jobs[0].Attempt == 2 }, time.Minute, time.Millisecond)
+	require.Equal(t, hodei.JobWaiting, b.shownRun(r.ID).Jobs[1].Status)
+	require.NotEqual(t, *first.ExecutionID, *b.shownRun(r.ID).Jobs[0].ExecutionID)
+	b.finish(r.ID, "flaky", completed)
+	b.finish(r.ID, "next", completed)
+	r = b.waitRun(r.ID, hodei.RunCompleted)
+	require.Equal(t, 2, r.Jobs[0].Attempt)
+}
+
+// TestRerun repeats what failed and what follows from it, with the outputs of the rest.
+func TestRerun(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.scheduler(&neighbours{})
+	r := b.execute(b.pipeline(needing("build"), needing("test", "build"), needing("ship", "test")))
+	_, err := rpc.Call(t.Context(), b.nc, schemas.RerunRun, schemas.RerunRunRequest{ID: r.ID})
+	require.ErrorIs(t, err, hodei.Conflict)
+	b.finish(r.ID, "build", hodei.Outcome{Status: hodei.Completed, Outputs: map[string]string{"v": "1"}})
+	b.finish(r.ID, "test", hodei.Outcome{Status: hodei.Failed})
+	r = b.waitRun(r.ID, hodei.RunFailed)
+	require.Equal(t, hodei.ReasonNeeds, *r.Jobs[2].Reason)
+	again, err := rpc.Call(t.Context(), b.nc, schemas.RerunRun, schemas.RerunRunRequest{ID: r.ID})
+	require.NoError(t, err)
+	require.Equal(t, r.ID, *again.RerunOf)
+	require.Equal(t, hodei.TriggerRerun, again.Trigger.Kind)
+	require.Equal(t, *r.Jobs[0].ExecutionID, *again.Jobs[0].ReusedExecutionID)
+	require.Equal(t, map[string]string{"v": "1"}, again.Jobs[0].Outputs)
+	b.finish(again.ID, "test", completed)
+	b.finish(again.ID, "ship", completed)
+	again = b.waitRun(again.ID, hodei.RunCompleted)
+	e, err := b.db.GetExecution(t.Context(), *again.Jobs[1].ExecutionID)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"build":{"status":"COMPLETED","reason":null,"outputs":{"v":"1"}}}`, e.Environment["HODEI_NEEDS"])
+}
+
+// TestARetryByHandTakesThePlaceInTheRun of the one that is due, so that the run does not
+// wait for that for ever; a job whose retry a run waits for is not deleted.
+func TestARetryByHandTakesThePlaceInTheRun(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.scheduler(&neighbours{})
+	flaky := needing("flaky")
+	flaky.Retries = &hodei.Retries{Max: 2, BackoffSeconds: 3600}
+	r := b.execute(b.pipeline(flaky))
+	first := b.waitJob(r.ID, "flaky", hodei.JobPending)
+	b.finish(r.ID, "flaky", hodei.Outcome{Status: hodei.Failed})
+	_, err := rpc.Call(t.Context(), b.nc, schemas.DeleteJob, schemas.DeleteJobRequest{ID: *first.JobID})
+	require.ErrorIs(t, err, hodei.Conflict)
+	e, err := rpc.Call(t.Context(), b.nc, schemas.RetryExecution, schemas.RetryExecutionRequest{ID: *first.ExecutionID})
+	require.NoError(t, err)
+	require.Equal(t, r.ID, *e.RunID)
+	require.Equal(t, e.ID, *b.shownRun(r.ID).Jobs[0].ExecutionID)
+	b.finish(r.ID, "flaky", completed)
+	b.waitRun(r.ID, hodei.RunCompleted)
+}
+
+// TestAWithdrawnRetryEndsTheJob.
+func TestAWithdrawnRetryEndsTheJob(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.scheduler(&neighbours{})
+	flaky := needing("flaky")
+	flaky.Retries = &hodei.Retries{Max: 2, BackoffSeconds: 3600}
+	r := b.execute(b.pipeline(flaky))
+	first := b.waitJob(r.ID, "flaky", hodei.JobPending)
+	b.finish(r.ID, "flaky", hodei.Outcome{Status: hodei.Failed})
+	_, err := b.db.RequestCancel(t.Context(), *first.ExecutionID)
+	require.NoError(t, err)
+	b.waitRun(r.ID, hodei.RunFailed)
 }

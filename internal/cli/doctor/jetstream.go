@@ -110,7 +110,9 @@ func (d *doctor) jetstream(ctx context.Context, streams []streamFacts) {
 }
 
 // subjects are what each stream must hold.
-var subjects = map[string]string{schemas.LogStream: schemas.LogSubjects, schemas.EventStream: schemas.EventSubjects}
+var subjects = map[string][]string{
+	schemas.LogStream: {schemas.LogSubjects}, schemas.EventStream: {schemas.EventSubjects, schemas.RunEventSubjects},
+}
 
 // stream reports whether nothing is wrong with one.
 func (d *doctor) stream(f streamFacts) (healthy bool) {
@@ -121,8 +123,8 @@ func (d *doctor) stream(f streamFacts) (healthy bool) {
 	case f.info == nil:
 		d.fail("streams", again, "%s is missing", f.Name)
 		return false
-	case isStream && !slices.Contains(f.info.Config.Subjects, want):
-		d.fail("streams", again, "%s does not take %s but %v", f.Name, want, f.info.Config.Subjects)
+	case isStream && slices.ContainsFunc(want, func(subject string) bool { return !slices.Contains(f.info.Config.Subjects, subject) }):
+		d.fail("streams", again, "%s does not take %s but %v", f.Name, strings.Join(want, " and "), f.info.Config.Subjects)
 	case f.info.Config.Storage != api.FileStorage:
 		d.warn("streams", "nothing is lost that Postgres has; recreate it on file storage all the same", "%s is kept in memory", f.Name)
 	case isStream && f.info.Config.Discard != api.DiscardOld:

@@ -63,5 +63,5 @@ var colors = map[string]text.Color{
 	"COMPLETED": text.FgGreen, "AVAILABLE": text.FgGreen, "ok": text.FgGreen,
 	"RUNNING": text.FgCyan, "BUSY": text.FgCyan,
 	"FAILED": text.FgRed, "TIMED_OUT": text.FgRed, "OFFLINE": text.FgRed, "fail": text.FgRed,
-	"PENDING": text.FgYellow, "CANCELLED": text.FgYellow, "DRAINING": text.FgYellow, "TERMINATING": text.FgYellow, "warn": text.FgYellow,
+	"PENDING": text.FgYellow, "BLOCKED": text.FgYellow, "CANCELLED": text.FgYellow, "DRAINING": text.FgYellow, "TERMINATING": text.FgYellow, "warn": text.FgYellow,
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/hodei-jobs/hodei"
@@ -40,6 +41,36 @@ func (s *Session) Execution(ctx context.Context, text string) (hodei.ExecutionID
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Execution], error) {
 		return s.ListExecutions(ctx, schemas.ListExecutionsRequest{Page: page})
 	}, func(e hodei.Execution) (hodei.ExecutionID, *string) { return e.ID, nil })
+}
+
+// Run is the run that a person names: release#42, or the beginning of its id.
+func (s *Session) Run(ctx context.Context, text string) (hodei.RunID, error) {
+	if pipeline, number, named := strings.Cut(text, "#"); named {
+		return s.numbered(ctx, pipeline, number)
+	}
+	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Run], error) {
+		return s.ListRuns(ctx, schemas.ListRunsRequest{Page: page})
+	}, func(r hodei.Run) (hodei.RunID, *string) { return r.ID, nil })
+}
+
+// numbered is the run of the pipeline with the number.
+func (s *Session) numbered(ctx context.Context, pipeline, number string) (hodei.RunID, error) {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 1 {
+		return hodei.RunID{}, cmdline.Usagef("%q is no number of a run; a run is named as release#42", number)
+	}
+	ref, err := s.PipelineRef(ctx, pipeline)
+	if err != nil {
+		return hodei.RunID{}, err
+	}
+	list, err := s.ListRuns(ctx, schemas.ListRunsRequest{PipelineID: &ref, Number: n})
+	if err != nil {
+		return hodei.RunID{}, err
+	}
+	if len(list.Items) == 0 {
+		return hodei.RunID{}, hodei.Errorf(hodei.NotFound, "the pipeline %q has no run %d", pipeline, n)
+	}
+	return list.Items[0].ID, nil
 }
 
 func (s *Session) Worker(ctx context.Context, text string) (hodei.WorkerID, error) {
@@ -107,7 +138,9 @@ func resolve[T any, K hodei.Kind](text string, list func(schemas.Page) (schemas.
 }
 
 // nameless reports whether records of the kind are found by their id alone.
-func nameless[K hodei.Kind](id hodei.ID[K]) bool { return id.Noun() == hodei.ExecutionID{}.Noun() }
+func nameless[K hodei.Kind](id hodei.ID[K]) bool {
+	return id.Noun() == hodei.ExecutionID{}.Noun() || id.Noun() == hodei.RunID{}.Noun()
+}
 
 // past reports whether no record after these can have an id that begins with
 // the text: lists go from the newest id to the oldest.

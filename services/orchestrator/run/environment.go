@@ -10,13 +10,13 @@ import (
 
 // runVariables are the names that HODEI_ and `run.` share.
 var runVariables = []string{
-	"number", "pipeline", "trigger", "ref", "branch", "tag", "base_branch", "pull_request", "commit", "scheduled_at",
+	"pipeline", "trigger", "ref", "branch", "tag", "base_branch", "pull_request", "commit", "scheduled_at",
 }
 
 // Environment is what every command of a run receives beside the environment of its
 // job: the worker adds HODEI_EXECUTION_ID and HODEI_ATTEMPT.
 func Environment(r *hodei.Run, j *hodei.RunJob) map[string]string {
-	env := map[string]string{"CI": "true", "HODEI_RUN_ID": r.ID.String(), "HODEI_JOB": j.Key}
+	env := map[string]string{"CI": "true", "HODEI_RUN_ID": r.ID.String(), "HODEI_RUN_NUMBER": runValue(r, "number"), "HODEI_JOB": j.Key}
 	for _, name := range runVariables {
 		env["HODEI_"+strings.ToUpper(name)] = runValue(r, name)
 	}

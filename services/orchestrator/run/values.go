@@ -48,6 +48,8 @@ func known(r *hodei.Run, j *hodei.RunJob) Values {
 			return r.Params[rest], true
 		case "matrix":
 			return j.Leg[rest], true
+		case changes:
+			return strings.Join(r.Trigger.Changes, "\n"), true
 		case "run":
 			return runValue(r, rest), true
 		}

@@ -1,0 +1,279 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/render"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func newRuns(p *session.Flags) *cobra.Command {
+	var req schemas.ListRunsRequest
+	var pipeline string
+	wanted := states[hodei.RunStatus]{of: hodei.RunTransitions}
+	cmd := p.Listing(&cobra.Command{
+		Use: "runs", Short: "List runs of pipelines, newest first", Args: cmdline.KnownVerb,
+		Long: `List runs of pipelines, newest first. A run is named by its pipeline and its
+number, as release#42, wherever a command takes one.`,
+		Example: "  hodei runs --pipeline release --status failed\n  hodei runs show release#42\n  hodei rerun release#42",
+	}, func(ctx context.Context, s *session.Session, _ []string) (err error) {
+		if req.PipelineID, err = session.Optional(ctx, pipeline, s.PipelineRef); err != nil {
+			return err
+		}
+		req.Status = wanted.value
+		return session.List(ctx, s, schemas.ListRuns, req, []string{"run", "status", "reason", "trigger", "duration", "age", "id"},
+			func(r hodei.Run) []string {
+				return []string{runName(r), runStatus(s, r), render.OrNone(r.Reason), string(r.Trigger.Kind), render.Seconds(r.DurationSeconds), s.Age(r.CreatedAt), r.ID.String()}
+			})
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&pipeline, "pipeline", "", "only of this pipeline, by id, slug or name")
+	flags.Var(&wanted, "status", "only of this status, or of these, separated by commas")
+	addCreated(flags, &req.Created)
+	addPage(flags, &req.Page)
+	session.Complete(cmd, "pipeline", p.Pipelines())
+	session.Complete(cmd, "status", session.Words(wanted.of.States()...))
+	cmd.AddCommand(newRunShow(p))
+	return cmd
+}
+
+// runName is release#42, or #42 of a pipeline without a slug.
+func runName(r hodei.Run) string {
+	return session.NameOf(r.Pipeline) + "#" + strconv.Itoa(r.Number)
+}
+
+// runStatus is the state of a run, with its warnings.
+func runStatus(s *session.Session, r hodei.Run) string {
+	status := session.Status(s, r.Status)
+	if r.Warnings > 0 {
+		status += " (" + render.Count(r.Warnings, "warning") + ")"
+	}
+	return status
+}
+
+func newRunShow(p *session.Flags) *cobra.Command {
+	return p.Command(&cobra.Command{
+		Use: "show RUN", Short: "Show a run with its jobs", Args: cobra.ExactArgs(1),
+		Example: "  hodei runs show release#42",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		id, err := s.Run(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return session.Ask(ctx, s, schemas.GetRun, schemas.GetRunRequest{ID: id}, func(r hodei.Run) error { return showRun(s, r) })
+	})
+}
+
+func showRun(s *session.Session, r hodei.Run) error {
+	params := render.Labels(r.Params)
+	if err := s.Record(
+		render.Field{"Run", runName(r)}, render.Field{"ID", r.ID.String()}, render.Field{"Pipeline", r.PipelineID.String()},
+		render.Field{"Status", strings.TrimSpace(runStatus(s, r) + " " + reasonIn(r.Reason))},
+		render.Field{"Trigger", string(r.Trigger.Kind)}, render.Field{"Params", params}, render.Field{"Ref", render.OrNone(r.Ref)},
+		render.Field{"Rerun of", reference(r.RerunOf)}, render.Field{"Created", s.Moment(&r.CreatedAt)},
+		render.Field{"Started", s.Moment(r.StartedAt)}, render.Field{"Completed", s.Moment(r.CompletedAt)},
+		render.Field{"Took", render.Seconds(r.DurationSeconds)},
+	); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, j := range r.Jobs {
+		execution := j.ExecutionID
+		if execution == nil {
+			execution = j.ReusedExecutionID
+		}
+		rows = append(rows, []string{
+			render.Plain(j.Key), strings.TrimSpace(session.Status(s, j.Status) + " " + reasonIn(j.Reason)), took(j), strings.Join(j.Needs, ","), reference(execution),
+		})
+	}
+	return s.Table([]string{"job", "status", "took", "needs", "execution"}, rows)
+}
+
+func reasonIn(reason *hodei.Reason) string {
+	if reason == nil {
+		return ""
+	}
+	return "(" + render.Plain(string(*reason)) + ")"
+}
+
+// took is how long the job's last execution ran.
+func took(j hodei.RunJob) string {
+	if j.StartedAt == nil || j.CompletedAt == nil {
+		return render.None
+	}
+	seconds := j.CompletedAt.Sub(*j.StartedAt).Seconds()
+	return render.Seconds(&seconds)
+}
+
+func newPipelineExecute(p *session.Flags) *cobra.Command {
+	var given []string
+	req := schemas.ExecutePipelineRequest{Trigger: hodei.TriggerManual}
+	cmd := p.Command(&cobra.Command{
+		Use: "execute ID|NAME", Short: "Execute a pipeline and print the name of its run", Args: cobra.ExactArgs(1),
+		Example: "  hodei pipeline execute release --param env=prod\n  hodei pipeline execute release --only build,test",
+	}, func(ctx context.Context, s *session.Session, args []string) (err error) {
+		if req.ID, err = s.PipelineRef(ctx, args[0]); err != nil {
+			return err
+		}
+		req.Params = map[string]hodei.Scalar{}
+		for _, pair := range given {
+			name, value, ok := strings.Cut(pair, "=")
+			if !ok {
+				return cmdline.Usagef("--param takes NAME=VALUE, not %q", pair)
+			}
+			req.Params[name] = hodei.Scalar(value)
+		}
+		return session.Ask(ctx, s, schemas.ExecutePipeline, req, func(r hodei.Run) error { return printRun(s, r) })
+	})
+	cmd.Flags().StringArrayVar(&given, "param", nil, "value of a parameter, as env=prod; may be repeated")
+	cmd.Flags().StringSliceVar(&req.Only, "only", nil, "keys of the jobs that are wanted; what they need beside counts as succeeded")
+	return session.CompleteFirst(cmd, p.Pipelines())
+}
+
+// printRun prints release#42, or the id of a run whose pipeline has no slug.
+func printRun(s *session.Session, r hodei.Run) error {
+	name := runName(r)
+	if r.Pipeline == nil {
+		name = r.ID.String()
+	}
+	_, err := fmt.Fprintln(s.Out, name)
+	return err
+}
+
+func newCancel(p *session.Flags) *cobra.Command {
+	return p.Command(&cobra.Command{
+		Use: "cancel RUN|EXECUTION", Short: "Cancel a run, or an execution", Args: cobra.ExactArgs(1),
+		Long: `Cancel a run: what runs is ended, and nothing more starts but its finally jobs;
+once only these are left, cancelling again ends them too. Given the id of an
+execution, cancel that.`,
+		Example: "  hodei cancel release#42",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		if strings.HasPrefix(args[0], hodei.ExecutionID{}.Prefix()+"_") {
+			id, err := s.Execution(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return session.Ask(ctx, s, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: id}, func(e hodei.Execution) error {
+				s.Note("%s is %s", e.ID, e.Status)
+				return nil
+			})
+		}
+		id, err := s.Run(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return session.Ask(ctx, s, schemas.CancelRun, schemas.CancelRunRequest{ID: id}, func(r hodei.Run) error {
+			s.Note("%s is %s", runName(r), ending(r))
+			return nil
+		})
+	})
+}
+
+func ending(r hodei.Run) string {
+	if r.Status.Ended() {
+		return string(r.Status)
+	}
+	return "being cancelled"
+}
+
+func newRerun(p *session.Flags) *cobra.Command {
+	var all bool
+	var jobs []string
+	cmd := p.Command(&cobra.Command{
+		Use: "rerun RUN", Short: "Repeat the jobs of a run that did not succeed, and print the name of the new run", Args: cobra.ExactArgs(1),
+		Long: `Repeat a run that has ended: its jobs that did not succeed, or those named, with
+everything downstream of them. The others keep their results and outputs.`,
+		Example: "  hodei rerun release#42\n  hodei rerun release#42 --job test\n  hodei rerun release#42 --all",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		if all && len(jobs) > 0 {
+			return cmdline.Usagef("--all and --job exclude each other")
+		}
+		id, err := s.Run(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		req := schemas.RerunRunRequest{ID: id, Jobs: jobs}
+		if all {
+			req.Jobs = schemas.Selection{"all"}
+		}
+		return session.Ask(ctx, s, schemas.RerunRun, req, func(r hodei.Run) error { return printRun(s, r) })
+	})
+	cmd.Flags().BoolVar(&all, "all", false, "repeat every job")
+	cmd.Flags().StringArrayVar(&jobs, "job", nil, "key of a job to repeat; may be repeated")
+	return cmd
+}
+
+func newApprove(p *session.Flags) *cobra.Command {
+	return replying(p, "approve", "Approve a job that waits for it: it starts", schemas.ApproveRun, func(a schemas.RunAnswer) schemas.ApproveRunRequest {
+		return schemas.ApproveRunRequest{RunAnswer: a}
+	})
+}
+
+func newReject(p *session.Flags) *cobra.Command {
+	return replying(p, "reject", "Reject a job that waits for an approval: it fails", schemas.RejectRun, func(a schemas.RunAnswer) schemas.RejectRunRequest {
+		return schemas.RejectRunRequest{RunAnswer: a}
+	})
+}
+
+// replying is the command that answers a job in a run, named release#42/deploy. The
+// job may be left out where only one waits.
+func replying[Req any](p *session.Flags, verb, short string, op schemas.Operation[Req, hodei.Run], request func(schemas.RunAnswer) Req) *cobra.Command {
+	var comment string
+	cmd := p.Command(&cobra.Command{
+		Use: verb + " RUN[/JOB]", Short: short, Args: cobra.ExactArgs(1),
+		Long:    short + ".\n\nThe job may be left out where only one job of the run waits for an approval.",
+		Example: "  hodei " + verb + " release#42/deploy --comment 'seen on staging'",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		name, key, named := strings.Cut(args[0], "/")
+		id, err := s.Run(ctx, name)
+		if err != nil {
+			return err
+		}
+		if !named {
+			if key, err = blocked(ctx, s, id); err != nil {
+				return err
+			}
+		}
+		answer := schemas.RunAnswer{ID: id, Key: key, Comment: set(comment)}
+		return session.Ask(ctx, s, op, request(answer), func(r hodei.Run) error {
+			for _, j := range r.Jobs {
+				if j.Key == key {
+					s.Note("%s/%s is %s", runName(r), key, j.Status)
+				}
+			}
+			return nil
+		})
+	})
+	cmd.Flags().StringVar(&comment, "comment", "", "recorded with the answer")
+	return cmd
+}
+
+// blocked is the key of the only job that waits for an approval.
+func blocked(ctx context.Context, s *session.Session, id hodei.RunID) (string, error) {
+	r, err := s.GetRun(ctx, schemas.GetRunRequest{ID: id})
+	if err != nil {
+		return "", err
+	}
+	var keys []string
+	for _, j := range r.Jobs {
+		if j.Status == hodei.JobBlocked {
+			keys = append(keys, j.Key)
+		}
+	}
+	switch len(keys) {
+	case 0:
+		return "", errors.New("no job of " + runName(r) + " waits for an approval")
+	case 1:
+		return keys[0], nil
+	}
+	return "", cmdline.Usagef("several jobs wait for an approval: name one, as %s/%s; the others are %s", runName(r), keys[0], strings.Join(keys[1:], ", "))
+}

@@ -1,0 +1,103 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+const (
+	// admitSweep is how often a run that waits for its concurrency key is looked at,
+	// should the end of the run before it not have led to that.
+	admitSweep = 10 * time.Second
+	// admitSoon is when it is looked at again where another instance decided about the
+	// key at the same moment.
+	admitSoon = 100 * time.Millisecond
+)
+
+// keyLock is the advisory lock of a concurrency key. Who holds it may wait for the lock
+// of a run; who holds the lock of a run only tries for it.
+const keyLock = `hashtextextended('hodei concurrency ' || $1, 0)`
+
+// admitNew decides whether a new run starts, waits for its concurrency key, or is
+// REJECTED, and what becomes of the others with the key. It sets the state.
+func admitNew(ctx context.Context, tx pgx.Tx, r *hodei.Run) error {
+	c := r.Plan.Concurrency
+	if c == nil {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(`+keyLock+`)`, c.Key); err != nil {
+		return err
+	}
+	running, waiting, err := countKey(ctx, tx, c.Key, r.ID)
+	if err != nil || running < max(c.Limit, 1) && waiting == 0 {
+		return err
+	}
+	r.Status, r.StartedAt = hodei.RunPending, nil
+	states := []hodei.RunStatus{hodei.RunPending}
+	switch c.OnConflict {
+	case hodei.ConflictReject:
+		return hodei.Errorf(hodei.Rejected, "The concurrency key %q is taken by %d of %d runs", c.Key, running, max(c.Limit, 1))
+	case hodei.ConflictCancelWaiting:
+	case hodei.ConflictCancelRunning:
+		states = append(states, hodei.RunRunning)
+	default:
+		return nil
+	}
+	_, err = tx.Exec(ctx, `UPDATE runs SET plan = plan || $3, cancel_requested_at = coalesce(cancel_requested_at, now()), due_at = now()
+		WHERE concurrency_key = $1 AND completed_at IS NULL AND status = ANY($2) AND NOT plan ? 'stopping'`,
+		c.Key, states, map[string]hodei.Reason{"stopping": hodei.ReasonSuperseded})
+	return err
+}
+
+// admitWaiting starts a run that waits, when it is the oldest one and its key has room.
+// It returns when to look again otherwise.
+func admitWaiting(ctx context.Context, tx pgx.Tx, r *hodei.Run, now time.Time) (again *time.Time, err error) {
+	c := r.Plan.Concurrency
+	if r.Status != hodei.RunPending || r.Plan.Stopping != nil || c == nil {
+		return nil, nil
+	}
+	later := now.Add(admitSweep)
+	var locked bool
+	if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(`+keyLock+`)`, c.Key).Scan(&locked); err != nil {
+		return nil, err
+	}
+	if !locked {
+		later = now.Add(admitSoon)
+		return &later, nil
+	}
+	running, before, err := countKey(ctx, tx, c.Key, r.ID)
+	if err != nil || running >= max(c.Limit, 1) || before > 0 {
+		return &later, err
+	}
+	r.Status, r.StartedAt = hodei.RunRunning, &now
+	return nil, nil
+}
+
+// countKey counts the runs with the key that run, and those that wait and are older than
+// the given one.
+func countKey(ctx context.Context, tx pgx.Tx, key string, id hodei.RunID) (running, before int, err error) {
+	err = tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE status = 'RUNNING'), count(*) FILTER (WHERE status = 'PENDING' AND id < $2
+				AND NOT plan ? 'stopping')
+		FROM runs WHERE concurrency_key = $1 AND completed_at IS NULL`, key, id).Scan(&running, &before)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count runs of a key: %w", err)
+	}
+	return running, before, nil
+}
+
+// queueNext has the oldest run that waits for the key looked at, because a run with the
+// key has started or ended.
+func queueNext(batch *pgx.Batch, w decided) {
+	c := w.run.Plan.Concurrency
+	if c == nil || w.run.Status == w.was {
+		return
+	}
+	batch.Queue(`UPDATE runs SET due_at = now() WHERE id = (SELECT id FROM runs
+		WHERE concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND id <> $2
+		ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)`, c.Key, w.run.ID)
+}
