@@ -60,7 +60,7 @@ func Check(def hodei.Definition) []hodei.Problem {
 // Whatever makes one work removes it here.
 var unsupportedFields = struct{ pipeline, job []string }{
 	pipeline: []string{"source", "hooks", "schedules", "notify"},
-	job:      []string{"checkout", "artifacts", "caches", "secrets", "container", "services", "limits", "run_as"},
+	job:      []string{"after", "pipeline", "checkout", "artifacts", "caches", "secrets", "container", "services", "limits", "run_as"},
 }
 
 // unsupported reports the fields of unsupportedFields that are given.
