@@ -28,7 +28,7 @@ func TestErrorShowsNothingOfTheInside(t *testing.T) {
 	secret := errors.New("password=hunter2")
 	shown := hodei.AsError(fmt.Errorf("connect: %w", secret))
 	require.Equal(t, hodei.Internal, shown.Code)
-	require.ErrorIs(t, shown, secret, "whoever logs it still has the cause")
+	require.ErrorIs(t, shown, secret, "the log still has the cause")
 	body, err := json.Marshal(shown)
 	require.NoError(t, err)
 	require.NotContains(t, string(body), "hunter2")

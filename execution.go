@@ -81,7 +81,7 @@ const (
 // $HODEI_OUTPUT what are no outputs.
 const ReasonInvalidOutput Reason = "INVALID_OUTPUT"
 
-// The reasons of a run and of a job in a run, beside those of its execution.
+// The additional reasons of a run and of a job in a run.
 const (
 	ReasonCondition       Reason = "CONDITION"        // skipped by its own condition; counts as success
 	ReasonNeeds           Reason = "NEEDS"            // skipped because a need did not succeed

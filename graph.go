@@ -153,7 +153,7 @@ func isText(data []byte) bool {
 	return len(data) > 0 && data[0] == '"'
 }
 
-// AllowFailure says which failures of a job count as success: any of them, or
+// AllowFailure selects the failures of a job that count as success: any of them, or
 // those with one of the exit codes. In JSON it is true, false or an object.
 type AllowFailure struct {
 	Any       bool  `json:"-" file:",short"`

@@ -23,14 +23,16 @@ type Spec struct {
 	// Priority orders the queue, 0 to 10, higher first.
 	Priority     int          `json:"priority" db:"-" file:",minimum=0,maximum=10"`
 	Requirements Requirements `json:"requirements" db:"-"`
-	// TimeoutSeconds ends the command that runs longer; null means never.
+	// TimeoutSeconds is the longest running time of the command; null means no
+	// timeout.
 	TimeoutSeconds *float64 `json:"timeout_seconds" db:"-" file:"timeout,duration,exclusiveMinimum=0,maximum=31536000"`
 	Retries        *Retries `json:"retries" db:"-"`
-	// WorkingDir is a directory of the worker's machine; null means a fresh
-	// one, removed afterwards.
+	// WorkingDir is a directory on the worker's machine; null means a temporary
+	// one, which is removed afterwards.
 	WorkingDir *string `json:"working_dir" db:"-" file:",maxLength=4096"`
-	// LogLimit bounds the bytes of output that are recorded; null, or more than
-	// the worker's own limit, means that limit. Beyond it the command runs on.
+	// LogLimit bounds the recorded output in bytes. Null, or more than the
+	// worker's limit, means the worker's limit. When the limit is reached, the
+	// command continues.
 	LogLimit *int64 `json:"log_limit" db:"-" file:",size,minimum=1,maximum=9007199254740992"`
 	Setup
 	Graph
@@ -59,8 +61,8 @@ const RetryCap = 3600
 type Retries struct {
 	// Max is the number of new executions after the first.
 	Max int `json:"max" jsonschema:"required,minimum=0,maximum=100"`
-	// BackoffSeconds is the pause before the first retry; it doubles each time,
-	// up to an hour, and is varied by up to a fifth.
+	// BackoffSeconds is the pause before the first retry. It doubles with each
+	// retry up to an hour, with a jitter of a fifth.
 	BackoffSeconds float64 `json:"backoff_seconds,omitempty" file:"backoff,duration" jsonschema:"minimum=0,maximum=86400"`
 	// On are the ends that are retried: states, reasons, exit:N and signal:NAME. FAILED
 	// and TIMED_OUT when left out; a cancelled execution is never retried.

@@ -150,7 +150,7 @@ func (s *SecretRef) UnmarshalJSON(data []byte) error {
 // Container is the container that a command runs in.
 type Container struct {
 	Image string `json:"image" jsonschema:"required,minLength=1,maxLength=500"`
-	// Pull says when the image is fetched.
+	// Pull is when the image is fetched.
 	Pull string `json:"pull,omitempty" jsonschema:"enum=always,enum=missing,enum=never,default=missing"`
 	// Network is the network of the container.
 	Network string `json:"network,omitempty" jsonschema:"enum=none,enum=host,enum=bridge,default=bridge"`

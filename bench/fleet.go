@@ -31,12 +31,12 @@ func availability(id domain.WorkerID, i int, now time.Time) domain.Availability 
 // planning chooses repeatedly among all workers.
 func planning(_ context.Context, b *bench) ([]row, error) {
 	now := time.Now()
-	fleet := make([]plan.Worker, fleetSize)
-	for i := range fleet {
-		fleet[i] = plan.Worker{
+	index := plan.NewIndex(plan.DefaultWeights)
+	for i := range fleetSize {
+		index.Add(plan.Worker{
 			Availability: availability(domain.WorkerID(uuid.Must(uuid.NewV7())), i, now),
 			AckLatency:   time.Duration(i%50) * time.Millisecond, Success: 1 - float64(i%10)/100,
-		}
+		})
 	}
 	kind := "shell"
 	var medians, tails []float64
@@ -45,10 +45,10 @@ func planning(_ context.Context, b *bench) ([]row, error) {
 		for range b.scale(3000, 1000) {
 			req := plan.Request{ID: domain.ExecutionID(uuid.Must(uuid.NewV7())), Requirements: domain.Requirements{Type: &kind}}
 			began := time.Now()
-			d := plan.Choose(fleet, req, plan.DefaultWeights, kv.Lease, now)
+			_, ok := index.Choose(req, kv.Lease, now)
 			took = append(took, milliseconds(time.Since(began)))
-			if d.Worker == nil {
-				return nil, fmt.Errorf("no worker was chosen: %s", d.Reason)
+			if !ok {
+				return nil, errors.New("no worker was chosen")
 			}
 		}
 		medians, tails = append(medians, quantile(took, 0.5)), append(tails, quantile(took, 0.99))

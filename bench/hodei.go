@@ -28,7 +28,7 @@ type proc struct {
 
 	mu   sync.Mutex
 	said strings.Builder
-	// heard receives a signal for each line.
+	// heard gets a signal for each line.
 	heard chan struct{}
 }
 

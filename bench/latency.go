@@ -173,7 +173,7 @@ func (h *hodei) release(ctx context.Context, n int, signal, hold *fifo) (list []
 		}
 		time.Sleep(idle)
 		began := time.Now()
-		if err := errors.Join(hold.say(), f.read(one, resp)); err != nil {
+		if err := errors.Join(hold.release(), f.read(one, resp)); err != nil {
 			return nil, err
 		}
 		list = append(list, milliseconds(f.at.Sub(began)))

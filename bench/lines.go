@@ -213,7 +213,7 @@ func (b *bench) gathered(ctx context.Context, size, n int) (c gathering, err err
 		watch(f, func() error { return f.read(ctx, resp) }, i%(size/10) == 0)
 	}
 	began := time.Now()
-	if err := hold.say(); err != nil {
+	if err := hold.release(); err != nil {
 		return c, err
 	}
 	all.Wait()

@@ -121,7 +121,7 @@ func run(ctx context.Context) error {
 	report := newReport(ctx, b)
 	report.Part = len(list) < len(scenarios) || len(b.peers) < len(allPeers)
 	for _, s := range list {
-		b.say("%s", s.name)
+		b.logf("%s", s.name)
 		report.add(s.name, func() ([]row, error) {
 			ctx, cancel := context.WithTimeout(ctx, s.most)
 			defer cancel()
@@ -168,8 +168,8 @@ func (b *bench) scale(full, short int) int {
 	return full
 }
 
-// say prints the progress.
-func (b *bench) say(format string, args ...any) {
+// logf prints the progress.
+func (b *bench) logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
 }
 

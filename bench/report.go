@@ -33,20 +33,20 @@ type report struct {
 
 func newReport(ctx context.Context, b *bench) *report {
 	return &report{
-		At: time.Now().UTC().Truncate(time.Second), Commit: said(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12"),
+		At: time.Now().UTC().Truncate(time.Second), Commit: outputOf(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12"),
 		Command: "bench " + strings.Join(os.Args[1:], " "), Machine: machine(ctx), Short: b.short, Turns: b.turns,
 	}
 }
 
 // machine describes the measured machine.
 func machine(ctx context.Context) string {
-	model := said(ctx, "sh", "-c", `sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1`)
-	return fmt.Sprintf("%d × %s, %s, %s, %s", runtime.NumCPU(), model, said(ctx, "uname", "-sr"),
-		runtime.Version(), said(ctx, "sh", "-c", `psql --version 2>/dev/null || echo Postgres`))
+	model := outputOf(ctx, "sh", "-c", `sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1`)
+	return fmt.Sprintf("%d × %s, %s, %s, %s", runtime.NumCPU(), model, outputOf(ctx, "uname", "-sr"),
+		runtime.Version(), outputOf(ctx, "sh", "-c", `psql --version 2>/dev/null || echo Postgres`))
 }
 
-// said returns the output of a command, "" if it cannot run.
-func said(ctx context.Context, name string, args ...string) string {
+// outputOf returns the output of a command, "" if it cannot run.
+func outputOf(ctx context.Context, name string, args ...string) string {
 	out, err := exec.CommandContext(ctx, name, args...).Output()
 	if err != nil {
 		return ""

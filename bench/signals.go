@@ -59,8 +59,8 @@ func (f *fifo) wait(ctx context.Context) (time.Time, error) {
 	}
 }
 
-// say writes the line that a command waits for.
-func (f *fifo) say() error {
+// release writes the line that a command waits for.
+func (f *fifo) release() error {
 	_, err := f.file.WriteString("\n")
 	return err
 }

@@ -55,7 +55,7 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 			rest.peer(p.name, rate)
 			overNats.peer(p.name, rate)
 		}
-		b.say("turn %d of %d", turn+1, b.turns)
+		b.logf("turn %d of %d", turn+1, b.turns)
 	}
 	what := fmt.Sprintf("%d × %s, %d slots, %d submitters", n, program, slots, submitters)
 	return []row{

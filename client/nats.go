@@ -44,7 +44,7 @@ func (t overNATS) follow(ctx context.Context, req schemas.FollowLogsRequest, fn 
 	return end, err
 }
 
-// read gives the lines that the request selects to fn.
+// read calls fn with the lines that the request selects.
 func read(ctx context.Context, feed *follow.Feed, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error) {
 	filter, err := req.Filter(time.Now())
 	if err != nil {

@@ -94,7 +94,7 @@ func isYAML(r *http.Request) bool {
 // yamlTypes are the media type of YAML (RFC 9512) and those before it.
 var yamlTypes = []string{"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"}
 
-// parameters are the request's path and query as JSON values.
+// parameters returns the path and query parameters as JSON values.
 func (b binder) parameters(r *http.Request) (map[string]json.RawMessage, error) {
 	fields := map[string]json.RawMessage{}
 	for _, f := range b.path {

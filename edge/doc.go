@@ -3,19 +3,18 @@
 //
 // # Owns
 //
-// Three listeners, 8080, 8081 and 8082, of which each serves every route, with
-// /api/v1 and without. The routes
-// are the operation table: what a request says in its path, query and body
-// becomes one JSON object, which goes to the service as it is, and what the
-// service answers goes back as it is. Logs are followed through follow.Feed,
-// one for each execution whatever the number of its readers. Each port tells
-// of itself too: /healthz, /readyz, /metrics, /openapi.json and /docs.
+// Three listeners, on ports 8080, 8081 and 8082. Each serves every route, with
+// and without the prefix /api/v1. The operation table defines the routes: path,
+// query and body of a request become one JSON object, which is forwarded to the
+// service unchanged, and so is the service's reply. All readers of an
+// execution's log share one follow.Feed. Each port also serves /healthz,
+// /readyz, /metrics, /openapi.json and /docs.
 //
 // # Subjects
 //
-// Those of the operations that have a route, the health of the three services,
-// and what follow.Feed follows. It registers as the micro service "edge",
-// which has no endpoints: it is there to be seen.
+// The operations that have a route, the health of the three services, and the
+// subjects of follow.Feed. The edge registers as the micro service "edge"
+// without endpoints, so that `nats service ls` lists it.
 //
 // # When things fail
 //

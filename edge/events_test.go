@@ -30,8 +30,8 @@ func (w *world) happens(t *testing.T, status hodei.ExecutionStatus, id hodei.Exe
 	require.NoError(t, err)
 }
 
-// says writes a worker's report.
-func (w *world) says(t *testing.T, id hodei.WorkerID, free int) {
+// reports writes a worker's report.
+func (w *world) reports(t *testing.T, id hodei.WorkerID, free int) {
 	t.Helper()
 	js, err := jetstream.New(w.nc)
 	require.NoError(t, err)
@@ -40,24 +40,24 @@ func (w *world) says(t *testing.T, id hodei.WorkerID, free int) {
 	require.NoError(t, workers.Put(t.Context(), hodei.Availability{WorkerID: id, Type: "shell", Free: free, Slots: 9, Status: hodei.WorkerBusy}))
 }
 
-// told is one frame of the stream of events.
-type told struct {
+// shown is one frame of the stream of events.
+type shown struct {
 	id, kind string
 	feed     schemas.FeedEvent
 }
 
 // events opens the stream and returns a function that reads its next frame
 // except comments; the kind "" is the end.
-func (w *world) events(t *testing.T, e *edge.Edge, query string, headers ...string) (next func() told, resp *http.Response) {
+func (w *world) events(t *testing.T, e *edge.Edge, query string, headers ...string) (next func() shown, resp *http.Response) {
 	t.Helper()
 	resp = do(t, "GET", "http://"+e.Addrs()[0]+"/api/v1/events"+query, "", headers...)
 	require.Equal(t, 200, resp.StatusCode)
 	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
 	scan := bufio.NewScanner(resp.Body)
 	scan.Buffer(nil, 1<<20)
-	return func() told {
+	return func() shown {
 		t.Helper()
-		var frame told
+		var frame shown
 		for scan.Scan() {
 			name, value, _ := strings.Cut(scan.Text(), ": ")
 			switch name {
@@ -75,12 +75,12 @@ func (w *world) events(t *testing.T, e *edge.Edge, query string, headers ...stri
 					require.NoError(t, json.Unmarshal([]byte(value), &frame.feed.Resync))
 				}
 			case "":
-				if frame != (told{}) {
+				if frame != (shown{}) {
 					return frame
 				}
 			}
 		}
-		return told{}
+		return shown{}
 	}, resp
 }
 
@@ -88,10 +88,10 @@ func TestEventsAsTheyHappen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	worker := newID[hodei.WorkerID]()
-	w.says(t, worker, 4)
+	w.reports(t, worker, 4)
 	w.happens(t, hodei.Pending, w.exec) // before any client reads
 	next, _ := w.events(t, w.edge, "?follow=true")
-	require.Equal(t, told{id: "1"}, next(), "the position of the stream comes first")
+	require.Equal(t, shown{id: "1"}, next(), "the position of the stream comes first")
 	state := next()
 	require.Equal(t, schemas.FeedWorker, state.kind)
 	require.Equal(t, 4, state.feed.Worker.Availability.Free)
@@ -100,7 +100,7 @@ func TestEventsAsTheyHappen(t *testing.T) {
 	event := next()
 	require.Equal(t, "2", event.id)
 	require.Equal(t, hodei.Running, event.feed.Execution.Execution.Status)
-	w.says(t, worker, 3)
+	w.reports(t, worker, 3)
 	require.Equal(t, 3, next().feed.Worker.Availability.Free)
 	js, err := jetstream.New(w.nc)
 	require.NoError(t, err)
@@ -120,7 +120,7 @@ func TestEventsCannotInjectFrames(t *testing.T) {
 	require.NoError(t, err)
 	w.happens(t, hodei.Running, w.exec)
 	next, _ := w.events(t, w.edge, "") // the edge has read both
-	require.Equal(t, told{id: "3"}, next())
+	require.Equal(t, shown{id: "3"}, next())
 	got := text(t, do(t, "GET", w.url("/events?only=executions"), "", "Last-Event-ID: 1"))
 	require.NotContains(t, got, "\r")
 	require.Equal(t, "{  \"type\":   \""+schemas.EventStarted+"\"  } ", strings.Split(strings.SplitAfter(got, "data: ")[1], "\n\n")[0])
@@ -133,10 +133,10 @@ func TestEventsOfWhatThereIs(t *testing.T) {
 	for range 5 {
 		w.happens(t, hodei.Running, w.exec)
 	}
-	w.says(t, newID[hodei.WorkerID](), 1)
-	w.says(t, newID[hodei.WorkerID](), 2)
+	w.reports(t, newID[hodei.WorkerID](), 1)
+	w.reports(t, newID[hodei.WorkerID](), 2)
 	next, _ := w.events(t, w.edge, "")
-	require.Equal(t, told{id: "5"}, next())
+	require.Equal(t, shown{id: "5"}, next())
 	require.Equal(t, schemas.FeedWorker, next().kind)
 	require.Equal(t, schemas.FeedWorker, next().kind)
 	require.Equal(t, "done", next().kind)
@@ -144,7 +144,7 @@ func TestEventsOfWhatThereIs(t *testing.T) {
 	next, _ = w.events(t, w.edge, "?only=executions", "Last-Event-ID: 3")
 	require.Equal(t, "4", next().id)
 	require.Equal(t, "5", next().id)
-	require.Equal(t, told{id: "5"}, next())
+	require.Equal(t, shown{id: "5"}, next())
 	require.Equal(t, "done", next().kind)
 }
 
@@ -152,7 +152,7 @@ func TestEventsFiltered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	other := newID[hodei.ExecutionID]()
-	w.says(t, newID[hodei.WorkerID](), 1)
+	w.reports(t, newID[hodei.WorkerID](), 1)
 	for _, query := range []string{"execution_id=" + other.String(), "only=executions&execution_id=" + other.String()} {
 		next, _ := w.events(t, w.edge, "?follow=true&"+query)
 		next()
@@ -168,7 +168,7 @@ func TestEventsFiltered(t *testing.T) {
 	next()
 	w.happens(t, hodei.Running, w.exec)
 	require.Equal(t, schemas.FeedWorker, next().kind)
-	w.says(t, newID[hodei.WorkerID](), 7)
+	w.reports(t, newID[hodei.WorkerID](), 7)
 	frame := next()
 	for frame.feed.Worker != nil && frame.feed.Worker.Availability.Free == 1 { // a state may be sent again
 		frame = next()
@@ -206,12 +206,12 @@ func TestEventsResume(t *testing.T) {
 		for n := 2; n <= 21; n++ {
 			require.Equal(t, strconv.Itoa(n), next().id)
 		}
-		require.Equal(t, told{id: "21"}, next())
+		require.Equal(t, shown{id: "21"}, next())
 	}
 	w.happens(t, hodei.Completed, w.exec)
 	next, _ = w.events(t, fresh, "?follow=true", "Last-Event-ID: 21")
 	frame := next()
-	if frame == (told{id: "21"}) { // requested before the stream had it
+	if frame == (shown{id: "21"}) { // requested before the stream had it
 		frame = next()
 	}
 	require.Equal(t, "22", frame.id)
@@ -224,7 +224,7 @@ func TestEventsLost(t *testing.T) {
 	w.happens(t, hodei.Pending, w.exec)
 	next, _ := w.events(t, w.edge, "?follow=true", "Last-Event-ID: 77")
 	require.Equal(t, "the stream of events was recreated", next().feed.Resync.Reason)
-	require.Equal(t, told{id: "1"}, next())
+	require.Equal(t, shown{id: "1"}, next())
 
 	js, err := jetstream.New(w.nc)
 	require.NoError(t, err)
@@ -249,7 +249,7 @@ func TestEventsSlowReader(t *testing.T) {
 	strict, _ := serve(t, w.nc, edge.Config{EventBytes: 4 << 20})
 	_, resp := w.events(t, strict, "?follow=true&only=executions")
 	quick, _ := w.events(t, strict, "?follow=true&only=executions")
-	require.Equal(t, told{id: "0"}, quick())
+	require.Equal(t, shown{id: "0"}, quick())
 	body := strings.Repeat("x", 50_000)
 	const flood = 400 // far more than the backlog of a reader and the buffers of a connection
 	for n := 1; n <= flood; n++ {

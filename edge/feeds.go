@@ -42,8 +42,7 @@ func newFeeds(ctx context.Context, cfg Config) *feeds {
 	return s
 }
 
-// get returns the execution's feed, running, and what to call when it is no
-// longer read.
+// get returns the execution's feed, running, and a function that releases it.
 func (s *feeds) get(id hodei.ExecutionID) (feed *follow.Feed, release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ type format interface {
 	contentType() string
 	// line appends a line, given its JSON.
 	line(buf []byte, sequence int64, line []byte) []byte
-	// at tells where the stream is before there is a line to say so.
+	// at appends the position of the stream before the first line.
 	at(buf []byte, sequence int64) []byte
 	idle(buf []byte) []byte
 	end(buf []byte, end schemas.LogEnd) []byte

@@ -192,7 +192,7 @@ func (h *hub) start() {
 	})
 }
 
-// take takes in what happened and passes it on.
+// take processes an event and passes it on.
 func (h *hub) take(src *source, e follow.RawEvent) {
 	got, err := newEvent(e)
 	if err != nil {

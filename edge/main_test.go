@@ -225,7 +225,7 @@ func (w *world) end(t *testing.T) {
 	require.NoError(t, rpc.PublishEvent(t.Context(), w.nc, event))
 }
 
-// frame is what a stream shows of line n.
+// frame returns line n as a stream sends it.
 func frame(n int64) string { return fmt.Sprintf("id: %d\ndata: %s\n\n", n, encoded(n)) }
 
 func frames(first, last int64) string {
@@ -240,7 +240,7 @@ func (w *world) done(status hodei.ExecutionStatus, count int64) string {
 	return fmt.Sprintf("event: done\ndata: {\"execution_id\":%q,\"status\":%q,\"exit_code\":null,\"log_count\":%d}\n\n", w.exec, status, count)
 }
 
-// browser makes requests over connections of its own.
+// browser returns a client that makes requests over connections of its own.
 func browser(t *testing.T) *http.Client {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -304,7 +304,7 @@ func listen(t *testing.T, srv *http.Server) (addr string) {
 	return l.Addr().String()
 }
 
-// forget deletes a stream.
+// forget deletes a stream of NATS.
 func (w *world) forget(t *testing.T, stream string) {
 	t.Helper()
 	js, err := jetstream.New(w.nc)

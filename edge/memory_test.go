@@ -72,7 +72,7 @@ func TestEventReadersHoldLittle(t *testing.T) {
 		stalled(t, w.edge.Addrs()[0], "/events?follow=true")
 	}
 	next, _ := w.events(t, w.edge, "?follow=true&only=executions")
-	require.Equal(t, told{id: "0"}, next())
+	require.Equal(t, shown{id: "0"}, next())
 	require.Less(t, held()-before, readers*(64<<10), "%d readers", readers)
 	body := strings.Repeat("x", 120_000)
 	for n := range 150 {

@@ -30,8 +30,8 @@ type outlet struct {
 	flushed   time.Time
 }
 
-// copy writes lines until the end, and that, or until the client is gone, ctx
-// done, or the feed stopped.
+// copy writes lines until the end of the log, including the end event, or until
+// the client leaves, ctx is done or the feed stops.
 func (o *outlet) copy(ctx context.Context, feed *follow.Feed, now schemas.LogEnd) error {
 	var begin []byte
 	next := o.want.after + 1
@@ -40,7 +40,7 @@ func (o *outlet) copy(ctx context.Context, feed *follow.Feed, now schemas.LogEnd
 			begin = o.at(begin, next-1) // so that a client that reconnects misses nothing
 		}
 	}
-	if err := o.say(begin); err != nil {
+	if err := o.send(begin); err != nil {
 		return err
 	}
 	for o.want.Follow || next <= now.LogCount {
@@ -57,17 +57,17 @@ func (o *outlet) copy(ctx context.Context, feed *follow.Feed, now schemas.LogEnd
 		}
 		next = last + 1
 	}
-	return o.say(o.end(nil, now))
+	return o.send(o.end(nil, now))
 }
 
-// say sends bytes that are not lines.
-func (o *outlet) say(p []byte) error {
+// send sends bytes that are not lines.
+func (o *outlet) send(p []byte) error {
 	o.flushed = time.Now()
 	return o.send(p)
 }
 
-// step waits for lines, keeping the connection alive meanwhile, and writes as many
-// as the client takes. It returns the last of them.
+// step waits for lines, keeps the connection alive meanwhile, and writes as
+// many as the client reads. It returns the last line of the batch.
 func (o *outlet) step(ctx context.Context, feed *follow.Feed, next int64, now schemas.LogEnd) (batch follow.Batch, last int64, err error) {
 	if !o.ready(writeTimeout) {
 		return batch, 0, errStalled
@@ -78,7 +78,7 @@ func (o *outlet) step(ctx context.Context, feed *follow.Feed, next int64, now sc
 	cancel()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		return follow.Batch{}, next - 1, o.say(o.idle(nil))
+		return follow.Batch{}, next - 1, o.send(o.idle(nil))
 	case err != nil || batch.End != nil:
 		return batch, next - 1, err
 	}
@@ -105,8 +105,8 @@ func (o *outlet) leave() {
 	}
 }
 
-// lines writes a batch, and stops early for a client that has fallen behind. It
-// returns the last line that needs no more attention.
+// lines writes a batch and stops early if the client falls behind. It returns
+// the last line that is done.
 func (o *outlet) lines(batch follow.Batch) (last int64, err error) {
 	for sequence, line := range batch.All() {
 		if sequence > batch.Last {
@@ -128,7 +128,7 @@ func (o *outlet) lines(batch follow.Batch) (last int64, err error) {
 			o.room.buf = nil
 			o.leave()
 			o.count()
-			return last, o.say(long)
+			return last, o.send(long)
 		}
 		if err := o.empty(); err != nil {
 			return last, err

@@ -1,13 +1,13 @@
-// Package kv is what Hodei keeps in JetStream: the WORKERS bucket, typed, the
-// LEADERS bucket with the lease of one instance of a service, and the set-up of
-// the buckets and of the two streams.
+// Package kv contains what Hodei stores in JetStream: the typed WORKERS bucket,
+// the LEADERS bucket with the lease of one instance of a service, and the setup
+// of the buckets and of the two streams.
 //
 // # Owns
 //
-// The configuration of EXECUTION_LOGS, EXECUTION_EVENTS, WORKERS and LEADERS, and the
-// reading and writing of worker availability; and how a consumer is made that
-// is gone with its reader. A key is written by its worker alone; its expiry is
-// the end of the worker's lease.
+// The configuration of EXECUTION_LOGS, EXECUTION_EVENTS, WORKERS and LEADERS,
+// reading and writing worker availability, and consumers that end with their
+// reader. Only the worker itself writes its key. The expiry of the key is the
+// end of the worker's lease.
 //
 // # When things fail
 //

@@ -100,8 +100,8 @@ func changeAll(ctx context.Context, pool querier, act, sql string, args ...any) 
 	return changed, err
 }
 
-// answers are what each was asked for: the row that was changed for it, or
-// NOT_FOUND. Of several that ask for the same execution the first counts.
+// answers returns the changed row for each call, or NOT_FOUND. If several calls
+// name the same execution, the first one gets the row.
 func answers[A any](all []A, changed map[hodei.ExecutionID]hodei.Execution, id func(A) hodei.ExecutionID) []batch.Answer[hodei.Execution] {
 	out := make([]batch.Answer[hodei.Execution], len(all))
 	for i, a := range all {
@@ -240,8 +240,8 @@ func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker ho
 // errNotFinished rolls back a transaction that ended no execution.
 var errNotFinished = errors.New("no execution ended")
 
-// finishExecutions looks at the recorded logs only for those that have one: to
-// most of a flood of small commands that is half of the work.
+// finishExecutions reads the recorded logs only of executions that have one,
+// which halves the work for a flood of small commands.
 func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.Answer[hodei.Execution], error) {
 	var silent, logged []report
 	for _, r := range reports {

@@ -54,8 +54,8 @@ var yamlText = object{
 	"example": "slug: release\njobs:\n  build:\n    command: cargo build\n",
 }
 
-// parameters moves the fields that do not travel in the body out of it, and
-// their values out of the example.
+// parameters removes the fields that do not travel in the body from it, and
+// their values from the example.
 func (d *document) parameters(op *Op, body, values object) (out []any) {
 	props, _ := body["properties"].(object)
 	add := func(f Field, schema object) {

@@ -284,7 +284,7 @@ func (g *generator) ofDefinition() object {
 	return props
 }
 
-// plain is the type without the pointer or the Patch around it.
+// plain returns the type without a pointer or Patch around it.
 func plain(typ reflect.Type) reflect.Type {
 	if strings.HasPrefix(typ.Name(), "Patch[") {
 		typ = typ.Field(1).Type

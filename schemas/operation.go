@@ -26,13 +26,13 @@ type Op struct {
 	Service string
 	// Subject is its NATS subject; "" for an operation over HTTP only.
 	Subject string
-	// PerWorker says that a worker answers: its id is the last token of the subject.
+	// PerWorker means that a worker answers: its id is the last token of the subject.
 	PerWorker bool
-	// ByWorker says that a worker asks: its id is the last token of the subject, so that
+	// ByWorker means that a worker calls it: its id is the last token of the subject, so that
 	// NATS permissions can limit each worker to its own subjects, and the request is
 	// FromWorker with the same id.
 	ByWorker bool
-	// Internal says that only Hodei's own programs ask: the messages may change with
+	// Internal means that only Hodei's own programs call it: the messages may change with
 	// every version, and their schemas are not published. Each operation that is
 	// PerWorker or ByWorker is internal.
 	Internal bool
@@ -44,9 +44,9 @@ type Op struct {
 	Status, Other int
 	// Creates means that an Idempotency-Key makes a repeat harmless.
 	Creates bool
-	// YAML says that HTTP takes or gives the definition of a pipeline as YAML too.
+	// YAML means that HTTP accepts or returns the definition of a pipeline as YAML too.
 	YAML bool
-	// Streams says that the reply is server-sent events.
+	// Streams means that the reply is server-sent events.
 	Streams bool
 	// Open ignores unknown fields of the request, so that a program of a later
 	// version may send it. An operation without a route is always open. An

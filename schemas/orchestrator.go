@@ -369,7 +369,7 @@ type ListExecutionsRequest struct {
 	Status OneOf[hodei.ExecutionStatus] `json:"status,omitempty" in:"query" null:"true"`
 	// RunID leaves only the executions of that run.
 	RunID *hodei.RunID `json:"run_id,omitempty" in:"query"`
-	// RetryOf leaves only the executions that repeat that one.
+	// RetryOf selects the executions that retry that one.
 	RetryOf *hodei.ExecutionID `json:"retry_of,omitempty" in:"query"`
 	Created
 	Page

@@ -12,14 +12,14 @@ var (
 		Name: "scheduler.schedule", Service: Scheduler, Method: "POST", Path: "/schedule", Other: 202,
 		Summary: "Choose a worker for an execution and assign it, or queue it; dry_run only explains",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
-		Description: "Workers are left out by type, labels, state and free slots, the others scored by load, latency and " +
-			"history. The answer says what was thought of each. 200 with a worker (or for a dry run), 202 while it waits.",
+		Description: "Workers are excluded by type, labels, state and free slots; the others are scored by load, latency and " +
+			"history. The reply has the evaluation of each worker. 200 with a worker (or for a dry run), 202 while it waits.",
 	})
 	PlaceExecution = declare[PlaceRequest, Assignment](Op{
 		Name: "scheduler.place", Service: Scheduler, Internal: true,
-		Summary: "Have an execution that is not recorded yet started at once, if a worker is free and nobody waits",
-		Description: "It is recorded and assigned in one commit. 429 leaves nothing behind: whoever asks then creates it, " +
-			"and has it scheduled. So does 409, which says that it is recorded already, and every other failure.",
+		Summary: "Create and start an execution at once if a worker is free and the queue is empty",
+		Description: "It is created and assigned in one commit. 429 has no effect: the caller then creates it " +
+			"and schedules it. The same holds for 409, which means that it exists, and for every other error.",
 		Errors: []hodei.Code{hodei.Conflict, hodei.Rejected},
 	})
 	GetQueue = declare[GetQueueRequest, QueueList](Op{

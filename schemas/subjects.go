@@ -85,11 +85,11 @@ func EventsOf(id hodei.ExecutionID) string { return "execution.event.*." + id.St
 // empty.
 const LogsWantedSubject = "execution.wanted"
 
-// RetrySubject tells the orchestrators that a retry is due or will be. The
+// RetrySubject informs the orchestrators that a retry is due or will be. The
 // message is empty: the record contains the details.
 const RetrySubject = "execution.retry"
 
-// QueueFullSubject tells the orchestrators that the scheduler's queue is full: for
+// QueueFullSubject informs the orchestrators that the scheduler's queue is full: for
 // QueueFullFor they refuse what would only be queued. The message is empty, and repeated
 // while executions arrive that do not fit.
 const QueueFullSubject = "execution.full"
@@ -101,8 +101,8 @@ const QueueFullFor = time.Second
 // has decided about it. The message is empty.
 const RunSubject = "run.due"
 
-// WorkersBucket holds one hodei.Availability a worker, under the worker's id,
-// written by that worker alone.
+// WorkersBucket contains one hodei.Availability per worker, with the worker's
+// id as the key, written only by that worker.
 const WorkersBucket = "WORKERS"
 
 // WorkersStream is the stream of the bucket, WorkersSubjects its subjects.
@@ -124,7 +124,7 @@ const SchedulerLease = "scheduler"
 // LeaderSubject is what a leader publishes its renewals on, as every write of a key.
 func LeaderSubject(key string) string { return "$KV." + LeadersBucket + "." + key }
 
-// Streams are all that kv.Setup makes.
+// Streams are all streams that kv.Setup creates.
 var Streams = []string{LogStream, EventStream, WorkersStream, LeadersStream}
 
 // ProbeStream contains one message, which each worker manager rewrites every

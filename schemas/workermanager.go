@@ -76,13 +76,13 @@ var (
 	})
 	StartExecution = declare[StartRequest, Assignment](Op{
 		Name: "executions.start", Service: WorkerManager, Internal: true,
-		Summary:     "Record an execution and assign it to a worker in one commit",
-		Description: "Asked by the scheduler for one that is not recorded yet; 409 when it is. Otherwise as workers.assign.",
+		Summary:     "Create an execution and assign it to a worker in one commit",
+		Description: "The scheduler calls it for an execution that does not exist yet; 409 if it does. Otherwise like workers.assign.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	StopExecution = declare[StopExecutionRequest, hodei.Execution](Op{
 		Name: "executions.stop", Service: WorkerManager, Internal: true, Status: 202,
-		Summary: "Cancel an execution wherever it is", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Summary: "Cancel an execution in any state", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	FinishExecution = declare[FinishRequest, Finished](Op{
 		Name: "executions.finish", Service: WorkerManager, ByWorker: true,
@@ -143,8 +143,8 @@ type AdHocExecution struct {
 	LogsAvailable bool         `json:"logs_available"`
 }
 
-// RegisterWorkerRequest describes a worker. A worker that was started again
-// gives the id it had: what its earlier incarnation ran has then ended.
+// RegisterWorkerRequest registers a worker. A restarted worker sends its
+// earlier id: its earlier incarnation is then known to have ended.
 type RegisterWorkerRequest struct {
 	// ID is the id of an earlier registration of the same worker.
 	ID *hodei.WorkerID `json:"id,omitempty"`
@@ -172,7 +172,7 @@ func (r RegisterWorkerRequest) Sender() hodei.WorkerID {
 	return *r.ID
 }
 
-// GetWorkerRequest names a worker.
+// GetWorkerRequest identifies a worker.
 type GetWorkerRequest struct {
 	ID hodei.WorkerID `json:"id" in:"path"`
 }
@@ -283,8 +283,8 @@ type FinishRequest struct {
 // Sender is the worker on which the execution ran.
 func (r FinishRequest) Sender() hodei.WorkerID { return r.WorkerID }
 
-// Finished is the answer to the report of an end: it is committed, or the log
-// is not whole and these lines are wanted again.
+// Finished is the reply to a reported end: it is committed, or lines of the log
+// are missing and must be sent again.
 type Finished struct {
 	ExecutionID hodei.ExecutionID     `json:"execution_id"`
 	Status      hodei.ExecutionStatus `json:"status"`
@@ -293,7 +293,7 @@ type Finished struct {
 	Missing []Span `json:"missing"`
 }
 
-// LeaveRequest reports that an incarnation of a worker has ended.
+// LeaveRequest reports that an incarnation of a worker has left.
 type LeaveRequest struct {
 	WorkerID    hodei.WorkerID `json:"worker_id"`
 	Incarnation string         `json:"incarnation"`
@@ -304,7 +304,7 @@ type LeaveRequest struct {
 // Sender is the worker that leaves, or whose reaper reports it.
 func (r LeaveRequest) Sender() hodei.WorkerID { return r.WorkerID }
 
-// GetLogsRequest asks for a page of the recorded log. The tail is applied
+// GetLogsRequest requests a page of the recorded log. The tail is applied
 // first, then the other filters.
 type GetLogsRequest struct {
 	ID hodei.ExecutionID `json:"id" in:"path"`

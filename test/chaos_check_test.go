@@ -27,9 +27,9 @@ func (w *arena) judge(l *ledger, r *record, all *audience) map[string]int {
 	for id, e := range r.executions {
 		w.judgeHistory(e, r.history[id], check)
 		w.judgeStart(e, r.begun[id], tags, check)
-		check("ends told once", id, len(r.ends[id]) <= 1, "the feed has %d ends: %s", len(r.ends[id]), strings.Join(r.ends[id], "; "))
+		check("one end event", id, len(r.ends[id]) <= 1, "the feed has %d ends: %s", len(r.ends[id]), strings.Join(r.ends[id], "; "))
 		for _, end := range r.ends[id] {
-			check("ends told as recorded", id, strings.HasPrefix(end, e.status+" "+e.reason+" ") && strings.Contains(end, fmt.Sprintf(" lines %d ", e.logCount)),
+			check("end event as recorded", id, strings.HasPrefix(end, e.status+" "+e.reason+" ") && strings.Contains(end, fmt.Sprintf(" lines %d ", e.logCount)),
 				"the feed has a different end: %s", end)
 		}
 		w.judgeRetry(e, r, check)

@@ -41,7 +41,7 @@ func (w *arena) judgeLogs(l *ledger, r *record, all *audience, check checkFunc) 
 			return nil
 		}
 		check("log is contiguous", id, first == at+1, "has lines %d to %d after line %d", first, last, at)
-		at = first - 1 // said once
+		at = first - 1 // sent twice
 		for text := range bytes.Lines(decompressed(w.t, frame, size)) {
 			var line hodei.LogLine
 			at++

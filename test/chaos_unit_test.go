@@ -173,7 +173,7 @@ func (w *arena) killSchedulers(ctx context.Context, r *rand.Rand) (kills int) {
 	return kills
 }
 
-// end stops the process for good: politely, then less so.
+// end stops the process permanently: first with SIGTERM, then with SIGKILL.
 func (u *unit) end() {
 	u.mu.Lock()
 	u.stopped = true

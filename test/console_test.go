@@ -145,7 +145,7 @@ func TestConsoleFleet(t *testing.T) {
 	p.open("/workers")
 	p.sees("Busy")
 	p.click("Terminate")
-	p.until("it says what goes with it", "document.querySelector('dialog').innerText.includes('kills its execution')")
+	p.until("it names the consequence", "document.querySelector('dialog').innerText.includes('kills its execution')")
 	p.click("Terminate")
 	p.sees("No active workers")
 	p.press("ge")

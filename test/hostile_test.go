@@ -90,8 +90,8 @@ func (h *hostile) attack() (asked string, answer *nats.Msg, err error) {
 	return "", nil, nil
 }
 
-// spared are operations by which any client may stop a worker or take its place:
-// they are aimed at workers that do not exist.
+// spared are operations with which any client may stop a worker or take its
+// place. They are sent only for workers that do not exist.
 var spared = []string{"workers.register", "workers.join", "workers.leave", "workers.drain", "workers.cordon", "workers.terminate", "worker.command"}
 
 // request sends a request of an operation.
@@ -153,8 +153,8 @@ func (h *hostile) sender(body string) string {
 	return id.String()
 }
 
-// headers adds headers that mean something to Hodei, to micro or to JetStream. It
-// reports whether the request has expired with them.
+// headers adds headers with a meaning for Hodei, micro or JetStream. It reports
+// whether the request expires because of them.
 func (h *hostile) headers(msg *nats.Msg) (expires bool) {
 	if h.r.IntN(3) > 0 {
 		return false

@@ -3,19 +3,20 @@
 //
 // # Owns
 //
-// The worker's slots, about which it alone decides (slots.go); the processes
-// that it starts, each in a group of its own (process.go); every line they
-// print until the record has it (worker/joblog); its key in the WORKERS
-// bucket (lease.go); and the reaper, a process beside it that outlives it just
-// long enough to leave nothing running (reaper.go).
+// The worker's slots, about which only the worker decides (slots.go); its
+// processes, each in its own group (process.go); every line of output until the
+// record has it (worker/joblog); its key in the WORKERS bucket (lease.go); and
+// the reaper, a supervisor process that outlives the worker just long enough to
+// kill its commands (reaper.go).
 //
 // # Subjects
 //
-// Answers execution.request.<worker_id>, execution.interrupt.<worker_id> and
-// worker.command.<worker_id> (life.go), worker.status.<worker_id>.
+// Handles execution.request.<worker_id>, execution.interrupt.<worker_id>,
+// worker.command.<worker_id> (life.go) and worker.status.<worker_id>.
 // worker/joblog publishes execution.log.<worker_id>.<execution_id> and reads
-// execution.stored.<worker_id>. Sends requests to
-// hodei.v1.workers.{register,leave}.<worker_id> and hodei.v1.executions.finish.<worker_id>.
+// execution.stored.<worker_id>. Sends requests on
+// hodei.v1.workers.{register,leave}.<worker_id> and
+// hodei.v1.executions.finish.<worker_id>.
 //
 // # State
 //

@@ -94,10 +94,10 @@ func (c *contact) expect(f *fence) {
 	}
 }
 
-// heard records that the report sent at the given time has arrived. An
+// contacted records that the report sent at the given time has arrived. An
 // execution that was due before is stopped nevertheless, because it may have
 // been restarted elsewhere: a worker that was paused detects that here.
-func (w *Worker) heard(sent time.Duration) {
+func (w *Worker) contacted(sent time.Duration) {
 	w.enforce()
 	w.contact.mu.Lock()
 	w.contact.at = max(w.contact.at, sent)

@@ -126,7 +126,7 @@ func TestAContactDoesNotHideTheSilenceBefore(t *testing.T) {
 	f.contact.mu.Lock()
 	f.contact.at -= time.Minute
 	f.contact.mu.Unlock()
-	f.heard(uptime())
+	f.contacted(uptime())
 	end, _ := f.end(id)
 	require.Equal(t, hodei.ReasonWorkerLost, *end.Reason)
 }

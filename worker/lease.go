@@ -33,7 +33,7 @@ func (w *Worker) announce(ctx context.Context, bucket *kv.Workers, written func(
 		err := w.put(ctx, bucket)
 		switch {
 		case err == nil:
-			w.heard(sent)
+			w.contacted(sent)
 			written()
 			failing = false
 			w.unlessDone(ctx, announceGap, nil)
@@ -63,7 +63,7 @@ func (w *Worker) availability() hodei.Availability {
 	if err := w.disk.Check(); err != nil {
 		a.Blocked = hodei.AsError(err).Message
 	}
-	w.slots.say(&a)
+	w.slots.report(&a)
 	return a
 }
 

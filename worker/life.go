@@ -55,8 +55,8 @@ func (s *slots) cordon(cordoned bool) {
 	}
 }
 
-// drain takes nothing new, until resume. The deadline, nil for none, replaces
-// that of an earlier drain.
+// drain stops accepting until resume. The deadline, nil for none, replaces that
+// of an earlier drain.
 func (s *slots) drain(deadline *time.Timer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -65,7 +65,7 @@ func (r *reaper) add(group int, id hodei.ExecutionID, f *fence) {
 		r.groups = map[int]string{}
 	}
 	r.groups[group] = line
-	r.tell(line)
+	r.send(line)
 }
 
 // touch sends a contact at the given uptime.
@@ -73,7 +73,7 @@ func (r *reaper) touch(at time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.contact = fmt.Sprintf("@ %d\n", at)
-	r.tell(r.contact)
+	r.send(r.contact)
 }
 
 // remove informs the reaper with the next line: waking it for that alone would
@@ -98,13 +98,13 @@ func (r *reaper) catchUp() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.late != "" {
-		r.tell("")
+		r.send("")
 	}
 }
 
-// tell kills a reaper that does not accept the line, so that another is
+// send kills a reaper that does not accept the line, so that another is
 // started.
-func (r *reaper) tell(line string) {
+func (r *reaper) send(line string) {
 	if r.pipe == nil {
 		return
 	}
@@ -193,10 +193,10 @@ func (r *reaper) attach(proc *os.Process, pipe *os.File, o orders) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.proc, r.pipe, r.late = proc, pipe, ""
-	r.tell(string(first) + "\n")
-	r.tell(r.contact)
+	r.send(string(first) + "\n")
+	r.send(r.contact)
 	for _, line := range r.groups {
-		r.tell(line)
+		r.send(line)
 	}
 }
 
@@ -210,7 +210,7 @@ func (r *reaper) detach() {
 func (r *reaper) bye() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tell(bye + "\n")
+	r.send(bye + "\n")
 	if proc := r.proc; r.pipe != nil {
 		time.AfterFunc(reaperStuck, func() { _ = proc.Kill() })
 	}

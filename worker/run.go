@@ -24,9 +24,9 @@ type run struct {
 	req       schemas.ExecutionRequest
 	startedAt time.Time
 	process   process
-	fence     *fence // nil if nobody would start it again
+	fence     *fence // nil if it will not be restarted
 	journal   *joblog.Journal
-	// giveUp ends the context of do: nothing of the run is reported any more.
+	// giveUp ends the context of do: nothing more is reported.
 	giveUp context.CancelFunc
 }
 
@@ -108,10 +108,10 @@ func (w *Worker) start(r *run, path string, argv []string, at place) (*joblog.Pi
 	return joblog.NewPipes(r.journal, outR, errR), true, nil
 }
 
-// follow waits for the command to exit, sees to it that nothing of its group
-// is left, and frees the slots. What has left the group is looked for, and
-// killed, when we ended the run or when it holds the pipes: a command may leave
-// a daemon behind that lets go of them.
+// follow waits for the command to exit, kills the rest of its group, and frees
+// the slots. Processes that left the group are killed if the execution was
+// stopped or if they hold the pipes: a command may leave a daemon that has
+// closed them.
 func (w *Worker) follow(r *run, out *joblog.Pipes) hodei.Outcome {
 	group := r.process.proc.Pid
 	w.reaper.add(group, r.req.ExecutionID, r.fence)

@@ -27,7 +27,7 @@ type slots struct {
 	revision uint64
 	cordoned bool
 	leaving  hodei.WorkerStatus // DRAINING or TERMINATING, "" while it takes work
-	final    bool               // nobody can have it take work again
+	final    bool               // resume is not possible
 	deadline *time.Timer        // of a drain, nil without one
 	held     map[hodei.ExecutionID]*run
 	ended    map[hodei.ExecutionID]bool
@@ -150,8 +150,8 @@ func (s *slots) current() (free int, revision uint64) {
 	return s.free, s.revision
 }
 
-// say sets the variable part of the worker's report.
-func (s *slots) say(a *hodei.Availability) {
+// report sets the variable part of the worker's report.
+func (s *slots) report(a *hodei.Availability) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.Slots, a.Free, a.Revision, a.At = s.total, s.free, s.revision, time.Now().UTC()

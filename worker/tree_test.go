@@ -100,8 +100,8 @@ func TestADaemonThatClosesThePipesSurvives(t *testing.T) {
 	require.Equal(t, []int{daemon}, runMark(f.tag, id).bearers())
 }
 
-// TestAFullSpoolDoesNotKeepACommandAlive: what fills its output while NATS is
-// away is ended at once, and reported when NATS is back.
+// TestAFullSpoolDoesNotKeepACommandAlive: a command that fills its output
+// during an outage of NATS is stopped at once, and reported afterwards.
 func TestAFullSpoolDoesNotKeepACommandAlive(t *testing.T) {
 	t.Parallel()
 	f, down, up := startRestartable(t, func(c *Config) { c.SpoolMemory, c.SpoolDisk = 128<<10, 128<<10 })

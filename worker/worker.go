@@ -33,7 +33,7 @@ type Config struct {
 	Labels map[string]string
 	// Dedicated has the worker accept only executions that name its type.
 	Dedicated bool
-	// StateDir is a directory of this worker alone, created when missing.
+	// StateDir is a directory for this worker only, created if missing.
 	StateDir string
 	// Fresh registers the worker under a new id, regardless of StateDir.
 	Fresh   bool

@@ -217,12 +217,12 @@ func newWorker() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "worker", GroupID: "roles", Args: cmdline.KnownVerb,
 		Short: "Run a worker on this machine; the sub-commands manage all workers",
-		Long: `Run a worker on this machine. It needs nothing but a connection to NATS.
+		Long: `Run a worker on this machine. It needs only a connection to NATS.
 
-On the first SIGTERM or Ctrl-C it drains: takes nothing new and leaves when what
-it runs has ended. On the second it ends what runs and leaves.
+On the first SIGTERM or Ctrl-C it drains: it accepts nothing new and exits when
+its executions have ended. On the second it kills its executions and exits.
 
-The sub-commands ask the system about its workers, and tell them what to do.`,
+The sub-commands list and control the workers of the system.`,
 		Example: "  hodei worker --nats nats://nats.internal:4222 --type rust --capacity 4 --label zone=a\n" +
 			"  hodei worker ls\n  hodei worker drain builder-1",
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -62,7 +62,7 @@ func TestExitStatusOfErrors(t *testing.T) {
 	}
 }
 
-func TestAnUnreachableServerSaysWhatToDo(t *testing.T) {
+func TestAnUnreachableServerNamesTheRemedy(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
 	_, errs, code := command(t, "queue", "--server", srv.URL)

@@ -21,9 +21,9 @@ func newExplain(p *session.Flags) *cobra.Command {
 	w := &workload{}
 	cmd := p.Command(&cobra.Command{
 		Use: "explain [JOB|EXECUTION]", Short: "Show how workers are evaluated, and why an execution waits", Args: cobra.MaximumNArgs(1),
-		Long: `Show how a worker would be chosen for a job, for an execution that waits, or for
-what --type, --label and --slots ask for: every worker with its score, criterion
-by criterion, or why it is excluded. Nothing is changed.`,
+		Long: `Show how workers are evaluated for a job, for a waiting execution, or for the
+requirements in --type, --label and --slots: every worker with its score, criterion
+by criterion, or why it is not eligible. Nothing is changed.`,
 		Example: `  hodei explain build
   hodei explain exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e
   hodei explain --type rust --label zone=a --slots 2`,

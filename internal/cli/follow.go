@@ -85,7 +85,7 @@ const (
 // terminal, where it runs. Closing start makes it look at once.
 func (f *following) watchStart(ctx context.Context, start <-chan struct{}) {
 	if f.why != "" {
-		f.tell(f.why)
+		f.show(f.why)
 	}
 	look := time.NewTimer(firstLook)
 	defer look.Stop()
@@ -107,15 +107,15 @@ func (f *following) watchStart(ctx context.Context, start <-chan struct{}) {
 			}
 			return
 		case now != "" && now != f.why:
-			f.tell(now)
+			f.show(now)
 			f.why = now
 		}
 		look.Reset(nextLook)
 	}
 }
 
-// tell shows the text on the last line of the terminal, or on a line of its own.
-func (f *following) tell(text string) {
+// show prints the text on the last line of the terminal, or on a line of its own.
+func (f *following) show(text string) {
 	if f.line != nil {
 		f.line.Set(text)
 		return

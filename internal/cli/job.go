@@ -112,7 +112,7 @@ func showJob(s *session.Session, j hodei.Job) error {
 	return s.Record(append(fields, render.Field{"Created", s.Moment(&j.CreatedAt)})...)
 }
 
-// specFields is what a job and an execution both say about the run.
+// specFields are the fields that jobs and executions have in common.
 func specFields(s *session.Session, spec hodei.Spec) []render.Field {
 	command, dir, limit := render.None, "temporary", "the worker's"
 	if !spec.Command.IsZero() {

@@ -15,9 +15,9 @@ func newQueue(p *session.Flags) *cobra.Command {
 	var req schemas.GetQueueRequest
 	cmd := p.Listing(&cobra.Command{
 		Use: "queue", Short: "List the executions that wait for a worker, and why", Args: cobra.NoArgs,
-		Long: `List the executions that wait for a worker, in the order in which they will be
-tried, each with why it waits. hodei explain tells of one what every worker was
-thought of.`,
+		Long: `List the executions that wait for a worker, in scheduling order, each with
+the reason why it waits. hodei explain shows how every worker was evaluated for
+one of them.`,
 		Example: "  hodei queue\n  hodei queue --watch\n  hodei explain exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
 		return session.Ask(ctx, s, schemas.GetQueue, req, func(q schemas.QueueList) error { return showQueue(s, q) })

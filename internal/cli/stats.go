@@ -19,8 +19,8 @@ func newStats(p *session.Flags) *cobra.Command {
 	cmd := p.Listing(&cobra.Command{
 		Use: "stats", Short: "Show recently ended executions and how long they waited", Args: cobra.NoArgs,
 		Annotations: map[string]string{"output": "table json yaml"},
-		Long: `Show how many executions ended lately and how, how long they waited for a worker,
-and how long they ran.`,
+		Long: `Show how many executions ended recently and with which outcome, how long they
+waited for a worker, and how long they ran.`,
 		Example: "  hodei stats\n  hodei stats --last 24h\n  hodei stats -o json",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
 		req := schemas.GetStatsRequest{WindowSeconds: int(window.Seconds())}

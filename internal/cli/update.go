@@ -108,7 +108,7 @@ that exist keep what they have.`,
 	return session.CompleteFirst(cmd, p.Jobs())
 }
 
-// update is the request that makes of the job what the flags say.
+// update returns the request that applies the flags to the job.
 func (f *jobFlags) update(now hodei.Job, command *hodei.Command, unset []string, changed func(string) bool) (schemas.UpdateJobRequest, error) {
 	req := schemas.UpdateJobRequest{ID: now.ID}
 	if f.timeout < 0 || f.slots < 0 || f.retries < 0 || f.backoff < 0 {

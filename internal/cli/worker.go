@@ -68,7 +68,7 @@ func newWorkerShow(p *session.Flags) *cobra.Command {
 
 func newWorkerCordon(p *session.Flags) *cobra.Command {
 	return session.CompleteFirst(p.Command(&cobra.Command{
-		Use: "cordon ID|NAME", Short: "Have a worker take nothing new and stay connected", Args: cobra.ExactArgs(1),
+		Use: "cordon ID|NAME", Short: "Cordon a worker: it accepts nothing new and stays connected", Args: cobra.ExactArgs(1),
 		Example: "  hodei worker cordon builder-1",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.Worker(ctx, args[0])
@@ -81,7 +81,7 @@ func newWorkerCordon(p *session.Flags) *cobra.Command {
 
 func newWorkerUncordon(p *session.Flags) *cobra.Command {
 	return session.CompleteFirst(p.Command(&cobra.Command{
-		Use: "uncordon ID|NAME", Short: "Have a cordoned worker take work again", Args: cobra.ExactArgs(1),
+		Use: "uncordon ID|NAME", Short: "Uncordon a worker: it accepts work again", Args: cobra.ExactArgs(1),
 		Example: "  hodei worker uncordon builder-1",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.Worker(ctx, args[0])

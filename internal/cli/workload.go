@@ -41,7 +41,7 @@ func (p *pairs) Set(text string) error {
 	return nil
 }
 
-// workload are the flags that say what to run.
+// workload are the flags that define what to run.
 type workload struct {
 	script      string
 	environment pairs

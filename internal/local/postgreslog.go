@@ -32,19 +32,19 @@ func (l *postgresLog) Write(b []byte) (int, error) {
 		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
 		if !whole {
 			if len(l.rest) > longestLine {
-				l.say(string(l.rest))
+				l.file(string(l.rest))
 				l.rest = nil
 			}
 			return len(b), nil
 		}
-		l.say(string(line))
+		l.file(string(line))
 		l.rest = rest
 	}
 }
 
-// say logs a line at its level. An ERROR of a statement is logged as debug,
+// file logs a line at its level. An ERROR of a statement is logged as debug,
 // because its client receives it too.
-func (l *postgresLog) say(line string) {
+func (l *postgresLog) file(line string) {
 	level := slog.LevelDebug
 	word, text, _ := strings.Cut(line, ":")
 	switch word {

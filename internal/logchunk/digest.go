@@ -7,7 +7,7 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Digest tells the lines of one log from those of another: the sum, modulo 2^63, of
+// Digest identifies the content of a log: the sum, modulo 2^63, of
 // the CRC-32C of each line's JSON. The order in which chunks arrive, and how a log is
 // divided into chunks, does not change it. See hodei.Outcome.LogDigest.
 type Digest int64

@@ -15,7 +15,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// handler answers a request, whose body v has still to check.
+// handler answers a request body after validating it with v.
 type handler func(ctx context.Context, v *validator, msg incoming) (rep any, err error)
 
 // incoming is what arrived: a subject and a body.
@@ -180,8 +180,8 @@ func (s *Service) deadline(ctx context.Context, req micro.Request) (context.Cont
 	return context.WithDeadline(ctx, at)
 }
 
-// guard runs the handler and turns its panic into an error, which is logged as
-// every internal error is.
+// guard runs the handler and converts its panic to an internal error, which is
+// logged like any other.
 func (s *Service) guard(ctx context.Context, e *endpoint, msg incoming) (rep any, err error) {
 	defer func() {
 		if p := recover(); p != nil {

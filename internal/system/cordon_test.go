@@ -12,7 +12,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// TestCordonOutlastsARestart: a cordoned worker gets no work, and says so where
+// TestCordonOutlastsARestart: a cordoned worker gets no work, and reports it where
 // people look, after a restart of the worker and of every service too.
 func TestCordonOutlastsARestart(t *testing.T) {
 	t.Parallel()

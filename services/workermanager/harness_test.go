@@ -74,7 +74,7 @@ func (b *bench) run(db *postgres.DB, change ...func(*Config)) {
 	b.t.Cleanup(own.Close)
 	localtest.Run(b.t, m.Run, m.Ready())
 	_, err = wanted.NextMsg(30 * time.Second)
-	require.NoError(b.t, err, "whoever stores logs asks for those it has missed")
+	require.NoError(b.t, err, "a new instance requests missed logs")
 	require.NoError(b.t, wanted.Unsubscribe())
 	b.until("the bucket is followed", func() bool { return !m.fleet.isDeaf() })
 }

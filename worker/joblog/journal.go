@@ -61,20 +61,20 @@ func New(id hodei.ExecutionID, s *Spool, log *slog.Logger, limit Limit, send Sen
 	return j
 }
 
-// Append adds output of the command, read at the given time. It returns once the spool
-// has room for more.
+// Append adds output of the command, read at the given time. It returns when
+// the spool has room for more.
 func (j *Journal) Append(stream hodei.Stream, at time.Time, output []byte) {
 	if j.splitting(stream, at, func(s *splitter) { s.write(output) }) {
 		j.spool.await(&j.dropped)
 	}
 }
 
-// End adds the rest of a stream that no line end has ended.
+// End adds the rest of a stream that has no line end.
 func (j *Journal) End(stream hodei.Stream, at time.Time) {
 	j.splitting(stream, at, (*splitter).close)
 }
 
-// Note adds a line of Hodei's own.
+// Note adds a line of Hodei.
 func (j *Journal) Note(text string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -82,7 +82,7 @@ func (j *Journal) Note(text string) {
 	j.pump()
 }
 
-// splitting reports whether a chunk was cut meanwhile.
+// splitting reports whether a chunk was cut during split.
 func (j *Journal) splitting(stream hodei.Stream, at time.Time, split func(*splitter)) (cut bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -108,7 +108,7 @@ func (j *Journal) note(text string) {
 	j.add([]byte(text), false)
 }
 
-// add adds a line to the open chunk, and cuts the chunk if that makes it full.
+// add adds a line to the open chunk, and cuts the chunk when it is full.
 func (j *Journal) add(line []byte, partial bool) {
 	if j.closed || j.dropped.Load() {
 		return
@@ -127,8 +127,9 @@ func (j *Journal) add(line []byte, partial bool) {
 	}
 }
 
-// startLinger counts from now, not from when the first line was read: with many
-// outputs to one processor that may be a while ago, and the chunk would be cut at once.
+// startLinger counts from now, not from the time the first line was read: with
+// many outputs on one processor that may be a while ago, and the chunk would be
+// cut at once.
 func (j *Journal) startLinger() {
 	j.opened = time.Now()
 	if j.linger == nil {
@@ -147,7 +148,7 @@ func (j *Journal) cut() {
 	j.open, j.openLines = j.open[:0], 0
 }
 
-// keep holds the chunk in memory, or on disk when memory is full.
+// keep stores the chunk in memory, or on disk if memory is full.
 func (j *Journal) keep(c *chunk) {
 	if j.spool.take(c.size) {
 		return

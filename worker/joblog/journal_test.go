@@ -18,7 +18,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// link is what a Journal sends on; it can be down.
+// link is the connection of a journal; it can be down.
 type link struct {
 	mu   sync.Mutex
 	down bool
@@ -77,7 +77,7 @@ func (j *Journal) say(n int, text string) {
 	}
 }
 
-// noise prints lines that are compressed by half, and returns their number.
+// noise prints lines that compress by half, and returns their number.
 func (j *Journal) noise(bytes int) (lines int) {
 	text := make([]byte, 4<<10)
 	for ; bytes > 0; bytes -= 2 * len(text) {
@@ -116,7 +116,7 @@ func TestChunksAreCutByBytesAndTime(t *testing.T) {
 }
 
 // TestANoteMayComeAtAnyTime: what else the Journal does meanwhile. The race
-// detector would tell.
+// detector would report it.
 func TestANoteMayComeAtAnyTime(t *testing.T) {
 	t.Parallel()
 	j, l := newTestJournal(t, 1<<20, 1<<20)

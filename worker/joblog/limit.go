@@ -39,7 +39,7 @@ func (j *Journal) admit(line []byte, partial bool) {
 	l.lines, l.bytes = l.lines+1, l.bytes+size
 }
 
-// noteDropped adds a line that states how much was dropped.
+// noteDropped adds a line that states how much was discarded.
 func (j *Journal) noteDropped() {
 	if l := &j.limit; l.lines > 0 {
 		j.note(fmt.Sprintf("[hodei] %d lines of output (%s) are not recorded, because of the log limit",

@@ -14,7 +14,7 @@ import (
 )
 
 // Pipes are the two pipes of a run. There is a goroutine for each; either reads both
-// when it wakes, standard output first: the kernel does not tell which of two pipes was
+// when it wakes, standard output first: the kernel does not show which of two pipes was
 // written to first, and what a command prints just before an error message should come
 // before it.
 type Pipes struct {

@@ -34,7 +34,7 @@ func NewSpool(dir string, memory, disk int64) *Spool {
 	return s
 }
 
-// take counts n bytes as held in memory, unless they do not fit there.
+// take counts n bytes in memory, unless they do not fit.
 func (s *Spool) take(n int) (ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,7 +45,7 @@ func (s *Spool) take(n int) (ok bool) {
 	return true
 }
 
-// spilled counts n bytes as held on disk.
+// spilled counts n bytes on disk.
 func (s *Spool) spilled(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +61,7 @@ func (s *Spool) insist(n int) {
 	s.broken = true
 }
 
-// release gives room back.
+// release frees room.
 func (s *Spool) release(inMemory, onDisk int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

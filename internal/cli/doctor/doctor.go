@@ -54,8 +54,8 @@ func NewDoctor(p *session.Flags) *cobra.Command {
 		Long: `Diagnose problems and name the remedy: the connection, the services and their
 database, free disk space, versions, clocks, workers that are silent, a queue that
 does not move.
-Over NATS it looks at the streams, their configuration and their disk, and at the
-workers' clocks, too. The exit status is 1 when something fails.`,
+Over NATS it also checks the streams, their configuration and their disk, and the
+workers' clocks. The exit status is 1 if a check fails.`,
 		Example: "  hodei doctor\n  hodei doctor --nats nats://127.0.0.1:4222",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
 		d := &doctor{Session: s}
@@ -149,7 +149,7 @@ func (d *doctor) stores(o overview) {
 	}
 }
 
-// versions compares this command's version with everybody's.
+// versions compares the version of this command with that of every component.
 func (d *doctor) versions(ctx context.Context, workers []hodei.Worker) {
 	mine, other := cmdline.Version(), map[string]int{}
 	for _, w := range workers {

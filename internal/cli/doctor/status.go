@@ -65,9 +65,9 @@ func NewStatus(p *session.Flags) *cobra.Command {
 	return p.Listing(&cobra.Command{
 		Use: "status", Short: "Show services, database, streams, fleet and queue at a glance", Args: cobra.NoArgs,
 		Annotations: map[string]string{"output": "table json yaml"},
-		Long: `Show services, database, streams, fleet and queue at a glance. Over NATS it shows
-how large the streams are, too. The exit status is 5 when something does not
-answer; hodei doctor says what to do.`,
+		Long: `Show services, database, streams, fleet and queue at a glance. Over NATS it also
+shows the size of the streams. The exit status is 5 if a component does not
+answer; hodei doctor names the remedy.`,
 		Example: "  hodei status\n  hodei status --watch\n  hodei status --nats nats://127.0.0.1:4222",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
 		o, err := observe(ctx, s)

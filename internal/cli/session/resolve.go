@@ -108,7 +108,7 @@ func resolve[T any, K hodei.Kind](text string, list func(schemas.Page) (schemas.
 	read func(T) (hodei.ID[K], *string)) (hodei.ID[K], error) {
 	id, err := hodei.ParseID[K](text)
 	if err == nil {
-		return id, nil // whether there is one, the operation itself tells
+		return id, nil // the operation itself reports a missing one
 	}
 	var named, begun []match[K]
 	for page := (schemas.Page{Limit: 1000}); ; {

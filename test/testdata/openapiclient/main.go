@@ -25,7 +25,7 @@ func main() {
 	}
 }
 
-// flow makes its requests of a server, as a document says.
+// flow makes the requests of the main flow to a server.
 func flow(ctx context.Context, server, path string) error {
 	transport, err := newChecked(ctx, path)
 	if err != nil {
