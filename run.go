@@ -35,6 +35,8 @@ type Run struct {
 	// leave them out.
 	Jobs []RunJob `json:"jobs,omitzero" db:"-"`
 	Plan RunPlan  `json:"-" db:"-"`
+	// Revision counts the changes of the run and its jobs.
+	Revision int64 `json:"-"`
 }
 
 // RunTrigger is what started a run.

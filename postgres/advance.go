@@ -65,6 +65,9 @@ func (db *DB) AdvanceRuns(ctx context.Context, advance Advance) ([]Advanced, err
 		out, err = db.advanceLocked(ctx, tx, runs, advance)
 		return err
 	})
+	if err == nil {
+		db.keep(out)
+	}
 	return out, failure("advance runs", err)
 }
 
@@ -89,7 +92,17 @@ func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *ho
 	if err != nil {
 		return Advanced{}, failure("advance run", err)
 	}
+	db.keep(out)
 	return out[0], nil
+}
+
+// keep caches the jobs of runs that have been committed and go on.
+func (db *DB) keep(all []Advanced) {
+	for _, a := range all {
+		if !a.Status.Ended() {
+			db.runs.put(a.Run.ID, a.Revision+1, a.Jobs)
+		}
+	}
 }
 
 // decided is a run and what has been decided about it.
@@ -101,17 +114,11 @@ type decided struct {
 
 func (db *DB) advanceLocked(ctx context.Context, tx pgx.Tx, runs []hodei.Run, advance Advance) ([]Advanced, error) {
 	ids := make([]hodei.RunID, len(runs))
-	byID := make(map[hodei.RunID]*hodei.Run, len(runs))
 	for i := range runs {
-		ids[i], byID[runs[i].ID] = runs[i].ID, &runs[i]
+		ids[i] = runs[i].ID
 	}
-	rows, err := all[jobOfRun](ctx, tx, "read jobs of runs", `SELECT `+runJobColumns+` FROM run_jobs j WHERE j.run_id = ANY($1) ORDER BY j.run_id, j.position`, ids)
-	if err != nil {
+	if err := db.readJobs(ctx, tx, runs); err != nil {
 		return nil, err
-	}
-	for _, row := range rows {
-		r := byID[row.RunID]
-		r.Jobs = append(r.Jobs, row.job())
 	}
 	ended, err := all[hodei.Execution](ctx, tx, "take ends", `WITH e AS (UPDATE executions SET run_due = false
 		WHERE run_due AND run_id = ANY($1) RETURNING *) SELECT `+changedColumns+` FROM e`, ids)
@@ -141,6 +148,28 @@ func (db *DB) advanceLocked(ctx context.Context, tx pgx.Tx, runs []hodei.Run, ad
 	return db.writeSteps(ctx, tx, work)
 }
 
+// readJobs fills in the jobs of locked runs, from the cache where it has them.
+func (db *DB) readJobs(ctx context.Context, tx pgx.Tx, runs []hodei.Run) error {
+	unknown := map[hodei.RunID]*hodei.Run{}
+	var ids []hodei.RunID
+	for i := range runs {
+		r, ok := &runs[i], false
+		if r.Jobs, ok = db.runs.take(r.ID, r.Revision); !ok {
+			r.Jobs, unknown[r.ID] = nil, r
+			ids = append(ids, r.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := all[jobOfRun](ctx, tx, "read jobs of runs", `SELECT `+runJobColumns+` FROM run_jobs j WHERE j.run_id = ANY($1) ORDER BY j.run_id, j.position`, ids)
+	for _, row := range rows {
+		r := unknown[row.RunID]
+		r.Jobs = append(r.Jobs, row.job())
+	}
+	return err
+}
+
 // writeSteps records what has been decided in one round trip.
 func (db *DB) writeSteps(ctx context.Context, tx pgx.Tx, work []decided) ([]Advanced, error) {
 	out := make([]Advanced, len(work))
@@ -168,7 +197,12 @@ func (db *DB) writeSteps(ctx context.Context, tx pgx.Tx, work []decided) ([]Adva
 	}
 	for i, w := range work {
 		for _, j := range w.steps.Changed {
-			out[i].Changed = append(out[i].Changed, *j)
+			one := *j
+			if j.Approval != nil { // the next step may change it
+				approval := *j.Approval
+				one.Approval = &approval
+			}
+			out[i].Changed = append(out[i].Changed, one)
 		}
 		out[i].Created, out[i].Stop = created[w.run.ID], stop[w.run.ID]
 	}

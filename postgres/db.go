@@ -35,6 +35,8 @@ type DB struct {
 	assigns  batch.Group[assignment, hodei.Execution]
 	finishes batch.Group[report, hodei.Execution]
 
+	runs runCache
+
 	checked lastCheck
 }
 

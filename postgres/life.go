@@ -16,10 +16,10 @@ import (
 // The three changes that every execution goes through are made for many
 // executions at a time, see package batch.
 
-// CreateExecution records a PENDING execution. Only the id, the spec, the job,
-// the pipeline, the run, the attempt and what it retries are taken from draft; without an
-// id it is given one. What it retries will not be retried by its policy as well.
-// One that is recorded already is returned as it is.
+// CreateExecution inserts a PENDING execution. It uses only the id, spec, job, pipeline,
+// run, attempt and retry_of of draft, and chooses an id if there is none. The policy of
+// the retried execution then causes no further retry. If the execution exists, it is
+// returned unchanged.
 func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	if draft.ID.IsZero() {
 		draft.ID = NewExecutionID(ctx)

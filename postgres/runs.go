@@ -12,7 +12,7 @@ import (
 // runColumns are the columns of a hodei.Run of the row r.
 const runColumns = `r.id, r.pipeline_id, (SELECT p.slug FROM pipelines p WHERE p.id = r.pipeline_id) AS pipeline, r.number, r.status, r.reason, r.trigger, r.params, r.ref,
 	r.commit, r.rerun_of, r.warnings, r.cancel_requested_at, r.created_at, r.started_at, r.completed_at,
-	extract(epoch FROM r.completed_at - r.started_at)::float8 AS duration_seconds, r.plan`
+	extract(epoch FROM r.completed_at - r.started_at)::float8 AS duration_seconds, r.plan, r.revision`
 
 // runJobColumns are the columns of a hodei.RunJob of the row j.
 const runJobColumns = `j.run_id, j.key, j.job, j.position, j.name, j.leg, j.needs, j.finally, j.status, j.reason, j.job_id,

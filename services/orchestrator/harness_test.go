@@ -21,8 +21,9 @@ func TestMain(m *testing.M) { localtest.VerifyNoLeaks(m) }
 // bench is one running orchestrator and what a test calls it with.
 type bench struct {
 	t      *testing.T
-	nc     *nats.Conn // the test's
-	db     *postgres.DB
+	nc     *nats.Conn   // the test's
+	url    string       // of the database
+	db     *postgres.DB // the test's
 	events *nats.Subscription
 }
 
@@ -30,7 +31,8 @@ type bench struct {
 func start(t *testing.T) *bench {
 	t.Helper()
 	nc, _ := localtest.JetStream(t)
-	b := &bench{t: t, nc: nc, db: open(t, localtest.Migrated(t, postgres.Migrate))}
+	url := localtest.Migrated(t, postgres.Migrate)
+	b := &bench{t: t, nc: nc, url: url, db: open(t, url)}
 	var err error
 	b.events, err = nc.SubscribeSync(schemas.EventSubjects)
 	require.NoError(t, err)
@@ -53,7 +55,7 @@ func (b *bench) instance() (stop func()) {
 	own, err := rpc.Connect(b.nc.Opts.Servers[0], "orchestrator", localtest.Log(b.t))
 	require.NoError(b.t, err)
 	b.t.Cleanup(own.Close)
-	o := New(Config{NATS: own, DB: b.db, Log: localtest.Log(b.t)})
+	o := New(Config{NATS: own, DB: open(b.t, b.url), Log: localtest.Log(b.t)})
 	return localtest.Run(b.t, o.Run, o.Ready())
 }
 
