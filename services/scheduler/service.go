@@ -290,10 +290,14 @@ func (s *Scheduler) Health(ctx context.Context) schemas.Health {
 }
 
 func (s *Scheduler) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
-	return rpc.Health(ctx, rpc.Checks{"postgres": s.db.Check}, rpc.Checks{"workers": func(context.Context) error {
-		if why := s.fleet.unschedulable(time.Now()); why != "" {
-			return hodei.Errorf(hodei.Unavailable, "%s", why)
+	reported := rpc.Checks{}
+	if s.leads() { // a standby has no view of the fleet
+		reported["workers"] = func(context.Context) error {
+			if why := s.fleet.unschedulable(time.Now()); why != "" {
+				return hodei.Errorf(hodei.Unavailable, "%s", why)
+			}
+			return nil
 		}
-		return nil
-	}}), nil
+	}
+	return rpc.Health(ctx, rpc.Checks{"postgres": s.db.Check}, reported), nil
 }
