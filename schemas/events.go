@@ -13,6 +13,8 @@ import (
 const (
 	eventTypes = "io.hodei.v1."
 
+	// EventCreated queues the execution: the scheduler reads its id, priority and
+	// requirements. One that was started at once is created RUNNING and not queued.
 	EventCreated   = eventTypes + "execution.created"
 	EventAssigned  = eventTypes + "execution.assigned"
 	EventRequeued  = eventTypes + "execution.requeued"
