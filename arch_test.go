@@ -88,7 +88,7 @@ var mayImport = []struct {
 	{"internal/cli/render", nil},
 	// It uses Marks of worker: the variables of a command that must survive.
 	{"internal/cli/cmdline", []string{"", "worker"}},
-	{"internal/cli", []string{"", "schemas", "internal/rpc", "client", "kv/check"}},
+	{"internal/cli", []string{"", "schemas", "internal/definition", "internal/rpc", "client", "kv/check"}},
 	{"test", []string{"", "schemas", "internal/rpc", "kv", "postgres", "internal/system", "internal/local", "client"}},
 	{"examples", []string{"", "schemas", "client"}},
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/internal/definition"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -60,15 +61,32 @@ func latest(s *session.Session, e *hodei.ExecutionSummary) string {
 
 func newPipelineShow(p *session.Flags) *cobra.Command {
 	return session.CompleteFirst(p.Command(&cobra.Command{
-		Use: "show ID|NAME", Short: "Show a pipeline", Args: cobra.ExactArgs(1),
-		Example: "  hodei pipeline show demo",
+		Use: "show ID|NAME", Short: "Show a pipeline; with -o yaml its definition, as apply takes it", Args: cobra.ExactArgs(1),
+		Example: "  hodei pipeline show demo\n  hodei pipeline show release -o yaml > hodei.yaml",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.PipelineRef(ctx, args[0])
 		if err != nil {
 			return err
 		}
+		if s.Format == "yaml" {
+			return showDefinition(ctx, s, id)
+		}
 		return session.Ask(ctx, s, schemas.GetPipeline, schemas.GetPipelineRequest{ID: id}, func(p hodei.Pipeline) error { return showPipeline(s, p) })
 	}), p.Pipelines())
+}
+
+// showDefinition prints the definition as a file.
+func showDefinition(ctx context.Context, s *session.Session, id hodei.PipelineRef) error {
+	document, err := s.GetDefinition(ctx, schemas.GetDefinitionRequest{ID: id})
+	if err != nil {
+		return err
+	}
+	text, err := definition.FromJSON(document)
+	if err != nil {
+		return err
+	}
+	_, err = render.ForTerminal(s.Out, nil).Write(text)
+	return err
 }
 
 func showPipeline(s *session.Session, p hodei.Pipeline) error {

@@ -20,6 +20,10 @@ live logs.
 Start everything on this machine, then use it from another terminal:
   hodei up
 
+Keep a pipeline beside the code:
+  hodei init
+  hodei apply
+
 Run something, and watch it:
   hodei exec -- echo hello
   hodei pipeline create demo
@@ -68,6 +72,7 @@ Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 func addPeople(root *cobra.Command) {
 	p := &session.Flags{}
 	for _, cmd := range []*cobra.Command{
+		newInit(), newValidate(), newDiff(p), newApply(p),
 		newRun(p), newExec(p), newLogs(p), newPipeline(p), newJob(p), newExecution(p), newRuns(p), newCancel(p), newRerun(p), newApprove(p), newReject(p), newQueue(p),
 		newExplain(p), newEvents(p), newStats(p), doctor.NewStatus(p), doctor.NewDoctor(p), newContext(),
 	} {

@@ -59,8 +59,9 @@ func ParseFor(slug string, text []byte, format Format) (hodei.Definition, []hode
 		d.address(root, slug)
 	}
 	def := d.definition(root)
+	form := len(r.list)
 	for _, p := range Check(def) {
-		d.place(p)
+		d.place(p, form)
 	}
 	slices.SortStableFunc(r.list, func(a, b hodei.Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
@@ -94,16 +95,22 @@ func (d *decoder) address(root *node, slug string) {
 	}
 }
 
-// place gives a problem the position of its field, or of the nearest one around it.
-func (d *decoder) place(p hodei.Problem) {
+// place gives a problem the position of its field, or of the nearest one around it. The
+// first problems, so many, are about the form of values: what follows from one of them at
+// its place is left out, and so is the same problem of several jobs, which share a default.
+func (d *decoder) place(p hodei.Problem, form int) {
 	for path := p.Field; path != ""; path = outer(path) {
 		if n, ok := d.places[path]; ok {
 			p.Line, p.Column = n.line, n.column
 			break
 		}
 	}
-	same := func(q hodei.Problem) bool { return q.Field == p.Field && q.Line == p.Line && q.Column == p.Column }
-	if len(d.list) < maxProblems && !slices.ContainsFunc(d.list, same) {
+	for i, q := range d.list {
+		if q.Line == p.Line && q.Column == p.Column && (q.Field == p.Field || p.Line > 0 && (i < form || q.Issue == p.Issue)) {
+			return
+		}
+	}
+	if len(d.list) < maxProblems {
 		d.list = append(d.list, p)
 	}
 }

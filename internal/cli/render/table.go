@@ -6,6 +6,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/hodei-jobs/hodei"
 )
 
 // Field is a line of a record: its name and its value.
@@ -64,4 +66,15 @@ var colors = map[string]text.Color{
 	"RUNNING": text.FgCyan, "BUSY": text.FgCyan,
 	"FAILED": text.FgRed, "TIMED_OUT": text.FgRed, "OFFLINE": text.FgRed, "fail": text.FgRed,
 	"PENDING": text.FgYellow, "BLOCKED": text.FgYellow, "CANCELLED": text.FgYellow, "DRAINING": text.FgYellow, "TERMINATING": text.FgYellow, "warn": text.FgYellow,
+}
+
+// Change is a line about a change, in its colour.
+func Change(action, line string) string {
+	switch action {
+	case hodei.ChangeCreated:
+		return text.FgGreen.Sprint(line)
+	case hodei.ChangeDeleted:
+		return text.FgRed.Sprint(line)
+	}
+	return text.FgYellow.Sprint(line)
 }

@@ -38,6 +38,11 @@ func (p *Flags) Command(cmd *cobra.Command, ask action) *cobra.Command {
 	Complete(cmd, "context", func(*cobra.Command, string) ([]string, error) { return contexts.Names() })
 	// It replaces the hook of the root command, which does not know that these flags exclude each other.
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.settle(cmd) }
+	return p.Action(cmd, ask)
+}
+
+// Action gives a command of Command another action.
+func (p *Flags) Action(cmd *cobra.Command, ask action) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := p.open(cmd)
 		if err != nil {

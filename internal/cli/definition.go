@@ -1,0 +1,252 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/render"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/internal/definition"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// defaultFile is the definition in the current directory.
+const defaultFile = "hodei.yaml"
+
+// definitionFile adds the flag -f to a command that reads a definition.
+func definitionFile(cmd *cobra.Command, file *string) *cobra.Command {
+	cmd.Flags().StringVarP(file, "file", "f", defaultFile, "the definition, YAML or (.json) JSON; - for standard input")
+	return cmd
+}
+
+// source is a definition as it was read.
+type source struct {
+	name   string // for messages
+	text   []byte
+	format definition.Format
+	def    hodei.Definition
+	// problems are all that is wrong with it, as far as this program knows.
+	problems []hodei.Problem
+}
+
+func readSource(cmd *cobra.Command, file string) (source, error) {
+	s := source{name: file, format: definition.FormatOf(file)}
+	var err error
+	if file == "-" {
+		s.name = "standard input"
+		s.text, err = io.ReadAll(cmd.InOrStdin())
+		if text := strings.TrimSpace(string(s.text)); strings.HasPrefix(text, "{") && json.Valid(s.text) {
+			s.format = definition.JSON
+		}
+	} else {
+		s.text, err = os.ReadFile(file)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return s, hodei.Errorf(hodei.NotFound, "no file %s: `hodei init` writes one, -f names another", file)
+	}
+	if err != nil {
+		return s, fmt.Errorf("read %s: %w", s.name, err)
+	}
+	s.def, s.problems = definition.Parse(s.text, s.format)
+	return s, nil
+}
+
+// report prints problems as compilers do, and returns the error for those that are not
+// warnings.
+func (s source) report(to io.Writer, problems []hodei.Problem) error {
+	count := 0
+	for _, p := range problems {
+		kind := ""
+		if p.Warning || p.Unsupported {
+			kind = "warning: "
+		} else {
+			count++
+		}
+		place := s.name + ": "
+		if p.Line > 0 {
+			place = fmt.Sprintf("%s:%d:%d: ", s.name, p.Line, p.Column)
+			p.Line = 0
+		}
+		fmt.Fprintln(to, place+kind+render.Plain(p.String()))
+	}
+	if count == 0 {
+		return nil
+	}
+	return hodei.Errorf(hodei.Invalid, "%s is not valid: %s", s.name, render.Count(count, "problem"))
+}
+
+func newValidate() *cobra.Command {
+	var file string
+	return definitionFile(&cobra.Command{
+		Use: "validate", Short: "Check hodei.yaml, without a server", Args: cobra.NoArgs,
+		Long:    "Prints every problem with its line, column and field, and exits with 4 when there is one. Warnings are no problems.",
+		Example: "  hodei validate\n  hodei validate -f deploy/hodei.yaml",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			src, err := readSource(cmd, file)
+			if err != nil {
+				return err
+			}
+			if err := src.report(cmd.ErrOrStderr(), src.problems); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: %s, %s\n", src.name, src.def.Slug, render.Count(len(src.def.Jobs), "job"))
+			return err
+		},
+	}, &file)
+}
+
+func newApply(p *session.Flags) *cobra.Command {
+	var file string
+	cmd := p.Command(&cobra.Command{
+		Use: "apply", Short: "Create or change a pipeline and its jobs by hodei.yaml", Args: cobra.NoArgs,
+		Long: "Creates or changes the pipeline with the slug of the file, and its jobs by their keys, in one transaction, and prints what " +
+			"changed. Nothing is changed unless all of the file is valid.",
+		Example: "  hodei apply\n  hodei apply -f deploy/hodei.yaml\n  hodei pipeline show release -o yaml | hodei apply -f -",
+	}, nil)
+	return definitionFile(applying(p, cmd, &file, false), &file)
+}
+
+func newDiff(p *session.Flags) *cobra.Command {
+	var file string
+	cmd := p.Command(&cobra.Command{
+		Use: "diff", Short: "Show what apply would change", Args: cobra.NoArgs,
+		Example: "  hodei diff\n  hodei diff -f deploy/hodei.yaml -o json",
+	}, nil)
+	return definitionFile(applying(p, cmd, &file, true), &file)
+}
+
+// applying gives a command the action of apply.
+func applying(p *session.Flags, cmd *cobra.Command, file *string, dry bool) *cobra.Command {
+	return p.Action(cmd, func(ctx context.Context, s *session.Session, _ []string) error {
+		src, err := readSource(cmd, *file)
+		if err != nil {
+			return err
+		}
+		if src.def.Slug == "" { // it has no address; the service checks everything else
+			return src.report(s.Errs, src.problems)
+		}
+		req := schemas.ApplyPipelineRequest{Slug: src.def.Slug, DryRun: dry, Document: string(src.text), Format: string(src.format)}
+		err = session.Ask(ctx, s, schemas.ApplyPipeline, req, func(rep schemas.AppliedPipeline) error {
+			for i := range rep.Warnings {
+				rep.Warnings[i].Warning = true
+			}
+			if err := src.report(s.Errs, rep.Warnings); err != nil {
+				return err
+			}
+			return showChanges(s, src.def.Slug, dry, rep)
+		})
+		var refused *hodei.Error
+		if errors.As(err, &refused) && refused.Details != nil && len(refused.Details.Problems) > 0 {
+			return src.report(s.Errs, refused.Details.Problems)
+		}
+		return err
+	})
+}
+
+// showChanges prints a line for each change, and what they come to.
+func showChanges(s *session.Session, slug string, dry bool, rep schemas.AppliedPipeline) error {
+	counts := map[string]int{}
+	for _, c := range rep.Changes {
+		counts[c.Action]++
+		line := ""
+		switch from, to := render.Clip(string(c.From), 60), render.Clip(string(c.To), 60); {
+		case c.Action == hodei.ChangeChanged:
+			line = "~ " + c.Field + ": " + from + " → " + to
+		case c.Action == hodei.ChangeDeleted:
+			line = "- " + c.Field
+		case definition.JobKey(c.Field) != "" && strings.Count(c.Field, ".") == 1: // a whole job
+			line = "+ " + c.Field
+		default:
+			line = "+ " + c.Field + ": " + to
+		}
+		if _, err := fmt.Fprintln(s.Out, s.Colored(c.Action, render.Plain(line))); err != nil {
+			return err
+		}
+	}
+	var parts []string
+	for _, action := range []string{hodei.ChangeCreated, hodei.ChangeChanged, hodei.ChangeDeleted} {
+		if n := counts[action]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, action))
+		}
+	}
+	switch {
+	case len(parts) == 0:
+		s.Note("%s: nothing changes", slug)
+	case dry:
+		s.Note("%s: %s by `%s`", slug, strings.Join(parts, ", "), s.Hint("apply"))
+	default:
+		s.Note("%s: %s", slug, strings.Join(parts, ", "))
+	}
+	return nil
+}
+
+func newInit() *cobra.Command {
+	var name string
+	var force bool
+	cmd := &cobra.Command{
+		Use: "init [FILE]", Short: "Write a commented hodei.yaml to begin with", Args: cobra.MaximumNArgs(1),
+		Example: "  hodei init\n  hodei init --slug release deploy/hodei.yaml",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file := defaultFile
+			if len(args) > 0 {
+				file = args[0]
+			}
+			if name == "" {
+				dir, err := filepath.Abs(filepath.Dir(file))
+				if err != nil {
+					return fmt.Errorf("find the directory of %s: %w", file, err)
+				}
+				name = slugOf(filepath.Base(dir))
+			}
+			if !hodei.PipelineRef(name).IsSlug() {
+				return cmdline.Usagef("--slug: up to 63 of a-z, 0-9 and - required, not %q", name)
+			}
+			flags := os.O_CREATE | os.O_WRONLY | os.O_EXCL
+			if force {
+				flags = os.O_CREATE | os.O_WRONLY | os.O_TRUNC
+			}
+			f, err := os.OpenFile(file, flags, 0o644)
+			if errors.Is(err, os.ErrExist) {
+				return hodei.Errorf(hodei.Conflict, "%s is there already; --force writes over it", file)
+			}
+			if err != nil {
+				return fmt.Errorf("write %s: %w", file, err)
+			}
+			_, err = f.WriteString(definition.Example(name))
+			if err = errors.Join(err, f.Close()); err != nil {
+				return fmt.Errorf("write %s: %w", file, err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", file)
+			fmt.Fprintln(cmd.ErrOrStderr(), "next: hodei validate, hodei diff, hodei apply")
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&name, "slug", "", "slug of the pipeline; the name of the directory when left out")
+	cmd.Flags().BoolVar(&force, "force", false, "write over a file that is there")
+	cmdline.CommandLineOnly(cmd.Flags())
+	return cmd
+}
+
+// slugOf is a name as a slug.
+func slugOf(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
+	if name = strings.Trim(name, "-"); name == "" {
+		return "my-pipeline"
+	}
+	return name[:min(len(name), 63)]
+}
