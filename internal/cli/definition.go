@@ -169,7 +169,7 @@ func showChanges(s *session.Session, slug string, dry bool, rep schemas.AppliedP
 		default:
 			line = "+ " + c.Field + ": " + to
 		}
-		if _, err := fmt.Fprintln(s.Out, s.Colored(c.Action, render.Plain(line))); err != nil {
+		if _, err := fmt.Fprintln(s.Out, s.Change(render.Plain(line))); err != nil {
 			return err
 		}
 	}

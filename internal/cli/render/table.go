@@ -6,8 +6,6 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-
-	"github.com/hodei-jobs/hodei"
 )
 
 // Field is a line of a record: its name and its value.
@@ -68,12 +66,12 @@ var colors = map[string]text.Color{
 	"PENDING": text.FgYellow, "BLOCKED": text.FgYellow, "CANCELLED": text.FgYellow, "DRAINING": text.FgYellow, "TERMINATING": text.FgYellow, "warn": text.FgYellow,
 }
 
-// Change is a line about a change, in its colour.
-func Change(action, line string) string {
-	switch action {
-	case hodei.ChangeCreated:
+// Change is a line about a change, in the colour of its sign.
+func Change(line string) string {
+	switch line[:1] {
+	case "+":
 		return text.FgGreen.Sprint(line)
-	case hodei.ChangeDeleted:
+	case "-":
 		return text.FgRed.Sprint(line)
 	}
 	return text.FgYellow.Sprint(line)

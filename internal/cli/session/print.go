@@ -99,10 +99,10 @@ func (s *Session) Seen(w hodei.Worker) string {
 	return s.Age(*w.LastSeenAt)
 }
 
-// Colored is a line about a change, in the colour of what happened.
-func (s *Session) Colored(action, line string) string {
+// Change is a line about a change, which starts with +, - or ~.
+func (s *Session) Change(line string) string {
 	if !s.color {
 		return line
 	}
-	return render.Change(action, line)
+	return render.Change(line)
 }
