@@ -17,7 +17,7 @@ type Graph struct {
 	Needs []Need `json:"needs,omitempty" db:"-" jsonschema:"maxItems=1000"`
 	// When is the outcome of the needs, or for a job in finally of the run, with
 	// which the job runs.
-	When When `json:"when,omitempty" db:"-" jsonschema:"enum=success,enum=failure,enum=always"`
+	When When `json:"when,omitempty" db:"-" file:",default=success" jsonschema:"enum=success,enum=failure,enum=always"`
 	// If must hold once the needs have ended; otherwise the job is skipped with
 	// reason CONDITION.
 	If Conditions `json:"if,omitempty" db:"-"`

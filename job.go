@@ -21,7 +21,7 @@ type Spec struct {
 	// Lists and events leave it out.
 	Environment map[string]string `json:"environment,omitzero" db:"-" file:"env"`
 	// Priority orders the queue, 0 to 10, higher first.
-	Priority     int          `json:"priority" db:"-" file:",minimum=0,maximum=10"`
+	Priority     int          `json:"priority" db:"-" file:",minimum=0,maximum=10,default=5"`
 	Requirements Requirements `json:"requirements" db:"-"`
 	// TimeoutSeconds is the longest running time of the command; null means no
 	// timeout.
@@ -44,7 +44,7 @@ type Requirements struct {
 	Type *string `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
 	// Capacity is the number of slots that the execution requires; 1 if left
 	// out.
-	Capacity int `json:"capacity,omitempty" jsonschema:"minimum=1,maximum=10000"`
+	Capacity int `json:"capacity,omitempty" file:",default=1" jsonschema:"minimum=1,maximum=10000"`
 	// Labels must all be present on the worker with these values; at most 4
 	// KiB.
 	Labels map[string]string `json:"labels,omitempty"`

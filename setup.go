@@ -11,7 +11,7 @@ import (
 type Setup struct {
 	// Shell runs a command that is a string: sh, bash, pwsh, or a list to which the
 	// script is appended. Without one it runs as `sh -c`.
-	Shell Shell `json:"shell,omitzero" db:"-"`
+	Shell Shell `json:"shell,omitzero" db:"-" file:",default=sh"`
 	// After is a script that runs in the same directory once the command has ended,
 	// however it ended, for at most five minutes.
 	After string `json:"after,omitempty" db:"-" jsonschema:"maxLength=131072"`

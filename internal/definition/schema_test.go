@@ -293,10 +293,28 @@ func asJSON(t *testing.T, text []byte) any {
 	return out
 }
 
+const referenceBegins, referenceEnds = "<!-- reference -->\n", "<!-- end of the reference -->\n"
+
+func TestReferenceIsThatOfTheParser(t *testing.T) {
+	const path = "../../docs/pipelines.md"
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	before, rest, ok := strings.Cut(string(text), referenceBegins)
+	require.True(t, ok)
+	_, after, ok := strings.Cut(rest, referenceEnds)
+	require.True(t, ok)
+	var b strings.Builder
+	p, seen := newPublisher(t), map[reflect.Type]bool{}
+	p.tables(&b, "Pipeline", reflect.TypeFor[hodei.Definition](), seen)
+	b.WriteString("`jobs` and `finally` are mappings of jobs by their keys, `defaults` has fields of jobs.\n\n")
+	p.tables(&b, "Job", reflect.TypeFor[hodei.JobDefinition](), seen)
+	generated(t, path, []byte(before+referenceBegins+"\n"+b.String()+referenceEnds+after))
+}
+
 // examples are the documents that are shown to users, which parser and schema accept.
 func examples(t *testing.T) []string {
 	t.Helper()
-	paths := []string{"testdata/grammar.yaml"}
+	paths := []string{"testdata/grammar.yaml", "example.yaml"}
 	for _, pattern := range []string{"../../examples/*.yaml", "../../examples/*/hodei.yaml"} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
@@ -332,8 +350,8 @@ func TestTheSchemaRefusesWhatTheParserRefuses(t *testing.T) {
 	}
 }
 
-// reference is every field of a type as a table, and those of the types in it.
-func (p *publisher) reference2(b *strings.Builder, title string, typ reflect.Type, seen map[reflect.Type]bool) {
+// tables has every field of a type as a table, and those of the types in it.
+func (p *publisher) tables(b *strings.Builder, title string, typ reflect.Type, seen map[reflect.Type]bool) {
 	seen[typ] = true
 	fmt.Fprintf(b, "#### %s\n\n| field | value | default | |\n|---|---|---|---|\n", title)
 	var below []rule
@@ -361,11 +379,11 @@ func (p *publisher) reference2(b *strings.Builder, title string, typ reflect.Typ
 	}
 	b.WriteString("\n")
 	for _, r := range below {
-		p.reference2(b, title2(title, r.name), r.typ, seen)
+		p.tables(b, heading(title, r.name), r.typ, seen)
 	}
 }
 
-func title2(title, name string) string {
+func heading(title, name string) string {
 	if title == "Pipeline" || title == "Job" {
 		return "`" + name + "`"
 	}
