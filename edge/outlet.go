@@ -40,7 +40,7 @@ func (o *outlet) copy(ctx context.Context, feed *follow.Feed, now schemas.LogEnd
 			begin = o.at(begin, next-1) // so that a client that reconnects misses nothing
 		}
 	}
-	if err := o.send(begin); err != nil {
+	if err := o.control(begin); err != nil {
 		return err
 	}
 	for o.want.Follow || next <= now.LogCount {
@@ -57,11 +57,11 @@ func (o *outlet) copy(ctx context.Context, feed *follow.Feed, now schemas.LogEnd
 		}
 		next = last + 1
 	}
-	return o.send(o.end(nil, now))
+	return o.control(o.end(nil, now))
 }
 
-// send sends bytes that are not lines.
-func (o *outlet) send(p []byte) error {
+// control sends bytes that are not lines.
+func (o *outlet) control(p []byte) error {
 	o.flushed = time.Now()
 	return o.send(p)
 }
@@ -78,7 +78,7 @@ func (o *outlet) step(ctx context.Context, feed *follow.Feed, next int64, now sc
 	cancel()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		return follow.Batch{}, next - 1, o.send(o.idle(nil))
+		return follow.Batch{}, next - 1, o.control(o.idle(nil))
 	case err != nil || batch.End != nil:
 		return batch, next - 1, err
 	}
