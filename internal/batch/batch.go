@@ -16,6 +16,10 @@ type Group[A, R any] struct {
 	// Run executes at least one request and returns one answer for each; or it fails as a
 	// whole and has changed nothing.
 	Run func(context.Context, []A) ([]Answer[R], error)
+	// Size, where it is set, is the size of a request. A batch of several has at most
+	// MaxSize altogether.
+	Size    func(A) int
+	MaxSize int
 
 	mu      sync.Mutex
 	waiting []*asked[A, R]
@@ -35,8 +39,8 @@ type asked[A, R any] struct {
 }
 
 const (
-	// most is the largest batch.
-	most = 128
+	// Most is how many requests the largest batch has.
+	Most = 128
 	// timeout bounds a batch, whose callers may all have left.
 	timeout = 30 * time.Second
 )
@@ -44,23 +48,39 @@ const (
 // Do waits for the answer to a request, or until ctx is done; the request may be executed
 // even then.
 func (g *Group[A, R]) Do(ctx context.Context, what A) (R, error) {
-	a := &asked[A, R]{ctx: ctx, what: what, done: make(chan Answer[R], 1)}
-	g.mu.Lock()
-	g.waiting = append(g.waiting, a)
-	if !g.running {
-		g.running = true
-		go g.lead()
+	got := g.DoAll(ctx, []A{what})[0]
+	return got.Value, got.Err
+}
+
+// DoAll is Do for several requests of one caller, which share a batch where they fit. The
+// answers are in the order of the requests.
+func (g *Group[A, R]) DoAll(ctx context.Context, all []A) []Answer[R] {
+	asks := make([]*asked[A, R], len(all))
+	for i, what := range all {
+		asks[i] = &asked[A, R]{ctx: ctx, what: what, done: make(chan Answer[R], 1)}
 	}
-	g.mu.Unlock()
-	select {
-	case got := <-a.done:
-		if p, ok := got.Err.(panicked); ok {
+	g.add(asks)
+	answers := make([]Answer[R], len(all))
+	for i, a := range asks {
+		select {
+		case answers[i] = <-a.done:
+		case <-ctx.Done():
+			answers[i].Err = ctx.Err()
+		}
+		if p, ok := answers[i].Err.(panicked); ok {
 			panic(p.Error())
 		}
-		return got.Value, got.Err
-	case <-ctx.Done():
-		var zero R
-		return zero, ctx.Err()
+	}
+	return answers
+}
+
+func (g *Group[A, R]) add(asks []*asked[A, R]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(g.waiting, asks...)
+	if !g.running && len(g.waiting) > 0 {
+		g.running = true
+		go g.lead()
 	}
 }
 
@@ -83,12 +103,19 @@ func (g *Group[A, R]) lead() {
 func (g *Group[A, R]) next() (batch []*asked[A, R]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for len(g.waiting) > 0 && len(batch) < most {
+	size := 0
+	for len(g.waiting) > 0 && len(batch) < Most {
 		a := g.waiting[0]
-		g.waiting[0], g.waiting = nil, g.waiting[1:]
 		if a.ctx.Err() == nil { // else its caller has gone
+			if g.Size != nil {
+				size += g.Size(a.what)
+			}
+			if size > g.MaxSize && len(batch) > 0 {
+				break
+			}
 			batch = append(batch, a)
 		}
+		g.waiting[0], g.waiting = nil, g.waiting[1:]
 	}
 	if len(batch) == 0 {
 		g.running = false

@@ -137,3 +137,54 @@ func TestOneInvalidCallDoesNotFailOthers(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// TestABatchIsBounded: in number, and in size, but for one request that is larger.
+func TestABatchIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var batches [][]int
+		g := &batch.Group[int, int]{Size: func(n int) int { return n }, MaxSize: 100}
+		g.Run = func(_ context.Context, all []int) ([]batch.Answer[int], error) {
+			batches = append(batches, all)
+			return make([]batch.Answer[int], len(all)), nil
+		}
+		require.Len(t, g.DoAll(t.Context(), []int{60, 40, 1, 500, 100, 0}), 6)
+		require.Equal(t, [][]int{{60, 40}, {1}, {500}, {100, 0}}, batches)
+		require.Empty(t, g.DoAll(t.Context(), nil))
+		batches = nil
+		g.DoAll(t.Context(), make([]int, batch.Most+1))
+		require.Len(t, batches, 2)
+		require.Len(t, batches[0], batch.Most)
+	})
+}
+
+// TestAKeyWaitsForNoOther: a batch that is not answered delays its own key only.
+func TestAKeyWaitsForNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		g := &batch.Groups[string, int, string]{Run: func(_ context.Context, key string, all []int) ([]batch.Answer[string], error) {
+			if key == "silent" {
+				<-gate
+			}
+			out := make([]batch.Answer[string], len(all))
+			for i, n := range all {
+				out[i].Value = fmt.Sprintf("%s %d of %d", key, n, len(all))
+			}
+			return out, nil
+		}}
+		var callers sync.WaitGroup
+		for n := range 3 {
+			callers.Go(func() {
+				got, err := g.Do(t.Context(), "silent", n)
+				assert.NoError(t, err)
+				assert.Equal(t, fmt.Sprintf("silent %d of %d", n, min(n+1, 2)), got)
+			})
+			if n == 0 {
+				synctest.Wait() // the others share a batch
+			}
+		}
+		synctest.Wait()
+		require.Equal(t, []batch.Answer[string]{{Value: "quick 1 of 2"}, {Value: "quick 2 of 2"}}, g.DoAll(t.Context(), "quick", []int{1, 2}))
+		close(gate)
+		callers.Wait()
+	})
+}

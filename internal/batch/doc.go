@@ -1,9 +1,11 @@
-// Package batch lets many callers share one costly step: a commit, or a look at all processes.
+// Package batch lets many callers share one costly step: a commit, a request, or a look at all
+// processes.
 //
 // # Owns
 //
 // The forming of batches: requests that arrive while a batch runs form the next one. A single
-// caller does not wait, and no batch waits to fill up.
+// caller does not wait, and no batch waits to fill up. A batch is bounded in number, and in
+// size where its owner gives one. Groups forms batches for each of many keys.
 //
 // # When things fail
 //
