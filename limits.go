@@ -48,6 +48,18 @@ func CheckLabels(labels map[string]string) error {
 	return within("labels", sizeOf(labels), MaxLabels)
 }
 
+// Size is about how many bytes a spec takes on the wire.
+func (s Spec) Size() int {
+	size := len(s.Command.Shell) + sizeOf(s.Environment) + sizeOf(s.Requirements.Labels)
+	for _, arg := range s.Command.Args {
+		size += len(arg) + 3
+	}
+	return size
+}
+
+// Size is about how many bytes an outcome takes on the wire.
+func (o Outcome) Size() int { return sizeOf(o.Outputs) }
+
 func sizeOf(pairs map[string]string) (size int) {
 	for name, value := range pairs {
 		size += len(name) + len(value)

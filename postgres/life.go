@@ -126,8 +126,22 @@ type assignment struct {
 // AssignExecution makes a pending execution RUNNING on one incarnation of a
 // worker. Of two callers one succeeds, the other gets CONFLICT.
 func (db *DB) AssignExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, workerType, incarnation string) (hodei.Execution, error) {
-	e, err := db.assigns.Do(ctx, assignment{id, worker, workerType, incarnation})
-	return e, db.whyNot(ctx, id, string(hodei.Running), failure("assign execution", err))
+	a := db.AssignExecutions(ctx, []hodei.ExecutionID{id}, worker, workerType, incarnation)[0]
+	return a.Value, a.Err
+}
+
+// AssignExecutions is AssignExecution for several executions, in one statement. The
+// answers are in the order of the ids.
+func (db *DB) AssignExecutions(ctx context.Context, ids []hodei.ExecutionID, worker hodei.WorkerID, workerType, incarnation string) []batch.Answer[hodei.Execution] {
+	wanted := make([]assignment, len(ids))
+	for i, id := range ids {
+		wanted[i] = assignment{id, worker, workerType, incarnation}
+	}
+	answers := db.assigns.DoAll(ctx, wanted)
+	for i, a := range answers {
+		answers[i].Err = db.whyNot(ctx, ids[i], string(hodei.Running), failure("assign execution", a.Err))
+	}
+	return answers
 }
 
 func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]batch.Answer[hodei.Execution], error) {
@@ -164,29 +178,62 @@ type report struct {
 	outcome hodei.Outcome
 }
 
+// Report is the end of an execution, as its worker reports it.
+type Report struct {
+	ID      hodei.ExecutionID
+	Outcome hodei.Outcome
+}
+
+// Ended is the answer to a report.
+type Ended struct {
+	Execution hodei.Execution
+	// Whole reports whether the end is recorded: the record has the whole log.
+	Whole bool
+	Err   error
+}
+
 // FinishExecution records the end of an execution as its worker reports it, if
 // the record has the whole log. Repeating it with the same outcome changes
 // nothing. While lines are missing it returns false and changes nothing. It
 // returns CONFLICT if the execution has another end or another worker.
 func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, o hodei.Outcome) (hodei.Execution, bool, error) {
-	if !hodei.ExecutionTransitions.Allows(hodei.Running, o.Status) || !o.Status.Ended() {
-		return hodei.Execution{}, false, hodei.InvalidField("outcome.status", "not the end of a run")
+	got := db.FinishExecutions(ctx, worker, []Report{{id, o}})[0]
+	return got.Execution, got.Whole, got.Err
+}
+
+// FinishExecutions is FinishExecution for several reports of one worker, in one statement
+// for those without a log and one for the others. The answers are in their order.
+func (db *DB) FinishExecutions(ctx context.Context, worker hodei.WorkerID, reports []Report) []Ended {
+	all := make([]report, len(reports))
+	for i, r := range reports {
+		all[i] = report{r.ID, worker, r.Outcome}
 	}
-	e, err := db.finishes.Do(ctx, report{id, worker, o})
-	if !errors.Is(err, hodei.NotFound) {
-		return e, err == nil, failure("finish execution", err)
+	out := make([]Ended, len(all))
+	for i, a := range db.finishes.DoAll(ctx, all) {
+		out[i] = db.finished(ctx, all[i], a)
 	}
-	now, err := db.GetExecution(ctx, id)
+	return out
+}
+
+// finished makes the answer to a report from that of the batch.
+func (db *DB) finished(ctx context.Context, r report, a batch.Answer[hodei.Execution]) Ended {
+	switch {
+	case !isEnd(r.outcome.Status):
+		return Ended{Err: hodei.InvalidField("outcome.status", "not the end of a run")}
+	case !errors.Is(a.Err, hodei.NotFound):
+		return Ended{a.Value, a.Err == nil, failure("finish execution", a.Err)}
+	}
+	now, err := db.GetExecution(ctx, r.id)
 	switch {
 	case err != nil:
-		return now, false, err
-	case now.WorkerID == nil || *now.WorkerID != worker:
+		return Ended{now, false, err}
+	case now.WorkerID == nil || *now.WorkerID != r.worker:
 	case now.Status == hodei.Running:
-		return now, false, nil
-	case now.Status == o.Status && (now.LogCount == o.LogCount || now.LogDamaged):
-		return now, true, nil // reported before
+		return Ended{now, false, nil}
+	case now.Status == r.outcome.Status && (now.LogCount == r.outcome.LogCount || now.LogDamaged):
+		return Ended{now, true, nil} // reported before
 	}
-	return now, false, cannotBecome(now, string(o.Status))
+	return Ended{now, false, cannotBecome(now, string(r.outcome.Status))}
 }
 
 // FinishDamaged records the end of an execution whose log cannot be completed
@@ -240,14 +287,21 @@ func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker ho
 // errNotFinished rolls back a transaction that ended no execution.
 var errNotFinished = errors.New("no execution ended")
 
+// isEnd reports whether a run can end in the state.
+func isEnd(s hodei.ExecutionStatus) bool {
+	return s.Ended() && hodei.ExecutionTransitions.Allows(hodei.Running, s)
+}
+
 // finishExecutions reads the recorded logs only of executions that have one,
 // which halves the work for a flood of small commands.
 func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.Answer[hodei.Execution], error) {
 	var silent, logged []report
 	for _, r := range reports {
-		if r.outcome.LogCount == 0 {
+		switch {
+		case !isEnd(r.outcome.Status):
+		case r.outcome.LogCount == 0:
 			silent = append(silent, r)
-		} else {
+		default:
 			logged = append(logged, r)
 		}
 	}

@@ -29,13 +29,18 @@ func (r StartRequest) Validate() error {
 
 // Validate checks the request's values.
 func (r FinishRequest) Validate() error {
-	switch {
-	case r.ExecutionID.IsZero():
-		return hodei.InvalidField("execution_id", "required")
-	case r.WorkerID.IsZero():
+	if r.WorkerID.IsZero() {
 		return hodei.InvalidField("worker_id", "required")
 	}
-	return hodei.Within("outcome", r.Outcome.Validate())
+	return checkShared("ends", len(r.Ends))
+}
+
+// Validate checks the values of one entry.
+func (e End) Validate() error {
+	if e.ExecutionID.IsZero() {
+		return hodei.InvalidField("execution_id", "required")
+	}
+	return hodei.Within("outcome", e.Outcome.Validate())
 }
 
 // Validate checks the request's values.

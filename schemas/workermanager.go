@@ -84,9 +84,9 @@ var (
 		Name: "executions.stop", Service: WorkerManager, Internal: true, Status: 202,
 		Summary: "Cancel an execution in any state", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
-	FinishExecution = declare[FinishRequest, Finished](Op{
+	FinishExecutions = declare[FinishRequest, Results[Finished]](Op{
 		Name: "executions.finish", Service: WorkerManager, ByWorker: true,
-		Summary: "Record the end of a run; its worker repeats the request until it is answered",
+		Summary: "Record the ends of runs of one worker, which repeats each until it is answered",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Forbidden},
 	})
 	LeaveWorker = declare[LeaveRequest, Empty](Op{
@@ -265,22 +265,27 @@ type StopExecutionRequest struct {
 	Reason hodei.Reason `json:"reason,omitempty"`
 }
 
-// FinishRequest is the end of an execution. The worker sends it when the record
-// has every line of the log, or after a bounded effort.
+// FinishRequest is the ends of executions that one worker reports.
 type FinishRequest struct {
-	ExecutionID hodei.ExecutionID `json:"execution_id"`
-	WorkerID    hodei.WorkerID    `json:"worker_id"`
-	Outcome     hodei.Outcome     `json:"outcome"`
-	// Final commits the end even if lines of the log are missing, because the
-	// worker cannot send them. The log is then recorded as damaged.
-	Final bool `json:"final,omitempty"`
-	// Free is the number of the worker's free slots after this end, Revision
+	WorkerID hodei.WorkerID `json:"worker_id"`
+	Ends     []End          `json:"ends" jsonschema:"minItems=1,maxItems=128"`
+	// Free is the number of the worker's free slots after these ends, Revision
 	// the revision of that state.
 	Free     int    `json:"free"`
 	Revision uint64 `json:"revision"`
 }
 
-// Sender is the worker on which the execution ran.
+// End is the end of an execution. The worker sends it when the record has every
+// line of the log, or after a bounded effort.
+type End struct {
+	ExecutionID hodei.ExecutionID `json:"execution_id"`
+	Outcome     hodei.Outcome     `json:"outcome"`
+	// Final commits the end even if lines of the log are missing, because the
+	// worker cannot send them. The log is then recorded as damaged.
+	Final bool `json:"final,omitempty"`
+}
+
+// Sender is the worker on which the executions ran.
 func (r FinishRequest) Sender() hodei.WorkerID { return r.WorkerID }
 
 // Finished is the reply to a reported end: it is committed, or lines of the log

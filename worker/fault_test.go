@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -148,6 +149,33 @@ func TestAnEndIsReportedUntilItIsRecorded(t *testing.T) {
 	f.manager.refuseEnds = nil
 	f.manager.mu.Unlock()
 	f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > held.Revision })
+}
+
+// TestEndsShareARequest: those that come while one is being reported are reported in one
+// request, and one that is refused fails no other.
+func TestEndsShareARequest(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	m := f.manager
+	m.holdEnds = true
+	release := func() { defer m.change()(); m.holdEnds = false }
+	defer release()
+	first := f.run(f.request("true"))
+	m.await(t, "the first end is sent by itself", func() bool { return len(m.together) == 1 })
+	refused := f.request("exit 3")
+	func() { defer m.change()(); m.refuseEnd = refused.ExecutionID }()
+	others := []hodei.ExecutionID{f.run(f.request("true")), f.run(refused), f.run(f.request("true"))}
+	f.availability("all have ended, none is recorded", func(a hodei.Availability) bool { return a.Free == 4 && len(a.Running) == 4 })
+	require.Eventually(t, func() bool { return f.ends.Waiting() == 3 }, 30*time.Second, 5*time.Millisecond)
+	release()
+	f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > 8 })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	require.Equal(t, 1, m.together[0])
+	require.Equal(t, 3, slices.Max(m.together[1:]), "%v", m.together)
+	for _, id := range append(others, first) {
+		require.NotEmpty(t, m.ends[id])
+	}
 }
 
 // TestAChunkThatIsRefusedIsGivenUp: the record may never accept it, and the end

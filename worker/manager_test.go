@@ -29,7 +29,7 @@ type manager struct {
 	registered []schemas.RegisterWorkerRequest
 	logs       map[hodei.ExecutionID]map[int64][]byte // chunks by first sequence
 	chunks     int                                    // chunks received, including repeated ones
-	ends       map[hodei.ExecutionID][]schemas.FinishRequest
+	ends       map[hodei.ExecutionID][]end
 	left       []schemas.LeaveRequest
 	// Deliberate faults.
 	lose       func(first int64) bool // a chunk never arrives
@@ -37,14 +37,24 @@ type manager struct {
 	missing    bool                   // lines are missing, until an end is final
 	mute       bool                   // chunks are not acknowledged
 	refuseEnds error
+	holdEnds   bool              // reports of ends are not answered
+	refuseEnd  hodei.ExecutionID // the end of one execution is refused
+	together   []int             // how many ends each request had
+}
+
+// end is the report of an end, with what came beside it.
+type end struct {
+	schemas.End
+	Free     int
+	Revision uint64
 }
 
 func newManager(t testing.TB, nc *nats.Conn) *manager {
-	m := &manager{nc: nc, logs: map[hodei.ExecutionID]map[int64][]byte{}, ends: map[hodei.ExecutionID][]schemas.FinishRequest{}}
+	m := &manager{nc: nc, logs: map[hodei.ExecutionID]map[int64][]byte{}, ends: map[hodei.ExecutionID][]end{}}
 	m.changed.L = &m.mu
 	svc := rpc.New(rpc.Config{NATS: nc, Name: schemas.WorkerManager, Log: localtest.Log(t)})
 	rpc.Handle(svc, schemas.JoinWorker, m.register)
-	rpc.Handle(svc, schemas.FinishExecution, m.finish)
+	rpc.Handle(svc, schemas.FinishExecutions, m.finish)
 	rpc.Handle(svc, schemas.LeaveWorker, m.leave)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -63,14 +73,26 @@ func (m *manager) register(_ context.Context, req schemas.RegisterWorkerRequest)
 	return hodei.Worker{ID: *req.ID}, nil
 }
 
-func (m *manager) finish(_ context.Context, req schemas.FinishRequest) (schemas.Finished, error) {
+func (m *manager) finish(_ context.Context, req schemas.FinishRequest) (reply schemas.Results[schemas.Finished], err error) {
 	defer m.change()()
-	m.ends[req.ExecutionID] = append(m.ends[req.ExecutionID], req)
-	finished := schemas.Finished{ExecutionID: req.ExecutionID, Status: req.Outcome.Status, Missing: []schemas.Span{}}
-	if m.missing && !req.Final {
-		finished.Status, finished.Missing = hodei.Running, []schemas.Span{{ExecutionID: req.ExecutionID, First: 1, Last: 1}}
+	m.together = append(m.together, len(req.Ends))
+	m.changed.Broadcast()
+	for m.holdEnds {
+		m.changed.Wait()
 	}
-	return finished, m.refuseEnds
+	for _, e := range req.Ends {
+		m.ends[e.ExecutionID] = append(m.ends[e.ExecutionID], end{e, req.Free, req.Revision})
+		if m.refuseEnd == e.ExecutionID {
+			reply.Results = append(reply.Results, schemas.Result[schemas.Finished]{Error: hodei.Errorf(hodei.Conflict, "Refused")})
+			continue
+		}
+		finished := schemas.Finished{ExecutionID: e.ExecutionID, Status: e.Outcome.Status, Missing: []schemas.Span{}}
+		if m.missing && !e.Final {
+			finished.Status, finished.Missing = hodei.Running, []schemas.Span{{ExecutionID: e.ExecutionID, First: 1, Last: 1}}
+		}
+		reply.Results = append(reply.Results, schemas.Result[schemas.Finished]{Value: &finished})
+	}
+	return reply, m.refuseEnds
 }
 
 func (m *manager) leave(_ context.Context, req schemas.LeaveRequest) (schemas.Empty, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/batch"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/joblog"
@@ -30,9 +31,7 @@ func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
 		if ctx.Err() != nil {
 			return struct{}{}, backoff.Permanent(ctx.Err())
 		}
-		req := schemas.FinishRequest{ExecutionID: r.req.ExecutionID, WorkerID: w.id, Outcome: end, Final: effort.spent()}
-		req.Free, req.Revision = w.slots.current()
-		answer, err := rpc.Call(ctx, w.cfg.NATS, schemas.FinishExecution, req)
+		answer, err := w.ends.Do(ctx, schemas.End{ExecutionID: r.req.ExecutionID, Outcome: end, Final: effort.spent()})
 		switch {
 		case errors.Is(err, hodei.Conflict), errors.Is(err, hodei.NotFound), errors.Is(err, hodei.Invalid):
 			return struct{}{}, backoff.Permanent(err)
@@ -53,6 +52,19 @@ func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
 	case ctx.Err() == nil:
 		log.Warn("end refused, dropped", "err", err)
 	}
+}
+
+// sendEnds reports the ends that came while others were being reported, in one request.
+func (w *Worker) sendEnds(ctx context.Context, ends []schemas.End) ([]batch.Answer[schemas.Finished], error) {
+	ctx, cancel := context.WithTimeout(ctx, rpc.DefaultTimeout)
+	defer cancel()
+	req := schemas.FinishRequest{WorkerID: w.id, Ends: ends}
+	req.Free, req.Revision = w.slots.current()
+	reply, err := rpc.Call(ctx, w.cfg.NATS, schemas.FinishExecutions, req)
+	if err != nil {
+		return nil, err
+	}
+	return batch.Answers(len(ends), reply.Get), nil
 }
 
 var errMissing = errors.New("recorded lines are missing")

@@ -16,7 +16,9 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/batch"
 	"github.com/hodei-jobs/hodei/internal/disk"
+	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
@@ -72,6 +74,7 @@ type Worker struct {
 	reaper      reaper
 	oom         *oomKills
 	contact     contact
+	ends        batch.Group[schemas.End, schemas.Finished]
 	reconnected chan struct{} // one value: the key is to be written at once
 	ready       chan struct{}
 	terminate   chan struct{}
@@ -97,12 +100,14 @@ func New(cfg Config) (*Worker, error) {
 	case cfg.StateDir == "":
 		return nil, errors.New("worker: a state directory is required")
 	}
-	return &Worker{
+	w := &Worker{
 		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), tag: rand.Text(), base: baseEnvironment(), slots: newSlots(cfg.Slots),
 		disk: disk.NewGuard(cfg.MinFree, disk.Store{Name: "the worker", Dir: cfg.StateDir}),
 		oom:  newOOMKills("/"), contact: contact{sooner: make(chan struct{}, 1)},
 		reconnected: make(chan struct{}, 1), ready: make(chan struct{}), terminate: make(chan struct{}),
-	}, nil
+	}
+	w.ends.Run, w.ends.Size, w.ends.MaxSize = w.sendEnds, schemas.End.Size, schemas.MaxSharedBytes
+	return w, nil
 }
 
 // Ready is closed when the worker is registered and its key is written.

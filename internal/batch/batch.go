@@ -32,6 +32,15 @@ type Answer[R any] struct {
 	Err   error
 }
 
+// Answers are n answers, each of which get returns by its place.
+func Answers[R any](n int, get func(i int) (R, error)) []Answer[R] {
+	answers := make([]Answer[R], n)
+	for i := range answers {
+		answers[i].Value, answers[i].Err = get(i)
+	}
+	return answers
+}
+
 type asked[A, R any] struct {
 	ctx  context.Context
 	what A
@@ -72,6 +81,13 @@ func (g *Group[A, R]) DoAll(ctx context.Context, all []A) []Answer[R] {
 		}
 	}
 	return answers
+}
+
+// Waiting is the number of requests that wait for the batch that runs.
+func (g *Group[A, R]) Waiting() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting)
 }
 
 func (g *Group[A, R]) add(asks []*asked[A, R]) {

@@ -148,7 +148,7 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
 	e.stats.nanos.Add(took.Nanoseconds())
 	if err != nil {
 		e.stats.errors.Add(1)
-		s.log(ctx, e, s.respondError(ctx, e, req, err), err, took)
+		s.log(ctx, e.op, s.respondError(ctx, e, req, err), err, took)
 		return
 	}
 	s.cfg.Log.DebugContext(ctx, "request", "op", e.op.Name, "request_id", RequestID(ctx), "dur", took)
@@ -156,12 +156,12 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
 
 // log logs the failures of the service for operators. A caller's mistake is
 // logged at debug level only.
-func (s *Service) log(ctx context.Context, e *endpoint, said *hodei.Error, err error, took time.Duration) {
+func (s *Service) log(ctx context.Context, op *schemas.Op, said *hodei.Error, err error, took time.Duration) {
 	level := slog.LevelDebug
 	if said.Code == hodei.Internal {
 		level = slog.LevelError
 	}
-	s.cfg.Log.Log(ctx, level, "request failed", "op", e.op.Name, "request_id", RequestID(ctx),
+	s.cfg.Log.Log(ctx, level, "request failed", "op", op.Name, "request_id", RequestID(ctx),
 		"code", said.Code, "dur", took, "err", err)
 }
 

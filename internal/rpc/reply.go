@@ -27,9 +27,19 @@ func (s *Service) respond(ctx context.Context, e *endpoint, req micro.Request, r
 	return s.send(ctx, req, header, body)
 }
 
-// respondError replies with the part of err that users may see, and returns
-// that part.
-func (s *Service) respondError(ctx context.Context, e *endpoint, req micro.Request, err error) *hodei.Error {
+// Result makes the result of one entry of a shared request, with the part of err that
+// users may see. The error is logged here, because the request as a whole succeeds.
+func Result[T any](ctx context.Context, s *Service, op *schemas.Op, value T, err error) schemas.Result[T] {
+	if err == nil {
+		return schemas.Result[T]{Value: &value}
+	}
+	visible := s.visible(ctx, err)
+	s.log(ctx, op, visible, err, 0)
+	return schemas.Result[T]{Error: visible}
+}
+
+// visible returns the part of err that users may see.
+func (s *Service) visible(ctx context.Context, err error) *hodei.Error {
 	said := *hodei.AsError(err)
 	if said.Code == hodei.Internal && errors.Is(err, context.DeadlineExceeded) {
 		said.Code, said.Message = hodei.Timeout, "Not done in time"
@@ -38,15 +48,22 @@ func (s *Service) respondError(ctx context.Context, e *endpoint, req micro.Reque
 		said.Code, said.Message = hodei.Unavailable, "The service is stopping"
 	}
 	said.Timestamp, said.RequestID = time.Now().UTC(), RequestID(ctx)
+	return &said
+}
+
+// respondError replies with the part of err that users may see, and returns
+// that part.
+func (s *Service) respondError(ctx context.Context, e *endpoint, req micro.Request, err error) *hodei.Error {
+	said := s.visible(ctx, err)
 	body, _ := hodei.JSON(said) // a struct of strings and a time always encodes
 	header := nats.Header{
-		micro.ErrorHeader:     []string{headline(said)},
+		micro.ErrorHeader:     []string{headline(*said)},
 		micro.ErrorCodeHeader: []string{strconv.Itoa(said.Code.Status())},
 	}
 	if err := s.send(ctx, req, header, body); err != nil {
 		s.cfg.Log.Warn("error not sent", "op", e.op.Name, "request_id", said.RequestID, "err", err)
 	}
-	return &said
+	return said
 }
 
 // send publishes the reply itself, because micro's Respond would record a

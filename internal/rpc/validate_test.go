@@ -145,7 +145,9 @@ func TestRefusesBetweenServices(t *testing.T) {
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
 		rpc.Handle(s, schemas.PlaceExecution, discard[schemas.PlaceRequest, schemas.Assignment](t))
 		rpc.Handle(s, schemas.StartExecution, discard[schemas.StartRequest, schemas.Assignment](t))
-		rpc.Handle(s, schemas.FinishExecution, discard[schemas.FinishRequest, schemas.Finished](t))
+		rpc.Handle(s, schemas.FinishExecutions, func(_ context.Context, req schemas.FinishRequest) (r schemas.Results[schemas.Finished], err error) {
+			return r, req.Ends[0].Validate() // a result of its own, in the worker manager
+		})
 		rpc.Handle(s, schemas.ReadLogs, discard[schemas.ReadLogsRequest, schemas.RecordedLog](t))
 		rpc.Handle(s, schemas.LeaveWorker, discard[schemas.LeaveRequest, schemas.Empty](t))
 	})
@@ -154,9 +156,9 @@ func TestRefusesBetweenServices(t *testing.T) {
 		return `{` + first + `,"spec":{"command":"true","environment":{},` + field + `}}`
 	}
 	finish := func(field string) string {
-		return `{` + first + `,"worker_id":"` + id + `","outcome":{"status":"FAILED","completed_at":"2026-01-01T00:00:00Z",` + field + `}}`
+		return `{"worker_id":"` + id + `","ends":[{` + first + `,"outcome":{"status":"FAILED","completed_at":"2026-01-01T00:00:00Z",` + field + `}}]}`
 	}
-	place, end, read := schemas.PlaceExecution.Op, schemas.FinishExecution.Op, schemas.ReadLogs.Op
+	place, end, read := schemas.PlaceExecution.Op, schemas.FinishExecutions.Op, schemas.ReadLogs.Op
 	for _, c := range []struct {
 		op          *schemas.Op
 		body, field string
@@ -176,12 +178,14 @@ func TestRefusesBetweenServices(t *testing.T) {
 		{place, spec(`"requirements":{"labels":{"a":"\u0000"}}`), "spec.requirements.labels.a"},
 		{place, `{` + first + `,"spec":{"command":"true","environment":{"":"x"}}}`, "spec.environment."},
 		{schemas.StartExecution.Op, spec(`"priority":1`), "worker_id"},
+		{end, `{"worker_id":"` + id + `"}`, "ends"},
+		{end, `{"worker_id":"` + id + `","ends":[` + strings.Repeat("{},", 128) + `{}]}`, "ends"},
 		{end, finish(`"exit_code":2147483648`), "outcome.exit_code"},
 		{end, finish(`"log_count":9223372036854775807`), "outcome.log_count"},
 		{end, finish(`"log_digest":-1`), "outcome.log_digest"},
 		{end, finish(`"started_at":"0000-01-01T00:00:00Z"`), "outcome.started_at"},
 		{end, finish(`"completed_at":"9999-12-31T23:59:59-23:00"`), "outcome.completed_at"},
-		{end, finish(`"signal":"\u0000"`), "outcome.signal"},
+		{end, finish(`"signal":"\u0000"`), "ends.0.outcome.signal"},
 		{end, finish(`"status":"PENDING"`), "outcome.status"},
 		{read, `{"id":"` + id + `","after":-9223372036854775808}`, "after"},
 		{read, `{"id":"` + id + `","after":9223372036854775807}`, "after"},

@@ -110,10 +110,15 @@ func (w *walk) stop(t *rapid.T) {
 // finish reports an end that did not happen.
 func (w *walk) finish(t *rapid.T) {
 	end := rapid.SampledFrom(hodei.ExecutionTransitions.States()).Draw(t, "end")
-	_, err := rpc.Call(w.ctx, w.nc, schemas.FinishExecution, schemas.FinishRequest{
-		ExecutionID: w.execution(t), WorkerID: w.someone(t),
-		Outcome: hodei.Outcome{Status: end, CompletedAt: time.Now().UTC(), LogCount: int64(rapid.IntRange(0, 2).Draw(t, "lines"))},
+	reply, err := rpc.Call(w.ctx, w.nc, schemas.FinishExecutions, schemas.FinishRequest{
+		WorkerID: w.someone(t), Ends: []schemas.End{{
+			ExecutionID: w.execution(t),
+			Outcome:     hodei.Outcome{Status: end, CompletedAt: time.Now().UTC(), LogCount: int64(rapid.IntRange(0, 2).Draw(t, "lines"))},
+		}},
 	})
+	if err == nil {
+		_, err = reply.Get(0)
+	}
 	if !strings.Contains(fmt.Sprint(err), "digest") { // such an error for our own worker would be our fault
 		answered(t, err)
 	}

@@ -50,7 +50,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 				if event.Execution.Status.Ended() {
 					return way, told
 				}
-			case mentions(msg, id) && strings.HasPrefix(msg.Subject, "hodei.v1.") && !strings.HasPrefix(msg.Subject, schemas.FinishExecution.Subject):
+			case mentions(msg, id) && strings.HasPrefix(msg.Subject, "hodei.v1.") && !strings.HasPrefix(msg.Subject, schemas.FinishExecutions.Subject):
 				way = append(way, msg.Subject)
 			}
 		}

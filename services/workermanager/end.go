@@ -16,29 +16,48 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// finish records the end that a worker reports when the record has the whole
-// log. The worker repeats the report until the end is committed. An incomplete
+// finish records the ends that a worker reports, in one statement.
+func (m *Manager) finish(ctx context.Context, req schemas.FinishRequest) (schemas.Results[schemas.Finished], error) {
+	results := make([]schemas.Result[schemas.Finished], len(req.Ends))
+	var valid []int
+	var reports []postgres.Report
+	for i, end := range req.Ends {
+		if err := end.Validate(); err != nil {
+			results[i] = rpc.Result(ctx, m.svc, schemas.FinishExecutions.Op, schemas.Finished{}, err)
+			continue
+		}
+		valid, reports = append(valid, i), append(reports, postgres.Report{ID: end.ExecutionID, Outcome: end.Outcome})
+	}
+	for n, ended := range m.db.FinishExecutions(ctx, req.WorkerID, reports) {
+		finished, err := m.finished(ctx, req, req.Ends[valid[n]], ended)
+		results[valid[n]] = rpc.Result(ctx, m.svc, schemas.FinishExecutions.Op, finished, err)
+	}
+	return schemas.Results[schemas.Finished]{Results: results}, nil
+}
+
+// finished publishes an end once the record has the whole log, or returns what
+// the record lacks. The worker repeats the report until the end is committed. An incomplete
 // log does not block the end: if the worker has nothing more to send, or if no
 // line is missing but the digest differs, the end is committed and the log is
 // recorded as damaged.
-func (m *Manager) finish(ctx context.Context, req schemas.FinishRequest) (schemas.Finished, error) {
-	e, whole, err := m.db.FinishExecution(ctx, req.ExecutionID, req.WorkerID, req.Outcome)
-	if err != nil {
-		return schemas.Finished{}, err
+func (m *Manager) finished(ctx context.Context, req schemas.FinishRequest, end schemas.End, ended postgres.Ended) (schemas.Finished, error) {
+	if ended.Err != nil {
+		return schemas.Finished{}, ended.Err
 	}
+	e := ended.Execution
 	out := schemas.Finished{ExecutionID: e.ID, Status: e.Status, Missing: []schemas.Span{}}
-	if !whole {
-		holes, err := m.db.MissingLogs(ctx, e.ID, req.Outcome.LogCount)
+	if !ended.Whole {
+		holes, err := m.db.MissingLogs(ctx, e.ID, end.Outcome.LogCount)
 		if err != nil {
 			return out, err
 		}
-		if len(holes) > 0 && !req.Final {
-			for _, hole := range holes[:min(len(holes), mostMissing)] {
+		if len(holes) > 0 && !end.Final {
+			for _, hole := range holes[:min(len(holes), max(1, mostMissing/len(req.Ends)))] {
 				out.Missing = append(out.Missing, schemas.Span{ExecutionID: e.ID, First: hole[0], Last: hole[1]})
 			}
 			return out, nil
 		}
-		if e, err = m.finishDamaged(ctx, req, holes); err != nil {
+		if e, err = m.finishDamaged(ctx, req.WorkerID, end, holes); err != nil {
 			return out, err
 		}
 		out.Status = e.Status
@@ -47,23 +66,24 @@ func (m *Manager) finish(ctx context.Context, req schemas.FinishRequest) (schema
 	return out, nil
 }
 
-// mostMissing limits the gaps that an answer to a worker lists.
+// mostMissing limits the gaps that an answer to a worker lists, for all ends together. It
+// lists at least one gap for each.
 const mostMissing = 100
 
 // finishDamaged commits an end whose log has gaps or a wrong digest.
-func (m *Manager) finishDamaged(ctx context.Context, req schemas.FinishRequest, holes [][2]int64) (hodei.Execution, error) {
+func (m *Manager) finishDamaged(ctx context.Context, worker hodei.WorkerID, end schemas.End, holes [][2]int64) (hodei.Execution, error) {
 	if len(holes) == 0 { // the last chunk may have been committed between the two queries
-		if e, whole, err := m.db.FinishExecution(ctx, req.ExecutionID, req.WorkerID, req.Outcome); err != nil || whole {
+		if e, whole, err := m.db.FinishExecution(ctx, end.ExecutionID, worker, end.Outcome); err != nil || whole {
 			return e, err
 		}
 	}
 	var gaps []postgres.Chunk
-	if m.keepsDay(req.ExecutionID.Day(), time.Now()) {
-		gaps = gapLines(req.ExecutionID, holes, req.Outcome.LogCount)
+	if m.keepsDay(end.ExecutionID.Day(), time.Now()) {
+		gaps = gapLines(end.ExecutionID, holes, end.Outcome.LogCount)
 	}
-	e, err := m.db.FinishDamaged(ctx, req.ExecutionID, req.WorkerID, req.Outcome, gaps)
+	e, err := m.db.FinishDamaged(ctx, end.ExecutionID, worker, end.Outcome, gaps)
 	if err == nil {
-		m.log.WarnContext(ctx, "log damaged", "execution_id", e.ID, "holes", len(holes), "lines", req.Outcome.LogCount)
+		m.log.WarnContext(ctx, "log damaged", "execution_id", e.ID, "holes", len(holes), "lines", end.Outcome.LogCount)
 	}
 	return e, err
 }

@@ -18,14 +18,14 @@ func TestFinishAsksForMissingLinesAndIsRecordedOnce(t *testing.T) {
 	h.printed(e.ID, 1, 10)
 	h.printed(e.ID, 21, 30)
 	end := h.ended(e.ID, 40)
-	answer := must(b, schemas.FinishExecution, end)
+	answer := h.finishes(end)
 	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 11, Last: 20}, {ExecutionID: e.ID, First: 31, Last: 40}}, answer.Missing)
 	require.Equal(t, hodei.Running, b.execution(e.ID).Status)
 
 	h.printed(e.ID, 11, 20)
 	h.printed(e.ID, 31, 40)
 	for range 2 { // the first answer may be lost
-		answer = must(b, schemas.FinishExecution, end)
+		answer = h.finishes(end)
 		require.Empty(t, answer.Missing)
 		require.Equal(t, hodei.Completed, answer.Status)
 	}
@@ -37,8 +37,37 @@ func TestFinishAsksForMissingLinesAndIsRecordedOnce(t *testing.T) {
 	require.Equal(t, 4, *event.Free)
 
 	end.Outcome.Status = hodei.Failed
-	_, err := ask(b, schemas.FinishExecution, end)
+	_, err := h.finish(end)
 	require.ErrorIs(t, err, hodei.Conflict, "an end is final")
+}
+
+// TestEndsShareARequest: each entry has a result of its own, in the order of the request.
+func TestEndsShareARequest(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	h, other := b.worker(), b.worker()
+	whole, lacks, foreign := h.given(), h.given(), other.given()
+	odd, unknown := h.ended(whole.ID, 0), h.ended(hodei.ExecutionID(uuid.Must(uuid.NewV7())), 0)
+	odd.Outcome.LogCount = -1
+	running := h.ended(lacks.ID, 0)
+	running.Outcome.Status = hodei.Running
+	h.printed(lacks.ID, 3, 4)
+	reply, err := h.reports(odd, h.ended(whole.ID, 0), unknown, h.ended(foreign.ID, 0), h.ended(lacks.ID, 4), h.ended(whole.ID, 0), running)
+	require.NoError(t, err)
+	for i, want := range []error{hodei.Invalid, nil, hodei.NotFound, hodei.Conflict, nil, nil, hodei.Invalid} {
+		finished, err := reply.Get(i)
+		require.ErrorIs(t, err, want, "entry %d", i)
+		if err == nil && i != 4 {
+			require.Equal(t, schemas.Finished{ExecutionID: whole.ID, Status: hodei.Completed, Missing: []schemas.Span{}}, finished)
+		}
+	}
+	missing, _ := reply.Get(4)
+	require.Equal(t, []schemas.Span{{ExecutionID: lacks.ID, First: 1, Last: 2}}, missing.Missing)
+	require.Equal(t, hodei.Completed, b.execution(whole.ID).Status)
+	require.Equal(t, hodei.Running, b.execution(lacks.ID).Status)
+	require.Equal(t, hodei.Running, b.execution(foreign.ID).Status)
+	_, err = reply.Get(7)
+	require.ErrorIs(t, err, hodei.Internal)
 }
 
 func TestFinishByAForeignWorkerIsRefused(t *testing.T) {
@@ -46,9 +75,9 @@ func TestFinishByAForeignWorkerIsRefused(t *testing.T) {
 	b := start(t)
 	e := b.worker().given()
 	other := b.worker()
-	_, err := ask(b, schemas.FinishExecution, other.ended(e.ID, 0))
+	_, err := other.finish(other.ended(e.ID, 0))
 	require.ErrorIs(t, err, hodei.Conflict)
-	_, err = ask(b, schemas.FinishExecution, other.ended(hodei.ExecutionID(uuid.Must(uuid.NewV7())), 0))
+	_, err = other.finish(other.ended(hodei.ExecutionID(uuid.Must(uuid.NewV7())), 0))
 	require.ErrorIs(t, err, hodei.NotFound)
 	require.Equal(t, hodei.Running, b.execution(e.ID).Status)
 }
@@ -81,7 +110,7 @@ func TestStop(t *testing.T) {
 	end := h.ended(running.ID, 0)
 	cancelled := hodei.ReasonCancelled
 	end.Outcome.Status, end.Outcome.Reason = hodei.Cancelled, &cancelled
-	must(b, schemas.FinishExecution, end)
+	h.finishes(end)
 	_, err = ask(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: running.ID})
 	require.ErrorIs(t, err, hodei.Conflict)
 }

@@ -46,7 +46,7 @@ func (h *hand) settled() {
 	h.b.t.Helper()
 	e := h.given()
 	h.printed(e.ID, 1, 1)
-	must(h.b, schemas.FinishExecution, h.ended(e.ID, 1))
+	h.finishes(h.ended(e.ID, 1))
 }
 
 // TestForgedDaysMakeNoPartition: an execution id determines the day of its
@@ -69,7 +69,7 @@ func TestForgedDaysMakeNoPartition(t *testing.T) {
 		h.print(odd.ID, 1, 3)
 		end := h.ended(odd.ID, 3)
 		end.Final = true
-		require.Equal(t, hodei.Completed, must(b, schemas.FinishExecution, end).Status)
+		require.Equal(t, hodei.Completed, h.finishes(end).Status)
 		odd = b.execution(odd.ID)
 		require.True(t, odd.LogDamaged)
 		require.False(t, odd.LogsAvailable)
@@ -77,7 +77,7 @@ func TestForgedDaysMakeNoPartition(t *testing.T) {
 	h.settled()
 	require.Equal(t, before, b.partitions())
 	h.printed(e.ID, 1, 3)
-	must(b, schemas.FinishExecution, h.ended(e.ID, 3))
+	h.finishes(h.ended(e.ID, 3))
 }
 
 // TestAPartitionIsMadeWhereOneIsMissing for a running execution within the
@@ -92,7 +92,7 @@ func TestAPartitionIsMadeWhereOneIsMissing(t *testing.T) {
 	before := len(b.partitions())
 	h.printed(old.ID, 1, 3)
 	require.Len(t, b.partitions(), before+1)
-	must(b, schemas.FinishExecution, h.ended(old.ID, 3))
+	h.finishes(h.ended(old.ID, 3))
 	require.False(t, b.execution(old.ID).LogDamaged)
 }
 
@@ -103,7 +103,7 @@ func TestChunksOfOthersAreRefused(t *testing.T) {
 	b := start(t)
 	h, other := b.worker(), b.worker()
 	e, ended := h.given(), h.given()
-	must(b, schemas.FinishExecution, h.ended(ended.ID, 0))
+	h.finishes(h.ended(ended.ID, 0))
 	answers := h.stored()
 	refused := func(id hodei.ExecutionID) {
 		t.Helper()
@@ -137,7 +137,7 @@ func TestChunksOfOthersAreRefused(t *testing.T) {
 	}
 	h.printed(e.ID, 1, 5)
 	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, kept())
-	must(b, schemas.FinishExecution, h.ended(e.ID, 5))
+	h.finishes(h.ended(e.ID, 5))
 	require.False(t, b.execution(e.ID).LogDamaged)
 }
 
@@ -215,10 +215,10 @@ func TestSequencesAreBounded(t *testing.T) {
 	end := h.ended(e.ID, 4)
 	for _, count := range []int64{-1, math.MinInt64, math.MaxInt64} {
 		end.Outcome.LogCount = count
-		_, err := ask(b, schemas.FinishExecution, end)
+		_, err := h.finish(end)
 		require.ErrorIs(t, err, hodei.Invalid)
 	}
-	must(b, schemas.FinishExecution, h.ended(e.ID, 4))
+	h.finishes(h.ended(e.ID, 4))
 	require.False(t, b.execution(e.ID).LogDamaged)
 }
 
@@ -250,12 +250,12 @@ func TestALogThatCannotBeCompletedEndsDamaged(t *testing.T) {
 	h.printed(e.ID, 1, 10)
 	h.printed(e.ID, 21, 30)
 	end := h.ended(e.ID, 20_031)
-	require.Len(t, must(b, schemas.FinishExecution, end).Missing, 2)
+	require.Len(t, h.finishes(end).Missing, 2)
 	require.Equal(t, hodei.Running, b.execution(e.ID).Status)
 	h.printed(e.ID, 20_030, 20_030)
 	end.Final = true
 	for range 2 { // the first answer may be lost
-		answer := must(b, schemas.FinishExecution, end)
+		answer := h.finishes(end)
 		require.Empty(t, answer.Missing)
 		require.Equal(t, hodei.Completed, answer.Status)
 	}
@@ -304,7 +304,7 @@ func TestForgedChunksDoNotBlockTheEnd(t *testing.T) {
 			forge(e.ID)
 		}
 		must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.ID}) // it changes nothing and blocks nothing
-		answer := must(b, schemas.FinishExecution, end)
+		answer := h.finishes(end)
 		require.Empty(t, answer.Missing, name)
 		require.Equal(t, hodei.Completed, answer.Status, name)
 		done := b.execution(e.ID)

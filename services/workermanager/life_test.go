@@ -51,7 +51,7 @@ func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {
 	h.keepSaying() // it still runs the execution
 	b.records(h.id, hodei.WorkerAvailable)
 	h.hears(e.ID, hodei.ReasonWorkerLost)
-	_, err := ask(b, schemas.FinishExecution, h.ended(e.ID, 0))
+	_, err := h.finish(h.ended(e.ID, 0))
 	require.ErrorIs(t, err, hodei.Conflict, "its end is final")
 	other := b.pending()
 	_, err = b.assignTo(other, h)
@@ -174,7 +174,8 @@ func TestJoin(t *testing.T) {
 			return err
 		},
 		"finish": func() error {
-			_, err := rpc.CallWorker(t.Context(), b.nc, schemas.FinishExecution, id, other.ended(e.ID, 0))
+			_, err := rpc.CallWorker(t.Context(), b.nc, schemas.FinishExecutions, id,
+				schemas.FinishRequest{WorkerID: other.id, Ends: []schemas.End{other.ended(e.ID, 0)}})
 			return err
 		},
 	} {

@@ -110,7 +110,7 @@ func TestCompressedChunksAreStoredAsTheyCame(t *testing.T) {
 		got = append(append(got, line...), '\n')
 	}
 	require.Equal(t, string(lines), string(got))
-	must(b, schemas.FinishExecution, h.ended(e.ID, 80)) // verifies the digest
+	h.finishes(h.ended(e.ID, 80)) // verifies the digest
 }
 
 // TestLogsAreStoredWithoutJetStream: followers read it, the record does not
@@ -160,7 +160,7 @@ func TestLogsArePaged(t *testing.T) {
 	e := h.given()
 	h.printed(e.ID, 1, 7)
 	h.printed(e.ID, 8, 25)
-	must(b, schemas.FinishExecution, h.ended(e.ID, 25))
+	h.finishes(h.ended(e.ID, 25))
 	var got []int64
 	req := schemas.GetLogsRequest{ID: e.ID, Limit: 10}
 	for _, size := range []int{10, 10, 5} {

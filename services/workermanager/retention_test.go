@@ -35,7 +35,7 @@ func TestDeleteExecutionWithItsLog(t *testing.T) {
 	_, err := ask(b, schemas.DeleteExecution, schemas.DeleteExecutionRequest{ID: e.ID})
 	require.ErrorIs(t, err, hodei.Conflict, "it runs")
 	require.Equal(t, 1, b.window(e.ID))
-	must(b, schemas.FinishExecution, h.ended(e.ID, 3))
+	h.finishes(h.ended(e.ID, 3))
 
 	must(b, schemas.DeleteExecution, schemas.DeleteExecutionRequest{ID: e.ID})
 	_, err = ask(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
@@ -52,7 +52,7 @@ func TestRetentionFromTheStart(t *testing.T) {
 	b := start(t)
 	h := b.worker()
 	old, live := h.given(), h.given()
-	must(b, schemas.FinishExecution, h.ended(old.ID, 0))
+	h.finishes(h.ended(old.ID, 0))
 	gone := b.registered()
 	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: gone.id, Incarnation: gone.report.Incarnation})
 	conn, err := pgx.Connect(t.Context(), b.url)

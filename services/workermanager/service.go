@@ -94,7 +94,7 @@ func New(cfg Config) *Manager {
 	rpc.Handle(m.svc, schemas.AssignExecution, m.assign)
 	rpc.Handle(m.svc, schemas.StartExecution, m.start)
 	rpc.Handle(m.svc, schemas.StopExecution, m.stop)
-	rpc.Handle(m.svc, schemas.FinishExecution, m.finish)
+	rpc.Handle(m.svc, schemas.FinishExecutions, m.finish)
 	rpc.Handle(m.svc, schemas.DeleteExecution, m.deleteExecution)
 	rpc.Handle(m.svc, schemas.GetLogs, m.getLogs)
 	rpc.Handle(m.svc, schemas.ReadLogs, m.readLogs)

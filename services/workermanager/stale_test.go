@@ -51,7 +51,11 @@ func (s *stale) finish(t *rapid.T) {
 	if len(s.running) == 0 {
 		t.Skip("runs nothing")
 	}
-	_, err := s.instance(t).finish(s.t.Context(), s.hand.ended(s.running[0], 0))
+	reply, err := s.instance(t).finish(s.t.Context(), schemas.FinishRequest{
+		WorkerID: s.hand.id, Ends: []schemas.End{s.hand.ended(s.running[0], 0)}, Free: 4, Revision: 9,
+	})
+	require.NoError(t, err)
+	_, err = reply.Get(0)
 	require.NoError(t, err)
 	s.running = s.running[1:]
 	s.changed(hodei.WorkerBusy)
