@@ -20,6 +20,9 @@ const sharedEntry = 1 << 10
 // after all is refused as a whole, and its entries are sent one by one.
 func (e End) Size() int { return sharedEntry + e.Outcome.Size() }
 
+// Size is about how many bytes the entry takes.
+func (r ExecutionRequest) Size() int { return sharedEntry + r.Spec.Size() }
+
 // Results are the results of the entries of a shared request, in their order.
 type Results[T any] struct {
 	Results []Result[T] `json:"results"`

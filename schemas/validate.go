@@ -44,6 +44,17 @@ func (e End) Validate() error {
 }
 
 // Validate checks the request's values.
+func (r OfferRequest) Validate() error { return checkShared("offers", len(r.Offers)) }
+
+// Validate checks the request's values.
+func (r AssignExecutionsRequest) Validate() error {
+	if r.WorkerID.IsZero() {
+		return hodei.InvalidField("worker_id", "required")
+	}
+	return checkShared("execution_ids", len(r.ExecutionIDs))
+}
+
+// Validate checks the values of one entry.
 func (r ExecutionRequest) Validate() error {
 	switch lost := r.LostAfterSeconds; {
 	case r.ExecutionID.IsZero():

@@ -9,9 +9,9 @@ import (
 // Operations that a worker handles itself. Each subject ends in the worker's
 // id.
 var (
-	RequestExecution = declare[ExecutionRequest, Acceptance](Op{
+	RequestExecutions = declare[OfferRequest, Results[Acceptance]](Op{
 		Name: "execution.request", Service: Worker, Subject: "execution.request", PerWorker: true,
-		Summary: "Offer an execution to a worker, which accepts or refuses it",
+		Summary: "Offer executions to a worker, which accepts or refuses each",
 	})
 	InterruptExecution = declare[InterruptRequest, Empty](Op{
 		Name: "execution.interrupt", Service: Worker, Subject: "execution.interrupt", PerWorker: true,
@@ -27,6 +27,11 @@ var (
 		Summary: "Make a worker drain, resume, terminate, cordon or uncordon; the reply is its new state", Errors: []hodei.Code{hodei.Conflict},
 	})
 )
+
+// OfferRequest is offers to one worker.
+type OfferRequest struct {
+	Offers []ExecutionRequest `json:"offers" jsonschema:"minItems=1,maxItems=128"`
+}
 
 // ExecutionRequest offers one execution to one worker.
 type ExecutionRequest struct {

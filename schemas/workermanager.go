@@ -74,6 +74,12 @@ var (
 			"take it or the named one refuses.",
 		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
+	AssignExecutions = declare[AssignExecutionsRequest, Results[Assignment]](Op{
+		Name: "executions.assign", Service: WorkerManager, Internal: true,
+		Summary:     "Assign pending executions to one worker, in one commit",
+		Description: "Sent by the scheduler, whose view may be out of date: a worker that drains continues to drain. Otherwise each as workers.assign.",
+		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
+	})
 	StartExecution = declare[StartRequest, Assignment](Op{
 		Name: "executions.start", Service: WorkerManager, Internal: true,
 		Summary:     "Create an execution and assign it to a worker in one commit",
@@ -229,9 +235,14 @@ type AssignRequest struct {
 	WorkerRequirements *hodei.Requirements `json:"worker_requirements,omitempty"`
 	// WorkerID names the worker. A draining worker resumes.
 	WorkerID *hodei.WorkerID `json:"worker_id,omitempty"`
-	// Scheduled is set by the scheduler, whose view may be out of date: a
-	// draining worker then continues to drain.
+	// Scheduled makes a draining worker that worker_id names continue to drain.
 	Scheduled bool `json:"scheduled,omitempty"`
+}
+
+// AssignExecutionsRequest assigns pending executions to one worker.
+type AssignExecutionsRequest struct {
+	WorkerID     hodei.WorkerID      `json:"worker_id"`
+	ExecutionIDs []hodei.ExecutionID `json:"execution_ids" jsonschema:"minItems=1,maxItems=128"`
 }
 
 // StartRequest describes an execution that does not exist yet, and names its

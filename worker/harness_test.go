@@ -159,7 +159,9 @@ func (f *fleet) request(command ...string) schemas.ExecutionRequest {
 // ask offers an execution.
 func (f *fleet) ask(req schemas.ExecutionRequest) schemas.Acceptance {
 	f.t.Helper()
-	answer, err := rpc.CallWorker(f.t.Context(), f.nc, schemas.RequestExecution, f.ID(), req)
+	reply, err := rpc.CallWorker(f.t.Context(), f.nc, schemas.RequestExecutions, f.ID(), schemas.OfferRequest{Offers: []schemas.ExecutionRequest{req}})
+	require.NoError(f.t, err)
+	answer, err := reply.Get(0)
 	require.NoError(f.t, err)
 	return answer
 }

@@ -164,8 +164,15 @@ func (w *Worker) answer(ctx, alive context.Context, ready func()) {
 			NATS: w.cfg.NATS, Name: schemas.Worker, Description: "Runs commands", Log: w.log,
 			Metadata: map[string]string{"worker_id": w.id.String(), "type": w.cfg.Type},
 		})
-		rpc.HandleWorker(svc, schemas.RequestExecution, w.id, func(_ context.Context, req schemas.ExecutionRequest) (schemas.Acceptance, error) {
-			return w.offer(alive, req), nil
+		rpc.HandleWorker(svc, schemas.RequestExecutions, w.id, func(ctx context.Context, req schemas.OfferRequest) (out schemas.Results[schemas.Acceptance], err error) {
+			for _, offer := range req.Offers {
+				var a schemas.Acceptance
+				if err = offer.Validate(); err == nil {
+					a = w.offer(alive, offer)
+				}
+				out.Results = append(out.Results, rpc.Result(ctx, svc, schemas.RequestExecutions.Op, a, err))
+			}
+			return out, nil
 		})
 		rpc.HandleWorker(svc, schemas.InterruptExecution, w.id, w.interrupt)
 		rpc.HandleWorker(svc, schemas.CommandWorker, w.id, w.command)

@@ -57,7 +57,7 @@ func TestDrainTakesNothingNewAndFinishesWhatRuns(t *testing.T) {
 			cancel()
 		}
 	}))
-	_, err = rpc.CallWorker(t.Context(), f.nc, schemas.RequestExecution, f.ID(), f.request("true"))
+	_, err = rpc.CallWorker(t.Context(), f.nc, schemas.RequestExecutions, f.ID(), schemas.OfferRequest{Offers: []schemas.ExecutionRequest{f.request("true")}})
 	require.ErrorIs(t, err, hodei.Unavailable)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -99,6 +100,34 @@ func TestTheSameOfferIsAcceptedAgainButStartedOnce(t *testing.T) {
 	late := f.ask(req)
 	require.False(t, late.Accepted, "an execution is never started twice")
 	require.Equal(t, schemas.RefusedExpired, *late.Refused)
+}
+
+// TestOffersShareARequest: each has a result of its own, in the order of the request.
+func TestOffersShareARequest(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	gate := fifo(t)
+	odd, first, large, last := f.request("true"), f.request("cat < "+gate), f.request("true"), f.request("true")
+	odd.Command, large.Requirements.Capacity = hodei.Command{}, 5
+	req := schemas.OfferRequest{Offers: []schemas.ExecutionRequest{odd, first, large, last, first}}
+	reply, err := rpc.CallWorker(t.Context(), f.nc, schemas.RequestExecutions, f.ID(), req)
+	require.NoError(t, err)
+	_, err = reply.Get(0)
+	require.ErrorIs(t, err, hodei.Invalid)
+	for i, accepted := range []bool{true, false, true, true} {
+		a, err := reply.Get(i + 1)
+		require.NoError(t, err)
+		require.Equal(t, accepted, a.Accepted, "entry %d", i+1)
+	}
+	full, _ := reply.Get(2)
+	require.Equal(t, schemas.RefusedFull, *full.Refused)
+	f.end(last.ExecutionID)
+	open(t, gate)
+	f.end(first.ExecutionID)
+
+	req.Offers = make([]schemas.ExecutionRequest, schemas.MaxShared+1)
+	_, err = rpc.CallWorker(t.Context(), f.nc, schemas.RequestExecutions, f.ID(), req)
+	require.ErrorIs(t, err, hodei.Invalid)
 }
 
 func TestTwoSchedulersCannotOverfillAWorker(t *testing.T) {

@@ -34,6 +34,16 @@ func (g *Groups[K, A, R]) DoAll(ctx context.Context, key K, all []A) []Answer[R]
 	return group.DoAll(ctx, all)
 }
 
+// Waiting is Group.Waiting among the requests of a key.
+func (g *Groups[K, A, R]) Waiting(key K) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if group := g.groups[key]; group != nil {
+		return group.Waiting()
+	}
+	return 0
+}
+
 func (g *Groups[K, A, R]) enter(key K) *used[A, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -25,11 +25,11 @@ func BenchmarkDecode(b *testing.B) {
 		to  any
 	}{
 		{schemas.Schedule.Op, schemas.ScheduleRequest{ExecutionID: &eid, Brief: true, JobConfig: &schemas.JobConfig{Requirements: &hodei.Requirements{Capacity: 1}, Priority: &five}}, new(schemas.ScheduleRequest)},
-		{schemas.AssignExecution.Op, schemas.AssignRequest{ExecutionID: eid, WorkerID: &wid, Scheduled: true}, new(schemas.AssignRequest)},
+		{schemas.AssignExecutions.Op, schemas.AssignExecutionsRequest{WorkerID: wid, ExecutionIDs: []hodei.ExecutionID{eid}}, new(schemas.AssignExecutionsRequest)},
 		{schemas.PlaceExecution.Op, place, new(schemas.PlaceRequest)},
 		{schemas.StartExecution.Op, schemas.StartRequest{PlaceRequest: place, WorkerID: wid}, new(schemas.StartRequest)},
 		{schemas.FinishExecutions.Op, schemas.FinishRequest{WorkerID: wid, Ends: []schemas.End{{ExecutionID: eid, Outcome: hodei.Outcome{Status: hodei.Completed, StartedAt: &now, CompletedAt: now, ExitCode: new(int), LogCount: 5, LogDigest: 1 << 60, Resources: &hodei.Resources{PeakMemoryBytes: 1 << 20}}}}, Free: 3, Revision: 77}, new(schemas.FinishRequest)},
-		{schemas.RequestExecution.Op, schemas.ExecutionRequest{ExecutionID: eid, JobID: &jid, PipelineID: &pid, Attempt: 1, Spec: spec, Incarnation: uuid.NewString(), Deadline: now}, new(schemas.ExecutionRequest)},
+		{schemas.RequestExecutions.Op, schemas.OfferRequest{Offers: []schemas.ExecutionRequest{{ExecutionID: eid, JobID: &jid, PipelineID: &pid, Attempt: 1, Spec: spec, Incarnation: uuid.NewString(), Deadline: now}}}, new(schemas.OfferRequest)},
 		{schemas.ReadLogs.Op, schemas.ReadLogsRequest{ID: eid, After: 5}, new(schemas.ReadLogsRequest)},
 	} {
 		v, err := newValidator(c.op)

@@ -5,16 +5,14 @@ import (
 	"errors"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/batch"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// assign commits the assignment, then offers the execution to the worker. The
-// commit comes first, so that the record contains every execution that may have
-// started, whatever fails in between.
+// assign assigns an execution to the worker that a user names, or to the
+// scheduler's choice.
 func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schemas.Assignment, error) {
 	id, err := m.chosen(ctx, req)
 	if err != nil {
@@ -24,26 +22,71 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 	if err != nil {
 		return schemas.Assignment{}, err
 	}
-	m.offers.add(req.ExecutionID)
-	defer m.offers.remove(req.ExecutionID)
+	var resume func() error
+	if req.WorkerID != nil && !req.Scheduled {
+		resume = func() error { return m.resumeNamed(ctx, worker) }
+	}
+	a := m.assignTo(ctx, worker, []hodei.ExecutionID{req.ExecutionID}, resume)[0]
+	return a.Value, a.Err
+}
+
+// assignAll assigns the executions that the scheduler has chosen for one worker.
+func (m *Manager) assignAll(ctx context.Context, req schemas.AssignExecutionsRequest) (out schemas.Results[schemas.Assignment], err error) {
+	worker, err := m.connected(ctx, req.WorkerID)
+	if err != nil {
+		return out, err
+	}
+	for _, a := range m.assignTo(ctx, worker, req.ExecutionIDs, nil) {
+		out.Results = append(out.Results, rpc.Result(ctx, m.svc, schemas.AssignExecutions.Op, a.Value, a.Err))
+	}
+	return out, nil
+}
+
+// assignTo commits that the worker has the executions, then offers them to it. The
+// commit comes first, so that the record contains every execution that may have
+// started, whatever fails in between. Resume, where it is set, runs between the two and
+// may take as long as an offer.
+func (m *Manager) assignTo(ctx context.Context, w member, ids []hodei.ExecutionID, resume func() error) []batch.Answer[schemas.Assignment] {
+	m.offers.add(ids...)
+	defer m.offers.remove(ids...)
 	// Measured from before the commit: after it, others see the assignment and
 	// the remaining time of the offer.
 	deadline := time.Now().Add(m.cfg.OfferHolds)
-	e, err := m.db.AssignExecution(ctx, req.ExecutionID, id, worker.report.Type, worker.report.Incarnation)
-	if err != nil {
-		return schemas.Assignment{}, err
+	if resume != nil {
+		deadline = deadline.Add(m.cfg.OfferHolds)
 	}
+	out := make([]batch.Answer[schemas.Assignment], len(ids))
+	var assigned []hodei.Execution
+	var places []int
+	for i, a := range m.db.AssignExecutions(ctx, ids, w.id, w.report.Type, w.report.Incarnation) {
+		if a.Err == nil {
+			a.Err = m.committed(ctx, a.Value, resume)
+		}
+		if a.Err != nil {
+			out[i].Err = a.Err
+			continue
+		}
+		assigned, places = append(assigned, a.Value), append(places, i)
+	}
+	for n, a := range m.offer(ctx, assigned, w.report, deadline) {
+		out[places[n]] = a
+	}
+	return out
+}
+
+// committed follows the commit of an assignment. Unless it returns nil, the execution is
+// not to be offered.
+func (m *Manager) committed(ctx context.Context, e hodei.Execution, resume func() error) error {
 	if e.CancelRequestedAt != nil { // cancelled while it returned to the queue
-		return schemas.Assignment{}, m.takeBack(ctx, e, nil)
+		return m.takeBack(ctx, e, nil)
 	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
-	if req.WorkerID != nil && !req.Scheduled {
-		deadline = deadline.Add(m.cfg.OfferHolds)
-		if err := m.resumeNamed(ctx, worker); err != nil {
-			return schemas.Assignment{}, m.takeBack(ctx, e, err)
+	if resume != nil {
+		if err := resume(); err != nil {
+			return m.takeBack(ctx, e, err)
 		}
 	}
-	return m.offer(ctx, e, worker.report, deadline)
+	return nil
 }
 
 // start is assign for an execution that does not exist yet.
@@ -62,7 +105,8 @@ func (m *Manager) start(ctx context.Context, req schemas.StartRequest) (schemas.
 	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventCreated, Execution: e})
 	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
-	return m.offer(ctx, e, worker.report, deadline)
+	a := m.offer(ctx, []hodei.Execution{e}, worker.report, deadline)[0]
+	return a.Value, a.Err
 }
 
 // connected returns the worker if it has reported.
@@ -91,63 +135,9 @@ func (m *Manager) resumeNamed(ctx context.Context, w member) error {
 	return err
 }
 
-// offer sends the offer, unless its deadline has passed, and acts on the
-// answer.
-func (m *Manager) offer(ctx context.Context, e hodei.Execution, w hodei.Availability, deadline time.Time) (schemas.Assignment, error) {
-	ctx = context.WithoutCancel(ctx) // a committed assignment is completed
-	began := time.Now()
-	if !began.Before(deadline) {
-		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Unavailable, "The commit took too long"))
-	}
-	asking, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	answer, err := rpc.CallWorker(asking, m.nc, schemas.RequestExecution, w.WorkerID, schemas.ExecutionRequest{
-		ExecutionID: e.ID, JobID: e.JobID, PipelineID: e.PipelineID, Attempt: e.Attempt,
-		Spec: e.Spec, LostAfterSeconds: m.fence(e), Incarnation: w.Incarnation, Deadline: deadline.UTC(),
-	})
-	switch {
-	case errors.Is(err, nats.ErrNoResponders): // the offer did not arrive anywhere
-		return schemas.Assignment{}, m.takeBack(ctx, e, notConnected(w.WorkerID))
-	case turnedAway(err):
-		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Rejected, "Worker refused: %s", err))
-	case err != nil: // it may have started: the worker's report decides
-		m.log.WarnContext(ctx, "offer not answered", "execution_id", e.ID, "worker_id", w.WorkerID, "err", err)
-		return schemas.Assignment{}, hodei.Errorf(hodei.Timeout, "The worker did not answer in time; the execution's record will show whether it started")
-	case !answer.Accepted:
-		why := "no"
-		if answer.Refused != nil {
-			why = *answer.Refused
-		}
-		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Rejected, "Worker refused: %s", why))
-	}
-	m.fleet.accepted(w.WorkerID, time.Since(began))
-	m.publish(ctx, schemas.Event{Type: schemas.EventStarted, Execution: e, Free: &answer.Free, Revision: answer.Revision})
-	return schemas.Assignment{
-		WorkerID: w.WorkerID, Status: schemas.Assigned, ExecutionID: e.ID, WorkerType: w.Type,
-		StartedAt: *e.StartedAt, Free: answer.Free, Revision: answer.Revision,
-	}, nil
-}
-
 // notConnected is the error that names the worker instead of the system.
 func notConnected(id hodei.WorkerID) error {
 	return &hodei.Error{Code: hodei.Unavailable, Message: "Worker is not connected", Resource: id.Noun(), ResourceID: id.String()}
-}
-
-// fence returns the silence in seconds after which the execution may be started
-// elsewhere, nil if it will not be.
-func (m *Manager) fence(e hodei.Execution) *float64 {
-	if e.Retries == nil || e.Attempt > e.Retries.Max {
-		return nil
-	}
-	return new(m.cfg.LostAfter.Seconds())
-}
-
-// turnedAway reports whether the worker's service refused the offer before the
-// worker received it, as a service that is stopping does. Such an error has no
-// cause; a transport error has one.
-func turnedAway(err error) bool {
-	var said *hodei.Error
-	return errors.As(err, &said) && said.Err == nil && (said.Code == hodei.Unavailable || said.Code == hodei.Invalid)
 }
 
 // takeBack re-queues an execution that its worker has certainly not started,

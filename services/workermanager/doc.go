@@ -10,8 +10,8 @@
 //
 // # Subjects
 //
-// Handles hodei.v1.workers.*, hodei.v1.executions.start, .stop, .finish and
-// .delete, and hodei.v1.logs.get. Sends requests on
+// Handles hodei.v1.workers.*, hodei.v1.executions.assign, .start, .stop,
+// .finish and .delete, and hodei.v1.logs.get. Sends requests on
 // execution.request.<worker_id>, execution.interrupt.<worker_id> and
 // worker.command.<worker_id>. Receives
 // execution.log.<worker_id>.<execution_id>, shared with the other instances,

@@ -189,6 +189,7 @@ type hand struct {
 	offer       func(schemas.ExecutionRequest) schemas.Acceptance // accepts when nil
 	refuse      error                                             // answer to a command
 	offers      []schemas.ExecutionRequest
+	together    []int // how many offers each request had
 	interrupted []schemas.InterruptRequest
 	commands    []schemas.CommandWorkerRequest
 }
@@ -221,7 +222,7 @@ func (h *hand) register(id *hodei.WorkerID) {
 // answer runs the worker's service until stop.
 func (h *hand) answer() {
 	svc := rpc.New(rpc.Config{NATS: h.b.nc, Name: schemas.Worker, Log: localtest.Log(h.b.t), Grace: time.Millisecond})
-	rpc.HandleWorker(svc, schemas.RequestExecution, h.id, h.onOffer)
+	rpc.HandleWorker(svc, schemas.RequestExecutions, h.id, h.onOffers)
 	rpc.HandleWorker(svc, schemas.InterruptExecution, h.id, func(_ context.Context, req schemas.InterruptRequest) (schemas.Empty, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -249,6 +250,20 @@ func (h *hand) answerForItself() (stop func()) {
 	require.NoError(h.b.t, err)
 	require.NoError(h.b.t, h.b.nc.Flush())
 	return func() { _ = sub.Unsubscribe() }
+}
+
+func (h *hand) onOffers(ctx context.Context, req schemas.OfferRequest) (out schemas.Results[schemas.Acceptance], err error) {
+	h.mu.Lock()
+	h.together = append(h.together, len(req.Offers))
+	h.mu.Unlock()
+	for _, offer := range req.Offers {
+		a, err := h.onOffer(ctx, offer)
+		if err != nil {
+			return out, err
+		}
+		out.Results = append(out.Results, schemas.Result[schemas.Acceptance]{Value: &a})
+	}
+	return out, nil
 }
 
 func (h *hand) onOffer(ctx context.Context, req schemas.ExecutionRequest) (schemas.Acceptance, error) {

@@ -17,20 +17,24 @@ type offers struct {
 	ids map[hodei.ExecutionID]int // number of offers in flight
 }
 
-func (o *offers) add(id hodei.ExecutionID) {
+func (o *offers) add(ids ...hodei.ExecutionID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.ids == nil {
 		o.ids = map[hodei.ExecutionID]int{}
 	}
-	o.ids[id]++
+	for _, id := range ids {
+		o.ids[id]++
+	}
 }
 
-func (o *offers) remove(id hodei.ExecutionID) {
+func (o *offers) remove(ids ...hodei.ExecutionID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.ids[id]--; o.ids[id] == 0 {
-		delete(o.ids, id)
+	for _, id := range ids {
+		if o.ids[id]--; o.ids[id] == 0 {
+			delete(o.ids, id)
+		}
 	}
 }
 

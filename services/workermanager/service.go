@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/batch"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/kv/check"
@@ -55,6 +56,8 @@ type Manager struct {
 	fleet *fleet
 	// offers are the executions that this instance is offering.
 	offers offers
+	// requests sends offers; those for one worker share a request.
+	requests batch.Groups[hodei.WorkerID, schemas.ExecutionRequest, schemas.Acceptance]
 	// refused counts the log chunks that the record will never accept.
 	refused atomic.Int64
 	// storing is the time since which JetStream stores nothing, nil while it
@@ -76,6 +79,7 @@ func New(cfg Config) *Manager {
 		}
 	}
 	m := &Manager{cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log, fleet: newFleet()}
+	m.requests.Run, m.requests.Size, m.requests.MaxSize = m.request, schemas.ExecutionRequest.Size, schemas.MaxSharedBytes
 	m.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.WorkerManager, Version: cfg.Version, Log: cfg.Log,
 		Description: "Workers, assignment, the end of executions and their logs", Once: cfg.DB.Once,
@@ -92,6 +96,7 @@ func New(cfg Config) *Manager {
 	rpc.Handle(m.svc, schemas.DeleteWorker, m.deleteWorker)
 	rpc.Handle(m.svc, schemas.LeaveWorker, m.leaveWorker)
 	rpc.Handle(m.svc, schemas.AssignExecution, m.assign)
+	rpc.Handle(m.svc, schemas.AssignExecutions, m.assignAll)
 	rpc.Handle(m.svc, schemas.StartExecution, m.start)
 	rpc.Handle(m.svc, schemas.StopExecution, m.stop)
 	rpc.Handle(m.svc, schemas.FinishExecutions, m.finish)
