@@ -79,7 +79,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	require.Equal(t, hodei.Running, queued.Status)
 	seen, _ = way(queued.ExecutionID)
 	require.Equal(t, []string{
-		schemas.PlaceExecution.Subject, schemas.EventCreated, schemas.Schedule.Subject, schemas.AssignExecution.Subject,
+		schemas.PlaceExecution.Subject, schemas.EventCreated, schemas.Schedule.Subject, schemas.AssignExecutions.Subject,
 		schemas.EventAssigned, schemas.EventStarted, schemas.EventCompleted,
 	}, seen, "it must not overtake the queue")
 	_, err = c.CancelExecution(ctx, schemas.CancelExecutionRequest{ID: waits.ID})

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/batch"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
@@ -84,8 +85,8 @@ const refusalHolds = 100 * time.Millisecond
 func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	defer s.inflight.Done()
 	defer s.contain("assignment")
-	a, err := s.give(ctx, e.req, w, func(ctx context.Context) (schemas.Assignment, error) {
-		return rpc.Call(ctx, s.nc, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.req.ID, WorkerID: &w.WorkerID, Scheduled: true})
+	a, err := s.give(e.req, w, func() (schemas.Assignment, error) {
+		return s.assignments.Do(ctx, w.WorkerID, e.req.ID)
 	})
 	switch {
 	case err == nil:
@@ -113,18 +114,32 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	}
 }
 
+// requestAssignments asks the worker manager to assign the executions that were chosen
+// for the worker while others were being assigned to it. Those that wait are not given up
+// meanwhile: each request is bounded by itself.
+func (s *Scheduler) requestAssignments(ctx context.Context, id hodei.WorkerID, executions []hodei.ExecutionID) ([]batch.Answer[schemas.Assignment], error) {
+	if !s.leads() {
+		return nil, errDeposed
+	}
+	ctx, cancel := context.WithTimeout(ctx, rpc.DefaultTimeout)
+	defer cancel()
+	reply, err := rpc.Call(ctx, s.nc, schemas.AssignExecutions, schemas.AssignExecutionsRequest{WorkerID: id, ExecutionIDs: executions})
+	if err != nil {
+		return nil, err
+	}
+	return batch.Answers(len(executions), reply.Get), nil
+}
+
 // errDeposed is the answer while another scheduler may lead.
 var errDeposed = hodei.Errorf(hodei.Unavailable, "This scheduler leads no longer; the execution waits in the record")
 
 // give asks the worker manager to give the worker an execution for which slots of it are
 // held, and takes in what the answer contains of them. Every decision passes here, so
 // here a scheduler that was stopped or cut off finds that its lease is not to be trusted.
-func (s *Scheduler) give(ctx context.Context, req plan.Request, w plan.Worker, ask func(context.Context) (schemas.Assignment, error)) (a schemas.Assignment, err error) {
-	ctx, cancel := context.WithTimeout(ctx, rpc.DefaultTimeout)
-	defer cancel()
+func (s *Scheduler) give(req plan.Request, w plan.Worker, ask func() (schemas.Assignment, error)) (a schemas.Assignment, err error) {
 	began, slots := time.Now(), req.Requirements.Slots()
 	if err = errDeposed; s.leads() {
-		a, err = ask(ctx)
+		a, err = ask()
 	}
 	s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Revision, time.Since(began))
 	switch {

@@ -10,7 +10,7 @@
 // choice itself is plan's, a pure function.
 //
 //	Place ────► executions.start (worker manager), or refused at once
-//	created ──► queue ─► dispatcher ─► workers.assign (worker manager)
+//	created ──► queue ─► dispatcher ─► executions.assign (worker manager)
 //	Schedule ──┘  ▲          ▲  └─ refused: back to the queue, next best
 //	    sweep ────┘          └─ woken by: freed slot, new worker, new entry
 //

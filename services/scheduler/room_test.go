@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"context"
 	"encoding/json"
 	"testing"
 	"testing/synctest"
@@ -231,7 +230,7 @@ func TestCreatedExecutionsAreQueuedOnce(t *testing.T) {
 func TestWithoutTheLeaseNothingIsDecided(t *testing.T) {
 	s := New(Config{})
 	s.leads = func() bool { return false }
-	_, err := s.give(t.Context(), plan.Request{}, plan.Worker{}, func(context.Context) (schemas.Assignment, error) {
+	_, err := s.give(plan.Request{}, plan.Worker{}, func() (schemas.Assignment, error) {
 		t.Error("offered")
 		return schemas.Assignment{}, nil
 	})

@@ -73,8 +73,8 @@ func (s *Scheduler) place(ctx context.Context, req schemas.PlaceRequest) (schema
 	if !ok {
 		return schemas.Assignment{}, hodei.Errorf(hodei.Rejected, "Not placed: %s", s.fleet.reason(wants, time.Now()).Reason)
 	}
-	a, err := s.give(context.WithoutCancel(ctx), wants, w, func(ctx context.Context) (schemas.Assignment, error) {
-		return rpc.Call(ctx, s.nc, schemas.StartExecution, schemas.StartRequest{PlaceRequest: req, WorkerID: w.WorkerID})
+	a, err := s.give(wants, w, func() (schemas.Assignment, error) {
+		return rpc.Call(context.WithoutCancel(ctx), s.nc, schemas.StartExecution, schemas.StartRequest{PlaceRequest: req, WorkerID: w.WorkerID})
 	})
 	if err != nil {
 		s.queue.wake() // the slots are free for others

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/batch"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/postgres"
@@ -51,10 +52,12 @@ type Scheduler struct {
 	ready    chan struct{}
 	inflight sync.WaitGroup // assignments under way
 	trouble  trouble
-	more     atomic.Bool   // the record has more pending executions than were adopted
-	fullAt   atomic.Int64  // when a full queue was last announced, in Unix nanoseconds
-	soon     chan struct{} // one value: the record is to be searched before its time
-	broken   chan struct{} // one value: the fleet and the queue are to be built anew
+	// assignments are requested; those to one worker share a request.
+	assignments batch.Groups[hodei.WorkerID, hodei.ExecutionID, schemas.Assignment]
+	more        atomic.Bool   // the record has more pending executions than were adopted
+	fullAt      atomic.Int64  // when a full queue was last announced, in Unix nanoseconds
+	soon        chan struct{} // one value: the record is to be searched before its time
+	broken      chan struct{} // one value: the fleet and the queue are to be built anew
 }
 
 // New returns an instance that does nothing before Run.
@@ -80,6 +83,7 @@ func New(cfg Config) *Scheduler {
 		broken: make(chan struct{}, 1),
 		leads:  func() bool { return true },
 	}
+	s.assignments.Run = s.requestAssignments
 	return s
 }
 
