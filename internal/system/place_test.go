@@ -64,7 +64,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	seen, told := way(placed.ExecutionID)
 	require.Equal(t, []string{
 		schemas.PlaceExecution.Subject, schemas.StartExecution.Subject,
-		schemas.EventCreated, schemas.EventAssigned, schemas.EventStarted, schemas.EventCompleted,
+		schemas.EventCreated, schemas.EventStarted, schemas.EventCompleted,
 	}, seen)
 	require.Equal(t, hodei.Running, told[0].Execution.Status, "it was never PENDING")
 	require.Equal(t, job.ID, *told[0].Execution.JobID)
@@ -80,7 +80,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	seen, _ = way(queued.ExecutionID)
 	require.Equal(t, []string{
 		schemas.PlaceExecution.Subject, schemas.EventCreated, schemas.Schedule.Subject, schemas.AssignExecutions.Subject,
-		schemas.EventAssigned, schemas.EventStarted, schemas.EventCompleted,
+		schemas.EventStarted, schemas.EventCompleted,
 	}, seen, "it must not overtake the queue")
 	_, err = c.CancelExecution(ctx, schemas.CancelExecutionRequest{ID: waits.ID})
 	require.NoError(t, err)

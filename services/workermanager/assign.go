@@ -80,10 +80,9 @@ func (m *Manager) committed(ctx context.Context, e hodei.Execution, resume func(
 	if e.CancelRequestedAt != nil { // cancelled while it returned to the queue
 		return m.takeBack(ctx, e, nil)
 	}
-	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
 	if resume != nil {
 		if err := resume(); err != nil {
-			return m.takeBack(ctx, e, err)
+			return m.notAccepted(ctx, e, err)
 		}
 	}
 	return nil
@@ -104,7 +103,6 @@ func (m *Manager) start(ctx context.Context, req schemas.StartRequest) (schemas.
 		return schemas.Assignment{}, err
 	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventCreated, Execution: e})
-	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
 	a := m.offer(ctx, []hodei.Execution{e}, worker.report, deadline)[0]
 	return a.Value, a.Err
 }
@@ -138,6 +136,14 @@ func (m *Manager) resumeNamed(ctx context.Context, w member) error {
 // notConnected is the error that names the worker instead of the system.
 func notConnected(id hodei.WorkerID) error {
 	return &hodei.Error{Code: hodei.Unavailable, Message: "Worker is not connected", Resource: id.Noun(), ResourceID: id.String()}
+}
+
+// notAccepted is takeBack for an execution whose assignment became visible in the record.
+// Its event is published only here and when the answer is unknown: the event of the start
+// has the same record, so that one published before it would be for nothing.
+func (m *Manager) notAccepted(ctx context.Context, e hodei.Execution, why error) error {
+	m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
+	return m.takeBack(ctx, e, why)
 }
 
 // takeBack re-queues an execution that its worker has certainly not started,

@@ -34,8 +34,9 @@ func TestAssignAccepted(t *testing.T) {
 	now := b.execution(e.ID)
 	require.Equal(t, hodei.Running, now.Status)
 	require.Equal(t, h.id, *now.WorkerID)
-	require.Equal(t, e.ID, b.event(schemas.EventAssigned).Execution.ID)
-	started := b.event(schemas.EventStarted)
+	started := b.next()
+	require.Equal(t, schemas.EventStarted, started.Type, "without one of the assignment before it")
+	require.Equal(t, h.id, *started.Execution.WorkerID)
 	require.Equal(t, 3, *started.Free)
 	require.EqualValues(t, 7, started.Revision)
 
@@ -99,6 +100,8 @@ func TestAssignRefusedGoesBackToTheQueue(t *testing.T) {
 	require.Equal(t, hodei.Pending, now.Status)
 	require.Nil(t, now.WorkerID)
 	require.Nil(t, now.StartedAt)
+	assigned := b.event(schemas.EventAssigned).Execution
+	require.Equal(t, h.id, *assigned.WorkerID, "the record had the assignment")
 	require.Equal(t, e.ID, b.event(schemas.EventRequeued).Execution.ID)
 }
 
@@ -131,8 +134,9 @@ func TestStart(t *testing.T) {
 	created := b.event(schemas.EventCreated).Execution
 	require.Equal(t, hodei.Running, created.Status, "it was never PENDING, so no scheduler queues it")
 	require.Equal(t, h.id, *created.WorkerID)
-	require.Equal(t, h.id, *b.event(schemas.EventAssigned).Execution.WorkerID)
-	require.Equal(t, 3, *b.event(schemas.EventStarted).Free)
+	began := b.next()
+	require.Equal(t, schemas.EventStarted, began.Type)
+	require.Equal(t, 3, *began.Free)
 
 	_, err := ask(b, schemas.StartExecution, req)
 	require.ErrorIs(t, err, hodei.Conflict, "it is recorded")
@@ -149,6 +153,7 @@ func TestStartRefused(t *testing.T) {
 	_, err := ask(b, schemas.StartExecution, req)
 	require.ErrorIs(t, err, hodei.Rejected)
 	require.Equal(t, hodei.Pending, b.execution(req.ExecutionID).Status, "it waits, as any other")
+	require.Equal(t, req.ExecutionID, b.event(schemas.EventAssigned).Execution.ID)
 	require.Equal(t, req.ExecutionID, b.event(schemas.EventRequeued).Execution.ID)
 }
 
@@ -201,6 +206,7 @@ func (b *bench) unanswered(h *hand) hodei.Execution {
 	e := b.pending()
 	_, err := b.assignTo(e, h)
 	require.ErrorIs(b.t, err, hodei.Timeout)
+	require.Equal(b.t, h.id, *b.event(schemas.EventAssigned).Execution.WorkerID)
 	require.Equal(b.t, hodei.Running, b.execution(e.ID).Status, "it may have started")
 	return e
 }

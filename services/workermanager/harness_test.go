@@ -153,6 +153,14 @@ func (b *bench) records(id hodei.WorkerID, status hodei.WorkerStatus) hodei.Work
 	return b.recorded(id)
 }
 
+// next waits for the next event.
+func (b *bench) next() schemas.Event {
+	b.t.Helper()
+	msg, err := b.events.NextMsg(30 * time.Second)
+	require.NoError(b.t, err)
+	return decode[schemas.Event](b.t, msg.Data)
+}
+
 // event waits for the next event of a type, and returns it.
 func (b *bench) event(kind string) schemas.Event {
 	b.t.Helper()

@@ -32,7 +32,7 @@ func (m *Manager) offer(ctx context.Context, all []hodei.Execution, w hodei.Avai
 	}
 	return batch.Answers(len(all), func(i int) (schemas.Assignment, error) {
 		if late {
-			return schemas.Assignment{}, m.takeBack(ctx, all[i], hodei.Errorf(hodei.Unavailable, "The commit took too long"))
+			return schemas.Assignment{}, m.notAccepted(ctx, all[i], hodei.Errorf(hodei.Unavailable, "The commit took too long"))
 		}
 		return m.offered(ctx, all[i], w, answers[i], time.Since(began))
 	})
@@ -43,10 +43,11 @@ func (m *Manager) offered(ctx context.Context, e hodei.Execution, w hodei.Availa
 	a, err := answer.Value, answer.Err
 	switch {
 	case errors.Is(err, nats.ErrNoResponders): // the offer did not arrive anywhere
-		return schemas.Assignment{}, m.takeBack(ctx, e, notConnected(w.WorkerID))
+		return schemas.Assignment{}, m.notAccepted(ctx, e, notConnected(w.WorkerID))
 	case turnedAway(err):
-		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Rejected, "Worker refused: %s", err))
+		return schemas.Assignment{}, m.notAccepted(ctx, e, hodei.Errorf(hodei.Rejected, "Worker refused: %s", err))
 	case err != nil: // it may have started: the worker's report decides
+		m.publish(ctx, schemas.Event{Type: schemas.EventAssigned, Execution: e})
 		m.log.WarnContext(ctx, "offer not answered", "execution_id", e.ID, "worker_id", w.WorkerID, "err", err)
 		return schemas.Assignment{}, hodei.Errorf(hodei.Timeout, "The worker did not answer in time; the execution's record will show whether it started")
 	case !a.Accepted:
@@ -54,7 +55,7 @@ func (m *Manager) offered(ctx context.Context, e hodei.Execution, w hodei.Availa
 		if a.Refused != nil {
 			why = *a.Refused
 		}
-		return schemas.Assignment{}, m.takeBack(ctx, e, hodei.Errorf(hodei.Rejected, "Worker refused: %s", why))
+		return schemas.Assignment{}, m.notAccepted(ctx, e, hodei.Errorf(hodei.Rejected, "Worker refused: %s", why))
 	}
 	m.fleet.accepted(w.WorkerID, took)
 	m.publish(ctx, schemas.Event{Type: schemas.EventStarted, Execution: e, Free: &a.Free, Revision: a.Revision})
