@@ -72,7 +72,7 @@ var mayImport = []struct {
 	{"postgres", []string{"", "internal/batch", "internal/logchunk"}},
 	{"services/scheduler/plan", []string{""}},
 	{"services/orchestrator/run", []string{""}},
-	{"services", []string{"", "schemas", "internal/definition", "internal/rpc", "internal/due", "internal/logchunk", "internal/disk", "kv", "postgres"}},
+	{"services", []string{"", "schemas", "internal/definition", "internal/rpc", "internal/batch", "internal/due", "internal/logchunk", "internal/disk", "kv", "postgres"}},
 	{"worker", []string{"", "schemas", "internal/rpc", "internal/batch", "internal/logchunk", "internal/disk", "kv"}},
 	{"client", []string{"", "schemas", "internal/rpc", "internal/follow"}},
 	{"internal/follow", []string{"", "schemas", "internal/rpc", "internal/logchunk", "kv"}},

@@ -50,7 +50,7 @@ func CheckLabels(labels map[string]string) error {
 
 // Size is about how many bytes a spec takes on the wire.
 func (s Spec) Size() int {
-	size := len(s.Command.Shell) + sizeOf(s.Environment) + sizeOf(s.Requirements.Labels)
+	size := len(s.Command.Shell) + len(s.After) + sizeOf(s.Environment) + sizeOf(s.Requirements.Labels)
 	for _, arg := range s.Command.Args {
 		size += len(arg) + 3
 	}

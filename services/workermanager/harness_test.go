@@ -478,28 +478,6 @@ func (h *hand) ended(id hodei.ExecutionID, lines int64) schemas.End {
 	}}
 }
 
-// reports reports ends in one request.
-func (h *hand) reports(ends ...schemas.End) (schemas.Results[schemas.Finished], error) {
-	return ask(h.b, schemas.FinishExecutions, schemas.FinishRequest{WorkerID: h.id, Ends: ends, Free: 4, Revision: 9})
-}
-
-// finish reports an end by itself.
-func (h *hand) finish(end schemas.End) (schemas.Finished, error) {
-	reply, err := h.reports(end)
-	if err != nil {
-		return schemas.Finished{}, err
-	}
-	return reply.Get(0)
-}
-
-// finishes is finish for an end that must be taken.
-func (h *hand) finishes(end schemas.End) schemas.Finished {
-	h.b.t.Helper()
-	finished, err := h.finish(end)
-	require.NoError(h.b.t, err)
-	return finished
-}
-
 func decode[T any](t testing.TB, body []byte) (v T) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal(body, &v))
