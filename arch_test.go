@@ -86,8 +86,8 @@ var mayImport = []struct {
 	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "internal/disk", "internal/cli",
 		"services", "worker", "edge", "postgres"}},
 	{"internal/cli/render", nil},
-	// It uses Marks of worker: the variables of a command that must survive.
-	{"internal/cli/cmdline", []string{"", "worker"}},
+	// The variables of a command that must survive.
+	{"internal/cli/cmdline", []string{"", "worker/mark"}},
 	{"internal/cli", []string{"", "schemas", "internal/definition", "internal/rpc", "client", "kv/check"}},
 	{"test", []string{"", "schemas", "internal/rpc", "kv", "postgres", "internal/system", "internal/local", "client"}},
 	{"examples", []string{"", "schemas", "client"}},

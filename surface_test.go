@@ -35,6 +35,8 @@ var open = map[string]string{
 	"services/scheduler/plan":   "the pure part of the scheduler",
 	"services/workermanager":    "a service, a part of the architecture",
 	"worker/joblog":             "the log of an execution, a part of the worker",
+	"worker/mark":               "how the processes of an execution are found, a part of the worker",
+	"worker/reaper":             "the supervisor of a worker's processes, a part of the worker",
 	"test":                      "tests of the whole system; it exports nothing",
 }
 

@@ -7,7 +7,8 @@
 // processes, each in its own group (process.go); every line of output until the
 // record has it (worker/joblog); its key in the WORKERS bucket (lease.go); and
 // the reaper, a supervisor process that outlives the worker just long enough to
-// kill its commands (reaper.go).
+// kill its commands (worker/reaper). worker/mark finds the processes of an
+// execution.
 //
 // # Subjects
 //

@@ -9,19 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/mark"
 )
 
 // defaultPath is the PATH of commands if the worker has none.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-// executionVariable and tagVariable mark every process that a worker starts, so
-// that the worker, its reaper and its successor can find it (mark.go). A job
-// cannot change them. The tag is a random value that never leaves the machine:
-// a command that reads it cannot use it to impersonate the worker.
-const (
-	executionVariable = "HODEI_EXECUTION_ID"
-	tagVariable       = "HODEI_WORKER_TAG"
-)
 
 // variable is one environment variable.
 type variable struct{ name, value string }
@@ -66,11 +58,11 @@ func (w *Worker) environment(req *schemas.ExecutionRequest, at place) []string {
 		add("HODEI_PIPELINE_ID", req.PipelineID.String())
 	}
 	for name, value := range req.Environment {
-		if name != tagVariable && name != executionVariable {
+		if name != mark.TagVariable && name != mark.ExecutionVariable {
 			env = append(env, name+"="+value)
 		}
 	}
-	return append(env, runMark(w.tag, req.ExecutionID)...)
+	return append(env, mark.Execution(w.tag, req.ExecutionID)...)
 }
 
 // lookUp finds a program like a shell: a name with a slash is a path from the

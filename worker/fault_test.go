@@ -296,31 +296,3 @@ func killReaper(t *testing.T, of int) {
 	}
 	require.Equal(t, 1, killed)
 }
-
-func TestARestartedReaperGetsTheWholeList(t *testing.T) {
-	t.Parallel()
-	f := start(t, func(c *Config) { c.Reaper = []string{"/proc/self/exe", "reaper"} })
-	id := f.run(f.request(`echo child $$; exec sleep 1000`))
-	f.manager.await(t, "it runs", func() bool { return len(f.manager.logs[id]) == 1 })
-	alive := func() (pid int) {
-		f.reaper.mu.Lock()
-		defer f.reaper.mu.Unlock()
-		if f.reaper.pipe != nil {
-			pid = f.reaper.proc.Pid
-		}
-		return pid
-	}
-	require.Eventually(t, func() bool { return alive() != 0 }, time.Minute, time.Millisecond)
-	first := alive()
-	require.NoError(t, f.reaper.proc.Kill())
-	require.Eventually(t, func() bool { return alive() != 0 && alive() != first }, time.Minute, time.Millisecond)
-
-	// To the second reaper the worker looks killed: it must know the execution.
-	f.reaper.mu.Lock()
-	require.NoError(t, f.reaper.pipe.Close())
-	f.reaper.pipe = nil
-	f.reaper.mu.Unlock()
-	requireGone(t, childIn(t, f.log(id)))
-	f.manager.await(t, "the reaper reports", func() bool { return len(f.manager.left) == 1 })
-	require.True(t, f.manager.departures()[0].Killed)
-}

@@ -5,11 +5,10 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/reaper"
 )
 
 // An execution that would be started elsewhere after its worker is declared
@@ -31,6 +30,14 @@ type fence struct {
 	reap time.Duration // SIGKILL by the reaper, if the worker has not sent it
 }
 
+// reaping is when the reaper kills the execution, 0 for never.
+func (f *fence) reaping() time.Duration {
+	if f == nil {
+		return 0
+	}
+	return f.reap
+}
+
 // newFence returns the fence of an execution whose worker is lost after this
 // silence, which is positive. At least two thirds of it pass before anything
 // happens.
@@ -49,18 +56,8 @@ func (w *Worker) fenceOf(req *schemas.ExecutionRequest) *fence {
 	return &f
 }
 
-// uptime is a clock that is never set, that counts while the machine sleeps,
-// and that is the same for every process.
-func uptime() time.Duration {
-	var now unix.Timespec
-	if err := unix.ClockGettime(uptimeClock, &now); err != nil {
-		panic(err) // the system has no such clock
-	}
-	return time.Duration(now.Nano())
-}
-
 // contact is when the worker sent the last report that is known to have
-// arrived. Times are of uptime.
+// arrived. Times are of reaper.Uptime.
 type contact struct {
 	sooner chan struct{} // one value: next has moved forward
 
@@ -76,7 +73,7 @@ func (c *contact) last() time.Duration {
 }
 
 // overdue reports whether the silence already exceeds the fence.
-func (c *contact) overdue(f *fence) bool { return f != nil && uptime() >= c.last()+f.term }
+func (c *contact) overdue(f *fence) bool { return f != nil && reaper.Uptime() >= c.last()+f.term }
 
 // expect schedules a check for this fence, unless an earlier one is scheduled.
 func (c *contact) expect(f *fence) {
@@ -102,7 +99,7 @@ func (w *Worker) contacted(sent time.Duration) {
 	w.contact.mu.Lock()
 	w.contact.at = max(w.contact.at, sent)
 	w.contact.mu.Unlock()
-	w.reaper.touch(sent)
+	w.reaper.Touch(sent)
 }
 
 // keepFences stops executions whose fence is due, until ctx is done. A contact
@@ -123,7 +120,7 @@ func (w *Worker) keepFences(ctx context.Context) {
 		next := w.contact.next
 		w.contact.mu.Unlock()
 		if timer.Stop(); next != 0 {
-			timer.Reset(next - uptime())
+			timer.Reset(next - reaper.Uptime())
 		}
 	}
 }
@@ -139,7 +136,7 @@ func (w *Worker) enforce() {
 		if r.fence == nil || r.process.isOver() {
 			continue
 		}
-		if silence := uptime() - contact; silence < r.fence.term {
+		if silence := reaper.Uptime() - contact; silence < r.fence.term {
 			w.contact.expect(r.fence)
 		} else if r.process.end(hodei.ReasonWorkerLost, time.Now().Add(r.fence.kill-silence)) {
 			w.log.Warn("too long without contact, stopping restartable execution", "execution_id", r.req.ExecutionID)

@@ -2,6 +2,8 @@ package worker
 
 import (
 	"os"
+	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -13,6 +15,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/mark"
+	"github.com/hodei-jobs/hodei/worker/reaper"
 )
 
 func TestFencesComeInTimeButNotBefore(t *testing.T) {
@@ -65,8 +69,8 @@ func TestOnlyRestartableExecutionsAreStoppedWithoutContact(t *testing.T) {
 	down()
 	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 3 }, time.Minute, time.Millisecond)
 	requireGone(t, child)
-	require.Empty(t, runMark(f.tag, again).bearers())
-	require.NotEmpty(t, runMark(f.tag, alone).bearers(), "it will not be restarted")
+	require.Empty(t, mark.Execution(f.tag, again).Bearers())
+	require.NotEmpty(t, mark.Execution(f.tag, alone).Bearers(), "it will not be restarted")
 
 	up()
 	end, _ := f.end(again)
@@ -83,7 +87,7 @@ func TestAFenceNeverComesWhileTheLinkHolds(t *testing.T) {
 	t.Parallel()
 	f := start(t)
 	gate := fifo(t)
-	before := uptime()
+	before := reaper.Uptime()
 	id := f.run(f.fenced(3*time.Second, `cat < `+gate))
 	require.Eventually(t, func() bool { return f.contact.last() > before+5*time.Second }, time.Minute, time.Millisecond,
 		"the key is renewed all the more often")
@@ -126,7 +130,7 @@ func TestAContactDoesNotHideTheSilenceBefore(t *testing.T) {
 	f.contact.mu.Lock()
 	f.contact.at -= time.Minute
 	f.contact.mu.Unlock()
-	f.contacted(uptime())
+	f.contacted(reaper.Uptime())
 	end, _ := f.end(id)
 	require.Equal(t, hodei.ReasonWorkerLost, *end.Reason)
 }
@@ -141,8 +145,8 @@ func TestThePausedWorkersReaperKeepsItsFences(t *testing.T) {
 	child := childIn(t, f.log(again))
 	require.NoError(t, process.Signal(syscall.SIGSTOP))
 	requireGone(t, child)
-	require.Eventually(t, func() bool { return len(runMark(f.tag, again).bearers()) == 0 }, time.Minute, 10*time.Millisecond)
-	require.NotEmpty(t, runMark(f.tag, alone).bearers(), "it will not be restarted")
+	require.Eventually(t, func() bool { return len(mark.Execution(f.tag, again).Bearers()) == 0 }, time.Minute, 10*time.Millisecond)
+	require.NotEmpty(t, mark.Execution(f.tag, alone).Bearers(), "it will not be restarted")
 	f.manager.mu.Lock()
 	require.Empty(t, f.manager.ends[again], "its worker cannot speak")
 	f.manager.mu.Unlock()
@@ -166,22 +170,33 @@ func TestAPausedReaperReadsBeforeItKills(t *testing.T) {
 	gate := fifo(t)
 	id := f.run(f.fenced(time.Second, `echo up; cat < `+gate))
 	f.manager.await(t, "it runs", func() bool { return len(f.manager.logs[id]) == 1 })
-	reaper := func() *os.Process {
-		f.reaper.mu.Lock()
-		defer f.reaper.mu.Unlock()
-		return f.reaper.proc
-	}()
-	require.NoError(t, reaper.Signal(syscall.SIGSTOP))
-	paused := uptime()
+	pid := reaperIn(t, f.cfg.StateDir)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	paused := reaper.Uptime()
 	require.Eventually(t, func() bool { return f.contact.last() > paused+2*time.Second }, time.Minute, time.Millisecond)
-	require.NoError(t, reaper.Signal(syscall.SIGCONT))
+	require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
 	// By the time that it has killed another permanently, it has read
 	// everything.
 	second := f.run(f.request(`echo child $$; exec sleep 1000`))
 	f.manager.await(t, "it runs", func() bool { return len(f.manager.logs[second]) == 1 })
-	require.NotEmpty(t, runMark(f.tag, id).bearers())
+	require.NotEmpty(t, mark.Execution(f.tag, id).Bearers())
 	open(t, gate)
 	end, _ := f.end(id)
 	require.Equal(t, hodei.Completed, end.Status)
 	f.Terminate()
+}
+
+// reaperIn returns the process that writes the log of the reaper in a state directory.
+func reaperIn(t *testing.T, dir string) (pid int) {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/fd/1")
+	require.NoError(t, err)
+	for _, path := range paths {
+		if file, _ := os.Readlink(path); file == filepath.Join(dir, "reaper.log") {
+			pid, err = strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
+			require.NoError(t, err)
+		}
+	}
+	require.NotZero(t, pid)
+	return pid
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/worker/reaper"
 )
 
 // announceGap is the minimum time between two writes of the key: changes closer
@@ -29,7 +30,7 @@ const (
 func (w *Worker) announce(ctx context.Context, bucket *kv.Workers, written func()) {
 	failing := false
 	for ctx.Err() == nil {
-		sent := uptime()
+		sent := reaper.Uptime()
 		err := w.put(ctx, bucket)
 		switch {
 		case err == nil:

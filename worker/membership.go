@@ -17,6 +17,7 @@ import (
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/joblog"
+	"github.com/hodei-jobs/hodei/worker/reaper"
 )
 
 const (
@@ -61,7 +62,7 @@ func (w *Worker) register(ctx context.Context) error {
 	}
 	var waiting sync.Once
 	worker, err := backoff.Retry(ctx, func() (hodei.Worker, error) {
-		w.contact.at = uptime()
+		w.contact.at = reaper.Uptime()
 		worker, err := rpc.Call(ctx, w.cfg.NATS, schemas.JoinWorker, req)
 		if errors.Is(err, hodei.Invalid) && !rpc.IsUnknownField(err) { // an older worker manager may be replaced soon
 			err = backoff.Permanent(err)
@@ -74,7 +75,7 @@ func (w *Worker) register(ctx context.Context) error {
 		return fmt.Errorf("register worker: %w", err)
 	}
 	w.slots.cordon(worker.Cordoned) // an earlier process may have been
-	w.reaper.touch(w.contact.at)
+	w.reaper.Touch(w.contact.at)
 	return nil
 }
 

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/worker/mark"
 )
 
 // process is the process group of one execution, from before its start until it
 // is reaped. Its methods may be called concurrently at any of these times.
 type process struct {
 	grace time.Duration
-	mark  mark // of the process and its descendants
+	mark  mark.Mark // of the process and its descendants
 
 	mu     sync.Mutex
 	proc   *os.Process
@@ -62,7 +63,7 @@ func (p *process) end(why hodei.Reason, killAt time.Time) (first bool) {
 	if first {
 		p.signal(syscall.SIGTERM)
 		group := p.proc.Pid
-		time.AfterFunc(0, func() { p.mark.signal(syscall.SIGTERM, group) }) // the search is slow
+		time.AfterFunc(0, func() { p.mark.Signal(syscall.SIGTERM, group) }) // the search is slow
 	}
 	if p.kill == nil {
 		p.killAt, p.kill = killAt, time.AfterFunc(time.Until(killAt), p.killAll)
@@ -83,7 +84,7 @@ func (p *process) isOver() bool {
 // killAll kills the rest of the group, and processes that left it.
 func (p *process) killAll() {
 	p.killGroup()
-	p.mark.signal(syscall.SIGKILL, 0)
+	p.mark.Signal(syscall.SIGKILL, 0)
 }
 
 func (p *process) killGroup() {
@@ -134,14 +135,14 @@ func (p *process) until() time.Time {
 	return p.killAt.Add(restPoll)
 }
 
-func (p *process) lives() bool { return groupLives(p.proc.Pid) || len(p.mark.bearers()) > 0 }
+func (p *process) lives() bool { return groupLives(p.proc.Pid) || len(p.mark.Bearers()) > 0 }
 
 // reap kills the rest of the group and, if wanted, processes that left it. It
 // releases the process number and returns the state of the main process.
 func (p *process) reap(strays bool) (*os.ProcessState, error) {
 	p.killGroup()
 	if strays {
-		sweep(context.Background(), func() int { return p.mark.signal(syscall.SIGKILL, 0) })
+		mark.Sweep(context.Background(), func() int { return p.mark.Signal(syscall.SIGKILL, 0) })
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -11,9 +11,6 @@ import (
 // maxrssUnit is the unit of the kernel's memory counts, in bytes.
 const maxrssUnit = 1
 
-// uptimeClock counts while the machine sleeps.
-const uptimeClock = unix.CLOCK_MONOTONIC
-
 // groupAttr starts a process in its own group.
 func groupAttr(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 

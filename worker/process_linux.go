@@ -16,9 +16,6 @@ import (
 // maxrssUnit is the unit of the kernel's memory counts, in bytes.
 const maxrssUnit = 1 << 10
 
-// uptimeClock counts while the machine sleeps.
-const uptimeClock = unix.CLOCK_BOOTTIME
-
 // groupAttr starts a process in its own group.
 func groupAttr(pidfd *int) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, PidFD: pidfd}

@@ -114,7 +114,7 @@ func (w *Worker) start(r *run, path string, argv []string, at place) (*joblog.Pi
 // closed them.
 func (w *Worker) follow(r *run, out *joblog.Pipes) hodei.Outcome {
 	group := r.process.proc.Pid
-	w.reaper.add(group, r.req.ExecutionID, r.fence)
+	w.reaper.Add(group, r.req.ExecutionID, r.fence.reaping())
 	if s := r.req.TimeoutSeconds; s != nil {
 		defer time.AfterFunc(time.Duration(*s*float64(time.Second)), func() { r.process.stop(hodei.ReasonTimeout) }).Stop()
 	}
@@ -134,7 +134,7 @@ func (w *Worker) follow(r *run, out *joblog.Pipes) hodei.Outcome {
 		held = out.Held()
 	}
 	state, err := r.process.reap(why != "" || held)
-	w.reaper.remove(group)
+	w.reaper.Remove(group)
 	w.slots.release(r)
 	out.Hurry() // what cannot be found may hold a pipe still
 	<-read

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/worker/mark"
 )
 
 func TestOutcomes(t *testing.T) {
@@ -138,7 +139,7 @@ func TestEnvironmentIsASmallBaseAndTheJobs(t *testing.T) {
 	f := start(t)
 	req := f.request("/usr/bin/env", "-0")
 	req.Command = hodei.Command{Args: []string{"/usr/bin/env"}}
-	req.Environment = map[string]string{"MINE": "a b", "HOME": "/home/of/job", tagVariable: "forged", executionVariable: "forged"}
+	req.Environment = map[string]string{"MINE": "a b", "HOME": "/home/of/job", mark.TagVariable: "forged", mark.ExecutionVariable: "forged"}
 	job, pipeline := hodei.JobID(uuid.Must(uuid.NewV7())), hodei.PipelineID(uuid.Must(uuid.NewV7()))
 	req.JobID, req.PipelineID, req.Attempt = &job, &pipeline, 3
 	_, lines := f.outcome(req)
@@ -151,13 +152,13 @@ func TestEnvironmentIsASmallBaseAndTheJobs(t *testing.T) {
 	for name, want := range map[string]string{
 		"MINE": "a b", "HOME": "/home/of/job", "LANG": "xx_XX", "PATH": os.Getenv("PATH"), "HODEI_ATTEMPT": "3",
 		"HODEI_EXECUTION_ID": req.ExecutionID.String(), "HODEI_JOB_ID": job.String(), "HODEI_PIPELINE_ID": pipeline.String(),
-		"HODEI_WORKER_ID": f.ID().String(), tagVariable: f.tag,
+		"HODEI_WORKER_ID": f.ID().String(), mark.TagVariable: f.tag,
 	} {
 		require.Equal(t, want, got[name], name)
 	}
 	for name := range got {
 		require.Contains(t, []string{"MINE", "PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR", "HODEI_ATTEMPT", "HODEI_OUTPUT",
-			"HODEI_EXECUTION_ID", "HODEI_JOB_ID", "HODEI_PIPELINE_ID", "HODEI_WORKER_ID", tagVariable}, name)
+			"HODEI_EXECUTION_ID", "HODEI_JOB_ID", "HODEI_PIPELINE_ID", "HODEI_WORKER_ID", mark.TagVariable}, name)
 	}
 }
 

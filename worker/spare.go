@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/worker/mark"
 )
 
 // A set contains the directories of one execution. Most commands leave them
@@ -142,8 +143,8 @@ func (s *state) occupied() (marked map[string]bool, entered map[set]bool, known 
 	marked, entered = map[string]bool{}, map[set]bool{}
 	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
 	for _, path := range paths {
-		for _, v := range marksIn(path) {
-			if id, is := strings.CutPrefix(v, executionVariable+"="); is {
+		for _, v := range mark.In(path) {
+			if id, is := strings.CutPrefix(v, mark.ExecutionVariable+"="); is {
 				marked[id] = true
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/worker/mark"
 )
 
 // leaveAll leaves the set of an execution, and others until a search through
@@ -99,7 +100,7 @@ func TestChangedDirectoriesAreRemoved(t *testing.T) {
 // mark or its directory, must not share a directory with the next execution.
 func TestDirectoriesOfALeftProcessAreRemoved(t *testing.T) {
 	for what, env := range map[string]func(id hodei.ExecutionID, cmd *exec.Cmd, dir string){
-		"its mark":              func(id hodei.ExecutionID, cmd *exec.Cmd, _ string) { cmd.Env = runMark("tag", id) },
+		"its mark":              func(id hodei.ExecutionID, cmd *exec.Cmd, _ string) { cmd.Env = mark.Execution("tag", id) },
 		"its working directory": func(_ hodei.ExecutionID, cmd *exec.Cmd, dir string) { cmd.Dir, cmd.Env = dir, []string{} },
 	} {
 		t.Run(what, func(t *testing.T) {

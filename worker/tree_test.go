@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/worker/mark"
 )
 
 // Process trees that are hard to end. Each prints "child <pid>" of the most
@@ -53,7 +54,7 @@ func TestTreesAreEndedWhole(t *testing.T) {
 					require.Equal(t, how.status, end.Status)
 				}
 				requireGone(t, child)
-				require.Empty(t, runMark(f.tag, id).bearers())
+				require.Empty(t, mark.Execution(f.tag, id).Bearers())
 			})
 		}
 	}
@@ -83,7 +84,7 @@ func TestProcessesThatHoldThePipesAreKilled(t *testing.T) {
 			end, lines := f.end(id)
 			require.Equal(t, hodei.Completed, end.Status, "the command's own end counts")
 			requireGone(t, childIn(t, lines))
-			require.Empty(t, runMark(f.tag, id).bearers())
+			require.Empty(t, mark.Execution(f.tag, id).Bearers())
 		})
 	}
 }
@@ -97,7 +98,7 @@ func TestADaemonThatClosesThePipesSurvives(t *testing.T) {
 	require.Equal(t, hodei.Completed, end.Status)
 	daemon := childIn(t, lines)
 	t.Cleanup(func() { _ = syscall.Kill(daemon, syscall.SIGKILL) })
-	require.Equal(t, []int{daemon}, runMark(f.tag, id).bearers())
+	require.Equal(t, []int{daemon}, mark.Execution(f.tag, id).Bearers())
 }
 
 // TestAFullSpoolDoesNotKeepACommandAlive: a command that fills its output
@@ -113,7 +114,7 @@ func TestAFullSpoolDoesNotKeepACommandAlive(t *testing.T) {
 	require.Eventually(t, f.spool.Full, time.Minute, time.Millisecond)
 	f.slots.get(id).process.stop(hodei.ReasonCancelled)
 	require.Eventually(t, func() bool { free, _ := f.slots.current(); return free == 4 }, time.Minute, time.Millisecond)
-	require.Empty(t, runMark(f.tag, id).bearers())
+	require.Empty(t, mark.Execution(f.tag, id).Bearers())
 
 	up()
 	end, lines := f.end(id)

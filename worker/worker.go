@@ -20,6 +20,8 @@ import (
 	"github.com/hodei-jobs/hodei/internal/disk"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/joblog"
+	"github.com/hodei-jobs/hodei/worker/mark"
+	"github.com/hodei-jobs/hodei/worker/reaper"
 )
 
 // DefaultLogLimit is the default limit of an execution's recorded output, in
@@ -71,7 +73,7 @@ type Worker struct {
 	shipper     joblog.Shipper // once it is registered
 	disk        *disk.Guard
 	slots       *slots
-	reaper      reaper
+	reaper      reaper.Keeper
 	oom         *oomKills
 	contact     contact
 	ends        batch.Group[schemas.End, schemas.Finished]
@@ -162,7 +164,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // the executions count as lost and may be started again.
 func (w *Worker) succeed(ctx context.Context) error {
 	if before := w.state.tag(); before != "" {
-		sweep(ctx, func() int { return workerMark(before).signal(syscall.SIGKILL, 0) })
+		mark.Sweep(ctx, func() int { return mark.Worker(before).Signal(syscall.SIGKILL, 0) })
 	}
 	if err := w.state.keepTag(w.tag); err != nil {
 		return fmt.Errorf("keep the tag of commands: %w", err)

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hodei-jobs/hodei/worker"
+	"github.com/hodei-jobs/hodei/worker/mark"
 )
 
 const descriptors = "/proc/self/fd"
@@ -45,7 +45,7 @@ func overwrite(values []string) error {
 		}
 	}
 	clear(environ)
-	copy(environ, strings.Join(worker.Marks(), "\x00"))
+	copy(environ, strings.Join(mark.Own(), "\x00"))
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package worker
+package reaper
 
 import (
 	"bytes"
@@ -17,28 +17,29 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/worker/mark"
 )
 
-// charge is one process group that a reaper watches.
+// charge is one process group that the reaper kills if the worker does not.
 type charge struct {
 	execution string
-	fence     time.Duration // killed this long after the last contact; 0 for never
-	fenced    bool          // killed because of its fence
+	fence     time.Duration // the reaper kills it so long after the last contact; 0 for never
+	fenced    bool          // the reaper has killed it
 }
 
-// charges is the reaper's state of its worker.
+// charges is the state of a reaper: its worker's orders and process groups.
 type charges struct {
 	log     *slog.Logger
-	orders  orders
-	told    bool // has received the orders
+	orders  Orders
+	ordered bool // orders is set
 	contact time.Duration
 	groups  map[int]*charge
-	next    time.Duration // the uptime at which the next fence may be due, 0 for never
+	next    time.Duration // the uptime at which the first fence may pass, 0 for never
 }
 
-// follow reads the worker's lines until "bye", or until the pipe closes without
-// it. Fences are checked only when nothing is left to read: otherwise a reaper
-// that was itself paused would consider its worker silent.
+// follow reads lines until the worker sends bye, or until the pipe closes without one,
+// because the worker was killed. It checks fences only when nothing is left to read:
+// otherwise a reaper that was itself paused would find its worker silent.
 func (c *charges) follow(ctx context.Context, in *os.File) (killed bool, err error) {
 	var rest []byte
 	buf := make([]byte, 4<<10)
@@ -71,13 +72,13 @@ func (c *charges) follow(ctx context.Context, in *os.File) (killed bool, err err
 	}
 }
 
-// await returns when there is something to read, or silent when a fence may be
-// due first.
+// await returns when there is something to read. It returns silent if a fence may have
+// passed first.
 func (c *charges) await(in *os.File) (silent bool, err error) {
 	for {
 		patience := -1
 		if c.next != 0 {
-			patience = int(max(0, c.next-uptime()).Milliseconds()) + 1
+			patience = int(max(0, c.next-Uptime()).Milliseconds()) + 1
 		}
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(in.Fd()), Events: unix.POLLIN}}, patience)
 		if !errors.Is(err, unix.EINTR) {
@@ -86,11 +87,11 @@ func (c *charges) await(in *os.File) (silent bool, err error) {
 	}
 }
 
-// take processes a line. It ignores a line that the death of the worker cut
-// short.
+// take applies a line. It ignores a line that is incomplete, because the worker was
+// killed while it wrote the line.
 func (c *charges) take(line []byte) error {
-	if !c.told {
-		c.told = true
+	if !c.ordered {
+		c.ordered = true
 		if err := json.Unmarshal(line, &c.orders); err != nil {
 			return fmt.Errorf("read orders: %w", err)
 		}
@@ -120,21 +121,21 @@ func (c *charges) take(line []byte) error {
 	return nil
 }
 
-// expect schedules a check for the group's fence.
+// expect makes await return when the fence of the group may pass, at the latest.
 func (c *charges) expect(g *charge) {
 	if due := c.contact + g.fence; g.fence > 0 && (c.next == 0 || due < c.next) {
 		c.next = due
 	}
 }
 
-// keepFences kills the executions whose fence is due.
+// keepFences kills the runs whose fence has passed.
 func (c *charges) keepFences(ctx context.Context) {
 	c.next = 0
 	for group, g := range c.groups {
 		if g.fence == 0 || g.fenced {
 			continue
 		}
-		if uptime() < c.contact+g.fence {
+		if Uptime() < c.contact+g.fence {
 			c.expect(g)
 			continue
 		}
@@ -143,28 +144,28 @@ func (c *charges) keepFences(ctx context.Context) {
 		var id hodei.ExecutionID
 		_ = syscall.Kill(-group, syscall.SIGKILL) // it may have exited
 		if id.UnmarshalText([]byte(g.execution)) == nil {
-			sweep(ctx, func() int { return runMark(c.orders.Tag, id).signal(syscall.SIGKILL, 0) })
+			mark.Sweep(ctx, func() int { return mark.Execution(c.orders.Tag, id).Signal(syscall.SIGKILL, 0) })
 		}
 	}
 }
 
-// killAll kills the worker's commands, inside and outside of their groups.
+// killAll kills what the worker ran: its process groups, and processes that left them.
 func (c *charges) killAll(ctx context.Context) {
-	said := false
-	sweep(ctx, func() (left int) {
+	logged := false
+	mark.Sweep(ctx, func() (left int) {
 		for group, g := range c.groups {
 			if syscall.Kill(-group, syscall.SIGKILL) != nil {
 				delete(c.groups, group)
 				continue
 			}
-			if left++; !said {
+			if left++; !logged {
 				c.log.Info("process group killed", "group", group, "execution_id", g.execution)
 			}
 		}
-		if said = true; c.orders.Tag == "" {
+		if logged = true; c.orders.Tag == "" {
 			return left
 		}
-		strays := workerMark(c.orders.Tag).signal(syscall.SIGKILL, 0)
+		strays := mark.Worker(c.orders.Tag).Signal(syscall.SIGKILL, 0)
 		if strays > 0 {
 			c.log.Info("processes outside of their group killed", "number", strays)
 		}

@@ -1,0 +1,42 @@
+// Package reaper is the supervisor process that kills what a dead worker leaves behind.
+//
+// # Owns
+//
+// Both ends of a pipe. At the worker's end a Keeper starts the reaper process, starts
+// another one when it ends, and writes to the pipe which process groups run (keeper.go).
+// At the other end Run reads the pipe in a process in a session of its own (reaper.go,
+// charges.go). Uptime is the clock that both use.
+//
+// # The protocol
+//
+// Lines of text, from the worker to the reaper only. Moments and durations are
+// nanoseconds of Uptime.
+//
+//	{"nats":…,"worker_id":…}           the orders, always the first line
+//	+ <group> <execution_id> [<fence>] a process group runs; if the worker has no contact for
+//	                                   the time of the fence, the reaper kills the group
+//	- <group>                          the group is gone
+//	@ <moment>                         the last contact of the worker with its manager
+//	bye                                the worker ends by itself
+//
+// # When things fail
+//
+// The worker killed: the pipe closes without "bye". The reaper kills all groups, then
+// every other process with the worker's tag in its environment (worker/mark), and
+// reports to the worker manager that the worker was killed. It tries that for 30 s;
+// after that the worker's lease expires. The worker paused: the reaper kills the groups
+// whose fence has passed and reports nothing. The reaper itself paused: it reads all
+// lines that wait before it checks a fence. The reaper killed: the Keeper starts
+// another and sends it everything again. A reaper that does not take a line within 2 s
+// is killed. Worker and reaper killed together: the next worker in the same state
+// directory kills the processes (worker).
+//
+// # Subjects
+//
+// Sends a request to hodei.v1.workers.leave.<worker_id>.
+//
+// # Does not belong here
+//
+// When a fence passes, and ending a run while the worker lives (worker); how a command
+// is started (worker/exec/process); how processes are found (worker/mark).
+package reaper
