@@ -23,6 +23,9 @@ func Created(def hodei.Definition) []hodei.Change {
 }
 
 func compare(changes *[]hodei.Change, path string, from, to *node) {
+	if path == "finally" { // its jobs are compared one by one
+		from, to = section(from), section(to)
+	}
 	switch {
 	case equal(from, to):
 	case from == nil:
@@ -41,6 +44,13 @@ func compare(changes *[]hodei.Change, path string, from, to *node) {
 	default:
 		*changes = append(*changes, hodei.Change{Field: path, Action: hodei.ChangeChanged, From: compact(from), To: compact(to)})
 	}
+}
+
+func section(n *node) *node {
+	if n == nil {
+		return &node{kind: mapping}
+	}
+	return n
 }
 
 func compact(n *node) json.RawMessage {

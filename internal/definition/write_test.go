@@ -45,6 +45,21 @@ func TestWhatWasReadIsWrittenAndReadAgain(t *testing.T) {
 	}
 }
 
+func TestJobsAreComparedByTheirKeys(t *testing.T) {
+	from := parse(t, "slug: x\ntimeout: 1h\njobs: {a: {command: x}, b: {command: x, env: {A: a, B: b}}}\n")
+	to := parse(t, "slug: x\ntimeout: 2h\njobs: {b: {command: y, env: {A: a, C: c}}, c: {command: x}}\nfinally: {z: {command: x}}\n")
+	var got []string
+	for _, c := range definition.Compare(from, to) {
+		got = append(got, c.Action+" "+c.Field+" "+string(c.From)+" "+string(c.To))
+	}
+	assert.Equal(t, []string{
+		`changed timeout "1h" "2h"`, `changed jobs.b.command "x" "y"`, `created jobs.b.env.C  "c"`, `deleted jobs.b.env.B "b" `,
+		`created jobs.c  {"command":"x"}`, `deleted jobs.a {"command":"x"} `, `created finally.z  {"command":"x"}`,
+	}, got)
+	assert.Equal(t, "z", definition.JobKey("finally.z"))
+	assert.Empty(t, definition.JobKey("env.A"))
+}
+
 // fields are valid fields of a job, of which a test chooses some.
 var fields = []string{
 	"name: a name", "description: |\n  two\n  lines", "needs: [first]", "needs: [{job: first, artifacts: false}]",
