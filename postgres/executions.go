@@ -42,26 +42,47 @@ func (db *DB) GetExecution(ctx context.Context, id hodei.ExecutionID) (hodei.Exe
 
 // ExecutionFilter selects executions. A nil field does not filter.
 type ExecutionFilter struct {
-	JobID      *hodei.JobID
-	PipelineID *hodei.PipelineID
-	WorkerID   *hodei.WorkerID
-	States     []hodei.ExecutionStatus
-	RetryOf    *hodei.ExecutionID
-	RunID      *hodei.RunID
-	Created    Between
+	JobIDs      []hodei.JobID
+	PipelineIDs []hodei.PipelineID
+	WorkerIDs   []hodei.WorkerID
+	States      []hodei.ExecutionStatus
+	RetryOf     *hodei.ExecutionID
+	RunIDs      []hodei.RunID
+	Created     Between
+}
+
+// from is the executions e that the filter selects. Where it has ids, the newest of
+// each id are read by the index of the id, at most a page of each: a job may have
+// many executions, and an index finds those of one id in order.
+func (f ExecutionFilter) from() string {
+	const selected = `executions e
+		WHERE ($1::uuid IS NULL OR e.id < $1) AND ($2::uuid[] IS NULL OR e.job_id = ANY($2))
+			AND ($3::uuid[] IS NULL OR e.pipeline_id = ANY($3)) AND ($4::uuid[] IS NULL OR e.worker_id = ANY($4))
+			AND ($5::text[] IS NULL OR e.status = ANY($5)) AND ($6::uuid IS NULL OR e.retry_of = $6)
+			AND ($8::timestamptz IS NULL OR e.created_at >= $8) AND ($9::timestamptz IS NULL OR e.created_at < $9)
+			AND ($10::uuid[] IS NULL OR e.run_id = ANY($10))`
+	each := func(column, parameter string) string {
+		return `(SELECT DISTINCT unnest(` + parameter + `::uuid[]) AS id) one CROSS JOIN LATERAL (
+			SELECT * FROM ` + selected + ` AND e.` + column + ` = one.id ORDER BY e.id DESC LIMIT $7) e`
+	}
+	switch {
+	case len(f.JobIDs) > 0:
+		return each("job_id", "$2")
+	case len(f.RunIDs) > 0:
+		return each("run_id", "$10")
+	case len(f.WorkerIDs) > 0:
+		return each("worker_id", "$4")
+	case len(f.PipelineIDs) > 0:
+		return each("pipeline_id", "$3")
+	}
+	return selected
 }
 
 // ListExecutions returns a page of executions, newest first.
 func (db *DB) ListExecutions(ctx context.Context, f ExecutionFilter, p Page) ([]hodei.Execution, *string, error) {
 	return list(p, func(e hodei.Execution) hodei.ExecutionID { return e.ID }, func(from *hodei.ExecutionID, limit int) ([]hodei.Execution, error) {
-		return all[hodei.Execution](ctx, db.pool, "list executions",
-			`SELECT `+listedColumns+` FROM executions e
-			WHERE ($1::uuid IS NULL OR e.id < $1) AND ($2::uuid IS NULL OR e.job_id = $2)
-				AND ($3::uuid IS NULL OR e.pipeline_id = $3) AND ($4::uuid IS NULL OR e.worker_id = $4)
-				AND ($5::text[] IS NULL OR e.status = ANY($5)) AND ($6::uuid IS NULL OR e.retry_of = $6)
-				AND ($8::timestamptz IS NULL OR e.created_at >= $8) AND ($9::timestamptz IS NULL OR e.created_at < $9)
-				AND ($10::uuid IS NULL OR e.run_id = $10)
-			ORDER BY e.id DESC LIMIT $7`, from, f.JobID, f.PipelineID, f.WorkerID, f.States, f.RetryOf, limit, f.Created.From, f.Created.To, f.RunID)
+		return all[hodei.Execution](ctx, db.pool, "list executions", `SELECT `+listedColumns+` FROM `+f.from()+` ORDER BY e.id DESC LIMIT $7`,
+			from, f.JobIDs, f.PipelineIDs, f.WorkerIDs, f.States, f.RetryOf, limit, f.Created.From, f.Created.To, f.RunIDs)
 	})
 }
 

@@ -96,9 +96,9 @@ func (db *DB) GetJobWith(ctx context.Context, id hodei.JobID, last int) (hodei.J
 
 // JobFilter selects jobs. A nil field does not filter.
 type JobFilter struct {
-	PipelineID *hodei.PipelineID
-	States     []hodei.ExecutionStatus
-	Created    Between
+	PipelineIDs []hodei.PipelineID
+	States      []hodei.ExecutionStatus
+	Created     Between
 	// Recent is how many of its last executions each job includes.
 	Recent int
 }
@@ -108,10 +108,10 @@ func (db *DB) ListJobs(ctx context.Context, f JobFilter, p Page) ([]hodei.Job, *
 	return list(p, func(j hodei.Job) hodei.JobID { return j.ID }, func(from *hodei.JobID, limit int) ([]hodei.Job, error) {
 		return all[hodei.Job](ctx, db.pool, "list jobs",
 			`SELECT j.spec - 'environment' AS spec, `+jobListed+recent("e.job_id = j.id", "$5")+latestJoined+`
-			WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::uuid IS NULL OR j.pipeline_id = $2)
+			WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::uuid[] IS NULL OR j.pipeline_id = ANY($2))
 				AND ($3::text[] IS NULL OR coalesce(e.status, 'PENDING') = ANY($3))
 				AND ($6::timestamptz IS NULL OR j.created_at >= $6) AND ($7::timestamptz IS NULL OR j.created_at < $7)
-			ORDER BY j.id DESC LIMIT $4`, from, f.PipelineID, f.States, limit, f.Recent, f.Created.From, f.Created.To)
+			ORDER BY j.id DESC LIMIT $4`, from, f.PipelineIDs, f.States, limit, f.Recent, f.Created.From, f.Created.To)
 	})
 }
 

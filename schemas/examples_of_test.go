@@ -31,7 +31,7 @@ func examplesOfJobs(all map[*Op]example) {
 
 	show(all, CreateJob, create, job())
 	show(all, GetJob, GetJobRequest{ID: jobID}, job())
-	show(all, ListJobs, ListJobsRequest{PipelineID: ptr(hodei.RefTo(pipelineID)), Status: OneOf[hodei.ExecutionStatus]{hodei.Pending}, Page: Page{Limit: 1}}, page(listed))
+	show(all, ListJobs, ListJobsRequest{PipelineID: Any(hodei.RefTo(pipelineID)), Status: OneOf[hodei.ExecutionStatus]{hodei.Pending}, Page: Page{Limit: 1}}, page(listed))
 	show(all, UpdateJob, UpdateJobRequest{ID: jobID, Priority: to(9), Command: to(hodei.Command{Args: []string{"cargo", "build"}})}, urgent)
 	show(all, DeleteJob, DeleteJobRequest{ID: jobID}, Empty{})
 	show(all, ExecuteJob, ExecuteJobRequest{
@@ -46,7 +46,7 @@ func examplesOfExecutions(all map[*Op]example) {
 	hello := hodei.Command{Shell: "echo 'Hello World'"}
 	show(all, GetExecution, GetExecutionRequest{ID: execID}, running())
 	show(all, ListExecutions, ListExecutionsRequest{
-		JobID: &jobID, PipelineID: ptr(hodei.RefTo(pipelineID)), WorkerID: &workerID, Status: OneOf[hodei.ExecutionStatus]{hodei.Running}, Page: Page{Limit: 1},
+		JobID: Any(jobID), PipelineID: Any(hodei.RefTo(pipelineID)), WorkerID: Any(workerID), Status: OneOf[hodei.ExecutionStatus]{hodei.Running}, Page: Page{Limit: 1},
 	}, page(listed))
 	show(all, CancelExecution, CancelExecutionRequest{ID: execID}, cancelling())
 	show(all, DeleteExecution, DeleteExecutionRequest{ID: execID}, Empty{})

@@ -11,8 +11,12 @@ import (
 )
 
 // OneOf is a filter that selects records with one of several values; empty, it
-// selects all. In JSON and in a query it is the values separated by commas.
-type OneOf[T ~string] []T
+// selects all. In JSON and in a query it is the values separated by commas. A
+// value is a string in JSON, without commas.
+type OneOf[T any] []T
+
+// Any returns a filter of these values.
+func Any[T any](values ...T) OneOf[T] { return values }
 
 // MarshalJSON writes the values separated by commas.
 func (o OneOf[T]) MarshalJSON() ([]byte, error) { return hodei.JSON(o.String()) }
@@ -21,7 +25,7 @@ func (o OneOf[T]) MarshalJSON() ([]byte, error) { return hodei.JSON(o.String()) 
 func (o OneOf[T]) String() string {
 	texts := make([]string, len(o))
 	for i, v := range o {
-		texts[i] = string(v)
+		texts[i] = fmt.Sprint(v)
 	}
 	return strings.Join(texts, ",")
 }
@@ -35,7 +39,15 @@ func (o *OneOf[T]) UnmarshalJSON(data []byte) error {
 	*o = nil
 	if text != nil && *text != "" {
 		for part := range strings.SplitSeq(*text, ",") {
-			*o = append(*o, T(part))
+			quoted, err := json.Marshal(part)
+			if err != nil {
+				return err
+			}
+			var value T
+			if err := json.Unmarshal(quoted, &value); err != nil {
+				return err
+			}
+			*o = append(*o, value)
 		}
 	}
 	return nil

@@ -111,6 +111,9 @@ func override(typ reflect.Type) *jsonschema.Schema {
 	switch {
 	case typ == reflect.TypeFor[OneOf[string]]():
 		return &jsonschema.Schema{Type: "string", MaxLength: ptr(uint64(1000))}
+	case strings.HasPrefix(typ.Name(), "OneOf[") && override(typ.Elem()) != nil && override(typ.Elem()).Pattern != "":
+		one := strings.TrimSuffix(strings.TrimPrefix(override(typ.Elem()).Pattern, "^"), "$")
+		return &jsonschema.Schema{Type: "string", Pattern: "^" + one + "(," + one + ")*$"}
 	case strings.HasPrefix(typ.Name(), "OneOf["): // the services list the known states
 		return &jsonschema.Schema{Type: "string"}
 	case strings.HasPrefix(typ.Name(), "Patch["):

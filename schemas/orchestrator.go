@@ -272,8 +272,8 @@ type GetJobRequest struct {
 
 // ListJobsRequest requests a page of jobs.
 type ListJobsRequest struct {
-	// PipelineID selects the jobs of that pipeline.
-	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
+	// PipelineID selects the jobs of that pipeline, or of these, separated by commas.
+	PipelineID OneOf[hodei.PipelineRef] `json:"pipeline_id,omitempty" in:"query" null:"true"`
 	// Status selects the jobs whose latest execution has one of these states,
 	// in any case, separated by commas.
 	Status OneOf[hodei.ExecutionStatus] `json:"status,omitempty" in:"query" null:"true"`
@@ -358,17 +358,17 @@ type GetExecutionRequest struct {
 
 // ListExecutionsRequest requests a page of executions.
 type ListExecutionsRequest struct {
-	// JobID selects the executions of that job.
-	JobID *hodei.JobID `json:"job_id,omitempty" in:"query"`
-	// PipelineID selects the executions of that pipeline's jobs.
-	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
-	// WorkerID selects the executions on that worker.
-	WorkerID *hodei.WorkerID `json:"worker_id,omitempty" in:"query"`
+	// JobID selects the executions of that job, or of these, separated by commas.
+	JobID OneOf[hodei.JobID] `json:"job_id,omitempty" in:"query" null:"true"`
+	// PipelineID selects the executions of the jobs of that pipeline, or of these.
+	PipelineID OneOf[hodei.PipelineRef] `json:"pipeline_id,omitempty" in:"query" null:"true"`
+	// WorkerID selects the executions on that worker, or on these.
+	WorkerID OneOf[hodei.WorkerID] `json:"worker_id,omitempty" in:"query" null:"true"`
 	// Status selects the executions in one of these states, in any case,
 	// separated by commas.
 	Status OneOf[hodei.ExecutionStatus] `json:"status,omitempty" in:"query" null:"true"`
 	// RunID leaves only the executions of that run.
-	RunID *hodei.RunID `json:"run_id,omitempty" in:"query"`
+	RunID OneOf[hodei.RunID] `json:"run_id,omitempty" in:"query" null:"true"`
 	// RetryOf selects the executions that retry that one.
 	RetryOf *hodei.ExecutionID `json:"retry_of,omitempty" in:"query"`
 	Created

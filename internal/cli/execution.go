@@ -28,13 +28,13 @@ func newExecutionList(p *session.Flags) *cobra.Command {
 		Use: "ls", Short: "List executions, newest first", Args: cobra.NoArgs,
 		Example: "  hodei execution ls --status running\n  hodei execution ls --job build --limit 10 --watch",
 	}, func(ctx context.Context, s *session.Session, _ []string) (err error) {
-		if req.PipelineID, err = session.Optional(ctx, pipeline, s.PipelineRef); err != nil {
+		if req.PipelineID, err = session.Several(ctx, pipeline, s.PipelineRef); err != nil {
 			return err
 		}
-		if req.JobID, err = session.Optional(ctx, job, s.Job); err != nil {
+		if req.JobID, err = session.Several(ctx, job, s.Job); err != nil {
 			return err
 		}
-		if req.WorkerID, err = session.Optional(ctx, on, s.Worker); err != nil {
+		if req.WorkerID, err = session.Several(ctx, on, s.Worker); err != nil {
 			return err
 		}
 		req.Status = wanted.value
@@ -44,9 +44,9 @@ func newExecutionList(p *session.Flags) *cobra.Command {
 			})
 	})
 	flags := cmd.Flags()
-	flags.StringVar(&pipeline, "pipeline", "", "only of this pipeline, by id or name")
-	flags.StringVar(&job, "job", "", "only of this job, by id or name")
-	flags.StringVar(&on, "worker", "", "only on this worker, by id or name")
+	flags.StringVar(&pipeline, "pipeline", "", "only of this pipeline, or of these, separated by commas; by id, slug or name")
+	flags.StringVar(&job, "job", "", "only of this job, or of these, separated by commas; by id or name")
+	flags.StringVar(&on, "worker", "", "only on this worker, or on these, separated by commas; by id or name")
 	flags.Var(&wanted, "status", "only of this status, or of these, separated by commas")
 	addCreated(flags, &req.Created)
 	addPage(flags, &req.Page)

@@ -64,7 +64,7 @@ func newJobList(p *session.Flags) *cobra.Command {
 		Use: "ls", Short: "List jobs, newest first", Args: cobra.NoArgs,
 		Example: "  hodei job ls --pipeline demo\n  hodei job ls --status failed",
 	}, func(ctx context.Context, s *session.Session, _ []string) (err error) {
-		if req.PipelineID, err = session.Optional(ctx, pipeline, s.PipelineRef); err != nil {
+		if req.PipelineID, err = session.Several(ctx, pipeline, s.PipelineRef); err != nil {
 			return err
 		}
 		req.Status = wanted.value
@@ -73,7 +73,7 @@ func newJobList(p *session.Flags) *cobra.Command {
 				return []string{j.ID.String(), render.Clip(render.OrNone(j.Name), 40), session.Status(s, j.Status), render.OrNone(j.Requirements.Type), session.Brief(j.Command), s.Age(j.CreatedAt)}
 			})
 	})
-	cmd.Flags().StringVar(&pipeline, "pipeline", "", "only of this pipeline, by id or name")
+	cmd.Flags().StringVar(&pipeline, "pipeline", "", "only of this pipeline, or of these, separated by commas; by id, slug or name")
 	cmd.Flags().Var(&wanted, "status", "only of this status, or of these, separated by commas")
 	addCreated(cmd.Flags(), &req.Created)
 	addPage(cmd.Flags(), &req.Page)

@@ -22,13 +22,13 @@ func (o *Orchestrator) listExecutions(ctx context.Context, req schemas.ListExecu
 	if err != nil {
 		return schemas.List[hodei.Execution]{}, err
 	}
-	pipeline, err := o.pipelineIn(ctx, "pipeline_id", req.PipelineID)
+	pipelines, err := o.pipelinesIn(ctx, "pipeline_id", req.PipelineID...)
 	if err != nil {
 		return schemas.List[hodei.Execution]{}, err
 	}
 	items, next, err := o.db.ListExecutions(ctx,
 		postgres.ExecutionFilter{
-			JobID: req.JobID, PipelineID: pipeline, WorkerID: req.WorkerID, States: states, RetryOf: req.RetryOf, RunID: req.RunID,
+			JobIDs: req.JobID, PipelineIDs: pipelines, WorkerIDs: req.WorkerID, States: states, RetryOf: req.RetryOf, RunIDs: req.RunID,
 			Created: between(req.Created),
 		},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})

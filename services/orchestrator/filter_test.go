@@ -50,3 +50,55 @@ func TestFilters(t *testing.T) {
 		require.Equal(t, "status", refused.Details.Field)
 	}
 }
+
+// TestSeveralIDs: ids and slugs of one filter, separated by commas, and a page that
+// goes through the executions of several jobs in order.
+func TestSeveralIDs(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	var jobs []hodei.Job
+	var all []string // newest first
+	for range 3 {
+		jobs = append(jobs, b.job(hodei.Spec{Command: shell}))
+	}
+	for range 3 {
+		for _, job := range jobs {
+			all = append([]string{b.ended(job, hodei.Completed, 0).ID.String()}, all...)
+		}
+	}
+	slug := "release"
+	_, err := b.db.UpdatePipeline(t.Context(), jobs[0].PipelineID, func(p *hodei.Pipeline) { p.Slug = &slug })
+	require.NoError(t, err)
+	pages := func(op *schemas.Op, filter string) (found []string) {
+		t.Helper()
+		for cursor := ""; ; {
+			msg, err := b.nc.Request(op.Subject, fmt.Appendf(nil, `{"limit":2,"cursor":%q,%s}`, cursor, filter), 30*time.Second)
+			require.NoError(t, err)
+			page := decode[schemas.List[struct{ ID string }]](t, msg.Data)
+			for _, item := range page.Items {
+				found = append(found, item.ID)
+			}
+			if page.NextCursor == nil {
+				return found
+			}
+			cursor = *page.NextCursor
+		}
+	}
+	var some []string // of the first two jobs
+	for i, id := range all {
+		if i%3 != 0 {
+			some = append(some, id)
+		}
+	}
+	both := jobs[0].ID.String() + "," + jobs[1].ID.String() + "," + jobs[0].ID.String()
+	require.Equal(t, some, pages(schemas.ListExecutions.Op, `"job_id":"`+both+`"`))
+	require.Equal(t, some, pages(schemas.ListExecutions.Op, `"pipeline_id":"release,`+jobs[1].PipelineID.String()+`"`))
+	require.Equal(t, some, pages(schemas.ListExecutions.Op, `"job_id":"`+both+`","pipeline_id":"release,`+jobs[1].PipelineID.String()+`"`))
+	require.Equal(t, all, pages(schemas.ListExecutions.Op, `"job_id":null`))
+	require.Equal(t, []string{jobs[1].ID.String(), jobs[0].ID.String()}, pages(schemas.ListJobs.Op, `"pipeline_id":"release,`+jobs[1].PipelineID.String()+`"`))
+	for _, bad := range []string{"x", jobs[0].ID.String() + ",", "," + jobs[0].ID.String()} {
+		msg, err := b.nc.Request(schemas.ListExecutions.Subject, []byte(`{"job_id":"`+bad+`"}`), 30*time.Second)
+		require.NoError(t, err)
+		require.Equal(t, "job_id", decode[hodei.Error](t, msg.Data).Details.Field, bad)
+	}
+}

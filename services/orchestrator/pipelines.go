@@ -65,17 +65,32 @@ func checkSlug(slug *string) error {
 	return nil
 }
 
-// pipelineIn resolves the reference in a field of a body or a query; nil stays
-// nil.
+// pipelineIn resolves the reference in a field; nil stays nil.
 func (o *Orchestrator) pipelineIn(ctx context.Context, field string, ref *hodei.PipelineRef) (*hodei.PipelineID, error) {
 	if ref == nil {
 		return nil, nil
 	}
-	id, err := o.db.PipelineID(ctx, *ref)
-	if errors.Is(err, hodei.NotFound) {
-		err = ref.Unknown(field)
+	ids, err := o.pipelinesIn(ctx, field, *ref)
+	if err != nil {
+		return nil, err
 	}
-	return &id, err
+	return &ids[0], nil
+}
+
+// pipelinesIn resolves the references in a field of a body or a query; none stay
+// nil.
+func (o *Orchestrator) pipelinesIn(ctx context.Context, field string, refs ...hodei.PipelineRef) ([]hodei.PipelineID, error) {
+	var ids []hodei.PipelineID
+	for _, ref := range refs {
+		id, err := o.db.PipelineID(ctx, ref)
+		if errors.Is(err, hodei.NotFound) {
+			return nil, ref.Unknown(field)
+		} else if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 func (o *Orchestrator) createJob(ctx context.Context, req schemas.CreateJobRequest) (hodei.Job, error) {
@@ -83,12 +98,12 @@ func (o *Orchestrator) createJob(ctx context.Context, req schemas.CreateJobReque
 	if err != nil {
 		return hodei.Job{}, err
 	}
-	pipeline, err := o.pipelineIn(ctx, "pipeline_id", &req.PipelineID)
+	pipeline, err := o.pipelinesIn(ctx, "pipeline_id", req.PipelineID)
 	if err != nil {
 		return hodei.Job{}, err
 	}
 	job := hodei.Job{
-		PipelineID: *pipeline, Name: req.Name, Description: req.Description,
+		PipelineID: pipeline[0], Name: req.Name, Description: req.Description,
 		Type: spec.Requirements.Type, Spec: spec,
 	}
 	if err := o.checkJob(ctx, job); err != nil {
@@ -106,12 +121,12 @@ func (o *Orchestrator) listJobs(ctx context.Context, req schemas.ListJobsRequest
 	if err != nil {
 		return schemas.List[hodei.Job]{}, err
 	}
-	pipeline, err := o.pipelineIn(ctx, "pipeline_id", req.PipelineID)
+	pipelines, err := o.pipelinesIn(ctx, "pipeline_id", req.PipelineID...)
 	if err != nil {
 		return schemas.List[hodei.Job]{}, err
 	}
 	items, next, err := o.db.ListJobs(ctx,
-		postgres.JobFilter{PipelineID: pipeline, States: states, Created: between(req.Created), Recent: req.Recent},
+		postgres.JobFilter{PipelineIDs: pipelines, States: states, Created: between(req.Created), Recent: req.Recent},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	return schemas.List[hodei.Job]{Items: items, NextCursor: next}, err
 }

@@ -123,7 +123,7 @@ func TestRunsEndAsThePureFunctionComputes(t *testing.T) {
 	want, pipelines := map[hodei.RunID]map[string]hodei.RunJobStatus{}, map[hodei.RunID]int{}
 	for n := range 24 {
 		p := b.pipeline(randomGraph(chance, fmt.Sprintf("p%d", n))...)
-		jobs, _, err := b.db.ListJobs(t.Context(), postgres.JobFilter{PipelineID: &p}, postgres.Page{Size: 100})
+		jobs, _, err := b.db.ListJobs(t.Context(), postgres.JobFilter{PipelineIDs: []hodei.PipelineID{p}}, postgres.Page{Size: 100})
 		require.NoError(t, err)
 		oldest := make([]hodei.Job, len(jobs))
 		for i, job := range jobs {
@@ -143,7 +143,7 @@ func TestRunsEndAsThePureFunctionComputes(t *testing.T) {
 		require.Eventually(t, func() bool { return b.shownRun(id).Status.Ended() }, 2*time.Minute, 10*time.Millisecond, "run %d", pipelines[id])
 		r := b.shownRun(id)
 		require.Equal(t, wanted, states(r.Jobs), "run %d", pipelines[id])
-		all, _, err := b.db.ListExecutions(t.Context(), postgres.ExecutionFilter{RunID: &id}, postgres.Page{Size: 1000})
+		all, _, err := b.db.ListExecutions(t.Context(), postgres.ExecutionFilter{RunIDs: []hodei.RunID{id}}, postgres.Page{Size: 1000})
 		require.NoError(t, err)
 		started := map[string]hodei.ExecutionID{}
 		for _, e := range all {

@@ -88,6 +88,23 @@ func Optional[T any](ctx context.Context, text string, find func(context.Context
 	return &id, err
 }
 
+// Several resolves the values of a filter, separated by commas: nil for one that was
+// not given.
+func Several[T any](ctx context.Context, text string, find func(context.Context, string) (T, error)) (schemas.OneOf[T], error) {
+	if text == "" {
+		return nil, nil
+	}
+	var found schemas.OneOf[T]
+	for one := range strings.SplitSeq(text, ",") {
+		id, err := find(ctx, strings.TrimSpace(one))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, id)
+	}
+	return found, nil
+}
+
 // match is a record that the text may mean.
 type match[K hodei.Kind] struct {
 	id   hodei.ID[K]
