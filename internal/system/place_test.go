@@ -13,6 +13,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -73,6 +74,9 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	waits, err := c.Execute(ctx, schemas.ExecuteRequest{RunRequest: schemas.RunRequest{
 		Command: &hodei.Command{Shell: "true"}, Requirements: &hodei.Requirements{Type: new("nobody")},
 	}})
+	require.NoError(t, err)
+	// Its created event queues it too, but at an unknown time.
+	_, err = rpc.Call(ctx, nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: &waits.ID})
 	require.NoError(t, err)
 	queued, err := c.ExecuteJob(ctx, schemas.ExecuteJobRequest{ID: job.ID})
 	require.NoError(t, err)
