@@ -12,9 +12,9 @@ const DefaultRunTimeout = 24 * 3600
 type Definition struct {
 	// Slug names the pipeline in addresses and commands; unique.
 	Slug string `json:"slug" jsonschema:"required,minLength=1,maxLength=63,pattern=^[a-z0-9][a-z0-9-]*$"`
-	// Name is for people; the slug when left out.
+	// Name is the display name; the slug if left out.
 	Name string `json:"name,omitempty" jsonschema:"maxLength=200,pattern=\\S"`
-	// Description is for people.
+	// Description is free text.
 	Description *string `json:"description,omitempty" jsonschema:"maxLength=2000"`
 	Settings
 	// Jobs are in the order of the file, those of finally last. Defaults are merged
@@ -22,7 +22,7 @@ type Definition struct {
 	Jobs []JobDefinition `json:"jobs" file:",keyed"`
 }
 
-// Settings is what a pipeline has beside its jobs.
+// Settings are the fields of a pipeline besides its jobs.
 type Settings struct {
 	// Params are values that are given to a run, in the order of the file.
 	Params []Param `json:"params,omitempty" file:",keyed"`
@@ -51,9 +51,9 @@ type Settings struct {
 
 // JobDefinition is a job as its pipeline defines it.
 type JobDefinition struct {
-	// Name is for people; the key when left out.
+	// Name is the display name; the key if left out.
 	Name *string `json:"name,omitempty" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
-	// Description is for people.
+	// Description is free text.
 	Description *string `json:"description,omitempty" jsonschema:"maxLength=2000"`
 	// Type is the worker type wanted, the same as requirements.type.
 	Type *string `json:"type,omitempty" jsonschema:"minLength=1,maxLength=100"`
@@ -64,15 +64,15 @@ type JobDefinition struct {
 // in upper case.
 type Param struct {
 	Name string `json:"name" file:",key" jsonschema:"maxLength=100,pattern=^[A-Za-z_][A-Za-z0-9_-]*$"`
-	// Type is what the value must be.
+	// Type is the type of the value.
 	Type string `json:"type,omitempty" jsonschema:"enum=string,enum=number,enum=boolean,default=string"`
-	// Enum are the values that it may have; any when left out.
+	// Enum are the values that it may have; any if left out.
 	Enum []Scalar `json:"enum,omitempty" jsonschema:"minItems=1,maxItems=1000"`
-	// Default is the value of a run that gives none; empty when left out.
+	// Default is the value of a run that gives none; empty if left out.
 	Default *Scalar `json:"default,omitempty"`
 	// Required refuses a run without the value.
 	Required bool `json:"required,omitempty" jsonschema:"default=false"`
-	// Description is for people.
+	// Description is free text.
 	Description string `json:"description,omitempty" jsonschema:"maxLength=2000"`
 }
 
@@ -81,7 +81,7 @@ type Source struct {
 	// Git is the address of the repository.
 	Git string `json:"git" jsonschema:"required,minLength=1,maxLength=2000"`
 	// Ref is the branch, tag or commit of a run that names none; the default branch
-	// when left out.
+	// if left out.
 	Ref string `json:"ref,omitempty" jsonschema:"maxLength=1000"`
 	// Secret is the name of the secret with the credential.
 	Secret string `json:"secret,omitempty" jsonschema:"maxLength=100"`
@@ -97,7 +97,7 @@ type HookSpec struct {
 	Kind string `json:"kind" jsonschema:"required,enum=generic,enum=github,enum=gitea,enum=gitlab"`
 	// Secret is the name of the secret that events are signed with.
 	Secret string `json:"secret" jsonschema:"required,minLength=1,maxLength=100"`
-	// Events are the kinds of events that start a run; all when left out.
+	// Events are the kinds of events that start a run; all if left out.
 	Events []string `json:"events,omitempty" jsonschema:"enum=push,enum=tag,enum=pull_request"`
 	// Branches are globs: of a push the branch, of a pull request its base.
 	Branches []string `json:"branches,omitempty"`
@@ -105,7 +105,7 @@ type HookSpec struct {
 	Tags []string `json:"tags,omitempty"`
 	// Paths are globs of files, one of which must have changed.
 	Paths []string `json:"paths,omitempty"`
-	// Forks is what happens with a pull request from a fork.
+	// Forks is the treatment of a pull request from a fork.
 	Forks string `json:"forks,omitempty" jsonschema:"enum=ignore,enum=approve,enum=run,default=ignore"`
 	// Definition is where the definition of the run comes from: what was applied, or
 	// for trusted events the file in the repository.
@@ -125,9 +125,9 @@ type ScheduleSpec struct {
 	Timezone string `json:"timezone,omitempty" jsonschema:"maxLength=100,default=UTC"`
 	// Params are the values of the runs.
 	Params map[string]Scalar `json:"params,omitempty"`
-	// Overlap is what happens while the run before has not ended.
+	// Overlap is the action if the previous run has not ended.
 	Overlap string `json:"overlap,omitempty" jsonschema:"enum=skip,enum=queue,enum=allow,enum=cancel,default=skip"`
-	// CatchUp is what happens with times of the last hour that were missed.
+	// CatchUp is the action for missed times of the last hour.
 	CatchUp string `json:"catch_up,omitempty" jsonschema:"enum=none,enum=last,enum=all,default=last"`
 	// JitterSeconds delays each run by up to so long.
 	JitterSeconds *float64 `json:"jitter_seconds,omitempty" file:"jitter,duration" jsonschema:"minimum=0,maximum=86400"`
@@ -138,7 +138,7 @@ type ScheduleSpec struct {
 // NotifySpec sends a message for events of runs; exactly one of webhook, slack,
 // email and commit_status is given.
 type NotifySpec struct {
-	// Events are those that are sent; completed and failed when left out.
+	// Events are those that are sent; completed and failed if left out.
 	Events []string `json:"events,omitempty" jsonschema:"enum=started,enum=completed,enum=failed,enum=recovered,enum=cancelled,enum=blocked"`
 	// Webhook is the address of a signed webhook.
 	Webhook string `json:"webhook,omitempty" jsonschema:"maxLength=2000"`
@@ -152,7 +152,7 @@ type NotifySpec struct {
 	Secret string `json:"secret,omitempty" jsonschema:"maxLength=100"`
 }
 
-// What happens with a run whose concurrency key is taken.
+// Actions for a run whose concurrency key is taken.
 const (
 	ConflictQueue         = "queue"
 	ConflictCancelWaiting = "cancel_waiting"

@@ -45,7 +45,7 @@ type Execution struct {
 	Resources *Resources `json:"resources"`
 	// CancelRequestedAt is the time of the first request to cancel it.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
-	// Outputs are what the command wrote to $HODEI_OUTPUT, null when it wrote nothing.
+	// Outputs are the values that the command wrote to $HODEI_OUTPUT, null without any.
 	Outputs map[string]string `json:"outputs" null:"true"`
 	// LogsAvailable is false once retention has dropped the log.
 	LogsAvailable bool `json:"logs_available"`
@@ -117,7 +117,7 @@ type Outcome struct {
 	StartedAt   *time.Time      `json:"started_at"`
 	CompletedAt time.Time       `json:"completed_at"`
 	Resources   *Resources      `json:"resources,omitempty"`
-	// Outputs are what the command wrote to $HODEI_OUTPUT.
+	// Outputs are the values that the command wrote to $HODEI_OUTPUT.
 	Outputs map[string]string `json:"outputs,omitempty"`
 	// LogCount is the number of lines of the log. Their sequence numbers are 1
 	// to LogCount.

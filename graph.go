@@ -6,7 +6,7 @@ import (
 	"errors"
 )
 
-// Graph is a job's place in its pipeline: what must end before it, whether it
+// Graph is a job's place in its pipeline: its predecessors, whether it
 // runs, and how often. Executions do not carry it.
 type Graph struct {
 	// Key names the job in needs, runs and logs; unique within its pipeline.

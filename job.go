@@ -9,7 +9,7 @@ const (
 	MaxPriority     = 10
 )
 
-// Spec is what to run and where. Each execution of a job gets a copy of the
+// Spec is the specification of a command and its placement. Each execution of a job gets a copy of the
 // job's Spec.
 type Spec struct {
 	// The record stores a specification as one document: its fields have no

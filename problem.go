@@ -46,7 +46,7 @@ func InvalidDefinition(problems []Problem) error {
 	}}
 }
 
-// What happened to a field of a definition.
+// Changes of a field of a definition.
 const (
 	ChangeCreated = "created"
 	ChangeChanged = "changed"

@@ -16,7 +16,7 @@ type Run struct {
 	Trigger RunTrigger `json:"trigger"`
 	// Params are the values of the pipeline's parameters, as text.
 	Params map[string]string `json:"params"`
-	// Ref is the full name of what is built, as "refs/heads/main", and Commit its
+	// Ref is the full name of the source, such as "refs/heads/main", and Commit its
 	// hash; null without a source.
 	Ref    *string `json:"ref"`
 	Commit *string `json:"commit"`
@@ -39,7 +39,7 @@ type Run struct {
 	Revision int64 `json:"-"`
 }
 
-// RunTrigger is what started a run.
+// RunTrigger is the cause of a run.
 type RunTrigger struct {
 	Kind TriggerKind `json:"kind"`
 	// By names the caller, null when it is not known.
@@ -91,7 +91,7 @@ type RunJob struct {
 	Attempt     int          `json:"attempt"`
 	// ReusedExecutionID is the execution of an earlier run whose result a rerun took.
 	ReusedExecutionID *ExecutionID `json:"reused_execution_id"`
-	// Outputs are what the job wrote to $HODEI_OUTPUT.
+	// Outputs are the values that the job wrote to $HODEI_OUTPUT.
 	Outputs map[string]string `json:"outputs" null:"true"`
 	// Approval is null for a job that needs none.
 	Approval *Approval `json:"approval"`
@@ -102,7 +102,7 @@ type RunJob struct {
 	// Position orders the jobs of a run.
 	Position int     `json:"-" db:"-"`
 	Plan     JobPlan `json:"-" db:"-"`
-	// Spec is what its executions run.
+	// Spec is the specification of its executions.
 	Spec Spec `json:"-" db:"-"`
 }
 

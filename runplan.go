@@ -2,7 +2,7 @@ package hodei
 
 import "time"
 
-// RunPlan is what a run keeps to itself: its definition as it was when the run was
+// RunPlan is the private part of a run: its definition as it was when the run was
 // created, and how far the run is.
 type RunPlan struct {
 	// FailFast cancels the rest of the run when a job fails.
@@ -10,7 +10,7 @@ type RunPlan struct {
 	// TimeoutSeconds bounds the time that the run spends running; 0 is no bound. The
 	// time while it only waits for approvals does not count.
 	TimeoutSeconds float64 `json:"timeout_seconds,omitzero"`
-	// SpentSeconds is what it has spent until ActiveSince, null while its clock stands.
+	// SpentSeconds is the time spent until ActiveSince, which is null while the clock is stopped.
 	SpentSeconds float64    `json:"spent_seconds,omitzero"`
 	ActiveSince  *time.Time `json:"active_since,omitzero"`
 	// Stopping is why nothing more starts but the finally jobs; null while the run

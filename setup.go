@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Setup is what surrounds a command on its worker.
+// Setup is the environment of a command on its worker.
 type Setup struct {
 	// Shell runs a command that is a string: sh, bash, pwsh, or a list to which the
 	// script is appended. Without one it runs as `sh -c`.
@@ -17,7 +17,7 @@ type Setup struct {
 	After string `json:"after,omitempty" db:"-" jsonschema:"maxLength=131072"`
 	// Checkout, where false, starts the job without the tree of the source.
 	Checkout *bool `json:"checkout,omitempty" db:"-" jsonschema:"default=true"`
-	// Artifacts are files to keep of what the job made.
+	// Artifacts are files of the job to keep.
 	Artifacts []Artifact `json:"artifacts,omitempty" db:"-" jsonschema:"maxItems=100"`
 	// Caches are files to keep for later runs.
 	Caches []Cache `json:"caches,omitempty" db:"-" jsonschema:"maxItems=20"`
@@ -28,9 +28,9 @@ type Setup struct {
 	// Services are further containers, which the command reaches by their keys as
 	// host names.
 	Services map[string]Sidecar `json:"services,omitempty" db:"-"`
-	// Limits bound what the command takes of its machine.
+	// Limits bound the resources of the command.
 	Limits *Limits `json:"limits,omitempty" db:"-"`
-	// RunAs is the user that the command runs as; the worker's default when left out.
+	// RunAs is the user that the command runs as; the worker's default if left out.
 	RunAs string `json:"run_as,omitempty" db:"-" jsonschema:"maxLength=64"`
 }
 
@@ -95,9 +95,9 @@ type Artifact struct {
 	Paths []string `json:"paths" jsonschema:"required,minItems=1,maxItems=100"`
 	// When is the outcome of the command with which they are kept.
 	When When `json:"when,omitempty" jsonschema:"enum=success,enum=always,enum=failure,default=success"`
-	// KeepSeconds is how long they are kept; as long as the run when left out.
+	// KeepSeconds is how long they are kept; as long as the run if left out.
 	KeepSeconds *float64 `json:"keep_seconds,omitempty" file:"keep,duration" jsonschema:"exclusiveMinimum=0,maximum=315360000"`
-	// IfNone is what happens when no file matches.
+	// IfNone is the action if no file matches.
 	IfNone string `json:"if_none,omitempty" jsonschema:"enum=warn,enum=error,enum=ignore,default=warn"`
 }
 
@@ -115,7 +115,7 @@ type Cache struct {
 // the secret, or an object.
 type SecretRef struct {
 	Name string `json:"name" file:",short" jsonschema:"required,minLength=1,maxLength=100"`
-	// As is the variable that has the value; the name of the secret when left out.
+	// As is the variable that has the value; the name of the secret if left out.
 	As string `json:"as,omitempty" jsonschema:"pattern=^[A-Za-z_][A-Za-z0-9_]*$"`
 	// AsFile puts the value in a file, and the path of the file in the variable.
 	AsFile bool `json:"as_file,omitempty" jsonschema:"default=false"`
@@ -154,7 +154,7 @@ type Container struct {
 	Pull string `json:"pull,omitempty" jsonschema:"enum=always,enum=missing,enum=never,default=missing"`
 	// Network is the network of the container.
 	Network string `json:"network,omitempty" jsonschema:"enum=none,enum=host,enum=bridge,default=bridge"`
-	// User is the user inside the container; the image's when left out.
+	// User is the user inside the container; the image's if left out.
 	User string `json:"user,omitempty" jsonschema:"maxLength=64"`
 }
 
@@ -167,7 +167,7 @@ type Sidecar struct {
 	Ready string `json:"ready,omitempty" jsonschema:"maxLength=131072"`
 }
 
-// Limits bound what a command takes of its machine.
+// Limits bound the resources of a command.
 type Limits struct {
 	// Memory is the most bytes that all its processes may hold.
 	Memory int64 `json:"memory,omitempty" file:",size" jsonschema:"minimum=1,maximum=9007199254740992"`

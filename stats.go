@@ -18,7 +18,7 @@ func (o *Outcomes) Add(other Outcomes) {
 	o.TimedOut += other.TimedOut
 }
 
-// Period counts what ended in an interval of a fixed length.
+// Period counts ended executions in an interval of a fixed length.
 type Period struct {
 	BeginsAt time.Time `json:"begins_at"`
 	Outcomes

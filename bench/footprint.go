@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// footprint measures what `hodei up` costs before it does anything.
+// footprint measures the cost of an idle `hodei up`.
 func footprint(ctx context.Context, b *bench) ([]row, error) {
 	var cold, warm, memory, processor []float64
 	for range b.turns {

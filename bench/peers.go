@@ -50,7 +50,7 @@ func work(ctx context.Context, name string, args []string) error {
 	return fmt.Errorf("no peer %q", name)
 }
 
-// result is what a peer stores of a command.
+// result is the stored result of a command.
 type result struct {
 	ExitCode int    `json:"exit_code"`
 	Output   string `json:"output"`

@@ -13,7 +13,7 @@ import (
 // runsAtOnce is how many runs one transaction advances.
 const runsAtOnce = 32
 
-// Steps are what has been decided about a run: see services/orchestrator/run.
+// Steps are the decisions about a run: see services/orchestrator/run.
 type Steps struct {
 	Changed []*hodei.RunJob
 	Added   map[string]bool

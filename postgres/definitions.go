@@ -57,7 +57,7 @@ func recorded(ctx context.Context, tx pgx.Tx, id hodei.PipelineID, lock string) 
 	return r, nil
 }
 
-// Revised is what a pipeline becomes.
+// Revised is the new state of a pipeline.
 type Revised struct {
 	Name        string
 	Description *string

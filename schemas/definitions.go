@@ -82,13 +82,13 @@ func (r *ApplyPipelineRequest) UnmarshalJSON(body []byte) error {
 	return err
 }
 
-// AppliedPipeline is what a definition changed.
+// AppliedPipeline is the result of applying a definition.
 type AppliedPipeline struct {
 	// Pipeline is null when a dry run would create it.
 	Pipeline *hodei.Pipeline `json:"pipeline"`
-	// Changes are what differs from the definition before; empty when nothing does.
+	// Changes are the differences from the previous definition.
 	Changes []hodei.Change `json:"changes"`
-	// Warnings are what is likely to be a mistake.
+	// Warnings are likely mistakes.
 	Warnings []hodei.Problem `json:"warnings"`
 	// New is true of a pipeline that was created.
 	New bool `json:"-"`

@@ -17,7 +17,7 @@ import (
 )
 
 // about is the introduction of the document.
-const about = `Run commands on a fleet of machines you own, over NATS. A pipeline groups jobs, a job says what to run, an
+const about = `Run commands on a fleet of machines you own, over NATS. A pipeline groups jobs, a job defines a command, an
 execution is one run of it on one worker, with live logs.
 
 - **Ports.** The orchestrator's (8080), the scheduler's (8081) and the worker manager's (8082) all serve every path. Every path answers without ` + "`/api/v1`" + ` too.

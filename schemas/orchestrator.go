@@ -282,18 +282,18 @@ type ListJobsRequest struct {
 	Page
 }
 
-// What happens to an execution if no worker is free.
+// Actions for an execution if no worker is free.
 const (
 	Queue  = "queue"
 	Reject = "reject"
 )
 
-// Waiting is what to do if no worker is free.
+// Waiting is the behaviour if no worker is free.
 type Waiting struct {
 	// WaitSeconds is how long to wait for a worker before answering; 0.5 if
 	// left out.
 	WaitSeconds *float64 `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=60"`
-	// IfNoWorker is what happens after that: "queue", the default, or "reject".
+	// IfNoWorker is the action after that: "queue", the default, or "reject".
 	IfNoWorker string `json:"if_no_worker,omitempty" jsonschema:"enum=queue,enum=reject"`
 }
 

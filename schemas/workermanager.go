@@ -313,7 +313,7 @@ type Finished struct {
 type LeaveRequest struct {
 	WorkerID    hodei.WorkerID `json:"worker_id"`
 	Incarnation string         `json:"incarnation"`
-	// Killed is set when it did not leave by itself: what it ran was killed.
+	// Killed is true if it did not leave by itself: its executions were killed.
 	Killed bool `json:"killed,omitempty"`
 }
 

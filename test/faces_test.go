@@ -103,7 +103,7 @@ func (s *system) rest(t *testing.T, op *schemas.Op, fields object) (int, []byte)
 	return status, raw
 }
 
-// world is what the requests refer to.
+// world contains the records that the requests refer to.
 type world struct {
 	s                            *system
 	pipeline, job, ended, worker string

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// result is what a limit prints.
+// result is the output of a limit.
 type result struct {
 	Seconds float64 `json:"seconds"`
 	// Samples are the seconds of each turn, where turns are timed.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Vets and builds this repository as a pipeline on a Hodei worker of this
-# machine. Needs a running `hodei up`; HODEI_SERVER says where it listens.
+# machine. Needs a running `hodei up`; HODEI_SERVER is its address.
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 hodei=${HODEI:-$repo/bin/hodei}

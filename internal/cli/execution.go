@@ -109,7 +109,7 @@ func reference[K hodei.Kind](id *hodei.ID[K]) string {
 	return id.String()
 }
 
-// used is what an execution took of its machine, as "1.2s CPU, 34.5 MiB of
+// used returns the resources of an execution, as "1.2s CPU, 34.5 MiB of
 // memory".
 func used(r *hodei.Resources) string {
 	if r == nil {

@@ -14,7 +14,7 @@ func New(roles ...*cobra.Command) *cobra.Command {
 		Use:   "hodei",
 		Short: "Run commands on a fleet of machines you own, over NATS",
 		Long: `Hodei runs commands on a fleet of machines you own, over NATS. A pipeline groups
-jobs, a job says what to run, an execution is one run of it on one worker, with
+jobs, a job defines a command, an execution is one run of it on one worker, with
 live logs.
 
 Start everything on this machine, then use it from another terminal:

@@ -26,7 +26,7 @@ func TestStatusOfWhatDidNotComplete(t *testing.T) {
 	require.Equal(t, 1, statusOf(hodei.Execution{Status: hodei.Failed, Signal: new("SIGWHAT")}))
 }
 
-// Ctrl-C while a start is on its way does not lose what was started.
+// Ctrl-C during a start does not lose the started execution.
 func TestInterruptedStart(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

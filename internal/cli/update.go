@@ -44,7 +44,7 @@ func newPipelineUpdate(p *session.Flags) *cobra.Command {
 	return session.CompleteFirst(cmd, p.Pipelines())
 }
 
-// jobFlags describe a job beside what it runs.
+// jobFlags are the flags of a job besides its command.
 type jobFlags struct {
 	workload
 	name, description, dir string
@@ -180,7 +180,7 @@ func newJobRemove(p *session.Flags) *cobra.Command {
 		(*session.Session).Job, func(id hodei.JobID) schemas.DeleteJobRequest { return schemas.DeleteJobRequest{ID: id} }), p.Jobs())
 }
 
-// withLive is what is refused of pipelines and jobs.
+// withLive explains when pipelines and jobs cannot be deleted.
 const withLive = "Refused while an execution has not ended."
 
 // remove is the command that deletes records of a kind. All are found before

@@ -41,7 +41,7 @@ func (p *pairs) Set(text string) error {
 	return nil
 }
 
-// workload are the flags that define what to run.
+// workload are the flags that define the command and its requirements.
 type workload struct {
 	script      string
 	environment pairs

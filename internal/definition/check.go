@@ -16,14 +16,14 @@ const (
 	maxRunJobs = 10_000
 )
 
-// checker finds what is wrong between the fields of a definition.
+// checker finds contradictions between the fields of a definition.
 type checker struct {
 	def  hodei.Definition
 	jobs map[string]*hodei.JobDefinition
 	list []hodei.Problem
 }
 
-// Check reports what is wrong with a definition whose fields each have a valid form.
+// Check reports the problems of a definition whose fields each have a valid form.
 // Fields are named as in the file.
 func Check(def hodei.Definition) []hodei.Problem {
 	c := &checker{def: def, jobs: map[string]*hodei.JobDefinition{}}
@@ -132,7 +132,7 @@ func (c *checker) keys() []string {
 	return keys
 }
 
-// settings checks what the pipeline has beside its jobs.
+// settings checks the fields of the pipeline besides its jobs.
 func (c *checker) settings() {
 	c.params()
 	own := scope{c: c}
@@ -180,7 +180,7 @@ func (c *checker) params() {
 	}
 }
 
-// ParamIssue is what is wrong with the value of a param, "" when nothing is.
+// ParamIssue returns the problem of the value of a param, "" if it is valid.
 func ParamIssue(p hodei.Param, value hodei.Scalar) string {
 	if len(p.Enum) > 0 && !slices.Contains(p.Enum, value) {
 		choices := make([]string, len(p.Enum))
@@ -271,5 +271,5 @@ func (c *checker) environment(path string, env map[string]string, s scope) {
 	}
 }
 
-// issueOf is what a *hodei.Error has found.
+// issueOf returns the issue in a *hodei.Error.
 func issueOf(err error) string { return hodei.AsError(err).Details.Issue }

@@ -18,7 +18,7 @@ var (
 	paramName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,99}$`)
 	variable  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	hostName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	// expansion is what a shell would replace.
+	// expansion matches text that a shell would replace.
 	expansion = regexp.MustCompile(`\$(\{?[A-Za-z_]|\()`)
 )
 
@@ -169,7 +169,7 @@ func (c *checker) cycles() {
 	}
 }
 
-// variables reports what would have the same name in the environment of a command.
+// variables reports duplicate names in the environment of a command.
 func (c *checker) variables(at string, job *hodei.JobDefinition) {
 	taken := map[string]string{}
 	for _, p := range c.def.Params {

@@ -8,7 +8,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// setup checks what surrounds the command.
+// setup checks the environment of the command.
 func (c *checker) setup(at string, job *hodei.JobDefinition, s scope) {
 	if job.Pipeline == nil {
 		c.environment(under(at, "env"), job.Environment, s)

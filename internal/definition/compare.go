@@ -9,7 +9,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Compare lists what differs between two definitions, in the order of the second. Jobs
+// Compare lists the differences between two definitions, in the order of the second. Jobs
 // are compared with their defaults merged in.
 func Compare(from, to hodei.Definition) []hodei.Change {
 	var changes []hodei.Change

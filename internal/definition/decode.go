@@ -200,7 +200,7 @@ func (d *decoder) table(path string, n *node, v reflect.Value) {
 	}
 }
 
-// within is what is wrong with a length, "" when nothing is.
+// within returns the problem of a length, "" if it is valid.
 func within(n int, r rule, of string) string {
 	switch {
 	case n < r.least && r.least == 1:
@@ -233,7 +233,7 @@ func (d *decoder) scalar(path string, n *node, v reflect.Value, r rule) {
 	}
 }
 
-// text is what is wrong with a text, "" when nothing is.
+// text returns the problem of a text, "" if it is valid.
 func (r rule) text(text string) string {
 	if len(r.enum) > 0 && !slices.Contains(r.enum, text) {
 		return fmt.Sprintf("%q is not one of %s%s", clip(text), strings.Join(r.enum, ", "), suggest(text, r.enum))

@@ -50,7 +50,7 @@ func noReferences(c *checker, path, text string) {
 	}
 }
 
-// name is what is wrong with a reference, "" when nothing is.
+// name returns the problem of a reference, "" if it is valid.
 func (s scope) name(name string) string {
 	kind, rest, _ := strings.Cut(name, ".")
 	switch kind {
@@ -139,7 +139,7 @@ var conditionFields = []string{"trigger", "branch", "tag", "base_branch", "pull_
 
 var triggers = []string{"manual", "api", "schedule", "push", "tag", "pull_request", "hook", "rerun", "pipeline"}
 
-// conditions checks what the field if asks for.
+// conditions checks the field if.
 func (c *checker) conditions(at string, job *hodei.JobDefinition, s scope) {
 	for i, all := range job.If {
 		where := under(at, "if")

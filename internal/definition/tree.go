@@ -97,7 +97,7 @@ func (n *node) what() string {
 // maxProblems is the most problems that are reported of one document.
 const maxProblems = 100
 
-// problems collects what is wrong with a document.
+// problems collects the problems of a document.
 type problems struct {
 	list []hodei.Problem
 	seen map[hodei.Problem]bool

@@ -18,7 +18,7 @@ import (
 // handler answers a request body after validating it with v.
 type handler func(ctx context.Context, v *validator, msg incoming) (rep any, err error)
 
-// incoming is what arrived: a subject and a body.
+// incoming is a received request: a subject and a body.
 type incoming struct {
 	subject string
 	body    []byte

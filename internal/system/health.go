@@ -65,7 +65,7 @@ func (s *System) health(ctx context.Context) schemas.Health {
 	return found
 }
 
-// add enters what one role found.
+// add adds the result of one role.
 func add(found *schemas.Health, name string, p part, ctx context.Context) {
 	select {
 	case <-p.ended:

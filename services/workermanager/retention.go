@@ -21,7 +21,7 @@ const (
 	workerKept = 30 * 24 * time.Hour
 )
 
-// retain deletes what is older than its retention. Several instances may run it
+// retain deletes records older than their retention. Several instances may run it
 // at once. A failed step does not prevent the others.
 func (m *Manager) retain(ctx context.Context) error {
 	return errors.Join(m.keepDays(ctx), m.deleteOldExecutions(ctx), m.deleteOldWorkers(ctx), m.db.ForgetKeys(ctx))

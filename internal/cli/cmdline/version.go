@@ -33,7 +33,7 @@ func NewVersion() *cobra.Command {
 	}
 }
 
-// VersionLine is the version with what is known of the commit it was built from.
+// VersionLine is the version with the commit it was built from, if known.
 func VersionLine() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

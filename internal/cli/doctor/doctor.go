@@ -18,13 +18,13 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// finding is what one look of the doctor found.
+// finding is the result of one check.
 type finding struct {
 	Check string `json:"check"`
 	// State is "ok", "warn" or "fail".
 	State string `json:"state"`
 	Found string `json:"found"`
-	// Do is what to do about it, "" for nothing.
+	// Do is the remedy, "" for none.
 	Do string `json:"do,omitempty"`
 }
 
@@ -114,7 +114,7 @@ func (d *doctor) services(o overview) {
 	}
 }
 
-// explained reports whether the check is of a service that names what it lacks.
+// explained reports whether another check names the problem of the service.
 func explained(checks map[string]string, service string) bool {
 	for name, word := range checks {
 		if strings.HasPrefix(name, service+".") && word != schemas.CheckOK {
@@ -124,7 +124,7 @@ func explained(checks map[string]string, service string) bool {
 	return false
 }
 
-// remedy is what to do about a check that fails.
+// remedy returns the remedy for a failed check.
 func remedy(check string) string {
 	_, what, _ := strings.Cut(check, ".")
 	switch what {

@@ -38,8 +38,7 @@ func TestDoctorOnServices(t *testing.T) {
 	require.Contains(t, d.findings[0].Found, "No scheduler")
 }
 
-// TestDoctorOnFullDisks: the doctor names what a service lacks, not that it is not ready,
-// and what to do about it.
+// TestDoctorOnFullDisks: the doctor names the problem of a service and the remedy.
 func TestDoctorOnFullDisks(t *testing.T) {
 	d := newDoctor()
 	d.services(overview{Checks: map[string]string{

@@ -109,7 +109,7 @@ func (d *doctor) jetstream(ctx context.Context, streams []streamFacts) {
 	d.workerClocks(ctx)
 }
 
-// subjects are what each stream must hold.
+// subjects are the required subjects of each stream.
 var subjects = map[string][]string{
 	schemas.LogStream: {schemas.LogSubjects}, schemas.EventStream: {schemas.EventSubjects, schemas.RunEventSubjects},
 }
@@ -143,7 +143,7 @@ var account = monitor.CheckJetStreamAccountOptions{
 	StreamWarning: -1, StreamCritical: -1,
 }
 
-// disk compares what JetStream stores with its limits.
+// disk compares the storage of JetStream with its limits.
 func (d *doctor) disk(streams []streamFacts) {
 	const raise = "raise the limits of jetstream in nats.conf, or those of the account"
 	mgr, err := jsm.New(d.NATS, jsm.WithTimeout(answers))

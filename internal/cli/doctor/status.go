@@ -32,7 +32,7 @@ type overview struct {
 	Streams []streamFacts `json:"streams,omitempty"`
 	Fleet   fleetFacts    `json:"fleet"`
 	Queue   queueFacts    `json:"queue"`
-	Errors  []string      `json:"errors,omitempty"` // what could not be asked
+	Errors  []string      `json:"errors,omitempty"` // failed requests
 	queue   schemas.QueueList
 	workers []hodei.Worker
 }

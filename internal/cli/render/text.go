@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// None stands for what is not known or not there.
+// None stands for an unknown or missing value.
 const None = "-"
 
 // OneLine is the error on one line. It may quote names and output that others chose, so

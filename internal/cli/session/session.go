@@ -98,7 +98,7 @@ func (s *Session) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// InterruptedStatus is what a shell reports of a command ended by Ctrl-C.
+// InterruptedStatus is the exit status of a command ended by Ctrl-C.
 const InterruptedStatus = 130
 
 func (s *Session) unreachable(cause error) error {

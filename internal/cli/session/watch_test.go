@@ -12,7 +12,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Without a terminal, --watch prints again only what has changed.
+// Without a terminal, --watch prints only changes.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, out, errs := printing()
