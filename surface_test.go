@@ -34,6 +34,8 @@ var open = map[string]string{
 	"services/scheduler":        "a service, a part of the architecture",
 	"services/scheduler/plan":   "the pure part of the scheduler",
 	"services/workermanager":    "a service, a part of the architecture",
+	"worker/exec":               "how a command runs, a part of the worker",
+	"worker/exec/process":       "commands as processes of the machine, a part of the worker",
 	"worker/joblog":             "the log of an execution, a part of the worker",
 	"worker/mark":               "how the processes of an execution are found, a part of the worker",
 	"worker/reaper":             "the supervisor of a worker's processes, a part of the worker",

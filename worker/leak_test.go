@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/worker/exec/process"
 )
 
 // TestRunsLeaveNothingBehind: no files, goroutines or directories, however an
@@ -59,11 +60,13 @@ func TestRunsLeaveNothingBehind(t *testing.T) {
 	left, err := os.ReadDir(f.state.spool)
 	require.NoError(t, err)
 	require.Empty(t, left)
-	left, err = os.ReadDir(f.state.work)
+	left, err = os.ReadDir(filepath.Join(f.state.dir, "work"))
 	require.NoError(t, err)
-	require.LessOrEqual(t, len(left), maxSpares)
+	require.LessOrEqual(t, len(left), process.MaxSpares)
 	for _, kept := range left {
-		require.True(t, f.state.untouched(set(kept.Name())), kept.Name())
+		within, err := filepath.Glob(filepath.Join(f.state.dir, "work", kept.Name(), "*", "*"))
+		require.NoError(t, err)
+		require.Empty(t, within)
 	}
 	f.spoolIsEmpty()
 	require.Zero(t, f.reaper.Len())

@@ -7,7 +7,6 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/joblog"
-	"github.com/hodei-jobs/hodei/worker/mark"
 )
 
 // offer answers an offer. The answer and the start of an accepted execution do
@@ -17,7 +16,7 @@ func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schema
 	return w.slots.take(&req, w.incarnation, w.unable(&req, fence), func(startedAt time.Time) *run {
 		ctx, giveUp := context.WithCancel(ctx)
 		r := &run{
-			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: process{grace: w.cfg.Grace, mark: mark.Execution(w.tag, req.ExecutionID)},
+			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: ending{grace: w.cfg.Grace, Process: w.host.New(req.ExecutionID)},
 			journal: joblog.New(req.ExecutionID, w.spool, w.log, w.logLimit(&req), w.shipper.Send),
 		}
 		w.contact.expect(fence)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/worker/exec/process"
 )
 
 // outputVariable contains the path of the file for a command's outputs. The
@@ -19,12 +20,12 @@ import (
 // outputs stay empty.
 const outputVariable = "HODEI_OUTPUT"
 
-func (p place) output() string { return filepath.Join(p.tmp, ".hodei-output") }
+func outputFile(at process.Place) string { return filepath.Join(at.Tmp, ".hodei-output") }
 
 // results reads the outputs of an ended command. A completed command fails if
 // they cannot be read; the log has the reason.
-func (r *run) results(at place, end *hodei.Outcome) {
-	outputs, err := readOutputs(at.output())
+func (r *run) results(at process.Place, end *hodei.Outcome) {
+	outputs, err := readOutputs(outputFile(at))
 	if err == nil {
 		end.Outputs = outputs
 		return

@@ -2,13 +2,17 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/exec"
+	"github.com/hodei-jobs/hodei/worker/exec/process"
 	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
@@ -23,7 +27,7 @@ const straggle = time.Second
 type run struct {
 	req       schemas.ExecutionRequest
 	startedAt time.Time
-	process   process
+	process   ending
 	fence     *fence // nil if it will not be restarted
 	journal   *joblog.Journal
 	// giveUp ends the context of do: nothing more is reported.
@@ -40,7 +44,7 @@ func (r *run) abandon() {
 // do runs the execution and returns when everything is reported, or when ctx is
 // done because the result is not wanted.
 func (w *Worker) do(ctx context.Context, r *run) {
-	at, err := w.place(r.req.WorkingDir)
+	at, err := w.state.places.Take(r.req.WorkingDir)
 	var end hodei.Outcome
 	if err != nil {
 		end = r.failed(hodei.ReasonStartFailed, 0, fmt.Sprintf("working directory: %v", err))
@@ -49,6 +53,7 @@ func (w *Worker) do(ctx context.Context, r *run) {
 		end = w.execute(r, at)
 		r.results(at, &end)
 	}
+	r.process.close()
 	end.StartedAt = &r.startedAt
 	end.LogCount, end.LogDigest = r.journal.Close()
 	var removal sync.WaitGroup
@@ -62,50 +67,66 @@ func (w *Worker) do(ctx context.Context, r *run) {
 }
 
 // execute runs the command to its end and reads all of its output.
-func (w *Worker) execute(r *run, at place) hodei.Outcome {
-	argv := r.req.Argv()
-	path, err := w.lookUp(argv[0], &r.req, at.dir)
-	var out *joblog.Pipes
-	var started bool
+func (w *Worker) execute(r *run, at process.Place) hodei.Outcome {
+	out, err := w.start(r, at)
 	if err == nil {
-		out, started, err = w.start(r, path, argv, at)
+		return w.follow(r, out)
 	}
-	if err != nil {
-		defer w.slots.release(r)
-		if code := cannotStart(err); code != 0 {
-			return r.failed(hodei.ReasonCommandNotFound, code, argv[0]+": "+complaint(path, err))
-		}
-		return r.failed(hodei.ReasonStartFailed, 0, fmt.Sprintf("%s: %v", argv[0], err))
+	defer w.slots.release(r)
+	var failed *exec.StartError
+	switch {
+	case errors.Is(err, exec.ErrSignalled):
+		return ended(r.process.exited(), nil)
+	case errors.As(err, &failed) && failed.ExitCode != 0:
+		return r.failed(hodei.ReasonCommandNotFound, failed.ExitCode, err.Error())
 	}
-	if !started {
-		defer w.slots.release(r)
-		return ended(r.process.abandon(), nil)
-	}
-	return w.follow(r, out)
+	return r.failed(hodei.ReasonStartFailed, 0, err.Error())
 }
 
 // start starts the command on two fresh pipes.
-func (w *Worker) start(r *run, path string, argv []string, at place) (*joblog.Pipes, bool, error) {
+func (w *Worker) start(r *run, at process.Place) (*joblog.Pipes, error) {
+	argv := r.req.Argv()
 	outR, outW, err := os.Pipe()
 	if err != nil {
-		return nil, false, err
+		return nil, fmt.Errorf("%s: %w", argv[0], err)
 	}
 	defer outW.Close()
 	errR, errW, err := os.Pipe()
 	if err != nil {
 		outR.Close()
-		return nil, false, err
+		return nil, fmt.Errorf("%s: %w", argv[0], err)
 	}
 	defer errW.Close()
-	started, err := r.process.start(path, argv, &os.ProcAttr{
-		Dir: at.dir, Env: w.environment(&r.req, at), Files: []*os.File{w.null, outW, errW},
-	})
-	if !started {
+	if err := r.process.Start(exec.Command{
+		Args: argv, Dir: at.Dir, Home: at.Home, Tmp: at.Tmp, Variables: w.variables(&r.req, at), Environment: r.req.Environment,
+		Stdin: w.null, Stdout: outW, Stderr: errW, Fence: r.fence.reaping(),
+	}); err != nil {
 		outR.Close()
 		errR.Close()
-		return nil, false, err
+		return nil, err
 	}
-	return joblog.NewPipes(r.journal, outR, errR), true, nil
+	return joblog.NewPipes(r.journal, outR, errR), nil
+}
+
+// variables returns the environment variables that Hodei sets for a command.
+func (w *Worker) variables(req *schemas.ExecutionRequest, at process.Place) map[string]string {
+	vars := map[string]string{
+		outputVariable: outputFile(at), "HODEI_WORKER_ID": w.id.String(), "HODEI_ATTEMPT": strconv.Itoa(req.Attempt),
+	}
+	if req.JobID != nil {
+		vars["HODEI_JOB_ID"] = req.JobID.String()
+	}
+	if req.PipelineID != nil {
+		vars["HODEI_PIPELINE_ID"] = req.PipelineID.String()
+	}
+	return vars
+}
+
+// clear releases the directories of an execution.
+func (w *Worker) clear(id hodei.ExecutionID, p process.Place) {
+	if err := w.state.places.Leave(id, p); err != nil {
+		w.log.Warn("directories not removed", "execution_id", id, "err", err)
+	}
 }
 
 // follow waits for the command to exit, kills the rest of its group, and frees
@@ -113,14 +134,12 @@ func (w *Worker) start(r *run, path string, argv []string, at place) (*joblog.Pi
 // stopped or if they hold the pipes: a command may leave a daemon that has
 // closed them.
 func (w *Worker) follow(r *run, out *joblog.Pipes) hodei.Outcome {
-	group := r.process.proc.Pid
-	w.reaper.Add(group, r.req.ExecutionID, r.fence.reaping())
 	if s := r.req.TimeoutSeconds; s != nil {
 		defer time.AfterFunc(time.Duration(*s*float64(time.Second)), func() { r.process.stop(hodei.ReasonTimeout) }).Stop()
 	}
 	read := make(chan struct{})
 	go func() { out.Read(); close(read) }()
-	r.process.awaitExit()
+	r.process.Wait()
 	late := w.contact.overdue(r.fence) // before a contact can change that
 	why := r.process.exited()
 	if why != "" {
@@ -133,20 +152,19 @@ func (w *Worker) follow(r *run, out *joblog.Pipes) hodei.Outcome {
 	case <-time.After(straggle):
 		held = out.Held()
 	}
-	state, err := r.process.reap(why != "" || held)
-	w.reaper.Remove(group)
+	exit, err := r.process.Sweep(why != "" || held)
 	w.slots.release(r)
 	out.Hurry() // what cannot be found may hold a pipe still
 	<-read
 	if err != nil {
 		w.log.Error("exit status unknown", "execution_id", r.req.ExecutionID, "err", err)
 	}
-	end := ended(why, state)
-	if why == "" && suspicious(end) {
+	end := ended(why, exit)
+	if why == "" && exit != nil && exit.Killed() {
 		switch {
 		case late: // by the reaper, while the worker was paused
 			end.Reason = new(hodei.ReasonWorkerLost)
-		case w.oom.struck(time.Now()):
+		case exit.OutOfMemory:
 			end.Reason = new(hodei.ReasonOutOfMemory)
 		}
 	}

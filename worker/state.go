@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/worker/exec/process"
 )
 
 // state is the worker's private directory, locked.
 type state struct {
-	dir, work, spool string
-	root             *os.Root // of work
-	lock             *os.File
-	spares           spares
+	dir, spool string
+	places     *process.Directories
+	lock       *os.File
 }
 
 // openState locks the directory and empties what an earlier incarnation left.
@@ -33,7 +33,7 @@ func openState(dir string) (*state, error) {
 		return nil, fmt.Errorf("open state directory: %w", err)
 	}
 	s := &state{
-		dir: dir, work: filepath.Join(dir, "work"), spool: filepath.Join(dir, "spool")}
+		dir: dir, spool: filepath.Join(dir, "spool")}
 	s.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock state directory: %w", err)
@@ -60,16 +60,16 @@ func (s *state) empty() error {
 	}
 	defer root.Close()
 	for _, sub := range []string{"work", "spool"} {
-		if err := errors.Join(removeTree(root, sub), root.Mkdir(sub, 0o700)); err != nil {
+		if err := errors.Join(process.RemoveTree(root, sub), root.Mkdir(sub, 0o700)); err != nil {
 			return err
 		}
 	}
-	s.root, err = root.OpenRoot("work")
+	s.places, err = process.OpenDirectories(root, s.dir, "work")
 	return err
 }
 
 func (s *state) close() {
-	s.root.Close()
+	s.places.Close()
 	s.lock.Close()
 }
 

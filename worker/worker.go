@@ -19,6 +19,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/batch"
 	"github.com/hodei-jobs/hodei/internal/disk"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/exec/process"
 	"github.com/hodei-jobs/hodei/worker/joblog"
 	"github.com/hodei-jobs/hodei/worker/mark"
 	"github.com/hodei-jobs/hodei/worker/reaper"
@@ -66,7 +67,6 @@ type Worker struct {
 	incarnation string
 	tag         string         // of every command's environment
 	id          hodei.WorkerID // set before ready closes
-	base        []variable     // of every command's environment
 	state       *state
 	null        *os.File // every command's standard input
 	spool       *joblog.Spool
@@ -74,7 +74,7 @@ type Worker struct {
 	disk        *disk.Guard
 	slots       *slots
 	reaper      reaper.Keeper
-	oom         *oomKills
+	host        *process.Host
 	contact     contact
 	ends        batch.Group[schemas.End, schemas.Finished]
 	reconnected chan struct{} // one value: the key is to be written at once
@@ -103,11 +103,12 @@ func New(cfg Config) (*Worker, error) {
 		return nil, errors.New("worker: a state directory is required")
 	}
 	w := &Worker{
-		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), tag: rand.Text(), base: baseEnvironment(), slots: newSlots(cfg.Slots),
-		disk: disk.NewGuard(cfg.MinFree, disk.Store{Name: "the worker", Dir: cfg.StateDir}),
-		oom:  newOOMKills("/"), contact: contact{sooner: make(chan struct{}, 1)},
+		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), tag: rand.Text(), slots: newSlots(cfg.Slots),
+		disk:        disk.NewGuard(cfg.MinFree, disk.Store{Name: "the worker", Dir: cfg.StateDir}),
+		contact:     contact{sooner: make(chan struct{}, 1)},
 		reconnected: make(chan struct{}, 1), ready: make(chan struct{}), terminate: make(chan struct{}),
 	}
+	w.host = process.NewHost(w.tag, &w.reaper)
 	w.ends.Run, w.ends.Size, w.ends.MaxSize = w.sendEnds, schemas.End.Size, schemas.MaxSharedBytes
 	return w, nil
 }

@@ -1,4 +1,4 @@
-package worker
+package process
 
 import (
 	"maps"
@@ -17,7 +17,7 @@ import (
 
 // leaveAll leaves the set of an execution, and others until a search through
 // the processes is due.
-func leaveAll(t *testing.T, s *state, id hodei.ExecutionID, left set) {
+func leaveAll(t *testing.T, s *Directories, id hodei.ExecutionID, left set) {
 	t.Helper()
 	require.NoError(t, s.leaveSet(id, left))
 	others := make([]set, lookAfter-1)
@@ -31,29 +31,35 @@ func leaveAll(t *testing.T, s *state, id hodei.ExecutionID, left set) {
 	}
 }
 
-func spareState(t *testing.T) *state {
+func directories(t *testing.T) *Directories {
 	t.Helper()
-	s, err := openState(t.TempDir())
+	dir, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
-	t.Cleanup(s.close)
-	return s
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	require.NoError(t, root.Mkdir("work", 0o700))
+	d, err := OpenDirectories(root, dir, "work")
+	require.NoError(t, err)
+	t.Cleanup(d.Close)
+	return d
 }
 
 // TestEmptyDirectoriesAreUsedAgain under another name, so that the path of an
 // earlier command does not exist.
 func TestEmptyDirectoriesAreUsedAgain(t *testing.T) {
-	s := spareState(t)
+	s := directories(t)
 	first, err := s.takeSet()
 	require.NoError(t, err)
-	inode, err := os.Stat(filepath.Join(s.work, string(first), runDir))
+	inode, err := os.Stat(filepath.Join(s.path, string(first), runDir))
 	require.NoError(t, err)
 	leaveAll(t, s, hodei.ExecutionID(uuid.New()), first)
-	require.NoDirExists(t, filepath.Join(s.work, string(first)))
+	require.NoDirExists(t, filepath.Join(s.path, string(first)))
 	require.Len(t, s.spares.free, lookAfter)
 	for range lookAfter {
 		again, err := s.takeSet()
 		require.NoError(t, err)
-		found, err := os.Stat(filepath.Join(s.work, string(again), runDir))
+		found, err := os.Stat(filepath.Join(s.path, string(again), runDir))
 		require.NoError(t, err)
 		if os.SameFile(inode, found) {
 			require.NotEqual(t, first, again)
@@ -65,7 +71,7 @@ func TestEmptyDirectoriesAreUsedAgain(t *testing.T) {
 
 // TestChangedDirectoriesAreRemoved: only an unchanged set is reused.
 func TestChangedDirectoriesAreRemoved(t *testing.T) {
-	s := spareState(t)
+	s := directories(t)
 	changes := map[string]func(dir string) error{
 		"a file":              func(dir string) error { return os.WriteFile(filepath.Join(dir, runDir, ".x"), nil, 0o600) },
 		"a file in HOME":      func(dir string) error { return os.WriteFile(filepath.Join(dir, homeDir, "x"), nil, 0o600) },
@@ -87,11 +93,11 @@ func TestChangedDirectoriesAreRemoved(t *testing.T) {
 	for what, change := range changes {
 		of, err := s.takeSet()
 		require.NoError(t, err)
-		require.NoError(t, change(filepath.Join(s.work, string(of))), what)
+		require.NoError(t, change(filepath.Join(s.path, string(of))), what)
 		require.NoError(t, s.leaveSet(hodei.ExecutionID(uuid.New()), of), what)
 		require.Empty(t, s.spares.ended, what)
 	}
-	left, err := os.ReadDir(s.work)
+	left, err := os.ReadDir(s.path)
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
@@ -104,12 +110,12 @@ func TestDirectoriesOfALeftProcessAreRemoved(t *testing.T) {
 		"its working directory": func(_ hodei.ExecutionID, cmd *exec.Cmd, dir string) { cmd.Dir, cmd.Env = dir, []string{} },
 	} {
 		t.Run(what, func(t *testing.T) {
-			s := spareState(t)
+			s := directories(t)
 			of, err := s.takeSet()
 			require.NoError(t, err)
 			id := hodei.ExecutionID(uuid.New())
 			cmd := exec.Command("/bin/sleep", "1000")
-			env(id, cmd, filepath.Join(s.work, string(of), tmpDir))
+			env(id, cmd, filepath.Join(s.path, string(of), tmpDir))
 			require.NoError(t, cmd.Start())
 			t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 			require.NoError(t, s.leaveSet(id, of))
@@ -118,7 +124,7 @@ func TestDirectoriesOfALeftProcessAreRemoved(t *testing.T) {
 			leaveAll(t, s, hodei.ExecutionID(uuid.New()), must(s.takeSet()))
 			require.NotContains(t, s.spares.free, kept)
 			require.NotContains(t, slices.Collect(maps.Values(s.spares.ended)), kept)
-			require.NoDirExists(t, filepath.Join(s.work, string(kept)))
+			require.NoDirExists(t, filepath.Join(s.path, string(kept)))
 		})
 	}
 }
@@ -126,17 +132,17 @@ func TestDirectoriesOfALeftProcessAreRemoved(t *testing.T) {
 // TestSparesAreBounded: more concurrent executions than kept sets leave nothing
 // behind.
 func TestSparesAreBounded(t *testing.T) {
-	s := spareState(t)
-	sets := make([]set, maxSpares+20)
+	s := directories(t)
+	sets := make([]set, MaxSpares+20)
 	for i := range sets {
 		sets[i] = must(s.takeSet())
 	}
 	for _, of := range sets {
 		require.NoError(t, s.leaveSet(hodei.ExecutionID(uuid.New()), of))
 	}
-	left, err := os.ReadDir(s.work)
+	left, err := os.ReadDir(s.path)
 	require.NoError(t, err)
-	require.Len(t, left, maxSpares)
+	require.Len(t, left, MaxSpares)
 }
 
 func must[T any](v T, err error) T {

@@ -1,14 +1,13 @@
-package worker
+package process
 
 import (
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/exec"
 	"github.com/hodei-jobs/hodei/worker/mark"
 )
 
@@ -33,62 +32,56 @@ func baseEnvironment() []variable {
 	return base
 }
 
-// environment returns the environment of the command of req for exec: the base,
-// its directories and ids, and the job's variables, which may replace all
-// except the mark.
-func (w *Worker) environment(req *schemas.ExecutionRequest, at place) []string {
-	env := make([]string, 0, len(w.base)+8+len(req.Environment))
+// environment returns the environment of a command: the base, its directories, the
+// variables of Hodei, and the job's variables, which may replace all except the mark.
+func (p *process) environment(c *exec.Command) []string {
+	env := make([]string, 0, len(p.host.base)+len(c.Variables)+len(c.Environment)+4)
 	add := func(name, value string) {
-		if _, set := req.Environment[name]; !set {
+		if _, set := c.Environment[name]; !set {
 			env = append(env, name+"="+value)
 		}
 	}
-	for _, v := range w.base {
+	for _, v := range p.host.base {
 		add(v.name, v.value)
 	}
-	add("HOME", at.home)
-	add("TMPDIR", at.tmp)
-	add(outputVariable, at.output())
-	add("HODEI_WORKER_ID", w.id.String())
-	add("HODEI_ATTEMPT", strconv.Itoa(req.Attempt))
-	if req.JobID != nil {
-		add("HODEI_JOB_ID", req.JobID.String())
+	add("HOME", c.Home)
+	add("TMPDIR", c.Tmp)
+	for name, value := range c.Variables {
+		add(name, value)
 	}
-	if req.PipelineID != nil {
-		add("HODEI_PIPELINE_ID", req.PipelineID.String())
-	}
-	for name, value := range req.Environment {
+	for name, value := range c.Environment {
 		if name != mark.TagVariable && name != mark.ExecutionVariable {
 			env = append(env, name+"="+value)
 		}
 	}
-	return append(env, mark.Execution(w.tag, req.ExecutionID)...)
+	return append(env, p.mark...)
 }
 
 // lookUp finds a program like a shell: a name with a slash is a path from the
 // working directory, any other name is looked up in the command's PATH. The
 // error distinguishes a missing program (ENOENT) from one that is not
 // executable (EACCES).
-func (w *Worker) lookUp(name string, req *schemas.ExecutionRequest, dir string) (string, error) {
+func (h *Host) lookUp(c *exec.Command) (string, error) {
+	name := c.Args[0]
 	if name == "" {
 		return "", unix.ENOENT
 	}
 	if strings.Contains(name, "/") {
 		path := name
 		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
+			path = filepath.Join(c.Dir, path)
 		}
 		return path, executable(path)
 	}
-	search, set := req.Environment["PATH"]
+	search, set := c.Environment["PATH"]
 	if !set {
-		search = w.base[0].value
+		search = h.base[0].value
 	}
 	var found error = unix.ENOENT
 	for _, in := range filepath.SplitList(search) {
 		path := filepath.Join(in, name)
 		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
+			path = filepath.Join(c.Dir, path)
 		}
 		switch err := executable(path); {
 		case err == nil:

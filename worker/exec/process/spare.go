@@ -1,4 +1,4 @@
-package worker
+package process
 
 import (
 	"errors"
@@ -42,7 +42,7 @@ const (
 var setDirs = []string{homeDir, runDir, tmpDir} // in listing order
 
 const (
-	maxSpares = 256 // limit of kept sets
+	MaxSpares = 256 // limit of kept sets
 	lookAfter = 128 // executions; a search takes about 2 ms
 )
 
@@ -63,38 +63,38 @@ func (s *spares) name() set {
 }
 
 // takeSet returns a spare set, or creates one.
-func (s *state) takeSet() (set, error) {
-	s.spares.mu.Lock()
-	if n := len(s.spares.free); n > 0 {
-		taken := s.spares.free[n-1]
-		s.spares.free = s.spares.free[:n-1]
-		s.spares.mu.Unlock()
+func (d *Directories) takeSet() (set, error) {
+	d.spares.mu.Lock()
+	if n := len(d.spares.free); n > 0 {
+		taken := d.spares.free[n-1]
+		d.spares.free = d.spares.free[:n-1]
+		d.spares.mu.Unlock()
 		return taken, nil
 	}
-	s.spares.mu.Unlock()
-	made := s.spares.name()
-	err := s.root.Mkdir(string(made), 0o700)
+	d.spares.mu.Unlock()
+	made := d.spares.name()
+	err := d.root.Mkdir(string(made), 0o700)
 	for _, dir := range setDirs {
-		err = errors.Join(err, s.root.Mkdir(filepath.Join(string(made), dir), 0o700))
+		err = errors.Join(err, d.root.Mkdir(filepath.Join(string(made), dir), 0o700))
 	}
 	return made, err
 }
 
 // leaveSet keeps the set of an ended execution if it is unchanged, and removes
 // it otherwise.
-func (s *state) leaveSet(id hodei.ExecutionID, left set) error {
-	if !s.untouched(left) {
-		return removeTree(s.root, string(left))
+func (d *Directories) leaveSet(id hodei.ExecutionID, left set) error {
+	if !d.untouched(left) {
+		return RemoveTree(d.root, string(left))
 	}
-	kept := s.spares.name()
-	if err := s.root.Rename(string(left), string(kept)); err != nil {
-		return errors.Join(err, removeTree(s.root, string(left)))
+	kept := d.spares.name()
+	if err := d.root.Rename(string(left), string(kept)); err != nil {
+		return errors.Join(err, RemoveTree(d.root, string(left)))
 	}
-	due, ok := s.spares.keep(id, kept)
+	due, ok := d.spares.keep(id, kept)
 	if !ok {
-		return removeTree(s.root, string(kept))
+		return RemoveTree(d.root, string(kept))
 	}
-	return s.look(due)
+	return d.look(due)
 }
 
 // keep adds a set. It returns false if there are enough of them, and the sets
@@ -102,7 +102,7 @@ func (s *state) leaveSet(id hodei.ExecutionID, left set) error {
 func (s *spares) keep(id hodei.ExecutionID, kept set) (due map[hodei.ExecutionID]set, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.free)+len(s.ended) >= maxSpares {
+	if len(s.free)+len(s.ended) >= MaxSpares {
 		return nil, false
 	}
 	if s.ended == nil {
@@ -116,30 +116,30 @@ func (s *spares) keep(id hodei.ExecutionID, kept set) (due map[hodei.ExecutionID
 }
 
 // look frees the sets that no process can return to, and removes the others.
-func (s *state) look(due map[hodei.ExecutionID]set) error {
+func (d *Directories) look(due map[hodei.ExecutionID]set) error {
 	if len(due) == 0 {
 		return nil
 	}
-	marked, entered, known := s.occupied()
+	marked, entered, known := d.occupied()
 	var free []set
 	var errs []error
 	for id, of := range due {
-		if !known || marked[id.String()] || entered[of] || !s.untouched(of) {
-			errs = append(errs, removeTree(s.root, string(of)))
+		if !known || marked[id.String()] || entered[of] || !d.untouched(of) {
+			errs = append(errs, RemoveTree(d.root, string(of)))
 			continue
 		}
 		free = append(free, of)
 	}
-	s.spares.mu.Lock()
-	defer s.spares.mu.Unlock()
-	s.spares.free = append(s.spares.free, free...)
+	d.spares.mu.Lock()
+	defer d.spares.mu.Unlock()
+	d.spares.free = append(d.spares.free, free...)
 	return errors.Join(errs...)
 }
 
 // occupied returns the executions with a living process, and the sets that are
 // the working directory of one; known is false if the system does not show
 // processes.
-func (s *state) occupied() (marked map[string]bool, entered map[set]bool, known bool) {
+func (d *Directories) occupied() (marked map[string]bool, entered map[set]bool, known bool) {
 	marked, entered = map[string]bool{}, map[set]bool{}
 	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
 	for _, path := range paths {
@@ -152,7 +152,7 @@ func (s *state) occupied() (marked map[string]bool, entered map[set]bool, known 
 		if err != nil {
 			continue // it has exited, or belongs to another user
 		}
-		if in, is := strings.CutPrefix(at, s.work+"/"); is {
+		if in, is := strings.CutPrefix(at, d.path+"/"); is {
 			name, _, _ := strings.Cut(in, "/")
 			entered[set(name)] = true
 		}
@@ -162,12 +162,12 @@ func (s *state) occupied() (marked map[string]bool, entered map[set]bool, known 
 
 // untouched reports whether a set is unchanged: three empty directories with
 // their owner and mode.
-func (s *state) untouched(of set) bool {
-	if !s.holds(string(of), setDirs) {
+func (d *Directories) untouched(of set) bool {
+	if !d.holds(string(of), setDirs) {
 		return false
 	}
 	for _, dir := range setDirs {
-		if !s.holds(filepath.Join(string(of), dir), nil) {
+		if !d.holds(filepath.Join(string(of), dir), nil) {
 			return false
 		}
 	}
@@ -176,8 +176,8 @@ func (s *state) untouched(of set) bool {
 
 // holds reports whether a name in work is a directory with the owner and mode
 // of a new one and exactly these entries.
-func (s *state) holds(name string, entries []string) bool {
-	info, err := s.root.Lstat(name)
+func (d *Directories) holds(name string, entries []string) bool {
+	info, err := d.root.Lstat(name)
 	if err != nil || info.Mode() != fs.ModeDir|0o700 { // a link is not a directory
 		return false
 	}
@@ -185,7 +185,7 @@ func (s *state) holds(name string, entries []string) bool {
 	if !ok || int(owner.Uid) != os.Geteuid() {
 		return false
 	}
-	dir, err := s.root.Open(name)
+	dir, err := d.root.Open(name)
 	if err != nil {
 		return false
 	}

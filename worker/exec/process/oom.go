@@ -1,4 +1,4 @@
-package worker
+package process
 
 import (
 	"os"
@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/hodei-jobs/hodei"
 )
 
 // deathsTogether is how far apart two deaths may be detected that the kernel
@@ -59,12 +57,6 @@ func (o *oomKills) struck(now time.Time) bool {
 	}
 	o.spare--
 	return true
-}
-
-// suspicious reports whether a command that ended by itself may have been
-// OOM-killed: by SIGKILL, which a shell reports as 137.
-func suspicious(end hodei.Outcome) bool {
-	return end.Signal != nil && *end.Signal == "SIGKILL" || end.ExitCode != nil && *end.ExitCode == 128+9
 }
 
 // oomSources returns the files that may contain the count, the best first: of
