@@ -3,13 +3,12 @@
 //
 // # Owns
 //
-// The worker's slots, about which only the worker decides (slots.go); its
-// processes, each in its own group (worker/exec), and when they are stopped
-// (ending.go); every line of output until the
-// record has it (worker/joblog); its key in the WORKERS bucket (lease.go); and
-// the reaper, a supervisor process that outlives the worker just long enough to
-// kill its commands (worker/reaper). worker/mark finds the processes of an
-// execution.
+// The worker's slots, about which only the worker decides (slots.go); when its
+// commands are stopped (ending.go), while worker/exec runs them; every line of
+// output until the record has it (worker/joblog); its key in the WORKERS bucket
+// (lease.go); and the reaper, a supervisor process that outlives the worker just
+// long enough to kill its commands (worker/reaper). worker/mark finds the
+// processes of an execution.
 //
 // # Subjects
 //
