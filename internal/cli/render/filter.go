@@ -45,13 +45,13 @@ const (
 	longestSGR = 64
 )
 
-// ForTerminal returns w, behind the filter and above the live line if it is a
+// ForTerminal returns w, behind the filter and above the foot if it is a
 // terminal.
-func ForTerminal(w io.Writer, line *LiveLine) io.Writer {
+func ForTerminal(w io.Writer, foot *Foot) io.Writer {
 	if !IsTerminal(w) {
 		return w
 	}
-	return &Filter{to: line.above(w)}
+	return &Filter{to: foot.above(w)}
 }
 
 func (h *Filter) Write(p []byte) (int, error) {

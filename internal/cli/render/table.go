@@ -58,6 +58,20 @@ func Status(status string) string {
 	return color.Sprint(status)
 }
 
+// InStatusColour is the text in the colour of the status.
+func InStatusColour(status, text string) string {
+	if color, ok := colors[status]; ok {
+		return color.Sprint(text)
+	}
+	return text
+}
+
+// prefixes are the colours of Prefix.
+var prefixes = []text.Color{text.FgCyan, text.FgMagenta, text.FgBlue, text.FgGreen, text.FgYellow, text.FgHiCyan, text.FgHiMagenta, text.FgHiBlue}
+
+// Prefix is the text in one of a few colours, the same for the same n.
+func Prefix(n int, text string) string { return prefixes[n%len(prefixes)].Sprint(text) }
+
 // colors are those of the statuses that have one.
 var colors = map[string]text.Color{
 	"COMPLETED": text.FgGreen, "AVAILABLE": text.FgGreen, "ok": text.FgGreen,
