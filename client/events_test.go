@@ -28,14 +28,6 @@ func eventful(t *testing.T) (*nats.Conn, map[string]*client.Client) {
 	return nc, map[string]*client.Client{"nats": client.NATS(nc), "http": client.HTTP("http://" + e.Addrs()[0])}
 }
 
-func publish(t *testing.T, nc *nats.Conn, id hodei.ExecutionID, status hodei.ExecutionStatus) {
-	t.Helper()
-	body, err := hodei.JSON(schemas.Event{Type: schemas.EventStarted, Execution: hodei.Execution{ID: id, Status: status}})
-	require.NoError(t, err)
-	_, err = nc.Request(schemas.EventSubject(schemas.EventStarted, id), body, time.Minute) // answered when the stream has it
-	require.NoError(t, err)
-}
-
 var errSeen = errors.New("seen enough")
 
 func TestFollowEvents(t *testing.T) {

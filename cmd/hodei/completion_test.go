@@ -53,7 +53,7 @@ func testCompletion(t *testing.T, server string) {
 	require.Equal(t, []string{"table", "json", "yaml", "name"}, offers(t, "queue", "-o", ""))
 	require.Equal(t, []string{"table", "json"}, offers(t, "logs", "-o", ""))
 	require.Equal(t, []string{"PENDING"}, offers(t, "job", "ls", "--status", "P"))
-	require.Equal(t, []string{"tab-job"}, offers(t, "run", "--context", "tab-context", "tab-"))
+	require.Equal(t, []string{"tab-pipeline", "tab-job"}, offers(t, "run", "--context", "tab-context", "tab-"))
 	require.Empty(t, offers(t, "run", "--server", "http://127.0.0.1:1", ""), "no server, and no output")
 	for shell, script := range shells {
 		t.Run(shell, func(t *testing.T) {
@@ -71,17 +71,17 @@ func testCompletion(t *testing.T, server string) {
 	hodei("execution", "cancel", waits)
 }
 
-// shells are the commands that complete `hodei run tab-` without a terminal.
+// shells are the commands that complete `hodei explain tab-` without a terminal.
 var shells = map[string]string{
 	"bash": `for f in /usr/share/bash-completion/bash_completion /opt/homebrew/share/bash-completion/bash_completion; do
 			[ -r $f ] && source $f; done
 		type _get_comp_words_by_ref >/dev/null 2>&1 ||
 			_get_comp_words_by_ref() { cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD; }
 		source <(hodei completion bash)
-		COMP_WORDS=(hodei run tab-) COMP_CWORD=2 COMP_LINE='hodei run tab-' COMP_POINT=14 COMP_TYPE=9
+		COMP_WORDS=(hodei explain tab-) COMP_CWORD=2 COMP_LINE='hodei explain tab-' COMP_POINT=14 COMP_TYPE=9
 		__start_hodei; printf '%s\n' "${COMPREPLY[@]}"`,
-	"fish": `hodei completion fish | source; complete -C 'hodei run tab-'`,
+	"fish": `hodei completion fish | source; complete -C 'hodei explain tab-'`,
 	"zsh": `autoload -U compinit; compinit -u -D; source <(hodei completion zsh)
 		_describe() { print -l -- ${(P)${@[-1]}} ${(P)4}; }
-		words=(hodei run tab-) CURRENT=3; _hodei`,
+		words=(hodei explain tab-) CURRENT=3; _hodei`,
 }

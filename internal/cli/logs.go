@@ -13,6 +13,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/progress"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -23,7 +24,7 @@ func newLogs(p *session.Flags) *cobra.Command {
 	var last string
 	var stamps bool
 	cmd := p.Command(&cobra.Command{
-		Use: "logs ID|JOB", Short: "Print the log of an execution, or of the latest one of a job", Annotations: session.LineOutput,
+		Use: "logs ID|JOB|RUN[/JOB]", Short: "Print the log of an execution, of the latest one of a job, or of a run", Annotations: session.LineOutput,
 		Long: `Print the log of an execution, or of the latest execution of a job: its standard output to standard output, its
 standard error to standard error. With -o json every line is an object, all on
 standard output.
@@ -31,6 +32,8 @@ standard output.
 On a terminal, control sequences that would steer it (clipboard, title, cursor)
 are dropped; colours pass. A file or a pipe gets the output unchanged.`,
 		Example: `  hodei logs build
+  hodei logs release#42/test     a job of a run
+  hodei logs release#42          all jobs of a run, each line behind the key of its job
   hodei logs -f exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e
   hodei logs -t -n 20 --stream stderr exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e
   hodei logs --since 10m exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e`,
@@ -42,7 +45,18 @@ are dropped; colours pass. A file or a pipe gets the output unchanged.`,
 		if err := valid(req.LogOptions); err != nil {
 			return err
 		}
-		if req.ID, err = logOf(ctx, s, args[0]); err != nil {
+		if session.IsRun(args[0]) {
+			run, job, err := s.JobOfRun(ctx, args[0])
+			switch {
+			case err != nil:
+				return err
+			case job == nil:
+				return runLogs(ctx, s, run, req)
+			}
+			if req.ID, err = session.ExecutionOfRun(run, *job); err != nil {
+				return err
+			}
+		} else if req.ID, err = logOf(ctx, s, args[0]); err != nil {
 			return err
 		}
 		p := newPrinter(s, stamps, nil)
@@ -66,6 +80,17 @@ are dropped; colours pass. A file or a pipe gets the output unchanged.`,
 		executions, err := p.Executions()(cmd, begun)
 		return append(jobs, executions...), err
 	})
+}
+
+// runLogs prints the logs of all jobs of a run, one after the other, or as they come with
+// --follow.
+func runLogs(ctx context.Context, s *session.Session, run hodei.Run, req schemas.FollowLogsRequest) error {
+	f := &progress.Run{Session: s, ID: run.ID, Name: session.RunName(run)}
+	if req.Follow {
+		_, err := f.Follow(ctx)
+		return err
+	}
+	return f.Print(ctx, run, req)
 }
 
 // logOf is the execution whose log is meant: itself, or the latest one of a
@@ -132,7 +157,7 @@ type printer struct {
 // newPrinter prints above the line at the foot of the terminal, nil for none.
 func newPrinter(s *session.Session, stamps bool, line *render.LiveLine) *printer {
 	p := &printer{
-		to:   map[hodei.Stream]io.Writer{hodei.Stdout: render.ForTerminal(s.Out, line), hodei.Stderr: render.ForTerminal(s.Errs, line)},
+		to:   map[hodei.Stream]io.Writer{hodei.Stdout: render.ForTerminal(s.Out, line.Foot()), hodei.Stderr: render.ForTerminal(s.Errs, line.Foot())},
 		json: s.Format == "json", stamps: stamps, cut: map[hodei.Stream]bool{},
 	}
 	if p.json {

@@ -73,7 +73,8 @@ func addPeople(root *cobra.Command) {
 	p := &session.Flags{}
 	for _, cmd := range []*cobra.Command{
 		newInit(), newValidate(), newDiff(p), newApply(p),
-		newRun(p), newExec(p), newLogs(p), newPipeline(p), newJob(p), newExecution(p), newRuns(p), newCancel(p), newRerun(p), newApprove(p), newReject(p), newQueue(p),
+		newRun(p), newExec(p), newAttach(p), newWait(p), newLogs(p), newRuns(p), newCancel(p), newRerun(p), newApprove(p), newReject(p),
+		newPipeline(p), newJob(p), newExecution(p), newQueue(p),
 		newExplain(p), newEvents(p), newStats(p), doctor.NewStatus(p), doctor.NewDoctor(p), newContext(),
 	} {
 		cmd.GroupID = "people"

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,42 +29,78 @@ again and how to cancel it.`
 
 func newRun(p *session.Flags) *cobra.Command {
 	w := &workload{}
+	r := &runOptions{}
 	var detach, quiet bool
 	cmd := p.Command(&cobra.Command{
-		Use: "run JOB [-- COMMAND ARGS...]", Short: "Execute a job and follow it",
-		Long: "Execute a job, given by id or name, and follow its log." + untilItEnds,
-		Example: `  hodei run build
+		Use: "run PIPELINE|JOB [-- COMMAND ARGS...] | run -f FILE", Short: "Execute a pipeline or a job and follow it",
+		Long: `Execute a pipeline, given by slug, name or id, and follow its run: the output of all
+jobs, each line behind the key of its job, and on a terminal a live tree of the jobs.
+The exit status is 0 if the run completed and 1 otherwise. A run that failed ends with
+the last lines of what failed.
+
+With -f the pipeline is first applied from a file, as hodei apply does.
+
+Or execute a job, given by id or name, and follow its log.` + untilItEnds,
+		Example: `  hodei run release --param env=prod
+  hodei run -f hodei.yaml
+  hodei run release --only build --only test
   hodei run build --env PROFILE=debug
   hodei run build --quiet          no log unless it fails, as for cron
   hodei run build --detach         print the id and leave
   hodei run build -- cargo test    another command, this time`,
-		Annotations: session.LineOutput, Args: beforeDash("JOB"),
+		Annotations: session.LineOutput, Args: r.args,
 	}, func(ctx context.Context, s *session.Session, args []string) error {
-		command, err := w.command(args[1:])
-		if err != nil {
-			return err
+		if pipeline, err := r.pipeline(ctx, s, args); err != nil || pipeline != nil {
+			if err != nil {
+				return err
+			}
+			return r.run(ctx, s, *pipeline, w.environment, detach, quiet)
 		}
-		job, err := s.Job(ctx, args[0])
-		if err != nil {
-			return err
+		if r.given() {
+			return cmdline.Usagef("%q is a job; --param, --only and --ref are for pipelines", args[0])
 		}
-		req := schemas.ExecuteJobRequest{ID: job, Command: command, Environment: w.environment}
-		body, started, err := start(ctx, s, schemas.ExecuteJob, req)
-		if err != nil {
-			return err
-		}
-		if detach {
-			return session.Present(s, "run", body, func(e schemas.StartedExecution) error { return s.PrintID(e.ExecutionID) })
-		}
-		f := &following{Session: s, id: started.ExecutionID, until: started.EstimatedCompletion, quiet: quiet}
-		if started.Reason != nil && started.QueuePosition != nil {
-			f.why = waits(s, *started.Reason, *started.QueuePosition)
-		}
-		return f.attend(ctx)
+		return w.runJob(ctx, s, args, detach, quiet)
 	})
 	addFollowing(cmd, &detach, &quiet)
 	w.addCommand(cmd.Flags())
-	return session.CompleteFirst(cmd, p.Jobs())
+	r.add(cmd.Flags())
+	cmd.AddCommand(newRunShow(p))
+	return session.CompleteFirst(cmd, func(cmd *cobra.Command, begun string) ([]string, error) {
+		pipelines, err := p.Pipelines()(cmd, begun)
+		if err != nil {
+			return nil, err
+		}
+		jobs, err := p.Jobs()(cmd, begun)
+		return append(pipelines, jobs...), err
+	})
+}
+
+// runJob executes a job and follows it.
+func (w *workload) runJob(ctx context.Context, s *session.Session, args []string, detach, quiet bool) error {
+	command, err := w.command(args[1:])
+	if err != nil {
+		return err
+	}
+	job, err := s.Job(ctx, args[0])
+	if errors.Is(err, hodei.NotFound) {
+		return hodei.Errorf(hodei.NotFound, "no pipeline or job has the name %q or an id that begins so", args[0])
+	}
+	if err != nil {
+		return err
+	}
+	req := schemas.ExecuteJobRequest{ID: job, Command: command, Environment: w.environment}
+	body, started, err := start(ctx, s, schemas.ExecuteJob, req)
+	if err != nil {
+		return err
+	}
+	if detach {
+		return session.Present(s, "run", body, func(e schemas.StartedExecution) error { return s.PrintID(e.ExecutionID) })
+	}
+	f := &following{Session: s, id: started.ExecutionID, until: started.EstimatedCompletion, quiet: quiet}
+	if started.Reason != nil && started.QueuePosition != nil {
+		f.why = waits(s, *started.Reason, *started.QueuePosition)
+	}
+	return f.attend(ctx)
 }
 
 func addFollowing(cmd *cobra.Command, detach, quiet *bool) {

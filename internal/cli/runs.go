@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,10 +20,10 @@ func newRuns(p *session.Flags) *cobra.Command {
 	var pipeline string
 	wanted := states[hodei.RunStatus]{of: hodei.RunTransitions}
 	cmd := p.Listing(&cobra.Command{
-		Use: "runs", Short: "List runs of pipelines, newest first", Args: cmdline.KnownVerb,
+		Use: "runs", Short: "List runs of pipelines, newest first", Args: cobra.NoArgs,
 		Long: `List runs of pipelines, newest first. A run is named by its pipeline and its
 number, as release#42, wherever a command takes one.`,
-		Example: "  hodei runs --pipeline release --status failed\n  hodei runs show release#42\n  hodei rerun release#42",
+		Example: "  hodei runs --pipeline release --status failed\n  hodei run show release#42\n  hodei rerun release#42",
 	}, func(ctx context.Context, s *session.Session, _ []string) (err error) {
 		if req.PipelineID, err = session.Optional(ctx, pipeline, s.PipelineRef); err != nil {
 			return err
@@ -42,14 +41,11 @@ number, as release#42, wherever a command takes one.`,
 	addPage(flags, &req.Page)
 	session.Complete(cmd, "pipeline", p.Pipelines())
 	session.Complete(cmd, "status", session.Words(wanted.of.States()...))
-	cmd.AddCommand(newRunShow(p))
 	return cmd
 }
 
-// runName is release#42, or #42 of a pipeline without a slug.
-func runName(r hodei.Run) string {
-	return session.NameOf(r.Pipeline) + "#" + strconv.Itoa(r.Number)
-}
+// runName is release#42, or the id of a run whose pipeline has no slug.
+func runName(r hodei.Run) string { return session.RunName(r) }
 
 // runStatus is the state of a run, with its warnings.
 func runStatus(s *session.Session, r hodei.Run) string {
@@ -63,7 +59,7 @@ func runStatus(s *session.Session, r hodei.Run) string {
 func newRunShow(p *session.Flags) *cobra.Command {
 	return p.Command(&cobra.Command{
 		Use: "show RUN", Short: "Show a run with its jobs", Args: cobra.ExactArgs(1),
-		Example: "  hodei runs show release#42",
+		Example: "  hodei run show release#42",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.Run(ctx, args[0])
 		if err != nil {
@@ -139,60 +135,22 @@ func newPipelineExecute(p *session.Flags) *cobra.Command {
 	return session.CompleteFirst(cmd, p.Pipelines())
 }
 
-// printRun prints release#42, or the id of a run whose pipeline has no slug.
+// printRun prints the name of a run, for other commands to take.
 func printRun(s *session.Session, r hodei.Run) error {
-	name := runName(r)
-	if r.Pipeline == nil {
-		name = r.ID.String()
-	}
-	_, err := fmt.Fprintln(s.Out, name)
+	_, err := fmt.Fprintln(s.Out, runName(r))
 	return err
 }
 
-func newCancel(p *session.Flags) *cobra.Command {
-	return p.Command(&cobra.Command{
-		Use: "cancel RUN|EXECUTION", Short: "Cancel a run, or an execution", Args: cobra.ExactArgs(1),
-		Long: `Cancel a run: what runs is ended, and nothing more starts but its finally jobs;
-once only these are left, cancelling again ends them too. Given the id of an
-execution, cancel that.`,
-		Example: "  hodei cancel release#42",
-	}, func(ctx context.Context, s *session.Session, args []string) error {
-		if strings.HasPrefix(args[0], hodei.ExecutionID{}.Prefix()+"_") {
-			id, err := s.Execution(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			return session.Ask(ctx, s, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: id}, func(e hodei.Execution) error {
-				s.Note("%s is %s", e.ID, e.Status)
-				return nil
-			})
-		}
-		id, err := s.Run(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		return session.Ask(ctx, s, schemas.CancelRun, schemas.CancelRunRequest{ID: id}, func(r hodei.Run) error {
-			s.Note("%s is %s", runName(r), ending(r))
-			return nil
-		})
-	})
-}
-
-func ending(r hodei.Run) string {
-	if r.Status.Ended() {
-		return string(r.Status)
-	}
-	return "being cancelled"
-}
-
 func newRerun(p *session.Flags) *cobra.Command {
-	var all bool
+	var all, detach, quiet bool
 	var jobs []string
 	cmd := p.Command(&cobra.Command{
-		Use: "rerun RUN", Short: "Repeat the jobs of a run that did not succeed, and print the name of the new run", Args: cobra.ExactArgs(1),
+		Use: "rerun RUN", Short: "Repeat the jobs of a run that did not succeed, and follow the new run", Args: cobra.ExactArgs(1),
+		Annotations: session.LineOutput,
 		Long: `Repeat a run that has ended: its jobs that did not succeed, or those named, with
-everything downstream of them. The others keep their results and outputs.`,
-		Example: "  hodei rerun release#42\n  hodei rerun release#42 --job test\n  hodei rerun release#42 --all",
+everything downstream of them. The others keep their results and outputs. The new run is
+followed as by hodei run.`,
+		Example: "  hodei rerun release#42\n  hodei rerun release#42 --job test\n  hodei rerun release#42 --all --detach",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		if all && len(jobs) > 0 {
 			return cmdline.Usagef("--all and --job exclude each other")
@@ -205,10 +163,18 @@ everything downstream of them. The others keep their results and outputs.`,
 		if all {
 			req.Jobs = schemas.Selection{"all"}
 		}
-		return session.Ask(ctx, s, schemas.RerunRun, req, func(r hodei.Run) error { return printRun(s, r) })
+		body, run, err := start(ctx, s, schemas.RerunRun, req)
+		if err != nil {
+			return err
+		}
+		if detach {
+			return session.Present(s, "rerun", body, func(r hodei.Run) error { return printRun(s, r) })
+		}
+		return attendRun(ctx, s, run, quiet)
 	})
 	cmd.Flags().BoolVar(&all, "all", false, "repeat every job")
 	cmd.Flags().StringArrayVar(&jobs, "job", nil, "key of a job to repeat; may be repeated")
+	addFollowing(cmd, &detach, &quiet)
 	return cmd
 }
 

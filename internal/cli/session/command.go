@@ -18,6 +18,7 @@ import (
 type Flags struct {
 	server, nats, context, output string
 	natsContext                   string // context of the nats command, which our own context names
+	settled                       bool   // by a completion
 	flag                          string // the one of --server, --nats and --context that was given, for hints
 }
 

@@ -68,8 +68,11 @@ const (
 // live is a completion that asks the system.
 func (p *Flags) live(values func(context.Context, *Session, schemas.Page) ([]candidate, error)) completion {
 	return func(cmd *cobra.Command, begun string) ([]string, error) {
-		if err := p.settle(cmd); err != nil {
-			return nil, err
+		if !p.settled { // a second completion of the same word must not read the environment again
+			if err := p.settle(cmd); err != nil {
+				return nil, err
+			}
+			p.settled = true
 		}
 		s, err := p.open(cmd)
 		if err != nil {

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/progress"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// attendRun follows a run to its end, and ends as it does: 0 when it completed, else 1.
+func attendRun(ctx context.Context, s *session.Session, run hodei.Run, quiet bool) error {
+	f := &progress.Run{Session: s, ID: run.ID, Name: session.RunName(run), Quiet: quiet}
+	end, err := f.Follow(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		s.Note("\nno longer following %s; it goes on\n  %s\n  %s", f.Name, s.Hint("attach %s", f.Name), s.Hint("cancel %s", f.Name))
+		return cmdline.ExitStatus(session.InterruptedStatus)
+	case err != nil:
+		s.Note("cannot follow %s any longer; it may go on\n  %s", f.Name, s.Hint("attach %s", f.Name))
+		return err
+	}
+	f.Summary(end)
+	if end.Status != hodei.RunCompleted {
+		return cmdline.ExitStatus(1)
+	}
+	return nil
+}
+
+func newAttach(p *session.Flags) *cobra.Command {
+	var quiet bool
+	cmd := p.Command(&cobra.Command{
+		Use: "attach RUN|EXECUTION", Short: "Follow a run or an execution to its end", Args: cobra.ExactArgs(1), Annotations: session.LineOutput,
+		Long: `Follow a run, as release#42, or an execution, by its id or as release#42/test, from
+its beginning to its end. The exit status is that of the command, and of a run 0
+or 1.`,
+		Example: "  hodei attach release#42\n  hodei attach release#42/test",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		run, execution, err := runOrExecution(ctx, s, args[0])
+		switch {
+		case err != nil:
+			return err
+		case run != nil:
+			return attendRun(ctx, s, *run, quiet)
+		}
+		return (&following{Session: s, id: execution, quiet: quiet}).attend(ctx)
+	})
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print no log; the last 20 lines if it fails")
+	return cmd
+}
+
+func newWait(p *session.Flags) *cobra.Command {
+	return p.Command(&cobra.Command{
+		Use: "wait RUN|EXECUTION", Short: "Wait until a run or an execution has ended; print nothing of its log", Args: cobra.ExactArgs(1), Annotations: session.LineOutput,
+		Long:    `Wait until a run or an execution has ended. The exit status is that of the command, and of a run 0 or 1.`,
+		Example: "  hodei wait release#42 && ./announce.sh",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		run, execution, err := runOrExecution(ctx, s, args[0])
+		switch {
+		case err != nil:
+			return err
+		case run != nil:
+			return attendRun(ctx, s, *run, true)
+		}
+		return (&following{Session: s, id: execution, quiet: true}).attend(ctx)
+	})
+}
+
+func newCancel(p *session.Flags) *cobra.Command {
+	return p.Command(&cobra.Command{
+		Use: "cancel RUN|EXECUTION", Short: "Cancel a run or an execution", Args: cobra.ExactArgs(1),
+		Long: `Cancel a run: what runs is sent TERM, and KILL ten seconds later, and nothing more
+starts but the jobs under finally. Or cancel an execution.`,
+		Example: "  hodei cancel release#42\n  hodei cancel release#42/test",
+	}, func(ctx context.Context, s *session.Session, args []string) error {
+		run, execution, err := runOrExecution(ctx, s, args[0])
+		switch {
+		case err != nil:
+			return err
+		case run != nil:
+			return session.Ask(ctx, s, schemas.CancelRun, schemas.CancelRunRequest{ID: run.ID}, func(r hodei.Run) error {
+				note(s, session.RunName(r), string(r.Status), r.Status.Ended())
+				return nil
+			})
+		}
+		return session.Ask(ctx, s, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: execution}, func(e hodei.Execution) error {
+			note(s, e.ID.String(), string(e.Status), e.Status.Ended())
+			return nil
+		})
+	})
+}
+
+// note prints what became of a cancelled run or execution.
+func note(s *session.Session, name, status string, ended bool) {
+	if ended {
+		s.Note("%s is %s", name, status)
+		return
+	}
+	s.Note("%s is being cancelled", name)
+}
+
+// runOrExecution finds what a person means: release#42 is a run, release#42/test an
+// execution of it, and an id, or the beginning of one, either.
+func runOrExecution(ctx context.Context, s *session.Session, text string) (*hodei.Run, hodei.ExecutionID, error) {
+	if !session.IsRun(text) {
+		id, err := s.Execution(ctx, text)
+		if !errors.Is(err, hodei.NotFound) {
+			return nil, id, err
+		}
+	}
+	run, job, err := s.JobOfRun(ctx, text)
+	switch {
+	case err != nil && !session.IsRun(text) && errors.Is(err, hodei.NotFound):
+		return nil, hodei.ExecutionID{}, hodei.Errorf(hodei.NotFound, "%q is no run, as release#42, and no run or execution has an id that begins so", text)
+	case err != nil:
+		return nil, hodei.ExecutionID{}, err
+	case job != nil:
+		id, err := session.ExecutionOfRun(run, *job)
+		return nil, id, err
+	}
+	return &run, hodei.ExecutionID{}, nil
+}

@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/render"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/internal/definition"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// runOptions are the flags of run that are about pipelines.
+type runOptions struct {
+	file   string
+	params pairs
+	only   []string
+	ref    string
+}
+
+func (r *runOptions) add(flags *pflag.FlagSet) {
+	flags.StringVarP(&r.file, "file", "f", "", "apply the pipeline in this file first, as hodei.yaml, and run it")
+	flags.VarP(&r.params, "param", "p", "value of a parameter of the pipeline; may be repeated")
+	flags.StringSliceVar(&r.only, "only", nil, "only these jobs of the pipeline, by key; what they need beside counts as succeeded")
+	flags.StringVar(&r.ref, "ref", "", "branch, tag or commit of the pipeline's source")
+}
+
+// given reports whether a flag was used that only pipelines have.
+func (r *runOptions) given() bool { return len(r.params) > 0 || len(r.only) > 0 || r.ref != "" }
+
+// args accepts what run takes: a name, or a file.
+func (r *runOptions) args(cmd *cobra.Command, args []string) error {
+	if r.file == "" {
+		return beforeDash("PIPELINE or JOB")(cmd, args)
+	}
+	if len(args) > 0 {
+		return cmdline.Usagef("-f names the pipeline; leave %q out", args[0])
+	}
+	return nil
+}
+
+// pipeline is the pipeline that is meant, nil if it must be a job. A job of the same name
+// makes the name ambiguous.
+func (r *runOptions) pipeline(ctx context.Context, s *session.Session, args []string) (*hodei.PipelineRef, error) {
+	if r.file != "" {
+		return r.apply(ctx, s)
+	}
+	if len(args) > 1 || strings.HasPrefix(args[0], hodei.JobID{}.Prefix()+"_") {
+		return nil, nil // a job with another command
+	}
+	ref, err := s.PipelineRef(ctx, args[0])
+	switch {
+	case errors.Is(err, hodei.NotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case r.given():
+		return &ref, nil
+	}
+	if job, err := s.Job(ctx, args[0]); err == nil && !strings.HasPrefix(args[0], hodei.PipelineID{}.Prefix()+"_") {
+		return nil, cmdline.Usagef("%q is a pipeline, %s, and a job, %s; give the id of the one to run", args[0], ref, job)
+	}
+	return &ref, nil
+}
+
+// apply applies the pipeline in the file. Problems are printed with their places.
+func (r *runOptions) apply(ctx context.Context, s *session.Session) (*hodei.PipelineRef, error) {
+	text, err := os.ReadFile(r.file)
+	if err != nil {
+		return nil, cmdline.Usagef("-f: %w", err)
+	}
+	format := definition.FormatOf(r.file)
+	def, problems := definition.Parse(text, format)
+	if wrong := definition.Errors(problems); len(wrong) > 0 {
+		for _, p := range wrong {
+			s.Note("%s:%s", r.file, render.OneLine(errors.New(p.String())))
+		}
+		return nil, cmdline.ExitStatus(1)
+	}
+	if _, err := s.ApplyPipeline(ctx, schemas.ApplyPipelineRequest{Slug: def.Slug, Document: string(text), Format: string(format)}); err != nil {
+		return nil, err
+	}
+	ref := hodei.PipelineRef(def.Slug)
+	return &ref, nil
+}
+
+func (r *runOptions) run(ctx context.Context, s *session.Session, pipeline hodei.PipelineRef, environment map[string]string, detach, quiet bool) error {
+	req := schemas.ExecutePipelineRequest{ID: pipeline, Environment: environment, Only: r.only, Ref: set(r.ref), Trigger: hodei.TriggerManual}
+	if len(r.params) > 0 {
+		req.Params = make(map[string]hodei.Scalar, len(r.params))
+	}
+	for name, value := range r.params {
+		req.Params[name] = hodei.Scalar(value)
+	}
+	body, run, err := start(ctx, s, schemas.ExecutePipeline, req)
+	if err != nil {
+		return err
+	}
+	if detach {
+		return session.Present(s, "run", body, func(r hodei.Run) error { return printRun(s, r) })
+	}
+	return attendRun(ctx, s, run, quiet)
+}
