@@ -182,9 +182,9 @@ func (p *page) at(path string) {
 	p.is("location.pathname + location.search + location.hash", path)
 }
 
-// quote returns a text as a JavaScript literal.
-func quote(text string) string {
-	literal, _ := json.Marshal(text)
+// quote returns a value as a JavaScript literal.
+func quote(value any) string {
+	literal, _ := json.Marshal(value)
 	return string(literal)
 }
 

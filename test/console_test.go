@@ -330,6 +330,11 @@ func TestConsoleIsAccessible(t *testing.T) {
 	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
 	worker := workers["items"].([]any)[0].(object)["id"].(string)
 
+	release := s.pipeline(t, "release", object{"key": "build", "command": "echo built"},
+		object{"key": "deploy", "needs": []string{"build"}, "approval": object{"message": "Deploy to prod?"}, "command": "true"})
+	_, r := call(t, "POST", s.orchestrator+"/pipelines/"+release+"/execute", "")
+	run := r["id"].(string)
+
 	p := browse(t, s.orchestrator)
 	for path, sees := range map[string]string{
 		"/": "Recently finished", "/pipelines": "test", "/pipelines/new": "Name", "/pipelines/" + pipeline: "build", "/pipelines/" + pipeline + "/edit": "Save",
@@ -337,6 +342,7 @@ func TestConsoleIsAccessible(t *testing.T) {
 		"/executions?status=TIMED_OUT": "No matching executions", "/executions/" + ran + "#L1": "red", "/executions/" + running: "hello",
 		"/executions/" + failed: "starts at", "/executions/" + waiting: "No worker can run this", "/why?execution_id=" + waiting: "No worker can run this",
 		"/queue": "gpu", "/workers": "Busy", "/workers/" + worker: "Registered", "/why": "chosen", "/why?execution_id=" + running: "requires", "/nothing": "Page not found",
+		"/runs": "release", "/runs/" + run: "Deploy to prod?", "/runs/" + run + "?view=timeline&job=build": "built", "/pipelines/" + release: "#1",
 	} {
 		p.open(path)
 		p.sees(sees)

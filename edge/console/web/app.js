@@ -18,6 +18,8 @@ import { Pipeline } from './views/pipeline.js';
 import { PipelineForm } from './views/pipeline-form.js';
 import { Job } from './views/job.js';
 import { JobForm } from './views/job-form.js';
+import { Run } from './views/run.js';
+import { Runs } from './views/runs.js';
 import { Executions } from './views/executions.js';
 import { Execution } from './views/execution.js';
 import { Queue } from './views/queue.js';
@@ -34,6 +36,8 @@ const views = [
   ['/pipelines/:pipeline/jobs/new', JobForm],
   ['/jobs/:id', Job],
   ['/jobs/:id/edit', JobForm],
+  ['/runs', Runs],
+  ['/runs/:id', Run],
   ['/executions', Executions],
   ['/executions/:id', Execution],
   ['/queue', Queue],
@@ -45,6 +49,7 @@ const views = [
 const places = [
   ['/', 'Overview', 'overview', 'o'],
   ['/pipelines', 'Pipelines', 'pipelines', 'p'],
+  ['/runs', 'Runs', 'runs', 'r'],
   ['/executions', 'Executions', 'executions', 'e'],
   ['/queue', 'Queue', 'queue', 'q'],
   ['/workers', 'Workers', 'workers', 'w'],

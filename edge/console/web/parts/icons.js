@@ -10,6 +10,7 @@ const path = (d) => line(html`<path d=${d} />`);
 export const icons = {
   overview: () => line(html`<rect x="2" y="2" width="5" height="6" rx="1.2" /><rect x="9" y="2" width="5" height="3.5" rx="1.2" /><rect x="2" y="10.5" width="5" height="3.5" rx="1.2" /><rect x="9" y="8" width="5" height="6" rx="1.2" />`),
   pipelines: () => line(html`<circle cx="3.5" cy="4" r="1.7" /><circle cx="12.5" cy="8" r="1.7" /><circle cx="3.5" cy="12" r="1.7" /><path d="M5.2 4h2.3c1.2 0 1.7.5 2 1.6M5.2 12h2.3c1.2 0 1.7-.5 2-1.6" />`),
+  runs: () => line(html`<circle cx="8" cy="8" r="5.8" /><path d="M6.6 5.6v4.8l3.8-2.4z" fill="currentColor" />`),
   executions: () => line(html`<path d="M2.5 3.5h11M2.5 8h11M2.5 12.5h7" />`),
   queue: () => line(html`<circle cx="8" cy="8" r="5.8" /><path d="M8 4.8V8l2.2 1.6" />`),
   workers: () => line(html`<rect x="2" y="2.5" width="12" height="4.5" rx="1.3" /><rect x="2" y="9" width="12" height="4.5" rx="1.3" /><path d="M4.6 4.75h.01M4.6 11.25h.01" stroke-width="2" />`),

@@ -28,3 +28,19 @@ const endings = {
 
 /** Why it ended as it did, as a sentence; '' if there is nothing to explain. */
 export const ending = (e) => (e.completed_at && e.status !== 'COMPLETED' && e.reason ? endings[e.reason]?.(e) ?? outcome(e) : '');
+
+const jobReasons = {
+  CONDITION: 'its condition does not hold', NEEDS: 'a need did not succeed', NO_COMMAND: 'it has no command', REJECTED: 'rejected',
+  APPROVAL_TIMEOUT: 'approval expired', ARTIFACT_CONFLICT: 'two artifacts in one place',
+};
+
+/** A few words beside the state of a job of a run. */
+export function jobOutcome(job) {
+  if (job.status === 'SKIPPED') return jobReasons[job.reason] ?? '';
+  if (job.status === 'BLOCKED') return 'waits for approval';
+  if (job.reused_execution_id) return 'taken from an earlier run';
+  if (job.warning) return 'allowed to fail';
+  if (job.attempt > 1) return `attempt ${job.attempt}`;
+  if (job.status === 'FAILED' && job.reason) return jobReasons[job.reason] ?? job.reason.toLowerCase().replaceAll('_', ' ');
+  return '';
+}

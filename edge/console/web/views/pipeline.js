@@ -1,10 +1,11 @@
 // @ts-check
-// One pipeline: its jobs and their executions.
+// One pipeline: its runs, its jobs, and their executions.
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { all, del, get } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
 import { RECENT, useExecutions, withRun } from '../lib/lists.js';
+import { useRuns } from '../lib/runs.js';
 import { learn } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
 import { useKeys } from '../lib/keys.js';
@@ -14,6 +15,8 @@ import { confirm } from '../parts/dialog.js';
 import { ExecutionTable, More } from '../parts/executions.js';
 import { icons } from '../parts/icons.js';
 import { RunDialog, run } from '../parts/run.js';
+import { RunPipelineDialog } from '../parts/run-pipeline.js';
+import { RunTable } from '../parts/runs.js';
 import { Marks, Shape, Sparkline } from '../parts/status.js';
 
 const JobRow = ({ job, onRun }) => html`<tr data-row class="row">
@@ -28,6 +31,8 @@ const JobRow = ({ job, onRun }) => html`<tr data-row class="row">
 
 export function Pipeline({ id }) {
   const [running, setRunning] = useState(null);
+  const [starting, setStarting] = useState(false);
+  const runs = useRuns({ pipeline_id: id });
   const pipeline = useLoad(async (signal) => {
     const p = await get(`/pipelines/${id}`, { recent: RECENT }, signal);
     learn('pipelines', [p]);
@@ -52,6 +57,7 @@ export function Pipeline({ id }) {
   const p = pipeline.data;
   useTitle(p?.name ?? 'Pipeline');
   useKeys({
+    r: { what: 'Run the pipeline', run: () => setStarting(true) },
     c: { what: 'Create a job', run: () => go(href(`/pipelines/${id}/jobs/new`)) },
     e: { what: 'Edit the pipeline', run: () => go(href(`/pipelines/${id}/edit`)) },
   });
@@ -63,11 +69,14 @@ export function Pipeline({ id }) {
     <${Head} title=${p.name} sub=${p.description} above=${html`<a href=${href('/pipelines')}>Pipelines</a>`}>
       <button type="button" class="ghost" onClick=${remove}>${icons.trash()}Delete</button>
       <a class="button" href=${href(`/pipelines/${id}/edit`)}>${icons.edit()}Edit</a>
-      <a class="button primary" href=${href(`/pipelines/${id}/jobs/new`)}>${icons.plus()}New job</a></${Head}>
+      <a class="button" href=${href(`/pipelines/${id}/jobs/new`)}>${icons.plus()}New job</a>
+      ${jobs.data?.length > 0 && html`<button type="button" class="primary" onClick=${() => setStarting(true)}>${icons.play()}Run pipeline</button>`}</${Head}>
+    ${runs.data?.items.length > 0 && html`<${Panel} title="Runs" cls="flush"><${RunTable} items=${runs.data.items} of="pipeline" /><${More} list=${runs} /></${Panel}>`}
     <${Panel} title="Jobs" cls="flush" aside=${jobs.data && html`<span class="faint">${plural(jobs.data.length, 'job')}</span>`}><${Loaded} of=${jobs}>${(list) => (list.length ? html`<div class="scroll-x"><table class="rows jobs" aria-label="Jobs">
       <thead><tr><th>Job</th><th class="wide">Type</th><th>Recent runs</th><th class="wide">Duration</th><th class="num wide">Last run</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
       <tbody>${list.map((job) => html`<${JobRow} key=${job.id} job=${job} onRun=${setRunning} />`)}</tbody></table></div>`
     : html`<${Empty} title="No jobs yet" text="A job runs a command. Create one here or from the CLI:" command=${`hodei job create --pipeline ${id} --name build -- make`} />`)}</${Loaded}></${Panel}>
-    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="pipeline" /><${More} list=${past} />` : html`<p class="quiet">No runs yet</p>`)}</${Loaded}></${Panel}>
+    <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="pipeline" /><${More} list=${past} />` : html`<p class="quiet">No executions yet</p>`)}</${Loaded}></${Panel}>
+    ${starting && html`<${RunPipelineDialog} pipeline=${p} onClose=${() => setStarting(false)} />`}
     ${running && html`<${RunDialog} job=${running} onClose=${() => setRunning(null)} />`}`}</${Loaded}>`;
 }

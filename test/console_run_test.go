@@ -1,0 +1,79 @@
+package test
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// pipeline creates a pipeline, and its jobs from the bodies given, each without
+// pipeline_id.
+func (s *system) pipeline(t *testing.T, name string, jobs ...object) string {
+	t.Helper()
+	status, p := call(t, "POST", s.orchestrator+"/pipelines", quote(object{"name": name}))
+	require.Equal(t, 201, status, p)
+	for _, job := range jobs {
+		job["pipeline_id"] = p["id"]
+		status, made := call(t, "POST", s.orchestrator+"/jobs", quote(job))
+		require.Equal(t, 201, status, made)
+	}
+	return p["id"].(string)
+}
+
+// TestConsoleRun starts a pipeline, follows its run in the graph, reads the logs of
+// its jobs, approves, and reruns what failed.
+func TestConsoleRun(t *testing.T) {
+	t.Parallel()
+	s := up(t, "--worker-capacity", "8")
+	p := browse(t, s.orchestrator)
+	id := s.pipeline(t, "release",
+		object{"key": "build", "command": "echo built"},
+		object{"key": "lint", "command": "exit 2", "allow_failure": true},
+		object{"key": "test", "needs": []string{"build"}, "matrix": object{"values": object{"go": []string{"1.25", "1.26"}}}, "command": "echo go $MATRIX_GO"},
+		object{"key": "deploy", "needs": []string{"test", "lint"}, "approval": object{"message": "Deploy to prod?"}, "command": "echo deployed; exit 1"},
+		object{"key": "page", "needs": []string{"test"}, "when": "failure", "command": "true"},
+	)
+	p.open("/pipelines/" + id)
+	p.click("Run pipeline")
+	p.sees("It takes no parameters")
+	eval[chromedp.Void](p, "document.querySelector('dialog .primary').click()")
+	p.sees("Deploy to prod?")
+	p.until("the matrix is folded", "[...document.querySelectorAll('.node')].some((n) => n.innerText.includes('2 of 2 legs'))")
+	p.until("the tolerated failure is shown", "[...document.querySelectorAll('.node')].some((n) => n.innerText.includes('lint') && n.innerText.includes('allowed to fail'))")
+	p.until("the skipped job has its reason", "[...document.querySelectorAll('.node')].some((n) => n.innerText.includes('page') && n.innerText.includes('condition'))")
+	p.is("String(document.querySelectorAll('.node').length)", "5")
+
+	run := eval[string](p, "location.pathname.split('/').at(-1)")
+	p.open("/runs/" + run + "?job=" + url.QueryEscape("test[go=1.26]"))
+	p.sees("go 1.26")
+	p.click("go=1.25")
+	p.sees("go 1.25")
+	p.click("Timeline")
+	p.until("each leg has a bar", "document.querySelectorAll('.timeline .phase-track').length >= 4")
+	p.press("[") // the job before
+	p.sees("go 1.25")
+
+	p.fill("Comment", "go ahead")
+	p.click("Approve")
+	p.until("the run has failed", "document.title.startsWith('Failed')")
+	_, r := call(t, "GET", s.orchestrator+"/runs/"+run, "")
+	for _, job := range r["jobs"].([]any) {
+		if job := job.(object); job["key"] == "deploy" {
+			require.Equal(t, "go ahead", job["approval"].(object)["comment"])
+		}
+	}
+	p.click("Graph")
+	p.click("Rerun failed")
+	p.until("another run is shown", "location.pathname.split('/').at(-1) !== "+quote(run))
+	p.sees("Deploy to prod?")
+	p.until("what completed is taken over", "[...document.querySelectorAll('.node')].some((n) => n.innerText.includes('build') && n.innerText.includes('earlier run'))")
+	p.click("Cancel")
+	p.click("Cancel it")
+	p.until("it is cancelled", "document.title.startsWith('Cancelled')")
+	p.press("gr")
+	p.sees("release#2")
+	p.open("/pipelines/" + id)
+	p.sees("#1")
+}
