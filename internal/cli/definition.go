@@ -145,12 +145,18 @@ func applying(p *session.Flags, cmd *cobra.Command, file *string, dry bool) *cob
 			}
 			return showChanges(s, src.def.Slug, dry, rep)
 		})
-		var refused *hodei.Error
-		if errors.As(err, &refused) && refused.Details != nil && len(refused.Details.Problems) > 0 {
-			return src.report(s.Errs, refused.Details.Problems)
-		}
-		return err
+		return src.refused(s.Errs, err)
 	})
+}
+
+// refused prints the problems that the service found. Another error, or none, is returned
+// as it is.
+func (s source) refused(to io.Writer, err error) error {
+	var refused *hodei.Error
+	if errors.As(err, &refused) && refused.Details != nil && len(refused.Details.Problems) > 0 {
+		return s.report(to, refused.Details.Problems)
+	}
+	return err
 }
 
 // showChanges prints a line for each change, and what they come to.

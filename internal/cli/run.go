@@ -61,6 +61,7 @@ Or execute a job, given by id or name, and follow its log.` + untilItEnds,
 		}
 		return w.runJob(ctx, s, args, detach, quiet)
 	})
+	r.cmd = cmd
 	addFollowing(cmd, &detach, &quiet)
 	w.addCommand(cmd.Flags())
 	r.add(cmd.Flags())

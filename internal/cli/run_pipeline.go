@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
-	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/internal/definition"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -19,6 +17,7 @@ import (
 
 // runOptions are the flags of run that are about pipelines.
 type runOptions struct {
+	cmd    *cobra.Command
 	file   string
 	params pairs
 	only   []string
@@ -72,22 +71,18 @@ func (r *runOptions) pipeline(ctx context.Context, s *session.Session, args []st
 
 // apply applies the pipeline in the file. Problems are printed with their places.
 func (r *runOptions) apply(ctx context.Context, s *session.Session) (*hodei.PipelineRef, error) {
-	text, err := os.ReadFile(r.file)
+	src, err := readSource(r.cmd, r.file)
 	if err != nil {
-		return nil, cmdline.Usagef("-f: %w", err)
-	}
-	format := definition.FormatOf(r.file)
-	def, problems := definition.Parse(text, format)
-	if wrong := definition.Errors(problems); len(wrong) > 0 {
-		for _, p := range wrong {
-			s.Note("%s:%s", r.file, render.OneLine(errors.New(p.String())))
-		}
-		return nil, cmdline.ExitStatus(1)
-	}
-	if _, err := s.ApplyPipeline(ctx, schemas.ApplyPipelineRequest{Slug: def.Slug, Document: string(text), Format: string(format)}); err != nil {
 		return nil, err
 	}
-	ref := hodei.PipelineRef(def.Slug)
+	if err := src.report(s.Errs, definition.Errors(src.problems)); err != nil {
+		return nil, err
+	}
+	_, err = s.ApplyPipeline(ctx, schemas.ApplyPipelineRequest{Slug: src.def.Slug, Document: string(src.text), Format: string(src.format)})
+	if err != nil {
+		return nil, src.refused(s.Errs, err)
+	}
+	ref := hodei.PipelineRef(src.def.Slug)
 	return &ref, nil
 }
 
