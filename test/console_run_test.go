@@ -52,8 +52,8 @@ func TestConsoleRun(t *testing.T) {
 	p.sees("go 1.25")
 	p.click("Timeline")
 	p.until("each leg has a bar", "document.querySelectorAll('.timeline .phase-track').length >= 4")
-	p.press("[") // the job before
-	p.sees("go 1.25")
+	p.press("]") // the next job
+	p.sees("go 1.26")
 
 	p.fill("Comment", "go ahead")
 	p.click("Approve")
