@@ -16,7 +16,7 @@ export function Approval({ run, job, reload }) {
   const { approval } = job;
   return html`<div class="waiting approval" role="group" aria-label=${`Approval of ${job.key}`}>
     <p><b>${job.name ?? job.key}</b> waits for approval: ${approval.message}${approval.expires_at && html` <span class="faint" title=${dateTime(approval.expires_at)}>Expires ${dateTime(approval.expires_at)}.</span>`}</p>
-    <input aria-label="Comment" placeholder="Comment, if you like" maxlength="2000" value=${comment} onInput=${(e) => setComment(e.currentTarget.value)} />
+    <label class="visually-hidden" for=${`comment-${job.key}`}>Comment</label><input id=${`comment-${job.key}`} placeholder="Comment, if you like" maxlength="2000" value=${comment} onInput=${(e) => setComment(e.currentTarget.value)} />
     <${Button} cls="primary" icon="check" onClick=${answer('approve')}>Approve</${Button}>
     <${Button} cls="danger" onClick=${answer('reject')}>Reject</${Button}></div>`;
 }
