@@ -15,7 +15,6 @@ var (
 			"their keys, in one transaction; nothing is changed unless all of the definition is valid: the error lists every problem " +
 			"with its field, line and column. Runs and executions that exist keep what they have, those of a deleted job too. " +
 			"With dry_run nothing is written.",
-		Errors: []hodei.Code{hodei.Conflict},
 	})
 	GetDefinition = declare[GetDefinitionRequest, PipelineDocument](Op{
 		Name: "pipelines.definition", Service: Orchestrator, Method: "GET", Path: "/pipelines/{id}/definition", YAML: true,

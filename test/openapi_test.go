@@ -73,7 +73,7 @@ func (w *walker) ask(status int, id, record, query, body string, header ...strin
 	for i := 0; i < len(header); i += 2 {
 		head[header[i]] = []string{header[i+1]}
 	}
-	url := w.base + strings.ReplaceAll(op.path, "{id}", record)
+	url := w.base + strings.NewReplacer("{id}", record, "{key}", "gate").Replace(op.path)
 	if query != "" {
 		url += "?" + query
 	}
@@ -174,6 +174,7 @@ func TestOpenAPI(t *testing.T) {
 	w.mistakes()
 	w.system()
 	w.pipelines()
+	w.runs(s)
 	w.executions(s)
 	w.scheduling(s)
 	w.workers()
@@ -187,10 +188,10 @@ func (w *walker) mistakes() {
 			continue
 		}
 		w.ask(400, id, nowhere, "nonsense=1", "")
-		if strings.Contains(op.path, "{id}") {
+		if strings.Contains(op.path, "{id}") && op.method != "PUT" { // which creates what is not there
 			w.ask(404, id, nowhere, "", "")
 		}
-		if op.method == "POST" || op.method == "PATCH" {
+		if op.method == "POST" || op.method == "PATCH" || op.method == "PUT" {
 			w.ask(415, id, nowhere, "", "x", "Content-Type", "text/plain")
 			w.ask(413, id, nowhere, "", `{"x":"`+strings.Repeat("x", 1<<20)+`"}`)
 		}
@@ -241,6 +242,58 @@ func (w *walker) pipelines() {
 	w.ask(429, "executeJob", j, "", `{"wait_seconds":0,"if_no_worker":"reject"}`)
 	w.ask(204, "deleteJob", j, "", "")
 	w.ask(204, "deletePipeline", p, "", "")
+}
+
+// runs applies a pipeline, and executes it to each of its ends.
+func (w *walker) runs(s *system) {
+	yaml := []string{"Content-Type", "application/yaml"}
+	const definition = `
+slug: walk
+params: { env: { enum: [staging, prod], default: staging } }
+concurrency: { key: walk, on_conflict: reject }
+jobs:
+  gate: { command: "true", approval: { message: "Go?" } }
+`
+	p := w.ask(201, "applyPipeline", "walk", "", definition, yaml...)["pipeline"].(object)["id"].(string)
+	w.ask(200, "applyPipeline", "walk", "dry_run=true", definition, yaml...)
+	w.ask(400, "applyPipeline", "walk", "", definition+"  oops: { needs: [nothing] }", yaml...)
+	w.ask(200, "getDefinition", p, "", "")
+	other := w.ask(201, "createPipeline", "", "", good)["id"].(string)
+	w.ask(409, "updatePipeline", other, "", `{"slug":"walk"}`)
+
+	blocked := func(run string) {
+		eventually(w.t, "the job waits for approval", time.Minute, func() bool {
+			job := w.ask(200, "getRun", run, "", "")["jobs"].([]any)[0].(object)
+			return job["status"] == "BLOCKED"
+		})
+	}
+	run := w.twice(201, "executePipeline", "walk", `{"params":{"env":"prod"}}`, `{}`)["id"].(string)
+	blocked(run)
+	w.ask(429, "executePipeline", "walk", "", "")
+	w.ask(409, "rerunRun", run, "", "")
+	w.ask(200, "rejectRun", run, "", `{"comment":"not today"}`)
+	w.ask(409, "rejectRun", run, "", "")
+	w.ask(409, "approveRun", run, "", "")
+	s.runEnded(w.t, run)
+	w.ask(409, "cancelRun", run, "", "")
+	run = w.ask(201, "rerunRun", run, "", `{"jobs":"failed"}`)["id"].(string)
+	blocked(run)
+	w.ask(429, "rerunRun", w.ask(200, "listRuns", "", "status=failed", "")["items"].([]any)[0].(object)["id"].(string), "", "")
+	w.ask(200, "approveRun", run, "", "")
+	s.runEnded(w.t, run)
+	run = w.ask(201, "executePipeline", "walk", "", "")["id"].(string)
+	w.ask(202, "cancelRun", run, "", "")
+	s.runEnded(w.t, run)
+	w.ask(204, "deletePipeline", other, "", "")
+}
+
+// runEnded waits until the run has ended.
+func (s *system) runEnded(t *testing.T, id string) {
+	t.Helper()
+	eventually(t, "the run ends", time.Minute, func() bool {
+		_, run := call(t, "GET", s.orchestrator+"/runs/"+id, "")
+		return run["completed_at"] != nil
+	})
 }
 
 func (w *walker) executions(s *system) {
@@ -302,5 +355,7 @@ func (w *walker) workers() {
 	w.ask(409, "deleteWorker", absent, "", "")
 	w.ask(202, "terminateWorker", absent, "", "")
 	w.ask(202, "terminateWorker", absent, "", "")
+	w.ask(409, "cordonWorker", absent, "", "")
+	w.ask(409, "uncordonWorker", absent, "", "")
 	w.ask(204, "deleteWorker", absent, "", "")
 }

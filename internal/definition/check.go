@@ -57,10 +57,11 @@ func Check(def hodei.Definition) []hodei.Problem {
 }
 
 // unsupportedFields are fields that this version reads and checks, but cannot act on.
-// Whatever makes one work removes it here.
+// Whatever makes one work removes it here. Without a source, which is among them, either
+// value of checkout is already what happens.
 var unsupportedFields = struct{ pipeline, job []string }{
 	pipeline: []string{"source", "hooks", "schedules", "notify"},
-	job:      []string{"after", "pipeline", "checkout", "artifacts", "caches", "secrets", "container", "services", "limits", "run_as"},
+	job:      []string{"after", "pipeline", "artifacts", "caches", "secrets", "container", "services", "limits", "run_as"},
 }
 
 // unsupported reports the fields of unsupportedFields that are given.
