@@ -107,6 +107,7 @@ func (s *system) rest(t *testing.T, op *schemas.Op, fields object) (int, []byte)
 type world struct {
 	s                            *system
 	pipeline, job, ended, worker string
+	born                         string // when all of these were created
 }
 
 // requests has a request for each operation with a route and a subject. A
@@ -136,12 +137,14 @@ var requests = map[string]func(w world) object{
 	"jobs.delete":          func(w world) object { return object{"id": w.newJob()} },
 	"jobs.execute":         func(w world) object { return object{"id": w.job, "environment": object{"A": "b"}} },
 	"executions.get":       func(w world) object { return object{"id": w.ended} },
-	"executions.list":      func(w world) object { return object{"status": "COMPLETED", "limit": 1} },
-	"executions.cancel":    func(w world) object { return object{"id": w.waiting()} },
-	"stats.get":            func(world) object { return object{"window_seconds": 600} },
-	"executions.retry":     func(w world) object { return object{"id": w.ended} },
-	"executions.delete":    func(w world) object { return object{"id": w.cancelled()} },
-	"workers.delete":       func(w world) object { return object{"id": w.terminated()} },
+	"executions.list": func(w world) object { // of others it is not known when they complete
+		return object{"status": "COMPLETED", "limit": 1, "created_before": w.born}
+	},
+	"executions.cancel": func(w world) object { return object{"id": w.waiting()} },
+	"stats.get":         func(world) object { return object{"window_seconds": 600} },
+	"executions.retry":  func(w world) object { return object{"id": w.ended} },
+	"executions.delete": func(w world) object { return object{"id": w.cancelled()} },
+	"workers.delete":    func(w world) object { return object{"id": w.terminated()} },
 	"scheduler.schedule": func(w world) object {
 		return object{"dry_run": true, "job_config": object{"requirements": object{"capacity": 2}}}
 	},
@@ -227,6 +230,7 @@ func TestFaces(t *testing.T) {
 	w.job = w.create("/jobs", `{"pipeline_id":"`+w.pipeline+`","command":"echo hello"}`)
 	w.ended = w.create("/jobs/"+w.job+"/execute", "")
 	require.Equal(t, "COMPLETED", s.ended(w.ended)["status"])
+	w.born = time.Now().UTC().Format(time.RFC3339Nano)
 	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
 	w.worker = workers["items"].([]any)[0].(object)["id"].(string)
 	s.execute("sleep 600") // a drained worker without executions would leave at once
