@@ -338,9 +338,9 @@ func (w *walker) workers() {
 	items := w.ask(200, "listWorkers", "", "type=rust", "")["items"].([]any)
 	rust := items[0].(object)["id"].(string)
 	w.ask(200, "getWorker", rust, "", "")
-	j := w.ask(201, "execute", "", "", `{"command":"sleep 60","type":"rust"}`)["id"].(string)
-	eventually(w.t, "the worker has something to finish", time.Minute, func() bool {
-		return w.ask(200, "getExecution", j, "", "")["status"] == "RUNNING"
+	j := w.ask(201, "execute", "", "", `{"command":"echo begun; sleep 60","type":"rust"}`)["id"].(string)
+	eventually(w.t, "the worker has something to finish", time.Minute, func() bool { // RUNNING is recorded before the worker accepts
+		return w.ask(200, "getExecution", j, "", "")["log_count"] == 1.0
 	})
 	w.ask(202, "cordonWorker", rust, "", "")
 	w.ask(202, "uncordonWorker", rust, "", "")
