@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hodei-jobs/hodei"
@@ -160,47 +159,25 @@ func (c *checker) params() {
 		if !paramName.MatchString(p.Name) {
 			c.add(path, "%q is no name of a param: letters, digits, - and _ are, and no digit first", clip(p.Name))
 		}
-		if other, ok := seen[Variable(p.Name)]; ok {
-			c.add(path, "both %q and %q are PARAM_%s in the environment", other, p.Name, Variable(p.Name))
+		if other, ok := seen[hodei.VariableName(p.Name)]; ok {
+			c.add(path, "both %q and %q are PARAM_%s in the environment", other, p.Name, hodei.VariableName(p.Name))
 		}
-		seen[Variable(p.Name)] = p.Name
+		seen[hodei.VariableName(p.Name)] = p.Name
 		for i, value := range p.Enum {
-			if issue := ParamIssue(hodei.Param{Type: p.Type}, value); issue != "" {
+			if issue := (hodei.Param{Type: p.Type}).Issue(value); issue != "" {
 				c.add(at(under(path, "enum"), i), "%s", issue)
 			}
 		}
 		if p.Default == nil {
 			continue
 		}
-		if issue := ParamIssue(p, *p.Default); issue != "" {
+		if issue := p.Issue(*p.Default); issue != "" {
 			c.add(under(path, "default"), "%s", issue)
 		}
 		if p.Required {
 			c.add(under(path, "required"), "a required param has no default: give one of them")
 		}
 	}
-}
-
-// ParamIssue returns the problem of the value of a param, "" if it is valid.
-func ParamIssue(p hodei.Param, value hodei.Scalar) string {
-	if len(p.Enum) > 0 && !slices.Contains(p.Enum, value) {
-		choices := make([]string, len(p.Enum))
-		for i, choice := range p.Enum {
-			choices[i] = string(choice)
-		}
-		return fmt.Sprintf("%q is not one of %s", clip(string(value)), strings.Join(choices, ", "))
-	}
-	switch p.Type {
-	case "number":
-		if _, err := strconv.ParseFloat(string(value), 64); err != nil {
-			return fmt.Sprintf("a number is required, not %q", clip(string(value)))
-		}
-	case "boolean":
-		if value != "true" && value != "false" {
-			return fmt.Sprintf("true or false is required, not %q", clip(string(value)))
-		}
-	}
-	return ""
 }
 
 // given checks values for the params of this pipeline.
@@ -213,7 +190,7 @@ func (c *checker) given(path string, values map[string]hodei.Scalar) {
 		i := slices.Index(names, name)
 		if i < 0 {
 			c.add(under(path, name), "no param %q%s", clip(name), suggest(name, names))
-		} else if issue := ParamIssue(c.def.Params[i], values[name]); issue != "" {
+		} else if issue := c.def.Params[i].Issue(values[name]); issue != "" {
 			c.add(under(path, name), "%s", issue)
 		}
 	}
@@ -263,7 +240,7 @@ func (c *checker) environment(path string, env map[string]string, s scope) {
 			c.add(below, "%q is no name of a variable: letters, digits and _ are, and no digit first", clip(name))
 		}
 		s.text(below, env[name])
-		if expansion.MatchString(references.ReplaceAllString(env[name], "")) {
+		if expansion.MatchString(hodei.Reference.ReplaceAllString(env[name], "")) {
 			c.warn(below, "the value is literal: no variable in it is replaced")
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 var (
 	jobKey    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
-	slug      = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	slug      = regexp.MustCompile("^" + hodei.SlugPattern + "$")
 	paramName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,99}$`)
 	variable  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	hostName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
@@ -173,11 +173,11 @@ func (c *checker) cycles() {
 func (c *checker) variables(at string, job *hodei.JobDefinition) {
 	taken := map[string]string{}
 	for _, p := range c.def.Params {
-		taken["PARAM_"+Variable(p.Name)] = "the param " + strconv.Quote(p.Name)
+		taken["PARAM_"+hodei.VariableName(p.Name)] = "the param " + strconv.Quote(p.Name)
 	}
 	if job.Matrix != nil {
 		for _, axis := range axes(job.Matrix) {
-			name := "MATRIX_" + Variable(axis)
+			name := "MATRIX_" + hodei.VariableName(axis)
 			if other, ok := taken[name]; ok {
 				c.add(under(at, "matrix"), "both %s and the axis %q are %s in the environment", other, axis, name)
 			}
@@ -229,20 +229,6 @@ func (c *checker) retries(at string, r *hodei.Retries) {
 			c.add(where, "%q is no end: a state, a reason, exit:N or signal:NAME is required%s", clip(on), suggest(on, retryable))
 		}
 	}
-}
-
-// Variable is a name as part of the name of a variable: in upper case, each character
-// that is no letter and no digit an underscore.
-func Variable(name string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c >= 'a' && c <= 'z':
-			return c - 'a' + 'A'
-		case c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-			return c
-		}
-		return '_'
-	}, name)
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -11,15 +11,9 @@ import (
 )
 
 var (
-	// references finds ${{ … }} in a text.
-	references = regexp.MustCompile(`\$\{\{\s*([^{}]*?)\s*\}\}`)
-	fileHash   = regexp.MustCompile(`^file_hash\(\s*'[^']+'(\s*,\s*'[^']+')*\s*\)$`)
-	need       = regexp.MustCompile(`^([A-Za-z0-9_-]+(?:\[.*\])?)\.outputs\.([A-Za-z_][A-Za-z0-9_-]*)$`)
+	fileHash = regexp.MustCompile(`^file_hash\(\s*'[^']+'(\s*,\s*'[^']+')*\s*\)$`)
+	need     = regexp.MustCompile(`^([A-Za-z0-9_-]+(?:\[.*\])?)\.outputs\.([A-Za-z_][A-Za-z0-9_-]*)$`)
 )
-
-// runFields are the values of run.*, each HODEI_ and the name in upper case in the
-// environment (RUN_ID and RUN_NUMBER for the first two).
-var runFields = []string{"id", "number", "pipeline", "trigger", "ref", "branch", "tag", "base_branch", "pull_request", "commit", "scheduled_at"}
 
 // scope is where a reference stands: in a job, or outside of all.
 type scope struct {
@@ -33,12 +27,12 @@ func (s scope) text(path, text string) {
 	if !strings.Contains(text, "${{") {
 		return
 	}
-	for _, found := range references.FindAllStringSubmatch(text, -1) {
+	for _, found := range hodei.Reference.FindAllStringSubmatch(text, -1) {
 		if issue := s.name(found[1]); issue != "" {
 			s.c.add(path, "${{ %s }}: %s", clip(found[1]), issue)
 		}
 	}
-	if strings.Contains(references.ReplaceAllString(text, ""), "${{") {
+	if strings.Contains(hodei.Reference.ReplaceAllString(text, ""), "${{") {
 		s.c.add(path, "${{ has no }}, or { or } inside")
 	}
 }
@@ -59,8 +53,8 @@ func (s scope) name(name string) string {
 	case "matrix":
 		return s.axis(rest)
 	case "run":
-		if !slices.Contains(runFields, rest) {
-			return fmt.Sprintf("no run.%s%s", clip(rest), suggest(rest, runFields))
+		if !slices.Contains(hodei.RunFields, rest) {
+			return fmt.Sprintf("no run.%s%s", clip(rest), suggest(rest, hodei.RunFields))
 		}
 		return ""
 	case "needs":
@@ -137,7 +131,8 @@ func (s scope) output(rest string) string {
 // conditionFields are the values of run.* that a condition may ask for.
 var conditionFields = []string{"trigger", "branch", "tag", "base_branch", "pull_request"}
 
-var triggers = []string{"manual", "api", "schedule", "push", "tag", "pull_request", "hook", "rerun", "pipeline"}
+var triggers = []string{string(hodei.TriggerManual), string(hodei.TriggerAPI), string(hodei.TriggerSchedule), string(hodei.TriggerPush),
+	string(hodei.TriggerTag), string(hodei.TriggerPullRequest), string(hodei.TriggerHook), string(hodei.TriggerRerun), string(hodei.TriggerPipeline)}
 
 // conditions checks the field if.
 func (c *checker) conditions(at string, job *hodei.JobDefinition, s scope) {
@@ -196,7 +191,7 @@ func (c *checker) never(where, name, value string) {
 		if p.Name != name {
 			continue
 		}
-		if issue := ParamIssue(p, hodei.Scalar(value)); issue != "" {
+		if issue := p.Issue(hodei.Scalar(value)); issue != "" {
 			c.warn(where, "the param never has this value: %s", issue)
 		}
 	}

@@ -8,39 +8,24 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// runVariables are the names that HODEI_ and `run.` share.
-var runVariables = []string{
-	"pipeline", "trigger", "ref", "branch", "tag", "base_branch", "pull_request", "commit", "scheduled_at",
-}
-
 // Environment is what every command of a run receives beside the environment of its
 // job: the worker adds HODEI_EXECUTION_ID and HODEI_ATTEMPT.
 func Environment(r *hodei.Run, j *hodei.RunJob) map[string]string {
-	env := map[string]string{"CI": "true", "HODEI_RUN_ID": r.ID.String(), "HODEI_RUN_NUMBER": runValue(r, "number"), "HODEI_JOB": j.Key}
-	for _, name := range runVariables {
-		env["HODEI_"+strings.ToUpper(name)] = runValue(r, name)
+	env := map[string]string{"CI": "true", "HODEI_JOB": j.Key}
+	for _, name := range hodei.RunFields {
+		variable := name
+		if name == "id" || name == "number" {
+			variable = "run_" + name
+		}
+		env["HODEI_"+strings.ToUpper(variable)] = runValue(r, name)
 	}
 	for name, value := range r.Params {
-		env["PARAM_"+Variable(name)] = value
+		env["PARAM_"+hodei.VariableName(name)] = value
 	}
 	for axis, value := range j.Leg {
-		env["MATRIX_"+Variable(axis)] = value
+		env["MATRIX_"+hodei.VariableName(axis)] = value
 	}
 	return env
-}
-
-// Variable is a name as part of the name of a variable: in upper case, each character
-// that is no letter and no digit an underscore.
-func Variable(name string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c >= 'a' && c <= 'z':
-			return c - 'a' + 'A'
-		case c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-			return c
-		}
-		return '_'
-	}, name)
 }
 
 // spec is what the job's executions run, with the results of its needs filled in.

@@ -124,15 +124,19 @@ func legsOf(job hodei.RunJob) ([]hodei.RunJob, error) {
 	}
 	out := make([]hodei.RunJob, len(legs))
 	for i, leg := range legs {
-		one := job
-		one.Leg, one.Key, one.Position = leg, job.Key+leg.String(), job.Position+i
-		if job.Approval != nil {
-			approval := *job.Approval
-			one.Approval = &approval
-		}
-		out[i] = one
+		out[i] = legOf(job, leg, i)
 	}
 	return out, nil
+}
+
+// legOf is the nth leg of a job, which shares nothing with the others that changes.
+func legOf(job hodei.RunJob, leg hodei.Leg, n int) hodei.RunJob {
+	job.Leg, job.Key, job.Position = leg, job.Job+leg.String(), job.Position+n
+	if job.Approval != nil {
+		approval := *job.Approval
+		job.Approval = &approval
+	}
+	return job
 }
 
 // only reports which jobs are wanted. The finally jobs always are.

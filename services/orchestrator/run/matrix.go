@@ -95,12 +95,7 @@ func (a *advance) replace(i int, job hodei.RunJob, legs []hodei.Leg) {
 	delete(a.changed, job.Key)
 	a.legs[job.Job] = nil
 	for n, leg := range legs {
-		one := job
-		one.Leg, one.Key, one.Position = leg, job.Job+leg.String(), job.Position+n
-		if job.Approval != nil {
-			approval := *job.Approval
-			one.Approval = &approval
-		}
+		one := legOf(job, leg, n)
 		at := i
 		if n == 0 {
 			a.r.Jobs[i] = one

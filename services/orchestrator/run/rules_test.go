@@ -362,7 +362,7 @@ func TestParams(t *testing.T) {
 	got, err := params(declared, map[string]hodei.Scalar{"n": "1.30"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"env": "staging", "n": "1.30", "dry-run": ""}, got)
-	require.Equal(t, "DRY_RUN", Variable("dry-run"))
+	require.Equal(t, "DRY_RUN", hodei.VariableName("dry-run"))
 	for field, given := range map[string]map[string]hodei.Scalar{
 		"params.n": {}, "params.env": {"n": "1", "env": "dev"}, "params.x": {"n": "1", "x": "1"}, "params.dry-run": {"n": "1", "dry-run": "yes"},
 	} {

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,15 +12,13 @@ import (
 // reports false for one that is not known yet.
 type Values func(name string) (value string, known bool)
 
-var reference = regexp.MustCompile(`\$\{\{\s*([^{}]*?)\s*\}\}`)
-
 // Resolve replaces the references ${{ … }} in the text whose values are known.
 func Resolve(text string, values Values) string {
 	if !strings.Contains(text, "${{") {
 		return text
 	}
-	return reference.ReplaceAllStringFunc(text, func(ref string) string {
-		if value, known := values(reference.FindStringSubmatch(ref)[1]); known {
+	return hodei.Reference.ReplaceAllStringFunc(text, func(ref string) string {
+		if value, known := values(hodei.Reference.FindStringSubmatch(ref)[1]); known {
 			return value
 		}
 		return ref

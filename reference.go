@@ -1,0 +1,53 @@
+package hodei
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Reference finds the references ${{ … }} in a text. Its first group is the name, such as
+// params.env.
+var Reference = regexp.MustCompile(`\$\{\{\s*([^{}]*?)\s*\}\}`)
+
+// RunFields are the values of run.*, each HODEI_ and the name in upper case in the
+// environment (RUN_ID and RUN_NUMBER for the first two).
+var RunFields = []string{"id", "number", "pipeline", "trigger", "ref", "branch", "tag", "base_branch", "pull_request", "commit", "scheduled_at"}
+
+// VariableName is a name as part of the name of a variable: in upper case, each character
+// that is no letter and no digit an underscore.
+func VariableName(name string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z':
+			return c - 'a' + 'A'
+		case c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+			return c
+		}
+		return '_'
+	}, name)
+}
+
+// Issue returns the problem of a value of the param, "" if it is valid.
+func (p Param) Issue(value Scalar) string {
+	if len(p.Enum) > 0 && !slices.Contains(p.Enum, value) {
+		choices := make([]string, len(p.Enum))
+		for i, choice := range p.Enum {
+			choices[i] = string(choice)
+		}
+		return fmt.Sprintf("%q is not one of %s", clip(string(value)), strings.Join(choices, ", "))
+	}
+	switch p.Type {
+	case "number":
+		if _, err := strconv.ParseFloat(string(value), 64); err != nil {
+			return fmt.Sprintf("a number is required, not %q", clip(string(value)))
+		}
+	case "boolean":
+		if value != "true" && value != "false" {
+			return fmt.Sprintf("true or false is required, not %q", clip(string(value)))
+		}
+	}
+	return ""
+}
