@@ -27,14 +27,6 @@ const (
 	reportWithin = 30 * time.Second
 )
 
-// settled makes an error that a retry cannot fix permanent.
-func settled(err error) error {
-	if errors.Is(err, hodei.Invalid) || errors.Is(err, hodei.NotFound) || errors.Is(err, hodei.Conflict) {
-		return backoff.Permanent(err)
-	}
-	return err
-}
-
 // register registers the worker under its earlier id. A worker without one, or
 // that is to have a fresh one, chooses an id, because the id is part of the
 // subject of every request that it makes. It retries until ctx is done, because
@@ -68,7 +60,7 @@ func (w *Worker) register(ctx context.Context) error {
 			err = backoff.Permanent(err)
 		}
 		return worker, err
-	}, patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+	}, rpc.Patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
 		waiting.Do(func() { w.log.Warn("not registered yet, waiting for the worker manager", "err", err) })
 	}))
 	if err != nil {
@@ -127,7 +119,7 @@ func (w *Worker) openBucket(ctx context.Context) (*kv.Workers, error) {
 		return nil, err
 	}
 	return backoff.Retry(ctx, func() (*kv.Workers, error) { return kv.OpenWorkers(ctx, js) },
-		patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+		rpc.Patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
 			w.log.Warn("availability cannot be written yet", "err", err)
 		}))
 }
@@ -193,7 +185,7 @@ func (w *Worker) answer(ctx, alive context.Context, ready func()) {
 		close(over)
 		waiting.Wait()
 		return struct{}{}, err
-	}, patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+	}, rpc.Patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
 		w.log.Warn("service not registered yet", "err", err)
 	}))
 	if err != nil && ctx.Err() == nil {
@@ -236,8 +228,8 @@ func (w *Worker) leave(ctx context.Context, bucket *kv.Workers) {
 	}
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		_, err := rpc.Call(ctx, w.cfg.NATS, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: w.id, Incarnation: w.incarnation})
-		return struct{}{}, settled(err)
-	}, patience())
+		return struct{}{}, rpc.Final(err)
+	}, rpc.Patience())
 	if err != nil {
 		w.log.Warn("leaving not reported", "worker_id", w.id, "err", err)
 		return

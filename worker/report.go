@@ -14,13 +14,6 @@ import (
 	"github.com/hodei-jobs/hodei/worker/joblog"
 )
 
-// patience is the backoff of everything that is retried until it succeeds.
-func patience() backoff.RetryOption {
-	return backoff.WithBackOff(&backoff.ExponentialBackOff{
-		InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.2, Multiplier: 2, MaxInterval: 5 * time.Second,
-	})
-}
-
 // report sends the end of an execution when its log is stored, until the end is
 // recorded or refused for good. It gives up when ctx is done.
 func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
@@ -33,17 +26,15 @@ func (w *Worker) report(ctx context.Context, r *run, end hodei.Outcome) {
 		}
 		answer, err := w.ends.Do(ctx, schemas.End{ExecutionID: r.req.ExecutionID, Outcome: end, Final: effort.spent()})
 		switch {
-		case errors.Is(err, hodei.Conflict), errors.Is(err, hodei.NotFound), errors.Is(err, hodei.Invalid):
-			return struct{}{}, backoff.Permanent(err)
 		case err != nil:
-			return struct{}{}, err
+			return struct{}{}, rpc.Final(err)
 		case len(answer.Missing) > 0:
 			effort.add(r.journal.Unstored())
 			log.Warn("recorded lines are missing", "missing", answer.Missing[:min(len(answer.Missing), 3)], "unstored_chunks", effort.unstored)
 			return struct{}{}, errMissing
 		}
 		return struct{}{}, nil
-	}, patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, in time.Duration) {
+	}, rpc.Patience(), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, in time.Duration) {
 		log.Debug("end not recorded yet", "again_in", in, "err", err)
 	}))
 	switch {

@@ -2,7 +2,6 @@ package reaper
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 
-	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -53,13 +51,8 @@ func reportKilled(ctx context.Context, o Orders, log *slog.Logger, opts []nats.O
 		_, err = rpc.Call(ctx, nc, schemas.LeaveWorker, schemas.LeaveRequest{
 			WorkerID: o.WorkerID, Incarnation: o.Incarnation, Killed: true,
 		})
-		if errors.Is(err, hodei.Invalid) || errors.Is(err, hodei.NotFound) || errors.Is(err, hodei.Conflict) {
-			err = backoff.Permanent(err) // a repetition gets the same answer
-		}
-		return struct{}{}, err
-	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
-		InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.2, Multiplier: 2, MaxInterval: 5 * time.Second,
-	}))
+		return struct{}{}, rpc.Final(err)
+	}, rpc.Patience())
 	if err != nil {
 		return fmt.Errorf("report worker %s killed: %w", o.WorkerID, err)
 	}
