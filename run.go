@@ -106,6 +106,15 @@ type RunJob struct {
 	Spec Spec `json:"-" db:"-"`
 }
 
+// LastExecution is the execution whose result the job has: its own, or the one of an
+// earlier run; nil before there is one.
+func (j RunJob) LastExecution() *ExecutionID {
+	if j.ExecutionID != nil {
+		return j.ExecutionID
+	}
+	return j.ReusedExecutionID
+}
+
 // Approval is the consent that a job waits for before it starts.
 type Approval struct {
 	Message string `json:"message"`

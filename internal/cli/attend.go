@@ -32,6 +32,30 @@ func attendRun(ctx context.Context, s *session.Session, run hodei.Run, quiet boo
 	return nil
 }
 
+// attend follows the run or the execution that the text names to its end.
+func attend(ctx context.Context, s *session.Session, text string, quiet bool) error {
+	run, execution, err := runOrExecution(ctx, s, text)
+	switch {
+	case err != nil:
+		return err
+	case run != nil:
+		return attendRun(ctx, s, *run, quiet)
+	}
+	return (&following{Session: s, id: execution, quiet: quiet}).attend(ctx)
+}
+
+// startRun asks for a run, and follows it unless detach is set.
+func startRun[Req any](ctx context.Context, s *session.Session, op schemas.Operation[Req, hodei.Run], req Req, detach, quiet bool) error {
+	body, run, err := start(ctx, s, op, req)
+	switch {
+	case err != nil:
+		return err
+	case detach:
+		return session.Present(s, op.Name, body, func(r hodei.Run) error { return printRun(s, r) })
+	}
+	return attendRun(ctx, s, run, quiet)
+}
+
 func newAttach(p *session.Flags) *cobra.Command {
 	var quiet bool
 	cmd := p.Command(&cobra.Command{
@@ -41,14 +65,7 @@ its beginning to its end. The exit status is that of the command, and of a run 0
 or 1.`,
 		Example: "  hodei attach release#42\n  hodei attach release#42/test",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
-		run, execution, err := runOrExecution(ctx, s, args[0])
-		switch {
-		case err != nil:
-			return err
-		case run != nil:
-			return attendRun(ctx, s, *run, quiet)
-		}
-		return (&following{Session: s, id: execution, quiet: quiet}).attend(ctx)
+		return attend(ctx, s, args[0], quiet)
 	})
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print no log; the last 20 lines if it fails")
 	return cmd
@@ -60,14 +77,7 @@ func newWait(p *session.Flags) *cobra.Command {
 		Long:    `Wait until a run or an execution has ended. The exit status is that of the command, and of a run 0 or 1.`,
 		Example: "  hodei wait release#42 && ./announce.sh",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
-		run, execution, err := runOrExecution(ctx, s, args[0])
-		switch {
-		case err != nil:
-			return err
-		case run != nil:
-			return attendRun(ctx, s, *run, true)
-		}
-		return (&following{Session: s, id: execution, quiet: true}).attend(ctx)
+		return attend(ctx, s, args[0], true)
 	})
 }
 
@@ -88,10 +98,14 @@ starts but the jobs under finally. Or cancel an execution.`,
 				return nil
 			})
 		}
-		return session.Ask(ctx, s, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: execution}, func(e hodei.Execution) error {
-			note(s, e.ID.String(), string(e.Status), e.Status.Ended())
-			return nil
-		})
+		return cancelExecution(ctx, s, execution)
+	})
+}
+
+func cancelExecution(ctx context.Context, s *session.Session, id hodei.ExecutionID) error {
+	return session.Ask(ctx, s, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: id}, func(e hodei.Execution) error {
+		note(s, e.ID.String(), string(e.Status), e.Status.Ended())
+		return nil
 	})
 }
 

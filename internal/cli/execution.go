@@ -148,14 +148,7 @@ TERM, and KILL when it has not ended ten seconds later.`,
 		if err != nil {
 			return err
 		}
-		return session.Ask(ctx, s, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: id}, func(e hodei.Execution) error {
-			if e.Status.Ended() {
-				s.Note("%s is %s", e.ID, e.Status)
-			} else {
-				s.Note("%s is being cancelled", e.ID)
-			}
-			return nil
-		})
+		return cancelExecution(ctx, s, id)
 	}), p.Executions(hodei.Running, hodei.Pending))
 }
 

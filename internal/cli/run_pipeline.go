@@ -87,19 +87,8 @@ func (r *runOptions) apply(ctx context.Context, s *session.Session) (*hodei.Pipe
 }
 
 func (r *runOptions) run(ctx context.Context, s *session.Session, pipeline hodei.PipelineRef, environment map[string]string, detach, quiet bool) error {
-	req := schemas.ExecutePipelineRequest{ID: pipeline, Environment: environment, Only: r.only, Ref: set(r.ref), Trigger: hodei.TriggerManual}
-	if len(r.params) > 0 {
-		req.Params = make(map[string]hodei.Scalar, len(r.params))
+	req := schemas.ExecutePipelineRequest{
+		ID: pipeline, Params: r.params.scalars(), Environment: environment, Only: r.only, Ref: set(r.ref), Trigger: hodei.TriggerManual,
 	}
-	for name, value := range r.params {
-		req.Params[name] = hodei.Scalar(value)
-	}
-	body, run, err := start(ctx, s, schemas.ExecutePipeline, req)
-	if err != nil {
-		return err
-	}
-	if detach {
-		return session.Present(s, "run", body, func(r hodei.Run) error { return printRun(s, r) })
-	}
-	return attendRun(ctx, s, run, quiet)
+	return startRun(ctx, s, schemas.ExecutePipeline, req, detach, quiet)
 }

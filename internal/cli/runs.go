@@ -31,7 +31,7 @@ number, as release#42, wherever a command takes one.`,
 		req.Status = wanted.value
 		return session.List(ctx, s, schemas.ListRuns, req, []string{"run", "status", "reason", "trigger", "duration", "age", "id"},
 			func(r hodei.Run) []string {
-				return []string{runName(r), runStatus(s, r), render.OrNone(r.Reason), string(r.Trigger.Kind), render.Seconds(r.DurationSeconds), s.Age(r.CreatedAt), r.ID.String()}
+				return []string{session.RunName(r), runStatus(s, r), render.OrNone(r.Reason), string(r.Trigger.Kind), render.Seconds(r.DurationSeconds), s.Age(r.CreatedAt), r.ID.String()}
 			})
 	})
 	flags := cmd.Flags()
@@ -43,9 +43,6 @@ number, as release#42, wherever a command takes one.`,
 	session.Complete(cmd, "status", session.Words(wanted.of.States()...))
 	return cmd
 }
-
-// runName is release#42, or the id of a run whose pipeline has no slug.
-func runName(r hodei.Run) string { return session.RunName(r) }
 
 // runStatus is the state of a run, with its warnings.
 func runStatus(s *session.Session, r hodei.Run) string {
@@ -72,7 +69,7 @@ func newRunShow(p *session.Flags) *cobra.Command {
 func showRun(s *session.Session, r hodei.Run) error {
 	params := render.Labels(r.Params)
 	if err := s.Record(
-		render.Field{"Run", runName(r)}, render.Field{"ID", r.ID.String()}, render.Field{"Pipeline", r.PipelineID.String()},
+		render.Field{"Run", session.RunName(r)}, render.Field{"ID", r.ID.String()}, render.Field{"Pipeline", r.PipelineID.String()},
 		render.Field{"Status", strings.TrimSpace(runStatus(s, r) + " " + reasonIn(r.Reason))},
 		render.Field{"Trigger", string(r.Trigger.Kind)}, render.Field{"Params", params}, render.Field{"Ref", render.OrNone(r.Ref)},
 		render.Field{"Rerun of", reference(r.RerunOf)}, render.Field{"Created", s.Moment(&r.CreatedAt)},
@@ -83,12 +80,8 @@ func showRun(s *session.Session, r hodei.Run) error {
 	}
 	var rows [][]string
 	for _, j := range r.Jobs {
-		execution := j.ExecutionID
-		if execution == nil {
-			execution = j.ReusedExecutionID
-		}
 		rows = append(rows, []string{
-			render.Plain(j.Key), strings.TrimSpace(session.Status(s, j.Status) + " " + reasonIn(j.Reason)), took(j), strings.Join(j.Needs, ","), reference(execution),
+			render.Plain(j.Key), strings.TrimSpace(session.Status(s, j.Status) + " " + reasonIn(j.Reason)), took(j), strings.Join(j.Needs, ","), reference(j.LastExecution()),
 		})
 	}
 	return s.Table([]string{"job", "status", "took", "needs", "execution"}, rows)
@@ -111,7 +104,7 @@ func took(j hodei.RunJob) string {
 }
 
 func newPipelineExecute(p *session.Flags) *cobra.Command {
-	var given []string
+	var params pairs
 	req := schemas.ExecutePipelineRequest{Trigger: hodei.TriggerManual}
 	cmd := p.Command(&cobra.Command{
 		Use: "execute ID|NAME", Short: "Execute a pipeline and print the name of its run", Args: cobra.ExactArgs(1),
@@ -120,24 +113,17 @@ func newPipelineExecute(p *session.Flags) *cobra.Command {
 		if req.ID, err = s.PipelineRef(ctx, args[0]); err != nil {
 			return err
 		}
-		req.Params = map[string]hodei.Scalar{}
-		for _, pair := range given {
-			name, value, ok := strings.Cut(pair, "=")
-			if !ok {
-				return cmdline.Usagef("--param takes NAME=VALUE, not %q", pair)
-			}
-			req.Params[name] = hodei.Scalar(value)
-		}
+		req.Params = params.scalars()
 		return session.Ask(ctx, s, schemas.ExecutePipeline, req, func(r hodei.Run) error { return printRun(s, r) })
 	})
-	cmd.Flags().StringArrayVar(&given, "param", nil, "value of a parameter, as env=prod; may be repeated")
+	cmd.Flags().Var(&params, "param", "value of a parameter, as env=prod; may be repeated")
 	cmd.Flags().StringSliceVar(&req.Only, "only", nil, "keys of the jobs that are wanted; what they need beside counts as succeeded")
 	return session.CompleteFirst(cmd, p.Pipelines())
 }
 
 // printRun prints the name of a run, for other commands to take.
 func printRun(s *session.Session, r hodei.Run) error {
-	_, err := fmt.Fprintln(s.Out, runName(r))
+	_, err := fmt.Fprintln(s.Out, session.RunName(r))
 	return err
 }
 
@@ -163,14 +149,7 @@ followed as by hodei run.`,
 		if all {
 			req.Jobs = schemas.Selection{"all"}
 		}
-		body, run, err := start(ctx, s, schemas.RerunRun, req)
-		if err != nil {
-			return err
-		}
-		if detach {
-			return session.Present(s, "rerun", body, func(r hodei.Run) error { return printRun(s, r) })
-		}
-		return attendRun(ctx, s, run, quiet)
+		return startRun(ctx, s, schemas.RerunRun, req, detach, quiet)
 	})
 	cmd.Flags().BoolVar(&all, "all", false, "repeat every job")
 	cmd.Flags().StringArrayVar(&jobs, "job", nil, "key of a job to repeat; may be repeated")
@@ -213,7 +192,7 @@ func replying[Req any](p *session.Flags, verb, short string, op schemas.Operatio
 		return session.Ask(ctx, s, op, request(answer), func(r hodei.Run) error {
 			for _, j := range r.Jobs {
 				if j.Key == key {
-					s.Note("%s/%s is %s", runName(r), key, j.Status)
+					s.Note("%s/%s is %s", session.RunName(r), key, j.Status)
 				}
 			}
 			return nil
@@ -237,9 +216,9 @@ func blocked(ctx context.Context, s *session.Session, id hodei.RunID) (string, e
 	}
 	switch len(keys) {
 	case 0:
-		return "", errors.New("no job of " + runName(r) + " waits for an approval")
+		return "", errors.New("no job of " + session.RunName(r) + " waits for an approval")
 	case 1:
 		return keys[0], nil
 	}
-	return "", cmdline.Usagef("several jobs wait for an approval: name one, as %s/%s; the others are %s", runName(r), keys[0], strings.Join(keys[1:], ", "))
+	return "", cmdline.Usagef("several jobs wait for an approval: name one, as %s/%s; the others are %s", session.RunName(r), keys[0], strings.Join(keys[1:], ", "))
 }

@@ -41,6 +41,15 @@ func (p *pairs) Set(text string) error {
 	return nil
 }
 
+// scalars are the pairs as values of parameters.
+func (p pairs) scalars() map[string]hodei.Scalar {
+	out := make(map[string]hodei.Scalar, len(p))
+	for name, value := range p {
+		out[name] = hodei.Scalar(value)
+	}
+	return out
+}
+
 // workload are the flags that define the command and its requirements.
 type workload struct {
 	script      string

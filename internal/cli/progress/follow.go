@@ -176,10 +176,7 @@ func (r *Run) Print(ctx context.Context, run hodei.Run, req schemas.FollowLogsRe
 		r.out.know(job.Key)
 	}
 	for _, job := range run.Jobs {
-		id := job.ExecutionID
-		if id == nil {
-			id = job.ReusedExecutionID
-		}
+		id := job.LastExecution()
 		if id == nil {
 			continue
 		}

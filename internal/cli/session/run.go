@@ -49,11 +49,8 @@ func (s *Session) JobOfRun(ctx context.Context, text string) (hodei.Run, *hodei.
 // ExecutionOfRun is the execution of a job of a run: its own, or the one of an earlier run
 // whose result it took.
 func ExecutionOfRun(run hodei.Run, job hodei.RunJob) (hodei.ExecutionID, error) {
-	switch {
-	case job.ExecutionID != nil:
-		return *job.ExecutionID, nil
-	case job.ReusedExecutionID != nil:
-		return *job.ReusedExecutionID, nil
+	if id := job.LastExecution(); id != nil {
+		return *id, nil
 	}
 	return hodei.ExecutionID{}, hodei.Errorf(hodei.NotFound, "%s/%s was never executed: it is %s", RunName(run), job.Key, job.Status)
 }
