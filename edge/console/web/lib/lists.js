@@ -22,15 +22,18 @@ function enter(items, e) {
 
 const without = (items, e) => (items.some((x) => x.id === e.id) ? items.filter((x) => x.id !== e.id) : items);
 
-/** A page of the executions that match the query; more() reads the next. */
-export function useExecutions(query) {
-  const list = useLoad((signal) => get('/executions', { limit: PAGE, ...query }, signal), [JSON.stringify(query)]);
+/**
+ * A page of the records that match the query, kept up to date by the events of which
+ * recordOf returns a record; more() reads the next.
+ */
+export function usePaged(path, query, recordOf) {
+  const list = useLoad((signal) => get(path, { limit: PAGE, ...query }, signal), [JSON.stringify(query)]);
   const fits = (e) => Object.entries(query).every(([name, value]) => !value || e[name] === value);
-  useEvents(({ kind, data }) => {
-    if (kind !== 'execution') return;
+  useEvents((event) => {
+    const e = recordOf(event);
+    if (!e) return;
     list.set((page) => {
       const { items } = page;
-      const e = data.execution;
       if (!fits(e)) return items.some((x) => x.id === e.id) ? { ...page, items: without(items, e) } : page;
       if (items.length && e.id < items.at(-1).id && page.next_cursor) return page; // on a later page
       const more = enter(items, e);
@@ -39,11 +42,14 @@ export function useExecutions(query) {
     });
   });
   const more = async () => {
-    const page = await get('/executions', { limit: PAGE, ...query, cursor: list.data.next_cursor });
+    const page = await get(path, { limit: PAGE, ...query, cursor: list.data.next_cursor });
     list.set((old) => ({ items: [...old.items, ...page.items.filter((e) => !old.items.some((x) => x.id === e.id))], next_cursor: page.next_cursor }));
   };
   return { ...list, more };
 }
+
+/** A page of the executions that match the query. */
+export const useExecutions = (query) => usePaged('/executions', query, ({ kind, data }) => kind === 'execution' && data.execution);
 
 /** The last ended executions. */
 export function useEnded(most) {
