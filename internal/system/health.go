@@ -20,7 +20,6 @@ func (s *System) serveHealth() (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.healthAddr = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -31,9 +30,6 @@ func (s *System) serveHealth() (stop func(), err error) {
 	})
 	return func() { cancel(); running.Wait() }, nil
 }
-
-// HealthAddr is where /healthz, /readyz and /metrics are served, "" for nowhere.
-func (s *System) HealthAddr() string { return s.healthAddr }
 
 // connected reports whether every role is connected to NATS.
 func (s *System) connected() bool {

@@ -60,7 +60,6 @@ type System struct {
 	// The groups start in this order and stop in the reverse order.
 	services, front, fleet group
 	members                []*member
-	healthAddr             string
 }
 
 // part is one role.
