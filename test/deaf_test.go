@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
@@ -21,11 +20,9 @@ import (
 func TestManagerWithoutMessagesLosesNoWorker(t *testing.T) {
 	t.Parallel()
 	database := localtest.Database(t)
-	server, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(server.Shutdown)
-	s := up(t, "--nats", server.URL(), "--database-url", database)
-	way := newLink(t, strings.TrimPrefix(server.URL(), "nats://"))
+	natsURL := natsServer(t)
+	s := up(t, "--nats", natsURL, "--database-url", database)
+	way := newLink(t, strings.TrimPrefix(natsURL, "nats://"))
 	deaf := start(t, "worker-manager", "--nats", "nats://"+way.addr, "--database-url", database, "--lost-after", "7s", "--log-level", "debug")
 
 	gate := filepath.Join(t.TempDir(), "gate")

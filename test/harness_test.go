@@ -22,6 +22,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hodei-jobs/hodei/internal/local"
 )
 
 // binary is the hodei under test, built the directory of everything built for
@@ -190,6 +192,25 @@ type system struct {
 	t                                      testing.TB
 	orchestrator, scheduler, workerManager string
 	nats                                   string
+}
+
+// natsServer starts a NATS server of its own and returns its URL.
+func natsServer(t *testing.T) string {
+	t.Helper()
+	server, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	return server.URL()
+}
+
+// roles returns the URL of a NATS server, and a function that starts a role on it as a
+// process of its own.
+func roles(t *testing.T) (natsURL string, role func(name string, args ...string) *process) {
+	t.Helper()
+	natsURL = natsServer(t)
+	return natsURL, func(name string, args ...string) *process {
+		return start(t, append([]string{name, "--nats", natsURL}, args...)...)
+	}
 }
 
 // up starts `hodei up` on free ports.

@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
@@ -24,12 +23,7 @@ import (
 func TestTheLeadingSchedulerDies(t *testing.T) {
 	t.Parallel()
 	database := localtest.Database(t)
-	server, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(server.Shutdown)
-	role := func(name string, args ...string) *process {
-		return start(t, append([]string{name, "--nats", server.URL()}, args...)...)
-	}
+	_, role := roles(t)
 	for _, name := range []string{"worker-manager", "orchestrator"} {
 		role(name, "--database-url", database)
 	}

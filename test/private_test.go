@@ -16,7 +16,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
@@ -41,10 +40,7 @@ env > $HOME/env; echo incarnation $(grep -c INCARNATION $HOME/env)
 func TestCommandsSeeNoSecret(t *testing.T) {
 	t.Parallel()
 	secret := uuid.NewString()
-	server, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(server.Shutdown)
-	natsURL := strings.Replace(server.URL(), "nats://", "nats://app:"+secret+"@", 1) // the server requires no password
+	natsURL := strings.Replace(natsServer(t), "nats://", "nats://app:"+secret+"@", 1) // the server requires no password
 	database, err := url.Parse(localtest.Database(t))
 	require.NoError(t, err)
 	query := database.Query()

@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
@@ -21,12 +20,7 @@ import (
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	database := localtest.Database(t)
-	server, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(server.Shutdown)
-	role := func(name string, args ...string) *process {
-		return start(t, append([]string{name, "--nats", server.URL()}, args...)...)
-	}
+	natsURL, role := roles(t)
 	var first []*process
 	for range 2 {
 		var set []*process
@@ -39,7 +33,7 @@ func TestRoles(t *testing.T) {
 	}
 	edge := role("edge", "--port-base", "0")
 	addrs := strings.Fields(edge.find(`ready edge (.*)`))
-	s := &system{process: edge, t: t, orchestrator: addrs[0], scheduler: addrs[1], workerManager: addrs[2], nats: server.URL()}
+	s := &system{process: edge, t: t, orchestrator: addrs[0], scheduler: addrs[1], workerManager: addrs[2], nats: natsURL}
 
 	work := func(n int) {
 		witness := filepath.Join(t.TempDir(), "witness")
