@@ -26,10 +26,10 @@ type proc struct {
 	ended chan struct{}
 	err   error // the error of its end
 
-	mu   sync.Mutex
-	said strings.Builder
-	// heard gets a signal for each line.
-	heard chan struct{}
+	mu      sync.Mutex
+	printed strings.Builder
+	// received gets a signal for each line.
+	received chan struct{}
 }
 
 // stopTime is how long a process may take to end before it is killed.
@@ -37,7 +37,7 @@ const stopTime = 30 * time.Second
 
 // start starts a program. It ends with stop, or with the bench.
 func start(name, path string, args ...string) (*proc, error) {
-	p := &proc{name: name, cmd: exec.Command(path, args...), ended: make(chan struct{}), heard: make(chan struct{}, 1)}
+	p := &proc{name: name, cmd: exec.Command(path, args...), ended: make(chan struct{}), received: make(chan struct{}, 1)}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.Env = append(os.Environ(), "HODEI_LOG_LIMIT=10GiB") // two million lines exceed the default; earlier versions ignore it
 	out, err := p.cmd.StderrPipe()
@@ -56,12 +56,12 @@ func (p *proc) listen(out io.Reader) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		p.mu.Lock()
-		if p.said.Len() < 1<<20 {
-			p.said.WriteString(lines.Text() + "\n")
+		if p.printed.Len() < 1<<20 {
+			p.printed.WriteString(lines.Text() + "\n")
 		}
 		p.mu.Unlock()
 		select {
-		case p.heard <- struct{}{}:
+		case p.received <- struct{}{}:
 		default:
 		}
 	}
@@ -72,7 +72,7 @@ func (p *proc) listen(out io.Reader) {
 func (p *proc) words() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.said.String()
+	return p.printed.String()
 }
 
 // await waits until the output matches the expression, and returns its groups.
@@ -82,7 +82,7 @@ func (p *proc) await(ctx context.Context, what *regexp.Regexp) ([]string, error)
 			return m, nil
 		}
 		select {
-		case <-p.heard:
+		case <-p.received:
 		case <-p.ended:
 			return nil, fmt.Errorf("%s ended: %v\n%s", p.name, p.err, p.words())
 		case <-ctx.Done():
@@ -112,7 +112,7 @@ type system struct {
 	bases          []string // URLs of its edges
 	nats, database string
 	pprof          string        // "" if profiles are not served
-	said           func() string // returns the output of its processes
+	printed        func() string // returns the output of its processes
 	pids           []int         // of its processes, if their usage is measured
 }
 
@@ -139,15 +139,15 @@ func (b *bench) up(ctx context.Context, dir string, flags ...string) (*hodei, er
 		return nil, err
 	}
 	h := &hodei{proc: p, system: system{
-		database: socketURL(filepath.Join(dir, "postgres", "socket")), said: p.words, pids: []int{p.cmd.Process.Pid},
+		database: socketURL(filepath.Join(dir, "postgres", "socket")), printed: p.words, pids: []int{p.cmd.Process.Pid},
 	}}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	said, err := p.await(ctx, screen)
+	found, err := p.await(ctx, screen)
 	if err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
-	h.ready, h.base, h.nats = time.Since(began), said[1], said[2]
+	h.ready, h.base, h.nats = time.Since(began), found[1], found[2]
 	h.bases = []string{h.base}
 	if m := profiles.FindStringSubmatch(p.words()); m != nil {
 		h.pprof = m[1]

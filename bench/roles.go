@@ -43,14 +43,14 @@ func (b *bench) servers(ctx context.Context) (r *roles, err error) {
 	if r.server, err = start("nats-server", self, "nats", filepath.Join(r.dir, "nats")); err != nil {
 		return r, err
 	}
-	said, err := r.server.await(ctx, natsReady)
+	found, err := r.server.await(ctx, natsReady)
 	if err != nil {
 		return r, err
 	}
 	if r.postgres, err = b.cluster(ctx, filepath.Join(r.dir, "pg")); err != nil {
 		return r, err
 	}
-	r.system = system{nats: said[1], database: r.postgres.URL(), said: r.words}
+	r.system = system{nats: found[1], database: r.postgres.URL(), printed: r.words}
 	return r, nil
 }
 
@@ -77,9 +77,9 @@ func (r *roles) add(ctx context.Context, b *bench, name string, flags ...string)
 		return nil, err
 	}
 	r.procs = append(r.procs, p)
-	said, err := p.await(ctx, roleReady)
+	found, err := p.await(ctx, roleReady)
 	if err == nil && name == "edge" {
-		r.bases = append(r.bases, said[1])
+		r.bases = append(r.bases, found[1])
 	}
 	return p, err
 }

@@ -114,7 +114,7 @@ func (b *bench) load(ctx context.Context, h system, n int, way string) (out outc
 	failed := make(chan error, 1)
 	go func() { failed <- each(ctx, n, submit) }()
 	if out.ends, err = e.wait(ctx, n); err != nil {
-		return out, errors.Join(err, errors.New(h.said()))
+		return out, errors.Join(err, errors.New(h.printed()))
 	}
 	out.took, out.used = out.ends[n-1].Sub(began), usageOf(h.pids...).since(used)
 	for i, at := range out.ends {

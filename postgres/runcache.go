@@ -10,7 +10,7 @@ import (
 const mostCached = 50_000
 
 // runCache keeps the jobs of a run from one step to the next, so that each step of a
-// large run does not read all of them again. A revision tells whether another instance
+// large run does not read all of them again. A revision shows whether another instance
 // has changed them meanwhile.
 type runCache struct {
 	mu   sync.Mutex

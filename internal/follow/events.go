@@ -105,10 +105,10 @@ func Events(ctx context.Context, cfg EventsConfig, fn func(RawEvent) error) (uin
 	return s.last, err
 }
 
-// errTold is the error of fn.
-type errTold struct{ error }
+// errReceiver is the error of fn.
+type errReceiver struct{ error }
 
-func (e errTold) Unwrap() error { return e.error }
+func (e errReceiver) Unwrap() error { return e.error }
 
 // keep restarts one source after each failure.
 func (s *eventSource) keep(ctx context.Context, what string, source func(context.Context) error) error {
@@ -118,10 +118,10 @@ func (s *eventSource) keep(ctx context.Context, what string, source func(context
 	for {
 		began := time.Now()
 		err := whileConnected(ctx, status, source)
-		var told errTold
+		var refused errReceiver
 		switch {
-		case errors.As(err, &told):
-			return told.error
+		case errors.As(err, &refused):
+			return refused.error
 		case err == nil || ctx.Err() != nil:
 			return nil
 		case s.cfg.NATS.IsClosed():
@@ -142,9 +142,9 @@ func (s *eventSource) keep(ctx context.Context, what string, source func(context
 	}
 }
 
-func (s *eventSource) tell(kind string, data []byte) error {
+func (s *eventSource) emit(kind string, data []byte) error {
 	if err := s.fn(RawEvent{Sequence: s.last, Kind: kind, Data: data}); err != nil {
-		return errTold{err}
+		return errReceiver{err}
 	}
 	return nil
 }
@@ -204,7 +204,7 @@ func (s *eventSource) message(msg jetstream.Msg) error {
 		return nil
 	}
 	s.last = meta.Sequence.Stream
-	return s.tell(schemas.FeedOf(msg.Subject()), msg.Data())
+	return s.emit(schemas.FeedOf(msg.Subject()), msg.Data())
 }
 
 func (s *eventSource) reached(until uint64) bool {
@@ -244,7 +244,7 @@ func (s *eventSource) begun() error {
 	if s.lacks--; s.lacks != 0 {
 		return nil
 	}
-	return s.tell("", nil)
+	return s.emit("", nil)
 }
 
 func (s *eventSource) resync(reason string) error {
@@ -252,7 +252,7 @@ func (s *eventSource) resync(reason string) error {
 	if err != nil {
 		return err
 	}
-	return s.tell(schemas.FeedResync, body)
+	return s.emit(schemas.FeedResync, body)
 }
 
 var errAll = errors.New("that is all")
@@ -281,7 +281,7 @@ func (s *eventSource) workers(ctx context.Context) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if ctx.Err() == nil {
-			if err := s.tell(schemas.FeedWorker, body); err != nil {
+			if err := s.emit(schemas.FeedWorker, body); err != nil {
 				cancel(err)
 			}
 		}

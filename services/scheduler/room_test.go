@@ -54,7 +54,7 @@ func TestAWorkerThatLeavesStaysAway(t *testing.T) {
 	require.Equal(t, 1, s.free())
 }
 
-// TestAnEventWithoutAWorkerIsPassedOver: anybody may publish one.
+// TestAnEventWithoutAWorkerIsPassedOver: any client may publish one.
 func TestAnEventWithoutAWorkerIsPassedOver(t *testing.T) {
 	s := New(Config{})
 	for _, kind := range []string{schemas.EventStarted, schemas.EventCompleted} {
@@ -97,7 +97,7 @@ func TestTheKeyOverridesForgedEvents(t *testing.T) {
 	})
 }
 
-// TestAWorkerThatRefusesIsFull: until it says otherwise.
+// TestAWorkerThatRefusesIsFull: until its next report.
 func TestAWorkerThatRefusesIsFull(t *testing.T) {
 	s := New(Config{})
 	worker := hodei.WorkerID{15: 1}
@@ -109,7 +109,7 @@ func TestAWorkerThatRefusesIsFull(t *testing.T) {
 }
 
 // TestAWorkerThatRefusedIsAskedAgain: what made it refuse may pass without a change of
-// its slots, as when its disk has space again; then only its next key tells.
+// its slots, as when its disk has space again; then only its next key shows it.
 func TestAWorkerThatRefusedIsAskedAgain(t *testing.T) {
 	s := New(Config{})
 	worker := hodei.WorkerID{15: 1}

@@ -113,6 +113,6 @@ func (m *Manager) fence(e hodei.Execution) *float64 {
 // worker received it, as a service that is stopping does. Such an error has no
 // cause; a transport error has one.
 func turnedAway(err error) bool {
-	var said *hodei.Error
-	return errors.As(err, &said) && said.Err == nil && (said.Code == hodei.Unavailable || said.Code == hodei.Invalid)
+	var refusal *hodei.Error
+	return errors.As(err, &refusal) && refusal.Err == nil && (refusal.Code == hodei.Unavailable || refusal.Code == hodei.Invalid)
 }
