@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -64,6 +67,55 @@ func connect(t *testing.T) *nats.Conn {
 // create answers pipelines.create like an orchestrator.
 func create(_ context.Context, req schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
 	return hodei.Pipeline{ID: hodei.PipelineID(uuid.Must(uuid.NewV7())), Name: req.Name, Description: req.Description}, nil
+}
+
+// TestAServiceWaitsForNATS: one that starts while the server is away is registered when
+// the server is back, and one whose connection is closed fails.
+func TestAServiceWaitsForNATS(t *testing.T) {
+	t.Parallel()
+	first, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir(), Log: localtest.Log(t)})
+	require.NoError(t, err)
+	nc, err := rpc.Connect(first.URL(), "test", localtest.Log(t))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	away := nc.StatusChanged(nats.RECONNECTING)
+	first.Shutdown()
+	<-away
+	waits := make(warning, 1)
+	service := rpc.New(rpc.Config{NATS: nc, Name: schemas.Orchestrator, Log: slog.New(slog.NewTextHandler(waits, nil))})
+	rpc.Handle(service, schemas.CreatePipeline, create)
+	ended := make(chan error, 1)
+	go func() { ended <- service.Run(t.Context()) }()
+	at, err := url.Parse(first.URL())
+	require.NoError(t, err)
+	port, err := strconv.Atoi(at.Port())
+	require.NoError(t, err)
+	select {
+	case err := <-ended:
+		require.NoError(t, err, "it must not end while it waits")
+	case <-waits:
+	}
+	second, err := local.StartNATS(local.NATSConfig{StoreDir: t.TempDir(), Port: port, Log: localtest.Log(t)})
+	require.NoError(t, err)
+	t.Cleanup(second.Shutdown)
+	<-service.Ready()
+	_, err = rpc.Call(t.Context(), nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "demo"})
+	require.NoError(t, err)
+	nc.Close()
+	require.ErrorIs(t, <-ended, nats.ErrConnectionClosed)
+}
+
+// warning is a log whose lines with "not registered yet" can be awaited.
+type warning chan struct{}
+
+func (w warning) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), "not registered yet") {
+		select {
+		case w <- struct{}{}:
+		default:
+		}
+	}
+	return len(line), nil
 }
 
 func asked(t *testing.T, err error) *hodei.Error {

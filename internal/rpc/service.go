@@ -91,7 +91,8 @@ func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 // Run registers the service and answers requests until ctx is done. It then
 // accepts no more and returns when the requests in flight are answered or the
-// grace is over. It fails if it cannot register or if the connection is closed.
+// grace is over. While the connection is lost it waits to be registered; it fails if the
+// connection is closed.
 func (s *Service) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -116,7 +117,7 @@ func (s *Service) Run(ctx context.Context) error {
 			return fmt.Errorf("register endpoint %s of %s: %w", e.op.Name, s.cfg.Name, err)
 		}
 	}
-	if err := s.cfg.NATS.FlushTimeout(DefaultTimeout); err != nil && ctx.Err() == nil {
+	if err := s.confirm(ctx); err != nil {
 		return fmt.Errorf("register service %s: %w", s.cfg.Name, err)
 	}
 	close(s.ready)
@@ -130,6 +131,32 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	s.drain(cancel)
 	return err
+}
+
+// confirmPause is the pause before the subscriptions of a service are confirmed again.
+const confirmPause = 200 * time.Millisecond
+
+// confirm returns when the server has the subscriptions, or ctx is done. It waits while the
+// connection is lost, because nats.go repeats subscriptions on the next one, and fails if
+// the connection is closed.
+func (s *Service) confirm(ctx context.Context) error {
+	for {
+		flushing, cancel := context.WithTimeout(ctx, DefaultTimeout)
+		err := s.cfg.NATS.FlushWithContext(flushing)
+		cancel()
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return nil
+		case s.cfg.NATS.IsClosed():
+			return nats.ErrConnectionClosed
+		}
+		s.cfg.Log.Warn("service not registered yet", "service", s.cfg.Name, "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(confirmPause):
+		}
+	}
 }
 
 // settle is how long a stop must receive nothing before it concludes that

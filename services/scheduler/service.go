@@ -112,9 +112,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		if !lease.TryAcquire(ctx) {
 			standing, leave := context.WithCancel(ctx)
-			g.Go(func() error { // registering fails while NATS is away
-				return rpc.Supervise(standing, s.log, "standby", func(ctx context.Context) error { return serve(ctx, s.service(), isReady) })
-			})
+			g.Go(func() error { return serve(standing, s.service(), isReady) })
 			err := lease.Acquire(ctx)
 			leave()
 			if ctx.Err() != nil {
@@ -153,6 +151,11 @@ func serve(ctx context.Context, svc *rpc.Service, ready func()) error {
 func (s *Scheduler) lead(ctx context.Context, ready func()) error {
 	s.log.InfoContext(ctx, "this scheduler leads")
 	defer s.log.InfoContext(ctx, "this scheduler leads no longer")
+	svc := s.service()
+	rpc.Handle(svc, schemas.Schedule, s.schedule)
+	rpc.Handle(svc, schemas.PlaceExecution, s.place)
+	rpc.Handle(svc, schemas.GetQueue, s.getQueue)
+	rpc.Handle(svc, schemas.SchedulerHealth, s.health)
 	synced := make(chan struct{})
 	known := sync.OnceFunc(func() { close(synced) })
 	g, ctx := errgroup.WithContext(ctx)
@@ -162,22 +165,12 @@ func (s *Scheduler) lead(ctx context.Context, ready func()) error {
 	g.Go(func() error {
 		select {
 		case <-synced:
-			return rpc.Supervise(ctx, s.log, "service", func(ctx context.Context) error { return serve(ctx, s.leading(), ready) })
+			return serve(ctx, svc, ready)
 		case <-ctx.Done():
 			return nil
 		}
 	})
 	return g.Wait()
-}
-
-// leading is the micro service of the leader.
-func (s *Scheduler) leading() *rpc.Service {
-	svc := s.service()
-	rpc.Handle(svc, schemas.Schedule, s.schedule)
-	rpc.Handle(svc, schemas.PlaceExecution, s.place)
-	rpc.Handle(svc, schemas.GetQueue, s.getQueue)
-	rpc.Handle(svc, schemas.SchedulerHealth, s.health)
-	return svc
 }
 
 // errRestart is the answer to requests that wait when the queue is built anew, here or by
