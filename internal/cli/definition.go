@@ -23,9 +23,20 @@ import (
 // defaultFile is the definition in the current directory.
 const defaultFile = "hodei.yaml"
 
-// definitionFile adds the flag -f to a command that reads a definition.
+// definitionFile lets a command read a definition: FILE, -f FILE, or hodei.yaml.
 func definitionFile(cmd *cobra.Command, file *string) *cobra.Command {
+	cmd.Use += " [FILE]"
 	cmd.Flags().StringVarP(file, "file", "f", defaultFile, "the definition, YAML or (.json) JSON; - for standard input")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		if len(args) > 1 || cmd.Flags().Changed("file") {
+			return cmdline.Usagef("one file is read, not %s", strings.Join(args, " and "))
+		}
+		*file = args[0]
+		return nil
+	}
 	return cmd
 }
 
@@ -88,9 +99,9 @@ func (s source) report(to io.Writer, problems []hodei.Problem) error {
 func newValidate() *cobra.Command {
 	var file string
 	return definitionFile(&cobra.Command{
-		Use: "validate", Short: "Check hodei.yaml, without a server", Args: cobra.NoArgs,
+		Use: "validate", Short: "Check hodei.yaml, without a server",
 		Long:    "Prints every problem with its line, column and field, and exits with 4 when there is one. Warnings are no problems.",
-		Example: "  hodei validate\n  hodei validate -f deploy/hodei.yaml",
+		Example: "  hodei validate\n  hodei validate deploy/hodei.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			src, err := readSource(cmd, file)
 			if err != nil {
@@ -108,10 +119,10 @@ func newValidate() *cobra.Command {
 func newApply(p *session.Flags) *cobra.Command {
 	var file string
 	cmd := p.Command(&cobra.Command{
-		Use: "apply", Short: "Create or change a pipeline and its jobs by hodei.yaml", Args: cobra.NoArgs,
+		Use: "apply", Short: "Create or change a pipeline and its jobs by hodei.yaml",
 		Long: "Creates or changes the pipeline with the slug of the file, and its jobs by their keys, in one transaction, and prints what " +
 			"changed. Nothing is changed unless all of the file is valid.",
-		Example: "  hodei apply\n  hodei apply -f deploy/hodei.yaml\n  hodei pipeline show release -o yaml | hodei apply -f -",
+		Example: "  hodei apply\n  hodei apply deploy/hodei.yaml\n  hodei pipeline show release -o yaml | hodei apply -f -",
 	}, nil)
 	return definitionFile(applying(p, cmd, &file, false), &file)
 }
@@ -119,8 +130,8 @@ func newApply(p *session.Flags) *cobra.Command {
 func newDiff(p *session.Flags) *cobra.Command {
 	var file string
 	cmd := p.Command(&cobra.Command{
-		Use: "diff", Short: "Show what apply would change", Args: cobra.NoArgs,
-		Example: "  hodei diff\n  hodei diff -f deploy/hodei.yaml -o json",
+		Use: "diff", Short: "Show what apply would change",
+		Example: "  hodei diff\n  hodei diff deploy/hodei.yaml -o json",
 	}, nil)
 	return definitionFile(applying(p, cmd, &file, true), &file)
 }
