@@ -14,6 +14,7 @@ type Code string
 
 const (
 	Invalid          Code = "VALIDATION_ERROR"
+	Unauthenticated  Code = "UNAUTHENTICATED"
 	Forbidden        Code = "FORBIDDEN"
 	NotFound         Code = "NOT_FOUND"
 	MethodNotAllowed Code = "METHOD_NOT_ALLOWED"
@@ -29,7 +30,7 @@ const (
 
 // Codes maps every code to its HTTP status, which is also the micro error code.
 var Codes = map[Code]int{
-	Invalid: 400, Forbidden: 403, NotFound: 404, MethodNotAllowed: 405, Conflict: 409, TooLarge: 413,
+	Invalid: 400, Unauthenticated: 401, Forbidden: 403, NotFound: 404, MethodNotAllowed: 405, Conflict: 409, TooLarge: 413,
 	UnsupportedMedia: 415, Misdirected: 421, Rejected: 429, Internal: 500, Unavailable: 503, Timeout: 504,
 }
 

@@ -19,7 +19,7 @@ func (d *document) operation(op *Op) object {
 	shown := d.examples[op]
 	out := object{
 		"operationId": d.ids[op.Name], "summary": op.Summary, "tags": []any{tag(op)},
-		"responses": d.responses(op, shown),
+		"responses": d.responses(op, shown), "security": security(op),
 	}
 	if op.Description != "" {
 		out["description"] = op.Description
@@ -46,6 +46,24 @@ func (d *document) operation(op *Op) object {
 		out["requestBody"] = object{"required": needed, "content": content}
 	}
 	return out
+}
+
+// security is the role that the operation needs, with a token or with a session.
+func security(op *Op) []any {
+	return []any{object{"token": []any{string(op.Role)}}, object{"session": []any{string(op.Role)}}}
+}
+
+// securitySchemes are the ways to prove who asks. Without --auth none is needed.
+func securitySchemes() object {
+	return object{
+		"token": object{
+			"type": "http", "scheme": "bearer", "bearerFormat": "hodei_…",
+			"description": "A token of `POST /tokens` or `hodei token create`. Needed where `--auth` is set.",
+		},
+		"session": object{
+			"type": "apiKey", "in": "cookie", "name": "hodei_session", "description": "The session of the console.",
+		},
+	}
 }
 
 // yamlText is a definition as a file.
@@ -121,7 +139,7 @@ func (d *document) responses(op *Op, shown example) object {
 	if op.Other != 0 {
 		out[strconv.Itoa(op.Other)] = success(then, shown.other)
 	}
-	codes := append([]hodei.Code{hodei.Invalid, hodei.Unavailable, hodei.Timeout, hodei.Internal}, op.Errors...)
+	codes := append([]hodei.Code{hodei.Invalid, hodei.Unauthenticated, hodei.Forbidden, hodei.Unavailable, hodei.Timeout, hodei.Internal}, op.Errors...)
 	if op.Method == "POST" || op.Method == "PATCH" || op.Method == "PUT" {
 		codes = append(codes, hodei.TooLarge, hodei.UnsupportedMedia)
 	}

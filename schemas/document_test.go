@@ -23,6 +23,8 @@ execution is one run of it on one worker, with live logs.
 - **Ports.** The orchestrator's (8080), the scheduler's (8081) and the worker manager's (8082) all serve every path. Every path answers without ` + "`/api/v1`" + ` too.
 - **Identifiers** carry a prefix (` + "`pipe_`, `job_`, `exec_`, `worker_`" + `) and are taken with it or without. Times are RFC 3339
   in UTC, durations are numbers of seconds.
+- **Access.** Where ` + "`--auth`" + ` is set, every operation needs a token, as ` + "`Authorization: Bearer hodei_…`" + `, or the session of the
+  console. The role that an operation needs is in its ` + "`security`" + `; each of viewer, developer, operator and admin includes those before it.
 - **Errors** have one body, Error. An unknown path is 404 and a wrong method 405 with the same body. An unknown field of a
   body or parameter of a query is refused by name.
 - **X-Request-Id** may be sent with any request (1 to 128 characters of ` + "`A-Za-z0-9._:/+=@-`" + `) and is in every reply; one is
@@ -88,7 +90,7 @@ func openAPI(t testing.TB) object {
 		"tags":  named,
 		"paths": d.paths,
 		"components": object{
-			"schemas": d.schemas, "responses": d.errors(), "headers": headers(), "parameters": parameters(),
+			"schemas": d.schemas, "responses": d.errors(), "headers": headers(), "parameters": parameters(), "securitySchemes": securitySchemes(),
 		},
 	})).(object)
 }

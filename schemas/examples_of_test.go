@@ -144,8 +144,10 @@ var failures = map[hodei.Code]struct {
 }{
 	hodei.Invalid: {"the request is malformed, or a field of it, which is named, is not as it must be",
 		*hodei.InvalidField("pipeline_id", "UUID format required")},
-	hodei.Forbidden: {"the request is of a web page of another origin",
-		*hodei.Errorf(hodei.Forbidden, "A web page of another origin may not use this address")},
+	hodei.Unauthenticated: {"with --auth, the request has no valid token",
+		*hodei.Errorf(hodei.Unauthenticated, "A token is required: send Authorization: Bearer hodei_…")},
+	hodei.Forbidden: {"the role of the token does not include the operation, or the request is of a web page of another origin",
+		*hodei.Errorf(hodei.Forbidden, "pipelines.create needs the role operator; yours is viewer")},
 	hodei.Misdirected: {"the Host header is not a name of this server",
 		*hodei.Errorf(hodei.Misdirected, "evil.example is not a name of this server: --allowed-host evil.example would make it one")},
 	hodei.NotFound:         {"there is no such record, or no such path", *hodei.Missing("pipeline", "pipe_invalid")},

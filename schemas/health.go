@@ -13,13 +13,13 @@ var (
 	SchedulerHealth     = health(Scheduler)
 	WorkerManagerHealth = health(WorkerManager)
 	GetSchema           = declare[GetSchemaRequest, SchemaDocument](Op{
-		Name: "schemas.get", Service: Orchestrator,
+		Name: "schemas.get", Role: hodei.Viewer, Service: Orchestrator,
 		Summary: "Get a published JSON Schema by its name or its $id", Errors: []hodei.Code{hodei.NotFound},
 	})
 )
 
 func health(service string) Operation[Empty, Health] {
-	return declare[Empty, Health](Op{Name: service + ".health", Service: service, Summary: "Check whether the service is ready"})
+	return declare[Empty, Health](Op{Name: service + ".health", Role: hodei.Viewer, Service: service, Summary: "Check whether the service is ready"})
 }
 
 // CheckOK is the result of a successful check.

@@ -22,6 +22,10 @@ const (
 type Op struct {
 	// Name is the noun and the verb, such as "pipelines.create".
 	Name string
+	// Role is what a caller needs: one of hodei.Roles, or that of a service or a worker.
+	// From it follow the check in internal/rpc, the security of OpenAPI, the metadata of
+	// the endpoint, docs/permissions.md and the NATS permissions.
+	Role hodei.Role
 	// Service is the micro service that handles it.
 	Service string
 	// Subject is its NATS subject; "" for an operation over HTTP only.

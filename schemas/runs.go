@@ -10,40 +10,40 @@ import (
 // The operations on runs, which the orchestrator answers.
 var (
 	ExecutePipeline = declare[ExecutePipelineRequest, hodei.Run](Op{
-		Name: "pipelines.execute", Service: Orchestrator, Method: "POST", Path: "/pipelines/{id}/execute", Status: 201, Creates: true,
+		Name: "pipelines.execute", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/pipelines/{id}/execute", Status: 201, Creates: true,
 		Summary: "Execute a pipeline: a run of all its jobs, in the order of their needs",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Rejected},
 		Description: "The run uses the jobs as they are now. Jobs that name no needs run at once, all in parallel; a job without a " +
 			"command is skipped. 429 when the pipeline's concurrency key is taken and on_conflict is \"reject\". The body may be left out.",
 	})
 	GetRun = declare[GetRunRequest, hodei.Run](Op{
-		Name: "runs.get", Service: Orchestrator, Method: "GET", Path: "/runs/{id}",
+		Name: "runs.get", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/runs/{id}",
 		Summary: "Get a run with its jobs", Errors: []hodei.Code{hodei.NotFound},
 	})
 	ListRuns = declare[ListRunsRequest, List[hodei.Run]](Op{
-		Name: "runs.list", Service: Orchestrator, Method: "GET", Path: "/runs",
+		Name: "runs.list", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/runs",
 		Summary: "List runs without their jobs, newest first",
 	})
 	CancelRun = declare[CancelRunRequest, hodei.Run](Op{
-		Name: "runs.cancel", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/cancel", Status: 202,
+		Name: "runs.cancel", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/runs/{id}/cancel", Status: 202,
 		Summary:     "Cancel a run: nothing more starts but its finally jobs, and what runs is ended",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "Cancelling a run of which only finally jobs are left ends these too. 409 once it has ended.",
 	})
 	RerunRun = declare[RerunRunRequest, hodei.Run](Op{
-		Name: "runs.rerun", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/rerun", Status: 201, Creates: true,
+		Name: "runs.rerun", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/runs/{id}/rerun", Status: 201, Creates: true,
 		Summary: "Repeat a run that has ended: a new run of the jobs that did not succeed, and of everything downstream of them",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 		Description: "The other jobs keep their results and outputs, and conditions their answers. The new run uses the jobs as they " +
 			"were in the old one. 409 while the old one has not ended.",
 	})
 	ApproveRun = declare[ApproveRunRequest, hodei.Run](Op{
-		Name: "runs.approve", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/jobs/{key}/approve",
+		Name: "runs.approve", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/runs/{id}/jobs/{key}/approve",
 		Summary: "Approve a job that is BLOCKED: it starts", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "409 for a job that does not wait for an approval.",
 	})
 	RejectRun = declare[RejectRunRequest, hodei.Run](Op{
-		Name: "runs.reject", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/jobs/{key}/reject",
+		Name: "runs.reject", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/runs/{id}/jobs/{key}/reject",
 		Summary: "Reject a job that is BLOCKED: it fails", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "409 for a job that does not wait for an approval.",
 	})

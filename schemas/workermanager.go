@@ -11,107 +11,107 @@ import (
 // and the log record.
 var (
 	Execute = declare[ExecuteRequest, AdHocExecution](Op{
-		Name: "execute", Service: Orchestrator, Method: "POST", Path: "/execute", Status: 201, Creates: true,
+		Name: "execute", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/execute", Status: 201, Creates: true,
 		Summary:     "Execute a command without a job",
 		Description: "Answers at once, before a worker is found. The execution waits in the queue for a worker. Follow its log to see it run.",
 	})
 	RegisterWorker = declare[RegisterWorkerRequest, hodei.Worker](Op{
-		Name: "workers.register", Service: WorkerManager, Method: "POST", Path: "/workers/register", Status: 201, Creates: true, Open: true,
+		Name: "workers.register", Role: hodei.Operator, Service: WorkerManager, Method: "POST", Path: "/workers/register", Status: 201, Creates: true, Open: true,
 		Summary: "Register a new or restarted worker",
 		Description: "The worker program does this when it starts. A record created by hand has no process " +
 			"behind it and becomes OFFLINE. Unknown fields are ignored, because a worker may be newer " +
 			"than the worker manager.",
 	})
 	JoinWorker = declare[RegisterWorkerRequest, hodei.Worker](Op{
-		Name: "workers.join", Service: WorkerManager, Subject: Root + "workers.register", ByWorker: true,
+		Name: "workers.join", Role: hodei.RoleWorker, Service: WorkerManager, Subject: Root + "workers.register", ByWorker: true,
 		Summary: "Register the worker that asks, under the id that it has chosen",
 		Errors:  []hodei.Code{hodei.Forbidden},
 	})
 	GetWorker = declare[GetWorkerRequest, hodei.Worker](Op{
-		Name: "workers.get", Service: WorkerManager, Method: "GET", Path: "/workers/{id}",
+		Name: "workers.get", Role: hodei.Viewer, Service: WorkerManager, Method: "GET", Path: "/workers/{id}",
 		Summary: "Get a worker", Errors: []hodei.Code{hodei.NotFound},
 	})
 	ListWorkers = declare[ListWorkersRequest, List[hodei.Worker]](Op{
-		Name: "workers.list", Service: WorkerManager, Method: "GET", Path: "/workers",
+		Name: "workers.list", Role: hodei.Viewer, Service: WorkerManager, Method: "GET", Path: "/workers",
 		Summary: "List workers, newest first",
 	})
 	CordonWorker = declare[CordonWorkerRequest, hodei.Worker](Op{
-		Name: "workers.cordon", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/cordon", Status: 202,
+		Name: "workers.cordon", Role: hodei.Operator, Service: WorkerManager, Method: "POST", Path: "/workers/{id}/cordon", Status: 202,
 		Summary: "Make a worker accept nothing new and stay connected",
 		Description: "Its executions go on. The cordon outlasts restarts of the worker and of the services; an OFFLINE worker is " +
 			"cordoned when it is back. Resume and an assignment that names the worker do not end it, uncordon does.",
 		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	UncordonWorker = declare[UncordonWorkerRequest, hodei.Worker](Op{
-		Name: "workers.uncordon", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/uncordon", Status: 202,
+		Name: "workers.uncordon", Role: hodei.Operator, Service: WorkerManager, Method: "POST", Path: "/workers/{id}/uncordon", Status: 202,
 		Summary: "Make a cordoned worker accept work again", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	DrainWorker = declare[DrainWorkerRequest, hodei.Worker](Op{
-		Name: "workers.drain", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/drain", Status: 202,
+		Name: "workers.drain", Role: hodei.Operator, Service: WorkerManager, Method: "POST", Path: "/workers/{id}/drain", Status: 202,
 		Summary:     "Drain a worker: it accepts nothing new, finishes its executions and leaves",
 		Description: "Resume ends the draining, and so does assigning to this worker by id.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	ResumeWorker = declare[ResumeWorkerRequest, hodei.Worker](Op{
-		Name: "workers.resume", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/resume", Status: 202,
+		Name: "workers.resume", Role: hodei.Operator, Service: WorkerManager, Method: "POST", Path: "/workers/{id}/resume", Status: 202,
 		Summary: "Resume a draining worker", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	TerminateWorker = declare[TerminateWorkerRequest, hodei.Worker](Op{
-		Name: "workers.terminate", Service: WorkerManager, Method: "POST", Path: "/workers/{id}/terminate", Status: 202,
+		Name: "workers.terminate", Role: hodei.Operator, Service: WorkerManager, Method: "POST", Path: "/workers/{id}/terminate", Status: 202,
 		Summary: "Terminate a worker: it kills its executions and leaves", Errors: []hodei.Code{hodei.NotFound},
 		Description: "A worker that is not connected is TERMINATED at once. A repeat changes nothing.",
 	})
 	DeleteWorker = declare[DeleteWorkerRequest, Empty](Op{
-		Name: "workers.delete", Service: WorkerManager, Method: "DELETE", Path: "/workers/{id}", Status: 204,
+		Name: "workers.delete", Role: hodei.Operator, Service: WorkerManager, Method: "DELETE", Path: "/workers/{id}", Status: 204,
 		Summary:     "Delete a worker that has left",
 		Description: "409 unless it is OFFLINE or TERMINATED. Its executions keep its id. A worker that left more than 30 days ago is deleted without a request. If it connects again, it is recorded again.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	AssignExecution = declare[AssignRequest, Assignment](Op{
-		Name: "workers.assign", Service: WorkerManager, Method: "POST", Path: "/assign-job",
+		Name: "workers.assign", Role: hodei.Operator, Service: WorkerManager, Method: "POST", Path: "/assign-job",
 		Summary: "Assign a pending execution to the named or the best worker",
 		Description: "Answers when the worker has accepted. 409 if the execution is not pending, 429 if no worker can " +
 			"take it or the named one refuses.",
 		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	AssignExecutions = declare[AssignExecutionsRequest, Results[Assignment]](Op{
-		Name: "executions.assign", Service: WorkerManager, Internal: true,
+		Name: "executions.assign", Role: hodei.RoleService, Service: WorkerManager, Internal: true,
 		Summary:     "Assign pending executions to one worker, in one commit",
 		Description: "Sent by the scheduler, whose view may be out of date: a worker that drains continues to drain. Otherwise each as workers.assign.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	StartExecution = declare[StartRequest, Assignment](Op{
-		Name: "executions.start", Service: WorkerManager, Internal: true,
+		Name: "executions.start", Role: hodei.RoleService, Service: WorkerManager, Internal: true,
 		Summary:     "Create an execution and assign it to a worker in one commit",
 		Description: "The scheduler calls it for an execution that does not exist yet; 409 if it does. Otherwise like workers.assign.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	StopExecution = declare[StopExecutionRequest, hodei.Execution](Op{
-		Name: "executions.stop", Service: WorkerManager, Internal: true, Status: 202,
+		Name: "executions.stop", Role: hodei.RoleService, Service: WorkerManager, Internal: true, Status: 202,
 		Summary: "Cancel an execution in any state", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	FinishExecutions = declare[FinishRequest, Results[Finished]](Op{
-		Name: "executions.finish", Service: WorkerManager, ByWorker: true,
+		Name: "executions.finish", Role: hodei.RoleWorker, Service: WorkerManager, ByWorker: true,
 		Summary: "Record the ends of runs of one worker, which repeats each until it is answered",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Forbidden},
 	})
 	LeaveWorker = declare[LeaveRequest, Empty](Op{
-		Name: "workers.leave", Service: WorkerManager, ByWorker: true,
+		Name: "workers.leave", Role: hodei.RoleWorker, Service: WorkerManager, ByWorker: true,
 		Summary: "Record that one incarnation of a worker has ended and nothing of it runs",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Forbidden},
 	})
 	GetLogs = declare[GetLogsRequest, LogPage](Op{
-		Name: "logs.get", Service: WorkerManager, Method: "GET", Path: "/executions/{id}/logs",
+		Name: "logs.get", Role: hodei.Viewer, Service: WorkerManager, Method: "GET", Path: "/executions/{id}/logs",
 		Summary: "Read the recorded log of an execution", Errors: []hodei.Code{hodei.NotFound},
 		Description: "Server-sent events by default, in the frames of logs/stream; a page of JSON for " +
 			"Accept: application/json; the lines alone for Accept: text/plain.",
 	})
 	ReadLogs = declare[ReadLogsRequest, RecordedLog](Op{
-		Name: "logs.read", Service: WorkerManager,
+		Name: "logs.read", Role: hodei.Viewer, Service: WorkerManager,
 		Summary: "Read stored chunks of the log of an execution", Errors: []hodei.Code{hodei.NotFound},
 	})
 	FollowLogs = declare[FollowLogsRequest, hodei.LogLine](Op{
-		Name: "logs.stream", Service: Edge, Method: "GET", Path: "/executions/{id}/logs/stream", Streams: true,
+		Name: "logs.stream", Role: hodei.Viewer, Service: Edge, Method: "GET", Path: "/executions/{id}/logs/stream", Streams: true,
 		Summary: "Stream the log of an execution as server-sent events", Errors: []hodei.Code{hodei.NotFound},
 		Description: "Recorded lines first; with follow=true then new lines, without gaps or duplicates. Each line is a " +
 			"frame of `id: <sequence>` and `data: <LogLine>`. The end is a frame of `event: done` and `data: <LogEnd>`: a " +
@@ -119,7 +119,7 @@ var (
 			"`: keep-alive`, follows 15 s of silence.",
 	})
 	FollowEvents = declare[FollowEventsRequest, Event](Op{
-		Name: "events.stream", Service: Edge, Method: "GET", Path: "/events", Streams: true,
+		Name: "events.stream", Role: hodei.Viewer, Service: Edge, Method: "GET", Path: "/events", Streams: true,
 		Summary: "Stream the events of executions and workers as server-sent events",
 		Description: "A frame of `event: execution` has an Event, with its position in EXECUTION_EVENTS as `id`; `event: worker` has " +
 			"a WorkerState, at first one for each worker. A request with Last-Event-ID resumes after that " +

@@ -18,6 +18,8 @@ import (
 // unreached are the documented answers that a healthy system does not give,
 // with the reason.
 var unreached = map[string]string{
+	"401":                "only with --auth",
+	"403":                "only with --auth, or from another origin, as the tests of these ask",
 	"500":                "a fault of ours: edge's tests have one",
 	"503":                "something is away: the tests of faults and edge's",
 	"504":                "something hangs: internal/rpc's tests",

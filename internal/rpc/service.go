@@ -195,7 +195,7 @@ func (s *Service) register(ctx context.Context, svc micro.Service, e *endpoint) 
 }
 
 func (e *endpoint) metadata() map[string]string {
-	meta := map[string]string{}
+	meta := map[string]string{"role": string(e.op.Role)}
 	if e.op.Internal {
 		meta["internal"] = "true"
 		return meta

@@ -29,7 +29,8 @@ func ExitCode(err error) int {
 		return 2
 	case errors.Is(err, hodei.NotFound):
 		return 3
-	case errors.Is(err, hodei.Conflict), errors.Is(err, hodei.Rejected), errors.Is(err, hodei.Invalid):
+	case errors.Is(err, hodei.Conflict), errors.Is(err, hodei.Rejected), errors.Is(err, hodei.Invalid),
+		errors.Is(err, hodei.Unauthenticated), errors.Is(err, hodei.Forbidden):
 		return 4
 	case errors.Is(err, hodei.Unavailable), errors.Is(err, hodei.Timeout):
 		return 5
