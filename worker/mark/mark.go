@@ -55,10 +55,9 @@ func (m Mark) Bearers() []int {
 
 var searches = batch.Group[Mark, []int]{Run: func(_ context.Context, marks []Mark) ([]batch.Answer[[]int], error) {
 	found := make([]batch.Answer[[]int], len(marks))
-	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
-	for _, path := range paths {
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		present := In(path)
+	for _, process := range Processes() {
+		pid, _ := strconv.Atoi(filepath.Base(process))
+		present := In(process)
 		for i, m := range marks {
 			if m.within(present) {
 				found[i].Value = append(found[i].Value, pid)
@@ -68,10 +67,29 @@ var searches = batch.Group[Mark, []int]{Run: func(_ context.Context, marks []Mar
 	return found, nil
 }}
 
-// In returns the variables in a file /proc/<pid>/environ that may be part of a mark.
-// It returns none for a zombie, and for a process that is gone or of another user.
-func In(environ string) (present Mark) {
-	text, err := os.ReadFile(environ)
+// Processes returns the directories /proc/<pid> of the machine's processes, none if the
+// system has no /proc. filepath.Glob would list each of them.
+func Processes() []string {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(-1)
+	processes := names[:0]
+	for _, name := range names {
+		if name[0] >= '0' && name[0] <= '9' {
+			processes = append(processes, "/proc/"+name)
+		}
+	}
+	return processes
+}
+
+// In returns the variables in the environment of a process, given as /proc/<pid>, that
+// may be part of a mark. It returns none for a zombie, and for a process that is gone or
+// of another user.
+func In(process string) (present Mark) {
+	text, err := os.ReadFile(process + "/environ")
 	if err != nil {
 		return nil
 	}
@@ -97,7 +115,7 @@ func (m Mark) Signal(sig syscall.Signal, except int) (sent int) {
 			continue
 		}
 		group, _ := syscall.Getpgid(pid)
-		if m.within(In("/proc/"+strconv.Itoa(pid)+"/environ")) && (except == 0 || group != except) && proc.Signal(sig) == nil {
+		if m.within(In("/proc/"+strconv.Itoa(pid))) && (except == 0 || group != except) && proc.Signal(sig) == nil {
 			sent++
 		}
 		_ = proc.Release()

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ type Place struct {
 type Directories struct {
 	path   string // without symbolic links, as the system shows directories of processes
 	root   *os.Root
+	dir    *os.File // the same, open
 	spares spares
 }
 
@@ -31,11 +33,18 @@ func OpenDirectories(root *os.Root, dir, name string) (*Directories, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Directories{path: filepath.Join(dir, name), root: work}, nil
+	open, err := work.Open(".")
+	if err != nil {
+		return nil, errors.Join(err, work.Close())
+	}
+	return &Directories{path: filepath.Join(dir, name), root: work, dir: open}, nil
 }
 
 // Close releases the directory, and leaves it in place.
-func (d *Directories) Close() { d.root.Close() }
+func (d *Directories) Close() {
+	d.dir.Close()
+	d.root.Close()
+}
 
 // Take prepares the directories of an execution. The working directory is the named
 // one, which must exist, or an empty one if named is nil. Leave releases the place,

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hodei-jobs/hodei/internal/batch"
+	"github.com/hodei-jobs/hodei/worker/mark"
 )
 
 // maxrssUnit is the unit of the kernel's memory counts, in bytes.
@@ -47,10 +47,9 @@ func groupLives(leader int) bool {
 }
 
 var looks = batch.Group[int, bool]{Run: func(_ context.Context, leaders []int) ([]batch.Answer[bool], error) {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well formed
 	alive := map[string]bool{}
-	for _, path := range stats {
-		stat, _ := os.ReadFile(path)                                    // empty if it has exited meanwhile
+	for _, process := range mark.Processes() {
+		stat, _ := os.ReadFile(process + "/stat")                       // empty if it has exited meanwhile
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name before it may contain anything
 		if len(fields) > 2 && fields[0][0] != 'Z' && fields[0][0] != 'X' {
 			alive[string(fields[2])] = true

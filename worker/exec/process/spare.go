@@ -2,15 +2,14 @@ package process
 
 import (
 	"errors"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/worker/mark"
@@ -141,14 +140,14 @@ func (d *Directories) look(due map[hodei.ExecutionID]set) error {
 // processes.
 func (d *Directories) occupied() (marked map[string]bool, entered map[set]bool, known bool) {
 	marked, entered = map[string]bool{}, map[set]bool{}
-	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
-	for _, path := range paths {
-		for _, v := range mark.In(path) {
+	processes := mark.Processes()
+	for _, process := range processes {
+		for _, v := range mark.In(process) {
 			if id, is := strings.CutPrefix(v, mark.ExecutionVariable+"="); is {
 				marked[id] = true
 			}
 		}
-		at, err := os.Readlink(filepath.Join(filepath.Dir(path), "cwd"))
+		at, err := os.Readlink(process + "/cwd")
 		if err != nil {
 			continue // it has exited, or belongs to another user
 		}
@@ -157,43 +156,45 @@ func (d *Directories) occupied() (marked map[string]bool, entered map[set]bool, 
 			entered[set(name)] = true
 		}
 	}
-	return marked, entered, len(paths) > 0
+	return marked, entered, len(processes) > 0
 }
 
 // untouched reports whether a set is unchanged: three empty directories with
 // their owner and mode.
-func (d *Directories) untouched(of set) bool {
-	if !d.holds(string(of), setDirs) {
-		return false
-	}
-	for _, dir := range setDirs {
-		if !d.holds(filepath.Join(string(of), dir), nil) {
-			return false
-		}
-	}
-	return true
-}
+func (d *Directories) untouched(of set) bool { return unchanged(int(d.dir.Fd()), string(of), setDirs) }
 
-// holds reports whether a name in work is a directory with the owner and mode
-// of a new one and exactly these entries.
-func (d *Directories) holds(name string, entries []string) bool {
-	info, err := d.root.Lstat(name)
-	if err != nil || info.Mode() != fs.ModeDir|0o700 { // a link is not a directory
-		return false
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(owner.Uid) != os.Geteuid() {
-		return false
-	}
-	dir, err := d.root.Open(name)
+// unchanged reports whether a name in an open directory is a directory with the
+// owner and mode of a new one that contains exactly these directories, which
+// are empty. It uses system calls because it runs twice for each execution: os.Root
+// takes three times as long.
+func unchanged(in int, name string, dirs []string) bool {
+	fd, err := unix.Openat(in, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
-	defer dir.Close()
-	found, err := dir.Readdirnames(len(entries) + 1)
-	if len(entries) == 0 {
-		return errors.Is(err, io.EOF)
+	defer unix.Close(fd)
+	var info unix.Stat_t
+	if unix.Fstat(fd, &info) != nil || info.Mode != unix.S_IFDIR|0o700 || int(info.Uid) != os.Geteuid() {
+		return false
 	}
+	found, err := entries(fd)
 	slices.Sort(found)
-	return err == nil && slices.Equal(found, entries)
+	if err != nil || !slices.Equal(found, dirs) {
+		return false
+	}
+	return !slices.ContainsFunc(dirs, func(dir string) bool { return !unchanged(fd, dir, nil) })
+}
+
+// entries lists an open directory. It returns an error if there are many.
+func entries(fd int) (names []string, err error) {
+	var buf [1024]byte
+	for {
+		n, err := unix.ReadDirent(fd, buf[:])
+		if n <= 0 || err != nil {
+			return names, err
+		}
+		if _, _, names = unix.ParseDirent(buf[:n], -1, names); len(names) > len(setDirs) {
+			return nil, unix.ENOTEMPTY
+		}
+	}
 }
