@@ -1,10 +1,6 @@
 package hodei
 
-import (
-	"fmt"
-	"regexp"
-	"time"
-)
+import "time"
 
 // Pipeline groups jobs.
 type Pipeline struct {
@@ -32,40 +28,4 @@ type ExecutionSummary struct {
 	Status      ExecutionStatus `json:"status"`
 	StartedAt   *time.Time      `json:"started_at"`
 	CompletedAt *time.Time      `json:"completed_at"`
-}
-
-// PipelineRef refers to a pipeline: its id, with the prefix or without, or its
-// slug.
-type PipelineRef string
-
-// SlugPattern is the regular expression of a slug.
-const SlugPattern = "[a-z0-9][a-z0-9-]{0,62}"
-
-var slugs = regexp.MustCompile("^" + SlugPattern + "$")
-
-// RefTo returns a reference to the pipeline with the id.
-func RefTo(id PipelineID) PipelineRef { return PipelineRef(id.String()) }
-
-// Noun returns the name of the record that the reference is for.
-func (r PipelineRef) Noun() string { return PipelineID{}.Noun() }
-
-// ID returns the id, or false when the reference is a slug.
-func (r PipelineRef) ID() (PipelineID, bool) {
-	id, err := ParseID[pipelineKind](string(r))
-	return id, err == nil
-}
-
-// IsSlug reports whether a pipeline can have the reference as its slug. What
-// reads as an id is none.
-func (r PipelineRef) IsSlug() bool {
-	_, isID := r.ID()
-	return !isID && slugs.MatchString(string(r))
-}
-
-// Unknown is the error for a reference, in a field of a body or a query, that is
-// neither an id nor the slug of a pipeline.
-func (r PipelineRef) Unknown(field string) error {
-	err := InvalidField(field, "UUID format required")
-	err.Message = fmt.Sprintf("%s: no pipeline has the slug %q", err.Message, clip(string(r)))
-	return err
 }

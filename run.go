@@ -68,6 +68,11 @@ const (
 	TriggerPipeline    TriggerKind = "pipeline"
 )
 
+// TriggerKinds are all kinds of triggers.
+var TriggerKinds = []TriggerKind{
+	TriggerManual, TriggerAPI, TriggerSchedule, TriggerPush, TriggerTag, TriggerPullRequest, TriggerHook, TriggerRerun, TriggerPipeline,
+}
+
 // RunJob is one job of a run, or one leg of a job with a matrix.
 type RunJob struct {
 	// Key is unique in the run: the key of the job, and of a leg its values, as

@@ -103,5 +103,5 @@ func (c *Client) Wait(ctx context.Context, id hodei.ExecutionID) (hodei.Executio
 	if err := c.via.ended(rpc.WithRequestID(ctx, rpc.RequestID(ctx)), id); err != nil {
 		return hodei.Execution{}, err
 	}
-	return c.GetExecution(ctx, schemas.GetExecutionRequest{ID: id})
+	return c.GetExecution(ctx, schemas.GetExecutionRequest{ID: hodei.RefTo(id)})
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,21 +21,29 @@ func (c *Client) FollowEvents(ctx context.Context, req schemas.FollowEventsReque
 	return c.via.events(ctx, req, fn)
 }
 
-// NameByID replaces the slug in a request by the id of its pipeline, for Match:
-// events contain ids. An unknown slug is a VALIDATION_ERROR.
+// NameByID replaces the names in a request by the ids of their records, for Match: events
+// contain ids. An unknown name is a VALIDATION_ERROR.
 func (c *Client) NameByID(ctx context.Context, req *schemas.FollowEventsRequest) error {
-	if req.PipelineID == nil {
+	return cmp.Or(
+		named(ctx, "pipeline_id", &req.PipelineID, c.PipelineID),
+		named(ctx, "run_id", &req.RunID, c.RunID),
+		named(ctx, "execution_id", &req.ExecutionID, c.ExecutionID),
+	)
+}
+
+func named[K hodei.Kind](ctx context.Context, field string, ref **hodei.Ref[K], find func(context.Context, hodei.Ref[K]) (hodei.ID[K], error)) error {
+	if *ref == nil {
 		return nil
 	}
-	id, err := c.PipelineID(ctx, *req.PipelineID)
+	id, err := find(ctx, **ref)
 	switch {
 	case errors.Is(err, hodei.NotFound):
-		return req.PipelineID.Unknown("pipeline_id")
+		return (*ref).Unknown(field)
 	case err != nil:
 		return err
 	}
-	ref := hodei.RefTo(id)
-	req.PipelineID = &ref
+	found := hodei.RefTo(id)
+	*ref = &found
 	return nil
 }
 

@@ -66,7 +66,7 @@ func TestFollowEvents(t *testing.T) {
 			}()
 			var last uint64
 			seen := 0
-			_, err = c.FollowEvents(ctx, schemas.FollowEventsRequest{ExecutionID: &id, Follow: true}, func(n schemas.FeedEvent) error {
+			_, err = c.FollowEvents(ctx, schemas.FollowEventsRequest{ExecutionID: new(hodei.RefTo(id)), Follow: true}, func(n schemas.FeedEvent) error {
 				require.Equal(t, id, n.Execution.Execution.ID)
 				require.Greater(t, n.Sequence, last)
 				require.Greater(t, n.Sequence, end.Sequence)

@@ -69,7 +69,7 @@ func ExampleClient_Logs() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for line, err := range c.Logs(ctx, schemas.FollowLogsRequest{ID: run.ID, Follow: true}) {
+	for line, err := range c.Logs(ctx, schemas.FollowLogsRequest{ID: hodei.RefTo(run.ID), Follow: true}) {
 		if err != nil {
 			log.Fatal(err)
 		}

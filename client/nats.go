@@ -29,15 +29,19 @@ func (t overNATS) follow(ctx context.Context, req schemas.FollowLogsRequest, fn 
 	if err != nil {
 		return schemas.LogEnd{}, err
 	}
+	id, err := (&Client{via: t}).ExecutionID(ctx, req.ID)
+	if err != nil {
+		return schemas.LogEnd{}, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	feed := follow.NewFeed(follow.FeedConfig{NATS: t.nc, ID: req.ID})
+	feed := follow.NewFeed(follow.FeedConfig{NATS: t.nc, ID: id})
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		_ = feed.Run(ctx) // the readers get the error
 	}()
 	defer func() { cancel(); <-stopped }()
-	end, err := read(ctx, feed, req, fn)
+	end, err := read(ctx, feed, id, req, fn)
 	if err != nil && err == ctx.Err() {
 		err = follow.Interrupted(err)
 	}
@@ -45,12 +49,12 @@ func (t overNATS) follow(ctx context.Context, req schemas.FollowLogsRequest, fn 
 }
 
 // read calls fn with the lines that the request selects.
-func read(ctx context.Context, feed *follow.Feed, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error) {
+func read(ctx context.Context, feed *follow.Feed, id hodei.ExecutionID, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error) {
 	filter, err := req.Filter(time.Now())
 	if err != nil {
 		return schemas.LogEnd{}, err
 	}
-	now := schemas.LogEnd{ExecutionID: req.ID}
+	now := schemas.LogEnd{ExecutionID: id}
 	if !req.Follow || !req.All() { // otherwise the progress does not matter
 		if now, err = feed.Now(ctx); err != nil {
 			return schemas.LogEnd{}, err
@@ -96,7 +100,7 @@ func (t overNATS) ended(ctx context.Context, id hodei.ExecutionID) error {
 	connected := t.nc.StatusChanged(nats.CONNECTED)
 	defer t.nc.RemoveStatusListener(connected)
 	for first := true; ; first = false {
-		e, err := rpc.Call(ctx, t.nc, schemas.GetExecution, schemas.GetExecutionRequest{ID: id})
+		e, err := rpc.Call(ctx, t.nc, schemas.GetExecution, schemas.GetExecutionRequest{ID: hodei.RefTo(id)})
 		switch {
 		case err == nil && e.Status.Ended():
 			return nil

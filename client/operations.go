@@ -27,6 +27,26 @@ func (c *Client) PipelineID(ctx context.Context, ref hodei.PipelineRef) (hodei.P
 	return p.ID, err
 }
 
+// RunID returns the id of a run such as "release#42", or NOT_FOUND. It returns an id
+// unchanged.
+func (c *Client) RunID(ctx context.Context, ref hodei.RunRef) (hodei.RunID, error) {
+	if id, isID := ref.ID(); isID {
+		return id, nil
+	}
+	r, err := c.GetRun(ctx, schemas.GetRunRequest{ID: ref})
+	return r.ID, err
+}
+
+// ExecutionID returns the id of an execution such as "release#42/test", or NOT_FOUND. It
+// returns an id unchanged.
+func (c *Client) ExecutionID(ctx context.Context, ref hodei.ExecutionRef) (hodei.ExecutionID, error) {
+	if id, isID := ref.ID(); isID {
+		return id, nil
+	}
+	e, err := c.GetExecution(ctx, schemas.GetExecutionRequest{ID: ref})
+	return e.ID, err
+}
+
 // ListPipelines returns a page of pipelines, newest first.
 func (c *Client) ListPipelines(ctx context.Context, req schemas.ListPipelinesRequest) (schemas.List[hodei.Pipeline], error) {
 	return call(ctx, c, schemas.ListPipelines, req)

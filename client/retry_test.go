@@ -85,7 +85,7 @@ func TestRepeatedUntilThereIsAnAnswer(t *testing.T) {
 func TestNotRepeated(t *testing.T) {
 	t.Parallel()
 	c, keys := answers(503)
-	_, err := c.CancelExecution(t.Context(), schemas.CancelExecutionRequest{ID: hodei.ExecutionID{1}})
+	_, err := c.CancelExecution(t.Context(), schemas.CancelExecutionRequest{ID: hodei.RefTo(hodei.ExecutionID{1})})
 	require.ErrorIs(t, err, hodei.Unavailable)
 	require.Len(t, *keys, 1)
 	for _, status := range []int{400, 404, 409, 429, 500, 504} {

@@ -136,7 +136,7 @@ func (a *attentive) Read(p []byte) (int, error) {
 func (t *overHTTP) ended(ctx context.Context, id hodei.ExecutionID) error {
 	none := schemas.Tail(0)
 	_, err := t.follow(ctx, schemas.FollowLogsRequest{
-		ID: id, LogOptions: schemas.LogOptions{Tail: &none}, Follow: true,
+		ID: hodei.RefTo(id), LogOptions: schemas.LogOptions{Tail: &none}, Follow: true,
 	}, func(hodei.LogLine) error { return nil })
 	return err
 }

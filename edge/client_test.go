@@ -47,7 +47,7 @@ func TestClientCalls(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, w.job, run.JobID)
 		require.Equal(t, map[string]string{"A": "b"}, run.Environment)
-		decision, err := c.Schedule(ctx, schemas.ScheduleRequest{ExecutionID: &w.exec, DryRun: true})
+		decision, err := c.Schedule(ctx, schemas.ScheduleRequest{ExecutionID: new(hodei.RefTo(w.exec)), DryRun: true})
 		require.NoError(t, err)
 		require.True(t, decision.DryRun)
 		require.Equal(t, w.exec, *decision.ExecutionID)
@@ -74,11 +74,11 @@ func TestClientErrors(t *testing.T) {
 		require.Equal(t, "name", said.Details.Field)
 		_, err = c.ExecuteJob(t.Context(), schemas.ExecuteJobRequest{ID: w.job, Waiting: schemas.Waiting{IfNoWorker: schemas.Reject}})
 		require.ErrorIs(t, err, hodei.Rejected)
-		_, err = c.Follow(t.Context(), schemas.FollowLogsRequest{ID: newID[hodei.ExecutionID]()}, nil)
+		_, err = c.Follow(t.Context(), schemas.FollowLogsRequest{ID: hodei.RefTo(newID[hodei.ExecutionID]())}, nil)
 		require.ErrorIs(t, err, hodei.NotFound)
-		_, err = c.Follow(t.Context(), schemas.FollowLogsRequest{ID: w.exec, LogOptions: schemas.LogOptions{Since: "x"}}, nil)
+		_, err = c.Follow(t.Context(), schemas.FollowLogsRequest{ID: hodei.RefTo(w.exec), LogOptions: schemas.LogOptions{Since: "x"}}, nil)
 		require.ErrorIs(t, err, hodei.Invalid)
-		_, _, err = c.Raw(t.Context(), schemas.FollowLogs.Op, schemas.FollowLogsRequest{ID: w.exec})
+		_, _, err = c.Raw(t.Context(), schemas.FollowLogs.Op, schemas.FollowLogsRequest{ID: hodei.RefTo(w.exec)})
 		require.ErrorIs(t, err, hodei.Invalid)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
@@ -105,7 +105,7 @@ func TestClientFollows(t *testing.T) {
 		tail := schemas.Tail(10)
 		var got []hodei.LogLine
 		end, err := c.Follow(t.Context(), schemas.FollowLogsRequest{
-			ID: w.exec, Follow: true, LogOptions: schemas.LogOptions{Tail: &tail, Stream: "stdout"},
+			ID: hodei.RefTo(w.exec), Follow: true, LogOptions: schemas.LogOptions{Tail: &tail, Stream: "stdout"},
 		}, func(l hodei.LogLine) error {
 			got = append(got, l)
 			if l.Sequence == 19 { // the stream is live
@@ -119,15 +119,15 @@ func TestClientFollows(t *testing.T) {
 		require.Equal(t, []hodei.LogLine{line(11), line(13), line(15), line(17), line(19), line(21)}, got)
 
 		enough := errors.New("enough")
-		_, err = c.Follow(t.Context(), schemas.FollowLogsRequest{ID: w.exec}, func(hodei.LogLine) error { return enough })
+		_, err = c.Follow(t.Context(), schemas.FollowLogsRequest{ID: hodei.RefTo(w.exec)}, func(hodei.LogLine) error { return enough })
 		require.ErrorIs(t, err, enough)
 		no := false
-		for l, err := range c.Logs(t.Context(), schemas.FollowLogsRequest{ID: w.exec, LogOptions: schemas.LogOptions{Timestamps: &no}}) {
+		for l, err := range c.Logs(t.Context(), schemas.FollowLogsRequest{ID: hodei.RefTo(w.exec), LogOptions: schemas.LogOptions{Timestamps: &no}}) {
 			require.NoError(t, err)
 			require.Equal(t, hodei.LogLine{Stream: hodei.Stdout, Line: "<line 1>", Sequence: 1}, l)
 			break
 		}
-		for _, err := range c.Logs(t.Context(), schemas.FollowLogsRequest{ID: newID[hodei.ExecutionID]()}) {
+		for _, err := range c.Logs(t.Context(), schemas.FollowLogsRequest{ID: hodei.RefTo(newID[hodei.ExecutionID]())}) {
 			require.ErrorIs(t, err, hodei.NotFound)
 		}
 	})
@@ -184,7 +184,7 @@ func TestClientResumesOverHTTP(t *testing.T) {
 	tail := schemas.Tail(25)
 	var got strings.Builder
 	end, err := client.HTTP("http://"+addr, client.WithHTTPClient(browser(t))).Follow(t.Context(),
-		schemas.FollowLogsRequest{ID: w.exec, Follow: true, LogOptions: schemas.LogOptions{Tail: &tail}},
+		schemas.FollowLogsRequest{ID: hodei.RefTo(w.exec), Follow: true, LogOptions: schemas.LogOptions{Tail: &tail}},
 		func(l hodei.LogLine) error {
 			fmt.Fprintln(&got, l.Sequence)
 			if l.Sequence == 30 {

@@ -97,7 +97,12 @@ func newWorld(t *testing.T) *world {
 		return schemas.StartedExecution{ExecutionID: w.exec, JobID: req.ID, Status: hodei.Pending, Environment: req.Environment}, nil
 	})
 	rpc.Handle(svc, schemas.Schedule, func(_ context.Context, req schemas.ScheduleRequest) (schemas.Decision, error) {
-		return schemas.Decision{ExecutionID: req.ExecutionID, DryRun: req.DryRun, Status: hodei.Pending}, nil
+		out := schemas.Decision{DryRun: req.DryRun, Status: hodei.Pending}
+		if req.ExecutionID != nil {
+			id, _ := req.ExecutionID.ID()
+			out.ExecutionID = &id
+		}
+		return out, nil
 	})
 	rpc.Handle(svc, schemas.GetQueue, func(context.Context, schemas.GetQueueRequest) (schemas.QueueList, error) {
 		return schemas.QueueList{Items: []schemas.QueueEntry{}}, nil
@@ -153,8 +158,8 @@ func (w *world) execution() hodei.Execution {
 }
 
 func (w *world) logs(_ context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
-	if req.ID != w.exec {
-		return schemas.LogPage{}, hodei.Missing("execution", req.ID.String())
+	if id, _ := req.ID.ID(); id != w.exec {
+		return schemas.LogPage{}, req.ID.Missing()
 	}
 	filter, err := req.Filter(time.Now())
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -28,6 +29,7 @@ type selection struct {
 	schemas.GetLogsRequest
 	Follow bool
 
+	id     hodei.ExecutionID
 	filter hodei.LogFilter
 	after  int64 // resume after this sequence; -1 for none
 }
@@ -56,9 +58,9 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 		}
 		defer leave()
 		ctx := r.Context()
-		feed, release := s.feeds.get(want.ID)
+		feed, release := s.feeds.get(want.id)
 		defer release()
-		now := schemas.LogEnd{ExecutionID: want.ID}
+		now := schemas.LogEnd{ExecutionID: want.id}
 		if err = feed.Found(ctx); err == nil && !(want.Follow && want.All()) { // otherwise the progress does not matter
 			now, err = feed.Now(ctx)
 		}
@@ -73,7 +75,7 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 			wire: newWire(w, r, f.contentType()), format: f, want: want, keepAlive: s.cfg.KeepAlive, rooms: s.rooms, sent: s.metrics.lines,
 		}
 		if err := out.copy(ctx, feed, now); err != nil && ctx.Err() == nil {
-			s.cfg.Log.DebugContext(ctx, "stream cut", "execution_id", want.ID, "request_id", rpc.RequestID(ctx), "err", err)
+			s.cfg.Log.DebugContext(ctx, "stream cut", "execution_id", want.id, "request_id", rpc.RequestID(ctx), "err", err)
 		}
 	}
 }
@@ -102,7 +104,10 @@ func (s *streams) selection(r *http.Request, bind binder) (want selection, err e
 	if want.filter, err = want.Filter(time.Now()); err != nil {
 		return want, err
 	}
-	want.after, err = after(want.Cursor, r.Header.Get("Last-Event-ID"))
+	if want.after, err = after(want.Cursor, r.Header.Get("Last-Event-ID")); err != nil {
+		return want, err
+	}
+	want.id, err = client.NATS(s.cfg.NATS).ExecutionID(r.Context(), want.ID)
 	return want, err
 }
 

@@ -71,7 +71,7 @@ func TestLinesCannotInjectFrames(t *testing.T) {
 	}
 	for _, c := range []*client.Client{client.NATS(w.nc), client.HTTP(w.url("/"), client.WithHTTPClient(browser(t)))} {
 		var got []string
-		_, err := c.Follow(t.Context(), schemas.FollowLogsRequest{ID: w.exec}, func(l hodei.LogLine) error {
+		_, err := c.Follow(t.Context(), schemas.FollowLogsRequest{ID: hodei.RefTo(w.exec)}, func(l hodei.LogLine) error {
 			got = append(got, l.Line)
 			return nil
 		})

@@ -62,20 +62,6 @@ func slugTaken(err error, slug *string) error {
 	return taken
 }
 
-// PipelineID returns the id of a pipeline, or NOT_FOUND if no pipeline has the
-// slug. It returns an id unchanged, without a query.
-func (db *DB) PipelineID(ctx context.Context, ref hodei.PipelineRef) (hodei.PipelineID, error) {
-	id, isID := ref.ID()
-	if isID {
-		return id, nil
-	}
-	err := db.pool.QueryRow(ctx, `SELECT id FROM pipelines WHERE slug = $1`, string(ref)).Scan(&id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return id, hodei.Missing("pipeline", string(ref))
-	}
-	return id, failure("find pipeline", err)
-}
-
 // UpdatePipeline applies change to the stored pipeline.
 func (db *DB) UpdatePipeline(ctx context.Context, id hodei.PipelineID, change func(*hodei.Pipeline)) (hodei.Pipeline, error) {
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {

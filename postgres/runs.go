@@ -67,23 +67,32 @@ func (db *DB) getRun(ctx context.Context, id hodei.RunID, jobs string) (hodei.Ru
 
 // RunFilter selects runs; nil selects all.
 type RunFilter struct {
-	PipelineID *hodei.PipelineID
-	States     []hodei.RunStatus
-	Triggers   []string
-	Number     int // 0 for all
-	Created    Between
+	PipelineIDs []hodei.PipelineID
+	States      []hodei.RunStatus
+	Triggers    []hodei.TriggerKind
+	Number      int // 0 for all
+	Created     Between
+}
+
+// from is the runs r that the filter selects, as in ExecutionFilter.
+func (f RunFilter) from() string {
+	const selected = `runs r
+		WHERE ($1::uuid IS NULL OR r.id < $1) AND ($2::uuid[] IS NULL OR r.pipeline_id = ANY($2))
+			AND ($3::text[] IS NULL OR r.status = ANY($3)) AND ($4::text[] IS NULL OR r.trigger->>'kind' = ANY($4))
+			AND ($5::timestamptz IS NULL OR r.created_at >= $5) AND ($6::timestamptz IS NULL OR r.created_at < $6)
+			AND ($8 = 0 OR r.number = $8)`
+	if len(f.PipelineIDs) == 0 {
+		return selected
+	}
+	return `(SELECT DISTINCT unnest($2::uuid[]) AS id) one CROSS JOIN LATERAL (
+		SELECT * FROM ` + selected + ` AND r.pipeline_id = one.id ORDER BY r.id DESC LIMIT $7) r`
 }
 
 // ListRuns returns a page of runs without their jobs, newest first.
 func (db *DB) ListRuns(ctx context.Context, f RunFilter, p Page) ([]hodei.Run, *string, error) {
 	return list(p, func(r hodei.Run) hodei.RunID { return r.ID }, func(from *hodei.RunID, limit int) ([]hodei.Run, error) {
 		return all[hodei.Run](ctx, db.pool, "list runs",
-			`SELECT `+runColumns+` FROM runs r
-			WHERE ($1::uuid IS NULL OR r.id < $1) AND ($2::uuid IS NULL OR r.pipeline_id = $2)
-				AND ($3::text[] IS NULL OR r.status = ANY($3)) AND ($4::text[] IS NULL OR r.trigger->>'kind' = ANY($4))
-				AND ($5::timestamptz IS NULL OR r.created_at >= $5) AND ($6::timestamptz IS NULL OR r.created_at < $6)
-				AND ($8 = 0 OR r.number = $8)
-			ORDER BY r.id DESC LIMIT $7`, from, f.PipelineID, f.States, f.Triggers, f.Created.From, f.Created.To, limit, f.Number)
+			`SELECT `+runColumns+` FROM `+f.from()+` ORDER BY r.id DESC LIMIT $7`, from, f.PipelineIDs, f.States, f.Triggers, f.Created.From, f.Created.To, limit, f.Number)
 	})
 }
 

@@ -72,6 +72,12 @@ var yamlText = object{
 	"example": "slug: release\njobs:\n  build:\n    command: cargo build\n",
 }
 
+// names are the ways to write a record's reference beside its id.
+var names = map[string]string{
+	"pipeline": ", or its slug", "run": `, or its pipeline and number as "release#42"`,
+	"execution": `, or a job in a run as "release#42/test"`,
+}
+
 // parameters removes the fields that do not travel in the body from it, and
 // their values from the example.
 func (d *document) parameters(op *Op, body, values object) (out []any) {
@@ -80,7 +86,7 @@ func (d *document) parameters(op *Op, body, values object) (out []any) {
 		text, _ := schema["description"].(string)
 		delete(schema, "description")
 		if f.Resource() != "" && f.In == "path" {
-			text = "The " + f.Resource() + "'s id, with its prefix or without."
+			text = "The " + f.Resource() + "'s id, with its prefix or without" + names[f.Resource()] + "."
 		}
 		shown := f.Name
 		if op == ApplyPipeline.Op && f.In == "path" {

@@ -94,9 +94,9 @@ type FollowEventsRequest struct {
 	// PipelineID selects the runs of that pipeline and the executions of its jobs.
 	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
 	// RunID selects that run and its executions.
-	RunID *hodei.RunID `json:"run_id,omitempty" in:"query"`
+	RunID *hodei.RunRef `json:"run_id,omitempty" in:"query"`
 	// ExecutionID selects that execution.
-	ExecutionID *hodei.ExecutionID `json:"execution_id,omitempty" in:"query"`
+	ExecutionID *hodei.ExecutionRef `json:"execution_id,omitempty" in:"query"`
 	// WorkerID selects that worker and its executions.
 	WorkerID *hodei.WorkerID `json:"worker_id,omitempty" in:"query"`
 	// Only selects "executions", "runs" or "workers".
@@ -133,22 +133,22 @@ func (r FollowEventsRequest) Match(n FeedEvent) bool {
 		return r.Workers() && (r.WorkerID == nil || *r.WorkerID == n.Worker.WorkerID)
 	case n.Execution != nil:
 		e := n.Execution.Execution
-		return r.Executions() && same(r.JobID, e.JobID) && r.ofPipeline(e.PipelineID) &&
-			same(r.ExecutionID, &e.ID) && same(r.WorkerID, e.WorkerID) && same(r.RunID, e.RunID)
+		return r.Executions() && same(r.JobID, e.JobID) && refers(r.PipelineID, e.PipelineID) &&
+			refers(r.ExecutionID, &e.ID) && same(r.WorkerID, e.WorkerID) && refers(r.RunID, e.RunID)
 	case n.Run != nil:
-		return r.Runs() && r.ofPipeline(&n.Run.Run.PipelineID) && same(r.RunID, &n.Run.Run.ID)
+		return r.Runs() && refers(r.PipelineID, &n.Run.Run.PipelineID) && refers(r.RunID, &n.Run.Run.ID)
 	}
 	return true
 }
 
-// ofPipeline reports whether executions of the pipeline are selected. The slug
-// of a request must have been resolved to the id.
-func (r FollowEventsRequest) ofPipeline(id *hodei.PipelineID) bool {
-	if r.PipelineID == nil {
+// refers reports whether the reference is to the record with the id; nil accepts any. A name
+// must have been resolved to the id.
+func refers[K hodei.Kind](want *hodei.Ref[K], have *hodei.ID[K]) bool {
+	if want == nil {
 		return true
 	}
-	want, isID := r.PipelineID.ID()
-	return isID && id != nil && *id == want
+	id, isID := want.ID()
+	return isID && have != nil && *have == id
 }
 
 // same reports whether the value is the wanted one; nil accepts any.

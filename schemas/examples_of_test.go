@@ -44,26 +44,26 @@ func examplesOfExecutions(all map[*Op]example) {
 	listed := running()
 	listed.Environment = nil
 	hello := hodei.Command{Shell: "echo 'Hello World'"}
-	show(all, GetExecution, GetExecutionRequest{ID: execID}, running())
+	show(all, GetExecution, GetExecutionRequest{ID: hodei.RefTo(execID)}, running())
 	show(all, ListExecutions, ListExecutionsRequest{
 		JobID: Any(jobID), PipelineID: Any(hodei.RefTo(pipelineID)), WorkerID: Any(workerID), Status: OneOf[hodei.ExecutionStatus]{hodei.Running}, Page: Page{Limit: 1},
 	}, page(listed))
-	show(all, CancelExecution, CancelExecutionRequest{ID: execID}, cancelling())
-	show(all, DeleteExecution, DeleteExecutionRequest{ID: execID}, Empty{})
-	show(all, RetryExecution, RetryExecutionRequest{ID: execID}, again())
+	show(all, CancelExecution, CancelExecutionRequest{ID: hodei.RefTo(execID)}, cancelling())
+	show(all, DeleteExecution, DeleteExecutionRequest{ID: hodei.RefTo(execID)}, Empty{})
+	show(all, RetryExecution, RetryExecutionRequest{ID: hodei.RefTo(execID)}, again())
 	show(all, Execute, ExecuteRequest{RunRequest{Command: &hello, Environment: map[string]string{"LANG": "C"}}}, AdHocExecution{
 		ID: retryID, Command: hello, Status: hodei.Pending, CreatedAt: at("10:40:00"), Stream: hodei.Stdout, LogsAvailable: true,
 	})
-	show(all, Schedule, ScheduleRequest{ExecutionID: &execID, JobConfig: &JobConfig{Type: ptr("rust")}}, decided(), undecided())
+	show(all, Schedule, ScheduleRequest{ExecutionID: new(hodei.RefTo(execID)), JobConfig: &JobConfig{Type: ptr("rust")}}, decided(), undecided())
 	show(all, GetQueue, GetQueueRequest{Limit: 10}, QueueList{Total: 1, Items: []QueueEntry{{
 		Position: 1, ExecutionID: execID, JobID: &jobID, Priority: 5, AgeSeconds: 12.5, Reason: *queued().Reason,
 		Requirements: spec().Requirements, CreatedAt: at("10:31:59"),
 	}}})
 	options := LogOptions{Tail: ptr(Tail(10)), Timestamps: ptr(true), Stream: "all", Since: "10m", Until: "2024-01-15T10:40:00Z"}
-	show(all, GetLogs, GetLogsRequest{ID: execID, LogOptions: options, Limit: 100}, LogPage{
+	show(all, GetLogs, GetLogsRequest{ID: hodei.RefTo(execID), LogOptions: options, Limit: 100}, LogPage{
 		Items: []json.RawMessage{text(logLines[0]), text(logLines[1])}, NextCursor: ptr("2"), LogCount: 47, Status: hodei.Running,
 	})
-	show(all, FollowLogs, FollowLogsRequest{ID: execID, LogOptions: options, Follow: true}, logLines[0])
+	show(all, FollowLogs, FollowLogsRequest{ID: hodei.RefTo(execID), LogOptions: options, Follow: true}, logLines[0])
 	show(all, FollowEvents, FollowEventsRequest{PipelineID: ptr(hodei.RefTo(pipelineID)), Follow: true}, Event{
 		Type: EventStarted, Time: at("10:32:00"), RequestID: "req_abc123", Execution: listed,
 	})
@@ -85,12 +85,12 @@ func examplesOfRuns(all map[*Op]example) {
 	show(all, ExecutePipeline, ExecutePipelineRequest{
 		ID: hodei.RefTo(pipelineID), Params: map[string]hodei.Scalar{"env": "prod"}, Environment: map[string]string{"LANG": "C"}, Trigger: hodei.TriggerManual,
 	}, aRun())
-	show(all, GetRun, GetRunRequest{ID: runID}, aRun())
-	show(all, ListRuns, ListRunsRequest{PipelineID: ptr(hodei.RefTo(pipelineID)), Status: OneOf[hodei.RunStatus]{hodei.RunRunning}, Page: Page{Limit: 1}}, page(listed))
-	show(all, CancelRun, CancelRunRequest{ID: runID}, cancelled)
-	show(all, RerunRun, RerunRunRequest{ID: runID, Jobs: Selection{"failed"}}, repeated)
-	show(all, ApproveRun, ApproveRunRequest{RunAnswer{ID: runID, Key: "deploy", Comment: ptr("looks good")}}, answered)
-	show(all, RejectRun, RejectRunRequest{RunAnswer{ID: runID, Key: "deploy"}}, aRun())
+	show(all, GetRun, GetRunRequest{ID: hodei.RefTo(runID)}, aRun())
+	show(all, ListRuns, ListRunsRequest{PipelineID: Any(hodei.RefTo(pipelineID)), Status: OneOf[hodei.RunStatus]{hodei.RunRunning}, Page: Page{Limit: 1}}, page(listed))
+	show(all, CancelRun, CancelRunRequest{ID: hodei.RefTo(runID)}, cancelled)
+	show(all, RerunRun, RerunRunRequest{ID: hodei.RefTo(runID), Jobs: Selection{"failed"}}, repeated)
+	show(all, ApproveRun, ApproveRunRequest{RunAnswer{ID: hodei.RefTo(runID), Key: "deploy", Comment: ptr("looks good")}}, answered)
+	show(all, RejectRun, RejectRunRequest{RunAnswer{ID: hodei.RefTo(runID), Key: "deploy"}}, aRun())
 }
 
 func examplesOfDefinitions(all map[*Op]example) {
@@ -124,7 +124,7 @@ func examplesOfWorkers(all map[*Op]example) {
 	show(all, TerminateWorker, TerminateWorkerRequest{ID: workerID}, worker(hodei.WorkerTerminating))
 	show(all, DeleteWorker, DeleteWorkerRequest{ID: workerID}, Empty{})
 	show(all, AssignExecution, AssignRequest{
-		ExecutionID: execID, WorkerRequirements: &hodei.Requirements{Type: ptr("rust")}, WorkerID: &workerID,
+		ExecutionID: hodei.RefTo(execID), WorkerRequirements: &hodei.Requirements{Type: ptr("rust")}, WorkerID: &workerID,
 	}, Assignment{
 		WorkerID: workerID, Status: Assigned, ExecutionID: execID, WorkerType: "rust", StartedAt: at("10:32:00"), Free: 4, Revision: 12,
 	})

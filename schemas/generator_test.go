@@ -80,7 +80,11 @@ func override(typ reflect.Type) *jsonschema.Schema {
 			condition, {Type: "array", Items: condition, MaxItems: ptr(uint64(100))},
 		}}
 	case reflect.TypeFor[hodei.PipelineRef]():
-		return &jsonschema.Schema{Type: "string", Pattern: "^((pipe_)?" + hodei.UUIDPattern + "|" + hodei.SlugPattern + ")$"}
+		return &jsonschema.Schema{Type: "string", Pattern: "^" + hodei.PipelineRefPattern + "$"}
+	case reflect.TypeFor[hodei.RunRef]():
+		return &jsonschema.Schema{Type: "string", Pattern: "^" + hodei.RunRefPattern + "$"}
+	case reflect.TypeFor[hodei.ExecutionRef]():
+		return &jsonschema.Schema{Type: "string", Pattern: "^" + hodei.ExecutionRefPattern + "$"}
 	case reflect.TypeFor[Tail]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
 			{Type: "integer", Minimum: "0"}, {Type: "string", Enum: []any{"all"}},

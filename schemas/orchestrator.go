@@ -256,12 +256,12 @@ type DeleteJobRequest struct {
 
 // RetryExecutionRequest identifies an ended execution.
 type RetryExecutionRequest struct {
-	ID hodei.ExecutionID `json:"id" in:"path"`
+	ID hodei.ExecutionRef `json:"id" in:"path"`
 }
 
 // DeleteExecutionRequest identifies the execution to delete.
 type DeleteExecutionRequest struct {
-	ID hodei.ExecutionID `json:"id" in:"path"`
+	ID hodei.ExecutionRef `json:"id" in:"path"`
 }
 
 // GetJobRequest identifies a job.
@@ -353,7 +353,7 @@ type CreateExecutionRequest struct {
 
 // GetExecutionRequest identifies an execution.
 type GetExecutionRequest struct {
-	ID hodei.ExecutionID `json:"id" in:"path"`
+	ID hodei.ExecutionRef `json:"id" in:"path"`
 }
 
 // ListExecutionsRequest requests a page of executions.
@@ -367,15 +367,15 @@ type ListExecutionsRequest struct {
 	// Status selects the executions in one of these states, in any case,
 	// separated by commas.
 	Status OneOf[hodei.ExecutionStatus] `json:"status,omitempty" in:"query" null:"true"`
-	// RunID leaves only the executions of that run.
-	RunID OneOf[hodei.RunID] `json:"run_id,omitempty" in:"query" null:"true"`
+	// RunID leaves only the executions of that run, or of these.
+	RunID OneOf[hodei.RunRef] `json:"run_id,omitempty" in:"query" null:"true"`
 	// RetryOf selects the executions that retry that one.
-	RetryOf *hodei.ExecutionID `json:"retry_of,omitempty" in:"query"`
+	RetryOf *hodei.ExecutionRef `json:"retry_of,omitempty" in:"query"`
 	Created
 	Page
 }
 
 // CancelExecutionRequest identifies the execution to cancel.
 type CancelExecutionRequest struct {
-	ID hodei.ExecutionID `json:"id" in:"path"`
+	ID hodei.ExecutionRef `json:"id" in:"path"`
 }

@@ -69,32 +69,32 @@ type ExecutePipelineRequest struct {
 
 // GetRunRequest names a run.
 type GetRunRequest struct {
-	ID hodei.RunID `json:"id" in:"path"`
+	ID hodei.RunRef `json:"id" in:"path"`
 }
 
 // ListRunsRequest asks for a page of runs.
 type ListRunsRequest struct {
-	// PipelineID leaves only the runs of that pipeline.
-	PipelineID *hodei.PipelineRef `json:"pipeline_id,omitempty" in:"query"`
+	// PipelineID leaves only the runs of that pipeline, or of these, separated by commas.
+	PipelineID OneOf[hodei.PipelineRef] `json:"pipeline_id,omitempty" in:"query" null:"true"`
 	// Status leaves only the runs in one of these states, in any case, separated by
 	// commas.
 	Status OneOf[hodei.RunStatus] `json:"status,omitempty" in:"query" null:"true"`
 	// Number leaves only the run with that number.
 	Number int `json:"number,omitempty" in:"query" jsonschema:"minimum=1,maximum=2147483647"`
 	// Trigger leaves only the runs started by one of these, separated by commas.
-	Trigger OneOf[string] `json:"trigger,omitempty" in:"query" null:"true"`
+	Trigger OneOf[hodei.TriggerKind] `json:"trigger,omitempty" in:"query" null:"true"`
 	Created
 	Page
 }
 
 // CancelRunRequest names the run to cancel.
 type CancelRunRequest struct {
-	ID hodei.RunID `json:"id" in:"path"`
+	ID hodei.RunRef `json:"id" in:"path"`
 }
 
 // RerunRunRequest names the run to repeat.
 type RerunRunRequest struct {
-	ID hodei.RunID `json:"id" in:"path"`
+	ID hodei.RunRef `json:"id" in:"path"`
 	// Jobs are "failed", the default, "all", or the keys of the jobs that run again,
 	// with everything downstream of them.
 	Jobs Selection `json:"jobs,omitempty"`
@@ -124,7 +124,7 @@ type RejectRunRequest struct {
 
 // RunAnswer names a job that waits for an approval.
 type RunAnswer struct {
-	ID hodei.RunID `json:"id" in:"path"`
+	ID hodei.RunRef `json:"id" in:"path"`
 	// Key is the key of the job in the run, as "deploy" or "deploy[zone=a]".
 	Key string `json:"key" in:"path"`
 	// Comment is recorded with the answer.

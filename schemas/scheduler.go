@@ -34,7 +34,7 @@ var (
 // execution.
 type ScheduleRequest struct {
 	// ExecutionID is a pending execution; required unless dry_run is set.
-	ExecutionID *hodei.ExecutionID `json:"execution_id,omitempty"`
+	ExecutionID *hodei.ExecutionRef `json:"execution_id,omitempty"`
 	// JobConfig replaces the requirements of the execution's record.
 	JobConfig *JobConfig `json:"job_config,omitempty"`
 	// DryRun decides and explains, and changes nothing.

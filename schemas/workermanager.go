@@ -229,7 +229,7 @@ type ListWorkersRequest struct {
 // AssignRequest assigns a pending execution.
 type AssignRequest struct {
 	// ExecutionID is a pending execution.
-	ExecutionID hodei.ExecutionID `json:"execution_id"`
+	ExecutionID hodei.ExecutionRef `json:"execution_id"`
 	// WorkerRequirements replaces the requirements of the execution's record
 	// for choosing the worker.
 	WorkerRequirements *hodei.Requirements `json:"worker_requirements,omitempty"`
@@ -323,7 +323,7 @@ func (r LeaveRequest) Sender() hodei.WorkerID { return r.WorkerID }
 // GetLogsRequest requests a page of the recorded log. The tail is applied
 // first, then the other filters.
 type GetLogsRequest struct {
-	ID hodei.ExecutionID `json:"id" in:"path"`
+	ID hodei.ExecutionRef `json:"id" in:"path"`
 	LogOptions
 	// Cursor continues after the page that contained it.
 	Cursor string `json:"cursor,omitempty" in:"query" jsonschema:"pattern=^[0-9]+$,maxLength=18"`
@@ -360,7 +360,7 @@ type LogChunk struct {
 
 // FollowLogsRequest requests the log as a stream.
 type FollowLogsRequest struct {
-	ID hodei.ExecutionID `json:"id" in:"path"`
+	ID hodei.ExecutionRef `json:"id" in:"path"`
 	LogOptions
 	// Follow keeps the stream open until the execution ends; otherwise it ends
 	// after the existing lines.

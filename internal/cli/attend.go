@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +42,11 @@ func attend(ctx context.Context, s *session.Session, text string, quiet bool) er
 	case run != nil:
 		return attendRun(ctx, s, *run, quiet)
 	}
-	return (&following{Session: s, id: execution, quiet: quiet}).attend(ctx)
+	id, err := s.ExecutionID(ctx, execution)
+	if err != nil {
+		return err
+	}
+	return (&following{Session: s, id: id, quiet: quiet}).attend(ctx)
 }
 
 // startRun asks for a run, and follows it unless detach is set.
@@ -93,7 +98,7 @@ starts but the jobs under finally. Or cancel an execution.`,
 		case err != nil:
 			return err
 		case run != nil:
-			return session.Ask(ctx, s, schemas.CancelRun, schemas.CancelRunRequest{ID: run.ID}, func(r hodei.Run) error {
+			return session.Ask(ctx, s, schemas.CancelRun, schemas.CancelRunRequest{ID: hodei.RefTo(run.ID)}, func(r hodei.Run) error {
 				note(s, session.RunName(r), string(r.Status), r.Status.Ended())
 				return nil
 			})
@@ -102,7 +107,7 @@ starts but the jobs under finally. Or cancel an execution.`,
 	})
 }
 
-func cancelExecution(ctx context.Context, s *session.Session, id hodei.ExecutionID) error {
+func cancelExecution(ctx context.Context, s *session.Session, id hodei.ExecutionRef) error {
 	return session.Ask(ctx, s, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: id}, func(e hodei.Execution) error {
 		note(s, e.ID.String(), string(e.Status), e.Status.Ended())
 		return nil
@@ -120,22 +125,20 @@ func note(s *session.Session, name, status string, ended bool) {
 
 // runOrExecution finds what a person means: release#42 is a run, release#42/test an
 // execution of it, and an id, or the beginning of one, either.
-func runOrExecution(ctx context.Context, s *session.Session, text string) (*hodei.Run, hodei.ExecutionID, error) {
-	if !session.IsRun(text) {
-		id, err := s.Execution(ctx, text)
-		if !errors.Is(err, hodei.NotFound) {
-			return nil, id, err
+func runOrExecution(ctx context.Context, s *session.Session, text string) (*hodei.Run, hodei.ExecutionRef, error) {
+	if !session.IsRun(text) || strings.Contains(text, "/") {
+		ref, err := s.Execution(ctx, text)
+		if session.IsRun(text) || !errors.Is(err, hodei.NotFound) {
+			return nil, ref, err
 		}
 	}
-	run, job, err := s.JobOfRun(ctx, text)
-	switch {
-	case err != nil && !session.IsRun(text) && errors.Is(err, hodei.NotFound):
-		return nil, hodei.ExecutionID{}, hodei.Errorf(hodei.NotFound, "%q is no run, as release#42, and no run or execution has an id that begins so", text)
-	case err != nil:
-		return nil, hodei.ExecutionID{}, err
-	case job != nil:
-		id, err := session.ExecutionOfRun(run, *job)
-		return nil, id, err
+	ref, err := s.Run(ctx, text)
+	if err == nil {
+		run, err := s.GetRun(ctx, schemas.GetRunRequest{ID: ref})
+		return &run, "", err
 	}
-	return &run, hodei.ExecutionID{}, nil
+	if !session.IsRun(text) && errors.Is(err, hodei.NotFound) {
+		err = hodei.Errorf(hodei.NotFound, "%q is no run, as release#42, and no run or execution has an id that begins so", text)
+	}
+	return nil, "", err
 }

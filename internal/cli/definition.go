@@ -225,7 +225,7 @@ func newInit() *cobra.Command {
 				}
 				name = slugOf(filepath.Base(dir))
 			}
-			if !hodei.PipelineRef(name).IsSlug() {
+			if !hodei.IsSlug(name) {
 				return cmdline.Usagef("--slug: up to 63 of a-z, 0-9 and - required, not %q", name)
 			}
 			flags := os.O_CREATE | os.O_WRONLY | os.O_EXCL

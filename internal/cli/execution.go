@@ -178,7 +178,16 @@ func newExecutionRetry(p *session.Flags) *cobra.Command {
 func newExecutionRemove(p *session.Flags) *cobra.Command {
 	return session.CompleteFirst(remove(p, schemas.DeleteExecution, "Delete executions with their logs",
 		"Executions that have not ended, or with a retry due, are refused.", "exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
-		(*session.Session).Execution, func(id hodei.ExecutionID) schemas.DeleteExecutionRequest {
-			return schemas.DeleteExecutionRequest{ID: id}
+		executionID, func(id hodei.ExecutionID) schemas.DeleteExecutionRequest {
+			return schemas.DeleteExecutionRequest{ID: hodei.RefTo(id)}
 		}), p.Executions(hodei.Failed, hodei.TimedOut, hodei.Cancelled, hodei.Completed))
+}
+
+// executionID is the id of the execution that a person names.
+func executionID(s *session.Session, ctx context.Context, text string) (hodei.ExecutionID, error) {
+	ref, err := s.Execution(ctx, text)
+	if err != nil {
+		return hodei.ExecutionID{}, err
+	}
+	return s.ExecutionID(ctx, ref)
 }

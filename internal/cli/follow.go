@@ -40,7 +40,7 @@ func (f *following) follow(ctx context.Context) (schemas.LogEnd, error) {
 	defer p.end()
 	begun, end := f.beside(ctx)
 	defer end()
-	return f.Follow(ctx, schemas.FollowLogsRequest{ID: f.id, Follow: true}, func(l hodei.LogLine) error {
+	return f.Follow(ctx, schemas.FollowLogsRequest{ID: hodei.RefTo(f.id), Follow: true}, func(l hodei.LogLine) error {
 		begun()
 		if f.last = append(f.last, l); len(f.last) > keep {
 			f.last = f.last[1:]
@@ -135,7 +135,7 @@ func (f *following) whyWaiting(ctx context.Context) (why string, e *hodei.Execut
 			return waits(f.Session, entry.Reason, entry.Position), nil
 		}
 	}
-	found, err := f.GetExecution(ctx, schemas.GetExecutionRequest{ID: f.id})
+	found, err := f.GetExecution(ctx, schemas.GetExecutionRequest{ID: hodei.RefTo(f.id)})
 	if err != nil {
 		return "", nil
 	}

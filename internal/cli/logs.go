@@ -46,16 +46,14 @@ are dropped; colours pass. A file or a pipe gets the output unchanged.`,
 			return err
 		}
 		if session.IsRun(args[0]) {
-			run, job, err := s.JobOfRun(ctx, args[0])
+			run, execution, err := runOrExecution(ctx, s, args[0])
 			switch {
 			case err != nil:
 				return err
-			case job == nil:
-				return runLogs(ctx, s, run, req)
+			case run != nil:
+				return runLogs(ctx, s, *run, req)
 			}
-			if req.ID, err = session.ExecutionOfRun(run, *job); err != nil {
-				return err
-			}
+			req.ID = execution
 		} else if req.ID, err = logOf(ctx, s, args[0]); err != nil {
 			return err
 		}
@@ -95,29 +93,29 @@ func runLogs(ctx context.Context, s *session.Session, run hodei.Run, req schemas
 
 // logOf is the execution whose log is meant: itself, or the latest one of a
 // job.
-func logOf(ctx context.Context, s *session.Session, text string) (hodei.ExecutionID, error) {
-	var id hodei.ExecutionID
-	if err := id.UnmarshalText([]byte(text)); err == nil || strings.HasPrefix(text, id.Prefix()+"_") {
+func logOf(ctx context.Context, s *session.Session, text string) (hodei.ExecutionRef, error) {
+	if _, isID := hodei.ExecutionRef(text).ID(); isID || strings.HasPrefix(text, hodei.ExecutionID{}.Prefix()+"_") {
 		return s.Execution(ctx, text)
 	}
 	named, err := s.Job(ctx, text)
 	switch {
 	case errors.Is(err, hodei.NotFound):
-		if id, err = s.Execution(ctx, text); errors.Is(err, hodei.NotFound) {
+		id, err := s.Execution(ctx, text)
+		if errors.Is(err, hodei.NotFound) {
 			err = hodei.Errorf(hodei.NotFound, "no execution or job %q found", text)
 		}
 		return id, err
 	case err != nil:
-		return id, err
+		return "", err
 	}
 	j, err := s.GetJob(ctx, schemas.GetJobRequest{ID: named})
 	switch {
 	case err != nil:
-		return id, err
+		return "", err
 	case j.Execution == nil:
-		return id, hodei.Errorf(hodei.NotFound, "job %q has no runs; %s", text, s.Hint("run %s", text))
+		return "", hodei.Errorf(hodei.NotFound, "job %q has no runs; %s", text, s.Hint("run %s", text))
 	}
-	return j.Execution.ID, nil
+	return hodei.RefTo(j.Execution.ID), nil
 }
 
 func tail(text string) (*schemas.Tail, error) {

@@ -182,7 +182,7 @@ func (f *following) attend(ctx context.Context) error {
 	case end.Status == hodei.Completed && !render.IsTerminal(f.Errs):
 		return nil
 	}
-	e, err := f.GetExecution(ctx, schemas.GetExecutionRequest{ID: f.id})
+	e, err := f.GetExecution(ctx, schemas.GetExecutionRequest{ID: hodei.RefTo(f.id)})
 	if err != nil { // the end itself is known
 		e = hodei.Execution{ID: f.id, Status: end.Status, ExitCode: end.ExitCode, LogCount: end.LogCount}
 	}

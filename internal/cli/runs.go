@@ -25,7 +25,7 @@ func newRuns(p *session.Flags) *cobra.Command {
 number, as release#42, wherever a command takes one.`,
 		Example: "  hodei runs --pipeline release --status failed\n  hodei run show release#42\n  hodei rerun release#42",
 	}, func(ctx context.Context, s *session.Session, _ []string) (err error) {
-		if req.PipelineID, err = session.Optional(ctx, pipeline, s.PipelineRef); err != nil {
+		if req.PipelineID, err = session.Several(ctx, pipeline, s.PipelineRef); err != nil {
 			return err
 		}
 		req.Status = wanted.value
@@ -35,7 +35,7 @@ number, as release#42, wherever a command takes one.`,
 			})
 	})
 	flags := cmd.Flags()
-	flags.StringVar(&pipeline, "pipeline", "", "only of this pipeline, by id, slug or name")
+	flags.StringVar(&pipeline, "pipeline", "", "only of this pipeline, or of these, separated by commas; by id, slug or name")
 	flags.Var(&wanted, "status", "only of this status, or of these, separated by commas")
 	addCreated(flags, &req.Created)
 	addPage(flags, &req.Page)
@@ -203,7 +203,7 @@ func replying[Req any](p *session.Flags, verb, short string, op schemas.Operatio
 }
 
 // blocked is the key of the only job that waits for an approval.
-func blocked(ctx context.Context, s *session.Session, id hodei.RunID) (string, error) {
+func blocked(ctx context.Context, s *session.Session, id hodei.RunRef) (string, error) {
 	r, err := s.GetRun(ctx, schemas.GetRunRequest{ID: id})
 	if err != nil {
 		return "", err

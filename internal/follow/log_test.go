@@ -97,8 +97,8 @@ func (l *written) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.
 
 // page is logs.get, used only to check that the execution exists.
 func (l *written) page(_ context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {
-	if req.ID != l.id {
-		return schemas.LogPage{}, hodei.Missing("execution", req.ID.String())
+	if id, _ := req.ID.ID(); id != l.id {
+		return schemas.LogPage{}, req.ID.Missing()
 	}
 	return schemas.LogPage{}, nil
 }

@@ -24,7 +24,7 @@ func BenchmarkDecode(b *testing.B) {
 		req any
 		to  any
 	}{
-		{schemas.Schedule.Op, schemas.ScheduleRequest{ExecutionID: &eid, Brief: true, JobConfig: &schemas.JobConfig{Requirements: &hodei.Requirements{Capacity: 1}, Priority: &five}}, new(schemas.ScheduleRequest)},
+		{schemas.Schedule.Op, schemas.ScheduleRequest{ExecutionID: new(hodei.RefTo(eid)), Brief: true, JobConfig: &schemas.JobConfig{Requirements: &hodei.Requirements{Capacity: 1}, Priority: &five}}, new(schemas.ScheduleRequest)},
 		{schemas.AssignExecutions.Op, schemas.AssignExecutionsRequest{WorkerID: wid, ExecutionIDs: []hodei.ExecutionID{eid}}, new(schemas.AssignExecutionsRequest)},
 		{schemas.PlaceExecution.Op, place, new(schemas.PlaceRequest)},
 		{schemas.StartExecution.Op, schemas.StartRequest{PlaceRequest: place, WorkerID: wid}, new(schemas.StartRequest)},

@@ -126,7 +126,9 @@ func TestNoHeaderOrFieldDisablesValidation(t *testing.T) {
 		rpc.Handle(s, schemas.AssignExecution, discard[schemas.AssignRequest, schemas.Assignment](t))
 		rpc.Handle(s, schemas.Schedule, discard[schemas.ScheduleRequest, schemas.Decision](t))
 	})
-	_, err := rpc.Call(t.Context(), nc, schemas.AssignExecution, schemas.AssignRequest{WorkerRequirements: &hodei.Requirements{Capacity: -1}})
+	_, err := rpc.Call(t.Context(), nc, schemas.AssignExecution, schemas.AssignRequest{
+		ExecutionID: hodei.RefTo(hodei.ExecutionID{}), WorkerRequirements: &hodei.Requirements{Capacity: -1},
+	})
 	require.Equal(t, "worker_requirements.capacity", asked(t, err).Details.Field)
 
 	msg := nats.NewMsg(schemas.Schedule.Subject)

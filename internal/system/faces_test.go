@@ -79,12 +79,12 @@ func (w *walk) execute(t *rapid.T) {
 }
 
 func (w *walk) cancel(t *rapid.T) {
-	_, err := w.face(t).CancelExecution(w.ctx, schemas.CancelExecutionRequest{ID: w.execution(t)})
+	_, err := w.face(t).CancelExecution(w.ctx, schemas.CancelExecutionRequest{ID: hodei.RefTo(w.execution(t))})
 	answered(t, err)
 }
 
 func (w *walk) retry(t *rapid.T) {
-	again, err := w.face(t).RetryExecution(w.ctx, schemas.RetryExecutionRequest{ID: w.execution(t)})
+	again, err := w.face(t).RetryExecution(w.ctx, schemas.RetryExecutionRequest{ID: hodei.RefTo(w.execution(t))})
 	answered(t, err)
 	if err == nil {
 		w.made = append(w.made, again.ID)
@@ -92,12 +92,12 @@ func (w *walk) retry(t *rapid.T) {
 }
 
 func (w *walk) assign(t *rapid.T) {
-	_, err := w.face(t).AssignExecution(w.ctx, schemas.AssignRequest{ExecutionID: w.execution(t), WorkerID: new(w.someone(t))})
+	_, err := w.face(t).AssignExecution(w.ctx, schemas.AssignRequest{ExecutionID: hodei.RefTo(w.execution(t)), WorkerID: new(w.someone(t))})
 	answered(t, err)
 }
 
 func (w *walk) schedule(t *rapid.T) {
-	_, err := rpc.Call(w.ctx, w.nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: new(w.execution(t))})
+	_, err := rpc.Call(w.ctx, w.nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: new(hodei.RefTo(*new(w.execution(t))))})
 	answered(t, err)
 }
 
@@ -213,10 +213,10 @@ func TestRunningExecutionIsNotRejected(t *testing.T) {
 	e, err := db.CreateExecution(t.Context(), draft) // unknown to every scheduler
 	require.NoError(t, err)
 	ask := schemas.ScheduleRequest{
-		ExecutionID: &e.ID, Brief: true, JobConfig: &schemas.JobConfig{Type: new("nobody"), Requirements: &hodei.Requirements{}},
+		ExecutionID: new(hodei.RefTo(e.ID)), Brief: true, JobConfig: &schemas.JobConfig{Type: new("nobody"), Requirements: &hodei.Requirements{}},
 		Waiting: schemas.Waiting{WaitSeconds: new(0.0), IfNoWorker: schemas.Reject},
 	}
-	_, err = c.AssignExecution(t.Context(), schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &workers.Items[0].ID})
+	_, err = c.AssignExecution(t.Context(), schemas.AssignRequest{ExecutionID: hodei.RefTo(e.ID), WorkerID: &workers.Items[0].ID})
 	require.NoError(t, err)
 	d, err := rpc.Call(t.Context(), nc, schemas.Schedule, ask)
 	require.NoError(t, err)
@@ -230,7 +230,7 @@ func TestRunningExecutionIsNotRejected(t *testing.T) {
 
 	e, err = db.CreateExecution(t.Context(), draft)
 	require.NoError(t, err)
-	ask.ExecutionID = &e.ID
+	ask.ExecutionID = new(hodei.RefTo(e.ID))
 	for range 2 { // a repeat, in case the answer was lost
 		_, err = rpc.Call(t.Context(), nc, schemas.Schedule, ask)
 		require.ErrorIs(t, err, hodei.Rejected)

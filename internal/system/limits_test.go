@@ -130,7 +130,7 @@ func TestListsAndEventsAreBounded(t *testing.T) {
 
 	list, err := c.ListExecutions(ctx, schemas.ListExecutionsRequest{})
 	require.NoError(t, err)
-	one, err := c.GetExecution(ctx, schemas.GetExecutionRequest{ID: list.Items[0].ID})
+	one, err := c.GetExecution(ctx, schemas.GetExecutionRequest{ID: hodei.RefTo(list.Items[0].ID)})
 	require.NoError(t, err)
 	require.Equal(t, large.Environment, one.Environment, "it is there where one is asked for")
 	nc.Close()

@@ -76,7 +76,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	}})
 	require.NoError(t, err)
 	// Its created event queues it too, but at an unknown time.
-	_, err = rpc.Call(ctx, nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: &waits.ID})
+	_, err = rpc.Call(ctx, nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: new(hodei.RefTo(waits.ID))})
 	require.NoError(t, err)
 	queued, err := c.ExecuteJob(ctx, schemas.ExecuteJobRequest{ID: job.ID})
 	require.NoError(t, err)
@@ -86,7 +86,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 		schemas.PlaceExecution.Subject, schemas.EventCreated, schemas.Schedule.Subject, schemas.AssignExecutions.Subject,
 		schemas.EventStarted, schemas.EventCompleted,
 	}, seen, "it must not overtake the queue")
-	_, err = c.CancelExecution(ctx, schemas.CancelExecutionRequest{ID: waits.ID})
+	_, err = c.CancelExecution(ctx, schemas.CancelExecutionRequest{ID: hodei.RefTo(waits.ID)})
 	require.NoError(t, err)
 	require.NoError(t, stop())
 }

@@ -94,7 +94,7 @@ func TestManyAtOnce(t *testing.T) {
 				return fmt.Errorf("%s is %s with %d lines", e.ID, e.Status, e.LogCount)
 			}
 			next := int64(1)
-			for line, err := range c.Logs(ctx, schemas.FollowLogsRequest{ID: e.ID}) {
+			for line, err := range c.Logs(ctx, schemas.FollowLogsRequest{ID: hodei.RefTo(e.ID)}) {
 				if err != nil {
 					return err
 				}

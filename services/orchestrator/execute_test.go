@@ -79,7 +79,7 @@ func TestARefusedPlacementIsRecordedAndScheduled(t *testing.T) {
 	require.Equal(t, "no worker", *got.Reason)
 
 	require.Equal(t, got.ExecutionID, n.placed[0].ExecutionID)
-	require.Equal(t, got.ExecutionID, *n.scheduled[0].ExecutionID)
+	require.Equal(t, hodei.RefTo(got.ExecutionID), *n.scheduled[0].ExecutionID)
 	require.Equal(t, 8, *n.scheduled[0].JobConfig.Priority)
 	all := b.executions()
 	require.Len(t, all, 1)
@@ -168,7 +168,7 @@ func TestAdHocIsRecordedAndQueued(t *testing.T) {
 	require.Equal(t, got.ID, b.created().Execution.ID)
 	_, scheduled, _ := n.counts()
 	require.Zero(t, scheduled, "the scheduler takes it in from its event")
-	e, err := rpc.Call(t.Context(), b.nc, schemas.GetExecution, schemas.GetExecutionRequest{ID: got.ID})
+	e, err := rpc.Call(t.Context(), b.nc, schemas.GetExecution, schemas.GetExecutionRequest{ID: hodei.RefTo(got.ID)})
 	require.NoError(t, err)
 	require.Nil(t, e.JobID)
 	require.Equal(t, shell, e.Command)

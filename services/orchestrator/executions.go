@@ -14,7 +14,11 @@ import (
 )
 
 func (o *Orchestrator) getExecution(ctx context.Context, req schemas.GetExecutionRequest) (hodei.Execution, error) {
-	return o.db.GetExecution(ctx, req.ID)
+	id, err := o.db.ExecutionID(ctx, req.ID)
+	if err != nil {
+		return hodei.Execution{}, err
+	}
+	return o.db.GetExecution(ctx, id)
 }
 
 func (o *Orchestrator) listExecutions(ctx context.Context, req schemas.ListExecutionsRequest) (schemas.List[hodei.Execution], error) {
@@ -22,13 +26,25 @@ func (o *Orchestrator) listExecutions(ctx context.Context, req schemas.ListExecu
 	if err != nil {
 		return schemas.List[hodei.Execution]{}, err
 	}
-	pipelines, err := o.pipelinesIn(ctx, "pipeline_id", req.PipelineID...)
+	pipelines, err := resolve(ctx, "pipeline_id", req.PipelineID, o.db.PipelineID)
 	if err != nil {
 		return schemas.List[hodei.Execution]{}, err
 	}
+	runs, err := resolve(ctx, "run_id", req.RunID, o.db.RunID)
+	if err != nil {
+		return schemas.List[hodei.Execution]{}, err
+	}
+	var past *hodei.ExecutionID
+	if req.RetryOf != nil {
+		ids, err := resolve(ctx, "retry_of", []hodei.ExecutionRef{*req.RetryOf}, o.db.ExecutionID)
+		if err != nil {
+			return schemas.List[hodei.Execution]{}, err
+		}
+		past = &ids[0]
+	}
 	items, next, err := o.db.ListExecutions(ctx,
 		postgres.ExecutionFilter{
-			JobIDs: req.JobID, PipelineIDs: pipelines, WorkerIDs: req.WorkerID, States: states, RetryOf: req.RetryOf, RunIDs: req.RunID,
+			JobIDs: req.JobID, PipelineIDs: pipelines, WorkerIDs: req.WorkerID, States: states, RetryOf: past, RunIDs: runs,
 			Created: between(req.Created),
 		},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
@@ -92,7 +108,7 @@ func (o *Orchestrator) begin(ctx context.Context, draft hodei.Execution, waiting
 // retryExecution executes again what has ended, in place of the retry that its
 // policy may still owe.
 func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExecutionRequest) (hodei.Execution, error) {
-	past, err := o.db.GetExecution(ctx, req.ID)
+	past, err := o.getExecution(ctx, schemas.GetExecutionRequest(req))
 	if err != nil {
 		return past, err
 	}
@@ -165,8 +181,9 @@ func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting 
 			waiting.WaitSeconds = new(float64)
 		}
 	}
+	id := hodei.RefTo(e.ID)
 	decision, err := rpc.Call(ctx, o.nc, schemas.Schedule, schemas.ScheduleRequest{
-		ExecutionID: &e.ID, Brief: true, Waiting: waiting,
+		ExecutionID: &id, Brief: true, Waiting: waiting,
 		JobConfig: &schemas.JobConfig{Requirements: &e.Requirements, Priority: &e.Priority},
 	})
 	if !errors.Is(err, hodei.Unavailable) && !errors.Is(err, hodei.Timeout) {
@@ -215,7 +232,11 @@ func (o *Orchestrator) estimate(ctx context.Context, id hodei.JobID) *float64 {
 }
 
 func (o *Orchestrator) cancelExecution(ctx context.Context, req schemas.CancelExecutionRequest) (hodei.Execution, error) {
-	return rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: req.ID})
+	id, err := o.db.ExecutionID(ctx, req.ID)
+	if err != nil {
+		return hodei.Execution{}, err
+	}
+	return rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: id})
 }
 
 func (o *Orchestrator) publish(ctx context.Context, kind string, e hodei.Execution) {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -101,4 +102,55 @@ func TestSeveralIDs(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "job_id", decode[hodei.Error](t, msg.Data).Details.Field, bad)
 	}
+}
+
+// TestFiltersOfRuns: runs of several pipelines, by id and slug, of several states and several
+// triggers, newest first through the pages.
+func TestFiltersOfRuns(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.scheduler(&neighbours{})
+	one, other, third := b.pipeline(needing("a")), b.pipeline(needing("a")), b.pipeline(needing("a"))
+	_, err := rpc.Call(t.Context(), b.nc, schemas.UpdatePipeline, schemas.UpdatePipelineRequest{
+		ID: hodei.RefTo(other), Slug: schemas.Patch[string]{Set: true, Value: new("other")},
+	})
+	require.NoError(t, err)
+	var all []string // newest first
+	for _, p := range []hodei.PipelineID{one, other, one, third, other} {
+		all = append([]string{b.execute(p).ID.String()}, all...)
+	}
+	b.finish(b.shownRun(mustRun(t, all[0])).ID, "a", completed)
+	b.waitRun(mustRun(t, all[0]), hodei.RunCompleted)
+	list := func(filter string) (found []string) {
+		t.Helper()
+		for cursor := ""; ; {
+			msg, err := b.nc.Request(schemas.ListRuns.Subject, []byte(fmt.Sprintf(`{"limit":2%s%s}`, cursor, filter)), 30*time.Second)
+			require.NoError(t, err)
+			page := decode[schemas.List[hodei.Run]](t, msg.Data)
+			for _, r := range page.Items {
+				found = append(found, r.ID.String())
+			}
+			if page.NextCursor == nil {
+				return found
+			}
+			cursor = fmt.Sprintf(`,"cursor":%q`, *page.NextCursor)
+		}
+	}
+	require.Equal(t, all, list(``))
+	require.Equal(t, []string{all[0], all[2], all[3], all[4]}, list(`,"pipeline_id":"`+one.String()+`,other"`))
+	require.Equal(t, []string{all[0], all[3]}, list(`,"pipeline_id":"other,other"`))
+	require.Equal(t, all, list(`,"status":"completed,Running"`))
+	require.Equal(t, all[:1], list(`,"status":"COMPLETED","trigger":"manual,api"`))
+	require.Empty(t, list(`,"trigger":"manual,rerun"`))
+	for field, filter := range map[string]string{"pipeline_id": "other,nothing", "status": "running,DONE", "trigger": "api,cron"} {
+		msg, err := b.nc.Request(schemas.ListRuns.Subject, []byte(fmt.Sprintf(`{%q:%q}`, field, filter)), 30*time.Second)
+		require.NoError(t, err)
+		require.Equal(t, field, decode[hodei.Error](t, msg.Data).Details.Field)
+	}
+}
+
+func mustRun(t *testing.T, text string) hodei.RunID {
+	id, isID := hodei.RunRef(text).ID()
+	require.True(t, isID)
+	return id
 }

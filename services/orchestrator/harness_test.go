@@ -84,7 +84,8 @@ func (b *bench) scheduler(n *neighbours) *neighbours {
 	if n.schedule == nil {
 		n.schedule = func(req schemas.ScheduleRequest) (schemas.Decision, error) {
 			first, why := 1, "no worker"
-			return schemas.Decision{ExecutionID: req.ExecutionID, Status: hodei.Pending, QueuePosition: &first, Reason: &why}, nil
+			id, _ := req.ExecutionID.ID()
+			return schemas.Decision{ExecutionID: &id, Status: hodei.Pending, QueuePosition: &first, Reason: &why}, nil
 		}
 	}
 	svc := rpc.New(rpc.Config{NATS: b.nc, Name: schemas.Scheduler, Log: localtest.Log(b.t)})

@@ -59,30 +59,17 @@ func (o *Orchestrator) deletePipeline(ctx context.Context, req schemas.DeletePip
 // checkSlug refuses a slug that reads as an id; the form of the others is checked
 // by the schema.
 func checkSlug(slug *string) error {
-	if slug != nil && !hodei.PipelineRef(*slug).IsSlug() {
+	if slug != nil && !hodei.IsSlug(*slug) {
 		return hodei.InvalidField("slug", "must not be a UUID")
 	}
 	return nil
 }
 
-// pipelineIn resolves the reference in a field; nil stays nil.
-func (o *Orchestrator) pipelineIn(ctx context.Context, field string, ref *hodei.PipelineRef) (*hodei.PipelineID, error) {
-	if ref == nil {
-		return nil, nil
-	}
-	ids, err := o.pipelinesIn(ctx, field, *ref)
-	if err != nil {
-		return nil, err
-	}
-	return &ids[0], nil
-}
-
-// pipelinesIn resolves the references in a field of a body or a query; none stay
-// nil.
-func (o *Orchestrator) pipelinesIn(ctx context.Context, field string, refs ...hodei.PipelineRef) ([]hodei.PipelineID, error) {
-	var ids []hodei.PipelineID
+// resolve resolves the references in a field of a body or a query; none stay nil.
+func resolve[K hodei.Kind](ctx context.Context, field string, refs []hodei.Ref[K], find func(context.Context, hodei.Ref[K]) (hodei.ID[K], error)) ([]hodei.ID[K], error) {
+	var ids []hodei.ID[K]
 	for _, ref := range refs {
-		id, err := o.db.PipelineID(ctx, ref)
+		id, err := find(ctx, ref)
 		if errors.Is(err, hodei.NotFound) {
 			return nil, ref.Unknown(field)
 		} else if err != nil {
@@ -98,7 +85,7 @@ func (o *Orchestrator) createJob(ctx context.Context, req schemas.CreateJobReque
 	if err != nil {
 		return hodei.Job{}, err
 	}
-	pipeline, err := o.pipelinesIn(ctx, "pipeline_id", req.PipelineID)
+	pipeline, err := resolve(ctx, "pipeline_id", []hodei.PipelineRef{req.PipelineID}, o.db.PipelineID)
 	if err != nil {
 		return hodei.Job{}, err
 	}
@@ -121,7 +108,7 @@ func (o *Orchestrator) listJobs(ctx context.Context, req schemas.ListJobsRequest
 	if err != nil {
 		return schemas.List[hodei.Job]{}, err
 	}
-	pipelines, err := o.pipelinesIn(ctx, "pipeline_id", req.PipelineID...)
+	pipelines, err := resolve(ctx, "pipeline_id", req.PipelineID, o.db.PipelineID)
 	if err != nil {
 		return schemas.List[hodei.Job]{}, err
 	}

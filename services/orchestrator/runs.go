@@ -3,6 +3,8 @@ package orchestrator
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -111,7 +113,11 @@ func (o *Orchestrator) executePipeline(ctx context.Context, req schemas.ExecuteP
 
 // rerunRun creates a run that repeats another one.
 func (o *Orchestrator) rerunRun(ctx context.Context, req schemas.RerunRunRequest) (hodei.Run, error) {
-	past, err := o.db.GetWholeRun(ctx, req.ID)
+	id, err := o.db.RunID(ctx, req.ID)
+	if err != nil {
+		return hodei.Run{}, err
+	}
+	past, err := o.db.GetWholeRun(ctx, id)
 	if err != nil {
 		return past, err
 	}
@@ -142,7 +148,11 @@ func (o *Orchestrator) newRun(ctx context.Context, draft hodei.Run, fill func(*h
 }
 
 func (o *Orchestrator) getRun(ctx context.Context, req schemas.GetRunRequest) (hodei.Run, error) {
-	return o.db.GetRun(ctx, req.ID)
+	id, err := o.db.RunID(ctx, req.ID)
+	if err != nil {
+		return hodei.Run{}, err
+	}
+	return o.db.GetRun(ctx, id)
 }
 
 func (o *Orchestrator) listRuns(ctx context.Context, req schemas.ListRunsRequest) (schemas.List[hodei.Run], error) {
@@ -150,12 +160,17 @@ func (o *Orchestrator) listRuns(ctx context.Context, req schemas.ListRunsRequest
 	if err != nil {
 		return schemas.List[hodei.Run]{}, err
 	}
-	pipeline, err := o.pipelineIn(ctx, "pipeline_id", req.PipelineID)
+	for _, kind := range req.Trigger {
+		if !slices.Contains(hodei.TriggerKinds, kind) {
+			return schemas.List[hodei.Run]{}, hodei.InvalidField("trigger", fmt.Sprintf("%s required, several separated by commas", schemas.Any(hodei.TriggerKinds...)))
+		}
+	}
+	pipelines, err := resolve(ctx, "pipeline_id", req.PipelineID, o.db.PipelineID)
 	if err != nil {
 		return schemas.List[hodei.Run]{}, err
 	}
 	items, next, err := o.db.ListRuns(ctx,
-		postgres.RunFilter{PipelineID: pipeline, States: states, Number: req.Number, Triggers: req.Trigger, Created: between(req.Created)},
+		postgres.RunFilter{PipelineIDs: pipelines, States: states, Number: req.Number, Triggers: req.Trigger, Created: between(req.Created)},
 		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	return schemas.List[hodei.Run]{Items: items, NextCursor: next}, err
 }
@@ -180,7 +195,11 @@ func (o *Orchestrator) answer(ctx context.Context, req schemas.RunAnswer, approv
 
 // decide takes a person's decision, about the run or one job of it, into the run and
 // advances it.
-func (o *Orchestrator) decide(ctx context.Context, id hodei.RunID, key string, decision func(*hodei.Run, time.Time) error) (hodei.Run, error) {
+func (o *Orchestrator) decide(ctx context.Context, ref hodei.RunRef, key string, decision func(*hodei.Run, time.Time) error) (hodei.Run, error) {
+	id, err := o.db.RunID(ctx, ref)
+	if err != nil {
+		return hodei.Run{}, err
+	}
 	a, err := o.db.AdvanceRun(ctx, id, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (postgres.Steps, error) {
 		if err := decision(r, now); err != nil {
 			return postgres.Steps{}, err

@@ -60,7 +60,7 @@ func (b *bench) finish(r hodei.RunID, key string, outcome hodei.Outcome) {
 
 func (b *bench) shownRun(id hodei.RunID) hodei.Run {
 	b.t.Helper()
-	r, err := rpc.Call(b.t.Context(), b.nc, schemas.GetRun, schemas.GetRunRequest{ID: id})
+	r, err := rpc.Call(b.t.Context(), b.nc, schemas.GetRun, schemas.GetRunRequest{ID: hodei.RefTo(id)})
 	require.NoError(b.t, err)
 	return r
 }
@@ -140,7 +140,7 @@ func TestRunEvents(t *testing.T) {
 	b.finish(r.ID, "build", completed)
 	j := b.waitJob(r.ID, "gate", hodei.JobBlocked)
 	require.Equal(t, "go on?", j.Approval.Message)
-	_, err = rpc.Call(t.Context(), b.nc, schemas.RejectRun, schemas.RejectRunRequest{RunAnswer: schemas.RunAnswer{ID: r.ID, Key: "gate"}})
+	_, err = rpc.Call(t.Context(), b.nc, schemas.RejectRun, schemas.RejectRunRequest{RunAnswer: schemas.RunAnswer{ID: hodei.RefTo(r.ID), Key: "gate"}})
 	require.NoError(t, err)
 	b.waitRun(r.ID, hodei.RunFailed)
 	var got []string
@@ -176,14 +176,14 @@ func TestACancelledRunEnds(t *testing.T) {
 	clean := needing("clean")
 	clean.Finally = true
 	r := b.execute(b.pipeline(needing("build"), needing("test", "build"), clean))
-	cancelled, err := rpc.Call(t.Context(), b.nc, schemas.CancelRun, schemas.CancelRunRequest{ID: r.ID})
+	cancelled, err := rpc.Call(t.Context(), b.nc, schemas.CancelRun, schemas.CancelRunRequest{ID: hodei.RefTo(r.ID)})
 	require.NoError(t, err)
 	require.NotNil(t, cancelled.CancelRequestedAt)
 	b.finish(r.ID, "clean", completed)
 	r = b.waitRun(r.ID, hodei.RunCancelled)
 	require.Equal(t, map[string]hodei.RunJobStatus{"build": hodei.JobCancelled, "test": hodei.JobCancelled, "clean": hodei.JobCompleted}, states(r.Jobs))
 	require.Len(t, n.stopped, 1)
-	_, err = rpc.Call(t.Context(), b.nc, schemas.CancelRun, schemas.CancelRunRequest{ID: r.ID})
+	_, err = rpc.Call(t.Context(), b.nc, schemas.CancelRun, schemas.CancelRunRequest{ID: hodei.RefTo(r.ID)})
 	require.ErrorIs(t, err, hodei.Conflict)
 }
 
@@ -213,13 +213,13 @@ func TestRerun(t *testing.T) {
 	b := start(t)
 	b.scheduler(&neighbours{})
 	r := b.execute(b.pipeline(needing("build"), needing("test", "build"), needing("ship", "test")))
-	_, err := rpc.Call(t.Context(), b.nc, schemas.RerunRun, schemas.RerunRunRequest{ID: r.ID})
+	_, err := rpc.Call(t.Context(), b.nc, schemas.RerunRun, schemas.RerunRunRequest{ID: hodei.RefTo(r.ID)})
 	require.ErrorIs(t, err, hodei.Conflict)
 	b.finish(r.ID, "build", hodei.Outcome{Status: hodei.Completed, Outputs: map[string]string{"v": "1"}})
 	b.finish(r.ID, "test", hodei.Outcome{Status: hodei.Failed})
 	r = b.waitRun(r.ID, hodei.RunFailed)
 	require.Equal(t, hodei.ReasonNeeds, *r.Jobs[2].Reason)
-	again, err := rpc.Call(t.Context(), b.nc, schemas.RerunRun, schemas.RerunRunRequest{ID: r.ID})
+	again, err := rpc.Call(t.Context(), b.nc, schemas.RerunRun, schemas.RerunRunRequest{ID: hodei.RefTo(r.ID)})
 	require.NoError(t, err)
 	require.Equal(t, r.ID, *again.RerunOf)
 	require.Equal(t, hodei.TriggerRerun, again.Trigger.Kind)
@@ -246,7 +246,7 @@ func TestARetryByHandTakesThePlaceInTheRun(t *testing.T) {
 	b.finish(r.ID, "flaky", hodei.Outcome{Status: hodei.Failed})
 	_, err := rpc.Call(t.Context(), b.nc, schemas.DeleteJob, schemas.DeleteJobRequest{ID: *first.JobID})
 	require.ErrorIs(t, err, hodei.Conflict)
-	e, err := rpc.Call(t.Context(), b.nc, schemas.RetryExecution, schemas.RetryExecutionRequest{ID: *first.ExecutionID})
+	e, err := rpc.Call(t.Context(), b.nc, schemas.RetryExecution, schemas.RetryExecutionRequest{ID: hodei.RefTo(*first.ExecutionID)})
 	require.NoError(t, err)
 	require.Equal(t, r.ID, *e.RunID)
 	require.Equal(t, e.ID, *b.shownRun(r.ID).Jobs[0].ExecutionID)

@@ -71,7 +71,8 @@ func TestAnAssignmentWithoutAnAnswerIsFound(t *testing.T) {
 	b := start(t)
 	worker := postgres.NewID[hodei.WorkerID]()
 	b.scheduler(&neighbours{schedule: func(req schemas.ScheduleRequest) (schemas.Decision, error) {
-		if _, err := b.db.AssignExecution(t.Context(), *req.ExecutionID, worker, "shell", "first"); err != nil {
+		id, _ := req.ExecutionID.ID()
+		if _, err := b.db.AssignExecution(t.Context(), id, worker, "shell", "first"); err != nil {
 			return schemas.Decision{}, err
 		}
 		return schemas.Decision{}, hodei.Errorf(hodei.Timeout, "Not done in time")
@@ -91,11 +92,11 @@ func TestCancelIsTheWorkerManagers(t *testing.T) {
 	}})
 	e, err := b.db.CreateExecution(t.Context(), hodei.Execution{Spec: b.job(hodei.Spec{Command: shell}).Spec})
 	require.NoError(t, err)
-	got, err := rpc.Call(t.Context(), b.nc, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: e.ID})
+	got, err := rpc.Call(t.Context(), b.nc, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: hodei.RefTo(e.ID)})
 	require.NoError(t, err)
 	require.Equal(t, hodei.Cancelled, got.Status)
 	require.Empty(t, n.stopped[0].Reason, "a cancellation, unless another reason is given")
-	_, err = rpc.Call(t.Context(), b.nc, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: postgres.NewID[hodei.ExecutionID]()})
+	_, err = rpc.Call(t.Context(), b.nc, schemas.CancelExecution, schemas.CancelExecutionRequest{ID: hodei.RefTo(postgres.NewID[hodei.ExecutionID]())})
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 
@@ -106,7 +107,7 @@ func TestRetryByHand(t *testing.T) {
 	b := start(t)
 	n := b.scheduler(&neighbours{})
 	past := b.ended(b.job(hodei.Spec{Command: shell, Priority: 3}), hodei.Failed, time.Second)
-	got, err := rpc.Call(t.Context(), b.nc, schemas.RetryExecution, schemas.RetryExecutionRequest{ID: past.ID})
+	got, err := rpc.Call(t.Context(), b.nc, schemas.RetryExecution, schemas.RetryExecutionRequest{ID: hodei.RefTo(past.ID)})
 	require.NoError(t, err)
 	require.Equal(t, hodei.Pending, got.Status)
 	require.Equal(t, 2, got.Attempt)
@@ -116,7 +117,7 @@ func TestRetryByHand(t *testing.T) {
 	_, scheduled, _ := n.counts()
 	require.Zero(t, scheduled, "the scheduler takes it in from its event")
 
-	_, err = rpc.Call(t.Context(), b.nc, schemas.RetryExecution, schemas.RetryExecutionRequest{ID: got.ID})
+	_, err = rpc.Call(t.Context(), b.nc, schemas.RetryExecution, schemas.RetryExecutionRequest{ID: hodei.RefTo(got.ID)})
 	require.ErrorIs(t, err, hodei.Conflict)
 	require.ErrorContains(t, err, "PENDING")
 }

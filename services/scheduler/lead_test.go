@@ -46,7 +46,7 @@ func TestAStandbyTakesOver(t *testing.T) {
 	answered := make(chan error, 1)
 	go func() {
 		wait := 30.0
-		_, err := rpc.Call(t.Context(), nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: &e.ID, Waiting: schemas.Waiting{WaitSeconds: &wait}})
+		_, err := rpc.Call(t.Context(), nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: new(hodei.RefTo(e.ID)), Waiting: schemas.Waiting{WaitSeconds: &wait}})
 		answered <- err
 	}()
 	require.Eventually(t, queued(leader, true), time.Minute, time.Millisecond)
@@ -55,7 +55,7 @@ func TestAStandbyTakesOver(t *testing.T) {
 	require.ErrorIs(t, <-answered, hodei.Unavailable)
 	require.NoError(t, <-stopped)
 	require.Eventually(t, queued(standby, false), time.Minute, time.Millisecond)
-	d, err := rpc.Call(t.Context(), nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: &e.ID, DryRun: true})
+	d, err := rpc.Call(t.Context(), nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: new(hodei.RefTo(e.ID)), DryRun: true})
 	require.NoError(t, err)
 	require.Equal(t, "no worker is running", *d.Reason)
 }

@@ -50,7 +50,7 @@ func TestAfterAPanicTheStateIsBuiltAnew(t *testing.T) {
 	s.queue.wake()
 	require.Eventually(t, func() bool { return rpc.Panics() > before }, time.Minute, 10*time.Millisecond)
 	require.Eventually(t, known, time.Minute, 10*time.Millisecond)
-	d, err := rpc.Call(t.Context(), nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: &waits.ID, DryRun: true})
+	d, err := rpc.Call(t.Context(), nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: new(hodei.RefTo(waits.ID)), DryRun: true})
 	require.NoError(t, err)
 	require.Equal(t, "no worker: 1 draining", *d.Reason)
 }

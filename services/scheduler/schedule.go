@@ -133,14 +133,18 @@ func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*e
 	e := newEntry(hodei.ExecutionID{}, hodei.DefaultPriority, hodei.Requirements{})
 	e.asked = true
 	if req.ExecutionID != nil {
-		e.req.ID = *req.ExecutionID
+		id, err := s.db.ExecutionID(ctx, *req.ExecutionID)
+		if err != nil {
+			return nil, err
+		}
+		e.req.ID = id
 	} else if !req.DryRun || req.JobConfig == nil {
 		return nil, hodei.InvalidField("execution_id", "required, unless it is a dry run with a job_config")
 	}
 	// Only the orchestrator asks briefly, with the whole configuration and
 	// right after the commit: the record has nothing to add.
 	if req.ExecutionID != nil && !(req.Brief && req.JobConfig != nil) {
-		recorded, err := s.db.GetExecution(ctx, *req.ExecutionID)
+		recorded, err := s.db.GetExecution(ctx, e.req.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -168,7 +172,10 @@ func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*e
 // nothing.
 func (s *Scheduler) explain(req schemas.ScheduleRequest, e *entry) schemas.Decision {
 	verdicts, d := s.fleet.explain(e.question(), time.Now())
-	out := schemas.Decision{ExecutionID: req.ExecutionID, Status: hodei.Pending, DryRun: true, Candidates: make([]schemas.Candidate, len(verdicts))}
+	out := schemas.Decision{Status: hodei.Pending, DryRun: true, Candidates: make([]schemas.Candidate, len(verdicts))}
+	if req.ExecutionID != nil {
+		out.ExecutionID = &e.req.ID
+	}
 	if d.Worker != nil {
 		out.WorkerID, out.WorkerType = &d.Worker.WorkerID, &d.Worker.Type
 	} else {

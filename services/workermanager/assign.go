@@ -14,6 +14,10 @@ import (
 // assign assigns an execution to the worker that a user names, or to the
 // scheduler's choice.
 func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schemas.Assignment, error) {
+	execution, err := m.db.ExecutionID(ctx, req.ExecutionID)
+	if err != nil {
+		return schemas.Assignment{}, err
+	}
 	id, err := m.chosen(ctx, req)
 	if err != nil {
 		return schemas.Assignment{}, err
@@ -26,7 +30,7 @@ func (m *Manager) assign(ctx context.Context, req schemas.AssignRequest) (schema
 	if req.WorkerID != nil && !req.Scheduled {
 		resume = func() error { return m.resumeNamed(ctx, worker) }
 	}
-	a := m.assignTo(ctx, worker, []hodei.ExecutionID{req.ExecutionID}, resume)[0]
+	a := m.assignTo(ctx, worker, []hodei.ExecutionID{execution}, resume)[0]
 	return a.Value, a.Err
 }
 

@@ -16,7 +16,7 @@ import (
 func brief(cfg *Config) { cfg.OfferHolds = 250 * time.Millisecond }
 
 func (b *bench) assignTo(e hodei.Execution, h *hand) (schemas.Assignment, error) {
-	return ask(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &h.id, Scheduled: true})
+	return ask(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: hodei.RefTo(e.ID), WorkerID: &h.id, Scheduled: true})
 }
 
 func TestAssignAccepted(t *testing.T) {
@@ -294,7 +294,7 @@ func TestAssignByNameEndsTheDraining(t *testing.T) {
 	require.Equal(t, []string{schemas.Drain}, h.told())
 
 	h.offer = nil
-	a := must(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &h.id})
+	a := must(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: hodei.RefTo(e.ID), WorkerID: &h.id})
 	require.Equal(t, h.id, a.WorkerID)
 	require.Equal(t, []string{schemas.Drain, schemas.Resume}, h.told())
 	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerBusy })
@@ -304,7 +304,7 @@ func TestAssignByNameEndsTheDraining(t *testing.T) {
 	b.records(h.id, hodei.WorkerDraining)
 	h.refuse = hodei.Errorf(hodei.Conflict, "Worker is being stopped")
 	e = b.pending()
-	_, err = ask(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &h.id})
+	_, err = ask(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: hodei.RefTo(e.ID), WorkerID: &h.id})
 	require.ErrorIs(t, err, hodei.Conflict)
 	require.Equal(t, hodei.Pending, b.execution(e.ID).Status)
 }

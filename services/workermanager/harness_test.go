@@ -393,7 +393,7 @@ func (h *hand) counted() bool {
 func (h *hand) given() hodei.Execution {
 	h.b.t.Helper()
 	e := h.b.pending()
-	must(h.b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &h.id, Scheduled: true})
+	must(h.b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: hodei.RefTo(e.ID), WorkerID: &h.id, Scheduled: true})
 	h.say(func(a *hodei.Availability) {
 		a.Status, a.Running = hodei.WorkerBusy, append(append([]hodei.ExecutionID{}, a.Running...), e.ID)
 		a.Free--

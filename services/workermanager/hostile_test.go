@@ -226,7 +226,7 @@ func TestSequencesAreBounded(t *testing.T) {
 func (b *bench) texts(id hodei.ExecutionID) map[int64]string {
 	b.t.Helper()
 	texts := map[int64]string{}
-	req := schemas.GetLogsRequest{ID: id, Limit: 7}
+	req := schemas.GetLogsRequest{ID: hodei.RefTo(id), Limit: 7}
 	for {
 		page := must(b, schemas.GetLogs, req)
 		for _, item := range page.Items {

@@ -27,7 +27,11 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 	if err != nil {
 		return schemas.LogPage{}, err
 	}
-	e, err := m.db.GetExecution(ctx, req.ID)
+	id, err := m.db.ExecutionID(ctx, req.ID)
+	if err != nil {
+		return schemas.LogPage{}, err
+	}
+	e, err := m.db.GetExecution(ctx, id)
 	if err != nil {
 		return schemas.LogPage{}, err
 	}
@@ -40,7 +44,7 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 	if limit == 0 {
 		limit = pageLines
 	}
-	chunks, err := m.db.ReadLogs(ctx, req.ID, at, math.MaxInt64, pageBytes)
+	chunks, err := m.db.ReadLogs(ctx, id, at, math.MaxInt64, pageBytes)
 	if err != nil {
 		return page, err
 	}
@@ -51,7 +55,7 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 		}
 		lines, err := chunk.NDJSON()
 		if err != nil {
-			return page, fmt.Errorf("read log of %s from %d: %w", req.ID, chunk.First, err)
+			return page, fmt.Errorf("read log of %s from %d: %w", id, chunk.First, err)
 		}
 		sequence := chunk.First - 1
 		for line := range bytes.Lines(lines) {

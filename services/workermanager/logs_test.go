@@ -60,7 +60,7 @@ func TestChunksAreCommittedOnceAndAcknowledged(t *testing.T) {
 		h.print(e.ID, 1, 5)
 		require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, told().Spans)
 	}
-	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
+	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(e.ID)})
 	require.Equal(t, []int64{1, 2, 3, 4, 5}, sequences(t, page))
 	require.EqualValues(t, 5, page.LogCount)
 }
@@ -104,7 +104,7 @@ func TestCompressedChunksAreStoredAsTheyCame(t *testing.T) {
 	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 80}}, kept(), "and of nothing else")
 	log := must(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: e.ID, Limit: 100})
 	require.Equal(t, []schemas.LogChunk{{First: 1, Last: 80, Lines: body.Lines, Size: body.Size}}, log.Chunks)
-	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
+	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(e.ID)})
 	var got []byte
 	for _, line := range page.Items {
 		got = append(append(got, line...), '\n')
@@ -162,7 +162,7 @@ func TestLogsArePaged(t *testing.T) {
 	h.printed(e.ID, 8, 25)
 	h.finishes(h.ended(e.ID, 25))
 	var got []int64
-	req := schemas.GetLogsRequest{ID: e.ID, Limit: 10}
+	req := schemas.GetLogsRequest{ID: hodei.RefTo(e.ID), Limit: 10}
 	for _, size := range []int{10, 10, 5} {
 		page := must(b, schemas.GetLogs, req)
 		require.Len(t, page.Items, size)
@@ -178,7 +178,7 @@ func TestLogsArePaged(t *testing.T) {
 	for i, sequence := range got {
 		require.EqualValues(t, i+1, sequence)
 	}
-	_, err := ask(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.ExecutionID{1}})
+	_, err := ask(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(hodei.ExecutionID{1})})
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 
@@ -200,14 +200,14 @@ func TestLogsAreFiltered(t *testing.T) {
 		"without times":   {schemas.LogOptions{Tail: &tail, Timestamps: &off}, []int64{9, 10, 11, 12}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID, LogOptions: test.options})
+			page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(e.ID), LogOptions: test.options})
 			require.Equal(t, test.want, sequences(t, page))
 			var line map[string]json.RawMessage
 			require.NoError(t, json.Unmarshal(page.Items[0], &line))
 			require.Equal(t, test.options.WithTimestamps(), line["timestamp"] != nil)
 		})
 	}
-	_, err := ask(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID, LogOptions: schemas.LogOptions{Since: "yesterday"}})
+	_, err := ask(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(e.ID), LogOptions: schemas.LogOptions{Since: "yesterday"}})
 	require.ErrorIs(t, err, hodei.Invalid)
 }
 
@@ -218,13 +218,13 @@ func TestAHoleStopsAGrowingLog(t *testing.T) {
 	e := h.given()
 	h.printed(e.ID, 1, 3)
 	h.printed(e.ID, 6, 8)
-	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
+	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(e.ID)})
 	require.Equal(t, []int64{1, 2, 3}, sequences(t, page))
-	page = must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID, Cursor: "3"})
+	page = must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(e.ID), Cursor: "3"})
 	require.Empty(t, page.Items)
 	require.Nil(t, page.NextCursor, "there is nothing more now")
 	h.printed(e.ID, 4, 5)
-	page = must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID, Cursor: "3"})
+	page = must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(e.ID), Cursor: "3"})
 	require.Equal(t, []int64{4, 5, 6, 7, 8}, sequences(t, page))
 }
 
@@ -237,7 +237,7 @@ func TestALostLogEndsBeforeItsFirstHole(t *testing.T) {
 	h.printed(e.ID, 1, 3)
 	h.printed(e.ID, 6, 8)
 	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.report.Incarnation, Killed: true})
-	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
+	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(e.ID)})
 	require.EqualValues(t, 3, page.LogCount)
 	require.Equal(t, []int64{1, 2, 3}, sequences(t, page))
 	require.Nil(t, page.NextCursor)

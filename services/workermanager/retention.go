@@ -62,16 +62,20 @@ func (m *Manager) deleteOldWorkers(ctx context.Context) error {
 // EXECUTION_LOGS, because after the record is deleted a repeated request cannot
 // find it.
 func (m *Manager) deleteExecution(ctx context.Context, req schemas.DeleteExecutionRequest) (schemas.Empty, error) {
-	e, err := m.db.GetExecution(ctx, req.ID)
+	id, err := m.db.ExecutionID(ctx, req.ID)
+	if err != nil {
+		return schemas.Empty{}, err
+	}
+	e, err := m.db.GetExecution(ctx, id)
 	if err != nil {
 		return schemas.Empty{}, err
 	}
 	if e.Status.Ended() {
-		if err := m.purgeLog(ctx, schemas.LogOf(req.ID)); err != nil {
+		if err := m.purgeLog(ctx, schemas.LogOf(id)); err != nil {
 			return schemas.Empty{}, err
 		}
 	}
-	return schemas.Empty{}, m.db.DeleteExecution(ctx, req.ID)
+	return schemas.Empty{}, m.db.DeleteExecution(ctx, id)
 }
 
 func (m *Manager) purgeLog(ctx context.Context, subject string) error {

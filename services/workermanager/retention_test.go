@@ -32,17 +32,17 @@ func TestDeleteExecutionWithItsLog(t *testing.T) {
 	e, other := h.given(), h.given()
 	h.printed(e.ID, 1, 3)
 	h.printed(other.ID, 1, 3)
-	_, err := ask(b, schemas.DeleteExecution, schemas.DeleteExecutionRequest{ID: e.ID})
+	_, err := ask(b, schemas.DeleteExecution, schemas.DeleteExecutionRequest{ID: hodei.RefTo(e.ID)})
 	require.ErrorIs(t, err, hodei.Conflict, "it runs")
 	require.Equal(t, 1, b.window(e.ID))
 	h.finishes(h.ended(e.ID, 3))
 
-	must(b, schemas.DeleteExecution, schemas.DeleteExecutionRequest{ID: e.ID})
-	_, err = ask(b, schemas.GetLogs, schemas.GetLogsRequest{ID: e.ID})
+	must(b, schemas.DeleteExecution, schemas.DeleteExecutionRequest{ID: hodei.RefTo(e.ID)})
+	_, err = ask(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(e.ID)})
 	require.ErrorIs(t, err, hodei.NotFound)
 	require.Zero(t, b.window(e.ID))
 	require.Equal(t, 1, b.window(other.ID))
-	_, err = ask(b, schemas.DeleteExecution, schemas.DeleteExecutionRequest{ID: e.ID})
+	_, err = ask(b, schemas.DeleteExecution, schemas.DeleteExecutionRequest{ID: hodei.RefTo(e.ID)})
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 

@@ -41,7 +41,7 @@ func (s *stale) assign(t *rapid.T) {
 		t.Skip("takes nothing")
 	}
 	e := s.pending()
-	_, err := s.instance(t).assign(s.t.Context(), schemas.AssignRequest{ExecutionID: e.ID, WorkerID: &s.hand.id, Scheduled: true})
+	_, err := s.instance(t).assign(s.t.Context(), schemas.AssignRequest{ExecutionID: hodei.RefTo(e.ID), WorkerID: &s.hand.id, Scheduled: true})
 	require.NoError(t, err)
 	s.running = append(s.running, e.ID)
 	s.changed(hodei.WorkerBusy)

@@ -73,7 +73,8 @@ func (r *Run) Follow(ctx context.Context) (hodei.Run, error) {
 
 // watch wakes the loop at each event of the run. A lost one is found by the next look.
 func (r *Run) watch(ctx context.Context, changed chan<- struct{}) {
-	_, _ = r.FollowEvents(ctx, schemas.FollowEventsRequest{RunID: &r.ID, Only: schemas.OnlyRuns, Follow: true}, func(schemas.FeedEvent) error {
+	id := hodei.RefTo(r.ID)
+	_, _ = r.FollowEvents(ctx, schemas.FollowEventsRequest{RunID: &id, Only: schemas.OnlyRuns, Follow: true}, func(schemas.FeedEvent) error {
 		select {
 		case changed <- struct{}{}:
 		default:
@@ -88,7 +89,7 @@ func (r *Run) untilEnded(ctx, logging context.Context, changed <-chan struct{}) 
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
-		run, err := r.GetRun(ctx, schemas.GetRunRequest{ID: r.ID})
+		run, err := r.GetRun(ctx, schemas.GetRunRequest{ID: hodei.RefTo(r.ID)})
 		if err != nil {
 			return err
 		}
@@ -155,7 +156,7 @@ func (r *Run) change(job hodei.RunJob) string {
 }
 
 func (r *Run) log(ctx context.Context, key string, id hodei.ExecutionID) error {
-	_, err := r.Session.Follow(ctx, schemas.FollowLogsRequest{ID: id, Follow: true}, func(l hodei.LogLine) error {
+	_, err := r.Session.Follow(ctx, schemas.FollowLogsRequest{ID: hodei.RefTo(id), Follow: true}, func(l hodei.LogLine) error {
 		r.mu.Lock()
 		last := append(r.last[key], l)
 		r.last[key] = last[max(0, len(last)-keep):]
@@ -180,7 +181,7 @@ func (r *Run) Print(ctx context.Context, run hodei.Run, req schemas.FollowLogsRe
 		if id == nil {
 			continue
 		}
-		req.ID = *id
+		req.ID = hodei.RefTo(*id)
 		if _, err := r.Session.Follow(ctx, req, func(l hodei.LogLine) error { return r.out.print(job.Key, l) }); err != nil {
 			return err
 		}

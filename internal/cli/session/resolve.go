@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/hodei-jobs/hodei"
@@ -14,8 +13,8 @@ import (
 )
 
 func (s *Session) Pipeline(ctx context.Context, text string) (hodei.PipelineID, error) {
-	if ref := hodei.PipelineRef(text); ref.IsSlug() {
-		p, err := s.GetPipeline(ctx, schemas.GetPipelineRequest{ID: ref})
+	if hodei.IsSlug(text) {
+		p, err := s.GetPipeline(ctx, schemas.GetPipelineRequest{ID: hodei.PipelineRef(text)})
 		if !errors.Is(err, hodei.NotFound) {
 			return p.ID, err
 		}
@@ -37,40 +36,40 @@ func (s *Session) Job(ctx context.Context, text string) (hodei.JobID, error) {
 	}, func(j hodei.Job) (hodei.JobID, *string) { return j.ID, j.Name })
 }
 
-func (s *Session) Execution(ctx context.Context, text string) (hodei.ExecutionID, error) {
-	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Execution], error) {
+// Execution is the execution that a person names: release#42/test, or the beginning of its
+// id.
+func (s *Session) Execution(ctx context.Context, text string) (hodei.ExecutionRef, error) {
+	if name, key, inRun := strings.Cut(text, "/"); inRun {
+		run, err := s.Run(ctx, name)
+		return hodei.ExecutionRef(string(run) + "/" + key), err
+	}
+	id, err := resolve(text, func(page schemas.Page) (schemas.List[hodei.Execution], error) {
 		return s.ListExecutions(ctx, schemas.ListExecutionsRequest{Page: page})
 	}, func(e hodei.Execution) (hodei.ExecutionID, *string) { return e.ID, nil })
+	return hodei.RefTo(id), err
 }
 
-// Run is the run that a person names: release#42, or the beginning of its id.
-func (s *Session) Run(ctx context.Context, text string) (hodei.RunID, error) {
+// Run is the run that a person names: release#42, where a name that is no slug may stand for
+// the pipeline, or the beginning of its id.
+func (s *Session) Run(ctx context.Context, text string) (hodei.RunRef, error) {
 	if pipeline, number, named := strings.Cut(text, "#"); named {
-		return s.numbered(ctx, pipeline, number)
+		run := hodei.RunRef(text)
+		if !hodei.IsSlug(pipeline) {
+			ref, err := s.PipelineRef(ctx, pipeline)
+			if err != nil {
+				return "", err
+			}
+			run = hodei.RunRef(string(ref) + "#" + number)
+		}
+		if _, _, ok := hodei.Numbered(run); !ok {
+			return "", cmdline.Usagef("%q is no number of a run; a run is named as release#42", number)
+		}
+		return run, nil
 	}
-	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Run], error) {
+	id, err := resolve(text, func(page schemas.Page) (schemas.List[hodei.Run], error) {
 		return s.ListRuns(ctx, schemas.ListRunsRequest{Page: page})
 	}, func(r hodei.Run) (hodei.RunID, *string) { return r.ID, nil })
-}
-
-// numbered is the run of the pipeline with the number.
-func (s *Session) numbered(ctx context.Context, pipeline, number string) (hodei.RunID, error) {
-	n, err := strconv.Atoi(number)
-	if err != nil || n < 1 {
-		return hodei.RunID{}, cmdline.Usagef("%q is no number of a run; a run is named as release#42", number)
-	}
-	ref, err := s.PipelineRef(ctx, pipeline)
-	if err != nil {
-		return hodei.RunID{}, err
-	}
-	list, err := s.ListRuns(ctx, schemas.ListRunsRequest{PipelineID: &ref, Number: n})
-	if err != nil {
-		return hodei.RunID{}, err
-	}
-	if len(list.Items) == 0 {
-		return hodei.RunID{}, hodei.Errorf(hodei.NotFound, "the pipeline %q has no run %d", pipeline, n)
-	}
-	return list.Items[0].ID, nil
+	return hodei.RefTo(id), err
 }
 
 func (s *Session) Worker(ctx context.Context, text string) (hodei.WorkerID, error) {
