@@ -17,6 +17,9 @@ func (s Spec) Check() error {
 	if err := s.Command.Check(); err != nil {
 		return err
 	}
+	if err := within("after", len(s.After), MaxCommand); err != nil {
+		return err
+	}
 	if err := CheckEnvironment(s.Environment); err != nil {
 		return err
 	}

@@ -13,7 +13,8 @@ type Setup struct {
 	// script is appended. Without one it runs as `sh -c`.
 	Shell Shell `json:"shell,omitzero" db:"-" file:",default=sh"`
 	// After is a script that runs in the same directory once the command has ended,
-	// however it ended, for at most five minutes.
+	// however it ended, for at most five minutes. The variable HODEI_STATUS has the
+	// outcome. A failure of the script is a line in the log.
 	After string `json:"after,omitempty" db:"-" jsonschema:"maxLength=131072"`
 	// Checkout, where false, starts the job without the tree of the source.
 	Checkout *bool `json:"checkout,omitempty" db:"-" jsonschema:"default=true"`

@@ -4,11 +4,11 @@
 // # Owns
 //
 // The worker's slots, about which only the worker decides (slots.go); when its
-// commands are stopped (ending.go), while worker/exec runs them; every line of
-// output until the record has it (worker/joblog); its key in the WORKERS bucket
-// (lease.go); and the reaper, a supervisor process that outlives the worker just
-// long enough to kill its commands (worker/reaper). worker/mark finds the
-// processes of an execution.
+// commands are stopped (ending.go), while worker/exec runs them; the script that
+// follows a command (after.go); every line of output until the record has it
+// (worker/joblog); its key in the WORKERS bucket (lease.go); and the reaper, a
+// supervisor process that outlives the worker just long enough to kill its
+// commands (worker/reaper). worker/mark finds the processes of an execution.
 //
 // # Subjects
 //

@@ -133,12 +133,12 @@ func (w *Worker) enforce() {
 	w.contact.next = 0 // executions that start from now on schedule their own check
 	w.contact.mu.Unlock()
 	for _, r := range w.slots.all() {
-		if r.fence == nil || r.process.isOver() {
+		if r.fence == nil || r.isOver() {
 			continue
 		}
 		if silence := reaper.Uptime() - contact; silence < r.fence.term {
 			w.contact.expect(r.fence)
-		} else if r.process.end(hodei.ReasonWorkerLost, time.Now().Add(r.fence.kill-silence)) {
+		} else if r.end(hodei.ReasonWorkerLost, time.Now().Add(r.fence.kill-silence)) {
 			w.log.Warn("too long without contact, stopping restartable execution", "execution_id", r.req.ExecutionID)
 		}
 	}

@@ -203,7 +203,7 @@ func (w *Worker) finish() {
 	case <-w.terminate:
 	}
 	for _, r := range w.slots.all() {
-		r.process.stop(hodei.ReasonWorkerTerminated)
+		r.stop(hodei.ReasonWorkerTerminated)
 	}
 	select {
 	case <-w.slots.drained:

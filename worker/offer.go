@@ -19,6 +19,9 @@ func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schema
 			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: ending{grace: w.cfg.Grace, Process: w.host.New(req.ExecutionID)},
 			journal: joblog.New(req.ExecutionID, w.spool, w.log, w.logLimit(&req), w.shipper.Send),
 		}
+		if req.After != "" {
+			r.after = &ending{grace: w.cfg.Grace, Process: w.host.New(req.ExecutionID)}
+		}
 		w.contact.expect(fence)
 		w.slots.runs.Go(func() { defer giveUp(); w.do(ctx, r) })
 		return r

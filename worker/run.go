@@ -22,13 +22,14 @@ const straggle = time.Second
 
 // run is one execution, from acceptance until its end is recorded.
 //
-// Its goroutines: do, which follows the process and then reports the end; those
+// Its goroutines: do, which follows the processes and then reports the end; those
 // of outputs; and one that removes the directories.
 type run struct {
 	req       schemas.ExecutionRequest
 	startedAt time.Time
 	process   ending
-	fence     *fence // nil if it will not be restarted
+	after     *ending // of the script that follows the command, nil without one
+	fence     *fence  // nil if it will not be restarted
 	journal   *joblog.Journal
 	// giveUp ends the context of do: nothing more is reported.
 	giveUp context.CancelFunc
@@ -36,7 +37,7 @@ type run struct {
 
 // abandon stops an execution whose result is not wanted.
 func (r *run) abandon() {
-	r.process.stop(hodei.ReasonWorkerLost)
+	r.stop(hodei.ReasonWorkerLost)
 	r.giveUp()
 	r.journal.Drop()
 }
@@ -44,15 +45,17 @@ func (r *run) abandon() {
 // do runs the execution and returns when everything is reported, or when ctx is
 // done because the result is not wanted.
 func (w *Worker) do(ctx context.Context, r *run) {
+	free := sync.OnceFunc(func() { w.slots.release(r) })
 	at, err := w.state.places.Take(r.req.WorkingDir)
 	var end hodei.Outcome
 	if err != nil {
 		end = r.failed(hodei.ReasonStartFailed, 0, fmt.Sprintf("working directory: %v", err))
-		w.slots.release(r)
 	} else {
-		end = w.execute(r, at)
+		end = w.execute(r, at, free)
 		r.results(at, &end)
+		w.runAfter(r, at, &end, free)
 	}
+	free()
 	r.process.close()
 	end.StartedAt = &r.startedAt
 	end.LogCount, end.LogDigest = r.journal.Close()
@@ -66,13 +69,16 @@ func (w *Worker) do(ctx context.Context, r *run) {
 	w.slots.forget(r)
 }
 
-// execute runs the command to its end and reads all of its output.
-func (w *Worker) execute(r *run, at process.Place) hodei.Outcome {
-	out, err := w.start(r, at)
+// execute runs the command to its end and reads all of its output. It frees the slots
+// when the processes have ended, unless a script follows.
+func (w *Worker) execute(r *run, at process.Place, free func()) hodei.Outcome {
+	out, err := w.start(&r.process, r, at, r.req.Argv(), w.variables(&r.req, at))
 	if err == nil {
-		return w.follow(r, out)
+		if r.after != nil {
+			free = func() {}
+		}
+		return w.follow(r, out, free)
 	}
-	defer w.slots.release(r)
 	var failed *exec.StartError
 	switch {
 	case errors.Is(err, exec.ErrSignalled):
@@ -83,9 +89,8 @@ func (w *Worker) execute(r *run, at process.Place) hodei.Outcome {
 	return r.failed(hodei.ReasonStartFailed, 0, err.Error())
 }
 
-// start starts the command on two fresh pipes.
-func (w *Worker) start(r *run, at process.Place) (*joblog.Pipes, error) {
-	argv := r.req.Argv()
+// start starts a program of the run on two fresh pipes.
+func (w *Worker) start(p *ending, r *run, at process.Place, argv []string, vars map[string]string) (*joblog.Pipes, error) {
 	outR, outW, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", argv[0], err)
@@ -97,8 +102,8 @@ func (w *Worker) start(r *run, at process.Place) (*joblog.Pipes, error) {
 		return nil, fmt.Errorf("%s: %w", argv[0], err)
 	}
 	defer errW.Close()
-	if err := r.process.Start(exec.Command{
-		Args: argv, Dir: at.Dir, Home: at.Home, Tmp: at.Tmp, Variables: w.variables(&r.req, at), Environment: r.req.Environment,
+	if err := p.Start(exec.Command{
+		Args: argv, Dir: at.Dir, Home: at.Home, Tmp: at.Tmp, Variables: vars, Environment: r.req.Environment,
 		Stdin: w.null, Stdout: outW, Stderr: errW, Fence: r.fence.reaping(),
 	}); err != nil {
 		outR.Close()
@@ -129,45 +134,59 @@ func (w *Worker) clear(id hodei.ExecutionID, p process.Place) {
 	}
 }
 
-// follow waits for the command to exit, kills the rest of its group, and frees
-// the slots. Processes that left the group are killed if the execution was
-// stopped or if they hold the pipes: a command may leave a daemon that has
-// closed them.
-func (w *Worker) follow(r *run, out *joblog.Pipes) hodei.Outcome {
+// follow waits for the command to exit and returns the outcome.
+func (w *Worker) follow(r *run, out *joblog.Pipes, free func()) hodei.Outcome {
 	if s := r.req.TimeoutSeconds; s != nil {
 		defer time.AfterFunc(time.Duration(*s*float64(time.Second)), func() { r.process.stop(hodei.ReasonTimeout) }).Stop()
 	}
+	over := w.await(&r.process, r, out, free)
+	end := ended(over.why, over.exit)
+	if over.why == "" && over.exit != nil && over.exit.Killed() {
+		switch {
+		case over.late: // by the reaper, while the worker was paused
+			end.Reason = new(hodei.ReasonWorkerLost)
+		case over.exit.OutOfMemory:
+			end.Reason = new(hodei.ReasonOutOfMemory)
+		}
+	}
+	end.CompletedAt = over.at
+	return end
+}
+
+// over is how a process ended.
+type over struct {
+	at   time.Time
+	why  hodei.Reason // why it was stopped, "" if it was not
+	exit *exec.Exit   // nil if that is not known
+	late bool         // the fence had passed
+}
+
+// await waits for a process of the run to exit, kills the rest of its group, calls
+// free, and reads the output to its end. Processes that left the group are killed if
+// the process was stopped or if they hold the pipes: a command may leave a daemon that
+// has closed them.
+func (w *Worker) await(p *ending, r *run, out *joblog.Pipes, free func()) over {
 	read := make(chan struct{})
 	go func() { out.Read(); close(read) }()
-	r.process.Wait()
-	late := w.contact.overdue(r.fence) // before a contact can change that
-	why := r.process.exited()
-	if why != "" {
-		r.process.rest()
+	p.Wait()
+	end := over{late: w.contact.overdue(r.fence)} // before a contact can change that
+	if end.why = p.exited(); end.why != "" {
+		p.rest()
 	}
-	at := time.Now().UTC()
+	end.at = time.Now().UTC()
 	held := false
 	select {
 	case <-read:
 	case <-time.After(straggle):
 		held = out.Held()
 	}
-	exit, err := r.process.Sweep(why != "" || held)
-	w.slots.release(r)
-	out.Hurry() // what cannot be found may hold a pipe still
+	var err error
+	end.exit, err = p.Sweep(end.why != "" || held)
+	free()
+	out.Hurry() // a process that is not found may still hold a pipe
 	<-read
 	if err != nil {
 		w.log.Error("exit status unknown", "execution_id", r.req.ExecutionID, "err", err)
 	}
-	end := ended(why, exit)
-	if why == "" && exit != nil && exit.Killed() {
-		switch {
-		case late: // by the reaper, while the worker was paused
-			end.Reason = new(hodei.ReasonWorkerLost)
-		case exit.OutOfMemory:
-			end.Reason = new(hodei.ReasonOutOfMemory)
-		}
-	}
-	end.CompletedAt = at
 	return end
 }

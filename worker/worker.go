@@ -58,6 +58,8 @@ type Config struct {
 	// 100 MiB.
 	LogLimit int64
 	Log      *slog.Logger
+
+	afterLimit time.Duration // tests shorten it
 }
 
 // Worker is one member of the fleet.
@@ -89,6 +91,7 @@ func New(cfg Config) (*Worker, error) {
 	cfg.SpoolMemory = cmp.Or(cfg.SpoolMemory, 32<<20)
 	cfg.SpoolDisk = cmp.Or(cfg.SpoolDisk, 1<<30)
 	cfg.LogLimit = cmp.Or(cfg.LogLimit, DefaultLogLimit)
+	cfg.afterLimit = cmp.Or(cfg.afterLimit, afterLimit)
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	switch {
 	case cfg.NATS == nil:

@@ -200,7 +200,7 @@ func TestADefinitionOfAPipelineMadeOverREST(t *testing.T) {
 	p, failed := asked[hodei.Pipeline](b, schemas.CreatePipeline.Op, body{"name": "Made by hand", "slug": "release"})
 	require.Nil(t, failed)
 	for _, job := range []body{
-		{"name": "Build it", "command": "make", "timeout_seconds": 90, "environment": body{"A": "1"}, "priority": 0},
+		{"name": "Build it", "command": "make", "timeout_seconds": 90, "environment": body{"A": "1"}, "priority": 0, "after": "./report.sh"},
 		{"command": []string{"true"}, "retries": body{"max": 1, "backoff_seconds": 5}},
 		{"name": "later"},
 	} {
@@ -212,6 +212,7 @@ func TestADefinitionOfAPipelineMadeOverREST(t *testing.T) {
 	require.Nil(t, failed)
 	assert.Contains(t, string(document), `"Build-it":{`)
 	assert.Contains(t, string(document), `"timeout":"1m30s"`)
+	assert.Contains(t, string(document), `"after":"./report.sh"`)
 	assert.Contains(t, string(document), `"shell":["sh","-c"]`, "a script over REST runs as sh -c")
 
 	reply := b.apply(string(document), body{"format": "json"})

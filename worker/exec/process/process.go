@@ -44,6 +44,7 @@ type process struct {
 	proc      *os.Process // nil before Start and after Sweep
 	pidfd     int         // -1 if the system has none
 	signalled bool
+	searches  sync.WaitGroup // of Signal, for processes that left the group
 }
 
 // Start starts the program in its own group, which the reaper learns of.
@@ -90,7 +91,7 @@ func (p *process) Signal(sig syscall.Signal) {
 	if sig == syscall.SIGKILL {
 		except = 0
 	}
-	time.AfterFunc(0, func() { p.mark.Signal(sig, except) })
+	p.searches.Go(func() { p.mark.Signal(sig, except) })
 }
 
 // signal signals the whole group. The number of the group cannot be reused until its
@@ -122,6 +123,7 @@ func (p *process) Sweep(strays bool) (*exec.Exit, error) {
 	p.proc = nil
 	signalled := p.signalled
 	p.mu.Unlock()
+	p.searches.Wait() // another process of the execution may follow, which has the same mark
 	p.host.reaper.Remove(group)
 	if err != nil {
 		return nil, err
