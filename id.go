@@ -9,7 +9,7 @@ import (
 
 // Kind distinguishes identifiers of different records at compile time.
 type Kind interface {
-	pipelineKind | jobKind | runKind | executionKind | workerKind
+	pipelineKind | jobKind | runKind | executionKind | workerKind | scheduleKind
 	// Prefix returns the start of the textual form, without the underscore.
 	Prefix() string
 	// Noun returns the name of the record in messages.
@@ -22,6 +22,7 @@ type (
 	runKind       struct{}
 	executionKind struct{}
 	workerKind    struct{}
+	scheduleKind  struct{}
 )
 
 func (pipelineKind) Prefix() string  { return "pipe" }
@@ -34,6 +35,8 @@ func (executionKind) Prefix() string { return "exec" }
 func (executionKind) Noun() string   { return "execution" }
 func (workerKind) Prefix() string    { return "worker" }
 func (workerKind) Noun() string      { return "worker" }
+func (scheduleKind) Prefix() string  { return "sched" }
+func (scheduleKind) Noun() string    { return "schedule" }
 
 // ID identifies one record. It is a UUIDv7 (RFC 9562), so identifiers sort by
 // creation time. In text it has the prefix of its kind ("pipe_0193…"); in
@@ -46,6 +49,7 @@ type (
 	RunID       = ID[runKind]
 	ExecutionID = ID[executionKind]
 	WorkerID    = ID[workerKind]
+	ScheduleID  = ID[scheduleKind]
 )
 
 // UUIDPattern is the regular expression of the part after the prefix.

@@ -5,8 +5,10 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/next"
 )
 
 const (
@@ -197,17 +199,9 @@ func (c *checker) given(path string, values map[string]hodei.Scalar) {
 }
 
 func (c *checker) schedule(path string, s hodei.ScheduleSpec) {
-	count := 0
-	for _, given := range []bool{s.Cron != "", s.EverySeconds != nil, s.At != ""} {
-		if given {
-			count++
-		}
-	}
-	if count != 1 {
-		c.add(path, "exactly one of cron, every and at is required")
-	}
-	if fields := strings.Fields(s.Cron); s.Cron != "" && !strings.HasPrefix(s.Cron, "@") && len(fields) != 5 {
-		c.add(under(path, "cron"), "five fields are required (minute hour day month weekday), or a word such as @hourly; there are %d", len(fields))
+	if _, err := next.Parse(s, time.Time{}); err != nil {
+		details := hodei.AsError(err).Details
+		c.add(under(path, details.Field), "%s", details.Issue)
 	}
 	c.given(under(path, "params"), s.Params)
 	for _, p := range c.def.Params {
