@@ -85,13 +85,18 @@ func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string,
 	return reply, nil
 }
 
+// missing is for how long a request is sent again while no instance of the service is
+// running. It outlasts the failover of the scheduler, which takes up to two seconds.
+const missing = 2500 * time.Millisecond
+
 // request sends the request and, while no instance of the service is running,
-// sends it again for up to a second. No instance received it, so a repeat is
-// safe and a rolling restart causes no errors.
+// sends it again. No instance received it, so a repeat is safe, and neither a rolling
+// restart nor a failover causes errors.
 func request(ctx context.Context, nc *nats.Conn, op *schemas.Op, msg *nats.Msg) (*nats.Msg, error) {
-	for attempt := 0; ; attempt++ {
+	began := time.Now()
+	for {
 		answer, err := nc.RequestMsgWithContext(ctx, msg)
-		if !errors.Is(err, nats.ErrNoResponders) || op.PerWorker || attempt == 5 {
+		if !errors.Is(err, nats.ErrNoResponders) || op.PerWorker || time.Since(began) > missing {
 			return answer, err
 		}
 		select {

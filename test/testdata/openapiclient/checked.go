@@ -39,7 +39,8 @@ func (c checked) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked := &openapi3filter.RequestValidationInput{Request: req, Route: route, PathParams: params}
+	asked := &openapi3filter.RequestValidationInput{Request: req, Route: route, PathParams: params,
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}} // this system asks for no token
 	if err := openapi3filter.ValidateRequest(req.Context(), asked); err != nil && params["id"] != "nothing" {
 		return nil, fmt.Errorf("%s %s is not valid: %w", req.Method, req.URL, err)
 	}

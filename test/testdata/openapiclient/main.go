@@ -37,8 +37,11 @@ func flow(ctx context.Context, server, path string) error {
 	}
 	key := "the flow"
 	pipeline, err := c.CreatePipelineWithResponse(ctx, &api.CreatePipelineParams{IdempotencyKey: &key}, api.CreatePipelineRequest{Name: "generated"})
-	if err != nil || pipeline.JSON201 == nil {
-		return fmt.Errorf("create pipeline: %w %s", err, pipeline.Body)
+	if err != nil {
+		return err
+	}
+	if pipeline.JSON201 == nil {
+		return fmt.Errorf("create pipeline: %s", pipeline.Body)
 	}
 	var command api.Command
 	if err := command.FromCommand0("echo from a generated client"); err != nil {
