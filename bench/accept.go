@@ -19,7 +19,7 @@ const (
 
 // acceptResults stores results as the reference and shows them on a page. It
 // refuses failed and short runs.
-func acceptResults(results, accepted, page string) error {
+func acceptResults(results, accepted, page, picture string) error {
 	body, err := os.ReadFile(results)
 	if err != nil {
 		return err
@@ -41,7 +41,8 @@ func acceptResults(results, accepted, page string) error {
 		return fmt.Errorf("%s: the marks of the table are missing", page)
 	}
 	text = []byte(before + tableBegins + r.markdown() + tableEnds + after)
-	return errors.Join(os.WriteFile(accepted, body, 0o644), os.WriteFile(page, text, 0o644))
+	return errors.Join(os.WriteFile(accepted, body, 0o644), os.WriteFile(page, text, 0o644),
+		os.WriteFile(picture, []byte(r.picture()), 0o644))
 }
 
 // markdown returns the table and the plots for a page.
@@ -55,6 +56,9 @@ func (r *report) markdown() string {
 		if row.Plot != "" {
 			fmt.Fprintf(&plots, "\n%s: %s\n\n```\n%s\n```\n", row.Scenario, row.What, strings.TrimRight(row.Plot, "\n"))
 		}
+	}
+	if r.picture() != "" {
+		plots.WriteString("\nThe cost of one by part, on one of each and on two of each with four workers:\n\n![processor time of one execution by part](images/cost.svg)\n")
 	}
 	return fmt.Sprintf("\n%s, commit %s, on %s.\nMedian of %d, with the lowest and the highest.\n\n%s\n%s\n",
 		r.At.Format(time.DateOnly), r.Commit, r.Machine, r.Turns, t.RenderMarkdown(), plots.String())

@@ -111,9 +111,10 @@ func (p *proc) stop() error {
 type system struct {
 	bases          []string // URLs of its edges
 	nats, database string
-	pprof          string        // "" if profiles are not served
-	printed        func() string // returns the output of its processes
-	pids           []int         // of its processes, if their usage is measured
+	pprof          string                                   // "" if profiles are not served
+	printed        func() string                            // returns the output of its processes
+	pids           []int                                    // of its processes, if their usage is measured
+	counts         func(context.Context) (*counters, error) // see count
 }
 
 // hodei is `hodei up` with its data.

@@ -45,7 +45,7 @@ var scenarios = []scenario{
 	{"record", fullRecord, 15 * time.Minute},
 	{"plan", planning, time.Minute},
 	{"leases", leases, 5 * time.Minute},
-	{"scaleout", scaleOut, 10 * time.Minute},
+	{"scaleout", scaleOut, 15 * time.Minute},
 	{"footprint", footprint, 10 * time.Minute},
 }
 
@@ -82,7 +82,7 @@ func run(ctx context.Context) error {
 	accepting := flag.Bool("accept", false, "keep the results as the accepted ones, and show them in docs/performance.md")
 	flag.Parse()
 	if *accepting {
-		return acceptResults(*results, *accepted, "../docs/performance.md")
+		return acceptResults(*results, *accepted, "../docs/performance.md", "../docs/images/cost.svg")
 	}
 	if *chosen == "" {
 		*chosen = "river,asynq,temporal"

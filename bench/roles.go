@@ -17,12 +17,13 @@ import (
 type roles struct {
 	system
 	dir      string
+	monitor  string // URL of the monitoring of NATS
 	postgres *local.Postgres
 	server   *proc
 	procs    []*proc // the roles, in the order they were started
 }
 
-var natsReady = regexp.MustCompile(`ready (nats://\S+)`)
+var natsReady = regexp.MustCompile(`ready (nats://\S+) (http://\S+)`)
 var roleReady = regexp.MustCompile(`(?m)^ready [a-z-]+(?: (http://\S+))?`)
 
 // servers starts NATS and Postgres only.
@@ -47,20 +48,21 @@ func (b *bench) servers(ctx context.Context) (r *roles, err error) {
 	if err != nil {
 		return r, err
 	}
+	r.monitor = found[2]
 	if r.postgres, err = b.cluster(ctx, filepath.Join(r.dir, "pg")); err != nil {
 		return r, err
 	}
-	r.system = system{nats: found[1], database: r.postgres.URL(), printed: r.words}
+	r.system = system{nats: found[1], database: r.postgres.URL(), printed: r.words, counts: r.count}
 	return r, nil
 }
 
 // serveNATS runs the server of `hodei up` as a separate process.
 func serveNATS(ctx context.Context, dir string) error {
-	srv, err := local.StartNATS(local.NATSConfig{StoreDir: dir})
+	srv, err := local.StartNATS(local.NATSConfig{StoreDir: dir, Monitor: true})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stderr, "ready", srv.URL())
+	fmt.Fprintln(os.Stderr, "ready", srv.URL(), srv.MonitorURL())
 	<-ctx.Done()
 	srv.Shutdown()
 	return nil
@@ -68,7 +70,7 @@ func serveNATS(ctx context.Context, dir string) error {
 
 // add starts a role and waits until it is ready.
 func (r *roles) add(ctx context.Context, b *bench, name string, flags ...string) (*proc, error) {
-	args := append([]string{name, "--nats", r.nats, "--log-level", "warn"}, flags...)
+	args := append([]string{name, "--nats", r.nats, "--log-level", "warn", "--pprof", "127.0.0.1:0"}, flags...)
 	if name != "edge" && name != "worker" {
 		args = append(args, "--database-url", r.database)
 	}

@@ -21,6 +21,8 @@ type row struct {
 	Absolute bool    `json:"absolute,omitempty"`
 	Aim      float64 `json:"aim,omitempty"`
 	Note     string  `json:"note,omitempty"`
+	// Parts is the processor time of each part of the system, in µs.
+	Parts map[string]float64 `json:"parts,omitempty"`
 	// Plot is shown below the table.
 	Plot string `json:"plot,omitempty"`
 }

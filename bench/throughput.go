@@ -28,6 +28,7 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 	var rest, overNats, jobs series
 	var pace []time.Time
 	var used string
+	var own []float64 // processor time of an execution, in ms
 	for turn := range b.turns {
 		for _, way := range []struct {
 			name string
@@ -40,6 +41,9 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 			run, err := b.submitted(ctx, n, way.name)
 			if err != nil {
 				return nil, fmt.Errorf("by %s: %w", way.name, err)
+			}
+			if way.name == "rest" {
+				own = append(own, milliseconds(run.used.own)/float64(n))
 			}
 			if pace == nil {
 				pace, used = run.ends, run.used.share(run.took)
@@ -61,6 +65,8 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 	return []row{
 		rest.fill(row{Scenario: "throughput REST", What: what, Unit: "/s", AtLeast: 0.40, Aim: 0.65,
 			Note: "POST /execute, until all are recorded COMPLETED; " + used, Plot: pacePlot(pace)}),
+		{Scenario: "cost of one", What: "processor time of hodei up, by REST, without Postgres and commands", Unit: "ms", Lower: true,
+			Hodei: spreadOf(own), AtLeast: 0.8, Aim: 0.5},
 		overNats.fill(row{Scenario: "throughput NATS", What: what, Unit: "/s", AtLeast: 0.50, Aim: 0.75,
 			Note: "request of execute, one connection"}),
 		jobs.fill(row{Scenario: "throughput REST, job", What: what, Unit: "/s",
@@ -72,6 +78,7 @@ func throughput(ctx context.Context, b *bench) ([]row, error) {
 type outcome struct {
 	took time.Duration
 	used usage
+	cost *counters   // nil if the system counts nothing
 	ends []time.Time // in ascending order, since the first submission
 }
 
@@ -110,6 +117,10 @@ func (b *bench) load(ctx context.Context, h system, n int, way string) (out outc
 		return out, err
 	}
 	stopProfile := b.startProfile(ctx, h, "throughput-"+way)
+	cost, err := h.count(ctx)
+	if err != nil {
+		return out, err
+	}
 	began, used := time.Now(), usageOf(h.pids...)
 	failed := make(chan error, 1)
 	go func() { failed <- each(ctx, n, submit) }()
@@ -117,6 +128,10 @@ func (b *bench) load(ctx context.Context, h system, n int, way string) (out outc
 		return out, errors.Join(err, errors.New(h.printed()))
 	}
 	out.took, out.used = out.ends[n-1].Sub(began), usageOf(h.pids...).since(used)
+	if out.cost, err = h.count(ctx); err != nil {
+		return out, err
+	}
+	out.cost = out.cost.since(cost, n)
 	for i, at := range out.ends {
 		out.ends[i] = time.Time{}.Add(at.Sub(began))
 	}

@@ -23,6 +23,7 @@ type NATSConfig struct {
 	Host     string // 127.0.0.1 when empty
 	Port     int    // any free one when 0
 	StoreDir string // where JetStream keeps its files
+	Monitor  bool   // serve nats-server's monitoring, see MonitorURL
 	Log      *slog.Logger
 }
 
@@ -67,6 +68,9 @@ func natsOptions(cfg NATSConfig) (*server.Options, error) {
 	}
 	opts.Host, opts.Port, opts.StoreDir = cmp.Or(cfg.Host, "127.0.0.1"), cfg.Port, cfg.StoreDir
 	opts.NoSigs = true // the process handles signals
+	if cfg.Monitor {
+		opts.HTTPHost, opts.HTTPPort = "127.0.0.1", server.RANDOM_PORT
+	}
 	if cfg.Port == 0 {
 		opts.Port = server.RANDOM_PORT
 		return opts, nil
@@ -84,6 +88,14 @@ func natsOptions(cfg NATSConfig) (*server.Options, error) {
 
 // URL returns the server's URL for clients on this machine.
 func (n *NATS) URL() string { return n.url }
+
+// MonitorURL returns the URL of nats-server's monitoring, such as /varz, "" without it.
+func (n *NATS) MonitorURL() string {
+	if addr := n.srv.MonitorAddr(); addr != nil {
+		return "http://" + addr.String()
+	}
+	return ""
+}
 
 // Connect connects in memory, without the network stack.
 func (n *NATS) Connect(name string, log *slog.Logger, opts ...nats.Option) (*nats.Conn, error) {
