@@ -59,8 +59,8 @@ func Expand(r *hodei.Run, from Source) error {
 		if !wanted(keys[i], job.Finally) {
 			continue
 		}
-		if job.Pipeline != nil || job.After != "" {
-			return hodei.InvalidField("jobs."+keys[i], "pipeline and after are not supported by this version")
+		if job.Pipeline != nil {
+			return hodei.InvalidField("jobs."+keys[i], "pipeline is not supported by this version")
 		}
 		one := planned(r, from, job, keys[i], i*spacing)
 		one.Needs = slices.DeleteFunc(one.Needs, func(need string) bool {
