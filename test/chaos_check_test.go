@@ -14,7 +14,7 @@ import (
 )
 
 // judge finds broken promises, and returns how many of each kind were checked.
-func (w *arena) judge(l *ledger, r *record, all *audience) map[string]int {
+func (w *arena) judge(l *ledger, r *record, all *audience, runs *runLedger, tales map[hodei.RunID]*tale) map[string]int {
 	checks := map[string]int{}
 	check := func(name string, execution string, ok bool, format string, args ...any) {
 		checks[name]++
@@ -48,6 +48,7 @@ func (w *arena) judge(l *ledger, r *record, all *audience) map[string]int {
 	}
 	checks["capacity"] += len(r.begun)
 	checks["one attempt at a time"] += len(r.begun)
+	w.judgeRuns(runs, r, tales, check)
 	w.judgeLogs(l, r, all, check)
 	return checks
 }
@@ -131,7 +132,7 @@ func (w *arena) judgeStart(e entry, begun []string, tags map[string]string, chec
 // judgeRetry: an execution that failed and has retries left was retried once.
 func (w *arena) judgeRetry(e entry, r *record, check checkFunc) {
 	next := r.after[e.id]
-	due := (e.status == string(hodei.Failed) || e.status == string(hodei.TimedOut)) && e.attempt <= e.retriesMax && !e.cancelWanted
+	due := e.retriable() && e.attempt <= e.retriesMax && !e.cancelWanted
 	switch {
 	case due:
 		check("retried", e.id, len(next) == 1, "should have been retried once and was %d times", len(next))
@@ -145,17 +146,26 @@ func (w *arena) judgeRetry(e entry, r *record, check checkFunc) {
 	}
 }
 
-// awaitEnd waits until all accepted work has ended and all due retries have
-// been made.
+// retriable reports whether the retry policy covers the end.
+func (e entry) retriable() bool {
+	if e.retriesOn == nil {
+		return e.status == string(hodei.Failed) || e.status == string(hodei.TimedOut)
+	}
+	return slices.ContainsFunc([]string{e.status, e.reason, "exit:" + e.exitCode}, func(s string) bool { return slices.Contains(e.retriesOn, s) })
+}
+
+// awaitEnd waits until all accepted work has ended, all due retries have been made and
+// all runs have ended.
 func (w *arena) awaitEnd(within time.Duration) {
-	const open = `SELECT count(*) FROM executions WHERE completed_at IS NULL OR retry_at IS NOT NULL`
+	const open = `SELECT (SELECT count(*) FROM executions WHERE completed_at IS NULL OR retry_at IS NOT NULL OR run_due)
+		+ (SELECT count(*) FROM runs WHERE completed_at IS NULL)`
 	left := -1
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); pause(w.ctx, 200*time.Millisecond) {
 		if err := w.db.QueryRow(w.ctx, open).Scan(&left); err == nil && left == 0 {
 			return
 		}
 	}
-	w.flaw("", "%d executions have not ended %s after everything was whole again", left, within)
+	w.flaw("", "%d executions and runs have not ended %s after everything was whole again", left, within)
 }
 
 // judgeRest: nothing waits, no slot is held, nothing runs.

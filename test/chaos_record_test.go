@@ -52,8 +52,10 @@ func (s step) String() string {
 // entry is an execution in the record.
 type entry struct {
 	id, job, status, reason, worker, incarnation, retryOf string
-	key                                                   string // of our work; "" for none
+	key                                                   string // of our work, or the run and its job; "" for neither
 	attempt, retriesMax                                   int
+	retriesOn                                             []string // nil for the default
+	exitCode                                              string
 	cancelWanted                                          bool
 	logCount                                              int64
 	created, completed                                    time.Time
@@ -78,9 +80,17 @@ type record struct {
 type feed struct {
 	mu   sync.Mutex
 	ends map[string]map[string]bool
+	runs map[hodei.RunID]map[string]bool // distinct events: see hearRun
 }
 
-func (f *feed) hear(data []byte) {
+func (f *feed) hear(subject string, data []byte) {
+	if strings.HasPrefix(subject, "run.") {
+		var event schemas.RunEvent
+		if json.Unmarshal(data, &event) == nil {
+			f.hearRun(event)
+		}
+		return
+	}
 	var event schemas.Event
 	if json.Unmarshal(data, &event) != nil || !event.Execution.Status.Ended() || event.Execution.CompletedAt == nil {
 		return // not an end event, or hostile
@@ -104,9 +114,12 @@ func (f *feed) hear(data []byte) {
 
 // listen follows the feed.
 func (w *arena) listen() *feed {
-	f := &feed{ends: map[string]map[string]bool{}}
-	_, err := w.connect().Subscribe(schemas.EventSubjects, func(msg *nats.Msg) { f.hear(msg.Data) })
-	require.NoError(w.t, err)
+	f := &feed{ends: map[string]map[string]bool{}, runs: map[hodei.RunID]map[string]bool{}}
+	nc := w.connect()
+	for _, subjects := range []string{schemas.EventSubjects, schemas.RunEventSubjects} {
+		_, err := nc.Subscribe(subjects, func(msg *nats.Msg) { f.hear(msg.Subject, msg.Data) })
+		require.NoError(w.t, err)
+	}
 	return f
 }
 
@@ -129,7 +142,7 @@ func (w *arena) reread(f *feed) {
 		require.NoError(w.t, err)
 		n := uint64(0)
 		for msg := range batch.Messages() {
-			f.hear(msg.Data())
+			f.hear(msg.Subject(), msg.Data())
 			n++
 		}
 		require.NotZero(w.t, n, "%d events are not delivered", left)
@@ -150,15 +163,19 @@ func (w *arena) readRecord(f *feed) *record {
 		return hodei.ExecutionID(*u).String()
 	}
 	rows, err := w.db.Query(w.ctx, `SELECT id, coalesce(job_id::text, ''), status, coalesce(reason, ''), coalesce(worker_id::text, ''),
-		coalesce(worker_incarnation, ''), retry_of, coalesce(spec->'environment'->>'CHAIN', ''), attempt, coalesce((spec->'retries'->>'max')::int, 0),
+		coalesce(worker_incarnation, ''), retry_of, coalesce(run_id::text || '/' || job_key, spec->'environment'->>'CHAIN', ''), attempt,
+		coalesce((spec->'retries'->>'max')::int, 0), ARRAY(SELECT jsonb_array_elements_text(spec->'retries'->'on')), coalesce(exit_code::text, ''),
 		cancel_requested_at IS NOT NULL, log_count, created_at, coalesce(completed_at, 'epoch') FROM executions ORDER BY id`)
 	require.NoError(w.t, err)
 	for rows.Next() {
 		var e entry
 		var self, retryOf *uuid.UUID
 		require.NoError(w.t, rows.Scan(&self, &e.job, &e.status, &e.reason, &e.worker, &e.incarnation, &retryOf, &e.key, &e.attempt,
-			&e.retriesMax, &e.cancelWanted, &e.logCount, &e.created, &e.completed))
+			&e.retriesMax, &e.retriesOn, &e.exitCode, &e.cancelWanted, &e.logCount, &e.created, &e.completed))
 		e.id, e.retryOf = id(self), id(retryOf)
+		if len(e.retriesOn) == 0 {
+			e.retriesOn = nil
+		}
 		r.executions[e.id] = e
 		if retryOf == nil {
 			r.byKey[e.key] = append(r.byKey[e.key], e)

@@ -150,20 +150,28 @@ func (w *arena) insist(l *ledger, r *rand.Rand, nc *nats.Conn, work work) (accep
 }
 
 func (w *arena) ask(r *rand.Rand, nc *nats.Conn, work work) (int, object, error) {
-	if !work.byNATS {
-		path := "/api/v1/execute"
-		if work.job != "" {
-			path = "/api/v1/jobs/" + work.job + "/execute"
-		}
-		return w.try("POST", w.edges[r.IntN(len(w.edges))]+path, string(work.body), http.Header{"Idempotency-Key": {work.key}})
-	}
-	subject := schemas.Execute.Subject
+	subject, path := schemas.Execute.Subject, "/api/v1/execute"
 	if work.job != "" {
-		subject = schemas.ExecuteJob.Subject
+		subject, path = schemas.ExecuteJob.Subject, "/api/v1/jobs/"+work.job+"/execute"
 	}
-	reply, err := nc.RequestMsg(&nats.Msg{
-		Subject: subject, Data: work.body, Header: nats.Header{schemas.HeaderIdempotencyKey: {work.key}},
-	}, 12*time.Second)
+	if work.byNATS {
+		return w.request(nc, subject, work.body, work.key)
+	}
+	return w.post(r, path, string(work.body), work.key)
+}
+
+// post makes a request with an idempotency key, unless that is "", at either edge.
+func (w *arena) post(r *rand.Rand, path, body, key string) (int, object, error) {
+	header := http.Header{}
+	if key != "" {
+		header.Set("Idempotency-Key", key)
+	}
+	return w.try("POST", w.edges[r.IntN(len(w.edges))]+path, body, header)
+}
+
+// request is post over NATS.
+func (w *arena) request(nc *nats.Conn, subject string, body []byte, key string) (int, object, error) {
+	reply, err := nc.RequestMsg(&nats.Msg{Subject: subject, Data: body, Header: nats.Header{schemas.HeaderIdempotencyKey: {key}}}, 12*time.Second)
 	if err != nil {
 		return 0, nil, err
 	}

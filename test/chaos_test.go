@@ -43,9 +43,10 @@ func chaos(t *testing.T, servers int) {
 	t.Logf("seed %d: again with -chaos.seed %d -chaos.for %s", seed, seed, *chaosFor)
 	random := func(part uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, part)) }
 	w := newArena(t, servers)
-	_, err := w.db.Exec(w.ctx, chronicle)
+	_, err := w.db.Exec(w.ctx, chronicle+runChronicle)
 	require.NoError(t, err)
 	jobs, l, all, heard := w.makeJobs(), newLedger(), &audience{}, w.listen()
+	graphs, runs := w.makeGraphs(random(4)), newRunLedger()
 
 	breaking, whole := context.WithTimeout(w.ctx, *chaosFor)
 	defer whole()
@@ -65,6 +66,9 @@ func chaos(t *testing.T, servers int) {
 			any := func(r *rand.Rand, key string) work { return w.longWork(r, key, jobs) }
 			w.submit(early, l, random(uint64(300+i)), fmt.Sprintf("long-%d", i), any, 5*time.Second, 2*mostWaiting)
 		})
+	}
+	for i := range 6 {
+		users.Go(func() { w.runGraphs(breaking, l, runs, random(uint64(400+i)), fmt.Sprint(i), graphs) })
 	}
 	for i := range 8 {
 		users.Go(func() { w.follow(breaking, l, random(uint64(200+i)), all) })
@@ -100,12 +104,13 @@ func chaos(t *testing.T, servers int) {
 	w.judgeStreams(servers)
 	w.reread(heard)
 	r := w.readRecord(heard)
-	checks := w.judge(l, r, all)
+	checks := w.judge(l, r, all, runs, w.readTales(heard))
 	w.note("everything is judged")
 	w.stop()
 	w.note("everything is stopped")
 	w.report(r)
 	w.summary(l, r, all, faults, checks)
+	runs.summary(t)
 }
 
 // judgeStreams: the streams and the bucket exist with all replicas.
