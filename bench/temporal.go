@@ -130,6 +130,43 @@ func (s *temporalSystem) stop() error {
 	return errors.Join(errs...)
 }
 
+// inOrder is a workflow of n commands, one after the other.
+func inOrder(ctx workflow.Context, n int, argv []string) (last result, err error) {
+	for range n {
+		if last, err = runCommand(ctx, argv); err != nil {
+			return last, err
+		}
+	}
+	return last, nil
+}
+
+// threes runs workflows of three commands and returns how long each took.
+func (p peer) threes(ctx context.Context, b *bench, n int) (list []float64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	sys, done, err := b.startPeer(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	c := sys.(*temporalSystem).client
+	for i := range 10 + n {
+		time.Sleep(idle)
+		began := time.Now()
+		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: temporalQueue}, inOrder, 3, []string{program})
+		if err != nil {
+			return nil, err
+		}
+		if err := run.Get(ctx, nil); err != nil {
+			return nil, err
+		}
+		if i >= 10 { // warm after that
+			list = append(list, milliseconds(time.Since(began)))
+		}
+	}
+	return list, nil
+}
+
 // runCommand is the workflow: its history keeps the result of the command.
 func runCommand(ctx workflow.Context, argv []string) (res result, err error) {
 	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: time.Minute})
@@ -149,6 +186,7 @@ func workTemporal(ctx context.Context, args []string) error {
 		MaxConcurrentWorkflowTaskPollers: 8,
 	})
 	w.RegisterWorkflow(runCommand)
+	w.RegisterWorkflow(inOrder)
 	if err := w.Start(); err != nil {
 		return err
 	}
