@@ -37,6 +37,7 @@ var open = map[string]string{
 	"worker/exec":               "how a command runs, a part of the worker",
 	"worker/exec/process":       "commands as processes of the machine, a part of the worker",
 	"worker/joblog":             "the log of an execution, a part of the worker",
+	"worker/joblog/mask":        "how secrets are found in output, the pure part of the log",
 	"worker/mark":               "how the processes of an execution are found, a part of the worker",
 	"worker/reaper":             "the supervisor of a worker's processes, a part of the worker",
 	"test":                      "tests of the whole system; it exports nothing",
