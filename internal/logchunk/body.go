@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -31,6 +32,14 @@ var (
 	decoder, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true)) // likewise
 )
 
+// frames holds buffers to compress into. A frame is copied out of its buffer: the
+// buffer has room for all the NDJSON, which is about ten times as much.
+var frames = sync.Pool{New: func() any { return new([]byte) }}
+
+// slack is spare capacity of the decoder's output, with which it need not check
+// each copy for the end.
+const slack = 16
+
 // Body is the lines of a chunk.
 type Body struct {
 	// Lines is a zstd frame of NDJSON, or NDJSON when Size is 0.
@@ -45,11 +54,13 @@ func Compress(ndjson []byte) Body {
 	if len(ndjson) < CompressFrom {
 		return Body{Lines: bytes.Clone(ndjson)}
 	}
-	frame := encoder.EncodeAll(ndjson, nil)
-	if len(frame) >= len(ndjson) {
+	frame := frames.Get().(*[]byte)
+	defer frames.Put(frame)
+	*frame = encoder.EncodeAll(ndjson, (*frame)[:0])
+	if len(*frame) >= len(ndjson) {
 		return Body{Lines: bytes.Clone(ndjson)}
 	}
-	return Body{Lines: slices.Clip(frame), Size: len(ndjson)}
+	return Body{Lines: bytes.Clone(*frame), Size: len(ndjson)}
 }
 
 // Parse returns the body of a message, given its Content-Encoding. It reads only the
@@ -95,10 +106,10 @@ func (b Body) AppendTo(dst []byte) ([]byte, error) {
 	if b.Size > MaxSize {
 		return dst, errSize
 	}
-	dst = slices.Grow(dst, b.Size)
+	dst = slices.Grow(dst, b.Size+slack)
 	mark, end := len(dst), len(dst)+b.Size
 	// The decoder writes no further than this capacity.
-	out, err := decoder.DecodeAll(b.Lines, dst[mark:mark:end])
+	out, err := decoder.DecodeAll(b.Lines, dst[mark:mark:end+slack])
 	if err != nil {
 		return dst, fmt.Errorf("zstd frame: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -165,4 +166,23 @@ func TestTheDigestDoesNotDependOnTheOrder(t *testing.T) {
 	b.Add([]byte("two"))
 	require.NotEqual(t, a, b)
 	require.Positive(t, b)
+}
+
+// TestAFrameTakesNoMoreMemoryThanItsBytes: a worker keeps many chunks, and counts their
+// bytes against its limits. It runs alone, because it measures the heap.
+func TestAFrameTakesNoMoreMemoryThanItsBytes(t *testing.T) {
+	const chunks, size = 100, 128 << 10
+	lines := ndjson(size)
+	frame := len(logchunk.Compress(lines).Lines)
+	kept := make([]logchunk.Body, chunks)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range kept {
+		kept[i] = logchunk.Compress(lines)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(kept)
+	require.Less(t, int(after.HeapAlloc)-int(before.HeapAlloc), chunks*(frame+size)/2)
 }
