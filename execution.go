@@ -122,8 +122,7 @@ type Outcome struct {
 	// LogCount is the number of lines of the log. Their sequence numbers are 1
 	// to LogCount.
 	LogCount int64 `json:"log_count"`
-	// LogDigest is the sum, modulo 2^63, of the CRC-32C of each line's JSON, without
-	// its newline.
-	// Being a sum it does not depend on how the lines were cut into chunks.
+	// LogDigest is the sum, modulo 2^63, of the CRC-32C of each chunk of the log, as
+	// its worker sends it. Being a sum it does not depend on the order of chunks.
 	LogDigest int64 `json:"log_digest"`
 }

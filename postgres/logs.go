@@ -19,7 +19,7 @@ type Chunk struct {
 	ExecutionID hodei.ExecutionID
 	First       int64 `db:"first_sequence"`
 	Last        int64 `db:"last_sequence"`
-	// Digest is the sum of the CRC-32C of each line's JSON.
+	// Digest is the CRC-32C of the body.
 	Digest int64
 	logchunk.Body
 	// WorkerID and Incarnation name the worker process that sent the chunk.

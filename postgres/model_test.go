@@ -18,6 +18,7 @@ type life struct {
 	incarnation string
 	past        []time.Time // earlier assignments
 	lines       int64       // recorded
+	digest      int64       // of their chunks
 	owed        bool        // a retry by policy is due
 }
 
@@ -129,6 +130,7 @@ func (m *lives) appendLogs(t *rapid.T) {
 	}
 	require.NoError(t, refused[0])
 	l.lines += n
+	l.digest += c.Digest
 }
 
 // finish is a worker's report, true or false.
@@ -137,11 +139,10 @@ func (m *lives) finish(t *rapid.T) {
 	worker, status := m.worker(t, l), rapid.SampledFrom(hodei.ExecutionTransitions.States()).Draw(t, "end")
 	o := hodei.Outcome{Status: status, CompletedAt: time.Now()}
 	if missing := rapid.IntRange(0, 3).Draw(t, "lines missing") == 0; l.lines > 0 || missing {
-		o.LogCount = l.lines
+		o.LogCount, o.LogDigest = l.lines, l.digest
 		if missing {
 			o.LogCount++
 		}
-		o.LogDigest = chunk(l.ID, 1, o.LogCount).Digest
 	}
 	_, told, err := m.db.FinishExecution(m.ctx, l.ID, worker, o)
 	switch theirs := l.WorkerID != nil && *l.WorkerID == worker; {

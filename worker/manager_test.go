@@ -28,6 +28,7 @@ type manager struct {
 	changed    sync.Cond
 	registered []schemas.RegisterWorkerRequest
 	logs       map[hodei.ExecutionID]map[int64][]byte // chunks by first sequence
+	digests    map[hodei.ExecutionID]map[int64]int64  // of the same chunks
 	chunks     int                                    // chunks received, including repeated ones
 	ends       map[hodei.ExecutionID][]end
 	left       []schemas.LeaveRequest
@@ -50,7 +51,7 @@ type end struct {
 }
 
 func newManager(t testing.TB, nc *nats.Conn) *manager {
-	m := &manager{nc: nc, logs: map[hodei.ExecutionID]map[int64][]byte{}, ends: map[hodei.ExecutionID][]end{}}
+	m := &manager{nc: nc, logs: map[hodei.ExecutionID]map[int64][]byte{}, digests: map[hodei.ExecutionID]map[int64]int64{}, ends: map[hodei.ExecutionID][]end{}}
 	m.changed.L = &m.mu
 	svc := rpc.New(rpc.Config{NATS: nc, Name: schemas.WorkerManager, Log: localtest.Log(t)})
 	rpc.Handle(svc, schemas.JoinWorker, m.register)
@@ -122,10 +123,11 @@ func (m *manager) chunk(msg *nats.Msg) {
 		return
 	}
 	if m.logs[id] == nil {
-		m.logs[id] = map[int64][]byte{}
+		m.logs[id], m.digests[id] = map[int64][]byte{}, map[int64]int64{}
 	}
 	body, _ := logchunk.Parse(msg.Data, msg.Header.Get(schemas.HeaderEncoding))
 	m.logs[id][first], _ = body.NDJSON() // nothing of a damaged chunk: the tests then miss its lines
+	m.digests[id][first] = int64(body.Digest())
 	if !m.mute {
 		body, _ := json.Marshal(schemas.Stored{Spans: []schemas.Span{{ExecutionID: id, First: first, Last: last}}})
 		_ = m.nc.Publish(schemas.StoredSubject(worker), body)

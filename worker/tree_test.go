@@ -40,7 +40,7 @@ func TestTreesAreEndedWhole(t *testing.T) {
 			t.Run(tree+" "+way, func(t *testing.T) {
 				t.Parallel()
 				req := f.request(command)
-				if seconds := 0.5; how.status == hodei.TimedOut {
+				if seconds := 5.0; how.status == hodei.TimedOut {
 					req.TimeoutSeconds = &seconds
 				}
 				id := f.run(req)

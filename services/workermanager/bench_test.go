@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// BenchmarkCheck checks the lines of a chunk and computes their digest.
+// BenchmarkCheck checks the lines of a chunk.
 func BenchmarkCheck(b *testing.B) {
 	const lines = 800
 	var ndjson []byte
@@ -15,7 +15,7 @@ func BenchmarkCheck(b *testing.B) {
 	var c checker
 	b.SetBytes(int64(len(ndjson)))
 	for b.Loop() {
-		if _, err := c.digest(ndjson, 1, lines); err != nil {
+		if err := c.lines(ndjson, 1, lines); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -94,9 +94,8 @@ func gapLines(id hodei.ExecutionID, holes [][2]int64, count int64) []postgres.Ch
 	now := time.Now().UTC()
 	line := func(sequence int64, text string) postgres.Chunk {
 		body, _ := hodei.JSON(hodei.LogLine{Timestamp: now, Stream: hodei.Stderr, Line: text, Sequence: sequence}) // it cannot fail
-		var digest logchunk.Digest
-		digest.Add(body)
-		return postgres.Chunk{ExecutionID: id, First: sequence, Last: sequence, Digest: int64(digest), Body: logchunk.Body{Lines: append(body, '\n')}}
+		chunk := logchunk.Body{Lines: append(body, '\n')}
+		return postgres.Chunk{ExecutionID: id, First: sequence, Last: sequence, Digest: int64(chunk.Digest()), Body: chunk}
 	}
 	var gaps []postgres.Chunk
 	for _, hole := range holes {

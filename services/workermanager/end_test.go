@@ -39,7 +39,7 @@ func TestFinishAsksForMissingLinesAndIsRecordedOnce(t *testing.T) {
 	e := h.given()
 	h.printed(e.ID, 1, 10)
 	h.printed(e.ID, 21, 30)
-	end := h.ended(e.ID, 40)
+	end := h.ended(e.ID, 10, 20, 30, 40)
 	answer := h.finishes(end)
 	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 11, Last: 20}, {ExecutionID: e.ID, First: 31, Last: 40}}, answer.Missing)
 	require.Equal(t, hodei.Running, b.execution(e.ID).Status)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"hash/crc32"
-	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/postgres"
@@ -426,15 +425,13 @@ func (h *hand) told() (did []string) {
 	return did
 }
 
-// chunk returns the NDJSON of the lines first to last, and their digest.
-func chunk(first, last int64) (lines []byte, digest int64) {
+// chunk returns the NDJSON of the lines first to last.
+func chunk(first, last int64) []byte {
 	var text strings.Builder
 	for n := first; n <= last; n++ {
-		line := fmt.Sprintf(`{"timestamp":"2026-01-01T00:00:%02dZ","stream":"%s","line":"line %d","sequence":%d}`, n%60, stream(n), n, n)
-		digest += int64(crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli)))
-		text.WriteString(line + "\n")
+		fmt.Fprintf(&text, `{"timestamp":"2026-01-01T00:00:%02dZ","stream":"%s","line":"line %d","sequence":%d}`+"\n", n%60, stream(n), n, n)
 	}
-	return []byte(text.String()), digest & math.MaxInt64
+	return []byte(text.String())
 }
 
 // stream puts every third line on standard error.
@@ -448,8 +445,7 @@ func stream(n int64) hodei.Stream {
 // print publishes lines like a worker.
 func (h *hand) print(id hodei.ExecutionID, first, last int64) {
 	h.b.t.Helper()
-	lines, _ := chunk(first, last)
-	h.publish(id, strconv.FormatInt(first, 10), strconv.FormatInt(last, 10), lines)
+	h.publish(id, strconv.FormatInt(first, 10), strconv.FormatInt(last, 10), chunk(first, last))
 }
 
 func (h *hand) publish(id hodei.ExecutionID, first, last string, lines []byte, encoding ...string) {
@@ -468,13 +464,18 @@ func (h *hand) printed(id hodei.ExecutionID, first, last int64) {
 	h.b.until("the lines are recorded", func() bool { return h.b.execution(id).LogCount == before+last-first+1 })
 }
 
-// ended returns the report of an execution that printed this many lines and
-// exited with 0.
-func (h *hand) ended(id hodei.ExecutionID, lines int64) schemas.End {
+// ended returns the report of an execution that exited with 0, and whose chunks
+// have these last lines.
+func (h *hand) ended(id hodei.ExecutionID, lasts ...int64) schemas.End {
 	now, code := time.Now().UTC(), 0
-	_, digest := chunk(1, lines)
+	var count int64
+	var digest logchunk.Digest
+	for _, last := range lasts {
+		digest.Add(logchunk.Body{Lines: chunk(count+1, last)})
+		count = last
+	}
 	return schemas.End{ExecutionID: id, Outcome: hodei.Outcome{
-		Status: hodei.Completed, ExitCode: &code, StartedAt: &now, CompletedAt: now, LogCount: lines, LogDigest: digest,
+		Status: hodei.Completed, ExitCode: &code, StartedAt: &now, CompletedAt: now, LogCount: count, LogDigest: int64(digest),
 	}}
 }
 

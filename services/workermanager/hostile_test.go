@@ -124,7 +124,7 @@ func TestChunksOfOthersAreRefused(t *testing.T) {
 	h.report.Incarnation = incarnation
 	kept := h.kept()
 	other.print(e.ID, 1, 2)
-	lines, _ := chunk(1, 2)
+	lines := chunk(1, 2)
 	like := nats.Header{
 		schemas.HeaderIncarnation: []string{incarnation}, schemas.HeaderFirst: []string{"1"}, schemas.HeaderLast: []string{"2"},
 		"Hodei-Worker": []string{h.id.String()}, // only the subject identifies the worker
@@ -190,7 +190,7 @@ func TestLinesAreCheckedBeforeTheyAreRecorded(t *testing.T) {
 	} {
 		for _, known := range []string{"", head} { // of the previous line
 			c := checker{head: []byte(known)}
-			_, err := c.digest([]byte(line+"\n"), 7, 7)
+			err := c.lines([]byte(line+"\n"), 7, 7)
 			require.Equal(t, good, err == nil, "%q: %v", line, err)
 		}
 	}
@@ -206,7 +206,7 @@ func TestSequencesAreBounded(t *testing.T) {
 		n := strconv.FormatInt(at, 10)
 		h.publish(e.ID, n, n, fmt.Appendf(nil, `{"timestamp":"2026-01-01T00:00:00Z","stream":"stdout","line":"x","sequence":%d}`+"\n", at))
 	}
-	lines, _ := chunk(1, 2)
+	lines := chunk(1, 2)
 	h.publish(e.ID, "1", strconv.Itoa(math.MaxInt64), lines)
 	h.publish(e.ID, "-9223372036854775808", "9223372036854775807", lines)
 	h.publish(e.ID, "1", "20000", bytes.Repeat(lines, 10000))
@@ -293,7 +293,7 @@ func TestForgedChunksDoNotBlockTheEnd(t *testing.T) {
 		e := h.given()
 		end := h.ended(e.ID, 10)
 		if forge == nil {
-			lines, _ := chunk(1, 10)
+			lines := chunk(1, 10)
 			h.publish(e.ID, "1", "10", bytes.ReplaceAll(lines, []byte("line 7"), []byte("FORGED")))
 			b.until("the forged chunk is stored", func() bool { return b.execution(e.ID).LogCount == 10 })
 			answers := h.stored()
@@ -333,7 +333,7 @@ func TestPoisonIsRefusedAlone(t *testing.T) {
 	var r reader
 	var batch []*nats.Msg
 	for _, e := range []hodei.Execution{good, bad, good} {
-		lines, _ := chunk(int64(len(batch)+1), int64(len(batch)+1))
+		lines := chunk(int64(len(batch)+1), int64(len(batch)+1))
 		n := strconv.Itoa(len(batch) + 1)
 		batch = append(batch, &nats.Msg{Subject: schemas.LogSubject(h.id, e.ID), Data: lines, Header: nats.Header{
 			schemas.HeaderIncarnation: []string{h.report.Incarnation},

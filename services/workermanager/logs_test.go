@@ -71,7 +71,7 @@ func TestMalformedChunksAreRefusedAndHoldNothingUp(t *testing.T) {
 	h := b.worker()
 	e := h.given()
 	kept := h.kept()
-	lines, _ := chunk(1, 2)
+	lines := chunk(1, 2)
 	for _, bad := range [][2]string{{"", ""}, {"1", "x"}, {"1", "3"}, {"0", "1"}, {"2", "1"}} {
 		h.publish(e.ID, bad[0], bad[1], lines)
 	}
@@ -85,12 +85,12 @@ func TestCompressedChunksAreStoredAsTheyCame(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	h := b.worker()
-	lines, _ := chunk(1, 40)
+	lines := chunk(1, 40)
 	e := h.given()
 	kept := h.kept()
 	frame := logchunk.Compress(bytes.Repeat(lines, 2)).Lines // twice, to be long enough: other sequences than declared
 	h.publish(e.ID, "1", "80", frame, logchunk.Zstd)
-	lines, _ = chunk(1, 80)
+	lines = chunk(1, 80)
 	body := logchunk.Compress(lines)
 	require.Equal(t, logchunk.Zstd, body.Encoding())
 	h.publish(e.ID, "1", "80", body.Lines[:len(body.Lines)-5], logchunk.Zstd)
@@ -110,7 +110,10 @@ func TestCompressedChunksAreStoredAsTheyCame(t *testing.T) {
 		got = append(append(got, line...), '\n')
 	}
 	require.Equal(t, string(lines), string(got))
-	h.finishes(h.ended(e.ID, 80)) // verifies the digest
+	end := h.ended(e.ID, 80)
+	end.Outcome.LogDigest = int64(body.Digest()) // of what was sent
+	h.finishes(end)
+	require.False(t, b.execution(e.ID).LogDamaged)
 }
 
 // TestLogsAreStoredWithoutJetStream: followers read it, the record does not
@@ -160,7 +163,7 @@ func TestLogsArePaged(t *testing.T) {
 	e := h.given()
 	h.printed(e.ID, 1, 7)
 	h.printed(e.ID, 8, 25)
-	h.finishes(h.ended(e.ID, 25))
+	h.finishes(h.ended(e.ID, 7, 25))
 	var got []int64
 	req := schemas.GetLogsRequest{ID: hodei.RefTo(e.ID), Limit: 10}
 	for _, size := range []int{10, 10, 5} {
@@ -261,7 +264,7 @@ func TestChunksAreReadAsTheyAreKept(t *testing.T) {
 		for _, c := range log.Chunks {
 			lines, err := logchunk.Body{Lines: c.Lines, Size: c.Size}.NDJSON()
 			require.NoError(t, err)
-			want, _ := chunk(c.First, c.Last)
+			want := chunk(c.First, c.Last)
 			require.Equal(t, string(want), string(lines))
 			spans = append(spans, [2]int64{c.First, c.Last})
 		}

@@ -241,9 +241,8 @@ func (r *reader) read(msg *nats.Msg) (postgres.Chunk, error) {
 		}
 		ndjson = r.ndjson
 	}
-	digest, err := r.check.digest(ndjson, chunk.First, chunk.Last)
-	chunk.Digest = int64(digest)
-	return chunk, err
+	chunk.Digest = int64(chunk.Body.Digest())
+	return chunk, r.check.lines(ndjson, chunk.First, chunk.Last)
 }
 
 // identify reads the subject and the headers of a message.

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 )
 
 // The JSON of a line is that of encoding/json for a hodei.LogLine, except that
@@ -17,37 +18,27 @@ func appendHead(dst []byte, at time.Time, stream hodei.Stream) []byte {
 	return append(append(append(dst, `","stream":"`...), stream...), `","line":"`...)
 }
 
-// appendTail appends the JSON of a line after its text.
+// appendTail appends the JSON of a line after its text, and a newline.
 func appendTail(dst []byte, sequence int64, partial bool) []byte {
 	dst = strconv.AppendInt(append(dst, `","sequence":`...), sequence, 10)
 	if partial {
 		dst = append(dst, `,"partial":true`...)
 	}
-	return append(dst, '}')
+	return append(dst, "}\n"...)
 }
 
 const hexDigits = "0123456789abcdef"
-
-// escaped is the set of ASCII characters that a JSON string must escape.
-var escaped = func() (set [utf8.RuneSelf]bool) {
-	for c := range set {
-		set[c] = c < ' ' || c == '"' || c == '\\'
-	}
-	return set
-}()
 
 // appendText appends the inside of a JSON string. Each byte that is not part of
 // valid UTF-8 becomes U+FFFD.
 func appendText(dst, text []byte) []byte {
 	start := 0 // start of what is not appended yet
-	for i := 0; i < len(text); {
+	for i := logchunk.Plain(text); i < len(text); i += logchunk.Plain(text[i:]) {
 		c := text[i]
 		if c < utf8.RuneSelf {
-			if escaped[c] {
-				dst = appendEscape(append(dst, text[start:i]...), c)
-				start = i + 1
-			}
+			dst = appendEscape(append(dst, text[start:i]...), c)
 			i++
+			start = i
 			continue
 		}
 		r, size := utf8.DecodeRune(text[i:])

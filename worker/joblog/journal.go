@@ -118,10 +118,7 @@ func (j *Journal) add(line []byte, partial bool) {
 	}
 	j.count++
 	j.openLines++
-	start := len(j.open)
 	j.open = appendTail(appendText(append(j.open, j.head...), line), j.count, partial)
-	j.digest.Add(j.open[start:])
-	j.open = append(j.open, '\n')
 	if len(j.open) >= ChunkBytes {
 		j.cut()
 	}
@@ -143,6 +140,7 @@ func (j *Journal) startLinger() {
 func (j *Journal) cut() {
 	c := &chunk{first: j.count - int64(j.openLines) + 1, last: j.count, body: logchunk.Compress(j.open), pause: resendFirst}
 	c.size = len(c.body.Lines)
+	j.digest.Add(c.body)
 	j.keep(c)
 	j.waiting = append(j.waiting, c)
 	j.open, j.openLines = j.open[:0], 0
@@ -174,6 +172,9 @@ func (j *Journal) Close() (count, digest int64) {
 	}
 	j.noteDropped()
 	j.closed = true
+	if j.openLines > 0 {
+		j.cut() // the digest is that of chunks
+	}
 	j.pump()
 	j.settle()
 	return j.count, int64(j.digest)

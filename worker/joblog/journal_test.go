@@ -156,6 +156,32 @@ func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
 	require.Equal(t, [][2]int64{{1, 1}, {2, 101}}, l.spans())
 }
 
+// TestTheDigestIsThatOfAllChunks, those included that cannot be sent yet.
+func TestTheDigestIsThatOfAllChunks(t *testing.T) {
+	t.Parallel()
+	still(t, func(t *testing.T) {
+		j, l := newTestJournal(t, 1<<20, 1<<20)
+		var sent logchunk.Digest
+		j.send = func(id hodei.ExecutionID, first, last int64, body logchunk.Body) error {
+			err := l.send(id, first, last, body)
+			if err == nil {
+				sent.Add(body)
+			}
+			return err
+		}
+		j.say(linesOfChunk, "x")
+		l.down = true
+		j.say(linesOfChunk, "x")
+		j.End(hodei.Stdout, time.Now())
+		_, digest := j.Close()
+		require.NotEqual(t, digest, int64(sent))
+		l.down = false
+		j.Resend(time.Now(), false)
+		require.Greater(t, len(l.sent), 2)
+		require.Equal(t, digest, int64(sent))
+	})
+}
+
 // still is a test in which no time passes, so that no chunk is cut because of
 // it.
 func still(t *testing.T, test func(t *testing.T)) {
