@@ -52,6 +52,9 @@ type (
 	ScheduleID  = ID[scheduleKind]
 )
 
+// textSize is enough for the textual form of every kind.
+const textSize = 48
+
 // UUIDPattern is the regular expression of the part after the prefix.
 const UUIDPattern = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 
@@ -67,7 +70,7 @@ func (id ID[K]) IsZero() bool { return id == ID[K]{} }
 // String returns the textual form: the prefix, an underscore and the UUID in
 // lower case.
 func (id ID[K]) String() string {
-	text, _ := id.AppendText(make([]byte, 0, 48))
+	text, _ := id.AppendText(make([]byte, 0, textSize))
 	return string(text)
 }
 
@@ -85,7 +88,7 @@ func (id ID[K]) AppendText(b []byte) ([]byte, error) {
 }
 
 // MarshalText returns the textual form; it never fails.
-func (id ID[K]) MarshalText() ([]byte, error) { return id.AppendText(nil) }
+func (id ID[K]) MarshalText() ([]byte, error) { return id.AppendText(make([]byte, 0, textSize)) }
 
 // UnmarshalText parses the textual form; see ParseID.
 func (id *ID[K]) UnmarshalText(text []byte) error {
@@ -118,8 +121,11 @@ func ParseID[K Kind](text string) (ID[K], error) {
 	if len(rest) != 36 || rest[8] != '-' || rest[13] != '-' || rest[18] != '-' || rest[23] != '-' {
 		return id, fmt.Errorf("%q is no %s id: UUID format required", clip(text), id.Noun())
 	}
-	digits := rest[:8] + rest[9:13] + rest[14:18] + rest[19:23] + rest[24:]
-	if _, err := hex.Decode(id[:], []byte(digits)); err != nil {
+	digits := make([]byte, 0, textSize)
+	for _, part := range [...]string{rest[:8], rest[9:13], rest[14:18], rest[19:23], rest[24:]} {
+		digits = append(digits, part...)
+	}
+	if _, err := hex.Decode(id[:], digits); err != nil {
 		return ID[K]{}, fmt.Errorf("%q is no %s id: UUID format required", clip(text), id.Noun())
 	}
 	return id, nil

@@ -31,9 +31,9 @@ type DB struct {
 	// longer than execution.
 	known *pgxpool.Pool
 
-	creates  batch.Group[creation, hodei.Execution]
-	assigns  batch.Group[assignment, hodei.Execution]
-	finishes batch.Group[report, hodei.Execution]
+	creates  batch.Group[creation, *hodei.Execution]
+	assigns  batch.Group[assignment, *hodei.Execution]
+	finishes batch.Group[report, *hodei.Execution]
 
 	runs runCache
 

@@ -25,11 +25,14 @@ func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei
 		draft.ID = NewExecutionID(ctx)
 	}
 	draft.Attempt = max(draft.Attempt, 1)
-	e, err := db.creates.Do(ctx, creation{draft: draft})
-	if errors.Is(err, hodei.NotFound) { // created by an earlier attempt
+	made, err := db.creates.Do(ctx, creation{draft: &draft})
+	switch {
+	case errors.Is(err, hodei.NotFound): // created by an earlier attempt
 		return db.GetExecution(ctx, draft.ID)
+	case err != nil:
+		return hodei.Execution{}, failure("create execution", err)
 	}
-	return e, failure("create execution", err)
+	return *made, nil
 }
 
 // NewExecutionID returns the id of an execution to create. Within Once it is
@@ -40,21 +43,24 @@ func NewExecutionID(ctx context.Context) hodei.ExecutionID { return newID[hodei.
 // returns CONFLICT if the draft's id exists.
 func (db *DB) StartExecution(ctx context.Context, draft hodei.Execution, worker hodei.WorkerID, workerType, incarnation string) (hodei.Execution, error) {
 	draft.Attempt = max(draft.Attempt, 1)
-	e, err := db.creates.Do(ctx, creation{draft, &assignment{draft.ID, worker, workerType, incarnation}})
-	if errors.Is(err, hodei.NotFound) {
-		err = &hodei.Error{Code: hodei.Conflict, Message: "Execution exists", Resource: "execution", ResourceID: draft.ID.String()}
+	made, err := db.creates.Do(ctx, creation{&draft, &assignment{draft.ID, worker, workerType, incarnation}})
+	switch {
+	case errors.Is(err, hodei.NotFound):
+		return hodei.Execution{}, &hodei.Error{Code: hodei.Conflict, Message: "Execution exists", Resource: "execution", ResourceID: draft.ID.String()}
+	case err != nil:
+		return hodei.Execution{}, failure("start execution", err)
 	}
-	return e, failure("start execution", err)
+	return *made, nil
 }
 
 // creation is the argument of CreateExecution and, with an assignment, of
 // StartExecution.
 type creation struct {
-	draft hodei.Execution
+	draft *hodei.Execution
 	to    *assignment
 }
 
-func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.Answer[hodei.Execution], error) {
+func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.Answer[*hodei.Execution], error) {
 	n := len(wanted)
 	ids, jobs, pipelines := make([]hodei.ExecutionID, n), make([]*hodei.JobID, n), make([]*hodei.PipelineID, n)
 	spec, attempts, past, days := make([]hodei.Spec, n), make([]int, n), make([]*hodei.ExecutionID, n), make([]time.Time, n)
@@ -91,19 +97,19 @@ func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.
 
 // changeAll executes one statement for many executions and returns the changed
 // rows.
-func changeAll(ctx context.Context, pool querier, act, sql string, args ...any) (map[hodei.ExecutionID]hodei.Execution, error) {
+func changeAll(ctx context.Context, pool querier, act, sql string, args ...any) (map[hodei.ExecutionID]*hodei.Execution, error) {
 	rows, err := all[hodei.Execution](ctx, pool, act, sql, args...)
-	changed := make(map[hodei.ExecutionID]hodei.Execution, len(rows))
-	for _, e := range rows {
-		changed[e.ID] = e
+	changed := make(map[hodei.ExecutionID]*hodei.Execution, len(rows))
+	for i := range rows {
+		changed[rows[i].ID] = &rows[i]
 	}
 	return changed, err
 }
 
 // answers returns the changed row for each call, or NOT_FOUND. If several calls
 // name the same execution, the first one gets the row.
-func answers[A any](all []A, changed map[hodei.ExecutionID]hodei.Execution, id func(A) hodei.ExecutionID) []batch.Answer[hodei.Execution] {
-	out := make([]batch.Answer[hodei.Execution], len(all))
+func answers[A any](all []A, changed map[hodei.ExecutionID]*hodei.Execution, id func(A) hodei.ExecutionID) []batch.Answer[*hodei.Execution] {
+	out := make([]batch.Answer[*hodei.Execution], len(all))
 	for i, a := range all {
 		e, ok := changed[id(a)]
 		if !ok {
@@ -127,12 +133,15 @@ type assignment struct {
 // worker. Of two callers one succeeds, the other gets CONFLICT.
 func (db *DB) AssignExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, workerType, incarnation string) (hodei.Execution, error) {
 	a := db.AssignExecutions(ctx, []hodei.ExecutionID{id}, worker, workerType, incarnation)[0]
-	return a.Value, a.Err
+	if a.Err != nil {
+		return hodei.Execution{}, a.Err
+	}
+	return *a.Value, nil
 }
 
 // AssignExecutions is AssignExecution for several executions, in one statement. The
 // answers are in the order of the ids.
-func (db *DB) AssignExecutions(ctx context.Context, ids []hodei.ExecutionID, worker hodei.WorkerID, workerType, incarnation string) []batch.Answer[hodei.Execution] {
+func (db *DB) AssignExecutions(ctx context.Context, ids []hodei.ExecutionID, worker hodei.WorkerID, workerType, incarnation string) []batch.Answer[*hodei.Execution] {
 	wanted := make([]assignment, len(ids))
 	for i, id := range ids {
 		wanted[i] = assignment{id, worker, workerType, incarnation}
@@ -144,7 +153,7 @@ func (db *DB) AssignExecutions(ctx context.Context, ids []hodei.ExecutionID, wor
 	return answers
 }
 
-func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]batch.Answer[hodei.Execution], error) {
+func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]batch.Answer[*hodei.Execution], error) {
 	n := len(wanted)
 	ids, workers := make([]hodei.ExecutionID, n), make([]hodei.WorkerID, n)
 	types, incarnations := make([]string, n), make([]string, n)
@@ -216,12 +225,15 @@ func (db *DB) FinishExecutions(ctx context.Context, worker hodei.WorkerID, repor
 }
 
 // finished makes the answer to a report from that of the batch.
-func (db *DB) finished(ctx context.Context, r report, a batch.Answer[hodei.Execution]) Ended {
+func (db *DB) finished(ctx context.Context, r report, a batch.Answer[*hodei.Execution]) Ended {
 	switch {
 	case !isEnd(r.outcome.Status):
 		return Ended{Err: hodei.InvalidField("outcome.status", "not the end of a run")}
 	case !errors.Is(a.Err, hodei.NotFound):
-		return Ended{a.Value, a.Err == nil, failure("finish execution", a.Err)}
+		if a.Err != nil {
+			return Ended{Err: failure("finish execution", a.Err)}
+		}
+		return Ended{*a.Value, true, nil}
 	}
 	now, err := db.GetExecution(ctx, r.id)
 	switch {
@@ -262,9 +274,11 @@ func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker ho
 		if err != nil {
 			return err
 		}
-		if e, ended = changed[id]; !ended {
+		row, found := changed[id]
+		if ended = found; !ended {
 			return errNotFinished
 		}
+		e = *row
 		for _, gap := range gaps {
 			if _, err := tx.Exec(ctx, `INSERT INTO execution_logs (day, execution_id, first_sequence, last_sequence, digest, lines, size)
 				VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
@@ -294,7 +308,7 @@ func isEnd(s hodei.ExecutionStatus) bool {
 
 // finishExecutions reads the recorded logs only of executions that have one,
 // which halves the work for a flood of small commands.
-func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.Answer[hodei.Execution], error) {
+func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.Answer[*hodei.Execution], error) {
 	var silent, logged []report
 	for _, r := range reports {
 		switch {
@@ -305,7 +319,7 @@ func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.A
 			logged = append(logged, r)
 		}
 	}
-	changed := make(map[hodei.ExecutionID]hodei.Execution, len(reports))
+	changed := make(map[hodei.ExecutionID]*hodei.Execution, len(reports))
 	for cond, some := range map[string][]report{
 		`true`: silent,
 		`EXISTS (SELECT FROM ` + recordedLog + ` log WHERE log.count = o.log_count AND log.digest = o.log_digest)`: logged,
@@ -322,7 +336,7 @@ func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.A
 	return answers(reports, changed, func(r report) hodei.ExecutionID { return r.id }), nil
 }
 
-func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond string, damaged bool) (map[hodei.ExecutionID]hodei.Execution, error) {
+func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond string, damaged bool) (map[hodei.ExecutionID]*hodei.Execution, error) {
 	n := len(reports)
 	ids, workers, status := make([]hodei.ExecutionID, n), make([]hodei.WorkerID, n), make([]hodei.ExecutionStatus, n)
 	reasons, codes, signals := make([]*hodei.Reason, n), make([]*int, n), make([]*string, n)

@@ -30,7 +30,6 @@ const (
 	HeaderCall           = "Hodei-Call"        // of a request that may wait: the name under which its caller hangs up
 	HeaderIncarnation    = "Hodei-Incarnation" // of a log chunk: the process of that worker
 	HeaderFirst          = "Hodei-First"       // of a log chunk: the sequence of its first line
-	HeaderEvent          = "Hodei-Event"       // of an event: its type
 	HeaderLast           = "Hodei-Last"        // of a log chunk: the sequence of its last line
 	HeaderEncoding       = "Content-Encoding"  // of a log chunk: zstd if its body is a zstd frame of NDJSON; none if it is NDJSON
 )

@@ -161,7 +161,7 @@ func (h *hostile) headers(msg *nats.Msg) (expires bool) {
 	}
 	for range 1 + h.r.IntN(3) {
 		name := pick(h.r, schemas.HeaderRequestID, schemas.HeaderDeadline, schemas.HeaderStatus, schemas.HeaderIdempotencyKey,
-			schemas.HeaderCall, schemas.HeaderIncarnation, schemas.HeaderFirst, schemas.HeaderLast, schemas.HeaderEvent, schemas.HeaderEncoding,
+			schemas.HeaderCall, schemas.HeaderIncarnation, schemas.HeaderFirst, schemas.HeaderLast, schemas.HeaderEncoding,
 			"Hodei-Typed", "Nats-Service-Error", "Nats-Service-Error-Code", "Nats-Msg-Id", "Nats-TTL", "Nats-Rollup",
 			"Nats-Expected-Last-Sequence", "Nats-Marker-Reason", "KV-Operation", "Status", "X")
 		value := pick(h.r, "", "1", "0", "-1", "9223372036854775808", "DEL", "PURGE", "all", "sub", "MaxAge", "\x01", "a b",
@@ -182,7 +182,6 @@ func (h *hostile) event() {
 		msg.Subject = "execution.event.completed." + g.id("exec")
 		msg.Data = []byte(g.value(doc, doc, ""))
 	}
-	msg.Header[schemas.HeaderEvent] = []string{pick(h.r, schemas.EventStarted, schemas.EventCompleted, schemas.EventRequeued, "", "x")}
 	_ = h.nc.PublishMsg(msg)
 }
 

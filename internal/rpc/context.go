@@ -34,6 +34,9 @@ type idempotencyKey struct{}
 // WithIdempotencyKey returns ctx with a key that makes a repeated create a
 // no-op. "" means no key.
 func WithIdempotencyKey(ctx context.Context, key string) context.Context {
+	if key == "" {
+		return ctx
+	}
 	return context.WithValue(ctx, idempotencyKey{}, key)
 }
 

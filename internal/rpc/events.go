@@ -32,10 +32,7 @@ func publish(nc *nats.Conn, kind string, id fmt.Stringer, event any) error {
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
-	err = nc.PublishMsg(&nats.Msg{
-		Subject: schemas.EventSubject(kind, id), Data: body, Header: nats.Header{schemas.HeaderEvent: {kind}},
-	})
-	if err != nil {
+	if err := nc.Publish(schemas.EventSubject(kind, id), body); err != nil {
 		return fmt.Errorf("publish event: %w", err)
 	}
 	return nil

@@ -175,10 +175,6 @@ func recorded(e hodei.Execution) schemas.Decision {
 // onEvent takes in executions that wait, freed slots, and executions that need no worker
 // any more.
 func (s *Scheduler) onEvent(msg *nats.Msg) {
-	switch msg.Header.Get(schemas.HeaderEvent) { // they change nothing here
-	case schemas.EventAssigned, schemas.EventCancel:
-		return
-	}
 	var event schemas.Event
 	if err := json.Unmarshal(msg.Data, &event); err != nil {
 		s.log.Warn("event passed over", "subject", msg.Subject, "err", err)

@@ -30,7 +30,7 @@ func (s *Scheduler) happens(t *testing.T, kind string, e hodei.Execution, free i
 	t.Helper()
 	body, err := json.Marshal(schemas.Event{Type: kind, Execution: e, Free: &free, Revision: revision})
 	require.NoError(t, err)
-	s.onEvent(&nats.Msg{Header: nats.Header{schemas.HeaderEvent: {kind}}, Data: body})
+	s.onEvent(&nats.Msg{Data: body})
 }
 
 // TestAWorkerThatLeavesStaysAway: an event that it caused shortly before does not bring it

@@ -64,13 +64,13 @@ func (m *Manager) assignTo(ctx context.Context, w member, ids []hodei.ExecutionI
 	var places []int
 	for i, a := range m.db.AssignExecutions(ctx, ids, w.id, w.report.Type, w.report.Incarnation) {
 		if a.Err == nil {
-			a.Err = m.committed(ctx, a.Value, resume)
+			a.Err = m.committed(ctx, *a.Value, resume)
 		}
 		if a.Err != nil {
 			out[i].Err = a.Err
 			continue
 		}
-		assigned, places = append(assigned, a.Value), append(places, i)
+		assigned, places = append(assigned, *a.Value), append(places, i)
 	}
 	for n, a := range m.offer(ctx, assigned, w.report, deadline) {
 		out[places[n]] = a

@@ -41,8 +41,8 @@ const (
 var setDirs = []string{homeDir, runDir, tmpDir} // in listing order
 
 const (
-	MaxSpares = 256 // limit of kept sets
-	lookAfter = 128 // executions; a search takes about 2 ms
+	MaxSpares = 512 // limit of kept sets
+	lookAfter = 256 // executions; a search takes about 2 ms
 )
 
 // spares are the sets that were left empty.
