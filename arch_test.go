@@ -66,6 +66,7 @@ var mayImport = []struct {
 	{"internal/disk", []string{""}},
 	{"internal/next", []string{""}},
 	{"internal/definition", []string{"", "internal/next"}},
+	{"internal/token", nil},
 	{"internal/due", []string{""}},
 	{"schemas", []string{""}},
 	{"kv", []string{"", "schemas"}},
@@ -73,24 +74,24 @@ var mayImport = []struct {
 	{"postgres", []string{"", "internal/batch", "internal/logchunk"}},
 	{"services/scheduler/plan", []string{""}},
 	{"services/orchestrator/run", []string{""}},
-	{"services", []string{"", "schemas", "internal/definition", "internal/next", "internal/rpc", "internal/batch", "internal/due", "internal/logchunk", "internal/disk", "kv", "postgres"}},
+	{"services", []string{"", "schemas", "internal/definition", "internal/next", "internal/rpc", "internal/batch", "internal/due", "internal/logchunk", "internal/disk", "internal/token", "kv", "postgres"}},
 	{"worker", []string{"", "schemas", "internal/rpc", "internal/batch", "internal/logchunk", "internal/disk", "kv"}},
 	{"client", []string{"", "schemas", "internal/rpc", "internal/follow"}},
 	{"internal/follow", []string{"", "schemas", "internal/rpc", "internal/logchunk", "kv"}},
 	{"internal/health", []string{"schemas", "internal/rpc"}},
-	{"edge", []string{"", "schemas", "internal/definition", "internal/rpc", "internal/health", "internal/follow", "client"}},
+	{"edge", []string{"", "schemas", "internal/definition", "internal/rpc", "internal/health", "internal/follow", "internal/token", "client"}},
 	{"internal/rpc", []string{"", "schemas"}},
 	{"internal/local/localtest", []string{"", "internal/local", "kv"}},
 	{"internal/local", []string{"", "internal/rpc", "internal/disk"}},
 	{"internal/system", []string{"", "schemas", "internal/rpc", "internal/health", "services", "worker", "edge", "kv", "postgres", "client"}},
 	// It fills in the Config of each role; internal/system does the rest.
-	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "internal/disk", "internal/cli",
+	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "internal/disk", "internal/token", "internal/cli",
 		"services", "worker", "edge", "postgres"}},
 	{"internal/cli/render", nil},
 	// The variables of a command that must survive.
 	{"internal/cli/cmdline", []string{"", "worker/mark"}},
-	{"internal/cli", []string{"", "schemas", "internal/definition", "internal/rpc", "client", "kv/check"}},
-	{"test", []string{"", "schemas", "internal/rpc", "kv", "postgres", "internal/system", "internal/local", "client"}},
+	{"internal/cli", []string{"", "schemas", "internal/definition", "internal/rpc", "internal/token", "client", "kv/check"}},
+	{"test", []string{"", "schemas", "internal/rpc", "kv", "postgres", "internal/system", "internal/local", "internal/token", "client"}},
 	{"examples", []string{"", "schemas", "client"}},
 }
 
@@ -210,7 +211,7 @@ func TestTheTreeIsTheDesign(t *testing.T) {
 		".": {"schemas", "kv", "postgres", "services", "worker", "edge", "client", "cmd", "internal",
 			"test", "bench", "docs", "examples"},
 		"internal": {"rpc", "system", "local", "cli", "follow"},
-		"services": {"orchestrator", "scheduler", "workermanager"},
+		"services": {"access", "orchestrator", "scheduler", "workermanager"},
 	} {
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)

@@ -35,7 +35,7 @@ type call struct{ from, op, to string }
 // callers are the programs by directory; another directory that asks is its own caller.
 var callers = map[string]string{
 	"services/orchestrator": schemas.Orchestrator, "services/scheduler": schemas.Scheduler,
-	"services/workermanager": schemas.WorkerManager, "worker": schemas.Worker, "edge": schemas.Edge, "client": "client",
+	"services/workermanager": schemas.WorkerManager, "services/access": schemas.Access, "worker": schemas.Worker, "edge": schemas.Edge, "client": "client",
 }
 
 // TestCalls keeps docs/calls.md equal to the calls in the source, and their graph free of

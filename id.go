@@ -9,7 +9,7 @@ import (
 
 // Kind distinguishes identifiers of different records at compile time.
 type Kind interface {
-	pipelineKind | jobKind | runKind | executionKind | workerKind | scheduleKind
+	pipelineKind | jobKind | runKind | executionKind | workerKind | scheduleKind | tokenKind
 	// Prefix returns the start of the textual form, without the underscore.
 	Prefix() string
 	// Noun returns the name of the record in messages.
@@ -23,6 +23,7 @@ type (
 	executionKind struct{}
 	workerKind    struct{}
 	scheduleKind  struct{}
+	tokenKind     struct{}
 )
 
 func (pipelineKind) Prefix() string  { return "pipe" }
@@ -37,6 +38,8 @@ func (workerKind) Prefix() string    { return "worker" }
 func (workerKind) Noun() string      { return "worker" }
 func (scheduleKind) Prefix() string  { return "sched" }
 func (scheduleKind) Noun() string    { return "schedule" }
+func (tokenKind) Prefix() string     { return "token" }
+func (tokenKind) Noun() string       { return "token" }
 
 // ID identifies one record. It is a UUIDv7 (RFC 9562), so identifiers sort by
 // creation time. In text it has the prefix of its kind ("pipe_0193…"); in
@@ -50,6 +53,7 @@ type (
 	ExecutionID = ID[executionKind]
 	WorkerID    = ID[workerKind]
 	ScheduleID  = ID[scheduleKind]
+	TokenID     = ID[tokenKind]
 )
 
 // textSize is enough for the textual form of every kind.

@@ -29,6 +29,7 @@ var open = map[string]string{
 	"kv":                        "what Hodei keeps in JetStream, a part of the architecture",
 	"kv/check":                  "checks of what kv sets up",
 	"postgres":                  "the record, a part of the architecture",
+	"services/access":           "a service, a part of the architecture",
 	"services/orchestrator":     "a service, a part of the architecture",
 	"services/orchestrator/run": "the pure part of the orchestrator",
 	"services/scheduler":        "a service, a part of the architecture",

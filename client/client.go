@@ -49,6 +49,9 @@ func (c *Client) Raw(ctx context.Context, op *schemas.Op, req any) (body []byte,
 	if op.Streams {
 		return nil, 0, hodei.Errorf(hodei.Invalid, "%s is a stream: use Follow or FollowEvents", op.Name)
 	}
+	if _, nats := c.via.(overNATS); nats && op.Subject == "" {
+		return nil, 0, hodei.Errorf(hodei.Invalid, "%s is an operation over HTTP only", op.Name)
+	}
 	if body, err = hodei.JSON(req); err != nil {
 		return nil, 0, fmt.Errorf("encode %s: %w", op.Name, err)
 	}

@@ -24,6 +24,9 @@ type HTTPOption func(*overHTTP)
 // log lasts as long as the execution.
 func WithHTTPClient(c *http.Client) HTTPOption { return func(t *overHTTP) { t.http = c } }
 
+// WithToken sends a token, hodei_…, with every request.
+func WithToken(token string) HTTPOption { return func(t *overHTTP) { t.token = token } }
+
 // HTTP returns a client of the API at a URL such as "http://127.0.0.1:8080",
 // with or without /api/v1.
 func HTTP(baseURL string, opts ...HTTPOption) *Client {
@@ -36,8 +39,18 @@ func HTTP(baseURL string, opts ...HTTPOption) *Client {
 }
 
 type overHTTP struct {
-	base string
-	http *http.Client
+	base  string
+	http  *http.Client
+	token string
+}
+
+// newRequest is a request with the token.
+func (t *overHTTP) newRequest(ctx context.Context, method, url string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err == nil && t.token != "" {
+		req.Header.Set("Authorization", "Bearer "+t.token)
+	}
+	return req, err
 }
 
 func (t *overHTTP) send(ctx context.Context, op *schemas.Op, body []byte) (rpc.Reply, error) {
@@ -88,7 +101,7 @@ func (t *overHTTP) request(ctx context.Context, op *schemas.Op, body []byte) (*h
 		}
 		rest = bytes.NewReader(encoded)
 	}
-	req, err := http.NewRequestWithContext(ctx, op.Method, target, rest)
+	req, err := t.newRequest(ctx, op.Method, target, rest)
 	if err != nil {
 		return nil, fmt.Errorf("request %s: %w", op.Name, err)
 	}

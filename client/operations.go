@@ -249,3 +249,23 @@ func (c *Client) ApproveRun(ctx context.Context, req schemas.ApproveRunRequest) 
 func (c *Client) RejectRun(ctx context.Context, req schemas.RejectRunRequest) (hodei.Run, error) {
 	return call(ctx, c, schemas.RejectRun, req)
 }
+
+// CreateToken creates a token. The reply has its text, this once.
+func (c *Client) CreateToken(ctx context.Context, req schemas.CreateTokenRequest) (schemas.CreatedToken, error) {
+	return call(ctx, c, schemas.CreateToken, req)
+}
+
+// ListTokens returns a page of tokens, newest first.
+func (c *Client) ListTokens(ctx context.Context, req schemas.ListTokensRequest) (schemas.List[hodei.Token], error) {
+	return call(ctx, c, schemas.ListTokens, req)
+}
+
+// DeleteToken revokes a token, or returns NOT_FOUND.
+func (c *Client) DeleteToken(ctx context.Context, req schemas.DeleteTokenRequest) (schemas.Empty, error) {
+	return call(ctx, c, schemas.DeleteToken, req)
+}
+
+// WhoAmI returns who the server takes the caller for. It is over HTTP only.
+func (c *Client) WhoAmI(ctx context.Context, req schemas.Empty) (schemas.Identity, error) {
+	return call(ctx, c, schemas.WhoAmI, req)
+}

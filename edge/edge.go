@@ -53,6 +53,9 @@ type Config struct {
 	// MaxConns limits the open connections. Default: derived from the limit of
 	// file descriptors, at most 16384.
 	MaxConns int
+	// Auth requires a token or a session for everything but health and the page of
+	// the console.
+	Auth bool
 	// Grace is how long a stop waits for requests in flight. Default: 10 s.
 	Grace time.Duration
 }
@@ -61,6 +64,7 @@ type Config struct {
 type Edge struct {
 	cfg     Config
 	metrics *metrics
+	callers *callers
 	ready   chan struct{}
 	listens [3]net.Listener
 	hosts   []string
@@ -75,7 +79,7 @@ func New(cfg Config) *Edge {
 	cfg.EventBytes, cfg.MaxStreams = cmp.Or(cfg.EventBytes, 8<<20), cmp.Or(cfg.MaxStreams, MaxStreams)
 	cfg.MaxStreamsPerClient = cmp.Or(cfg.MaxStreamsPerClient, cfg.MaxStreams)
 	cfg.Patience, cfg.MaxConns = cmp.Or(cfg.Patience, 30*time.Second), cmp.Or(cfg.MaxConns, connLimit())
-	e := &Edge{cfg: cfg, metrics: newMetrics(cfg), ready: make(chan struct{}), hosts: hosts(cfg)}
+	e := &Edge{cfg: cfg, metrics: newMetrics(cfg), callers: newCallers(cfg.NATS), ready: make(chan struct{}), hosts: hosts(cfg)}
 	e.metrics.countConns(&e.conns)
 	return e
 }
@@ -160,6 +164,9 @@ func (e *Edge) Run(ctx context.Context) error {
 		Version: e.cfg.Version, Log: e.cfg.Log,
 	})
 	group.Go(func() error { return seen.Run(ctx) })
+	if e.cfg.Auth {
+		group.Go(func() error { return e.callers.follow(ctx) })
+	}
 	group.Go(func() error {
 		select {
 		case <-seen.Ready():

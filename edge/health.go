@@ -4,7 +4,9 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -14,6 +16,16 @@ func (e *Edge) Health(ctx context.Context) schemas.Health {
 	health, err := client.NATS(e.cfg.NATS).Health(ctx)
 	if err != nil {
 		health.Checks = map[string]string{"nats": e.cfg.NATS.Status().String()}
+	}
+	if e.cfg.Auth {
+		ask := schemas.AccessHealth
+		access, err := rpc.Call(ctx, e.cfg.NATS, ask, schemas.Empty{})
+		health.Checks[schemas.Access], health.Ready = schemas.CheckOK, health.Ready && err == nil && access.Ready
+		if err != nil {
+			health.Checks[schemas.Access] = hodei.AsError(err).Message
+		} else if !access.Ready {
+			health.Checks[schemas.Access] = "not ready"
+		}
 	}
 	return health
 }

@@ -30,16 +30,17 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 	}
 	r := chi.NewRouter()
 	r.Use(e.identify, e.recover, e.guard)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+	closed := func(handle http.HandlerFunc) http.HandlerFunc { return e.authenticate(handle).ServeHTTP }
+	r.NotFound(closed(func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, &hodei.Error{
 			Code: hodei.NotFound, Message: "Route not found", Resource: "route", ResourceID: r.URL.Path,
 		})
-	})
-	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
+	}))
+	r.MethodNotAllowed(closed(func(w http.ResponseWriter, req *http.Request) {
 		allowed := methods(r, req.URL.Path)
 		w.Header().Set("Allow", allowed)
 		refuse(w, req, hodei.Errorf(hodei.MethodNotAllowed, "Method %s not allowed, use %s", req.Method, allowed))
-	})
+	}))
 	for _, op := range schemas.Operations {
 		if op.Method == "" {
 			continue
@@ -47,22 +48,31 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 		for _, prefix := range prefixes {
 			handle := e.handler(logs, op)
 			if op == schemas.FollowEvents.Op {
-				handle = events
+				handle = e.stream(op, events)
 			}
-			r.Method(op.Method, prefix+op.Path, handle)
+			r.Method(op.Method, prefix+op.Path, closed(handle))
 		}
 	}
-	own := map[string]http.HandlerFunc{
-		"/healthz": health.Live, "/readyz": health.Ready(e.Health), "/metrics": health.Metrics(e.metrics.registry).ServeHTTP,
-		"/openapi.json": openapi, "/docs": docs(), "/hodei.schema.json": definitionSchema,
+	open := map[string]http.HandlerFunc{
+		"/healthz": health.Live, "/readyz": health.Ready(e.Health),
 		"/": console.Serve, "/ui": console.Serve, console.Root + "*": console.Serve,
+	}
+	own := map[string]http.HandlerFunc{
+		"/metrics": health.Metrics(e.metrics.registry).ServeHTTP, "/openapi.json": openapi, "/docs": docs(), "/hodei.schema.json": definitionSchema,
 	}
 	for _, name := range docsFiles {
 		own["/docs/"+name] = own["/docs"]
 	}
 	for path, handle := range own {
+		open[path] = closed(handle)
+	}
+	for path, handle := range open {
 		r.Get(path, handle)
 		r.Head(path, handle)
+	}
+	for _, prefix := range prefixes {
+		r.Post(prefix+"/session", e.signIn)
+		r.Delete(prefix+"/session", e.signOut)
 	}
 	return r, nil
 }
@@ -82,10 +92,12 @@ func methods(r chi.Routes, path string) string {
 // anything else by its service.
 func (e *Edge) handler(logs *streams, op *schemas.Op) http.HandlerFunc {
 	switch forward := e.forward(op); op {
+	case schemas.WhoAmI.Op:
+		return whoAmI
 	case schemas.FollowLogs.Op:
-		return logs.handler(op, onlySSE)
+		return e.stream(op, logs.handler(op, onlySSE))
 	case schemas.GetLogs.Op:
-		stream := logs.handler(op, accepted)
+		stream := e.stream(op, logs.handler(op, accepted))
 		return func(w http.ResponseWriter, r *http.Request) {
 			r, err := formatted(r)
 			if err != nil {

@@ -253,6 +253,33 @@ func (d *document) system() {
 	})
 }
 
+// sessions adds the routes of the console's session, which need no role.
+func (d *document) sessions() {
+	head := object{"X-Request-Id": object{"$ref": "#/components/headers/RequestId"}}
+	failed := func(codes ...hodei.Code) object {
+		out := object{}
+		for _, code := range codes {
+			out[strconv.Itoa(code.Status())] = object{"$ref": "#/components/responses/" + responseName(code)}
+		}
+		return out
+	}
+	begin := failed(hodei.Invalid, hodei.Unauthenticated, hodei.TooLarge, hodei.UnsupportedMedia, hodei.Rejected, hodei.Unavailable, hodei.Timeout, hodei.Internal)
+	for status, text := range map[string]string{"200": "No session is needed: access control is off", "201": "The session has begun; Set-Cookie has it"} {
+		begin[status] = object{"description": text, "headers": head, "content": object{
+			"application/json": object{"schema": d.use(reflect.TypeFor[Identity]()), "example": identity()},
+		}}
+	}
+	d.path("/api/v1/session", "POST", object{
+		"operationId": "createSession", "summary": "Sign in to the console with a token", "tags": []any{"tokens"}, "responses": begin,
+		"requestBody": object{"required": true, "content": object{"application/json": object{
+			"schema": d.use(reflect.TypeFor[SignInRequest]()), "example": SignInRequest{Token: secretText},
+		}}},
+	})
+	end := failed(hodei.Invalid, hodei.Unavailable, hodei.Timeout, hodei.Internal)
+	end["204"] = object{"description": "The session has ended, or there was none", "headers": head}
+	d.path("/api/v1/session", "DELETE", object{"operationId": "deleteSession", "summary": "Sign out of the console", "tags": []any{"tokens"}, "responses": end})
+}
+
 // plainJSON returns the value as a JSON decoder represents it.
 func plainJSON(t testing.TB, v any) any {
 	body, err := hodei.JSON(v)

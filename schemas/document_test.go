@@ -44,6 +44,7 @@ var tags = []struct{ name, description string }{
 	{"workers", "The fleet. Port 8082."},
 	{"events", "What happens to executions and workers, as it happens. Every port."},
 	{"stats", "Numbers of executions. Port 8080."},
+	{"tokens", "Who may do what, where --auth is set. Every port."},
 	{"system", "The state of the edge itself. Every port."},
 }
 
@@ -67,6 +68,7 @@ func openAPI(t testing.TB) object {
 		}
 	}
 	d.system()
+	d.sessions()
 	for typ := range components {
 		schema := override(typ)
 		d.schemas[typ.Name()] = schema
@@ -111,8 +113,11 @@ func (d *document) use(typ reflect.Type) object {
 // tag returns the operation's noun.
 func tag(op *Op) string {
 	noun, _, _ := strings.Cut(op.Name, ".")
-	if op == Execute.Op {
+	switch op {
+	case Execute.Op:
 		return "executions"
+	case WhoAmI.Op:
+		return "tokens"
 	}
 	return noun
 }
@@ -121,7 +126,7 @@ func tag(op *Op) string {
 // the names of the client's methods: "pipelines.create" is createPipeline.
 func operationIDs(t testing.TB) map[string]string {
 	ids := map[string]string{}
-	for _, path := range []string{"definitions.go", "orchestrator.go", "runs.go", "scheduler.go", "workermanager.go"} {
+	for _, path := range []string{"access.go", "definitions.go", "orchestrator.go", "runs.go", "scheduler.go", "workermanager.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 		require.NoError(t, err)
 		ast.Inspect(file, func(n ast.Node) bool {

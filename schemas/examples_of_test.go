@@ -18,6 +18,27 @@ func examplesOfPipelines(all map[*Op]example) {
 	show(all, DeletePipeline, DeletePipelineRequest{ID: hodei.RefTo(pipelineID)}, Empty{})
 }
 
+// secretText has the form of a token and a wrong checksum.
+const secretText = "hodei_t_0000000000000000000000000000000000000000000000000"
+
+func exampleToken() hodei.Token {
+	expires := noon.AddDate(0, 3, 0)
+	return hodei.Token{ID: tokenID, Name: "ci", Role: hodei.Developer, CreatedBy: ptr("ana"), CreatedAt: noon, ExpiresAt: &expires}
+}
+
+func identity() Identity {
+	return Identity{Kind: hodei.CallerToken, ID: &tokenID, Name: "ci", Role: hodei.Developer}
+}
+
+func examplesOfAccess(all map[*Op]example) {
+	used := exampleToken()
+	used.LastUsedAt = ptr(at("10:40:00"))
+	show(all, CreateToken, CreateTokenRequest{Name: "ci", Role: hodei.Developer, ExpiresInSeconds: ptr(7776000.0)}, CreatedToken{Token: exampleToken(), Text: secretText})
+	show(all, ListTokens, ListTokensRequest{Page: Page{Limit: 1}}, page(used))
+	show(all, DeleteToken, DeleteTokenRequest{ID: tokenID}, Empty{})
+	show(all, WhoAmI, Empty{}, identity())
+}
+
 func examplesOfJobs(all map[*Op]example) {
 	create := CreateJobRequest{PipelineID: hodei.RefTo(pipelineID), Name: ptr("Build Job"), Description: ptr("Compile application")}
 	create.Type, create.Command, create.Environment, create.TimeoutSeconds = ptr("rust"), &cargo, rust, ptr(600.0)

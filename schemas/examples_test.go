@@ -33,6 +33,7 @@ var (
 	retryID    = mustID[hodei.ExecutionID]("exec_018d0c9e-7a30-7cc2-8b8e-2f1f5f3f9a01")
 	runID      = mustID[hodei.RunID]("run_018d0c9e-9b10-7f0a-a1c3-5d2e7f9b4c60")
 	workerID   = mustID[hodei.WorkerID]("worker_018d0c9a-33b0-7d51-9c0f-6a2d4e8b1c77")
+	tokenID    = mustID[hodei.TokenID]("token_018d0c9e-7a30-7cc2-8b8e-2f1f5f3f9a55")
 	cargo      = hodei.Command{Shell: "cargo build"}
 	rust       = map[string]string{"RUST_VERSION": "1.75.0", "CARGO_HOME": "/tmp/cargo"}
 )
@@ -200,6 +201,7 @@ func examples() map[*Op]example {
 	all := map[*Op]example{}
 	examplesOfPipelines(all)
 	examplesOfJobs(all)
+	examplesOfAccess(all)
 	examplesOfExecutions(all)
 	examplesOfRuns(all)
 	examplesOfDefinitions(all)

@@ -109,6 +109,10 @@ func override(typ reflect.Type) *jsonschema.Schema {
 		return enum(hodei.WorkerTransitions.States())
 	case reflect.TypeFor[hodei.Stream]():
 		return enum([]hodei.Stream{hodei.Stdout, hodei.Stderr})
+	case reflect.TypeFor[hodei.Role]():
+		return enum(hodei.Roles)
+	case reflect.TypeFor[hodei.CallerKind]():
+		return enum([]hodei.CallerKind{hodei.CallerToken, hodei.CallerSession, hodei.CallerLocal})
 	case reflect.TypeFor[hodei.Code]():
 		return enum(slices.Sorted(maps.Keys(hodei.Codes)))
 	}

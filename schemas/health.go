@@ -12,6 +12,7 @@ var (
 	OrchestratorHealth  = health(Orchestrator)
 	SchedulerHealth     = health(Scheduler)
 	WorkerManagerHealth = health(WorkerManager)
+	AccessHealth        = health(Access)
 	GetSchema           = declare[GetSchemaRequest, SchemaDocument](Op{
 		Name: "schemas.get", Role: hodei.Viewer, Service: Orchestrator,
 		Summary: "Get a published JSON Schema by its name or its $id", Errors: []hodei.Code{hodei.NotFound},

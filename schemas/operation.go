@@ -16,6 +16,7 @@ const (
 	WorkerManager = "worker-manager"
 	Worker        = "worker"
 	Edge          = "edge"
+	Access        = "access"
 )
 
 // Op is one operation, with everything that its interfaces need.
@@ -28,7 +29,7 @@ type Op struct {
 	Role hodei.Role
 	// Service is the micro service that handles it.
 	Service string
-	// Subject is its NATS subject; "" for an operation over HTTP only.
+	// Subject is its NATS subject; "" for an operation of the edge, which is over HTTP only.
 	Subject string
 	// PerWorker means that a worker answers: its id is the last token of the subject.
 	PerWorker bool
@@ -83,7 +84,7 @@ var Operations []*Op
 // declare completes the operation and adds it to the table.
 func declare[Req, Rep any](op Op) Operation[Req, Rep] {
 	op.Request, op.Reply = reflect.TypeFor[Req](), reflect.TypeFor[Rep]()
-	if op.Subject == "" && !op.Streams {
+	if op.Subject == "" && op.Service != Edge {
 		op.Subject = Root + op.Name
 	}
 	if op.Status == 0 {

@@ -27,6 +27,7 @@ const (
 	HeaderDeadline       = "Hodei-Deadline" // RFC 3339 with nanoseconds; no answer after this time
 	HeaderStatus         = "Hodei-Status"   // the HTTP status of a reply that chose its own
 	HeaderIdempotencyKey = "Hodei-Idempotency-Key"
+	HeaderCaller         = "Hodei-Caller"      // hodei.Caller as JSON, set by the program where the request entered the system
 	HeaderCall           = "Hodei-Call"        // of a request that may wait: the name under which its caller hangs up
 	HeaderIncarnation    = "Hodei-Incarnation" // of a log chunk: the process of that worker
 	HeaderFirst          = "Hodei-First"       // of a log chunk: the sequence of its first line
@@ -99,6 +100,10 @@ const QueueFullFor = time.Second
 // RunSubject announces that a run is due: one of its executions has ended, or a person
 // has decided about it. The message is empty.
 const RunSubject = "run.due"
+
+// AccessSubject announces that a token or a session is no longer valid: each edge verifies
+// all of them again. The message is empty.
+const AccessSubject = "access.changed"
 
 // WorkersBucket contains one hodei.Availability per worker, with the worker's
 // id as the key, written only by that worker.

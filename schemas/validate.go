@@ -1,6 +1,10 @@
 package schemas
 
-import "github.com/hodei-jobs/hodei"
+import (
+	"crypto/sha256"
+
+	"github.com/hodei-jobs/hodei"
+)
 
 // The requests that Hodei's programs send each other for every execution
 // validate themselves. Validating them against their JSON Schemas takes five
@@ -92,4 +96,25 @@ func (e Event) Validate() error {
 		return hodei.InvalidField("free", "0 to 10000 required")
 	}
 	return hodei.Within("execution.requirements", e.Execution.Requirements.Validate())
+}
+
+// Validate checks the request's values.
+func (r AuthenticateRequest) Validate() error { return checkHash("hash", r.Hash) }
+
+// Validate checks the request's values.
+func (r CreateSessionRequest) Validate() error {
+	if err := checkHash("hash", r.Hash); err != nil {
+		return err
+	}
+	return checkHash("session", r.Session)
+}
+
+// Validate checks the request's values.
+func (r DeleteSessionRequest) Validate() error { return checkHash("session", r.Session) }
+
+func checkHash(field string, hash []byte) error {
+	if len(hash) != sha256.Size {
+		return hodei.InvalidField(field, "a SHA-256 required")
+	}
+	return nil
 }

@@ -23,6 +23,8 @@ var unreached = map[string]string{
 	"500":                "a fault of ours: edge's tests have one",
 	"503":                "something is away: the tests of faults and edge's",
 	"504":                "something hangs: internal/rpc's tests",
+	"POST /session 201":  "only with --auth, which TestSessions has",
+	"POST /session 429":  "only with --auth, as TestUnknownTokensAreSlowedDown asks",
 	"POST /schedule 429": "only for an execution that no scheduler has in its queue yet: services/scheduler's tests",
 }
 
@@ -175,6 +177,7 @@ func TestOpenAPI(t *testing.T) {
 	w := newWalker(t, s.orchestrator)
 	w.mistakes()
 	w.system()
+	w.access()
 	w.pipelines()
 	w.runs(s)
 	w.executions(s)
@@ -212,6 +215,15 @@ func (w *walker) system() {
 	}
 	w.ask(200, "getStats", "", "", "")
 	w.ask(200, "followEvents", "", "follow=false", "")
+}
+
+func (w *walker) access() {
+	made := w.ask(201, "createToken", "", "", `{"name":"ci","role":"viewer"}`)
+	w.ask(200, "listTokens", "", "limit=1", "")
+	w.ask(204, "deleteToken", made["id"].(string), "", "")
+	w.ask(200, "whoAmI", "", "", "")
+	w.ask(200, "createSession", "", "", `{"token":"`+made["token"].(string)+`"}`)
+	w.ask(204, "deleteSession", "", "", "")
 }
 
 // twice makes a request twice with one key, then another request with it.

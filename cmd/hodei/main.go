@@ -39,8 +39,9 @@ func run() int {
 
 // newRoot returns the command line: the roles and the commands for users.
 func newRoot() *cobra.Command {
-	root := cli.New(newUp(), newRole("orchestrator"), newRole("scheduler"), newRole("worker-manager"), newRole("edge"),
+	root := cli.New(newUp(), newRole("orchestrator"), newRole("scheduler"), newRole("worker-manager"), newRole("access"), newRole("edge"),
 		newWorker(), newMigrate(), newReaper())
+	addBootstrap(root)
 	var pprof string
 	root.PersistentFlags().StringVar(&pprof, "pprof", "", "serve the profiles of a role at this address")
 	root.PersistentFlags().Lookup("pprof").Hidden = true

@@ -19,6 +19,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/services/access"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
 	"github.com/hodei-jobs/hodei/services/scheduler"
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
@@ -101,6 +102,7 @@ func newRole(name string) *cobra.Command {
 		"orchestrator":   "Pipelines, jobs and the creation of executions",
 		"scheduler":      "The queue and the choice of worker",
 		"worker-manager": "Workers, assignment, the end of executions and their logs",
+		"access":         "Tokens and sessions: who may do what",
 		"edge":           "HTTP: REST and server-sent events on three ports",
 	}[name]
 	cmd := &cobra.Command{
@@ -128,6 +130,8 @@ func newRole(name string) *cobra.Command {
 					return err
 				}
 				cfg.Manager.Storage.Replicas, cfg.Manager.Storage.MaxBytes = f.replicas, f.streamMiB<<20
+			case "access":
+				cfg.Access = &access.Config{}
 			case "edge":
 				if cfg.Edge, err = front.config(cfg.Log); err != nil {
 					return err

@@ -21,6 +21,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/system"
+	"github.com/hodei-jobs/hodei/services/access"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
 	"github.com/hodei-jobs/hodei/services/workermanager"
 )
@@ -97,15 +98,22 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		return err
 	}
 	defer release()
-	servers, err := f.startServers(ctx, dir, log)
+	door := &door{}
+	defer door.close()
+	servers, err := f.startServers(ctx, dir, log, door)
 	defer servers.stop()
 	if err != nil {
 		return err
 	}
+	if f.edge.auth {
+		if err := door.open(ctx, servers.databaseURL); err != nil {
+			return err
+		}
+	}
 	cfg := system.Config{
 		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: cmdline.Version(), Log: log,
 		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: manager,
-		Edge:        front,
+		Edge: front, Access: &access.Config{},
 		KeepWorkers: true, HealthAddr: f.health,
 		Terminate: ctx.Done(), // the whole system stops and does not wait for executions
 	}
@@ -116,7 +124,13 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		}
 		cfg.Workers = append(cfg.Workers, w)
 	}
-	return system.Run(ctx, cfg, func(s *system.System) { welcome(screen, s, rpc.Redacted(servers.natsURL), len(cfg.Workers)) })
+	return system.Run(ctx, cfg, func(s *system.System) {
+		if f.edge.auth {
+			f.welcomeAuth(ctx, screen, s, door, dir, servers)
+			return
+		}
+		welcome(screen, s, rpc.Redacted(servers.natsURL), len(cfg.Workers))
+	})
 }
 
 // disks returns the guard of the disks of the servers in this process.
@@ -178,7 +192,7 @@ type servers struct {
 }
 
 // startServers starts both in parallel, because Postgres is slow to start.
-func (f *upFlags) startServers(ctx context.Context, dir string, log *slog.Logger) (*servers, error) {
+func (f *upFlags) startServers(ctx context.Context, dir string, log *slog.Logger, door *door) (*servers, error) {
 	s := &servers{natsURL: f.nats, databaseURL: f.database}
 	var g errgroup.Group
 	g.Go(func() (err error) {
@@ -186,7 +200,11 @@ func (f *upFlags) startServers(ctx context.Context, dir string, log *slog.Logger
 			s.connect = func(name string) (*nats.Conn, error) { return rpc.Connect(f.nats, name, log) }
 			return nil
 		}
-		s.nats, err = local.StartNATS(local.NATSConfig{Host: f.edge.host, Port: f.natsPort, StoreDir: filepath.Join(dir, "nats"), Log: log})
+		cfg := local.NATSConfig{Host: f.edge.host, Port: f.natsPort, StoreDir: filepath.Join(dir, "nats"), Log: log}
+		if f.edge.auth {
+			cfg.Allow = door.admits
+		}
+		s.nats, err = local.StartNATS(cfg)
 		if err == nil {
 			s.natsURL = s.nats.URL()
 			s.connect = func(name string) (*nats.Conn, error) { return s.nats.Connect(name, log) }
@@ -215,18 +233,24 @@ func (s *servers) stop() {
 	}
 }
 
-// welcome prints that the system is ready, its addresses and the first commands
-// to try.
-func welcome(w io.Writer, s *system.System, natsURL string, workers int) {
-	addrs := s.HTTPAddrs()
+// reachable are the addresses of the edge as this machine reaches them, and the URL of the
+// first.
+func reachable(s *system.System) (addrs [3]string, base string) {
+	addrs = s.HTTPAddrs()
 	for i, addr := range addrs {
 		host, port, _ := net.SplitHostPort(addr)
 		if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
 			addrs[i] = net.JoinHostPort("127.0.0.1", port)
 		}
 	}
-	host, port, _ := net.SplitHostPort(addrs[0])
-	base := (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}).String()
+	return addrs, (&url.URL{Scheme: "http", Host: addrs[0]}).String()
+}
+
+// welcome prints that the system is ready, its addresses and the first commands
+// to try.
+func welcome(w io.Writer, s *system.System, natsURL string, workers int) {
+	addrs, base := reachable(s)
+	_, port, _ := net.SplitHostPort(addrs[0])
 	server := ""
 	if port != "8080" {
 		server = " --server " + base

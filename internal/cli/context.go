@@ -3,6 +3,8 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +24,7 @@ func newContext() *cobra.Command {
 func newContextAdd() *cobra.Command {
 	var c contexts.Context
 	var selected bool
+	var tokenFile string
 	cmd := &cobra.Command{
 		Use: "add NAME", Short: "Save a server profile", Args: cobra.ExactArgs(1),
 		Long: `Save a server profile: the URL of its API, the URL of its NATS, or
@@ -31,6 +34,13 @@ replaced. Files are kept in ~/.config/hodei/contexts.`,
   hodei context add edge --nats nats://nats.internal:4222 --output json
   hodei context add lab --nats-context lab --description 'the machines in the cellar'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if tokenFile != "" {
+				text, err := os.ReadFile(tokenFile)
+				if err != nil {
+					return cmdline.Usagef("--token-file: %w", err)
+				}
+				c.Token = strings.TrimSpace(string(text))
+			}
 			if err := c.Check(); err != nil {
 				return err
 			}
@@ -50,6 +60,7 @@ replaced. Files are kept in ~/.config/hodei/contexts.`,
 	flags.StringVar(&c.NATSContext, "nats-context", "", "name of a nats context (~/.config/nats/context/NAME.json)")
 	flags.StringVar(&c.Description, "description", "", "description")
 	flags.StringVarP(&c.Output, "output", "o", "", "--output of commands that give none: table, json, yaml or name")
+	flags.StringVar(&tokenFile, "token-file", "", "file that holds the token of the API; hodei login asks for it")
 	flags.BoolVar(&selected, "select", false, "make it the default")
 	cmdline.CommandLineOnly(flags) // HODEI_NATS of a role must not end up in a file
 	session.Complete(cmd, "output", func(*cobra.Command, string) ([]string, error) { return []string{"table", "json", "yaml", "name"}, nil })
@@ -146,7 +157,7 @@ func newContextShow() *cobra.Command {
 			c = c.Redacted()
 			s := session.Printing(cmd.OutOrStdout(), cmd.ErrOrStderr(), "")
 			return s.Record(render.Field{"Name", name}, render.Field{"Description", render.OrNone(&c.Description)}, render.Field{"Server", render.OrNone(&c.Server)},
-				render.Field{"NATS", render.OrNone(&c.NATS)}, render.Field{"NATS context", render.OrNone(&c.NATSContext)}, render.Field{"Output", render.OrNone(&c.Output)})
+				render.Field{"NATS", render.OrNone(&c.NATS)}, render.Field{"NATS context", render.OrNone(&c.NATSContext)}, render.Field{"Token", render.OrNone(&c.Token)}, render.Field{"Output", render.OrNone(&c.Output)})
 		},
 	}
 	cmd.ValidArgsFunction = session.OneContext

@@ -29,7 +29,8 @@ func Unavailable(err error) error {
 
 // Final reports whether a repeated request would fail in the same way.
 func Final(err error) bool {
-	return errors.Is(err, hodei.NotFound) || errors.Is(err, hodei.Invalid)
+	return errors.Is(err, hodei.NotFound) || errors.Is(err, hodei.Invalid) ||
+		errors.Is(err, hodei.Unauthenticated) || errors.Is(err, hodei.Forbidden)
 }
 
 // NewPause is the backoff between two attempts of something that is expected to succeed soon.

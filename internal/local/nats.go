@@ -3,6 +3,8 @@ package local
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,12 +27,16 @@ type NATSConfig struct {
 	StoreDir string // where JetStream keeps its files
 	Monitor  bool   // serve nats-server's monitoring, see MonitorURL
 	Log      *slog.Logger
+	// Allow decides about the passwords of clients outside this process; without it
+	// none is needed.
+	Allow func(password string) bool
 }
 
 // NATS is a nats-server in this process.
 type NATS struct {
 	srv *server.Server
 	url string
+	own string // the password of this process, where one is needed
 }
 
 // StartNATS starts the server and returns when it accepts connections. Stop it
@@ -39,6 +45,11 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	opts, err := natsOptions(cfg)
 	if err != nil {
 		return nil, err
+	}
+	own := ""
+	if cfg.Allow != nil {
+		own = rand.Text()
+		opts.CustomClientAuthentication = passwords{own, cfg.Allow}
 	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
@@ -57,7 +68,7 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if addr.IP.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return &NATS{srv: srv, url: "nats://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))}, nil
+	return &NATS{srv: srv, url: "nats://" + net.JoinHostPort(host, strconv.Itoa(addr.Port)), own: own}, nil
 }
 
 // natsOptions reads nats.conf and applies the configuration.
@@ -99,7 +110,23 @@ func (n *NATS) MonitorURL() string {
 
 // Connect connects in memory, without the network stack.
 func (n *NATS) Connect(name string, log *slog.Logger, opts ...nats.Option) (*nats.Conn, error) {
-	return rpc.Connect(n.url, name, log, append([]nats.Option{nats.InProcessServer(n.srv)}, opts...)...)
+	own := []nats.Option{nats.InProcessServer(n.srv)}
+	if n.own != "" {
+		own = append(own, nats.UserInfo("hodei", n.own))
+	}
+	return rpc.Connect(n.url, name, log, append(own, opts...)...)
+}
+
+// passwords decides who may connect.
+type passwords struct {
+	own   string
+	allow func(password string) bool
+}
+
+// Check implements server.Authentication.
+func (p passwords) Check(c server.ClientAuthentication) bool {
+	password := c.GetOpts().Password
+	return subtle.ConstantTimeCompare([]byte(password), []byte(p.own)) == 1 || p.allow(password)
 }
 
 // Shutdown stops the server and returns when its files are closed.

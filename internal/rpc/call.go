@@ -65,6 +65,9 @@ func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string,
 	if id := RequestID(ctx); id != "" {
 		msg.Header[schemas.HeaderRequestID] = []string{id}
 	}
+	if caller := callerHeader(ctx, op); caller != "" {
+		msg.Header[schemas.HeaderCaller] = []string{caller}
+	}
 	if key := IdempotencyKey(ctx); key != "" && op.Creates {
 		msg.Header[schemas.HeaderIdempotencyKey] = []string{key}
 	}

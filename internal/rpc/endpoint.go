@@ -140,7 +140,11 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
 		e.stats.expired.Add(1)
 		return
 	}
-	rep, err := s.guard(ctx, e, incoming{req.Subject(), req.Data()})
+	ctx, err := identify(ctx, e.op, req)
+	var rep any
+	if err == nil {
+		rep, err = s.guard(ctx, e, incoming{req.Subject(), req.Data()})
+	}
 	if err == nil {
 		err = s.respond(ctx, e, req, rep)
 	}

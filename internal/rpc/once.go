@@ -17,6 +17,9 @@ func (s *Service) once(ctx context.Context, op *schemas.Op, key string, request 
 	if err := CheckIdempotencyKey(key); err != nil {
 		return nil, err
 	}
+	if caller, known := hodei.CallerOf(ctx); known && caller.ID != nil {
+		key = caller.ID.String() + " " + key // each caller has its own keys
+	}
 	body, status, err := s.cfg.Once(ctx, op.Name, key, request, func(ctx context.Context) ([]byte, int, error) {
 		rep, err := do(ctx)
 		if err != nil {

@@ -15,13 +15,14 @@ import (
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/access"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
 	"github.com/hodei-jobs/hodei/services/scheduler"
 	"github.com/hodei-jobs/hodei/services/workermanager"
 	"github.com/hodei-jobs/hodei/worker"
 )
 
-// Config chooses the roles. Connect is required, and DatabaseURL for the three
+// Config chooses the roles. Connect is required, and DatabaseURL for the
 // services. A nil role does not run.
 type Config struct {
 	// Connect opens a connection with a name. Each role has its own.
@@ -36,6 +37,7 @@ type Config struct {
 	Orchestrator *orchestrator.Config
 	Scheduler    *scheduler.Config
 	Manager      *workermanager.Config
+	Access       *access.Config
 	Edge         *edge.Config
 	Workers      []worker.Config
 	// KeepWorkers replaces workers that leave because of a command, or that
@@ -132,7 +134,7 @@ func (s *System) build(ctx context.Context) error {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Orchestrator != nil || cfg.Scheduler != nil || cfg.Manager != nil {
+	if cfg.Orchestrator != nil || cfg.Scheduler != nil || cfg.Manager != nil || cfg.Access != nil {
 		if err := s.prepare(ctx); err != nil {
 			return err
 		}
@@ -205,6 +207,15 @@ func (s *System) buildServices() error {
 		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
 		m := workermanager.New(*cfg)
 		s.services.add("worker-manager", m.Run, m.Ready(), m.Health)
+	}
+	if cfg := s.cfg.Access; cfg != nil {
+		nc, err := s.connect("hodei access")
+		if err != nil {
+			return err
+		}
+		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
+		a := access.New(*cfg)
+		s.services.add("access", a.Run, a.Ready(), a.Health)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { signal } from '@preact/signals';
 import { guardViews } from './lib/harmless.js';
 import { connection, start } from './lib/live.js';
+import { may, me } from './lib/me.js';
 import { go, href, match, place } from './lib/router.js';
 import { moveRow, shortcuts, useKeys } from './lib/keys.js';
 import { useTitle } from './lib/use.js';
@@ -25,6 +26,7 @@ import { Execution } from './views/execution.js';
 import { Queue } from './views/queue.js';
 import { Workers } from './views/workers.js';
 import { Worker } from './views/worker.js';
+import { SignIn, identify, signOut } from './views/sign-in.js';
 import { Why } from './views/why.js';
 
 const views = [
@@ -53,7 +55,7 @@ const places = [
   ['/executions', 'Executions', 'executions', 'e'],
   ['/queue', 'Queue', 'queue', 'q'],
   ['/workers', 'Workers', 'workers', 'w'],
-  ['/why', 'Placement', 'why', 'y'],
+  ['/why', 'Placement', 'why', 'y', 'developer'],
 ];
 
 const theme = signal(document.documentElement.dataset.theme ?? 'auto');
@@ -102,7 +104,8 @@ function Sidebar({ onHelp }) {
   const on = (path) => (path === '/' ? here === '/' : here === path || here.startsWith(`${path}/`) || (path === '/pipelines' && here.startsWith('/jobs/')));
   return html`<nav class="sidebar" aria-label="Main">
     <a class="brand" href=${href('/')}><svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="8" /><path d="M10.5 22.5a4.75 4.75 0 0 1-.7-9.45 6.6 6.6 0 0 1 12.75 1.5 4 4 0 0 1-.55 7.95z" /></svg>Hodei</a>
-    <ul>${places.map(([path, text, icon]) => html`<li key=${path}><a href=${href(path)} aria-current=${on(path) ? 'page' : undefined}>${icons[icon]()}<span>${text}</span></a></li>`)}</ul>
+    <ul>${places.filter(([, , , , role]) => may(role ?? 'viewer')).map(([path, text, icon]) => html`<li key=${path}><a href=${href(path)} aria-current=${on(path) ? 'page' : undefined}>${icons[icon]()}<span>${text}</span></a></li>`)}</ul>
+    ${me.value.kind !== 'local' && html`<div class="me"><span title=${`Role: ${me.value.role}`}>${me.value.name} · ${me.value.role}</span><button type="button" class="ghost tiny" onClick=${signOut}>Sign out</button></div>`}
     <div class="sidebar-foot">
       <span class="connection is-${connection.value}" role="status"><i aria-hidden="true"></i><span>${states[connection.value]}</span></span>
       <button type="button" class="ghost" onClick=${turnTheme} title=${`Theme: ${theme.value}`} aria-label=${`Theme: ${theme.value}. Change theme`}>${icons[theme.value === 'auto' ? 'auto' : theme.value === 'light' ? 'sun' : 'moon']()}</button>
@@ -128,10 +131,15 @@ function Help({ onClose }) {
 }
 
 function App() {
+  if (me.value === undefined) return null;
+  return me.value ? html`<${Frame} />` : html`<${SignIn} />`;
+}
+
+function Frame() {
   const [help, setHelp] = useState(false);
   useEffect(start, []);
   useKeys({
-    ...Object.fromEntries(places.map(([path, text, , key]) => [`g ${key}`, { what: `Go to ${text}`, run: () => go(href(path)) }])),
+    ...Object.fromEntries(places.map(([path, text, , key, role]) => [`g ${key}`, { what: `Go to ${text}`, role, run: () => go(href(path)) }])),
     j: { what: 'Next row', run: () => moveRow(1) },
     k: { what: 'Previous row', run: () => moveRow(-1) },
     '?': { what: 'Keyboard shortcuts', run: () => setHelp(true) },
@@ -144,4 +152,5 @@ function App() {
 }
 
 guardViews();
+identify();
 render(html`<${App} />`, document.getElementById('app'));

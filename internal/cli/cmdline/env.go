@@ -42,7 +42,7 @@ func variableOf(flag string) string {
 const onlyGiven = "only given"
 
 // Connection are the flags for the address of the system and for the output.
-var Connection = []string{"server", "nats", "context", "output"}
+var Connection = []string{"server", "nats", "context", "output", "token", "token-file"}
 
 // CommandLineOnly makes all flags except some ignore the environment: a HODEI_NAME that
 // was set for a worker must not change a record.

@@ -13,6 +13,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/token"
 )
 
 // Context is the address of a system. One of Server, NATS and NATSContext is set. Only its
@@ -23,6 +24,8 @@ type Context struct {
 	NATS        string `json:"nats,omitempty"`
 	// NATSContext is a context of the nats command, with its credentials.
 	NATSContext string `json:"nats_context,omitempty"`
+	// Token is sent to the server.
+	Token string `json:"token,omitempty"`
 	// Output is the --output of commands that give none.
 	Output string `json:"output,omitempty"`
 }
@@ -172,6 +175,9 @@ func writeJSON(path string, from any) error {
 // Redacted is the context without passwords.
 func (c Context) Redacted() Context {
 	c.Server, c.NATS = rpc.Redacted(c.Server), rpc.Redacted(c.NATS)
+	if c.Token != "" {
+		c.Token = "***"
+	}
 	return c
 }
 
@@ -185,6 +191,14 @@ func (c Context) Check() error {
 	}
 	if given != 1 {
 		return cmdline.Usagef("one of --server, --nats and --nats-context is required")
+	}
+	if c.Token != "" {
+		if c.Server == "" {
+			return cmdline.Usagef("a token is for a context with --server")
+		}
+		if _, _, err := token.Parse(c.Token); err != nil {
+			return cmdline.Usagef("token: %w", err)
+		}
 	}
 	if c.NATSContext != "" {
 		if _, _, err := NATS(c.NATSContext); err != nil {

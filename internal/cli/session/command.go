@@ -17,6 +17,7 @@ import (
 // the format of the output.
 type Flags struct {
 	server, nats, context, output string
+	token                         string
 	natsContext                   string // context of the nats command, which our own context names
 	settled                       bool   // by a completion
 	flag                          string // the one of --server, --nats and --context that was given, for hints
@@ -35,6 +36,10 @@ func (p *Flags) Command(cmd *cobra.Command, ask action) *cobra.Command {
 	flags.StringVar(&p.nats, "nats", "", "URL of NATS, to call the services directly")
 	cmdline.Hidden(flags, "server", "nats")
 	flags.StringVar(&p.context, "context", "", "context with the server's address; see hodei context")
+	flags.StringVar(&p.token, "token", "", "token of the API; only as HODEI_TOKEN, or by --token-file")
+	cmdline.Secret(flags, "token")
+	flags.Lookup("token").Hidden = true
+	flags.Lookup("token-file").Usage = "file that holds the token of the API (default: HODEI_TOKEN, or that of the context)"
 	AddOutput(cmd, &p.output)
 	Complete(cmd, "context", func(*cobra.Command, string) ([]string, error) { return contexts.Names() })
 	// It replaces the hook of the root command, which does not know that these flags exclude each other.
@@ -125,6 +130,9 @@ func (p *Flags) settle(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if flags.Changed("token") {
+		return cmdline.Usagef("--token would be visible to every user of this machine: use --token-file or HODEI_TOKEN")
+	}
 	if err := cmdline.FromEnvironment(flags); err != nil {
 		return err
 	}
@@ -181,6 +189,9 @@ func (p *Flags) useContext(printing bool) error {
 		return err
 	}
 	p.context, p.server, p.nats, p.natsContext = name, c.Server, c.NATS, c.NATSContext
+	if p.token == "" {
+		p.token = c.Token
+	}
 	if c.Output != "" && !printing {
 		p.output = c.Output
 	}

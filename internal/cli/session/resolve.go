@@ -78,6 +78,13 @@ func (s *Session) Worker(ctx context.Context, text string) (hodei.WorkerID, erro
 	}, func(w hodei.Worker) (hodei.WorkerID, *string) { return w.ID, w.Name })
 }
 
+// Token is the token that a person names: its name, or the beginning of its id.
+func (s *Session) Token(ctx context.Context, text string) (hodei.TokenID, error) {
+	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Token], error) {
+		return s.ListTokens(ctx, schemas.ListTokensRequest{Page: page})
+	}, func(t hodei.Token) (hodei.TokenID, *string) { return t.ID, &t.Name })
+}
+
 // Optional resolves the value of a filter: nil for one that was not given.
 func Optional[T any](ctx context.Context, text string, find func(context.Context, string) (T, error)) (*T, error) {
 	if text == "" {

@@ -52,7 +52,7 @@ func (p *Flags) open(cmd *cobra.Command) (*Session, error) {
 		At: rpc.Redacted(p.server), URL: p.server, Changed: cmd.Flags().Changed, Context: p.context, Flag: p.flag, Now: time.Now, close: func() {},
 	}
 	if p.nats == "" && p.natsContext == "" {
-		s.Client = client.HTTP(p.server)
+		s.Client = client.HTTP(p.server, client.WithToken(p.token))
 		return s, nil
 	}
 	if err := p.connect(s, cmd.Name()); err != nil {
@@ -94,9 +94,14 @@ func (s *Session) explain(ctx context.Context, err error) error {
 		return cmdline.ExitStatus(InterruptedStatus) // the person pressed Ctrl-C
 	case errors.Is(err, hodei.Unavailable) && errors.As(err, &request):
 		return s.unreachable(request.Err)
+	case errors.Is(err, hodei.Unauthenticated) && s.NATS == nil:
+		return hodei.Errorf(hodei.Unauthenticated, "%s: %s; %s", s.At, hodei.AsError(err).Message, signIn)
 	}
 	return err
 }
+
+// signIn is what a person can do about a token that is missing or not valid.
+const signIn = "`hodei login` saves a token, HODEI_TOKEN and --token-file give one"
 
 // InterruptedStatus is the exit status of a command ended by Ctrl-C.
 const InterruptedStatus = 130

@@ -1,5 +1,7 @@
 // @ts-check
 // The public API, the same as for every client.
+import { me } from './me.js';
+
 export const API = '/api/v1';
 
 /** The error of the API, or of the connection. */
@@ -34,6 +36,7 @@ async function call(method, path, { query, body, signal, key } = {}) {
   }
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => ({}));
+  if (response.status === 401) me.value = null;
   if (!response.ok) throw new ApiError(response.status, answer);
   return answer;
 }

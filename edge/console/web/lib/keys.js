@@ -1,6 +1,7 @@
 // @ts-check
 // Keyboard shortcuts. A shortcut is one key, or a sequence of two such as "g o".
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import { may } from './me.js';
 
 const active = [];
 const CHORD = 1200; // ms within which the second key follows the first
@@ -17,7 +18,7 @@ document.addEventListener('keydown', (event) => {
   prefix = { key: '', at: 0 };
   for (const shortcut of active.toReversed()) {
     const entry = shortcut.current[pressed];
-    if (entry) {
+    if (entry && may(entry.role ?? 'viewer')) {
       event.preventDefault();
       entry.run(event);
       return;
@@ -31,7 +32,7 @@ document.addEventListener('keydown', (event) => {
 /**
  * Activates shortcuts while the component is mounted; `?` lists them.
  *
- * @param {Record<string, {what: string, run: (event: KeyboardEvent) => void}>} shortcuts
+ * @param {Record<string, {what: string, role?: string, run: (event: KeyboardEvent) => void}>} shortcuts those with a role are for users who have it
  */
 export function useKeys(shortcuts) {
   const latest = useRef(shortcuts);
@@ -43,7 +44,7 @@ export function useKeys(shortcuts) {
 }
 
 /** The active shortcuts, in order of registration. */
-export const shortcuts = () => active.flatMap((s) => Object.entries(s.current).map(([key, { what }]) => ({ key, what })));
+export const shortcuts = () => active.flatMap((s) => Object.entries(s.current).filter(([, { role }]) => may(role ?? 'viewer')).map(([key, { what }]) => ({ key, what })));
 
 /** Moves the focus between rows of lists, for j and k. */
 export function moveRow(by) {

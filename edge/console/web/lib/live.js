@@ -2,6 +2,7 @@
 // The event stream of the tab, distributed to the mounted views.
 import { batch, signal } from '@preact/signals';
 import { API } from './api.js';
+import { me } from './me.js';
 import { follow } from './sse.js';
 
 /** "connecting", "live" or "lost". */
@@ -73,6 +74,9 @@ function open() {
       connection.value = 'live';
     },
     lost() { connection.value = 'lost'; },
-  }).catch(() => { connection.value = 'lost'; });
+  }).catch((error) => {
+    connection.value = 'lost';
+    if (error.status === 401) me.value = null;
+  });
   return () => stop.abort();
 }

@@ -3,6 +3,7 @@
 import { html } from 'htm/preact';
 import { useState } from 'preact/hooks';
 import { post } from '../lib/api.js';
+import { may } from '../lib/me.js';
 import { dateTime } from '../lib/format.js';
 import { Age, Button } from './basics.js';
 import { attempt } from './dialog.js';
@@ -16,9 +17,9 @@ export function Approval({ run, job, reload }) {
   const { approval } = job;
   return html`<div class="waiting approval" role="group" aria-label=${`Approval of ${job.key}`}>
     <p><b>${job.name ?? job.key}</b> waits for approval: ${approval.message}${approval.expires_at && html` <span class="faint" title=${dateTime(approval.expires_at)}>Expires ${dateTime(approval.expires_at)}.</span>`}</p>
-    <label class="visually-hidden" for=${`comment-${job.key}`}>Comment</label><input id=${`comment-${job.key}`} placeholder="Comment, if you like" maxlength="2000" value=${comment} onInput=${(e) => setComment(e.currentTarget.value)} />
+    ${may('operator') && html`<label class="visually-hidden" for=${`comment-${job.key}`}>Comment</label><input id=${`comment-${job.key}`} placeholder="Comment, if you like" maxlength="2000" value=${comment} onInput=${(e) => setComment(e.currentTarget.value)} />
     <${Button} cls="primary" icon="check" onClick=${answer('approve')}>Approve</${Button}>
-    <${Button} cls="danger" onClick=${answer('reject')}>Reject</${Button}></div>`;
+    <${Button} cls="danger" onClick=${answer('reject')}>Reject</${Button}>`}</div>`;
 }
 
 /** Who approved or rejected a job, and when. */

@@ -2,6 +2,7 @@
 // The slots of a worker, and its commands.
 import { html } from 'htm/preact';
 import { post } from '../lib/api.js';
+import { may } from '../lib/me.js';
 import { number, shortId } from '../lib/format.js';
 import { Button } from './basics.js';
 import { attempt, confirm } from './dialog.js';
@@ -22,7 +23,7 @@ export function Actions({ worker, reload }) {
   const idle = () => (worker.running ? drain() : confirm({
     title: `Drain ${name}?`, text: 'This worker is idle and will shut down immediately.', yes: 'Drain', act: async () => { await post(`/workers/${id}/drain`); reload(); },
   }));
-  if (status === 'TERMINATED') return null;
+  if (status === 'TERMINATED' || !may('operator')) return null;
   return html`${worker.cordoned ? html`<${Button} icon="play" onClick=${uncordon}>Uncordon</${Button}>` : (status === 'AVAILABLE' || status === 'BUSY') && html`<${Button} icon="stop" onClick=${cordon}>Cordon</${Button}>`}
     ${(status === 'AVAILABLE' || status === 'BUSY') && html`<${Button} icon="drain" onClick=${idle}>Drain</${Button}>`}
     ${status === 'DRAINING' && html`<${Button} icon="play" onClick=${resume}>Resume</${Button}>`}

@@ -7,6 +7,7 @@ import { create, get, newKey } from '../lib/api.js';
 import { useEvents, useLoad, useTitle } from '../lib/use.js';
 import { jobName, pipelineName, title, workerName } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
+import { may } from '../lib/me.js';
 import { useKeys } from '../lib/keys.js';
 import { bytes, dateTime, duration, moment, shortId } from '../lib/format.js';
 import { Age, Button, Copy, Elapsed, Facts, Loaded } from '../parts/basics.js';
@@ -38,7 +39,7 @@ function Ending({ e, reload }) {
   if (!text && !e.retry_at) return null;
   return html`<div class="ending tone-${tone(e.status)}"><p>${text}</p>
     ${e.retry_at && html`<p>Attempt ${e.attempt + 1} of ${e.retries.max + 1} starts at <time datetime=${e.retry_at} title=${dateTime(e.retry_at)}>${moment(e.retry_at)}</time>.</p>
-      <button type="button" onClick=${() => withdraw(e, reload)}>Cancel retry</button>`}</div>`;
+      ${may('developer') && html`<button type="button" onClick=${() => withdraw(e, reload)}>Cancel retry</button>`}`}</div>`;
 }
 
 function Details({ e }) {
@@ -83,9 +84,9 @@ export function Execution({ id }) {
   const stop = () => cancel(id, name, load.reload);
   const turn = () => setOpen((was) => { localStorage.setItem('hodei.details', String(!was)); return !was; });
   useKeys({
-    x: { what: 'Cancel, or run again', run: () => (live ? stop() : e?.retry_at ? withdraw(e, load.reload) : askAgain()) },
+    x: { what: 'Cancel, or run again', role: 'developer', run: () => (live ? stop() : e?.retry_at ? withdraw(e, load.reload) : askAgain()) },
     d: { what: 'Show or hide the details', run: turn },
-    y: { what: 'Placement', run: () => go(href('/why', { execution_id: id })) },
+    y: { what: 'Placement', role: 'developer', run: () => go(href('/why', { execution_id: id })) },
   });
   return html`<${Loaded} of=${load}>${() => html`<div class="execution">
     <header class="head">
@@ -95,9 +96,9 @@ export function Execution({ id }) {
         <h1 class=${e.job_id ? '' : 'mono'}>${name}</h1>
         <p class="sub execution-sub"><${Status} status=${e.status} /><span class="outcome">${outcome(e)}</span><span class="num"><${Elapsed} from=${e.started_at ?? e.created_at} to=${e.completed_at} /></span>
           <span class="mono faint" title=${e.id}>${shortId(e.id)}</span></p></div>
-      <div class="actions"><button type="button" class="ghost" aria-expanded=${open} onClick=${turn}>Details</button><a class="button" href=${href('/why', { execution_id: id })}>${icons.why()}Placement</a>
+      <div class="actions"><button type="button" class="ghost" aria-expanded=${open} onClick=${turn}>Details</button>${may('developer') && html`<a class="button" href=${href('/why', { execution_id: id })}>${icons.why()}Placement</a>
         ${live ? html`<button type="button" class="danger" disabled=${e.cancel_requested_at !== null} onClick=${stop}>${icons.stop()}${e.cancel_requested_at ? 'Cancelling' : 'Cancel'}</button>`
-    : html`<${Button} cls="primary" icon="retry" onClick=${again}>Run again</${Button}>`}</div>
+    : html`<${Button} cls="primary" icon="retry" onClick=${again}>Run again</${Button}>`}`}</div>
     </header>
     <${Attempts} execution=${e} />
     ${e.status === 'PENDING' && html`<${Waiting} execution=${e} />`}

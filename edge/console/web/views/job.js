@@ -7,6 +7,7 @@ import { useEvents, useLoad, useTitle } from '../lib/use.js';
 import { RECENT, useExecutions, withRun } from '../lib/lists.js';
 import { learn, pipelineName } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
+import { may } from '../lib/me.js';
 import { useKeys } from '../lib/keys.js';
 import { commandTitle } from '../lib/format.js';
 import { Button, Empty, Facts, Head, Loaded, Panel } from '../parts/basics.js';
@@ -33,9 +34,9 @@ export function Job({ id }) {
   useTitle(name);
   const start = () => (j?.command ? run(j) : setAsking(true));
   useKeys({
-    r: { what: 'Run the job', run: start },
-    R: { what: 'Run it with overrides', run: () => setAsking(true) },
-    e: { what: 'Edit the job', run: () => go(href(`/jobs/${id}/edit`)) },
+    r: { what: 'Run the job', role: 'developer', run: start },
+    R: { what: 'Run it with overrides', role: 'developer', run: () => setAsking(true) },
+    e: { what: 'Edit the job', role: 'operator', run: () => go(href(`/jobs/${id}/edit`)) },
   });
   const remove = () => confirm({
     title: `Delete ${name}?`, text: 'This also deletes its executions and their logs. It cannot be undone.', yes: 'Delete job',
@@ -43,10 +44,10 @@ export function Job({ id }) {
   });
   return html`<${Loaded} of=${job}>${() => html`
     <${Head} title=${name} sub=${j.description} above=${html`<a href=${href('/pipelines')}>Pipelines</a><span aria-hidden="true">/</span><a href=${href(`/pipelines/${j.pipeline_id}`)}>${pipelineName(j.pipeline_id)}</a>`}>
-      <button type="button" class="ghost" onClick=${remove}>${icons.trash()}Delete</button>
-      <a class="button" href=${href(`/jobs/${id}/edit`)}>${icons.edit()}Edit</a>
-      <button type="button" onClick=${() => setAsking(true)}>Run with…</button>
-      <${Button} cls="primary" icon="play" onClick=${start}>Run</${Button}></${Head}>
+      ${may('operator') && html`<button type="button" class="ghost" onClick=${remove}>${icons.trash()}Delete</button>
+      <a class="button" href=${href(`/jobs/${id}/edit`)}>${icons.edit()}Edit</a>`}
+      ${may('developer') && html`<button type="button" onClick=${() => setAsking(true)}>Run with…</button>
+      <${Button} cls="primary" icon="play" onClick=${start}>Run</${Button}>`}</${Head}>
     <${Panel} cls="spec">
       ${j.command ? html`<${Script} of=${j.command} />` : html`<p class="quiet">No command: each run sets its own.</p>`}
       <${Facts} items=${[...specFacts(j), ['Recent runs', html`<span class="with-spark"><${Marks} runs=${j.recent} most=${RECENT} /><${Sparkline} runs=${j.recent} /></span>`]]} />

@@ -8,6 +8,7 @@ import { RECENT, useExecutions, withRun } from '../lib/lists.js';
 import { useRuns } from '../lib/runs.js';
 import { learn } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
+import { may } from '../lib/me.js';
 import { useKeys } from '../lib/keys.js';
 import { commandTitle, plural } from '../lib/format.js';
 import { Age, Button, Empty, Head, Loaded, Panel } from '../parts/basics.js';
@@ -26,8 +27,8 @@ const JobRow = ({ job, onRun }) => html`<tr data-row class="row">
   <td class="col-marks"><${Marks} runs=${job.recent} most=${RECENT} /></td>
   <td class="col-spark wide"><${Sparkline} runs=${job.recent} /></td>
   <td class="num wide">${job.started_at ? html`<${Age} time=${job.started_at} />` : html`<span class="faint">never</span>`}</td>
-  <td class="col-act"><${Button} icon="play" onClick=${() => (job.command ? run(job) : onRun(job))}>Run</${Button}>
-    <button type="button" class="ghost" onClick=${() => onRun(job)} aria-label=${`Run ${job.name ?? 'it'} with overrides`} title="Run with overrides">${icons.more()}</button></td></tr>`;
+  <td class="col-act">${may('developer') && html`<${Button} icon="play" onClick=${() => (job.command ? run(job) : onRun(job))}>Run</${Button}>
+    <button type="button" class="ghost" onClick=${() => onRun(job)} aria-label=${`Run ${job.name ?? 'it'} with overrides`} title="Run with overrides">${icons.more()}</button>`}</td></tr>`;
 
 export function Pipeline({ id }) {
   const [running, setRunning] = useState(null);
@@ -57,9 +58,9 @@ export function Pipeline({ id }) {
   const p = pipeline.data;
   useTitle(p?.name ?? 'Pipeline');
   useKeys({
-    r: { what: 'Run the pipeline', run: () => setStarting(true) },
-    c: { what: 'Create a job', run: () => go(href(`/pipelines/${id}/jobs/new`)) },
-    e: { what: 'Edit the pipeline', run: () => go(href(`/pipelines/${id}/edit`)) },
+    r: { what: 'Run the pipeline', role: 'developer', run: () => setStarting(true) },
+    c: { what: 'Create a job', role: 'operator', run: () => go(href(`/pipelines/${id}/jobs/new`)) },
+    e: { what: 'Edit the pipeline', role: 'operator', run: () => go(href(`/pipelines/${id}/edit`)) },
   });
   const remove = () => confirm({
     title: `Delete ${p.name}?`, text: 'This also deletes its jobs, their executions and the logs. It cannot be undone.', yes: 'Delete pipeline',
@@ -67,10 +68,10 @@ export function Pipeline({ id }) {
   });
   return html`<${Loaded} of=${pipeline}>${() => html`
     <${Head} title=${p.name} sub=${p.description} above=${html`<a href=${href('/pipelines')}>Pipelines</a>`}>
-      <button type="button" class="ghost" onClick=${remove}>${icons.trash()}Delete</button>
+      ${may('operator') && html`<button type="button" class="ghost" onClick=${remove}>${icons.trash()}Delete</button>
       <a class="button" href=${href(`/pipelines/${id}/edit`)}>${icons.edit()}Edit</a>
-      <a class="button" href=${href(`/pipelines/${id}/jobs/new`)}>${icons.plus()}New job</a>
-      ${jobs.data?.length > 0 && html`<button type="button" class="primary" onClick=${() => setStarting(true)}>${icons.play()}Run pipeline</button>`}</${Head}>
+      <a class="button" href=${href(`/pipelines/${id}/jobs/new`)}>${icons.plus()}New job</a>`}
+      ${jobs.data?.length > 0 && may('developer') && html`<button type="button" class="primary" onClick=${() => setStarting(true)}>${icons.play()}Run pipeline</button>`}</${Head}>
     ${runs.data?.items.length > 0 && html`<${Panel} title="Runs" cls="flush"><${RunTable} items=${runs.data.items} of="pipeline" /><${More} list=${runs} /></${Panel}>`}
     <${Panel} title="Jobs" cls="flush" aside=${jobs.data && html`<span class="faint">${plural(jobs.data.length, 'job')}</span>`}><${Loaded} of=${jobs}>${(list) => (list.length ? html`<div class="scroll-x"><table class="rows jobs" aria-label="Jobs">
       <thead><tr><th>Job</th><th class="wide">Type</th><th>Recent runs</th><th class="wide">Duration</th><th class="num wide">Last run</th><th><span class="visually-hidden">Actions</span></th></tr></thead>

@@ -6,6 +6,7 @@ import { useEvents, useLoad, useTitle } from '../lib/use.js';
 import { RECENT, withRun } from '../lib/lists.js';
 import { learn } from '../lib/names.js';
 import { go, href, place, setQuery } from '../lib/router.js';
+import { may } from '../lib/me.js';
 import { useKeys } from '../lib/keys.js';
 import { number } from '../lib/format.js';
 import { Age, Button, Empty, Head, Loaded } from '../parts/basics.js';
@@ -38,7 +39,7 @@ export function Pipelines() {
   });
   useTitle('Pipelines');
   useKeys({
-    c: { what: 'Create a pipeline', run: () => go(href('/pipelines/new')) },
+    c: { what: 'Create a pipeline', role: 'operator', run: () => go(href('/pipelines/new')) },
     '/': { what: 'Filter by name', run: () => /** @type {HTMLElement} */ (document.querySelector('.filter-box'))?.focus() },
   });
   const wanted = (place.value.query.get('name') ?? '').toLowerCase();
@@ -46,7 +47,7 @@ export function Pipelines() {
     const page = await attempt(() => get('/pipelines', { limit: 100, recent: RECENT, cursor: list.data.next_cursor }));
     if (page) list.set((old) => ({ ...page, items: [...old.items, ...page.items] }));
   };
-  return html`<${Head} title="Pipelines"><a class="button primary" href=${href('/pipelines/new')}>${icons.plus()}New pipeline</a></${Head}>
+  return html`<${Head} title="Pipelines">${may('operator') && html`<a class="button primary" href=${href('/pipelines/new')}>${icons.plus()}New pipeline</a>`}</${Head}>
     <${Loaded} of=${list}>${(page) => {
     if (!page.items.length) return html`<${Empty} title="No pipelines yet" text="A pipeline groups jobs. Create one here or from the CLI:" command="hodei pipeline create demo" />`;
     const shown = page.items.filter((p) => p.name.toLowerCase().includes(wanted));

@@ -5,6 +5,7 @@ import { get } from '../lib/api.js';
 import { useLoad, useTitle } from '../lib/use.js';
 import { title } from '../lib/names.js';
 import { href } from '../lib/router.js';
+import { may } from '../lib/me.js';
 import { number } from '../lib/format.js';
 import { Age, Empty, Head, Loaded } from '../parts/basics.js';
 import { icons } from '../parts/icons.js';
@@ -19,8 +20,8 @@ const Row = ({ q, reload }) => html`<tr data-row class="row">
   <td class="col-title"><a class="row-link" href=${href(`/executions/${q.execution_id}`)}>${title({ id: q.execution_id, job_id: q.job_id })}</a></td>
   <td class="col-why"><${Reason} of=${q} /></td><td class="wide"><${Needs} needs=${q.requirements} /></td>
   <td class="num wide">${q.priority}</td><td class="num wide"><${Age} time=${q.created_at} /></td>
-  <td class="col-act"><a class="button ghost" href=${href('/why', { execution_id: q.execution_id })}>Placement</a>
-    <button type="button" class="ghost" aria-label=${`Cancel ${q.execution_id}`} title="Cancel" onClick=${() => cancel(q.execution_id, 'The execution', reload)}>${icons.close()}</button></td></tr>`;
+  <td class="col-act">${may('developer') && html`<a class="button ghost" href=${href('/why', { execution_id: q.execution_id })}>Placement</a>
+    <button type="button" class="ghost" aria-label=${`Cancel ${q.execution_id}`} title="Cancel" onClick=${() => cancel(q.execution_id, 'The execution', reload)}>${icons.close()}</button>`}</td></tr>`;
 
 /** How many wait, and how many of those shown cannot run on any worker. */
 function count({ items, total }) {

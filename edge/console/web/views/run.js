@@ -7,6 +7,7 @@ import { useLoad, useTitle } from '../lib/use.js';
 import { runName, useRun } from '../lib/runs.js';
 import { pipelineName, workerName } from '../lib/names.js';
 import { href, place, setQuery } from '../lib/router.js';
+import { may } from '../lib/me.js';
 import { useKeys } from '../lib/keys.js';
 import { plural } from '../lib/format.js';
 import { Age, Button, Choices, Elapsed, Facts, Loaded } from '../parts/basics.js';
@@ -67,9 +68,9 @@ function Header({ run, name, reload }) {
         ${paramsText(run) && html`<code class="faint">${paramsText(run)}</code>`}
         ${run.commit && html`<code class="faint" title=${run.commit}>${run.commit.slice(0, 8)}</code>`}
         ${run.rerun_of && html`<a class="link" href=${href(`/runs/${run.rerun_of}`)}>the run before</a>`}</p></div>
-    <div class="actions">${live ? html`<button type="button" class="danger" disabled=${run.cancel_requested_at !== null} onClick=${() => cancelRun(run, name, reload)}>${icons.stop()}${run.cancel_requested_at ? 'Cancelling' : 'Cancel'}</button>`
+    <div class="actions">${may('developer') && html`${live ? html`<button type="button" class="danger" disabled=${run.cancel_requested_at !== null} onClick=${() => cancelRun(run, name, reload)}>${icons.stop()}${run.cancel_requested_at ? 'Cancelling' : 'Cancel'}</button>`
     : html`${failed && html`<${Button} cls="primary" icon="retry" onClick=${() => rerun(run, 'failed')}>Rerun failed</${Button}>`}
-      <${Button} icon="retry" onClick=${() => rerun(run, 'all')}>Rerun all</${Button}>`}</div></header>`;
+      <${Button} icon="retry" onClick=${() => rerun(run, 'all')}>Rerun all</${Button}>`}`}</div></header>`;
 }
 
 export function Run({ id }) {
@@ -88,7 +89,7 @@ export function Run({ id }) {
     v: { what: 'Graph or timeline', run: () => setQuery({ view: view === 'graph' ? 'timeline' : '' }) },
     ']': { what: 'Next job of the run', run: () => step(1) },
     '[': { what: 'Previous job of the run', run: () => step(-1) },
-    x: { what: 'Cancel the run, or rerun what failed', run: () => (run.completed_at ? rerun(run, 'failed') : cancelRun(run, name, load.reload)) },
+    x: { what: 'Cancel the run, or rerun what failed', role: 'developer', run: () => (run.completed_at ? rerun(run, 'failed') : cancelRun(run, name, load.reload)) },
   });
   return html`<${Loaded} of=${load}>${() => {
     const job = run.jobs.find((j) => j.key === chosen);

@@ -1,0 +1,54 @@
+// @ts-check
+// Signing in to the console with a token, or with the link that `hodei up --auth` prints.
+import { html } from 'htm/preact';
+import { useState } from 'preact/hooks';
+import { del, get, post } from '../lib/api.js';
+import { me } from '../lib/me.js';
+import { useTitle } from '../lib/use.js';
+import { Failure } from '../parts/basics.js';
+import { Text } from '../parts/fields.js';
+
+const LINK = /^#signin=(hodei_[a-z]_[0-9A-Za-z]+)$/;
+let failed = null; // the error of a sign-in link
+
+/** Finds out who uses the page, after a sign-in link has been used. */
+export async function identify() {
+  const link = LINK.exec(window.location.hash);
+  if (link) {
+    history.replaceState(null, '', window.location.pathname + window.location.search); // the secret leaves the address bar and the history
+    try { await post('/session', { token: link[1] }); } catch (error) { failed = error; }
+  }
+  try {
+    me.value = await get('/whoami');
+  } catch (error) {
+    // Unless the server asks for a sign-in, each view shows what is wrong by itself.
+    me.value = error.status === 401 ? null : { kind: 'local', name: '', role: 'admin' };
+  }
+}
+
+export async function signOut() {
+  await del('/session').catch(() => {}); // without the server the session cannot be used either
+  me.value = null;
+}
+
+export function SignIn() {
+  const [error, setError] = useState(failed);
+  const [busy, setBusy] = useState(false);
+  useTitle('Sign in');
+  const submit = async (event) => {
+    event.preventDefault();
+    const form = event.currentTarget;
+    setBusy(true);
+    try {
+      me.value = await post('/session', { token: String(new FormData(form).get('token')).trim() });
+      failed = null;
+    } catch (e) { setError(e); setBusy(false); }
+  };
+  return html`<main id="main" class="sign-in" tabindex="-1"><section class="panel">
+    <div class="panel-head"><h1>Sign in to Hodei</h1></div>
+    <form onSubmit=${submit} class="form">
+      <${Text} name="token" label="Token" hint="From hodei token create, or on the machine of the database from hodei token bootstrap" type="password" required autofocus placeholder="hodei_t_…" code />
+      ${error && html`<${Failure} error=${error} />`}
+      <div class="form-foot"><button type="submit" class="primary" disabled=${busy}>Sign in</button></div>
+    </form></section></main>`;
+}

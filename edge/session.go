@@ -1,0 +1,142 @@
+package edge
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/token"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// noParameters refuses a query.
+func noParameters(r *http.Request) error {
+	for name := range r.URL.Query() {
+		return hodei.InvalidField(name, "unknown parameter")
+	}
+	return nil
+}
+
+// whoAmI answers who asks.
+func whoAmI(w http.ResponseWriter, r *http.Request) {
+	if err := noParameters(r); err != nil {
+		refuse(w, r, err)
+		return
+	}
+	body, _ := hodei.JSON(schemas.IdentityOf(hodei.CallerOf(r.Context()))) // strings always encode
+	answer(w, http.StatusOK, body)
+}
+
+// signIn begins a session with a token or a sign-in link, and sets its cookie. The secret of
+// the session is made here, so that it never travels over NATS.
+func (e *Edge) signIn(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	req, err := readSignIn(w, r)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	if !e.cfg.Auth {
+		whoAmI(w, r)
+		return
+	}
+	kind, hash, err := token.Parse(req.Token)
+	if err != nil || kind != token.Person && kind != token.Link {
+		refuse(w, r, hodei.Errorf(hodei.Unauthenticated, "This is not a token: hodei_t_ and 49 letters and digits required; was it copied whole?"))
+		return
+	}
+	from := address(r)
+	if e.callers.tooMany(from) {
+		refuse(w, r, hodei.Errorf(hodei.Rejected, "Too many tokens of this address were not valid: try again in a few seconds"))
+		return
+	}
+	session := token.New(token.Session)
+	_, of, err := token.Parse(session)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	begun, err := rpc.Call(r.Context(), e.cfg.NATS, schemas.CreateSession, schemas.CreateSessionRequest{
+		Hash: hash[:], Link: kind == token.Link, Session: of[:], From: from,
+	})
+	if err != nil {
+		if errors.Is(err, hodei.Unauthenticated) {
+			e.callers.fail(from)
+		}
+		refuse(w, r, err)
+		return
+	}
+	setCookie(w, r, session, begun.ExpiresAt)
+	shown, _ := hodei.JSON(schemas.IdentityOf(begun.Caller, true)) // strings always encode
+	answer(w, http.StatusCreated, shown)
+}
+
+// readSignIn reads the request, which is no operation with a schema.
+func readSignIn(w http.ResponseWriter, r *http.Request) (req schemas.SignInRequest, err error) {
+	if err := noParameters(r); err != nil {
+		return req, err
+	}
+	body, err := readBody(w, r, false)
+	if err != nil {
+		return req, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if dec.Decode(&req) != nil || req.Token == "" {
+		return req, hodei.InvalidField("token", "required, and no other field")
+	}
+	return req, nil
+}
+
+// signOut ends the session of the request, if it has one.
+func (e *Edge) signOut(w http.ResponseWriter, r *http.Request) {
+	if err := noParameters(r); err != nil {
+		refuse(w, r, err)
+		return
+	}
+	text, err := cookieOf(r)
+	kind, hash, wrong := token.Parse(text)
+	if err == nil && wrong == nil && kind == token.Session && e.cfg.Auth {
+		if _, err := rpc.Call(r.Context(), e.cfg.NATS, schemas.DeleteSession, schemas.DeleteSessionRequest{Session: hash[:]}); err != nil {
+			refuse(w, r, err)
+			return
+		}
+		e.callers.forget() // at once, before the announcement arrives
+	}
+	forgetCookies(w, r)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// encrypted reports whether the browser uses TLS, to this server or to a proxy in front of
+// it. The guard has compared the origin with the host.
+func encrypted(r *http.Request) bool {
+	origin, err := url.Parse(r.Header.Get("Origin"))
+	return r.TLS != nil || err == nil && origin.Scheme == "https"
+}
+
+func setCookie(w http.ResponseWriter, r *http.Request, value string, ends *time.Time) {
+	c := &http.Cookie{Name: cookieName, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode}
+	if encrypted(r) {
+		c.Name, c.Secure = secureCookieName, true
+	}
+	if ends != nil {
+		c.Expires = *ends
+	}
+	http.SetCookie(w, c)
+}
+
+// forgetCookies removes the cookies that the browser has sent.
+func forgetCookies(w http.ResponseWriter, r *http.Request) {
+	for _, name := range []string{secureCookieName, cookieName} {
+		if len(r.CookiesNamed(name)) > 0 {
+			http.SetCookie(w, &http.Cookie{
+				Name: name, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: name == secureCookieName,
+			})
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+const tokenColumns = `t.id, t.name, t.role, t.created_by, t.created_at, t.expires_at, t.last_used_at`
+
+// CreateToken inserts a token with the name, role and expiry of the draft. hash is the
+// SHA-256 of its text.
+func (db *DB) CreateToken(ctx context.Context, draft hodei.Token, hash []byte) (hodei.Token, error) {
+	id := NewID[hodei.TokenID]()
+	return one[hodei.Token](ctx, db.pool, "create token", "token", id.String(),
+		`INSERT INTO tokens AS t (id, hash, name, role, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING `+tokenColumns,
+		id, hash, draft.Name, draft.Role, draft.CreatedBy, draft.ExpiresAt)
+}
+
+// ListTokens returns a page of tokens, newest first, and the cursor of the next page.
+func (db *DB) ListTokens(ctx context.Context, p Page) ([]hodei.Token, *string, error) {
+	return list(p, func(t hodei.Token) hodei.TokenID { return t.ID }, func(from *hodei.TokenID, limit int) ([]hodei.Token, error) {
+		return all[hodei.Token](ctx, db.pool, "list tokens",
+			`SELECT `+tokenColumns+` FROM tokens t WHERE ($1::uuid IS NULL OR t.id < $1) ORDER BY t.id DESC LIMIT $2`, from, limit)
+	})
+}
+
+// DeleteToken deletes a token and its sessions, or returns NOT_FOUND.
+func (db *DB) DeleteToken(ctx context.Context, id hodei.TokenID) error {
+	tag, err := db.pool.Exec(ctx, `DELETE FROM tokens WHERE id = $1`, id)
+	if err == nil && tag.RowsAffected() == 0 {
+		return hodei.Missing("token", id.String())
+	}
+	return failure("delete token", err)
+}
+
+// TokenByHash returns the token, expired or not, or NOT_FOUND. It records the use, at most
+// once a minute and without waiting for the disk.
+func (db *DB) TokenByHash(ctx context.Context, hash []byte) (hodei.Token, error) {
+	return one[hodei.Token](ctx, db.lazy, "find token", "token", "",
+		`WITH t AS (SELECT * FROM tokens WHERE hash = $1),
+		used AS (UPDATE tokens SET last_used_at = now() WHERE id = (SELECT id FROM t)
+			AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute'))
+		SELECT `+tokenColumns+` FROM t`, hash)
+}
+
+const (
+	// SessionLife is the longest life of a session, SessionIdle how long it lasts unused.
+	SessionLife = 7 * 24 * time.Hour
+	SessionIdle = 12 * time.Hour
+	// LinkLife is how long a sign-in link can be used.
+	LinkLife = 15 * time.Minute
+)
+
+// CreateSession records a session, or a sign-in link, of a token that is valid, and returns
+// when it ends. It does not outlive its token.
+func (db *DB) CreateSession(ctx context.Context, token hodei.TokenID, hash []byte, link bool) (ends time.Time, err error) {
+	life := SessionLife
+	if link {
+		life = LinkLife
+	}
+	err = db.pool.QueryRow(ctx,
+		`INSERT INTO sessions (hash, token_id, link, expires_at)
+		SELECT $2, id, $3, least(now() + $4::interval, expires_at) FROM tokens WHERE id = $1 AND (expires_at IS NULL OR expires_at > now())
+		RETURNING expires_at`, token, hash, link, life).Scan(&ends)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ends, hodei.Missing("token", token.String())
+	}
+	return ends, failure("create session", err)
+}
+
+// UseLink deletes a sign-in link and returns its token, or NOT_FOUND. Of two callers one
+// succeeds.
+func (db *DB) UseLink(ctx context.Context, hash []byte) (hodei.Token, error) {
+	return one[hodei.Token](ctx, db.pool, "use sign-in link", "sign-in link", "",
+		`WITH s AS (DELETE FROM sessions WHERE hash = $1 AND link AND expires_at > now() RETURNING token_id)
+		SELECT `+tokenColumns+` FROM tokens t JOIN s ON t.id = s.token_id WHERE t.expires_at IS NULL OR t.expires_at > now()`, hash)
+}
+
+// SessionByHash returns the token of a session that has not ended, and when it ends, or
+// NOT_FOUND. Each use, recorded at most once a minute, prolongs the session.
+func (db *DB) SessionByHash(ctx context.Context, hash []byte) (hodei.Token, time.Time, error) {
+	found, err := one[struct {
+		hodei.Token
+		Ends time.Time `db:"ends"`
+	}](ctx, db.lazy, "find session", "session", "",
+		`WITH s AS (SELECT * FROM sessions WHERE hash = $1 AND NOT link AND expires_at > now() AND last_used_at > now() - $2::interval),
+		used AS (UPDATE sessions SET last_used_at = now() WHERE hash = (SELECT hash FROM s) AND last_used_at < now() - interval '1 minute')
+		SELECT `+tokenColumns+`, least(s.expires_at, now() + $2::interval) AS ends FROM tokens t JOIN s ON t.id = s.token_id
+		WHERE t.expires_at IS NULL OR t.expires_at > now()`, hash, SessionIdle)
+	return found.Token, found.Ends, err
+}
+
+// DeleteSession ends a session. It succeeds if there is none.
+func (db *DB) DeleteSession(ctx context.Context, hash []byte) error {
+	_, err := db.pool.Exec(ctx, `DELETE FROM sessions WHERE hash = $1`, hash)
+	return failure("delete session", err)
+}
+
+// ForgetSessions deletes the sessions that have ended, and the tokens that expired more than
+// age ago.
+func (db *DB) ForgetSessions(ctx context.Context, age time.Duration) error {
+	_, err := db.pool.Exec(ctx, `DELETE FROM sessions WHERE expires_at < now() OR NOT link AND last_used_at < now() - $1::interval`, SessionIdle)
+	if err == nil {
+		_, err = db.pool.Exec(ctx, `DELETE FROM tokens WHERE expires_at < now() - $1::interval`, age)
+	}
+	return failure("forget sessions", err)
+}

@@ -1,0 +1,136 @@
+package schemas
+
+import (
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// The access service owns tokens and sessions.
+var (
+	CreateToken = declare[CreateTokenRequest, CreatedToken](Op{
+		Name: "tokens.create", Role: hodei.Admin, Service: Access, Method: "POST", Path: "/tokens", Status: 201,
+		Summary: "Create a token for a person or a program",
+		Description: "The reply has its text in token, this once: only a hash is recorded. An Idempotency-Key has no effect here, because " +
+			"it would keep the text.",
+	})
+	ListTokens = declare[ListTokensRequest, List[hodei.Token]](Op{
+		Name: "tokens.list", Role: hodei.Admin, Service: Access, Method: "GET", Path: "/tokens",
+		Summary: "List tokens, newest first, without their texts",
+	})
+	DeleteToken = declare[DeleteTokenRequest, Empty](Op{
+		Name: "tokens.delete", Role: hodei.Admin, Service: Access, Method: "DELETE", Path: "/tokens/{id}", Status: 204,
+		Summary:     "Revoke a token and the sessions that began with it",
+		Description: "Every edge refuses it within seconds, usually at once. Streams that are open end within a minute.",
+		Errors:      []hodei.Code{hodei.NotFound},
+	})
+	WhoAmI = declare[Empty, Identity](Op{
+		Name: "whoami", Role: hodei.Viewer, Service: Edge, Method: "GET", Path: "/whoami",
+		Summary: "Show who asks, and with which role",
+	})
+	Authenticate = declare[AuthenticateRequest, Authenticated](Op{
+		Name: "access.authenticate", Role: hodei.RoleService, Service: Access, Internal: true,
+		Summary: "Find the caller that a token or a session belongs to",
+		Errors:  []hodei.Code{hodei.Unauthenticated},
+	})
+	CreateSession = declare[CreateSessionRequest, Authenticated](Op{
+		Name: "sessions.create", Role: hodei.RoleService, Service: Access, Internal: true,
+		Summary: "Begin a session of the console with a token or a sign-in link",
+		Errors:  []hodei.Code{hodei.Unauthenticated},
+	})
+	DeleteSession = declare[DeleteSessionRequest, Empty](Op{
+		Name: "sessions.delete", Role: hodei.RoleService, Service: Access, Internal: true,
+		Summary: "End a session of the console",
+	})
+)
+
+// CreateTokenRequest creates a token.
+type CreateTokenRequest struct {
+	// Name is who or what will use it; it need not be unique and must not be blank.
+	Name string `json:"name" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
+	// Role is what it allows.
+	Role hodei.Role `json:"role"`
+	// ExpiresInSeconds is its life, at most ten years; 90 days when left out.
+	ExpiresInSeconds *float64 `json:"expires_in_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=315360000"`
+}
+
+// TokenLife is the life of a token for which none is given.
+const TokenLife = 90 * 24 * time.Hour
+
+// Life is how long the token is valid.
+func (r CreateTokenRequest) Life() time.Duration {
+	if r.ExpiresInSeconds == nil {
+		return TokenLife
+	}
+	return time.Duration(*r.ExpiresInSeconds * float64(time.Second))
+}
+
+// CreatedToken is a new token with its text.
+type CreatedToken struct {
+	hodei.Token
+	// Text is shown this once.
+	Text string `json:"token"`
+}
+
+// ListTokensRequest lists tokens.
+type ListTokensRequest struct {
+	Page
+}
+
+// DeleteTokenRequest names a token.
+type DeleteTokenRequest struct {
+	ID hodei.TokenID `json:"id" in:"path"`
+}
+
+// Identity is who asks, as the edge has found out.
+type Identity struct {
+	Kind hodei.CallerKind `json:"kind"`
+	// ID is the token; null without access control.
+	ID   *hodei.TokenID `json:"id"`
+	Name string         `json:"name"`
+	Role hodei.Role     `json:"role"`
+}
+
+// IdentityOf is the caller as it is shown. Without access control everything is allowed.
+func IdentityOf(c hodei.Caller, known bool) Identity {
+	if !known {
+		return Identity{Kind: hodei.CallerLocal, Name: "local", Role: hodei.Admin}
+	}
+	return Identity{Kind: c.Kind, ID: c.ID, Name: c.Name, Role: c.Role}
+}
+
+// AuthenticateRequest has the SHA-256 of a secret, never the secret.
+type AuthenticateRequest struct {
+	Hash []byte `json:"hash"`
+	// Session means that the secret is that of a session.
+	Session bool `json:"session,omitempty"`
+	// From is the address of the client.
+	From string `json:"from,omitempty"`
+}
+
+// Authenticated is a caller, and when it must prove itself again.
+type Authenticated struct {
+	Caller hodei.Caller `json:"caller"`
+	// ExpiresAt is when the token or the session ends; null if it never does.
+	ExpiresAt *time.Time `json:"expires_at"`
+}
+
+// CreateSessionRequest has the hash of a token or of a sign-in link, and that of the new
+// session's secret, which its edge has made.
+type CreateSessionRequest struct {
+	Hash    []byte `json:"hash"`
+	Link    bool   `json:"link,omitempty"`
+	Session []byte `json:"session"`
+	From    string `json:"from,omitempty"`
+}
+
+// DeleteSessionRequest has the hash of a session's secret.
+type DeleteSessionRequest struct {
+	Session []byte `json:"session"`
+}
+
+// SignInRequest is the body of POST /session.
+type SignInRequest struct {
+	// Token is that of a person, or of a sign-in link.
+	Token string `json:"token"`
+}

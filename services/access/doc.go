@@ -1,0 +1,28 @@
+// Package access owns who may use Hodei: tokens and the sessions of the console.
+//
+// # Owns
+//
+// The tables tokens and sessions. A token is created with a role and an expiry; its text is
+// returned once and only its hash is recorded. A session begins with a token or with a
+// sign-in link, which works once, and ends with the token at the latest.
+//
+// # Subjects
+//
+// Answers hodei.v1.tokens.* for admins, and for the edge hodei.v1.access.authenticate,
+// .sessions.create and .sessions.delete. Publishes access.changed after a token or a session
+// was deleted, so that every edge verifies again what it has cached.
+//
+// # State
+//
+// None but the record: any number of instances share the work.
+//
+// # When things fail
+//
+// Without this service the edge answers UNAVAILABLE to what it has not verified within the
+// last seconds. If access.changed is lost, a revoked token is refused when the edge's cache
+// of it expires, after ten seconds.
+//
+// # Not here
+//
+// Which role an operation needs (package schemas), and the check (internal/rpc).
+package access

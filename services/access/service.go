@@ -1,0 +1,126 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// Config configures a Service. NATS and DB are required.
+type Config struct {
+	NATS    *nats.Conn
+	DB      *postgres.DB
+	Version string
+	Log     *slog.Logger
+}
+
+// Service is one instance of the service.
+type Service struct {
+	nc  *nats.Conn
+	db  *postgres.DB
+	log *slog.Logger
+	svc *rpc.Service
+}
+
+// New returns an instance that is idle until Run.
+func New(cfg Config) *Service {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{nc: cfg.NATS, db: cfg.DB, log: cfg.Log}
+	s.svc = rpc.New(rpc.Config{
+		NATS: cfg.NATS, Name: schemas.Access, Version: cfg.Version, Log: cfg.Log,
+		Description: "Tokens and sessions", Once: cfg.DB.Once,
+	})
+	rpc.Handle(s.svc, schemas.CreateToken, s.createToken)
+	rpc.Handle(s.svc, schemas.ListTokens, s.listTokens)
+	rpc.Handle(s.svc, schemas.DeleteToken, s.deleteToken)
+	rpc.Handle(s.svc, schemas.Authenticate, s.authenticate)
+	rpc.Handle(s.svc, schemas.CreateSession, s.createSession)
+	rpc.Handle(s.svc, schemas.DeleteSession, s.deleteSession)
+	rpc.Handle(s.svc, schemas.AccessHealth, s.health)
+	return s
+}
+
+// Ready is closed once the service answers.
+func (s *Service) Ready() <-chan struct{} { return s.svc.Ready() }
+
+// Run answers requests until ctx is done and those in flight are answered.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.svc.Run(ctx) })
+	g.Go(func() error {
+		return rpc.Supervise(ctx, s.log, "retention", s.retain)
+	})
+	return g.Wait()
+}
+
+const (
+	// retainEvery is the interval of deletions.
+	retainEvery = time.Hour
+	// expiredKept is how long an expired token is listed.
+	expiredKept = 30 * 24 * time.Hour
+)
+
+// retain deletes what has expired, every hour.
+func (s *Service) retain(ctx context.Context) error {
+	tick := time.NewTicker(retainEvery)
+	defer tick.Stop()
+	for {
+		if err := s.db.ForgetSessions(ctx, expiredKept); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "expired sessions not deleted", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Health is that of this instance.
+func (s *Service) Health(ctx context.Context) schemas.Health {
+	health := schemas.Health{Ready: true, Checks: map[string]string{"postgres": schemas.CheckOK}}
+	if err := s.db.Check(ctx); err != nil {
+		health.Ready, health.Checks["postgres"] = false, hodei.AsError(err).Message
+	}
+	return health
+}
+
+func (s *Service) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
+	return s.Health(ctx), nil
+}
+
+// changed makes every edge verify again. If the message is lost, their caches expire.
+func (s *Service) changed(ctx context.Context) {
+	if err := s.nc.Publish(schemas.AccessSubject, nil); err != nil {
+		s.log.WarnContext(ctx, "revocation not announced: edges notice it within seconds", "err", err)
+	}
+}
+
+// unknown hides from the caller why a secret is not valid.
+func unknown(err error, message string) error {
+	if errors.Is(err, hodei.NotFound) {
+		return hodei.Errorf(hodei.Unauthenticated, "%s", message)
+	}
+	return err
+}
+
+// callerOf is the caller that a token stands for.
+func callerOf(t hodei.Token, kind hodei.CallerKind, from string) hodei.Caller {
+	return hodei.Caller{Kind: kind, ID: &t.ID, Name: t.Name, Role: t.Role, From: from}
+}
+
+// expired is the error for a token that was valid once.
+func expired(at time.Time) error {
+	return hodei.Errorf(hodei.Unauthenticated, "The token expired at %s: an admin can create another", at.UTC().Format(time.RFC3339))
+}

@@ -1,0 +1,101 @@
+package access
+
+import (
+	"context"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/token"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+func (s *Service) createToken(ctx context.Context, req schemas.CreateTokenRequest) (schemas.CreatedToken, error) {
+	draft := hodei.Token{Name: req.Name, Role: req.Role}
+	if caller, known := hodei.CallerOf(ctx); known {
+		draft.CreatedBy = &caller.Name
+	}
+	expires := time.Now().Add(req.Life())
+	draft.ExpiresAt = &expires
+	return NewToken(ctx, s.db, draft)
+}
+
+// NewToken makes and records a token.
+func NewToken(ctx context.Context, db *postgres.DB, draft hodei.Token) (schemas.CreatedToken, error) {
+	text := token.New(token.Person)
+	_, hash, err := token.Parse(text)
+	if err != nil {
+		return schemas.CreatedToken{}, err
+	}
+	t, err := db.CreateToken(ctx, draft, hash[:])
+	return schemas.CreatedToken{Token: t, Text: text}, err
+}
+
+func (s *Service) listTokens(ctx context.Context, req schemas.ListTokensRequest) (schemas.List[hodei.Token], error) {
+	items, next, err := s.db.ListTokens(ctx, postgres.Page{Cursor: req.Cursor, Size: req.Size()})
+	return schemas.List[hodei.Token]{Items: items, NextCursor: next}, err
+}
+
+func (s *Service) deleteToken(ctx context.Context, req schemas.DeleteTokenRequest) (schemas.Empty, error) {
+	err := s.db.DeleteToken(ctx, req.ID)
+	if err == nil {
+		s.changed(ctx)
+		s.log.InfoContext(ctx, "token revoked", "token_id", req.ID)
+	}
+	return schemas.Empty{}, err
+}
+
+func (s *Service) authenticate(ctx context.Context, req schemas.AuthenticateRequest) (schemas.Authenticated, error) {
+	if req.Session {
+		t, ends, err := s.db.SessionByHash(ctx, req.Hash)
+		if err != nil {
+			return schemas.Authenticated{}, unknown(err, "The session has ended: sign in again")
+		}
+		return schemas.Authenticated{Caller: callerOf(t, hodei.CallerSession, req.From), ExpiresAt: &ends}, nil
+	}
+	t, err := s.valid(ctx, req.Hash)
+	if err != nil {
+		return schemas.Authenticated{}, err
+	}
+	return schemas.Authenticated{Caller: callerOf(t, hodei.CallerToken, req.From), ExpiresAt: t.ExpiresAt}, nil
+}
+
+// valid returns the token with this hash unless it has expired.
+func (s *Service) valid(ctx context.Context, hash []byte) (hodei.Token, error) {
+	t, err := s.db.TokenByHash(ctx, hash)
+	if err != nil {
+		return t, unknown(err, "The token is not known: it was revoked, or belongs to another system")
+	}
+	if t.ExpiresAt != nil && !time.Now().Before(*t.ExpiresAt) {
+		return t, expired(*t.ExpiresAt)
+	}
+	return t, nil
+}
+
+func (s *Service) createSession(ctx context.Context, req schemas.CreateSessionRequest) (schemas.Authenticated, error) {
+	var t hodei.Token
+	var err error
+	if req.Link {
+		t, err = s.db.UseLink(ctx, req.Hash)
+		err = unknown(err, "The sign-in link was used or is too old: `hodei up` prints a new one, or sign in with a token")
+	} else {
+		t, err = s.valid(ctx, req.Hash)
+	}
+	if err != nil {
+		return schemas.Authenticated{}, err
+	}
+	ends, err := s.db.CreateSession(ctx, t.ID, req.Session, false)
+	if err != nil {
+		return schemas.Authenticated{}, unknown(err, "The token is not valid any more")
+	}
+	s.log.InfoContext(ctx, "signed in", "token_id", t.ID, "from", req.From)
+	return schemas.Authenticated{Caller: callerOf(t, hodei.CallerSession, req.From), ExpiresAt: &ends}, nil
+}
+
+func (s *Service) deleteSession(ctx context.Context, req schemas.DeleteSessionRequest) (schemas.Empty, error) {
+	err := s.db.DeleteSession(ctx, req.Session)
+	if err == nil {
+		s.changed(ctx)
+	}
+	return schemas.Empty{}, err
+}
