@@ -91,6 +91,7 @@ const (
 	ReasonApprovalTimeout Reason = "APPROVAL_TIMEOUT" // no answer in time
 	ReasonMatrix          Reason = "MATRIX"           // the output that its matrix comes from is not a list, or too long
 	ReasonJobFailed       Reason = "JOB_FAILED"       // of a run: a job did not complete
+	ReasonPipelineDepth   Reason = "PIPELINE_DEPTH"   // pipelines start each other more than five deep
 	ReasonSuperseded      Reason = "SUPERSEDED"       // of a run: a later one with its concurrency key took its place
 )
 

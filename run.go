@@ -20,6 +20,8 @@ type Run struct {
 	// hash; null without a source.
 	Ref    *string `json:"ref"`
 	Commit *string `json:"commit"`
+	// Parent is the job of another run that started this one, null without one.
+	Parent *ParentRun `json:"parent"`
 	// RerunOf is the run that this one repeats.
 	RerunOf *RunID `json:"rerun_of"`
 	// Warnings is the number of jobs that failed and were allowed to.
@@ -37,6 +39,34 @@ type Run struct {
 	Plan RunPlan  `json:"-" db:"-"`
 	// Revision counts the changes of the run and its jobs.
 	Revision int64 `json:"-"`
+}
+
+// ParentRun names the job of a run that started another run.
+type ParentRun struct {
+	RunID RunID `json:"run_id"`
+	// Pipeline is the slug of its pipeline, null when it has none.
+	Pipeline *string `json:"pipeline"`
+	Number   int     `json:"number"`
+	JobKey   string  `json:"job_key"`
+}
+
+// ChildRun is the run that a job of another run started.
+type ChildRun struct {
+	RunID RunID `json:"run_id"`
+	// Pipeline is the slug of its pipeline, null when it has none.
+	Pipeline *string   `json:"pipeline"`
+	Number   int       `json:"number"`
+	Status   RunStatus `json:"status"`
+	Reason   *Reason   `json:"reason"`
+
+	// Attempt is the attempt of the job that started it. Paused is true while all that
+	// the run waits for are approvals, Cancelled if it was asked to end. These fields
+	// and the times are known while the job waits for the run.
+	Attempt     int        `json:"-"`
+	Paused      bool       `json:"-"`
+	Cancelled   bool       `json:"-"`
+	StartedAt   *time.Time `json:"-"`
+	CompletedAt *time.Time `json:"-"`
 }
 
 // RunTrigger is the cause of a run.
@@ -89,6 +119,8 @@ type RunJob struct {
 	Finally bool         `json:"finally"`
 	Status  RunJobStatus `json:"status"`
 	Reason  *Reason      `json:"reason"`
+	// Message explains the reason of a job that could not be started, null otherwise.
+	Message *string `json:"message"`
 	// JobID is the job of the pipeline, ExecutionID its last execution and Attempt
 	// the number of executions.
 	JobID       *JobID       `json:"job_id"`
@@ -96,7 +128,11 @@ type RunJob struct {
 	Attempt     int          `json:"attempt"`
 	// ReusedExecutionID is the execution of an earlier run whose result a rerun took.
 	ReusedExecutionID *ExecutionID `json:"reused_execution_id"`
-	// Outputs are the values that the job wrote to $HODEI_OUTPUT.
+	// Child is the run of another pipeline that the job started last, or in an earlier run
+	// whose result a rerun took; null when there is none.
+	Child *ChildRun `json:"child"`
+	// Outputs are the values that the job wrote to $HODEI_OUTPUT. Those of a job that
+	// starts another pipeline are run_id and run_number.
 	Outputs map[string]string `json:"outputs" null:"true"`
 	// Approval is null for a job that needs none.
 	Approval *Approval `json:"approval"`

@@ -18,6 +18,8 @@ type RunPlan struct {
 	Stopping *Reason `json:"stopping,omitzero"`
 	// Concurrency is the key that the run shares with others, resolved.
 	Concurrency *Concurrency `json:"concurrency,omitzero"`
+	// Depth is the number of runs above this one, each of which started the next.
+	Depth int `json:"depth,omitzero"`
 	// StopFinally ends the finally jobs too: the run was cancelled while they ran.
 	StopFinally bool `json:"stop_finally,omitzero"`
 }
@@ -29,6 +31,31 @@ type JobPlan struct {
 	Condition *bool `json:"condition,omitzero"`
 	// Stopping is why the job's execution was asked to end, null unless it was.
 	Stopping *Reason `json:"stopping,omitzero"`
+	// CalledAt is when the run of another pipeline was asked for last.
+	CalledAt *time.Time `json:"called_at,omitzero"`
+	// RetryAt is when a job that starts another pipeline does so again.
+	RetryAt *time.Time `json:"retry_at,omitzero"`
+	// Refused is why no run was created for this attempt.
+	Refused *Refusal `json:"refused,omitzero"`
+}
+
+// Refusal is why a pipeline was not started.
+type Refusal struct {
+	Reason  Reason `json:"reason"`
+	Message string `json:"message"`
+}
+
+// RunCall is a run to be created for a job of another run.
+type RunCall struct {
+	// Key is the key of the job and Attempt its attempt, which starts one run.
+	Key     string
+	Attempt int
+	// Call has its references resolved.
+	Call
+	// Depth is that of the new run.
+	Depth int
+	// TimeoutSeconds bounds the running time of a run that the job waits for.
+	TimeoutSeconds *float64
 }
 
 // Succeeded reports whether the job counts as success for those that need it. One

@@ -15,12 +15,14 @@ const runsAtOnce = 32
 
 // Steps are the decisions about a run: see services/orchestrator/run.
 type Steps struct {
-	Changed []*hodei.RunJob
-	Added   map[string]bool
-	Removed []string
-	Start   []hodei.Execution
-	Stop    []string
-	Wake    *time.Time
+	Changed  []*hodei.RunJob
+	Added    map[string]bool
+	Removed  []string
+	Start    []hodei.Execution
+	Stop     []string
+	Calls    []hodei.RunCall
+	StopRuns []hodei.RunID
+	Wake     *time.Time
 }
 
 // Advanced is a run that was advanced.
@@ -33,12 +35,15 @@ type Advanced struct {
 	// Created are its new executions, Stop those that are to be cancelled.
 	Created []hodei.Execution
 	Stop    []hodei.ExecutionID
+	// Calls are runs of other pipelines to be created, StopRuns those to be cancelled.
+	Calls    []hodei.RunCall
+	StopRuns []hodei.RunID
 }
 
 // NextRun is how long it is until a run is due, at most the given time.
 func (db *DB) NextRun(ctx context.Context, most time.Duration) (time.Duration, error) {
 	var seconds float64
-	err := db.pool.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT FROM executions WHERE run_due) THEN 0
+	err := db.pool.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT FROM executions WHERE run_due) OR EXISTS (SELECT FROM runs WHERE parent_due AND parent_run_id IS NOT NULL) THEN 0
 		ELSE greatest(0, least($1, (SELECT extract(epoch FROM min(due_at) - now()) FROM runs WHERE due_at IS NOT NULL)))::float8 END`,
 		most.Seconds()).Scan(&seconds)
 	return time.Duration(seconds * float64(time.Second)), failure("find next run", err)
@@ -54,6 +59,7 @@ func (db *DB) AdvanceRuns(ctx context.Context, advance Advance) ([]Advanced, err
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		runs, err := all[hodei.Run](ctx, tx, "lock runs", `SELECT `+runColumns+` FROM runs r
 			WHERE r.id = ANY(ARRAY(SELECT DISTINCT run_id FROM executions WHERE run_due)
+				|| ARRAY(SELECT DISTINCT parent_run_id FROM runs WHERE parent_due)
 				|| ARRAY(SELECT id FROM runs WHERE due_at <= now() ORDER BY due_at LIMIT $1))
 			LIMIT $1 FOR UPDATE OF r SKIP LOCKED`, runsAtOnce)
 		if err != nil {
@@ -123,6 +129,9 @@ func (db *DB) advanceLocked(ctx context.Context, tx pgx.Tx, runs []hodei.Run, ad
 	ended, err := all[hodei.Execution](ctx, tx, "take ends", `WITH e AS (UPDATE executions SET run_due = false
 		WHERE run_due AND run_id = ANY($1) RETURNING *) SELECT `+changedColumns+` FROM e`, ids)
 	if err != nil {
+		return nil, err
+	}
+	if err := readChildren(ctx, tx, runs); err != nil {
 		return nil, err
 	}
 	ends := map[hodei.RunID][]hodei.Execution{}
@@ -205,6 +214,7 @@ func (db *DB) writeSteps(ctx context.Context, tx pgx.Tx, work []decided) ([]Adva
 			out[i].Changed = append(out[i].Changed, one)
 		}
 		out[i].Created, out[i].Stop = created[w.run.ID], stop[w.run.ID]
+		out[i].Calls, out[i].StopRuns = w.steps.Calls, w.steps.StopRuns
 	}
 	return out, nil
 }
@@ -236,7 +246,8 @@ func queueRuns(batch *pgx.Batch, work []decided) {
 		cancelled[i], started[i], completed[i], due[i] = r.CancelRequestedAt, r.StartedAt, r.CompletedAt, w.steps.Wake
 	}
 	batch.Queue(`UPDATE runs r SET status = d.status, reason = d.reason, plan = d.plan, warnings = d.warnings,
-			cancel_requested_at = d.cancelled, started_at = d.started, completed_at = d.completed, due_at = d.due, revision = r.revision + 1
+			cancel_requested_at = d.cancelled, started_at = d.started, completed_at = d.completed, due_at = d.due, revision = r.revision + 1,
+			parent_due = r.parent_due OR r.parent_waits AND (d.status <> r.status OR (d.plan ? 'active_since') <> (r.plan ? 'active_since'))
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
 			AS d(id, status, reason, plan, warnings, cancelled, started, completed, due) WHERE r.id = d.id`,
 		ids, status, reasons, plans, warnings, cancelled, started, completed, due)
@@ -294,18 +305,23 @@ func queueChanged(batch *pgx.Batch, jobs []jobOfRun) {
 	executions, attempts, outputs := make([]*hodei.ExecutionID, n), make([]int, n), make([]map[string]string, n)
 	approvals, warnings, started := make([]*hodei.Approval, n), make([]bool, n), make([]*time.Time, n)
 	completed, plans := make([]*time.Time, n), make([]hodei.JobPlan, n)
+	children, messages := make([]*hodei.RunID, n), make([]*string, n)
 	for i, j := range jobs {
 		runs[i], keys[i], status[i], reasons[i] = j.RunID, j.Key, j.Status, j.Reason
 		executions[i], attempts[i], outputs[i] = j.ExecutionID, j.Attempt, j.Outputs
 		approvals[i], warnings[i], started[i], completed[i], plans[i] = j.Approval, j.Warning, j.StartedAt, j.CompletedAt, j.Plan
+		if messages[i] = j.Message; j.Child != nil {
+			children[i] = &j.Child.RunID
+		}
 	}
 	batch.Queue(`UPDATE run_jobs j SET status = d.status, reason = d.reason, execution_id = d.execution_id, attempt = d.attempt,
-			outputs = d.outputs, approval = d.approval, warning = d.warning, started_at = d.started_at, completed_at = d.completed_at, plan = d.plan
+			outputs = d.outputs, approval = d.approval, warning = d.warning, started_at = d.started_at, completed_at = d.completed_at, plan = d.plan,
+			child_run_id = d.child_run_id, message = d.message
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::int[], $7::jsonb[], $8::jsonb[], $9::bool[],
-				$10::timestamptz[], $11::timestamptz[], $12::jsonb[])
-			AS d(run_id, key, status, reason, execution_id, attempt, outputs, approval, warning, started_at, completed_at, plan)
+				$10::timestamptz[], $11::timestamptz[], $12::jsonb[], $13::uuid[], $14::text[])
+			AS d(run_id, key, status, reason, execution_id, attempt, outputs, approval, warning, started_at, completed_at, plan, child_run_id, message)
 		WHERE j.run_id = d.run_id AND j.key = d.key`,
-		runs, keys, status, reasons, executions, attempts, outputs, approvals, warnings, started, completed, plans)
+		runs, keys, status, reasons, executions, attempts, outputs, approvals, warnings, started, completed, plans, children, messages)
 }
 
 // startAll records executions of runs. A job that was deleted since leaves its

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -25,7 +26,7 @@ const keyLock = `hashtextextended('hodei concurrency ' || $1, 0)`
 
 // admitNew decides whether a new run starts, waits for its concurrency key, or is
 // REJECTED, and what becomes of the others with the key. It sets the state.
-func admitNew(ctx context.Context, tx pgx.Tx, r *hodei.Run) error {
+func admitNew(ctx context.Context, tx pgx.Tx, r *hodei.Run, caller *Caller) error {
 	c := r.Plan.Concurrency
 	if c == nil {
 		return nil
@@ -36,6 +37,9 @@ func admitNew(ctx context.Context, tx pgx.Tx, r *hodei.Run) error {
 	running, waiting, err := countKey(ctx, tx, c.Key, r.ID)
 	if err != nil || running < max(c.Limit, 1) && waiting == 0 {
 		return err
+	}
+	if waits, err := caller.waitsWithKey(ctx, tx, c.Key); err != nil || waits {
+		return cmp.Or(err, error(hodei.Errorf(hodei.Rejected, "The concurrency key %q is taken by a run that waits for this one", c.Key)))
 	}
 	r.Status, r.StartedAt = hodei.RunPending, nil
 	states := []hodei.RunStatus{hodei.RunPending}

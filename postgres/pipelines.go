@@ -86,7 +86,7 @@ func (db *DB) UpdatePipeline(ctx context.Context, id hodei.PipelineID, change fu
 func (db *DB) DeletePipeline(ctx context.Context, id hodei.PipelineID) error {
 	return db.remove(ctx, "pipeline", id.String(), `DELETE FROM pipelines WHERE id = $1`,
 		`SELECT EXISTS (SELECT FROM executions WHERE pipeline_id = $1 AND completed_at IS NULL)
-			OR EXISTS (SELECT FROM runs WHERE pipeline_id = $1 AND completed_at IS NULL)`, `SELECT FROM pipelines WHERE id = $1 FOR UPDATE`, id)
+			OR EXISTS (SELECT FROM runs WHERE pipeline_id = $1 AND (completed_at IS NULL OR parent_due AND parent_run_id IS NOT NULL))`, `SELECT FROM pipelines WHERE id = $1 FOR UPDATE`, id)
 }
 
 // remove deletes a row unless one of its executions is live. It first locks the

@@ -11,19 +11,29 @@ import (
 
 // runColumns are the columns of a hodei.Run of the row r.
 const runColumns = `r.id, r.pipeline_id, (SELECT p.slug FROM pipelines p WHERE p.id = r.pipeline_id) AS pipeline, r.number, r.status, r.reason, r.trigger, r.params, r.ref,
-	r.commit, r.rerun_of, r.warnings, r.cancel_requested_at, r.created_at, r.started_at, r.completed_at,
+	r.commit, ` + parentRun + ` AS parent, r.rerun_of, r.warnings, r.cancel_requested_at, r.created_at, r.started_at, r.completed_at,
 	extract(epoch FROM r.completed_at - r.started_at)::float8 AS duration_seconds, r.plan, r.revision`
+
+// parentRun is the JSON of the hodei.ParentRun of the row r.
+const parentRun = `(SELECT jsonb_build_object('run_id', 'run_' || o.id, 'pipeline', p.slug, 'number', o.number, 'job_key', r.parent_key)
+	FROM runs o JOIN pipelines p ON p.id = o.pipeline_id WHERE o.id = r.parent_run_id)`
+
+// childRun is the JSON of the hodei.ChildRun of the row j.
+const childRun = `(SELECT jsonb_build_object('run_id', 'run_' || c.id, 'pipeline', p.slug, 'number', c.number, 'status', c.status, 'reason', c.reason)
+	FROM runs c JOIN pipelines p ON p.id = c.pipeline_id WHERE c.id = j.child_run_id)`
 
 // runJobColumns are the columns of a hodei.RunJob of the row j.
 const runJobColumns = `j.run_id, j.key, j.job, j.position, j.name, j.leg, j.needs, j.finally, j.status, j.reason, j.job_id,
-	j.execution_id, j.attempt, j.reused_execution_id, j.outputs, j.approval, j.warning, j.started_at, j.completed_at, j.plan, j.spec`
+	j.execution_id, j.attempt, j.reused_execution_id, j.outputs, j.approval, j.warning, j.started_at, j.completed_at, j.plan, j.spec,
+	j.message, ` + childRun + ` AS child`
 
 // shownJobColumns are for readers: a job whose execution runs, or was repeated, shows
 // that execution, of which its row takes notice at the end.
 const shownJobColumns = `j.run_id, j.key, j.job, j.position, j.name, j.leg, j.needs, j.finally,
 	CASE WHEN e.status = 'RUNNING' OR e.run_due THEN 'RUNNING' ELSE j.status END AS status, j.reason, j.job_id,
 	coalesce(e.id, j.execution_id) AS execution_id, coalesce(e.attempt, j.attempt) AS attempt, j.reused_execution_id,
-	j.outputs, j.approval, j.warning, coalesce(e.started_at, j.started_at) AS started_at, j.completed_at, j.plan, '{}'::jsonb AS spec
+	j.outputs, j.approval, j.warning, coalesce(e.started_at, j.started_at) AS started_at, j.completed_at, j.plan, '{}'::jsonb AS spec,
+	j.message, ` + childRun + ` AS child
 	FROM run_jobs j LEFT JOIN LATERAL (
 		SELECT * FROM executions WHERE run_id = j.run_id AND job_key = j.key ORDER BY attempt DESC LIMIT 1) e ON j.status = 'PENDING'`
 
@@ -100,8 +110,17 @@ func (db *DB) ListRuns(ctx context.Context, f RunFilter, p Page) ([]hodei.Run, *
 // executions. Fill is given the draft, which has its identity, and the pipeline's
 // settings and jobs, and fills in the rest. A run whose concurrency key is taken waits,
 // or is REJECTED. A run that an earlier try recorded is returned without changes.
-func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill func(*hodei.Run, hodei.Settings, []hodei.Job) error, advance Advance) (Advanced, error) {
+func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill Expansion, advance Advance) (Advanced, error) {
 	draft.ID = newID[hodei.RunID](ctx)
+	return db.createRun(ctx, draft, nil, fill, advance)
+}
+
+// Expansion fills in a new run, which has its identity, with the settings and the jobs of
+// its pipeline.
+type Expansion func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error
+
+// createRun creates a run, for a job of another run if caller is not nil.
+func (db *DB) createRun(ctx context.Context, draft hodei.Run, caller *Caller, fill Expansion, advance Advance) (Advanced, error) {
 	var out Advanced
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		p, err := one[struct{ Number int }](ctx, tx, "number run", "pipeline", draft.PipelineID.String(),
@@ -122,7 +141,10 @@ func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill func(*hodei.R
 		if err := fill(&draft, of.Settings, of.Jobs); err != nil {
 			return err
 		}
-		if err := admitNew(ctx, tx, &draft); err != nil {
+		if err := admitNew(ctx, tx, &draft, caller); err != nil {
+			return err
+		}
+		if err := caller.claim(ctx, tx); err != nil {
 			return err
 		}
 		steps := advance(&draft, nil, draft.CreatedAt)
@@ -130,7 +152,7 @@ func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill func(*hodei.R
 			again := draft.CreatedAt.Add(admitSweep)
 			steps.Wake = &again
 		}
-		out, err = db.insertRun(ctx, tx, &draft, steps)
+		out, err = db.insertRun(ctx, tx, &draft, caller, steps)
 		return err
 	})
 	if errors.Is(err, hodei.NotFound) { // an earlier try got this far, or the pipeline is not there
@@ -141,11 +163,16 @@ func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill func(*hodei.R
 	return out, failure("create run", err)
 }
 
-func (db *DB) insertRun(ctx context.Context, tx pgx.Tx, r *hodei.Run, steps Steps) (Advanced, error) {
+func (db *DB) insertRun(ctx context.Context, tx pgx.Tx, r *hodei.Run, caller *Caller, steps Steps) (Advanced, error) {
+	if caller == nil {
+		caller = &Caller{} // all its columns are null
+	}
 	// Its state and the time of its end follow with the first steps.
-	_, err := tx.Exec(ctx, `INSERT INTO runs (id, pipeline_id, number, status, trigger, params, ref, commit, rerun_of, plan, started_at, concurrency_key)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		r.ID, r.PipelineID, r.Number, hodei.RunRunning, r.Trigger, r.Params, r.Ref, r.Commit, r.RerunOf, r.Plan, r.StartedAt, concurrencyKey(*r))
+	_, err := tx.Exec(ctx, `INSERT INTO runs (id, pipeline_id, number, status, trigger, params, ref, commit, rerun_of, plan, started_at, concurrency_key,
+			parent_run_id, parent_key, parent_attempt, parent_waits)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		r.ID, r.PipelineID, r.Number, hodei.RunRunning, r.Trigger, r.Params, r.Ref, r.Commit, r.RerunOf, r.Plan, r.StartedAt, concurrencyKey(*r),
+		caller.RunID, caller.Key, caller.Attempt, caller.Waits)
 	if err != nil {
 		return Advanced{}, err
 	}

@@ -12,7 +12,7 @@ import (
 var ownFields = []string{"needs", "if", "when", "matrix", "command", "pipeline", "approval"}
 
 // callFields are those that a job which starts a pipeline may have.
-var callFields = []string{"name", "description", "needs", "when", "if", "matrix", "allow_failure", "approval", "pipeline", "timeout"}
+var callFields = []string{"name", "description", "needs", "when", "if", "matrix", "allow_failure", "approval", "pipeline", "timeout", "retries"}
 
 // defaults checks the defaults and returns them; nil without any.
 func (d *decoder) defaults(n *node) *node {

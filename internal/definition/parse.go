@@ -36,7 +36,8 @@ func Parse(text []byte, format Format) (hodei.Definition, []hodei.Problem) {
 }
 
 // ParseFor is Parse for the pipeline with the slug, which the document need not repeat.
-func ParseFor(slug string, text []byte, format Format) (hodei.Definition, []hodei.Problem) {
+// Further checks may report problems too.
+func ParseFor(slug string, text []byte, format Format, further ...func(hodei.Definition) []hodei.Problem) (hodei.Definition, []hodei.Problem) {
 	r := &reader{}
 	if len(text) > maxBytes {
 		r.add(nil, "", fmt.Sprintf("the document has %d bytes; at most %d KiB are allowed", len(text), maxBytes>>10))
@@ -60,8 +61,10 @@ func ParseFor(slug string, text []byte, format Format) (hodei.Definition, []hode
 	}
 	def := d.definition(root)
 	form := len(r.list)
-	for _, p := range Check(def) {
-		d.place(p, form)
+	for _, check := range append([]func(hodei.Definition) []hodei.Problem{Check}, further...) {
+		for _, p := range check(def) {
+			d.place(p, form)
+		}
 	}
 	slices.SortStableFunc(r.list, func(a, b hodei.Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))

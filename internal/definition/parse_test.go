@@ -325,7 +325,7 @@ finally:
 	assert.True(t, job["list"].Shell.IsZero(), "a list takes no shell, so it has none from the defaults")
 	assert.Equal(t, "go", *job["typed"].Requirements.Type)
 	assert.Nil(t, job["child"].Requirements.Type)
-	assert.Nil(t, job["child"].Retries)
+	assert.Equal(t, 2, job["child"].Retries.Max, "each attempt starts another run")
 	assert.True(t, job["last"].Finally)
 	assert.InDelta(t, 3600, *job["last"].TimeoutSeconds, 0)
 }

@@ -16,7 +16,7 @@ import (
 // applyPipeline creates or changes a pipeline by its definition.
 func (o *Orchestrator) applyPipeline(ctx context.Context, req schemas.ApplyPipelineRequest) (schemas.AppliedPipeline, error) {
 	out := schemas.AppliedPipeline{Changes: []hodei.Change{}, Warnings: []hodei.Problem{}}
-	def, problems, err := read(req)
+	def, problems, err := o.read(ctx, req)
 	if err != nil {
 		return out, err
 	}
@@ -47,22 +47,40 @@ func (o *Orchestrator) applyPipeline(ctx context.Context, req schemas.ApplyPipel
 }
 
 // read returns the definition of a request: its text, or its fields, which have no lines.
-func read(req schemas.ApplyPipelineRequest) (hodei.Definition, []hodei.Problem, error) {
+func (o *Orchestrator) read(ctx context.Context, req schemas.ApplyPipelineRequest) (def hodei.Definition, problems []hodei.Problem, err error) {
+	calls := func(def hodei.Definition) (found []hodei.Problem) {
+		found, err = o.checkCalls(ctx, def)
+		return found
+	}
 	switch {
 	case req.Document == "" && len(req.Fields) == 0:
 		return hodei.Definition{}, nil, hodei.InvalidField("body", "the definition of the pipeline is required")
 	case req.Document == "":
-		def, problems := definition.ParseFor(req.Slug, req.Fields, definition.JSON)
+		def, problems = definition.ParseFor(req.Slug, req.Fields, definition.JSON, calls)
 		for i := range problems {
 			problems[i].Line, problems[i].Column = 0, 0
 		}
-		return def, problems, nil
+		return def, problems, err
 	case len(req.Fields) > 0:
 		return hodei.Definition{}, nil, hodei.InvalidField("document", "give the text of the definition or its fields, not both")
 	}
 	format := definition.Format(cmp.Or(req.Format, schemas.FormatYAML))
-	def, problems := definition.ParseFor(req.Slug, []byte(req.Document), format)
-	return def, problems, nil
+	def, problems = definition.ParseFor(req.Slug, []byte(req.Document), format, calls)
+	return def, problems, err
+}
+
+// checkCalls checks the pipelines that the definition starts. Two pipelines that are
+// applied at once may still form a cycle: their runs end at the greatest depth.
+func (o *Orchestrator) checkCalls(ctx context.Context, def hodei.Definition) ([]hodei.Problem, error) {
+	called := definition.Called(def)
+	if len(called) == 0 {
+		return nil, nil
+	}
+	recorded, err := o.db.Calls(ctx, called)
+	if err != nil {
+		return nil, err
+	}
+	return definition.CheckCalls(def, recorded), nil
 }
 
 // getDefinition puts together the definition of a pipeline.
@@ -135,7 +153,11 @@ func (o *Orchestrator) checkJob(ctx context.Context, job hodei.Job) error {
 	now.Jobs = append(now.Jobs, job)
 	def := defined(now)
 	checked := def.Jobs[len(def.Jobs)-1]
-	return hodei.InvalidDefinition(definition.OfJob(checked, definition.Obstacles(definition.Check(def))))
+	calls, err := o.checkCalls(ctx, def)
+	if err != nil {
+		return err
+	}
+	return hodei.InvalidDefinition(definition.OfJob(checked, definition.Obstacles(append(definition.Check(def), calls...))))
 }
 
 // same reports whether a job is recorded as it is defined.

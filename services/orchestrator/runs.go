@@ -48,6 +48,12 @@ func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 	g.SetLimit(handedAtOnce)
 	for _, a := range all {
 		o.announce(ctx, a)
+		for _, call := range a.Calls {
+			g.Go(func() error { o.call(ctx, a.Run, call); return nil })
+		}
+		for _, id := range a.StopRuns {
+			g.Go(func() error { o.stopRun(ctx, id); return nil })
+		}
 		for _, e := range a.Created {
 			o.publish(ctx, schemas.EventCreated, e) // from which the scheduler takes it in
 		}
@@ -135,7 +141,7 @@ func (o *Orchestrator) rerunRun(ctx context.Context, req schemas.RerunRunRequest
 }
 
 // newRun records a run whose jobs fill gives, with its first executions.
-func (o *Orchestrator) newRun(ctx context.Context, draft hodei.Run, fill func(*hodei.Run, hodei.Settings, []hodei.Job) error) (hodei.Run, error) {
+func (o *Orchestrator) newRun(ctx context.Context, draft hodei.Run, fill postgres.Expansion) (hodei.Run, error) {
 	a, err := o.db.CreateRun(ctx, draft, fill, advance)
 	if err != nil {
 		return hodei.Run{}, err

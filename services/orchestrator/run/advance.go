@@ -22,6 +22,10 @@ type Steps struct {
 	Start []hodei.Execution
 	// Stop are the keys of the jobs whose executions are to be cancelled.
 	Stop []string
+	// Calls are the runs to be created for jobs that start another pipeline, until the
+	// run has them. StopRuns are those to be cancelled.
+	Calls    []hodei.RunCall
+	StopRuns []hodei.RunID
 	// Wake is when the run must be looked at without an end; nil for never.
 	Wake *time.Time
 }
@@ -34,8 +38,9 @@ func (s *Steps) Include(r *hodei.Run, key string) {
 	}
 }
 
-// Advance brings a run up to date with executions that have ended, with the answers to
-// its approvals, with a request to cancel it and with the time. It changes the run and
+// Advance brings a run up to date with executions that have ended, with the runs that its
+// jobs have started, as Child of the jobs has them, with the answers to its approvals,
+// with a request to cancel it and with the time. It changes the run and
 // its jobs in place. An end that it knows already changes nothing.
 func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time) Steps {
 	if r.Status.Ended() {
@@ -44,6 +49,9 @@ func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time) Steps {
 	a := newAdvance(r, now)
 	for _, e := range ends {
 		a.end(e)
+	}
+	for i := range r.Jobs {
+		a.follow(&r.Jobs[i])
 	}
 	if r.Status == hodei.RunPending {
 		if r.Plan.Stopping != nil { // it never started, so it has nothing to clean up
@@ -63,6 +71,9 @@ func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time) Steps {
 		a.finish()
 	}
 	a.clock()
+	for i := range r.Jobs {
+		a.await(&r.Jobs[i])
+	}
 	return a.steps()
 }
 
@@ -226,7 +237,9 @@ func (a *advance) outcome(finally bool) (hodei.RunStatus, *hodei.Reason) {
 // for approvals alone.
 func (a *advance) clock() {
 	p := &a.r.Plan
-	active := !a.r.Status.Ended() && slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return j.Status.Active() })
+	active := !a.r.Status.Ended() && slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool {
+		return j.Status.Active() && (childOf(&j) == nil || !j.Child.Paused)
+	})
 	switch {
 	case active && p.ActiveSince == nil:
 		p.ActiveSince = &a.now

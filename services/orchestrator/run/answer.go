@@ -26,6 +26,19 @@ func Cancel(r *hodei.Run, why hodei.Reason, now time.Time) error {
 	return nil
 }
 
+// Stop cancels a run because the job that started it is stopped. A request that is
+// repeated, and finally jobs that run already, go on as they are.
+func Stop(r *hodei.Run, now time.Time) {
+	if r.Status.Ended() || r.CancelRequestedAt != nil {
+		return
+	}
+	r.CancelRequestedAt = &now
+	if r.Plan.Stopping == nil && slices.ContainsFunc(r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && !j.Status.Ended() }) {
+		reason := hodei.ReasonCancelled
+		r.Plan.Stopping = &reason
+	}
+}
+
 // Answer is what a person replies to the question of a job that is BLOCKED.
 type Answer struct {
 	Approved    bool

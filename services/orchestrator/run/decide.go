@@ -62,13 +62,20 @@ func (a *advance) stopping(j *hodei.RunJob) *hodei.Reason {
 
 // stop cancels the job: at once before its start, through its execution afterwards.
 func (a *advance) stop(j *hodei.RunJob, why *hodei.Reason) {
-	if !j.Status.Active() {
+	child := childOf(j)
+	if !j.Status.Active() || j.Spec.Pipeline != nil && child == nil {
 		a.close(j, hodei.JobCancelled, why)
 		return
 	}
 	if j.Plan.Stopping == nil {
 		j.Plan.Stopping = why
 		a.change(j)
+	}
+	if child != nil {
+		if !child.Cancelled && !slices.Contains(a.out.StopRuns, child.RunID) {
+			a.out.StopRuns = append(a.out.StopRuns, child.RunID)
+		}
+		return
 	}
 	if !slices.Contains(a.out.Stop, j.Key) {
 		a.out.Stop = append(a.out.Stop, j.Key)
@@ -193,7 +200,7 @@ func (a *advance) mayStart(j *hodei.RunJob) bool {
 	return m == nil || m.MaxParallel == 0 || active < m.MaxParallel
 }
 
-// start creates the job's first execution. A job that only waits for an approval has
+// start creates the job's first execution, or has it start another pipeline. A job that only waits for an approval has
 // nothing to run and completes.
 func (a *advance) start(i int) {
 	j := &a.r.Jobs[i]
@@ -201,9 +208,14 @@ func (a *advance) start(i int) {
 		a.close(j, hodei.JobCompleted, nil)
 		return
 	}
+	if j.Spec.Pipeline != nil {
+		a.call(j)
+		return
+	}
 	spec, err := a.spec(j)
 	if err != nil {
-		reason := hodei.ReasonStartFailed
+		reason, issue := hodei.ReasonStartFailed, Issue(err)
+		j.Message = &issue
 		a.close(j, hodei.JobFailed, &reason)
 		return
 	}

@@ -59,9 +59,6 @@ func Expand(r *hodei.Run, from Source) error {
 		if !wanted(keys[i], job.Finally) {
 			continue
 		}
-		if job.Pipeline != nil {
-			return hodei.InvalidField("jobs."+keys[i], "pipeline is not supported by this version")
-		}
 		one := planned(r, from, job, keys[i], i*spacing)
 		one.Needs = slices.DeleteFunc(one.Needs, func(need string) bool {
 			at := slices.Index(keys, need)

@@ -50,6 +50,17 @@ func drawn(t *rapid.T, i int) hodei.Job {
 		minute := 60.0
 		job.Approval = &hodei.Gate{TimeoutSeconds: &minute}
 	}
+	if one(5, "pipeline") {
+		job.Command = hodei.Command{}
+		job.Pipeline = &hodei.Call{Slug: "other"}
+		if one(4, "does not wait") {
+			no := false
+			job.Pipeline.Wait = &no
+		}
+		if one(2, "retries") {
+			job.Retries = &hodei.Retries{Max: 2, BackoffSeconds: rapid.SampledFrom([]float64{0, 10}).Draw(t, "backoff")}
+		}
+	}
 	if one(3, "matrix") {
 		job.Matrix = &hodei.Matrix{MaxParallel: rapid.IntRange(0, 2).Draw(t, "parallel"), FailFast: one(3, "leg fails fast")}
 		if len(job.Needs) > 0 && one(2, "from") {
@@ -76,10 +87,11 @@ type world struct {
 	started map[string]int
 	active  []hodei.Execution
 	stopped map[string]bool
+	runs    children
 }
 
-func newWorld(t require.TestingT, r *hodei.Run) *world {
-	w := &world{t: t, r: r, now: start, started: map[string]int{}, stopped: map[string]bool{}}
+func newWorld(t require.TestingT, r *hodei.Run, refuse bool) *world {
+	w := &world{t: t, r: r, now: start, started: map[string]int{}, stopped: map[string]bool{}, runs: children{of: map[string]*child{}, refuse: refuse}}
 	w.step()
 	return w
 }
@@ -90,7 +102,9 @@ func (w *world) step(ends ...hodei.Execution) {
 	for _, j := range w.r.Jobs {
 		before[j.Key] = j.Status
 	}
+	w.runs.show(w.r)
 	steps := Advance(w.r, ends, w.now)
+	refused := w.carryOut(steps)
 	for _, e := range steps.Start {
 		w.started[*e.JobKey]++
 		require.Equal(w.t, 1, w.started[*e.JobKey], "%s starts twice", *e.JobKey)
@@ -107,6 +121,10 @@ func (w *world) step(ends ...hodei.Execution) {
 		}), "%s: a change is reported", j.Key)
 	}
 	w.settled()
+	if refused {
+		w.step()
+		return
+	}
 	w.steady()
 }
 
@@ -131,6 +149,12 @@ func (w *world) steady() {
 	again := Advance(w.r, nil, w.now)
 	require.Empty(w.t, again.Changed)
 	require.Empty(w.t, again.Start)
+	require.Empty(w.t, again.Calls)
+	for _, j := range w.r.Jobs { // the time of the run passes unless all that it waits for are answers
+		if j.Status.Active() && (childOf(&j) == nil || !j.Child.Paused) {
+			require.NotNil(w.t, w.r.Plan.ActiveSince)
+		}
+	}
 }
 
 func (w *world) mainEnded() bool {
@@ -161,12 +185,15 @@ func ended(e hodei.Execution, status hodei.ExecutionStatus, at time.Time) hodei.
 func TestEveryRunEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, jobs := graph(t)
-		w := newWorld(t, expanded(t, s, jobs))
+		w := newWorld(t, expanded(t, s, jobs), true)
 		for n := 0; !w.r.Status.Ended(); n++ {
 			require.Less(t, n, 500, "the run does not end")
 			w.act(t)
 		}
 		require.Empty(t, w.active)
+		for id, c := range w.runs.of {
+			require.True(t, c.Status.Ended() || !c.call.Waits(), "%s goes on without its parent", id)
+		}
 		for _, j := range w.r.Jobs {
 			require.True(t, j.Status.Ended(), j.Key)
 			require.Equal(t, w.started[j.Key] > 0, j.ExecutionID != nil, "%s: an execution belongs to its job", j.Key)
@@ -191,6 +218,9 @@ func (w *world) act(t *rapid.T) {
 	case len(blocked) > 0 && what < 8:
 		key := rapid.SampledFrom(blocked).Draw(t, "answered")
 		require.NoError(t, Reply(w.r, key, Answer{Approved: rapid.Bool().Draw(t, "approved")}, w.now))
+		w.step()
+	case len(w.runs.live()) > 0 && (what%2 == 0 || len(w.active) == 0):
+		w.runs.act(t, rapid.SampledFrom(w.runs.live()).Draw(t, "child"))
 		w.step()
 	case len(w.active) > 0:
 		status := rapid.SampledFrom([]hodei.ExecutionStatus{hodei.Completed, hodei.Completed, hodei.Failed, hodei.TimedOut, hodei.Cancelled}).Draw(t, "status")
@@ -225,7 +255,7 @@ func TestTheOrderOfEndsDoesNotMatter(t *testing.T) {
 
 // play runs to the end in a drawn order and describes the result.
 func play(t *rapid.T, label string, r *hodei.Run) string {
-	w := newWorld(t, r)
+	w := newWorld(t, r, true)
 	for !r.Status.Ended() {
 		for _, key := range w.blocked() {
 			require.NoError(t, Reply(r, key, Answer{Approved: chance(key, 4) != 0}, w.now))
@@ -238,12 +268,17 @@ func play(t *rapid.T, label string, r *hodei.Run) string {
 			ends = append(ends, ended(w.active[i], status, w.now))
 			w.active = slices.Delete(w.active, i, i+1)
 		}
+		for n := rapid.IntRange(0, 3).Draw(t, label+" children"); n > 0 && len(w.runs.live()) > 0; n-- {
+			c := w.runs.of[rapid.SampledFrom(w.runs.live()).Draw(t, label+" child")]
+			c.Status = []hodei.RunStatus{hodei.RunCompleted, hodei.RunFailed, hodei.RunTimedOut}[chance(c.call.Key, 3)]
+		}
+		w.now = w.now.Add(10 * time.Second) // a pause before a retry passes
 		w.step(ends...)
 	}
 	var b strings.Builder
 	fmt.Fprintln(&b, r.Status, r.Warnings)
 	for _, j := range r.Jobs {
-		fmt.Fprintln(&b, j.Key, j.Status, text((*string)(j.Reason)), j.Warning)
+		fmt.Fprintln(&b, j.Key, j.Status, text((*string)(j.Reason)), j.Warning, j.Attempt)
 	}
 	return b.String()
 }

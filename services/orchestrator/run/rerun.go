@@ -81,7 +81,8 @@ func reused(j hodei.RunJob) hodei.RunJob {
 func fresh(j hodei.RunJob) hodei.RunJob {
 	j.Status, j.Reason, j.Warning, j.Outputs = hodei.JobWaiting, nil, false, nil
 	j.ExecutionID, j.ReusedExecutionID, j.Attempt, j.StartedAt, j.CompletedAt = nil, nil, 0, nil, nil
-	j.Plan.Stopping = nil
+	j.Child, j.Message = nil, nil
+	j.Plan = hodei.JobPlan{Condition: j.Plan.Condition}
 	if j.Approval != nil {
 		j.Approval = &hodei.Approval{}
 		if gate := j.Spec.Approval; gate != nil {

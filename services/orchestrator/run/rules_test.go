@@ -45,7 +45,7 @@ type scene struct {
 
 func play1(t *testing.T, s hodei.Settings, jobs ...hodei.Job) scene {
 	t.Helper()
-	return scene{t, newWorld(t, expanded(t, s, jobs))}
+	return scene{t, newWorld(t, expanded(t, s, jobs), false)}
 }
 
 // ends has the job's execution end as the words have it: a state, or "exit N", and
@@ -414,13 +414,13 @@ func TestRerunKeepsConditionsAndResults(t *testing.T) {
 	again := &hodei.Run{Number: 2, Status: hodei.RunRunning}
 	require.NoError(t, Rerun(again, *s.r, nil))
 	again.Ref = &dev // another one would have conditions say otherwise
-	w := scene{t, newWorld(t, again)}
+	w := scene{t, newWorld(t, again, false)}
 	w.is("RUNNING", "a COMPLETED, off SKIPPED CONDITION, b PENDING, c WAITING, clean WAITING")
 	require.Equal(t, "1", again.Jobs[0].Outputs["v"])
 	w.ends("b").ends("c").ends("clean").is("COMPLETED", "a COMPLETED, off SKIPPED CONDITION, b COMPLETED, c COMPLETED, clean COMPLETED")
 
 	chosen := &hodei.Run{Number: 3, Status: hodei.RunRunning}
 	require.NoError(t, Rerun(chosen, *again, []string{"a"}))
-	scene{t, newWorld(t, chosen)}.is("RUNNING", "a PENDING, off SKIPPED CONDITION, b WAITING, c WAITING, clean WAITING")
+	scene{t, newWorld(t, chosen, false)}.is("RUNNING", "a PENDING, off SKIPPED CONDITION, b WAITING, c WAITING, clean WAITING")
 	require.ErrorContains(t, Rerun(&hodei.Run{}, *again, []string{"x"}), `no job "x"`)
 }

@@ -1,0 +1,153 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// Caller is the job of a run that starts a run of another pipeline. A nil *Caller, and
+// the columns of the zero value, mean a run without a parent.
+type Caller struct {
+	RunID   *hodei.RunID
+	Key     *string
+	Attempt *int
+	// Waits is true if the job waits for the outcome.
+	Waits bool
+}
+
+// errUnwanted is the end of a transaction that would create a run for a job that does not
+// wait for it.
+var errUnwanted = errors.New("the job does not wait for a run")
+
+// CreateChild creates a run as CreateRun does, for an attempt of a job of another run,
+// which has the draft's Parent. It reports false, and changes nothing, if the attempt has
+// its run or does not wait for one, because the job was cancelled. The run of the job is
+// due afterwards. A run whose concurrency key is taken by a run that waits for the new
+// one is REJECTED, since neither could go on.
+func (db *DB) CreateChild(ctx context.Context, draft hodei.Run, call hodei.RunCall, fill Expansion, advance Advance) (Advanced, bool, error) {
+	draft.ID = NewID[hodei.RunID]()
+	caller := &Caller{RunID: &draft.Parent.RunID, Key: &call.Key, Attempt: &call.Attempt, Waits: call.Waits()}
+	out, err := db.createRun(ctx, draft, caller, fill, advance)
+	if errors.Is(err, errUnwanted) {
+		return Advanced{}, false, nil
+	}
+	return out, err == nil, err
+}
+
+// claim locks the run of the job, checks that the job waits for a run of this attempt, and
+// has its run looked at. Locks are taken in the order of pipeline, concurrency key, run:
+// a transaction that advances a run, and has it locked, waits for neither of the others.
+func (c *Caller) claim(ctx context.Context, tx pgx.Tx) error {
+	if c == nil {
+		return nil
+	}
+	tag, err := tx.Exec(ctx, `UPDATE runs SET due_at = now() WHERE id = $1 AND completed_at IS NULL`, c.RunID)
+	if err != nil {
+		return err
+	}
+	var waits bool
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM run_jobs WHERE run_id = $1 AND key = $2 AND attempt = $3
+				AND status IN ('PENDING', 'RUNNING') AND NOT jsonb_exists_any(plan, '{stopping,retry_at,refused}'))
+			AND NOT EXISTS (SELECT FROM runs WHERE parent_run_id = $1 AND parent_key = $2 AND parent_attempt = $3)`,
+		c.RunID, c.Key, c.Attempt).Scan(&waits)
+	if err == nil && (tag.RowsAffected() == 0 || !waits) {
+		err = errUnwanted
+	}
+	return err
+}
+
+// waitsWithKey reports whether the run of the caller, or one that waits for it, has the
+// concurrency key.
+func (c *Caller) waitsWithKey(ctx context.Context, tx pgx.Tx, key string) (waits bool, err error) {
+	if c == nil || !c.Waits {
+		return false, nil
+	}
+	err = tx.QueryRow(ctx, `WITH RECURSIVE up AS (SELECT r.* FROM runs r WHERE r.id = $1
+			UNION ALL SELECT r.* FROM runs r JOIN up ON up.parent_waits AND r.id = up.parent_run_id)
+		SELECT EXISTS (SELECT FROM up WHERE concurrency_key = $2)`, c.RunID, key).Scan(&waits)
+	return waits, err
+}
+
+// readChildren gives the jobs of locked runs that wait for a run of another pipeline the
+// state of that run, and takes the notices of the changes. A notice that is locked stays:
+// its run is changing, and the parent is looked at again.
+func readChildren(ctx context.Context, tx pgx.Tx, runs []hodei.Run) error {
+	waiting, ids, keys := map[hodei.RunID]*hodei.Run{}, []hodei.RunID{}, []string{}
+	for i := range runs {
+		for _, j := range runs[i].Jobs {
+			if j.Spec.Pipeline != nil && j.Status.Active() {
+				waiting[runs[i].ID] = &runs[i]
+				keys = append(keys, j.Key)
+			}
+		}
+		ids = append(ids, runs[i].ID)
+	}
+	if _, err := tx.Exec(ctx, `UPDATE runs SET parent_due = false WHERE id = ANY(ARRAY(SELECT id FROM runs
+		WHERE parent_due AND parent_run_id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED))`, ids); err != nil {
+		return err
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	children, err := all[child](ctx, tx, "read child runs", `SELECT c.id, p.slug, c.number, c.status, c.reason, c.started_at, c.completed_at,
+			c.parent_run_id, c.parent_key, c.parent_attempt, c.status = 'RUNNING' AND NOT c.plan ? 'active_since' AS paused,
+			c.cancel_requested_at IS NOT NULL AS cancelled
+		FROM runs c JOIN pipelines p ON p.id = c.pipeline_id WHERE c.parent_run_id = ANY($1) AND c.parent_key = ANY($2)`, ids, keys)
+	for _, c := range children {
+		if r := waiting[c.ParentRunID]; r != nil {
+			c.show(r)
+		}
+	}
+	return err
+}
+
+// child is the row of a run that a job of another run started.
+type child struct {
+	ID            hodei.RunID
+	Slug          *string
+	Number        int
+	Status        hodei.RunStatus
+	Reason        *hodei.Reason
+	StartedAt     *time.Time
+	CompletedAt   *time.Time
+	ParentRunID   hodei.RunID
+	ParentKey     string
+	ParentAttempt int
+	Paused        bool
+	Cancelled     bool
+}
+
+// show gives the job that started the run its state, if the attempt is the present one.
+func (c child) show(parent *hodei.Run) {
+	for i := range parent.Jobs {
+		if j := &parent.Jobs[i]; j.Key == c.ParentKey && j.Attempt == c.ParentAttempt {
+			j.Child = &hodei.ChildRun{
+				RunID: c.ID, Pipeline: c.Slug, Number: c.Number, Status: c.Status, Reason: c.Reason,
+				Attempt: c.ParentAttempt, Paused: c.Paused, Cancelled: c.Cancelled, StartedAt: c.StartedAt, CompletedAt: c.CompletedAt,
+			}
+		}
+	}
+}
+
+// Calls are the pipelines with the slugs, and those that their jobs start, however far
+// away: for each slug the slugs of the pipelines that its jobs start.
+func (db *DB) Calls(ctx context.Context, slugs []string) (map[string][]string, error) {
+	rows, err := all[struct {
+		Slug  string
+		Calls []string
+	}](ctx, db.pool, "follow pipelines", `WITH RECURSIVE reached(slug) AS (SELECT unnest($1::text[])
+			UNION SELECT j.spec->'pipeline'->>'slug' FROM reached JOIN pipelines p USING (slug) JOIN jobs j ON j.pipeline_id = p.id
+				WHERE j.spec ? 'pipeline')
+		SELECT p.slug, ARRAY(SELECT DISTINCT j.spec->'pipeline'->>'slug' FROM jobs j WHERE j.pipeline_id = p.id AND j.spec ? 'pipeline' ORDER BY 1) AS calls
+		FROM reached JOIN pipelines p USING (slug)`, slugs)
+	out := make(map[string][]string, len(rows))
+	for _, row := range rows {
+		out[row.Slug] = row.Calls
+	}
+	return out, err
+}

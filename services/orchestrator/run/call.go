@@ -1,0 +1,182 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// MaxDepth is how many runs may wait for one another: a run, the one that a job of it
+// starts, and so on.
+const MaxDepth = 5
+
+// call has the job start another pipeline. The run is created after the commit.
+func (a *advance) call(j *hodei.RunJob) {
+	if a.r.Plan.Depth+1 >= MaxDepth {
+		reason := hodei.ReasonPipelineDepth
+		text := fmt.Sprintf("pipelines start each other at most %d deep, and %s would be one deeper: look for a pipeline that starts itself through others",
+			MaxDepth, j.Spec.Pipeline.Slug)
+		j.Message = &text
+		a.close(j, hodei.JobFailed, &reason)
+		return
+	}
+	j.Status, j.Attempt = hodei.JobPending, 1
+	a.change(j)
+}
+
+// childOf is the run that the job has started in its present attempt, nil before.
+func childOf(j *hodei.RunJob) *hodei.ChildRun {
+	if j.Spec.Pipeline == nil || j.Child == nil || j.Child.Attempt != j.Attempt || j.Attempt == 0 {
+		return nil
+	}
+	return j.Child
+}
+
+// follow takes the state of the run that the job has started.
+func (a *advance) follow(j *hodei.RunJob) {
+	if j.Spec.Pipeline == nil || !j.Status.Active() {
+		return
+	}
+	if refused := j.Plan.Refused; refused != nil {
+		j.Plan.Refused = nil
+		j.Message = &refused.Message
+		a.returned(j, hodei.JobFailed, &refused.Reason)
+		return
+	}
+	if at := j.Plan.RetryAt; at != nil && !at.After(a.now) {
+		j.Plan.RetryAt = nil
+		a.change(j)
+	}
+	child := childOf(j)
+	if child == nil {
+		return
+	}
+	if id := child.RunID.String(); j.Outputs["run_id"] != id {
+		j.Outputs = map[string]string{"run_id": id, "run_number": strconv.Itoa(child.Number)}
+		j.Message = nil
+		a.change(j)
+	}
+	if j.StartedAt == nil && child.StartedAt != nil {
+		j.StartedAt = child.StartedAt
+		a.change(j)
+	}
+	switch {
+	case !j.Spec.Pipeline.Waits():
+		a.close(j, hodei.JobCompleted, nil)
+	case child.Status.Ended():
+		a.returned(j, hodei.RunJobStatus(child.Status), child.Reason)
+	case j.Status != hodei.RunJobStatus(child.Status): // PENDING or RUNNING
+		j.Status = hodei.RunJobStatus(child.Status)
+		a.change(j)
+	}
+}
+
+// returned ends the job with the outcome of the run that it started, or has it start
+// another one.
+func (a *advance) returned(j *hodei.RunJob, status hodei.RunJobStatus, reason *hodei.Reason) {
+	if j.Plan.Stopping == nil && a.stopping(j) == nil && repeats(j.Spec.Retries, j.Attempt, status, reason) {
+		if pause := backoff(j.Spec.Retries, j.Attempt); pause > 0 {
+			at := a.now.Add(pause)
+			j.Plan.RetryAt = &at
+		}
+		j.Status, j.StartedAt, j.Plan.CalledAt = hodei.JobPending, nil, nil
+		j.Attempt++
+		a.change(j)
+		return
+	}
+	if status == hodei.JobCancelled && j.Plan.Stopping != nil {
+		reason = j.Plan.Stopping
+	}
+	a.close(j, status, reason)
+	if child := childOf(j); child != nil && child.CompletedAt != nil {
+		j.CompletedAt = child.CompletedAt
+	}
+	if status == hodei.JobFailed || status == hodei.JobTimedOut {
+		j.Warning = tolerates(j.Spec.AllowFailure, nil)
+	}
+}
+
+// await asks for the run that the job waits for: once, and again after a while, because
+// the orchestrator that creates it may be killed before. A pause before a retry comes
+// first.
+func (a *advance) await(j *hodei.RunJob) {
+	if j.Spec.Pipeline == nil || !j.Status.Active() || childOf(j) != nil {
+		return
+	}
+	if j.Plan.RetryAt != nil {
+		a.wake(*j.Plan.RetryAt)
+		return
+	}
+	if asked := j.Plan.CalledAt; asked == nil || !asked.Add(again).After(a.now) {
+		j.Plan.CalledAt = &a.now
+		a.change(j)
+		a.out.Calls = append(a.out.Calls, a.asked(j))
+	}
+	a.wake(j.Plan.CalledAt.Add(again))
+}
+
+// asked is the run to be created for the job.
+func (a *advance) asked(j *hodei.RunJob) hodei.RunCall {
+	call := *j.Spec.Pipeline
+	call.Params = map[string]hodei.Scalar{}
+	for name, value := range j.Spec.Pipeline.Params {
+		call.Params[name] = hodei.Scalar(Resolve(string(value), a.values(j)))
+	}
+	return hodei.RunCall{Key: j.Key, Attempt: j.Attempt, Call: call, Depth: a.r.Plan.Depth + 1, TimeoutSeconds: j.Spec.TimeoutSeconds}
+}
+
+// repeats reports whether the job starts another run after the outcome of the attempt.
+func repeats(r *hodei.Retries, attempt int, status hodei.RunJobStatus, reason *hodei.Reason) bool {
+	if r == nil || attempt > r.Max || status != hodei.JobFailed && status != hodei.JobTimedOut {
+		return false
+	}
+	return len(r.On) == 0 || slices.Contains(r.On, string(status)) || reason != nil && slices.Contains(r.On, string(*reason))
+}
+
+// backoff is the pause after the attempt, as of an execution but without jitter.
+func backoff(r *hodei.Retries, attempt int) time.Duration {
+	return seconds(min(max(hodei.RetryCap, r.BackoffSeconds), r.BackoffSeconds*math.Pow(2, float64(attempt-1))))
+}
+
+// Refuse records that no run is created for an attempt of a job, and why. It reports
+// whether the job waits for one.
+func Refuse(r *hodei.Run, key string, attempt int, why hodei.Refusal) bool {
+	for i := range r.Jobs {
+		j := &r.Jobs[i]
+		if j.Key == key && j.Attempt == attempt && j.Status.Active() && j.Plan.Stopping == nil && childOf(j) == nil {
+			j.Plan.Refused = &why
+			return true
+		}
+	}
+	return false
+}
+
+// ExpandCall fills in a run that a job of another run starts.
+func ExpandCall(r *hodei.Run, from Source, call hodei.RunCall) error {
+	from.Params = call.Params
+	if err := Expand(r, from); err != nil {
+		return err
+	}
+	r.Plan.Depth = call.Depth
+	if limit := call.TimeoutSeconds; limit != nil && call.Waits() {
+		r.Plan.TimeoutSeconds = min(r.Plan.TimeoutSeconds, *limit)
+	}
+	return nil
+}
+
+// Issue is the text of an error for a person, with the field that it is about.
+func Issue(err error) string {
+	var e *hodei.Error
+	switch {
+	case !errors.As(err, &e):
+		return err.Error()
+	case e.Details != nil:
+		return e.Details.Field + ": " + e.Details.Issue
+	}
+	return e.Message
+}
