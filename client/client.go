@@ -23,6 +23,9 @@ type transport interface {
 	send(ctx context.Context, op *schemas.Op, body []byte) (rpc.Reply, error)
 	// follow calls fn with each line until the end, or until fn fails.
 	follow(ctx context.Context, req schemas.FollowLogsRequest, fn func(hodei.LogLine) error) (schemas.LogEnd, error)
+	// followRun calls fn with each line and each change of a job until the end, or until fn
+	// fails.
+	followRun(ctx context.Context, req schemas.FollowRunRequest, fn func(schemas.RunFrame) error) (schemas.RunLogEnd, error)
 	// events calls fn with events until there are no more, ctx is done, or fn
 	// fails.
 	events(ctx context.Context, req schemas.FollowEventsRequest, fn func(schemas.FeedEvent) error) (schemas.EventsEnd, error)

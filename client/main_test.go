@@ -61,6 +61,8 @@ func TestEveryRouteHasAMethod(t *testing.T) {
 			switch op {
 			case schemas.FollowLogs.Op:
 				reply = reflect.TypeFor[schemas.LogEnd]()
+			case schemas.FollowRun.Op:
+				reply = reflect.TypeFor[schemas.RunLogEnd]()
 			case schemas.FollowEvents.Op:
 				reply = reflect.TypeFor[schemas.EventsEnd]()
 			}

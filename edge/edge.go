@@ -134,12 +134,14 @@ func (e *Edge) Run(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	feeds := newFeeds(ctx, e.cfg)
+	feeds := newLogFeeds(ctx, e.cfg)
 	defer feeds.close() // after the last stream
 	hub := newHub(ctx, e.cfg)
 	defer hub.close() // after the last stream
+	runs := newRunFeeds(ctx, e.cfg, hub)
+	defer runs.close() // after the last stream
 	open, memory := newStreamCount(e.cfg, e.metrics.streams), newRooms()
-	logs := &streams{cfg: e.cfg, feeds: feeds, metrics: e.metrics, open: open, rooms: memory}
+	logs := &streams{cfg: e.cfg, feeds: feeds, runs: runs, metrics: e.metrics, open: open, rooms: memory}
 	events := &eventStreams{cfg: e.cfg, hub: hub, open: open}
 	handler, err := e.routes(logs, events)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -285,6 +286,33 @@ func (h *hub) stop() {
 func (h *hub) close() {
 	h.runs.Wait()
 	h.idle.Stop()
+}
+
+// watchRun calls changed when it has joined, and at each event of the run or of its
+// executions, until ctx is done or it falls behind.
+func (h *hub) watchRun(ctx context.Context, id hodei.RunID, changed func()) error {
+	r, err := h.join(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.leave()
+	changed()
+	ref := hodei.RefTo(id)
+	want := schemas.FollowEventsRequest{RunID: &ref}
+	for {
+		if err := h.wait(ctx, r); err != nil {
+			return err
+		}
+		events, err := h.read(r, math.MaxUint64, piece)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			if want.Match(e.feed) {
+				changed()
+			}
+		}
+	}
 }
 
 // history passes the events between two sequences to fn, from the stream.

@@ -42,6 +42,7 @@ type world struct {
 	pipeline hodei.PipelineID
 	job      hodei.JobID
 	exec     hodei.ExecutionID
+	run      hodei.RunID // its only job has the execution
 
 	mu       sync.Mutex
 	recorded int64
@@ -57,7 +58,7 @@ func newID[T ~[16]byte]() T { return T(uuid.Must(uuid.NewV7())) }
 func newWorld(t *testing.T) *world {
 	nc, _ := localtest.JetStream(t)
 	w := &world{
-		nc: nc, pipeline: newID[hodei.PipelineID](), job: newID[hodei.JobID](), exec: newID[hodei.ExecutionID](),
+		nc: nc, pipeline: newID[hodei.PipelineID](), job: newID[hodei.JobID](), exec: newID[hodei.ExecutionID](), run: newID[hodei.RunID](),
 		status: hodei.Running, entered: make(chan struct{}), leave: make(chan struct{}),
 	}
 	svc := rpc.New(rpc.Config{NATS: nc, Name: "services", Log: localtest.Log(t)})
@@ -110,6 +111,12 @@ func newWorld(t *testing.T) *world {
 	rpc.Handle(svc, schemas.GetExecution, func(context.Context, schemas.GetExecutionRequest) (hodei.Execution, error) {
 		return w.execution(), nil
 	})
+	rpc.Handle(svc, schemas.GetRun, func(_ context.Context, req schemas.GetRunRequest) (hodei.Run, error) {
+		if id, _ := req.ID.ID(); id != w.run {
+			return hodei.Run{}, req.ID.Missing()
+		}
+		return w.oneRun(), nil
+	})
 	rpc.Handle(svc, schemas.GetLogs, w.logs)
 	rpc.Handle(svc, schemas.ReadLogs, w.read)
 	for _, op := range []schemas.Operation[schemas.Empty, schemas.Health]{
@@ -155,6 +162,13 @@ func (w *world) execution() hodei.Execution {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return hodei.Execution{ID: w.exec, Status: w.status, LogCount: w.recorded}
+}
+
+// oneRun is a run of one job, which is as its execution.
+func (w *world) oneRun() hodei.Run {
+	e, begun := w.execution(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	job := hodei.RunJob{Key: "build", Job: "build", Status: hodei.RunJobStatus(e.Status), ExecutionID: &e.ID, Attempt: 1, StartedAt: &begun}
+	return hodei.Run{ID: w.run, PipelineID: w.pipeline, Number: 1, Status: hodei.RunStatus(e.Status), Jobs: []hodei.RunJob{job}}
 }
 
 func (w *world) logs(_ context.Context, req schemas.GetLogsRequest) (schemas.LogPage, error) {

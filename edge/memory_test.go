@@ -98,7 +98,7 @@ func TestStreamsAreCapped(t *testing.T) {
 		_, _ = w.stream(t, addr[1+1], "?follow=true")
 		next, _ := w.events(t, capped, "?follow=true")
 		next()
-		for _, path := range []string{"/events?follow=true", "/events", "/executions/" + w.exec.String() + "/logs/stream?follow=true"} {
+		for _, path := range []string{"/events?follow=true", "/events", "/executions/" + w.exec.String() + "/logs/stream?follow=true", "/runs/" + w.run.String() + "/logs/stream"} {
 			resp := do(t, "GET", "http://"+addr[0]+path, "")
 			require.Equal(t, 503, resp.StatusCode)
 			require.NotEmpty(t, resp.Header.Get("Retry-After"))

@@ -28,6 +28,9 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 	if logs.decode, err = rpc.Decoder(schemas.GetLogs.Op); err != nil {
 		return nil, fmt.Errorf("serve %s: %w", schemas.GetLogs.Name, err)
 	}
+	if logs.decodeRun, err = rpc.Decoder(schemas.FollowRun.Op); err != nil {
+		return nil, fmt.Errorf("serve %s: %w", schemas.FollowRun.Name, err)
+	}
 	r := chi.NewRouter()
 	r.Use(e.identify, e.recover, e.guard)
 	closed := func(handle http.HandlerFunc) http.HandlerFunc { return e.authenticate(handle).ServeHTTP }
@@ -96,6 +99,8 @@ func (e *Edge) handler(logs *streams, op *schemas.Op) http.HandlerFunc {
 		return whoAmI
 	case schemas.FollowLogs.Op:
 		return e.stream(op, logs.handler(op, onlySSE))
+	case schemas.FollowRun.Op:
+		return e.stream(op, logs.runHandler(op))
 	case schemas.GetLogs.Op:
 		stream := e.stream(op, logs.handler(op, accepted))
 		return func(w http.ResponseWriter, r *http.Request) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
+	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -17,11 +18,13 @@ import (
 // the streams with them.
 type streams struct {
 	cfg     Config
-	feeds   *feeds
+	feeds   *feeds[hodei.ExecutionID, *follow.Feed]
+	runs    *feeds[hodei.RunID, *follow.RunState]
 	metrics *metrics
 	open    *streamCount
 	rooms   rooms
-	decode  func(body []byte, req any) error // checks and decodes a schemas.GetLogsRequest
+	// decode checks and decodes a schemas.GetLogsRequest, decodeRun a schemas.FollowRunRequest.
+	decode, decodeRun func(body []byte, req any) error
 }
 
 // selection is the part of a log that a client requested.

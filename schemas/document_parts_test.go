@@ -179,6 +179,18 @@ func (d *document) content(op *Op, reply any) object {
 			"example": fmt.Sprintf("id: 47\nevent: execution\ndata: %s\n\n", text(reply)),
 		}}
 	}
+	if op == FollowRun.Op {
+		return object{"text/event-stream": object{
+			"schema": object{
+				"type": "string", "description": "Frames of server-sent events; x-events is the data of each kind of event.",
+				"x-events": object{
+					"message": d.use(reflect.TypeFor[RunLine]()), FrameJob: d.use(reflect.TypeFor[hodei.RunJob]()),
+					"done": d.use(reflect.TypeFor[RunLogEnd]()),
+				},
+			},
+			"example": fmt.Sprintf("id: AQAAAQI\ndata: %s\n\nevent: done\ndata: %s\n\n", text(reply), text(RunLogEnd{RunID: runID, Status: hodei.RunCompleted})),
+		}}
+	}
 	events := object{
 		"schema": object{
 			"type": "string", "description": "Frames of server-sent events; x-events is the data of each kind of event.",

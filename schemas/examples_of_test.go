@@ -108,6 +108,9 @@ func examplesOfRuns(all map[*Op]example) {
 	}, aRun())
 	show(all, GetRun, GetRunRequest{ID: hodei.RefTo(runID)}, aRun())
 	show(all, ListRuns, ListRunsRequest{PipelineID: Any(hodei.RefTo(pipelineID)), Status: OneOf[hodei.RunStatus]{hodei.RunRunning}, Page: Page{Limit: 1}}, page(listed))
+	show(all, FollowRun, FollowRunRequest{
+		ID: hodei.RefTo(runID), LogOptions: LogOptions{Tail: ptr(Tail(10)), Timestamps: ptr(true), Stream: "all", Since: "10m", Until: "2024-01-15T10:40:00Z"}, Follow: true,
+	}, RunLine{Job: "build", LogLine: logLines[0]})
 	show(all, CancelRun, CancelRunRequest{ID: hodei.RefTo(runID)}, cancelled)
 	show(all, RerunRun, RerunRunRequest{ID: hodei.RefTo(runID), Jobs: Selection{"failed"}}, repeated)
 	show(all, ApproveRun, ApproveRunRequest{RunAnswer{ID: hodei.RefTo(runID), Key: "deploy", Comment: ptr("looks good")}}, answered)

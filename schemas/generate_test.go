@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the generated files")
 // operation.
 var extraTypes = []reflect.Type{
 	reflect.TypeFor[hodei.Error](), reflect.TypeFor[hodei.Availability](), reflect.TypeFor[Event](), reflect.TypeFor[RunEvent](),
-	reflect.TypeFor[LogEnd](), reflect.TypeFor[WorkerState](), reflect.TypeFor[Resync](), reflect.TypeFor[EventsEnd](), reflect.TypeFor[Readiness](),
+	reflect.TypeFor[LogEnd](), reflect.TypeFor[RunLogEnd](), reflect.TypeFor[hodei.RunJob](), reflect.TypeFor[WorkerState](), reflect.TypeFor[Resync](), reflect.TypeFor[EventsEnd](), reflect.TypeFor[Readiness](),
 }
 
 // TestGenerated keeps the JSON Schemas and openapi.json equal to the types and the

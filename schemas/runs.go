@@ -24,6 +24,18 @@ var (
 		Name: "runs.list", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/runs",
 		Summary: "List runs without their jobs, newest first",
 	})
+	FollowRun = declare[FollowRunRequest, RunLine](Op{
+		Name: "runs.logs", Role: hodei.Viewer, Service: Edge, Method: "GET", Path: "/runs/{id}/logs/stream", Streams: true,
+		Summary: "Stream the logs of all jobs of a run as server-sent events", Errors: []hodei.Code{hodei.NotFound},
+		Description: "With follow=true until the run ends, otherwise what there is. A line is a frame of `id` and `data: <RunLine>`: that " +
+			"of an execution's log and the key of its job. Executions that have ended follow one after the other, in the order of the " +
+			"definition; those that run, interleaved; the lines of one execution are always in order. `event: job` and `data: <RunJob>` report " +
+			"a job that has changed; at first, and after a reconnection, each that does not wait for its needs; an end follows the last line of " +
+			"the job. The end is `event: done` and `data: <RunLogEnd>`: a stream that ends without it was interrupted. An id is an opaque " +
+			"position in the logs of all jobs: a request with it as Last-Event-ID resumes without gaps or duplicates. tail, since and until " +
+			"apply to each execution. The executions that a rerun took from an earlier run are part of that run's log. A comment, " +
+			"`: keep-alive`, follows 15 s of silence.",
+	})
 	CancelRun = declare[CancelRunRequest, hodei.Run](Op{
 		Name: "runs.cancel", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/runs/{id}/cancel", Status: 202,
 		Summary:     "Cancel a run: nothing more starts but its finally jobs, and what runs is ended",
@@ -70,6 +82,39 @@ type ExecutePipelineRequest struct {
 // GetRunRequest names a run.
 type GetRunRequest struct {
 	ID hodei.RunRef `json:"id" in:"path"`
+}
+
+// FollowRunRequest requests the logs of a run as a stream.
+type FollowRunRequest struct {
+	ID hodei.RunRef `json:"id" in:"path"`
+	LogOptions
+	// Follow keeps the stream open until the run ends; otherwise it ends after the existing
+	// lines.
+	Follow bool `json:"follow,omitempty" in:"query"`
+}
+
+// RunLine is a line in the logs of a run.
+type RunLine struct {
+	// Job is the key of the job in the run, as "test[os=linux]".
+	Job string `json:"job"`
+	hodei.LogLine
+}
+
+// RunFrame is a frame of the logs of a run: a line, or a job that has changed.
+type RunFrame struct {
+	Line *RunLine
+	Job  *hodei.RunJob
+}
+
+// FrameJob is the kind of the frame of a job that has changed; that of a line has none.
+const FrameJob = "job"
+
+// RunLogEnd is the data of the `done` event that ends the logs of a run.
+type RunLogEnd struct {
+	RunID hodei.RunID `json:"run_id"`
+	// Status and Reason are those of the run. Without follow it may not have ended.
+	Status hodei.RunStatus `json:"status"`
+	Reason *hodei.Reason   `json:"reason"`
 }
 
 // ListRunsRequest asks for a page of runs.

@@ -88,7 +88,7 @@ func runLogs(ctx context.Context, s *session.Session, run hodei.Run, req schemas
 		_, err := f.Follow(ctx)
 		return err
 	}
-	return f.Print(ctx, run, req)
+	return f.Print(ctx, run, req.LogOptions)
 }
 
 // logOf is the execution whose log is meant: itself, or the latest one of a

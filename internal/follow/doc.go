@@ -4,7 +4,8 @@
 // # Owns
 //
 // Feed: the log of one execution, from the record, the window in JetStream and the messages
-// of the worker, put together without a gap for any number of readers. Events: the events of
+// of the worker, put together without a gap for any number of readers. RunState and RunLog: the state
+// of one run, and the logs of its jobs as one stream. Events: the events of
 // all executions and the state of every worker, in order and each once. Both go on through
 // lost connections and lost streams.
 //

@@ -77,8 +77,9 @@ type Feed struct {
 	taken   time.Time // of the last chunk
 	now     schemas.LogEnd
 	ended   bool
-	err     error              // why the feed stopped before the end
-	changed chan struct{}      // closed and replaced when any of this changes
+	err     error         // why the feed stopped before the end
+	changed chan struct{} // closed and replaced when any of this changes
+	watches map[chan<- struct{}]bool
 	asking  singleflight.Group // of the record
 	find    sync.Once
 	load    sync.Once
@@ -102,7 +103,7 @@ func NewFeed(cfg FeedConfig) *Feed {
 	return &Feed{
 		cfg: cfg, ring: ring{limit: cfg.Ring, shared: cfg.Shared}, now: schemas.LogEnd{ExecutionID: cfg.ID},
 		over: make(chan struct{}), found: make(chan struct{}), asked: make(chan struct{}, 1), loaded: make(chan struct{}),
-		holed: make(chan struct{}, 1), changed: make(chan struct{}),
+		holed: make(chan struct{}, 1), changed: make(chan struct{}), watches: map[chan<- struct{}]bool{},
 	}
 }
 
@@ -150,32 +151,51 @@ func (f *Feed) Read(ctx context.Context, next int64, room func() *[]byte) (Batch
 	pause := NewPause()
 	var again <-chan time.Time
 	for asked := 0; ; {
-		v := f.view(next)
-		if v.done {
-			return v.batch, v.err
+		changed, ask := f.changes(), asked
+		if again != nil {
+			ask = notAsked
 		}
-		if len(v.run) > 0 {
-			batch, err := newBatch(v.run, room())
-			if err == nil {
-				return batch, nil
-			}
-			f.lose(next, err)
-			continue
+		batch, found, later, err := f.Poll(ctx, next, ask, room)
+		if found || err != nil {
+			return batch, err
 		}
-		if v.recorded && again == nil {
-			batch, ok, err := f.history(ctx, next, v, asked, room)
-			if ok || err != nil {
-				return batch, err
-			}
+		if later {
 			asked++
 			again = time.After(pause.NextBackOff())
 		}
 		select {
 		case <-ctx.Done():
 			return Batch{}, ctx.Err()
-		case <-v.changed:
+		case <-changed:
 		case <-again:
 			again = nil
+		}
+	}
+}
+
+// notAsked makes Poll leave the record alone.
+const notAsked = -1
+
+// Poll is Read for a reader of several feeds: found is false where Read would wait for a
+// line. Asked is how often the record was polled for that line in vain; later is true if it
+// was in vain again, so the reader polls again after a pause. Watch reports other reasons to
+// poll.
+func (f *Feed) Poll(ctx context.Context, next int64, asked int, room func() *[]byte) (batch Batch, found, later bool, err error) {
+	for {
+		v := f.view(next)
+		switch {
+		case v.done:
+			return v.batch, v.err == nil, false, v.err
+		case len(v.run) > 0:
+			if batch, err = newBatch(v.run, room()); err == nil {
+				return batch, true, false, nil
+			}
+			f.lose(next, err)
+		case v.recorded && asked != notAsked:
+			batch, found, err = f.history(ctx, next, v, asked, room)
+			return batch, found, !found, err
+		default:
+			return Batch{}, false, false, nil
 		}
 	}
 }
@@ -189,7 +209,6 @@ type view struct {
 	recorded bool            // the requested line is known to be recorded
 	want     int             // how many recorded lines fill the gap to the ring
 	end      *schemas.LogEnd // nil before the end
-	changed  <-chan struct{}
 }
 
 // historyPage is the maximum number of lines in one request to the record.
@@ -211,7 +230,7 @@ func (f *Feed) view(next int64) view {
 		return view{run: run}
 	}
 	return view{
-		err: f.err, done: f.err != nil, end: end, changed: f.changed,
+		err: f.err, done: f.err != nil, end: end,
 		recorded: next <= f.head, want: f.ring.gap(next, historyPage),
 	}
 }

@@ -122,6 +122,32 @@ func (f *Feed) stop(err error) {
 func (f *Feed) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
+	for watch := range f.watches {
+		select {
+		case watch <- struct{}{}:
+		default: // the reader has not polled since the last signal
+		}
+	}
+}
+
+// changes returns a channel that is closed at the next change.
+func (f *Feed) changes() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+// Watch signals the channel, which has a buffer of one, at each change until stop is called.
+// One channel may watch many feeds.
+func (f *Feed) Watch(watch chan<- struct{}) (stop func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watches[watch] = true
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.watches, watch)
+	}
 }
 
 func (f *Feed) isFound() { f.find.Do(func() { close(f.found) }) }

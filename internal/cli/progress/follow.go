@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
@@ -15,14 +12,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-const (
-	// lookEvery is the longest time between two looks at the run.
-	lookEvery = 2 * time.Second
-	// mostLogs bounds the logs that are followed at a time.
-	mostLogs = 64
-	// keep is how many of the last lines of a job are shown when it failed.
-	keep = 20
-)
+// keep is how many of the last lines of a job are shown when it failed.
+const keep = 20
 
 // Run is a run that a command follows to its end.
 type Run struct {
@@ -39,14 +30,12 @@ type Run struct {
 	last map[string][]hodei.LogLine // of each job, the end of its log
 
 	out   *output
-	logs  *errgroup.Group
-	seen  map[string]hodei.ExecutionID // the execution of each job whose log is followed
-	shown map[string]hodei.RunJobStatus
+	shown map[string]hodei.RunJob
 }
 
 // Follow shows the run until it ends, and returns it as it ended.
 func (r *Run) Follow(ctx context.Context) (hodei.Run, error) {
-	r.last, r.seen, r.shown = map[string][]hodei.LogLine{}, map[string]hodei.ExecutionID{}, map[string]hodei.RunJobStatus{}
+	r.last, r.shown = map[string][]hodei.LogLine{}, map[string]hodei.RunJob{}
 	var foot *render.Foot
 	if render.IsTerminal(r.Errs) && r.Format != "json" {
 		foot = render.NewFoot(r.Errs, r.board)
@@ -59,90 +48,103 @@ func (r *Run) Follow(ctx context.Context) (hodei.Run, error) {
 	}
 	defer painting.Wait()
 	defer stop()
-	changed := make(chan struct{}, 1)
-	painting.Go(func() { r.watch(beside, changed) })
-	var logging context.Context
-	r.logs, logging = errgroup.WithContext(ctx)
-	r.logs.SetLimit(mostLogs)
-	err := r.untilEnded(ctx, logging, changed)
-	if logged := r.logs.Wait(); err == nil {
-		err = logged
+	if err := r.read(ctx); err != nil {
+		return r.run, err
+	}
+	req := schemas.FollowRunRequest{ID: hodei.RefTo(r.ID), Follow: true}
+	if r.Quiet {
+		some := schemas.Tail(keep)
+		req.Tail = &some
+	}
+	_, err := r.FollowRun(ctx, req, func(f schemas.RunFrame) error {
+		if f.Job != nil {
+			return r.change(ctx, *f.Job)
+		}
+		return r.line(f.Line.Job, f.Line.LogLine)
+	})
+	if err == nil {
+		err = r.read(ctx)
 	}
 	return r.run, err
 }
 
-// watch wakes the loop at each event of the run. A lost one is found by the next look.
-func (r *Run) watch(ctx context.Context, changed chan<- struct{}) {
-	id := hodei.RefTo(r.ID)
-	_, _ = r.FollowEvents(ctx, schemas.FollowEventsRequest{RunID: &id, Only: schemas.OnlyRuns, Follow: true}, func(schemas.FeedEvent) error {
-		select {
-		case changed <- struct{}{}:
-		default:
+// read reads the whole run.
+func (r *Run) read(ctx context.Context) error {
+	run, err := r.GetRun(ctx, schemas.GetRunRequest{ID: hodei.RefTo(r.ID)})
+	if err != nil {
+		return err
+	}
+	for _, job := range run.Jobs {
+		r.out.know(job.Key)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.run = run
+	return nil
+}
+
+// change takes in a job that has changed, and prints what that means.
+func (r *Run) change(ctx context.Context, job hodei.RunJob) error {
+	if !r.set(job) { // the legs of a matrix took its place, or the run has only begun
+		if err := r.read(ctx); err != nil {
+			return err
+		}
+	}
+	was := r.shown[job.Key]
+	r.shown[job.Key] = job
+	if job.Attempt > 1 && was.Attempt != job.Attempt {
+		r.out.note(fmt.Sprintf("%s: attempt %d", job.Key, job.Attempt))
+	}
+	if text := r.news(job); was.Status != job.Status && text != "" {
+		r.out.note(text)
+	}
+	return nil
+}
+
+// set replaces a job of the run. It fails for one that is new, and while the run waits, whose
+// own state changes with its jobs.
+func (r *Run) set(job hodei.RunJob) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.IndexFunc(r.run.Jobs, func(j hodei.RunJob) bool { return j.Key == job.Key })
+	if i < 0 || r.run.Status == hodei.RunPending {
+		return false
+	}
+	r.run.Jobs[i] = job
+	return true
+}
+
+// line prints a line of a job.
+func (r *Run) line(key string, l hodei.LogLine) error {
+	last := append(r.last[key], l)
+	r.last[key] = last[max(0, len(last)-keep):]
+	if r.Quiet {
+		return nil
+	}
+	return r.out.print(key, l)
+}
+
+// Print prints the logs of the jobs of a run, one job after the other, with the options of
+// the request.
+func (r *Run) Print(ctx context.Context, run hodei.Run, opts schemas.LogOptions) error {
+	r.out = newOutput(r.Session, nil)
+	for _, job := range run.Jobs {
+		r.out.know(job.Key)
+	}
+	_, err := r.FollowRun(ctx, schemas.FollowRunRequest{ID: hodei.RefTo(r.ID), LogOptions: opts}, func(f schemas.RunFrame) error {
+		switch {
+		case f.Line != nil:
+			return r.out.print(f.Line.Job, f.Line.LogLine)
+		case f.Job.ReusedExecutionID != nil:
+			r.out.note(fmt.Sprintf("%s has the result of an earlier run\n  %s", f.Job.Key, r.Hint("logs %s/%s", r.Name, f.Job.Key)))
 		}
 		return nil
 	})
+	return err
 }
 
-// untilEnded reads the run whenever it has changed, shows the changes, and follows the log
-// of each execution.
-func (r *Run) untilEnded(ctx, logging context.Context, changed <-chan struct{}) error {
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
-	for {
-		run, err := r.GetRun(ctx, schemas.GetRunRequest{ID: hodei.RefTo(r.ID)})
-		if err != nil {
-			return err
-		}
-		r.mu.Lock()
-		r.run = run
-		r.mu.Unlock()
-		start := r.logs.TryGo // beyond the bound the logs wait for the next look
-		if run.Status.Ended() {
-			start = func(log func() error) bool { r.logs.Go(log); return true }
-		}
-		for _, job := range run.Jobs {
-			r.show(logging, job, start)
-		}
-		if run.Status.Ended() {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-logging.Done(): // an output that cannot be written
-			return nil
-		case <-look.C:
-		case <-changed:
-		}
-	}
-}
-
-// show prints the change of a job's state, where there is no board, and follows the log
-// of its execution.
-func (r *Run) show(ctx context.Context, job hodei.RunJob, start func(func() error) bool) {
-	r.out.know(job.Key)
-	if r.shown[job.Key] != job.Status {
-		r.shown[job.Key] = job.Status
-		if text := r.change(job); text != "" {
-			r.out.note(text)
-		}
-	}
-	id := job.ExecutionID
-	if id == nil || r.seen[job.Key] == *id {
-		return
-	}
-	_, again := r.seen[job.Key]
-	if !start(func() error { return r.log(ctx, job.Key, *id) }) {
-		return
-	}
-	r.seen[job.Key] = *id
-	if again {
-		r.out.note(fmt.Sprintf("%s: attempt %d", job.Key, job.Attempt))
-	}
-}
-
-// change is a line about the new state of a job, "" for one that needs none.
-func (r *Run) change(job hodei.RunJob) string {
+// news is a line about the new state of a job, "" for one that needs none.
+func (r *Run) news(job hodei.RunJob) string {
 	detail := Detail(job)
 	switch {
 	case job.Status == hodei.JobBlocked && job.Approval != nil:
@@ -153,40 +155,6 @@ func (r *Run) change(job hodei.RunJob) string {
 		return fmt.Sprintf("%s %s: %s", job.Key, job.Status, render.Plain(detail))
 	}
 	return fmt.Sprintf("%s %s", job.Key, job.Status)
-}
-
-func (r *Run) log(ctx context.Context, key string, id hodei.ExecutionID) error {
-	_, err := r.Session.Follow(ctx, schemas.FollowLogsRequest{ID: hodei.RefTo(id), Follow: true}, func(l hodei.LogLine) error {
-		r.mu.Lock()
-		last := append(r.last[key], l)
-		r.last[key] = last[max(0, len(last)-keep):]
-		r.mu.Unlock()
-		if r.Quiet {
-			return nil
-		}
-		return r.out.print(key, l)
-	})
-	return err
-}
-
-// Print prints the logs of the jobs of a run, one job after the other, with the options of
-// the request.
-func (r *Run) Print(ctx context.Context, run hodei.Run, req schemas.FollowLogsRequest) error {
-	r.out = newOutput(r.Session, nil)
-	for _, job := range run.Jobs {
-		r.out.know(job.Key)
-	}
-	for _, job := range run.Jobs {
-		id := job.LastExecution()
-		if id == nil {
-			continue
-		}
-		req.ID = hodei.RefTo(*id)
-		if _, err := r.Session.Follow(ctx, req, func(l hodei.LogLine) error { return r.out.print(job.Key, l) }); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // board is what stands at the foot of the terminal.

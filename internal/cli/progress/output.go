@@ -10,6 +10,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // output prints the lines of all jobs, each whole and behind the key of its job: standard
@@ -21,12 +22,6 @@ type output struct {
 	colour bool
 	width  int            // of the longest key that was seen
 	order  map[string]int // keys by when they were first seen
-}
-
-// jobLine is a line of a log with -o json.
-type jobLine struct {
-	Job string `json:"job"`
-	hodei.LogLine
 }
 
 func newOutput(s *session.Session, foot *render.Foot) *output {
@@ -58,7 +53,7 @@ func (o *output) print(key string, l hodei.LogLine) error {
 	if o.json {
 		enc := json.NewEncoder(to)
 		enc.SetEscapeHTML(false)
-		return enc.Encode(jobLine{key, l})
+		return enc.Encode(schemas.RunLine{Job: key, LogLine: l})
 	}
 	text := strings.TrimRight(l.Line, "\r")
 	text = text[strings.LastIndexByte(text, '\r')+1:] // or it would overwrite the key
