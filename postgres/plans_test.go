@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
@@ -40,4 +42,27 @@ func TestBeginningsAndEndsArePlannedOnce(t *testing.T) {
 	}
 	require.EqualValues(t, 24, generic)
 	require.Zero(t, custom)
+}
+
+// TestListsOfOneIDReadItsIndex: the indexes leave out executions without a job, a pipeline or a worker.
+func TestListsOfOneIDReadItsIndex(t *testing.T) {
+	t.Parallel()
+	db, err := Open(t.Context(), localtest.Migrated(t, Migrate), 1)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	for index, f := range map[string]ExecutionFilter{
+		"executions_of_job":      {JobIDs: []hodei.JobID{NewID[hodei.JobID]()}},
+		"executions_of_pipeline": {PipelineIDs: []hodei.PipelineID{NewID[hodei.PipelineID]()}},
+		"executions_of_worker":   {WorkerIDs: []hodei.WorkerID{NewID[hodei.WorkerID]()}},
+	} {
+		var definition string
+		require.NoError(t, db.pool.QueryRow(t.Context(), `SELECT indexdef FROM pg_indexes WHERE indexname = $1 AND schemaname = current_schema()`, index).Scan(&definition))
+		require.Contains(t, definition, "IS NOT NULL", index)
+		rows, err := db.pool.Query(t.Context(), `EXPLAIN SELECT `+listedColumns+` FROM `+f.from()+` ORDER BY e.id DESC LIMIT $7`,
+			nil, f.JobIDs, f.PipelineIDs, f.WorkerIDs, f.States, f.RetryOf, 10, f.Created.From, f.Created.To, f.RunIDs)
+		require.NoError(t, err)
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(plan, "\n"), index)
+	}
 }
