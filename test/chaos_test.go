@@ -75,10 +75,14 @@ func chaos(t *testing.T, servers int) {
 	}
 	kills := make(chan int)
 	go func() { kills <- w.killServers(breaking, random(2)) }()
-	inTurn := make(chan int)
-	go func() { inTurn <- w.killSchedulers(breaking, random(3)) }()
+	inTurn := make(chan [2]int)
+	go func() {
+		kills, stops := w.breakSchedulers(breaking, random(3))
+		inTurn <- [2]int{kills, stops}
+	}()
 	faults := w.breakThings(breaking, random(1), 4)
-	faults["kill the schedulers in turn"] = <-inTurn
+	turns := <-inTurn
+	faults["kill the schedulers in turn"], faults["stop the schedulers in turn"] = turns[0], turns[1]
 	if n := <-kills; n > 0 {
 		faults["kill a server of NATS"] = n
 	}

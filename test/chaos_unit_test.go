@@ -154,23 +154,34 @@ func (u *unit) kill(away time.Duration) {
 	}
 }
 
-// killSchedulers kills one scheduler after the other until ctx is done, each time after
-// the last one came back. It returns how often.
-func (w *arena) killSchedulers(ctx context.Context, r *rand.Rand) (kills int) {
+// breakSchedulers kills or stops one scheduler after the other until ctx is done, each
+// time after the last one came back: both are killed, then both are stopped. It returns
+// how often each happened.
+func (w *arena) breakSchedulers(ctx context.Context, r *rand.Rand) (kills, stops int) {
 	all := w.of("scheduler")
 	for ctx.Err() == nil {
 		pause(ctx, 3*time.Second+span(r, 0, 9*time.Second))
-		u, away := all[kills%len(all)], span(r, 100*time.Millisecond, 4*time.Second)
+		turn := kills + stops
+		u, away := all[turn%len(all)], span(r, 100*time.Millisecond, 4*time.Second)
 		if ctx.Err() != nil || !tryLock([]*unit{u}) {
 			continue
 		}
-		w.note("kill -9 %s in its turn, back in %s", u.name, away)
-		u.kill(away)
-		u.awaitBack(ctx, away)
+		if turn/len(all)%2 == 0 {
+			w.note("kill -9 %s in its turn, back in %s", u.name, away)
+			u.kill(away)
+			u.awaitBack(ctx, away)
+			kills++
+		} else {
+			away += time.Second // its lease, and that of a successor, expires
+			w.note("stop %s in its turn, for %s", u.name, away)
+			u.signal(syscall.SIGSTOP)
+			pause(ctx, away)
+			u.signal(syscall.SIGCONT)
+			stops++
+		}
 		unlock([]*unit{u})
-		kills++
 	}
-	return kills
+	return kills, stops
 }
 
 // end stops the process permanently: first with SIGTERM, then with SIGKILL.
