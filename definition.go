@@ -115,24 +115,28 @@ type HookSpec struct {
 // ScheduleSpec starts a run at certain times; exactly one of cron, every and at is
 // given.
 type ScheduleSpec struct {
+	// Name is for people; unique in the definition.
+	Name string `db:"-" json:"name,omitempty" jsonschema:"maxLength=200"`
 	// Cron is five fields, or a word such as @hourly.
-	Cron string `json:"cron,omitempty" jsonschema:"maxLength=200"`
+	Cron string `db:"-" json:"cron,omitempty" jsonschema:"maxLength=200"`
 	// EverySeconds is the time from one run to the next.
-	EverySeconds *float64 `json:"every_seconds,omitempty" file:"every,duration" jsonschema:"minimum=1,maximum=31536000"`
+	EverySeconds *float64 `db:"-" json:"every_seconds,omitempty" file:"every,duration" jsonschema:"minimum=1,maximum=31536000"`
 	// At is a single time, as 2027-01-01T00:00:00Z.
-	At string `json:"at,omitempty" jsonschema:"format=date-time"`
+	At string `db:"-" json:"at,omitempty" jsonschema:"format=date-time"`
 	// Timezone is the IANA name of the zone that cron is in.
-	Timezone string `json:"timezone,omitempty" jsonschema:"maxLength=100,default=UTC"`
+	Timezone string `db:"-" json:"timezone,omitempty" jsonschema:"maxLength=100,default=UTC"`
 	// Params are the values of the runs.
-	Params map[string]Scalar `json:"params,omitempty"`
+	Params map[string]Scalar `db:"-" json:"params,omitempty"`
 	// Overlap is the action if the previous run has not ended.
-	Overlap string `json:"overlap,omitempty" jsonschema:"enum=skip,enum=queue,enum=allow,enum=cancel,default=skip"`
+	Overlap string `db:"-" json:"overlap,omitempty" jsonschema:"enum=skip,enum=queue,enum=allow,enum=cancel,default=skip"`
 	// CatchUp is the action for missed times of the last hour.
-	CatchUp string `json:"catch_up,omitempty" jsonschema:"enum=none,enum=last,enum=all,default=last"`
+	CatchUp string `db:"-" json:"catch_up,omitempty" jsonschema:"enum=none,enum=last,enum=all,default=last"`
 	// JitterSeconds delays each run by up to so long.
-	JitterSeconds *float64 `json:"jitter_seconds,omitempty" file:"jitter,duration" jsonschema:"minimum=0,maximum=86400"`
+	JitterSeconds *float64 `db:"-" json:"jitter_seconds,omitempty" file:"jitter,duration" jsonschema:"minimum=0,maximum=86400"`
+	// PauseAfterFailures is the number of failures in a row that pause it; 0 means never.
+	PauseAfterFailures int `db:"-" json:"pause_after_failures,omitempty" jsonschema:"minimum=0,maximum=1000,default=0"`
 	// Paused starts nothing.
-	Paused bool `json:"paused,omitempty" jsonschema:"default=false"`
+	Paused bool `db:"-" json:"paused,omitempty" jsonschema:"default=false"`
 }
 
 // NotifySpec sends a message for events of runs; exactly one of webhook, slack,

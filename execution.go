@@ -92,7 +92,18 @@ const (
 	ReasonMatrix          Reason = "MATRIX"           // the output that its matrix comes from is not a list, or too long
 	ReasonJobFailed       Reason = "JOB_FAILED"       // of a run: a job did not complete
 	ReasonPipelineDepth   Reason = "PIPELINE_DEPTH"   // pipelines start each other more than five deep
-	ReasonSuperseded      Reason = "SUPERSEDED"       // of a run: a later one with its concurrency key took its place
+	ReasonSuperseded      Reason = "SUPERSEDED"       // of a run: a later one with its concurrency key, or of its schedule, took its place
+)
+
+// Reasons why a planned time of a schedule started nothing, beside REJECTED and SUPERSEDED,
+// and why a schedule is paused.
+const (
+	ReasonOverlap  Reason = "OVERLAP"  // what it started before had not ended
+	ReasonMissed   Reason = "MISSED"   // nothing was there to start it in time
+	ReasonPaused   Reason = "PAUSED"   // paused by a user
+	ReasonFailures Reason = "FAILURES" // paused because of failures in a row
+	ReasonInvalid  Reason = "INVALID"  // what it starts is not valid, such as a missing param
+	ReasonError    Reason = "ERROR"    // an internal error
 )
 
 // OfWorker reports whether the worker caused the failure, rather than the

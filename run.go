@@ -77,6 +77,8 @@ type RunTrigger struct {
 	// BaseBranch and PullRequest are those of a pull request.
 	BaseBranch  string `json:"base_branch,omitempty"`
 	PullRequest string `json:"pull_request,omitempty"`
+	// ScheduleID is the schedule that started the run.
+	ScheduleID *ScheduleID `json:"schedule_id,omitempty"`
 	// ScheduledAt is when a schedule planned the run.
 	ScheduledAt *time.Time `json:"scheduled_at,omitempty"`
 	// Changes are the paths that a push or a pull request changed.

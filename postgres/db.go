@@ -131,6 +131,8 @@ func failure(act string, err error) error {
 // internal error.
 func meaning(sqlstate string) (hodei.Code, string) {
 	switch {
+	case strings.HasPrefix(sqlstate, "40"): // deadlock, serialization
+		return hodei.Unavailable, "Another change came between; try again"
 	case strings.HasPrefix(sqlstate, "23"): // integrity constraint
 		return hodei.Conflict, "Conflicts with what is recorded"
 	case sqlstate == "53100":
@@ -192,6 +194,13 @@ func scan[T any](row pgx.CollectableRow) (T, error) {
 			Recorded hodei.RunPlan `db:"plan"`
 		}](row)
 		*p, p.Plan = r.Run, r.Recorded
+		return out, err
+	case *hodei.Schedule:
+		r, err := pgx.RowToStructByName[struct {
+			hodei.Schedule
+			Recorded hodei.ScheduleSpec `db:"spec"`
+		}](row)
+		*p, p.ScheduleSpec = r.Schedule, r.Recorded
 		return out, err
 	case *hodei.Job:
 		r, err := pgx.RowToStructByName[struct {

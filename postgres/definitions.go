@@ -18,6 +18,8 @@ type Recorded struct {
 	Settings hodei.Settings
 	// Jobs are in the order of the settings, then by age.
 	Jobs []hodei.Job
+	// Schedules are those of the definition, in its order.
+	Schedules []hodei.Schedule
 }
 
 // Recorded returns a pipeline with its settings and jobs as they are at one moment, or
@@ -26,7 +28,10 @@ func (db *DB) Recorded(ctx context.Context, id hodei.PipelineID) (Recorded, erro
 	var r Recorded
 	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		var err error
-		r, err = recorded(ctx, tx, id, "")
+		if r, err = recorded(ctx, tx, id, ""); err != nil {
+			return err
+		}
+		r.Schedules, err = definedSchedules(ctx, tx, id, "")
 		return err
 	})
 	return r, failure("read definition", err)
@@ -57,6 +62,12 @@ func recorded(ctx context.Context, tx pgx.Tx, id hodei.PipelineID, lock string) 
 	return r, nil
 }
 
+// definedSchedules are the schedules of the definition of a pipeline, in its order.
+func definedSchedules(ctx context.Context, tx pgx.Tx, id hodei.PipelineID, lock string) ([]hodei.Schedule, error) {
+	return all[hodei.Schedule](ctx, tx, "read definition", `SELECT `+scheduleColumns+` FROM schedules s
+		WHERE s.pipeline_id = $1 AND s.position IS NOT NULL ORDER BY s.position, s.id `+lock, id)
+}
+
 // Revised is the new state of a pipeline.
 type Revised struct {
 	Name        string
@@ -67,6 +78,10 @@ type Revised struct {
 	Jobs []hodei.Job
 	// Gone are the jobs to delete.
 	Gone []hodei.JobID
+	// Schedules are all of the definition, in its order; those with an id are changed.
+	Schedules []hodei.Schedule
+	// Begin is required with Schedules.
+	Begin Begin
 }
 
 // Apply changes the pipeline with the slug as decide does to what is recorded, in one
@@ -104,13 +119,19 @@ func apply(ctx context.Context, tx pgx.Tx, slug string, decide func(*Recorded) (
 			id, next.Name, next.Description, hodei.PipelineActive, slug, next.Settings); err != nil {
 			return id, false, err
 		}
-		return id, true, writeJobs(ctx, tx, id, next)
+		if err := writeJobs(ctx, tx, id, next); err != nil {
+			return id, false, err
+		}
+		return id, true, writeSchedules(ctx, tx, id, nil, next.Schedules, next.Begin)
 	}
 	if err != nil {
 		return id, false, err
 	}
 	now, err := recorded(ctx, tx, id, "FOR NO KEY UPDATE OF p")
 	if err != nil {
+		return id, false, err
+	}
+	if now.Schedules, err = definedSchedules(ctx, tx, id, "FOR NO KEY UPDATE OF s"); err != nil {
 		return id, false, err
 	}
 	next, err := decide(&now)
@@ -121,7 +142,10 @@ func apply(ctx context.Context, tx pgx.Tx, slug string, decide func(*Recorded) (
 		id, next.Name, next.Description, next.Settings, hodei.PipelineActive); err != nil {
 		return id, false, err
 	}
-	return id, false, writeJobs(ctx, tx, id, next)
+	if err := writeJobs(ctx, tx, id, next); err != nil {
+		return id, false, err
+	}
+	return id, false, writeSchedules(ctx, tx, id, now.Schedules, next.Schedules, next.Begin)
 }
 
 func writeJobs(ctx context.Context, tx pgx.Tx, pipeline hodei.PipelineID, next *Revised) error {

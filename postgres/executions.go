@@ -98,7 +98,7 @@ func (db *DB) RequeueExecution(ctx context.Context, id hodei.ExecutionID, worker
 
 // EndPending ends an execution that has no worker.
 func (db *DB) EndPending(ctx context.Context, id hodei.ExecutionID, status hodei.ExecutionStatus, reason hodei.Reason) (hodei.Execution, error) {
-	return db.change(ctx, "end", id, status, `reason = $4, completed_at = now(), run_due = e.run_id IS NOT NULL`, `e.status = 'PENDING'`, reason)
+	return db.change(ctx, "end", id, status, `reason = $4, completed_at = now(), run_due = e.run_id IS NOT NULL, fire_due = e.schedule_id IS NOT NULL`, `e.status = 'PENDING'`, reason)
 }
 
 // RequestCancel records a request to cancel the execution. If the execution has
@@ -106,7 +106,8 @@ func (db *DB) EndPending(ctx context.Context, id hodei.ExecutionID, status hodei
 func (db *DB) RequestCancel(ctx context.Context, id hodei.ExecutionID) (hodei.Execution, error) {
 	e, err := one[hodei.Execution](ctx, db.pool, "cancel execution", "execution", id.String(),
 		`WITH e AS (UPDATE executions SET cancel_requested_at = coalesce(cancel_requested_at, now()), retry_at = NULL,
-				run_due = run_id IS NOT NULL AND completed_at IS NOT NULL
+				run_due = run_id IS NOT NULL AND completed_at IS NOT NULL,
+				fire_due = schedule_id IS NOT NULL AND completed_at IS NOT NULL
 			WHERE id = $1 AND (completed_at IS NULL OR retry_at IS NOT NULL) RETURNING *) SELECT `+executionColumns+` FROM e`, id)
 	return e, db.whyNot(ctx, id, "cancelled", err)
 }

@@ -109,6 +109,7 @@ func TestStateChecks(t *testing.T) {
 	check("executions", words(hodei.ExecutionTransitions.States()))
 	check("runs", words(hodei.RunTransitions.States()))
 	check("run_jobs", words(hodei.RunJobTransitions.States()))
+	check("schedule_fires", words(hodei.FireTransitions.States()))
 	check("workers", words(hodei.WorkerTransitions.States()))
 }
 

@@ -22,7 +22,7 @@ func ended(status, reason, exitCode, signal string) string {
 	return fmt.Sprintf(`retry_at = CASE WHEN %[1]s THEN now() + (0.8 + 0.4 * random()) * make_interval(secs =>
 			least(greatest(%[2]d, (e.spec->'retries'->>'backoff_seconds')::float8),
 				coalesce((e.spec->'retries'->>'backoff_seconds')::float8, 0) * power(2, e.attempt - 1))) END,
-		run_due = e.run_id IS NOT NULL AND NOT %[1]s`, retried, hodei.RetryCap)
+		run_due = e.run_id IS NOT NULL AND NOT %[1]s, fire_due = e.schedule_id IS NOT NULL AND NOT %[1]s`, retried, hodei.RetryCap)
 }
 
 // CreateRetry creates the next attempt, PENDING, of the execution whose retry
@@ -33,8 +33,8 @@ func (db *DB) CreateRetry(ctx context.Context) (hodei.Execution, error) {
 	return one[hodei.Execution](ctx, db.pool, "create retry", "execution", id.String(),
 		`WITH due AS (SELECT id FROM executions WHERE retry_at <= now() ORDER BY retry_at LIMIT 1 FOR UPDATE SKIP LOCKED),
 		past AS (UPDATE executions p SET retry_at = NULL FROM due WHERE p.id = due.id RETURNING p.*),
-		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, status, spec, attempt, retry_of, log_day)
-			SELECT $1, job_id, pipeline_id, run_id, run_number, job_key, $2, spec, attempt + 1, id, $3 FROM past RETURNING *)
+		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, schedule_id, planned_at, status, spec, attempt, retry_of, log_day)
+			SELECT $1, job_id, pipeline_id, run_id, run_number, job_key, schedule_id, planned_at, $2, spec, attempt + 1, id, $3 FROM past RETURNING *)
 		SELECT `+executionColumns+` FROM e`, id, hodei.Pending, id.Day())
 }
 

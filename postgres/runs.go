@@ -122,37 +122,8 @@ type Expansion func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) err
 // createRun creates a run, for a job of another run if caller is not nil.
 func (db *DB) createRun(ctx context.Context, draft hodei.Run, caller *Caller, fill Expansion, advance Advance) (Advanced, error) {
 	var out Advanced
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		p, err := one[struct{ Number int }](ctx, tx, "number run", "pipeline", draft.PipelineID.String(),
-			`UPDATE pipelines SET last_run_number = last_run_number + 1
-			WHERE id = $1 AND NOT EXISTS (SELECT FROM runs WHERE id = $2) RETURNING last_run_number AS number`, draft.PipelineID, draft.ID)
-		if err != nil {
-			return err
-		}
-		of, err := recorded(ctx, tx, draft.PipelineID, "")
-		if err != nil {
-			return err
-		}
-		draft.Number, draft.Pipeline, draft.Status = p.Number, of.Slug, hodei.RunRunning
-		if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&draft.CreatedAt); err != nil {
-			return err
-		}
-		draft.StartedAt = &draft.CreatedAt
-		if err := fill(&draft, of.Settings, of.Jobs); err != nil {
-			return err
-		}
-		if err := admitNew(ctx, tx, &draft, caller); err != nil {
-			return err
-		}
-		if err := caller.claim(ctx, tx); err != nil {
-			return err
-		}
-		steps := advance(&draft, nil, draft.CreatedAt)
-		if draft.Status == hodei.RunPending {
-			again := draft.CreatedAt.Add(admitSweep)
-			steps.Wake = &again
-		}
-		out, err = db.insertRun(ctx, tx, &draft, caller, steps)
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) (err error) {
+		out, err = db.createRunIn(ctx, tx, draft, caller, fill, advance)
 		return err
 	})
 	if errors.Is(err, hodei.NotFound) { // an earlier try got this far, or the pipeline is not there
@@ -161,6 +132,40 @@ func (db *DB) createRun(ctx context.Context, draft hodei.Run, caller *Caller, fi
 		}
 	}
 	return out, failure("create run", err)
+}
+
+// createRunIn is createRun within a transaction.
+func (db *DB) createRunIn(ctx context.Context, tx pgx.Tx, draft hodei.Run, caller *Caller, fill Expansion, advance Advance) (Advanced, error) {
+	p, err := one[struct{ Number int }](ctx, tx, "number run", "pipeline", draft.PipelineID.String(),
+		`UPDATE pipelines SET last_run_number = last_run_number + 1
+		WHERE id = $1 AND NOT EXISTS (SELECT FROM runs WHERE id = $2) RETURNING last_run_number AS number`, draft.PipelineID, draft.ID)
+	if err != nil {
+		return Advanced{}, err
+	}
+	of, err := recorded(ctx, tx, draft.PipelineID, "")
+	if err != nil {
+		return Advanced{}, err
+	}
+	draft.Number, draft.Pipeline, draft.Status = p.Number, of.Slug, hodei.RunRunning
+	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&draft.CreatedAt); err != nil {
+		return Advanced{}, err
+	}
+	draft.StartedAt = &draft.CreatedAt
+	if err := fill(&draft, of.Settings, of.Jobs); err != nil {
+		return Advanced{}, err
+	}
+	if err := admitNew(ctx, tx, &draft, caller); err != nil {
+		return Advanced{}, err
+	}
+	if err := caller.claim(ctx, tx); err != nil {
+		return Advanced{}, err
+	}
+	steps := advance(&draft, nil, draft.CreatedAt)
+	if draft.Status == hodei.RunPending {
+		again := draft.CreatedAt.Add(admitSweep)
+		steps.Wake = &again
+	}
+	return db.insertRun(ctx, tx, &draft, caller, steps)
 }
 
 func (db *DB) insertRun(ctx context.Context, tx pgx.Tx, r *hodei.Run, caller *Caller, steps Steps) (Advanced, error) {

@@ -38,6 +38,7 @@ var tags = []struct{ name, description string }{
 	{"pipelines", "Groups of jobs. Port 8080."},
 	{"jobs", "What to run. Port 8080."},
 	{"runs", "Executions of whole pipelines. Port 8080."},
+	{"schedules", "What starts runs and executions by the clock. Port 8080."},
 	{"executions", "Runs of commands. Port 8080; executing a command without a job: 8082."},
 	{"logs", "The output of executions, live and recorded. Port 8082."},
 	{"scheduler", "The queue, and why an execution waits. Port 8081."},
@@ -126,7 +127,7 @@ func tag(op *Op) string {
 // the names of the client's methods: "pipelines.create" is createPipeline.
 func operationIDs(t testing.TB) map[string]string {
 	ids := map[string]string{}
-	for _, path := range []string{"access.go", "definitions.go", "orchestrator.go", "runs.go", "scheduler.go", "workermanager.go"} {
+	for _, path := range []string{"access.go", "definitions.go", "orchestrator.go", "runs.go", "schedules.go", "scheduler.go", "workermanager.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 		require.NoError(t, err)
 		ast.Inspect(file, func(n ast.Node) bool {

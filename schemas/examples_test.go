@@ -200,6 +200,7 @@ func page[T any](items ...T) List[T] {
 func examples() map[*Op]example {
 	all := map[*Op]example{}
 	examplesOfPipelines(all)
+	examplesOfSchedules(all)
 	examplesOfJobs(all)
 	examplesOfAccess(all)
 	examplesOfExecutions(all)

@@ -105,6 +105,9 @@ const RunSubject = "run.due"
 // all of them again. The message is empty.
 const AccessSubject = "access.changed"
 
+// ScheduleSubject announces that a schedule is due, or will be. The message is empty.
+const ScheduleSubject = "schedule.due"
+
 // WorkersBucket contains one hodei.Availability per worker, with the worker's
 // id as the key, written only by that worker.
 const WorkersBucket = "WORKERS"

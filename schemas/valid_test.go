@@ -160,7 +160,13 @@ func TestOpenAPIIsComplete(t *testing.T) {
 			}
 		}
 	})
-	require.Len(t, ids, 54)
+	routes := 7 // those of the edge itself, such as its health
+	for _, op := range Operations {
+		if op.Method != "" {
+			routes++
+		}
+	}
+	require.Len(t, ids, routes)
 	require.Greater(t, described, 50)
 	for path, item := range doc["paths"].(object) {
 		for method, op := range item.(object) {

@@ -125,6 +125,23 @@ var requests = map[string]func(w world) object{
 	"runs.rerun":        func(w world) object { return object{"id": w.endedRun(), "jobs": "all"} },
 	"runs.approve":      func(w world) object { return object{"id": w.blockedRun(), "key": "gate", "comment": "yes"} },
 	"runs.reject":       func(w world) object { return object{"id": w.blockedRun(), "key": "gate"} },
+	"schedules.create": func(w world) object {
+		return object{"pipeline_id": w.pipeline, "cron": "0 3 * * 1-5", "timezone": "Europe/Madrid"}
+	},
+	"schedules.get":        func(w world) object { return object{"id": w.newSchedule()} },
+	"schedules.list":       func(w world) object { w.newSchedule(); return object{"limit": 1} },
+	"schedules.update":     func(w world) object { return object{"id": w.newSchedule(), "cron": "@hourly", "timezone": nil} },
+	"schedules.delete":     func(w world) object { return object{"id": w.newSchedule()} },
+	"schedules.pause":      func(w world) object { return object{"id": w.newSchedule()} },
+	"schedules.resume":     func(w world) object { return object{"id": w.newSchedule()} },
+	"schedules.pause_all":  func(w world) object { return object{"pipeline_id": w.newPipeline()} },
+	"schedules.resume_all": func(w world) object { return object{"pipeline_id": w.newPipeline()} },
+	"schedules.trigger":    func(w world) object { return object{"id": w.newSchedule()} },
+	"schedules.backfill": func(w world) object {
+		return object{"id": w.newSchedule(), "from": "2026-01-05T00:00:00Z", "to": "2026-01-06T00:00:00Z"}
+	},
+	"schedules.next":  func(w world) object { return object{"id": w.newSchedule(), "n": 3} },
+	"schedules.fires": func(w world) object { return object{"id": w.firedSchedule(), "status": "STARTED", "limit": 1} },
 	"pipelines.apply": func(w world) object {
 		w.applied()
 		return object{"slug": "applied", "jobs": object{"a": object{"command": "true", "timeout": "5m"}}}
@@ -187,6 +204,18 @@ func (w world) registered() string {
 // waiting creates an execution that no worker can run.
 func (w world) waiting() string {
 	return w.create("/execute", `{"command":"true","type":"nobody"}`)
+}
+
+func (w world) newSchedule() string {
+	return w.create("/schedules", `{"pipeline_id":"`+w.pipeline+`","cron":"0 3 * * *"}`)
+}
+
+// firedSchedule creates a schedule that was triggered.
+func (w world) firedSchedule() string {
+	id := w.newSchedule()
+	status, fire := call(w.s.t, "POST", w.s.orchestrator+"/schedules/"+id+"/trigger", "")
+	require.Equal(w.s.t, 201, status, fire)
+	return id
 }
 
 // cancelled creates an execution that has ended.

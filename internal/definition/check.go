@@ -61,7 +61,7 @@ func Check(def hodei.Definition) []hodei.Problem {
 // Whatever makes one work removes it here. Without a source, which is among them, either
 // value of checkout is already what happens.
 var unsupportedFields = struct{ pipeline, job []string }{
-	pipeline: []string{"source", "hooks", "schedules", "notify"},
+	pipeline: []string{"source", "hooks", "notify"},
 	job:      []string{"artifacts", "caches", "secrets", "container", "services", "limits", "run_as"},
 }
 
@@ -142,8 +142,13 @@ func (c *checker) settings() {
 	if con := c.def.Concurrency; con != nil {
 		own.text("concurrency.key", con.Key)
 	}
+	names := map[string]bool{}
 	for i, s := range c.def.Schedules {
 		c.schedule(at("schedules", i), s)
+		if names[s.Name] && s.Name != "" {
+			c.add(under(at("schedules", i), "name"), "%q is given twice", clip(s.Name))
+		}
+		names[s.Name] = true
 	}
 	for i, n := range c.def.Notify {
 		c.notify(at("notify", i), n)

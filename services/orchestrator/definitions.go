@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/definition"
+	nextfire "github.com/hodei-jobs/hodei/internal/next"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/orchestrator/run"
@@ -106,6 +108,10 @@ func defined(now postgres.Recorded) hodei.Definition {
 	if now.Name != def.Slug {
 		def.Name = now.Name
 	}
+	def.Schedules = nil
+	for _, s := range now.Schedules {
+		def.Schedules = append(def.Schedules, s.ScheduleSpec)
+	}
 	keys := run.Keys(now.Jobs)
 	def.Order = keys
 	for i, job := range now.Jobs {
@@ -120,8 +126,13 @@ func defined(now postgres.Recorded) hodei.Definition {
 // nil for a new pipeline.
 func revised(now *postgres.Recorded, def hodei.Definition) *postgres.Revised {
 	next := &postgres.Revised{Name: cmp.Or(def.Name, def.Slug), Description: def.Description, Settings: def.Settings}
+	next.Settings.Schedules = nil // they are rows
+	next.Begin = nextfire.Begin
 	before := map[string]hodei.Job{}
-	if now != nil {
+	if now == nil {
+		next.Schedules = matchSchedules(nil, def.Schedules)
+	} else {
+		next.Schedules = matchSchedules(now.Schedules, def.Schedules)
 		for i, key := range run.Keys(now.Jobs) {
 			before[key] = now.Jobs[i]
 		}
@@ -138,6 +149,32 @@ func revised(now *postgres.Recorded, def hodei.Definition) *postgres.Revised {
 		next.Gone = append(next.Gone, gone.ID)
 	}
 	return next
+}
+
+// matchSchedules are the schedules of a definition, each with the identity of the one
+// that it was before: the one with the same name, or else the same times, or else the
+// next of those that are left.
+func matchSchedules(now []hodei.Schedule, specs []hodei.ScheduleSpec) []hodei.Schedule {
+	out := make([]hodei.Schedule, len(specs))
+	free := slices.Clone(now)
+	for _, same := range []func(a, b hodei.ScheduleSpec) bool{
+		func(a, b hodei.ScheduleSpec) bool { return a.Name != "" && a.Name == b.Name },
+		func(a, b hodei.ScheduleSpec) bool { return reflect.DeepEqual(a, b) },
+		func(a, b hodei.ScheduleSpec) bool { return a.SameTimes(b) },
+		func(a, b hodei.ScheduleSpec) bool { return a.Name == "" || b.Name == "" },
+	} {
+		for i, spec := range specs {
+			out[i].ScheduleSpec = spec
+			if !out[i].ID.IsZero() {
+				continue
+			}
+			if at := slices.IndexFunc(free, func(s hodei.Schedule) bool { return same(s.ScheduleSpec, spec) }); at >= 0 {
+				out[i].ID = free[at].ID
+				free = slices.Delete(free, at, at+1)
+			}
+		}
+	}
+	return out
 }
 
 // checkJob checks a new job beside those of its pipeline, by the rules of the file. A job

@@ -54,6 +54,9 @@ func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 		for _, id := range a.StopRuns {
 			g.Go(func() error { o.stopRun(ctx, id); return nil })
 		}
+		if a.Trigger.ScheduleID != nil && a.Status.Ended() {
+			o.announceSchedule()
+		}
 		for _, e := range a.Created {
 			o.publish(ctx, schemas.EventCreated, e) // from which the scheduler takes it in
 		}
@@ -134,7 +137,7 @@ func (o *Orchestrator) rerunRun(ctx context.Context, req schemas.RerunRunRequest
 		}
 	}
 	draft := hodei.Run{PipelineID: past.PipelineID, Trigger: past.Trigger, RerunOf: &past.ID}
-	draft.Trigger.Kind, draft.Trigger.By = hodei.TriggerRerun, nil
+	draft.Trigger.Kind, draft.Trigger.By, draft.Trigger.ScheduleID = hodei.TriggerRerun, nil, nil
 	return o.newRun(ctx, draft, func(r *hodei.Run, _ hodei.Settings, _ []hodei.Job) error {
 		return run.Rerun(r, past, req.Jobs)
 	})

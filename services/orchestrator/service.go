@@ -64,6 +64,19 @@ func New(cfg Config) *Orchestrator {
 	rpc.Handle(o.svc, schemas.RerunRun, o.rerunRun)
 	rpc.Handle(o.svc, schemas.ApproveRun, o.approveRun)
 	rpc.Handle(o.svc, schemas.RejectRun, o.rejectRun)
+	rpc.Handle(o.svc, schemas.CreateSchedule, o.createSchedule)
+	rpc.Handle(o.svc, schemas.GetSchedule, o.getSchedule)
+	rpc.Handle(o.svc, schemas.ListSchedules, o.listSchedules)
+	rpc.Handle(o.svc, schemas.UpdateSchedule, o.updateSchedule)
+	rpc.Handle(o.svc, schemas.DeleteSchedule, o.deleteSchedule)
+	rpc.Handle(o.svc, schemas.PauseSchedule, o.pauseSchedule)
+	rpc.Handle(o.svc, schemas.ResumeSchedule, o.resumeSchedule)
+	rpc.Handle(o.svc, schemas.PauseSchedules, o.pauseSchedules)
+	rpc.Handle(o.svc, schemas.ResumeSchedules, o.resumeSchedules)
+	rpc.Handle(o.svc, schemas.TriggerSchedule, o.triggerSchedule)
+	rpc.Handle(o.svc, schemas.BackfillSchedule, o.backfillSchedule)
+	rpc.Handle(o.svc, schemas.NextFires, o.nextFires)
+	rpc.Handle(o.svc, schemas.ListFires, o.listFires)
 	rpc.Handle(o.svc, schemas.ApplyPipeline, o.applyPipeline)
 	rpc.Handle(o.svc, schemas.GetDefinition, o.getDefinition)
 	rpc.Handle(o.svc, schemas.CreateJob, o.createJob)
@@ -95,7 +108,7 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 	defer full.Unsubscribe()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.svc.Run(ctx) })
-	for _, rows := range []due.Rows{o.retries(), o.runs()} {
+	for _, rows := range []due.Rows{o.retries(), o.runs(), o.schedules()} {
 		g.Go(func() error {
 			return rpc.Supervise(ctx, o.log, rows.Name, func(ctx context.Context) error { return rows.Run(ctx, o.nc, o.log) })
 		})

@@ -1,0 +1,303 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/due"
+	"github.com/hodei-jobs/hodei/internal/next"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/orchestrator/run"
+)
+
+// schedules are those whose planned time has come, or whose run has ended.
+func (o *Orchestrator) schedules() due.Rows {
+	return due.Rows{Name: "schedules", Subject: schemas.ScheduleSubject, Next: o.db.NextSchedule, Take: o.fireDue}
+}
+
+// fireDue starts what one schedule has planned.
+func (o *Orchestrator) fireDue(ctx context.Context) error {
+	if err := o.disks.Check(); err != nil {
+		return err
+	}
+	fired, err := o.db.FireSchedule(ctx, starter)
+	if err != nil {
+		return err
+	}
+	o.fired(ctx, fired)
+	return nil
+}
+
+// starter makes what schedules start.
+var starter = postgres.Starter{
+	Decide: func(d postgres.Due) (postgres.Firing, error) {
+		plan, err := next.Decide(next.State(d))
+		return postgres.Firing(plan), err
+	},
+	Fill: func(s hodei.Schedule, r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error {
+		return run.Expand(r, run.Source{Settings: settings, Jobs: jobs, Params: s.Params})
+	},
+	Advance: advance,
+}
+
+// fired does what follows from a committed fire. The scheduler and the runs find in the
+// record what is lost here.
+func (o *Orchestrator) fired(ctx context.Context, f postgres.Fired) {
+	o.carryOut(ctx, f.Runs...)
+	for _, e := range f.Executions {
+		o.publish(ctx, schemas.EventCreated, e)
+	}
+	if f.Superseded {
+		_ = o.nc.Publish(schemas.RunSubject, nil)
+	}
+	for _, id := range f.Stop {
+		_, err := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: id, Reason: hodei.ReasonSuperseded})
+		if err != nil && !errors.Is(err, hodei.Conflict) {
+			o.log.WarnContext(ctx, "execution of a schedule not cancelled", "execution_id", id, "err", err)
+		}
+	}
+	for _, fire := range f.Fires {
+		if fire.Status == hodei.FireSkipped {
+			o.log.WarnContext(ctx, "schedule started nothing", "schedule_id", f.Schedule.ID, "planned_at", fire.PlannedAt, "reason", *fire.Reason)
+		}
+	}
+}
+
+// announceSchedule wakes the instances, because a schedule changed.
+func (o *Orchestrator) announceSchedule() { _ = o.nc.Publish(schemas.ScheduleSubject, nil) }
+
+func (o *Orchestrator) createSchedule(ctx context.Context, req schemas.CreateScheduleRequest) (hodei.Schedule, error) {
+	draft := hodei.Schedule{JobID: req.JobID, ScheduleSpec: req.ScheduleSpec, Paused: req.ScheduleSpec.Paused}
+	if (req.PipelineID == nil) == (req.JobID == nil) {
+		return draft, hodei.InvalidField("pipeline_id", "either pipeline_id or job_id is required")
+	}
+	pipeline, err := o.pipelineOf(ctx, req.PipelineID)
+	if err != nil {
+		return draft, err
+	}
+	if pipeline != nil {
+		draft.PipelineID = *pipeline
+	}
+	if err := o.checkSchedule(ctx, draft); err != nil {
+		return draft, err
+	}
+	made, err := o.db.CreateSchedule(ctx, draft, beginAfter)
+	if err == nil {
+		o.announceSchedule()
+	}
+	return made, err
+}
+
+// pipelineOf resolves the field pipeline_id of a body; nil stays nil.
+func (o *Orchestrator) pipelineOf(ctx context.Context, ref *hodei.PipelineRef) (*hodei.PipelineID, error) {
+	if ref == nil {
+		return nil, nil
+	}
+	ids, err := resolve(ctx, "pipeline_id", []hodei.PipelineRef{*ref}, o.db.PipelineID)
+	if err != nil {
+		return nil, err
+	}
+	return &ids[0], nil
+}
+
+// beginAfter is the first planned time, which a request must leave in the future.
+func beginAfter(s hodei.Schedule, from time.Time) (nextAt, dueAt *time.Time, err error) {
+	nextAt, dueAt, err = next.Begin(s, from)
+	if err == nil && nextAt == nil && !s.Paused {
+		err = hodei.InvalidField("at", "lies in the past")
+	}
+	return nextAt, dueAt, inRequest(err)
+}
+
+// inRequest names a field as a request does.
+func inRequest(err error) error {
+	var invalid *hodei.Error
+	if errors.As(err, &invalid) && invalid.Details != nil && invalid.Details.Field == "every" {
+		return hodei.InvalidField("every_seconds", invalid.Details.Issue)
+	}
+	return err
+}
+
+// checkSchedule checks what the schema of a request cannot: its times, and its values for
+// the params of the pipeline.
+func (o *Orchestrator) checkSchedule(ctx context.Context, s hodei.Schedule) error {
+	if _, err := next.Parse(s.ScheduleSpec, time.Time{}); err != nil {
+		return inRequest(err)
+	}
+	if s.JobID != nil {
+		if len(s.Params) > 0 {
+			return hodei.InvalidField("params", "a job has no params; use pipeline_id")
+		}
+		return nil
+	}
+	of, err := o.db.Recorded(ctx, s.PipelineID)
+	if err != nil {
+		return err
+	}
+	declared := of.Settings.Params
+	for name, value := range s.Params {
+		at := slices.IndexFunc(declared, func(p hodei.Param) bool { return p.Name == name })
+		if at < 0 {
+			return hodei.InvalidField("params."+name, "the pipeline has no parameter of this name")
+		}
+		if issue := declared[at].Issue(value); issue != "" {
+			return hodei.InvalidField("params."+name, issue)
+		}
+	}
+	for _, p := range declared {
+		if _, ok := s.Params[p.Name]; p.Required && !ok {
+			return hodei.InvalidField("params."+p.Name, "required")
+		}
+	}
+	return nil
+}
+
+func (o *Orchestrator) getSchedule(ctx context.Context, req schemas.GetScheduleRequest) (hodei.Schedule, error) {
+	return o.db.GetSchedule(ctx, req.ID)
+}
+
+func (o *Orchestrator) listSchedules(ctx context.Context, req schemas.ListSchedulesRequest) (schemas.List[hodei.Schedule], error) {
+	pipelines, err := resolve(ctx, "pipeline_id", req.PipelineID, o.db.PipelineID)
+	if err != nil {
+		return schemas.List[hodei.Schedule]{}, err
+	}
+	items, cursor, err := o.db.ListSchedules(ctx,
+		postgres.ScheduleFilter{PipelineIDs: pipelines, JobIDs: req.JobID, Paused: req.Paused, Created: between(req.Created)},
+		postgres.Page{Cursor: req.Cursor, Size: req.Size()})
+	return schemas.List[hodei.Schedule]{Items: items, NextCursor: cursor}, err
+}
+
+func (o *Orchestrator) updateSchedule(ctx context.Context, req schemas.UpdateScheduleRequest) (hodei.Schedule, error) {
+	now, err := o.db.GetSchedule(ctx, req.ID)
+	if err != nil {
+		return now, err
+	}
+	req.Apply(&now)
+	if err := o.checkSchedule(ctx, now); err != nil {
+		return now, err
+	}
+	begin := next.Begin
+	if req.At.Value != nil {
+		begin = beginAfter
+	}
+	return o.changeSchedule(ctx, req.ID, begin, func(s *hodei.Schedule) { req.Apply(s) })
+}
+
+func (o *Orchestrator) changeSchedule(ctx context.Context, id hodei.ScheduleID, begin postgres.Begin, change func(*hodei.Schedule)) (hodei.Schedule, error) {
+	s, err := o.db.ChangeSchedule(ctx, id, func(s *hodei.Schedule, _ time.Time) error { change(s); return nil }, begin)
+	if err == nil {
+		o.announceSchedule()
+	}
+	return s, err
+}
+
+func (o *Orchestrator) deleteSchedule(ctx context.Context, req schemas.DeleteScheduleRequest) (schemas.Empty, error) {
+	return schemas.Empty{}, o.db.DeleteSchedule(ctx, req.ID)
+}
+
+func (o *Orchestrator) pauseSchedule(ctx context.Context, req schemas.PauseScheduleRequest) (hodei.Schedule, error) {
+	return o.changeSchedule(ctx, req.ID, next.Begin, func(s *hodei.Schedule) { s.Paused = true })
+}
+
+func (o *Orchestrator) resumeSchedule(ctx context.Context, req schemas.ResumeScheduleRequest) (hodei.Schedule, error) {
+	return o.changeSchedule(ctx, req.ID, next.Begin, func(s *hodei.Schedule) { s.Paused = false })
+}
+
+func (o *Orchestrator) pauseSchedules(ctx context.Context, req schemas.PauseSchedulesRequest) (schemas.ChangedSchedules, error) {
+	return o.setPaused(ctx, req.PipelineID, true)
+}
+
+func (o *Orchestrator) resumeSchedules(ctx context.Context, req schemas.ResumeSchedulesRequest) (schemas.ChangedSchedules, error) {
+	return o.setPaused(ctx, req.PipelineID, false)
+}
+
+func (o *Orchestrator) setPaused(ctx context.Context, ref *hodei.PipelineRef, paused bool) (schemas.ChangedSchedules, error) {
+	pipeline, err := o.pipelineOf(ctx, ref)
+	if err != nil {
+		return schemas.ChangedSchedules{}, err
+	}
+	n, err := o.db.PauseSchedules(ctx, pipeline, paused, next.Begin)
+	if err == nil {
+		o.announceSchedule()
+	}
+	return schemas.ChangedSchedules{Changed: n}, err
+}
+
+func (o *Orchestrator) triggerSchedule(ctx context.Context, req schemas.TriggerScheduleRequest) (hodei.Fire, error) {
+	if err := o.disks.Check(); err != nil {
+		return hodei.Fire{}, err
+	}
+	f, err := o.db.TriggerSchedule(ctx, req.ID, starter)
+	if err != nil {
+		return hodei.Fire{}, err
+	}
+	o.fired(ctx, f)
+	f.Fires[0].ScheduleID = req.ID
+	return f.Fires[0], nil
+}
+
+func (o *Orchestrator) backfillSchedule(ctx context.Context, req schemas.BackfillScheduleRequest) (schemas.Fires, error) {
+	fires, err := o.db.Backfill(ctx, req.ID, func(s hodei.Schedule, now time.Time) ([]time.Time, error) {
+		to := now
+		if req.To != nil && req.To.Before(now) {
+			to = *req.To
+		}
+		if !req.From.Before(to) {
+			return nil, hodei.InvalidField("from", "a time before the end of the range is required, in the past")
+		}
+		if s.EverySeconds != nil { // the times before it was created count from the same anchor
+			s.Anchor = before(s.Anchor, req.From, *s.EverySeconds)
+		}
+		times, err := next.List(s, req.From.Add(-time.Microsecond), &to, schemas.MaxBackfill+1)
+		if err == nil && len(times) > schemas.MaxBackfill {
+			err = hodei.InvalidField("from", fmt.Sprintf("the range has more than %d planned times", schemas.MaxBackfill))
+		}
+		return times, err
+	})
+	if err == nil {
+		o.announceSchedule()
+	}
+	return schemas.Fires{Items: fires}, err
+}
+
+// before moves the anchor of an interval back by whole intervals, until it is not later
+// than the time.
+func before(anchor, t time.Time, every float64) time.Time {
+	if late := anchor.Sub(t); late > 0 {
+		step := time.Duration(every * float64(time.Second)).Round(time.Microsecond)
+		return anchor.Add(-(late/step + 2) * step)
+	}
+	return anchor
+}
+
+func (o *Orchestrator) nextFires(ctx context.Context, req schemas.NextFiresRequest) (schemas.PlannedTimes, error) {
+	s, err := o.db.GetSchedule(ctx, req.ID)
+	if err != nil {
+		return schemas.PlannedTimes{}, err
+	}
+	now, err := o.db.Now(ctx)
+	if err != nil {
+		return schemas.PlannedTimes{}, err
+	}
+	n := req.N
+	if n == 0 {
+		n = 5
+	}
+	times, err := next.List(s, now, req.Until, n)
+	return schemas.PlannedTimes{Items: times}, err
+}
+
+func (o *Orchestrator) listFires(ctx context.Context, req schemas.ListFiresRequest) (schemas.List[hodei.Fire], error) {
+	states, err := schemas.States("status", req.Status, hodei.FireTransitions)
+	if err != nil {
+		return schemas.List[hodei.Fire]{}, err
+	}
+	items, cursor, err := o.db.ListFires(ctx, req.ID, states, postgres.Page{Cursor: req.Cursor, Size: req.Size()})
+	return schemas.List[hodei.Fire]{Items: items, NextCursor: cursor}, err
+}
