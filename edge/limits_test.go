@@ -34,6 +34,12 @@ func TestRequestsThatNeverEnd(t *testing.T) {
 	w := newWorld(t)
 	e, _ := serve(t, w.nc, edge.Config{Patience: 300 * time.Millisecond})
 	const length, chunked = "Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n5\r\nab"
+	type request struct {
+		conn net.Conn
+		line string
+		want int
+	}
+	var requests []request // at once: each waits for a limit of time
 	for line, want := range map[string]int{
 		"POST /pipelines": 400, "GET /pipelines": 400, "POST /nothing": 404, "PUT /pipelines": 405,
 		"GET /events?follow=true": 400, "GET /executions/" + w.exec.String() + "/logs/stream?follow=true": 400,
@@ -41,12 +47,15 @@ func TestRequestsThatNeverEnd(t *testing.T) {
 	} {
 		for _, rest := range []string{length, chunked} {
 			conn := dial(t, e.Addrs()[0], line+" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+rest)
-			all, err := io.ReadAll(conn)
-			require.NoError(t, err, "%s is left open", line)
-			if want != 0 {
-				require.Contains(t, string(all), fmt.Sprintf("HTTP/1.1 %d ", want), line)
-				require.Contains(t, string(all), "Connection: close", line)
-			}
+			requests = append(requests, request{conn, line, want})
+		}
+	}
+	for _, r := range requests {
+		all, err := io.ReadAll(r.conn)
+		require.NoError(t, err, "%s is left open", r.line)
+		if r.want != 0 {
+			require.Contains(t, string(all), fmt.Sprintf("HTTP/1.1 %d ", r.want), r.line)
+			require.Contains(t, string(all), "Connection: close", r.line)
 		}
 	}
 	numbers := text(t, do(t, "GET", "http://"+e.Addrs()[0]+"/metrics", ""))
