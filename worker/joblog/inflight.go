@@ -30,6 +30,15 @@ func (j *Journal) wake() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.pump()
+	if age := time.Since(j.opened); j.openLines > 0 && age < floodLinger {
+		j.linger.Reset(floodLinger - age)
+	}
+}
+
+// lingers reports whether the open chunk waits for more lines.
+func (j *Journal) lingers() bool {
+	age := time.Since(j.opened)
+	return !j.closed && (age < chunkLinger || age < floodLinger && len(j.inflight) > 0)
 }
 
 // pump sends chunks in order while the window has room, and cuts the open chunk when
@@ -37,7 +46,7 @@ func (j *Journal) wake() {
 func (j *Journal) pump() {
 	for len(j.inflight) < window && j.sent < windowBytes && !j.dropped.Load() {
 		if len(j.waiting) == 0 {
-			if j.openLines == 0 || !j.closed && time.Since(j.opened) < chunkLinger {
+			if j.openLines == 0 || j.lingers() {
 				return
 			}
 			j.cut()

@@ -11,12 +11,14 @@ import (
 )
 
 // A chunk is cut at this size, or this long after its first line, whichever is
-// first. While no chunk may be sent, because the record lags behind, only the
-// size counts: chunks then grow instead of multiplying. zstd compresses up to
-// 128 KiB as one block, and the last line of a chunk may be long.
+// first: after chunkLinger, or, while earlier chunks are not confirmed, after
+// floodLinger, because a small chunk costs almost as much as a large one. While no
+// chunk may be sent, because the record lags behind, only the size counts. zstd
+// compresses up to 128 KiB as one block, and the last line of a chunk may be long.
 const (
 	ChunkBytes  = 120 << 10
 	chunkLinger = 5 * time.Millisecond
+	floodLinger = 25 * time.Millisecond
 )
 
 // Send publishes a chunk without waiting for anything; it fails while disconnected.

@@ -115,6 +115,33 @@ func TestChunksAreCutByBytesAndTime(t *testing.T) {
 	})
 }
 
+// TestChunksGrowWhileEarlierOnesAreNotConfirmed, for a while.
+func TestChunksGrowWhileEarlierOnesAreNotConfirmed(t *testing.T) {
+	t.Parallel()
+	still(t, func(t *testing.T) {
+		j, l := newTestJournal(t, 1<<20, 1<<20)
+		say := func(pauses ...time.Duration) {
+			for _, pause := range pauses {
+				j.say(1, "x")
+				time.Sleep(pause)
+				synctest.Wait()
+			}
+		}
+		say(chunkLinger)
+		require.Equal(t, [][2]int64{{1, 1}}, l.spans())
+		say(chunkLinger, chunkLinger)
+		require.Len(t, l.spans(), 1, "it waits for the first chunk")
+		j.Confirm(1, 1)
+		require.Equal(t, [][2]int64{{1, 1}, {2, 3}}, l.spans(), "it has waited long enough")
+		say(chunkLinger, floodLinger-chunkLinger-1)
+		require.Len(t, l.spans(), 2)
+		time.Sleep(1)
+		synctest.Wait()
+		require.Equal(t, [][2]int64{{1, 1}, {2, 3}, {4, 5}}, l.spans(), "it waits no longer, confirmed or not")
+		j.Drop()
+	})
+}
+
 // TestANoteMayComeAtAnyTime: what else the Journal does meanwhile. The race
 // detector would report it.
 func TestANoteMayComeAtAnyTime(t *testing.T) {
@@ -325,7 +352,7 @@ func TestLargeChunksAreCompressed(t *testing.T) {
 		j, l := newTestJournal(t, 1<<30, 1<<30)
 		for _, lines := range []int{1, 10, 100, 1000} {
 			j.say(lines, "compiled something")
-			time.Sleep(2 * chunkLinger)
+			time.Sleep(floodLinger)
 			synctest.Wait()
 			i := len(l.data) - 1
 			require.Equal(t, lines, strings.Count(l.data[i], "\n"))

@@ -21,7 +21,6 @@ type Pipes struct {
 	journal *Journal
 
 	mu    sync.Mutex
-	buf   []byte
 	pipes [2]*pipe
 }
 
@@ -52,15 +51,13 @@ func NewPipes(j *Journal, stdout, stderr *os.File) *Pipes {
 	return o
 }
 
-// buffers are shared by all pipes that are being read.
-var buffers = sync.Pool{New: func() any { buf := make([]byte, 32<<10); return &buf }}
+// buffers have room for all that a pipe holds by default. A run has one only while
+// there is something to read.
+var buffers = sync.Pool{New: func() any { buf := make([]byte, 64<<10); return &buf }}
 
 // Read reads what the command prints until both pipes are closed, or, after Hurry,
 // until they are empty.
 func (o *Pipes) Read() {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	o.buf = *buf
 	var readers sync.WaitGroup
 	for _, p := range o.pipes {
 		readers.Go(func() { o.follow(p) })
@@ -86,16 +83,18 @@ func (o *Pipes) follow(p *pipe) {
 func (o *Pipes) take(most int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
 	for more := true; more && most > 0; {
 		more = false
 		for _, p := range o.pipes {
 			if p.ended {
 				continue
 			}
-			n, err := unix.Read(p.fd, o.buf)
+			n, err := unix.Read(p.fd, *buf)
 			switch {
 			case n > 0:
-				o.journal.Append(p.stream, time.Now(), o.buf[:n])
+				o.journal.Append(p.stream, time.Now(), (*buf)[:n])
 				most -= n
 				more = true
 			case errors.Is(err, unix.EINTR):
