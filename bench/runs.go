@@ -293,7 +293,11 @@ func followRuns(url string) (*runFeed, error) {
 	}
 	f := &runFeed{nc: nc, seen: make(chan runEnd, 10_000)}
 	_, err = nc.Subscribe(schemas.RunEventSubjects, func(m *nats.Msg) {
-		switch m.Header.Get(schemas.HeaderEvent) {
+		var event struct {
+			Type string `json:"type"`
+		}
+		_ = json.Unmarshal(m.Data, &event) // anything else has no type
+		switch event.Type {
 		case schemas.EventRunCompleted:
 			f.seen <- runEnd{time.Now(), true}
 		case schemas.EventRunFailed, schemas.EventRunCancelled, schemas.EventRunTimedOut:
