@@ -60,9 +60,11 @@ func (db *DB) ExecutionID(ctx context.Context, ref hodei.ExecutionRef) (hodei.Ex
 	}
 	var last *hodei.ExecutionID
 	var status hodei.RunJobStatus
+	var child *string
 	err = db.pool.QueryRow(ctx, `SELECT coalesce((SELECT e.id FROM executions e
-				WHERE e.run_id = j.run_id AND e.job_key = j.key ORDER BY e.attempt DESC LIMIT 1), j.execution_id, j.reused_execution_id), j.status
-			FROM run_jobs j WHERE j.run_id = $1 AND j.key = $2`, of, key).Scan(&last, &status)
+				WHERE e.run_id = j.run_id AND e.job_key = j.key ORDER BY e.attempt DESC LIMIT 1), j.execution_id, j.reused_execution_id), j.status,
+				(SELECT coalesce(p.slug || '#' || c.number, 'run_' || c.id) FROM runs c JOIN pipelines p ON p.id = c.pipeline_id WHERE c.id = j.child_run_id)
+			FROM run_jobs j WHERE j.run_id = $1 AND j.key = $2`, of, key).Scan(&last, &status, &child)
 	missing := ref.Missing()
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -70,6 +72,9 @@ func (db *DB) ExecutionID(ctx context.Context, ref hodei.ExecutionRef) (hodei.Ex
 		return id, missing
 	case err != nil:
 		return id, failure("find execution", err)
+	case last == nil && child != nil:
+		missing.Message = fmt.Sprintf("%s: the job has started %s, whose jobs have the executions", missing.Message, *child)
+		return id, missing
 	case last == nil:
 		missing.Message = fmt.Sprintf("%s: the job is %s and was never executed", missing.Message, status)
 		return id, missing

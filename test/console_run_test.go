@@ -77,3 +77,40 @@ func TestConsoleRun(t *testing.T) {
 	p.open("/pipelines/" + id)
 	p.sees("#1")
 }
+
+// TestConsoleChildRun: a job that starts another pipeline leads to its run, and that run
+// to the job.
+func TestConsoleChildRun(t *testing.T) {
+	t.Parallel()
+	s := up(t)
+	p := browse(t, s.orchestrator)
+	for slug, definition := range map[string]object{
+		"smoke-tests": {"jobs": object{"ping": object{"command": "echo pong"}}},
+		"release": {"jobs": object{
+			"smoke":  object{"pipeline": object{"slug": "smoke-tests"}},
+			"nosuch": object{"needs": []string{"smoke"}, "pipeline": object{"slug": "nosuch"}},
+		}},
+	} {
+		status, made := call(t, "PUT", s.orchestrator+"/pipelines/"+slug, quote(definition))
+		require.Equal(t, 201, status, made)
+	}
+	status, run := call(t, "POST", s.orchestrator+"/pipelines/release/execute", "")
+	require.Equal(t, 201, status, run)
+	p.open("/runs/" + run["id"].(string) + "?job=smoke")
+	p.until("the run has failed", "document.title.startsWith('Failed')")
+	p.until("the node names the run", "[...document.querySelectorAll('.node')].some((n) => n.innerText.includes('smoke-tests#1'))")
+	p.sees("This job has started")
+	p.click("smoke-tests#1")
+	p.until("its run is shown", "document.title.includes('smoke-tests#1')")
+	p.sees("pong")
+	p.click("release#1/smoke")
+	p.until("the job is chosen", "document.title.includes('release#1') && location.search.includes('job=smoke')")
+	p.press("[") // the job before
+	p.sees(`no pipeline has the slug "nosuch"`)
+	p.sees("Nothing was executed")
+
+	p.open("/pipelines/release")
+	p.sees("starts smoke-tests")
+	p.click("smoke")
+	p.sees("Starts the pipeline smoke-tests")
+}

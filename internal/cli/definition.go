@@ -148,16 +148,21 @@ func applying(p *session.Flags, cmd *cobra.Command, file *string, dry bool) *cob
 		}
 		req := schemas.ApplyPipelineRequest{Slug: src.def.Slug, DryRun: dry, Document: string(src.text), Format: string(src.format)}
 		err = session.Ask(ctx, s, schemas.ApplyPipeline, req, func(rep schemas.AppliedPipeline) error {
-			for i := range rep.Warnings {
-				rep.Warnings[i].Warning = true
-			}
-			if err := src.report(s.Errs, rep.Warnings); err != nil {
+			if err := src.warn(s.Errs, rep.Warnings); err != nil {
 				return err
 			}
 			return showChanges(s, src.def.Slug, dry, rep)
 		})
 		return src.refused(s.Errs, err)
 	})
+}
+
+// warn prints the warnings of the service, whose kind does not travel.
+func (s source) warn(to io.Writer, warnings []hodei.Problem) error {
+	for i := range warnings {
+		warnings[i].Warning = true
+	}
+	return s.report(to, warnings)
 }
 
 // refused prints the problems that the service found. Another error, or none, is returned

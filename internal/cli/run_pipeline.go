@@ -78,9 +78,12 @@ func (r *runOptions) apply(ctx context.Context, s *session.Session) (*hodei.Pipe
 	if err := src.report(s.Errs, definition.Errors(src.problems)); err != nil {
 		return nil, err
 	}
-	_, err = s.ApplyPipeline(ctx, schemas.ApplyPipelineRequest{Slug: src.def.Slug, Document: string(src.text), Format: string(src.format)})
+	rep, err := s.ApplyPipeline(ctx, schemas.ApplyPipelineRequest{Slug: src.def.Slug, Document: string(src.text), Format: string(src.format)})
 	if err != nil {
 		return nil, src.refused(s.Errs, err)
+	}
+	if err := src.warn(s.Errs, rep.Warnings); err != nil {
+		return nil, err
 	}
 	ref := hodei.PipelineRef(src.def.Slug)
 	return &ref, nil

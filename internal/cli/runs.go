@@ -68,23 +68,40 @@ func newRunShow(p *session.Flags) *cobra.Command {
 
 func showRun(s *session.Session, r hodei.Run) error {
 	params := render.Labels(r.Params)
-	if err := s.Record(
-		render.Field{"Run", session.RunName(r)}, render.Field{"ID", r.ID.String()}, render.Field{"Pipeline", r.PipelineID.String()},
-		render.Field{"Status", strings.TrimSpace(runStatus(s, r) + " " + reasonIn(r.Reason))},
-		render.Field{"Trigger", string(r.Trigger.Kind)}, render.Field{"Params", params}, render.Field{"Ref", render.OrNone(r.Ref)},
-		render.Field{"Rerun of", reference(r.RerunOf)}, render.Field{"Created", s.Moment(&r.CreatedAt)},
-		render.Field{"Started", s.Moment(r.StartedAt)}, render.Field{"Completed", s.Moment(r.CompletedAt)},
-		render.Field{"Took", render.Seconds(r.DurationSeconds)},
-	); err != nil {
+	fields := []render.Field{
+		{"Run", session.RunName(r)}, {"ID", r.ID.String()}, {"Pipeline", r.PipelineID.String()},
+		{"Status", strings.TrimSpace(runStatus(s, r) + " " + reasonIn(r.Reason))},
+		{"Trigger", string(r.Trigger.Kind)}, {"Params", params}, {"Ref", render.OrNone(r.Ref)},
+		{"Rerun of", reference(r.RerunOf)}, {"Created", s.Moment(&r.CreatedAt)},
+		{"Started", s.Moment(r.StartedAt)}, {"Completed", s.Moment(r.CompletedAt)},
+		{"Took", render.Seconds(r.DurationSeconds)},
+	}
+	if r.Parent != nil {
+		fields = append(fields, render.Field{"Started by", render.Plain(session.ParentName(r.Parent))})
+	}
+	for _, j := range r.Jobs {
+		if j.Message != nil {
+			fields = append(fields, render.Field{"Job " + render.Plain(j.Key), render.Plain(*j.Message)})
+		}
+	}
+	if err := s.Record(fields...); err != nil {
 		return err
 	}
 	var rows [][]string
 	for _, j := range r.Jobs {
 		rows = append(rows, []string{
-			render.Plain(j.Key), strings.TrimSpace(session.Status(s, j.Status) + " " + reasonIn(j.Reason)), took(j), strings.Join(j.Needs, ","), reference(j.LastExecution()),
+			render.Plain(j.Key), strings.TrimSpace(session.Status(s, j.Status) + " " + reasonIn(j.Reason)), took(j), strings.Join(j.Needs, ","), executed(j),
 		})
 	}
 	return s.Table([]string{"job", "status", "took", "needs", "execution"}, rows)
+}
+
+// executed is the execution of the job, or the run that it has started.
+func executed(j hodei.RunJob) string {
+	if j.Child != nil {
+		return render.Plain(session.ChildName(j.Child))
+	}
+	return reference(j.LastExecution())
 }
 
 func reasonIn(reason *hodei.Reason) string {

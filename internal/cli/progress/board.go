@@ -8,6 +8,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
 )
 
 // entry is a line of the board: a job, or all legs of one with a matrix.
@@ -88,6 +89,12 @@ func Detail(job hodei.RunJob) string {
 	reason := ""
 	if job.Reason != nil {
 		reason = strings.ToLower(strings.ReplaceAll(string(*job.Reason), "_", " "))
+	}
+	if job.Message != nil {
+		reason += ": " + *job.Message
+	}
+	if job.Child != nil { // the run that it has started
+		reason = strings.TrimPrefix(reason+", "+session.ChildName(job.Child), ", ")
 	}
 	switch {
 	case job.Status == hodei.JobBlocked:

@@ -149,6 +149,8 @@ func (r *Run) news(job hodei.RunJob) string {
 	switch {
 	case job.Status == hodei.JobBlocked && job.Approval != nil:
 		return fmt.Sprintf("%s waits for approval: %s\n  %s", job.Key, render.Plain(job.Approval.Message), r.Hint("approve %s/%s", r.Name, job.Key))
+	case job.Status == hodei.JobRunning && job.Child != nil:
+		return fmt.Sprintf("%s starts %s", job.Key, render.Plain(session.ChildName(job.Child)))
 	case job.Status == hodei.JobWaiting || job.Status == hodei.JobPending || job.Status == hodei.JobRunning || job.ReusedExecutionID != nil:
 		return ""
 	case detail != "":
@@ -213,5 +215,10 @@ func (r *Run) failure(job hodei.RunJob) {
 	if h, ok := to.(*render.Filter); ok {
 		h.Reset()
 	}
-	r.Note("  %s", r.Hint("logs %s/%s", r.Name, job.Key))
+	switch {
+	case job.Child != nil:
+		r.Note("  %s", r.Hint("logs %s", session.ChildName(job.Child)))
+	case job.LastExecution() != nil:
+		r.Note("  %s", r.Hint("logs %s/%s", r.Name, job.Key))
+	}
 }

@@ -31,8 +31,12 @@ export const ending = (e) => (e.completed_at && e.status !== 'COMPLETED' && e.re
 
 const jobReasons = {
   CONDITION: 'its condition does not hold', NEEDS: 'a need did not succeed', NO_COMMAND: 'it has no command', REJECTED: 'rejected',
+  START_FAILED: 'could not start', PIPELINE_DEPTH: 'pipelines nested too deep', JOB_FAILED: 'a job failed', RUN_TIMEOUT: 'took too long',
   APPROVAL_TIMEOUT: 'approval expired', ARTIFACT_CONFLICT: 'two artifacts in one place',
 };
+
+/** The run that a job has started: "smoke-tests#7". */
+export const childName = (child) => `${child.pipeline ?? child.run_id}#${child.number}`;
 
 /** A few words beside the state of a job of a run. */
 export function jobOutcome(job) {
@@ -40,6 +44,7 @@ export function jobOutcome(job) {
   if (job.status === 'BLOCKED') return 'waits for approval';
   if (job.reused_execution_id) return 'taken from an earlier run';
   if (job.warning) return 'allowed to fail';
+  if (job.child && job.status !== 'FAILED') return childName(job.child);
   if (job.attempt > 1) return `attempt ${job.attempt}`;
   if (job.status === 'FAILED' && job.reason) return jobReasons[job.reason] ?? job.reason.toLowerCase().replaceAll('_', ' ');
   return '';

@@ -13,7 +13,10 @@ import { Status } from './status.js';
 const kinds = { manual: 'by hand', api: 'by API', schedule: 'on schedule', push: 'by a push', tag: 'by a tag', pull_request: 'by a pull request', hook: 'by a webhook', rerun: 'as a rerun', pipeline: 'by a pipeline' };
 
 /** Who or what started a run. */
-export const trigger = (run) => [run.trigger.by && run.trigger.by !== 'anonymous' ? `by ${run.trigger.by}` : kinds[run.trigger.kind] ?? run.trigger.kind, run.trigger.pull_request && `#${run.trigger.pull_request}`].filter(Boolean).join(' ');
+export const trigger = (run) => [run.parent ? `by ${parentName(run.parent)}` : run.trigger.by && run.trigger.by !== 'anonymous' ? `by ${run.trigger.by}` : kinds[run.trigger.kind] ?? run.trigger.kind, run.trigger.pull_request && `#${run.trigger.pull_request}`].filter(Boolean).join(' ');
+
+/** The job that has started a run: "release#42/smoke". */
+export const parentName = (parent) => `${parent.pipeline ?? parent.run_id}#${parent.number}/${parent.job_key}`;
 
 const branch = (run) => (run.ref ?? '').replace(/^refs\/(heads|tags)\//, '');
 

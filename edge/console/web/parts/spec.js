@@ -10,6 +10,7 @@ export const specFacts = (spec) => [
   ['Priority', spec.priority],
   ['Timeout', spec.timeout_seconds ? duration(spec.timeout_seconds) : 'none'],
   ['Retries', spec.retries?.max ? `${spec.retries.max}, first after ${duration(spec.retries.backoff_seconds ?? 0)}` : 'none'],
+  spec.after && ['After', html`<code>${spec.after}</code>`],
   spec.working_dir && ['Directory', html`<code>${spec.working_dir}</code>`],
 ];
 

@@ -30,7 +30,7 @@ export function Job({ id }) {
     if (kind === 'execution' && data.execution.job_id === id) job.set((j) => ({ ...j, recent: withRun(j.recent, data.execution) }));
   });
   const j = job.data;
-  const name = j ? j.name ?? (commandTitle(j.command) || 'Unnamed job') : 'Job';
+  const name = j ? j.name ?? (commandTitle(j.command) || j.key || 'Unnamed job') : 'Job';
   useTitle(name);
   const start = () => (j?.command ? run(j) : setAsking(true));
   useKeys({
@@ -46,10 +46,10 @@ export function Job({ id }) {
     <${Head} title=${name} sub=${j.description} above=${html`<a href=${href('/pipelines')}>Pipelines</a><span aria-hidden="true">/</span><a href=${href(`/pipelines/${j.pipeline_id}`)}>${pipelineName(j.pipeline_id)}</a>`}>
       ${may('operator') && html`<button type="button" class="ghost" onClick=${remove}>${icons.trash()}Delete</button>
       <a class="button" href=${href(`/jobs/${id}/edit`)}>${icons.edit()}Edit</a>`}
-      ${may('developer') && html`<button type="button" onClick=${() => setAsking(true)}>Run with…</button>
+      ${may('developer') && !j.pipeline && html`<button type="button" onClick=${() => setAsking(true)}>Run with…</button>
       <${Button} cls="primary" icon="play" onClick=${start}>Run</${Button}>`}</${Head}>
     <${Panel} cls="spec">
-      ${j.command ? html`<${Script} of=${j.command} />` : html`<p class="quiet">No command: each run sets its own.</p>`}
+      ${j.pipeline ? html`<p>Starts the pipeline <a class="link" href=${href(`/pipelines/${j.pipeline.slug}`)}>${j.pipeline.slug}</a> in a run of this pipeline${j.pipeline.wait === false ? ', and does not wait for it' : ''}.</p>` : j.command ? html`<${Script} of=${j.command} />` : html`<p class="quiet">No command: each run sets its own.</p>`}
       <${Facts} items=${[...specFacts(j), ['Recent runs', html`<span class="with-spark"><${Marks} runs=${j.recent} most=${RECENT} /><${Sparkline} runs=${j.recent} /></span>`]]} />
       <${Environment} of=${j.environment} /></${Panel}>
     <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="job" /><${More} list=${past} />`

@@ -21,13 +21,13 @@ import { RunTable } from '../parts/runs.js';
 import { Marks, Shape, Sparkline } from '../parts/status.js';
 
 const JobRow = ({ job, onRun }) => html`<tr data-row class="row">
-  <td class="col-title"><span class="with-shape"><${Shape} status=${job.status} label=${job.execution ? `Last run: ${job.status.toLowerCase()}` : 'Never run'} /><a class="row-link" href=${href(`/jobs/${job.id}`)}>${job.name ?? (commandTitle(job.command) || 'Unnamed job')}</a></span>
-    <div class="under">${job.command ? html`<code>${commandTitle(job.command)}</code>` : html`<span>command set at each run</span>`}</div></td>
+  <td class="col-title"><span class="with-shape"><${Shape} status=${job.status} label=${job.execution ? `Last run: ${job.status.toLowerCase()}` : 'Never run'} /><a class="row-link" href=${href(`/jobs/${job.id}`)}>${job.name ?? (commandTitle(job.command) || job.key || 'Unnamed job')}</a></span>
+    <div class="under">${job.pipeline ? html`<span>starts <code>${job.pipeline.slug}</code></span>` : job.command ? html`<code>${commandTitle(job.command)}</code>` : html`<span>command set at each run</span>`}</div></td>
   <td class="wide">${job.type ? html`<span class="label">${job.type}</span>` : html`<span class="faint">any</span>`}</td>
   <td class="col-marks"><${Marks} runs=${job.recent} most=${RECENT} /></td>
   <td class="col-spark wide"><${Sparkline} runs=${job.recent} /></td>
   <td class="num wide">${job.started_at ? html`<${Age} time=${job.started_at} />` : html`<span class="faint">never</span>`}</td>
-  <td class="col-act">${may('developer') && html`<${Button} icon="play" onClick=${() => (job.command ? run(job) : onRun(job))}>Run</${Button}>
+  <td class="col-act">${may('developer') && !job.pipeline && html`<${Button} icon="play" onClick=${() => (job.command ? run(job) : onRun(job))}>Run</${Button}>
     <button type="button" class="ghost" onClick=${() => onRun(job)} aria-label=${`Run ${job.name ?? 'it'} with overrides`} title="Run with overrides">${icons.more()}</button>`}</td></tr>`;
 
 export function Pipeline({ id }) {

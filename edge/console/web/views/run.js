@@ -14,8 +14,8 @@ import { Age, Button, Choices, Elapsed, Facts, Loaded } from '../parts/basics.js
 import { Approval, Decision } from '../parts/approval.js';
 import { Legs, RunGraph } from '../parts/graph.js';
 import { icons } from '../parts/icons.js';
-import { ending, jobOutcome, outcome } from '../parts/outcome.js';
-import { cancelRun, paramsText, rerun, trigger } from '../parts/runs.js';
+import { childName, ending, jobOutcome, outcome } from '../parts/outcome.js';
+import { cancelRun, paramsText, parentName, rerun, trigger } from '../parts/runs.js';
 import { Status, say } from '../parts/status.js';
 import { Timeline } from '../parts/timeline.js';
 import { LogViewer } from '../log/viewer.js';
@@ -29,6 +29,16 @@ function interesting(run) {
     if (job) return job.key;
   }
   return run.jobs[0]?.key ?? '';
+}
+
+/** The run of another pipeline that the job has started. */
+const Child = ({ child }) => html`<p class="child-run">This job has started <a class="link" href=${href(`/runs/${child.run_id}`)}>${childName(child)}</a> <${Status} status=${child.status} /></p>`;
+
+/** What stands in the place of the log of a job without an execution. */
+function NoLog({ job }) {
+  if (job.child) return html`<${Child} child=${job.child} />`;
+  if (job.status === 'SKIPPED') return html`<p class="quiet">It was skipped, so there is no log.</p>`;
+  return html`<p class="quiet">${job.completed_at ? 'Nothing was executed, so there is no log.' : 'It has not started yet.'}</p>`;
 }
 
 /** The chosen job: how it stands, and its log. */
@@ -51,8 +61,9 @@ function Chosen({ run, job, reload }) {
     e?.worker_id && ['Worker', html`<a href=${href(`/workers/${e.worker_id}`)}>${workerName(e.worker_id)}</a>`],
     outputs.length > 0 && ['Outputs', html`<code>${outputs.map(([name, value]) => `${name}=${value}`).join(' ')}</code>`],
     e && ending(e) && ['Why', ending(e)],
+    job.message && ['Why', job.message],
   ]} />
-    ${e ? html`<${LogViewer} key=${id} execution=${e} onEnd=${execution.reload} />` : html`<p class="quiet">${id ? '' : job.status === 'SKIPPED' ? 'It was skipped, so there is no log.' : 'It has not started yet.'}</p>`}
+    ${e ? html`<${LogViewer} key=${id} execution=${e} onEnd=${execution.reload} />` : !id && html`<${NoLog} job=${job} />`}
   </section>`;
 }
 
@@ -64,7 +75,7 @@ function Header({ run, name, reload }) {
       <h1>${name}</h1>
       <p class="sub execution-sub"><${Status} status=${run.status} />${run.warnings > 0 && html`<span class="label">${plural(run.warnings, 'warning')}</span>`}
         <span class="num"><${Elapsed} from=${run.started_at ?? run.created_at} to=${run.completed_at} /></span>
-        <span class="faint">Started ${trigger(run)} <${Age} time=${run.created_at} /></span>
+        <span class="faint">Started ${run.parent ? html`by <a class="link" href=${href(`/runs/${run.parent.run_id}`, { job: run.parent.job_key })}>${parentName(run.parent)}</a>` : trigger(run)} <${Age} time=${run.created_at} /></span>
         ${paramsText(run) && html`<code class="faint">${paramsText(run)}</code>`}
         ${run.commit && html`<code class="faint" title=${run.commit}>${run.commit.slice(0, 8)}</code>`}
         ${run.rerun_of && html`<a class="link" href=${href(`/runs/${run.rerun_of}`)}>the run before</a>`}</p></div>
