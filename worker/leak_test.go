@@ -18,42 +18,52 @@ import (
 func TestRunsLeaveNothingBehind(t *testing.T) {
 	f := start(t, func(c *Config) {
 		c.Reaper = []string{"/proc/self/exe", "reaper"}
-		c.SpoolMemory, c.SpoolDisk = 64<<10, 64<<20 // much is spilled
+		c.Slots = 16
+		c.SpoolMemory, c.SpoolDisk = 1<<10, 64<<20 // a chunk of some size is spilled
 	})
 	soon := 0.05
-	ways := []func(){
-		func() { f.outcome(f.request("true")) },
-		func() { f.outcome(f.request("seq 3000; seq 3000 >&2; exit 3")) },
-		func() { f.outcome(f.request("no-such-program", "x")) },
-		func() { f.outcome(f.request(`sleep 1000 >/dev/null 2>&1 & exit 0`)) },
-		func() {
+	ways := []func() hodei.ExecutionID{
+		func() hodei.ExecutionID { return f.run(f.request("true")) },
+		func() hodei.ExecutionID { return f.run(f.request("seq 600; seq 600 >&2; exit 3")) },
+		func() hodei.ExecutionID { return f.run(f.request("no-such-program", "x")) },
+		func() hodei.ExecutionID { return f.run(f.request(`sleep 1000 >/dev/null 2>&1 & exit 0`)) },
+		func() hodei.ExecutionID {
 			req := f.fenced(time.Minute, `sleep 1000`)
 			req.TimeoutSeconds = &soon
-			f.outcome(req)
+			return f.run(req)
 		},
-		func() {
+		func() hodei.ExecutionID {
 			id := f.run(f.request("sleep 1000"))
 			require.NoError(t, f.interrupt(id, hodei.ReasonCancelled))
-			f.end(id)
+			return id
 		},
-		func() {
+		func() hodei.ExecutionID {
 			id := f.run(f.request("yes"))
 			require.NoError(t, f.interrupt(id, hodei.ReasonWorkerLost))
+			return hodei.ExecutionID{} // it has no end
 		},
 	}
-	runs := func(n int) {
-		for i := range n {
-			ways[i%len(ways)]()
+	runs := func(rounds int) {
+		for range rounds {
+			var running []hodei.ExecutionID
+			for _, way := range ways {
+				running = append(running, way())
+			}
+			for _, id := range running {
+				if !id.IsZero() {
+					f.end(id)
+				}
+			}
 		}
 		f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision >= f.said() })
 	}
-	runs(3 * len(ways)) // what is kept for the next execution
+	runs(3) // what is kept for the next execution
 	files, goroutines := 0, 0
 	require.Eventually(t, func() bool { // it uses a goroutine itself
 		files, goroutines = openFiles(t), runtime.NumGoroutine()
 		return true
 	}, time.Minute, time.Millisecond)
-	runs(300) // a goroutine left by one execution in four would show
+	runs(43) // a goroutine left by one execution in four would show
 	require.Eventually(t, func() bool { return openFiles(t) <= files }, time.Minute, 10*time.Millisecond, "of %d files", files)
 	const idle = 64 // idle goroutines of the service may wait for the next request
 	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+idle }, time.Minute, 10*time.Millisecond, "of %d goroutines", goroutines)

@@ -21,6 +21,29 @@ func (r *run) failed(reason hodei.Reason, exitCode int, why string) hodei.Outcom
 	return end
 }
 
+// over is how a process ended.
+type over struct {
+	at   time.Time
+	why  hodei.Reason // why it was stopped, "" if it was not
+	exit *exec.Exit   // nil if that is not known
+	late bool         // the fence had passed
+}
+
+// outcome returns the outcome of an execution whose command ended.
+func (o over) outcome() hodei.Outcome {
+	end := ended(o.why, o.exit)
+	if o.why == "" && o.exit != nil && o.exit.Killed() {
+		switch {
+		case o.late: // by the reaper, while the worker was paused
+			end.Reason = new(hodei.ReasonWorkerLost)
+		case o.exit.OutOfMemory:
+			end.Reason = new(hodei.ReasonOutOfMemory)
+		}
+	}
+	end.CompletedAt = o.at
+	return end
+}
+
 // ended returns the outcome of an execution whose process was stopped for a
 // reason, or ended by itself. The exit is nil if there was no process.
 func ended(why hodei.Reason, exit *exec.Exit) hodei.Outcome {

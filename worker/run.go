@@ -139,26 +139,7 @@ func (w *Worker) follow(r *run, out *joblog.Pipes, free func()) hodei.Outcome {
 	if s := r.req.TimeoutSeconds; s != nil {
 		defer time.AfterFunc(time.Duration(*s*float64(time.Second)), func() { r.process.stop(hodei.ReasonTimeout) }).Stop()
 	}
-	over := w.await(&r.process, r, out, free)
-	end := ended(over.why, over.exit)
-	if over.why == "" && over.exit != nil && over.exit.Killed() {
-		switch {
-		case over.late: // by the reaper, while the worker was paused
-			end.Reason = new(hodei.ReasonWorkerLost)
-		case over.exit.OutOfMemory:
-			end.Reason = new(hodei.ReasonOutOfMemory)
-		}
-	}
-	end.CompletedAt = over.at
-	return end
-}
-
-// over is how a process ended.
-type over struct {
-	at   time.Time
-	why  hodei.Reason // why it was stopped, "" if it was not
-	exit *exec.Exit   // nil if that is not known
-	late bool         // the fence had passed
+	return w.await(&r.process, r, out, free).outcome()
 }
 
 // await waits for a process of the run to exit, kills the rest of its group, calls
