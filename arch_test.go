@@ -64,6 +64,7 @@ var mayImport = []struct {
 	{"", nil},
 	{"internal/logchunk", nil},
 	{"internal/disk", []string{""}},
+	{"internal/seal", []string{""}},
 	{"internal/next", []string{""}},
 	{"internal/definition", []string{"", "internal/next"}},
 	{"internal/token", nil},
@@ -74,8 +75,8 @@ var mayImport = []struct {
 	{"postgres", []string{"", "internal/batch", "internal/logchunk"}},
 	{"services/scheduler/plan", []string{""}},
 	{"services/orchestrator/run", []string{""}},
-	{"services", []string{"", "schemas", "internal/definition", "internal/next", "internal/rpc", "internal/batch", "internal/due", "internal/logchunk", "internal/disk", "internal/token", "kv", "postgres"}},
-	{"worker", []string{"", "schemas", "internal/rpc", "internal/batch", "internal/logchunk", "internal/disk", "kv"}},
+	{"services", []string{"", "schemas", "internal/definition", "internal/next", "internal/rpc", "internal/batch", "internal/due", "internal/logchunk", "internal/disk", "internal/seal", "internal/token", "kv", "postgres"}},
+	{"worker", []string{"", "schemas", "internal/rpc", "internal/batch", "internal/logchunk", "internal/disk", "internal/seal", "kv"}},
 	{"client", []string{"", "schemas", "internal/rpc", "internal/follow"}},
 	{"internal/follow", []string{"", "schemas", "internal/rpc", "internal/logchunk", "kv"}},
 	{"internal/health", []string{"schemas", "internal/rpc"}},
@@ -85,7 +86,7 @@ var mayImport = []struct {
 	{"internal/local", []string{"", "internal/rpc", "internal/disk"}},
 	{"internal/system", []string{"", "schemas", "internal/rpc", "internal/health", "services", "worker", "edge", "kv", "postgres", "client"}},
 	// It fills in the Config of each role; internal/system does the rest.
-	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "internal/disk", "internal/token", "internal/cli",
+	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "internal/disk", "internal/seal", "internal/token", "internal/cli",
 		"services", "worker", "edge", "postgres"}},
 	{"internal/cli/render", nil},
 	// The variables of a command that must survive.

@@ -47,6 +47,9 @@ type Execution struct {
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 	// Outputs are the values that the command wrote to $HODEI_OUTPUT, null without any.
 	Outputs map[string]string `json:"outputs" null:"true"`
+	// SecretVersions are the versions of the secrets that the command received, by name;
+	// null without any.
+	SecretVersions map[string]int `json:"secret_versions" null:"true"`
 	// LogsAvailable is false once retention has dropped the log.
 	LogsAvailable bool `json:"logs_available"`
 	// LogCount is the number of lines recorded so far.
@@ -80,6 +83,10 @@ const (
 // ReasonInvalidOutput is that of a command which exited with 0 and left in
 // $HODEI_OUTPUT what are no outputs.
 const ReasonInvalidOutput Reason = "INVALID_OUTPUT"
+
+// ReasonSecretMissing is that of an execution which did not start, because there is no
+// value for one of its secrets.
+const ReasonSecretMissing Reason = "SECRET_MISSING"
 
 // The additional reasons of a run and of a job in a run.
 const (

@@ -134,7 +134,7 @@ func (a Availability) Validate() error {
 	case !IsTime(a.At):
 		return InvalidField("at", "a year from 1 to 9999 required")
 	}
-	for field, text := range map[string]string{"type": a.Type, "incarnation": a.Incarnation, "version": a.Version} {
+	for field, text := range map[string]string{"type": a.Type, "incarnation": a.Incarnation, "version": a.Version, "seal_key": a.SealKey} {
 		if len(text) > 4*maxText || strings.ContainsRune(text, 0) {
 			return InvalidField(field, "at most 100 characters without NUL required")
 		}

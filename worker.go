@@ -53,6 +53,9 @@ type Availability struct {
 	// Cordoned and Dedicated are those of Worker.
 	Cordoned  bool `json:"cordoned,omitempty"`
 	Dedicated bool `json:"dedicated,omitempty"`
+	// SealKey is the public key of this process, to which the secrets of its executions
+	// are encrypted.
+	SealKey string `json:"seal_key,omitempty"`
 	// Incarnation identifies one process of the worker. Revision orders the
 	// reports of an incarnation: it increases with every change of the slots.
 	Incarnation string    `json:"incarnation"`

@@ -269,3 +269,24 @@ func (c *Client) DeleteToken(ctx context.Context, req schemas.DeleteTokenRequest
 func (c *Client) WhoAmI(ctx context.Context, req schemas.Empty) (schemas.Identity, error) {
 	return call(ctx, c, schemas.WhoAmI, req)
 }
+
+// SetSecret sets the value of a secret.
+func (c *Client) SetSecret(ctx context.Context, req schemas.SetSecretRequest) (hodei.Secret, error) {
+	return call(ctx, c, schemas.SetSecret, req)
+}
+
+// ListSecrets returns the names of secrets, never a value.
+func (c *Client) ListSecrets(ctx context.Context, req schemas.ListSecretsRequest) (schemas.List[hodei.Secret], error) {
+	return call(ctx, c, schemas.ListSecrets, req)
+}
+
+// DeleteSecret deletes a secret, or returns NOT_FOUND.
+func (c *Client) DeleteSecret(ctx context.Context, req schemas.DeleteSecretRequest) error {
+	_, err := call(ctx, c, schemas.DeleteSecret, req)
+	return err
+}
+
+// RotateSecrets encrypts all secrets with the first key of the key file.
+func (c *Client) RotateSecrets(ctx context.Context) (schemas.RotatedSecrets, error) {
+	return call(ctx, c, schemas.RotateSecrets, schemas.Empty{})
+}

@@ -44,6 +44,7 @@ var tags = []struct{ name, description string }{
 	{"scheduler", "The queue, and why an execution waits. Port 8081."},
 	{"workers", "The fleet. Port 8082."},
 	{"events", "What happens to executions and workers, as it happens. Every port."},
+	{"secrets", "Values that jobs receive and that no reply contains. Port 8082."},
 	{"stats", "Numbers of executions. Port 8080."},
 	{"tokens", "Who may do what, where --auth is set. Every port."},
 	{"system", "The state of the edge itself. Every port."},
@@ -127,7 +128,7 @@ func tag(op *Op) string {
 // the names of the client's methods: "pipelines.create" is createPipeline.
 func operationIDs(t testing.TB) map[string]string {
 	ids := map[string]string{}
-	for _, path := range []string{"access.go", "definitions.go", "orchestrator.go", "runs.go", "schedules.go", "scheduler.go", "workermanager.go"} {
+	for _, path := range []string{"access.go", "definitions.go", "orchestrator.go", "runs.go", "schedules.go", "scheduler.go", "secrets.go", "workermanager.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 		require.NoError(t, err)
 		ast.Inspect(file, func(n ast.Node) bool {

@@ -154,6 +154,17 @@ func examplesOfWorkers(all map[*Op]example) {
 	})
 }
 
+func examplesOfSecrets(all map[*Op]example) {
+	set := hodei.Secret{Name: "DEPLOY_KEY", Version: 2, CreatedAt: at("10:30:00"), UpdatedAt: at("10:40:00"), UsedAt: ptr(at("10:32:00"))}
+	ref := hodei.RefTo(pipelineID)
+	of := set
+	of.PipelineID = &pipelineID
+	show(all, SetSecret, SetSecretRequest{Name: "DEPLOY_KEY", Value: "correct horse battery staple", PipelineID: &ref}, of)
+	show(all, ListSecrets, ListSecretsRequest{PipelineID: &ref}, List[hodei.Secret]{Items: []hodei.Secret{set, of}})
+	show(all, DeleteSecret, DeleteSecretRequest{Name: "DEPLOY_KEY", PipelineID: &ref}, Empty{})
+	show(all, RotateSecrets, Empty{}, RotatedSecrets{Rotated: 12, Unreadable: []string{}})
+}
+
 // to sets a field of a PATCH.
 func to[T any](value T) Patch[T] { return Patch[T]{Set: true, Value: &value} }
 

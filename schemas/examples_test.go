@@ -207,5 +207,6 @@ func examples() map[*Op]example {
 	examplesOfRuns(all)
 	examplesOfDefinitions(all)
 	examplesOfWorkers(all)
+	examplesOfSecrets(all)
 	return all
 }

@@ -21,7 +21,13 @@ const sharedEntry = 1 << 10
 func (e End) Size() int { return sharedEntry + e.Outcome.Size() }
 
 // Size is about how many bytes the entry takes.
-func (r ExecutionRequest) Size() int { return sharedEntry + r.Spec.Size() }
+func (r ExecutionRequest) Size() int {
+	size := sharedEntry + r.Spec.Size()
+	if r.Sealed != nil {
+		size += 4 * len(r.Sealed.Data) / 3
+	}
+	return size
+}
 
 // Results are the results of the entries of a shared request, in their order.
 type Results[T any] struct {

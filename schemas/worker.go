@@ -46,6 +46,10 @@ type ExecutionRequest struct {
 	LostAfterSeconds *float64 `json:"lost_after_seconds,omitempty" jsonschema:"exclusiveMinimum=0"`
 	// Incarnation is the process of the worker that the offer is for.
 	Incarnation string `json:"incarnation"`
+	// Sealed are the values of the secrets, null without any. NoSecrets is why they cannot
+	// be given; the execution then fails with SECRET_MISSING.
+	Sealed    *SealedSecrets `json:"sealed,omitempty"`
+	NoSecrets string         `json:"no_secrets,omitempty" jsonschema:"maxLength=1000"`
 	// Deadline is when the offer ends. After it the worker must refuse, because
 	// the execution may have been placed elsewhere.
 	Deadline time.Time `json:"deadline"`

@@ -176,6 +176,10 @@ var requests = map[string]func(w world) object{
 	"workers.resume":    func(w world) object { return object{"id": w.worker} },
 	"workers.terminate": func(w world) object { return object{"id": w.registered()} },
 	"workers.assign":    func(w world) object { return object{"execution_id": w.waiting(), "worker_id": w.worker} },
+	"secrets.set":       func(world) object { return object{"name": "FACES", "value": "hunter2hunter2"} },
+	"secrets.list":      func(world) object { return object{} },
+	"secrets.delete":    func(w world) object { w.secret(); return object{"name": "DELETED"} },
+	"secrets.rotate":    func(world) object { return object{} },
 	"logs.get":          func(w world) object { return object{"id": w.ended, "tail": 1, "timestamps": false} },
 }
 
@@ -199,6 +203,11 @@ func (w world) applied() {
 func (w world) newJob() string { return w.create("/jobs", `{"pipeline_id":"`+w.pipeline+`"}`) }
 func (w world) registered() string {
 	return w.create("/workers/register", `{"type":"none","capacity":1}`)
+}
+
+func (w world) secret() {
+	status, made := call(w.s.t, "PUT", w.s.orchestrator+"/secrets/DELETED", `{"value":"hunter2hunter2"}`)
+	require.Equal(w.s.t, 200, status, made)
 }
 
 // waiting creates an execution that no worker can run.

@@ -77,7 +77,7 @@ func (w *walker) ask(status int, id, record, query, body string, header ...strin
 	for i := 0; i < len(header); i += 2 {
 		head[header[i]] = []string{header[i+1]}
 	}
-	url := w.base + strings.NewReplacer("{id}", record, "{key}", "gate").Replace(op.path)
+	url := w.base + strings.NewReplacer("{id}", record, "{name}", record, "{key}", "gate").Replace(op.path)
 	if query != "" {
 		url += "?" + query
 	}
@@ -182,8 +182,25 @@ func TestOpenAPI(t *testing.T) {
 	w.runs(s)
 	w.executions(s)
 	w.scheduling(s)
+	w.secrets(s)
 	w.workers()
 	w.done()
+}
+
+func (w *walker) secrets(s *system) {
+	body := `{"value":"hunter2hunter2"}`
+	w.ask(400, "setSecret", "WALK", "", `{"value":"short"}`)
+	w.ask(404, "setSecret", "WALK", "", `{"value":"hunter2hunter2","pipeline_id":"nowhere"}`)
+	w.ask(200, "setSecret", "WALK", "", body)
+	w.ask(200, "listSecrets", "", "", "")
+	w.ask(404, "listSecrets", "", "pipeline_id=nowhere", "")
+	w.ask(200, "rotateSecrets", "", "", "")
+	x := s.job(`{"command":"echo $WALK","secrets":["WALK"]}`)
+	x = w.ask(200, "executeJob", x, "", `{"wait_seconds":30}`)["execution_id"].(string)
+	s.ended(x)
+	require.Equal(w.t, object{"WALK": 1.0}, w.ask(200, "getExecution", x, "", "")["secret_versions"])
+	w.ask(204, "deleteSecret", "WALK", "", "")
+	w.ask(404, "deleteSecret", "WALK", "", "")
 }
 
 // mistakes are the errors that every operation answers alike.

@@ -59,7 +59,7 @@ func (w *Worker) put(ctx context.Context, bucket *kv.Workers) error {
 func (w *Worker) availability() hodei.Availability {
 	a := hodei.Availability{
 		WorkerID: w.id, Type: w.cfg.Type, Labels: w.cfg.Labels, Load: load(), Dedicated: w.cfg.Dedicated,
-		Incarnation: w.incarnation, Version: w.cfg.Version,
+		Incarnation: w.incarnation, Version: w.cfg.Version, SealKey: w.seal.Public(),
 	}
 	if err := w.disk.Check(); err != nil {
 		a.Blocked = hodei.AsError(err).Message

@@ -7,6 +7,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/joblog"
+	"github.com/hodei-jobs/hodei/worker/joblog/mask"
 )
 
 // offer answers an offer. The answer and the start of an accepted execution do
@@ -15,9 +16,11 @@ func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schema
 	fence := w.fenceOf(&req)
 	return w.slots.take(&req, w.incarnation, w.unable(&req, fence), func(startedAt time.Time) *run {
 		ctx, giveUp := context.WithCancel(ctx)
+		secrets := &mask.Set{}
 		r := &run{
 			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: ending{grace: w.cfg.Grace, Process: w.host.New(req.ExecutionID)},
-			journal: joblog.New(req.ExecutionID, w.spool, w.log, w.logLimit(&req), w.shipper.Send),
+			environment: req.Environment, secrets: secrets,
+			journal: joblog.New(req.ExecutionID, w.spool, w.log, w.logLimit(&req), secrets, w.shipper.Send),
 		}
 		if req.After != "" {
 			r.after = &ending{grace: w.cfg.Grace, Process: w.host.New(req.ExecutionID)}

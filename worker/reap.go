@@ -25,7 +25,7 @@ func (w *Worker) keepReaper(ctx context.Context, begun func()) {
 	w.reaper.Keep(ctx, reaper.Config{
 		Command: w.cfg.Reaper, LogFile: filepath.Join(w.state.dir, "reaper.log"), Log: w.log,
 		Orders: reaper.Orders{
-			NATS: strings.Join(w.cfg.NATS.Opts.Servers, ","), WorkerID: w.id, Incarnation: w.incarnation, Tag: w.tag,
+			NATS: strings.Join(w.cfg.NATS.Opts.Servers, ","), WorkerID: w.id, Incarnation: w.incarnation, Tag: w.tag, Secrets: w.secretsDir(),
 		},
 	}, begun)
 }

@@ -27,10 +27,13 @@ func outputFile(at process.Place) string { return filepath.Join(at.Tmp, ".hodei-
 func (r *run) results(at process.Place, end *hodei.Outcome) {
 	outputs, err := readOutputs(outputFile(at))
 	if err == nil {
+		err = r.checkOutputs(outputs)
+	}
+	if err == nil {
 		end.Outputs = outputs
 		return
 	}
-	r.journal.Note("hodei: $" + outputVariable + ": " + err.Error())
+	r.journal.Note("hodei: $" + outputVariable + ": " + clipped(r.secrets.Mask(err.Error()))) // it may repeat a line
 	if end.Status == hodei.Completed {
 		end.Status, end.Reason = hodei.Failed, new(hodei.ReasonInvalidOutput)
 	}
@@ -81,22 +84,23 @@ func parseOutputs(text string) (map[string]string, error) {
 				rest = append(rest, lines[i])
 			}
 			if mark == "" || i == len(lines) {
-				return nil, fmt.Errorf("line %d: the end of %s is missing", from, clipped(line))
+				return nil, fmt.Errorf("line %d: the end of %s is missing", from, line)
 			}
 			name, value, plain = key, strings.Join(rest, "\n"), true
 		}
 		if !plain || !hodei.IsOutput(name) {
-			return nil, fmt.Errorf("line %d: name=value is required, not %q", i+1, clipped(line))
+			return nil, fmt.Errorf("line %d: name=value is required, not %q", i+1, line)
 		}
 		outputs[name] = value
 	}
 	return outputs, nil
 }
 
-func clipped(line string) string {
-	const most = 60
-	if len(line) > most {
-		return strings.ToValidUTF8(line[:most], "") + "…"
+// clipped shortens a text that is already masked.
+func clipped(text string) string {
+	const most = 120
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
 	}
-	return line
+	return text
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei/worker/exec"
 	"github.com/hodei-jobs/hodei/worker/exec/process"
 	"github.com/hodei-jobs/hodei/worker/joblog"
+	"github.com/hodei-jobs/hodei/worker/joblog/mask"
 )
 
 // straggle is how long output is read after the command has exited, if one of
@@ -31,6 +32,9 @@ type run struct {
 	after     *ending // of the script that follows the command, nil without one
 	fence     *fence  // nil if it will not be restarted
 	journal   *joblog.Journal
+	secrets   *mask.Set // what the log masks
+	// environment is that of the job, with its secrets.
+	environment map[string]string
 	// giveUp ends the context of do: nothing more is reported.
 	giveUp context.CancelFunc
 }
@@ -50,12 +54,15 @@ func (w *Worker) do(ctx context.Context, r *run) {
 	var end hodei.Outcome
 	if err != nil {
 		end = r.failed(hodei.ReasonStartFailed, 0, fmt.Sprintf("working directory: %v", err))
+	} else if err := w.openSecrets(r); err != nil {
+		end = r.failed(hodei.ReasonSecretMissing, 0, err.Error())
 	} else {
 		end = w.execute(r, at, free)
 		r.results(at, &end)
 		w.runAfter(r, at, &end, free)
 	}
 	free()
+	w.closeSecrets(r)
 	r.process.close()
 	end.StartedAt = &r.startedAt
 	end.LogCount, end.LogDigest = r.journal.Close()
@@ -103,7 +110,7 @@ func (w *Worker) start(p *ending, r *run, at process.Place, argv []string, vars 
 	}
 	defer errW.Close()
 	if err := p.Start(exec.Command{
-		Args: argv, Dir: at.Dir, Home: at.Home, Tmp: at.Tmp, Variables: vars, Environment: r.req.Environment,
+		Args: argv, Dir: at.Dir, Home: at.Home, Tmp: at.Tmp, Variables: vars, Environment: r.environment,
 		Stdin: w.null, Stdout: outW, Stderr: errW, Fence: r.fence.reaping(),
 	}); err != nil {
 		outR.Close()

@@ -18,6 +18,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/batch"
 	"github.com/hodei-jobs/hodei/internal/disk"
+	"github.com/hodei-jobs/hodei/internal/seal"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/exec/process"
 	"github.com/hodei-jobs/hodei/worker/joblog"
@@ -70,6 +71,7 @@ type Worker struct {
 	tag         string         // of every command's environment
 	id          hodei.WorkerID // set before ready closes
 	state       *state
+	seal        *seal.Pair
 	null        *os.File // every command's standard input
 	spool       *joblog.Spool
 	shipper     joblog.Shipper // once it is registered
@@ -110,6 +112,10 @@ func New(cfg Config) (*Worker, error) {
 		disk:        disk.NewGuard(cfg.MinFree, disk.Store{Name: "the worker", Dir: cfg.StateDir}),
 		contact:     contact{sooner: make(chan struct{}, 1)},
 		reconnected: make(chan struct{}, 1), ready: make(chan struct{}), terminate: make(chan struct{}),
+	}
+	var err error
+	if w.seal, err = seal.NewPair(); err != nil {
+		return nil, err
 	}
 	w.host = process.NewHost(w.tag, &w.reaper)
 	w.ends.Run, w.ends.Size, w.ends.MaxSize = w.sendEnds, schemas.End.Size, schemas.MaxSharedBytes

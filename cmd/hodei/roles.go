@@ -17,6 +17,7 @@ import (
 
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/seal"
 	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/services/access"
@@ -30,6 +31,7 @@ import (
 // roleFlags are the flags of every role.
 type roleFlags struct {
 	nats, database, logLevel, health string
+	secretsKey                       string
 	replicas                         int
 	streamMiB                        int64
 	lostAfter                        time.Duration
@@ -46,6 +48,10 @@ func (f *roleFlags) add(flags *pflag.FlagSet) {
 // addHealth adds the flag of every process that runs roles.
 func addHealth(flags *pflag.FlagSet, addr *string) {
 	flags.StringVar(addr, "health-addr", "", "address that serves /healthz, /readyz and /metrics of this process, as 127.0.0.1:9090 (default none)")
+}
+
+func addSecretsKey(flags *pflag.FlagSet, path *string, standard string) {
+	flags.StringVar(path, "secrets-key", "", "file with the keys that encrypt secrets, one a line in base64; the first encrypts, all decrypt "+standard)
 }
 
 func (f *roleFlags) addDatabase(flags *pflag.FlagSet) {
@@ -126,6 +132,11 @@ func newRole(name string) *cobra.Command {
 				}
 			case "worker-manager":
 				cfg.Manager = &workermanager.Config{LostAfter: f.lostAfter}
+				if f.secretsKey != "" {
+					if cfg.Manager.Secrets, err = seal.Load(f.secretsKey); err != nil {
+						return err
+					}
+				}
 				if err := f.retention.set(cfg.Manager); err != nil {
 					return err
 				}
@@ -151,6 +162,7 @@ func newRole(name string) *cobra.Command {
 		cmd.Flags().IntVar(&f.replicas, "replicas", 1, "replicas of the streams, in a NATS cluster")
 		cmd.Flags().Int64Var(&f.streamMiB, "stream-limit", 3072, "storage limit of the streams in NATS, in MiB: two thirds logs, one third events")
 		f.retention.add(cmd.Flags())
+		addSecretsKey(cmd.Flags(), &f.secretsKey, "(default none: no secrets)")
 		cmd.Flags().DurationVar(&f.lostAfter, "lost-after", 45*time.Second, "silence after which a worker is declared lost")
 		fallthrough
 	default:

@@ -20,6 +20,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/disk"
 	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/seal"
 	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/services/access"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
@@ -29,6 +30,7 @@ import (
 // upFlags are the flags of `hodei up`.
 type upFlags struct {
 	dataDir, nats, database, logLevel, health string
+	secretsKey                                string
 	ephemeral                                 bool
 	natsPort, workers                         int
 	edge                                      edgeFlags
@@ -60,6 +62,7 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 	flags.StringVar(&f.database, "database-url", "", "use this Postgres instead of the embedded one")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
 	addHealth(flags, &f.health)
+	addSecretsKey(flags, &f.secretsKey, "(default secrets.key in the data directory, made at the first start)")
 	cmdline.Secret(flags, "nats", "database-url")
 	f.worker.add(flags, "worker-")
 	f.scheduler.add(flags)
@@ -98,6 +101,9 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		return err
 	}
 	defer release()
+	if manager.Secrets, err = f.keys(dir); err != nil {
+		return err
+	}
 	door := &door{}
 	defer door.close()
 	servers, err := f.startServers(ctx, dir, log, door)
@@ -131,6 +137,14 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		}
 		welcome(screen, s, rpc.Redacted(servers.natsURL), len(cfg.Workers))
 	})
+}
+
+// keys returns the keys of secrets.
+func (f *upFlags) keys(dir string) (*seal.Keys, error) {
+	if f.secretsKey != "" {
+		return seal.Load(f.secretsKey)
+	}
+	return seal.LoadOrMake(filepath.Join(dir, "secrets.key"))
 }
 
 // disks returns the guard of the disks of the servers in this process.

@@ -62,7 +62,7 @@ func Check(def hodei.Definition) []hodei.Problem {
 // value of checkout is already what happens.
 var unsupportedFields = struct{ pipeline, job []string }{
 	pipeline: []string{"source", "hooks", "notify"},
-	job:      []string{"artifacts", "caches", "secrets", "container", "services", "limits", "run_as"},
+	job:      []string{"artifacts", "caches", "container", "services", "limits", "run_as"},
 }
 
 // unsupported reports the fields of unsupportedFields that are given.

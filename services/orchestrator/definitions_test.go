@@ -256,7 +256,7 @@ func TestAJobOverRESTIsHeldToTheRulesOfTheFile(t *testing.T) {
 		"environment.X":      {"key": "a", "environment": body{"X": "${{ matrix.os }}"}},
 		"key":                {"key": "build"},
 		"command":            {"key": "a", "command": "echo ${{ params.env }}"},
-		"secrets":            {"secrets": []string{"S"}},
+		"secrets[0]":         {"key": "a", "secrets": []string{"S"}, "environment": body{"S": "x"}},
 		"if.params.nope":     {"if": body{"params.nope": "x"}},
 		"matrix":             {"matrix": body{"values": body{"a": numbers(300)}}},
 		"when":               {"when": "sometimes"},

@@ -18,24 +18,41 @@ import (
 func (m *Manager) offer(ctx context.Context, all []hodei.Execution, w hodei.Availability, deadline time.Time) []batch.Answer[schemas.Assignment] {
 	ctx = context.WithoutCancel(ctx) // a committed assignment is completed
 	began := time.Now()
-	late := !began.Before(deadline)
-	answers := make([]batch.Answer[schemas.Acceptance], len(all))
-	if !late {
-		offers := make([]schemas.ExecutionRequest, len(all))
-		for i, e := range all {
-			offers[i] = schemas.ExecutionRequest{
-				ExecutionID: e.ID, JobID: e.JobID, PipelineID: e.PipelineID, Attempt: e.Attempt,
-				Spec: e.Spec, LostAfterSeconds: m.fence(e), Incarnation: w.Incarnation, Deadline: deadline.UTC(),
-			}
-		}
-		answers = m.requests.DoAll(ctx, w.WorkerID, offers)
-	}
+	offers, unsent := m.offersOf(ctx, all, w, deadline)
+	answers := m.requests.DoAll(ctx, w.WorkerID, offers)
 	return batch.Answers(len(all), func(i int) (schemas.Assignment, error) {
-		if late {
-			return schemas.Assignment{}, m.notAccepted(ctx, all[i], hodei.Errorf(hodei.Unavailable, "The commit took too long"))
+		if err := unsent[all[i].ID]; err != nil {
+			return schemas.Assignment{}, m.notAccepted(ctx, all[i], err)
 		}
-		return m.offered(ctx, all[i], w, answers[i], time.Since(began))
+		answer := answers[0]
+		answers = answers[1:]
+		return m.offered(ctx, all[i], w, answer, time.Since(began))
 	})
+}
+
+// offersOf returns the offers in the order of the executions, without those that must
+// not be sent.
+func (m *Manager) offersOf(ctx context.Context, all []hodei.Execution, w hodei.Availability, deadline time.Time) (offers []schemas.ExecutionRequest, unsent map[hodei.ExecutionID]error) {
+	late := !time.Now().Before(deadline)
+	for _, e := range all {
+		offer := schemas.ExecutionRequest{
+			ExecutionID: e.ID, JobID: e.JobID, PipelineID: e.PipelineID, Attempt: e.Attempt,
+			Spec: e.Spec, LostAfterSeconds: m.fence(e), Incarnation: w.Incarnation, Deadline: deadline.UTC(),
+		}
+		var err error = hodei.Errorf(hodei.Unavailable, "The commit took too long")
+		if !late {
+			err = m.addSecrets(ctx, &offer, e, w)
+		}
+		if err == nil {
+			offers = append(offers, offer)
+			continue
+		}
+		if unsent == nil {
+			unsent = map[hodei.ExecutionID]error{}
+		}
+		unsent[e.ID] = err
+	}
+	return offers, unsent
 }
 
 // offered acts on the answer to an offer.

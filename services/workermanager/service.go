@@ -15,6 +15,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/batch"
 	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/seal"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/kv/check"
 	"github.com/hodei-jobs/hodei/postgres"
@@ -29,6 +30,8 @@ type Config struct {
 	Log     *slog.Logger
 	// Storage configures the streams and the bucket.
 	Storage kv.Storage
+	// Secrets are the keys of secrets; without them none can be set or used.
+	Secrets *seal.Keys
 	// LostAfter is the silence after which a worker is lost. Default: 45 s.
 	LostAfter time.Duration
 	// Reconcile is the interval in which reports are compared with the record
@@ -54,6 +57,8 @@ type Manager struct {
 	log   *slog.Logger
 	svc   *rpc.Service
 	fleet *fleet
+	// seal encrypts secrets on their way to a worker.
+	seal *seal.Pair
 	// offers are the executions that this instance is offering.
 	offers offers
 	// requests sends offers; those for one worker share a request.
@@ -103,6 +108,10 @@ func New(cfg Config) *Manager {
 	rpc.Handle(m.svc, schemas.DeleteExecution, m.deleteExecution)
 	rpc.Handle(m.svc, schemas.GetLogs, m.getLogs)
 	rpc.Handle(m.svc, schemas.ReadLogs, m.readLogs)
+	rpc.Handle(m.svc, schemas.SetSecret, m.setSecret)
+	rpc.Handle(m.svc, schemas.ListSecrets, m.listSecrets)
+	rpc.Handle(m.svc, schemas.DeleteSecret, m.deleteSecret)
+	rpc.Handle(m.svc, schemas.RotateSecrets, m.rotateSecrets)
 	rpc.Handle(m.svc, schemas.WorkerManagerHealth, m.health)
 	return m
 }
@@ -118,6 +127,9 @@ func (m *Manager) Run(ctx context.Context) error {
 		return err
 	}
 	m.js = js
+	if m.seal, err = seal.NewPair(); err != nil {
+		return err
+	}
 	if err := kv.Setup(ctx, js, m.cfg.Storage); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/logchunk"
+	"github.com/hodei-jobs/hodei/worker/joblog/mask"
 )
 
 // A chunk is cut at this size, or this long after its first line, whichever is
@@ -34,7 +35,8 @@ type Journal struct {
 	send  Send
 
 	mu        sync.Mutex
-	split     map[hodei.Stream]*splitter
+	secrets   *mask.Set
+	outputs   map[hodei.Stream]*output
 	limit     limited
 	at        time.Time // of the latest line
 	head      []byte    // of the lines being appended, see appendHead
@@ -53,27 +55,28 @@ type Journal struct {
 	settled   chan struct{} // closed when the journal is closed and empty
 }
 
-// New returns the log of an execution that has printed nothing yet.
-func New(id hodei.ExecutionID, s *Spool, log *slog.Logger, limit Limit, send Send) *Journal {
+// New returns the log of an execution that has printed nothing yet. It masks the values
+// in secrets, and adds to them those that the output announces.
+func New(id hodei.ExecutionID, s *Spool, log *slog.Logger, limit Limit, secrets *mask.Set, send Send) *Journal {
 	j := &Journal{
-		id: id, spool: s, log: log, send: send, limit: limited{Limit: limit},
+		id: id, spool: s, log: log, send: send, limit: limited{Limit: limit}, secrets: secrets,
 		file: spoolFile{dir: s.dir, id: id}, settled: make(chan struct{}),
 	}
-	j.split = map[hodei.Stream]*splitter{hodei.Stdout: {emit: j.admit}, hodei.Stderr: {emit: j.admit}}
+	j.outputs = map[hodei.Stream]*output{hodei.Stdout: newOutput(j, hodei.Stdout), hodei.Stderr: newOutput(j, hodei.Stderr)}
 	return j
 }
 
 // Append adds output of the command, read at the given time. It returns when
 // the spool has room for more.
-func (j *Journal) Append(stream hodei.Stream, at time.Time, output []byte) {
-	if j.splitting(stream, at, func(s *splitter) { s.write(output) }) {
+func (j *Journal) Append(stream hodei.Stream, at time.Time, p []byte) {
+	if j.splitting(j.outputs[stream], at, func(o *output) { o.write(p) }) {
 		j.spool.await(&j.dropped)
 	}
 }
 
 // End adds the rest of a stream that has no line end.
 func (j *Journal) End(stream hodei.Stream, at time.Time) {
-	j.splitting(stream, at, (*splitter).close)
+	j.splitting(j.outputs[stream], at, (*output).close)
 }
 
 // Note adds a line of Hodei.
@@ -85,12 +88,12 @@ func (j *Journal) Note(text string) {
 }
 
 // splitting reports whether a chunk was cut during split.
-func (j *Journal) splitting(stream hodei.Stream, at time.Time, split func(*splitter)) (cut bool) {
+func (j *Journal) splitting(o *output, at time.Time, split func(*output)) (cut bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	chunks := len(j.waiting)
-	j.begin(stream, at)
-	split(j.split[stream])
+	j.begin(o.stream, at)
+	split(o)
 	cut = len(j.waiting) > chunks
 	j.pump()
 	return cut
@@ -107,7 +110,7 @@ func (j *Journal) begin(stream hodei.Stream, at time.Time) {
 
 func (j *Journal) note(text string) {
 	j.begin(hodei.Stderr, time.Now())
-	j.add([]byte(text), false)
+	j.add([]byte(j.secrets.Mask(text)), false)
 }
 
 // add adds a line to the open chunk, and cuts the chunk when it is full.
@@ -171,6 +174,9 @@ func (j *Journal) Close() (count, digest int64) {
 	defer j.mu.Unlock()
 	if j.linger != nil {
 		j.linger.Stop()
+	}
+	for _, o := range j.outputs {
+		o.stop()
 	}
 	j.noteDropped()
 	j.closed = true

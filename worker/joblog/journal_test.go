@@ -16,6 +16,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/worker/joblog/mask"
 )
 
 // link is the connection of a journal; it can be down.
@@ -68,7 +69,7 @@ func receive[T any](t testing.TB, from <-chan T, what string) {
 
 func newTestJournal(t *testing.T, memory, disk int64) (*Journal, *link) {
 	l := &link{said: make(chan struct{}, 1)}
-	return New(hodei.ExecutionID{1}, NewSpool(t.TempDir(), memory, disk), localtest.Log(t), Limit{}, l.send), l
+	return New(hodei.ExecutionID{1}, NewSpool(t.TempDir(), memory, disk), localtest.Log(t), Limit{}, &mask.Set{}, l.send), l
 }
 
 func (j *Journal) say(n int, text string) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/logchunk"
+	"github.com/hodei-jobs/hodei/worker/joblog/mask"
 )
 
 // TestStandardOutputComesFirst: if both pipes hold data, standard output is
@@ -20,7 +21,7 @@ func TestStandardOutputComesFirst(t *testing.T) {
 	errR, errW, err := os.Pipe()
 	require.NoError(t, err)
 	var said []byte
-	j := New(hodei.ExecutionID{1}, NewSpool(t.TempDir(), 1<<20, 1<<20), slog.New(slog.DiscardHandler), Limit{},
+	j := New(hodei.ExecutionID{1}, NewSpool(t.TempDir(), 1<<20, 1<<20), slog.New(slog.DiscardHandler), Limit{}, &mask.Set{},
 		func(_ hodei.ExecutionID, _, _ int64, body logchunk.Body) error {
 			said = append(said, body.Lines...)
 			return nil

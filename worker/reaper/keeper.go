@@ -19,6 +19,8 @@ type Orders struct {
 	WorkerID    hodei.WorkerID `json:"worker_id"`
 	Incarnation string         `json:"incarnation"`
 	Tag         string         `json:"tag"`
+	// Secrets is a directory with files of the worker that the reaper removes.
+	Secrets string `json:"secrets"`
 }
 
 // Config is what a Keeper needs to start a reaper.

@@ -35,6 +35,11 @@ func Run(ctx context.Context, in *os.File, log *slog.Logger, opts ...nats.Option
 	}
 	log.Info("worker killed, killing its commands", "worker_id", c.orders.WorkerID, "groups", len(c.groups))
 	c.killAll(ctx)
+	if dir := c.orders.Secrets; dir != "" {
+		if err := os.RemoveAll(dir); err != nil {
+			log.Error("files of secrets not removed", "dir", dir, "err", err)
+		}
+	}
 	return reportKilled(ctx, c.orders, log, opts)
 }
 

@@ -25,10 +25,9 @@ type automaton struct {
 // hit marks a transition at whose end a text ends.
 const hit = 1 << 31
 
-// node is what a state means. Depth is the length of the longest prefix of a text that
-// ends the stream.
+// node is what a state means.
 type node struct {
-	depth   int32
+	depth   int32   // length of the longest prefix, of a text that may go on, that ends the stream
 	out     int32   // length of the longest text that ends here, 0 for none
 	need    int32   // length of the shortest text with this prefix
 	follows []int32 // tails that may begin here
@@ -130,18 +129,22 @@ func (a *automaton) link() {
 			nd.out = max(nd.out, f.out)
 			nd.follows = append(nd.follows, f.follows...)
 		}
+		leaf := n > 0
 		for c := uint32(firstClass); c < width; c++ {
 			var after uint32
 			if n > 0 {
 				after = a.next[fail[n]|c] &^ hit
 			}
 			if child := a.next[s|c]; child != 0 {
-				fail[child>>a.shift] = after
+				fail[child>>a.shift], leaf = after, false
 			} else {
 				a.next[s|c] = after
 			}
 		}
 		a.next[s|breakClass] = s
+		if leaf { // what precedes it in the stream is complete
+			a.nodes[n].depth, a.nodes[n].need = a.nodes[fail[n]>>a.shift].depth, a.nodes[fail[n]>>a.shift].need
+		}
 	}
 	for i, to := range a.next {
 		if uint32(i)&(width-1) != breakClass && a.nodes[to>>a.shift].out > 0 {

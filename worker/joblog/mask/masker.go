@@ -65,7 +65,7 @@ func (m *Masker) Release() {
 	if m.a == nil || len(m.buf) == 0 {
 		return
 	}
-	if n := m.a.nodes[m.state>>m.a.shift]; 2*n.depth >= n.need {
+	if n := m.a.nodes[m.state>>m.a.shift]; n.depth > 0 && 2*n.depth >= n.need {
 		m.add(back(m.buf, int(n.depth)), len(m.buf))
 	}
 	m.pass(m.buf, len(m.buf))

@@ -125,6 +125,7 @@ func TestWhatIsHeldBack(t *testing.T) {
 	require.Equal(t, "***", out.String())
 	out.Reset()
 	step(" other", " other")
+	step("secret-value\n", "***\n") // nothing can follow
 }
 
 func TestAddedWhileItRuns(t *testing.T) {
