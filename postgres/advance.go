@@ -73,6 +73,7 @@ func (db *DB) AdvanceRuns(ctx context.Context, advance Advance) ([]Advanced, err
 	})
 	if err == nil {
 		db.keep(out)
+		db.wakeNext(ctx, out)
 	}
 	return out, failure("advance runs", err)
 }
@@ -99,6 +100,7 @@ func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *ho
 		return Advanced{}, failure("advance run", err)
 	}
 	db.keep(out)
+	db.wakeNext(ctx, out)
 	return out[0], nil
 }
 

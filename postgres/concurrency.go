@@ -94,6 +94,29 @@ func countKey(ctx context.Context, tx pgx.Tx, key string, id hodei.RunID) (runni
 	return running, before, nil
 }
 
+// wakeNext has the oldest run that waits for a key looked at, after a run with the key has
+// started or ended. queueNext does that in the transaction of the end, but cannot see a run that
+// is being created, nor mark one that is being looked at, at that moment: both have counted the
+// ended run. They hold the lock of the key, for which only a transaction that has locked no run
+// may wait. If wakeNext fails, the waiting run is looked at within admitSweep.
+func (db *DB) wakeNext(ctx context.Context, all []Advanced) {
+	for _, a := range all {
+		c := a.Plan.Concurrency
+		if c == nil || a.Status == a.Was || a.Was == "" {
+			continue
+		}
+		_ = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(`+keyLock+`)`, c.Key); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, `UPDATE runs SET due_at = now() WHERE id = (SELECT id FROM runs
+				WHERE concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND NOT plan ? 'stopping' ORDER BY id LIMIT 1)
+				AND completed_at IS NULL`, c.Key)
+			return err
+		})
+	}
+}
+
 // queueNext has the oldest run that waits for the key looked at, because a run with the
 // key has started or ended.
 func queueNext(batch *pgx.Batch, w decided) {

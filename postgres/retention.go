@@ -31,22 +31,29 @@ func (db *DB) DeleteExecution(ctx context.Context, id hodei.ExecutionID) error {
 	return &hodei.Error{Code: hodei.Conflict, Message: why, Resource: "execution", ResourceID: id.String()}
 }
 
-// Aged is the position at which a deletion of old executions continues.
-type Aged struct {
+// Aged is the position at which a deletion of old records continues.
+type Aged[ID ~[16]byte] struct {
 	CompletedAt time.Time
-	ID          hodei.ExecutionID
+	ID          ID
 }
+
+// AgedExecution and AgedRun are those of executions and of runs.
+type (
+	AgedExecution = Aged[hodei.ExecutionID]
+	AgedRun       = Aged[hodei.RunID]
+)
 
 // DeleteOldExecutions deletes at most limit executions that ended more than age
 // ago, oldest first, with their logs. It keeps the last execution of each job,
-// because it determines the job's status, and each execution with a retry due.
-// It returns the number of deleted executions and the start of the next batch;
+// because it determines the job's status, each execution with a retry due, and those of runs,
+// which stay as long as their run. It returns the number of deleted executions and the start of the next batch;
 // a batch below the limit is the last. It skips rows that another instance is
 // deleting.
-func (db *DB) DeleteOldExecutions(ctx context.Context, age time.Duration, from Aged, limit int) (deleted int, next Aged, err error) {
+func (db *DB) DeleteOldExecutions(ctx context.Context, age time.Duration, from AgedExecution, limit int) (deleted int, next AgedExecution, err error) {
 	err = db.pool.QueryRow(ctx,
 		`WITH old AS (SELECT e.id, e.completed_at, e.log_day FROM executions e
 			WHERE e.completed_at < now() - $1::interval AND (e.completed_at, e.id) > ($2, $3) AND e.retry_at IS NULL AND NOT e.run_due
+				AND NOT EXISTS (SELECT FROM runs r WHERE r.id = e.run_id)
 				AND (e.job_id IS NULL OR EXISTS (SELECT FROM executions n WHERE n.job_id = e.job_id AND n.id > e.id))
 			ORDER BY e.completed_at, e.id LIMIT $4 FOR UPDATE SKIP LOCKED),
 		logs AS (DELETE FROM execution_logs l USING old WHERE l.day = old.log_day AND l.execution_id = old.id),
@@ -57,6 +64,24 @@ func (db *DB) DeleteOldExecutions(ctx context.Context, age time.Duration, from A
 		return 0, from, nil
 	}
 	return deleted, next, failure("delete old executions", err)
+}
+
+// DeleteOldRuns deletes at most limit runs that ended more than age ago, oldest first, with
+// their jobs. It keeps the last run of each pipeline. Their executions are deleted afterwards,
+// by DeleteOldExecutions. Results and batches are as there.
+func (db *DB) DeleteOldRuns(ctx context.Context, age time.Duration, from AgedRun, limit int) (deleted int, next AgedRun, err error) {
+	err = db.pool.QueryRow(ctx,
+		`WITH old AS (SELECT r.id, r.completed_at FROM runs r
+			WHERE r.completed_at < now() - $1::interval AND (r.completed_at, r.id) > ($2, $3) AND NOT r.parent_due
+				AND EXISTS (SELECT FROM runs n WHERE n.pipeline_id = r.pipeline_id AND n.number > r.number)
+			ORDER BY r.completed_at, r.id LIMIT $4 FOR UPDATE SKIP LOCKED),
+		gone AS (DELETE FROM runs r USING old WHERE r.id = old.id)
+		SELECT count(*) OVER (), completed_at, id FROM old ORDER BY completed_at DESC, id DESC LIMIT 1`,
+		age, from.CompletedAt, from.ID, limit).Scan(&deleted, &next.CompletedAt, &next.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, from, nil
+	}
+	return deleted, next, failure("delete old runs", err)
 }
 
 // gone is the condition that the worker of row w has left and that all its

@@ -94,7 +94,7 @@ func TestOldExecutionsAreDeleted(t *testing.T) {
 	kept = append(kept, retried, last, h.add(once, 400*day), h.add(live, 0), h.add(nil, 89*day), h.add(nil, 0))
 
 	total, batches := 0, 0
-	for from := (postgres.Aged{}); ; {
+	for from := (postgres.AgedExecution{}); ; {
 		deleted, next, err := h.DeleteOldExecutions(t.Context(), 90*day, from, 3)
 		require.NoError(t, err)
 		total, from = total+deleted, next
@@ -164,4 +164,77 @@ func TestDeleteWorkers(t *testing.T) {
 	e, err = h.GetExecution(ctx, e.ID)
 	require.NoError(t, err)
 	require.Equal(t, busy, *e.WorkerID)
+}
+
+// run records a run of the pipeline with one job and its execution, which ended this long ago.
+// With age 0 it has not ended.
+func (h *past) run(pipeline hodei.PipelineID, number int, age time.Duration) (hodei.RunID, hodei.ExecutionID) {
+	h.t.Helper()
+	id, e := postgres.NewID[hodei.RunID](), h.add(nil, max(age, time.Second))
+	h.exec(`INSERT INTO runs (id, pipeline_id, number, status, trigger, params, plan) VALUES ($1, $2, $3, 'RUNNING', '{}', '{}', '{}')`, id, pipeline, number)
+	h.exec(`INSERT INTO run_jobs (run_id, key, job, position, needs, finally, status, attempt, warning, plan, spec, execution_id)
+		VALUES ($1, 'build', 'build', 0, '{}', false, 'COMPLETED', 1, false, '{}', '{}', $2)`, id, e)
+	h.exec(`UPDATE executions SET run_id = $2, run_number = $3, job_key = 'build' WHERE id = $1`, e, id, number)
+	if age > 0 {
+		h.exec(`UPDATE runs SET status = 'COMPLETED', completed_at = now() - $2::interval WHERE id = $1`, id, age)
+	}
+	return id, e
+}
+
+// TestDeleteOldRuns: runs age, oldest first and in batches, but for the last one of each pipeline
+// and what a parent has yet to take notice of. The executions of a run stay as long as it does.
+func TestDeleteOldRuns(t *testing.T) {
+	h := newPast(t)
+	const day = 24 * time.Hour
+	require.NoError(t, h.CreateLogDay(t.Context(), time.Now()))
+	busy, idle := h.job().PipelineID, h.job().PipelineID
+	var old, kept []hodei.RunID
+	var oldRan, keptRan []hodei.ExecutionID
+	add := func(keep bool, pipeline hodei.PipelineID, number int, age time.Duration) hodei.RunID {
+		id, e := h.run(pipeline, number, age)
+		if keep {
+			kept, keptRan = append(kept, id), append(keptRan, e)
+		} else {
+			old, oldRan = append(old, id), append(oldRan, e)
+		}
+		return id
+	}
+	for number := range 5 {
+		add(false, busy, number+1, 95*day)
+	}
+	add(true, busy, 6, 0) // since 100 days, and its execution has ended
+	h.exec(`UPDATE executions SET completed_at = now() - interval '100 days' WHERE id = $1`, keptRan[0])
+	waited := add(true, busy, 7, 95*day)
+	h.exec(`UPDATE runs SET parent_due = true WHERE id = $1`, waited)
+	add(true, busy, 8, 80*day)
+	add(false, idle, 1, 400*day)
+	add(true, idle, 2, 300*day)
+
+	total, batches := 0, 0
+	for from := (postgres.AgedRun{}); ; {
+		deleted, next, err := h.DeleteOldRuns(t.Context(), 90*day, from, 4)
+		require.NoError(t, err)
+		total, from = total+deleted, next
+		if batches++; deleted < 4 {
+			break
+		}
+	}
+	require.Equal(t, len(old), total)
+	require.Equal(t, 2, batches)
+	for _, id := range old {
+		_, err := h.GetRun(t.Context(), id)
+		require.ErrorIs(t, err, hodei.NotFound)
+	}
+	_, _, err := h.DeleteOldExecutions(t.Context(), 90*day, postgres.AgedExecution{}, 100)
+	require.NoError(t, err)
+	require.Empty(t, h.left(oldRan))
+	require.Equal(t, keptRan, h.left(keptRan))
+	for _, id := range kept {
+		r, err := h.GetRun(t.Context(), id)
+		require.NoError(t, err)
+		require.Len(t, r.Jobs, 1)
+	}
+	var jobs int
+	require.NoError(t, h.conn.QueryRow(t.Context(), `SELECT count(*) FROM run_jobs`).Scan(&jobs))
+	require.Equal(t, len(kept), jobs)
 }

@@ -16,7 +16,7 @@ type retentionFlags struct{ logs, executions cmdline.Age }
 func (f *retentionFlags) add(flags *pflag.FlagSet) {
 	f.logs, f.executions = cmdline.Age(30*cmdline.Day), cmdline.Age(90*cmdline.Day)
 	flags.Var(&f.logs, "log-retention", "how long logs are kept")
-	flags.Var(&f.executions, "execution-retention", "how long executions are kept after their end, except the last one of each job; 0: for ever")
+	flags.Var(&f.executions, "execution-retention", "how long runs and executions are kept after their end, except the last of each pipeline and job; 0: for ever")
 }
 
 func (f *retentionFlags) set(cfg *workermanager.Config) error {

@@ -46,8 +46,10 @@ func advance(r *hodei.Run, ends []hodei.Execution, now time.Time) postgres.Steps
 func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 	var g errgroup.Group
 	g.SetLimit(handedAtOnce)
+	freed := false
 	for _, a := range all {
 		o.announce(ctx, a)
+		freed = freed || a.Plan.Concurrency != nil && a.Status.Ended()
 		for _, call := range a.Calls {
 			g.Go(func() error { o.call(ctx, a.Run, call); return nil })
 		}
@@ -71,6 +73,9 @@ func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 		}
 	}
 	_ = g.Wait() // each has logged its own failure
+	if freed {
+		_ = o.nc.Publish(schemas.RunSubject, nil) // a run may wait for the key
+	}
 }
 
 // announce publishes the changes of a run and of its jobs.

@@ -15,8 +15,10 @@ import (
 const (
 	// retainEvery is the interval of deletions.
 	retainEvery = time.Hour
-	// retainBatch is how many executions one statement deletes.
+	// retainBatch is how many executions one statement deletes, retainRuns how many runs,
+	// each with up to a thousand jobs.
 	retainBatch = 500
+	retainRuns  = 50
 	// workerKept is how long a worker that has left is kept.
 	workerKept = 30 * 24 * time.Hour
 )
@@ -24,30 +26,43 @@ const (
 // retain deletes records older than their retention. Several instances may run it
 // at once. A failed step does not prevent the others.
 func (m *Manager) retain(ctx context.Context) error {
-	return errors.Join(m.keepDays(ctx), m.deleteOldExecutions(ctx), m.deleteOldWorkers(ctx), m.db.ForgetKeys(ctx))
+	return errors.Join(m.keepDays(ctx), m.deleteOldRuns(ctx), m.deleteOldExecutions(ctx), m.deleteOldWorkers(ctx), m.db.ForgetKeys(ctx))
 }
 
-// deleteOldExecutions deletes in small batches, each with its own commit, so
-// that locks are short.
-func (m *Manager) deleteOldExecutions(ctx context.Context) error {
-	if m.cfg.ExecutionRetention == 0 {
-		return nil
+// deleteOldRuns deletes runs before executions, because those of a run stay as long as it does.
+func (m *Manager) deleteOldRuns(ctx context.Context) error {
+	deleted, err := deleteOld(ctx, m.cfg.ExecutionRetention, retainRuns, m.db.DeleteOldRuns)
+	if deleted > 0 {
+		m.log.InfoContext(ctx, "old runs deleted", "runs", deleted)
 	}
-	total, from := 0, postgres.Aged{}
-	for ctx.Err() == nil {
-		deleted, next, err := m.db.DeleteOldExecutions(ctx, m.cfg.ExecutionRetention, from, retainBatch)
+	return err
+}
+
+func (m *Manager) deleteOldExecutions(ctx context.Context) error {
+	deleted, err := deleteOld(ctx, m.cfg.ExecutionRetention, retainBatch, m.db.DeleteOldExecutions)
+	if deleted > 0 {
+		m.log.InfoContext(ctx, "old executions deleted", "executions", deleted)
+	}
+	return err
+}
+
+// deleteOld deletes in small batches, each with its own commit, so that locks are short.
+func deleteOld[ID ~[16]byte](ctx context.Context, age time.Duration, batch int,
+	remove func(context.Context, time.Duration, postgres.Aged[ID], int) (int, postgres.Aged[ID], error)) (total int, err error) {
+	if age == 0 {
+		return 0, nil
+	}
+	for from := (postgres.Aged[ID]{}); ctx.Err() == nil; {
+		deleted, next, err := remove(ctx, age, from, batch)
 		if err != nil {
-			return err
+			return total, err
 		}
 		total, from = total+deleted, next
-		if deleted < retainBatch {
+		if deleted < batch {
 			break
 		}
 	}
-	if total > 0 {
-		m.log.InfoContext(ctx, "old executions deleted", "executions", total)
-	}
-	return nil
+	return total, nil
 }
 
 func (m *Manager) deleteOldWorkers(ctx context.Context) error {

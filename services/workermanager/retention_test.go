@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -61,7 +62,17 @@ func TestRetentionFromTheStart(t *testing.T) {
 	_, err = conn.Exec(t.Context(), `UPDATE workers SET last_seen_at = now() - interval '31 days'`)
 	require.NoError(t, err)
 
+	_, err = conn.Exec(t.Context(), `WITH p AS (INSERT INTO pipelines (id, name, status) VALUES ($1, 'p', 'ACTIVE') RETURNING id)
+		INSERT INTO runs (id, pipeline_id, number, status, completed_at, trigger, params, plan)
+		SELECT gen_random_uuid(), p.id, n, 'COMPLETED', now() - interval '1 day', '{}', '{}', '{}' FROM p, generate_series(1, 120) n`, postgres.NewID[hodei.PipelineID]())
+	require.NoError(t, err)
+
 	b.run(b.db, func(c *Config) { c.ExecutionRetention = time.Millisecond })
+	b.until("all old runs but the last are deleted", func() bool {
+		var left []int
+		require.NoError(t, conn.QueryRow(t.Context(), `SELECT array_agg(number) FROM runs`).Scan(&left))
+		return len(left) == 1 && left[0] == 120
+	})
 	b.until("the old execution is deleted", func() bool {
 		_, err := b.db.GetExecution(t.Context(), old.ID)
 		return hodei.AsError(err).Code == hodei.NotFound
