@@ -77,21 +77,29 @@ func (c *Caller) waitsWithKey(ctx context.Context, tx pgx.Tx, key string) (waits
 // state of that run, and takes the notices of the changes. A notice that is locked stays:
 // its run is changing, and the parent is looked at again.
 func readChildren(ctx context.Context, tx pgx.Tx, runs []hodei.Run) error {
-	waiting, ids, keys := map[hodei.RunID]*hodei.Run{}, []hodei.RunID{}, []string{}
+	parents, ids, keys := map[hodei.RunID]*hodei.Run{}, []hodei.RunID{}, []string{}
 	for i := range runs {
 		for _, j := range runs[i].Jobs {
-			if j.Spec.Pipeline != nil && j.Status.Active() {
-				waiting[runs[i].ID] = &runs[i]
+			if j.Spec.Pipeline == nil {
+				continue
+			}
+			if parents[runs[i].ID] == nil {
+				parents[runs[i].ID] = &runs[i]
+				ids = append(ids, runs[i].ID)
+			}
+			if j.Status.Active() {
 				keys = append(keys, j.Key)
 			}
 		}
-		ids = append(ids, runs[i].ID)
+	}
+	if len(ids) == 0 { // as most often: no round trip
+		return nil
 	}
 	if _, err := tx.Exec(ctx, `UPDATE runs SET parent_due = false WHERE id = ANY(ARRAY(SELECT id FROM runs
 		WHERE parent_due AND parent_run_id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED))`, ids); err != nil {
 		return err
 	}
-	if len(waiting) == 0 {
+	if len(keys) == 0 {
 		return nil
 	}
 	children, err := all[child](ctx, tx, "read child runs", `SELECT c.id, p.slug, c.number, c.status, c.reason, c.started_at, c.completed_at,
@@ -99,9 +107,7 @@ func readChildren(ctx context.Context, tx pgx.Tx, runs []hodei.Run) error {
 			c.cancel_requested_at IS NOT NULL AS cancelled
 		FROM runs c JOIN pipelines p ON p.id = c.pipeline_id WHERE c.parent_run_id = ANY($1) AND c.parent_key = ANY($2)`, ids, keys)
 	for _, c := range children {
-		if r := waiting[c.ParentRunID]; r != nil {
-			c.show(r)
-		}
+		c.show(parents[c.ParentRunID])
 	}
 	return err
 }

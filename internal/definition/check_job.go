@@ -112,7 +112,7 @@ func (c *checker) call(at string, job *hodei.JobDefinition) {
 	}
 	noReferences(c, under(where, "ref"), call.Ref)
 	for _, f := range encodeJob(*job).fields {
-		if name := f.key.text; !slices.Contains(callFields, name) && name != "command" {
+		if name := f.key.text; !slices.Contains(callFields, name) && name != "command" && (name != "shell" || job.Command.IsZero()) {
 			c.add(under(at, name), "a job that starts a pipeline has no %s", name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
@@ -254,6 +255,51 @@ func TestPipelinesStartEachOtherAtMostFiveDeep(t *testing.T) {
 	b.waitRun(second.ID, hodei.RunCompleted)
 }
 
+// uncreated is a run whose orchestrator is killed before it creates the run that a job
+// asks for.
+func (b *bench) uncreated(slug string) postgres.Advanced {
+	b.t.Helper()
+	id, err := b.db.PipelineID(b.t.Context(), hodei.PipelineRef(slug))
+	require.NoError(b.t, err)
+	a, err := b.db.CreateRun(b.t.Context(), hodei.Run{PipelineID: id, Trigger: hodei.RunTrigger{Kind: hodei.TriggerAPI}},
+		func(r *hodei.Run, s hodei.Settings, jobs []hodei.Job) error {
+			return run.Expand(r, run.Source{Settings: s, Jobs: jobs})
+		}, advance)
+	require.NoError(b.t, err)
+	require.Len(b.t, a.Calls, 1)
+	return a
+}
+
+// createChild creates the run that the job of the parent has asked for, if it waits for it.
+func (b *bench) createChild(parent postgres.Advanced, slug string) bool {
+	id, err := b.db.PipelineID(b.t.Context(), hodei.PipelineRef(slug))
+	assert.NoError(b.t, err)
+	call := parent.Calls[0]
+	draft := hodei.Run{PipelineID: id, Parent: &hodei.ParentRun{RunID: parent.Run.ID}, Trigger: hodei.RunTrigger{Kind: hodei.TriggerPipeline}}
+	_, created, err := b.db.CreateChild(b.t.Context(), draft, call, func(r *hodei.Run, s hodei.Settings, jobs []hodei.Job) error {
+		return run.ExpandCall(r, run.Source{Settings: s, Jobs: jobs}, call)
+	}, advance)
+	assert.NoError(b.t, err)
+	return created
+}
+
+// TestACancelledJobStartsNoRun: the cancel comes while the run is being created.
+func TestACancelledJobStartsNoRun(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.scheduler(&neighbours{})
+	b.manager(&neighbours{stop: func(schemas.StopExecutionRequest) (hodei.Execution, error) {
+		return hodei.Execution{}, hodei.Errorf(hodei.Unavailable, "later")
+	}})
+	b.define(smoke, callsSmoke+"  long: { command: x }\n")
+	a := b.uncreated("release")
+	_, failed := asked[hodei.Run](b, schemas.CancelRun.Op, body{"id": a.Run.ID.String()})
+	require.Nil(t, failed)
+	b.waitJob(a.Run.ID, "smoke", hodei.JobCancelled)
+	require.Equal(t, hodei.RunRunning, b.shownRun(a.Run.ID).Status, "a job of it has not ended")
+	require.False(t, b.createChild(a, "smoke"))
+}
+
 // TestAnAttemptStartsOneRun, however many ask for it at once, and none once the job is
 // cancelled.
 func TestAnAttemptStartsOneRun(t *testing.T) {
@@ -262,25 +308,8 @@ func TestAnAttemptStartsOneRun(t *testing.T) {
 	b.scheduler(&neighbours{})
 	b.instance()
 	b.define(smoke, callsSmoke)
-	release, err := b.db.PipelineID(t.Context(), "release")
-	require.NoError(t, err)
-	a, err := b.db.CreateRun(t.Context(), hodei.Run{PipelineID: release, Trigger: hodei.RunTrigger{Kind: hodei.TriggerAPI}},
-		func(r *hodei.Run, s hodei.Settings, jobs []hodei.Job) error {
-			return run.Expand(r, run.Source{Settings: s, Jobs: jobs})
-		}, advance)
-	require.NoError(t, err)
-	require.Len(t, a.Calls, 1)
-
-	create := func() bool {
-		id, err := b.db.PipelineID(t.Context(), "smoke")
-		require.NoError(t, err)
-		draft := hodei.Run{PipelineID: id, Parent: &hodei.ParentRun{RunID: a.Run.ID}, Trigger: hodei.RunTrigger{Kind: hodei.TriggerPipeline}}
-		_, created, err := b.db.CreateChild(t.Context(), draft, a.Calls[0], func(r *hodei.Run, s hodei.Settings, jobs []hodei.Job) error {
-			return run.ExpandCall(r, run.Source{Settings: s, Jobs: jobs}, a.Calls[0])
-		}, advance)
-		require.NoError(t, err)
-		return created
-	}
+	a := b.uncreated("release")
+	create := func() bool { return b.createChild(a, "smoke") }
 	var made atomic.Int64
 	var all sync.WaitGroup
 	for range 8 {
@@ -306,13 +335,7 @@ func TestARunThatWasNotCreatedIsCreatedByTheSweep(t *testing.T) {
 	b := start(t)
 	b.scheduler(&neighbours{})
 	b.define(smoke, callsSmoke)
-	release, err := b.db.PipelineID(t.Context(), "release")
-	require.NoError(t, err)
-	a, err := b.db.CreateRun(t.Context(), hodei.Run{PipelineID: release, Trigger: hodei.RunTrigger{Kind: hodei.TriggerAPI}},
-		func(r *hodei.Run, s hodei.Settings, jobs []hodei.Job) error {
-			return run.Expand(r, run.Source{Settings: s, Jobs: jobs})
-		}, advance)
-	require.NoError(t, err)
+	a := b.uncreated("release")
 	b.waitChild(a.Run.ID, "smoke", hodei.RunRunning)
 }
 
@@ -419,4 +442,48 @@ func TestManyParentsAndChildren(t *testing.T) {
 	require.Equal(t, hodei.Completed, outcomeOf("a"))
 	require.Equal(t, hodei.Completed, outcomeOf("b"))
 	require.Equal(t, map[string]int{"top": 12, "middle": 12, "low": 48}, kinds)
+}
+
+// TestACancelAtAnyMomentLeavesNoRun: a run that is being created while the run that asks
+// for it is cancelled is not created, or is cancelled too.
+func TestACancelAtAnyMomentLeavesNoRun(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.scheduler(&neighbours{})
+	b.stopping()
+	b.instance()
+	b.define("slug: low\njobs: { b: { command: x } }\n",
+		"slug: middle\njobs: { a: { command: x }, b: { needs: [a], pipeline: { slug: low }, matrix: { values: { n: [1, 2] } } } }\n",
+		"slug: top\njobs: { a: { command: x }, b: { needs: [a], pipeline: { slug: middle } } }\n")
+	defer b.fleet()()
+	var all sync.WaitGroup
+	for n := range 24 {
+		all.Go(func() {
+			r, failed := asked[hodei.Run](b, schemas.ExecutePipeline.Op, body{"id": "top"})
+			if failed != nil {
+				t.Errorf("run %d: %v", n, failed)
+				return
+			}
+			for range 2 * n { // each is cancelled a little later
+				if _, err := b.db.GetRun(t.Context(), r.ID); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, failed := asked[hodei.Run](b, schemas.CancelRun.Op, body{"id": r.ID.String()}); failed != nil && failed.Code != hodei.Conflict {
+				t.Errorf("run %d: %v", n, failed)
+			}
+		})
+	}
+	all.Wait()
+	require.Eventually(t, func() bool {
+		live, _, err := b.db.ListRuns(t.Context(), postgres.RunFilter{States: []hodei.RunStatus{hodei.RunPending, hodei.RunRunning}}, postgres.Page{Size: 100})
+		return err == nil && len(live) == 0
+	}, 2*time.Minute, 10*time.Millisecond)
+	runs, _, err := b.db.ListRuns(t.Context(), postgres.RunFilter{}, postgres.Page{Size: 1000})
+	require.NoError(t, err)
+	kinds := map[string]int{}
+	for _, r := range runs {
+		kinds[*r.Pipeline+" "+string(r.Status)]++
+	}
+	t.Log(kinds)
 }

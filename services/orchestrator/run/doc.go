@@ -6,7 +6,8 @@
 // matrix, the environment of each job, the references that can be resolved before
 // anything runs. Advance takes ends of executions and decides which jobs start, which
 // are skipped and whether the run has ended. Rerun makes the jobs of a run that
-// repeats another.
+// repeats another. ExpandCall makes those of a run that a job of another run starts;
+// Advance asks for that run, and takes its outcome.
 //
 // # Rules
 //

@@ -57,7 +57,8 @@ func (a *advance) spread(i int) {
 	}
 	switch {
 	case err != nil:
-		reason := hodei.ReasonMatrix
+		reason, issue := hodei.ReasonMatrix, Issue(err)
+		a.r.Jobs[i].Message = &issue
 		a.close(&a.r.Jobs[i], hodei.JobFailed, &reason)
 		return
 	case len(legs) == 0:
