@@ -30,6 +30,8 @@ type Execution struct {
 	Attempt   int          `json:"attempt"`
 	RetryOf   *ExecutionID `json:"retry_of"`
 	CreatedAt time.Time    `json:"created_at"`
+	// NotBefore is when it may start at the earliest; null if at once.
+	NotBefore *time.Time `json:"not_before"`
 	// ScheduledAt is when a worker was assigned, StartedAt when the worker
 	// started the command.
 	ScheduledAt     *time.Time `json:"scheduled_at"`
@@ -112,6 +114,9 @@ const (
 	ReasonInvalid  Reason = "INVALID"  // what it starts is not valid, such as a missing param
 	ReasonError    Reason = "ERROR"    // an internal error
 )
+
+// ReasonNotBefore is why a run or an execution is PENDING before its not_before.
+const ReasonNotBefore Reason = "NOT_BEFORE"
 
 // OfWorker reports whether the worker caused the failure, rather than the
 // command or a user.

@@ -29,6 +29,8 @@ type Run struct {
 	// CancelRequestedAt is the time of the first request to cancel the run.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 	CreatedAt         time.Time  `json:"created_at"`
+	// NotBefore is when the run may start at the earliest; null if at once.
+	NotBefore *time.Time `json:"not_before"`
 	// StartedAt is null while the run waits for its concurrency key.
 	StartedAt       *time.Time `json:"started_at"`
 	CompletedAt     *time.Time `json:"completed_at"`

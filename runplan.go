@@ -16,6 +16,8 @@ type RunPlan struct {
 	// Stopping is why nothing more starts but the finally jobs; null while the run
 	// goes on.
 	Stopping *Reason `json:"stopping,omitzero"`
+	// Held is true until the time of NotBefore has come.
+	Held bool `json:"held,omitzero"`
 	// Concurrency is the key that the run shares with others, resolved.
 	Concurrency *Concurrency `json:"concurrency,omitzero"`
 	// Depth is the number of runs above this one, each of which started the next.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -53,7 +54,7 @@ func admitNew(ctx context.Context, tx pgx.Tx, r *hodei.Run, caller *Caller) erro
 		return nil
 	}
 	_, err = tx.Exec(ctx, `UPDATE runs SET plan = plan || $3, cancel_requested_at = coalesce(cancel_requested_at, now()), due_at = now()
-		WHERE concurrency_key = $1 AND completed_at IS NULL AND status = ANY($2) AND NOT plan ? 'stopping'`,
+		WHERE concurrency_key = $1 AND completed_at IS NULL AND status = ANY($2) AND NOT plan ?| '{stopping,held}'`,
 		c.Key, states, map[string]hodei.Reason{"stopping": hodei.ReasonSuperseded})
 	return err
 }
@@ -62,7 +63,14 @@ func admitNew(ctx context.Context, tx pgx.Tx, r *hodei.Run, caller *Caller) erro
 // It returns when to look again otherwise.
 func admitWaiting(ctx context.Context, tx pgx.Tx, r *hodei.Run, now time.Time) (again *time.Time, err error) {
 	c := r.Plan.Concurrency
-	if r.Status != hodei.RunPending || r.Plan.Stopping != nil || c == nil {
+	if r.Status != hodei.RunPending || r.Plan.Stopping != nil {
+		return nil, nil
+	}
+	if r.Plan.Held && r.NotBefore.After(now) {
+		return r.NotBefore, nil
+	}
+	if c == nil {
+		letGo(r, now)
 		return nil, nil
 	}
 	later := now.Add(admitSweep)
@@ -74,6 +82,16 @@ func admitWaiting(ctx context.Context, tx pgx.Tx, r *hodei.Run, now time.Time) (
 		later = now.Add(admitSoon)
 		return &later, nil
 	}
+	if r.Plan.Held { // its time has come, as if it were new
+		letGo(r, now)
+		if err := admitNew(ctx, tx, r, nil); errors.Is(err, hodei.Rejected) {
+			reason := hodei.ReasonRejected
+			r.Plan.Stopping = &reason
+		} else if err != nil {
+			return nil, err
+		}
+		return &later, nil
+	}
 	running, before, err := countKey(ctx, tx, c.Key, r.ID)
 	if err != nil || running >= max(c.Limit, 1) || before > 0 {
 		return &later, err
@@ -82,11 +100,21 @@ func admitWaiting(ctx context.Context, tx pgx.Tx, r *hodei.Run, now time.Time) (
 	return nil, nil
 }
 
+// hold has a new run wait for the time before which it must not start.
+func hold(r *hodei.Run) {
+	r.Status, r.StartedAt, r.Plan.Held, r.Reason = hodei.RunPending, nil, true, reasonOf(hodei.ReasonNotBefore)
+}
+
+// letGo ends that.
+func letGo(r *hodei.Run, now time.Time) {
+	r.Status, r.StartedAt, r.Plan.Held, r.Reason = hodei.RunRunning, &now, false, nil
+}
+
 // countKey counts the runs with the key that run, and those that wait and are older than
 // the given one.
 func countKey(ctx context.Context, tx pgx.Tx, key string, id hodei.RunID) (running, before int, err error) {
 	err = tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE status = 'RUNNING'), count(*) FILTER (WHERE status = 'PENDING' AND id < $2
-				AND NOT plan ? 'stopping')
+				AND NOT plan ?| '{stopping,held}')
 		FROM runs WHERE concurrency_key = $1 AND completed_at IS NULL`, key, id).Scan(&running, &before)
 	if err != nil {
 		return 0, 0, fmt.Errorf("count runs of a key: %w", err)
@@ -125,6 +153,6 @@ func queueNext(batch *pgx.Batch, w decided) {
 		return
 	}
 	batch.Queue(`UPDATE runs SET due_at = now() WHERE id = (SELECT id FROM runs
-		WHERE concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND id <> $2
+		WHERE concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND NOT plan ? 'held' AND id <> $2
 		ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)`, c.Key, w.run.ID)
 }

@@ -13,8 +13,8 @@ import (
 // log.
 const executionFields = `e.id, e.job_id, e.pipeline_id, e.run_id, e.run_number, e.job_key, e.status, e.reason, e.worker_id, e.worker_type,
 	e.exit_code, e.signal, e.attempt, e.retry_of,
-	e.created_at, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources, e.outputs, e.secret_versions,
-	extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - e.created_at)::float8 AS queued_seconds,
+	e.created_at, e.not_before, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources, e.outputs, e.secret_versions,
+	greatest(0, extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - greatest(e.created_at, e.not_before)))::float8 AS queued_seconds,
 	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds, e.log_damaged, `
 
 // countedLog are the columns that describe the log. They count the lines of a

@@ -28,8 +28,8 @@ func (db *DB) ListWaiting(ctx context.Context, before time.Time, ageing time.Dur
 	}
 	return all[Waiting](ctx, db.pool, "list waiting executions",
 		`SELECT e.* FROM generate_series(0, $4::int) level CROSS JOIN LATERAL (
-			SELECT id, job_id, priority, spec->'requirements' AS requirements, created_at FROM executions
-			WHERE status = 'PENDING' AND priority = level AND created_at < $1 ORDER BY id LIMIT $3) e
+			SELECT id, job_id, priority, spec->'requirements' AS requirements, greatest(created_at, not_before) AS created_at FROM executions
+			WHERE status = 'PENDING' AND NOT held AND priority = level AND created_at < $1 ORDER BY id LIMIT $3) e
 		ORDER BY extract(epoch FROM e.created_at)::float8 - e.priority * $2::float8, e.id LIMIT $3`,
 		before, worth, limit, hodei.MaxPriority)
 }
@@ -37,7 +37,7 @@ func (db *DB) ListWaiting(ctx context.Context, before time.Time, ageing time.Dur
 // CountPending returns the length of the queue.
 func (db *DB) CountPending(ctx context.Context) (int, error) {
 	var n int
-	err := db.pool.QueryRow(ctx, `SELECT count(*) FROM executions WHERE status = 'PENDING'`).Scan(&n)
+	err := db.pool.QueryRow(ctx, `SELECT count(*) FROM executions WHERE status = 'PENDING' AND NOT held`).Scan(&n)
 	return n, failure("count pending executions", err)
 }
 

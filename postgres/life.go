@@ -168,7 +168,7 @@ func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]batc
 		`WITH a AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS a(id, worker_id, worker_type, incarnation)),
 		e AS (UPDATE executions e SET status = $5, worker_id = a.worker_id, worker_type = a.worker_type,
 				worker_incarnation = a.incarnation, scheduled_at = now(), started_at = now()
-			FROM a WHERE e.id = a.id AND e.status = ANY($6) RETURNING e.*)
+			FROM a WHERE e.id = a.id AND e.status = ANY($6) AND NOT e.held RETURNING e.*)
 		SELECT `+changedColumns+` FROM e`,
 		ids, workers, types, incarnations, hodei.Running, hodei.ExecutionTransitions.From(hodei.Running))
 	return answers(wanted, changed, func(a assignment) hodei.ExecutionID { return a.id }), err

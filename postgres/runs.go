@@ -11,7 +11,7 @@ import (
 
 // runColumns are the columns of a hodei.Run of the row r.
 const runColumns = `r.id, r.pipeline_id, (SELECT p.slug FROM pipelines p WHERE p.id = r.pipeline_id) AS pipeline, r.number, r.status, r.reason, r.trigger, r.params, r.ref,
-	r.commit, ` + parentRun + ` AS parent, r.rerun_of, r.warnings, r.cancel_requested_at, r.created_at, r.started_at, r.completed_at,
+	r.commit, ` + parentRun + ` AS parent, r.rerun_of, r.warnings, r.cancel_requested_at, r.created_at, r.not_before, r.started_at, r.completed_at,
 	extract(epoch FROM r.completed_at - r.started_at)::float8 AS duration_seconds, r.plan, r.revision`
 
 // parentRun is the JSON of the hodei.ParentRun of the row r.
@@ -154,7 +154,9 @@ func (db *DB) createRunIn(ctx context.Context, tx pgx.Tx, draft hodei.Run, calle
 	if err := fill(&draft, of.Settings, of.Jobs); err != nil {
 		return Advanced{}, err
 	}
-	if err := admitNew(ctx, tx, &draft, caller); err != nil {
+	if draft.NotBefore != nil && draft.NotBefore.After(draft.CreatedAt) {
+		hold(&draft)
+	} else if err := admitNew(ctx, tx, &draft, caller); err != nil {
 		return Advanced{}, err
 	}
 	if err := caller.claim(ctx, tx); err != nil {
@@ -164,6 +166,9 @@ func (db *DB) createRunIn(ctx context.Context, tx pgx.Tx, draft hodei.Run, calle
 	if draft.Status == hodei.RunPending {
 		again := draft.CreatedAt.Add(admitSweep)
 		steps.Wake = &again
+		if draft.Plan.Held {
+			steps.Wake = draft.NotBefore
+		}
 	}
 	return db.insertRun(ctx, tx, &draft, caller, steps)
 }
@@ -174,10 +179,10 @@ func (db *DB) insertRun(ctx context.Context, tx pgx.Tx, r *hodei.Run, caller *Ca
 	}
 	// Its state and the time of its end follow with the first steps.
 	_, err := tx.Exec(ctx, `INSERT INTO runs (id, pipeline_id, number, status, trigger, params, ref, commit, rerun_of, plan, started_at, concurrency_key,
-			parent_run_id, parent_key, parent_attempt, parent_waits)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+			parent_run_id, parent_key, parent_attempt, parent_waits, not_before)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
 		r.ID, r.PipelineID, r.Number, hodei.RunRunning, r.Trigger, r.Params, r.Ref, r.Commit, r.RerunOf, r.Plan, r.StartedAt, concurrencyKey(*r),
-		caller.RunID, caller.Key, caller.Attempt, caller.Waits)
+		caller.RunID, caller.Key, caller.Attempt, caller.Waits, r.NotBefore)
 	if err != nil {
 		return Advanced{}, err
 	}

@@ -72,7 +72,7 @@ func examplesOfExecutions(all map[*Op]example) {
 	show(all, CancelExecution, CancelExecutionRequest{ID: hodei.RefTo(execID)}, cancelling())
 	show(all, DeleteExecution, DeleteExecutionRequest{ID: hodei.RefTo(execID)}, Empty{})
 	show(all, RetryExecution, RetryExecutionRequest{ID: hodei.RefTo(execID)}, again())
-	show(all, Execute, ExecuteRequest{RunRequest{Command: &hello, Environment: map[string]string{"LANG": "C"}}}, AdHocExecution{
+	show(all, Execute, ExecuteRequest{RunRequest: RunRequest{Command: &hello, Environment: map[string]string{"LANG": "C"}}}, AdHocExecution{
 		ID: retryID, Command: hello, Status: hodei.Pending, CreatedAt: at("10:40:00"), Stream: hodei.Stdout, LogsAvailable: true,
 	})
 	show(all, Schedule, ScheduleRequest{ExecutionID: new(hodei.RefTo(execID)), JobConfig: &JobConfig{Type: ptr("rust")}}, decided(), undecided())

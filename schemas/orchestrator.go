@@ -313,6 +313,7 @@ type ExecuteJobRequest struct {
 	// Environment is merged over the job's environment; at most 64 KiB
 	// together.
 	Environment map[string]string `json:"environment,omitempty"`
+	Delayed
 	Waiting
 }
 
@@ -346,9 +347,17 @@ func waiting(status hodei.ExecutionStatus) int {
 	return 200
 }
 
+// Delayed delays a start.
+type Delayed struct {
+	// NotBefore is when it may start at the earliest: until then it is PENDING with the
+	// reason NOT_BEFORE.
+	NotBefore *time.Time `json:"not_before,omitempty"`
+}
+
 // CreateExecutionRequest creates an execution without a job.
 type CreateExecutionRequest struct {
 	RunRequest
+	Delayed
 }
 
 // GetExecutionRequest identifies an execution.

@@ -74,6 +74,7 @@ type ExecutePipelineRequest struct {
 	// Only are the keys of the jobs that are wanted; what these need beside counts as
 	// succeeded. All when left out.
 	Only []string `json:"only,omitempty" jsonschema:"maxItems=1000"`
+	Delayed
 	// Trigger is "manual" where a person asks for the run, "api", the default, where a
 	// program does.
 	Trigger hodei.TriggerKind `json:"trigger,omitempty" jsonschema:"enum=manual,enum=api"`

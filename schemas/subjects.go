@@ -105,6 +105,10 @@ const RunSubject = "run.due"
 // all of them again. The message is empty.
 const AccessSubject = "access.changed"
 
+// DelayedSubject announces an execution that must not start before a time. The message is
+// empty.
+const DelayedSubject = "execution.delayed"
+
 // ScheduleSubject announces that a schedule is due, or will be. The message is empty.
 const ScheduleSubject = "schedule.due"
 

@@ -133,6 +133,7 @@ var (
 // ExecuteRequest executes a command without a job.
 type ExecuteRequest struct {
 	RunRequest
+	Delayed
 }
 
 // AdHocExecution is the reply of execute, before a worker is found.

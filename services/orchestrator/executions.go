@@ -72,6 +72,10 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		defer estimate() // returns when that does
 	}
 	draft := hodei.Execution{ID: postgres.NewExecutionID(ctx), JobID: &job.ID, PipelineID: &job.PipelineID, Spec: spec}
+	draft.NotBefore = req.NotBefore
+	if draft.NotBefore != nil && req.IfNoWorker == schemas.Reject {
+		return schemas.StartedExecution{}, hodei.InvalidField("not_before", "an execution that waits for a time is queued: leave out if_no_worker")
+	}
 	e, decision, err := o.begin(ctx, draft, req.Waiting)
 	if err != nil {
 		return schemas.StartedExecution{}, err
@@ -92,7 +96,11 @@ func (o *Orchestrator) begin(ctx context.Context, draft hodei.Execution, waiting
 	if err := o.disks.Check(); err != nil {
 		return draft, schemas.Decision{}, err
 	}
-	if waiting.Wait() > 0 {
+	if draft.NotBefore != nil {
+		if e, err := o.delay(ctx, draft); err != nil || isHeld(e) || e.Status != hodei.Pending {
+			return e, held(e), err
+		}
+	} else if waiting.Wait() > 0 {
 		if e, placed := o.place(ctx, draft); placed {
 			return e, decided(e), nil
 		}
@@ -144,7 +152,11 @@ func (o *Orchestrator) createExecution(ctx context.Context, req schemas.CreateEx
 	if err != nil {
 		return hodei.Execution{}, err
 	}
-	return o.queue(ctx, hodei.Execution{Spec: spec})
+	draft := hodei.Execution{Spec: spec, NotBefore: req.NotBefore}
+	if draft.NotBefore != nil {
+		return o.delay(ctx, draft)
+	}
+	return o.queue(ctx, draft)
 }
 
 // execute executes a command without a job. It is asked at the worker manager's

@@ -116,7 +116,7 @@ func (o *Orchestrator) executePipeline(ctx context.Context, req schemas.ExecuteP
 	if err != nil {
 		return hodei.Run{}, err
 	}
-	draft := hodei.Run{PipelineID: pipeline, Trigger: hodei.RunTrigger{Kind: hodei.TriggerAPI}, Ref: req.Ref}
+	draft := hodei.Run{PipelineID: pipeline, Trigger: hodei.RunTrigger{Kind: hodei.TriggerAPI}, Ref: req.Ref, NotBefore: req.NotBefore}
 	if req.Trigger != "" {
 		draft.Trigger.Kind = req.Trigger
 	}

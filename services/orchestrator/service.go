@@ -108,7 +108,7 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 	defer full.Unsubscribe()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.svc.Run(ctx) })
-	for _, rows := range []due.Rows{o.retries(), o.runs(), o.schedules()} {
+	for _, rows := range []due.Rows{o.retries(), o.runs(), o.schedules(), o.delayed()} {
 		g.Go(func() error {
 			return rpc.Supervise(ctx, o.log, rows.Name, func(ctx context.Context) error { return rows.Run(ctx, o.nc, o.log) })
 		})

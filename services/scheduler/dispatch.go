@@ -187,7 +187,8 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	e := event.Execution
 	switch {
 	case event.Type == schemas.EventCreated, event.Type == schemas.EventRequeued:
-		if e.Status == hodei.Pending { // one that was placed is created RUNNING
+		held := e.Reason != nil && *e.Reason == hodei.ReasonNotBefore // it is requeued when its time comes
+		if e.Status == hodei.Pending && !held {                       // one that was placed is created RUNNING
 			s.adopt(e.ID, e.Priority, e.Requirements)
 		}
 	case event.Type == schemas.EventStarted:

@@ -151,6 +151,9 @@ func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*e
 		if recorded.Status != hodei.Pending && !req.DryRun {
 			return nil, hodei.Errorf(hodei.Conflict, "Execution is %s, not PENDING", recorded.Status)
 		}
+		if recorded.Reason != nil && *recorded.Reason == hodei.ReasonNotBefore && !req.DryRun {
+			return nil, hodei.Errorf(hodei.Conflict, "Execution must not start before %s", recorded.NotBefore.UTC().Format(time.RFC3339))
+		}
 		e.priority, e.req.Requirements = recorded.Priority, recorded.Requirements
 	}
 	if cfg := req.JobConfig; cfg != nil {
