@@ -39,7 +39,7 @@ func (m *Manager) cordon(ctx context.Context, id hodei.WorkerID, cordoned bool) 
 	if err != nil {
 		return row, err
 	}
-	report, err := m.tellWorker(ctx, id, cordonCommand(cordoned), row.Status)
+	report, err := m.tellWorker(ctx, id, cordonCommand(cordoned))
 	if err != nil {
 		m.log.WarnContext(ctx, "cordon recorded; the worker does not answer", "worker_id", id, "cordoned", cordoned, "err", err)
 		return m.live(row), nil
@@ -64,7 +64,7 @@ func (m *Manager) command(ctx context.Context, id hodei.WorkerID, req schemas.Co
 	if row.Status == hodei.WorkerTerminated || row.Status != to && !hodei.WorkerTransitions.Allows(row.Status, to) {
 		return row, hodei.Errorf(hodei.Conflict, "Worker is %s and cannot become %s", row.Status, to)
 	}
-	report, err := m.tellWorker(ctx, id, req, to)
+	report, err := m.tellWorker(ctx, id, req)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return row, hodei.Errorf(hodei.Conflict, "Worker is not connected")
 	} else if err != nil {
@@ -96,7 +96,7 @@ func (m *Manager) terminateWorker(ctx context.Context, req schemas.TerminateWork
 	if err != nil {
 		return row, err
 	}
-	report, err := m.tellWorker(ctx, req.ID, schemas.CommandWorkerRequest{Do: schemas.Terminate}, hodei.WorkerTerminating)
+	report, err := m.tellWorker(ctx, req.ID, schemas.CommandWorkerRequest{Do: schemas.Terminate})
 	switch {
 	case err == nil:
 		return m.agreed(ctx, report)
@@ -110,22 +110,15 @@ func (m *Manager) terminateWorker(ctx context.Context, req schemas.TerminateWork
 // terminateReturned terminates a worker that was terminated while it was not
 // connected.
 func (m *Manager) terminateReturned(ctx context.Context, id hodei.WorkerID) {
-	_, err := m.tellWorker(ctx, id, schemas.CommandWorkerRequest{Do: schemas.Terminate}, hodei.WorkerTerminating)
+	_, err := m.tellWorker(ctx, id, schemas.CommandWorkerRequest{Do: schemas.Terminate})
 	if err != nil && !errors.Is(err, nats.ErrNoResponders) { // no responders: it is leaving
 		m.log.WarnContext(ctx, "terminate command not delivered", "worker_id", id, "err", err)
 	}
 }
 
 // tellWorker sends a command to a worker and returns the report of its answer.
-// A worker of an older version sends an empty answer: then the report is its
-// last one with the requested status.
-func (m *Manager) tellWorker(ctx context.Context, id hodei.WorkerID, req schemas.CommandWorkerRequest, to hodei.WorkerStatus) (hodei.Availability, error) {
+func (m *Manager) tellWorker(ctx context.Context, id hodei.WorkerID, req schemas.CommandWorkerRequest) (hodei.Availability, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandHolds)
 	defer cancel()
-	before, _ := m.fleet.get(id)
-	report, err := rpc.CallWorker(ctx, m.nc, schemas.CommandWorker, id, req)
-	if err == nil && report.WorkerID.IsZero() {
-		report, report.WorkerID, report.Incarnation, report.Status = before.report, id, before.incarnation, to
-	}
-	return report, err
+	return rpc.CallWorker(ctx, m.nc, schemas.CommandWorker, id, req)
 }
