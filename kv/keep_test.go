@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,20 +21,27 @@ import (
 // message or accepted the given number. It returns those that refused one.
 func write(t *testing.T, js jetstream.JetStream, messages int) (refused []string) {
 	t.Helper()
+	var mu sync.Mutex
+	var all sync.WaitGroup
 	for name, subject := range map[string]string{
 		schemas.LogStream: "execution.log.w.x", schemas.EventStream: "execution.event.created.x", schemas.WorkersStream: "$KV.WORKERS.x",
 		schemas.LeadersStream: schemas.LeaderSubject("x"),
 	} {
-		for range messages {
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-			_, err := js.Publish(ctx, subject, make([]byte, 8<<10), jetstream.WithRetryAttempts(0))
-			cancel()
-			if err != nil {
-				refused = append(refused, name)
-				break
+		all.Go(func() {
+			for range messages {
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				_, err := js.Publish(ctx, subject, make([]byte, 8<<10), jetstream.WithRetryAttempts(0))
+				cancel()
+				if err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					refused = append(refused, name)
+					return
+				}
 			}
-		}
+		})
 	}
+	all.Wait()
 	slices.Sort(refused)
 	return refused
 }
@@ -50,6 +58,7 @@ func keep(t *testing.T, js jetstream.JetStream) ([]string, error) {
 // TestStreamsRecoverFromAFullDisk: streams that refuse messages after the disk
 // was full are recreated once it has space, and not before.
 func TestStreamsRecoverFromAFullDisk(t *testing.T) {
+	t.Parallel()
 	disk := localtest.NewDisk(t, 16<<20)
 	srv, err := local.StartNATS(local.NATSConfig{StoreDir: disk.Dir, Log: localtest.Log(t)})
 	require.NoError(t, err)
@@ -86,6 +95,7 @@ func TestStreamsRecoverFromAFullDisk(t *testing.T) {
 // TestStreamsOfAnAccountWithoutSpace: an exceeded limit is reported, and
 // nothing is recreated: the server recovers by itself.
 func TestStreamsOfAnAccountWithoutSpace(t *testing.T) {
+	t.Parallel()
 	_, js := localtest.JetStream(t)
 	account, err := js.AccountInfo(t.Context())
 	require.NoError(t, err)
@@ -110,6 +120,7 @@ func TestStreamsOfAnAccountWithoutSpace(t *testing.T) {
 }
 
 func TestLostStreamsAreRecreated(t *testing.T) {
+	t.Parallel()
 	_, js := localtest.JetStream(t)
 	for _, name := range append([]string{schemas.ProbeStream}, schemas.Streams...) {
 		if err := js.DeleteStream(t.Context(), name); !errors.Is(err, jetstream.ErrStreamNotFound) {

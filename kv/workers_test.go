@@ -25,6 +25,7 @@ func report(id hodei.WorkerID, free int, revision uint64) hodei.Availability {
 // worker, numbers out of range, and an invalid value. Fields of a later version
 // are ignored.
 func TestWatchIgnoresInvalidKeysAndValues(t *testing.T) {
+	t.Parallel()
 	_, js := localtest.JetStream(t)
 	raw, err := js.KeyValue(t.Context(), schemas.WorkersBucket)
 	require.NoError(t, err)
@@ -67,6 +68,7 @@ func TestWatchIgnoresInvalidKeysAndValues(t *testing.T) {
 // TestAWatchEndsWithItsBucket: a recreated bucket counts its revisions from 1,
 // and an old watch would skip them.
 func TestAWatchEndsWithItsBucket(t *testing.T) {
+	t.Parallel()
 	_, js := localtest.JetStream(t)
 	worker := hodei.WorkerID{1}
 	put := func(reports int) {
@@ -115,6 +117,7 @@ func TestAWatchEndsWithItsBucket(t *testing.T) {
 // TestWatchReportsEveryChange: the initial content, then at least the last
 // report of each worker, in order, and the expired keys.
 func TestWatchReportsEveryChange(t *testing.T) {
+	t.Parallel()
 	_, js := localtest.JetStream(t)
 	bucket, err := kv.OpenWorkers(t.Context(), js)
 	require.NoError(t, err)
@@ -156,6 +159,7 @@ func TestWatchReportsEveryChange(t *testing.T) {
 
 // TestAWatchEndsWithItsConnection: a change during the outage could be missed.
 func TestAWatchEndsWithItsConnection(t *testing.T) {
+	t.Parallel()
 	nc, js := localtest.JetStream(t)
 	bucket, err := kv.OpenWorkers(t.Context(), js)
 	require.NoError(t, err)
@@ -173,6 +177,7 @@ func TestAWatchEndsWithItsConnection(t *testing.T) {
 
 // TestStreamsUseTheConfiguredStorage: the streams use the configured storage.
 func TestStreamsUseTheConfiguredStorage(t *testing.T) {
+	t.Parallel()
 	_, js := localtest.JetStream(t)
 	limit := func(name string) int64 {
 		stream, err := js.Stream(t.Context(), name)
@@ -192,6 +197,7 @@ func TestStreamsUseTheConfiguredStorage(t *testing.T) {
 // Every worker renews once in each period, at the same moment of it. There are
 // few moments, with equally many workers each.
 func TestRenewalsAreSpreadAndKeepTogether(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		id := hodei.WorkerID(uuid.Must(uuid.NewV7()))
 		every := time.Duration(rapid.Int64Range(int64(100*time.Millisecond), int64(time.Minute)).Draw(t, "every"))
