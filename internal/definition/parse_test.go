@@ -44,6 +44,7 @@ func one(fields string) string {
 }
 
 func TestProblems(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		text string
 		want []string // the start of each line
@@ -180,6 +181,7 @@ func numbers(n int) string {
 }
 
 func TestWhatIsNoYAML(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"":                                "the document is empty",
 		"# only\n":                        "the document is empty",
@@ -207,6 +209,7 @@ func TestWhatIsNoYAML(t *testing.T) {
 }
 
 func TestWhatIsNoJSON(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"":                                     "1:1: the JSON cannot be read: it ends too early",
 		"{\"slug\": \"x\",\n}":                 "2:1: the JSON cannot be read",
@@ -223,6 +226,7 @@ func TestWhatIsNoJSON(t *testing.T) {
 }
 
 func TestJSONHasCharactersThatYAMLWouldRefuse(t *testing.T) {
+	t.Parallel()
 	def, problems := definition.Parse([]byte("{\n\t\"slug\": \"x\", \"name\": \"\\ud83d\\ude00 a\\/b\", \"jobs\": {\"a\": {\"command\": \"x\"}}}"), definition.JSON)
 	require.Empty(t, problems)
 	assert.Equal(t, "😀 a/b", def.Name)
@@ -230,6 +234,7 @@ func TestJSONHasCharactersThatYAMLWouldRefuse(t *testing.T) {
 
 // An alias bomb has few bytes and values without end.
 func TestAliasesAreBounded(t *testing.T) {
+	t.Parallel()
 	var b strings.Builder
 	b.WriteString("slug: x\nx-0: &x0 [a, a, a, a, a, a, a, a, a, a]\n")
 	for i := range 12 {
@@ -241,6 +246,7 @@ func TestAliasesAreBounded(t *testing.T) {
 
 // Documents of the largest size take no more than linear time.
 func TestLargeDocumentsAreReadInLinearTime(t *testing.T) {
+	t.Parallel()
 	var keys, needs strings.Builder
 	for i := range 90_000 {
 		fmt.Fprintf(&keys, "x%d: \n", i)
@@ -254,6 +260,7 @@ func TestLargeDocumentsAreReadInLinearTime(t *testing.T) {
 }
 
 func TestScalarsKeepTheirText(t *testing.T) {
+	t.Parallel()
 	def := parse(t, `
 slug: x
 params: { v: { enum: [1.30, 1e3, yes], default: 1.30 } }
@@ -268,6 +275,7 @@ jobs: { a: { command: true, matrix: { values: { go: [1.30, 1.20] } } } }
 }
 
 func TestAnchorsMergeKeysAndExtensionFields(t *testing.T) {
+	t.Parallel()
 	def := parse(t, `
 slug: x
 x-go: &go { shell: bash, env: { A: a }, timeout: 10m }
@@ -288,6 +296,7 @@ jobs:
 }
 
 func TestDefaultsAreMergedIntoEachJob(t *testing.T) {
+	t.Parallel()
 	def := parse(t, `
 slug: x
 defaults: { shell: bash, timeout: 1h, type: rust, env: { A: a, B: b }, requirements: { labels: { os: linux } }, retries: { max: 2 } }
@@ -331,6 +340,7 @@ finally:
 }
 
 func TestDurationsAndSizes(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]float64{"90s": 90, "5m": 300, "1h": 3600, "7d": 604800, "1h30m": 5400, "1d12h": 129600, "1.5s": 1.5, "250ms": 0.25} {
 		got, err := definition.ParseDuration(text)
 		require.NoError(t, err, text)
@@ -349,6 +359,7 @@ func TestDurationsAndSizes(t *testing.T) {
 
 // The example has every part of the grammar.
 func TestTheWholeGrammarIsRead(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("testdata/grammar.yaml")
 	require.NoError(t, err)
 	def, problems := definition.Parse(text, definition.YAML)

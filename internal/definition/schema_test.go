@@ -260,6 +260,7 @@ func generated(t *testing.T, path string, want []byte) {
 }
 
 func TestSchemaIsThatOfTheParser(t *testing.T) {
+	t.Parallel()
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -296,6 +297,7 @@ func asJSON(t *testing.T, text []byte) any {
 const referenceBegins, referenceEnds = "<!-- reference -->\n", "<!-- end of the reference -->\n"
 
 func TestReferenceIsThatOfTheParser(t *testing.T) {
+	t.Parallel()
 	const path = "../../docs/pipelines.md"
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -324,6 +326,7 @@ func examples(t *testing.T) []string {
 }
 
 func TestExamplesAreValidByParserAndSchema(t *testing.T) {
+	t.Parallel()
 	schema := compiled(t)
 	for _, path := range examples(t) {
 		text, err := os.ReadFile(path)
@@ -336,6 +339,7 @@ func TestExamplesAreValidByParserAndSchema(t *testing.T) {
 }
 
 func TestTheSchemaRefusesWhatTheParserRefuses(t *testing.T) {
+	t.Parallel()
 	schema := compiled(t)
 	for _, text := range []string{
 		"slug: x\njobs: {}", "slug: X\njobs: {a: {command: x}}", "slug: x\njobs: {a: {command: x, script: y}}",

@@ -38,6 +38,7 @@ func again(t require.TestingT, def hodei.Definition) {
 }
 
 func TestWhatWasReadIsWrittenAndReadAgain(t *testing.T) {
+	t.Parallel()
 	for _, path := range []string{"testdata/grammar.yaml"} {
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -46,6 +47,7 @@ func TestWhatWasReadIsWrittenAndReadAgain(t *testing.T) {
 }
 
 func TestJobsAreComparedByTheirKeys(t *testing.T) {
+	t.Parallel()
 	from := parse(t, "slug: x\ntimeout: 1h\njobs: {a: {command: x}, b: {command: x, env: {A: a, B: b}}}\n")
 	to := parse(t, "slug: x\ntimeout: 2h\njobs: {b: {command: y, env: {A: a, C: c}}, c: {command: x}}\nfinally: {z: {command: x}}\n")
 	var got []string
@@ -121,6 +123,7 @@ func document(t *rapid.T) string {
 }
 
 func TestEveryDefinitionIsWrittenAndReadAgain(t *testing.T) {
+	t.Parallel()
 	valid := 0
 	rapid.Check(t, func(t *rapid.T) {
 		text := document(t)
@@ -135,6 +138,7 @@ func TestEveryDefinitionIsWrittenAndReadAgain(t *testing.T) {
 }
 
 func TestEveryTextIsWrittenAndReadAgain(t *testing.T) {
+	t.Parallel()
 	def := parse(t, "slug: x\nparams: {p: {default: x}}\njobs: {a: {command: x}}\n")
 	text := rapid.OneOf(
 		rapid.String(),

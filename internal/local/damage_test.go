@@ -29,6 +29,7 @@ func noise(t *testing.T, path string, size int) {
 // TestDamagedPostgres: a start that fails reports the reason from Postgres and
 // a remedy. It does not change the data.
 func TestDamagedPostgres(t *testing.T) {
+	t.Parallel()
 	good := t.TempDir()
 	startPostgres(t, good).Stop()
 	damaged := "if the data is damaged, restore $DIR from a backup, or move it away to start with an empty record"
@@ -100,6 +101,7 @@ func TestDamagedPostgres(t *testing.T) {
 // TestPostgresOnASmallDisk: the error names the space that is missing, for new
 // and for existing data. The start succeeds once the disk has enough.
 func TestPostgresOnASmallDisk(t *testing.T) {
+	t.Parallel()
 	small := localtest.NewDisk(t, 20<<20)
 	start := func(dir string) (*local.Postgres, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -126,6 +128,7 @@ func TestPostgresOnASmallDisk(t *testing.T) {
 // TestDamagedJetStream: the server starts with a damaged store, and the streams
 // can be created again.
 func TestDamagedJetStream(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	use := func() {
 		srv, err := local.StartNATS(local.NATSConfig{StoreDir: dir, Log: localtest.Log(t)})

@@ -79,6 +79,7 @@ func gone(t *testing.T, pid int) {
 }
 
 func TestPostgresGoesWithAProcessThatIsKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	helper, at := startHelper(t, dir)
 	query(t, at, "CREATE TABLE kept AS SELECT 'still here' AS word")
@@ -89,6 +90,7 @@ func TestPostgresGoesWithAProcessThatIsKilled(t *testing.T) {
 }
 
 func TestPostgresWaitsForTheOneBefore(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	helper, at := startHelper(t, dir)
 	// Data for the last checkpoint to write, and a busy client.
@@ -103,6 +105,7 @@ func TestPostgresWaitsForTheOneBefore(t *testing.T) {
 }
 
 func TestPostgresSurvivesThatBothAreKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	helper, at := startHelper(t, dir)
 	query(t, at, "CREATE TABLE kept AS SELECT 'still here' AS word")
@@ -116,6 +119,7 @@ func TestPostgresSurvivesThatBothAreKilled(t *testing.T) {
 }
 
 func TestLockNamesItsHolderAndEndsWithIt(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	helper, _ := startHelper(t, dir)
 	_, err := local.LockDir(dir)

@@ -17,12 +17,14 @@ import (
 )
 
 func TestNATSReadsTheShippedConfiguration(t *testing.T) {
+	t.Parallel()
 	nc := localtest.Connect(t, localtest.NATS(t))
 	require.Equal(t, int64(4<<20), nc.MaxPayload())
 	require.Equal(t, "hodei", nc.ConnectedServerName())
 }
 
 func TestNATSIsReachedOverTheNetwork(t *testing.T) {
+	t.Parallel()
 	srv := localtest.NATS(t)
 	nc, err := nats.Connect(srv.URL())
 	require.NoError(t, err)
@@ -31,6 +33,7 @@ func TestNATSIsReachedOverTheNetwork(t *testing.T) {
 }
 
 func TestNATSListensOnEveryAddressButNamesALoopback(t *testing.T) {
+	t.Parallel()
 	srv, err := local.StartNATS(local.NATSConfig{Host: "0.0.0.0", StoreDir: t.TempDir()})
 	require.NoError(t, err)
 	defer srv.Shutdown()
@@ -38,6 +41,7 @@ func TestNATSListensOnEveryAddressButNamesALoopback(t *testing.T) {
 }
 
 func TestNATSReportsThatThePortIsTaken(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
@@ -47,11 +51,13 @@ func TestNATSReportsThatThePortIsTaken(t *testing.T) {
 }
 
 func TestNATSReportsAnUnusableStore(t *testing.T) {
+	t.Parallel()
 	_, err := local.StartNATS(local.NATSConfig{StoreDir: filepath.Join("/dev/null", "store")})
 	require.ErrorContains(t, err, "/dev/null/store")
 }
 
 func TestNATSKeepsItsStreams(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for range 2 {
 		srv, err := local.StartNATS(local.NATSConfig{StoreDir: dir, Log: localtest.Log(t)})

@@ -52,6 +52,7 @@ func postmaster(t *testing.T, dir string) int {
 }
 
 func TestPostgresKeepsItsDataBetweenRuns(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir() // its parent is accessible to this user only
 	pg := startPostgres(t, dir)
 	query(t, pg.URL(), "CREATE TABLE kept AS SELECT 'still here' AS word")
@@ -64,6 +65,7 @@ func TestPostgresKeepsItsDataBetweenRuns(t *testing.T) {
 }
 
 func TestPostgresIsDurableAndPrivate(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	pg, err := local.StartPostgres(t.Context(), local.PostgresConfig{Dir: dir})
 	require.NoError(t, err)
@@ -82,6 +84,7 @@ func TestPostgresIsDurableAndPrivate(t *testing.T) {
 }
 
 func TestPostgresThatDiesIsStartedAgain(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	pg := startPostgres(t, dir)
 	query(t, pg.URL(), "CREATE TABLE kept AS SELECT 'still here' AS word")
@@ -100,6 +103,7 @@ func TestPostgresThatDiesIsStartedAgain(t *testing.T) {
 }
 
 func TestPostgresInALongDirectoryHasAShortSocket(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
 	pg := startPostgres(t, dir)
 	require.Equal(t, "1", query(t, pg.URL(), "SELECT '1'"))
@@ -112,6 +116,7 @@ func TestPostgresInALongDirectoryHasAShortSocket(t *testing.T) {
 }
 
 func TestPostgresRefusesADirectoryInUse(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	startPostgres(t, dir)
 	_, err := local.StartPostgres(t.Context(), local.PostgresConfig{Dir: dir, Unsafe: true})
@@ -120,6 +125,7 @@ func TestPostgresRefusesADirectoryInUse(t *testing.T) {
 }
 
 func TestPostgresRefusesDataOfAnotherMajor(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "data"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "data", "PG_VERSION"), []byte("9\n"), 0o600))
@@ -133,6 +139,7 @@ func TestPostgresRefusesDataOfAnotherMajor(t *testing.T) {
 }
 
 func TestPostgresRemovesAStalePidFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	startPostgres(t, dir).Stop()
 	// The pid of the dead postmaster now belongs to a running process: this
@@ -143,12 +150,14 @@ func TestPostgresRemovesAStalePidFile(t *testing.T) {
 }
 
 func TestPostgresReplacesAnIncompleteCluster(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "data.new", "base"), 0o700))
 	require.Equal(t, "1", query(t, startPostgres(t, dir).URL(), "SELECT '1'"))
 }
 
 func TestPostgresReportsWhyItDoesNotStart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	startPostgres(t, dir).Stop()
 	conf := filepath.Join(dir, "data", "postgresql.conf")
@@ -158,6 +167,7 @@ func TestPostgresReportsWhyItDoesNotStart(t *testing.T) {
 }
 
 func TestPostgresGivesUpWhenTheCallerDoes(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	dir := t.TempDir()

@@ -14,6 +14,7 @@ import (
 // TestHealth: required checks decide whether a service is ready, reported ones
 // do not. Messages for users are shown, other errors are not.
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	fine := func(context.Context) error { return nil }
 	full := func(context.Context) error {
 		return &hodei.Error{Code: hodei.Unavailable, Message: "The disk is full", Err: errors.New("write /secret/path")}
@@ -32,6 +33,7 @@ func TestHealth(t *testing.T) {
 // TestHealthWithACheckThatHangs: a check that hangs does not hide the others,
 // and the report arrives before the caller's timeout.
 func TestHealthWithACheckThatHangs(t *testing.T) {
+	t.Parallel()
 	hangs := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	health := Health(t.Context(), Checks{"a": hangs, "b": hangs, "c": func(context.Context) error { return nil }}, nil)
 	require.Equal(t, map[string]string{"a": "unavailable", "b": "unavailable", "c": "ok"}, health.Checks)

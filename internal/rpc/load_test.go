@@ -53,6 +53,7 @@ func ask(nc *nats.Conn, n int) <-chan error {
 }
 
 func TestRequestsRunInParallel(t *testing.T) {
+	t.Parallel()
 	nc, h := connect(t), newHeld()
 	start(t, rpc.Config{NATS: nc}, h.add)
 	for range 3 { // later rounds run on the goroutines of the first
@@ -70,6 +71,7 @@ func TestRequestsRunInParallel(t *testing.T) {
 }
 
 func TestRequestOverTheLimitIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
 	nc, h := connect(t), newHeld()
 	start(t, rpc.Config{NATS: nc, InFlight: 2}, h.add)
 	answers := ask(nc, 2)
@@ -86,6 +88,7 @@ func TestRequestOverTheLimitIsRefusedAtOnce(t *testing.T) {
 }
 
 func TestStopWaitsForRequestsInFlight(t *testing.T) {
+	t.Parallel()
 	nc, h := connect(t), newHeld()
 	stop := start(t, rpc.Config{NATS: nc}, h.add)
 	answers := ask(nc, 10)
@@ -109,6 +112,7 @@ func TestStopWaitsForRequestsInFlight(t *testing.T) {
 // Every request sent before the stop gets an answer: from its handler, or "no
 // responders".
 func TestStopLosesNothing(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	for range 5 {
 		stop := start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, create) })
@@ -135,6 +139,7 @@ func TestStopLosesNothing(t *testing.T) {
 }
 
 func TestStopEndsRequestsAfterTheGrace(t *testing.T) {
+	t.Parallel()
 	nc, h := connect(t), newHeld()
 	stop := start(t, rpc.Config{NATS: nc, Grace: 50 * time.Millisecond}, h.add)
 	answers := ask(nc, 1)
@@ -146,6 +151,7 @@ func TestStopEndsRequestsAfterTheGrace(t *testing.T) {
 }
 
 func TestExpiredRequestIsNotServed(t *testing.T) {
+	t.Parallel()
 	nc, h := connect(t), newHeld()
 	start(t, rpc.Config{NATS: nc}, h.add)
 	close(h.release)
@@ -160,6 +166,7 @@ func TestExpiredRequestIsNotServed(t *testing.T) {
 }
 
 func TestDeadlineReachesTheHandler(t *testing.T) {
+	t.Parallel()
 	nc, h := connect(t), newHeld()
 	start(t, rpc.Config{NATS: nc}, h.add)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -190,6 +197,7 @@ func stats(t *testing.T, nc *nats.Conn) map[string]float64 {
 }
 
 func TestServiceIsVisible(t *testing.T) {
+	t.Parallel()
 	nc, h := connect(t), newHeld()
 	close(h.release)
 	start(t, rpc.Config{NATS: nc, InFlight: 10, Metadata: map[string]string{"zone": "a"}}, h.add)
@@ -218,6 +226,7 @@ func TestServiceIsVisible(t *testing.T) {
 }
 
 func TestRunFailsWhenTheConnectionIsClosed(t *testing.T) {
+	t.Parallel()
 	nc, h := connect(t), newHeld()
 	service := rpc.New(rpc.Config{NATS: nc, Name: schemas.Orchestrator, Log: localtest.Log(t)})
 	h.add(service)
@@ -252,6 +261,7 @@ func execute(ctx context.Context, nc *nats.Conn) error {
 // TestWaitingHoldsNoPlace: a waiting request leaves its place to others, and
 // above the limit it does not wait.
 func TestWaitingHoldsNoPlace(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	began, release := make(chan bool), make(chan struct{})
 	start(t, rpc.Config{NATS: nc, InFlight: 1, Waiting: 3}, func(s *rpc.Service) {
@@ -276,6 +286,7 @@ func TestWaitingHoldsNoPlace(t *testing.T) {
 
 // TestAHangUpEndsTheWaitAtEveryHop: a hang-up ends the wait and nothing else.
 func TestAHangUpEndsTheWaitAtEveryHop(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	began, ended := make(chan bool, 1), make(chan error, 1)
 	start(t, rpc.Config{NATS: nc, Name: schemas.Scheduler}, func(s *rpc.Service) {

@@ -15,6 +15,7 @@ import (
 )
 
 func TestRedacted(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"":                                     "",
 		"nats://h:4222":                        "nats://h:4222",
@@ -54,6 +55,7 @@ func secretURL(t *rapid.T, i int) string {
 // TestNoSecretIsShown: neither the redacted list of URLs nor the error of a
 // failed connection contains a secret, and each server stays recognisable.
 func TestNoSecretIsShown(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var list []string
 		for i := range rapid.IntRange(1, 4).Draw(t, "servers") {
@@ -69,6 +71,7 @@ func TestNoSecretIsShown(t *testing.T) {
 }
 
 func TestConnectShowsNoSecret(t *testing.T) {
+	t.Parallel()
 	for _, server := range []string{
 		"nats://app:S3cret@127.0.0.1:1", "nats://S3cret@127.0.0.1:1,nats://b:S3cret@127.0.0.1:1",
 		"nats://app:S3cret/@127.0.0.1:1", "nats://app:S3cret@127.0.0.1:port", "nats://app:%S3cret@127.0.0.1:1",

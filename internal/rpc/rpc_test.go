@@ -126,6 +126,7 @@ func asked(t *testing.T, err error) *hodei.Error {
 }
 
 func TestRoundTrip(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, create) })
 	words := "for the demo"
@@ -137,6 +138,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestPlainNATSRequestWorks(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, create) })
 	answer, err := nc.Request("hodei.v1.pipelines.create", []byte(`{"name":"demo"}`), time.Minute)
@@ -153,6 +155,7 @@ func TestPlainNATSRequestWorks(t *testing.T) {
 }
 
 func TestErrorIsInHeadersAndBody(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
 		rpc.Handle(s, schemas.GetPipeline, func(_ context.Context, req schemas.GetPipelineRequest) (hodei.Pipeline, error) {
@@ -183,6 +186,7 @@ func TestErrorIsInHeadersAndBody(t *testing.T) {
 }
 
 func TestErrorHeaderStaysOnOneLine(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
 		rpc.Handle(s, schemas.CreatePipeline, func(context.Context, schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
@@ -196,6 +200,7 @@ func TestErrorHeaderStaysOnOneLine(t *testing.T) {
 }
 
 func TestRequestIDTravels(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	seen := make(chan string, 1)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
@@ -216,6 +221,7 @@ func TestRequestIDTravels(t *testing.T) {
 }
 
 func TestReplyChoosesItsStatus(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	status := make(chan hodei.ExecutionStatus, 2)
 	status <- hodei.Pending
@@ -235,6 +241,7 @@ func TestReplyChoosesItsStatus(t *testing.T) {
 }
 
 func TestPanicRevealsNoDetails(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	var log strings.Builder
 	stop := start(t, rpc.Config{NATS: nc, Log: slog.New(slog.NewTextHandler(&log, nil))}, func(s *rpc.Service) {
@@ -260,6 +267,7 @@ func TestPanicRevealsNoDetails(t *testing.T) {
 }
 
 func TestReplyThatIsTooLargeIsAnError(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
 		rpc.Handle(s, schemas.CreatePipeline, func(context.Context, schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
@@ -271,6 +279,7 @@ func TestReplyThatIsTooLargeIsAnError(t *testing.T) {
 }
 
 func TestNoResponders(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	ctx := rpc.WithRequestID(t.Context(), "mine-2")
 	_, err := rpc.CallWorker(ctx, nc, schemas.InterruptExecution, hodei.WorkerID{1}, schemas.InterruptRequest{})
@@ -284,6 +293,7 @@ func TestNoResponders(t *testing.T) {
 }
 
 func TestRestartCausesNoErrors(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	add := func(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, create) }
 	start(t, rpc.Config{NATS: nc}, add)()
@@ -297,6 +307,7 @@ func TestRestartCausesNoErrors(t *testing.T) {
 }
 
 func TestCallWorkerReachesThatWorker(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	for _, id := range []hodei.WorkerID{{1}, {2}} {
 		start(t, rpc.Config{NATS: nc, Name: schemas.Worker}, func(s *rpc.Service) {
@@ -312,6 +323,7 @@ func TestCallWorkerReachesThatWorker(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
+	t.Parallel()
 	srv := localtest.NATS(t)
 	nc, err := rpc.Connect(srv.URL(), "test", localtest.Log(t))
 	require.NoError(t, err)

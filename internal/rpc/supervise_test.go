@@ -50,6 +50,7 @@ func TestSuperviseStartsAgain(t *testing.T) {
 }
 
 func TestSuperviseEndsWithALoopThatHasDone(t *testing.T) {
+	t.Parallel()
 	runs := 0
 	require.NoError(t, rpc.Supervise(t.Context(), slog.New(slog.DiscardHandler), "loop", func(context.Context) error { runs++; return nil }))
 	require.Equal(t, 1, runs)
@@ -58,6 +59,7 @@ func TestSuperviseEndsWithALoopThatHasDone(t *testing.T) {
 // TestAPanickingHandlerAnswers: the panic is counted, Panicked is called, and
 // the next request is answered.
 func TestAPanickingHandlerAnswers(t *testing.T) {
+	t.Parallel()
 	nc, before := connect(t), rpc.Panics()
 	told := make(chan struct{}, 2)
 	start(t, rpc.Config{NATS: nc, Panicked: func() { told <- struct{}{} }}, func(s *rpc.Service) {

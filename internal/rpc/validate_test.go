@@ -43,6 +43,7 @@ func serveAll(t *testing.T) func(op *schemas.Op, body string) error {
 }
 
 func TestRefuses(t *testing.T) {
+	t.Parallel()
 	ask := serveAll(t)
 	id := uuid.NewString()
 	job := func(field string) string { return `{"pipeline_id":"` + id + `",` + field + `}` }
@@ -101,6 +102,7 @@ func TestRefuses(t *testing.T) {
 
 // An invalid id in the path is a record that does not exist.
 func TestInvalidIDInPathIsNotFound(t *testing.T) {
+	t.Parallel()
 	ask := serveAll(t)
 	for _, id := range []string{"pipe_nonsense", "job_" + uuid.NewString(), strings.Repeat("x", 5000)} {
 		failed := asked(t, ask(schemas.GetPipeline.Op, `{"id":"`+id+`"}`))
@@ -121,6 +123,7 @@ func TestInvalidIDInPathIsNotFound(t *testing.T) {
 // TestNoHeaderOrFieldDisablesValidation: requests between services, and requests
 // with any header, are validated like all others.
 func TestNoHeaderOrFieldDisablesValidation(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
 		rpc.Handle(s, schemas.AssignExecution, discard[schemas.AssignRequest, schemas.Assignment](t))
@@ -143,6 +146,7 @@ func TestNoHeaderOrFieldDisablesValidation(t *testing.T) {
 
 // TestRefusesBetweenServices: requests without a route validate themselves.
 func TestRefusesBetweenServices(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
 		rpc.Handle(s, schemas.PlaceExecution, discard[schemas.PlaceRequest, schemas.Assignment](t))
@@ -205,6 +209,7 @@ func TestRefusesBetweenServices(t *testing.T) {
 // TestAcceptsFieldsOfALaterVersion: programs of Hodei are not all upgraded at
 // once.
 func TestAcceptsFieldsOfALaterVersion(t *testing.T) {
+	t.Parallel()
 	nc := connect(t)
 	id := hodei.WorkerID(uuid.Must(uuid.NewV7()))
 	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
@@ -236,12 +241,14 @@ func TestAcceptsFieldsOfALaterVersion(t *testing.T) {
 }
 
 func TestRefusesWhatIsTooLarge(t *testing.T) {
+	t.Parallel()
 	ask := serveAll(t)
 	require.ErrorIs(t, ask(schemas.CreatePipeline.Op, `{"name":"`+strings.Repeat("x", rpc.MaxBody)+`"}`), hodei.TooLarge)
 	require.ErrorIs(t, ask(schemas.CreatePipeline.Op, strings.Repeat("x", 5<<20)), hodei.TooLarge, "more than NATS takes")
 }
 
 func TestAccepts(t *testing.T) {
+	t.Parallel()
 	ask := serveAll(t)
 	id := uuid.NewString()
 	for body, op := range map[string]*schemas.Op{
@@ -259,6 +266,7 @@ func TestAccepts(t *testing.T) {
 }
 
 func TestEverySchemaOfTheTableCompiles(t *testing.T) {
+	t.Parallel()
 	for _, op := range schemas.Operations {
 		require.NotPanics(t, func() {
 			rpc.Handle(rpc.New(rpc.Config{}), schemas.Operation[any, any]{Op: op}, func(context.Context, any) (any, error) { return nil, nil })

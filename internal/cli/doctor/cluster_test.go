@@ -51,6 +51,7 @@ func startCluster(t *testing.T) (servers []*server.Server) {
 // A server that fails leaves streams with too few replicas: doctor and status report that,
 // by the thresholds in the metadata of the streams.
 func TestALostReplicaIsReported(t *testing.T) {
+	t.Parallel()
 	servers := startCluster(t)
 	for _, s := range servers {
 		require.True(t, s.ReadyForConnections(time.Minute))
@@ -97,6 +98,7 @@ func TestALostReplicaIsReported(t *testing.T) {
 
 // A stream with fewer replicas than the metadata asks for is unhealthy, whatever changed it.
 func TestAThresholdThatIsExceededIsReported(t *testing.T) {
+	t.Parallel()
 	nc, js := localtest.JetStream(t)
 	d := newDoctor()
 	d.NATS = nc

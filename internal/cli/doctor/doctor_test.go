@@ -32,6 +32,7 @@ func only(t *testing.T, d *doctor) finding {
 }
 
 func TestDoctorOnServices(t *testing.T) {
+	t.Parallel()
 	d := newDoctor()
 	d.services(overview{Ready: false, Checks: map[string]string{"nats": "ok", "scheduler": "No scheduler is running"}})
 	require.Equal(t, "fail", only(t, d).State)
@@ -40,6 +41,7 @@ func TestDoctorOnServices(t *testing.T) {
 
 // TestDoctorOnFullDisks: the doctor names the problem of a service and the remedy.
 func TestDoctorOnFullDisks(t *testing.T) {
+	t.Parallel()
 	d := newDoctor()
 	d.services(overview{Checks: map[string]string{
 		"nats": "ok", "orchestrator": "not ready", "orchestrator.disk": "The disk of NATS has 1 MiB free",
@@ -64,6 +66,7 @@ func TestDoctorOnFullDisks(t *testing.T) {
 }
 
 func TestDoctorOnVersions(t *testing.T) {
+	t.Parallel()
 	d := newDoctor()
 	d.versions(t.Context(), []hodei.Worker{{Version: new(cmdline.Version())}, {Version: new("0.0.9")}, {Version: new("0.0.9")}})
 	require.Equal(t, "warn", only(t, d).State)
@@ -71,6 +74,7 @@ func TestDoctorOnVersions(t *testing.T) {
 }
 
 func TestDoctorOnClocks(t *testing.T) {
+	t.Parallel()
 	for offset, want := range map[time.Duration]string{0: "ok", time.Second: "ok", time.Minute: "warn", -time.Minute: "warn"} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			require.Equal(t, "/healthz", r.URL.Path)
@@ -85,6 +89,7 @@ func TestDoctorOnClocks(t *testing.T) {
 }
 
 func TestDoctorOnWorkers(t *testing.T) {
+	t.Parallel()
 	heard := func(ago time.Duration, status hodei.WorkerStatus) hodei.Worker {
 		return hodei.Worker{Name: new("w"), Status: status, LastSeenAt: new(noon.Add(-ago))}
 	}
@@ -101,6 +106,7 @@ func TestDoctorOnWorkers(t *testing.T) {
 }
 
 func TestDoctorOnTheQueue(t *testing.T) {
+	t.Parallel()
 	queue := schemas.QueueList{Total: 1, Items: []schemas.QueueEntry{{Reason: "no worker of type rust"}}}
 	for age, want := range map[float64]string{1: "ok", 3600: "warn"} {
 		d := newDoctor()
@@ -117,6 +123,7 @@ func TestDoctorOnTheQueue(t *testing.T) {
 
 // Streams that are gone, changed or fallen behind are found.
 func TestDoctorOnStreams(t *testing.T) {
+	t.Parallel()
 	nc, js := localtest.JetStream(t)
 	d := newDoctor()
 	d.Client, d.NATS = client.NATS(nc), nc
