@@ -37,7 +37,9 @@ type logEnd struct {
 }
 
 // streams is an HTTP client without a limit of connections.
-var streams = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute}}
+var streams = &http.Client{Transport: &http.Transport{
+	DisableCompression: true, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute, ReadBufferSize: 64 << 10,
+}}
 
 // open requests the log and returns when the answer has begun.
 func (f *follower) open(ctx context.Context) (*http.Response, error) {
