@@ -59,7 +59,7 @@ func (b *bench) logRow(ctx context.Context, n, jobs int) (r row, err error) {
 			seconds = append(seconds, limit.Seconds)
 		}
 		s.limit = append(s.limit, float64(n*jobs)/quantile(seconds, 0.5))
-		took, err := b.logged(ctx, text, n, jobs, turn == 0)
+		took, err := b.logged(ctx, execute("/bin/cat", text), text, n, jobs, turn == 0)
 		if err != nil {
 			return r, err
 		}
@@ -85,11 +85,11 @@ func (b *bench) text(n int) (path string, err error) {
 	return file.Name(), errors.Join(w.Flush(), file.Close(), os.Chmod(file.Name(), 0o644))
 }
 
-// logged makes a fresh Hodei run the jobs, and returns the time from the first
+// logged makes a fresh Hodei run jobs that print the text, and returns the time from the first
 // submission to the last follower's end. By then every follower has received
 // every line. The record must have them too, and with verify it must equal the
 // text.
-func (b *bench) logged(ctx context.Context, text string, n, jobs int, verify bool) (took time.Duration, err error) {
+func (b *bench) logged(ctx context.Context, job []byte, text string, n, jobs int, verify bool) (took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
 	h, done, err := b.fresh(ctx, "--workers", "1", "--worker-capacity", strconv.Itoa(slots))
@@ -106,7 +106,7 @@ func (b *bench) logged(ctx context.Context, text string, n, jobs int, verify boo
 	g, all := errgroup.WithContext(ctx)
 	for i := range jobs {
 		g.Go(func() (err error) {
-			followers[i], err = h.followed(all, execute("/bin/cat", text))
+			followers[i], err = h.followed(all, job)
 			return err
 		})
 	}

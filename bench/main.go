@@ -40,6 +40,7 @@ var scenarios = []scenario{
 	{"latency", latency, 15 * time.Minute},
 	{"hops", hops, 5 * time.Minute},
 	{"logs", logs, 15 * time.Minute},
+	{"masking", masking, 15 * time.Minute},
 	{"lines", lineLatency, 5 * time.Minute},
 	{"followers", crowd, 20 * time.Minute},
 	{"record", fullRecord, 15 * time.Minute},

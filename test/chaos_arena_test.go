@@ -197,7 +197,7 @@ func (w *arena) addRoles(servers int) {
 			way := newLink(w.t, "127.0.0.1:"+portOf(strings.TrimSuffix(w.pgURL, "/postgres")))
 			args := []string{role, "--database-url", fmt.Sprintf("postgres://hodei@%s/postgres", way.addr)}
 			if role == "worker-manager" {
-				args = append(args, "--lost-after", lostAfter.String(), "--replicas", fmt.Sprint(servers))
+				args = append(args, "--lost-after", lostAfter.String(), "--replicas", fmt.Sprint(servers), "--secrets-key", w.secretsKey())
 				if servers == 1 { // otherwise NATS could not be filled
 					args = append(args, "--stream-limit", fmt.Sprint(natsRoom>>21))
 				}

@@ -111,6 +111,7 @@ func chaos(t *testing.T, servers int) {
 	checks := w.judge(l, r, all, runs, w.readTales(heard))
 	w.note("everything is judged")
 	w.stop()
+	w.judgeSecret()
 	w.note("everything is stopped")
 	w.report(r)
 	w.summary(l, r, all, faults, checks)

@@ -68,6 +68,7 @@ type jobOf struct {
 	slots   int
 	timeout bool
 	retries int
+	secret  bool
 }
 
 // script is one kind of command.
@@ -78,6 +79,7 @@ type script struct {
 	timeout float64
 	cancel  bool
 	endless bool
+	secret  bool // only jobs with the secret can run it
 }
 
 func counted(n int, format string) (lines []string) {
@@ -127,6 +129,7 @@ var scripts = []script{
 	{kind: "cancelled at once", weight: 5, cancel: true, body: func(r *rand.Rand) (string, []string) {
 		return "alone sleep 0.5; echo done", []string{"done"}
 	}},
+	printsSecret,
 }
 
 // long is still running when its worker is declared lost and its next attempt
@@ -147,7 +150,7 @@ func (w *arena) newWork(r *rand.Rand, key string, jobs []jobOf) work {
 			break
 		}
 	}
-	if usable := jobsFor(jobs, s); r.IntN(2) == 0 {
+	if usable := jobsFor(jobs, s); s.secret || r.IntN(2) == 0 {
 		return w.workOf(r, key, s, usable)
 	}
 	return w.workOf(r, key, s, nil)
@@ -200,7 +203,7 @@ func (w *arena) workOf(r *rand.Rand, key string, s script, jobs []jobOf) work {
 // timeout, and one that must be cancelled must not be retried.
 func jobsFor(jobs []jobOf, s script) (usable []jobOf) {
 	for _, j := range jobs {
-		if j.timeout == (s.timeout > 0) && !(j.retries > 0 && s.endless && s.cancel) {
+		if (j.secret || !s.secret) && j.timeout == (s.timeout > 0) && !(j.retries > 0 && s.endless && s.cancel) {
 			usable = append(usable, j)
 		}
 	}
@@ -211,14 +214,18 @@ func jobsFor(jobs []jobOf, s script) (usable []jobOf) {
 func (w *arena) makeJobs() (jobs []jobOf) {
 	status, pipeline := call(w.t, "POST", w.edges[0]+"/pipelines", `{"name":"chaos"}`)
 	require.Equal(w.t, 201, status, pipeline)
+	w.setSecret()
 	for i := range 12 {
-		j := jobOf{slots: 1 + i%3, timeout: i%4 == 3, retries: i % 2 * (1 + i%3)}
+		j := jobOf{slots: 1 + i%3, timeout: i%4 == 3, retries: i % 2 * (1 + i%3), secret: i%3 == 1}
 		body := object{"pipeline_id": pipeline["id"], "priority": i % 11, "requirements": object{"capacity": j.slots}}
 		if i%5 == 0 {
 			body["type"] = []string{"a", "b"}[i/5%2]
 		}
 		if j.timeout {
 			body["timeout_seconds"] = 1
+		}
+		if j.secret {
+			body["secrets"] = []any{chaosSecret, object{"name": chaosSecret, "as": "CHAOS_FILE", "as_file": true}}
 		}
 		if j.retries > 0 {
 			body["retries"] = object{"max": j.retries, "backoff_seconds": 0.3}

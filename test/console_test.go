@@ -335,13 +335,15 @@ func TestConsoleIsAccessible(t *testing.T) {
 	_, r := call(t, "POST", s.orchestrator+"/pipelines/"+release+"/execute", "")
 	run := r["id"].(string)
 
+	_, _ = call(t, "PUT", s.orchestrator+"/secrets/AXE_SECRET", `{"value":"hunter2hunter2"}`)
+
 	p := browse(t, s.orchestrator)
 	for path, sees := range map[string]string{
 		"/": "Recently finished", "/pipelines": "test", "/pipelines/new": "Name", "/pipelines/" + pipeline: "build", "/pipelines/" + pipeline + "/edit": "Save",
 		"/pipelines/" + pipeline + "/jobs/new": "Placement", "/jobs/" + job: "Executions", "/jobs/" + job + "/edit": "Save", "/executions": "Completed",
 		"/executions?status=TIMED_OUT": "No matching executions", "/executions/" + ran + "#L1": "red", "/executions/" + running: "hello",
 		"/executions/" + failed: "starts at", "/executions/" + waiting: "No worker can run this", "/why?execution_id=" + waiting: "No worker can run this",
-		"/queue": "gpu", "/workers": "Busy", "/workers/" + worker: "Registered", "/why": "chosen", "/why?execution_id=" + running: "requires", "/nothing": "Page not found",
+		"/queue": "gpu", "/secrets": "AXE_SECRET", "/workers": "Busy", "/workers/" + worker: "Registered", "/why": "chosen", "/why?execution_id=" + running: "requires", "/nothing": "Page not found",
 		"/runs": "release", "/runs/" + run: "Deploy to prod?", "/runs/" + run + "?view=timeline&job=build": "built", "/pipelines/" + release: "#1",
 	} {
 		p.open(path)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/seal"
@@ -46,7 +45,7 @@ func (m *Manager) listSecrets(ctx context.Context, req schemas.ListSecretsReques
 		return schemas.List[hodei.Secret]{}, err
 	}
 	items, err := m.db.ListSecrets(ctx, pipeline)
-	return schemas.List[hodei.Secret]{Items: slices.Concat([]hodei.Secret{}, items)}, err
+	return schemas.List[hodei.Secret]{Items: append([]hodei.Secret{}, items...)}, err
 }
 
 func (m *Manager) deleteSecret(ctx context.Context, req schemas.DeleteSecretRequest) (schemas.Empty, error) {

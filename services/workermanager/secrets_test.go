@@ -158,7 +158,7 @@ func TestValuesThatAreNoSecrets(t *testing.T) {
 		require.Error(t, err, name)
 		require.NotContains(t, err.Error(), "horse")
 	}
-	require.Empty(t, must(b, schemas.ListSecrets, schemas.ListSecretsRequest{}).Items)
+	require.Equal(t, []hodei.Secret{}, must(b, schemas.ListSecrets, schemas.ListSecretsRequest{}).Items)
 }
 
 func TestKeysAreRotated(t *testing.T) {

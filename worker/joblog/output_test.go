@@ -11,6 +11,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/logchunk"
 	"github.com/hodei-jobs/hodei/worker/joblog/mask"
 )
 
@@ -21,7 +22,13 @@ func masking(t *testing.T, values ...string) (*Journal, *link) {
 		require.True(t, secrets.Add(v))
 	}
 	l := &link{said: make(chan struct{}, 1)}
-	return New(hodei.ExecutionID{1}, NewSpool(t.TempDir(), 1<<20, 1<<20), localtest.Log(t), Limit{}, secrets, l.send), l
+	var j *Journal
+	j = New(hodei.ExecutionID{1}, NewSpool(t.TempDir(), 1<<20, 1<<20), localtest.Log(t), Limit{}, secrets,
+		func(id hodei.ExecutionID, first, last int64, body logchunk.Body) error {
+			defer func() { go j.Confirm(first, last) }() // the journal is locked
+			return l.send(id, first, last, body)
+		})
+	return j, l
 }
 
 // lines returns the texts of what was sent.

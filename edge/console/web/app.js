@@ -27,6 +27,7 @@ import { Queue } from './views/queue.js';
 import { Workers } from './views/workers.js';
 import { Worker } from './views/worker.js';
 import { SignIn, identify, signOut } from './views/sign-in.js';
+import { Secrets } from './views/secrets.js';
 import { Why } from './views/why.js';
 
 const views = [
@@ -45,6 +46,7 @@ const views = [
   ['/queue', Queue],
   ['/workers', Workers],
   ['/workers/:id', Worker],
+  ['/secrets', Secrets],
   ['/why', Why],
 ];
 
@@ -55,6 +57,7 @@ const places = [
   ['/executions', 'Executions', 'executions', 'e'],
   ['/queue', 'Queue', 'queue', 'q'],
   ['/workers', 'Workers', 'workers', 'w'],
+  ['/secrets', 'Secrets', 'secrets', 's', 'admin'],
   ['/why', 'Placement', 'why', 'y', 'developer'],
 ];
 

@@ -44,6 +44,7 @@ async function call(method, path, { query, body, signal, key } = {}) {
 export const get = (path, query, signal) => call('GET', path, { query, signal });
 export const post = (path, body, query) => call('POST', path, { body, query });
 export const patch = (path, body) => call('PATCH', path, { body });
+export const put = (path, body) => call('PUT', path, { body });
 export const del = (path) => call('DELETE', path);
 
 /** Creates a record. The key makes a double click harmless. */

@@ -14,6 +14,7 @@ export const icons = {
   executions: () => line(html`<path d="M2.5 3.5h11M2.5 8h11M2.5 12.5h7" />`),
   queue: () => line(html`<circle cx="8" cy="8" r="5.8" /><path d="M8 4.8V8l2.2 1.6" />`),
   workers: () => line(html`<rect x="2" y="2.5" width="12" height="4.5" rx="1.3" /><rect x="2" y="9" width="12" height="4.5" rx="1.3" /><path d="M4.6 4.75h.01M4.6 11.25h.01" stroke-width="2" />`),
+  secrets: () => line(html`<rect x="3" y="7" width="10" height="6.5" rx="1.4" /><path d="M5.2 7V5a2.8 2.8 0 0 1 5.6 0v2" />`),
   why: () => line(html`<circle cx="8" cy="8" r="5.8" /><path d="M6.3 6.4c.1-1 .8-1.6 1.8-1.6s1.7.6 1.7 1.5c0 1.2-1.8 1.3-1.8 2.5M8 11h.01" />`),
   sun: () => line(html`<circle cx="8" cy="8" r="2.8" /><path d="M8 1.7v1.2M8 13.1v1.2M1.7 8h1.2M13.1 8h1.2M3.5 3.5l.9.9M11.6 11.6l.9.9M3.5 12.5l.9-.9M11.6 4.4l.9-.9" />`),
   moon: () => path('M13.2 9.6A5.6 5.6 0 0 1 6.4 2.8a5.6 5.6 0 1 0 6.8 6.8z'),
