@@ -44,6 +44,7 @@ func (o *Orchestrator) applyPipeline(ctx context.Context, req schemas.ApplyPipel
 	})
 	if err == nil && !pipeline.ID.IsZero() {
 		out.Pipeline, out.New = &pipeline, created
+		o.announceSchedule()
 	}
 	return out, err
 }

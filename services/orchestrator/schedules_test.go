@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -400,4 +402,72 @@ func TestWrongSchedules(t *testing.T) {
 	gone := hodei.RefTo(postgres.NewID[hodei.PipelineID]())
 	_, err := rpc.Call(t.Context(), b.nc, schemas.CreateSchedule, schemas.CreateScheduleRequest{PipelineID: &gone, ScheduleSpec: every(time.Hour)})
 	require.ErrorIs(t, err, hodei.NotFound)
+}
+
+// TestOnlyTheClockOfPostgresCounts: the clock of one instance is seven minutes behind that
+// of Postgres, as it is seen through its connections, and that of the test is right.
+// Schedules fire when Postgres's time has come.
+func TestOnlyTheClockOfPostgresCounts(t *testing.T) {
+	nc, _ := localtest.JetStream(t)
+	url := localtest.Migrated(t, postgres.Migrate)
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.Exec(t.Context(), `CREATE SCHEMA ahead;
+		CREATE FUNCTION ahead.now() RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT pg_catalog.now() + interval '7 minutes' $$;
+		CREATE FUNCTION ahead.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ SELECT pg_catalog.clock_timestamp() + interval '7 minutes' $$`)
+	require.NoError(t, err)
+	separator := "?"
+	if strings.Contains(url, "?") {
+		separator = "&"
+	}
+	b := &bench{t: t, nc: nc, url: url + separator + "search_path=ahead,public,pg_catalog"}
+	b.db = open(t, b.url)
+	b.instance()
+	b.instance()
+	spec := every(time.Second)
+	spec.Overlap, spec.CatchUp = hodei.OverlapAllow, hodei.CatchUpAll
+	s := b.schedule(b.pipeline(schemas.CreateJobRequest{Graph: hodei.Graph{Key: "a"}}), spec)
+	require.Greater(t, time.Until(*s.NextAt), 5*time.Minute, "by the clock of this machine it is far away")
+	for i, f := range b.waitFires(s.ID, "three fires", func(f []hodei.Fire) bool { return firedOf(f) >= 3 }) {
+		require.Equal(t, s.NextAt.Add(time.Duration(i)*time.Second), f.PlannedAt)
+		require.False(t, f.DecidedAt.Before(f.PlannedAt))
+	}
+}
+
+// TestAnInstanceStopsAroundAFire: instances come and go all the time, each taking its
+// connections with it, and every planned time has one fire and one run.
+func TestAnInstanceStopsAroundAFire(t *testing.T) {
+	b := start(t)
+	spec := every(time.Second)
+	spec.Overlap, spec.CatchUp = hodei.OverlapAllow, hodei.CatchUpAll
+	pipeline := b.pipeline(schemas.CreateJobRequest{Graph: hodei.Graph{Key: "a"}})
+	var all []hodei.Schedule
+	for range 5 {
+		all = append(all, b.schedule(pipeline, spec))
+	}
+	conn, err := pgx.Connect(t.Context(), b.url)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	for range 8 {
+		stop := b.instance()
+		// Connections end in the middle of transactions.
+		_, err := conn.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%schedule%'`)
+		require.NoError(t, err)
+		stop()
+	}
+	for _, s := range all {
+		fires := b.waitFires(s.ID, "five fires", func(f []hodei.Fire) bool { return firedOf(f) >= 5 })
+		runs := map[hodei.RunID]bool{}
+		for i, f := range fires {
+			require.Equal(t, s.NextAt.Add(time.Duration(i)*time.Second), f.PlannedAt, "none is left out")
+			require.Equal(t, hodei.FireStarted, f.Status)
+			require.False(t, runs[*f.RunID])
+			runs[*f.RunID] = true
+		}
+	}
+	var twice int
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM (SELECT FROM runs GROUP BY schedule_id, trigger->>'scheduled_at' HAVING count(*) > 1) d`).Scan(&twice))
+	require.Zero(t, twice)
 }

@@ -78,6 +78,19 @@ func (s *Session) Worker(ctx context.Context, text string) (hodei.WorkerID, erro
 	}, func(w hodei.Worker) (hodei.WorkerID, *string) { return w.ID, w.Name })
 }
 
+// ScheduleID is the schedule that a person means: by its name, the slug of its pipeline,
+// or the beginning of its id.
+func (s *Session) ScheduleID(ctx context.Context, text string) (hodei.ScheduleID, error) {
+	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Schedule], error) {
+		return s.ListSchedules(ctx, schemas.ListSchedulesRequest{Page: page})
+	}, func(one hodei.Schedule) (hodei.ScheduleID, *string) {
+		if one.Name == "" {
+			return one.ID, one.Pipeline
+		}
+		return one.ID, &one.Name
+	})
+}
+
 // Token is the token that a person names: its name, or the beginning of its id.
 func (s *Session) Token(ctx context.Context, text string) (hodei.TokenID, error) {
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Token], error) {
