@@ -1,6 +1,10 @@
 package hodei
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Run is one execution of a pipeline: its jobs, in the order that their needs
 // demand. It uses the definition that its pipeline had when it was created.
@@ -123,7 +127,8 @@ type RunJob struct {
 	Finally bool         `json:"finally"`
 	Status  RunJobStatus `json:"status"`
 	Reason  *Reason      `json:"reason"`
-	// Message explains the reason of a job that could not be started, null otherwise.
+	// Message explains the reason for people: which need, which condition, whose answer. It is
+	// null where the reason is that of the execution.
 	Message *string `json:"message"`
 	// JobID is the job of the pipeline, ExecutionID its last execution and Attempt
 	// the number of executions.
@@ -172,6 +177,50 @@ type Approval struct {
 	Comment   *string    `json:"comment"`
 	DecidedAt *time.Time `json:"decided_at"`
 }
+
+// Why explains the reason of the run as a phrase for people, "" where there is none.
+func (r Run) Why() string {
+	if r.Reason == nil {
+		return ""
+	}
+	switch *r.Reason {
+	case ReasonJobFailed:
+		var failed []string
+		for _, j := range r.Jobs {
+			if j.Status.Ended() && j.Status != JobSkipped && !j.Succeeded() {
+				failed = append(failed, j.Key)
+			}
+		}
+		switch n := len(failed); {
+		case n == 0:
+			return "a job failed"
+		case n > 3:
+			return fmt.Sprintf("%s and %d more failed", strings.Join(failed[:3], ", "), n-3)
+		}
+		return strings.Join(failed, ", ") + " failed"
+	case ReasonRunTimeout:
+		return "it took longer than its timeout"
+	case ReasonSuperseded:
+		return "a later run with its concurrency key took its place"
+	case ReasonCancelled:
+		return "it was cancelled"
+	}
+	return r.Reason.words()
+}
+
+// Why explains the reason of the job as a phrase for people, "" where there is none.
+func (j RunJob) Why() string {
+	switch {
+	case j.Message != nil:
+		return *j.Message
+	case j.Reason != nil:
+		return j.Reason.words()
+	}
+	return ""
+}
+
+// words is the constant as words.
+func (r Reason) words() string { return strings.ToLower(strings.ReplaceAll(string(r), "_", " ")) }
 
 // RunSummary is a run as its pipeline shows it.
 type RunSummary struct {

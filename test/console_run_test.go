@@ -34,6 +34,7 @@ func TestConsoleRun(t *testing.T) {
 		object{"key": "test", "needs": []string{"build"}, "matrix": object{"values": object{"go": []string{"1.25", "1.26"}}}, "command": "echo go $MATRIX_GO"},
 		object{"key": "deploy", "needs": []string{"test", "lint"}, "approval": object{"message": "Deploy to prod?"}, "command": "echo deployed; exit 1"},
 		object{"key": "page", "needs": []string{"test"}, "when": "failure", "command": "true"},
+		object{"key": "after", "needs": []string{"deploy"}, "command": "true"},
 	)
 	p.open("/pipelines/" + id)
 	p.click("Run pipeline")
@@ -43,7 +44,7 @@ func TestConsoleRun(t *testing.T) {
 	p.until("the matrix is folded", "[...document.querySelectorAll('.node')].some((n) => n.innerText.includes('2 of 2 legs'))")
 	p.until("the tolerated failure is shown", "[...document.querySelectorAll('.node')].some((n) => n.innerText.includes('lint') && n.innerText.includes('allowed to fail'))")
 	p.until("the skipped job has its reason", "[...document.querySelectorAll('.node')].some((n) => n.innerText.includes('page') && n.innerText.includes('condition'))")
-	p.is("String(document.querySelectorAll('.node').length)", "5")
+	p.is("String(document.querySelectorAll('.node').length)", "6")
 
 	run := eval[string](p, "location.pathname.split('/').at(-1)")
 	p.open("/runs/" + run + "?job=" + url.QueryEscape("test[go=1.26]"))
@@ -64,7 +65,12 @@ func TestConsoleRun(t *testing.T) {
 			require.Equal(t, "go ahead", job["approval"].(object)["comment"])
 		}
 	}
-	p.click("Graph")
+	p.sees("deploy failed.")
+	p.open("/runs/" + run + "?job=page")
+	p.sees("it runs after a failure, and there was none")
+	p.open("/runs/" + run + "?job=after")
+	p.sees("it needs other jobs, and deploy is FAILED")
+	p.until("each reason is shown in words of its own", "[...document.querySelectorAll('.node')].some((n) => n.innerText.includes('after') && n.innerText.includes('need did not succeed'))")
 	p.click("Rerun failed")
 	p.until("another run is shown", "location.pathname.split('/').at(-1) !== "+quote(run))
 	p.sees("Deploy to prod?")

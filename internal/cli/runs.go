@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/progress"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -70,8 +72,8 @@ func showRun(s *session.Session, r hodei.Run) error {
 	params := render.Labels(r.Params)
 	fields := []render.Field{
 		{"Run", session.RunName(r)}, {"ID", r.ID.String()}, {"Pipeline", r.PipelineID.String()},
-		{"Status", strings.TrimSpace(runStatus(s, r) + " " + reasonIn(r.Reason))},
-		{"Trigger", string(r.Trigger.Kind)}, {"Params", params}, {"Ref", render.OrNone(r.Ref)},
+		{"Status", runStatus(s, r)}, {"Reason", cmp.Or(render.Plain(r.Why()), render.None)},
+		{"Trigger", strings.TrimSpace(string(r.Trigger.Kind) + " " + by(r.Trigger))}, {"Params", params}, {"Ref", render.OrNone(r.Ref)},
 		{"Rerun of", reference(r.RerunOf)}, {"Created", s.Moment(&r.CreatedAt)},
 		{"Started", s.Moment(r.StartedAt)}, {"Completed", s.Moment(r.CompletedAt)},
 		{"Took", render.Seconds(r.DurationSeconds)},
@@ -79,21 +81,16 @@ func showRun(s *session.Session, r hodei.Run) error {
 	if r.Parent != nil {
 		fields = append(fields, render.Field{"Started by", render.Plain(session.ParentName(r.Parent))})
 	}
-	for _, j := range r.Jobs {
-		if j.Message != nil {
-			fields = append(fields, render.Field{"Job " + render.Plain(j.Key), render.Plain(*j.Message)})
-		}
-	}
 	if err := s.Record(fields...); err != nil {
 		return err
 	}
 	var rows [][]string
 	for _, j := range r.Jobs {
 		rows = append(rows, []string{
-			render.Plain(j.Key), strings.TrimSpace(session.Status(s, j.Status) + " " + reasonIn(j.Reason)), took(j), strings.Join(j.Needs, ","), executed(j),
+			render.Plain(j.Key), session.Status(s, j.Status), took(j), strings.Join(j.Needs, ","), cmp.Or(render.Plain(progress.Detail(j)), render.None), executed(j),
 		})
 	}
-	return s.Table([]string{"job", "status", "took", "needs", "execution"}, rows)
+	return s.Table([]string{"job", "status", "took", "needs", "why", "execution"}, rows)
 }
 
 // executed is the execution of the job, or the run that it has started.
@@ -104,11 +101,12 @@ func executed(j hodei.RunJob) string {
 	return reference(j.LastExecution())
 }
 
-func reasonIn(reason *hodei.Reason) string {
-	if reason == nil {
+// by is the caller who started the run, in the words of a table.
+func by(t hodei.RunTrigger) string {
+	if t.By == nil {
 		return ""
 	}
-	return "(" + render.Plain(string(*reason)) + ")"
+	return "by " + render.Plain(*t.By)
 }
 
 // took is how long the job's last execution ran.

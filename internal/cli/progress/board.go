@@ -86,10 +86,7 @@ func (e entry) detail() string {
 
 // Detail is why a job of a run is in its state, "" where the state is enough.
 func Detail(job hodei.RunJob) string {
-	reason := ""
-	if job.Reason != nil {
-		reason = strings.ToLower(strings.ReplaceAll(string(*job.Reason), "_", " "))
-	}
+	reason := job.Why()
 	if job.Message != nil {
 		reason += ": " + *job.Message
 	}

@@ -113,12 +113,13 @@ func (a *advance) end(e hodei.Execution) {
 	}
 	j := &a.r.Jobs[i]
 	j.ExecutionID, j.Attempt, j.StartedAt, j.Outputs = &e.ID, e.Attempt, e.StartedAt, e.Outputs
-	a.close(j, hodei.RunJobStatus(e.Status), e.Reason)
-	j.CompletedAt = e.CompletedAt
+	j.Status, j.Reason, j.CompletedAt = hodei.RunJobStatus(e.Status), e.Reason, e.CompletedAt
+	a.change(j)
 	switch j.Status {
 	case hodei.JobCancelled:
 		if j.Plan.Stopping != nil {
 			j.Reason = j.Plan.Stopping
+			j.Message = a.explain(j)
 		}
 	case hodei.JobFailed, hodei.JobTimedOut:
 		j.Warning = tolerates(j.Spec.AllowFailure, e.ExitCode)
@@ -128,6 +129,9 @@ func (a *advance) end(e hodei.Execution) {
 // close gives the job its final state.
 func (a *advance) close(j *hodei.RunJob, status hodei.RunJobStatus, reason *hodei.Reason) {
 	j.Status, j.Reason, j.CompletedAt = status, reason, &a.now
+	if j.Message == nil {
+		j.Message = a.explain(j)
+	}
 	a.change(j)
 }
 

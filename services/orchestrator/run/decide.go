@@ -117,13 +117,7 @@ func (a *advance) skips(j *hodei.RunJob) hodei.Reason {
 // job from running. One that waits for a failure which did not happen is skipped by
 // its own condition.
 func (a *advance) unwanted(j *hodei.RunJob) hodei.Reason {
-	failed := a.troubled(j.Needs)
-	succeeded := a.succeeded(j.Needs)
-	if j.Finally {
-		outcome, _ := a.outcome(false)
-		succeeded = outcome == hodei.RunCompleted
-		failed = !succeeded
-	}
+	succeeded, failed := a.before(j)
 	switch when := j.Spec.Condition(); {
 	case when == hodei.WhenFailure && !failed:
 		return hodei.ReasonCondition
@@ -131,6 +125,16 @@ func (a *advance) unwanted(j *hodei.RunJob) hodei.Reason {
 		return hodei.ReasonNeeds
 	}
 	return ""
+}
+
+// before reports whether the needs of the job succeeded, and whether one of them or upstream of
+// them did not; for a finally job it is about the run.
+func (a *advance) before(j *hodei.RunJob) (succeeded, failed bool) {
+	if j.Finally {
+		outcome, _ := a.outcome(false)
+		return outcome == hodei.RunCompleted, outcome != hodei.RunCompleted
+	}
+	return a.succeeded(j.Needs), a.troubled(j.Needs)
 }
 
 // succeeded reports whether every leg of every job counts as success.

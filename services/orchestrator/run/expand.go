@@ -116,7 +116,8 @@ func legsOf(job hodei.RunJob) ([]hodei.RunJob, error) {
 	}
 	if len(legs) == 0 { // nothing is left of it
 		reason := hodei.ReasonCondition
-		job.Status, job.Reason = hodei.JobSkipped, &reason
+		text := "its matrix has no legs"
+		job.Status, job.Reason, job.Message = hodei.JobSkipped, &reason, &text
 		return []hodei.RunJob{job}, nil
 	}
 	out := make([]hodei.RunJob, len(legs))

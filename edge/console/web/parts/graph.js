@@ -34,7 +34,7 @@ function Node({ at, chosen, critical }) {
   const target = open ? chosen : (node.legs.find((leg) => leg.status === node.status) ?? job).key;
   return html`<a class="node tone-${tone(node.status)} ${critical ? 'is-critical' : ''}" href=${address(target)} onClick=${choose(target)}
     aria-current=${open ? 'true' : undefined} style=${{ left: `${at.x}px`, top: `${at.y}px`, width: `${at.width}px`, height: `${at.height}px` }}
-    title=${`${node.name}: ${say(node.status)}${critical ? '; on the critical path' : ''}`}>
+    title=${`${node.name}: ${say(node.status)}${job.message && !node.folded ? `, ${job.message}` : ''}${critical ? '; on the critical path' : ''}`}>
     <${Shape} status=${node.status} label=${say(node.status)} />
     <span class="node-text"><span class="node-name">${node.name}</span>${text && html`<span class="node-sub">${text}</span>`}</span>
     <span class="node-time num"><${Took} of=${node} /></span></a>`;

@@ -35,6 +35,15 @@ const jobReasons = {
   APPROVAL_TIMEOUT: 'approval expired', ARTIFACT_CONFLICT: 'two artifacts in one place',
 };
 
+const runReasons = { RUN_TIMEOUT: 'It took longer than its timeout.', SUPERSEDED: 'A later run with its concurrency key took its place.' };
+
+/** Why a run ended as it did, as a sentence; '' if the state says it. */
+export function runEnding(run) {
+  if (run.reason !== 'JOB_FAILED') return runReasons[run.reason] ?? '';
+  const failed = run.jobs.filter((job) => ['FAILED', 'TIMED_OUT', 'CANCELLED'].includes(job.status) && !job.warning).map((job) => job.key);
+  return failed.length > 3 ? `${failed.slice(0, 3).join(', ')} and ${failed.length - 3} more failed.` : `${failed.join(', ') || 'A job'} failed.`;
+}
+
 /** The run that a job has started: "smoke-tests#7". */
 export const childName = (child) => `${child.pipeline ?? child.run_id}#${child.number}`;
 

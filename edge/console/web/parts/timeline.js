@@ -16,7 +16,7 @@ function Bar({ job, from, whole, at, chosen, critical }) {
   return html`<tr class="row tone-${tone(job.status)} ${critical ? 'is-critical' : ''}" data-row aria-current=${chosen ? 'true' : undefined}>
     <th scope="row"><button type="button" class="ghost row-link with-shape" onClick=${() => setQuery({ job: job.key })}><${Shape} status=${job.status} label=${say(job.status)} />${job.key}</button></th>
     <td class="timeline-cell">${started ? html`<span class="phase-track ${job.completed_at ? '' : 'is-open'}" role="img" aria-label=${`began after ${duration((started - from) / 1000)}`}><i style=${{ left: share(started - from), width: share(end - started) }}></i></span>`
-    : html`<span class="faint small">${jobOutcome(job) || say(job.status)}</span>`}</td>
+    : html`<span class="faint small" title=${job.message ?? ''}>${jobOutcome(job) || say(job.status)}</span>`}</td>
     <td class="num">${started ? (job.completed_at ? duration(seconds) : ticking(seconds)) : ''}</td></tr>`;
 }
 

@@ -14,7 +14,7 @@ import { Age, Button, Choices, Elapsed, Facts, Loaded } from '../parts/basics.js
 import { Approval, Decision } from '../parts/approval.js';
 import { Legs, RunGraph } from '../parts/graph.js';
 import { icons } from '../parts/icons.js';
-import { childName, ending, jobOutcome, outcome } from '../parts/outcome.js';
+import { childName, ending, jobOutcome, outcome, runEnding } from '../parts/outcome.js';
 import { cancelRun, paramsText, parentName, rerun, trigger } from '../parts/runs.js';
 import { Status, say } from '../parts/status.js';
 import { Timeline } from '../parts/timeline.js';
@@ -50,7 +50,7 @@ function Chosen({ run, job, reload }) {
   const e = execution.data?.id === id ? execution.data : null;
   const outputs = Object.entries(job.outputs ?? {});
   return html`<section class="chosen" aria-label=${`Job ${job.key}`}>
-    <div class="chosen-head"><h2>${job.name ?? job.key}</h2><${Status} status=${job.status} /><span class="outcome">${jobOutcome(job) || (e ? outcome(e) : '')}</span>
+    <div class="chosen-head"><h2>${job.name ?? job.key}</h2><${Status} status=${job.status} /><span class="outcome">${!job.message && (jobOutcome(job) || (e ? outcome(e) : ''))}</span>
       <span class="num faint">${job.started_at && html`<${Elapsed} from=${job.started_at} to=${job.completed_at} />`}</span>
       ${id && html`<a class="button ghost" href=${href(`/executions/${id}`)}>Execution</a>`}</div>
     <${Legs} run=${run} chosen=${job.key} />
@@ -75,6 +75,7 @@ function Header({ run, name, reload }) {
       <h1>${name}</h1>
       <p class="sub execution-sub"><${Status} status=${run.status} />${run.warnings > 0 && html`<span class="label">${plural(run.warnings, 'warning')}</span>`}
         <span class="num"><${Elapsed} from=${run.started_at ?? run.created_at} to=${run.completed_at} /></span>
+        ${runEnding(run) && html`<span>${runEnding(run)}</span>`}
         <span class="faint">Started ${run.parent ? html`by <a class="link" href=${href(`/runs/${run.parent.run_id}`, { job: run.parent.job_key })}>${parentName(run.parent)}</a>` : trigger(run)} <${Age} time=${run.created_at} /></span>
         ${paramsText(run) && html`<code class="faint">${paramsText(run)}</code>`}
         ${run.commit && html`<code class="faint" title=${run.commit}>${run.commit.slice(0, 8)}</code>`}
