@@ -157,7 +157,7 @@ func patched(value reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Ref: "#/$defs/" + value.Name()}
 	}
 	schema := (&jsonschema.Reflector{Anonymous: true, Mapper: override}).ReflectFromType(value)
-	schema.Version = ""
+	schema.Version, schema.Definitions = "", nil // see definitions
 	return schema
 }
 
@@ -210,7 +210,11 @@ func (g *generator) definitions(typ reflect.Type) object {
 		g.finish(g.structs[name], def.(object))
 	}
 	for _, f := range reflect.VisibleFields(typ) { // the reflector does not look into them
-		if base := plain(f.Type); strings.HasPrefix(f.Type.Name(), "Patch[") && base != reflect.TypeFor[hodei.Command]() && base.Kind() == reflect.Struct {
+		base := plain(f.Type)
+		if strings.HasPrefix(f.Type.Name(), "Patch[") && (base.Kind() == reflect.Slice || base.Kind() == reflect.Map) {
+			base = base.Elem()
+		}
+		if strings.HasPrefix(f.Type.Name(), "Patch[") && override(base) == nil && base.Kind() == reflect.Struct {
 			maps.Copy(defs, g.definitions(base))
 		}
 	}

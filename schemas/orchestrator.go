@@ -247,6 +247,7 @@ type UpdateJobRequest struct {
 	Retries        Patch[hodei.Retries]      `json:"retries,omitzero" null:"true"`
 	WorkingDir     Patch[string]             `json:"working_dir,omitzero" null:"true" jsonschema:"pattern=^/,maxLength=4096"`
 	LogLimit       Patch[int64]              `json:"log_limit,omitzero" null:"true" jsonschema:"minimum=1,maximum=9007199254740992"`
+	PlaceUpdate
 }
 
 // DeleteJobRequest identifies a job without live executions.

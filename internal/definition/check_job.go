@@ -14,7 +14,6 @@ import (
 
 var (
 	jobKey    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
-	slug      = regexp.MustCompile("^" + hodei.SlugPattern + "$")
 	paramName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,99}$`)
 	variable  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	hostName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
@@ -97,7 +96,7 @@ func (c *checker) call(at string, job *hodei.JobDefinition) {
 		return
 	}
 	where := under(at, "pipeline")
-	if !slug.MatchString(call.Slug) {
+	if !hodei.IsSlug(call.Slug) {
 		c.add(under(where, "slug"), "%q is no slug: up to 63 small letters, digits and - are", clip(call.Slug))
 	}
 	if call.Slug == c.def.Slug && call.Slug != "" {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/definition"
@@ -178,24 +179,42 @@ func matchSchedules(now []hodei.Schedule, specs []hodei.ScheduleSpec) []hodei.Sc
 	return out
 }
 
-// checkJob checks a new job beside those of its pipeline, by the rules of the file. A job
-// without any of the fields that concern others or its surroundings needs no check.
+// checkJob checks a new or changed job beside those of its pipeline, by the rules of the file. A
+// new job without any of the fields that concern others or its surroundings needs no check.
 func (o *Orchestrator) checkJob(ctx context.Context, job hodei.Job) error {
-	if reflect.ValueOf(job.Graph).IsZero() && reflect.ValueOf(job.Setup).IsZero() {
+	plain := reflect.ValueOf(job.Graph).IsZero() && reflect.ValueOf(job.Setup).IsZero() && (job.Retries == nil || len(job.Retries.On) == 0)
+	if plain && job.ID.IsZero() {
 		return nil
 	}
 	now, err := o.db.Recorded(ctx, job.PipelineID)
 	if err != nil {
 		return err
 	}
-	now.Jobs = append(now.Jobs, job)
+	before := definition.Obstacles(definition.Check(defined(now)))
+	at := slices.IndexFunc(now.Jobs, func(j hodei.Job) bool { return j.ID == job.ID })
+	if at < 0 {
+		at, now.Jobs = len(now.Jobs), append(now.Jobs, job)
+	}
+	now.Jobs[at] = job
 	def := defined(now)
-	checked := def.Jobs[len(def.Jobs)-1]
 	calls, err := o.checkCalls(ctx, def)
 	if err != nil {
 		return err
 	}
-	return hodei.InvalidDefinition(definition.OfJob(checked, definition.Obstacles(append(definition.Check(def), calls...))))
+	problems := definition.Obstacles(append(definition.Check(def), calls...))
+	if own := definition.OfJob(def.Jobs[at], problems); len(own) > 0 {
+		return hodei.InvalidDefinition(own)
+	}
+	for _, p := range problems { // of a job that needs this one, or is in a cycle with it
+		if !slices.Contains(before, p) && strings.HasPrefix(p.Field, "jobs.") {
+			field := "key"
+			if strings.Contains(p.Issue, "cycle") {
+				field = "needs"
+			}
+			return hodei.InvalidField(field, p.Field+": "+p.Issue)
+		}
+	}
+	return nil
 }
 
 // same reports whether a job is recorded as it is defined.

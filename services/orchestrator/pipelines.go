@@ -118,8 +118,10 @@ func (o *Orchestrator) listJobs(ctx context.Context, req schemas.ListJobsRequest
 	return schemas.List[hodei.Job]{Items: items, NextCursor: next}, err
 }
 
+// updateJob changes a job. What concerns others, or its surroundings, is checked as a whole,
+// beside the other jobs, before anything is changed.
 func (o *Orchestrator) updateJob(ctx context.Context, req schemas.UpdateJobRequest) (hodei.Job, error) {
-	return o.db.UpdateJob(ctx, req.ID, func(j *hodei.Job) error {
+	change := func(j *hodei.Job) error {
 		j.Name, j.Description = req.Name.OrNull(j.Name), req.Description.OrNull(j.Description)
 		if req.Command.Set {
 			j.Command = hodei.Command{}
@@ -129,8 +131,21 @@ func (o *Orchestrator) updateJob(ctx context.Context, req schemas.UpdateJobReque
 		j.TimeoutSeconds = req.TimeoutSeconds.OrNull(j.TimeoutSeconds)
 		j.Retries, j.WorkingDir = req.Retries.OrNull(j.Retries), req.WorkingDir.OrNull(j.WorkingDir)
 		j.LogLimit = req.LogLimit.OrNull(j.LogLimit)
-		return cmp.Or(checkUpdate(req), updateNeeds(req, j))
-	})
+		return cmp.Or(req.Apply(&j.Spec), checkUpdate(req), updateNeeds(req, j))
+	}
+	if !req.PlaceUpdate.IsZero() || req.Retries.Set || req.Command.Set {
+		job, err := o.db.GetJob(ctx, req.ID)
+		if err == nil {
+			err = change(&job)
+		}
+		if err == nil {
+			err = o.checkJob(ctx, job)
+		}
+		if err != nil {
+			return hodei.Job{}, err
+		}
+	}
+	return o.db.UpdateJob(ctx, req.ID, change)
 }
 
 // checkUpdate checks only what is given: a job from before there were limits can
