@@ -57,8 +57,7 @@ func (a *advance) spread(i int) {
 	}
 	switch {
 	case err != nil:
-		reason, issue := hodei.ReasonMatrix, Issue(err)
-		a.r.Jobs[i].Message = &issue
+		reason := hodei.ReasonMatrix
 		a.close(&a.r.Jobs[i], hodei.JobFailed, &reason)
 		return
 	case len(legs) == 0:
