@@ -87,9 +87,6 @@ func (e entry) detail() string {
 // Detail is why a job of a run is in its state, "" where the state is enough.
 func Detail(job hodei.RunJob) string {
 	reason := job.Why()
-	if job.Message != nil {
-		reason += ": " + *job.Message
-	}
 	if job.Child != nil { // the run that it has started
 		reason = strings.TrimPrefix(reason+", "+session.ChildName(job.Child), ", ")
 	}
