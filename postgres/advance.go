@@ -52,24 +52,26 @@ func (db *DB) NextRun(ctx context.Context, most time.Duration) (time.Duration, e
 // Advance decides about a run, in place, given executions that have ended.
 type Advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) Steps
 
+// Hand takes executions that were committed, before the disk has the commit: see
+// handed.
+type Hand func(context.Context, []hodei.Execution)
+
 // AdvanceRuns locks runs that are due and that no other instance has locked, has
 // advance decide about each, and commits that. It is NOT_FOUND when there is none.
-func (db *DB) AdvanceRuns(ctx context.Context, advance Advance) ([]Advanced, error) {
-	var out []Advanced
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+func (db *DB) AdvanceRuns(ctx context.Context, advance Advance, hand Hand) ([]Advanced, error) {
+	out, err := db.handed(ctx, db.known, hand, func(tx pgx.Tx) ([]Advanced, error) {
 		runs, err := all[hodei.Run](ctx, tx, "lock runs", `SELECT `+runColumns+` FROM runs r
 			WHERE r.id = ANY(ARRAY(SELECT DISTINCT run_id FROM executions WHERE run_due)
 				|| ARRAY(SELECT DISTINCT parent_run_id FROM runs WHERE parent_due)
 				|| ARRAY(SELECT id FROM runs WHERE due_at <= now() ORDER BY due_at LIMIT $1))
 			LIMIT $1 FOR UPDATE OF r SKIP LOCKED`, runsAtOnce)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(runs) == 0 {
-			return hodei.NotFound
+			return nil, hodei.NotFound
 		}
-		out, err = db.advanceLocked(ctx, tx, runs, advance)
-		return err
+		return db.advanceLocked(ctx, tx, runs, advance)
 	})
 	if err == nil {
 		db.keep(out)
@@ -79,22 +81,21 @@ func (db *DB) AdvanceRuns(ctx context.Context, advance Advance) ([]Advanced, err
 }
 
 // AdvanceRun waits for the lock of one run and has advance decide about it.
-func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) (Steps, error)) (Advanced, error) {
-	var out []Advanced
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) (Steps, error), hand Hand) (Advanced, error) {
+	out, err := db.handed(ctx, db.pool, hand, func(tx pgx.Tx) ([]Advanced, error) {
 		r, err := one[hodei.Run](ctx, tx, "lock run", "run", id.String(), `SELECT `+runColumns+` FROM runs r WHERE r.id = $1 FOR UPDATE OF r`, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var refused error
-		out, err = db.advanceLocked(ctx, tx, []hodei.Run{r}, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (steps Steps) {
+		out, err := db.advanceLocked(ctx, tx, []hodei.Run{r}, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (steps Steps) {
 			steps, refused = advance(r, ends, now)
 			return steps
 		})
 		if refused != nil {
-			return refused // and nothing is committed
+			return nil, refused // and nothing is committed
 		}
-		return err
+		return out, err
 	})
 	if err != nil {
 		return Advanced{}, failure("advance run", err)
@@ -128,20 +129,11 @@ func (db *DB) advanceLocked(ctx context.Context, tx pgx.Tx, runs []hodei.Run, ad
 	if err := db.readJobs(ctx, tx, runs); err != nil {
 		return nil, err
 	}
-	ended, err := all[hodei.Execution](ctx, tx, "take ends", `WITH e AS (UPDATE executions SET run_due = false
-		WHERE run_due AND run_id = ANY($1) RETURNING *) SELECT `+changedColumns+` FROM e`, ids)
+	ends, now, err := takeEnds(ctx, tx, ids)
 	if err != nil {
 		return nil, err
 	}
 	if err := readChildren(ctx, tx, runs); err != nil {
-		return nil, err
-	}
-	ends := map[hodei.RunID][]hodei.Execution{}
-	for _, e := range ended {
-		ends[*e.RunID] = append(ends[*e.RunID], e)
-	}
-	var now time.Time
-	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
 		return nil, err
 	}
 	work := make([]decided, len(runs))
@@ -157,6 +149,23 @@ func (db *DB) advanceLocked(ctx context.Context, tx pgx.Tx, runs []hodei.Run, ad
 		}
 	}
 	return db.writeSteps(ctx, tx, work)
+}
+
+// takeEnds takes the ends that locked runs have not taken notice of, and the time of the
+// transaction, in one round trip.
+func takeEnds(ctx context.Context, tx pgx.Tx, ids []hodei.RunID) (ends map[hodei.RunID][]hodei.Execution, now time.Time, err error) {
+	ends = map[hodei.RunID][]hodei.Execution{}
+	batch := &pgx.Batch{}
+	batch.Queue(`WITH e AS (UPDATE executions SET run_due = false
+		WHERE run_due AND run_id = ANY($1) RETURNING *) SELECT `+changedColumns+` FROM e`, ids).Query(func(rows pgx.Rows) error {
+		ended, err := pgx.CollectRows(rows, scan[hodei.Execution])
+		for _, e := range ended {
+			ends[*e.RunID] = append(ends[*e.RunID], e)
+		}
+		return err
+	})
+	batch.Queue(`SELECT now()`).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
+	return ends, now, tx.SendBatch(ctx, batch).Close()
 }
 
 // readJobs fills in the jobs of locked runs, from the cache where it has them.
@@ -195,11 +204,11 @@ func (db *DB) writeSteps(ctx context.Context, tx pgx.Tx, work []decided) ([]Adva
 	for _, w := range work {
 		queueNext(batch, w)
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, err
+	created := map[hodei.RunID][]hodei.Execution{}
+	if len(starts) > 0 {
+		queueStarts(batch, starts, created)
 	}
-	created, err := startAll(ctx, tx, starts)
-	if err != nil {
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, err
 	}
 	stop, err := live(ctx, tx, work)
@@ -327,12 +336,9 @@ func queueChanged(batch *pgx.Batch, jobs []jobOfRun) {
 		runs, keys, status, reasons, executions, attempts, outputs, approvals, warnings, started, completed, plans, children, messages)
 }
 
-// startAll records executions of runs. A job that was deleted since leaves its
-// executions without one.
-func startAll(ctx context.Context, tx pgx.Tx, starts []hodei.Execution) (map[hodei.RunID][]hodei.Execution, error) {
-	if len(starts) == 0 {
-		return nil, nil
-	}
+// queueStarts records executions of runs, and adds them to created. A job that was
+// deleted since leaves its executions without one.
+func queueStarts(batch *pgx.Batch, starts []hodei.Execution, created map[hodei.RunID][]hodei.Execution) {
 	n := len(starts)
 	ids, jobs, pipelines, runs := make([]hodei.ExecutionID, n), make([]*hodei.JobID, n), make([]*hodei.PipelineID, n), make([]*hodei.RunID, n)
 	numbers, keys, specs, days := make([]*int, n), make([]*string, n), make([]hodei.Spec, n), make([]time.Time, n)
@@ -340,19 +346,19 @@ func startAll(ctx context.Context, tx pgx.Tx, starts []hodei.Execution) (map[hod
 		ids[i], jobs[i], pipelines[i], runs[i] = e.ID, e.JobID, e.PipelineID, e.RunID
 		numbers[i], keys[i], specs[i], days[i] = e.RunNumber, e.JobKey, e.Spec, e.ID.Day()
 	}
-	made, err := all[hodei.Execution](ctx, tx, "start jobs",
-		`WITH d AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::date[]) WITH ORDINALITY
-				AS d(id, job_id, pipeline_id, run_id, run_number, job_key, log_day, n)),
-		s AS (SELECT * FROM jsonb_array_elements($8::jsonb) WITH ORDINALITY AS s(spec, n)),
+	batch.Queue(`WITH d AS (SELECT * FROM ROWS FROM (unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::date[]),
+				jsonb_array_elements($8::jsonb)) AS d(id, job_id, pipeline_id, run_id, run_number, job_key, log_day, spec)),
 		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, status, spec, attempt, log_day)
-			SELECT d.id, (SELECT j.id FROM jobs j WHERE j.id = d.job_id), d.pipeline_id, d.run_id, d.run_number, d.job_key, $9, s.spec, 1, d.log_day
-			FROM d JOIN s USING (n) RETURNING *)
-		SELECT `+changedColumns+` FROM e ORDER BY e.id`, ids, jobs, pipelines, runs, numbers, keys, days, specs, hodei.Pending)
-	out := map[hodei.RunID][]hodei.Execution{}
-	for _, e := range made {
-		out[*e.RunID] = append(out[*e.RunID], e)
-	}
-	return out, err
+			SELECT d.id, (SELECT j.id FROM jobs j WHERE j.id = d.job_id), d.pipeline_id, d.run_id, d.run_number, d.job_key, $9, d.spec, 1, d.log_day
+			FROM d RETURNING *)
+		SELECT `+changedColumns+` FROM e ORDER BY e.id`, ids, jobs, pipelines, runs, numbers, keys, days, specs, hodei.Pending).
+		Query(func(rows pgx.Rows) error {
+			made, err := pgx.CollectRows(rows, scan[hodei.Execution])
+			for _, e := range made {
+				created[*e.RunID] = append(created[*e.RunID], e)
+			}
+			return err
+		})
 }
 
 // live are the executions of the jobs that are to be stopped: those that have not

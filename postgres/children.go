@@ -29,10 +29,10 @@ var errUnwanted = errors.New("the job does not wait for a run")
 // its run or does not wait for one, because the job was cancelled. The run of the job is
 // due afterwards. A run whose concurrency key is taken by a run that waits for the new
 // one is REJECTED, since neither could go on.
-func (db *DB) CreateChild(ctx context.Context, draft hodei.Run, call hodei.RunCall, fill Expansion, advance Advance) (Advanced, bool, error) {
+func (db *DB) CreateChild(ctx context.Context, draft hodei.Run, call hodei.RunCall, fill Expansion, advance Advance, hand Hand) (Advanced, bool, error) {
 	draft.ID = NewID[hodei.RunID]()
 	caller := &Caller{RunID: &draft.Parent.RunID, Key: &call.Key, Attempt: &call.Attempt, Waits: call.Waits()}
-	out, err := db.createRun(ctx, draft, caller, fill, advance)
+	out, err := db.createRun(ctx, draft, caller, fill, advance, hand)
 	if errors.Is(err, errUnwanted) {
 		return Advanced{}, false, nil
 	}

@@ -24,7 +24,8 @@ type DB struct {
 	// synchronous commit makes durable as well, or that may be lost, such as
 	// keys.
 	lazy *pgxpool.Pool
-	// known serves the creation, assignment and end of executions, whose best
+	// known serves the creation, assignment and end of executions and what follows from
+	// ends for runs, whose best
 	// plan does not depend on the content of the tables: an index scan by key.
 	// By default Postgres plans each of these statements anew, because arrays
 	// of one element look cheaper than the general plan; planning then takes
@@ -66,8 +67,8 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 	lazy := cfg.Copy()
 	lazy.MaxConns, lazy.MinConns = 2, 0
 	lazy.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
-	known := cfg.Copy() // one batch of each kind at a time
-	known.MaxConns, known.MinConns = 3, 0
+	known := cfg.Copy() // one batch of each kind at a time, and the runs that are due
+	known.MaxConns, known.MinConns = 4, 0
 	known.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	for _, other := range []string{"enable_hashjoin", "enable_mergejoin", "enable_memoize"} {
 		known.ConnConfig.RuntimeParams[other] = "off"

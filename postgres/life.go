@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/batch"
@@ -185,6 +186,7 @@ type report struct {
 	id      hodei.ExecutionID
 	worker  hodei.WorkerID
 	outcome hodei.Outcome
+	runDue  func()
 }
 
 // Report is the end of an execution, as its worker reports it.
@@ -206,16 +208,18 @@ type Ended struct {
 // nothing. While lines are missing it returns false and changes nothing. It
 // returns CONFLICT if the execution has another end or another worker.
 func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, o hodei.Outcome) (hodei.Execution, bool, error) {
-	got := db.FinishExecutions(ctx, worker, []Report{{id, o}})[0]
+	got := db.FinishExecutions(ctx, worker, []Report{{id, o}}, func() {})[0]
 	return got.Execution, got.Whole, got.Err
 }
 
 // FinishExecutions is FinishExecution for several reports of one worker, in one statement
-// for those without a log and one for the others. The answers are in their order.
-func (db *DB) FinishExecutions(ctx context.Context, worker hodei.WorkerID, reports []Report) []Ended {
+// for those without a log and one for the others. The answers are in their order. Where a
+// run can go on it calls runDue once the end is committed, before the disk has the
+// commit: the run goes on by commits that follow it, see handed.
+func (db *DB) FinishExecutions(ctx context.Context, worker hodei.WorkerID, reports []Report, runDue func()) []Ended {
 	all := make([]report, len(reports))
 	for i, r := range reports {
-		all[i] = report{r.ID, worker, r.Outcome}
+		all[i] = report{r.ID, worker, r.Outcome, runDue}
 	}
 	out := make([]Ended, len(all))
 	for i, a := range db.finishes.DoAll(ctx, all) {
@@ -235,7 +239,7 @@ func (db *DB) finished(ctx context.Context, r report, a batch.Answer[*hodei.Exec
 		}
 		return Ended{*a.Value, true, nil}
 	}
-	now, err := db.GetExecution(ctx, r.id)
+	now, err := db.durableExecution(ctx, r.id)
 	switch {
 	case err != nil:
 		return Ended{now, false, err}
@@ -270,7 +274,7 @@ func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker ho
 		for _, gap := range gaps {
 			o.LogCount = max(o.LogCount, gap.Last)
 		}
-		changed, err := db.finishThose(ctx, tx, []report{{id, worker, o}}, `true`, true)
+		changed, err := db.finishThose(ctx, tx, []report{{id, worker, o, nil}}, `true`, true)
 		if err != nil {
 			return err
 		}
@@ -306,9 +310,27 @@ func isEnd(s hodei.ExecutionStatus) bool {
 	return s.Ended() && hodei.ExecutionTransitions.Allows(hodei.Running, s)
 }
 
+// durableExecution is GetExecution for one whose end may have been committed a moment
+// ago, by an attempt that did not wait for the disk to the end.
+func (db *DB) durableExecution(ctx context.Context, id hodei.ExecutionID) (e hodei.Execution, err error) {
+	err = db.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		e, err = one[hodei.Execution](ctx, conn, "get execution", "execution", id.String(), `SELECT `+executionColumns+` FROM executions e WHERE e.id = $1`, id)
+		if err == nil && e.RunID != nil {
+			err = onDisk(ctx, conn, false)
+		}
+		return err
+	})
+	return e, failure("get execution", err)
+}
+
 // finishExecutions reads the recorded logs only of executions that have one,
 // which halves the work for a flood of small commands.
 func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.Answer[*hodei.Execution], error) {
+	conn, err := db.known.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
 	var silent, logged []report
 	for _, r := range reports {
 		switch {
@@ -327,11 +349,20 @@ func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.A
 		if len(some) == 0 {
 			continue
 		}
-		ended, err := db.finishThose(ctx, db.known, some, cond, false)
+		ended, err := db.finishThose(ctx, conn, some, cond, false)
 		if err != nil {
 			return nil, err // a repeat returns the result of the other statement
 		}
 		maps.Copy(changed, ended)
+	}
+	for _, r := range reports {
+		if e, ok := changed[r.id]; ok && e.RunID != nil && e.RetryAt == nil {
+			r.runDue()
+			if err := onDisk(ctx, conn, len(reports) == 1); err != nil {
+				return nil, err // a repeat waits for the disk, see durableExecution
+			}
+			break // for all of them
+		}
 	}
 	return answers(reports, changed, func(r report) hodei.ExecutionID { return r.id }), nil
 }
@@ -349,7 +380,8 @@ func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond
 		started[i], completed[i], counts[i], digests[i], resources[i] = o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources
 		outputs[i] = o.Outputs
 	}
-	// Every end has the same guard: a worker ends only a RUNNING execution.
+	// Every end has the same guard: a worker ends only a RUNNING execution. An end that
+	// lets a run go on does not wait for the disk, see FinishExecutions.
 	return changeAll(ctx, q, "finish executions",
 		`WITH o AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[], $7::timestamptz[],
 				$8::timestamptz[], $9::bigint[], $10::bigint[], $11::jsonb[], $14::jsonb[]) AS o(id, worker_id, status, reason, exit_code, signal,
@@ -359,7 +391,7 @@ func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond
 				log_count = o.log_count, log_digest = o.log_digest, log_damaged = $13, resources = o.resources,
 				outputs = nullif(o.outputs, 'null'), `+ended("o.status", "o.reason", "o.exit_code", "o.signal")+`
 			FROM o WHERE e.id = o.id AND e.status = ANY($12) AND e.worker_id = o.worker_id AND `+cond+` RETURNING e.*)
-		SELECT `+changedColumns+` FROM e`,
+		SELECT `+changedColumns+` FROM e WHERE $13 OR NOT e.run_due OR set_config('synchronous_commit', 'off', true) = 'off'`,
 		ids, workers, status, reasons, codes, signals, started, completed, counts, digests, resources,
 		hodei.ExecutionTransitions.From(hodei.Completed), damaged, outputs)
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -110,9 +111,9 @@ func (db *DB) ListRuns(ctx context.Context, f RunFilter, p Page) ([]hodei.Run, *
 // executions. Fill is given the draft, which has its identity, and the pipeline's
 // settings and jobs, and fills in the rest. A run whose concurrency key is taken waits,
 // or is REJECTED. A run that an earlier try recorded is returned without changes.
-func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill Expansion, advance Advance) (Advanced, error) {
+func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill Expansion, advance Advance, hand Hand) (Advanced, error) {
 	draft.ID = newID[hodei.RunID](ctx)
-	return db.createRun(ctx, draft, nil, fill, advance)
+	return db.createRun(ctx, draft, nil, fill, advance, hand)
 }
 
 // Expansion fills in a new run, which has its identity, with the settings and the jobs of
@@ -120,25 +121,30 @@ func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill Expansion, ad
 type Expansion func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error
 
 // createRun creates a run, for a job of another run if caller is not nil.
-func (db *DB) createRun(ctx context.Context, draft hodei.Run, caller *Caller, fill Expansion, advance Advance) (Advanced, error) {
-	var out Advanced
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) (err error) {
-		out, err = db.createRunIn(ctx, tx, draft, caller, fill, advance)
-		return err
+func (db *DB) createRun(ctx context.Context, draft hodei.Run, caller *Caller, fill Expansion, advance Advance, hand Hand) (Advanced, error) {
+	out, err := db.handed(ctx, db.pool, hand, func(tx pgx.Tx) ([]Advanced, error) {
+		a, err := db.createRunIn(ctx, tx, draft, caller, fill, advance)
+		return []Advanced{a}, err
 	})
 	if errors.Is(err, hodei.NotFound) { // an earlier try got this far, or the pipeline is not there
 		if r, found := db.GetRun(ctx, draft.ID); found == nil {
 			return Advanced{Run: r}, nil
 		}
 	}
-	return out, failure("create run", err)
+	if err != nil {
+		return Advanced{}, failure("create run", err)
+	}
+	return out[0], nil
 }
 
 // createRunIn is createRun within a transaction.
 func (db *DB) createRunIn(ctx context.Context, tx pgx.Tx, draft hodei.Run, caller *Caller, fill Expansion, advance Advance) (Advanced, error) {
-	p, err := one[struct{ Number int }](ctx, tx, "number run", "pipeline", draft.PipelineID.String(),
+	p, err := one[struct {
+		Number int
+		Now    time.Time
+	}](ctx, tx, "number run", "pipeline", draft.PipelineID.String(),
 		`UPDATE pipelines SET last_run_number = last_run_number + 1
-		WHERE id = $1 AND NOT EXISTS (SELECT FROM runs WHERE id = $2) RETURNING last_run_number AS number`, draft.PipelineID, draft.ID)
+		WHERE id = $1 AND NOT EXISTS (SELECT FROM runs WHERE id = $2) RETURNING last_run_number AS number, now() AS now`, draft.PipelineID, draft.ID)
 	if err != nil {
 		return Advanced{}, err
 	}
@@ -147,10 +153,7 @@ func (db *DB) createRunIn(ctx context.Context, tx pgx.Tx, draft hodei.Run, calle
 		return Advanced{}, err
 	}
 	draft.Number, draft.Pipeline, draft.Status = p.Number, of.Slug, hodei.RunRunning
-	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&draft.CreatedAt); err != nil {
-		return Advanced{}, err
-	}
-	draft.StartedAt = &draft.CreatedAt
+	draft.CreatedAt, draft.StartedAt = p.Now, &p.Now
 	if err := fill(&draft, of.Settings, of.Jobs); err != nil {
 		return Advanced{}, err
 	}

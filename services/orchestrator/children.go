@@ -42,7 +42,7 @@ func (o *Orchestrator) startChild(ctx context.Context, parent hodei.Run, call ho
 	}
 	a, created, err := o.db.CreateChild(ctx, draft, call, func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error {
 		return run.ExpandCall(r, run.Source{Settings: settings, Jobs: jobs}, call)
-	}, advance)
+	}, advance, o.handOver)
 	if err != nil || !created {
 		return err
 	}
@@ -70,7 +70,7 @@ func (o *Orchestrator) refuse(ctx context.Context, id hodei.RunID, call hodei.Ru
 	a, err := o.db.AdvanceRun(ctx, id, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (postgres.Steps, error) {
 		run.Refuse(r, call.Key, call.Attempt, why)
 		return postgres.Steps(run.Advance(r, ends, now)), nil
-	})
+	}, o.handOver)
 	if err == nil {
 		o.carryOut(ctx, a)
 	}
@@ -82,7 +82,7 @@ func (o *Orchestrator) stopRun(ctx context.Context, id hodei.RunID) {
 	a, err := o.db.AdvanceRun(ctx, id, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (postgres.Steps, error) {
 		run.Stop(r, now)
 		return postgres.Steps(run.Advance(r, ends, now)), nil
-	})
+	}, o.handOver)
 	if err != nil {
 		o.log.WarnContext(ctx, "child run not cancelled", "run_id", id, "err", err)
 		return

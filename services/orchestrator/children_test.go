@@ -264,7 +264,7 @@ func (b *bench) uncreated(slug string) postgres.Advanced {
 	a, err := b.db.CreateRun(b.t.Context(), hodei.Run{PipelineID: id, Trigger: hodei.RunTrigger{Kind: hodei.TriggerAPI}},
 		func(r *hodei.Run, s hodei.Settings, jobs []hodei.Job) error {
 			return run.Expand(r, run.Source{Settings: s, Jobs: jobs})
-		}, advance)
+		}, advance, handNothing)
 	require.NoError(b.t, err)
 	require.Len(b.t, a.Calls, 1)
 	return a
@@ -278,7 +278,7 @@ func (b *bench) createChild(parent postgres.Advanced, slug string) bool {
 	draft := hodei.Run{PipelineID: id, Parent: &hodei.ParentRun{RunID: parent.Run.ID}, Trigger: hodei.RunTrigger{Kind: hodei.TriggerPipeline}}
 	_, created, err := b.db.CreateChild(b.t.Context(), draft, call, func(r *hodei.Run, s hodei.Settings, jobs []hodei.Job) error {
 		return run.ExpandCall(r, run.Source{Settings: s, Jobs: jobs}, call)
-	}, advance)
+	}, advance, handNothing)
 	assert.NoError(b.t, err)
 	return created
 }

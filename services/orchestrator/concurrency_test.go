@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,10 +17,13 @@ func (b *bench) keyed(pipeline hodei.PipelineID, c hodei.Concurrency) (hodei.Run
 	a, err := b.db.CreateRun(b.t.Context(), hodei.Run{PipelineID: pipeline}, func(r *hodei.Run, s hodei.Settings, jobs []hodei.Job) error {
 		s.Concurrency = &c
 		return run.Expand(r, run.Source{Settings: s, Jobs: jobs})
-	}, advance)
+	}, advance, handNothing)
 	require.NoError(b.t, b.nc.Publish(schemas.RunSubject, nil))
 	return a.Run, err
 }
+
+// handNothing leaves the executions of a run to the record.
+func handNothing(context.Context, []hodei.Execution) {}
 
 // three are runs of one pipeline with the same key, of which only one runs at a time.
 func (b *bench) three(onConflict string) (pipeline hodei.PipelineID, first, second, third hodei.Run) {

@@ -42,7 +42,7 @@ func (f *freed) create(while func()) hodei.Run {
 			while()
 		}
 		return advance(r, ends, now)
-	})
+	}, handNothing)
 	require.NoError(f.t, err)
 	return a.Run
 }
@@ -57,7 +57,7 @@ func (f *freed) end(id hodei.RunID) (finished <-chan error) {
 				r.Jobs[i].Status, r.Jobs[i].CompletedAt = hodei.JobCompleted, &now
 			}
 			return postgres.Steps(run.Advance(r, ends, now)), nil
-		})
+		}, handNothing)
 		done <- err
 	}()
 	require.Eventually(f.t, func() bool {
@@ -98,7 +98,7 @@ func TestAKeyFreedWhileARunIsLookedAt(t *testing.T) {
 	a, err := f.AdvanceRun(t.Context(), second.ID, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (postgres.Steps, error) {
 		finished = f.end(first.ID)
 		return postgres.Steps(run.Advance(r, ends, now)), nil
-	})
+	}, handNothing)
 	require.NoError(t, err)
 	require.NoError(t, <-finished)
 	require.Equal(t, hodei.RunPending, a.Status)

@@ -28,7 +28,7 @@ func (o *Orchestrator) runs() due.Rows {
 
 // advanceDue advances runs that are due.
 func (o *Orchestrator) advanceDue(ctx context.Context) error {
-	all, err := o.db.AdvanceRuns(ctx, advance)
+	all, err := o.db.AdvanceRuns(ctx, advance, o.handOver)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,14 @@ func advance(r *hodei.Run, ends []hodei.Execution, now time.Time) postgres.Steps
 	return postgres.Steps(run.Advance(r, ends, now))
 }
 
-// carryOut does what follows from committed decisions. What fails is found again: the
+// handOver announces executions, from which the scheduler takes them in.
+func (o *Orchestrator) handOver(ctx context.Context, all []hodei.Execution) {
+	for _, e := range all {
+		o.publish(ctx, schemas.EventCreated, e)
+	}
+}
+
+// carryOut does what else follows from committed decisions. What fails is found again: the
 // scheduler finds executions whose event it missed in the record, and those that do not
 // end are cancelled again when their run is looked at next.
 func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
@@ -58,9 +65,6 @@ func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 		}
 		if a.Trigger.ScheduleID != nil && a.Status.Ended() {
 			o.announceSchedule()
-		}
-		for _, e := range a.Created {
-			o.publish(ctx, schemas.EventCreated, e) // from which the scheduler takes it in
 		}
 		for _, id := range a.Stop {
 			g.Go(func() error {
@@ -150,7 +154,7 @@ func (o *Orchestrator) rerunRun(ctx context.Context, req schemas.RerunRunRequest
 
 // newRun records a run whose jobs fill gives, with its first executions.
 func (o *Orchestrator) newRun(ctx context.Context, draft hodei.Run, fill postgres.Expansion) (hodei.Run, error) {
-	a, err := o.db.CreateRun(ctx, draft, fill, advance)
+	a, err := o.db.CreateRun(ctx, draft, fill, advance, o.handOver)
 	if err != nil {
 		return hodei.Run{}, err
 	}
@@ -221,7 +225,7 @@ func (o *Orchestrator) decide(ctx context.Context, ref hodei.RunRef, key string,
 		steps := run.Advance(r, ends, now)
 		steps.Include(r, key)
 		return postgres.Steps(steps), nil
-	})
+	}, o.handOver)
 	if err != nil {
 		return hodei.Run{}, err
 	}

@@ -49,10 +49,11 @@ var starter = postgres.Starter{
 // fired does what follows from a committed fire. The scheduler and the runs find in the
 // record what is lost here.
 func (o *Orchestrator) fired(ctx context.Context, f postgres.Fired) {
-	o.carryOut(ctx, f.Runs...)
-	for _, e := range f.Executions {
-		o.publish(ctx, schemas.EventCreated, e)
+	for _, a := range f.Runs {
+		o.handOver(ctx, a.Created)
 	}
+	o.handOver(ctx, f.Executions)
+	o.carryOut(ctx, f.Runs...)
 	if f.Superseded {
 		_ = o.nc.Publish(schemas.RunSubject, nil)
 	}

@@ -28,7 +28,7 @@ func (m *Manager) finish(ctx context.Context, req schemas.FinishRequest) (schema
 		}
 		valid, reports = append(valid, i), append(reports, postgres.Report{ID: end.ExecutionID, Outcome: end.Outcome})
 	}
-	for n, ended := range m.db.FinishExecutions(ctx, req.WorkerID, reports) {
+	for n, ended := range m.db.FinishExecutions(ctx, req.WorkerID, reports, m.wakeRuns) {
 		finished, err := m.finished(ctx, req, req.Ends[valid[n]], ended)
 		results[valid[n]] = rpc.Result(ctx, m.svc, schemas.FinishExecutions.Op, finished, err)
 	}
@@ -63,6 +63,9 @@ func (m *Manager) finished(ctx context.Context, req schemas.FinishRequest, end s
 		out.Status = e.Status
 	}
 	m.publishEnd(ctx, e, &req.Free, req.Revision)
+	if !ended.Whole || e.RetryAt != nil { // otherwise wakeRuns came with the commit
+		m.wake(e)
+	}
 	return out, nil
 }
 
@@ -128,7 +131,7 @@ func (m *Manager) stop(ctx context.Context, req schemas.StopExecutionRequest) (h
 	}
 	m.publish(ctx, schemas.Event{Type: schemas.EventCancel, Execution: e})
 	if e.Status.Ended() && e.RunID != nil { // its job had a retry due, and has now ended
-		_ = m.nc.Publish(schemas.RunSubject, nil)
+		m.wakeRuns()
 	}
 	if e.Status == hodei.Running {
 		m.interrupt(ctx, e.ID, *e.WorkerID, hodei.ReasonCancelled)
@@ -150,6 +153,7 @@ func (m *Manager) endPending(ctx context.Context, id hodei.ExecutionID, reason h
 	e, err := m.db.EndPending(ctx, id, hodei.Cancelled, reason)
 	if err == nil {
 		m.publishEnd(ctx, e, nil, 0)
+		m.wake(e)
 	}
 	return err
 }

@@ -252,11 +252,17 @@ func (m *Manager) publish(ctx context.Context, event schemas.Event) {
 
 func (m *Manager) publishEnd(ctx context.Context, e hodei.Execution, free *int, revision uint64) {
 	m.publish(ctx, schemas.Event{Type: schemas.EndEvent(e.Status), Execution: e, Free: free, Revision: revision})
-	// Publishing fails on a closed connection; the orchestrators also poll.
+}
+
+// wake has the orchestrators look at what the end of the execution makes due. Publishing
+// fails on a closed connection; the orchestrators also poll.
+func (m *Manager) wake(e hodei.Execution) {
 	switch {
 	case e.RetryAt != nil:
 		_ = m.nc.Publish(schemas.RetrySubject, nil)
 	case e.RunID != nil:
-		_ = m.nc.Publish(schemas.RunSubject, nil)
+		m.wakeRuns()
 	}
 }
+
+func (m *Manager) wakeRuns() { _ = m.nc.Publish(schemas.RunSubject, nil) }

@@ -76,6 +76,7 @@ func (m *Manager) lose(ctx context.Context, id hodei.WorkerID, gone string, asOf
 	for _, e := range lost {
 		m.log.WarnContext(ctx, "execution lost with its worker", "execution_id", e.ID, "worker_id", id)
 		m.publishEnd(ctx, e, nil, 0)
+		m.wake(e)
 	}
 	return err
 }
