@@ -95,6 +95,7 @@ func (w *arena) graphJob(r *rand.Rand, earlier object) object {
 		}
 	}
 	job := object{"command": fmt.Sprintf("CHAIN=$HODEI_RUN_ID.$HODEI_JOB SLOTS=1\n. %s/begin.sh\n%s", w.dir, script.body)}
+	job["priority"] = 6 + r.IntN(4) // other work is mostly waiting
 	if script.timeout != "" {
 		job["timeout"] = script.timeout
 	}

@@ -289,6 +289,43 @@ func numbers(n int) (all []int) {
 	return all
 }
 
+// A change of the definition is for later runs.
+func TestARunUsesTheDefinitionOfItsCreation(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.apply("slug: release\njobs:\n  a: { command: 'true' }\n  b: { needs: [a], command: echo before }\n", nil)
+	r, failed := asked[hodei.Run](b, schemas.ExecutePipeline.Op, body{"id": "release"})
+	require.Nil(t, failed)
+	b.apply("slug: release\njobs:\n  a: { command: 'true' }\n  c: { needs: [a], command: echo after }\n", nil)
+	b.finish(r.ID, "a", hodei.Outcome{Status: hodei.Completed})
+	j := b.waitJob(r.ID, "b", hodei.JobPending)
+	e, err := b.db.GetExecution(t.Context(), *j.ExecutionID)
+	require.NoError(t, err)
+	require.Equal(t, "echo before", e.Command.Shell)
+	require.Nil(t, e.JobID, "the job was deleted")
+	next, failed := asked[hodei.Run](b, schemas.ExecutePipeline.Op, body{"id": "release"})
+	require.Nil(t, failed)
+	require.Equal(t, "c", next.Jobs[1].Key)
+}
+
+// TestRunsAreNumberedByPipeline, from 1 and without gaps: one that is refused takes no
+// number.
+func TestRunsAreNumberedByPipeline(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.apply(release, nil)
+	other := b.pipeline(needing("a"))
+	for _, want := range []int{1, 2} {
+		for _, id := range []string{"release", other.String()} {
+			r, failed := asked[hodei.Run](b, schemas.ExecutePipeline.Op, body{"id": id})
+			require.Nil(t, failed)
+			require.Equal(t, want, r.Number)
+		}
+		_, failed := asked[hodei.Run](b, schemas.ExecutePipeline.Op, body{"id": "release", "params": body{"env": "nope"}})
+		require.NotNil(t, failed)
+	}
+}
+
 // A run has the settings of its pipeline.
 func TestARunUsesTheSettingsOfTheDefinition(t *testing.T) {
 	t.Parallel()

@@ -132,6 +132,21 @@ func TestWhenAlwaysRuns(t *testing.T) {
 		is("FAILED", "a FAILED, b COMPLETED")
 }
 
+func TestSkipsCascadeInOneStep(t *testing.T) {
+	play1(t, hodei.Settings{}, job("a", ""), job("b", "a"), job("c", "b"), job("d", "c"), job("e", "d", when("failure")), job("f", "d c")).
+		ends("a", "FAILED").
+		is("RUNNING", "a FAILED, b SKIPPED NEEDS, c SKIPPED NEEDS, d SKIPPED NEEDS, e PENDING, f SKIPPED NEEDS")
+}
+
+func TestConditionsAreDecidedOnce(t *testing.T) {
+	s := play1(t, hodei.Settings{}, job("a", ""), job("b", "a", iff(hodei.Condition{"needs.a.outputs.v": {"1"}}), approval(60))).
+		ends("a", "v=1").is("RUNNING", "a COMPLETED, b BLOCKED")
+	s.r.Jobs[0].Outputs = map[string]string{"v": "2"}
+	require.NoError(t, Reply(s.r, "b", Answer{Approved: true}, s.now))
+	s.step()
+	s.is("RUNNING", "a COMPLETED, b PENDING")
+}
+
 func TestASkippedConditionCountsAsSuccess(t *testing.T) {
 	never := hodei.Condition{"run.branch": {"release/*"}}
 	play1(t, hodei.Settings{}, job("a", "", iff(never)), job("b", "a")).
@@ -223,6 +238,15 @@ func TestMatrixLegs(t *testing.T) {
 	require.Equal(t, hodei.JobSkipped, s.r.Jobs[4].Status, "a need on a matrix is a need on all its legs")
 }
 
+func TestANeedOnAMatrixIsANeedOnAllItsLegs(t *testing.T) {
+	m := matrix(hodei.Matrix{Values: map[string][]hodei.Scalar{"n": {"1", "2"}}})
+	s := play1(t, hodei.Settings{}, job("t", "", m), job("z", "t")).ends("t[n=1]").
+		is("RUNNING", "t[n=1] COMPLETED, t[n=2] PENDING, z WAITING").ends("t[n=2]").
+		is("RUNNING", "t[n=1] COMPLETED, t[n=2] COMPLETED, z PENDING")
+	require.JSONEq(t, `{"t[n=1]":{"status":"COMPLETED","reason":null,"outputs":{}},"t[n=2]":{"status":"COMPLETED","reason":null,"outputs":{}}}`,
+		s.started("z").Spec.Environment["HODEI_NEEDS"], "legs by key")
+}
+
 func TestMaxParallel(t *testing.T) {
 	m := hodei.Matrix{Values: map[string][]hodei.Scalar{"n": {"1", "2", "3"}}, MaxParallel: 2}
 	play1(t, hodei.Settings{}, job("t", "", matrix(m))).is("RUNNING", "t[n=1] PENDING, t[n=2] PENDING, t[n=3] WAITING").
@@ -262,6 +286,16 @@ func TestFinallyRunsAfterAllOthers(t *testing.T) {
 		is("RUNNING", "a COMPLETED, clean PENDING, good PENDING, bad SKIPPED CONDITION").ends("clean").ends("good").
 		is("COMPLETED", "a COMPLETED, clean COMPLETED, good COMPLETED, bad SKIPPED CONDITION")
 	play1(t, hodei.Settings{}, jobs...).ends("a", "FAILED").is("RUNNING", "a FAILED, clean PENDING, good SKIPPED NEEDS, bad PENDING")
+}
+
+func TestWhenOfFinallyIsAboutTheRun(t *testing.T) {
+	jobs := []hodei.Job{job("a", ""), job("b", ""), job("good", "", finally, when("success")), job("bad", "", finally, when("failure"))}
+	play1(t, hodei.Settings{}, jobs...).ends("b", "FAILED").ends("a").is("RUNNING", "a COMPLETED, b FAILED, good SKIPPED NEEDS, bad PENDING")
+	s := play1(t, hodei.Settings{}, jobs...)
+	require.NoError(t, Cancel(s.r, hodei.ReasonCancelled, s.now))
+	s.step()
+	s.ends("a", "CANCELLED").ends("b", "CANCELLED").
+		is("RUNNING", "a CANCELLED CANCELLED, b CANCELLED CANCELLED, good SKIPPED NEEDS, bad PENDING")
 }
 
 func TestFinallyCanOnlyFailARun(t *testing.T) {
