@@ -13,8 +13,10 @@ build: ## build bin/hodei
 up: postgres build ## build and start everything on this machine: make up ARGS='--workers 2'
 	./bin/hodei up $(ARGS)
 
+# go test starts packages in the order in which they are named: the longest first, so that none of them
+# is left alone at the end.
 check: lint ## the fast loop: lint, and the tests that start no hodei and no browser (run `make setup` once before)
-	CGO_ENABLED=0 go test $(TAGS) -short -parallel 8 ./...
+	CGO_ENABLED=0 go test $(TAGS) -short -parallel 8 ./worker ./internal/system ./internal/local ./...
 
 lint: tools ## format, vet, staticcheck, errcheck, and the types of the console
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt, by way of 'make fmt', would change:"; echo "$$unformatted"; exit 1; }
@@ -26,7 +28,7 @@ lint: tools ## format, vet, staticcheck, errcheck, and the types of the console
 	tools/node_modules/.bin/tsc -p tools
 
 test: setup lint ## lint, and every test with the race detector: all that CI does
-	CGO_ENABLED=1 go test $(TAGS) -race -count=1 -timeout 45m -parallel 4 ./...
+	CGO_ENABLED=1 go test $(TAGS) -race -count=1 -timeout 45m -parallel 4 ./test ./worker ./...
 	cd bench && CGO_ENABLED=0 go test $(TAGS) -count=1 ./...
 
 vuln: tools ## look up known vulnerabilities of what is built in (asks vuln.go.dev)
