@@ -62,7 +62,8 @@ func TestSecretsAreMaskedBeforeTheyAreSent(t *testing.T) {
 	})
 }
 
-// Held back is only what may be part of a secret, and that for 50 ms.
+// Held back is only what may be part of a secret, and that for 50 ms. No chunk is confirmed here, so
+// those after the first are cut after floodLinger.
 func TestLinesWaitForTheRestOfASecret(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -73,16 +74,16 @@ func TestLinesWaitForTheRestOfASecret(t *testing.T) {
 		require.Equal(t, []string{"stdout: a line", "stdout: and s"}, l.lines(t))
 		wait(holdFor - chunkLinger - time.Millisecond)
 		require.Len(t, l.lines(t), 2)
-		wait(time.Millisecond + chunkLinger)
+		wait(time.Millisecond + floodLinger)
 		require.Equal(t, "stdout: then secr", l.lines(t)[2])
 		j.Append(hodei.Stdout, time.Now(), []byte("et-value more sec\n"))
-		wait(chunkLinger)
+		wait(floodLinger)
 		require.Equal(t, "stdout: *** more sec", l.lines(t)[3], "the rest of a value is masked")
 
 		j.Append(hodei.Stdout, time.Now(), []byte("secre\n"))
 		wait(holdFor / 2)
 		j.Append(hodei.Stdout, time.Now(), []byte("t-\n"))
-		wait(holdFor/2 + chunkLinger)
+		wait(holdFor/2 + floodLinger)
 		require.Equal(t, []string{"stdout: ***", "stdout: ***"}, l.lines(t)[4:], "held no longer than 50 ms altogether")
 		j.Close()
 	})
