@@ -72,7 +72,7 @@ func (db *DB) DeleteOldExecutions(ctx context.Context, age time.Duration, from A
 func (db *DB) DeleteOldRuns(ctx context.Context, age time.Duration, from AgedRun, limit int) (deleted int, next AgedRun, err error) {
 	err = db.pool.QueryRow(ctx,
 		`WITH old AS (SELECT r.id, r.completed_at FROM runs r
-			WHERE r.completed_at < now() - $1::interval AND (r.completed_at, r.id) > ($2, $3) AND NOT (r.parent_due AND r.parent_run_id IS NOT NULL)
+			WHERE r.completed_at < now() - $1::interval AND (r.completed_at, r.id) > ($2, $3) AND NOT r.parent_due
 				AND EXISTS (SELECT FROM runs n WHERE n.pipeline_id = r.pipeline_id AND n.number > r.number)
 			ORDER BY r.completed_at, r.id LIMIT $4 FOR UPDATE SKIP LOCKED),
 		gone AS (DELETE FROM runs r USING old WHERE r.id = old.id)
