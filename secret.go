@@ -41,3 +41,13 @@ func CheckSecret(value string) error {
 	}
 	return nil
 }
+
+// CheckSecrets returns an error for a variable of the environment that a secret takes.
+func (s Spec) CheckSecrets() error {
+	for _, secret := range s.Secrets {
+		if _, ok := s.Environment[secret.Variable()]; ok {
+			return InvalidField("environment."+secret.Variable(), "the secret "+secret.Name+" is in the environment under this name")
+		}
+	}
+	return nil
+}

@@ -82,6 +82,9 @@ func showExecution(s *session.Session, e hodei.Execution) error {
 		{"Retried at", s.Moment(e.RetryAt)},
 	}
 	fields = append(fields, specFields(s, e.Spec)...)
+	if len(e.SecretVersions) > 0 {
+		fields = append(fields, render.Field{"Secrets", secretVersions(e.SecretVersions)})
+	}
 	return s.Record(append(fields,
 		render.Field{"Created", s.Moment(&e.CreatedAt)},
 		render.Field{"Started", s.Moment(e.StartedAt)},

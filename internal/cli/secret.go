@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -152,6 +154,15 @@ func readValue(in io.Reader, prompt io.Writer) (string, error) {
 		return "", cmdline.Usagef("%w", errors.New("the value is read from standard input, which is empty"))
 	}
 	return value, nil
+}
+
+// secretVersions is what an execution received, as "TOKEN version 2".
+func secretVersions(versions map[string]int) string {
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(versions)) {
+		texts = append(texts, fmt.Sprintf("%s version %d", name, versions[name]))
+	}
+	return strings.Join(texts, ", ")
 }
 
 func newMask() *cobra.Command {

@@ -63,7 +63,7 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		spec.Command = *req.Command
 	}
 	maps.Copy(spec.Environment, req.Environment)
-	if err := spec.Check(); err != nil {
+	if err := errors.Join(spec.CheckSecrets(), spec.Check()); err != nil {
 		return schemas.StartedExecution{}, err
 	}
 	estimate := sync.OnceValue(func() *float64 { return o.estimate(ctx, job.ID) })
