@@ -46,8 +46,10 @@ func (b *bench) fires(id hodei.ScheduleID) []hodei.Fire {
 func (b *bench) waitFires(id hodei.ScheduleID, what string, wanted func([]hodei.Fire) bool) (fires []hodei.Fire) {
 	b.t.Helper()
 	require.Eventually(b.t, func() bool {
-		fires = b.fires(id)
-		return wanted(fires)
+		list, err := rpc.Call(b.t.Context(), b.nc, schemas.ListFires, schemas.ListFiresRequest{ID: id, Page: schemas.Page{Limit: 1000}})
+		fires = list.Items
+		slices.Reverse(fires)
+		return err == nil && wanted(fires) // a test may have ended a connection
 	}, time.Minute, 5*time.Millisecond, "%s", what)
 	return fires
 }
