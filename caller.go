@@ -2,6 +2,7 @@ package hodei
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,8 @@ const (
 	CallerToken CallerKind = "token"
 	// CallerSession has signed in to the console.
 	CallerSession CallerKind = "session"
+	// CallerUnknown could not prove who it is.
+	CallerUnknown CallerKind = "unknown"
 	// CallerLocal is a program that needs no token, because access control is off.
 	CallerLocal CallerKind = "local"
 )
@@ -32,23 +35,52 @@ type Caller struct {
 	// Op is the operation that the client asked for, which the services behind it
 	// record as the cause of what they do.
 	Op string `json:"op,omitempty"`
+	// RequestID is that of the request, which travels beside the caller.
+	RequestID string `json:"-"`
 }
 
 type callerKey struct{}
 
+// called is a caller, and whether the audit log has its request already.
+type called struct {
+	Caller
+	recorded atomic.Bool
+}
+
 // WithCaller returns ctx with the caller of the request.
 func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, &c)
+	return context.WithValue(ctx, callerKey{}, &called{Caller: c})
+}
+
+// MarkRecorded notes that the audit log has the request of ctx, together with what it changed.
+func MarkRecorded(ctx context.Context) {
+	if c, ok := ctx.Value(callerKey{}).(*called); ok {
+		c.recorded.Store(true)
+	}
+}
+
+// IsRecorded reports whether the audit log has the request of ctx.
+func IsRecorded(ctx context.Context) bool {
+	c, ok := ctx.Value(callerKey{}).(*called)
+	return ok && c.recorded.Load()
+}
+
+// CallerName is the name of the caller of ctx, nil where it is not known.
+func CallerName(ctx context.Context) *string {
+	if c, ok := CallerOf(ctx); ok {
+		return &c.Name
+	}
+	return nil
 }
 
 // CallerOf returns the caller of the request that ctx belongs to. There is none without
 // access control, and for what a service does by itself: then everything is allowed.
 func CallerOf(ctx context.Context) (Caller, bool) {
-	c, ok := ctx.Value(callerKey{}).(*Caller)
+	c, ok := ctx.Value(callerKey{}).(*called)
 	if !ok {
 		return Caller{}, false
 	}
-	return *c, true
+	return c.Caller, true
 }
 
 // Token lets its holder use Hodei with a role. The record has only a hash of its text.

@@ -47,6 +47,10 @@ type Execution struct {
 	Resources *Resources `json:"resources"`
 	// CancelRequestedAt is the time of the first request to cancel it.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	// StartedBy and CancelledBy name the callers who asked for it and cancelled it;
+	// null without access control. An execution of a run has what its run has.
+	StartedBy   *string `json:"started_by"`
+	CancelledBy *string `json:"cancelled_by"`
 	// Outputs are the values that the command wrote to $HODEI_OUTPUT, null without any.
 	Outputs map[string]string `json:"outputs" null:"true"`
 	// SecretVersions are the versions of the secrets that the command received, by name;

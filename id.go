@@ -9,7 +9,7 @@ import (
 
 // Kind distinguishes identifiers of different records at compile time.
 type Kind interface {
-	pipelineKind | jobKind | runKind | executionKind | workerKind | scheduleKind | tokenKind
+	pipelineKind | jobKind | runKind | executionKind | workerKind | scheduleKind | tokenKind | auditKind
 	// Prefix returns the start of the textual form, without the underscore.
 	Prefix() string
 	// Noun returns the name of the record in messages.
@@ -24,6 +24,7 @@ type (
 	workerKind    struct{}
 	scheduleKind  struct{}
 	tokenKind     struct{}
+	auditKind     struct{}
 )
 
 func (pipelineKind) Prefix() string  { return "pipe" }
@@ -40,6 +41,8 @@ func (scheduleKind) Prefix() string  { return "sched" }
 func (scheduleKind) Noun() string    { return "schedule" }
 func (tokenKind) Prefix() string     { return "token" }
 func (tokenKind) Noun() string       { return "token" }
+func (auditKind) Prefix() string     { return "audit" }
+func (auditKind) Noun() string       { return "audit record" }
 
 // ID identifies one record. It is a UUIDv7 (RFC 9562), so identifiers sort by
 // creation time. In text it has the prefix of its kind ("pipe_0193…"); in
@@ -54,6 +57,7 @@ type (
 	WorkerID    = ID[workerKind]
 	ScheduleID  = ID[scheduleKind]
 	TokenID     = ID[tokenKind]
+	AuditID     = ID[auditKind]
 )
 
 // textSize is enough for the textual form of every kind.

@@ -32,7 +32,9 @@ type Run struct {
 	Warnings int `json:"warnings"`
 	// CancelRequestedAt is the time of the first request to cancel the run.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
-	CreatedAt         time.Time  `json:"created_at"`
+	// CancelledBy names the first caller who cancelled it.
+	CancelledBy *string   `json:"cancelled_by"`
+	CreatedAt   time.Time `json:"created_at"`
 	// NotBefore is when the run may start at the earliest; null if at once.
 	NotBefore *time.Time `json:"not_before"`
 	// StartedAt is null while the run waits for its concurrency key.

@@ -265,6 +265,11 @@ func (c *Client) DeleteToken(ctx context.Context, req schemas.DeleteTokenRequest
 	return call(ctx, c, schemas.DeleteToken, req)
 }
 
+// ListAudit returns a page of the audit log, newest first.
+func (c *Client) ListAudit(ctx context.Context, req schemas.ListAuditRequest) (schemas.List[hodei.AuditRecord], error) {
+	return call(ctx, c, schemas.ListAudit, req)
+}
+
 // WhoAmI returns who the server takes the caller for. It is over HTTP only.
 func (c *Client) WhoAmI(ctx context.Context, req schemas.Empty) (schemas.Identity, error) {
 	return call(ctx, c, schemas.WhoAmI, req)

@@ -82,7 +82,7 @@ func (db *DB) AdvanceRuns(ctx context.Context, advance Advance, hand Hand) ([]Ad
 
 // AdvanceRun waits for the lock of one run and has advance decide about it.
 func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) (Steps, error), hand Hand) (Advanced, error) {
-	out, err := db.handed(ctx, db.pool, hand, func(tx pgx.Tx) ([]Advanced, error) {
+	out, err := db.handed(ctx, db.pool, hand, withRecord(ctx, "run", id.String(), func(tx pgx.Tx) ([]Advanced, error) {
 		r, err := one[hodei.Run](ctx, tx, "lock run", "run", id.String(), `SELECT `+runColumns+` FROM runs r WHERE r.id = $1 FOR UPDATE OF r`, id)
 		if err != nil {
 			return nil, err
@@ -96,7 +96,7 @@ func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *ho
 			return nil, refused // and nothing is committed
 		}
 		return out, err
-	})
+	}))
 	if err != nil {
 		return Advanced{}, failure("advance run", err)
 	}
@@ -250,19 +250,19 @@ func queueRuns(batch *pgx.Batch, work []decided) {
 	n := len(work)
 	ids, status, reasons, plans := make([]hodei.RunID, n), make([]hodei.RunStatus, n), make([]*hodei.Reason, n), make([]hodei.RunPlan, n)
 	warnings, cancelled, started, completed := make([]int, n), make([]*time.Time, n), make([]*time.Time, n), make([]*time.Time, n)
-	due := make([]*time.Time, n)
+	due, by := make([]*time.Time, n), make([]*string, n)
 	for i, w := range work {
 		r := w.run
 		ids[i], status[i], reasons[i], plans[i], warnings[i] = r.ID, r.Status, r.Reason, r.Plan, r.Warnings
-		cancelled[i], started[i], completed[i], due[i] = r.CancelRequestedAt, r.StartedAt, r.CompletedAt, w.steps.Wake
+		cancelled[i], started[i], completed[i], due[i], by[i] = r.CancelRequestedAt, r.StartedAt, r.CompletedAt, w.steps.Wake, r.CancelledBy
 	}
 	batch.Queue(`UPDATE runs r SET status = d.status, reason = d.reason, plan = d.plan, warnings = d.warnings,
-			cancel_requested_at = d.cancelled, started_at = d.started, completed_at = d.completed, due_at = d.due, revision = r.revision + 1,
+			cancel_requested_at = d.cancelled, cancelled_by = d.by, started_at = d.started, completed_at = d.completed, due_at = d.due, revision = r.revision + 1,
 			parent_due = r.parent_due OR r.parent_waits AND (d.status <> r.status OR (d.plan ? 'active_since') <> (r.plan ? 'active_since')),
 			fire_due = r.schedule_id IS NOT NULL AND d.completed IS NOT NULL
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
-			AS d(id, status, reason, plan, warnings, cancelled, started, completed, due) WHERE r.id = d.id`,
-		ids, status, reasons, plans, warnings, cancelled, started, completed, due)
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[])
+			AS d(id, status, reason, plan, warnings, cancelled, started, completed, due, by) WHERE r.id = d.id`,
+		ids, status, reasons, plans, warnings, cancelled, started, completed, due, by)
 }
 
 // queueJobs writes the jobs that changed; the definition of a job never does.

@@ -90,7 +90,7 @@ type Revised struct {
 func (db *DB) Apply(ctx context.Context, slug string, decide func(*Recorded) (*Revised, error)) (p hodei.Pipeline, created bool, err error) {
 	for range 3 { // another may create it at the same time
 		var id hodei.PipelineID
-		err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) (err error) {
+		err = db.transact(ctx, "pipeline", slug, func(tx pgx.Tx) (err error) {
 			id, created, err = apply(ctx, tx, slug, decide)
 			return err
 		})

@@ -13,7 +13,7 @@ import (
 // log.
 const executionFields = `e.id, e.job_id, e.pipeline_id, e.run_id, e.run_number, e.job_key, e.status, e.reason, e.worker_id, e.worker_type,
 	e.exit_code, e.signal, e.attempt, e.retry_of,
-	e.created_at, e.not_before, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.resources, e.outputs, e.secret_versions,
+	e.created_at, e.not_before, e.scheduled_at, e.started_at, e.completed_at, e.retry_at, e.cancel_requested_at, e.started_by, e.cancelled_by, e.resources, e.outputs, e.secret_versions,
 	greatest(0, extract(epoch FROM coalesce(e.started_at, e.completed_at, now()) - greatest(e.created_at, e.not_before)))::float8 AS queued_seconds,
 	extract(epoch FROM e.completed_at - e.started_at)::float8 AS duration_seconds, e.log_damaged, `
 
@@ -98,17 +98,18 @@ func (db *DB) RequeueExecution(ctx context.Context, id hodei.ExecutionID, worker
 
 // EndPending ends an execution that has no worker.
 func (db *DB) EndPending(ctx context.Context, id hodei.ExecutionID, status hodei.ExecutionStatus, reason hodei.Reason) (hodei.Execution, error) {
-	return db.change(ctx, "end", id, status, `reason = $4, completed_at = now(), run_due = e.run_id IS NOT NULL, fire_due = e.schedule_id IS NOT NULL`, `e.status = 'PENDING'`, reason)
+	return db.change(ctx, "end", id, status, `reason = $4, completed_at = now(), run_due = e.run_id IS NOT NULL, fire_due = e.schedule_id IS NOT NULL,
+			cancelled_by = coalesce(e.cancelled_by, $5)`, `e.status = 'PENDING'`, reason, hodei.CallerName(ctx))
 }
 
 // RequestCancel records a request to cancel the execution. If the execution has
 // ended, it removes the pending retry, and returns CONFLICT if there is none.
 func (db *DB) RequestCancel(ctx context.Context, id hodei.ExecutionID) (hodei.Execution, error) {
-	e, err := one[hodei.Execution](ctx, db.pool, "cancel execution", "execution", id.String(),
-		`WITH e AS (UPDATE executions SET cancel_requested_at = coalesce(cancel_requested_at, now()), retry_at = NULL,
+	e, err := changeOne[hodei.Execution](ctx, db, "cancel execution", "execution", id.String(),
+		`WITH e AS (UPDATE executions SET cancel_requested_at = coalesce(cancel_requested_at, now()), cancelled_by = coalesce(cancelled_by, $2), retry_at = NULL,
 				run_due = run_id IS NOT NULL AND completed_at IS NOT NULL,
 				fire_due = schedule_id IS NOT NULL AND completed_at IS NOT NULL
-			WHERE id = $1 AND (completed_at IS NULL OR retry_at IS NOT NULL) RETURNING *) SELECT `+executionColumns+` FROM e`, id)
+			WHERE id = $1 AND (completed_at IS NULL OR retry_at IS NOT NULL) RETURNING *) SELECT `+executionColumns+` FROM e`, id, hodei.CallerName(ctx))
 	return e, db.whyNot(ctx, id, "cancelled", err)
 }
 
@@ -116,7 +117,7 @@ func (db *DB) RequestCancel(ctx context.Context, id hodei.ExecutionID) (hodei.Ex
 // $4. If the row is in another state or the condition is false, it changes
 // nothing and returns CONFLICT.
 func (db *DB) change(ctx context.Context, act string, id hodei.ExecutionID, to hodei.ExecutionStatus, set, cond string, args ...any) (hodei.Execution, error) {
-	e, err := one[hodei.Execution](ctx, db.pool, act+" execution", "execution", id.String(),
+	e, err := changeOne[hodei.Execution](ctx, db, act+" execution", "execution", id.String(),
 		`WITH e AS (UPDATE executions e SET status = $2, `+set+`
 			WHERE e.id = $1 AND e.status = ANY($3) AND `+cond+` RETURNING *)
 		SELECT `+changedColumns+` FROM e`,

@@ -360,7 +360,7 @@ func settle(ctx context.Context, tx pgx.Tx, out Fired, f Firing) error {
 // TriggerSchedule fires a schedule now, whether or not something that it started is live.
 func (db *DB) TriggerSchedule(ctx context.Context, id hodei.ScheduleID, by Starter) (Fired, error) {
 	var out Fired
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err := db.transact(ctx, "schedule", id.String(), func(tx pgx.Tx) error {
 		// The pipeline is locked first, as everywhere.
 		if _, err := tx.Exec(ctx, `SELECT FROM pipelines WHERE id = (SELECT pipeline_id FROM schedules WHERE id = $1) FOR NO KEY UPDATE`, id); err != nil {
 			return err
@@ -386,7 +386,7 @@ func (db *DB) TriggerSchedule(ctx context.Context, id hodei.ScheduleID, by Start
 // something before. It returns their fires.
 func (db *DB) Backfill(ctx context.Context, id hodei.ScheduleID, plan func(hodei.Schedule, time.Time) ([]time.Time, error)) ([]hodei.Fire, error) {
 	var out []hodei.Fire
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err := db.transact(ctx, "schedule", id.String(), func(tx pgx.Tx) error {
 		s, err := getSchedule(ctx, tx, id, "FOR NO KEY UPDATE OF s")
 		if err != nil {
 			return err

@@ -32,7 +32,7 @@ const latestJoined = `
 // returns NOT_FOUND if the pipeline is missing.
 func (db *DB) CreateJob(ctx context.Context, job hodei.Job) (hodei.Job, error) {
 	job.ID = newID[hodei.JobID](ctx)
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err := db.transact(ctx, "job", job.ID.String(), func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE pipelines SET status = $2, updated_at = now() WHERE id = $1 AND status = ANY($3)`,
 			job.PipelineID, hodei.PipelineActive,
 			append(hodei.PipelineTransitions.From(hodei.PipelineActive), hodei.PipelineActive))
@@ -55,7 +55,7 @@ func (db *DB) CreateJob(ctx context.Context, job hodei.Job) (hodei.Job, error) {
 
 // UpdateJob applies change to the stored job.
 func (db *DB) UpdateJob(ctx context.Context, id hodei.JobID, change func(*hodei.Job) error) (hodei.Job, error) {
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err := db.transact(ctx, "job", id.String(), func(tx pgx.Tx) error {
 		job, err := one[hodei.Job](ctx, tx, "update job", "job", id.String(), jobs(noRecent)+`WHERE j.id = $1 FOR UPDATE OF j`, id)
 		if err != nil {
 			return err

@@ -25,14 +25,15 @@ func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei
 	if draft.ID.IsZero() {
 		draft.ID = NewExecutionID(ctx)
 	}
-	draft.Attempt = max(draft.Attempt, 1)
-	made, err := db.creates.Do(ctx, creation{draft: &draft})
+	draft.Attempt, draft.StartedBy = max(draft.Attempt, 1), hodei.CallerName(ctx)
+	made, err := db.creates.Do(ctx, creation{draft: &draft, cause: cause(ctx, "execution", draft.ID.String())})
 	switch {
 	case errors.Is(err, hodei.NotFound): // created by an earlier attempt
 		return db.GetExecution(ctx, draft.ID)
 	case err != nil:
 		return hodei.Execution{}, failure("create execution", err)
 	}
+	hodei.MarkRecorded(ctx)
 	return *made, nil
 }
 
@@ -43,14 +44,15 @@ func NewExecutionID(ctx context.Context) hodei.ExecutionID { return newID[hodei.
 // StartExecution is CreateExecution and AssignExecution in one commit. It
 // returns CONFLICT if the draft's id exists.
 func (db *DB) StartExecution(ctx context.Context, draft hodei.Execution, worker hodei.WorkerID, workerType, incarnation string) (hodei.Execution, error) {
-	draft.Attempt = max(draft.Attempt, 1)
-	made, err := db.creates.Do(ctx, creation{&draft, &assignment{draft.ID, worker, workerType, incarnation}})
+	draft.Attempt, draft.StartedBy = max(draft.Attempt, 1), hodei.CallerName(ctx)
+	made, err := db.creates.Do(ctx, creation{&draft, &assignment{draft.ID, worker, workerType, incarnation}, cause(ctx, "execution", draft.ID.String())})
 	switch {
 	case errors.Is(err, hodei.NotFound):
 		return hodei.Execution{}, &hodei.Error{Code: hodei.Conflict, Message: "Execution exists", Resource: "execution", ResourceID: draft.ID.String()}
 	case err != nil:
 		return hodei.Execution{}, failure("start execution", err)
 	}
+	hodei.MarkRecorded(ctx)
 	return *made, nil
 }
 
@@ -59,6 +61,7 @@ func (db *DB) StartExecution(ctx context.Context, draft hodei.Execution, worker 
 type creation struct {
 	draft *hodei.Execution
 	to    *assignment
+	cause *hodei.AuditRecord // nil for none
 }
 
 func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.Answer[*hodei.Execution], error) {
@@ -67,8 +70,13 @@ func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.
 	spec, attempts, past, days := make([]hodei.Spec, n), make([]int, n), make([]*hodei.ExecutionID, n), make([]time.Time, n)
 	runs, numbers, keys := make([]*hodei.RunID, n), make([]*int, n), make([]*string, n)
 	workers, types, incarnations := make([]*hodei.WorkerID, n), make([]*string, n), make([]*string, n)
+	by, causes, audit := make([]*string, n), make([]*hodei.AuditRecord, n), ""
 	for i, c := range wanted {
 		d := c.draft
+		if by[i], causes[i] = d.StartedBy, c.cause; c.cause != nil {
+			audit = `, audited AS (` + insertAudit + auditValues + `FROM jsonb_array_elements($17::jsonb) WITH ORDINALITY a(v, n) JOIN d USING (n) JOIN e ON e.id = d.id
+				WHERE a.v <> 'null')`
+		}
 		ids[i], jobs[i], pipelines[i], spec[i] = d.ID, d.JobID, d.PipelineID, d.Spec
 		attempts[i], past[i], days[i] = d.Attempt, d.RetryOf, d.ID.Day()
 		runs[i], numbers[i], keys[i] = d.RunID, d.RunNumber, d.JobKey
@@ -76,23 +84,26 @@ func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.
 			workers[i], types[i], incarnations[i] = &c.to.worker, &c.to.workerType, &c.to.incarnation
 		}
 	}
+	args := []any{ids, jobs, pipelines, attempts, past, days, workers, types, incarnations, spec, hodei.Pending, hodei.Running, runs, numbers, keys, by}
+	if audit != "" {
+		args = append(args, causes)
+	}
 	// The specs are one document, because an array of them would be quoted
 	// twice.
 	made, err := changeAll(ctx, db.known, "create executions",
 		`WITH d AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::uuid[], $6::date[],
-				$7::uuid[], $8::text[], $9::text[], $13::uuid[], $14::int[], $15::text[]) WITH ORDINALITY
+				$7::uuid[], $8::text[], $9::text[], $13::uuid[], $14::int[], $15::text[], $16::text[]) WITH ORDINALITY
 				AS d(id, job_id, pipeline_id, attempt, retry_of, log_day, worker_id, worker_type, worker_incarnation,
-					run_id, run_number, job_key, n)),
+					run_id, run_number, job_key, started_by, n)),
 		s AS (SELECT * FROM jsonb_array_elements($10::jsonb) WITH ORDINALITY AS s(spec, n)),
 		past AS (UPDATE executions SET retry_at = NULL WHERE id = ANY($5) AND retry_at IS NOT NULL),
 		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, status, spec, attempt, retry_of, log_day,
-				worker_id, worker_type, worker_incarnation, scheduled_at, started_at)
+				worker_id, worker_type, worker_incarnation, started_by, scheduled_at, started_at)
 			SELECT id, job_id, pipeline_id, run_id, run_number, job_key, CASE WHEN worker_id IS NULL THEN $11 ELSE $12 END, spec, attempt, retry_of, log_day,
-				worker_id, worker_type, worker_incarnation,
+				worker_id, worker_type, worker_incarnation, started_by,
 				CASE WHEN worker_id IS NOT NULL THEN now() END, CASE WHEN worker_id IS NOT NULL THEN now() END
-			FROM d JOIN s USING (n) ON CONFLICT (id) DO NOTHING RETURNING *)
-		SELECT `+changedColumns+` FROM e`, ids, jobs, pipelines, attempts, past, days,
-		workers, types, incarnations, spec, hodei.Pending, hodei.Running, runs, numbers, keys)
+			FROM d JOIN s USING (n) ON CONFLICT (id) DO NOTHING RETURNING *)`+audit+`
+		SELECT `+changedColumns+` FROM e`, args...)
 	return answers(wanted, made, func(c creation) hodei.ExecutionID { return c.draft.ID }), err
 }
 

@@ -39,7 +39,7 @@ const pipelineColumns = pipelineFields + `NULL::jsonb AS recent`
 // draft. It returns CONFLICT if another pipeline has the slug.
 func (db *DB) CreatePipeline(ctx context.Context, draft hodei.Pipeline) (hodei.Pipeline, error) {
 	id := newID[hodei.PipelineID](ctx)
-	p, err := one[hodei.Pipeline](ctx, db.pool, "create pipeline", "pipeline", id.String(),
+	p, err := changeOne[hodei.Pipeline](ctx, db, "create pipeline", "pipeline", id.String(),
 		`WITH p AS (INSERT INTO pipelines (id, name, description, status, slug) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (id) DO NOTHING RETURNING *)
 		SELECT `+pipelineColumns+` FROM p`,
@@ -64,7 +64,7 @@ func slugTaken(err error, slug *string) error {
 
 // UpdatePipeline applies change to the stored pipeline.
 func (db *DB) UpdatePipeline(ctx context.Context, id hodei.PipelineID, change func(*hodei.Pipeline)) (hodei.Pipeline, error) {
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err := db.transact(ctx, "pipeline", id.String(), func(tx pgx.Tx) error {
 		p, err := one[hodei.Pipeline](ctx, tx, "update pipeline", "pipeline", id.String(),
 			`SELECT `+pipelineColumns+` FROM pipelines p WHERE p.id = $1 FOR UPDATE`, id)
 		if err != nil {
@@ -92,7 +92,7 @@ func (db *DB) DeletePipeline(ctx context.Context, id hodei.PipelineID) error {
 // remove deletes a row unless one of its executions is live. It first locks the
 // row, so that no new execution can refer to it.
 func (db *DB) remove(ctx context.Context, noun, id, remove, live, lock string, arg any) error {
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err := db.transact(ctx, noun, id, func(tx pgx.Tx) error {
 		if tag, err := tx.Exec(ctx, lock, arg); err != nil || tag.RowsAffected() == 0 {
 			return cmp.Or(err, error(hodei.Missing(noun, id)))
 		}

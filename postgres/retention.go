@@ -13,12 +13,12 @@ import (
 // DeleteExecution deletes an execution and its log. It returns NOT_FOUND if it
 // does not exist, and CONFLICT if it has not ended or a retry of it is due.
 func (db *DB) DeleteExecution(ctx context.Context, id hodei.ExecutionID) error {
-	tag, err := db.pool.Exec(ctx,
+	_, err := changeOne[struct{ ID hodei.ExecutionID }](ctx, db, "delete execution", "execution", id.String(),
 		`WITH logs AS (DELETE FROM execution_logs l USING executions e
 			WHERE e.id = $1 AND e.completed_at IS NOT NULL AND e.retry_at IS NULL AND NOT e.run_due AND l.day = $2 AND l.execution_id = e.id)
-		DELETE FROM executions WHERE id = $1 AND completed_at IS NOT NULL AND retry_at IS NULL AND NOT run_due`, id, id.Day())
-	if err != nil || tag.RowsAffected() > 0 {
-		return failure("delete execution", err)
+		DELETE FROM executions WHERE id = $1 AND completed_at IS NOT NULL AND retry_at IS NULL AND NOT run_due RETURNING id`, id, id.Day())
+	if !errors.Is(err, hodei.NotFound) {
+		return err
 	}
 	e, err := db.GetExecution(ctx, id)
 	if err != nil {
@@ -93,9 +93,9 @@ const gone = `w.status IN ('OFFLINE', 'TERMINATED')
 // returns NOT_FOUND if the worker does not exist, and CONFLICT if it has not
 // left or one of its executions has not ended.
 func (db *DB) DeleteWorker(ctx context.Context, id hodei.WorkerID) error {
-	tag, err := db.pool.Exec(ctx, `DELETE FROM workers w WHERE w.id = $1 AND `+gone, id)
-	if err != nil || tag.RowsAffected() > 0 {
-		return failure("delete worker", err)
+	_, err := changeOne[struct{ ID hodei.WorkerID }](ctx, db, "delete worker", "worker", id.String(), `DELETE FROM workers w WHERE w.id = $1 AND `+gone+` RETURNING w.id`, id)
+	if !errors.Is(err, hodei.NotFound) {
+		return err
 	}
 	w, err := db.GetWorker(ctx, id)
 	if err != nil {

@@ -33,8 +33,8 @@ func (db *DB) CreateRetry(ctx context.Context) (hodei.Execution, error) {
 	return one[hodei.Execution](ctx, db.pool, "create retry", "execution", id.String(),
 		`WITH due AS (SELECT id FROM executions WHERE retry_at <= now() ORDER BY retry_at LIMIT 1 FOR UPDATE SKIP LOCKED),
 		past AS (UPDATE executions p SET retry_at = NULL FROM due WHERE p.id = due.id RETURNING p.*),
-		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, schedule_id, planned_at, status, spec, attempt, retry_of, log_day)
-			SELECT $1, job_id, pipeline_id, run_id, run_number, job_key, schedule_id, planned_at, $2, spec, attempt + 1, id, $3 FROM past RETURNING *)
+		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, schedule_id, planned_at, status, spec, attempt, retry_of, started_by, log_day)
+			SELECT $1, job_id, pipeline_id, run_id, run_number, job_key, schedule_id, planned_at, $2, spec, attempt + 1, id, started_by, $3 FROM past RETURNING *)
 		SELECT `+executionColumns+` FROM e`, id, hodei.Pending, id.Day())
 }
 

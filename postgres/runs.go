@@ -12,7 +12,7 @@ import (
 
 // runColumns are the columns of a hodei.Run of the row r.
 const runColumns = `r.id, r.pipeline_id, (SELECT p.slug FROM pipelines p WHERE p.id = r.pipeline_id) AS pipeline, r.number, r.status, r.reason, r.trigger, r.params, r.ref,
-	r.commit, ` + parentRun + ` AS parent, r.rerun_of, r.warnings, r.cancel_requested_at, r.created_at, r.not_before, r.started_at, r.completed_at,
+	r.commit, ` + parentRun + ` AS parent, r.rerun_of, r.warnings, r.cancel_requested_at, r.cancelled_by, r.created_at, r.not_before, r.started_at, r.completed_at,
 	extract(epoch FROM r.completed_at - r.started_at)::float8 AS duration_seconds, r.plan, r.revision`
 
 // parentRun is the JSON of the hodei.ParentRun of the row r.
@@ -122,10 +122,10 @@ type Expansion func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) err
 
 // createRun creates a run, for a job of another run if caller is not nil.
 func (db *DB) createRun(ctx context.Context, draft hodei.Run, caller *Caller, fill Expansion, advance Advance, hand Hand) (Advanced, error) {
-	out, err := db.handed(ctx, db.pool, hand, func(tx pgx.Tx) ([]Advanced, error) {
+	out, err := db.handed(ctx, db.pool, hand, withRecord(ctx, "run", draft.ID.String(), func(tx pgx.Tx) ([]Advanced, error) {
 		a, err := db.createRunIn(ctx, tx, draft, caller, fill, advance)
 		return []Advanced{a}, err
-	})
+	}))
 	if errors.Is(err, hodei.NotFound) { // an earlier try got this far, or the pipeline is not there
 		if r, found := db.GetRun(ctx, draft.ID); found == nil {
 			return Advanced{Run: r}, nil

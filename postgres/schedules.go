@@ -56,7 +56,7 @@ func (db *DB) ListSchedules(ctx context.Context, f ScheduleFilter, p Page) ([]ho
 // returns NOT_FOUND if that does not exist.
 func (db *DB) CreateSchedule(ctx context.Context, draft hodei.Schedule, begin Begin) (hodei.Schedule, error) {
 	draft.ID = newID[hodei.ScheduleID](ctx)
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err := db.transact(ctx, "schedule", draft.ID.String(), func(tx pgx.Tx) error {
 		if draft.JobID != nil {
 			err := tx.QueryRow(ctx, `SELECT pipeline_id FROM jobs WHERE id = $1 FOR KEY SHARE`, draft.JobID).Scan(&draft.PipelineID)
 			if errors.Is(err, pgx.ErrNoRows) {
@@ -94,7 +94,7 @@ func insertSchedule(ctx context.Context, tx pgx.Tx, s hodei.Schedule, position *
 // ChangeSchedule applies change to the recorded schedule. Change receives the time of
 // Postgres. A schedule whose times change counts from now.
 func (db *DB) ChangeSchedule(ctx context.Context, id hodei.ScheduleID, change func(s *hodei.Schedule, now time.Time) error, begin Begin) (hodei.Schedule, error) {
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err := db.transact(ctx, "schedule", id.String(), func(tx pgx.Tx) error {
 		s, err := getSchedule(ctx, tx, id, "FOR NO KEY UPDATE OF s")
 		if err != nil {
 			return err
@@ -182,7 +182,7 @@ func resumeFires(ctx context.Context, tx pgx.Tx, id hodei.ScheduleID, now time.T
 // PauseSchedules pauses or resumes all schedules, or those of a pipeline. It returns the
 // number of those that changed.
 func (db *DB) PauseSchedules(ctx context.Context, pipeline *hodei.PipelineID, paused bool, begin Begin) (changed int, err error) {
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err = db.transact(ctx, "schedule", "", func(tx pgx.Tx) error {
 		changed = 0
 		found, err := all[hodei.Schedule](ctx, tx, "lock schedules", `SELECT `+scheduleColumns+` FROM schedules s
 			WHERE ($1::uuid IS NULL OR s.pipeline_id = $1) AND s.paused <> $2 ORDER BY s.id FOR NO KEY UPDATE OF s`, pipeline, paused)
@@ -201,11 +201,8 @@ func (db *DB) PauseSchedules(ctx context.Context, pipeline *hodei.PipelineID, pa
 // DeleteSchedule deletes a schedule with its fires, or returns NOT_FOUND. What it started
 // goes on.
 func (db *DB) DeleteSchedule(ctx context.Context, id hodei.ScheduleID) error {
-	tag, err := db.pool.Exec(ctx, `DELETE FROM schedules WHERE id = $1`, id)
-	if err == nil && tag.RowsAffected() == 0 {
-		return hodei.Missing("schedule", id.String())
-	}
-	return failure("delete schedule", err)
+	_, err := changeOne[struct{ ID hodei.ScheduleID }](ctx, db, "delete schedule", "schedule", id.String(), `DELETE FROM schedules WHERE id = $1 RETURNING id`, id)
+	return err
 }
 
 // writeSchedules records the schedules of a definition, whose pipeline is locked: those

@@ -16,7 +16,7 @@ const tokenColumns = `t.id, t.name, t.role, t.created_by, t.created_at, t.expire
 // SHA-256 of its text.
 func (db *DB) CreateToken(ctx context.Context, draft hodei.Token, hash []byte) (hodei.Token, error) {
 	id := NewID[hodei.TokenID]()
-	return one[hodei.Token](ctx, db.pool, "create token", "token", id.String(),
+	return changeOne[hodei.Token](ctx, db, "create token", "token", id.String(),
 		`INSERT INTO tokens AS t (id, hash, name, role, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING `+tokenColumns,
 		id, hash, draft.Name, draft.Role, draft.CreatedBy, draft.ExpiresAt)
 }
@@ -31,11 +31,8 @@ func (db *DB) ListTokens(ctx context.Context, p Page) ([]hodei.Token, *string, e
 
 // DeleteToken deletes a token and its sessions, or returns NOT_FOUND.
 func (db *DB) DeleteToken(ctx context.Context, id hodei.TokenID) error {
-	tag, err := db.pool.Exec(ctx, `DELETE FROM tokens WHERE id = $1`, id)
-	if err == nil && tag.RowsAffected() == 0 {
-		return hodei.Missing("token", id.String())
-	}
-	return failure("delete token", err)
+	_, err := changeOne[struct{ ID hodei.TokenID }](ctx, db, "delete token", "token", id.String(), `DELETE FROM tokens WHERE id = $1 RETURNING id`, id)
+	return err
 }
 
 // TokenByHash returns the token, expired or not, or NOT_FOUND. It records the use, at most

@@ -65,14 +65,14 @@ func workerArgs(w hodei.Worker, incarnation string) []any {
 }
 
 func (db *DB) createWorker(ctx context.Context, w hodei.Worker, incarnation string) (Registered, error) {
-	return one[Registered](ctx, db.pool, "register worker", "worker", "",
+	return changeOne[Registered](ctx, db, "register worker", "worker", w.ID.String(),
 		`WITH w AS (INSERT INTO workers (id, name, type, labels, status, total_capacity, incarnation, version, dedicated, last_seen_at)
 			VALUES ($8, $1, $2, $3, $4, $5, $6, $7, $9, now()) RETURNING *)
 		`+selectWorker+`, '' AS before FROM w`+fromWorkers, workerArgs(w, incarnation)...)
 }
 
 func (db *DB) changeWorker(ctx context.Context, w hodei.Worker, incarnation string) (Registered, error) {
-	return one[Registered](ctx, db.pool, "register worker", "worker", w.ID.String(),
+	return changeOne[Registered](ctx, db, "register worker", "worker", w.ID.String(),
 		`WITH old AS (SELECT incarnation FROM workers WHERE id = $8 FOR UPDATE),
 		w AS (UPDATE workers SET name = $1, type = $2, labels = $3, status = $4, total_capacity = $5,
 				incarnation = $6, version = $7, dedicated = $9, revision = 0, registered_at = now(), last_seen_at = now()
@@ -108,7 +108,7 @@ func (db *DB) ListWorkers(ctx context.Context, f WorkerFilter, p Page) ([]hodei.
 // ChangeWorker changes the state of a worker. A worker in that state stays
 // unchanged. It returns CONFLICT if the transition is not allowed.
 func (db *DB) ChangeWorker(ctx context.Context, id hodei.WorkerID, to hodei.WorkerStatus) (hodei.Worker, error) {
-	w, err := one[hodei.Worker](ctx, db.pool, "change worker", "worker", id.String(),
+	w, err := changeOne[hodei.Worker](ctx, db, "change worker", "worker", id.String(),
 		`WITH w AS (UPDATE workers SET status = $2 WHERE id = $1 AND (status = ANY($3) OR status = $2) RETURNING *)
 		`+selectWorker+` FROM w`+fromWorkers, id, to, hodei.WorkerTransitions.From(to))
 	if !errors.Is(err, hodei.NotFound) {
@@ -124,7 +124,7 @@ func (db *DB) ChangeWorker(ctx context.Context, id hodei.WorkerID, to hodei.Work
 // CordonWorker records whether a worker is cordoned. It returns CONFLICT for one
 // that has left.
 func (db *DB) CordonWorker(ctx context.Context, id hodei.WorkerID, cordoned bool) (hodei.Worker, error) {
-	w, err := one[hodei.Worker](ctx, db.pool, "cordon worker", "worker", id.String(),
+	w, err := changeOne[hodei.Worker](ctx, db, "cordon worker", "worker", id.String(),
 		`WITH w AS (UPDATE workers SET cordoned = $2 WHERE id = $1 AND status <> $3 RETURNING *)
 		`+selectWorker+` FROM w`+fromWorkers, id, cordoned, hodei.WorkerTerminated)
 	if !errors.Is(err, hodei.NotFound) {

@@ -24,6 +24,12 @@ var (
 		Description: "Every edge refuses it within seconds, usually at once. Streams that are open end within a minute.",
 		Errors:      []hodei.Code{hodei.NotFound},
 	})
+	ListAudit = declare[ListAuditRequest, List[hodei.AuditRecord]](Op{
+		Name: "audit.list", Role: hodei.Admin, Service: Access, Method: "GET", Path: "/audit",
+		Summary: "List the requests that changed something or were refused, newest first",
+		Description: "Each has who asked, for what, when, from where and with which outcome. A record is written in the same transaction " +
+			"as the change. Without access control there are none, because no caller is known.",
+	})
 	WhoAmI = declare[Empty, Identity](Op{
 		Name: "whoami", Role: hodei.Viewer, Service: Edge, Method: "GET", Path: "/whoami",
 		Summary: "Show who asks, and with which role",
@@ -74,6 +80,22 @@ type CreatedToken struct {
 
 // ListTokensRequest lists tokens.
 type ListTokensRequest struct {
+	Page
+}
+
+// ListAuditRequest lists the audit log.
+type ListAuditRequest struct {
+	// TokenID selects the requests with these tokens, and with sessions of them.
+	TokenID OneOf[hodei.TokenID] `json:"token_id,omitempty" in:"query" null:"true"`
+	// Name selects the requests of callers with this name.
+	Name string `json:"name,omitempty" in:"query" jsonschema:"maxLength=200"`
+	// Operation selects operations, such as jobs.execute.
+	Operation OneOf[string] `json:"operation,omitempty" in:"query" null:"true"`
+	// ResourceID selects the changes of these records, by their ids.
+	ResourceID OneOf[string] `json:"resource_id,omitempty" in:"query" null:"true"`
+	// Outcome is OK or the codes of errors.
+	Outcome OneOf[string] `json:"outcome,omitempty" in:"query" null:"true"`
+	Created
 	Page
 }
 

@@ -118,7 +118,7 @@ func tag(op *Op) string {
 	switch op {
 	case Execute.Op:
 		return "executions"
-	case WhoAmI.Op:
+	case WhoAmI.Op, ListAudit.Op:
 		return "tokens"
 	}
 	return noun

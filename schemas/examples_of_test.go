@@ -37,6 +37,11 @@ func examplesOfAccess(all map[*Op]example) {
 	show(all, ListTokens, ListTokensRequest{Page: Page{Limit: 1}}, page(used))
 	show(all, DeleteToken, DeleteTokenRequest{ID: tokenID}, Empty{})
 	show(all, WhoAmI, Empty{}, identity())
+	show(all, ListAudit, ListAuditRequest{Operation: Any("jobs.execute"), Page: Page{Limit: 1}}, page(hodei.AuditRecord{
+		ID: mustID[hodei.AuditID]("audit_018d0c9e-7a30-7cc2-8b8e-2f1f5f3f9a77"), At: noon, Kind: hodei.CallerToken, TokenID: &tokenID, Name: "ci",
+		Role: ptr(hodei.Developer), Address: "10.0.0.7", Operation: "jobs.execute", Resource: ptr("execution"), ResourceID: ptr(execID.String()),
+		Outcome: hodei.AuditOK, RequestID: "req_abc123",
+	}))
 }
 
 func examplesOfJobs(all map[*Op]example) {

@@ -112,7 +112,7 @@ func override(typ reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[hodei.Role]():
 		return enum(hodei.Roles)
 	case reflect.TypeFor[hodei.CallerKind]():
-		return enum([]hodei.CallerKind{hodei.CallerToken, hodei.CallerSession, hodei.CallerLocal})
+		return enum([]hodei.CallerKind{hodei.CallerToken, hodei.CallerSession, hodei.CallerLocal, hodei.CallerUnknown})
 	case reflect.TypeFor[hodei.Code]():
 		return enum(slices.Sorted(maps.Keys(hodei.Codes)))
 	}

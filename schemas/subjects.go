@@ -28,6 +28,7 @@ const (
 	HeaderStatus         = "Hodei-Status"   // the HTTP status of a reply that chose its own
 	HeaderIdempotencyKey = "Hodei-Idempotency-Key"
 	HeaderCaller         = "Hodei-Caller"      // hodei.Caller as JSON, set by the program where the request entered the system
+	HeaderRecorded       = "Hodei-Recorded"    // of a reply: the audit log has the request, written together with its change
 	HeaderCall           = "Hodei-Call"        // of a request that may wait: the name under which its caller hangs up
 	HeaderIncarnation    = "Hodei-Incarnation" // of a log chunk: the process of that worker
 	HeaderFirst          = "Hodei-First"       // of a log chunk: the sequence of its first line

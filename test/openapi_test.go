@@ -239,6 +239,7 @@ func (w *walker) access() {
 	w.ask(200, "listTokens", "", "limit=1", "")
 	w.ask(204, "deleteToken", made["id"].(string), "", "")
 	w.ask(200, "whoAmI", "", "", "")
+	w.ask(200, "listAudit", "", "limit=1", "")
 	w.ask(200, "createSession", "", "", `{"token":"`+made["token"].(string)+`"}`)
 	w.ask(204, "deleteSession", "", "", "")
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/services/access"
 	"github.com/hodei-jobs/hodei/services/workermanager"
 )
 
@@ -17,6 +18,18 @@ func (f *retentionFlags) add(flags *pflag.FlagSet) {
 	f.logs, f.executions = cmdline.Age(30*cmdline.Day), cmdline.Age(90*cmdline.Day)
 	flags.Var(&f.logs, "log-retention", "how long logs are kept")
 	flags.Var(&f.executions, "execution-retention", "how long runs and executions are kept after their end, except the last of each pipeline and job; 0: for ever")
+}
+
+// auditFlag is how long the access service keeps the audit log.
+type auditFlag struct{ kept cmdline.Age }
+
+func (f *auditFlag) add(flags *pflag.FlagSet) {
+	f.kept = cmdline.Age(365 * cmdline.Day)
+	flags.Var(&f.kept, "audit-retention", "how long the audit log is kept; 0: for ever")
+}
+
+func (f *auditFlag) config() *access.Config {
+	return &access.Config{AuditRetention: time.Duration(f.kept)}
 }
 
 func (f *retentionFlags) set(cfg *workermanager.Config) error {

@@ -20,7 +20,6 @@ import (
 	"github.com/hodei-jobs/hodei/internal/seal"
 	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/postgres"
-	"github.com/hodei-jobs/hodei/services/access"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
 	"github.com/hodei-jobs/hodei/services/scheduler"
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
@@ -36,6 +35,7 @@ type roleFlags struct {
 	streamMiB                        int64
 	lostAfter                        time.Duration
 	retention                        retentionFlags
+	audit                            auditFlag
 }
 
 func (f *roleFlags) add(flags *pflag.FlagSet) {
@@ -108,7 +108,7 @@ func newRole(name string) *cobra.Command {
 		"orchestrator":   "Pipelines, jobs and the creation of executions",
 		"scheduler":      "The queue and the choice of worker",
 		"worker-manager": "Workers, assignment, the end of executions and their logs",
-		"access":         "Tokens and sessions: who may do what",
+		"access":         "Tokens, sessions and the audit log: who may do what, and who did",
 		"edge":           "HTTP: REST and server-sent events on three ports",
 	}[name]
 	cmd := &cobra.Command{
@@ -142,7 +142,7 @@ func newRole(name string) *cobra.Command {
 				}
 				cfg.Manager.Storage.Replicas, cfg.Manager.Storage.MaxBytes = f.replicas, f.streamMiB<<20
 			case "access":
-				cfg.Access = &access.Config{}
+				cfg.Access = f.audit.config()
 			case "edge":
 				if cfg.Edge, err = front.config(cfg.Log); err != nil {
 					return err
@@ -153,6 +153,9 @@ func newRole(name string) *cobra.Command {
 	}
 	f.add(cmd.Flags())
 	switch name {
+	case "access":
+		f.audit.add(cmd.Flags())
+		f.addDatabase(cmd.Flags())
 	case "edge":
 		front.add(cmd.Flags())
 	case "scheduler":

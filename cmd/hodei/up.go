@@ -22,7 +22,6 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/seal"
 	"github.com/hodei-jobs/hodei/internal/system"
-	"github.com/hodei-jobs/hodei/services/access"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
 	"github.com/hodei-jobs/hodei/services/workermanager"
 )
@@ -37,6 +36,7 @@ type upFlags struct {
 	worker                                    workerFlags
 	scheduler                                 schedulerFlags
 	retention                                 retentionFlags
+	audit                                     auditFlag
 }
 
 func newUp() *cobra.Command {
@@ -67,6 +67,7 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 	f.worker.add(flags, "worker-")
 	f.scheduler.add(flags)
 	f.retention.add(flags)
+	f.audit.add(flags)
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "ephemeral")
 	return cmd
 }
@@ -119,7 +120,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	cfg := system.Config{
 		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: cmdline.Version(), Log: log,
 		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: manager,
-		Edge: front, Access: &access.Config{},
+		Edge: front, Access: f.audit.config(),
 		KeepWorkers: true, HealthAddr: f.health,
 		Terminate: ctx.Done(), // the whole system stops and does not wait for executions
 	}

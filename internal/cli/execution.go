@@ -85,6 +85,7 @@ func showExecution(s *session.Session, e hodei.Execution) error {
 	if len(e.SecretVersions) > 0 {
 		fields = append(fields, render.Field{"Secrets", secretVersions(e.SecretVersions)})
 	}
+	fields = append(fields, callers(e.StartedBy, e.CancelledBy)...)
 	return s.Record(append(fields,
 		render.Field{"Created", s.Moment(&e.CreatedAt)},
 		render.Field{"Started", s.Moment(e.StartedAt)},
@@ -193,4 +194,16 @@ func executionID(s *session.Session, ctx context.Context, text string) (hodei.Ex
 		return hodei.ExecutionID{}, err
 	}
 	return s.ExecutionID(ctx, ref)
+}
+
+// callers are the names of those who asked for something and cancelled it, as far as they
+// are known: without access control they are not.
+func callers(started, cancelled *string) (fields []render.Field) {
+	if started != nil {
+		fields = append(fields, render.Field{"Started by", render.Plain(*started)})
+	}
+	if cancelled != nil {
+		fields = append(fields, render.Field{"Cancelled by", render.Plain(*cancelled)})
+	}
+	return fields
 }

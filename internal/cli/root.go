@@ -75,7 +75,7 @@ func addPeople(root *cobra.Command) {
 		newInit(), newValidate(), newDiff(p), newApply(p),
 		newRun(p), newExec(p), newAttach(p), newWait(p), newLogs(p), newRuns(p), newCancel(p), newRerun(p), newApprove(p), newReject(p),
 		newPipeline(p), newJob(p), newExecution(p), newSchedule(p), newQueue(p), newSecret(p), newMask(),
-		newExplain(p), newEvents(p), newStats(p), doctor.NewStatus(p), doctor.NewDoctor(p), newLogin(), newToken(p), newContext(),
+		newExplain(p), newEvents(p), newStats(p), doctor.NewStatus(p), doctor.NewDoctor(p), newLogin(), newToken(p), newAudit(p), newContext(),
 	} {
 		cmd.GroupID = "people"
 		root.AddCommand(cmd)

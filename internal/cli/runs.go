@@ -81,6 +81,7 @@ func showRun(s *session.Session, r hodei.Run) error {
 	if r.Parent != nil {
 		fields = append(fields, render.Field{"Started by", render.Plain(session.ParentName(r.Parent))})
 	}
+	fields = append(fields, callers(r.Trigger.By, r.CancelledBy)...)
 	if err := s.Record(fields...); err != nil {
 		return err
 	}

@@ -81,6 +81,9 @@ func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string,
 	if code := answer.Header.Get(micro.ErrorCodeHeader); code != "" {
 		return Reply{}, remoteError(answer)
 	}
+	if answer.Header.Get(schemas.HeaderRecorded) != "" {
+		hodei.MarkRecorded(ctx)
+	}
 	reply := Reply{Body: answer.Data, Status: op.Status}
 	if status, err := strconv.Atoi(answer.Header.Get(schemas.HeaderStatus)); err == nil {
 		reply.Status = status

@@ -27,6 +27,7 @@ func identify(ctx context.Context, op *schemas.Op, req micro.Request) (context.C
 	if err := json.Unmarshal([]byte(text), &caller); err != nil || caller.Role == "" {
 		return ctx, hodei.Errorf(hodei.Unauthenticated, "%s is not a caller", schemas.HeaderCaller)
 	}
+	caller.RequestID = RequestID(ctx)
 	ctx = hodei.WithCaller(ctx, caller)
 	return ctx, Allow(ctx, op)
 }

@@ -145,6 +145,7 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
 	if err == nil {
 		rep, err = s.guard(ctx, e, incoming{req.Subject(), req.Data()})
 	}
+	s.audit(ctx, e.op, req.Data(), err)
 	if err == nil {
 		err = s.respond(ctx, e, req, rep)
 	}

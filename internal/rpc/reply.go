@@ -24,6 +24,9 @@ func (s *Service) respond(ctx context.Context, e *endpoint, req micro.Request, r
 	if chosen, ok := rep.(schemas.Statuser); ok && chosen.StatusCode() != e.op.Status {
 		header[schemas.HeaderStatus] = []string{strconv.Itoa(chosen.StatusCode())}
 	}
+	if hodei.IsRecorded(ctx) {
+		header[schemas.HeaderRecorded] = []string{"1"}
+	}
 	return s.send(ctx, req, header, body)
 }
 

@@ -25,6 +25,9 @@ type Config struct {
 	Log         *slog.Logger
 	// Once implements idempotency keys. Without it, keys are ignored.
 	Once Once
+	// Audit writes a record of the audit log. Without it, only what is recorded together
+	// with a change is.
+	Audit func(context.Context, hodei.AuditRecord) error
 	// Stats returns further counters of an operation for `nats service stats`.
 	// It must return quickly and must not call the service.
 	Stats func(op string) map[string]int64

@@ -1,4 +1,5 @@
-// Package access owns who may use Hodei: tokens and the sessions of the console.
+// Package access owns who may use Hodei: tokens, the sessions of the console, and the log
+// of what was done.
 //
 // # Owns
 //
@@ -6,9 +7,13 @@
 // returned once and only its hash is recorded. A session begins with a token or with a
 // sign-in link, which works once, and ends with the token at the latest.
 //
+// The audit log has one record for each request of a caller that changed something or was
+// refused. The service that makes a change writes its record in the same transaction; this
+// one lists the records, deletes old ones, and writes those of failed sign-ins.
+//
 // # Subjects
 //
-// Answers hodei.v1.tokens.* for admins, and for the edge hodei.v1.access.authenticate,
+// Answers hodei.v1.tokens.* and .audit.list for admins, and for the edge hodei.v1.access.authenticate,
 // .sessions.create and .sessions.delete. Publishes access.changed after a token or a session
 // was deleted, so that every edge verifies again what it has cached.
 //

@@ -21,6 +21,8 @@ type Config struct {
 	DB      *postgres.DB
 	Version string
 	Log     *slog.Logger
+	// AuditRetention is how long the audit log is kept; 0 means for ever.
+	AuditRetention time.Duration
 }
 
 // Service is one instance of the service.
@@ -29,6 +31,8 @@ type Service struct {
 	db  *postgres.DB
 	log *slog.Logger
 	svc *rpc.Service
+	// auditKept is the AuditRetention.
+	auditKept time.Duration
 }
 
 // New returns an instance that is idle until Run.
@@ -36,14 +40,15 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{nc: cfg.NATS, db: cfg.DB, log: cfg.Log}
+	s := &Service{nc: cfg.NATS, db: cfg.DB, log: cfg.Log, auditKept: cfg.AuditRetention}
 	s.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.Access, Version: cfg.Version, Log: cfg.Log,
-		Description: "Tokens and sessions", Once: cfg.DB.Once,
+		Description: "Tokens, sessions and the audit log", Once: cfg.DB.Once, Audit: cfg.DB.Audit,
 	})
 	rpc.Handle(s.svc, schemas.CreateToken, s.createToken)
 	rpc.Handle(s.svc, schemas.ListTokens, s.listTokens)
 	rpc.Handle(s.svc, schemas.DeleteToken, s.deleteToken)
+	rpc.Handle(s.svc, schemas.ListAudit, s.listAudit)
 	rpc.Handle(s.svc, schemas.Authenticate, s.authenticate)
 	rpc.Handle(s.svc, schemas.CreateSession, s.createSession)
 	rpc.Handle(s.svc, schemas.DeleteSession, s.deleteSession)
@@ -76,8 +81,8 @@ func (s *Service) retain(ctx context.Context) error {
 	tick := time.NewTicker(retainEvery)
 	defer tick.Stop()
 	for {
-		if err := s.db.ForgetSessions(ctx, expiredKept); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "expired sessions not deleted", "err", err)
+		if err := errors.Join(s.db.ForgetSessions(ctx, expiredKept), s.deleteOldAudit(ctx)); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "old sessions and audit records not deleted", "err", err)
 		}
 		select {
 		case <-ctx.Done():

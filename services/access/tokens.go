@@ -12,9 +12,7 @@ import (
 
 func (s *Service) createToken(ctx context.Context, req schemas.CreateTokenRequest) (schemas.CreatedToken, error) {
 	draft := hodei.Token{Name: req.Name, Role: req.Role}
-	if caller, known := hodei.CallerOf(ctx); known {
-		draft.CreatedBy = &caller.Name
-	}
+	draft.CreatedBy = hodei.CallerName(ctx)
 	expires := time.Now().Add(req.Life())
 	draft.ExpiresAt = &expires
 	return NewToken(ctx, s.db, draft)
@@ -49,13 +47,13 @@ func (s *Service) authenticate(ctx context.Context, req schemas.AuthenticateRequ
 	if req.Session {
 		t, ends, err := s.db.SessionByHash(ctx, req.Hash)
 		if err != nil {
-			return schemas.Authenticated{}, unknown(err, "The session has ended: sign in again")
+			return schemas.Authenticated{}, unknown(err, "The session has ended: sign in again") // as every session does
 		}
 		return schemas.Authenticated{Caller: callerOf(t, hodei.CallerSession, req.From), ExpiresAt: &ends}, nil
 	}
 	t, err := s.valid(ctx, req.Hash)
 	if err != nil {
-		return schemas.Authenticated{}, err
+		return schemas.Authenticated{}, s.refused(ctx, schemas.Authenticate.Op, t, req.From, err)
 	}
 	return schemas.Authenticated{Caller: callerOf(t, hodei.CallerToken, req.From), ExpiresAt: t.ExpiresAt}, nil
 }
@@ -82,14 +80,15 @@ func (s *Service) createSession(ctx context.Context, req schemas.CreateSessionRe
 		t, err = s.valid(ctx, req.Hash)
 	}
 	if err != nil {
-		return schemas.Authenticated{}, err
+		return schemas.Authenticated{}, s.refused(ctx, schemas.CreateSession.Op, t, req.From, err)
 	}
 	ends, err := s.db.CreateSession(ctx, t.ID, req.Session, false)
 	if err != nil {
 		return schemas.Authenticated{}, unknown(err, "The token is not valid any more")
 	}
-	s.log.InfoContext(ctx, "signed in", "token_id", t.ID, "from", req.From)
-	return schemas.Authenticated{Caller: callerOf(t, hodei.CallerSession, req.From), ExpiresAt: &ends}, nil
+	caller := callerOf(t, hodei.CallerSession, req.From)
+	s.write(ctx, caller, schemas.CreateSession.Op, hodei.AuditOK)
+	return schemas.Authenticated{Caller: caller, ExpiresAt: &ends}, nil
 }
 
 func (s *Service) deleteSession(ctx context.Context, req schemas.DeleteSessionRequest) (schemas.Empty, error) {

@@ -120,7 +120,7 @@ func (o *Orchestrator) executePipeline(ctx context.Context, req schemas.ExecuteP
 	if err != nil {
 		return hodei.Run{}, err
 	}
-	draft := hodei.Run{PipelineID: pipeline, Trigger: hodei.RunTrigger{Kind: hodei.TriggerAPI}, Ref: req.Ref, NotBefore: req.NotBefore}
+	draft := hodei.Run{PipelineID: pipeline, Trigger: hodei.RunTrigger{Kind: hodei.TriggerAPI, By: hodei.CallerName(ctx)}, Ref: req.Ref, NotBefore: req.NotBefore}
 	if req.Trigger != "" {
 		draft.Trigger.Kind = req.Trigger
 	}
@@ -146,7 +146,7 @@ func (o *Orchestrator) rerunRun(ctx context.Context, req schemas.RerunRunRequest
 		}
 	}
 	draft := hodei.Run{PipelineID: past.PipelineID, Trigger: past.Trigger, RerunOf: &past.ID}
-	draft.Trigger.Kind, draft.Trigger.By, draft.Trigger.ScheduleID = hodei.TriggerRerun, nil, nil
+	draft.Trigger.Kind, draft.Trigger.By, draft.Trigger.ScheduleID = hodei.TriggerRerun, hodei.CallerName(ctx), nil
 	return o.newRun(ctx, draft, func(r *hodei.Run, _ hodei.Settings, _ []hodei.Job) error {
 		return run.Rerun(r, past, req.Jobs)
 	})
@@ -194,7 +194,12 @@ func (o *Orchestrator) listRuns(ctx context.Context, req schemas.ListRunsRequest
 }
 
 func (o *Orchestrator) cancelRun(ctx context.Context, req schemas.CancelRunRequest) (hodei.Run, error) {
-	return o.decide(ctx, req.ID, "", func(r *hodei.Run, now time.Time) error { return run.Cancel(r, hodei.ReasonCancelled, now) })
+	return o.decide(ctx, req.ID, "", func(r *hodei.Run, now time.Time) error {
+		if r.CancelledBy == nil {
+			r.CancelledBy = hodei.CallerName(ctx)
+		}
+		return run.Cancel(r, hodei.ReasonCancelled, now)
+	})
 }
 
 func (o *Orchestrator) approveRun(ctx context.Context, req schemas.ApproveRunRequest) (hodei.Run, error) {
@@ -207,7 +212,7 @@ func (o *Orchestrator) rejectRun(ctx context.Context, req schemas.RejectRunReque
 
 func (o *Orchestrator) answer(ctx context.Context, req schemas.RunAnswer, approved bool) (hodei.Run, error) {
 	return o.decide(ctx, req.ID, req.Key, func(r *hodei.Run, now time.Time) error {
-		return run.Reply(r, req.Key, run.Answer{Approved: approved, Comment: req.Comment}, now)
+		return run.Reply(r, req.Key, run.Answer{Approved: approved, By: hodei.CallerName(ctx), Comment: req.Comment}, now)
 	})
 }
 

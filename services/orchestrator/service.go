@@ -50,7 +50,7 @@ func New(cfg Config) *Orchestrator {
 	o := &Orchestrator{nc: cfg.NATS, db: cfg.DB, log: cfg.Log, disks: cfg.Disks}
 	o.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.Orchestrator, Version: cfg.Version, Log: cfg.Log,
-		Description: "Pipelines, jobs and the creation of executions", Once: cfg.DB.Once,
+		Description: "Pipelines, jobs and the creation of executions", Once: cfg.DB.Once, Audit: cfg.DB.Audit,
 	})
 	rpc.Handle(o.svc, schemas.CreatePipeline, o.createPipeline)
 	rpc.Handle(o.svc, schemas.GetPipeline, o.getPipeline)

@@ -91,7 +91,7 @@ func New(cfg Config) *Scheduler {
 func (s *Scheduler) service() *rpc.Service {
 	return rpc.New(rpc.Config{
 		NATS: s.nc, Name: schemas.Scheduler, Version: s.cfg.Version, Log: s.log,
-		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.doubt,
+		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.doubt, Audit: s.cfg.DB.Audit,
 	})
 }
 

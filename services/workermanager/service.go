@@ -87,7 +87,7 @@ func New(cfg Config) *Manager {
 	m.requests.Run, m.requests.Size, m.requests.MaxSize = m.request, schemas.ExecutionRequest.Size, schemas.MaxSharedBytes
 	m.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.WorkerManager, Version: cfg.Version, Log: cfg.Log,
-		Description: "Workers, assignment, the end of executions and their logs", Once: cfg.DB.Once,
+		Description: "Workers, assignment, the end of executions and their logs", Once: cfg.DB.Once, Audit: cfg.DB.Audit,
 	})
 	rpc.Handle(m.svc, schemas.RegisterWorker, m.registerWorker)
 	rpc.Handle(m.svc, schemas.JoinWorker, m.joinWorker)
