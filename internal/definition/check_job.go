@@ -109,7 +109,7 @@ func (c *checker) call(at string, job *hodei.JobDefinition) {
 	for _, name := range sorted(call.Params) {
 		s.text(under(under(where, "params"), name), string(call.Params[name]))
 	}
-	noReferences(c, under(where, "ref"), call.Ref)
+	s.text(under(where, "ref"), call.Ref)
 	for _, f := range encodeJob(*job).fields {
 		if name := f.key.text; !slices.Contains(callFields, name) && name != "command" && (name != "shell" || job.Command.IsZero()) {
 			c.add(under(at, name), "a job that starts a pipeline has no %s", name)

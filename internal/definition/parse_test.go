@@ -121,6 +121,7 @@ func TestProblems(t *testing.T) {
 		"a condition on another run field":   {one("if: [{run.branch: x}, {run.commit: y}]"), []string{`6:40: jobs.b.if[1].run.commit: no run.commit`}},
 		"a condition on an unknown trigger":  {one("if: {run.trigger: [pul_request]}"), []string{`6:23: jobs.b.if.run.trigger: "pul_request" is no trigger`}},
 		"an empty condition":                 {one("if: {}"), []string{`6:9: jobs.b.if: must not be empty`}},
+		"an unknown reference in a ref":      {"slug: x\njobs: {a: {pipeline: {slug: y, ref: '${{ run.refs }}'}}}\n", []string{`2:37: jobs.a.pipeline.ref: ${{ run.refs }}: no run.refs; did you mean`}},
 		"no reference in a glob":             {one("if: {run.branch: 'x${{ run.tag }}'}"), []string{`6:22: jobs.b.if.run.branch: ${{ }} is not allowed here`}},
 		"a variable of a param":              {"slug: x\nparams: {a-b: {}}\nenv: {PARAM_A_B: x}\njobs: {a: {command: x}}\n", []string{`3:18: env.PARAM_A_B: the param "a-b" is in the environment`}},
 		"a secret of a param":                {"slug: x\nparams: {a: {}}\njobs: {a: {command: x, secrets: [{name: s, as: PARAM_A}]}}\n", []string{`3:34: jobs.a.secrets[0]: the param "a" is in the environment as PARAM_A`}},

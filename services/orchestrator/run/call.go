@@ -123,6 +123,7 @@ func (a *advance) await(j *hodei.RunJob) {
 // asked is the run to be created for the job.
 func (a *advance) asked(j *hodei.RunJob) hodei.RunCall {
 	call := *j.Spec.Pipeline
+	call.Ref = Resolve(call.Ref, a.values(j))
 	call.Params = map[string]hodei.Scalar{}
 	for name, value := range j.Spec.Pipeline.Params {
 		call.Params[name] = hodei.Scalar(Resolve(string(value), a.values(j)))

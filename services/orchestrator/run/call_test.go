@@ -91,6 +91,7 @@ func TestParamsOfAPipelineJobAreResolved(t *testing.T) {
 	r := &hodei.Run{Status: hodei.RunRunning, Ref: &ref}
 	params := calls(func(c *hodei.Call) {
 		c.Params = map[string]hodei.Scalar{"env": "${{ params.env }}", "v": "v${{ needs.b.outputs.version }}-${{ matrix.os }}", "b": "${{ run.branch }}", "n": "1.30"}
+		c.Ref = "${{ run.ref }}"
 	})
 	require.NoError(t, Expand(r, Source{Settings: hodei.Settings{Params: []hodei.Param{{Name: "env"}}}, Params: map[string]hodei.Scalar{"env": "prod"}, Jobs: []hodei.Job{
 		job("b", ""), job("c", "b", params, matrix(hodei.Matrix{Values: map[string][]hodei.Scalar{"os": {"linux"}}})),
@@ -99,6 +100,7 @@ func TestParamsOfAPipelineJobAreResolved(t *testing.T) {
 	got := Advance(r, []hodei.Execution{e}, start).Calls
 	require.Len(t, got, 1)
 	require.Equal(t, map[string]hodei.Scalar{"env": "prod", "v": "v7-linux", "b": "main", "n": "1.30"}, got[0].Params)
+	require.Equal(t, ref, got[0].Ref)
 	require.Equal(t, "c[os=linux]", got[0].Key)
 }
 
