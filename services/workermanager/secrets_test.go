@@ -164,21 +164,26 @@ func TestValuesThatAreNoSecrets(t *testing.T) {
 func TestKeysAreRotated(t *testing.T) {
 	t.Parallel()
 	old, text := withKeys(t)
-	b := start(t, old)
-	must(b, schemas.SetSecret, schemas.SetSecretRequest{Name: "A", Value: secretValue})
+	both, _ := withKeys(t, text)
+	b := start(t, both)
+	with := func(keys func(*Config)) *Manager { // the same manager with other keys
+		m := &Manager{db: b.db, log: b.log}
+		keys(&m.cfg)
+		return m
+	}
+	set := func(name, value string) {
+		_, err := with(old).setSecret(t.Context(), schemas.SetSecretRequest{Name: name, Value: value})
+		require.NoError(t, err)
+	}
+	set("A", secretValue)
 	before := b.rows(`SELECT encode(sealed, 'hex') FROM secrets`)
 
 	// A copy of the value in another row cannot be used.
-	must(b, schemas.SetSecret, schemas.SetSecretRequest{Name: "B", Value: "to be replaced"})
+	set("B", "to be replaced")
 	require.Equal(t, "B", b.rows(`UPDATE secrets b SET sealed = a.sealed FROM secrets a WHERE a.name = 'A' AND b.name = 'B' RETURNING b.name`))
 
-	both, _ := withKeys(t, text)
-	b.cfg.Secrets = nil
-	_, err := ask(b, schemas.RotateSecrets, schemas.Empty{})
+	_, err := with(func(*Config) {}).rotateSecrets(t.Context(), schemas.Empty{})
 	require.ErrorIs(t, err, hodei.Unavailable)
-	change := Config{}
-	both(&change)
-	b.cfg.Secrets = change.Secrets
 	require.Equal(t, schemas.RotatedSecrets{Rotated: 1, Unreadable: []string{"B"}}, must(b, schemas.RotateSecrets, schemas.Empty{}))
 	require.Equal(t, schemas.RotatedSecrets{Unreadable: []string{"B"}}, must(b, schemas.RotateSecrets, schemas.Empty{}))
 	require.NotEqual(t, before, b.rows(`SELECT encode(sealed, 'hex') FROM secrets WHERE name = 'A'`))
