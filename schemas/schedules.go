@@ -51,13 +51,13 @@ var (
 		Summary: "Resume all schedules, or those of a pipeline",
 	})
 	TriggerSchedule = declare[TriggerScheduleRequest, hodei.Fire](Op{
-		Name: "schedules.trigger", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/trigger", Status: 201,
+		Name: "schedules.trigger", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/trigger", Status: 201, Creates: true,
 		Summary: "Start now what a schedule starts", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "It starts at once, even if the schedule is paused or what it started before has not ended. If nothing could be started, " +
 			"the fire is SKIPPED and has the reason.",
 	})
 	BackfillSchedule = declare[BackfillScheduleRequest, Fires](Op{
-		Name: "schedules.backfill", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/backfill", Status: 201,
+		Name: "schedules.backfill", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/backfill", Status: 201, Creates: true,
 		Summary: "Start what a schedule would have started in a range of the past", Errors: []hodei.Code{hodei.NotFound},
 		Description: "Planned times that started something are left out, so nothing happens twice. The others start one after the other, each when " +
 			"the one before it has ended; pausing the schedule skips those that still wait. At most 1000 planned times.",

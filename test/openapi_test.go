@@ -218,8 +218,15 @@ func (w *walker) schedules(s *system) {
 	}
 	w.ask(200, "pauseSchedules", "", "", "")
 	w.ask(200, "resumeSchedules", "", "", "")
-	w.twice(201, "triggerSchedule", id, "", `{"x":1}`)
-	w.ask(201, "backfillSchedule", id, "", fmt.Sprintf(`{"from":%q}`, time.Now().UTC().Add(-25*time.Hour).Format(time.RFC3339)))
+	other := w.ask(201, "createSchedule", "", "", body)["id"].(string)
+	key := []string{"Idempotency-Key", "walk trigger"}
+	fired := w.ask(201, "triggerSchedule", id, "", "", key...)
+	require.Equal(w.t, fired, w.ask(201, "triggerSchedule", id, "", "", key...), "the first answer again")
+	w.ask(409, "triggerSchedule", other, "", "", key...)
+	from := func(hours time.Duration) string {
+		return fmt.Sprintf(`{"from":%q}`, time.Now().UTC().Add(-hours*time.Hour).Format(time.RFC3339))
+	}
+	w.twice(201, "backfillSchedule", id, from(25), from(49))
 	w.ask(200, "listFires", id, "", "")
 	w.ask(204, "deleteSchedule", id, "", "")
 }
