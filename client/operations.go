@@ -286,12 +286,11 @@ func (c *Client) ListSecrets(ctx context.Context, req schemas.ListSecretsRequest
 }
 
 // DeleteSecret deletes a secret, or returns NOT_FOUND.
-func (c *Client) DeleteSecret(ctx context.Context, req schemas.DeleteSecretRequest) error {
-	_, err := call(ctx, c, schemas.DeleteSecret, req)
-	return err
+func (c *Client) DeleteSecret(ctx context.Context, req schemas.DeleteSecretRequest) (schemas.Empty, error) {
+	return call(ctx, c, schemas.DeleteSecret, req)
 }
 
 // RotateSecrets encrypts all secrets with the first key of the key file.
-func (c *Client) RotateSecrets(ctx context.Context) (schemas.RotatedSecrets, error) {
-	return call(ctx, c, schemas.RotateSecrets, schemas.Empty{})
+func (c *Client) RotateSecrets(ctx context.Context, req schemas.Empty) (schemas.RotatedSecrets, error) {
+	return call(ctx, c, schemas.RotateSecrets, req)
 }

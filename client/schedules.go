@@ -28,9 +28,8 @@ func (c *Client) UpdateSchedule(ctx context.Context, req schemas.UpdateScheduleR
 }
 
 // DeleteSchedule deletes a schedule; what it started goes on.
-func (c *Client) DeleteSchedule(ctx context.Context, req schemas.DeleteScheduleRequest) error {
-	_, err := call(ctx, c, schemas.DeleteSchedule, req)
-	return err
+func (c *Client) DeleteSchedule(ctx context.Context, req schemas.DeleteScheduleRequest) (schemas.Empty, error) {
+	return call(ctx, c, schemas.DeleteSchedule, req)
 }
 
 // PauseSchedule pauses a schedule.

@@ -322,7 +322,7 @@ func TestAScheduleOfAJob(t *testing.T) {
 	second := b.created()
 	require.Equal(t, first.Execution.ID, *second.Execution.RetryOf)
 	finish(second.Execution.ID, hodei.Completed)
-	fires = b.waitFires(s.ID, "the end of the retry is the outcome", func(f []hodei.Fire) bool {
+	b.waitFires(s.ID, "the end of the retry is the outcome", func(f []hodei.Fire) bool {
 		return slices.ContainsFunc(f, func(f hodei.Fire) bool {
 			return f.Outcome != nil && *f.Outcome == "COMPLETED" && *f.ExecutionID == second.Execution.ID
 		})
