@@ -355,6 +355,14 @@ type Delayed struct {
 	NotBefore *time.Time `json:"not_before,omitempty"`
 }
 
+// CheckDelay checks that the record and every list can represent the time.
+func (d Delayed) CheckDelay() error {
+	if d.NotBefore != nil && !hodei.IsTime(*d.NotBefore) {
+		return hodei.InvalidField("not_before", "a time in the years 1 to 9999 UTC is required")
+	}
+	return nil
+}
+
 // CreateExecutionRequest creates an execution without a job.
 type CreateExecutionRequest struct {
 	RunRequest

@@ -111,3 +111,23 @@ func TestARunIsHeldUntilItsTime(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, hodei.RunCancelled, r.Status)
 }
+
+// TestATimeThatNoListCanShowIsRefused: in UTC these are the years 10000 and -1.
+func TestATimeThatNoListCanShowIsRefused(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	shell := hodei.Command{Shell: "true"}
+	job := b.job(hodei.Spec{Command: shell})
+	for _, text := range []string{"9999-12-31T23:59:59-12:00", "0000-01-01T00:00:00+12:00"} {
+		at, err := time.Parse(time.RFC3339, text)
+		require.NoError(t, err)
+		late := schemas.Delayed{NotBefore: &at}
+		_, one := rpc.Call(t.Context(), b.nc, schemas.Execute, schemas.ExecuteRequest{RunRequest: schemas.RunRequest{Command: &shell}, Delayed: late})
+		_, two := rpc.Call(t.Context(), b.nc, schemas.ExecuteJob, schemas.ExecuteJobRequest{ID: job.ID, Delayed: late})
+		_, three := rpc.Call(t.Context(), b.nc, schemas.ExecutePipeline, schemas.ExecutePipelineRequest{ID: hodei.RefTo(job.PipelineID), Delayed: late})
+		for _, err := range []error{one, two, three} {
+			require.ErrorContains(t, err, "not_before")
+			require.ErrorIs(t, err, hodei.Invalid)
+		}
+	}
+}

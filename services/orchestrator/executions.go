@@ -63,7 +63,7 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		spec.Command = *req.Command
 	}
 	maps.Copy(spec.Environment, req.Environment)
-	if err := errors.Join(spec.CheckSecrets(), spec.Check()); err != nil {
+	if err := errors.Join(req.CheckDelay(), spec.CheckSecrets(), spec.Check()); err != nil {
 		return schemas.StartedExecution{}, err
 	}
 	estimate := sync.OnceValue(func() *float64 { return o.estimate(ctx, job.ID) })
@@ -149,7 +149,7 @@ func (o *Orchestrator) queue(ctx context.Context, draft hodei.Execution) (hodei.
 // createExecution commits an execution without a job and does not wait for a worker.
 func (o *Orchestrator) createExecution(ctx context.Context, req schemas.CreateExecutionRequest) (hodei.Execution, error) {
 	spec, err := req.Spec()
-	if err != nil {
+	if err = errors.Join(req.CheckDelay(), err); err != nil {
 		return hodei.Execution{}, err
 	}
 	draft := hodei.Execution{Spec: spec, NotBefore: req.NotBefore}

@@ -113,7 +113,7 @@ func (o *Orchestrator) announce(ctx context.Context, a postgres.Advanced) {
 
 // executePipeline creates a run and starts its first jobs.
 func (o *Orchestrator) executePipeline(ctx context.Context, req schemas.ExecutePipelineRequest) (hodei.Run, error) {
-	if err := errors.Join(o.disks.Check(), hodei.CheckEnvironment(req.Environment)); err != nil {
+	if err := errors.Join(o.disks.Check(), req.CheckDelay(), hodei.CheckEnvironment(req.Environment)); err != nil {
 		return hodei.Run{}, err
 	}
 	pipeline, err := o.db.PipelineID(ctx, req.ID)

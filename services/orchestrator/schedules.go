@@ -244,6 +244,9 @@ func (o *Orchestrator) triggerSchedule(ctx context.Context, req schemas.TriggerS
 }
 
 func (o *Orchestrator) backfillSchedule(ctx context.Context, req schemas.BackfillScheduleRequest) (schemas.Fires, error) {
+	if !hodei.IsTime(req.From) {
+		return schemas.Fires{}, hodei.InvalidField("from", "a time in the years 1 to 9999 UTC is required")
+	}
 	fires, err := o.db.Backfill(ctx, req.ID, func(s hodei.Schedule, now time.Time) ([]time.Time, error) {
 		to := now
 		if req.To != nil && req.To.Before(now) {
