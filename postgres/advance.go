@@ -42,11 +42,9 @@ type Advanced struct {
 
 // NextRun is how long it is until a run is due, at most the given time.
 func (db *DB) NextRun(ctx context.Context, most time.Duration) (time.Duration, error) {
-	var seconds float64
-	err := db.pool.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT FROM executions WHERE run_due) OR EXISTS (SELECT FROM runs WHERE parent_due AND parent_run_id IS NOT NULL) THEN 0
-		ELSE greatest(0, least($1, (SELECT extract(epoch FROM min(due_at) - now()) FROM runs WHERE due_at IS NOT NULL)))::float8 END`,
-		most.Seconds()).Scan(&seconds)
-	return time.Duration(seconds * float64(time.Second)), failure("find next run", err)
+	return db.nextDue(ctx, "find next run",
+		`EXISTS (SELECT FROM executions WHERE run_due) OR EXISTS (SELECT FROM runs WHERE parent_due AND parent_run_id IS NOT NULL)`,
+		`SELECT min(due_at) FROM runs WHERE due_at IS NOT NULL`, most)
 }
 
 // Advance decides about a run, in place, given executions that have ended.

@@ -28,10 +28,8 @@ func (db *DB) CreateDelayed(ctx context.Context, draft hodei.Execution) (hodei.E
 
 // NextDelayed returns the time until an execution is to be let go, at most the given time.
 func (db *DB) NextDelayed(ctx context.Context, most time.Duration) (time.Duration, error) {
-	var seconds float64
-	err := db.pool.QueryRow(ctx, `SELECT greatest(0, least($1, extract(epoch FROM min(not_before) - now())))::float8
-		FROM executions WHERE held AND status = 'PENDING'`, most.Seconds()).Scan(&seconds)
-	return time.Duration(seconds * float64(time.Second)), failure("find next delayed execution", err)
+	return db.nextDue(ctx, "find next delayed execution", `false`,
+		`SELECT min(not_before) FROM executions WHERE held AND status = 'PENDING'`, most)
 }
 
 // delayedAtOnce is how many executions one statement lets go.

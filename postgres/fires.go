@@ -61,11 +61,7 @@ type Fired struct {
 // NextSchedule returns the time until a schedule must be looked at, at most the given
 // time.
 func (db *DB) NextSchedule(ctx context.Context, most time.Duration) (time.Duration, error) {
-	var seconds float64
-	err := db.pool.QueryRow(ctx, `SELECT CASE WHEN `+uncounted+` THEN 0
-		ELSE greatest(0, least($1, (SELECT extract(epoch FROM min(due_at) - now()) FROM schedules WHERE due_at IS NOT NULL)))::float8 END`,
-		most.Seconds()).Scan(&seconds)
-	return time.Duration(seconds * float64(time.Second)), failure("find next schedule", err)
+	return db.nextDue(ctx, "find next schedule", uncounted, `SELECT min(due_at) FROM schedules WHERE due_at IS NOT NULL`, most)
 }
 
 // uncounted is whether something ended that its schedule has not counted. The schedule may

@@ -41,8 +41,5 @@ func (db *DB) CreateRetry(ctx context.Context) (hodei.Execution, error) {
 // NextRetry returns the time until the next retry is due, at most the given
 // time; 0 if one is due now.
 func (db *DB) NextRetry(ctx context.Context, most time.Duration) (time.Duration, error) {
-	var seconds float64
-	err := db.pool.QueryRow(ctx, `SELECT greatest(0, least($1, extract(epoch FROM min(retry_at) - now())))::float8
-		FROM executions WHERE retry_at IS NOT NULL`, most.Seconds()).Scan(&seconds)
-	return time.Duration(seconds * float64(time.Second)), failure("find next retry", err)
+	return db.nextDue(ctx, "find next retry", `false`, `SELECT min(retry_at) FROM executions WHERE retry_at IS NOT NULL`, most)
 }
