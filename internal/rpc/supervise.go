@@ -53,6 +53,24 @@ const (
 	steady     = 10 * time.Second
 )
 
+// Every runs fn at once and then at intervals, until ctx is done. It logs a failure or a
+// panic, and the next interval retries.
+func Every(ctx context.Context, log *slog.Logger, interval time.Duration, what string, fn func(context.Context) error) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		err := Try(log, what, func() error { return fn(ctx) })
+		if err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, what+" failed", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
 // Supervise runs fn until fn returns nil or ctx is done, and then returns nil.
 // If fn fails or panics, Supervise logs it and restarts fn after a pause. fn
 // rebuilds its state on each start, from Postgres or NATS. Every goroutine of a

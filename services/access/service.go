@@ -64,7 +64,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.svc.Run(ctx) })
 	g.Go(func() error {
-		return rpc.Supervise(ctx, s.log, "retention", s.retain)
+		return rpc.Every(ctx, s.log, retainEvery, "deletion of old sessions and audit records", s.retain)
 	})
 	return g.Wait()
 }
@@ -76,20 +76,9 @@ const (
 	expiredKept = 30 * 24 * time.Hour
 )
 
-// retain deletes what has expired, every hour.
+// retain deletes what has expired.
 func (s *Service) retain(ctx context.Context) error {
-	tick := time.NewTicker(retainEvery)
-	defer tick.Stop()
-	for {
-		if err := errors.Join(s.db.ForgetSessions(ctx, expiredKept), s.deleteOldAudit(ctx)); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "old sessions and audit records not deleted", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	return errors.Join(s.db.ForgetSessions(ctx, expiredKept), s.deleteOldAudit(ctx))
 }
 
 // Health is that of this instance.

@@ -144,30 +144,12 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.svc.Run(ctx) })
-	g.Go(func() error { return m.every(ctx, retainEvery, "retention", m.retain) })
-	g.Go(func() error { return m.every(ctx, m.cfg.Reconcile, "streams", m.keepStreams) })
+	g.Go(func() error { return rpc.Every(ctx, m.log, retainEvery, "retention", m.retain) })
+	g.Go(func() error { return rpc.Every(ctx, m.log, m.cfg.Reconcile, "streams", m.keepStreams) })
 	g.Go(func() error { return rpc.Supervise(ctx, m.log, "reconciler", m.keepReconciled) })
 	g.Go(func() error { return m.again(ctx, "fleet watch", m.watch) })
 	g.Go(func() error { return m.again(ctx, "log persister", m.persist) })
 	return g.Wait()
-}
-
-// every runs fn at once and then at intervals. It logs a failure, and the next
-// interval retries.
-func (m *Manager) every(ctx context.Context, interval time.Duration, what string, fn func(context.Context) error) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		err := rpc.Try(m.log, what, func() error { return fn(ctx) })
-		if err != nil && ctx.Err() == nil {
-			m.log.WarnContext(ctx, what+" failed", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }
 
 // again runs fn until ctx is done. When fn fails, it sets up the streams and
