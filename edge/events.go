@@ -44,11 +44,10 @@ func (s *eventStreams) handler(op *schemas.Op) (http.HandlerFunc, error) {
 		if err == nil {
 			after, err = lastEventID(r)
 		}
-		if err != nil {
-			refuse(w, r, err)
-			return
+		var leave func()
+		if err == nil {
+			leave, err = s.open.enter(r)
 		}
-		leave, err := s.open.enter(r)
 		if err != nil {
 			refuse(w, r, err)
 			return

@@ -25,14 +25,14 @@ func answer(w http.ResponseWriter, status int, body []byte) {
 
 // refuse answers with the part of the error that users may see.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
-	said := *hodei.AsError(err)
-	if said.Timestamp.IsZero() {
-		said.Timestamp = time.Now().UTC()
+	failed := *hodei.AsError(err)
+	if failed.Timestamp.IsZero() {
+		failed.Timestamp = time.Now().UTC()
 	}
-	if said.RequestID == "" {
-		said.RequestID = rpc.RequestID(r.Context())
+	if id := rpc.RequestID(r.Context()); id != "" { // the error may be shared with other requests
+		failed.RequestID = id
 	}
-	if said.Code == hodei.Unavailable {
+	if failed.Code == hodei.Unavailable {
 		w.Header().Set("Retry-After", "1")
 	}
 	if rec, ok := w.(*recorder); ok {
@@ -42,8 +42,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Connection", "close")                                          // otherwise the server reads the rest before it answers
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(restTimeout)) // the server reads the rest afterwards
 	}
-	body, _ := hodei.JSON(said) // a struct of strings and a time always encodes
-	answer(w, said.Code.Status(), body)
+	body, _ := hodei.JSON(failed) // a struct of strings and a time always encodes
+	answer(w, failed.Code.Status(), body)
 }
 
 // requestBody records whether all of it was read.

@@ -30,11 +30,10 @@ func (s *streams) runHandler(op *schemas.Op) http.HandlerFunc {
 		if err == nil {
 			id, err = client.NATS(s.cfg.NATS).RunID(r.Context(), want.ID)
 		}
-		if err != nil {
-			refuse(w, r, err)
-			return
+		var leave func()
+		if err == nil {
+			leave, err = s.open.enter(r)
 		}
-		leave, err := s.open.enter(r)
 		if err != nil {
 			refuse(w, r, err)
 			return
@@ -50,9 +49,7 @@ func (s *streams) runHandler(op *schemas.Op) http.HandlerFunc {
 			_, _, err = state.Now(ctx)
 		}
 		if err != nil {
-			said := *hodei.AsError(err)
-			said.RequestID = rpc.RequestID(ctx) // the request is shared by all readers
-			refuse(w, r, &said)
+			refuse(w, r, err)
 			return
 		}
 		defer log.Close()

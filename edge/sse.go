@@ -50,11 +50,10 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 		if err == nil {
 			want, err = s.selection(r, bind)
 		}
-		if err != nil {
-			refuse(w, r, err)
-			return
+		var leave func()
+		if err == nil {
+			leave, err = s.open.enter(r)
 		}
-		leave, err := s.open.enter(r)
 		if err != nil {
 			refuse(w, r, err)
 			return
@@ -68,9 +67,7 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 			now, err = feed.Now(ctx)
 		}
 		if err != nil {
-			said := *hodei.AsError(err)
-			said.RequestID = rpc.RequestID(ctx) // the feed's request is shared by all readers
-			refuse(w, r, &said)
+			refuse(w, r, err)
 			return
 		}
 		f := choose(r, want.LogOptions)
