@@ -51,15 +51,16 @@ type RunLog struct {
 // part is one job of the run and how far its logs are read.
 type part struct {
 	place
-	job   *hodei.RunJob
-	told  *hodei.RunJob // as last reported
-	again time.Time     // when the record is polled again
-	asked int
-	limit int64 // the last line without Follow
-	seen  bool  // as far as it is read without Follow
-	feed  *Feed
-	stop  func() // releases the feed
-	past  map[int]hodei.ExecutionID
+	job *hodei.RunJob
+	// reported is the job as last reported.
+	reported *hodei.RunJob
+	again    time.Time // when the record is polled again
+	asked    int
+	limit    int64 // the last line without Follow
+	seen     bool  // as far as it is read without Follow
+	feed     *Feed
+	stop     func() // releases the feed
+	past     map[int]hodei.ExecutionID
 }
 
 // RunStep is the next thing in the logs of a run: lines of a job, a job that has changed, a new
@@ -160,8 +161,8 @@ func (l *RunLog) look(ctx context.Context) error {
 			l.by[job.Key] = p
 		}
 		p.job, l.parts[i] = job, p
-		if p.told == nil && job.Status == hodei.JobWaiting {
-			p.told = job // as each job is at first
+		if p.reported == nil && job.Status == hodei.JobWaiting {
+			p.reported = job // as each job is at first
 		}
 	}
 	return nil
@@ -212,7 +213,7 @@ func (l *RunLog) poll(ctx context.Context, room func() *[]byte) (RunStep, *time.
 // pollPart returns the next step of one job, if there is one.
 func (l *RunLog) pollPart(ctx context.Context, p *part, room func() *[]byte) (RunStep, bool, error) {
 	if !p.job.Status.Ended() || !l.cfg.Follow && !p.whole() {
-		if step, ok := p.tell(); ok {
+		if step, ok := p.report(); ok {
 			return step, true, nil
 		}
 	}
@@ -251,7 +252,7 @@ func (l *RunLog) pollPart(ctx context.Context, p *part, room func() *[]byte) (Ru
 	}
 	if p.over(true) {
 		p.done = true
-		if step, ok := p.tell(); ok {
+		if step, ok := p.report(); ok {
 			return step, true, nil
 		}
 	}
@@ -354,13 +355,13 @@ func (p *part) over(follow bool) bool {
 	return p.done || (!follow || p.job.Status.Ended()) && !p.readable()
 }
 
-// tell returns the step that reports the job, if it has changed.
-func (p *part) tell() (RunStep, bool) {
-	if p.told != nil && reflect.DeepEqual(*p.told, *p.job) {
-		p.told = p.job
+// report returns the step that reports the job, if it has changed.
+func (p *part) report() (RunStep, bool) {
+	same := p.reported != nil && reflect.DeepEqual(*p.reported, *p.job)
+	p.reported = p.job
+	if same {
 		return RunStep{}, false
 	}
-	p.told = p.job
 	return RunStep{Job: p.job}, true
 }
 

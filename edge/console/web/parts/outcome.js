@@ -37,7 +37,7 @@ const jobReasons = {
 
 const runReasons = { RUN_TIMEOUT: 'It took longer than its timeout.', SUPERSEDED: 'A later run with its concurrency key took its place.' };
 
-/** Why a run ended as it did, as a sentence; '' if the state says it. */
+/** Why a run ended as it did, as a sentence; '' if the state alone explains it. */
 export function runEnding(run) {
   if (run.reason !== 'JOB_FAILED') return runReasons[run.reason] ?? '';
   const failed = run.jobs.filter((job) => ['FAILED', 'TIMED_OUT', 'CANCELLED'].includes(job.status) && !job.warning).map((job) => job.key);
