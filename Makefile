@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build up check lint test vuln chaos bench bench-accept generate fmt screenshots setup tools postgres redis temporal gcc curl chromium npm
+.PHONY: help build up check lint test race vuln chaos bench bench-accept generate fmt screenshots setup tools postgres redis temporal gcc curl chromium npm
 
 # What is left out of the binary (docs/adr/0013-jsm.md). Everything works without the tags, too.
 TAGS = -tags noexprlang,no_antithesis_sdk
@@ -7,8 +7,11 @@ TAGS = -tags noexprlang,no_antithesis_sdk
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Only the race detector needs cgo. One setting for everything else compiles every package once.
+export CGO_ENABLED = 0
+
 build: ## build bin/hodei
-	CGO_ENABLED=0 go build $(TAGS) -trimpath -ldflags="-s -w" -o bin/hodei ./cmd/hodei
+	go build $(TAGS) -trimpath -ldflags="-s -w" -o bin/hodei ./cmd/hodei
 
 up: postgres build ## build and start everything on this machine: make up ARGS='--workers 2'
 	./bin/hodei up $(ARGS)
@@ -16,7 +19,7 @@ up: postgres build ## build and start everything on this machine: make up ARGS='
 # go test starts packages in the order in which they are named: the longest first, so that none of them
 # is left alone at the end.
 check: lint ## the fast loop: lint, and the tests that start no hodei and no browser (run `make setup` once before)
-	CGO_ENABLED=0 go test $(TAGS) -short -parallel 8 ./worker ./internal/system ./internal/local ./...
+	go test $(TAGS) -short -parallel 8 ./worker ./internal/system ./internal/local ./...
 
 lint: tools ## format, vet, staticcheck, errcheck, and the types of the console
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt, by way of 'make fmt', would change:"; echo "$$unformatted"; exit 1; }
@@ -27,22 +30,25 @@ lint: tools ## format, vet, staticcheck, errcheck, and the types of the console
 	  ../bin/errcheck $(TAGS) -ignoretests -exclude ../tools/errcheck.txt ./...
 	tools/node_modules/.bin/tsc -p tools
 
-test: setup lint ## lint, and every test with the race detector: all that CI does
-	CGO_ENABLED=1 go test $(TAGS) -race -count=1 -timeout 45m -parallel 4 ./test ./worker ./...
-	cd bench && CGO_ENABLED=0 go test $(TAGS) -count=1 ./...
+test: setup ## lint, and every test with the race detector: all that CI does
+	@$(MAKE) --no-print-directory -j 2 lint race
+
+race:
+	CGO_ENABLED=1 go test $(TAGS) -race -vet=off -ldflags=-s -count=1 -timeout 45m -p 4 -parallel 4 ./test ./internal/system ./postgres ./services/orchestrator ./...
+	cd bench && go test $(TAGS) -count=1 ./...
 
 vuln: tools ## look up known vulnerabilities of what is built in (asks vuln.go.dev)
 	bin/govulncheck $(TAGS) ./...
 
 bench: postgres redis $(if $(SHORT),,temporal) build ## measure beside the limit and the peers: make bench SHORT=1 ONLY=throughput,latency
-	cd bench && CGO_ENABLED=0 go build $(TAGS) -trimpath -o ../bin/ . ./limit
+	cd bench && go build $(TAGS) -trimpath -o ../bin/ . ./limit
 	cd bench && ../bin/bench $(if $(SHORT),-short) $(if $(ONLY),-only $(ONLY)) $(BENCH)
 
 bench-accept: ## keep the results of the last bench as those to compare with, and show them in docs/performance.md
 	cd bench && ../bin/bench -accept
 
 chaos: postgres ## break everything for long and judge what became of the work: make chaos FOR=10m HOSTILE=2m SEED=7 CLUSTER=1
-	CGO_ENABLED=0 go test $(TAGS) -count=1 -v -timeout 0 -run '^(TestNoMessageBreaksIt|TestChaos$(if $(CLUSTER),Cluster))$$' ./test \
+	go test $(TAGS) -count=1 -v -timeout 0 -run '^(TestNoMessageBreaksIt|TestChaos$(if $(CLUSTER),Cluster))$$' ./test \
 	  -chaos.for $(or $(FOR),10m) -chaos.seed $(or $(SEED),0) -hostile.for $(or $(HOSTILE),2m) -hostile.seed $(or $(SEED),0)
 
 generate: ## write anew what is generated: JSON Schemas, OpenAPI, docs/states.md and the other goldens
@@ -61,7 +67,7 @@ setup: gcc curl postgres chromium tools ## install what building and testing nee
 # Checks and tests use these and need no network. Once they are built it takes
 # half a second to see that they are those of tools/go.mod.
 tools: npm
-	@cd tools && GOBIN=$(CURDIR)/bin CGO_ENABLED=0 go install tool
+	@cd tools && GOBIN=$(CURDIR)/bin go install tool
 	@cmp -s tools/package-lock.json tools/node_modules/.installed || { cd tools && npm ci --no-audit --no-fund && cp package-lock.json node_modules/.installed; }
 
 npm:
@@ -92,7 +98,7 @@ redis:
 
 # Temporal's development server, another peer: some minutes to compile, once.
 temporal:
-	@test -x bin/temporal || CGO_ENABLED=0 GOBIN=$(CURDIR)/bin go install github.com/temporalio/cli/cmd/temporal@v1.5.1
+	@test -x bin/temporal || GOBIN=$(CURDIR)/bin go install github.com/temporalio/cli/cmd/temporal@v1.5.1
 
 # $(1) are Debian packages.
 install = if command -v apt-get >/dev/null && test "$$(id -u)" = 0; \

@@ -2,6 +2,7 @@ package hodei
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -65,6 +66,17 @@ func IsRecorded(ctx context.Context) bool {
 	return ok && c.recorded.Load()
 }
 
+// MayUse reports whether the caller may use what belongs to the pipeline.
+func (c Caller) MayUse(id PipelineID) bool {
+	return len(c.Pipelines) == 0 || slices.Contains(c.Pipelines, id)
+}
+
+// PipelinesOf returns the pipelines to which the caller of ctx is limited, nil without a limit.
+func PipelinesOf(ctx context.Context) []PipelineID {
+	c, _ := CallerOf(ctx)
+	return c.Pipelines
+}
+
 // CallerName is the name of the caller of ctx, nil where it is not known.
 func CallerName(ctx context.Context) *string {
 	if c, ok := CallerOf(ctx); ok {
@@ -88,10 +100,40 @@ type Token struct {
 	ID   TokenID `json:"id"`
 	Name string  `json:"name"`
 	Role Role    `json:"role"`
+	// Pipelines are the only ones that it allows to use, null without a limit. A pipeline
+	// that is deleted stays among them.
+	Pipelines []PipelineID `json:"pipelines" null:"true"`
+	// Subject is the person at an OIDC provider whose sign-in made it: the issuer, a space and
+	// the name there. Nobody has the text of such a token, which ends with its session. Null
+	// for all others.
+	Subject *string `json:"subject"`
 	// CreatedBy is the name of the caller that created it, null without access control.
 	CreatedBy *string    `json:"created_by"`
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt *time.Time `json:"expires_at"`
 	// LastUsedAt is accurate to a minute.
 	LastUsedAt *time.Time `json:"last_used_at"`
+	// UsesLeft is how many workers may still join with a token for workers, null for all others.
+	UsesLeft *int `json:"uses_left"`
+	// NeedsApproval means that an operator must approve each of them.
+	NeedsApproval bool `json:"needs_approval"`
+}
+
+// WorkerKey is the key with which a worker that has joined connects to NATS.
+type WorkerKey struct {
+	WorkerID WorkerID `json:"worker_id"`
+	// PublicKey is that of the nkey; the worker keeps its seed.
+	PublicKey string `json:"public_key"`
+	// Name and Address are those of the connection with which it joined.
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	// TokenID is the token that it joined with.
+	TokenID  TokenID   `json:"token_id"`
+	JoinedAt time.Time `json:"joined_at"`
+	// ApprovedAt is when it could connect first, null while it waits for an operator.
+	ApprovedAt *time.Time `json:"approved_at"`
+	// ApprovedBy is the operator, null where none was needed.
+	ApprovedBy *string `json:"approved_by"`
+	// RevokedAt is when it was shut out, for ever.
+	RevokedAt *time.Time `json:"revoked_at"`
 }

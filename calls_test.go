@@ -42,6 +42,7 @@ var callers = map[string]string{
 // cycles but for those in back.
 func TestCalls(t *testing.T) {
 	found := calls(t)
+	requirePermitted(t, found)
 	edges := map[[2]string]bool{}
 	for _, c := range found {
 		edges[[2]string{c.from, c.to}] = true
@@ -64,6 +65,22 @@ func TestCalls(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, string(got), "docs/calls.md lists every call between services, because each one couples two services and adds a round trip. "+
 		"If a new one is needed: go test . -run TestCalls -update, and give the reason in the commit")
+}
+
+// requirePermitted compares the calls with AskedBy, from which NATS permissions follow.
+func requirePermitted(t *testing.T, found []call) {
+	for _, op := range schemas.Operations {
+		for _, c := range found {
+			if c.op != op.Name || c.from == "client" {
+				continue
+			}
+			from := c.from
+			if from == "internal/follow" {
+				from = schemas.Edge // and the client, which acts for a person
+			}
+			assert.True(t, op.Asks(from), "%s asks for %s: name it in AskedBy of the operation, else NATS refuses the request", from, op.Name)
+		}
+	}
 }
 
 // leads reports whether calls lead from one service to another.

@@ -83,6 +83,8 @@ type Source struct {
 	// Ref is the branch, tag or commit of a run that names none; the default branch
 	// if left out.
 	Ref string `json:"ref,omitempty" jsonschema:"maxLength=1000"`
+	// Definition is the path of the definition in the repository, for runs that read it there.
+	Definition string `json:"definition,omitempty" jsonschema:"maxLength=1000,default=hodei.yaml"`
 	// Secret is the name of the secret with the credential.
 	Secret string `json:"secret,omitempty" jsonschema:"maxLength=100"`
 	// Depth is the number of commits of history; 0 means all of them, and tags.
@@ -94,22 +96,29 @@ type Source struct {
 // HookSpec starts a run for an event of another system.
 type HookSpec struct {
 	// Kind is the system that sends the event.
-	Kind string `json:"kind" jsonschema:"required,enum=generic,enum=github,enum=gitea,enum=gitlab"`
+	Kind string `db:"-" json:"kind" jsonschema:"required,enum=generic,enum=github,enum=gitea,enum=gitlab"`
 	// Secret is the name of the secret that events are signed with.
-	Secret string `json:"secret" jsonschema:"required,minLength=1,maxLength=100"`
-	// Events are the kinds of events that start a run; all if left out.
-	Events []string `json:"events,omitempty" jsonschema:"enum=push,enum=tag,enum=pull_request"`
+	Secret string `db:"-" json:"secret" jsonschema:"required,minLength=1,maxLength=100"`
+	// Events are the kinds of events that start a run; push and pull_request if left out,
+	// and tag if tags is given.
+	Events []string `db:"-" json:"events,omitempty" jsonschema:"enum=push,enum=tag,enum=pull_request"`
 	// Branches are globs: of a push the branch, of a pull request its base.
-	Branches []string `json:"branches,omitempty"`
+	Branches []string `db:"-" json:"branches,omitempty" jsonschema:"maxItems=100"`
 	// Tags are globs; tags start a run only where it is given.
-	Tags []string `json:"tags,omitempty"`
-	// Paths are globs of files, one of which must have changed.
-	Paths []string `json:"paths,omitempty"`
-	// Forks is the treatment of a pull request from a fork.
-	Forks string `json:"forks,omitempty" jsonschema:"enum=ignore,enum=approve,enum=run,default=ignore"`
-	// Definition is where the definition of the run comes from: what was applied, or
-	// for trusted events the file in the repository.
-	Definition string `json:"definition,omitempty" jsonschema:"enum=applied,enum=repository,default=applied"`
+	Tags []string `db:"-" json:"tags,omitempty" jsonschema:"maxItems=100"`
+	// Paths are globs of files, one of which must have changed. A pull request, and a push
+	// whose files the sender does not list, start a run whatever the paths are.
+	Paths []string `db:"-" json:"paths,omitempty" jsonschema:"maxItems=100"`
+	// Params are the values of the runs: for each param the place of its value in the body
+	// of the event, such as head_commit.id.
+	Params map[string]string `db:"-" json:"params,omitempty"`
+	// Forks is the treatment of a pull request from a fork: ignored; run once an operator
+	// approves it; or run without secrets.
+	Forks string `db:"-" json:"forks,omitempty" jsonschema:"enum=ignore,enum=approve,enum=run,default=ignore"`
+	// Definition is where the definition of a run comes from: what was applied, or for a push
+	// to one of the branches or tags the file in the pushed commit. Pull requests use what
+	// was applied.
+	Definition string `db:"-" json:"definition,omitempty" jsonschema:"enum=applied,enum=repository,default=applied"`
 }
 
 // ScheduleSpec starts a run at certain times; exactly one of cron, every and at is
@@ -127,6 +136,9 @@ type ScheduleSpec struct {
 	Timezone string `db:"-" json:"timezone,omitempty" jsonschema:"maxLength=100,default=UTC"`
 	// Params are the values of the runs.
 	Params map[string]Scalar `db:"-" json:"params,omitempty"`
+	// Definition is where the definition of a run comes from: what was applied, or the file
+	// in the branch of the source.
+	Definition string `db:"-" json:"definition,omitempty" jsonschema:"enum=applied,enum=repository,default=applied"`
 	// Overlap is the action if the previous run has not ended.
 	Overlap string `db:"-" json:"overlap,omitempty" jsonschema:"enum=skip,enum=queue,enum=allow,enum=cancel,default=skip"`
 	// CatchUp is the action for missed times of the last hour.
@@ -150,8 +162,12 @@ type NotifySpec struct {
 	Slack string `json:"slack,omitempty" jsonschema:"maxLength=2000"`
 	// Email are the addresses of an e-mail.
 	Email []string `json:"email,omitempty" jsonschema:"maxItems=50"`
-	// CommitStatus sets the status of the commit of the run there.
+	// CommitStatus is the kind of system, such as github, in which the commit of the run gets
+	// a status. Without events it follows each change of the run.
 	CommitStatus string `json:"commit_status,omitempty" jsonschema:"enum=github,enum=gitea,enum=gitlab"`
+	// Repository is the web address of the repository whose commits get a status; that of
+	// source if left out.
+	Repository string `json:"repository,omitempty" jsonschema:"maxLength=2000"`
 	// Secret is the name of the secret with the key or the token.
 	Secret string `json:"secret,omitempty" jsonschema:"maxLength=100"`
 }

@@ -23,6 +23,7 @@ const (
 	UnsupportedMedia Code = "UNSUPPORTED_MEDIA_TYPE"
 	Misdirected      Code = "MISDIRECTED_REQUEST"
 	Rejected         Code = "REJECTED"
+	RateLimited      Code = "RATE_LIMITED"
 	Internal         Code = "INTERNAL_ERROR"
 	Unavailable      Code = "UNAVAILABLE"
 	Timeout          Code = "TIMEOUT"
@@ -31,7 +32,18 @@ const (
 // Codes maps every code to its HTTP status, which is also the micro error code.
 var Codes = map[Code]int{
 	Invalid: 400, Unauthenticated: 401, Forbidden: 403, NotFound: 404, MethodNotAllowed: 405, Conflict: 409, TooLarge: 413,
-	UnsupportedMedia: 415, Misdirected: 421, Rejected: 429, Internal: 500, Unavailable: 503, Timeout: 504,
+	UnsupportedMedia: 415, Misdirected: 421, Rejected: 429, RateLimited: 429, Internal: 500, Unavailable: 503, Timeout: 504,
+}
+
+// CodeOf returns the code of a status without the documented body, as from a proxy: a 429 of
+// one is RateLimited.
+func CodeOf(status int) (Code, bool) {
+	for code, s := range Codes {
+		if s == status && code != Rejected {
+			return code, true
+		}
+	}
+	return "", false
 }
 
 func (c Code) Error() string { return string(c) }

@@ -53,6 +53,9 @@ type Execution struct {
 	CancelledBy *string `json:"cancelled_by"`
 	// Outputs are the values that the command wrote to $HODEI_OUTPUT, null without any.
 	Outputs map[string]string `json:"outputs" null:"true"`
+	// HasArtifacts is true of an execution that has kept artifacts. The record sets it where
+	// it hands the end of the execution to its run, and nowhere else.
+	HasArtifacts bool `json:"-" db:"-"`
 	// SecretVersions are the versions of the secrets that the command received, by name;
 	// null without any.
 	SecretVersions map[string]int `json:"secret_versions" null:"true"`
@@ -94,6 +97,19 @@ const ReasonInvalidOutput Reason = "INVALID_OUTPUT"
 // value for one of its secrets.
 const ReasonSecretMissing Reason = "SECRET_MISSING"
 
+// Reasons of an execution that has to do with artifacts.
+const (
+	// ReasonArtifactConflict is that of an execution which did not start, because two
+	// artifacts of its needs have different files at one path.
+	ReasonArtifactConflict Reason = "ARTIFACT_CONFLICT"
+	// ReasonArtifactMissing is that of a command which exited with 0 and left no file of an
+	// artifact with if_none: error.
+	ReasonArtifactMissing Reason = "ARTIFACT_MISSING"
+	// ReasonArtifactFailed is that of an execution whose artifacts could not be stored, or
+	// which did not start because those of its needs could not be fetched.
+	ReasonArtifactFailed Reason = "ARTIFACT_FAILED"
+)
+
 // The additional reasons of a run and of a job in a run.
 const (
 	ReasonCondition       Reason = "CONDITION"        // skipped by its own condition; counts as success
@@ -104,6 +120,7 @@ const (
 	ReasonApprovalTimeout Reason = "APPROVAL_TIMEOUT" // no answer in time
 	ReasonMatrix          Reason = "MATRIX"           // the output that its matrix comes from is not a list, or too long
 	ReasonJobFailed       Reason = "JOB_FAILED"       // of a run: a job did not complete
+	ReasonDefinition      Reason = "DEFINITION"       // the definition in the repository is missing or not valid
 	ReasonPipelineDepth   Reason = "PIPELINE_DEPTH"   // pipelines start each other more than five deep
 	ReasonSuperseded      Reason = "SUPERSEDED"       // of a run: a later one with its concurrency key, or of its schedule, took its place
 )
@@ -117,6 +134,13 @@ const (
 	ReasonFailures Reason = "FAILURES" // paused because of failures in a row
 	ReasonInvalid  Reason = "INVALID"  // what it starts is not valid, such as a missing param
 	ReasonError    Reason = "ERROR"    // an internal error
+)
+
+// Reasons why a delivery of a hook started nothing, beside INVALID, REJECTED and ERROR.
+const (
+	ReasonEvent    Reason = "EVENT"    // an event that starts nothing, such as a deleted branch
+	ReasonFiltered Reason = "FILTERED" // the branches, tags, paths or events of the hook leave it out
+	ReasonFork     Reason = "FORK"     // it is of a fork, which the hook ignores or which waits for an approval
 )
 
 // ReasonNotBefore is why a run or an execution is PENDING before its not_before.

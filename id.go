@@ -9,7 +9,7 @@ import (
 
 // Kind distinguishes identifiers of different records at compile time.
 type Kind interface {
-	pipelineKind | jobKind | runKind | executionKind | workerKind | scheduleKind | tokenKind | auditKind
+	pipelineKind | jobKind | runKind | executionKind | workerKind | scheduleKind | tokenKind | auditKind | hookKind | deliveryKind | notificationKind | artifactKind | blobKind | cacheKind
 	// Prefix returns the start of the textual form, without the underscore.
 	Prefix() string
 	// Noun returns the name of the record in messages.
@@ -17,32 +17,50 @@ type Kind interface {
 }
 
 type (
-	pipelineKind  struct{}
-	jobKind       struct{}
-	runKind       struct{}
-	executionKind struct{}
-	workerKind    struct{}
-	scheduleKind  struct{}
-	tokenKind     struct{}
-	auditKind     struct{}
+	pipelineKind     struct{}
+	jobKind          struct{}
+	runKind          struct{}
+	executionKind    struct{}
+	workerKind       struct{}
+	scheduleKind     struct{}
+	tokenKind        struct{}
+	auditKind        struct{}
+	hookKind         struct{}
+	deliveryKind     struct{}
+	notificationKind struct{}
+	artifactKind     struct{}
+	blobKind         struct{}
+	cacheKind        struct{}
 )
 
-func (pipelineKind) Prefix() string  { return "pipe" }
-func (pipelineKind) Noun() string    { return "pipeline" }
-func (jobKind) Prefix() string       { return "job" }
-func (jobKind) Noun() string         { return "job" }
-func (runKind) Prefix() string       { return "run" }
-func (runKind) Noun() string         { return "run" }
-func (executionKind) Prefix() string { return "exec" }
-func (executionKind) Noun() string   { return "execution" }
-func (workerKind) Prefix() string    { return "worker" }
-func (workerKind) Noun() string      { return "worker" }
-func (scheduleKind) Prefix() string  { return "sched" }
-func (scheduleKind) Noun() string    { return "schedule" }
-func (tokenKind) Prefix() string     { return "token" }
-func (tokenKind) Noun() string       { return "token" }
-func (auditKind) Prefix() string     { return "audit" }
-func (auditKind) Noun() string       { return "audit record" }
+func (pipelineKind) Prefix() string     { return "pipe" }
+func (pipelineKind) Noun() string       { return "pipeline" }
+func (jobKind) Prefix() string          { return "job" }
+func (jobKind) Noun() string            { return "job" }
+func (runKind) Prefix() string          { return "run" }
+func (runKind) Noun() string            { return "run" }
+func (executionKind) Prefix() string    { return "exec" }
+func (executionKind) Noun() string      { return "execution" }
+func (workerKind) Prefix() string       { return "worker" }
+func (workerKind) Noun() string         { return "worker" }
+func (scheduleKind) Prefix() string     { return "sched" }
+func (scheduleKind) Noun() string       { return "schedule" }
+func (tokenKind) Prefix() string        { return "token" }
+func (tokenKind) Noun() string          { return "token" }
+func (auditKind) Prefix() string        { return "audit" }
+func (auditKind) Noun() string          { return "audit record" }
+func (hookKind) Prefix() string         { return "hook" }
+func (hookKind) Noun() string           { return "hook" }
+func (deliveryKind) Prefix() string     { return "dlv" }
+func (deliveryKind) Noun() string       { return "delivery" }
+func (notificationKind) Prefix() string { return "note" }
+func (notificationKind) Noun() string   { return "notification" }
+func (artifactKind) Prefix() string     { return "artifact" }
+func (artifactKind) Noun() string       { return "artifact" }
+func (blobKind) Prefix() string         { return "blob" }
+func (blobKind) Noun() string           { return "blob" }
+func (cacheKind) Prefix() string        { return "cache" }
+func (cacheKind) Noun() string          { return "cache" }
 
 // ID identifies one record. It is a UUIDv7 (RFC 9562), so identifiers sort by
 // creation time. In text it has the prefix of its kind ("pipe_0193…"); in
@@ -50,14 +68,20 @@ func (auditKind) Noun() string       { return "audit record" }
 type ID[K Kind] [16]byte
 
 type (
-	PipelineID  = ID[pipelineKind]
-	JobID       = ID[jobKind]
-	RunID       = ID[runKind]
-	ExecutionID = ID[executionKind]
-	WorkerID    = ID[workerKind]
-	ScheduleID  = ID[scheduleKind]
-	TokenID     = ID[tokenKind]
-	AuditID     = ID[auditKind]
+	PipelineID     = ID[pipelineKind]
+	JobID          = ID[jobKind]
+	RunID          = ID[runKind]
+	ExecutionID    = ID[executionKind]
+	WorkerID       = ID[workerKind]
+	ScheduleID     = ID[scheduleKind]
+	TokenID        = ID[tokenKind]
+	AuditID        = ID[auditKind]
+	HookID         = ID[hookKind]
+	DeliveryID     = ID[deliveryKind]
+	NotificationID = ID[notificationKind]
+	ArtifactID     = ID[artifactKind]
+	BlobID         = ID[blobKind]
+	CacheID        = ID[cacheKind]
 )
 
 // textSize is enough for the textual form of every kind.

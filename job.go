@@ -34,6 +34,12 @@ type Spec struct {
 	// worker's limit, means the worker's limit. When the limit is reached, the
 	// command continues.
 	LogLimit *int64 `json:"log_limit" db:"-" file:",size,minimum=1,maximum=9007199254740992"`
+	// ArtifactsOf are the jobs of the run whose artifacts an execution receives before its
+	// command starts. The run determines them from the needs of the job.
+	ArtifactsOf []string `json:"artifacts_of,omitempty" db:"-" file:"-"`
+	// Source is "received" if the command starts with the tree of the run's source, "fetched" or
+	// "uploaded" where it is that source, "" otherwise. The run determines it.
+	Source string `json:"source,omitempty" db:"-" file:"-" jsonschema:"enum=fetched,enum=uploaded,enum=received"`
 	Setup
 	Graph
 }

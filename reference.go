@@ -12,6 +12,27 @@ import (
 // params.env.
 var Reference = regexp.MustCompile(`\$\{\{\s*([^{}]*?)\s*\}\}`)
 
+var (
+	fileHash = regexp.MustCompile(`^file_hash\(\s*'[^']+'(\s*,\s*'[^']+')*\s*\)$`)
+	quoted   = regexp.MustCompile(`'([^']+)'`)
+)
+
+// IsFileHash reports whether the name of a reference is file_hash(…), which the worker
+// replaces by the digest of files.
+func IsFileHash(name string) bool { return strings.HasPrefix(name, "file_hash") }
+
+// FileHash returns the globs of file_hash('go.sum', …), nil if the name of the reference has
+// another form.
+func FileHash(name string) (globs []string) {
+	if !fileHash.MatchString(name) {
+		return nil
+	}
+	for _, found := range quoted.FindAllStringSubmatch(name, -1) {
+		globs = append(globs, found[1])
+	}
+	return globs
+}
+
 // RunFields are the values of run.*, each HODEI_ and the name in upper case in the
 // environment (RUN_ID and RUN_NUMBER for the first two).
 var RunFields = []string{"id", "number", "pipeline", "trigger", "ref", "branch", "tag", "base_branch", "pull_request", "commit", "scheduled_at"}

@@ -7,7 +7,8 @@ import (
 )
 
 // Run is one execution of a pipeline: its jobs, in the order that their needs
-// demand. It uses the definition that its pipeline had when it was created.
+// demand. It uses the definition that its pipeline had when it was created, or that of
+// its commit.
 type Run struct {
 	ID         RunID      `json:"id"`
 	PipelineID PipelineID `json:"pipeline_id"`
@@ -24,11 +25,15 @@ type Run struct {
 	// hash; null without a source.
 	Ref    *string `json:"ref"`
 	Commit *string `json:"commit"`
+	// Definition is where the jobs come from: applied, what was applied when the run was
+	// created; or repository, the file in its commit. Until the source has been fetched,
+	// such a run has no other job.
+	Definition string `json:"definition" jsonschema:"enum=applied,enum=repository"`
 	// Parent is the job of another run that started this one, null without one.
 	Parent *ParentRun `json:"parent"`
 	// RerunOf is the run that this one repeats.
 	RerunOf *RunID `json:"rerun_of"`
-	// Warnings is the number of jobs that failed and were allowed to.
+	// Warnings is the number of jobs with a warning.
 	Warnings int `json:"warnings"`
 	// CancelRequestedAt is the time of the first request to cancel the run.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
@@ -66,6 +71,8 @@ type ChildRun struct {
 	Number   int       `json:"number"`
 	Status   RunStatus `json:"status"`
 	Reason   *Reason   `json:"reason"`
+	// Warnings is the number of its jobs with a warning.
+	Warnings int `json:"warnings"`
 
 	// Attempt is the attempt of the job that started it. Paused is true while all that
 	// the run waits for are approvals, Cancelled if it was asked to end. These fields
@@ -89,7 +96,13 @@ type RunTrigger struct {
 	ScheduleID *ScheduleID `json:"schedule_id,omitempty"`
 	// ScheduledAt is when a schedule planned the run.
 	ScheduledAt *time.Time `json:"scheduled_at,omitempty"`
-	// Changes are the paths that a push or a pull request changed.
+	// HookID is the hook that started the run, DeliveryID the event that it received.
+	HookID     *HookID     `json:"hook_id,omitempty"`
+	DeliveryID *DeliveryID `json:"delivery_id,omitempty"`
+	// Fork is true of a pull request from a fork.
+	Fork bool `json:"fork,omitempty"`
+	// Changes are the paths that a push changed. They are left out if the sender does not
+	// have all of them.
 	Changes []string `json:"changes,omitempty"`
 }
 
@@ -147,7 +160,8 @@ type RunJob struct {
 	Outputs map[string]string `json:"outputs" null:"true"`
 	// Approval is null for a job that needs none.
 	Approval *Approval `json:"approval"`
-	// Warning is true of a job that failed and was allowed to.
+	// Warning is true of a job that failed and was allowed to, and of one that waited for
+	// a run of another pipeline which completed with warnings.
 	Warning     bool       `json:"warning"`
 	StartedAt   *time.Time `json:"started_at"`
 	CompletedAt *time.Time `json:"completed_at"`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 )
 
 // Setup is the environment of a command on its worker.
@@ -19,9 +20,9 @@ type Setup struct {
 	// Checkout, where false, starts the job without the tree of the source.
 	Checkout *bool `json:"checkout,omitempty" db:"-" jsonschema:"default=true"`
 	// Artifacts are files of the job to keep.
-	Artifacts []Artifact `json:"artifacts,omitempty" db:"-" jsonschema:"maxItems=100"`
+	Artifacts []ArtifactSpec `json:"artifacts,omitempty" db:"-" jsonschema:"maxItems=100"`
 	// Caches are files to keep for later runs.
-	Caches []Cache `json:"caches,omitempty" db:"-" jsonschema:"maxItems=20"`
+	Caches []CacheSpec `json:"caches,omitempty" db:"-" jsonschema:"maxItems=20"`
 	// Secrets are variables whose values are kept apart from the definition.
 	Secrets []SecretRef `json:"secrets,omitempty" db:"-" jsonschema:"maxItems=100"`
 	// Container runs the command in a container.
@@ -89,8 +90,8 @@ func (s *Shell) UnmarshalJSON(data []byte) error {
 	return errors.New("shell: sh, bash, pwsh or a list of strings is required")
 }
 
-// Artifact is a set of files that the run keeps under a name.
-type Artifact struct {
+// ArtifactSpec is a set of files that the run keeps under a name.
+type ArtifactSpec struct {
 	Name string `json:"name" jsonschema:"required,minLength=1,maxLength=100"`
 	// Paths are globs relative to the working directory; ** matches directories.
 	Paths []string `json:"paths" jsonschema:"required,minItems=1,maxItems=100"`
@@ -102,14 +103,31 @@ type Artifact struct {
 	IfNone string `json:"if_none,omitempty" jsonschema:"enum=warn,enum=error,enum=ignore,default=warn"`
 }
 
-// Cache is a set of files that later runs start with.
-type Cache struct {
+// CacheSpec is a set of files that later runs start with.
+type CacheSpec struct {
 	// Key names the content; file_hash('go.sum') in ${{ }} is the digest of files.
 	Key string `json:"key" jsonschema:"required,minLength=1,maxLength=500"`
 	// Restore are prefixes of keys to take when there is no cache with the key itself.
 	Restore []string `json:"restore,omitempty" jsonschema:"maxItems=20"`
-	// Paths are relative to the working directory, or to the home with ~/.
+	// Paths are globs relative to the working directory, or to the home with ~/.
 	Paths []string `json:"paths" jsonschema:"required,minItems=1,maxItems=100"`
+}
+
+// Globs are the paths in the working directory, and those in the home without ~/.
+func (c CacheSpec) Globs() (dir, home []string) {
+	for _, glob := range c.Paths {
+		text, not := strings.CutPrefix(glob, "!")
+		below, isHome := strings.CutPrefix(text, "~/")
+		switch {
+		case isHome && not:
+			home = append(home, "!"+below)
+		case isHome:
+			home = append(home, below)
+		default:
+			dir = append(dir, glob)
+		}
+	}
+	return dir, home
 }
 
 // SecretRef hands the value of a secret to the command. In JSON it is the name of

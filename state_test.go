@@ -70,7 +70,9 @@ func TestGoldenStates(t *testing.T) {
 	draw(&b, "Execution", hodei.ExecutionTransitions, hodei.Pending, hodei.Running)
 	draw(&b, "Run", hodei.RunTransitions, hodei.RunPending, hodei.RunRunning)
 	draw(&b, "Job in a run", hodei.RunJobTransitions, hodei.JobWaiting)
+	draw(&b, "Notification", hodei.NotificationTransitions, hodei.NotificationPending, hodei.NotificationDelivered, hodei.NotificationFailed)
 	draw(&b, "Fire of a schedule", hodei.FireTransitions, hodei.FireWaiting, hodei.FireStarted, hodei.FireSkipped)
+	draw(&b, "Delivery of a hook", hodei.DeliveryTransitions, hodei.DeliveryPending, hodei.DeliveryBlocked, hodei.DeliveryIgnored, hodei.DeliveryRefused, hodei.DeliveryStarted)
 	draw(&b, "Worker", hodei.WorkerTransitions, hodei.WorkerAvailable)
 	b.WriteString("\nThe status of a job is that of its latest execution, `PENDING` before the first.\n")
 	if *update {

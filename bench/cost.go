@@ -37,7 +37,7 @@ const (
 )
 
 // costParts are in the order of the work for an execution.
-var costParts = []string{clientPart, "edge", "orchestrator", "scheduler", "worker-manager", natsPart, postgresPart, "worker", commandsPart}
+var costParts = []string{clientPart, "edge", "orchestrator", "scheduler", "worker-manager", "artifacts", natsPart, postgresPart, "worker", commandsPart}
 
 // count returns the totals, or nil if the system counts nothing.
 func (h system) count(ctx context.Context) (*counters, error) {

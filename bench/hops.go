@@ -47,8 +47,51 @@ func hops(ctx context.Context, b *bench) (rows []row, err error) {
 			return nil, err
 		}
 	}
-	return []row{{Scenario: "hops", What: "POST → done seen, with a listener on all of NATS, p50", Unit: "ms", Lower: true,
-		Hodei: spreadOf([]float64{quantile(t.times["follower: done seen"], 0.5)}), Plot: t.table(n)}}, nil
+	one := row{Scenario: "hops", What: "POST → done seen, with a listener on all of NATS, p50", Unit: "ms", Lower: true,
+		Hodei: spreadOf([]float64{quantile(t.times["follower: done seen"], 0.5)}), Plot: t.table(n)}
+	run, err := h.runHops(ctx, b, t)
+	return []row{one, run}, err
+}
+
+// runHops shows where the time of a run of three jobs in series goes.
+func (h *hodei) runHops(ctx context.Context, b *bench, t *tap) (row, error) {
+	out := row{Scenario: "hops, run", What: "request → run ended, three jobs in series, with a listener on all of NATS, p50", Unit: "ms", Lower: true}
+	if err := h.define(ctx, "three", chainOf(3, program)); err != nil {
+		return out, err
+	}
+	f, err := followRuns(h.nats)
+	if err != nil {
+		return out, err
+	}
+	defer f.nc.Close()
+	n := b.scale(200, 50)
+	t.times, t.numbers = map[string][]float64{}, true
+	for i := range 10 + n {
+		time.Sleep(idle)
+		if err := h.runHop(ctx, t, f, i >= 10); err != nil {
+			return out, err
+		}
+	}
+	out.Hodei, out.Plot = spreadOf([]float64{quantile(t.times["client: end seen"], 0.5)}), t.table(n)
+	return out, nil
+}
+
+// runHop measures one run.
+func (h *hodei) runHop(ctx context.Context, t *tap, f *runFeed, counts bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if counts {
+		t.begin()
+	}
+	if err := h.start(ctx, "three"); err != nil {
+		return err
+	}
+	answered := time.Now()
+	ended, err := f.wait(ctx, 1)
+	if err != nil {
+		return err
+	}
+	return t.end(counts, moment{"client: answered", answered}, moment{"client: end seen", ended})
 }
 
 // tap listens to all messages.
@@ -58,8 +101,40 @@ type tap struct {
 	mu      sync.Mutex
 	began   time.Time // of the execution in progress, zero between two
 	replies map[string]string
-	seen    map[string]bool
+	seen    map[string]int
 	times   map[string][]float64 // of each message, since the POST
+	numbers bool                 // whether repeated messages count, by their number
+}
+
+// begin starts the measurement of one execution or run.
+func (t *tap) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.began, t.replies, t.seen = time.Now(), map[string]string{}, map[string]int{}
+}
+
+// moment is what a client has seen.
+type moment struct {
+	name string
+	at   time.Time
+}
+
+// end waits for the last messages and ends the measurement, with what the client has seen if it
+// counts.
+func (t *tap) end(counts bool, seen ...moment) error {
+	if err := t.nc.Flush(); err != nil { // all messages have arrived
+		return err
+	}
+	time.Sleep(idle)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if counts {
+		for _, m := range seen {
+			t.note(m.name, m.at)
+		}
+	}
+	t.began = time.Time{}
+	return nil
 }
 
 func listen(url string) (*tap, error) {
@@ -97,12 +172,15 @@ func (t *tap) hear(m *nats.Msg, at time.Time) {
 	t.note(name, at)
 }
 
-// note records the first message with a name.
+// note records the first message with a name, or every one with its number.
 func (t *tap) note(name string, at time.Time) {
-	if !t.seen[name] {
-		t.seen[name] = true
-		t.times[name] = append(t.times[name], milliseconds(at.Sub(t.began)))
+	t.seen[name]++
+	if n := t.seen[name]; n > 1 && !t.numbers {
+		return
+	} else if n > 1 {
+		name += fmt.Sprintf(" %d", n)
 	}
+	t.times[name] = append(t.times[name], milliseconds(at.Sub(t.began)))
 }
 
 // subjectName removes the parts of a subject that differ between executions.
@@ -118,11 +196,8 @@ func subjectName(subject string) string {
 func (h *hodei) hop(ctx context.Context, t *tap, id string, signal *fifo, counts bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	began := time.Now()
 	if counts {
-		t.mu.Lock()
-		t.began, t.replies, t.seen = began, map[string]string{}, map[string]bool{}
-		t.mu.Unlock()
+		t.begin()
 	}
 	answer, err := post(ctx, h.base+"/api/v1/jobs/"+id+"/execute", nil)
 	answered := time.Now()
@@ -137,19 +212,7 @@ func (h *hodei) hop(ctx context.Context, t *tap, id string, signal *fifo, counts
 	if err != nil {
 		return err
 	}
-	if err := t.nc.Flush(); err != nil { // all messages have arrived
-		return err
-	}
-	time.Sleep(idle)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if counts {
-		t.note("client: answered", answered)
-		t.note("command: started", started)
-		t.note("follower: done seen", f.at)
-	}
-	t.began = time.Time{}
-	return nil
+	return t.end(counts, moment{"client: answered", answered}, moment{"command: started", started}, moment{"follower: done seen", f.at})
 }
 
 // table lists the messages that most executions have, in order of their median

@@ -96,6 +96,9 @@ func (r *roles) spread(ctx context.Context, b *bench, services, workers int) err
 				return err
 			}
 		}
+		if _, err := r.add(ctx, b, "artifacts", "--artifacts", filepath.Join(r.dir, "artifacts")); err != nil {
+			return err
+		}
 		if _, err := r.add(ctx, b, "edge", "--port-base", "0"); err != nil {
 			return err
 		}

@@ -249,12 +249,12 @@ func layers(n, wide int) map[string]any {
 }
 
 // define applies a pipeline.
-func (h *hodei) define(ctx context.Context, slug string, jobs map[string]any) error {
+func (h system) define(ctx context.Context, slug string, jobs map[string]any) error {
 	body, err := json.Marshal(map[string]any{"slug": slug, "jobs": jobs})
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, h.base+"/api/v1/pipelines/"+slug, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, h.bases[0]+"/api/v1/pipelines/"+slug, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -270,8 +270,8 @@ func (h *hodei) define(ctx context.Context, slug string, jobs map[string]any) er
 }
 
 // start requests a run.
-func (h *hodei) start(ctx context.Context, slug string) error {
-	_, err := post(ctx, h.base+"/api/v1/pipelines/"+slug+"/execute", nil)
+func (h system) start(ctx context.Context, slug string) error {
+	_, err := post(ctx, h.bases[0]+"/api/v1/pipelines/"+slug+"/execute", nil)
 	return err
 }
 

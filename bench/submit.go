@@ -42,11 +42,19 @@ var web = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * submi
 
 // post sends a JSON body and returns the answer.
 func post(ctx context.Context, url string, body []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	return send(ctx, http.MethodPost, url, body, nil)
+}
+
+// send is post with another method, or with headers.
+func send(ctx context.Context, method, url string, body []byte, headers map[string]string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	for name, value := range headers {
+		req.Header.Set(name, value)
+	}
 	resp, err := web.Do(req)
 	if err != nil {
 		return nil, err
@@ -54,7 +62,7 @@ func post(ctx context.Context, url string, body []byte) ([]byte, error) {
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode/100 != 2 {
-		err = fmt.Errorf("POST %s: %s: %s", url, resp.Status, answer)
+		err = fmt.Errorf("%s %s: %s: %s", method, url, resp.Status, answer)
 	}
 	return answer, err
 }

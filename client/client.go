@@ -32,6 +32,8 @@ type transport interface {
 	// ended returns when the execution has ended.
 	ended(ctx context.Context, id hodei.ExecutionID) error
 	health(ctx context.Context) (schemas.Health, error)
+	// readArtifact returns at most schemas.ChunkBytes of the content from the offset.
+	readArtifact(ctx context.Context, id hodei.ArtifactID, offset int64) ([]byte, error)
 }
 
 // Timeout returns how long an operation may take: 10 s, or 75 s if the request
@@ -49,6 +51,9 @@ func Timeout(op *schemas.Op) time.Duration {
 // request struct, or a json.RawMessage of the same shape. Raw refuses an
 // operation that streams.
 func (c *Client) Raw(ctx context.Context, op *schemas.Op, req any) (body []byte, status int, err error) {
+	if op.File {
+		return nil, 0, hodei.Errorf(hodei.Invalid, "%s is a file: use OpenArtifact", op.Name)
+	}
 	if op.Streams {
 		return nil, 0, hodei.Errorf(hodei.Invalid, "%s is a stream: use Follow or FollowEvents", op.Name)
 	}

@@ -150,10 +150,8 @@ func (t *overHTTP) do(req *http.Request) (*http.Response, error) {
 // codeOf returns the code for a status without the documented body, as from a
 // proxy.
 func codeOf(status int) hodei.Code {
-	for code, s := range hodei.Codes {
-		if s == status {
-			return code
-		}
+	if code, ok := hodei.CodeOf(status); ok {
+		return code
 	}
 	if status < 500 {
 		return hodei.Invalid

@@ -46,6 +46,34 @@ func (c *Client) AllWorkers(ctx context.Context, req schemas.ListWorkersRequest)
 	})
 }
 
+// AllReports yields every artifact with test reports of the last runs of a pipeline; see
+// AllPipelines.
+func (c *Client) AllReports(ctx context.Context, req schemas.ListReportsRequest) iter.Seq2[hodei.Artifact, error] {
+	return all(req.Page, func(page schemas.Page) (schemas.List[hodei.Artifact], error) {
+		req := req
+		req.Page = page
+		return c.ListReports(ctx, req)
+	})
+}
+
+// AllArtifacts yields every artifact of a run; see AllPipelines.
+func (c *Client) AllArtifacts(ctx context.Context, req schemas.ListArtifactsRequest) iter.Seq2[hodei.Artifact, error] {
+	return all(req.Page, func(page schemas.Page) (schemas.List[hodei.Artifact], error) {
+		req := req
+		req.Page = page
+		return c.ListArtifacts(ctx, req)
+	})
+}
+
+// AllCaches yields every cache of a pipeline; see AllPipelines.
+func (c *Client) AllCaches(ctx context.Context, req schemas.ListCachesRequest) iter.Seq2[hodei.Cache, error] {
+	return all(req.Page, func(page schemas.Page) (schemas.List[hodei.Cache], error) {
+		req := req
+		req.Page = page
+		return c.ListCaches(ctx, req)
+	})
+}
+
 // pageSize is the length of a page if the request has none.
 const pageSize = 500
 

@@ -54,6 +54,9 @@ func TestEveryRouteHasAMethod(t *testing.T) {
 			continue
 		}
 		routes++
+		if op == schemas.ArtifactContent.Op { // OpenArtifact
+			continue
+		}
 		found := 0
 		for i := range methods.NumMethod() {
 			m := methods.Method(i).Type

@@ -10,12 +10,23 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/token"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // NATS returns a client that calls the services directly. The caller configures
 // and closes the connection.
 func NATS(nc *nats.Conn) *Client { return &Client{via: overNATS{nc}} }
+
+// TokenOptions are the options of a connection to a NATS with access control, for a person or a
+// program with a token: the token is the password, and no other connection can subscribe to the replies.
+func TokenOptions(text string) ([]nats.Option, error) {
+	_, hash, err := token.Parse(text)
+	if err != nil {
+		return nil, hodei.Errorf(hodei.Invalid, "token: %v", err)
+	}
+	return []nats.Option{nats.UserInfo("token", text), nats.CustomInboxPrefix(schemas.InboxPrefix(hash.Inbox()))}, nil
+}
 
 type overNATS struct{ nc *nats.Conn }
 

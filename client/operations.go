@@ -294,3 +294,19 @@ func (c *Client) DeleteSecret(ctx context.Context, req schemas.DeleteSecretReque
 func (c *Client) RotateSecrets(ctx context.Context, req schemas.Empty) (schemas.RotatedSecrets, error) {
 	return call(ctx, c, schemas.RotateSecrets, req)
 }
+
+// ListWorkerKeys returns a page of the workers that have joined with a token, newest first.
+func (c *Client) ListWorkerKeys(ctx context.Context, req schemas.ListWorkerKeysRequest) (schemas.List[hodei.WorkerKey], error) {
+	return call(ctx, c, schemas.ListWorkerKeys, req)
+}
+
+// ApproveWorker lets a worker connect that has joined with a token that needs an approval, or
+// returns NOT_FOUND.
+func (c *Client) ApproveWorker(ctx context.Context, req schemas.ApproveWorkerRequest) (hodei.WorkerKey, error) {
+	return call(ctx, c, schemas.ApproveWorker, req)
+}
+
+// RevokeWorker shuts out a worker that has joined, for ever, or returns NOT_FOUND.
+func (c *Client) RevokeWorker(ctx context.Context, req schemas.RevokeWorkerRequest) (hodei.WorkerKey, error) {
+	return call(ctx, c, schemas.RevokeWorker, req)
+}

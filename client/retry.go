@@ -39,7 +39,8 @@ func (c *Client) repeating(ctx context.Context, op *schemas.Op, body []byte) (rp
 	harmless := op.Method == "GET" || op.Creates
 	for try, pause := 1, firstPause; ; try, pause = try+1, 2*pause {
 		reply, err := c.via.send(ctx, op, body)
-		if !harmless || try == tries || !transient(err) {
+		refused := errors.Is(err, hodei.RateLimited) // before it had an effect
+		if try == tries || !refused && !(harmless && transient(err)) {
 			return reply, err
 		}
 		select {

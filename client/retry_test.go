@@ -36,10 +36,8 @@ func answers(status ...int) (c *client.Client, keys *[]string) {
 		w := httptest.NewRecorder()
 		w.WriteHeader(status[at])
 		body := map[string]any{"items": []any{}, "message": "so it is"}
-		for code, s := range hodei.Codes {
-			if s == status[at] {
-				body["error"] = code
-			}
+		if code, ok := hodei.CodeOf(status[at]); ok {
+			body["error"] = code
 		}
 		_ = json.NewEncoder(w).Encode(body)
 		return w.Result(), nil
@@ -88,13 +86,24 @@ func TestNotRepeated(t *testing.T) {
 	_, err := c.CancelExecution(t.Context(), schemas.CancelExecutionRequest{ID: hodei.RefTo(hodei.ExecutionID{1})})
 	require.ErrorIs(t, err, hodei.Unavailable)
 	require.Len(t, *keys, 1)
-	for _, status := range []int{400, 404, 409, 429, 500, 504} {
+	for _, status := range []int{400, 404, 409, 500, 504} {
 		c, keys := answers(status)
 		_, err := c.CreatePipeline(t.Context(), schemas.CreatePipelineRequest{Name: "p"})
 		require.Error(t, err)
 		require.Equal(t, status, hodei.AsError(err).Code.Status())
 		require.Len(t, *keys, 1)
 	}
+}
+
+// What was refused for its rate had no effect, so it is repeated, whatever it changes.
+func TestRepeatedAfterTooManyRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, keys := answers(429, 429, 200)
+		_, err := c.CancelExecution(t.Context(), schemas.CancelExecutionRequest{ID: hodei.RefTo(hodei.ExecutionID{1})})
+		require.NoError(t, err)
+		require.Len(t, *keys, 3)
+	})
 }
 
 // lists returns a client of a server with 7 jobs, which fails on an unknown

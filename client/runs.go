@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/follow"
 	"github.com/hodei-jobs/hodei/internal/rpc"
@@ -113,14 +115,34 @@ func runLines(step follow.RunStep, req schemas.FollowRunRequest, filter hodei.Lo
 	return nil
 }
 
+// watchRun subscribes to the events as they are published. A follower of a run needs none of
+// the past, and people have no JetStream.
 func (t overNATS) watchRun(ctx context.Context, id hodei.RunID, changed func()) error {
 	ref := hodei.RefTo(id)
 	want := schemas.FollowEventsRequest{RunID: &ref}
-	_, err := follow.Events(ctx, follow.EventsConfig{NATS: t.nc, Follow: true, NoWorkers: true}, func(e follow.RawEvent) error {
-		if event, err := e.Decode(); e.Kind == "" || err == nil && want.Match(event) {
-			changed()
+	connected := t.nc.StatusChanged(nats.CONNECTED)
+	defer t.nc.RemoveStatusListener(connected)
+	for _, subject := range []string{schemas.EventSubjects, schemas.RunEventSubjects} {
+		sub, err := t.nc.Subscribe(subject, func(msg *nats.Msg) {
+			event, err := follow.RawEvent{Kind: schemas.FeedOf(msg.Subject), Data: msg.Data}.Decode()
+			if err == nil && want.Match(event) {
+				changed()
+			}
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
-	return err
+		defer func() { _ = sub.Unsubscribe() }() // fails only on a closed connection
+	}
+	if err := t.nc.FlushTimeout(rpc.DefaultTimeout); err != nil {
+		return err
+	}
+	for {
+		changed()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-connected: // events may have been lost
+		}
+	}
 }

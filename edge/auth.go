@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/token"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -42,6 +43,9 @@ func (e *Edge) authenticate(next http.Handler) http.Handler {
 		var caller hodei.Caller
 		if err == nil {
 			caller, err = e.callers.find(r.Context(), s, address(r))
+		}
+		if err == nil {
+			err = e.limitToken(caller)
 		}
 		if err != nil {
 			refuseCaller(w, r, err)
@@ -111,10 +115,13 @@ func cookieOf(r *http.Request) (text string, err error) {
 }
 
 // address is that of the client, without the port.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+func address(r *http.Request) string { return hostOf(r.RemoteAddr) }
+
+// hostOf is an address without its port.
+func hostOf(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return r.RemoteAddr
+		return addr
 	}
 	return host
 }
@@ -127,7 +134,11 @@ const verifyEvery = 30 * time.Second
 // the token or the session is no longer valid.
 func (e *Edge) stream(op *schemas.Op, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := rpc.Allow(r.Context(), op); err != nil {
+		err := rpc.Allow(r.Context(), op)
+		if err == nil {
+			err = e.confine(r, op)
+		}
+		if err != nil {
 			refuse(w, r, err)
 			return
 		}
@@ -140,6 +151,23 @@ func (e *Edge) stream(op *schemas.Op, next http.HandlerFunc) http.HandlerFunc {
 		go e.keepVerifying(ctx, cancel, r)
 		next(w, r.WithContext(ctx))
 	}
+}
+
+// confine asks for the record of the stream, which its service refuses to a caller that is
+// limited to other pipelines: what follows is shared with other callers.
+func (e *Edge) confine(r *http.Request, op *schemas.Op) error {
+	if hodei.PipelinesOf(r.Context()) == nil || op.Limit == schemas.LimitOwn {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), client.Timeout(op))
+	defer cancel()
+	c, id := client.NATS(e.cfg.NATS), pathText(r, "id")
+	if op == schemas.FollowRun.Op {
+		_, err := c.GetRun(ctx, schemas.GetRunRequest{ID: hodei.RunRef(id)})
+		return err
+	}
+	_, err := c.GetExecution(ctx, schemas.GetExecutionRequest{ID: hodei.ExecutionRef(id)})
+	return err
 }
 
 // keepVerifying calls cancel when the caller of the request is no longer valid.

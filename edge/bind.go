@@ -98,11 +98,7 @@ var yamlTypes = []string{"application/yaml", "application/x-yaml", "text/yaml", 
 func (b binder) parameters(r *http.Request) (map[string]json.RawMessage, error) {
 	fields := map[string]json.RawMessage{}
 	for _, f := range b.path {
-		text := chi.URLParam(r, f.Name)
-		if plain, err := url.PathUnescape(text); err == nil && r.URL.RawPath != "" { // otherwise chi has unescaped it
-			text = plain
-		}
-		fields[f.Name] = value(f, text)
+		fields[f.Name] = value(f, pathText(r, f.Name))
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -119,6 +115,15 @@ func (b binder) parameters(r *http.Request) (map[string]json.RawMessage, error) 
 		fields[name] = value(b.query[i], texts[0])
 	}
 	return fields, nil
+}
+
+// pathText returns a parameter of the path.
+func pathText(r *http.Request, name string) string {
+	text := chi.URLParam(r, name)
+	if plain, err := url.PathUnescape(text); err == nil && r.URL.RawPath != "" { // otherwise chi has unescaped it
+		return plain
+	}
+	return text
 }
 
 // value converts text to the JSON type of the field. Text that does not convert

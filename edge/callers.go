@@ -9,9 +9,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/singleflight"
-	"golang.org/x/time/rate"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rates"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/token"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -25,8 +25,6 @@ const (
 	// failuresAtOnce and failureEvery limit the unknown tokens of one address.
 	failuresAtOnce = 20
 	failureEvery   = 3 * time.Second
-	// addressesKept bounds the addresses with failures.
-	addressesKept = 10_000
 )
 
 // callers verifies tokens and sessions with the access service, and remembers the result for
@@ -35,11 +33,12 @@ type callers struct {
 	nc     *nats.Conn
 	asking singleflight.Group // one question for one secret at a time
 
+	failed *rates.Rates[netip.Prefix] // unknown tokens by address
+
 	mu      sync.Mutex
 	known   map[secret]knownCaller
-	failed  map[netip.Prefix]*rate.Limiter // by address
-	again   chan struct{}                  // closed when everything must be verified again
-	version int                            // of the above
+	again   chan struct{} // closed when everything must be verified again
+	version int           // of the above
 }
 
 // knownCaller is an answer of the access service: a caller, or why there is none.
@@ -50,7 +49,7 @@ type knownCaller struct {
 }
 
 func newCallers(nc *nats.Conn) *callers {
-	return &callers{nc: nc, known: map[secret]knownCaller{}, failed: map[netip.Prefix]*rate.Limiter{}, again: make(chan struct{})}
+	return &callers{nc: nc, known: map[secret]knownCaller{}, failed: rates.New[netip.Prefix](1/failureEvery.Seconds(), failuresAtOnce), again: make(chan struct{})}
 }
 
 // follow forgets all callers when a change is announced, or may have been while the
@@ -97,7 +96,7 @@ func (c *callers) find(ctx context.Context, s secret, from string) (hodei.Caller
 	c.mu.Unlock()
 	if !ok || !time.Now().Before(found.until) {
 		if c.tooMany(from) {
-			return hodei.Caller{}, hodei.Errorf(hodei.Rejected, "Too many tokens of this address were not valid: try again in a few seconds")
+			return hodei.Caller{}, hodei.Errorf(hodei.RateLimited, "Too many tokens of this address were not valid: try again in a few seconds")
 		}
 		found = c.ask(ctx, s, from, version)
 	}
@@ -137,28 +136,10 @@ func (c *callers) ask(ctx context.Context, s secret, from string, version int) k
 }
 
 // tooMany reports whether the address has sent too many unknown tokens lately.
-func (c *callers) tooMany(from string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	limit := c.failed[network(from)]
-	return limit != nil && limit.Tokens() < 1
-}
+func (c *callers) tooMany(from string) bool { return c.failed.Exhausted(network(from)) }
 
 // fail counts an unknown token.
-func (c *callers) fail(from string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := network(from)
-	limit := c.failed[at]
-	if limit == nil {
-		if len(c.failed) >= addressesKept {
-			clear(c.failed)
-		}
-		limit = rate.NewLimiter(rate.Every(failureEvery), failuresAtOnce)
-		c.failed[at] = limit
-	}
-	limit.Allow()
-}
+func (c *callers) fail(from string) { c.failed.Allow(network(from)) }
 
 // network is an IPv4 address, or the /64 of an IPv6 one, all of which one machine can have.
 func network(from string) netip.Prefix {

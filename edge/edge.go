@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -15,7 +16,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rates"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -47,12 +51,25 @@ type Config struct {
 	// AllowedHosts are further host names that clients may use, besides
 	// loopback names, Host and the address that the client connected to.
 	AllowedHosts []string
+	// TLSCert and TLSKey are files; with them the ports serve HTTPS. They are read again
+	// when they change.
+	TLSCert, TLSKey string
+	// TrustedProxies are those whose X-Forwarded-For and X-Forwarded-Proto are believed.
+	TrustedProxies []netip.Prefix
+	// OIDC lets people sign in to the console with their provider; nil for tokens alone.
+	OIDC *OIDC
 	// Patience is the limit for sending a request, and for reading an answer
 	// that is not a stream. Default: 30 s.
 	Patience time.Duration
 	// MaxConns limits the open connections. Default: derived from the limit of
 	// file descriptors, at most 16384.
 	MaxConns int
+	// MaxConnsPerClient limits those of one address (default: no separate limit).
+	// Trusted proxies have none.
+	MaxConnsPerClient int
+	// RatePerToken and RatePerAddress limit the requests a second with one token and
+	// from one address, twice as many at once; 0 for no limit.
+	RatePerToken, RatePerAddress int
 	// Auth requires a token or a session for everything but health and the page of
 	// the console.
 	Auth bool
@@ -68,7 +85,19 @@ type Edge struct {
 	ready   chan struct{}
 	listens [3]net.Listener
 	hosts   []string
+	cert    *certificate // nil without TLS
 	conns   atomic.Int64 // open now
+	of      connections
+	// perToken and perAddress are nil without a limit.
+	perToken   *rates.Rates[hodei.TokenID]
+	perAddress *rates.Rates[netip.Prefix]
+	checks     singleflight.Group // of the health
+	signIns    *signIns           // nil without OIDC
+	// receiving has one entry for each message to a hook that is being received.
+	receiving chan struct{}
+	devices   *rates.Rates[netip.Prefix]
+	// downloads has an element for each artifact that is being downloaded.
+	downloads chan struct{}
 }
 
 // New returns an edge that does not listen yet.
@@ -80,6 +109,11 @@ func New(cfg Config) *Edge {
 	cfg.MaxStreamsPerClient = cmp.Or(cfg.MaxStreamsPerClient, cfg.MaxStreams)
 	cfg.Patience, cfg.MaxConns = cmp.Or(cfg.Patience, 30*time.Second), cmp.Or(cfg.MaxConns, connLimit())
 	e := &Edge{cfg: cfg, metrics: newMetrics(cfg), callers: newCallers(cfg.NATS), ready: make(chan struct{}), hosts: hosts(cfg)}
+	e.downloads = make(chan struct{}, maxDownloads)
+	e.receiving = make(chan struct{}, maxHooks)
+	e.signIns, e.devices = newSignIns(cfg.OIDC), rates.New[netip.Prefix](1/deviceEvery.Seconds(), devicesAtOnce)
+	e.of = connections{most: cfg.MaxConnsPerClient, of: map[netip.Prefix]int{}}
+	e.perToken, e.perAddress = rates.PerSecond[hodei.TokenID](cfg.RatePerToken), rates.PerSecond[netip.Prefix](cfg.RatePerAddress)
 	e.metrics.countConns(&e.conns)
 	return e
 }
@@ -89,7 +123,12 @@ func (e *Edge) Ready() <-chan struct{} { return e.ready }
 
 // Listen opens the three ports. Run calls it if the caller did not. Call it
 // first to find out early that a port is taken.
-func (e *Edge) Listen() error {
+func (e *Edge) Listen() (err error) {
+	if e.cfg.TLSCert != "" && e.cert == nil {
+		if e.cert, err = newCertificate(e.cfg.TLSCert, e.cfg.TLSKey, e.cfg.Log); err != nil {
+			return err
+		}
+	}
 	for i, port := range []int{e.cfg.Orchestrator, e.cfg.Scheduler, e.cfg.WorkerManager} {
 		if e.listens[i] != nil {
 			continue
@@ -114,6 +153,14 @@ func (e *Edge) close() {
 			e.listens[i] = nil
 		}
 	}
+}
+
+// Scheme is that of the addresses: http, or https with a certificate.
+func (e *Edge) Scheme() string {
+	if e.cfg.TLSCert != "" {
+		return "https"
+	}
+	return "http"
 }
 
 // Addrs returns the addresses of the orchestrator's, scheduler's and worker
@@ -189,7 +236,12 @@ func (e *Edge) serve(ctx context.Context, srv *http.Server, l net.Listener) erro
 		defer cancel()
 		drained <- srv.Shutdown(grace)
 	})
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	serve := srv.Serve
+	if e.cert != nil {
+		srv.TLSConfig = e.cert.tlsConfig()
+		serve = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
+	}
+	if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		_ = srv.Close() // the error of Serve is more precise
 		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)

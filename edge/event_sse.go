@@ -13,6 +13,7 @@ import (
 type eventSSE struct {
 	*wire
 	want      schemas.FollowEventsRequest
+	caller    hodei.Caller
 	noWorkers bool
 	buf       *[]byte // nil while there is nothing to write
 	sent      time.Time
@@ -23,10 +24,25 @@ var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, piece)) }}
 
 // add writes the event if it matches the filter.
 func (f *eventSSE) add(e event) error {
-	if !f.want.Match(e.feed) || f.noWorkers && e.feed.Worker != nil {
+	if !f.want.Match(e.feed) || !shows(f.caller, e.feed) || f.noWorkers && e.feed.Worker != nil {
 		return nil
 	}
 	return f.write(e)
+}
+
+// shows reports whether the caller may see the event: one that is limited to pipelines sees
+// theirs alone, and no workers.
+func shows(caller hodei.Caller, e schemas.FeedEvent) bool {
+	switch {
+	case len(caller.Pipelines) == 0:
+		return true
+	case e.Execution != nil:
+		of := e.Execution.Execution.PipelineID
+		return of != nil && caller.MayUse(*of)
+	case e.Run != nil:
+		return caller.MayUse(e.Run.Run.PipelineID)
+	}
+	return e.Resync != nil
 }
 
 func (f *eventSSE) write(e event) error {

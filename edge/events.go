@@ -61,6 +61,7 @@ func (s *eventStreams) handler(op *schemas.Op) (http.HandlerFunc, error) {
 		}
 		defer s.hub.leave()
 		out := &eventSSE{wire: newWire(w, r, "text/event-stream"), want: want}
+		out.caller, _ = hodei.CallerOf(ctx)
 		err = s.copy(ctx, out, reader, after)
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.DebugContext(ctx, "stream of events cut", "request_id", rpc.RequestID(ctx), "err", err)

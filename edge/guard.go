@@ -76,7 +76,8 @@ func foreign(r *http.Request) bool {
 		return true
 	}
 	for _, origin := range r.Header.Values("Origin") {
-		if u, err := url.Parse(origin); err != nil || !strings.EqualFold(u.Host, r.Host) {
+		u, err := url.Parse(origin)
+		if err != nil || !strings.EqualFold(u.Host, r.Host) || u.Scheme == "http" && isEncrypted(r) {
 			return true
 		}
 	}
@@ -88,10 +89,11 @@ func fromBrowser(r *http.Request) bool {
 	return r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
 }
 
-// visit reports whether the user follows a link to a page of the console. The
-// page replaces the one with the link, which learns nothing.
+// visit reports whether the user follows a link to a page of the console, or comes
+// back from the OIDC provider. The page replaces the one with the link, which
+// learns nothing.
 func visit(r *http.Request) bool {
-	page := r.URL.Path == "/" || r.URL.Path == "/docs" || r.URL.Path == "/ui" || strings.HasPrefix(r.URL.Path, "/ui/")
+	page := r.URL.Path == oidcCallback || r.URL.Path == "/" || r.URL.Path == "/docs" || r.URL.Path == "/ui" || strings.HasPrefix(r.URL.Path, "/ui/")
 	return page && (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Origin") == "" &&
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }

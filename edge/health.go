@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
@@ -11,8 +12,21 @@ import (
 )
 
 // Health is the health of the system: NATS is connected, and each service reports
-// that it is ready.
+// that it is ready. Requests at the same time share one check, since nobody needs a token
+// for it.
 func (e *Edge) Health(ctx context.Context) schemas.Health {
+	checked, _, _ := e.checks.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkWithin)
+		defer cancel()
+		return e.check(ctx), nil
+	})
+	return checked.(schemas.Health)
+}
+
+// checkWithin is the time for a check.
+const checkWithin = 10 * time.Second
+
+func (e *Edge) check(ctx context.Context) schemas.Health {
 	health, err := client.NATS(e.cfg.NATS).Health(ctx)
 	if err != nil {
 		health.Checks = map[string]string{"nats": e.cfg.NATS.Status().String()}

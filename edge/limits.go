@@ -35,15 +35,21 @@ const tooMany = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnectio
 // connState counts connections for http.Server.ConnState and closes those over
 // the limit.
 func (e *Edge) connState(conn net.Conn, state http.ConnState) {
+	client := hostOf(conn.RemoteAddr().String())
+	from := network(client)
 	switch state {
 	case http.StateNew:
-		if e.conns.Add(1) <= int64(e.cfg.MaxConns) {
+		all, its := e.conns.Add(1) <= int64(e.cfg.MaxConns), e.of.enter(from)
+		if all && (its || e.trusts(client)) {
 			return
 		}
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // the send buffer is empty, so the write does not block
-		_, _ = conn.Write([]byte(tooMany))
+		if conn == below(conn) { // with TLS, an answer would need a handshake first
+			_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // the send buffer is empty, so the write does not block
+			_, _ = conn.Write([]byte(tooMany))
+		}
 		_ = conn.Close() // the server then reports it as closed
 	case http.StateClosed, http.StateHijacked:
 		e.conns.Add(-1)
+		e.of.leave(from)
 	}
 }

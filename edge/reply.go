@@ -32,7 +32,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if id := rpc.RequestID(r.Context()); id != "" { // the error may be shared with other requests
 		failed.RequestID = id
 	}
-	if failed.Code == hodei.Unavailable {
+	if failed.Code == hodei.Unavailable || failed.Code == hodei.RateLimited {
 		w.Header().Set("Retry-After", "1")
 	}
 	if rec, ok := w.(*recorder); ok {

@@ -32,7 +32,7 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 		return nil, fmt.Errorf("serve %s: %w", schemas.FollowRun.Name, err)
 	}
 	r := chi.NewRouter()
-	r.Use(e.identify, e.recover, e.guard)
+	r.Use(e.forwarded, e.identify, e.recover, e.guard, e.limitAddress)
 	closed := func(handle http.HandlerFunc) http.HandlerFunc { return e.authenticate(handle).ServeHTTP }
 	r.NotFound(closed(func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, &hodei.Error{
@@ -76,6 +76,16 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 	for _, prefix := range prefixes {
 		r.Post(prefix+"/session", e.signIn)
 		r.Delete(prefix+"/session", e.signOut)
+		r.Get(prefix+"/session", e.signInWays)
+		r.Post(prefix+"/hooks/{id}", e.receiveHook)
+		r.Post(prefix+"/session/device", e.beginDevice)
+		r.Post(prefix+"/session/device/token", e.redeemDevice)
+		r.Get(prefix+"/session/device", closed(e.showDevice))
+		r.Post(prefix+"/session/device/approve", closed(e.approveDevice))
+	}
+	if e.signIns != nil {
+		r.Get(oidcStart, e.beginOIDC)
+		r.Get(oidcCallback, e.endOIDC)
 	}
 	return r, nil
 }
@@ -101,6 +111,8 @@ func (e *Edge) handler(logs *streams, op *schemas.Op) http.HandlerFunc {
 		return e.stream(op, logs.handler(op, onlySSE))
 	case schemas.FollowRun.Op:
 		return e.stream(op, logs.runHandler(op))
+	case schemas.ArtifactContent.Op:
+		return e.artifact(op)
 	case schemas.GetLogs.Op:
 		stream := e.stream(op, logs.handler(op, accepted))
 		return func(w http.ResponseWriter, r *http.Request) {

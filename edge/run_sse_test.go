@@ -101,6 +101,9 @@ func TestRunStreamsShareTheFeed(t *testing.T) {
 	}
 }
 
+// keptAlive reports whether the frame is the comment of a silent stream.
+func keptAlive(frame map[string]string) bool { return len(frame) == 1 && frame[""] == "keep-alive" }
+
 // TestRunStreamsStayAlive: a silent stream has keep-alives, and a tail of nothing a position,
 // after which a client that is cut off misses no line.
 func TestRunStreamsStayAlive(t *testing.T) {
@@ -111,10 +114,13 @@ func TestRunStreamsStayAlive(t *testing.T) {
 	next, resp := w.runLogs(t, e.Addrs()[0], "?follow=true&tail=0")
 	require.Equal(t, "job", next()["event"])
 	at := next()
+	for keptAlive(at) {
+		at = next()
+	}
 	require.NotEmpty(t, at["id"])
 	require.NotContains(t, at, "data")
 	for range 3 {
-		require.Equal(t, map[string]string{"": "keep-alive"}, next())
+		require.True(t, keptAlive(next()))
 	}
 	require.NoError(t, resp.Body.Close())
 	w.write(t, 8, 9)

@@ -1,8 +1,6 @@
 package edge
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -52,7 +50,7 @@ func (e *Edge) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	from := address(r)
 	if e.callers.tooMany(from) {
-		refuse(w, r, hodei.Errorf(hodei.Rejected, "Too many tokens of this address were not valid: try again in a few seconds"))
+		refuse(w, r, hodei.Errorf(hodei.RateLimited, "Too many tokens of this address were not valid: try again in a few seconds"))
 		return
 	}
 	session := token.New(token.Session)
@@ -76,21 +74,16 @@ func (e *Edge) signIn(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusCreated, shown)
 }
 
+// maxSignIn bounds what is read before the caller is known.
+const maxSignIn = 4 << 10
+
 // readSignIn reads the request, which is no operation with a schema.
 func readSignIn(w http.ResponseWriter, r *http.Request) (req schemas.SignInRequest, err error) {
-	if err := noParameters(r); err != nil {
-		return req, err
+	err = readSmall(w, r, &req)
+	if errors.Is(err, hodei.Invalid) || err == nil && req.Token == "" {
+		err = hodei.InvalidField("token", "required, and no other field")
 	}
-	body, err := readBody(w, r, false)
-	if err != nil {
-		return req, err
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if dec.Decode(&req) != nil || req.Token == "" {
-		return req, hodei.InvalidField("token", "required, and no other field")
-	}
-	return req, nil
+	return req, err
 }
 
 // signOut ends the session of the request, if it has one.
@@ -113,10 +106,11 @@ func (e *Edge) signOut(w http.ResponseWriter, r *http.Request) {
 }
 
 // encrypted reports whether the browser uses TLS, to this server or to a proxy in front of
-// it. The guard has compared the origin with the host.
+// it, also to one that is not known as trusted: a browser alone decides about its cookie. The
+// guard has compared the origin with the host.
 func encrypted(r *http.Request) bool {
 	origin, err := url.Parse(r.Header.Get("Origin"))
-	return r.TLS != nil || err == nil && origin.Scheme == "https"
+	return isEncrypted(r) || err == nil && origin.Scheme == "https"
 }
 
 func setCookie(w http.ResponseWriter, r *http.Request, value string, ends *time.Time) {

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"net"
 	"net/http"
 	"sync"
 
@@ -28,10 +27,7 @@ func newStreamCount(cfg Config, gauge prometheus.Gauge) *streamCount {
 // enter counts a stream and returns the function that ends it, or UNAVAILABLE
 // if there are too many.
 func (c *streamCount) enter(r *http.Request) (leave func(), err error) {
-	addr, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		addr = r.RemoteAddr
-	}
+	addr := address(r)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {

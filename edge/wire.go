@@ -43,10 +43,10 @@ type connKey struct{}
 // is detected, and passes the connection to handlers. For
 // http.Server.ConnContext.
 func withConn(ctx context.Context, conn net.Conn) context.Context {
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := below(conn).(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer) // on failure the kernel's larger buffer works too
 	}
-	return context.WithValue(ctx, connKey{}, conn)
+	return context.WithValue(ctx, connKey{}, below(conn))
 }
 
 func newWire(w http.ResponseWriter, r *http.Request, contentType string) *wire {

@@ -10,14 +10,15 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// runsAtOnce is how many runs one transaction advances.
-const runsAtOnce = 32
+// RunsAtOnce is how many runs one transaction advances.
+const RunsAtOnce = 32
 
 // Steps are the decisions about a run: see services/orchestrator/run.
 type Steps struct {
 	Changed  []*hodei.RunJob
 	Added    map[string]bool
 	Removed  []string
+	Adopted  bool
 	Start    []hodei.Execution
 	Stop     []string
 	Calls    []hodei.RunCall
@@ -38,6 +39,8 @@ type Advanced struct {
 	// Calls are runs of other pipelines to be created, StopRuns those to be cancelled.
 	Calls    []hodei.RunCall
 	StopRuns []hodei.RunID
+	// Notifies is true if notifications were recorded.
+	Notifies bool
 }
 
 // NextRun is how long it is until a run is due, at most the given time.
@@ -57,19 +60,21 @@ type Hand func(context.Context, []hodei.Execution)
 // AdvanceRuns locks runs that are due and that no other instance has locked, has
 // advance decide about each, and commits that. It is NOT_FOUND when there is none.
 func (db *DB) AdvanceRuns(ctx context.Context, advance Advance, hand Hand) ([]Advanced, error) {
-	out, err := db.handed(ctx, db.known, hand, func(tx pgx.Tx) ([]Advanced, error) {
-		runs, err := all[hodei.Run](ctx, tx, "lock runs", `SELECT `+runColumns+` FROM runs r
+	out, err := db.handed(ctx, db.known, hand, func(s *step) ([]Advanced, error) {
+		var runs []hodei.Run
+		b := &pgx.Batch{}
+		b.Queue(`SELECT `+runColumns+` FROM runs r
 			WHERE r.id = ANY(ARRAY(SELECT DISTINCT run_id FROM executions WHERE run_due)
 				|| ARRAY(SELECT DISTINCT parent_run_id FROM runs WHERE parent_due)
 				|| ARRAY(SELECT id FROM runs WHERE due_at <= now() ORDER BY due_at LIMIT $1))
-			LIMIT $1 FOR UPDATE OF r SKIP LOCKED`, runsAtOnce)
-		if err != nil {
+			LIMIT $1 FOR UPDATE OF r SKIP LOCKED`, RunsAtOnce).Query(collect(&runs))
+		if err := s.begin(ctx, b); err != nil {
 			return nil, err
 		}
 		if len(runs) == 0 {
 			return nil, hodei.NotFound
 		}
-		return db.advanceLocked(ctx, tx, runs, advance)
+		return db.advanceLocked(ctx, s, runs, advance, s.commit)
 	})
 	if err == nil {
 		db.keep(out)
@@ -80,21 +85,28 @@ func (db *DB) AdvanceRuns(ctx context.Context, advance Advance, hand Hand) ([]Ad
 
 // AdvanceRun waits for the lock of one run and has advance decide about it.
 func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) (Steps, error), hand Hand) (Advanced, error) {
-	out, err := db.handed(ctx, db.pool, hand, withRecord(ctx, "run", id.String(), func(tx pgx.Tx) ([]Advanced, error) {
-		r, err := one[hodei.Run](ctx, tx, "lock run", "run", id.String(), `SELECT `+runColumns+` FROM runs r WHERE r.id = $1 FOR UPDATE OF r`, id)
-		if err != nil {
+	out, err := db.handed(ctx, db.pool, hand, func(s *step) ([]Advanced, error) {
+		var runs []hodei.Run
+		b := &pgx.Batch{}
+		b.Queue(`SELECT `+runColumns+` FROM runs r WHERE r.id = $1 FOR UPDATE OF r`, id).Query(collect(&runs))
+		if err := s.begin(ctx, b); err != nil {
 			return nil, err
 		}
+		if len(runs) == 0 {
+			return nil, hodei.Missing("run", id.String())
+		}
 		var refused error
-		out, err := db.advanceLocked(ctx, tx, []hodei.Run{r}, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (steps Steps) {
+		return db.advanceLocked(ctx, s, runs, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (steps Steps) {
 			steps, refused = advance(r, ends, now)
 			return steps
+		}, func(ctx context.Context, b *pgx.Batch) error {
+			if refused != nil {
+				return refused // and nothing is committed
+			}
+			queueRecord(ctx, b, "run", id.String())
+			return s.commit(ctx, b)
 		})
-		if refused != nil {
-			return nil, refused // and nothing is committed
-		}
-		return out, err
-	}))
+	})
 	if err != nil {
 		return Advanced{}, failure("advance run", err)
 	}
@@ -119,7 +131,8 @@ type decided struct {
 	steps Steps
 }
 
-func (db *DB) advanceLocked(ctx context.Context, tx pgx.Tx, runs []hodei.Run, advance Advance) ([]Advanced, error) {
+// advanceLocked has advance decide about locked runs. Commit sends the last statements.
+func (db *DB) advanceLocked(ctx context.Context, tx session, runs []hodei.Run, advance Advance, commit send) ([]Advanced, error) {
 	ids := make([]hodei.RunID, len(runs))
 	for i := range runs {
 		ids[i] = runs[i].ID
@@ -146,28 +159,34 @@ func (db *DB) advanceLocked(ctx context.Context, tx pgx.Tx, runs []hodei.Run, ad
 			work[i].steps.Wake = again
 		}
 	}
-	return db.writeSteps(ctx, tx, work)
+	return writeSteps(ctx, &pgx.Batch{}, work, commit)
+}
+
+// endOfRun is an execution of a run that has ended.
+type endOfRun struct {
+	hodei.Execution
+	Recorded hodei.Spec `db:"spec"`
+	Kept     bool       `db:"has_artifacts"`
 }
 
 // takeEnds takes the ends that locked runs have not taken notice of, and the time of the
 // transaction, in one round trip.
-func takeEnds(ctx context.Context, tx pgx.Tx, ids []hodei.RunID) (ends map[hodei.RunID][]hodei.Execution, now time.Time, err error) {
+func takeEnds(ctx context.Context, tx session, ids []hodei.RunID) (ends map[hodei.RunID][]hodei.Execution, now time.Time, err error) {
 	ends = map[hodei.RunID][]hodei.Execution{}
 	batch := &pgx.Batch{}
 	batch.Queue(`WITH e AS (UPDATE executions SET run_due = false
-		WHERE run_due AND run_id = ANY($1) RETURNING *) SELECT `+changedColumns+` FROM e`, ids).Query(func(rows pgx.Rows) error {
-		ended, err := pgx.CollectRows(rows, scan[hodei.Execution])
-		for _, e := range ended {
-			ends[*e.RunID] = append(ends[*e.RunID], e)
-		}
-		return err
-	})
+		WHERE run_due AND run_id = ANY($1) RETURNING *)
+		SELECT `+changedColumns+`, EXISTS (SELECT FROM artifacts a WHERE a.execution_id = e.id) AS has_artifacts FROM e`, ids).Query(each(func(row endOfRun) {
+		e := row.Execution
+		e.Spec, e.HasArtifacts = row.Recorded, row.Kept
+		ends[*e.RunID] = append(ends[*e.RunID], e)
+	}))
 	batch.Queue(`SELECT now()`).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
 	return ends, now, tx.SendBatch(ctx, batch).Close()
 }
 
 // readJobs fills in the jobs of locked runs, from the cache where it has them.
-func (db *DB) readJobs(ctx context.Context, tx pgx.Tx, runs []hodei.Run) error {
+func (db *DB) readJobs(ctx context.Context, tx session, runs []hodei.Run) error {
 	unknown := map[hodei.RunID]*hodei.Run{}
 	var ids []hodei.RunID
 	for i := range runs {
@@ -188,29 +207,31 @@ func (db *DB) readJobs(ctx context.Context, tx pgx.Tx, runs []hodei.Run) error {
 	return err
 }
 
-// writeSteps records what has been decided in one round trip.
-func (db *DB) writeSteps(ctx context.Context, tx pgx.Tx, work []decided) ([]Advanced, error) {
+// writeSteps appends the statements that record what has been decided to a batch, and sends it.
+func writeSteps(ctx context.Context, batch *pgx.Batch, work []decided, send send) ([]Advanced, error) {
 	out := make([]Advanced, len(work))
 	var starts []hodei.Execution
 	for i, w := range work {
 		out[i].Run, out[i].Was = *w.run, w.was
 		starts = append(starts, identified(w)...)
 	}
-	batch := &pgx.Batch{}
 	queueRuns(batch, work)
+	for _, w := range work {
+		if w.steps.Adopted {
+			batch.Queue(`UPDATE runs SET params = $2 WHERE id = $1`, w.run.ID, w.run.Params)
+		}
+	}
 	queueJobs(batch, work)
 	for _, w := range work {
 		queueNext(batch, w)
 	}
-	created := map[hodei.RunID][]hodei.Execution{}
+	queueNotifications(batch, work, out)
+	created, stop := map[hodei.RunID][]hodei.Execution{}, map[hodei.RunID][]hodei.ExecutionID{}
 	if len(starts) > 0 {
 		queueStarts(batch, starts, created)
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, err
-	}
-	stop, err := live(ctx, tx, work)
-	if err != nil {
+	queueLive(batch, work, stop)
+	if err := send(ctx, batch); err != nil {
 		return nil, err
 	}
 	for i, w := range work {
@@ -248,19 +269,20 @@ func queueRuns(batch *pgx.Batch, work []decided) {
 	n := len(work)
 	ids, status, reasons, plans := make([]hodei.RunID, n), make([]hodei.RunStatus, n), make([]*hodei.Reason, n), make([]hodei.RunPlan, n)
 	warnings, cancelled, started, completed := make([]int, n), make([]*time.Time, n), make([]*time.Time, n), make([]*time.Time, n)
-	due, by := make([]*time.Time, n), make([]*string, n)
+	due, by, commits := make([]*time.Time, n), make([]*string, n), make([]*string, n)
 	for i, w := range work {
 		r := w.run
 		ids[i], status[i], reasons[i], plans[i], warnings[i] = r.ID, r.Status, r.Reason, r.Plan, r.Warnings
 		cancelled[i], started[i], completed[i], due[i], by[i] = r.CancelRequestedAt, r.StartedAt, r.CompletedAt, w.steps.Wake, r.CancelledBy
+		commits[i] = r.Commit
 	}
 	batch.Queue(`UPDATE runs r SET status = d.status, reason = d.reason, plan = d.plan, warnings = d.warnings,
-			cancel_requested_at = d.cancelled, cancelled_by = d.by, started_at = d.started, completed_at = d.completed, due_at = d.due, revision = r.revision + 1,
+			cancel_requested_at = d.cancelled, cancelled_by = d.by, started_at = d.started, completed_at = d.completed, due_at = d.due, revision = r.revision + 1, commit = coalesce(r.commit, d.commit),
 			parent_due = r.parent_due OR r.parent_waits AND (d.status <> r.status OR (d.plan ? 'active_since') <> (r.plan ? 'active_since')),
 			fire_due = r.schedule_id IS NOT NULL AND d.completed IS NOT NULL
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[])
-			AS d(id, status, reason, plan, warnings, cancelled, started, completed, due, by) WHERE r.id = d.id`,
-		ids, status, reasons, plans, warnings, cancelled, started, completed, due, by)
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[])
+			AS d(id, status, reason, plan, warnings, cancelled, started, completed, due, by, commit) WHERE r.id = d.id`,
+		ids, status, reasons, plans, warnings, cancelled, started, completed, due, by, commits)
 }
 
 // queueJobs writes the jobs that changed; the definition of a job never does.
@@ -350,31 +372,20 @@ func queueStarts(batch *pgx.Batch, starts []hodei.Execution, created map[hodei.R
 			SELECT d.id, (SELECT j.id FROM jobs j WHERE j.id = d.job_id), d.pipeline_id, d.run_id, d.run_number, d.job_key, $9, d.spec, 1, d.log_day
 			FROM d RETURNING *)
 		SELECT `+changedColumns+` FROM e ORDER BY e.id`, ids, jobs, pipelines, runs, numbers, keys, days, specs, hodei.Pending).
-		Query(func(rows pgx.Rows) error {
-			made, err := pgx.CollectRows(rows, scan[hodei.Execution])
-			for _, e := range made {
-				created[*e.RunID] = append(created[*e.RunID], e)
-			}
-			return err
-		})
+		Query(each(func(e hodei.Execution) { created[*e.RunID] = append(created[*e.RunID], e) }))
 }
 
-// live are the executions of the jobs that are to be stopped: those that have not
-// ended, and those that are to be repeated.
-func live(ctx context.Context, tx pgx.Tx, work []decided) (map[hodei.RunID][]hodei.ExecutionID, error) {
-	out := map[hodei.RunID][]hodei.ExecutionID{}
+// queueLive reads the executions of the jobs that are to be stopped into stop: those that have
+// not ended, or have a retry due.
+func queueLive(batch *pgx.Batch, work []decided, stop map[hodei.RunID][]hodei.ExecutionID) {
 	for _, w := range work {
 		if len(w.steps.Stop) == 0 {
 			continue
 		}
-		rows, err := tx.Query(ctx, `SELECT id FROM executions WHERE run_id = $1 AND job_key = ANY($2)
-			AND (completed_at IS NULL OR retry_at IS NOT NULL)`, w.run.ID, w.steps.Stop)
-		if err != nil {
-			return nil, err
-		}
-		if out[w.run.ID], err = pgx.CollectRows(rows, pgx.RowTo[hodei.ExecutionID]); err != nil {
-			return nil, err
-		}
+		batch.Queue(`SELECT id FROM executions WHERE run_id = $1 AND job_key = ANY($2)
+			AND (completed_at IS NULL OR retry_at IS NOT NULL)`, w.run.ID, w.steps.Stop).Query(func(rows pgx.Rows) (err error) {
+			stop[w.run.ID], err = pgx.CollectRows(rows, pgx.RowTo[hodei.ExecutionID])
+			return err
+		})
 	}
-	return out, nil
 }

@@ -46,16 +46,12 @@ func (db *DB) transact(ctx context.Context, noun, id string, fn func(pgx.Tx) err
 	return err
 }
 
-// withRecord is work, and the record of the request that caused it in the same transaction.
-func withRecord[T any](ctx context.Context, noun, id string, work func(pgx.Tx) (T, error)) func(pgx.Tx) (T, error) {
-	record := cause(ctx, noun, id)
-	return func(tx pgx.Tx) (T, error) {
-		out, err := work(tx)
-		if err == nil && record != nil {
-			_, err = tx.Exec(ctx, insertAudit+auditValues+`FROM jsonb_array_elements($1::jsonb) a(v)`, []hodei.AuditRecord{*record})
-			hodei.MarkRecorded(ctx) // a commit that fails is an error, which is recorded by itself
-		}
-		return out, err
+// queueRecord records the request that caused the change of the named record with the other
+// statements of a batch.
+func queueRecord(ctx context.Context, b *pgx.Batch, noun, id string) {
+	if record := cause(ctx, noun, id); record != nil {
+		b.Queue(insertAudit+auditValues+`FROM jsonb_array_elements($1::jsonb) a(v)`, []hodei.AuditRecord{*record})
+		hodei.MarkRecorded(ctx) // a commit that fails is an error, which is recorded by itself
 	}
 }
 

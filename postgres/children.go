@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/hodei-jobs/hodei"
 )
 
@@ -42,7 +40,7 @@ func (db *DB) CreateChild(ctx context.Context, draft hodei.Run, call hodei.RunCa
 // claim locks the run of the job, checks that the job waits for a run of this attempt, and
 // has its run looked at. Locks are taken in the order of pipeline, concurrency key, run:
 // a transaction that advances a run, and has it locked, waits for neither of the others.
-func (c *Caller) claim(ctx context.Context, tx pgx.Tx) error {
+func (c *Caller) claim(ctx context.Context, tx session) error {
 	if c == nil {
 		return nil
 	}
@@ -63,7 +61,7 @@ func (c *Caller) claim(ctx context.Context, tx pgx.Tx) error {
 
 // waitsWithKey reports whether the run of the caller, or one that waits for it, has the
 // concurrency key.
-func (c *Caller) waitsWithKey(ctx context.Context, tx pgx.Tx, key string) (waits bool, err error) {
+func (c *Caller) waitsWithKey(ctx context.Context, tx session, key string) (waits bool, err error) {
 	if c == nil || !c.Waits {
 		return false, nil
 	}
@@ -76,7 +74,7 @@ func (c *Caller) waitsWithKey(ctx context.Context, tx pgx.Tx, key string) (waits
 // readChildren gives the jobs of locked runs that wait for a run of another pipeline the
 // state of that run, and takes the notices of the changes. A notice that is locked stays:
 // its run is changing, and the parent is looked at again.
-func readChildren(ctx context.Context, tx pgx.Tx, runs []hodei.Run) error {
+func readChildren(ctx context.Context, tx session, runs []hodei.Run) error {
 	parents, ids, keys := map[hodei.RunID]*hodei.Run{}, []hodei.RunID{}, []string{}
 	for i := range runs {
 		for _, j := range runs[i].Jobs {
@@ -102,7 +100,7 @@ func readChildren(ctx context.Context, tx pgx.Tx, runs []hodei.Run) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	children, err := all[child](ctx, tx, "read child runs", `SELECT c.id, p.slug, c.number, c.status, c.reason, c.started_at, c.completed_at,
+	children, err := all[child](ctx, tx, "read child runs", `SELECT c.id, p.slug, c.number, c.status, c.reason, c.warnings, c.started_at, c.completed_at,
 			c.parent_run_id, c.parent_key, c.parent_attempt, c.status = 'RUNNING' AND NOT c.plan ? 'active_since' AS paused,
 			c.cancel_requested_at IS NOT NULL AS cancelled
 		FROM runs c JOIN pipelines p ON p.id = c.pipeline_id WHERE c.parent_run_id = ANY($1) AND c.parent_key = ANY($2)`, ids, keys)
@@ -119,6 +117,7 @@ type child struct {
 	Number        int
 	Status        hodei.RunStatus
 	Reason        *hodei.Reason
+	Warnings      int
 	StartedAt     *time.Time
 	CompletedAt   *time.Time
 	ParentRunID   hodei.RunID
@@ -133,7 +132,7 @@ func (c child) show(parent *hodei.Run) {
 	for i := range parent.Jobs {
 		if j := &parent.Jobs[i]; j.Key == c.ParentKey && j.Attempt == c.ParentAttempt {
 			j.Child = &hodei.ChildRun{
-				RunID: c.ID, Pipeline: c.Slug, Number: c.Number, Status: c.Status, Reason: c.Reason,
+				RunID: c.ID, Pipeline: c.Slug, Number: c.Number, Status: c.Status, Reason: c.Reason, Warnings: c.Warnings,
 				Attempt: c.ParentAttempt, Paused: c.Paused, Cancelled: c.Cancelled, StartedAt: c.StartedAt, CompletedAt: c.CompletedAt,
 			}
 		}

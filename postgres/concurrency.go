@@ -27,7 +27,7 @@ const keyLock = `hashtextextended('hodei concurrency ' || $1, 0)`
 
 // admitNew decides whether a new run starts, waits for its concurrency key, or is
 // REJECTED, and what becomes of the others with the key. It sets the state.
-func admitNew(ctx context.Context, tx pgx.Tx, r *hodei.Run, caller *Caller) error {
+func admitNew(ctx context.Context, tx session, r *hodei.Run, caller *Caller) error {
 	c := r.Plan.Concurrency
 	if c == nil {
 		return nil
@@ -61,7 +61,7 @@ func admitNew(ctx context.Context, tx pgx.Tx, r *hodei.Run, caller *Caller) erro
 
 // admitWaiting starts a run that waits, when it is the oldest one and its key has room.
 // It returns when to look again otherwise.
-func admitWaiting(ctx context.Context, tx pgx.Tx, r *hodei.Run, now time.Time) (again *time.Time, err error) {
+func admitWaiting(ctx context.Context, tx session, r *hodei.Run, now time.Time) (again *time.Time, err error) {
 	c := r.Plan.Concurrency
 	if r.Status != hodei.RunPending || r.Plan.Stopping != nil {
 		return nil, nil
@@ -112,7 +112,7 @@ func letGo(r *hodei.Run, now time.Time) {
 
 // countKey counts the runs with the key that run, and those that wait and are older than
 // the given one.
-func countKey(ctx context.Context, tx pgx.Tx, key string, id hodei.RunID) (running, before int, err error) {
+func countKey(ctx context.Context, tx session, key string, id hodei.RunID) (running, before int, err error) {
 	err = tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE status = 'RUNNING'), count(*) FILTER (WHERE status = 'PENDING' AND id < $2
 				AND NOT plan ?| '{stopping,held}')
 		FROM runs WHERE concurrency_key = $1 AND completed_at IS NULL`, key, id).Scan(&running, &before)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,11 +35,17 @@ type DB struct {
 
 	creates  batch.Group[creation, *hodei.Execution]
 	assigns  batch.Group[assignment, *hodei.Execution]
-	finishes batch.Group[report, *hodei.Execution]
+	finishes batch.Group[report, recordedEnd]
+	receives batch.Group[Received, hodei.Delivery]
+
+	written signal      // a commit that was waited for
+	sharing atomic.Bool // an end waits for one, see shareEnd
 
 	runs runCache
 
 	checked lastCheck
+
+	callerKey atomic.Pointer[[]byte]
 }
 
 // Open connects to the database at the URL. It uses at most conns connections
@@ -75,6 +82,8 @@ func Open(ctx context.Context, url string, conns int) (*DB, error) {
 	}
 	db := &DB{}
 	db.creates.Run, db.assigns.Run, db.finishes.Run = db.createExecutions, db.assignExecutions, db.finishExecutions
+	db.receives.Run, db.receives.MaxSize = db.receiveDeliveries, maxReceived
+	db.receives.Size = func(r Received) int { return len(r.Body) }
 	for _, p := range []struct {
 		pool **pgxpool.Pool
 		cfg  *pgxpool.Config
@@ -177,6 +186,25 @@ func all[T any](ctx context.Context, q querier, act, sql string, args ...any) ([
 	return v, failure(act, err)
 }
 
+// collect reads the rows of a statement of a batch into list.
+func collect[T any](list *[]T) func(pgx.Rows) error {
+	return func(rows pgx.Rows) (err error) {
+		*list, err = pgx.CollectRows(rows, scan[T])
+		return err
+	}
+}
+
+// each calls do with each row of a statement of a batch.
+func each[T any](do func(T)) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		list, err := pgx.CollectRows(rows, scan[T])
+		for _, v := range list {
+			do(v)
+		}
+		return err
+	}
+}
+
 // scan reads a row by column name. An execution and a job embed their specification,
 // which is one column, and a run its plan.
 func scan[T any](row pgx.CollectableRow) (T, error) {
@@ -202,6 +230,14 @@ func scan[T any](row pgx.CollectableRow) (T, error) {
 			Recorded hodei.ScheduleSpec `db:"spec"`
 		}](row)
 		*p, p.ScheduleSpec = r.Schedule, r.Recorded
+		return out, err
+	case *hodei.Hook:
+		r, err := pgx.RowToStructByName[struct {
+			hodei.Hook
+			Recorded hodei.HookSpec `db:"spec"`
+		}](row)
+		*p, p.HookSpec = r.Hook, r.Recorded
+		p.URL = HookPath + p.ID.String()
 		return out, err
 	case *hodei.Job:
 		r, err := pgx.RowToStructByName[struct {

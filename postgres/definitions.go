@@ -20,6 +20,8 @@ type Recorded struct {
 	Jobs []hodei.Job
 	// Schedules are those of the definition, in its order.
 	Schedules []hodei.Schedule
+	// Hooks are those of the definition, in its order.
+	Hooks []hodei.Hook
 }
 
 // Recorded returns a pipeline with its settings and jobs as they are at one moment, or
@@ -31,35 +33,52 @@ func (db *DB) Recorded(ctx context.Context, id hodei.PipelineID) (Recorded, erro
 		if r, err = recorded(ctx, tx, id, ""); err != nil {
 			return err
 		}
-		r.Schedules, err = definedSchedules(ctx, tx, id, "")
+		if r.Schedules, err = definedSchedules(ctx, tx, id, ""); err != nil {
+			return err
+		}
+		r.Hooks, err = definedHooks(ctx, tx, id, "")
 		return err
 	})
 	return r, failure("read definition", err)
 }
 
-func recorded(ctx context.Context, tx pgx.Tx, id hodei.PipelineID, lock string) (r Recorded, err error) {
-	if r.Pipeline, err = one[hodei.Pipeline](ctx, tx, "read definition", "pipeline", id.String(),
-		`SELECT `+pipelineColumns+` FROM pipelines p WHERE p.id = $1 `+lock, id); err != nil {
+func recorded(ctx context.Context, tx session, id hodei.PipelineID, lock string) (r Recorded, err error) {
+	b := &pgx.Batch{}
+	queueRecorded(b, id, lock, &r)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return r, err
 	}
-	if err := tx.QueryRow(ctx, `SELECT settings FROM pipelines WHERE id = $1`, id).Scan(&r.Settings); err != nil {
-		return r, err
+	if r.Pipeline.ID.IsZero() {
+		return r, hodei.Missing("pipeline", id.String())
 	}
-	if lock != "" {
-		if _, err := tx.Exec(ctx, `SELECT FROM jobs WHERE pipeline_id = $1 ORDER BY id FOR NO KEY UPDATE`, id); err != nil {
-			return r, err
+	r.sort()
+	return r, nil
+}
+
+// queueRecorded reads a pipeline into r, or nothing if there is none. Its jobs are not sorted.
+func queueRecorded(b *pgx.Batch, id hodei.PipelineID, lock string, r *Recorded) {
+	b.Queue(`SELECT `+pipelineColumns+` FROM pipelines p WHERE p.id = $1 `+lock, id).Query(each(func(p hodei.Pipeline) { r.Pipeline = p }))
+	b.Queue(`SELECT settings FROM pipelines WHERE id = $1`, id).Query(func(rows pgx.Rows) error {
+		settings, err := pgx.CollectRows(rows, pgx.RowTo[hodei.Settings])
+		for _, s := range settings {
+			r.Settings = s
 		}
+		return err
+	})
+	if lock != "" {
+		b.Queue(`SELECT FROM jobs WHERE pipeline_id = $1 ORDER BY id FOR NO KEY UPDATE`, id)
 	}
-	if r.Jobs, err = all[hodei.Job](ctx, tx, "read definition", jobs(noRecent)+`WHERE j.pipeline_id = $1 ORDER BY j.id`, id); err != nil {
-		return r, err
-	}
+	b.Queue(jobs(noRecent)+`WHERE j.pipeline_id = $1 ORDER BY j.id`, id).Query(collect(&r.Jobs))
+}
+
+// sort gives the jobs the order of the definition.
+func (r *Recorded) sort() {
 	order := map[string]int{}
 	for i, key := range r.Settings.Order {
 		order[key] = i + 1
 	}
 	place := func(j hodei.Job) int { return cmp.Or(order[j.Key], len(order)+1) }
 	slices.SortStableFunc(r.Jobs, func(a, b hodei.Job) int { return cmp.Compare(place(a), place(b)) })
-	return r, nil
 }
 
 // definedSchedules are the schedules of the definition of a pipeline, in its order.
@@ -80,6 +99,8 @@ type Revised struct {
 	Gone []hodei.JobID
 	// Schedules are all of the definition, in its order; those with an id are changed.
 	Schedules []hodei.Schedule
+	// Hooks are all of the definition, in its order; those with an id are changed.
+	Hooks []hodei.Hook
 	// Begin is required with Schedules.
 	Begin Begin
 }
@@ -122,6 +143,9 @@ func apply(ctx context.Context, tx pgx.Tx, slug string, decide func(*Recorded) (
 		if err := writeJobs(ctx, tx, id, next); err != nil {
 			return id, false, err
 		}
+		if err := writeHooks(ctx, tx, id, nil, next.Hooks); err != nil {
+			return id, false, err
+		}
 		return id, true, writeSchedules(ctx, tx, id, nil, next.Schedules, next.Begin)
 	}
 	if err != nil {
@@ -134,6 +158,9 @@ func apply(ctx context.Context, tx pgx.Tx, slug string, decide func(*Recorded) (
 	if now.Schedules, err = definedSchedules(ctx, tx, id, "FOR NO KEY UPDATE OF s"); err != nil {
 		return id, false, err
 	}
+	if now.Hooks, err = definedHooks(ctx, tx, id, "FOR NO KEY UPDATE OF h"); err != nil {
+		return id, false, err
+	}
 	next, err := decide(&now)
 	if err != nil || next == nil {
 		return id, false, err
@@ -143,6 +170,9 @@ func apply(ctx context.Context, tx pgx.Tx, slug string, decide func(*Recorded) (
 		return id, false, err
 	}
 	if err := writeJobs(ctx, tx, id, next); err != nil {
+		return id, false, err
+	}
+	if err := writeHooks(ctx, tx, id, now.Hooks, next.Hooks); err != nil {
 		return id, false, err
 	}
 	return id, false, writeSchedules(ctx, tx, id, now.Schedules, next.Schedules, next.Begin)

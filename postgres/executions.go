@@ -80,6 +80,7 @@ func (f ExecutionFilter) from() string {
 
 // ListExecutions returns a page of executions, newest first.
 func (db *DB) ListExecutions(ctx context.Context, f ExecutionFilter, p Page) ([]hodei.Execution, *string, error) {
+	f.PipelineIDs = own(ctx, f.PipelineIDs)
 	return list(p, func(e hodei.Execution) hodei.ExecutionID { return e.ID }, func(from *hodei.ExecutionID, limit int) ([]hodei.Execution, error) {
 		return all[hodei.Execution](ctx, db.pool, "list executions", `SELECT `+listedColumns+` FROM `+f.from()+` ORDER BY e.id DESC LIMIT $7`,
 			from, f.JobIDs, f.PipelineIDs, f.WorkerIDs, f.States, f.RetryOf, limit, f.Created.From, f.Created.To, f.RunIDs)

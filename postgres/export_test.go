@@ -12,3 +12,6 @@ var Migrations fs.FS = migrations
 func (db *DB) MigrateWith(ctx context.Context, files fs.FS) ([]int64, error) {
 	return db.migrate(ctx, files)
 }
+
+// MaxPending is how many deliveries may wait for their runs.
+const MaxPending = maxPending

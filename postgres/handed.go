@@ -2,68 +2,155 @@ package postgres
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hodei-jobs/hodei"
 )
 
-// handed commits work, hands over the executions that it has created, and then waits for
-// the disk. A worker is assigned an execution by a commit that waits too, and one that
-// waits makes all before it durable. So nothing starts that a crash of Postgres could
-// undo, and the next job of a run waits for the disk once less. What work has decided is
-// undone with the ends that it follows from, or decided again.
-func (db *DB) handed(ctx context.Context, pool *pgxpool.Pool, hand Hand, work func(pgx.Tx) ([]Advanced, error)) (out []Advanced, err error) {
+// session is a transaction, or the connection that has one.
+type session interface {
+	querier
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// send sends the statements of a batch, whose results have callbacks.
+type send func(context.Context, *pgx.Batch) error
+
+// within is the send of a transaction.
+func within(tx session) send {
+	return func(ctx context.Context, b *pgx.Batch) error { return tx.SendBatch(ctx, b).Close() }
+}
+
+// step is a transaction that does not wait for the disk. Its BEGIN is sent with its first
+// statements and its COMMIT with its last ones, so that a step of a run takes few round
+// trips.
+type step struct {
+	*pgxpool.Conn
+	at string // the position in the log of Postgres after the commit
+}
+
+// begin sends the first statements of the transaction, whose plans do not depend on the
+// content of the tables, as those of DB.known.
+func (s *step) begin(ctx context.Context, b *pgx.Batch) error {
+	first := &pgx.Batch{}
+	first.Queue(`BEGIN`)
+	first.Queue(`SELECT set_config('synchronous_commit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
+		set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`)
+	first.QueuedQueries = append(first.QueuedQueries, b.QueuedQueries...)
+	return s.SendBatch(ctx, first).Close()
+}
+
+// commit sends the last ones.
+func (s *step) commit(ctx context.Context, b *pgx.Batch) error {
+	b.Queue(`COMMIT`)
+	b.Queue(`SELECT pg_current_wal_insert_lsn()::text`).QueryRow(func(row pgx.Row) error { return row.Scan(&s.at) })
+	return s.SendBatch(ctx, b).Close()
+}
+
+// handed has work begin and commit a transaction, hands over the executions that it has
+// created, and then waits for the disk. A worker is assigned an execution by a commit that
+// waits too, and one that waits makes all before it durable. So nothing starts that a crash
+// of Postgres could undo, and the next job of a run waits for the disk once less. What work
+// has decided is undone with the ends that it follows from, or decided again.
+func (db *DB) handed(ctx context.Context, pool *pgxpool.Pool, hand Hand, work func(*step) ([]Advanced, error)) ([]Advanced, error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Release()
-	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: `BEGIN; SET LOCAL synchronous_commit = off`}, func(tx pgx.Tx) error {
-		out, err = work(tx)
-		return err
-	})
+	defer conn.Release() // which closes it while it has a transaction
+	s := &step{Conn: conn}
+	out, err := work(s)
 	if err != nil {
+		if conn.Conn().PgConn().TxStatus() != 'I' {
+			_, _ = conn.Exec(ctx, `ROLLBACK`)
+		}
 		return nil, err
 	}
 	var created []hodei.Execution
 	for _, a := range out {
 		created = append(created, a.Created...)
 	}
-	if len(created) > 0 {
-		hand(ctx, created)
+	if len(created) == 0 {
+		return out, db.write(ctx, conn)
 	}
-	return out, onDisk(ctx, conn, len(created) > 0 && len(out) == 1)
+	written := db.written.next()
+	hand(ctx, created)
+	if len(out) > 1 {
+		return out, db.write(ctx, conn)
+	}
+	return out, db.share(ctx, conn, written, s.at)
 }
 
-// shareFor is how long onDisk waits for another commit to write what it waits for. On an
-// idle system the next assignment of the run comes within that time, and would have to
-// wait until the disk has done with a write of onDisk.
-const shareFor = 3 * time.Millisecond
+// An idle system has the disk write once a step: share looks every shareEvery whether the commit
+// of the next assignment has done so, at most shareLooks times. Otherwise that commit would have
+// to wait until the disk is done with a write of share.
+const (
+	shareEvery   = 3 * time.Millisecond
+	shareLooks   = 3
+	shareTimeout = 30 * time.Second
+)
 
-// onDisk waits until everything that the connection has committed is durable. A commit of
-// its own does that, written after it and waited for, unless others have done it within a
-// moment. It must be the connection of the commits: on another one, Postgres might have
-// crashed between them and this.
-func onDisk(ctx context.Context, conn *pgxpool.Conn, idle bool) error {
-	const write = `pg_logical_emit_message(true, 'hodei', '')`
-	if !idle {
-		_, err := conn.Exec(ctx, `SELECT `+write)
-		return err
+// share waits until everything before a position in the log of Postgres is durable, and
+// writes it itself unless a commit of others does within a moment. The connection must be that
+// of the commit in question: on another one, Postgres might have crashed between them. Written
+// is closed by the next write of this process.
+func (db *DB) share(ctx context.Context, conn *pgxpool.Conn, written <-chan struct{}, at string) error {
+	tick := time.NewTicker(shareEvery)
+	defer tick.Stop()
+	for looks := 0; looks < shareLooks; {
+		select {
+		case <-written:
+			written = db.written.next()
+		case <-tick.C:
+			looks++
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		var durable bool
+		err := conn.QueryRow(ctx, `SELECT pg_current_wal_flush_lsn() >= $1::text::pg_lsn`, at).Scan(&durable)
+		if err != nil || durable {
+			return err
+		}
 	}
-	var at string
-	if err := conn.QueryRow(ctx, `SELECT pg_current_wal_insert_lsn()::text`).Scan(&at); err != nil {
-		return err
-	}
-	share := time.NewTimer(shareFor)
-	defer share.Stop()
-	select {
-	case <-share.C:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	_, err := conn.Exec(ctx, `SELECT CASE WHEN pg_current_wal_flush_lsn() < $1::text::pg_lsn THEN `+write+` END`, at)
+	return db.write(ctx, conn)
+}
+
+// write waits until everything that the connection has committed is durable, by a commit of
+// its own, written after it and waited for.
+func (db *DB) write(ctx context.Context, conn *pgxpool.Conn) error {
+	_, err := conn.Exec(ctx, `SELECT pg_logical_emit_message(true, 'hodei', '')`)
+	db.written.broadcast()
 	return err
+}
+
+// signal wakes everything that waits for it. The zero value is ready for use.
+type signal struct {
+	mu sync.Mutex
+	c  chan struct{}
+}
+
+// next is closed by the next broadcast.
+func (s *signal) next() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.c == nil {
+		s.c = make(chan struct{})
+	}
+	return s.c
+}
+
+func (s *signal) broadcast() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.c != nil {
+		close(s.c)
+		s.c = nil
+	}
 }

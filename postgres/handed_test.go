@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func TestARunGoesOnBeforeTheDiskHasTheCommit(t *testing.T) {
 	require.NoError(t, err)
 	spec := hodei.Spec{Command: hodei.Command{Shell: "true"}, Environment: map[string]string{}, Requirements: hodei.Requirements{Capacity: 1}}
 	fill := func(r *hodei.Run, _ hodei.Settings, _ []hodei.Job) error {
-		r.Params, r.Jobs = map[string]string{}, []hodei.RunJob{{Key: "j", Job: "j", Needs: []string{}, Status: hodei.JobWaiting, Spec: spec}}
+		r.Definition, r.Params, r.Jobs = hodei.DefinitionApplied, map[string]string{}, []hodei.RunJob{{Key: "j", Job: "j", Needs: []string{}, Status: hodei.JobWaiting, Spec: spec}}
 		return nil
 	}
 	var handed []hodei.Execution
@@ -107,6 +108,8 @@ func TestOtherCommitsWait(t *testing.T) {
 	require.NoError(t, ended.Err)
 	require.True(t, ended.Whole)
 	_, err = db.handed(t.Context(), db.pool, func(context.Context, []hodei.Execution) { t.Error("nothing is handed over") },
-		func(tx pgx.Tx) ([]Advanced, error) { return []Advanced{{}}, nil })
+		func(s *step) ([]Advanced, error) {
+			return []Advanced{{}}, errors.Join(s.begin(t.Context(), &pgx.Batch{}), s.commit(t.Context(), &pgx.Batch{}))
+		})
 	require.NoError(t, err)
 }

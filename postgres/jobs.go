@@ -105,6 +105,7 @@ type JobFilter struct {
 
 // ListJobs returns a page of jobs, newest first.
 func (db *DB) ListJobs(ctx context.Context, f JobFilter, p Page) ([]hodei.Job, *string, error) {
+	f.PipelineIDs = own(ctx, f.PipelineIDs)
 	return list(p, func(j hodei.Job) hodei.JobID { return j.ID }, func(from *hodei.JobID, limit int) ([]hodei.Job, error) {
 		return all[hodei.Job](ctx, db.pool, "list jobs",
 			`SELECT j.spec - 'environment' AS spec, `+jobListed+recent("e.job_id = j.id", "$5")+latestJoined+`

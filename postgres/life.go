@@ -183,6 +183,7 @@ func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]batc
 			FROM a WHERE e.id = a.id AND e.status = ANY($6) AND NOT e.held RETURNING e.*)
 		SELECT `+changedColumns+` FROM e`,
 		ids, workers, types, incarnations, hodei.Running, hodei.ExecutionTransitions.From(hodei.Running))
+	db.written.broadcast()
 	return answers(wanted, changed, func(a assignment) hodei.ExecutionID { return a.id }), err
 }
 
@@ -240,15 +241,17 @@ func (db *DB) FinishExecutions(ctx context.Context, worker hodei.WorkerID, repor
 }
 
 // finished makes the answer to a report from that of the batch.
-func (db *DB) finished(ctx context.Context, r report, a batch.Answer[*hodei.Execution]) Ended {
+func (db *DB) finished(ctx context.Context, r report, a batch.Answer[recordedEnd]) Ended {
 	switch {
 	case !isEnd(r.outcome.Status):
 		return Ended{Err: hodei.InvalidField("outcome.status", "not the end of a run")}
-	case !errors.Is(a.Err, hodei.NotFound):
-		if a.Err != nil {
-			return Ended{Err: failure("finish execution", a.Err)}
+	case a.Err == nil:
+		if err := a.Value.wait(ctx); err != nil { // a repeat waits for the disk, see durableExecution
+			return Ended{Err: failure("finish execution", err)}
 		}
-		return Ended{*a.Value, true, nil}
+		return Ended{*a.Value.Execution, true, nil}
+	case !errors.Is(a.Err, hodei.NotFound):
+		return Ended{Err: failure("finish execution", a.Err)}
 	}
 	now, err := db.durableExecution(ctx, r.id)
 	switch {
@@ -327,7 +330,7 @@ func (db *DB) durableExecution(ctx context.Context, id hodei.ExecutionID) (e hod
 	err = db.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 		e, err = one[hodei.Execution](ctx, conn, "get execution", "execution", id.String(), `SELECT `+executionColumns+` FROM executions e WHERE e.id = $1`, id)
 		if err == nil && e.RunID != nil {
-			err = onDisk(ctx, conn, false)
+			err = db.write(ctx, conn)
 		}
 		return err
 	})
@@ -336,12 +339,13 @@ func (db *DB) durableExecution(ctx context.Context, id hodei.ExecutionID) (e hod
 
 // finishExecutions reads the recorded logs only of executions that have one,
 // which halves the work for a flood of small commands.
-func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.Answer[*hodei.Execution], error) {
+func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.Answer[recordedEnd], error) {
 	conn, err := db.known.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Release()
+	release := conn.Release
+	defer func() { release() }()
 	var silent, logged []report
 	for _, r := range reports {
 		switch {
@@ -366,16 +370,57 @@ func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.A
 		}
 		maps.Copy(changed, ended)
 	}
+	var durable chan error
 	for _, r := range reports {
-		if e, ok := changed[r.id]; ok && e.RunID != nil && e.RetryAt == nil {
-			r.runDue()
-			if err := onDisk(ctx, conn, len(reports) == 1); err != nil {
-				return nil, err // a repeat waits for the disk, see durableExecution
-			}
-			break // for all of them
+		e, ok := changed[r.id]
+		if !ok || e.RunID == nil || e.RetryAt != nil {
+			continue
 		}
+		written := db.written.next()
+		r.runDue()
+		if len(reports) == 1 && db.sharing.CompareAndSwap(false, true) {
+			durable, release = make(chan error, 1), func() {} // other ends do not wait for that
+			go func() { durable <- db.shareEnd(context.WithoutCancel(ctx), conn, written) }()
+		} else if err := db.write(ctx, conn); err != nil {
+			return nil, err
+		}
+		break // for all of them
 	}
-	return answers(reports, changed, func(r report) hodei.ExecutionID { return r.id }), nil
+	made := answers(reports, changed, func(r report) hodei.ExecutionID { return r.id })
+	return batch.Answers(len(made), func(i int) (recordedEnd, error) { return recordedEnd{made[i].Value, durable}, made[i].Err }), nil
+}
+
+// recordedEnd is an execution whose end is committed. The end is durable once durable, unless
+// it is nil, has received nil.
+type recordedEnd struct {
+	*hodei.Execution
+	durable <-chan error
+}
+
+func (e recordedEnd) wait(ctx context.Context) error {
+	if e.durable == nil {
+		return nil
+	}
+	select {
+	case err := <-e.durable:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// shareEnd waits until an end that the connection has committed is durable, and releases the
+// connection.
+func (db *DB) shareEnd(ctx context.Context, conn *pgxpool.Conn, written <-chan struct{}) error {
+	defer conn.Release()
+	defer db.sharing.Store(false)
+	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+	defer cancel()
+	var at string
+	if err := conn.QueryRow(ctx, `SELECT pg_current_wal_insert_lsn()::text`).Scan(&at); err != nil {
+		return err
+	}
+	return db.share(ctx, conn, written, at)
 }
 
 func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond string, damaged bool) (map[hodei.ExecutionID]*hodei.Execution, error) {

@@ -130,6 +130,7 @@ func (db *DB) ListPipelines(ctx context.Context, created Between, last int, p Pa
 			`SELECT `+pipelineFields+recent("e.pipeline_id = p.id", "$3")+`
 			FROM pipelines p WHERE ($1::uuid IS NULL OR p.id < $1)
 				AND ($4::timestamptz IS NULL OR p.created_at >= $4) AND ($5::timestamptz IS NULL OR p.created_at < $5)
-			ORDER BY p.id DESC LIMIT $2`, from, limit, last, created.From, created.To)
+				AND ($6::uuid[] IS NULL OR p.id = ANY($6))
+			ORDER BY p.id DESC LIMIT $2`, from, limit, last, created.From, created.To, hodei.PipelinesOf(ctx))
 	})
 }

@@ -110,6 +110,8 @@ func TestStateChecks(t *testing.T) {
 	check("runs", words(hodei.RunTransitions.States()))
 	check("run_jobs", words(hodei.RunJobTransitions.States()))
 	check("schedule_fires", words(hodei.FireTransitions.States()))
+	check("hook_deliveries", words(hodei.DeliveryTransitions.States()))
+	check("notifications", words(hodei.NotificationTransitions.States()))
 	check("workers", words(hodei.WorkerTransitions.States()))
 }
 

@@ -10,14 +10,14 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// PipelineID returns the id of a pipeline, or NOT_FOUND if no pipeline has the
-// slug. It returns an id unchanged, without a query.
+// PipelineID returns the id of a pipeline, or NOT_FOUND if no pipeline that the caller of
+// ctx may use has the slug. It returns an id unchanged, without a query.
 func (db *DB) PipelineID(ctx context.Context, ref hodei.PipelineRef) (hodei.PipelineID, error) {
 	id, isID := ref.ID()
 	if isID {
 		return id, nil
 	}
-	err := db.pool.QueryRow(ctx, `SELECT id FROM pipelines WHERE slug = $1`, string(ref)).Scan(&id)
+	err := db.pool.QueryRow(ctx, `SELECT id FROM pipelines WHERE slug = $1 AND ($2::uuid[] IS NULL OR id = ANY($2))`, string(ref), hodei.PipelinesOf(ctx)).Scan(&id)
 	return id, found(err, "find pipeline", ref)
 }
 

@@ -46,42 +46,40 @@ type (
 // DeleteOldExecutions deletes at most limit executions that ended more than age
 // ago, oldest first, with their logs. It keeps the last execution of each job,
 // because it determines the job's status, each execution with a retry due, and those of runs,
-// which stay as long as their run. It returns the number of deleted executions and the start of the next batch;
-// a batch below the limit is the last. It skips rows that another instance is
-// deleting.
+// which stay as long as their run and the reruns that reuse their results and artifacts. It
+// returns the number of deleted executions and the start of the next batch; a batch below the
+// limit is the last. It skips rows that another instance is deleting.
 func (db *DB) DeleteOldExecutions(ctx context.Context, age time.Duration, from AgedExecution, limit int) (deleted int, next AgedExecution, err error) {
-	err = db.pool.QueryRow(ctx,
+	return deleteOld(ctx, db, "delete old executions",
 		`WITH old AS (SELECT e.id, e.completed_at, e.log_day FROM executions e
 			WHERE e.completed_at < now() - $1::interval AND (e.completed_at, e.id) > ($2, $3) AND e.retry_at IS NULL AND NOT e.run_due
-				AND NOT EXISTS (SELECT FROM runs r WHERE r.id = e.run_id)
+				AND NOT EXISTS (SELECT FROM runs r WHERE r.id = e.run_id) AND NOT EXISTS (SELECT FROM run_jobs n WHERE n.reused_execution_id = e.id)
 				AND (e.job_id IS NULL OR EXISTS (SELECT FROM executions n WHERE n.job_id = e.job_id AND n.id > e.id))
 			ORDER BY e.completed_at, e.id LIMIT $4 FOR UPDATE SKIP LOCKED),
 		logs AS (DELETE FROM execution_logs l USING old WHERE l.day = old.log_day AND l.execution_id = old.id),
-		gone AS (DELETE FROM executions e USING old WHERE e.id = old.id)
-		SELECT count(*) OVER (), completed_at, id FROM old ORDER BY completed_at DESC, id DESC LIMIT 1`,
-		age, from.CompletedAt, from.ID, limit).Scan(&deleted, &next.CompletedAt, &next.ID)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, from, nil
-	}
-	return deleted, next, failure("delete old executions", err)
+		gone AS (DELETE FROM executions e USING old WHERE e.id = old.id)`, age, from, limit)
 }
 
 // DeleteOldRuns deletes at most limit runs that ended more than age ago, oldest first, with
 // their jobs. It keeps the last run of each pipeline. Their executions are deleted afterwards,
 // by DeleteOldExecutions. Results and batches are as there.
 func (db *DB) DeleteOldRuns(ctx context.Context, age time.Duration, from AgedRun, limit int) (deleted int, next AgedRun, err error) {
-	err = db.pool.QueryRow(ctx,
+	return deleteOld(ctx, db, "delete old runs",
 		`WITH old AS (SELECT r.id, r.completed_at FROM runs r
 			WHERE r.completed_at < now() - $1::interval AND (r.completed_at, r.id) > ($2, $3) AND NOT r.parent_due
 				AND EXISTS (SELECT FROM runs n WHERE n.pipeline_id = r.pipeline_id AND n.number > r.number)
 			ORDER BY r.completed_at, r.id LIMIT $4 FOR UPDATE SKIP LOCKED),
-		gone AS (DELETE FROM runs r USING old WHERE r.id = old.id)
-		SELECT count(*) OVER (), completed_at, id FROM old ORDER BY completed_at DESC, id DESC LIMIT 1`,
+		gone AS (DELETE FROM runs r USING old WHERE r.id = old.id)`, age, from, limit)
+}
+
+// deleteOld deletes the records that the queries select as old, in order.
+func deleteOld[ID ~[16]byte](ctx context.Context, db *DB, act, queries string, age time.Duration, from Aged[ID], limit int) (deleted int, next Aged[ID], err error) {
+	err = db.pool.QueryRow(ctx, queries+` SELECT count(*) OVER (), completed_at, id FROM old ORDER BY completed_at DESC, id DESC LIMIT 1`,
 		age, from.CompletedAt, from.ID, limit).Scan(&deleted, &next.CompletedAt, &next.ID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, from, nil
 	}
-	return deleted, next, failure("delete old runs", err)
+	return deleted, next, failure(act, err)
 }
 
 // gone is the condition that the worker of row w has left and that all its

@@ -204,6 +204,9 @@ func TestDeleteOldRuns(t *testing.T) {
 	}
 	add(true, busy, 6, 0) // since 100 days, and its execution has ended
 	h.exec(`UPDATE executions SET completed_at = now() - interval '100 days' WHERE id = $1`, keptRan[0])
+	rerun := add(true, busy, 9, 80*day)
+	reused := oldRan[0]
+	h.exec(`UPDATE run_jobs SET reused_execution_id = $2 WHERE run_id = $1`, rerun, reused)
 	waited := add(true, busy, 7, 95*day)
 	h.exec(`UPDATE runs SET parent_due = true WHERE id = $1`, waited)
 	add(true, busy, 8, 80*day)
@@ -226,6 +229,10 @@ func TestDeleteOldRuns(t *testing.T) {
 		require.ErrorIs(t, err, hodei.NotFound)
 	}
 	_, _, err := h.DeleteOldExecutions(t.Context(), 90*day, postgres.AgedExecution{}, 100)
+	require.NoError(t, err)
+	require.Equal(t, []hodei.ExecutionID{reused}, h.left(oldRan), "its results are those of a job of the rerun")
+	h.exec(`UPDATE run_jobs SET reused_execution_id = NULL WHERE run_id = $1`, rerun)
+	_, _, err = h.DeleteOldExecutions(t.Context(), 90*day, postgres.AgedExecution{}, 100)
 	require.NoError(t, err)
 	require.Empty(t, h.left(oldRan))
 	require.Equal(t, keptRan, h.left(keptRan))

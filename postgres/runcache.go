@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/hodei-jobs/hodei"
@@ -34,7 +35,8 @@ func (c *runCache) take(id hodei.RunID, revision int64) ([]hodei.RunJob, bool) {
 	return run.jobs, ok && run.revision == revision
 }
 
-// put keeps the jobs of a run that was committed with the revision.
+// put keeps a copy of the jobs of a run that was committed with the revision: the next step
+// changes it while a reply or an event is still made of the jobs.
 func (c *runCache) put(id hodei.RunID, revision int64, jobs []hodei.RunJob) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,5 +44,16 @@ func (c *runCache) put(id hodei.RunID, revision int64, jobs []hodei.RunJob) {
 		c.runs, c.jobs = map[hodei.RunID]cachedRun{}, 0
 	}
 	c.jobs += len(jobs) - len(c.runs[id].jobs)
-	c.runs[id] = cachedRun{revision, jobs}
+	c.runs[id] = cachedRun{revision, copied(jobs)}
+}
+
+// copied is a copy of all that a step changes in place.
+func copied(jobs []hodei.RunJob) []hodei.RunJob {
+	jobs = slices.Clone(jobs)
+	for i := range jobs {
+		if a := jobs[i].Approval; a != nil {
+			jobs[i].Approval = new(*a)
+		}
+	}
+	return jobs
 }

@@ -12,7 +12,7 @@ import (
 
 // runColumns are the columns of a hodei.Run of the row r.
 const runColumns = `r.id, r.pipeline_id, (SELECT p.slug FROM pipelines p WHERE p.id = r.pipeline_id) AS pipeline, r.number, r.status, r.reason, r.trigger, r.params, r.ref,
-	r.commit, ` + parentRun + ` AS parent, r.rerun_of, r.warnings, r.cancel_requested_at, r.cancelled_by, r.created_at, r.not_before, r.started_at, r.completed_at,
+	r.commit, r.definition, ` + parentRun + ` AS parent, r.rerun_of, r.warnings, r.cancel_requested_at, r.cancelled_by, r.created_at, r.not_before, r.started_at, r.completed_at,
 	extract(epoch FROM r.completed_at - r.started_at)::float8 AS duration_seconds, r.plan, r.revision`
 
 // parentRun is the JSON of the hodei.ParentRun of the row r.
@@ -20,7 +20,7 @@ const parentRun = `(SELECT jsonb_build_object('run_id', 'run_' || o.id, 'pipelin
 	FROM runs o JOIN pipelines p ON p.id = o.pipeline_id WHERE o.id = r.parent_run_id)`
 
 // childRun is the JSON of the hodei.ChildRun of the row j.
-const childRun = `(SELECT jsonb_build_object('run_id', 'run_' || c.id, 'pipeline', p.slug, 'number', c.number, 'status', c.status, 'reason', c.reason)
+const childRun = `(SELECT jsonb_build_object('run_id', 'run_' || c.id, 'pipeline', p.slug, 'number', c.number, 'status', c.status, 'reason', c.reason, 'warnings', c.warnings)
 	FROM runs c JOIN pipelines p ON p.id = c.pipeline_id WHERE c.id = j.child_run_id)`
 
 // runJobColumns are the columns of a hodei.RunJob of the row j.
@@ -101,6 +101,7 @@ func (f RunFilter) from() string {
 
 // ListRuns returns a page of runs without their jobs, newest first.
 func (db *DB) ListRuns(ctx context.Context, f RunFilter, p Page) ([]hodei.Run, *string, error) {
+	f.PipelineIDs = own(ctx, f.PipelineIDs)
 	return list(p, func(r hodei.Run) hodei.RunID { return r.ID }, func(from *hodei.RunID, limit int) ([]hodei.Run, error) {
 		return all[hodei.Run](ctx, db.pool, "list runs",
 			`SELECT `+runColumns+` FROM `+f.from()+` ORDER BY r.id DESC LIMIT $7`, from, f.PipelineIDs, f.States, f.Triggers, f.Created.From, f.Created.To, limit, f.Number)
@@ -122,10 +123,13 @@ type Expansion func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) err
 
 // createRun creates a run, for a job of another run if caller is not nil.
 func (db *DB) createRun(ctx context.Context, draft hodei.Run, caller *Caller, fill Expansion, advance Advance, hand Hand) (Advanced, error) {
-	out, err := db.handed(ctx, db.pool, hand, withRecord(ctx, "run", draft.ID.String(), func(tx pgx.Tx) ([]Advanced, error) {
-		a, err := db.createRunIn(ctx, tx, draft, caller, fill, advance)
+	out, err := db.handed(ctx, db.pool, hand, func(s *step) ([]Advanced, error) {
+		a, err := createRunIn(ctx, s, s.begin, func(ctx context.Context, b *pgx.Batch) error {
+			queueRecord(ctx, b, "run", draft.ID.String())
+			return s.commit(ctx, b)
+		}, draft, caller, fill, advance)
 		return []Advanced{a}, err
-	}))
+	})
 	if errors.Is(err, hodei.NotFound) { // an earlier try got this far, or the pipeline is not there
 		if r, found := db.GetRun(ctx, draft.ID); found == nil {
 			return Advanced{Run: r}, nil
@@ -134,24 +138,32 @@ func (db *DB) createRun(ctx context.Context, draft hodei.Run, caller *Caller, fi
 	if err != nil {
 		return Advanced{}, failure("create run", err)
 	}
+	db.keep(out)
 	return out[0], nil
 }
 
-// createRunIn is createRun within a transaction.
-func (db *DB) createRunIn(ctx context.Context, tx pgx.Tx, draft hodei.Run, caller *Caller, fill Expansion, advance Advance) (Advanced, error) {
-	p, err := one[struct {
+// createRunIn is createRun within a transaction. Begin sends its first statements and commit
+// the last ones.
+func createRunIn(ctx context.Context, tx session, begin, commit send, draft hodei.Run, caller *Caller, fill Expansion, advance Advance) (Advanced, error) {
+	type number struct {
 		Number int
 		Now    time.Time
-	}](ctx, tx, "number run", "pipeline", draft.PipelineID.String(),
-		`UPDATE pipelines SET last_run_number = last_run_number + 1
-		WHERE id = $1 AND NOT EXISTS (SELECT FROM runs WHERE id = $2) RETURNING last_run_number AS number, now() AS now`, draft.PipelineID, draft.ID)
-	if err != nil {
+	}
+	var numbers []number
+	var of Recorded
+	b := &pgx.Batch{}
+	b.Queue(`UPDATE pipelines SET last_run_number = last_run_number + 1
+		WHERE id = $1 AND NOT EXISTS (SELECT FROM runs WHERE id = $2) RETURNING last_run_number AS number, now() AS now`, draft.PipelineID, draft.ID).
+		Query(collect(&numbers))
+	queueRecorded(b, draft.PipelineID, "", &of)
+	if err := begin(ctx, b); err != nil {
 		return Advanced{}, err
 	}
-	of, err := recorded(ctx, tx, draft.PipelineID, "")
-	if err != nil {
-		return Advanced{}, err
+	if len(numbers) == 0 {
+		return Advanced{}, hodei.Missing("pipeline", draft.PipelineID.String())
 	}
+	p := numbers[0]
+	of.sort()
 	draft.Number, draft.Pipeline, draft.Status = p.Number, of.Slug, hodei.RunRunning
 	draft.CreatedAt, draft.StartedAt = p.Now, &p.Now
 	if err := fill(&draft, of.Settings, of.Jobs); err != nil {
@@ -165,6 +177,9 @@ func (db *DB) createRunIn(ctx context.Context, tx pgx.Tx, draft hodei.Run, calle
 	if err := caller.claim(ctx, tx); err != nil {
 		return Advanced{}, err
 	}
+	if err := recordUpload(ctx, tx, &draft); err != nil {
+		return Advanced{}, err
+	}
 	steps := advance(&draft, nil, draft.CreatedAt)
 	if draft.Status == hodei.RunPending {
 		again := draft.CreatedAt.Add(admitSweep)
@@ -173,28 +188,26 @@ func (db *DB) createRunIn(ctx context.Context, tx pgx.Tx, draft hodei.Run, calle
 			steps.Wake = draft.NotBefore
 		}
 	}
-	return db.insertRun(ctx, tx, &draft, caller, steps)
+	return insertRun(ctx, commit, &draft, caller, steps)
 }
 
-func (db *DB) insertRun(ctx context.Context, tx pgx.Tx, r *hodei.Run, caller *Caller, steps Steps) (Advanced, error) {
+func insertRun(ctx context.Context, commit send, r *hodei.Run, caller *Caller, steps Steps) (Advanced, error) {
 	if caller == nil {
 		caller = &Caller{} // all its columns are null
 	}
 	// Its state and the time of its end follow with the first steps.
-	_, err := tx.Exec(ctx, `INSERT INTO runs (id, pipeline_id, number, status, trigger, params, ref, commit, rerun_of, plan, started_at, concurrency_key,
-			parent_run_id, parent_key, parent_attempt, parent_waits, not_before)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+	b := &pgx.Batch{}
+	b.Queue(`INSERT INTO runs (id, pipeline_id, number, status, trigger, params, ref, commit, rerun_of, plan, started_at, concurrency_key,
+			parent_run_id, parent_key, parent_attempt, parent_waits, not_before, definition)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
 		r.ID, r.PipelineID, r.Number, hodei.RunRunning, r.Trigger, r.Params, r.Ref, r.Commit, r.RerunOf, r.Plan, r.StartedAt, concurrencyKey(*r),
-		caller.RunID, caller.Key, caller.Attempt, caller.Waits, r.NotBefore)
-	if err != nil {
-		return Advanced{}, err
-	}
+		caller.RunID, caller.Key, caller.Attempt, caller.Waits, r.NotBefore, r.Definition)
 	steps.Added = map[string]bool{}
 	steps.Changed = nil
 	for i := range r.Jobs {
 		steps.Changed, steps.Added[r.Jobs[i].Key] = append(steps.Changed, &r.Jobs[i]), true
 	}
-	out, err := db.writeSteps(ctx, tx, []decided{{run: r, steps: steps}})
+	out, err := writeSteps(ctx, b, []decided{{run: r, steps: steps}}, commit)
 	if err != nil {
 		return Advanced{}, err
 	}

@@ -42,6 +42,7 @@ type ScheduleFilter struct {
 
 // ListSchedules returns a page of schedules, newest first.
 func (db *DB) ListSchedules(ctx context.Context, f ScheduleFilter, p Page) ([]hodei.Schedule, *string, error) {
+	f.PipelineIDs = own(ctx, f.PipelineIDs)
 	return list(p, func(s hodei.Schedule) hodei.ScheduleID { return s.ID }, func(from *hodei.ScheduleID, limit int) ([]hodei.Schedule, error) {
 		return all[hodei.Schedule](ctx, db.pool, "list schedules",
 			`SELECT `+scheduleColumns+` FROM schedules s

@@ -134,3 +134,13 @@ func (db *DB) RotateSecrets(ctx context.Context, keyID string, again func(Sealed
 	}
 	return rotated, nil
 }
+
+// FindSecret returns the value of a secret that a hook or a notification of the pipeline names, or NOT_FOUND.
+func (db *DB) FindSecret(ctx context.Context, pipeline hodei.PipelineID, name string) (Sealed, error) {
+	return one[Sealed](ctx, db.pool, "find secret", "secret", name, `WITH found AS (
+			SELECT id, name, pipeline_id, version, key_id, sealed, used_at FROM secrets
+			WHERE name = $2 AND sealed IS NOT NULL AND (pipeline_id IS NULL OR pipeline_id = $1) ORDER BY pipeline_id NULLS LAST LIMIT 1),
+		used AS (UPDATE secrets SET used_at = now() WHERE id IN (
+			SELECT id FROM secrets WHERE id IN (SELECT id FROM found WHERE used_at IS NULL OR used_at < now() - interval '1 minute') FOR UPDATE SKIP LOCKED))
+		SELECT name, pipeline_id, version, key_id, sealed FROM found`, pipeline, name)
+}

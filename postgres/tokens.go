@@ -10,15 +10,41 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-const tokenColumns = `t.id, t.name, t.role, t.created_by, t.created_at, t.expires_at, t.last_used_at`
+const tokenColumns = `t.id, t.name, t.role, t.pipelines, t.subject, t.created_by, t.created_at, t.expires_at, t.last_used_at, t.uses_left, t.needs_approval`
 
-// CreateToken inserts a token with the name, role and expiry of the draft. hash is the
+// CreateToken inserts a token with the name, role, limit and expiry of the draft. hash is the
 // SHA-256 of its text.
 func (db *DB) CreateToken(ctx context.Context, draft hodei.Token, hash []byte) (hodei.Token, error) {
 	id := NewID[hodei.TokenID]()
 	return changeOne[hodei.Token](ctx, db, "create token", "token", id.String(),
-		`INSERT INTO tokens AS t (id, hash, name, role, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING `+tokenColumns,
-		id, hash, draft.Name, draft.Role, draft.CreatedBy, draft.ExpiresAt)
+		`INSERT INTO tokens AS t (id, hash, name, role, created_by, expires_at, pipelines, subject, uses_left, needs_approval)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING `+tokenColumns,
+		id, hash, draft.Name, draft.Role, draft.CreatedBy, draft.ExpiresAt, draft.Pipelines, draft.Subject, draft.UsesLeft, draft.NeedsApproval)
+}
+
+// CallerKey returns the key that authenticates callers on NATS. It never changes, so it is
+// read once.
+func (db *DB) CallerKey(ctx context.Context) ([]byte, error) {
+	if key := db.callerKey.Load(); key != nil {
+		return *key, nil
+	}
+	var key []byte
+	if err := db.pool.QueryRow(ctx, `SELECT key FROM caller_key`).Scan(&key); err != nil {
+		return nil, failure("read the key of callers", err)
+	}
+	db.callerKey.Store(&key)
+	return key, nil
+}
+
+// ValidTokens returns those of the tokens that exist and have not expired.
+func (db *DB) ValidTokens(ctx context.Context, ids []hodei.TokenID) ([]hodei.TokenID, error) {
+	rows, err := all[struct{ ID hodei.TokenID }](ctx, db.pool, "find valid tokens",
+		`SELECT id FROM tokens WHERE id = ANY($1) AND (expires_at IS NULL OR expires_at > now())`, ids)
+	valid := make([]hodei.TokenID, 0, len(rows))
+	for _, row := range rows {
+		valid = append(valid, row.ID)
+	}
+	return valid, err
 }
 
 // ListTokens returns a page of tokens, newest first, and the cursor of the next page.
@@ -92,16 +118,22 @@ func (db *DB) SessionByHash(ctx context.Context, hash []byte) (hodei.Token, time
 	return found.Token, found.Ends, err
 }
 
-// DeleteSession ends a session. It succeeds if there is none.
+// DeleteSession ends a session, and the token that was made for it alone. It succeeds if there
+// is none.
 func (db *DB) DeleteSession(ctx context.Context, hash []byte) error {
-	_, err := db.pool.Exec(ctx, `DELETE FROM sessions WHERE hash = $1`, hash)
+	_, err := db.pool.Exec(ctx, `WITH s AS (DELETE FROM sessions WHERE hash = $1 RETURNING token_id)
+		DELETE FROM tokens USING s WHERE id = s.token_id AND subject IS NOT NULL`, hash)
 	return failure("delete session", err)
 }
 
-// ForgetSessions deletes the sessions that have ended, and the tokens that expired more than
+// ForgetSessions deletes the sessions that have ended, the tokens made for them, and the tokens that expired more than
 // age ago.
 func (db *DB) ForgetSessions(ctx context.Context, age time.Duration) error {
 	_, err := db.pool.Exec(ctx, `DELETE FROM sessions WHERE expires_at < now() OR NOT link AND last_used_at < now() - $1::interval`, SessionIdle)
+	if err == nil {
+		_, err = db.pool.Exec(ctx, `DELETE FROM tokens t WHERE subject IS NOT NULL AND created_at < now() - interval '1 minute'
+			AND NOT EXISTS (SELECT FROM sessions WHERE token_id = t.id)`)
+	}
 	if err == nil {
 		_, err = db.pool.Exec(ctx, `DELETE FROM tokens WHERE expires_at < now() - $1::interval`, age)
 	}

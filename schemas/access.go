@@ -10,8 +10,9 @@ import (
 var (
 	CreateToken = declare[CreateTokenRequest, CreatedToken](Op{
 		Name: "tokens.create", Role: hodei.Admin, Service: Access, Method: "POST", Path: "/tokens", Status: 201,
-		Summary: "Create a token for a person or a program",
-		Description: "The reply has its text in token, this once: only a hash is recorded. An Idempotency-Key has no effect here, because " +
+		Summary: "Create a token for a person or a program, or one with which workers join",
+		Description: "A token with the role worker lets max_uses workers join, 1 when left out, within an hour unless expires_in_seconds sets another " +
+			"time, and nothing else. The reply has its text in token, this once: only a hash is recorded. An Idempotency-Key has no effect here, because " +
 			"it would keep the text.",
 	})
 	ListTokens = declare[ListTokensRequest, List[hodei.Token]](Op{
@@ -24,6 +25,21 @@ var (
 		Description: "Every edge refuses it within seconds, usually at once. Streams that are open end within a minute.",
 		Errors:      []hodei.Code{hodei.NotFound},
 	})
+	ListWorkerKeys = declare[ListWorkerKeysRequest, List[hodei.WorkerKey]](Op{
+		Name: "workers.keys", Role: hodei.Viewer, Service: Access, Method: "GET", Path: "/workers/keys",
+		Summary: "List the workers that have joined with a token, newest first",
+	})
+	ApproveWorker = declare[ApproveWorkerRequest, hodei.WorkerKey](Op{
+		Name: "workers.approve", Role: hodei.Operator, Service: Access, Method: "POST", Path: "/workers/{id}/approve",
+		Summary: "Let a worker connect that has joined with a token that needs an approval",
+		Errors:  []hodei.Code{hodei.NotFound},
+	})
+	RevokeWorker = declare[RevokeWorkerRequest, hodei.WorkerKey](Op{
+		Name: "workers.revoke", Role: hodei.Operator, Service: Access, Method: "POST", Path: "/workers/{id}/revoke",
+		Summary:     "Shut out a worker that has joined, for ever",
+		Description: "NATS ends its connection within seconds, usually at once. What it runs ends as that of every worker that is lost.",
+		Errors:      []hodei.Code{hodei.NotFound},
+	})
 	ListAudit = declare[ListAuditRequest, List[hodei.AuditRecord]](Op{
 		Name: "audit.list", Role: hodei.Admin, Service: Access, Method: "GET", Path: "/audit",
 		Summary: "List the requests that changed something or were refused, newest first",
@@ -31,21 +47,21 @@ var (
 			"as the change. Without access control there are none, because no caller is known.",
 	})
 	WhoAmI = declare[Empty, Identity](Op{
-		Name: "whoami", Role: hodei.Viewer, Service: Edge, Method: "GET", Path: "/whoami",
+		Name: "whoami", Role: hodei.Viewer, Limit: LimitNone, Service: Edge, Method: "GET", Path: "/whoami",
 		Summary: "Show who asks, and with which role",
 	})
 	Authenticate = declare[AuthenticateRequest, Authenticated](Op{
-		Name: "access.authenticate", Role: hodei.RoleService, Service: Access, Internal: true,
+		Name: "access.authenticate", Role: hodei.RoleService, Service: Access, AskedBy: []string{Edge}, Internal: true,
 		Summary: "Find the caller that a token or a session belongs to",
 		Errors:  []hodei.Code{hodei.Unauthenticated},
 	})
 	CreateSession = declare[CreateSessionRequest, Authenticated](Op{
-		Name: "sessions.create", Role: hodei.RoleService, Service: Access, Internal: true,
-		Summary: "Begin a session of the console with a token or a sign-in link",
+		Name: "sessions.create", Role: hodei.RoleService, Service: Access, AskedBy: []string{Edge}, Internal: true,
+		Summary: "Begin a session of the console with a token, a sign-in link or a user of an OIDC provider",
 		Errors:  []hodei.Code{hodei.Unauthenticated},
 	})
 	DeleteSession = declare[DeleteSessionRequest, Empty](Op{
-		Name: "sessions.delete", Role: hodei.RoleService, Service: Access, Internal: true,
+		Name: "sessions.delete", Role: hodei.RoleService, Service: Access, AskedBy: []string{Edge}, Internal: true,
 		Summary: "End a session of the console",
 	})
 )
@@ -56,16 +72,29 @@ type CreateTokenRequest struct {
 	Name string `json:"name" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
 	// Role is what it allows.
 	Role hodei.Role `json:"role"`
-	// ExpiresInSeconds is its life, at most ten years; 90 days when left out.
+	// Pipelines are the only ones that it allows to use; all when left out.
+	Pipelines []hodei.PipelineRef `json:"pipelines,omitempty" jsonschema:"maxItems=100"`
+	// ExpiresInSeconds is its life, at most ten years; 90 days when left out, for the role
+	// worker an hour.
 	ExpiresInSeconds *float64 `json:"expires_in_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=315360000"`
+	// MaxUses is how many workers may join, for the role worker alone; 1 when left out.
+	MaxUses *int `json:"max_uses,omitempty" jsonschema:"minimum=1,maximum=10000"`
+	// NeedsApproval means that an operator must approve each worker that joins.
+	NeedsApproval bool `json:"needs_approval,omitempty"`
 }
 
 // TokenLife is the life of a token for which none is given.
 const TokenLife = 90 * 24 * time.Hour
 
+// JoinLife is the life of a token for workers for which none is given.
+const JoinLife = time.Hour
+
 // Life is how long the token is valid.
 func (r CreateTokenRequest) Life() time.Duration {
-	if r.ExpiresInSeconds == nil {
+	switch {
+	case r.ExpiresInSeconds == nil && r.Role == hodei.RoleWorker:
+		return JoinLife
+	case r.ExpiresInSeconds == nil:
 		return TokenLife
 	}
 	return time.Duration(*r.ExpiresInSeconds * float64(time.Second))
@@ -81,6 +110,21 @@ type CreatedToken struct {
 // ListTokensRequest lists tokens.
 type ListTokensRequest struct {
 	Page
+}
+
+// ListWorkerKeysRequest lists the workers that have joined.
+type ListWorkerKeysRequest struct {
+	Page
+}
+
+// ApproveWorkerRequest names a worker that has joined.
+type ApproveWorkerRequest struct {
+	ID hodei.WorkerID `json:"id" in:"path"`
+}
+
+// RevokeWorkerRequest names a worker that has joined.
+type RevokeWorkerRequest struct {
+	ID hodei.WorkerID `json:"id" in:"path"`
 }
 
 // ListAuditRequest lists the audit log.
@@ -111,6 +155,8 @@ type Identity struct {
 	ID   *hodei.TokenID `json:"id"`
 	Name string         `json:"name"`
 	Role hodei.Role     `json:"role"`
+	// Pipelines are the only ones that the caller may use, null without a limit.
+	Pipelines []hodei.PipelineID `json:"pipelines" null:"true"`
 }
 
 // IdentityOf is the caller as it is shown. Without access control everything is allowed.
@@ -118,7 +164,7 @@ func IdentityOf(c hodei.Caller, known bool) Identity {
 	if !known {
 		return Identity{Kind: hodei.CallerLocal, Name: "local", Role: hodei.Admin}
 	}
-	return Identity{Kind: c.Kind, ID: c.ID, Name: c.Name, Role: c.Role}
+	return Identity{Kind: c.Kind, ID: c.ID, Name: c.Name, Role: c.Role, Pipelines: c.Pipelines}
 }
 
 // AuthenticateRequest has the SHA-256 of a secret, never the secret.
@@ -137,13 +183,29 @@ type Authenticated struct {
 	ExpiresAt *time.Time `json:"expires_at"`
 }
 
-// CreateSessionRequest has the hash of a token or of a sign-in link, and that of the new
-// session's secret, which its edge has made.
+// CreateSessionRequest has the hash of a token or of a sign-in link, or a user, and the hash of
+// the new session's secret, which its edge has made.
 type CreateSessionRequest struct {
-	Hash    []byte `json:"hash"`
-	Link    bool   `json:"link,omitempty"`
-	Session []byte `json:"session"`
-	From    string `json:"from,omitempty"`
+	Hash []byte `json:"hash,omitempty"`
+	Link bool   `json:"link,omitempty"`
+	// User, who has signed in elsewhere, stands in place of a hash.
+	User    *SignedIn `json:"user,omitempty"`
+	Session []byte    `json:"session"`
+	From    string    `json:"from,omitempty"`
+}
+
+// SignedIn is a person whom an OIDC provider has authenticated.
+type SignedIn struct {
+	// Subject is the issuer, a space and the person there.
+	Subject string     `json:"subject"`
+	Name    string     `json:"name"`
+	Role    hodei.Role `json:"role"`
+}
+
+// SignInWays is the reply of GET /session: the ways to sign in to the console.
+type SignInWays struct {
+	Token bool `json:"token"`
+	OIDC  bool `json:"oidc"`
 }
 
 // DeleteSessionRequest has the hash of a session's secret.

@@ -9,7 +9,7 @@ import (
 // Definitions of pipelines, as hodei.yaml has them.
 var (
 	ApplyPipeline = declare[ApplyPipelineRequest, AppliedPipeline](Op{
-		Name: "pipelines.apply", Role: hodei.Operator, Service: Orchestrator, Method: "PUT", Path: "/pipelines/{slug}", Other: 201, YAML: true,
+		Name: "pipelines.apply", Role: hodei.Operator, DryRun: true, Limit: "slug", Service: Orchestrator, Method: "PUT", Path: "/pipelines/{slug}", Other: 201, YAML: true,
 		Summary: "Create or change a pipeline and its jobs by a definition: 201 when it is new",
 		Description: "The body is hodei.yaml, as application/yaml or as the equivalent JSON. Jobs are created, changed and deleted by " +
 			"their keys, in one transaction; nothing is changed unless all of the definition is valid: the error lists every problem " +
@@ -17,7 +17,7 @@ var (
 			"With dry_run nothing is written.",
 	})
 	GetDefinition = declare[GetDefinitionRequest, PipelineDocument](Op{
-		Name: "pipelines.definition", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/pipelines/{id}/definition", YAML: true,
+		Name: "pipelines.definition", Role: hodei.Viewer, Limit: "id", Service: Orchestrator, Method: "GET", Path: "/pipelines/{id}/definition", YAML: true,
 		Summary:     "Get the definition of a pipeline",
 		Description: "It can be applied again without a change. Accept: application/yaml gives it as YAML.",
 		Errors:      []hodei.Code{hodei.NotFound},

@@ -145,7 +145,10 @@ func (d *document) responses(op *Op, shown example) object {
 	if op.Other != 0 {
 		out[strconv.Itoa(op.Other)] = success(then, shown.other)
 	}
-	codes := append([]hodei.Code{hodei.Invalid, hodei.Unauthenticated, hodei.Forbidden, hodei.Unavailable, hodei.Timeout, hodei.Internal}, op.Errors...)
+	if op.File {
+		out["206"] = success("The part that Range names", shown.reply)
+	}
+	codes := append([]hodei.Code{hodei.Invalid, hodei.Unauthenticated, hodei.Forbidden, hodei.RateLimited, hodei.Unavailable, hodei.Timeout, hodei.Internal}, op.Errors...)
 	if op.Method == "POST" || op.Method == "PATCH" || op.Method == "PUT" {
 		codes = append(codes, hodei.TooLarge, hodei.UnsupportedMedia)
 	}
@@ -160,6 +163,10 @@ func (d *document) responses(op *Op, shown example) object {
 
 // content returns the body of a success in each of its media types.
 func (d *document) content(op *Op, reply any) object {
+	if op.File {
+		file := object{"schema": object{"type": "string", "format": "binary"}, "example": "the bytes of the file"}
+		return object{"application/zstd": file, "application/zip": file, "application/octet-stream": file, "application/json": object{"schema": object{"type": "object"}, "example": object{"items": []object{{"path": "out/app", "size": 4096, "directory": false}}, "truncated": false}}}
+	}
 	json := object{"schema": d.use(op.Reply), "example": reply}
 	if op.YAML && op.Method == "GET" {
 		return object{"application/json": json, "application/yaml": yamlText}
@@ -275,7 +282,7 @@ func (d *document) sessions() {
 		}
 		return out
 	}
-	begin := failed(hodei.Invalid, hodei.Unauthenticated, hodei.TooLarge, hodei.UnsupportedMedia, hodei.Rejected, hodei.Unavailable, hodei.Timeout, hodei.Internal)
+	begin := failed(hodei.Invalid, hodei.Unauthenticated, hodei.TooLarge, hodei.UnsupportedMedia, hodei.RateLimited, hodei.Unavailable, hodei.Timeout, hodei.Internal)
 	for status, text := range map[string]string{"200": "No session is needed: access control is off", "201": "The session has begun; Set-Cookie has it"} {
 		begin[status] = object{"description": text, "headers": head, "content": object{
 			"application/json": object{"schema": d.use(reflect.TypeFor[Identity]()), "example": identity()},
@@ -290,6 +297,36 @@ func (d *document) sessions() {
 	end := failed(hodei.Invalid, hodei.Unavailable, hodei.Timeout, hodei.Internal)
 	end["204"] = object{"description": "The session has ended, or there was none", "headers": head}
 	d.path("/api/v1/session", "DELETE", object{"operationId": "deleteSession", "summary": "Sign out of the console", "tags": []any{"tokens"}, "responses": end})
+}
+
+// events adds the URL of a hook, whose requests need no role: they are signed.
+func (d *document) events() {
+	head := object{"X-Request-Id": object{"$ref": "#/components/headers/RequestId"}}
+	answers := object{}
+	for _, code := range []hodei.Code{
+		hodei.Invalid, hodei.Unauthenticated, hodei.NotFound, hodei.TooLarge, hodei.UnsupportedMedia, hodei.Rejected, hodei.Unavailable, hodei.Timeout, hodei.Internal,
+	} {
+		answers[strconv.Itoa(code.Status())] = object{"$ref": "#/components/responses/" + responseName(code)}
+	}
+	shown := d.examples[ApproveDelivery.Op].reply
+	for status, text := range map[string]string{
+		"200": "The event starts nothing, or its run could not be created", "201": "The event was received before, and has a run",
+		"202": "The event is accepted and its run is created next, or it waits for an approval",
+	} {
+		answers[status] = object{"description": text, "headers": head, "content": object{
+			"application/json": object{"schema": d.use(reflect.TypeFor[hodei.Delivery]()), "example": shown},
+		}}
+	}
+	d.path("/api/v1/hooks/{id}", "POST", object{
+		"operationId": "receiveHook", "summary": "Post an event to a hook", "tags": []any{"hooks"}, "responses": answers, "security": []any{},
+		"description": "Events of GitHub, Gitea, Forgejo and GitLab as these send them, with their signatures; to a generic hook {params?, ref?}, signed as " +
+			"the specification Standard Webhooks has it. An event that was received before starts nothing more: the answer is its delivery as it stands.",
+		"parameters": []any{object{"name": "id", "in": "path", "required": true, "description": "The hook's id, with its prefix or without.",
+			"schema": object{"type": "string"}, "example": "hook_018d0c9f-1c40-7a1b-9d52-6f0e8a7b3c92"}},
+		"requestBody": object{"required": false, "content": object{"application/json": object{
+			"schema": object{"type": "object"}, "example": object{"params": object{"version": "1.4.0"}, "ref": "refs/tags/v1.4.0"},
+		}}},
+	})
 }
 
 // plainJSON returns the value as a JSON decoder represents it.

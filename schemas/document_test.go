@@ -39,6 +39,11 @@ var tags = []struct{ name, description string }{
 	{"jobs", "What to run. Port 8080."},
 	{"runs", "Executions of whole pipelines. Port 8080."},
 	{"schedules", "What starts runs and executions by the clock. Port 8080."},
+	{"hooks", "What starts runs for events of other systems. Port 8080."},
+	{"notifications", "Messages about runs, and what became of them. Port 8082."},
+	{"artifacts", "The files that jobs leave. Port 8080."},
+	{"caches", "The files that jobs leave for later runs of their pipeline. Port 8080."},
+	{"sources", "Trees that are uploaded for a run. Port 8080."},
 	{"executions", "Runs of commands. Port 8080; executing a command without a job: 8082."},
 	{"logs", "The output of executions, live and recorded. Port 8082."},
 	{"scheduler", "The queue, and why an execution waits. Port 8081."},
@@ -71,6 +76,7 @@ func openAPI(t testing.TB) object {
 	}
 	d.system()
 	d.sessions()
+	d.events()
 	for typ := range components {
 		schema := override(typ)
 		d.schemas[typ.Name()] = schema
@@ -128,7 +134,7 @@ func tag(op *Op) string {
 // the names of the client's methods: "pipelines.create" is createPipeline.
 func operationIDs(t testing.TB) map[string]string {
 	ids := map[string]string{}
-	for _, path := range []string{"access.go", "definitions.go", "orchestrator.go", "runs.go", "schedules.go", "scheduler.go", "secrets.go", "workermanager.go"} {
+	for _, path := range []string{"access.go", "artifacts.go", "caches.go", "definitions.go", "hooks.go", "notifications.go", "orchestrator.go", "runs.go", "schedules.go", "scheduler.go", "secrets.go", "sources.go", "workermanager.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 		require.NoError(t, err)
 		ast.Inspect(file, func(n ast.Node) bool {
@@ -181,7 +187,7 @@ func (d *document) errors() object {
 		failed := failures[code]
 		head := object{"X-Request-Id": object{"$ref": "#/components/headers/RequestId"}}
 		switch code {
-		case hodei.Unavailable:
+		case hodei.Unavailable, hodei.RateLimited:
 			head["Retry-After"] = object{"$ref": "#/components/headers/RetryAfter"}
 		case hodei.MethodNotAllowed:
 			head["Allow"] = object{"$ref": "#/components/headers/Allow"}

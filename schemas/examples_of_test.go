@@ -9,6 +9,7 @@ import (
 func examplesOfPipelines(all map[*Op]example) {
 	renamed := pipeline()
 	renamed.Name, renamed.UpdatedAt = "Nightly", at("10:40:00")
+	examplesOfArtifacts(all)
 	show(all, CreatePipeline, CreatePipelineRequest{Name: "My CI/CD Pipeline", Description: ptr("Build and test application")}, pipeline())
 	show(all, GetPipeline, GetPipelineRequest{ID: hodei.RefTo(pipelineID)}, active())
 	shown := active()
@@ -36,6 +37,15 @@ func examplesOfAccess(all map[*Op]example) {
 	show(all, CreateToken, CreateTokenRequest{Name: "ci", Role: hodei.Developer, ExpiresInSeconds: ptr(7776000.0)}, CreatedToken{Token: exampleToken(), Text: secretText})
 	show(all, ListTokens, ListTokensRequest{Page: Page{Limit: 1}}, page(used))
 	show(all, DeleteToken, DeleteTokenRequest{ID: tokenID}, Empty{})
+	joined := hodei.WorkerKey{
+		WorkerID: workerID, PublicKey: "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4", Name: "hodei worker " + workerID.String(),
+		Address: "10.0.0.9", TokenID: tokenID, JoinedAt: noon,
+	}
+	show(all, ListWorkerKeys, ListWorkerKeysRequest{Page: Page{Limit: 1}}, page(joined))
+	joined.ApprovedAt, joined.ApprovedBy = ptr(at("10:40:00")), ptr("ana")
+	show(all, ApproveWorker, ApproveWorkerRequest{ID: workerID}, joined)
+	joined.RevokedAt = ptr(at("10:45:00"))
+	show(all, RevokeWorker, RevokeWorkerRequest{ID: workerID}, joined)
 	show(all, WhoAmI, Empty{}, identity())
 	show(all, ListAudit, ListAuditRequest{Operation: Any("jobs.execute"), Page: Page{Limit: 1}}, page(hodei.AuditRecord{
 		ID: mustID[hodei.AuditID]("audit_018d0c9e-7a30-7cc2-8b8e-2f1f5f3f9a77"), At: noon, Kind: hodei.CallerToken, TokenID: &tokenID, Name: "ci",
@@ -198,6 +208,7 @@ var failures = map[hodei.Code]struct {
 	hodei.UnsupportedMedia: {"the body is not JSON", *hodei.Errorf(hodei.UnsupportedMedia, "Request body must be JSON: send Content-Type: application/json")},
 	hodei.Rejected:         {"no worker took it and it was not to wait, or the queue is full", *hodei.Errorf(hodei.Rejected, "no worker of type rust: 2 busy")},
 	hodei.Internal:         {"a defect of Hodei; its logs have the details under the request id", *hodei.Errorf(hodei.Internal, "Internal error")},
+	hodei.RateLimited:      {"too many requests from this address or with this token; try again", *hodei.Errorf(hodei.RateLimited, "Too many requests with this token: more than 1000 a second (--rate-per-token)")},
 	hodei.Unavailable:      {"a service, NATS or Postgres is away; try again", *hodei.Errorf(hodei.Unavailable, "No orchestrator is running")},
 	hodei.Timeout:          {"no answer in time; what was asked may have been done", *hodei.Errorf(hodei.Timeout, "No answer from orchestrator in time")},
 }

@@ -118,7 +118,8 @@ func aRun() hodei.Run {
 	return hodei.Run{
 		ID: runID, PipelineID: pipelineID, Pipeline: ptr("release"), Number: 42, Status: hodei.RunRunning,
 		Trigger: hodei.RunTrigger{Kind: hodei.TriggerAPI}, Params: map[string]string{"env": "prod"}, Ref: ptr("refs/heads/main"),
-		CreatedAt: at("10:31:59"), StartedAt: ptr(at("10:31:59")),
+		Definition: hodei.DefinitionApplied,
+		CreatedAt:  at("10:31:59"), StartedAt: ptr(at("10:31:59")),
 		Jobs: []hodei.RunJob{{
 			Key: "build", Job: "build", Needs: []string{}, Status: hodei.JobCompleted, JobID: &jobID, ExecutionID: &execID, Attempt: 1,
 			Outputs: map[string]string{"version": "1.4.0"}, StartedAt: ptr(at("10:32:00")), CompletedAt: ptr(at("10:33:00")),
@@ -201,6 +202,8 @@ func examples() map[*Op]example {
 	all := map[*Op]example{}
 	examplesOfPipelines(all)
 	examplesOfSchedules(all)
+	examplesOfNotifications(all)
+	examplesOfHooks(all)
 	examplesOfJobs(all)
 	examplesOfAccess(all)
 	examplesOfExecutions(all)

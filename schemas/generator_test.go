@@ -110,7 +110,7 @@ func override(typ reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[hodei.Stream]():
 		return enum([]hodei.Stream{hodei.Stdout, hodei.Stderr})
 	case reflect.TypeFor[hodei.Role]():
-		return enum(hodei.Roles)
+		return enum(append(slices.Clone(hodei.Roles), hodei.RoleWorker)) // a token for workers has it
 	case reflect.TypeFor[hodei.CallerKind]():
 		return enum([]hodei.CallerKind{hodei.CallerToken, hodei.CallerSession, hodei.CallerLocal, hodei.CallerUnknown})
 	case reflect.TypeFor[hodei.Code]():

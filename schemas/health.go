@@ -13,14 +13,15 @@ var (
 	SchedulerHealth     = health(Scheduler)
 	WorkerManagerHealth = health(WorkerManager)
 	AccessHealth        = health(Access)
+	ArtifactsHealth     = health(Artifacts)
 	GetSchema           = declare[GetSchemaRequest, SchemaDocument](Op{
-		Name: "schemas.get", Role: hodei.Viewer, Service: Orchestrator,
+		Name: "schemas.get", Role: hodei.Viewer, Limit: LimitNone, Service: Orchestrator,
 		Summary: "Get a published JSON Schema by its name or its $id", Errors: []hodei.Code{hodei.NotFound},
 	})
 )
 
 func health(service string) Operation[Empty, Health] {
-	return declare[Empty, Health](Op{Name: service + ".health", Role: hodei.Viewer, Service: service, Summary: "Check whether the service is ready"})
+	return declare[Empty, Health](Op{Name: service + ".health", Role: hodei.Viewer, Limit: LimitNone, Service: service, Summary: "Check whether the service is ready"})
 }
 
 // CheckOK is the result of a successful check.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/hodei-jobs/hodei"
@@ -17,6 +18,7 @@ const (
 	Worker        = "worker"
 	Edge          = "edge"
 	Access        = "access"
+	Artifacts     = "artifacts"
 )
 
 // Op is one operation, with everything that its interfaces need.
@@ -27,8 +29,17 @@ type Op struct {
 	// From it follow the check in internal/rpc, the security of OpenAPI, the metadata of
 	// the endpoint, docs/permissions.md and the NATS permissions.
 	Role hodei.Role
+	// DryRun means that a request with dry_run changes nothing: the role viewer suffices for it.
+	DryRun bool
+	// Limit is what the operation allows to a caller that is limited to pipelines. From it
+	// follow the check in internal/rpc and docs/permissions.md.
+	Limit Limit
 	// Service is the micro service that handles it.
 	Service string
+	// AskedBy are the services that ask for it in order to answer or to do their own work. The
+	// edge also asks for each operation with a route, for people, and for the health of the
+	// services. From it follow the NATS permissions; a test compares it with the source.
+	AskedBy []string
 	// Subject is its NATS subject; "" for an operation of the edge, which is over HTTP only.
 	Subject string
 	// PerWorker means that a worker answers: its id is the last token of the subject.
@@ -53,6 +64,8 @@ type Op struct {
 	YAML bool
 	// Streams means that the reply is server-sent events.
 	Streams bool
+	// File means that the reply is a file.
+	File bool
 	// Open ignores unknown fields of the request, so that a program of a later
 	// version may send it. An operation without a route is always open. An
 	// operation with a route refuses unknown fields, which are more often typos
@@ -67,6 +80,22 @@ type Op struct {
 	Request, Reply reflect.Type
 
 	waits bool
+}
+
+// RoleFor is the role that the request needs.
+func (o *Op) RoleFor(request any) hodei.Role {
+	if o.DryRun && reflect.ValueOf(request).FieldByIndex(fieldOf(o.Request, "dry_run").Index).Bool() {
+		return hodei.Viewer
+	}
+	return o.Role
+}
+
+// LeastRole is the role that some requests need, others more.
+func (o *Op) LeastRole() hodei.Role {
+	if o.DryRun {
+		return hodei.Viewer
+	}
+	return o.Role
 }
 
 // Waits reports whether the request has a time to wait before the answer.
@@ -95,6 +124,9 @@ func declare[Req, Rep any](op Op) Operation[Req, Rep] {
 	if op.Request.Kind() == reflect.Struct {
 		_, op.waits = op.Request.FieldByName("WaitSeconds")
 	}
+	for _, name := range op.Limit.fields() {
+		fieldOf(op.Request, name)
+	}
 	Operations = append(Operations, &op)
 	return Operation[Req, Rep]{&op}
 }
@@ -113,6 +145,12 @@ func (o *Op) Filter() string {
 	}
 	return o.Subject
 }
+
+// ForPeople reports whether people may ask for the operation on NATS.
+func (o *Op) ForPeople() bool { return o.Subject != "" && slices.Contains(hodei.Roles, o.Role) }
+
+// PeopleSubject is where the requests of people on NATS arrive.
+func (o *Op) PeopleSubject() string { return PeoplePrefix + o.Subject }
 
 // FromWorker is the request of an operation that a worker asks for.
 type FromWorker interface{ Sender() hodei.WorkerID }

@@ -20,6 +20,8 @@ func TestWorkersAskForThemselves(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"hodei.v1.workers.register.*", "hodei.v1.workers.leave.*", "hodei.v1.executions.finish.*",
+		"hodei.v1.artifacts.keep.*", "hodei.v1.artifacts.inputs.*", "hodei.v1.blobs.begin.*", "hodei.v1.blobs.write.*", "hodei.v1.blobs.commit.*", "hodei.v1.blobs.read.*",
+		"hodei.v1.caches.find.*", "hodei.v1.caches.save.*",
 	}, byWorker)
 }
 

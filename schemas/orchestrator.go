@@ -15,48 +15,48 @@ var (
 		Description: "A pipeline groups jobs. It is CREATED until it has its first job, then ACTIVE. 409 when another pipeline has the slug.",
 	})
 	GetPipeline = declare[GetPipelineRequest, hodei.Pipeline](Op{
-		Name: "pipelines.get", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/pipelines/{id}",
+		Name: "pipelines.get", Role: hodei.Viewer, Limit: "id", Service: Orchestrator, Method: "GET", Path: "/pipelines/{id}",
 		Summary: "Get a pipeline", Errors: []hodei.Code{hodei.NotFound},
 	})
 	ListPipelines = declare[ListPipelinesRequest, List[hodei.Pipeline]](Op{
-		Name: "pipelines.list", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/pipelines",
+		Name: "pipelines.list", Role: hodei.Viewer, Limit: LimitOwn, Service: Orchestrator, Method: "GET", Path: "/pipelines",
 		Summary: "List pipelines, newest first",
 	})
 	UpdatePipeline = declare[UpdatePipelineRequest, hodei.Pipeline](Op{
-		Name: "pipelines.update", Role: hodei.Operator, Service: Orchestrator, Method: "PATCH", Path: "/pipelines/{id}",
+		Name: "pipelines.update", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "PATCH", Path: "/pipelines/{id}",
 		Summary: "Update the given fields of a pipeline", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "A field left out keeps its value; null clears the description or the slug. 409 when another pipeline has the slug.",
 	})
 	DeletePipeline = declare[DeletePipelineRequest, Empty](Op{
-		Name: "pipelines.delete", Role: hodei.Operator, Service: Orchestrator, Method: "DELETE", Path: "/pipelines/{id}", Status: 204,
+		Name: "pipelines.delete", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "DELETE", Path: "/pipelines/{id}", Status: 204,
 		Summary: "Delete a pipeline with its jobs and their executions", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "409 while one of its executions is pending or running.",
 	})
 	CreateJob = declare[CreateJobRequest, hodei.Job](Op{
-		Name: "jobs.create", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/jobs", Status: 201, Creates: true,
+		Name: "jobs.create", Role: hodei.Operator, Limit: "pipeline_id", Service: Orchestrator, Method: "POST", Path: "/jobs", Status: 201, Creates: true,
 		Summary: "Create a job in a pipeline", Errors: []hodei.Code{hodei.NotFound},
 		Description: "The job does not run until it is executed. 404 if the pipeline does not exist.",
 	})
 	GetJob = declare[GetJobRequest, hodei.Job](Op{
-		Name: "jobs.get", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/jobs/{id}",
+		Name: "jobs.get", Role: hodei.Viewer, Limit: "id", Service: Orchestrator, Method: "GET", Path: "/jobs/{id}",
 		Summary: "Get a job", Errors: []hodei.Code{hodei.NotFound},
 	})
 	ListJobs = declare[ListJobsRequest, List[hodei.Job]](Op{
-		Name: "jobs.list", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/jobs",
+		Name: "jobs.list", Role: hodei.Viewer, Limit: LimitOwn, Service: Orchestrator, Method: "GET", Path: "/jobs",
 		Summary: "List jobs, newest first",
 	})
 	UpdateJob = declare[UpdateJobRequest, hodei.Job](Op{
-		Name: "jobs.update", Role: hodei.Operator, Service: Orchestrator, Method: "PATCH", Path: "/jobs/{id}",
+		Name: "jobs.update", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "PATCH", Path: "/jobs/{id}",
 		Summary: "Update the given fields of a job; existing executions do not change",
 		Errors:  []hodei.Code{hodei.NotFound},
 	})
 	DeleteJob = declare[DeleteJobRequest, Empty](Op{
-		Name: "jobs.delete", Role: hodei.Operator, Service: Orchestrator, Method: "DELETE", Path: "/jobs/{id}", Status: 204,
+		Name: "jobs.delete", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "DELETE", Path: "/jobs/{id}", Status: 204,
 		Summary: "Delete a job with its executions", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "409 while one of its executions is pending or running.",
 	})
 	ExecuteJob = declare[ExecuteJobRequest, StartedExecution](Op{
-		Name: "jobs.execute", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/jobs/{id}/execute", Other: 202, Creates: true,
+		Name: "jobs.execute", Role: hodei.Developer, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/jobs/{id}/execute", Other: 202, Creates: true,
 		Summary: "Execute a job: 200 once a worker has accepted it, 202 while it waits for one",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Rejected},
 		Description: "Answers after wait_seconds at the latest. A job may have many executions at a time. With " +
@@ -68,27 +68,27 @@ var (
 		Summary: "Create an execution without a job and schedule it",
 	})
 	GetExecution = declare[GetExecutionRequest, hodei.Execution](Op{
-		Name: "executions.get", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/executions/{id}",
+		Name: "executions.get", Role: hodei.Viewer, Limit: "id", Service: Orchestrator, Method: "GET", Path: "/executions/{id}",
 		Summary: "Get an execution", Errors: []hodei.Code{hodei.NotFound},
 	})
 	ListExecutions = declare[ListExecutionsRequest, List[hodei.Execution]](Op{
-		Name: "executions.list", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/executions",
+		Name: "executions.list", Role: hodei.Viewer, Limit: LimitOwn, Service: Orchestrator, Method: "GET", Path: "/executions",
 		Summary: "List executions, newest first",
 	})
 	CancelExecution = declare[CancelExecutionRequest, hodei.Execution](Op{
-		Name: "executions.cancel", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/executions/{id}/cancel", Status: 202,
+		Name: "executions.cancel", Role: hodei.Developer, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/cancel", Status: 202,
 		Summary:     "Cancel an execution: TERM to its process group, KILL after the grace",
 		Description: "A pending execution is cancelled at once, a running one when its worker has stopped it; follow its log to see that. 409 if it has ended, unless a retry is due: then the retry is cancelled.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	RetryExecution = declare[RetryExecutionRequest, hodei.Execution](Op{
-		Name: "executions.retry", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/executions/{id}/retry", Status: 201, Creates: true,
+		Name: "executions.retry", Role: hodei.Developer, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/retry", Status: 201, Creates: true,
 		Summary:     "Run an ended execution again: a new execution of the same command",
 		Description: "The new execution names the old one in retry_of and replaces a retry that is due. 409 while the old one has not ended.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	DeleteExecution = declare[DeleteExecutionRequest, Empty](Op{
-		Name: "executions.delete", Role: hodei.Operator, Service: WorkerManager, Method: "DELETE", Path: "/executions/{id}", Status: 204,
+		Name: "executions.delete", Role: hodei.Operator, Limit: "id", Service: WorkerManager, Method: "DELETE", Path: "/executions/{id}", Status: 204,
 		Summary:     "Delete an ended execution with its log",
 		Description: "409 while it has not ended, or while a retry of it is due. If it is the latest of its job, the job gets the status of the previous one.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},

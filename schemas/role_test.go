@@ -59,14 +59,37 @@ func TestReadingNeedsNoMoreThanTheLowestRole(t *testing.T) {
 	}
 }
 
+func summaryOf(op *Op) string {
+	if op.DryRun {
+		return op.Summary + ". With dry_run it needs the role viewer"
+	}
+	return op.Summary
+}
+
+// limitText is the limit of an operation in the page.
+func limitText(op *Op) string {
+	switch op.Limit {
+	case LimitRefused:
+		return ""
+	case LimitOwn:
+		return "own"
+	case LimitNone:
+		return "all"
+	}
+	return "`" + strings.ReplaceAll(string(op.Limit), ",", "`, `") + "`"
+}
+
 // permissionsPage is docs/permissions.md.
 func permissionsPage() []byte {
 	var b strings.Builder
 	b.WriteString("<!-- Written by `go test ./schemas -update` from the operation table. -->\n\n# Who may do what\n\n" +
 		"Each operation names the role that it needs, once, in the table of operations. Each of viewer, developer, operator and admin\n" +
-		"includes those before it. `service` and `worker` are Hodei's own programs: no token has these roles.\n")
+		"includes those before it. `service` and `worker` are Hodei's own programs: no token has these roles.\n\n" +
+		"The column *limited* is for a token that is limited to pipelines: the fields of the request whose records must belong to one of\n" +
+		"them, else they are NOT_FOUND; *own* where the reply has only what belongs to them; *all* where nothing belongs to a pipeline;\n" +
+		"empty where the operation is FORBIDDEN.\n")
 	for _, role := range append(slices.Clone(hodei.Roles), hodei.RoleService, hodei.RoleWorker) {
-		fmt.Fprintf(&b, "\n## %s\n\n| operation | role | HTTP | NATS subject | what it does |\n|---|---|---|---|---|\n", role)
+		fmt.Fprintf(&b, "\n## %s\n\n| operation | role | limited | HTTP | NATS subject | what it does |\n|---|---|---|---|---|---|\n", role)
 		for _, op := range Operations {
 			if op.Role != role {
 				continue
@@ -82,7 +105,7 @@ func permissionsPage() []byte {
 				}
 				subject = "`" + subject + "`"
 			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", op.Name, op.Role, route, subject, op.Summary)
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", op.Name, op.Role, limitText(op), route, subject, summaryOf(op))
 		}
 	}
 	return []byte(b.String())

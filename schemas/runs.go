@@ -10,22 +10,22 @@ import (
 // The operations on runs, which the orchestrator answers.
 var (
 	ExecutePipeline = declare[ExecutePipelineRequest, hodei.Run](Op{
-		Name: "pipelines.execute", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/pipelines/{id}/execute", Status: 201, Creates: true,
+		Name: "pipelines.execute", Role: hodei.Developer, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/pipelines/{id}/execute", Status: 201, Creates: true,
 		Summary: "Execute a pipeline: a run of all its jobs, in the order of their needs",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Rejected},
 		Description: "The run uses the jobs as they are now. Jobs that name no needs run at once, all in parallel; a job without a " +
 			"command is skipped. 429 when the pipeline's concurrency key is taken and on_conflict is \"reject\". The body may be left out.",
 	})
 	GetRun = declare[GetRunRequest, hodei.Run](Op{
-		Name: "runs.get", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/runs/{id}",
+		Name: "runs.get", Role: hodei.Viewer, Limit: "id", Service: Orchestrator, Method: "GET", Path: "/runs/{id}",
 		Summary: "Get a run with its jobs", Errors: []hodei.Code{hodei.NotFound},
 	})
 	ListRuns = declare[ListRunsRequest, List[hodei.Run]](Op{
-		Name: "runs.list", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/runs",
+		Name: "runs.list", Role: hodei.Viewer, Limit: LimitOwn, Service: Orchestrator, Method: "GET", Path: "/runs",
 		Summary: "List runs without their jobs, newest first",
 	})
 	FollowRun = declare[FollowRunRequest, RunLine](Op{
-		Name: "runs.logs", Role: hodei.Viewer, Service: Edge, Method: "GET", Path: "/runs/{id}/logs/stream", Streams: true,
+		Name: "runs.logs", Role: hodei.Viewer, Limit: "id", Service: Edge, Method: "GET", Path: "/runs/{id}/logs/stream", Streams: true,
 		Summary: "Stream the logs of all jobs of a run as server-sent events", Errors: []hodei.Code{hodei.NotFound},
 		Description: "With follow=true until the run ends, otherwise what there is. A line is a frame of `id` and `data: <RunLine>`: that " +
 			"of an execution's log and the key of its job. Executions that have ended follow one after the other, in the order of the " +
@@ -37,25 +37,25 @@ var (
 			"`: keep-alive`, follows 15 s of silence.",
 	})
 	CancelRun = declare[CancelRunRequest, hodei.Run](Op{
-		Name: "runs.cancel", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/runs/{id}/cancel", Status: 202,
+		Name: "runs.cancel", Role: hodei.Developer, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/cancel", Status: 202,
 		Summary:     "Cancel a run: nothing more starts but its finally jobs, and what runs is ended",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "Cancelling a run of which only finally jobs are left ends these too. 409 once it has ended.",
 	})
 	RerunRun = declare[RerunRunRequest, hodei.Run](Op{
-		Name: "runs.rerun", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/runs/{id}/rerun", Status: 201, Creates: true,
+		Name: "runs.rerun", Role: hodei.Developer, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/rerun", Status: 201, Creates: true,
 		Summary: "Repeat a run that has ended: a new run of the jobs that did not succeed, and of everything downstream of them",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 		Description: "The other jobs keep their results and outputs, and conditions their answers. The new run uses the jobs as they " +
 			"were in the old one. 409 while the old one has not ended.",
 	})
 	ApproveRun = declare[ApproveRunRequest, hodei.Run](Op{
-		Name: "runs.approve", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/runs/{id}/jobs/{key}/approve",
+		Name: "runs.approve", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/jobs/{key}/approve",
 		Summary: "Approve a job that is BLOCKED: it starts", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "409 for a job that does not wait for an approval.",
 	})
 	RejectRun = declare[RejectRunRequest, hodei.Run](Op{
-		Name: "runs.reject", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/runs/{id}/jobs/{key}/reject",
+		Name: "runs.reject", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/runs/{id}/jobs/{key}/reject",
 		Summary: "Reject a job that is BLOCKED: it fails", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "409 for a job that does not wait for an approval.",
 	})
@@ -71,6 +71,9 @@ type ExecutePipelineRequest struct {
 	Environment map[string]string `json:"environment,omitempty"`
 	// Ref is the branch, tag or commit of the pipeline's source.
 	Ref *string `json:"ref,omitempty" jsonschema:"minLength=1,maxLength=1000"`
+	// Source is a tree that was uploaded: every job starts with it in place of what the
+	// pipeline's source would fetch.
+	Source *hodei.UploadedSource `json:"source,omitempty"`
 	// Only are the keys of the jobs that are wanted; what these need beside counts as
 	// succeeded. All when left out.
 	Only []string `json:"only,omitempty" jsonschema:"maxItems=1000"`
@@ -78,6 +81,19 @@ type ExecutePipelineRequest struct {
 	// Trigger is "manual" where a person asks for the run, "api", the default, where a
 	// program does.
 	Trigger hodei.TriggerKind `json:"trigger,omitempty" jsonschema:"enum=manual,enum=api"`
+}
+
+// Validate reports an uploaded tree that cannot be one.
+func (r ExecutePipelineRequest) Validate() error {
+	switch {
+	case r.Source == nil:
+		return nil
+	case r.Ref != nil:
+		return hodei.InvalidField("ref", "the tree is uploaded: leave out ref or source")
+	case r.Source.Files < 0:
+		return hodei.InvalidField("source.files", "must not be negative")
+	}
+	return validBlob(r.Source.Blob)
 }
 
 // GetRunRequest names a run.

@@ -9,14 +9,14 @@ import (
 // The scheduler owns the queue of pending executions and the choice of worker.
 var (
 	Schedule = declare[ScheduleRequest, Decision](Op{
-		Name: "scheduler.schedule", Role: hodei.Developer, Service: Scheduler, Method: "POST", Path: "/schedule", Other: 202,
+		Name: "scheduler.schedule", Role: hodei.Developer, DryRun: true, Limit: "execution_id", Service: Scheduler, AskedBy: []string{Orchestrator, WorkerManager}, Method: "POST", Path: "/schedule", Other: 202,
 		Summary: "Choose a worker for an execution and assign it, or queue it; dry_run only explains",
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 		Description: "Workers are excluded by type, labels, state and free slots; the others are scored by load, latency and " +
 			"history. The reply has the evaluation of each worker. 200 with a worker (or for a dry run), 202 while it waits.",
 	})
 	PlaceExecution = declare[PlaceRequest, Assignment](Op{
-		Name: "scheduler.place", Role: hodei.RoleService, Service: Scheduler, Internal: true,
+		Name: "scheduler.place", Role: hodei.RoleService, Service: Scheduler, AskedBy: []string{Orchestrator}, Internal: true,
 		Summary: "Create and start an execution at once if a worker is free and the queue is empty",
 		Description: "It is created and assigned in one commit. 429 has no effect: the caller then creates it " +
 			"and schedules it. The same holds for 409, which means that it exists, and for every other error.",

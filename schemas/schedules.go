@@ -9,65 +9,65 @@ import (
 // The operations on schedules, which the orchestrator answers.
 var (
 	CreateSchedule = declare[CreateScheduleRequest, hodei.Schedule](Op{
-		Name: "schedules.create", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/schedules", Status: 201, Creates: true,
+		Name: "schedules.create", Role: hodei.Operator, Limit: "pipeline_id,job_id", Service: Orchestrator, Method: "POST", Path: "/schedules", Status: 201, Creates: true,
 		Summary: "Create a schedule that starts runs of a pipeline, or executions of a job", Errors: []hodei.Code{hodei.NotFound},
 		Description: "Give pipeline_id or job_id, and one of cron, every_seconds and at. A cron schedule is in the local time of its timezone: a time " +
 			"that a change of the clock skips fires at the first instant after the gap, and one that comes twice fires once.",
 	})
 	GetSchedule = declare[GetScheduleRequest, hodei.Schedule](Op{
-		Name: "schedules.get", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/schedules/{id}",
+		Name: "schedules.get", Role: hodei.Viewer, Limit: "id", Service: Orchestrator, Method: "GET", Path: "/schedules/{id}",
 		Summary: "Get a schedule", Errors: []hodei.Code{hodei.NotFound},
 	})
 	ListSchedules = declare[ListSchedulesRequest, List[hodei.Schedule]](Op{
-		Name: "schedules.list", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/schedules",
+		Name: "schedules.list", Role: hodei.Viewer, Limit: LimitOwn, Service: Orchestrator, Method: "GET", Path: "/schedules",
 		Summary: "List schedules, newest first",
 	})
 	UpdateSchedule = declare[UpdateScheduleRequest, hodei.Schedule](Op{
-		Name: "schedules.update", Role: hodei.Operator, Service: Orchestrator, Method: "PATCH", Path: "/schedules/{id}",
+		Name: "schedules.update", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "PATCH", Path: "/schedules/{id}",
 		Summary: "Update the given fields of a schedule", Errors: []hodei.Code{hodei.NotFound},
 		Description: "A field left out keeps its value, null clears it. A new time replaces the old one: cron clears every_seconds and at. " +
 			"A schedule in a definition has the fields of the definition again when that is applied with changes.",
 	})
 	DeleteSchedule = declare[DeleteScheduleRequest, Empty](Op{
-		Name: "schedules.delete", Role: hodei.Operator, Service: Orchestrator, Method: "DELETE", Path: "/schedules/{id}", Status: 204,
+		Name: "schedules.delete", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "DELETE", Path: "/schedules/{id}", Status: 204,
 		Summary: "Delete a schedule with the record of its fires; what it started goes on", Errors: []hodei.Code{hodei.NotFound},
 	})
 	PauseSchedule = declare[PauseScheduleRequest, hodei.Schedule](Op{
-		Name: "schedules.pause", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/pause",
+		Name: "schedules.pause", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/pause",
 		Summary: "Pause a schedule: it starts nothing until it is resumed", Errors: []hodei.Code{hodei.NotFound},
 		Description: "Fires that wait for the run before them are skipped. A schedule that is paused stays so.",
 	})
 	ResumeSchedule = declare[ResumeScheduleRequest, hodei.Schedule](Op{
-		Name: "schedules.resume", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/resume",
+		Name: "schedules.resume", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/resume",
 		Summary: "Resume a schedule: it fires at its next planned time", Errors: []hodei.Code{hodei.NotFound},
 		Description: "The planned times that the pause prevented are recorded as one fire with a count; backfill starts them.",
 	})
 	PauseSchedules = declare[PauseSchedulesRequest, ChangedSchedules](Op{
-		Name: "schedules.pause_all", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/schedules/pause",
+		Name: "schedules.pause_all", Role: hodei.Operator, Limit: "pipeline_id", Service: Orchestrator, Method: "POST", Path: "/schedules/pause",
 		Summary: "Pause all schedules, or those of a pipeline",
 	})
 	ResumeSchedules = declare[ResumeSchedulesRequest, ChangedSchedules](Op{
-		Name: "schedules.resume_all", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/schedules/resume",
+		Name: "schedules.resume_all", Role: hodei.Operator, Limit: "pipeline_id", Service: Orchestrator, Method: "POST", Path: "/schedules/resume",
 		Summary: "Resume all schedules, or those of a pipeline",
 	})
 	TriggerSchedule = declare[TriggerScheduleRequest, hodei.Fire](Op{
-		Name: "schedules.trigger", Role: hodei.Developer, Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/trigger", Status: 201, Creates: true,
+		Name: "schedules.trigger", Role: hodei.Developer, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/trigger", Status: 201, Creates: true,
 		Summary: "Start now what a schedule starts", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 		Description: "It starts at once, even if the schedule is paused or what it started before has not ended. If nothing could be started, " +
 			"the fire is SKIPPED and has the reason.",
 	})
 	BackfillSchedule = declare[BackfillScheduleRequest, Fires](Op{
-		Name: "schedules.backfill", Role: hodei.Operator, Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/backfill", Status: 201, Creates: true,
+		Name: "schedules.backfill", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/schedules/{id}/backfill", Status: 201, Creates: true,
 		Summary: "Start what a schedule would have started in a range of the past", Errors: []hodei.Code{hodei.NotFound},
 		Description: "Planned times that started something are left out, so nothing happens twice. The others start one after the other, each when " +
 			"the one before it has ended; pausing the schedule skips those that still wait. At most 1000 planned times.",
 	})
 	NextFires = declare[NextFiresRequest, PlannedTimes](Op{
-		Name: "schedules.next", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/schedules/{id}/next",
+		Name: "schedules.next", Role: hodei.Viewer, Limit: "id", Service: Orchestrator, Method: "GET", Path: "/schedules/{id}/next",
 		Summary: "List the next planned times of a schedule, as if it were not paused", Errors: []hodei.Code{hodei.NotFound},
 	})
 	ListFires = declare[ListFiresRequest, List[hodei.Fire]](Op{
-		Name: "schedules.fires", Role: hodei.Viewer, Service: Orchestrator, Method: "GET", Path: "/schedules/{id}/fires",
+		Name: "schedules.fires", Role: hodei.Viewer, Limit: "id", Service: Orchestrator, Method: "GET", Path: "/schedules/{id}/fires",
 		Summary: "List the planned times that have come, each with what it started or why nothing; the latest first", Errors: []hodei.Code{hodei.NotFound},
 		Description: "The last 10,000 of 90 days are kept.",
 	})
@@ -109,6 +109,7 @@ type UpdateScheduleRequest struct {
 	Timezone           Patch[string]                  `json:"timezone,omitzero" null:"true" jsonschema:"maxLength=100"`
 	Params             Patch[map[string]hodei.Scalar] `json:"params,omitzero" null:"true"`
 	Overlap            Patch[string]                  `json:"overlap,omitzero" jsonschema:"enum=skip,enum=queue,enum=allow,enum=cancel"`
+	Definition         Patch[string]                  `json:"definition,omitzero" jsonschema:"enum=applied,enum=repository"`
 	CatchUp            Patch[string]                  `json:"catch_up,omitzero" jsonschema:"enum=none,enum=last,enum=all"`
 	JitterSeconds      Patch[float64]                 `json:"jitter_seconds,omitzero" null:"true" jsonschema:"minimum=0,maximum=86400"`
 	PauseAfterFailures Patch[int]                     `json:"pause_after_failures,omitzero" null:"true" jsonschema:"minimum=0,maximum=1000"`
@@ -123,7 +124,7 @@ func (r UpdateScheduleRequest) Apply(s *hodei.Schedule) {
 	s.Name, s.Cron, s.At = orZero(r.Name, s.Name), orZero(r.Cron, s.Cron), orZero(r.At, s.At)
 	s.EverySeconds, s.Timezone = r.EverySeconds.OrNull(s.EverySeconds), orZero(r.Timezone, s.Timezone)
 	s.Params, s.JitterSeconds = orZero(r.Params, s.Params), r.JitterSeconds.OrNull(s.JitterSeconds)
-	s.Overlap, s.CatchUp = r.Overlap.Or(s.Overlap), r.CatchUp.Or(s.CatchUp)
+	s.Overlap, s.CatchUp, s.Definition = r.Overlap.Or(s.Overlap), r.CatchUp.Or(s.CatchUp), r.Definition.Or(s.Definition)
 	s.PauseAfterFailures, s.Paused = orZero(r.PauseAfterFailures, s.PauseAfterFailures), r.Paused.Or(s.Paused)
 }
 

@@ -5,20 +5,20 @@ import "github.com/hodei-jobs/hodei"
 // Secrets are set, listed and deleted. No operation returns a value.
 var (
 	SetSecret = declare[SetSecretRequest, hodei.Secret](Op{
-		Name: "secrets.set", Role: hodei.Admin, Service: WorkerManager, Method: "PUT", Path: "/secrets/{name}",
+		Name: "secrets.set", Role: hodei.Admin, Limit: "pipeline_id", Service: WorkerManager, Method: "PUT", Path: "/secrets/{name}",
 		Summary: "Set the value of a secret",
 		Description: "Jobs receive it where they name it in secrets. Each change is a new version; the same value again changes nothing. Executions " +
 			"that run keep the value that they have. No operation returns a value.",
 		Errors: []hodei.Code{hodei.NotFound},
 	})
 	ListSecrets = declare[ListSecretsRequest, List[hodei.Secret]](Op{
-		Name: "secrets.list", Role: hodei.Admin, Service: WorkerManager, Method: "GET", Path: "/secrets",
+		Name: "secrets.list", Role: hodei.Admin, Limit: "pipeline_id", Service: WorkerManager, Method: "GET", Path: "/secrets",
 		Summary:     "List the names of secrets",
 		Description: "All of them, by name; never a value.",
 		Errors:      []hodei.Code{hodei.NotFound},
 	})
 	DeleteSecret = declare[DeleteSecretRequest, Empty](Op{
-		Name: "secrets.delete", Role: hodei.Admin, Service: WorkerManager, Method: "DELETE", Path: "/secrets/{name}", Status: 204,
+		Name: "secrets.delete", Role: hodei.Admin, Limit: "pipeline_id", Service: WorkerManager, Method: "DELETE", Path: "/secrets/{name}", Status: 204,
 		Summary:     "Delete a secret",
 		Description: "Executions that name it fail from now on, with the reason SECRET_MISSING.",
 		Errors:      []hodei.Code{hodei.NotFound},
@@ -28,6 +28,10 @@ var (
 		Summary: "Encrypt all secrets with the first key of the key file",
 		Description: "For replacing a key: put a new one above it in the file of each worker manager, restart them, rotate, and remove the old " +
 			"one. The values and their versions stay as they are. A repeat changes nothing.",
+	})
+	VerifySecret = declare[VerifySecretRequest, VerifiedSecret](Op{
+		Name: "secrets.verify", Role: hodei.RoleService, Service: WorkerManager, AskedBy: []string{Orchestrator}, Internal: true,
+		Summary: "Verify a signature or a token with the value of a secret, which stays where it is",
 	})
 )
 
@@ -62,6 +66,32 @@ type RotatedSecrets struct {
 	// Unreadable are the names of those that no key of the file decrypts. They must be
 	// set again.
 	Unreadable []string `json:"unreadable"`
+}
+
+// VerifySecretRequest asks whether a message proves that its sender knows a secret. What is
+// attached is signed with HMAC-SHA256 by one of Signatures.
+type VerifySecretRequest struct {
+	Name string `json:"name"`
+	// PipelineID is the pipeline whose secret, or else the general one, is meant.
+	PipelineID hodei.PipelineID `json:"pipeline_id"`
+	Signatures [][]byte         `json:"signatures,omitempty"`
+	// Token is the value itself, for a sender that signs nothing.
+	Token string `json:"token,omitempty"`
+	Attached
+}
+
+// Validate reports a request without a proof.
+func (r VerifySecretRequest) Validate() error {
+	if r.Name == "" || r.PipelineID.IsZero() || r.Token == "" && len(r.Signatures) == 0 {
+		return hodei.InvalidField("name", "a secret, a pipeline and a proof are required")
+	}
+	return nil
+}
+
+// VerifiedSecret is the answer: Issue is why the proof is not valid, for the owner of the
+// secret, "" if it is.
+type VerifiedSecret struct {
+	Issue string `json:"issue"`
 }
 
 // SealedSecrets are the values of one execution, encrypted to its worker.

@@ -16,6 +16,44 @@ const Root = "hodei.v1."
 // identifies itself (defined by the micro framework).
 const ServicePing = "$SRV.PING"
 
+// InboxPrefix is the prefix of the subjects on which a user of NATS receives replies. Each has
+// its own, so that NATS permissions let nobody read those of others.
+func InboxPrefix(user string) string { return "_INBOX." + user }
+
+// The accounts of a NATS with access control: that of Hodei's programs, with JetStream, and
+// that of people, which imports what they may use.
+const (
+	ProgramsAccount = "HODEI"
+	PeopleAccount   = "PEOPLE"
+	SystemAccount   = "SYS"
+)
+
+// PeoplePrefix precedes the subject of each request of a person on NATS, once NATS has taken it
+// from the account of people into that of programs. No program may publish below it, so a
+// service knows where such a request is from.
+const PeoplePrefix = "people."
+
+// HeaderRequestInfo is the header in which NATS names the user of such a request, as JSON with
+// the field user.
+const HeaderRequestInfo = "Nats-Request-Info"
+
+// What the access service uses of NATS: the questions who may connect, their answers, and how
+// to find and end connections.
+const (
+	CalloutSubject     = "$SYS.REQ.USER.AUTH"
+	CalloutReplies     = "$SYS._INBOX.>"
+	HeaderCalloutKey   = "Nats-Server-Xkey"
+	ConnectionsSubject = "$SYS.REQ.SERVER.PING.CONNZ"
+	disconnectPrefix   = "$SYS.REQ.SERVER."
+	disconnectVerb     = ".KICK"
+	DisconnectSubjects = disconnectPrefix + "*" + disconnectVerb
+	ImportedReplies    = "_R_.>" // to requests from another account
+	ServiceSubjects    = "$SRV.>"
+)
+
+// DisconnectSubject is where a server of NATS is asked to end a connection.
+func DisconnectSubject(server string) string { return disconnectPrefix + server + disconnectVerb }
+
 // HangUpSubject announces that the caller of a request has disconnected. The
 // message is the request's HeaderCall. The service ends the wait of the
 // request; its effects stay.
@@ -33,6 +71,7 @@ const (
 	HeaderIncarnation    = "Hodei-Incarnation" // of a log chunk: the process of that worker
 	HeaderFirst          = "Hodei-First"       // of a log chunk: the sequence of its first line
 	HeaderLast           = "Hodei-Last"        // of a log chunk: the sequence of its last line
+	HeaderAttached       = "Hodei-Attached"    // of a request or a reply: how many bytes at the end of its body are no JSON
 	HeaderEncoding       = "Content-Encoding"  // of a log chunk: zstd if its body is a zstd frame of NDJSON; none if it is NDJSON
 )
 
@@ -113,6 +152,16 @@ const DelayedSubject = "execution.delayed"
 // ScheduleSubject announces that a schedule is due, or will be. The message is empty.
 const ScheduleSubject = "schedule.due"
 
+// DeliverySubject announces that a hook has accepted an event. The message is empty.
+const DeliverySubject = "delivery.due"
+
+// NotificationSubject announces that a notification is due, or will be. The message is empty.
+const NotificationSubject = "notification.due"
+
+// ArtifactSubject announces that an artifact expires, or that content is to be deleted. The
+// message is empty.
+const ArtifactSubject = "artifact.due"
+
 // WorkersBucket contains one hodei.Availability per worker, with the worker's
 // id as the key, written only by that worker.
 const WorkersBucket = "WORKERS"
@@ -148,7 +197,9 @@ const (
 
 // StoredSubject is execution.stored.<worker_id>: the acknowledgements of the
 // worker's log chunks (Stored messages).
-func StoredSubject(id hodei.WorkerID) string { return "execution.stored." + id.String() }
+func StoredSubject(id hodei.WorkerID) string { return storedPrefix + id.String() }
+
+const storedPrefix = "execution.stored."
 
 // Span is a range of lines of one execution, both ends included.
 type Span struct {

@@ -15,8 +15,8 @@ type PlaceUpdate struct {
 	Shell     Patch[hodei.Shell]              `json:"shell,omitzero" null:"true"`
 	After     Patch[string]                   `json:"after,omitzero" null:"true" jsonschema:"maxLength=131072"`
 	Checkout  Patch[bool]                     `json:"checkout,omitzero" null:"true"`
-	Artifacts Patch[[]hodei.Artifact]         `json:"artifacts,omitzero" null:"true"`
-	Caches    Patch[[]hodei.Cache]            `json:"caches,omitzero" null:"true"`
+	Artifacts Patch[[]hodei.ArtifactSpec]     `json:"artifacts,omitzero" null:"true"`
+	Caches    Patch[[]hodei.CacheSpec]        `json:"caches,omitzero" null:"true"`
 	Secrets   Patch[[]hodei.SecretRef]        `json:"secrets,omitzero" null:"true"`
 	Container Patch[hodei.Container]          `json:"container,omitzero" null:"true"`
 	Services  Patch[map[string]hodei.Sidecar] `json:"services,omitzero" null:"true"`

@@ -103,8 +103,10 @@ func (r AuthenticateRequest) Validate() error { return checkHash("hash", r.Hash)
 
 // Validate checks the request's values.
 func (r CreateSessionRequest) Validate() error {
-	if err := checkHash("hash", r.Hash); err != nil {
-		return err
+	if r.User == nil {
+		if err := checkHash("hash", r.Hash); err != nil {
+			return err
+		}
 	}
 	return checkHash("session", r.Session)
 }

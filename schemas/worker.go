@@ -10,20 +10,20 @@ import (
 // id.
 var (
 	RequestExecutions = declare[OfferRequest, Results[Acceptance]](Op{
-		Name: "execution.request", Role: hodei.RoleService, Service: Worker, Subject: "execution.request", PerWorker: true,
+		Name: "execution.request", Role: hodei.RoleService, Service: Worker, AskedBy: []string{WorkerManager}, Subject: "execution.request", PerWorker: true,
 		Summary: "Offer executions to a worker, which accepts or refuses each",
 	})
 	InterruptExecution = declare[InterruptRequest, Empty](Op{
-		Name: "execution.interrupt", Role: hodei.RoleService, Service: Worker, Subject: "execution.interrupt", PerWorker: true,
+		Name: "execution.interrupt", Role: hodei.RoleService, Service: Worker, AskedBy: []string{WorkerManager}, Subject: "execution.interrupt", PerWorker: true,
 		Summary: "Stop an execution on a worker: TERM, then KILL after the grace",
 		Errors:  []hodei.Code{hodei.NotFound},
 	})
 	GetWorkerStatus = declare[Empty, hodei.Availability](Op{
-		Name: "worker.status", Role: hodei.RoleService, Service: Worker, Subject: "worker.status", PerWorker: true,
+		Name: "worker.status", Role: hodei.RoleService, Service: Worker, AskedBy: []string{WorkerManager}, Subject: "worker.status", PerWorker: true,
 		Summary: "Get the current report of a worker, as for its key in the WORKERS bucket: state, slots and executions",
 	})
 	CommandWorker = declare[CommandWorkerRequest, hodei.Availability](Op{
-		Name: "worker.command", Role: hodei.RoleService, Service: Worker, Subject: "worker.command", PerWorker: true,
+		Name: "worker.command", Role: hodei.RoleService, Service: Worker, AskedBy: []string{WorkerManager}, Subject: "worker.command", PerWorker: true,
 		Summary: "Make a worker drain, resume, terminate, cordon or uncordon; the reply is its new state", Errors: []hodei.Code{hodei.Conflict},
 	})
 )

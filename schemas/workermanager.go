@@ -75,19 +75,19 @@ var (
 		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	AssignExecutions = declare[AssignExecutionsRequest, Results[Assignment]](Op{
-		Name: "executions.assign", Role: hodei.RoleService, Service: WorkerManager, Internal: true,
+		Name: "executions.assign", Role: hodei.RoleService, Service: WorkerManager, AskedBy: []string{Scheduler}, Internal: true,
 		Summary:     "Assign pending executions to one worker, in one commit",
 		Description: "Sent by the scheduler, whose view may be out of date: a worker that drains continues to drain. Otherwise each as workers.assign.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	StartExecution = declare[StartRequest, Assignment](Op{
-		Name: "executions.start", Role: hodei.RoleService, Service: WorkerManager, Internal: true,
+		Name: "executions.start", Role: hodei.RoleService, Service: WorkerManager, AskedBy: []string{Scheduler}, Internal: true,
 		Summary:     "Create an execution and assign it to a worker in one commit",
 		Description: "The scheduler calls it for an execution that does not exist yet; 409 if it does. Otherwise like workers.assign.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 	})
 	StopExecution = declare[StopExecutionRequest, hodei.Execution](Op{
-		Name: "executions.stop", Role: hodei.RoleService, Service: WorkerManager, Internal: true, Status: 202,
+		Name: "executions.stop", Role: hodei.RoleService, Service: WorkerManager, AskedBy: []string{Orchestrator, Scheduler}, Internal: true, Status: 202,
 		Summary: "Cancel an execution in any state", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	FinishExecutions = declare[FinishRequest, Results[Finished]](Op{
@@ -101,17 +101,17 @@ var (
 		Errors:  []hodei.Code{hodei.NotFound, hodei.Forbidden},
 	})
 	GetLogs = declare[GetLogsRequest, LogPage](Op{
-		Name: "logs.get", Role: hodei.Viewer, Service: WorkerManager, Method: "GET", Path: "/executions/{id}/logs",
+		Name: "logs.get", Role: hodei.Viewer, Limit: "id", Service: WorkerManager, Method: "GET", Path: "/executions/{id}/logs",
 		Summary: "Read the recorded log of an execution", Errors: []hodei.Code{hodei.NotFound},
 		Description: "Server-sent events by default, in the frames of logs/stream; a page of JSON for " +
 			"Accept: application/json; the lines alone for Accept: text/plain.",
 	})
 	ReadLogs = declare[ReadLogsRequest, RecordedLog](Op{
-		Name: "logs.read", Role: hodei.Viewer, Service: WorkerManager,
+		Name: "logs.read", Role: hodei.Viewer, Limit: "id", Service: WorkerManager, AskedBy: []string{Edge},
 		Summary: "Read stored chunks of the log of an execution", Errors: []hodei.Code{hodei.NotFound},
 	})
 	FollowLogs = declare[FollowLogsRequest, hodei.LogLine](Op{
-		Name: "logs.stream", Role: hodei.Viewer, Service: Edge, Method: "GET", Path: "/executions/{id}/logs/stream", Streams: true,
+		Name: "logs.stream", Role: hodei.Viewer, Limit: "id", Service: Edge, Method: "GET", Path: "/executions/{id}/logs/stream", Streams: true,
 		Summary: "Stream the log of an execution as server-sent events", Errors: []hodei.Code{hodei.NotFound},
 		Description: "Recorded lines first; with follow=true then new lines, without gaps or duplicates. Each line is a " +
 			"frame of `id: <sequence>` and `data: <LogLine>`. The end is a frame of `event: done` and `data: <LogEnd>`: a " +
@@ -119,7 +119,7 @@ var (
 			"`: keep-alive`, follows 15 s of silence.",
 	})
 	FollowEvents = declare[FollowEventsRequest, Event](Op{
-		Name: "events.stream", Role: hodei.Viewer, Service: Edge, Method: "GET", Path: "/events", Streams: true,
+		Name: "events.stream", Role: hodei.Viewer, Limit: LimitOwn, Service: Edge, Method: "GET", Path: "/events", Streams: true,
 		Summary: "Stream the events of executions and workers as server-sent events",
 		Description: "A frame of `event: execution` has an Event, with its position in EXECUTION_EVENTS as `id`; `event: worker` has " +
 			"a WorkerState, at first one for each worker. A request with Last-Event-ID resumes after that " +

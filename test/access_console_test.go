@@ -80,6 +80,7 @@ func TestPagesOfOtherOriginsWithASession(t *testing.T) {
 	require.NoError(t, chromedp.Do(p.ctx, chromedp.Navigate(s.find(`console +(http://\S+)`))))
 	signedInAs(p, "hodei up · admin")
 	require.NoError(t, chromedp.Do(p.ctx, chromedp.Navigate(foreign.URL)))
+	code, secret := s.begun()
 	got := eval[map[string]string](p, fmt.Sprintf(`(async () => {
 		const got = {};
 		for (const [what, path, init] of [
@@ -87,6 +88,8 @@ func TestPagesOfOtherOriginsWithASession(t *testing.T) {
 			['no-cors', '/api/v1/tokens', { mode: 'no-cors' }],
 			['create', '/api/v1/tokens', { method: 'POST', mode: 'no-cors', body: new Blob(['{"name":"evil","role":"admin"}']) }],
 			['sign out', '/api/v1/session', { method: 'DELETE' }],
+			['approve', '/api/v1/session/device/approve', { method: 'POST', mode: 'no-cors', body: new Blob(['{"user_code":"%s"}']) }],
+			['provider', '/session/oidc', { mode: 'no-cors' }],
 			['sign in', '/api/v1/session', { method: 'POST', mode: 'no-cors', body: new Blob(['{"token":"%s"}']) }],
 		]) {
 			try {
@@ -95,12 +98,14 @@ func TestPagesOfOtherOriginsWithASession(t *testing.T) {
 			} catch { got[what] = 'refused'; }
 		}
 		return got;
-	})()`, s.admin, s.orchestrator))
+	})()`, code, s.admin, s.orchestrator))
 	for what, result := range got {
 		require.Contains(t, []string{"refused", "opaque"}, result, what)
 	}
 	_, list := s.as(s.admin, "GET", "/tokens", "")
 	require.Len(t, list["items"], 1, "no token was created")
+	status, _ := s.redeem(secret)
+	require.Equal(t, 409, status, "no sign-in of a program was approved")
 	p.open("/")
 	signedInAs(p, "hodei up · admin") // still signed in, as before
 }

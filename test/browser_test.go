@@ -64,7 +64,7 @@ func openTab(t testing.TB, base string, more ...chromedp.ExecAllocatorOption) *p
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute))
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, _ := chromedp.NewContext(alloc)
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute) // for all that a test does in the tab
 	p := &page{t: t, ctx: ctx, base: base}
 	messages, requests := chromedp.Console(ctx), chromedp.Events(ctx, network.RequestWillBeSent)
 	var listening sync.WaitGroup
@@ -160,14 +160,20 @@ func (p *page) until(what, expression string) {
 	p.within(time.Minute, what, expression)
 }
 
-// within is until with a time limit, for steps that are slow under the race
-// detector.
+// within is until with a time limit, for steps that are slow.
 func (p *page) within(bound time.Duration, what, expression string) {
 	p.t.Helper()
 	eventually(p.t, what, bound, func() bool {
 		value, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("!!("+expression+")"))
 		return err == nil && value
 	})
+}
+
+// rests waits until no transition is in progress; endless animations do not count.
+func (p *page) rests() {
+	p.t.Helper()
+	eval[chromedp.Void](p, `new Promise(requestAnimationFrame).then(() => Promise.allSettled(document.getAnimations()
+		.filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished)))`)
 }
 
 // is waits for an expression to equal a text.

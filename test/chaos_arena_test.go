@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/local"
 )
 
@@ -42,6 +43,7 @@ type arena struct {
 	t       *testing.T
 	ctx     context.Context // of the processes
 	dir     string          // contains everything; kept when the test fails
+	binary  string          // the hodei of its processes
 	logs    string          // output of the processes
 	began   time.Time
 	units   []*unit
@@ -52,6 +54,8 @@ type arena struct {
 	pgURL   string   // without a link
 	db      *pgxpool.Pool
 	disks   []fillable // empty if the process may not mount
+	// workerIDs are those of the fleet, in its order.
+	workerIDs []hodei.WorkerID
 
 	stopped sync.Once
 
@@ -61,13 +65,13 @@ type arena struct {
 }
 
 // newArena starts everything and returns when it is ready.
-func newArena(t *testing.T, servers int) *arena {
+func newArena(t *testing.T, servers int, program string) *arena {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hodei-chaos-")
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o755)) // Postgres runs as another user
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &arena{t: t, ctx: ctx, dir: dir, logs: filepath.Join(dir, "logs"), began: time.Now()}
+	w := &arena{t: t, ctx: ctx, dir: dir, binary: program, logs: filepath.Join(dir, "logs"), began: time.Now()}
 	t.Cleanup(func() {
 		cancel()
 		if t.Failed() || *chaosKeep {
@@ -106,12 +110,7 @@ func (w *arena) add(role, name string, command func() (*exec.Cmd, error)) *unit 
 // addNATS adds servers that start from the shipped nats.conf, as a cluster if
 // there are several.
 func (w *arena) addNATS(n int) {
-	program := filepath.Join(built, "nats-server")
-	if _, err := os.Stat(program); err != nil {
-		build := exec.Command("go", "build", "-o", program, "github.com/nats-io/nats-server/v2")
-		out, err := build.CombinedOutput()
-		require.NoError(w.t, err, string(out))
-	}
+	program := natsProgram(w.t)
 	shipped, err := os.ReadFile("../nats.conf")
 	require.NoError(w.t, err)
 	conf := filepath.Join(w.dir, "nats.conf")
@@ -120,7 +119,7 @@ func (w *arena) addNATS(n int) {
 	if n == 1 { // so that it can be filled; a server of a cluster would disable JetStream
 		shipped = []byte(strings.Replace(string(shipped), room, fmt.Sprintf("max_file: %d", natsRoom), 1))
 	}
-	require.NoError(w.t, os.WriteFile(conf, shipped, 0o644))
+	require.NoError(w.t, os.WriteFile(conf, append(shipped, w.addUsers()...), 0o644))
 	var clients, routes []string
 	for range n {
 		clients = append(clients, fmt.Sprintf("nats://127.0.0.1:%d", freePort(w.t)))
@@ -193,19 +192,22 @@ func (w *arena) addPostgres() {
 // addRoles adds two of each service, two edges, and the workers.
 func (w *arena) addRoles(servers int) {
 	for i := range 2 {
-		for _, role := range []string{"worker-manager", "orchestrator", "scheduler"} {
+		for _, role := range []string{"worker-manager", "orchestrator", "scheduler", "artifacts"} {
 			way := newLink(w.t, "127.0.0.1:"+portOf(strings.TrimSuffix(w.pgURL, "/postgres")))
 			args := []string{role, "--database-url", fmt.Sprintf("postgres://hodei@%s/postgres", way.addr)}
 			if role == "worker-manager" {
-				args = append(args, "--lost-after", lostAfter.String(), "--replicas", fmt.Sprint(servers), "--secrets-key", w.secretsKey())
+				args = append(args, "--lost-after", lostAfter.String(), "--replicas", fmt.Sprint(servers), "--secrets-key", w.secretsKey(), "--notify-allow", "127.0.0.0/8")
 				if servers == 1 { // otherwise NATS could not be filled
 					args = append(args, "--stream-limit", fmt.Sprint(natsRoom>>21))
 				}
 			}
-			w.addRole(role, fmt.Sprintf("%s-%d", role, i+1), nil, args...).pg = way
+			if role == "artifacts" {
+				args = append(args, "--artifacts", w.artifactsDir())
+			}
+			w.addRole(role, fmt.Sprintf("%s-%d", role, i+1), role, nil, args...).pg = way
 		}
 		base := freePorts(w.t, 3)
-		w.addRole("edge", fmt.Sprintf("edge-%d", i+1), nil, "edge", "--port-base", fmt.Sprint(base))
+		w.addRole("edge", fmt.Sprintf("edge-%d", i+1), "edge", nil, "edge", "--port-base", fmt.Sprint(base))
 		w.edges = append(w.edges, fmt.Sprintf("http://127.0.0.1:%d", base))
 	}
 	for i, f := range fleetOf {
@@ -214,24 +216,25 @@ func (w *arena) addRoles(servers int) {
 		require.NoError(w.t, os.Mkdir(home, 0o755))
 		ownDisk := w.mount(home)
 		require.NoError(w.t, os.WriteFile(filepath.Join(home, "capacity"), []byte(fmt.Sprintln(f.capacity)), 0o644))
-		u := w.addRole("worker", name, []string{"HOME=" + home}, "worker", "--name", name, "--type", f.kind,
+		id := w.workerIDs[i].String()
+		u := w.addRole("worker", name, id, []string{"HOME=" + home}, "worker", "--id", id, "--name", name, "--type", f.kind,
 			"--capacity", fmt.Sprint(f.capacity), "--label", "zone="+f.zone, "--state-dir", filepath.Join(home, "state"))
 		u.home = home
 		ownDisk(u)
 	}
 }
 
-// addRole adds a hodei with its own links to each NATS server.
-func (w *arena) addRole(role, name string, env []string, args ...string) *unit {
+// addRole adds a hodei with its own links to each NATS server, where it is the given user.
+func (w *arena) addRole(role, name, user string, env []string, args ...string) *unit {
 	var urls []string
 	var ways []*link
 	for url := range strings.SplitSeq(w.natsURL, ",") {
 		l := newLink(w.t, strings.TrimPrefix(url, "nats://"))
 		ways, urls = append(ways, l), append(urls, "nats://"+l.addr)
 	}
-	args = append(args, "--nats", strings.Join(urls, ","))
+	args = append(args, "--nats", strings.Join(urls, ","), "--nats-nkey", w.key(user))
 	u := w.add(role, name, func() (*exec.Cmd, error) {
-		cmd := exec.Command(binary, args...)
+		cmd := exec.Command(w.binary, args...)
 		cmd.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), env...)
 		return cmd, nil
 	})

@@ -14,7 +14,7 @@ import (
 )
 
 // judge finds broken promises, and returns how many of each kind were checked.
-func (w *arena) judge(l *ledger, r *record, all *audience, runs *runLedger, tales map[hodei.RunID]*tale) map[string]int {
+func (w *arena) judge(l *ledger, r *record, all *audience, runs *runLedger, own *triggers, tales map[hodei.RunID]*tale) map[string]int {
 	checks := map[string]int{}
 	check := func(name string, execution string, ok bool, format string, args ...any) {
 		checks[name]++
@@ -49,6 +49,8 @@ func (w *arena) judge(l *ledger, r *record, all *audience, runs *runLedger, tale
 	checks["capacity"] += len(r.begun)
 	checks["one attempt at a time"] += len(r.begun)
 	w.judgeRuns(runs, r, tales, check)
+	w.judgeFiles(tales, check)
+	own.judge(check)
 	w.judgeLogs(l, r, all, check)
 	return checks
 }
@@ -86,7 +88,7 @@ func (w *arena) judgeAnswers(l *ledger, r *record, check checkFunc) {
 }
 
 // judgeHistory: the first step is the creation, every step is a legal
-// transition, and exactly one is the end.
+// transition, exactly one is the end, and none starts it before its time.
 func (w *arena) judgeHistory(e entry, history []step, check checkFunc) {
 	ends := 0
 	for i, s := range history {
@@ -99,6 +101,8 @@ func (w *arena) judgeHistory(e entry, history []step, check checkFunc) {
 		legal := i == 0 && begins ||
 			hodei.ExecutionTransitions.Allows(hodei.ExecutionStatus(s.old), hodei.ExecutionStatus(s.new))
 		check("steps are legal", e.id, legal, "step %d is illegal: %s", i+1, s)
+		early := s.new == string(hodei.Running) && s.at.Before(e.notBefore)
+		check("executions wait for their time", e.id, !early, "step %d is before %s: %s", i+1, e.notBefore, s)
 		if hodei.ExecutionStatus(s.new).Ended() {
 			ends++
 			lost := s.reason == string(hodei.ReasonWorkerLost) // more lines may follow a gap

@@ -42,7 +42,7 @@ var faultKinds = []faultKind{
 		return fault{fmt.Sprintf("kill -9 %s, back in %s", u.name, away), []*unit{u}, func(ctx context.Context) { u.kill(away); u.awaitBack(ctx, away) }}
 	}},
 	{"kill both", 3, 2, func(w *arena, r *rand.Rand) fault {
-		both := w.of([]string{"scheduler", "orchestrator", "worker-manager", "edge"}[r.IntN(4)])
+		both := w.of([]string{"scheduler", "orchestrator", "worker-manager", "artifacts", "edge"}[r.IntN(5)])
 		away := span(r, time.Second, 8*time.Second)
 		return fault{fmt.Sprintf("kill -9 every %s, back in %s", both[0].role, away), both, func(ctx context.Context) {
 			for _, u := range both {
@@ -201,12 +201,12 @@ func (w *arena) missed(r *rand.Rand) *unit {
 
 // any returns any hodei process.
 func (w *arena) any(r *rand.Rand) *unit {
-	return w.one(r, []string{"worker", "worker", "worker", "worker-manager", "worker-manager", "scheduler", "orchestrator", "edge"}[r.IntN(8)])
+	return w.one(r, []string{"worker", "worker", "worker", "worker-manager", "worker-manager", "scheduler", "orchestrator", "artifacts", "edge"}[r.IntN(9)])
 }
 
 // service returns a process that needs Postgres.
 func (w *arena) service(r *rand.Rand) *unit {
-	return w.one(r, []string{"worker-manager", "worker-manager", "scheduler", "orchestrator"}[r.IntN(4)])
+	return w.one(r, []string{"worker-manager", "worker-manager", "scheduler", "orchestrator", "artifacts"}[r.IntN(5)])
 }
 
 func pauseFor(u *unit, d time.Duration) fault {

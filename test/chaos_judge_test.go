@@ -21,8 +21,12 @@ func (w *arena) judgeRuns(runs *runLedger, r *record, tales map[hodei.RunID]*tal
 	for id, t := range tales {
 		name := id.String()
 		recorded[name] = true
-		difference, states := t.replay()
-		check("runs as the rules have it", "", difference == "", "%s: %s", name, difference)
+		states := t.states()
+		if !t.calls() {
+			var difference string
+			difference, states = t.replay()
+			check("runs as the rules have it", "", difference == "", "%s: %s", name, difference)
+		}
 		end := t.last()
 		if end == nil {
 			continue
@@ -30,11 +34,16 @@ func (w *arena) judgeRuns(runs *runLedger, r *record, tales map[hodei.RunID]*tal
 		outcomes[strings.TrimSpace(string(end.Status)+" "+strings.Trim(word(end.Reason), "-"))]++
 		check("runs have ended", "", end.Status.Ended(), "%s is %s", name, end.Status)
 		numbers[end.PipelineID] = append(numbers[end.PipelineID], end.Number)
-		if end.RerunOf == nil {
+		switch {
+		case end.ParentRunID != nil:
+		case end.RerunOf == nil:
 			keys[end.Params["chain"]] = append(keys[end.Params["chain"]], name)
-		} else {
+		default:
 			again[end.RerunOf.String()]++
 		}
+		early := end.NotBefore != nil && end.StartedAt != nil && end.StartedAt.Before(*end.NotBefore)
+		check("runs wait for their time", "", !early, "%s began at %s, before %s", name, end.StartedAt, end.NotBefore)
+		judgeChild(name, end, tales, check)
 		w.judgeExecutions(name, t, r, check)
 		judgeEvents(name, t, states, check)
 	}
@@ -59,6 +68,43 @@ func (w *arena) judgeRuns(runs *runLedger, r *record, tales map[hodei.RunID]*tal
 	for id, n := range again {
 		check("one rerun a key", "", n == reruns[id], "%s was repeated %d times, asked for %d times", id, n, reruns[id])
 	}
+}
+
+// judgeChild: an attempt of a job starts one run at most, and the job takes the outcome of
+// the run that it waits for, before its own run ends.
+func judgeChild(name string, end *storedRun, tales map[hodei.RunID]*tale, check checkFunc) {
+	if end.ParentRunID == nil {
+		return
+	}
+	parent := tales[*end.ParentRunID]
+	for id, t := range tales {
+		same := t.last()
+		twice := id != end.ID && same != nil && same.ParentRunID != nil && *same.ParentRunID == *end.ParentRunID &&
+			same.ParentKey == end.ParentKey && same.ParentAttempt == end.ParentAttempt
+		check("one run an attempt", "", !twice, "%s and %s are of the same attempt", name, id)
+	}
+	of, job := parent.last(), parent.job(end.ParentKey)
+	check("runs below have a job", "", job != nil, "%s is of job %s, which %s does not have", name, end.ParentKey, end.ParentRunID)
+	if job == nil || !end.ParentWaits || job.Attempt != end.ParentAttempt {
+		return
+	}
+	check("jobs end as the runs below", "", job.Child != nil && job.Child.RunID == end.ID && string(job.Status) == string(end.Status),
+		"%s is %s, and job %s of %s is %s", name, end.Status, job.Key, of.ID, job.Status)
+	late := end.CompletedAt != nil && of.CompletedAt != nil && end.CompletedAt.After(*of.CompletedAt)
+	check("runs end after those below", "", !late, "%s ended after %s, which waits for it", name, of.ID)
+}
+
+// job is the job of the run as it was recorded last, nil if there is none.
+func (t *tale) job(key string) (last *hodei.RunJob) {
+	for _, c := range t.chapters {
+		for _, j := range c.jobs {
+			if j.Key == key {
+				job := j.job()
+				last = &job
+			}
+		}
+	}
+	return last
 }
 
 // last is the run as it was recorded last, nil if it never was.

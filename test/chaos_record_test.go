@@ -59,6 +59,7 @@ type entry struct {
 	cancelWanted                                          bool
 	logCount                                              int64
 	created, completed                                    time.Time
+	notBefore                                             time.Time // the epoch if it could start at once
 }
 
 func (e entry) String() string {
@@ -165,13 +166,13 @@ func (w *arena) readRecord(f *feed) *record {
 	rows, err := w.db.Query(w.ctx, `SELECT id, coalesce(job_id::text, ''), status, coalesce(reason, ''), coalesce(worker_id::text, ''),
 		coalesce(worker_incarnation, ''), retry_of, coalesce(run_id::text || '/' || job_key, spec->'environment'->>'CHAIN', ''), attempt,
 		coalesce((spec->'retries'->>'max')::int, 0), ARRAY(SELECT jsonb_array_elements_text(spec->'retries'->'on')), coalesce(exit_code::text, ''),
-		cancel_requested_at IS NOT NULL, log_count, created_at, coalesce(completed_at, 'epoch') FROM executions ORDER BY id`)
+		cancel_requested_at IS NOT NULL, log_count, created_at, coalesce(completed_at, 'epoch'), coalesce(not_before, 'epoch') FROM executions ORDER BY id`)
 	require.NoError(w.t, err)
 	for rows.Next() {
 		var e entry
 		var self, retryOf *uuid.UUID
 		require.NoError(w.t, rows.Scan(&self, &e.job, &e.status, &e.reason, &e.worker, &e.incarnation, &retryOf, &e.key, &e.attempt,
-			&e.retriesMax, &e.retriesOn, &e.exitCode, &e.cancelWanted, &e.logCount, &e.created, &e.completed))
+			&e.retriesMax, &e.retriesOn, &e.exitCode, &e.cancelWanted, &e.logCount, &e.created, &e.completed, &e.notBefore))
 		e.id, e.retryOf = id(self), id(retryOf)
 		if len(e.retriesOn) == 0 {
 			e.retriesOn = nil

@@ -38,8 +38,12 @@ CREATE TRIGGER chaos_run_end AFTER UPDATE OF run_due ON executions FOR EACH ROW 
 // storedRun and storedJob are rows of runs and run_jobs.
 type storedRun struct {
 	hodei.Run
-	Plan     hodei.RunPlan `json:"plan"`
-	Revision int64         `json:"revision"`
+	Plan          hodei.RunPlan `json:"plan"`
+	Revision      int64         `json:"revision"`
+	ParentRunID   *hodei.RunID  `json:"parent_run_id"`
+	ParentKey     string        `json:"parent_key"`
+	ParentAttempt int           `json:"parent_attempt"`
+	ParentWaits   bool          `json:"parent_waits"`
 }
 
 type storedJob struct {
@@ -47,11 +51,15 @@ type storedJob struct {
 	Position int           `json:"position"`
 	Plan     hodei.JobPlan `json:"plan"`
 	Spec     hodei.Spec    `json:"spec"`
+	ChildID  *hodei.RunID  `json:"child_run_id"`
 }
 
 func (s storedJob) job() hodei.RunJob {
 	j := s.RunJob
 	j.Position, j.Plan, j.Spec = s.Position, s.Plan, s.Spec
+	if s.ChildID != nil {
+		j.Child = &hodei.ChildRun{RunID: *s.ChildID}
+	}
 	return j
 }
 
@@ -131,6 +139,35 @@ func (t *tale) add(c *chapter, what string, entry []byte) (err error) {
 	return err
 }
 
+// calls reports whether a job of the run starts another pipeline. What a step of such a run
+// has read of the other runs is not in the chronicle, so it cannot be repeated.
+func (t *tale) calls() bool {
+	for _, c := range t.chapters {
+		if slices.ContainsFunc(c.jobs, func(j storedJob) bool { return j.Spec.Pipeline != nil }) {
+			return true
+		}
+	}
+	return false
+}
+
+// states are those that the run and its jobs had, as they were recorded.
+func (t *tale) states() map[string]bool {
+	states, jobs := map[string]bool{}, map[string]hodei.RunJob{}
+	for _, c := range t.chapters {
+		for _, j := range c.jobs {
+			jobs[j.Key] = j.job()
+		}
+		if c.run == nil {
+			continue
+		}
+		states[described(c.run.Run, nil)] = true
+		for _, j := range jobs {
+			states[described(c.run.Run, &j)] = true
+		}
+	}
+	return states
+}
+
 // replay repeats a run with the pure function alone: each transaction's ends, answers
 // and requests to cancel, at its time. It returns the first difference from the record,
 // "" for none, and every state that the run and its jobs had.
@@ -152,7 +189,7 @@ func (t *tale) replay() (difference string, states map[string]bool) {
 				return "begins without a run", states
 			}
 			r = opened(c, stored)
-			steps = rules.Advance(r, nil, c.at)
+			steps = rules.Advance(r, nil, c.at, nil)
 		case c.run == nil || c.run.Revision == r.Revision:
 			if len(c.jobs)+len(c.gone)+len(c.ends)+len(c.starts) > 0 {
 				return fmt.Sprintf("step %d changes jobs without a revision of the run", n), states
@@ -163,7 +200,7 @@ func (t *tale) replay() (difference string, states map[string]bool) {
 			if err := decide(r, c); err != nil {
 				return fmt.Sprintf("step %d decides what the rules refuse: %v", n, err), states
 			}
-			steps = rules.Advance(r, c.ends, c.at)
+			steps = rules.Advance(r, c.ends, c.at, nil)
 		}
 		if was := r.Revision; c.run.Revision != was+1 {
 			return fmt.Sprintf("step %d has revision %d after %d", n, c.run.Revision, was), states
@@ -185,9 +222,12 @@ func opened(c *chapter, stored map[string]hodei.RunJob) *hodei.Run {
 	r := c.run.Run
 	r.Plan = c.run.Plan
 	r.Plan.ActiveSince, r.Plan.SpentSeconds, r.Plan.Stopping, r.Plan.StopFinally = nil, 0, nil, false
-	r.Status, r.Reason, r.CompletedAt = hodei.RunRunning, nil, nil
+	r.Status, r.CompletedAt = hodei.RunRunning, nil
 	if r.StartedAt == nil {
 		r.Status = hodei.RunPending
+	}
+	if !r.Plan.Held {
+		r.Reason = nil
 	}
 	for _, key := range slices.Sorted(maps.Keys(stored)) {
 		j := stored[key]
@@ -213,12 +253,20 @@ func adopt(r *hodei.Run, row *storedRun) {
 // decide takes in what a step was about besides ends: its admission, a request to cancel
 // it, or an answer.
 func decide(r *hodei.Run, c *chapter) error {
+	if r.Plan.Held && !c.run.Plan.Held { // its time has come, as if it were new
+		r.Plan.Held, r.Reason = false, nil
+		if c.run.StartedAt == nil && word(c.run.Plan.Stopping) == string(hodei.ReasonRejected) {
+			r.Plan.Stopping = c.run.Plan.Stopping
+		}
+	}
 	if r.Status == hodei.RunPending && r.Plan.Stopping == nil && c.run.StartedAt != nil {
 		r.Status, r.StartedAt = hodei.RunRunning, c.run.StartedAt
 	}
 	again := c.run.Plan.StopFinally && !r.Plan.StopFinally && r.Status == hodei.RunRunning
 	if c.run.CancelRequestedAt != nil && r.CancelRequestedAt == nil || again {
-		if err := rules.Cancel(r, hodei.ReasonCancelled, c.at); err != nil {
+		if c.run.ParentRunID != nil { // by the job that started it
+			rules.Stop(r, c.at)
+		} else if err := rules.Cancel(r, hodei.ReasonCancelled, c.at); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,8 +21,12 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// mostGraphs is how many pipelines there are; each has runs at the same time.
-const mostGraphs = 10
+// mostGraphs is how many pipelines there are; each has runs at the same time. The jobs of
+// those from firstCaller on may start runs of those before it.
+const (
+	mostGraphs  = 10
+	firstCaller = 6
+)
 
 // graphScripts are the commands of the jobs of a graph. How each ends depends on its
 // attempt at most.
@@ -29,7 +34,9 @@ var graphScripts = []struct {
 	weight  int
 	body    string
 	timeout string
+	files   bool
 }{
+	{weight: 5, body: makesFiles, files: true},
 	{weight: 14, body: `echo v=1 >> $HODEI_OUTPUT; echo 'legs=["x", "y", "z"]' >> $HODEI_OUTPUT`},
 	{weight: 6, body: `alone seq 1 20; alone sleep 0.4; echo v=2 >> $HODEI_OUTPUT`},
 	{weight: 2, body: `alone sleep 2`},
@@ -44,7 +51,11 @@ var graphScripts = []struct {
 func (w *arena) makeGraphs(r *rand.Rand) (slugs []string) {
 	for n := range mostGraphs {
 		slug := fmt.Sprintf("graph-%d", n)
-		body, _ := json.Marshal(w.graph(r, slug)) // strings and numbers always encode
+		var callees []string
+		if n >= firstCaller {
+			callees = slugs[:firstCaller]
+		}
+		body, _ := json.Marshal(w.graph(r, slug, callees)) // strings and numbers always encode
 		status, reply := call(w.t, "PUT", w.edges[0]+"/pipelines/"+slug, string(body))
 		require.Equal(w.t, 201, status, "%v\n%s", reply, body)
 		slugs = append(slugs, slug)
@@ -52,11 +63,21 @@ func (w *arena) makeGraphs(r *rand.Rand) (slugs []string) {
 	return slugs
 }
 
-// graph is a random pipeline. The param chain names what started a run of it.
-func (w *arena) graph(r *rand.Rand, slug string) object {
+// graph is a random pipeline, whose jobs may start the given ones. The param chain names what
+// started a run of it.
+func (w *arena) graph(r *rand.Rand, slug string, callees []string) object {
 	jobs, last := object{}, object{}
 	for i := range 3 + r.IntN(6) {
-		jobs[fmt.Sprintf("j%d", i)] = w.graphJob(r, jobs)
+		job := w.graphJob(r, jobs)
+		switch {
+		case len(callees) == 0: // users answer only in runs that they have started
+			if approval, ok := job["approval"].(object); ok {
+				approval["timeout"] = "5s"
+			}
+		case r.IntN(2) == 0:
+			calls(r, job, callees[r.IntN(len(callees))])
+		}
+		jobs[fmt.Sprintf("j%d", i)] = job
 	}
 	for i := range r.IntN(3) {
 		job := w.graphJob(r, nil)
@@ -82,6 +103,20 @@ func (w *arena) graph(r *rand.Rand, slug string) object {
 	return g
 }
 
+// calls has the job start another pipeline in place of its command.
+func calls(r *rand.Rand, job object, slug string) {
+	for _, field := range []string{"command", "priority", "type", "artifacts"} {
+		delete(job, field)
+	}
+	if retries, ok := job["retries"].(object); ok && retries["on"] != nil {
+		retries["on"] = []string{"JOB_FAILED", "TIMED_OUT", "REJECTED"}
+	}
+	if job["timeout"] != nil {
+		job["timeout"] = fmt.Sprintf("%ds", 2+r.IntN(10))
+	}
+	job["pipeline"] = object{"slug": slug, "params": object{"side": []string{"left", "right"}[r.IntN(2)]}, "wait": r.IntN(5) > 0}
+}
+
 // graphJob is a random job that may need the given ones.
 func (w *arena) graphJob(r *rand.Rand, earlier object) object {
 	total := 0
@@ -94,10 +129,13 @@ func (w *arena) graphJob(r *rand.Rand, earlier object) object {
 			break
 		}
 	}
-	job := object{"command": fmt.Sprintf("CHAIN=$HODEI_RUN_ID.$HODEI_JOB SLOTS=1\n. %s/begin.sh\n%s", w.dir, script.body)}
+	job := object{"command": fmt.Sprintf("CHAIN=$HODEI_RUN_ID.$HODEI_JOB SLOTS=1\n. %s/begin.sh\n%s%s", w.dir, strings.ReplaceAll(checksFiles, "$CHAOS", w.dir), script.body)}
 	job["priority"] = 6 + r.IntN(4) // other work is mostly waiting
 	if script.timeout != "" {
 		job["timeout"] = script.timeout
+	}
+	if script.files {
+		job["artifacts"] = []object{{"name": "files", "paths": []string{"out/**"}}}
 	}
 	needs, single := []string{}, []string{} // outputs are those of a job without a matrix
 	for _, key := range slices.Sorted(maps.Keys(earlier)) {
@@ -203,7 +241,11 @@ func (w *arena) runGraphs(ctx context.Context, l *ledger, runs *runLedger, r *ra
 		}
 		key, slug := fmt.Sprintf("r-%s-%d", name, n), slugs[r.IntN(len(slugs))]
 		params := object{"chain": key, "side": []string{"left", "right"}[r.IntN(2)]}
-		s, ok := w.begin(runs, r, nc, started{key: key}, schemas.ExecutePipeline.Subject, "/pipelines/"+slug+"/execute", slug, object{"params": params})
+		body := object{"params": params}
+		if r.IntN(4) == 0 {
+			body["not_before"] = time.Now().Add(time.Duration(r.IntN(4000)) * time.Millisecond)
+		}
+		s, ok := w.begin(runs, r, nc, started{key: key}, schemas.ExecutePipeline.Subject, "/pipelines/"+slug+"/execute", slug, body)
 		if !ok {
 			continue
 		}

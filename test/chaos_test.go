@@ -29,24 +29,26 @@ var (
 // TestChaos keeps submitting work while it kills, restarts, disconnects, slows
 // down and stops every part, including NATS and Postgres. Then it lets
 // everything recover and judges the history.
-func TestChaos(t *testing.T) { chaos(t, 1) }
+func TestChaos(t *testing.T) { chaos(t, 1, hardened(t)) }
 
 // TestChaosCluster is TestChaos on a NATS cluster of three, whose servers are
 // killed and restarted one after the other.
-func TestChaosCluster(t *testing.T) { chaos(t, 3) }
+// It runs without the race detector, which takes most of the processor.
+func TestChaosCluster(t *testing.T) { chaos(t, 3, binary) }
 
-func chaos(t *testing.T, servers int) {
+func chaos(t *testing.T, servers int, program string) {
+	t.Parallel() // it waits most of the time
 	seed := *chaosSeed
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d: again with -chaos.seed %d -chaos.for %s", seed, seed, *chaosFor)
 	random := func(part uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, part)) }
-	w := newArena(t, servers)
+	w := newArena(t, servers, program)
 	_, err := w.db.Exec(w.ctx, chronicle+runChronicle)
 	require.NoError(t, err)
 	jobs, l, all, heard := w.makeJobs(), newLedger(), &audience{}, w.listen()
-	graphs, runs := w.makeGraphs(random(4)), newRunLedger()
+	graphs, runs, own := w.makeGraphs(random(4)), newRunLedger(), w.makeTriggers()
 
 	breaking, whole := context.WithTimeout(w.ctx, *chaosFor)
 	defer whole()
@@ -72,6 +74,9 @@ func chaos(t *testing.T, servers int) {
 	}
 	for i := range 8 {
 		users.Go(func() { w.follow(breaking, l, random(uint64(200+i)), all) })
+	}
+	for i := range 2 {
+		users.Go(func() { own.deliver(breaking, random(uint64(500+i)), fmt.Sprint(i)) })
 	}
 	kills := make(chan int)
 	go func() { kills <- w.killServers(breaking, random(2)) }()
@@ -101,6 +106,7 @@ func chaos(t *testing.T, servers int) {
 		}
 	}
 	w.note("all users are answered")
+	own.rest()
 	w.awaitEnd(90 * time.Second)
 	w.note("everything has ended")
 	w.judgeRest()
@@ -108,7 +114,7 @@ func chaos(t *testing.T, servers int) {
 	w.judgeStreams(servers)
 	w.reread(heard)
 	r := w.readRecord(heard)
-	checks := w.judge(l, r, all, runs, w.readTales(heard))
+	checks := w.judge(l, r, all, runs, own, w.readTales(heard))
 	w.note("everything is judged")
 	w.stop()
 	w.judgeSecret()

@@ -113,6 +113,9 @@ func (u *unit) ended(err error, log string) (again bool) {
 	if strings.Contains(string(said), "DATA RACE") {
 		u.w.flaw("", "%s has a data race: %s", u.name, log)
 	}
+	if refusal := violation(string(said)); refusal != "" {
+		u.w.flaw("", "NATS has refused something to %s: %s: %s", u.name, refusal, log)
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.proc = nil
@@ -124,6 +127,17 @@ func (u *unit) ended(err error, log string) (again bool) {
 		u.w.flaw("", "%s ended by itself though it was ready: %v: %s", u.name, err, log)
 	}
 	return !u.stopped
+}
+
+// violation returns the first line about something that a role needs and NATS refuses: not a
+// reply to the subject that hostile messages name.
+func violation(log string) string {
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "Permissions Violation") && !strings.Contains(line, `\"`+noReply+`\"`) {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
 }
 
 // signal sends a signal to the process, if it runs.

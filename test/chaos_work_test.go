@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,7 +20,7 @@ import (
 // the worker runs more than its slots. A lock that all attempts of one piece of
 // work share detects two that run at once.
 const beginning = `echo "$HODEI_EXECUTION_ID $HODEI_WORKER_ID $HODEI_WORKER_TAG" >> $CHAOS/witness
-home=${PWD%/state/work/*}
+home=${PWD%/state/*}
 read cap < "$home/capacity"
 alone() { "$@" 6>&- 7>&- 8>&- 9>&-; }
 slots() {
@@ -191,6 +192,9 @@ func (w *arena) workOf(r *rand.Rand, key string, s script, jobs []jobOf) work {
 			needs["capacity"], environment["SLOTS"] = min(slots, 2), fmt.Sprint(min(slots, 2))
 		}
 		request["requirements"] = needs
+		if r.IntN(6) == 0 {
+			request["not_before"] = time.Now().Add(time.Duration(r.IntN(4000)) * time.Millisecond)
+		}
 		if s.timeout > 0 {
 			request["timeout_seconds"] = s.timeout
 		}

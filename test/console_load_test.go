@@ -86,11 +86,11 @@ func (p *page) opens(path, expression string) float64 {
 	return eval[float64](p, "window.there")
 }
 
-// TestConsoleUnderLoad: five hundred running executions and two hundred workers
-// (fewer with the race detector) are on screen while others come and go.
+// TestConsoleUnderLoad: five hundred running executions and sixty workers are on screen
+// while others come and go.
 func TestConsoleUnderLoad(t *testing.T) {
 	t.Parallel()
-	const workers, running, slots = crowd, 500, 600
+	const workers, running, slots = 60, 500, 600
 	s := up(t, "--workers", fmt.Sprint(workers), "--worker-capacity", fmt.Sprint(slots/workers))
 	var group errgroup.Group
 	group.SetLimit(8)
@@ -108,17 +108,17 @@ func TestConsoleUnderLoad(t *testing.T) {
 	p := browse(t, s.orchestrator)
 	p.watched()
 	churn := func() {
-		for range 150 {
+		for range 50 {
 			s.ended(s.execute("true"))
 		}
 	}
 
 	rows := `document.querySelectorAll('[aria-label="Running now"] .row').length`
 	t.Logf("the overview is there after %.0f ms: %s", p.opens("/", rows+fmt.Sprintf(" === %d", running)), p.smooth())
-	eval[chromedp.Void](p, "new Promise((done) => setTimeout(done, 3000))")
-	t.Logf("looked at for 3 s: %s", p.smooth())
+	eval[chromedp.Void](p, "new Promise((done) => setTimeout(done, 1000))")
+	t.Logf("looked at for 1 s: %s", p.smooth())
 	churn()
-	t.Logf("while 150 executions come and go: %s", p.smooth())
+	t.Logf("while 50 executions come and go: %s", p.smooth())
 	p.scrolls("document.scrollingElement", 60)
 	t.Logf("scrolled from end to end: %s", p.smooth())
 	p.until("all are shown, and no other", fmt.Sprintf("%s === %d && document.title.startsWith('%d running')", rows, running, running))
@@ -126,10 +126,10 @@ func TestConsoleUnderLoad(t *testing.T) {
 	cards := `document.querySelectorAll('.card.worker').length`
 	t.Logf("the workers are there after %.0f ms: %s", p.opens("/workers", cards+fmt.Sprintf(" === %d", workers)), p.smooth())
 	p.until("what runs is on the cards", "[...document.querySelectorAll('.card-runs')].every((runs) => runs.childElementCount > 0)")
-	eval[chromedp.Void](p, "new Promise((done) => setTimeout(done, 3000))")
-	t.Logf("looked at for 3 s: %s", p.smooth())
+	eval[chromedp.Void](p, "new Promise((done) => setTimeout(done, 1000))")
+	t.Logf("looked at for 1 s: %s", p.smooth())
 	churn()
-	t.Logf("while 150 executions come and go: %s", p.smooth())
+	t.Logf("while 50 executions come and go: %s", p.smooth())
 	p.scrolls("document.scrollingElement", 60)
 	t.Logf("scrolled from end to end: %s", p.smooth())
 	p.sees(fmt.Sprintf("%d of %d slots used", running, slots))

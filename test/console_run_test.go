@@ -29,7 +29,7 @@ func TestConsoleRun(t *testing.T) {
 	s := up(t, "--worker-capacity", "8")
 	p := browse(t, s.orchestrator)
 	id := s.pipeline(t, "release",
-		object{"key": "build", "command": "echo built"},
+		object{"key": "build", "command": "echo built; " + filesOfAJob, "artifacts": []object{{"name": "files", "paths": []string{"out"}}}},
 		object{"key": "lint", "command": "exit 2", "allow_failure": true},
 		object{"key": "test", "needs": []string{"build"}, "matrix": object{"values": object{"go": []string{"1.25", "1.26"}}}, "command": "echo go $MATRIX_GO"},
 		object{"key": "deploy", "needs": []string{"test", "lint"}, "approval": object{"message": "Deploy to prod?"}, "command": "echo deployed; exit 1"},
@@ -56,6 +56,13 @@ func TestConsoleRun(t *testing.T) {
 	p.press("]") // the next job
 	p.sees("go 1.26")
 
+	p.click("All jobs")
+	p.until("each line has its job", "[...document.querySelectorAll('.log-row')].some((r) => r.innerText.includes('build') && r.innerText.includes('built'))")
+	p.sees("go 1.25")
+	p.sees("go 1.26")
+	p.click("One job")
+	p.sees("Deploy to prod?")
+
 	p.fill("Comment", "go ahead")
 	p.click("Approve")
 	p.until("the run has failed", "document.title.startsWith('Failed')")
@@ -66,6 +73,10 @@ func TestConsoleRun(t *testing.T) {
 		}
 	}
 	p.sees("deploy failed.")
+	p.files(run)
+	p.open("/runs/" + run + "?job=*")
+	p.until("the log of a run that has ended is whole", "['built', 'go 1.25', 'go 1.26', 'deployed'].every((line) => document.querySelector('.log').innerText.includes(line))")
+	p.sees("Ended")
 	p.open("/runs/" + run + "?job=page")
 	p.sees("it runs after a failure, and there was none")
 	p.open("/runs/" + run + "?job=after")
@@ -82,6 +93,43 @@ func TestConsoleRun(t *testing.T) {
 	p.sees("release#2")
 	p.open("/pipelines/" + id)
 	p.sees("#1")
+	p.until("the test that fails is named, once", "document.querySelector('[aria-label=\"Tests that have failed\"] tbody').innerText.replace(/\\s+/g, ' ') === 'pays build cart Failing 1 of 1 run #1'")
+	p.is("document.querySelector('[aria-label=\"Tests by run\"] tbody').innerText.replace(/\\s+/g, ' ')", "#1 1 1 0 2.0 s")
+}
+
+// filesOfAJob makes files that a console must not run, and a test report.
+const filesOfAJob = `mkdir out
+echo '<testsuite name="cart"><testcase name="adds" time="2"/><testcase name="pays"><failure message="want 1"/></testcase></testsuite>' > out/report.xml
+echo '<script>document.title = "taken over"</script>' > out/page.html
+echo '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>' > out/false.png
+echo iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg== | base64 -d > out/dot.png
+head -c 100000 /dev/zero | tr '\0' x > out/long.txt; head -c 10 /dev/zero > out/zeros`
+
+// files looks at the tests and the files of a run with filesOfAJob.
+func (p *page) files(run string) {
+	p.t.Helper()
+	p.open("/runs/" + run)
+	p.sees("1 passed, 1 failed")
+	eval[chromedp.Void](p, "document.querySelector('.failures summary').click()")
+	p.sees("want 1")
+	p.click("files")
+	p.until("its files are listed", "document.querySelectorAll('[aria-label=\"Files of files\"] tbody tr').length === 6")
+	for name, shown := range map[string]string{
+		"page.html": "dialog.innerText.includes('<script>document.title')", "false.png": "dialog.innerText.includes('<svg')", "zeros": "dialog.innerText.includes('no preview')",
+		"dot.png": "dialog.querySelector('img')?.naturalWidth === 1", "long.txt": "dialog.innerText.includes('the beginning of 97.7 KiB')",
+	} {
+		p.click("out/" + name)
+		p.until(name+" is shown", "((dialog) => "+shown+")(document.querySelector('dialog'))")
+		p.click("Close")
+	}
+	p.until("nothing of the job has run", "document.title.startsWith('Failed')")
+	require.Equal(p.t, "attachment; filename=page.html|nosniff|default-src 'none'; sandbox|application/octet-stream", eval[string](p, `fetch(document.querySelector('a[aria-label="Download out/page.html"]').href)
+		.then((r) => ['Content-Disposition', 'X-Content-Type-Options', 'Content-Security-Policy', 'Content-Type'].map((name) => r.headers.get(name)).join('|'))`))
+	p.size(390, 844)
+	require.LessOrEqual(p.t, eval[int](p, "document.documentElement.scrollWidth"), 390, "a run fits a narrow screen")
+	p.size(1360, 900)
+	p.press("jjjjjjjjjjjjjjjjjj")
+	p.until("the files are reached by keyboard", "document.activeElement.matches('.files .row-link')")
 }
 
 // TestConsoleChildRun: a job that starts another pipeline leads to its run, and that run

@@ -221,22 +221,25 @@ func TestConsoleFollowsChanges(t *testing.T) {
 func TestConsoleOutlivesTheEdge(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	gate := filepath.Join(t.TempDir(), "gate")
+	gates := t.TempDir()
+	open := func(gate string) { require.NoError(t, os.WriteFile(filepath.Join(gates, gate), nil, 0o644)) }
 	port := strconv.Itoa(freePorts(t, 3))
 	edge := start(t, "edge", "--nats", s.nats, "--port-base", port)
 	base := strings.Fields(edge.find(`ready edge (.*)`))[0]
 	p := browse(t, base)
 	const count = 300
-	id := s.execute(fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); echo "line $i"; sleep 0.01; done; until [ -e %s ]; do sleep 0.02; done; echo end`, count, gate))
+	id := s.execute(fmt.Sprintf(`cd %s; wait() { until [ -e $1 ]; do sleep 0.02; done; }
+		i=0; while [ $i -lt %d ]; do i=$((i+1)); echo "line $i"; [ $i != 20 ] || wait middle; done; wait last; echo end`, gates, count))
 	p.open("/executions/" + id)
 	p.sees("line 20")
 	p.mayLose.Store(true)
 	edge.kill()
+	open("middle")
 	p.sees("Connection to Hodei lost")
 	p.sees("Reconnecting")
 	start(t, "edge", "--nats", s.nats, "--port-base", port)
 	p.until("the banner is gone", "!document.querySelector('.banner')")
-	require.NoError(t, os.WriteFile(gate, nil, 0o644))
+	open("last")
 	p.until("the log has ended", "document.querySelector('.log-state').innerText === 'Ended'")
 	got := p.wholeLog(count + 1)
 	for i := range count {
@@ -330,45 +333,61 @@ func TestConsoleIsAccessible(t *testing.T) {
 	_, workers := call(t, "GET", s.orchestrator+"/workers", "")
 	worker := workers["items"].([]any)[0].(object)["id"].(string)
 
-	release := s.pipeline(t, "release", object{"key": "build", "command": "echo built"},
+	release := s.pipeline(t, "release", object{"key": "build", "command": "echo built; " + filesOfAJob, "artifacts": []object{{"name": "files", "paths": []string{"out"}}}},
 		object{"key": "deploy", "needs": []string{"build"}, "approval": object{"message": "Deploy to prod?"}, "command": "true"})
 	_, r := call(t, "POST", s.orchestrator+"/pipelines/"+release+"/execute", "")
 	run := r["id"].(string)
 
 	_, _ = call(t, "PUT", s.orchestrator+"/secrets/AXE_SECRET", `{"value":"hunter2hunter2"}`)
+	_, x = call(t, "POST", s.orchestrator+"/schedules", fmt.Sprintf(`{"pipeline_id":%q,"name":"nightly","cron":"0 3 * * *"}`, release))
+	nightly := x["id"].(string)
+	_, _ = call(t, "POST", s.orchestrator+"/schedules/"+nightly+"/trigger", "")
+
+	w := world{s: s, pipeline: release}
+	s.joined()
+	hook, _ := w.blockedDelivery()
+	w.notification()
 
 	p := browse(t, s.orchestrator)
 	for path, sees := range map[string]string{
+		"/hooks": "gitlab", "/hooks/" + hook: "Approve", "/notifications": "is not of the internet", "/hooks/" + hook + "?status=IGNORED": "No delivery",
 		"/": "Recently finished", "/pipelines": "test", "/pipelines/new": "Name", "/pipelines/" + pipeline: "build", "/pipelines/" + pipeline + "/edit": "Save",
 		"/pipelines/" + pipeline + "/jobs/new": "Placement", "/jobs/" + job: "Executions", "/jobs/" + job + "/edit": "Save", "/executions": "Completed",
 		"/executions?status=TIMED_OUT": "No matching executions", "/executions/" + ran + "#L1": "red", "/executions/" + running: "hello",
 		"/executions/" + failed: "starts at", "/executions/" + waiting: "No worker can run this", "/why?execution_id=" + waiting: "No worker can run this",
-		"/queue": "gpu", "/secrets": "AXE_SECRET", "/workers": "Busy", "/workers/" + worker: "Registered", "/why": "chosen", "/why?execution_id=" + running: "requires", "/nothing": "Page not found",
+		"/queue": "gpu", "/secrets": "AXE_SECRET", "/schedules": "nightly", "/schedules/" + nightly: "manual", "/tokens": "workers", "/audit": "No records", "/workers": "1 waiting for approval", "/workers/keys": "Waits for approval", "/workers/" + worker: "Registered", "/why": "chosen", "/why?execution_id=" + running: "requires", "/nothing": "Page not found",
 		"/runs": "release", "/runs/" + run: "Deploy to prod?", "/runs/" + run + "?view=timeline&job=build": "built", "/pipelines/" + release: "#1",
 	} {
 		p.open(path)
 		p.sees(sees)
 		eval[chromedp.Void](p, string(axe))
-		for _, theme := range []string{"light", "dark"} {
-			p.theme(theme)
-			p.accessible(path + " " + theme)
-		}
+		p.theme("light")
+		p.accessible(path+" light", "{}")
+		p.theme("dark")
+		p.accessible(path+" dark", "{ runOnly: ['color-contrast'] }") // a theme is nothing but colours
 	}
 	p.open("/jobs/" + job)
 	eval[chromedp.Void](p, string(axe))
 	p.click("Run with…")
-	p.accessible("the dialog to run")
+	p.accessible("the dialog to run", "{}")
 	p.click("Close")
 	p.press("?")
-	p.accessible("the keyboard")
+	p.accessible("the keyboard", "{}")
+	p.open("/runs/" + run)
+	p.click("files")
+	p.sees("out/report.xml")
+	eval[chromedp.Void](p, string(axe)+"; document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+	p.accessible("tests and files", "{}")
+	p.click("out/report.xml")
+	p.until("it is shown", "document.querySelector('dialog pre')")
+	p.accessible("the preview", "{}")
 }
 
-func (p *page) accessible(what string) {
+// accessible requires that the page breaks none of the rules that the options select.
+func (p *page) accessible(what, options string) {
 	p.t.Helper()
-	// Colours are judged when no transition is in progress; endless animations
-	// do not count.
-	found := eval[[]axeFound](p, `new Promise(requestAnimationFrame).then(() => Promise.allSettled(document.getAnimations()
-		.filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished))).then(() => axe.run(document, { resultTypes: ['violations'] })).then((r) => r.violations
+	p.rests()
+	found := eval[[]axeFound](p, `axe.run(document, { resultTypes: ['violations'], ...`+options+` }).then((r) => r.violations
 		.filter((v) => v.impact === 'serious' || v.impact === 'critical')
 		.map((v) => ({ id: v.id, impact: v.impact, help: v.help, where: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200) + ' ' + (n.any[0]?.message ?? '')) })))`)
 	report, err := json.MarshalIndent(found, "", "  ")

@@ -33,7 +33,7 @@ func TestSchemasAreServed(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, nc.PublishRequest("$SRV.INFO", inbox, nil))
 	subjects := map[string]bool{}
-	for services := map[string]bool{}; len(services) < 6; {
+	for services := map[string]bool{}; len(services) < 7; {
 		msg, err := sub.NextMsg(time.Minute)
 		require.NoError(t, err, "only %v have answered", services)
 		var said info

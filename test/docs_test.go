@@ -43,7 +43,8 @@ func blocks(t testing.TB, page string) (found []block) {
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	bin := natsCommand(t)
-	for _, page := range []string{"../docs/quickstart.md", "../docs/concepts.md", "../docs/rest.md", "../docs/nats.md", "../docs/operating.md"} {
+	for _, page := range []string{"../docs/quickstart.md", "../docs/concepts.md", "../docs/rest.md", "../docs/nats.md", "../docs/operating.md", "../docs/hooks.md", "../docs/notifications.md",
+		"../docs/pipelines.md"} {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel()
 			s := up(t)

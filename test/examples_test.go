@@ -2,6 +2,7 @@ package test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -33,19 +34,53 @@ func goEnv(t *testing.T, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestTheCIOfThisRepositoryAsAPipeline runs its file, for two packages and without the
-// lint that fetches tools.
+// module is a small Go module in a git repository.
+func module(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":           "module example.com/small\n\ngo 1.26\n",
+		"main.go":          "package main\n\nimport \"example.com/small/sum\"\n\nfunc main() { println(sum.Of(1, 2)) }\n",
+		"sum/sum.go":       "package sum\n\nfunc Of(a, b int) int { return a + b }\n",
+		"sum/sum_test.go":  "package sum\n\nimport \"testing\"\n\nfunc TestOf(t *testing.T) {\n\tif Of(1, 2) != 3 {\n\t\tt.Fatal(\"wrong\")\n\t}\n}\n",
+		"more/sum_test.go": "package more\n\nimport \"testing\"\n\nfunc TestNothing(*testing.T) {}\n",
+	} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	for _, args := range [][]string{{"init", "-q"}, {"add", "-A"}, {"-c", "user.name=ana", "-c", "user.email=ana@example.com", "commit", "-q", "-m", "a module"}} {
+		out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	return dir
+}
+
+// TestTheCIOfThisRepositoryAsAPipeline runs its file on two workers that share nothing, for a
+// small module in place of Hodei: the second run starts with what the first has compiled.
 func TestTheCIOfThisRepositoryAsAPipeline(t *testing.T) {
 	t.Parallel()
-	s := up(t, "--worker-capacity", "2")
-	tree, err := filepath.Abs("..")
-	require.NoError(t, err)
-	out := s.hodei(t, "run", "-f", "../examples/ci/hodei.yaml", "--param", "dir="+tree, "--param", "packages=./internal/due ./internal/batch",
-		"--param", "flags=-short -timeout 10m", "--param", "lint=false",
-		"--param", "gocache="+goEnv(t, "GOCACHE"), "--param", "gomodcache="+goEnv(t, "GOMODCACHE"))
-	require.Contains(t, out, "test[item=github.com/hodei-jobs/hodei/internal/due]")
-	require.Contains(t, out, "test[item=github.com/hodei-jobs/hodei/internal/batch]")
-	require.Contains(t, out, "hodei-ci#1 COMPLETED")
+	s := up(t, "--workers", "2", "--worker-capacity", "1")
+	args := []string{"run", "-f", "../examples/ci/hodei.yaml", "--source", module(t), "--param", "program=.",
+		"--param", "flags=-count=1 -vet=off", "--param", "cgo=0", "--param", "lint=false"}
+	first, second := s.hodei(t, args...), s.hodei(t, args...)
+	for i, out := range []string{first, second} {
+		require.Contains(t, out, fmt.Sprintf("hodei-ci#%d COMPLETED", i+1))
+		require.Contains(t, out, "packages that passed: 2")
+		require.Contains(t, out, "received the artifact build/program")
+		require.NotContains(t, out, "warning")
+	}
+	const compiled, saved, restored = "internal/runtime/maps\n", "saved the cache go-", "restored the cache go-"
+	require.Equal(t, []int{1, 1, 2}, []int{strings.Count(first, compiled), strings.Count(first, saved), strings.Count(first, restored)}, first)
+	require.Equal(t, []int{0, 0, 3}, []int{strings.Count(second, compiled), strings.Count(second, saved), strings.Count(second, restored)}, second)
+	workers := map[string]bool{}
+	_, list := call(t, "GET", s.orchestrator+"/executions?limit=100", "")
+	for _, e := range list["items"].([]any) {
+		if id, ok := e.(object)["worker_id"].(string); ok {
+			workers[id] = true
+		}
+	}
+	require.Len(t, workers, 2)
 }
 
 // goProject is a copy of the example, with what a run of it is given.

@@ -142,6 +142,40 @@ var requests = map[string]func(w world) object{
 	},
 	"schedules.next":  func(w world) object { return object{"id": w.newSchedule(), "n": 3} },
 	"schedules.fires": func(w world) object { return object{"id": w.firedSchedule(), "status": "STARTED", "limit": 1} },
+	"hooks.create": func(w world) object {
+		return object{"pipeline_id": w.pipeline, "kind": "github", "secret": "FACES_HOOK", "branches": []string{"main"}}
+	},
+	"sources.begin": func(w world) object { return object{"id": w.pipeline, "sha256": strings.Repeat("0", 64), "size": 3} },
+	"sources.write": func(w world) object {
+		id, _ := w.upload()
+		return object{"id": w.pipeline, "upload_id": id, "data": []byte("abc")}
+	},
+	"sources.commit":    func(w world) object { return object{"id": w.pipeline, "upload_id": w.uploaded()} },
+	"artifacts.list":    func(w world) object { _, run := w.artifact("shell"); return object{"id": run, "limit": 1} },
+	"artifacts.reports": func(w world) object { return object{"id": w.pipeline} },
+	"artifacts.get":     func(w world) object { id, _ := w.artifact("shell"); return object{"id": id} },
+	"artifacts.delete":  func(w world) object { id, _ := w.artifact("shell"); return object{"id": id} },
+	"caches.list":       func(w world) object { _, pipeline := w.cache("shell"); return object{"id": pipeline, "limit": 1} },
+	"caches.delete":     func(w world) object { id, _ := w.cache("shell"); return object{"id": id} },
+	"hooks.get":         func(w world) object { return object{"id": w.newHook()} },
+	"hooks.list":        func(w world) object { w.newHook(); return object{"limit": 1} },
+	"hooks.delete":      func(w world) object { return object{"id": w.newHook()} },
+	"hooks.deliveries": func(w world) object {
+		hook, _ := w.delivered()
+		return object{"id": hook, "status": "STARTED", "limit": 1}
+	},
+	"hooks.redeliver": func(w world) object {
+		hook, delivery := w.delivered()
+		return object{"id": hook, "delivery_id": delivery}
+	},
+	"hooks.reject": func(w world) object {
+		hook, delivery := w.blockedDelivery()
+		return object{"id": hook, "delivery_id": delivery}
+	},
+	"hooks.approve": func(w world) object {
+		hook, delivery := w.blockedDelivery()
+		return object{"id": hook, "delivery_id": delivery}
+	},
 	"pipelines.apply": func(w world) object {
 		w.applied()
 		return object{"slug": "applied", "jobs": object{"a": object{"command": "true", "timeout": "5m"}}}
@@ -180,85 +214,22 @@ var requests = map[string]func(w world) object{
 	"tokens.list":       func(world) object { return object{} },
 	"tokens.delete":     func(w world) object { return object{"id": w.create("/tokens", `{"name":"faces","role":"viewer"}`)} },
 	"audit.list":        func(world) object { return object{"limit": 1} },
-	"secrets.set":       func(world) object { return object{"name": "FACES", "value": "hunter2hunter2"} },
-	"secrets.list":      func(world) object { return object{} },
-	"secrets.delete":    func(w world) object { w.secret(); return object{"name": "DELETED"} },
-	"secrets.rotate":    func(world) object { return object{} },
-	"logs.get":          func(w world) object { return object{"id": w.ended, "tail": 1, "timestamps": false} },
-}
-
-func (w world) create(path, body string) string {
-	status, made := call(w.s.t, "POST", w.s.orchestrator+path, body)
-	require.Less(w.s.t, status, 300, made)
-	if id, ok := made["execution_id"].(string); ok {
-		return id
-	}
-	return made["id"].(string)
-}
-
-func (w world) newPipeline() string { return w.create("/pipelines", `{"name":"x"}`) }
-
-// applied makes sure that a pipeline with a definition is there.
-func (w world) applied() {
-	status, made := call(w.s.t, "PUT", w.s.orchestrator+"/pipelines/applied", `{"jobs":{"a":{"command":"true","timeout":"5m"}}}`)
-	require.Less(w.s.t, status, 300, made)
-}
-
-func (w world) newJob() string { return w.create("/jobs", `{"pipeline_id":"`+w.pipeline+`"}`) }
-func (w world) registered() string {
-	return w.create("/workers/register", `{"type":"none","capacity":1}`)
-}
-
-func (w world) secret() {
-	status, made := call(w.s.t, "PUT", w.s.orchestrator+"/secrets/DELETED", `{"value":"hunter2hunter2"}`)
-	require.Equal(w.s.t, 200, status, made)
-}
-
-// waiting creates an execution that no worker can run.
-func (w world) waiting() string {
-	return w.create("/execute", `{"command":"true","type":"nobody"}`)
-}
-
-func (w world) newSchedule() string {
-	return w.create("/schedules", `{"pipeline_id":"`+w.pipeline+`","cron":"0 3 * * *"}`)
-}
-
-// firedSchedule creates a schedule that was triggered.
-func (w world) firedSchedule() string {
-	id := w.newSchedule()
-	status, fire := call(w.s.t, "POST", w.s.orchestrator+"/schedules/"+id+"/trigger", "")
-	require.Equal(w.s.t, 201, status, fire)
-	return id
-}
-
-// cancelled creates an execution that has ended.
-func (w world) cancelled() string {
-	id := w.waiting()
-	status, e := call(w.s.t, "POST", w.s.orchestrator+"/executions/"+id+"/cancel", "")
-	require.Equal(w.s.t, 202, status, e)
-	return id
-}
-
-// endedRun creates a run that ends at once, because its one job has no command.
-func (w world) endedRun() string {
-	pipeline := w.newPipeline()
-	w.create("/jobs", `{"pipeline_id":"`+pipeline+`","key":"nothing"}`)
-	return w.create("/pipelines/"+pipeline+"/execute", "")
-}
-
-// blockedRun creates a run whose one job, "gate", waits for an approval.
-func (w world) blockedRun() string {
-	pipeline := w.newPipeline()
-	w.create("/jobs", `{"pipeline_id":"`+pipeline+`","key":"gate","approval":{"message":"go on?"}}`)
-	return w.create("/pipelines/"+pipeline+"/execute", "")
-}
-
-// terminated creates a worker that has left.
-func (w world) terminated() string {
-	id := w.registered()
-	status, left := call(w.s.t, "POST", w.s.orchestrator+"/workers/"+id+"/terminate", "")
-	require.Equal(w.s.t, 202, status, left)
-	return id
+	"workers.keys":      func(world) object { return object{} },
+	"workers.approve":   func(w world) object { return object{"id": w.s.joined()} },
+	"workers.revoke":    func(w world) object { return object{"id": w.s.joined()} },
+	"notifications.list": func(w world) object {
+		w.notification()
+		w.notification()
+		return object{"pipeline_id": "notifying", "status": "FAILED", "limit": 1}
+	},
+	"notifications.get":       func(w world) object { return object{"id": w.notification()} },
+	"notifications.redeliver": func(w world) object { return object{"id": w.notification()} },
+	"notifications.test":      func(w world) object { w.notification(); return object{"id": "notifying"} },
+	"secrets.set":             func(world) object { return object{"name": "FACES", "value": "hunter2hunter2"} },
+	"secrets.list":            func(world) object { return object{} },
+	"secrets.delete":          func(w world) object { w.secret(); return object{"name": "DELETED"} },
+	"secrets.rotate":          func(world) object { return object{} },
+	"logs.get":                func(w world) object { return object{"id": w.ended, "tail": 1, "timestamps": false} },
 }
 
 // TestFaces makes each request on each face and compares status and body: the
@@ -388,7 +359,7 @@ func blur(name string, v any) any {
 			v[i] = blur(name, child)
 		}
 	case string:
-		for _, suffix := range []string{"id", "_of", "_at", "cursor", "completion", "status", "reason", "token"} {
+		for _, suffix := range []string{"id", "_of", "_at", "cursor", "completion", "status", "reason", "token", "url", "public_key"} {
 			if strings.HasSuffix(name, suffix) {
 				return "a " + suffix
 			}

@@ -24,10 +24,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei/internal/local"
+	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/postgres"
 )
 
-// binary is the hodei under test, built the directory of everything built for
-// the tests.
+// binary is the hodei under test, as users build it, and built the directory of everything
+// built for the tests.
 var binary, built string
 
 var chaosBinary = flag.String("chaos.binary", "", "the hodei to test, instead of one built from this tree")
@@ -46,17 +48,55 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	built = dir
-	if *chaosBinary != "" {
-		binary = *chaosBinary
-		return m.Run()
-	}
-	binary = filepath.Join(dir, "hodei")
-	build := exec.Command("go", append(append([]string{"build", "-tags", "noexprlang,no_antithesis_sdk"}, buildFlags...), "-o", binary, "../cmd/hodei")...)
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build hodei: %v\n%s", err, out)
-		return 1
+	if binary = *chaosBinary; binary == "" {
+		if binary, err = build("hodei", "CGO_ENABLED=0"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return m.Run()
+}
+
+// build returns the path of a new hodei.
+func build(name, cgo string, flags ...string) (path string, err error) {
+	path = filepath.Join(built, name)
+	cmd := exec.Command("go", append(append([]string{"build", "-tags", "noexprlang,no_antithesis_sdk"}, flags...), "-o", path, "../cmd/hodei")...)
+	cmd.Env = append(os.Environ(), cgo)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build hodei: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+var buildRaced = sync.OnceValues(func() (string, error) { return build("hodei-race", "CGO_ENABLED=1", "-race") })
+
+var buildNATS = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(built, "nats-server")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/nats-io/nats-server/v2").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build nats-server: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// natsProgram returns a nats-server of the version in go.mod.
+func natsProgram(t testing.TB) string {
+	t.Helper()
+	path, err := buildNATS()
+	require.NoError(t, err)
+	return path
+}
+
+// hardened returns the hodei under test for the tests that try to break it: one with the race
+// detector if the tests have it, which makes it several times slower.
+func hardened(t testing.TB) string {
+	t.Helper()
+	if !withRace || *chaosBinary != "" {
+		return binary
+	}
+	path, err := buildRaced()
+	require.NoError(t, err)
+	return path
 }
 
 // process is a running hodei.
@@ -73,7 +113,13 @@ type process struct {
 // start runs hodei and returns when it is ready.
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
-	p := launch(t, args...)
+	return startBinary(t, binary, args...)
+}
+
+// startBinary is start for another hodei.
+func startBinary(t testing.TB, binary string, args ...string) *process {
+	t.Helper()
+	p := launchCommand(t, exec.Command(binary, args...))
 	p.ready()
 	return p
 }
@@ -192,6 +238,7 @@ type system struct {
 	t                                      testing.TB
 	orchestrator, scheduler, workerManager string
 	nats                                   string
+	database                               string // "" for a Postgres of its own
 }
 
 // natsServer starts a NATS server of its own and returns its URL.
@@ -213,20 +260,33 @@ func roles(t *testing.T) (natsURL string, role func(name string, args ...string)
 	}
 }
 
-// up starts `hodei up` on free ports.
+// up starts `hodei up` on free ports: with a Postgres of its own where the arguments name a data
+// directory, otherwise with a database that takes a tenth of the time.
 func up(t testing.TB, args ...string) *system {
 	t.Helper()
+	return upBinary(t, binary, args...)
+}
+
+// upBinary is up for another hodei.
+func upBinary(t testing.TB, binary string, args ...string) *system {
+	t.Helper()
 	args = append([]string{"up", "--port-base", "0", "--nats-port", "0"}, args...)
-	if !strings.Contains(strings.Join(args, " "), "--data-dir") {
+	database := ""
+	switch given := strings.Join(args, " "); {
+	case strings.Contains(given, "--data-dir"), strings.Contains(given, "--ephemeral"):
+	case strings.Contains(given, "--database-url"):
 		args = append(args, "--ephemeral")
+	default:
+		database = localtest.Migrated(t, postgres.Migrate)
+		args = append(args, "--ephemeral", "--database-url", database)
 	}
-	p := start(t, args...)
+	p := startBinary(t, binary, args...)
 	return &system{
-		process: p, t: t,
-		orchestrator:  p.find(`orchestrator +(http://\S+)`),
-		scheduler:     p.find(`scheduler +(http://\S+)`),
-		workerManager: p.find(`worker manager +(http://\S+)`),
-		nats:          p.find(`nats +(nats://\S+)`),
+		process: p, t: t, database: database,
+		orchestrator:  p.find(`orchestrator +(https?://\S+)`),
+		scheduler:     p.find(`scheduler +(https?://\S+)`),
+		workerManager: p.find(`worker manager +(https?://\S+)`),
+		nats:          p.find(`nats +((?:nats|tls)://\S+)`),
 	}
 }
 

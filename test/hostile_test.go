@@ -119,7 +119,7 @@ func (h *hostile) request() (string, *nats.Msg, error) {
 		msg.Subject += "." + g.sender(body)
 	}
 	switch {
-	case g.mild && (op.Creates || strings.HasPrefix(op.Name, "scheduler.place") || strings.HasPrefix(op.Name, "executions.start")):
+	case g.mild && (op.Creates || strings.HasPrefix(op.Name, "scheduler.place") || strings.HasPrefix(op.Name, "executions.start") || strings.HasPrefix(op.Name, "schedules.")):
 		msg.Data = []byte(pick(g.r, odd...)) // never a valid request
 	case g.r.IntN(25) == 0:
 		msg.Data = []byte(body[:g.r.IntN(len(body)+1)])
@@ -235,7 +235,7 @@ func (h *hostile) call() {
 	g.executions = nil // a worker deletes acknowledged lines
 	body := g.value(g.schemas["stored"], g.schemas["stored"], "")
 	for range 1 + h.r.IntN(50) {
-		_ = h.nc.PublishRequest(subject, "nowhere", []byte(body))
+		_ = h.nc.PublishRequest(subject, noReply, []byte(body))
 	}
 }
 
@@ -363,3 +363,6 @@ func ids(t testing.TB, url string) (ids []string) {
 	require.NotEmpty(t, ids)
 	return ids
 }
+
+// noReply is the reply subject of messages that await no reply.
+const noReply = "nowhere"

@@ -2,7 +2,4 @@
 
 package test
 
-var buildFlags []string
-
-// crowd is the number of workers on screen.
-const crowd = 200
+const withRace = false

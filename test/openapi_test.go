@@ -18,14 +18,16 @@ import (
 // unreached are the documented answers that a healthy system does not give,
 // with the reason.
 var unreached = map[string]string{
-	"401":                "only with --auth",
-	"403":                "only with --auth, or from another origin, as the tests of these ask",
-	"500":                "a fault of ours: edge's tests have one",
-	"503":                "something is away: the tests of faults and edge's",
-	"504":                "something hangs: internal/rpc's tests",
-	"POST /session 201":  "only with --auth, which TestSessions has",
-	"POST /session 429":  "only with --auth, as TestUnknownTokensAreSlowedDown asks",
-	"POST /schedule 429": "only for an execution that no scheduler has in its queue yet: services/scheduler's tests",
+	"401":                  "only with --auth",
+	"403":                  "only with --auth, or from another origin, as the tests of these ask",
+	"429":                  "only beyond --rate-per-token and --rate-per-address, which are off here, as edge's tests ask",
+	"500":                  "a fault of ours: edge's tests have one",
+	"503":                  "something is away: the tests of faults and edge's",
+	"504":                  "something hangs: internal/rpc's tests",
+	"POST /session 201":    "only with --auth, which TestSessions has",
+	"POST /session 429":    "only with --auth, as TestUnknownTokensAreSlowedDown asks",
+	"POST /hooks/{id} 429": "only for an address that goes on, as TestDeliveriesThatAreRefused asks",
+	"POST /schedule 429":   "only for an execution that no scheduler has in its queue yet: services/scheduler's tests",
 }
 
 // walker makes the requests of the document to a running system, and validates
@@ -37,6 +39,9 @@ type walker struct {
 	schemas *jsonschema.Compiler
 	ops     map[string]operation // by operationId
 	seen    map[string]bool      // such as "POST /jobs 201"
+	// delivery is the {delivery_id} of paths.
+	delivery string
+	upload   string // the {upload_id}
 }
 
 type operation struct {
@@ -51,7 +56,7 @@ func (o operation) answer(status string) string {
 
 func newWalker(t *testing.T, base string) *walker {
 	_, raw, _ := request(t, "GET", base+"/openapi.json", "", nil)
-	w := &walker{t: t, base: base, doc: decode(t, raw), schemas: jsonschema.NewCompiler(), ops: map[string]operation{}, seen: map[string]bool{}}
+	w := &walker{delivery: nowhere, upload: nowhere, t: t, base: base, doc: decode(t, raw), schemas: jsonschema.NewCompiler(), ops: map[string]operation{}, seen: map[string]bool{}}
 	w.schemas.DefaultDraft(jsonschema.Draft2020)
 	w.schemas.AssertFormat()
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
@@ -77,7 +82,7 @@ func (w *walker) ask(status int, id, record, query, body string, header ...strin
 	for i := 0; i < len(header); i += 2 {
 		head[header[i]] = []string{header[i+1]}
 	}
-	url := w.base + strings.NewReplacer("{id}", record, "{name}", record, "{key}", "gate").Replace(op.path)
+	url := w.base + strings.NewReplacer("{id}", record, "{name}", record, "{key}", "gate", "{delivery_id}", w.delivery, "{upload_id}", w.upload).Replace(op.path)
 	if query != "" {
 		url += "?" + query
 	}
@@ -177,16 +182,61 @@ func TestOpenAPI(t *testing.T) {
 	w := newWalker(t, s.orchestrator)
 	w.mistakes()
 	w.system()
-	w.access()
+	w.access(s)
 	w.pipelines()
 	w.runs(s)
 	w.executions(s)
 	w.scheduling(s)
 	w.secrets(s)
+	w.artifacts(s)
+	w.sources(s)
 	w.schedules(s)
+	w.notifications(s)
+	w.hooks()
 	w.workers()
 	w.done()
 }
+
+func (w *walker) hooks() {
+	p := w.ask(201, "createPipeline", "", "", `{"name":"hooked"}`)["id"].(string)
+	w.ask(201, "createJob", "", "", `{"pipeline_id":"`+p+`","command":"true"}`)
+	w.ask(200, "setSecret", "HOOK", "", `{"value":"hunter2hunter2"}`)
+	w.ask(404, "createHook", "", "", `{"pipeline_id":"`+nowhere+`","kind":"gitlab","secret":"HOOK"}`)
+	w.ask(400, "createHook", "", "", `{"pipeline_id":"`+p+`","kind":"generic","secret":"HOOK","tags":["*"]}`)
+	w.ask(400, "createHook", "", "", `{"pipeline_id":"`+p+`","kind":"github","secret":"HOOK","definition":"repository"}`)
+	id := w.twice(201, "createHook", "", `{"pipeline_id":"`+p+`","kind":"gitlab","secret":"HOOK","forks":"approve"}`,
+		`{"pipeline_id":"`+p+`","kind":"gitlab","secret":"HOOK"}`)["id"].(string)
+	w.ask(200, "listHooks", "", "pipeline_id="+p, "")
+	w.ask(200, "getHook", id, "", "")
+	const push, commit = `{"object_kind":"push","ref":"refs/heads/main","after":"` + commitHash + `"}`, `"last_commit":{"id":"` + commitHash + `"}`
+	fork := `{"object_kind":"merge_request","object_attributes":{"iid":7,"action":"open","source_project_id":1,"target_project_id":2,"target_branch":"main",` + commit + `}}`
+	key := []string{"X-Gitlab-Token", "hunter2hunter2"}
+	w.ask(202, "receiveHook", id, "", push, key...)
+	require.Eventually(w.t, func() bool {
+		return w.ask(200, "listDeliveries", id, "", "")["items"].([]any)[0].(object)["status"] == "STARTED"
+	}, time.Minute, 5*time.Millisecond)
+	w.ask(201, "receiveHook", id, "", push, key...)
+	w.ask(200, "receiveHook", id, "", `{"object_kind":"note"}`, key...)
+	w.ask(401, "receiveHook", id, "", push, "X-Gitlab-Token", "guessed")
+	w.delivery = w.ask(202, "receiveHook", id, "", fork, key...)["id"].(string)
+	require.Len(w.t, w.ask(200, "listDeliveries", id, "", "")["items"], 3)
+	again := []string{"Idempotency-Key", "walk redeliver"}
+	first := w.ask(201, "redeliver", id, "", "", again...)
+	require.Equal(w.t, first, w.ask(201, "redeliver", id, "", "", again...), "the first answer again")
+	w.ask(200, "approveDelivery", id, "", "")
+	w.ask(409, "approveDelivery", id, "", "")
+	w.ask(409, "rejectDelivery", id, "", "")
+	w.delivery = first["id"].(string)
+	w.ask(409, "redeliver", id, "", "", again...)
+	w.ask(200, "rejectDelivery", id, "", "")
+	w.ask(409, "rejectDelivery", id, "", "")
+	w.delivery = nowhere
+	w.ask(404, "approveDelivery", id, "", "")
+	w.ask(404, "rejectDelivery", id, "", "")
+	w.ask(204, "deleteHook", id, "", "")
+}
+
+const commitHash = "6113728f27ae82c7b1a177c8d03f9e96e0adf246"
 
 func (w *walker) secrets(s *system) {
 	body := `{"value":"hunter2hunter2"}`
@@ -231,6 +281,23 @@ func (w *walker) schedules(s *system) {
 	w.ask(204, "deleteSchedule", id, "", "")
 }
 
+func (w *walker) notifications(s *system) {
+	definition := func(address string) string {
+		return `{"notify":[{"webhook":"` + address + `"}],"jobs":{"a":{"command":"true"}}}`
+	}
+	status, made := call(w.t, "PUT", s.orchestrator+"/pipelines/quiet", `{"jobs":{"a":{"command":"true"}}}`)
+	require.Equal(w.t, 201, status, made)
+	w.ask(409, "testNotifications", "quiet", "", "")
+	w.ask(404, "testNotifications", nowhere, "", "")
+	status, made = call(w.t, "PUT", s.orchestrator+"/pipelines/loud", definition("http://10.0.0.1/x"))
+	require.Equal(w.t, 201, status, made)
+	tried := w.ask(202, "testNotifications", "loud", "", "")["items"].([]any)[0].(object)
+	id := tried["id"].(string)
+	w.ask(200, "getNotification", id, "", "")
+	w.ask(200, "listNotifications", "", "pipeline_id=loud", "")
+	w.ask(202, "redeliverNotification", id, "", "")
+}
+
 // mistakes are the errors that every operation answers alike.
 func (w *walker) mistakes() {
 	for id, op := range w.ops {
@@ -239,11 +306,7 @@ func (w *walker) mistakes() {
 		}
 		w.ask(400, id, nowhere, "nonsense=1", "")
 		if strings.Contains(op.path, "{id}") && op.method != "PUT" { // which creates what is not there
-			body := ""
-			if id == "backfillSchedule" { // the only one whose body has a required field
-				body = `{"from":"2026-01-01T00:00:00Z"}`
-			}
-			w.ask(404, id, nowhere, "", body)
+			w.ask(404, id, nowhere, "", required[id])
 		}
 		if op.method == "POST" || op.method == "PATCH" || op.method == "PUT" {
 			w.ask(415, id, nowhere, "", "x", "Content-Type", "text/plain")
@@ -266,7 +329,8 @@ func (w *walker) system() {
 	w.ask(200, "followEvents", "", "follow=false", "")
 }
 
-func (w *walker) access() {
+func (w *walker) access(s *system) {
+	w.joining(s.joined())
 	made := w.ask(201, "createToken", "", "", `{"name":"ci","role":"viewer"}`)
 	w.ask(200, "listTokens", "", "limit=1", "")
 	w.ask(204, "deleteToken", made["id"].(string), "", "")

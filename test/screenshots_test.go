@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/png"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,8 +21,8 @@ import (
 )
 
 // TestConsoleScreenshots creates a system with realistic work and takes a
-// picture of every view, light and dark. HODEI_SCREENSHOTS is the directory of
-// the pictures in the documentation; without it the test only verifies that
+// picture of every view. HODEI_SCREENSHOTS is the directory of the pictures in
+// the documentation, light and dark; without it the test only verifies that
 // each view renders.
 func TestConsoleScreenshots(t *testing.T) {
 	t.Parallel()
@@ -43,18 +44,27 @@ func TestConsoleScreenshots(t *testing.T) {
 	s.history(database)
 	log, waits, failed := s.busy(jobs)
 
+	for _, times := range []string{`"name":"nightly","cron":"0 3 * * *","timezone":"Europe/Madrid"`, `"name":"sync","every_seconds":900`, `"name":"office hours","cron":"*/30 8-18 * * 1-5"`} {
+		status, _ := call(t, "POST", s.orchestrator+"/schedules", fmt.Sprintf(`{"pipeline_id":%q,%s}`, pipelines[0], times))
+		require.Equal(t, 201, status)
+	}
+
+	themes := []string{"light"}
+	if os.Getenv("HODEI_SCREENSHOTS") != "" {
+		themes = append(themes, "dark")
+	}
 	p := browse(t, s.orchestrator)
 	for _, view := range []struct{ name, path, sees string }{
 		{"overview", "/", "Running now"}, {"pipelines", "/pipelines", "web shop"}, {"pipeline", "/pipelines/" + pipelines[0], "Executions"},
 		{"job", "/jobs/" + jobs["build"], "Executions"}, {"job-form", "/jobs/" + jobs["build"] + "/edit", "Placement"},
 		{"executions", "/executions", "Completed"}, {"execution", "/executions/" + log, "lines"}, {"failed", "/executions/" + failed, "starts at"},
 		{"pending", "/executions/" + waits, "No worker can run this"}, {"queue", "/queue", "no worker"}, {"workers", "/workers", "Busy"},
-		{"worker", "/workers/" + workers["items"].([]any)[0].(object)["id"].(string), "Registered"}, {"why", "/why", "chosen"},
+		{"worker", "/workers/" + workers["items"].([]any)[0].(object)["id"].(string), "Registered"}, {"why", "/why", "chosen"}, {"schedules", "/schedules", "nightly"},
 		{"why-type", "/why?type=rust", "Not eligible"}, {"why-never", "/why?execution_id=" + waits, "No worker can run this"},
 	} {
 		p.open(view.path)
 		p.sees(view.sees)
-		for _, theme := range []string{"light", "dark"} {
+		for _, theme := range themes {
 			p.theme(theme)
 			s.picture(view.name+"-"+theme, p.shot(1360, 900))
 		}
@@ -62,6 +72,34 @@ func TestConsoleScreenshots(t *testing.T) {
 		require.LessOrEqual(t, eval[int](p, "document.documentElement.scrollWidth"), 390, "%s fits a narrow screen", view.name)
 		p.size(1360, 900)
 	}
+	p.open("/runs/" + s.tested() + "?job=" + url.QueryEscape("test[go=1.26]"))
+	p.theme("light")
+	p.sees("418 passed, 2 failed")
+	eval[chromedp.Void](p, "document.querySelector('.failures summary').click()")
+	s.picture("run-light", p.shot(1360, 1420))
+}
+
+// tested runs a pipeline with test reports and returns its run.
+func (s *system) tested() string {
+	s.t.Helper()
+	const report = `{ echo '<testsuite name="checkout">'
+for i in $(seq 210); do
+  case $MATRIX_GO-$i in 1.26-4|1.26-9) echo "<testcase classname='checkout' name='TestTotal/case_$i' time='0.12'><failure message='Failed'>total_test.go:$((20 + i)): want 12.50 EUR, got 12.49 EUR</failure></testcase>";;
+  *) echo "<testcase classname='checkout' name='TestTotal/case_$i' time='0.0$((i % 9))'/>";; esac
+done; echo '</testsuite>'; } > report.xml; echo "PASS 210 tests"; echo "coverage: 83.1% of statements"; ! grep -q failure report.xml`
+	status, made := call(s.t, "PUT", s.orchestrator+"/pipelines/checkout", quote(object{"jobs": object{
+		"build":   object{"type": "shell", "command": "mkdir out; head -c 300000 /dev/urandom > out/checkout; echo built", "artifacts": []object{{"name": "app", "paths": []string{"out/"}, "keep": "7d"}}},
+		"test":    object{"type": "shell", "needs": []string{"build"}, "matrix": object{"values": object{"go": []string{"1.25", "1.26"}}}, "command": report, "artifacts": []object{{"name": "tests", "paths": []string{"report.xml"}, "when": "always"}}},
+		"release": object{"type": "shell", "needs": []string{"test"}, "command": "true"},
+	}}))
+	require.Equal(s.t, 201, status, made)
+	_, run := call(s.t, "POST", s.orchestrator+"/pipelines/checkout/execute", "")
+	id := run["id"].(string)
+	eventually(s.t, "the run has ended", time.Minute, func() bool {
+		_, run := call(s.t, "GET", s.orchestrator+"/runs/"+id, "")
+		return run["completed_at"] != nil
+	})
+	return id
 }
 
 // size sets the size of the window.
@@ -74,7 +112,8 @@ func (p *page) size(width, height int64) {
 func (p *page) shot(width, height int64) image.Image {
 	p.t.Helper()
 	p.size(width, height)
-	eval[chromedp.Void](p, "document.fonts.ready.then(() => new Promise((done) => setTimeout(done, 600)))")
+	eval[chromedp.Void](p, "document.fonts.ready")
+	p.rests()
 	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	require.NoError(p.t, err)
 	img, err := png.Decode(bytes.NewReader(shot))
@@ -85,7 +124,7 @@ func (p *page) shot(width, height int64) image.Image {
 
 // shown are the pictures in the documentation.
 var shown = map[string]bool{
-	"overview-light": true, "execution-dark": true, "failed-light": true, "pipelines-light": true, "workers-dark": true, "why-type-light": true,
+	"overview-light": true, "run-light": true, "execution-dark": true, "failed-light": true, "pipelines-light": true, "workers-dark": true, "why-type-light": true,
 }
 
 // picture saves a picture if requested. Pictures that are not shown go to an

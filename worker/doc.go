@@ -5,7 +5,8 @@
 //
 // The worker's slots, about which only the worker decides (slots.go); when its
 // commands are stopped (ending.go), while worker/exec runs them; the script that
-// follows a command (after.go); every line of output until the record has it
+// follows a command (after.go); the files that an execution receives and leaves
+// (artifacts.go, caches.go); every line of output until the record has it
 // (worker/joblog); its key in the WORKERS bucket (lease.go); and the reaper, a
 // supervisor process that outlives the worker just long enough to kill its
 // commands (worker/reaper). worker/mark finds the processes of an execution.
@@ -17,14 +18,15 @@
 // worker/joblog publishes execution.log.<worker_id>.<execution_id> and reads
 // execution.stored.<worker_id>. Sends requests on
 // hodei.v1.workers.{register,leave}.<worker_id> and
-// hodei.v1.executions.finish.<worker_id>.
+// hodei.v1.executions.finish.<worker_id>, and those of transfers on
+// hodei.v1.{artifacts,blobs,caches}.*.<worker_id>.
 //
 // # State
 //
 // A private directory, locked while the worker runs: worker-id, which survives
 // restarts; tag, by which the next worker finds the processes of a killed one;
 // work/, the directories of the executions; spool/, chunks that did not fit
-// into memory. Everything except the id is emptied at the start.
+// into memory; files/, artifacts and caches that are being packed. Everything except the id is emptied at the start.
 //
 // # When things fail
 //

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"sync"
 	"syscall"
 	"time"
@@ -16,9 +17,10 @@ type ending struct {
 	grace time.Duration
 
 	mu     sync.Mutex
-	over   bool         // the main process has exited, or will not start
-	why    hodei.Reason // why it was stopped, "" if it was not
-	kill   *time.Timer  // for killAt, once it is being stopped
+	begun  context.CancelFunc // ends what precedes the start, nil without such
+	over   bool               // the main process has exited, or will not start
+	why    hodei.Reason       // why it was stopped, "" if it was not
+	kill   *time.Timer        // for killAt, once it is being stopped
 	killAt time.Time
 }
 
@@ -37,6 +39,9 @@ func (e *ending) end(why hodei.Reason, killAt time.Time) (first bool) {
 	}
 	if first = e.why == ""; first {
 		e.why = why
+		if e.begun != nil {
+			e.begun()
+		}
 		e.Signal(syscall.SIGTERM)
 	}
 	if e.kill == nil {
@@ -46,6 +51,18 @@ func (e *ending) end(why hodei.Reason, killAt time.Time) (first bool) {
 		e.kill.Reset(time.Until(killAt))
 	}
 	return first
+}
+
+// before returns a context for what precedes the start of the process. It is done when the
+// execution is stopped.
+func (e *ending) before(ctx context.Context) (context.Context, context.CancelFunc) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ctx, e.begun = context.WithCancel(ctx)
+	if e.why != "" {
+		e.begun()
+	}
+	return ctx, e.begun
 }
 
 // isOver reports whether the main process has exited by itself.

@@ -35,7 +35,7 @@ func (w *Worker) register(ctx context.Context) error {
 	req := schemas.RegisterWorkerRequest{
 		Type: w.cfg.Type, Capacity: w.cfg.Slots, Labels: w.cfg.Labels, Incarnation: w.incarnation, Dedicated: w.cfg.Dedicated,
 	}
-	if !w.cfg.Fresh {
+	if req.ID = w.cfg.ID; req.ID == nil && !w.cfg.Fresh {
 		req.ID = w.state.workerID()
 	}
 	if req.ID == nil {

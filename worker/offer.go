@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/joblog"
@@ -19,7 +21,7 @@ func (w *Worker) offer(ctx context.Context, req schemas.ExecutionRequest) schema
 		secrets := &mask.Set{}
 		r := &run{
 			req: req, startedAt: startedAt, giveUp: giveUp, fence: fence, process: ending{grace: w.cfg.Grace, Process: w.host.New(req.ExecutionID)},
-			environment: req.Environment, secrets: secrets,
+			environment: req.Environment, secrets: secrets, delays: rate.Sometimes{Interval: time.Minute},
 			journal: joblog.New(req.ExecutionID, w.spool, w.log, w.logLimit(&req), secrets, w.shipper.Send),
 		}
 		if req.After != "" {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -9,7 +10,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/uploads"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/exec"
 	"github.com/hodei-jobs/hodei/worker/exec/process"
@@ -32,9 +36,12 @@ type run struct {
 	after     *ending // of the script that follows the command, nil without one
 	fence     *fence  // nil if it will not be restarted
 	journal   *joblog.Journal
-	secrets   *mask.Set // what the log masks
+	secrets   *mask.Set      // what the log masks
+	delays    rate.Sometimes // when the log shows why a transfer waits
 	// environment is that of the job, with its secrets.
 	environment map[string]string
+	// reports are the digests of the test reports that were counted.
+	reports map[[sha256.Size]byte]bool
 	// giveUp ends the context of do: nothing more is reported.
 	giveUp context.CancelFunc
 }
@@ -56,10 +63,16 @@ func (w *Worker) do(ctx context.Context, r *run) {
 		end = r.failed(hodei.ReasonStartFailed, 0, fmt.Sprintf("working directory: %v", err))
 	} else if err := w.openSecrets(r); err != nil {
 		end = r.failed(hodei.ReasonSecretMissing, 0, err.Error())
+	} else if reason, err := w.receive(ctx, r, at); err != nil {
+		end = r.failed(reason, 0, err.Error())
 	} else {
+		caches := w.restore(ctx, r, at)
 		end = w.execute(r, at, free)
 		r.results(at, &end)
 		w.runAfter(r, at, &end, free)
+		free()
+		w.keep(ctx, r, at, &end)
+		w.saveCaches(ctx, r, at, caches, &end)
 	}
 	free()
 	w.closeSecrets(r)
@@ -123,7 +136,7 @@ func (w *Worker) start(p *ending, r *run, at process.Place, argv []string, vars 
 // variables returns the environment variables that Hodei sets for a command.
 func (w *Worker) variables(req *schemas.ExecutionRequest, at process.Place) map[string]string {
 	vars := map[string]string{
-		outputVariable: outputFile(at), "HODEI_WORKER_ID": w.id.String(), "HODEI_ATTEMPT": strconv.Itoa(req.Attempt),
+		outputVariable: outputFile(at), uploads.Variable: uploadsDir(at), "HODEI_WORKER_ID": w.id.String(), "HODEI_ATTEMPT": strconv.Itoa(req.Attempt),
 	}
 	if req.JobID != nil {
 		vars["HODEI_JOB_ID"] = req.JobID.String()

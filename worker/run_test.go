@@ -157,7 +157,7 @@ func TestEnvironmentIsASmallBaseAndTheJobs(t *testing.T) {
 		require.Equal(t, want, got[name], name)
 	}
 	for name := range got {
-		require.Contains(t, []string{"MINE", "PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR", "HODEI_ATTEMPT", "HODEI_OUTPUT",
+		require.Contains(t, []string{"MINE", "PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR", "HODEI_ATTEMPT", "HODEI_OUTPUT", "HODEI_UPLOADS",
 			"HODEI_EXECUTION_ID", "HODEI_JOB_ID", "HODEI_PIPELINE_ID", "HODEI_WORKER_ID", mark.TagVariable}, name)
 	}
 }

@@ -14,9 +14,9 @@ import (
 
 // state is the worker's private directory, locked.
 type state struct {
-	dir, spool, secrets string
-	places              *process.Directories
-	lock                *os.File
+	dir, spool, secrets, files string
+	places                     *process.Directories
+	lock                       *os.File
 }
 
 // openState locks the directory and empties what an earlier incarnation left.
@@ -33,7 +33,7 @@ func openState(dir string) (*state, error) {
 		return nil, fmt.Errorf("open state directory: %w", err)
 	}
 	s := &state{
-		dir: dir, spool: filepath.Join(dir, "spool"), secrets: filepath.Join(dir, "secrets")}
+		dir: dir, spool: filepath.Join(dir, "spool"), secrets: filepath.Join(dir, "secrets"), files: filepath.Join(dir, "files")}
 	s.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock state directory: %w", err)
@@ -52,14 +52,14 @@ func openState(dir string) (*state, error) {
 	return s, nil
 }
 
-// empty replaces work, spool and secrets by empty directories.
+// empty replaces work, spool, secrets and files by empty directories.
 func (s *state) empty() error {
 	root, err := os.OpenRoot(s.dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	for _, sub := range []string{"work", "spool", "secrets"} {
+	for _, sub := range []string{"work", "spool", "secrets", "files"} {
 		if err := errors.Join(process.RemoveTree(root, sub), root.Mkdir(sub, 0o700)); err != nil {
 			return err
 		}

@@ -41,6 +41,9 @@ type Config struct {
 	Dedicated bool
 	// StateDir is a directory for this worker only, created if missing.
 	StateDir string
+	// ID is the id of the worker, where its user of NATS has permissions for this id alone;
+	// nil for the one in StateDir, or a new one.
+	ID *hodei.WorkerID
 	// Fresh registers the worker under a new id, regardless of StateDir.
 	Fresh   bool
 	Version string
@@ -60,7 +63,7 @@ type Config struct {
 	LogLimit int64
 	Log      *slog.Logger
 
-	afterLimit time.Duration // tests shorten it
+	afterLimit, cachePatience time.Duration // tests shorten them
 }
 
 // Worker is one member of the fleet.
@@ -80,6 +83,8 @@ type Worker struct {
 	reaper      reaper.Keeper
 	host        *process.Host
 	contact     contact
+	// transfers has an element for each execution that transfers files.
+	transfers   chan struct{}
 	ends        batch.Group[schemas.End, schemas.Finished]
 	reconnected chan struct{} // one value: the key is to be written at once
 	ready       chan struct{}
@@ -94,6 +99,7 @@ func New(cfg Config) (*Worker, error) {
 	cfg.SpoolDisk = cmp.Or(cfg.SpoolDisk, 1<<30)
 	cfg.LogLimit = cmp.Or(cfg.LogLimit, DefaultLogLimit)
 	cfg.afterLimit = cmp.Or(cfg.afterLimit, afterLimit)
+	cfg.cachePatience = cmp.Or(cfg.cachePatience, cachePatience)
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	switch {
 	case cfg.NATS == nil:
@@ -110,6 +116,7 @@ func New(cfg Config) (*Worker, error) {
 	w := &Worker{
 		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), tag: rand.Text(), slots: newSlots(cfg.Slots),
 		disk:        disk.NewGuard(cfg.MinFree, disk.Store{Name: "the worker", Dir: cfg.StateDir}),
+		transfers:   make(chan struct{}, transfersAtOnce),
 		contact:     contact{sooner: make(chan struct{}, 1)},
 		reconnected: make(chan struct{}, 1), ready: make(chan struct{}), terminate: make(chan struct{}),
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -9,14 +10,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/cli/contexts"
+	"github.com/hodei-jobs/hodei/internal/local"
+	"github.com/hodei-jobs/hodei/internal/permit"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/internal/token"
@@ -24,36 +27,48 @@ import (
 	"github.com/hodei-jobs/hodei/services/access"
 )
 
-// door decides who may enter a `hodei up --auth`: it verifies the tokens of NATS clients, and
-// makes the first token.
-type door struct{ db atomic.Pointer[postgres.DB] }
+// door is the access control of a `hodei up --auth`: the keys of its NATS, which last as long
+// as the process, and the first token.
+type door struct {
+	db      *postgres.DB
+	callout *access.CalloutKeys // nil without access control, and for a NATS of one's own
+}
 
-// open connects to the record. Until then the door admits no client.
-func (d *door) open(ctx context.Context, databaseURL string) error {
-	db, err := postgres.Open(ctx, databaseURL, 2)
-	if err == nil {
-		d.db.Store(db)
+// guard makes the embedded NATS ask the access service who may connect, except this process.
+func (d *door) guard(cfg *local.NATSConfig) (err error) {
+	if d.callout, err = access.NewCalloutKeys(); err != nil {
+		return err
 	}
+	password := rand.Text()
+	hidden, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost) // it is random, so the cost adds nothing
+	if err != nil {
+		return err
+	}
+	own := permit.User{Name: "hodei", Password: string(hidden), Unrestricted: true}
+	accounts := permit.Accounts{Users: []permit.User{own}}
+	if accounts.Issuer, accounts.XKey, err = d.callout.Public(); err != nil {
+		return err
+	}
+	cfg.Conf, cfg.User, cfg.Password = accounts.Conf(), own.Name, password
+	return nil
+}
+
+// service completes the configuration of the access service.
+func (d *door) service(cfg *access.Config) *access.Config {
+	cfg.Callout = d.callout
+	return cfg
+}
+
+// open connects to the record.
+func (d *door) open(ctx context.Context, databaseURL string) (err error) {
+	d.db, err = postgres.Open(ctx, databaseURL, 2)
 	return err
 }
 
 func (d *door) close() {
-	if db := d.db.Load(); db != nil {
-		db.Close()
+	if d.db != nil {
+		d.db.Close()
 	}
-}
-
-// admits reports whether the password is the token of an admin. A client of the embedded
-// NATS can do everything, so no other role may be one.
-func (d *door) admits(password string) bool {
-	db := d.db.Load()
-	if db == nil {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	t, err := find(ctx, db, password)
-	return err == nil && t.Role == hodei.Admin
 }
 
 // find returns the token with this text, or NOT_FOUND if it is not valid.
@@ -72,7 +87,7 @@ func find(ctx context.Context, db *postgres.DB, text string) (hodei.Token, error
 // firstToken returns the token of the data directory, and makes one if there is none that is
 // valid. Only the owner of the directory can read it.
 func (d *door) firstToken(ctx context.Context, dir string) (t hodei.Token, text, path string, err error) {
-	path, db := filepath.Join(dir, "admin-token"), d.db.Load()
+	path, db := filepath.Join(dir, "admin-token"), d.db
 	known, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return t, "", path, err
@@ -110,7 +125,7 @@ func (d *door) signInLink(ctx context.Context, base string, of hodei.TokenID) (s
 	if err != nil {
 		return "", err
 	}
-	if _, err := d.db.Load().CreateSession(ctx, of, hash[:], true); err != nil {
+	if _, err := d.db.CreateSession(ctx, of, hash[:], true); err != nil {
 		return "", err
 	}
 	return base + "/ui/#signin=" + text, nil
@@ -140,10 +155,10 @@ func (f *upFlags) welcomeAuth(ctx context.Context, screen io.Writer, s *system.S
 
   console         %s
                   (signs in once, within %s)
-  orchestrator    http://%s
-  scheduler       http://%s
-  worker manager  http://%s
-  nats            %s (any user, with a token of an admin as password)
+  orchestrator    %s
+  scheduler       %s
+  worker manager  %s
+  nats            %s (any user, with a token as password)
   admin token     %s
 
 Try, in another terminal:

@@ -29,7 +29,7 @@ func TestHelp(t *testing.T) {
 			people++
 		}
 	}
-	require.Equal(t, 30, people)
+	require.Equal(t, 34, people)
 }
 
 func TestVersion(t *testing.T) {

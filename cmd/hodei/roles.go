@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -16,10 +17,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
-	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/seal"
 	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/postgres"
+	"github.com/hodei-jobs/hodei/services/access"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
 	"github.com/hodei-jobs/hodei/services/scheduler"
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
@@ -29,18 +30,20 @@ import (
 
 // roleFlags are the flags of every role.
 type roleFlags struct {
-	nats, database, logLevel, health string
-	secretsKey                       string
-	replicas                         int
-	streamMiB                        int64
-	lostAfter                        time.Duration
-	retention                        retentionFlags
-	audit                            auditFlag
+	nats                       natsFlags
+	database, logLevel, health string
+	secretsKey, calloutKeys    string
+	replicas                   int
+	streamMiB                  int64
+	lostAfter                  time.Duration
+	retention                  retentionFlags
+	audit                      auditFlag
+	artifacts                  artifactFlags
+	notify                     notifyFlags
 }
 
 func (f *roleFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.nats, "nats", nats.DefaultURL, "URL of NATS")
-	cmdline.Secret(flags, "nats")
+	f.nats.add(flags, nats.DefaultURL, "URL of NATS")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	addHealth(flags, &f.health)
 }
@@ -66,7 +69,7 @@ var errNoDatabase = errors.New("--database-url or --database-url-file (HODEI_DAT
 func (f *roleFlags) config() (system.Config, error) {
 	log, err := newLog(f.logLevel)
 	return system.Config{
-		Connect:     func(name string) (*nats.Conn, error) { return rpc.Connect(f.nats, name, log) },
+		Connect:     func(name string) (*nats.Conn, error) { return f.nats.connect(name, log) },
 		DatabaseURL: f.database, Version: cmdline.Version(), Log: log, HealthAddr: f.health,
 	}, err
 }
@@ -109,6 +112,7 @@ func newRole(name string) *cobra.Command {
 		"scheduler":      "The queue and the choice of worker",
 		"worker-manager": "Workers, assignment, the end of executions and their logs",
 		"access":         "Tokens, sessions and the audit log: who may do what, and who did",
+		"artifacts":      "The files that jobs leave",
 		"edge":           "HTTP: REST and server-sent events on three ports",
 	}[name]
 	cmd := &cobra.Command{
@@ -137,12 +141,21 @@ func newRole(name string) *cobra.Command {
 						return err
 					}
 				}
-				if err := f.retention.set(cfg.Manager); err != nil {
+				if err := errors.Join(f.retention.set(cfg.Manager), f.notify.set(cfg.Manager)); err != nil {
 					return err
 				}
 				cfg.Manager.Storage.Replicas, cfg.Manager.Storage.MaxBytes = f.replicas, f.streamMiB<<20
 			case "access":
 				cfg.Access = f.audit.config()
+				if f.calloutKeys != "" {
+					if cfg.Access.Callout, err = access.LoadCalloutKeys(f.calloutKeys); err != nil {
+						return err
+					}
+				}
+			case "artifacts":
+				if cfg.Artifacts, err = f.artifacts.config(cmd.Context(), ""); err != nil {
+					return err
+				}
 			case "edge":
 				if cfg.Edge, err = front.config(cfg.Log); err != nil {
 					return err
@@ -155,6 +168,10 @@ func newRole(name string) *cobra.Command {
 	switch name {
 	case "access":
 		f.audit.add(cmd.Flags())
+		cmd.Flags().StringVar(&f.calloutKeys, "callout-keys", "", "file with the keys with which it decides who may connect to NATS, as hodei setup writes it (default none: nats.conf decides)")
+		f.addDatabase(cmd.Flags())
+	case "artifacts":
+		f.artifacts.add(cmd.Flags(), "required")
 		f.addDatabase(cmd.Flags())
 	case "edge":
 		front.add(cmd.Flags())
@@ -165,6 +182,7 @@ func newRole(name string) *cobra.Command {
 		cmd.Flags().IntVar(&f.replicas, "replicas", 1, "replicas of the streams, in a NATS cluster")
 		cmd.Flags().Int64Var(&f.streamMiB, "stream-limit", 3072, "storage limit of the streams in NATS, in MiB: two thirds logs, one third events")
 		f.retention.add(cmd.Flags())
+		f.notify.add(cmd.Flags())
 		addSecretsKey(cmd.Flags(), &f.secretsKey, "(default none: no secrets)")
 		cmd.Flags().DurationVar(&f.lostAfter, "lost-after", 45*time.Second, "silence after which a worker is declared lost")
 		fallthrough
@@ -178,7 +196,7 @@ func sayReady(cmd *cobra.Command, name string, s *system.System, http bool) {
 	fmt.Fprintf(cmd.ErrOrStderr(), "ready %s", name)
 	if http {
 		for _, addr := range s.HTTPAddrs() {
-			fmt.Fprintf(cmd.ErrOrStderr(), " http://%s", addr)
+			fmt.Fprintf(cmd.ErrOrStderr(), " %s://%s", s.HTTPScheme(), addr)
 		}
 	}
 	for _, id := range s.WorkerIDs() {
@@ -232,7 +250,7 @@ func (f *workerFlags) config(name, dir string) (worker.Config, error) {
 
 func newWorker() *cobra.Command {
 	f, w := &roleFlags{}, &workerFlags{}
-	var dir, name string
+	var dir, name, id, join string
 	cmd := &cobra.Command{
 		Use: "worker", GroupID: "roles", Args: cmdline.KnownVerb,
 		Short: "Run a worker on this machine; the sub-commands manage all workers",
@@ -241,8 +259,13 @@ func newWorker() *cobra.Command {
 On the first SIGTERM or Ctrl-C it drains: it accepts nothing new and exits when
 its executions have ended. On the second it kills its executions and exits.
 
+With --join-file, and a token of hodei token create --role worker, it joins a NATS with
+access control: it makes a key of its own in its state directory, with which it connects
+from then on.
+
 The sub-commands list and control the workers of the system.`,
 		Example: "  hodei worker --nats nats://nats.internal:4222 --type rust --capacity 4 --label zone=a\n" +
+			"  hodei worker --nats tls://nats.internal:4222 --join-file join-token\n" +
 			"  hodei worker ls\n  hodei worker drain builder-1",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := f.config()
@@ -256,6 +279,24 @@ The sub-commands list and control the workers of the system.`,
 			if err != nil {
 				return err
 			}
+			own, err := f.nats.join(dir, strings.TrimSpace(join))
+			if err != nil {
+				return err
+			}
+			one.Reaper = append(one.Reaper, f.nats.files()...)
+			if own != nil {
+				if id != "" && id != own.id.String() {
+					return cmdline.Usagef("--id: the key in %s is that of %s", dir, own.id)
+				}
+				one.ID = &own.id
+				cfg.Connect = func(name string) (*nats.Conn, error) { return own.connect(cmd.Context(), &f.nats, name, cfg.Log) }
+			} else if id != "" {
+				chosen, err := workerID(id)
+				if err != nil {
+					return err
+				}
+				one.ID = &chosen
+			}
 			cfg.Workers = []worker.Config{one}
 			cfg.Terminate = secondSignal(cmd.Context())
 			return system.Run(cmd.Context(), cfg, func(s *system.System) { sayReady(cmd, "worker", s, false) })
@@ -265,6 +306,9 @@ The sub-commands list and control the workers of the system.`,
 	w.add(cmd.Flags(), "")
 	cmd.Flags().StringVar(&dir, "state-dir", "", "private directory of this worker (default ~/.local/share/hodei/worker)")
 	cmd.Flags().StringVar(&name, "name", hostname(), "display name")
+	cmd.Flags().StringVar(&join, "join", "", "token with which the worker joins a NATS with access control (--join-file, HODEI_JOIN)")
+	cmdline.Secret(cmd.Flags(), "join")
+	cmd.Flags().StringVar(&id, "id", "", "id of this worker, where its user of NATS may speak for this id alone (default the one in --state-dir, or a new one)")
 	return cmd
 }
 
@@ -312,16 +356,23 @@ func newMigrate() *cobra.Command {
 
 // newReaper returns the hidden command that a worker starts as its reaper.
 func newReaper() *cobra.Command {
-	return &cobra.Command{
+	f := &natsFlags{}
+	cmd := &cobra.Command{
 		Use: "reaper", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := newLog("warn")
 			if err != nil {
 				return err
 			}
-			return worker.Reap(context.WithoutCancel(cmd.Context()), os.Stdin, log)
+			opts, err := f.Options()
+			if err != nil {
+				return err
+			}
+			return worker.Reap(context.WithoutCancel(cmd.Context()), os.Stdin, log, opts...)
 		},
 	}
+	f.addFiles(cmd.Flags())
+	return cmd
 }
 
 // slots returns a worker's capacity: four per core by default, because commands

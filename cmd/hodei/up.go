@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,15 +29,18 @@ import (
 
 // upFlags are the flags of `hodei up`.
 type upFlags struct {
-	dataDir, nats, database, logLevel, health string
-	secretsKey                                string
-	ephemeral                                 bool
-	natsPort, workers                         int
-	edge                                      edgeFlags
-	worker                                    workerFlags
-	scheduler                                 schedulerFlags
-	retention                                 retentionFlags
-	audit                                     auditFlag
+	dataDir, database, logLevel, health string
+	nats                                natsFlags
+	secretsKey                          string
+	ephemeral                           bool
+	natsPort, workers                   int
+	edge                                edgeFlags
+	worker                              workerFlags
+	scheduler                           schedulerFlags
+	retention                           retentionFlags
+	audit                               auditFlag
+	artifacts                           artifactFlags
+	notify                              notifyFlags
 }
 
 func newUp() *cobra.Command {
@@ -58,16 +62,18 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 	f.edge.add(flags)
 	flags.IntVar(&f.natsPort, "nats-port", 4222, "port of the embedded NATS; 0 chooses a free one")
 	flags.IntVar(&f.workers, "workers", 1, "number of workers")
-	flags.StringVar(&f.nats, "nats", "", "use this NATS instead of the embedded one")
+	f.nats.add(flags, "", "use this NATS instead of the embedded one")
 	flags.StringVar(&f.database, "database-url", "", "use this Postgres instead of the embedded one")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
 	addHealth(flags, &f.health)
 	addSecretsKey(flags, &f.secretsKey, "(default secrets.key in the data directory, made at the first start)")
-	cmdline.Secret(flags, "nats", "database-url")
+	cmdline.Secret(flags, "database-url")
 	f.worker.add(flags, "worker-")
 	f.scheduler.add(flags)
 	f.retention.add(flags)
 	f.audit.add(flags)
+	f.artifacts.add(flags, "default in the data directory")
+	f.notify.add(flags)
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "ephemeral")
 	return cmd
 }
@@ -79,6 +85,9 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if f.nats.url == "" && f.nats.Credentials != (rpc.Credentials{}) {
+		return cmdline.Usagef("--nats-creds and the like are for --nats: the embedded NATS has keys of its own")
+	}
 	front, err := f.edge.config(log)
 	if err != nil {
 		return err
@@ -88,7 +97,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		return err
 	}
 	manager := &workermanager.Config{}
-	if err := f.retention.set(manager); err != nil {
+	if err := errors.Join(f.retention.set(manager), f.notify.setLocal(manager, &f.edge)); err != nil {
 		return err
 	}
 	dir, remove, err := f.directory()
@@ -103,6 +112,10 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	}
 	defer release()
 	if manager.Secrets, err = f.keys(dir); err != nil {
+		return err
+	}
+	files, err := f.artifacts.config(ctx, filepath.Join(dir, "artifacts"))
+	if err != nil {
 		return err
 	}
 	door := &door{}
@@ -120,7 +133,7 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 	cfg := system.Config{
 		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: cmdline.Version(), Log: log,
 		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: manager,
-		Edge: front, Access: f.audit.config(),
+		Edge: front, Access: door.service(f.audit.config()), Artifacts: files,
 		KeepWorkers: true, HealthAddr: f.health,
 		Terminate: ctx.Done(), // the whole system stops and does not wait for executions
 	}
@@ -154,7 +167,7 @@ func (f *upFlags) disks(dir string) *disk.Guard {
 	if f.database == "" {
 		own = append(own, disk.Store{Name: "Postgres", Dir: filepath.Join(dir, "postgres")})
 	}
-	if f.nats == "" {
+	if f.nats.url == "" {
 		own = append(own, disk.Store{Name: "NATS", Dir: filepath.Join(dir, "nats")})
 	}
 	return disk.NewGuard(f.worker.minFree(), own...)
@@ -208,16 +221,18 @@ type servers struct {
 
 // startServers starts both in parallel, because Postgres is slow to start.
 func (f *upFlags) startServers(ctx context.Context, dir string, log *slog.Logger, door *door) (*servers, error) {
-	s := &servers{natsURL: f.nats, databaseURL: f.database}
+	s := &servers{natsURL: f.nats.url, databaseURL: f.database}
 	var g errgroup.Group
 	g.Go(func() (err error) {
-		if f.nats != "" {
-			s.connect = func(name string) (*nats.Conn, error) { return rpc.Connect(f.nats, name, log) }
+		if f.nats.url != "" {
+			s.connect = func(name string) (*nats.Conn, error) { return f.nats.connect(name, log) }
 			return nil
 		}
 		cfg := local.NATSConfig{Host: f.edge.host, Port: f.natsPort, StoreDir: filepath.Join(dir, "nats"), Log: log}
 		if f.edge.auth {
-			cfg.Allow = door.admits
+			if err := door.guard(&cfg); err != nil {
+				return err
+			}
 		}
 		s.nats, err = local.StartNATS(cfg)
 		if err == nil {
@@ -250,32 +265,31 @@ func (s *servers) stop() {
 
 // reachable are the addresses of the edge as this machine reaches them, and the URL of the
 // first.
-func reachable(s *system.System) (addrs [3]string, base string) {
-	addrs = s.HTTPAddrs()
-	for i, addr := range addrs {
+func reachable(s *system.System) (urls [3]string, base string) {
+	for i, addr := range s.HTTPAddrs() {
 		host, port, _ := net.SplitHostPort(addr)
 		if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
-			addrs[i] = net.JoinHostPort("127.0.0.1", port)
+			addr = net.JoinHostPort("127.0.0.1", port)
 		}
+		urls[i] = (&url.URL{Scheme: s.HTTPScheme(), Host: addr}).String()
 	}
-	return addrs, (&url.URL{Scheme: "http", Host: addrs[0]}).String()
+	return urls, urls[0]
 }
 
 // welcome prints that the system is ready, its addresses and the first commands
 // to try.
 func welcome(w io.Writer, s *system.System, natsURL string, workers int) {
 	addrs, base := reachable(s)
-	_, port, _ := net.SplitHostPort(addrs[0])
 	server := ""
-	if port != "8080" {
+	if base != "http://127.0.0.1:8080" {
 		server = " --server " + base
 	}
 	fmt.Fprintf(w, `ready
 
   console         %s/ui/
   orchestrator    %s
-  scheduler       http://%s
-  worker manager  http://%s
+  scheduler       %s
+  worker manager  %s
   nats            %s
   workers         %d
 

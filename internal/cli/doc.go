@@ -10,6 +10,11 @@
 //
 //   - session: the server's address, one operation from flags to output,
 //     resolving names, completion, --watch
+//   - access: contexts, signing in, tokens, secrets and the audit log
+//   - triggers: schedules, hooks and notifications
+//   - files: artifacts, test reports and caches
+//   - fleet: workers, the queue and statistics
+//   - events: `hodei events`
 //   - doctor: `hodei status` and `hodei doctor`
 //   - contexts: named server profiles in ~/.config/hodei
 //   - render: text, tables, YAML and terminals

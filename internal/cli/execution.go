@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/access"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
@@ -23,7 +24,7 @@ func newExecution(p *session.Flags) *cobra.Command {
 func newExecutionList(p *session.Flags) *cobra.Command {
 	var req schemas.ListExecutionsRequest
 	var pipeline, job, on string
-	wanted := states[hodei.ExecutionStatus]{of: hodei.ExecutionTransitions}
+	wanted := session.States[hodei.ExecutionStatus]{Of: hodei.ExecutionTransitions}
 	cmd := p.Listing(&cobra.Command{
 		Use: "ls", Short: "List executions, newest first", Args: cobra.NoArgs,
 		Example: "  hodei execution ls --status running\n  hodei execution ls --job build --limit 10 --watch",
@@ -37,7 +38,7 @@ func newExecutionList(p *session.Flags) *cobra.Command {
 		if req.WorkerID, err = session.Several(ctx, on, s.Worker); err != nil {
 			return err
 		}
-		req.Status = wanted.value
+		req.Status = wanted.Value
 		return session.List(ctx, s, schemas.ListExecutions, req, []string{"id", "status", "reason", "exit", "command", "duration", "age"},
 			func(e hodei.Execution) []string {
 				return []string{e.ID.String(), session.Status(s, e.Status), render.OrNone(e.Reason), render.Number(e.ExitCode), session.Brief(e.Command), render.Seconds(e.DurationSeconds), s.Age(e.CreatedAt)}
@@ -48,12 +49,12 @@ func newExecutionList(p *session.Flags) *cobra.Command {
 	flags.StringVar(&job, "job", "", "only of this job, or of these, separated by commas; by id or name")
 	flags.StringVar(&on, "worker", "", "only on this worker, or on these, separated by commas; by id or name")
 	flags.Var(&wanted, "status", "only of this status, or of these, separated by commas")
-	addCreated(flags, &req.Created)
-	addPage(flags, &req.Page)
+	session.AddCreated(flags, &req.Created)
+	session.AddPage(flags, &req.Page)
 	session.Complete(cmd, "pipeline", p.Pipelines())
 	session.Complete(cmd, "job", p.Jobs())
 	session.Complete(cmd, "worker", p.Workers())
-	session.Complete(cmd, "status", session.Words(wanted.of.States()...))
+	session.Complete(cmd, "status", session.Words(wanted.Of.States()...))
 	return cmd
 }
 
@@ -83,7 +84,7 @@ func showExecution(s *session.Session, e hodei.Execution) error {
 	}
 	fields = append(fields, specFields(s, e.Spec)...)
 	if len(e.SecretVersions) > 0 {
-		fields = append(fields, render.Field{"Secrets", secretVersions(e.SecretVersions)})
+		fields = append(fields, render.Field{"Secrets", access.SecretVersions(e.SecretVersions)})
 	}
 	fields = append(fields, callers(e.StartedBy, e.CancelledBy)...)
 	return s.Record(append(fields,
@@ -180,7 +181,7 @@ func newExecutionRetry(p *session.Flags) *cobra.Command {
 }
 
 func newExecutionRemove(p *session.Flags) *cobra.Command {
-	return session.CompleteFirst(remove(p, schemas.DeleteExecution, "Delete executions with their logs",
+	return session.CompleteFirst(session.Remove(p, schemas.DeleteExecution, "Delete executions with their logs",
 		"Executions that have not ended, or with a retry due, are refused.", "exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
 		executionID, func(id hodei.ExecutionID) schemas.DeleteExecutionRequest {
 			return schemas.DeleteExecutionRequest{ID: hodei.RefTo(id)}

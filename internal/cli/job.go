@@ -46,6 +46,7 @@ the shell. Without either, each execution brings its own command.`,
 		req := schemas.CreateJobRequest{
 			PipelineID: id, Name: set(f.name), Description: set(f.description), RunRequest: run,
 			Priority: &f.priority, Retries: f.policy(), WorkingDir: set(f.dir),
+			Setup: f.place.setup(), Graph: f.place.graph(),
 		}
 		return session.Ask(ctx, s, schemas.CreateJob, req, func(j hodei.Job) error { return s.PrintID(j.ID) })
 	})
@@ -59,7 +60,7 @@ the shell. Without either, each execution brings its own command.`,
 func newJobList(p *session.Flags) *cobra.Command {
 	var req schemas.ListJobsRequest
 	var pipeline string
-	wanted := states[hodei.ExecutionStatus]{of: hodei.ExecutionTransitions}
+	wanted := session.States[hodei.ExecutionStatus]{Of: hodei.ExecutionTransitions}
 	cmd := p.Listing(&cobra.Command{
 		Use: "ls", Short: "List jobs, newest first", Args: cobra.NoArgs,
 		Example: "  hodei job ls --pipeline demo\n  hodei job ls --status failed",
@@ -67,7 +68,7 @@ func newJobList(p *session.Flags) *cobra.Command {
 		if req.PipelineID, err = session.Several(ctx, pipeline, s.PipelineRef); err != nil {
 			return err
 		}
-		req.Status = wanted.value
+		req.Status = wanted.Value
 		return session.List(ctx, s, schemas.ListJobs, req, []string{"id", "name", "status", "type", "command", "age"},
 			func(j hodei.Job) []string {
 				return []string{j.ID.String(), render.Clip(render.OrNone(j.Name), 40), session.Status(s, j.Status), render.OrNone(j.Requirements.Type), session.Brief(j.Command), s.Age(j.CreatedAt)}
@@ -75,10 +76,10 @@ func newJobList(p *session.Flags) *cobra.Command {
 	})
 	cmd.Flags().StringVar(&pipeline, "pipeline", "", "only of this pipeline, or of these, separated by commas; by id, slug or name")
 	cmd.Flags().Var(&wanted, "status", "only of this status, or of these, separated by commas")
-	addCreated(cmd.Flags(), &req.Created)
-	addPage(cmd.Flags(), &req.Page)
+	session.AddCreated(cmd.Flags(), &req.Created)
+	session.AddPage(cmd.Flags(), &req.Page)
 	session.Complete(cmd, "pipeline", p.Pipelines())
-	session.Complete(cmd, "status", session.Words(wanted.of.States()...))
+	session.Complete(cmd, "status", session.Words(wanted.Of.States()...))
 	return cmd
 }
 
@@ -108,7 +109,7 @@ func showJob(s *session.Session, j hodei.Job) error {
 		{"Status", session.Status(s, j.Status)},
 		{"Last execution", last},
 	}
-	fields = append(fields, specFields(s, j.Spec)...)
+	fields = append(append(fields, graphFields(j.Graph)...), specFields(s, j.Spec)...)
 	return s.Record(append(fields, render.Field{"Created", s.Moment(&j.CreatedAt)})...)
 }
 

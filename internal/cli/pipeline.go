@@ -8,6 +8,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/files"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/internal/definition"
@@ -17,7 +18,7 @@ import (
 func newPipeline(p *session.Flags) *cobra.Command {
 	return cmdline.Noun("pipeline", "Pipelines: groups of jobs",
 		"  hodei pipeline create demo\n  hodei pipeline ls",
-		newPipelineCreate(p), newPipelineExecute(p), newPipelineList(p), newPipelineShow(p), newPipelineUpdate(p), newPipelineRemove(p))
+		newPipelineCreate(p), newPipelineExecute(p), newPipelineList(p), newPipelineShow(p), files.NewReports(p), newPipelineUpdate(p), newPipelineRemove(p))
 }
 
 func newPipelineCreate(p *session.Flags) *cobra.Command {
@@ -46,8 +47,8 @@ func newPipelineList(p *session.Flags) *cobra.Command {
 				return []string{p.ID.String(), render.Clip(p.Name, 40), render.OrNone(p.Slug), session.Status(s, p.Status), strconv.Itoa(p.JobCount), latest(s, p.LastExecution), s.Age(p.CreatedAt)}
 			})
 	})
-	addCreated(cmd.Flags(), &req.Created)
-	addPage(cmd.Flags(), &req.Page)
+	session.AddCreated(cmd.Flags(), &req.Created)
+	session.AddPage(cmd.Flags(), &req.Page)
 	return cmd
 }
 

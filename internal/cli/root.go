@@ -3,9 +3,14 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/hodei-jobs/hodei/internal/cli/access"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/cli/doctor"
+	"github.com/hodei-jobs/hodei/internal/cli/events"
+	"github.com/hodei-jobs/hodei/internal/cli/files"
+	"github.com/hodei-jobs/hodei/internal/cli/fleet"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
+	"github.com/hodei-jobs/hodei/internal/cli/triggers"
 )
 
 // New is the command hodei, with the given roles and every command for users.
@@ -74,15 +79,15 @@ func addPeople(root *cobra.Command) {
 	for _, cmd := range []*cobra.Command{
 		newInit(), newValidate(), newDiff(p), newApply(p),
 		newRun(p), newExec(p), newAttach(p), newWait(p), newLogs(p), newRuns(p), newCancel(p), newRerun(p), newApprove(p), newReject(p),
-		newPipeline(p), newJob(p), newExecution(p), newSchedule(p), newQueue(p), newSecret(p), newMask(),
-		newExplain(p), newEvents(p), newStats(p), doctor.NewStatus(p), doctor.NewDoctor(p), newLogin(), newToken(p), newAudit(p), newContext(),
+		newPipeline(p), newJob(p), newExecution(p), files.NewArtifact(p), files.NewCache(p), triggers.NewSchedule(p), triggers.NewHook(p), fleet.NewQueue(p), access.NewSecret(p), triggers.NewNotify(p), access.NewMask(),
+		newExplain(p), events.NewEvents(p), fleet.NewStats(p), doctor.NewStatus(p), doctor.NewDoctor(p), access.NewLogin(), access.NewToken(p), access.NewAudit(p), access.NewContext(),
 	} {
 		cmd.GroupID = "people"
 		root.AddCommand(cmd)
 	}
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "worker" {
-			cmd.AddCommand(newWorkerList(p), newWorkerShow(p), newWorkerCordon(p), newWorkerUncordon(p), newWorkerDrain(p), newWorkerResume(p), newWorkerTerminate(p), newWorkerRemove(p))
+			cmd.AddCommand(fleet.NewWorkerCommands(p)...)
 		}
 	}
 }

@@ -43,10 +43,12 @@ With -f the pipeline is first applied from a file, as hodei apply does.
 Or execute a job, given by id or name, and follow its log.` + untilItEnds,
 		Example: `  hodei run release --param env=prod
   hodei run -f hodei.yaml
+  hodei run -f hodei.yaml --source .          what is not pushed yet
   hodei run release --only build --only test
   hodei run build --env PROFILE=debug
   hodei run build --quiet          no log unless it fails, as for cron
   hodei run build --detach         print the id and leave
+  hodei run build --detach --not-before 2027-01-31T08:00:00Z
   hodei run build -- cargo test    another command, this time`,
 		Annotations: session.LineOutput, Args: r.args,
 	}, func(ctx context.Context, s *session.Session, args []string) error {
@@ -54,16 +56,17 @@ Or execute a job, given by id or name, and follow its log.` + untilItEnds,
 			if err != nil {
 				return err
 			}
-			return r.run(ctx, s, *pipeline, w.environment, detach, quiet)
+			return r.run(ctx, s, *pipeline, w, detach, quiet)
 		}
 		if r.given() {
-			return cmdline.Usagef("%q is a job; --param, --only and --ref are for pipelines", args[0])
+			return cmdline.Usagef("%q is a job; --param, --only, --ref and --source are for pipelines", args[0])
 		}
 		return w.runJob(ctx, s, args, detach, quiet)
 	})
 	r.cmd = cmd
 	addFollowing(cmd, &detach, &quiet)
 	w.addCommand(cmd.Flags())
+	w.addStart(cmd.Flags())
 	r.add(cmd.Flags())
 	cmd.AddCommand(newRunShow(p))
 	return session.CompleteFirst(cmd, func(cmd *cobra.Command, begun string) ([]string, error) {
@@ -89,7 +92,7 @@ func (w *workload) runJob(ctx context.Context, s *session.Session, args []string
 	if err != nil {
 		return err
 	}
-	req := schemas.ExecuteJobRequest{ID: job, Command: command, Environment: w.environment}
+	req := schemas.ExecuteJobRequest{ID: job, Command: command, Environment: w.environment, Delayed: schemas.Delayed{NotBefore: w.notBefore.at}}
 	body, started, err := start(ctx, s, schemas.ExecuteJob, req)
 	if err != nil {
 		return err
@@ -128,7 +131,7 @@ are, without a shell; -c is a script for the shell.` + untilItEnds,
 		case run.Command == nil:
 			return cmdline.Usagef("a command after --, or a script with -c, is required")
 		}
-		body, started, err := start(ctx, s, schemas.Execute, schemas.ExecuteRequest{RunRequest: run})
+		body, started, err := start(ctx, s, schemas.Execute, schemas.ExecuteRequest{RunRequest: run, Delayed: schemas.Delayed{NotBefore: w.notBefore.at}})
 		if err != nil {
 			return err
 		}
@@ -140,6 +143,7 @@ are, without a shell; -c is a script for the shell.` + untilItEnds,
 	cmd.Flags().SetInterspersed(false) // `exec ls -l`: the flag is the command's, -- or not
 	addFollowing(cmd, &detach, &quiet)
 	w.addCommand(cmd.Flags())
+	w.addStart(cmd.Flags())
 	w.addNeeds(cmd.Flags())
 	session.Complete(cmd, "type", p.Types())
 	return cmd

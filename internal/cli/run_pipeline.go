@@ -22,6 +22,7 @@ type runOptions struct {
 	params pairs
 	only   []string
 	ref    string
+	source string
 }
 
 func (r *runOptions) add(flags *pflag.FlagSet) {
@@ -29,13 +30,19 @@ func (r *runOptions) add(flags *pflag.FlagSet) {
 	flags.VarP(&r.params, "param", "p", "value of a parameter of the pipeline; may be repeated")
 	flags.StringSliceVar(&r.only, "only", nil, "only these jobs of the pipeline, by key; what they need beside counts as succeeded")
 	flags.StringVar(&r.ref, "ref", "", "branch, tag or commit of the pipeline's source")
+	flags.StringVar(&r.source, "source", "", "upload this directory and run it in place of the pipeline's source; of a git repository what it tracks and what it does not ignore")
 }
 
 // given reports whether a flag was used that only pipelines have.
-func (r *runOptions) given() bool { return len(r.params) > 0 || len(r.only) > 0 || r.ref != "" }
+func (r *runOptions) given() bool {
+	return len(r.params) > 0 || len(r.only) > 0 || r.ref != "" || r.source != ""
+}
 
 // args accepts what run takes: a name, or a file.
 func (r *runOptions) args(cmd *cobra.Command, args []string) error {
+	if r.source != "" && r.ref != "" {
+		return cmdline.Usagef("--source uploads a directory; leave --ref out")
+	}
 	if r.file == "" {
 		return beforeDash("PIPELINE or JOB")(cmd, args)
 	}
@@ -89,9 +96,16 @@ func (r *runOptions) apply(ctx context.Context, s *session.Session) (*hodei.Pipe
 	return &ref, nil
 }
 
-func (r *runOptions) run(ctx context.Context, s *session.Session, pipeline hodei.PipelineRef, environment map[string]string, detach, quiet bool) error {
+func (r *runOptions) run(ctx context.Context, s *session.Session, pipeline hodei.PipelineRef, w *workload, detach, quiet bool) error {
 	req := schemas.ExecutePipelineRequest{
-		ID: pipeline, Params: r.params.scalars(), Environment: environment, Only: r.only, Ref: set(r.ref), Trigger: hodei.TriggerManual,
+		ID: pipeline, Params: r.params.scalars(), Environment: w.environment, Only: r.only, Ref: set(r.ref), Trigger: hodei.TriggerManual,
+		Delayed: schemas.Delayed{NotBefore: w.notBefore.at},
+	}
+	if r.source != "" {
+		var err error
+		if req.Source, err = upload(ctx, s, pipeline, r.source); err != nil {
+			return err
+		}
 	}
 	return startRun(ctx, s, schemas.ExecutePipeline, req, detach, quiet)
 }

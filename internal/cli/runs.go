@@ -11,6 +11,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/files"
 	"github.com/hodei-jobs/hodei/internal/cli/progress"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
@@ -20,7 +21,7 @@ import (
 func newRuns(p *session.Flags) *cobra.Command {
 	var req schemas.ListRunsRequest
 	var pipeline string
-	wanted := states[hodei.RunStatus]{of: hodei.RunTransitions}
+	wanted := session.States[hodei.RunStatus]{Of: hodei.RunTransitions}
 	cmd := p.Listing(&cobra.Command{
 		Use: "runs", Short: "List runs of pipelines, newest first", Args: cobra.NoArgs,
 		Long: `List runs of pipelines, newest first. A run is named by its pipeline and its
@@ -30,7 +31,7 @@ number, as release#42, wherever a command takes one.`,
 		if req.PipelineID, err = session.Several(ctx, pipeline, s.PipelineRef); err != nil {
 			return err
 		}
-		req.Status = wanted.value
+		req.Status = wanted.Value
 		return session.List(ctx, s, schemas.ListRuns, req, []string{"run", "status", "reason", "trigger", "duration", "age", "id"},
 			func(r hodei.Run) []string {
 				return []string{session.RunName(r), runStatus(s, r), render.OrNone(r.Reason), string(r.Trigger.Kind), render.Seconds(r.DurationSeconds), s.Age(r.CreatedAt), r.ID.String()}
@@ -39,10 +40,10 @@ number, as release#42, wherever a command takes one.`,
 	flags := cmd.Flags()
 	flags.StringVar(&pipeline, "pipeline", "", "only of this pipeline, or of these, separated by commas; by id, slug or name")
 	flags.Var(&wanted, "status", "only of this status, or of these, separated by commas")
-	addCreated(flags, &req.Created)
-	addPage(flags, &req.Page)
+	session.AddCreated(flags, &req.Created)
+	session.AddPage(flags, &req.Page)
 	session.Complete(cmd, "pipeline", p.Pipelines())
-	session.Complete(cmd, "status", session.Words(wanted.of.States()...))
+	session.Complete(cmd, "status", session.Words(wanted.Of.States()...))
 	return cmd
 }
 
@@ -64,22 +65,25 @@ func newRunShow(p *session.Flags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return session.Ask(ctx, s, schemas.GetRun, schemas.GetRunRequest{ID: id}, func(r hodei.Run) error { return showRun(s, r) })
+		return session.Ask(ctx, s, schemas.GetRun, schemas.GetRunRequest{ID: id}, func(r hodei.Run) error { return showRun(s, r, files.ReportsOf(ctx, s, r)) })
 	})
 }
 
-func showRun(s *session.Session, r hodei.Run) error {
+func showRun(s *session.Session, r hodei.Run, reports []hodei.Artifact) error {
 	params := render.Labels(r.Params)
 	fields := []render.Field{
 		{"Run", session.RunName(r)}, {"ID", r.ID.String()}, {"Pipeline", r.PipelineID.String()},
 		{"Status", runStatus(s, r)}, {"Reason", cmp.Or(render.Plain(r.Why()), render.None)},
 		{"Trigger", strings.TrimSpace(string(r.Trigger.Kind) + " " + by(r.Trigger))}, {"Params", params}, {"Ref", render.OrNone(r.Ref)},
-		{"Rerun of", reference(r.RerunOf)}, {"Created", s.Moment(&r.CreatedAt)},
+		{"Commit", render.OrNone(r.Commit)}, {"Definition", r.Definition}, {"Rerun of", reference(r.RerunOf)}, {"Created", s.Moment(&r.CreatedAt)},
 		{"Started", s.Moment(r.StartedAt)}, {"Completed", s.Moment(r.CompletedAt)},
 		{"Took", render.Seconds(r.DurationSeconds)},
 	}
 	if r.Parent != nil {
 		fields = append(fields, render.Field{"Started by", render.Plain(session.ParentName(r.Parent))})
+	}
+	if len(reports) > 0 {
+		fields = append(fields, render.Field{"Tests", files.Counts(files.Total(reports))})
 	}
 	fields = append(fields, callers(r.Trigger.By, r.CancelledBy)...)
 	if err := s.Record(fields...); err != nil {
@@ -91,7 +95,10 @@ func showRun(s *session.Session, r hodei.Run) error {
 			render.Plain(j.Key), session.Status(s, j.Status), took(j), strings.Join(j.Needs, ","), cmp.Or(render.Plain(progress.Detail(j)), render.None), executed(j),
 		})
 	}
-	return s.Table([]string{"job", "status", "took", "needs", "why", "execution"}, rows)
+	if err := s.Table([]string{"job", "status", "took", "needs", "why", "execution"}, rows); err != nil {
+		return err
+	}
+	return files.ShowFailures(s, reports)
 }
 
 // executed is the execution of the job, or the run that it has started.

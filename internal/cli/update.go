@@ -47,6 +47,7 @@ func newPipelineUpdate(p *session.Flags) *cobra.Command {
 // jobFlags are the flags of a job besides its command.
 type jobFlags struct {
 	workload
+	place                  graphFlags
 	name, description, dir string
 	priority, retries      int
 	backoff                time.Duration
@@ -61,6 +62,7 @@ func (f *jobFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.backoff, "backoff", 0, "pause before the first retry; doubles each time")
 	f.addCommand(flags)
 	f.addNeeds(flags)
+	f.place.add(flags)
 }
 
 func (f *jobFlags) policy() *hodei.Retries {
@@ -76,11 +78,12 @@ func newJobUpdate(p *session.Flags) *cobra.Command {
 	cmd := p.Command(&cobra.Command{
 		Use: "update ID|NAME [-- COMMAND ARGS...]", Short: "Update the given fields of a job",
 		Long: `Update the given fields of a job. An empty value or 0 clears, --env adds to the
-environment and --unset takes from it, --label replaces all labels. Executions
-that exist keep what they have.`,
+environment and --unset takes from it; --label, --needs, --if and --matrix
+replace what there is. Executions that exist keep what they have.`,
 		Example: `  hodei job update build --timeout 10m --retries 2
   hodei job update build --env PROFILE=debug --unset CI
-  hodei job update build -- cargo build --release`,
+  hodei job update build -- cargo build --release
+  hodei job update test --needs build --matrix go=1.25,1.26 --allow-failure`,
 		Args: beforeDash("ID|NAME"),
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.Job(ctx, args[0])
@@ -146,6 +149,7 @@ func (f *jobFlags) update(now hodei.Job, command *hodei.Command, unset []string,
 		req.Environment = schemas.Patch[map[string]string]{Set: true, Value: &env}
 	}
 	f.needs(now, &req, changed)
+	f.place.update(&req.PlaceUpdate, changed)
 	return req, nil
 }
 
@@ -169,44 +173,16 @@ func (f *jobFlags) needs(now hodei.Job, req *schemas.UpdateJobRequest, changed f
 }
 
 func newPipelineRemove(p *session.Flags) *cobra.Command {
-	return session.CompleteFirst(remove(p, schemas.DeletePipeline, "Delete pipelines with their jobs and executions", withLive, "demo",
+	return session.CompleteFirst(session.Remove(p, schemas.DeletePipeline, "Delete pipelines with their jobs and executions", withLive, "demo",
 		(*session.Session).Pipeline, func(id hodei.PipelineID) schemas.DeletePipelineRequest {
 			return schemas.DeletePipelineRequest{ID: hodei.RefTo(id)}
 		}), p.Pipelines())
 }
 
 func newJobRemove(p *session.Flags) *cobra.Command {
-	return session.CompleteFirst(remove(p, schemas.DeleteJob, "Delete jobs with their executions", withLive, "build",
+	return session.CompleteFirst(session.Remove(p, schemas.DeleteJob, "Delete jobs with their executions", withLive, "build",
 		(*session.Session).Job, func(id hodei.JobID) schemas.DeleteJobRequest { return schemas.DeleteJobRequest{ID: id} }), p.Jobs())
 }
 
 // withLive explains when pipelines and jobs cannot be deleted.
 const withLive = "Refused while an execution has not ended."
-
-// remove is the command that deletes records of a kind. All are found before
-// the first is deleted, so that a typo deletes nothing.
-func remove[Req any, K hodei.Kind](p *session.Flags, op schemas.Operation[Req, schemas.Empty], short, refused, name string,
-	find func(*session.Session, context.Context, string) (hodei.ID[K], error), request func(hodei.ID[K]) Req) *cobra.Command {
-	noun := hodei.ID[K]{}.Noun()
-	return p.Command(&cobra.Command{
-		Use: "rm ID|NAME...", Aliases: []string{"delete"}, Short: short, Args: cobra.MinimumNArgs(1),
-		Long:    short + ". " + refused,
-		Example: "  hodei " + noun + " rm " + name,
-	}, func(ctx context.Context, s *session.Session, args []string) error {
-		var ids []hodei.ID[K]
-		for _, text := range args {
-			id, err := find(s, ctx, text)
-			if err != nil {
-				return err
-			}
-			ids = append(ids, id)
-		}
-		for _, id := range ids {
-			if err := session.Ask(ctx, s, op, request(id), func(schemas.Empty) error { return nil }); err != nil {
-				return err
-			}
-			s.Note("%s deleted", id)
-		}
-		return nil
-	})
-}

@@ -41,6 +41,32 @@ func (p *pairs) Set(text string) error {
 	return nil
 }
 
+// later is a flag that takes a time, or how far ahead it is.
+type later struct{ at *time.Time }
+
+func (l *later) Type() string { return "time" }
+
+func (l *later) String() string {
+	if l.at == nil {
+		return ""
+	}
+	return l.at.Format(time.RFC3339Nano)
+}
+
+func (l *later) Set(text string) error {
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		l.at = &at
+		return nil
+	}
+	var ahead cmdline.Age
+	if err := ahead.Set(text); err != nil {
+		return fmt.Errorf("a time such as 2027-01-31T08:00:00Z or a duration such as 90m, 2h or 7d required, not %q", text)
+	}
+	at := time.Now().Add(time.Duration(ahead)).UTC()
+	l.at = &at
+	return nil
+}
+
 // scalars are the pairs as values of parameters.
 func (p pairs) scalars() map[string]hodei.Scalar {
 	out := make(map[string]hodei.Scalar, len(p))
@@ -54,6 +80,7 @@ func (p pairs) scalars() map[string]hodei.Scalar {
 type workload struct {
 	script      string
 	environment pairs
+	notBefore   later
 	// The rest is not for a job that is executed: it has its own.
 	kind    string
 	labels  pairs
@@ -64,6 +91,11 @@ type workload struct {
 func (w *workload) addCommand(flags *pflag.FlagSet) {
 	flags.StringVarP(&w.script, "command", "c", "", "shell script to run, instead of a command after --")
 	flags.VarP(&w.environment, "env", "e", "environment variable; repeatable")
+}
+
+// addStart adds what is for an execution or a run, and not for a job.
+func (w *workload) addStart(flags *pflag.FlagSet) {
+	flags.Var(&w.notBefore, "not-before", "start no earlier than at this time (RFC 3339), or in 90m, 2h or 7d")
 }
 
 func (w *workload) addNeeds(flags *pflag.FlagSet) {
@@ -115,65 +147,6 @@ func set[T ~string](value T) *T {
 		return nil
 	}
 	return &value
-}
-
-func addPage(flags *pflag.FlagSet, page *schemas.Page) {
-	flags.IntVar(&page.Limit, "limit", schemas.DefaultLimit, "number of entries, at most 1000")
-	flags.StringVar(&page.Cursor, "cursor", "", "continue after the previous list")
-}
-
-// addCreated adds the flags that select records by their time of creation.
-func addCreated(flags *pflag.FlagSet, created *schemas.Created) {
-	flags.Var(&moment{&created.CreatedAfter}, "created-after", "only those created at this time (RFC 3339) or later, or within the last 10m, 2h or 7d")
-	flags.Var(&moment{&created.CreatedBefore}, "created-before", "only those created before this time (RFC 3339), or longer ago than 10m, 2h or 7d")
-}
-
-// moment is a flag that takes a time, or how long ago it was.
-type moment struct{ at **time.Time }
-
-func (m *moment) Type() string { return "time" }
-
-func (m *moment) String() string {
-	if m.at == nil || *m.at == nil {
-		return ""
-	}
-	return (*m.at).Format(time.RFC3339Nano)
-}
-
-func (m *moment) Set(text string) error {
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		*m.at = &at
-		return nil
-	}
-	var ago cmdline.Age
-	if err := ago.Set(text); err != nil {
-		return fmt.Errorf("a time such as 2026-01-02T15:04:05Z or a duration such as 10m, 2h or 7d required, not %q", text)
-	}
-	at := time.Now().Add(-time.Duration(ago)).UTC()
-	*m.at = &at
-	return nil
-}
-
-// states is a flag that takes one or more of the states of a table, in any case.
-type states[S ~string] struct {
-	value schemas.OneOf[S]
-	of    hodei.Transitions[S]
-}
-
-func (s *states[S]) Type() string   { return "status" }
-func (s *states[S]) String() string { return s.value.String() }
-
-func (s *states[S]) Set(text string) error {
-	var asked schemas.OneOf[S]
-	for part := range strings.SplitSeq(text, ",") {
-		asked = append(asked, S(part))
-	}
-	states, err := schemas.States("status", asked, s.of)
-	if err != nil {
-		return fmt.Errorf("one of %v required, several separated by commas", s.of.States())
-	}
-	s.value = states
-	return nil
 }
 
 // beforeDash wants the named arguments before --; what comes after it is a

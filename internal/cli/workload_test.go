@@ -8,7 +8,6 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
-	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // An environment variable's value is kept to the letter.
@@ -42,18 +41,12 @@ func TestWorkload(t *testing.T) {
 	require.Equal(t, hodei.Command{Shell: "a | b"}, *run.Command)
 }
 
-func TestMoment(t *testing.T) {
-	var created schemas.Created
-	after := moment{&created.CreatedAfter}
-	require.Empty(t, after.String())
-	require.NoError(t, after.Set("2026-01-02T03:04:05Z"))
-	require.Equal(t, "2026-01-02T03:04:05Z", after.String())
-	require.NoError(t, after.Set("7d"))
-	require.WithinDuration(t, time.Now().Add(-7*cmdline.Day), *created.CreatedAfter, time.Minute)
-	require.ErrorContains(t, after.Set("yesterday"), "a time such as 2026-01-02T15:04:05Z or a duration")
-	var states states[hodei.ExecutionStatus]
-	states.of = hodei.ExecutionTransitions
-	require.NoError(t, states.Set("failed,timed_out"))
-	require.Equal(t, "FAILED,TIMED_OUT", states.String())
-	require.ErrorContains(t, states.Set("failed,done"), "separated by commas")
+func TestLater(t *testing.T) {
+	var l later
+	require.Empty(t, l.String())
+	require.NoError(t, l.Set("2027-01-31T08:00:00Z"))
+	require.Equal(t, "2027-01-31T08:00:00Z", l.String())
+	require.NoError(t, l.Set("7d"))
+	require.WithinDuration(t, time.Now().Add(7*cmdline.Day), *l.at, time.Minute)
+	require.ErrorContains(t, l.Set("tomorrow"), "a time such as 2027-01-31T08:00:00Z or a duration")
 }

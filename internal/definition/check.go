@@ -2,6 +2,7 @@ package definition
 
 import (
 	"fmt"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -58,11 +59,9 @@ func Check(def hodei.Definition) []hodei.Problem {
 }
 
 // unsupportedFields are fields that this version reads and checks, but cannot act on.
-// Whatever makes one work removes it here. Without a source, which is among them, either
-// value of checkout is already what happens.
+// Whatever makes one work removes it here.
 var unsupportedFields = struct{ pipeline, job []string }{
-	pipeline: []string{"source", "hooks", "notify"},
-	job:      []string{"artifacts", "caches", "container", "services", "limits", "run_as"},
+	job: []string{"container", "services", "limits", "run_as"},
 }
 
 // unsupported reports the fields of unsupportedFields that are given.
@@ -150,12 +149,43 @@ func (c *checker) settings() {
 		}
 		names[s.Name] = true
 	}
+	for i, h := range c.def.Hooks {
+		c.hook(at("hooks", i), h)
+	}
 	for i, n := range c.def.Notify {
 		c.notify(at("notify", i), n)
 	}
-	if s := c.def.Source; s != nil {
-		noReferences(c, "source.git", s.Git)
-		noReferences(c, "source.ref", s.Ref)
+	c.source()
+}
+
+// source checks the repository, and that no job has the key of the one that fetches it.
+func (c *checker) source() {
+	s := c.def.Source
+	if s == nil {
+		return
+	}
+	noReferences(c, "source.git", s.Git)
+	noReferences(c, "source.ref", s.Ref)
+	u, err := url.Parse(s.Git)
+	web := err == nil && (u.Scheme == "https" || u.Scheme == "http")
+	switch {
+	case strings.HasPrefix(s.Git, "-") || strings.ContainsAny(s.Git, " \n"):
+		c.add("source.git", "%q is no address of a repository", clip(s.Git))
+	case web && u.User != nil:
+		c.add("source.git", "the address has a credential: put it in a secret, and name that in source.secret")
+	case s.Secret != "" && !web:
+		c.add("source.secret", "a credential is sent to https:// and http:// only")
+	}
+	if s.Definition != "" {
+		c.relative("source.definition", s.Definition)
+	}
+	if strings.HasPrefix(s.Ref, "-") || strings.ContainsAny(s.Ref, " :*+") {
+		c.add("source.ref", "%q is no branch, tag or commit", clip(s.Ref))
+	}
+	for i := range c.def.Jobs {
+		if job := &c.def.Jobs[i]; job.Key == hodei.SourceKey {
+			c.add(jobPath(job), "the job that fetches the source has this key; choose another one")
+		}
 	}
 }
 
@@ -209,25 +239,13 @@ func (c *checker) schedule(path string, s hodei.ScheduleSpec) {
 		c.add(under(path, details.Field), "%s", details.Issue)
 	}
 	c.given(under(path, "params"), s.Params)
+	if s.Definition == hodei.DefinitionRepository && c.def.Source == nil {
+		c.add(under(path, "definition"), NoSource)
+	}
 	for _, p := range c.def.Params {
 		if _, ok := s.Params[p.Name]; p.Required && !ok {
 			c.add(under(path, "params"), "the param %q is required", p.Name)
 		}
-	}
-}
-
-func (c *checker) notify(path string, n hodei.NotifySpec) {
-	count := 0
-	for _, given := range []bool{n.Webhook != "", n.Slack != "", len(n.Email) > 0, n.CommitStatus != ""} {
-		if given {
-			count++
-		}
-	}
-	if count != 1 {
-		c.add(path, "exactly one of webhook, slack, email and commit_status is required")
-	}
-	if n.CommitStatus != "" && n.Secret == "" {
-		c.add(path, "commit_status needs a secret that holds the token")
 	}
 }
 

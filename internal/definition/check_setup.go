@@ -5,6 +5,8 @@ import (
 	"path"
 	"strings"
 
+	"github.com/bmatcuk/doublestar/v4"
+
 	"github.com/hodei-jobs/hodei"
 )
 
@@ -23,18 +25,7 @@ func (c *checker) setup(at string, job *hodei.JobDefinition, s scope) {
 	}
 	c.services(at, job, s)
 	c.artifacts(at, job, s)
-	for i, cache := range job.Caches {
-		where := fmt.Sprintf("%s.caches[%d]", at, i)
-		keys := s
-		keys.files = true
-		keys.text(under(where, "key"), cache.Key)
-		for n, prefix := range cache.Restore {
-			keys.text(fmt.Sprintf("%s.restore[%d]", where, n), prefix)
-		}
-		for n, glob := range cache.Paths {
-			c.relative(fmt.Sprintf("%s.paths[%d]", where, n), strings.TrimPrefix(glob, "~/"))
-		}
-	}
+	c.caches(at, job, s)
 	for i, secret := range job.Secrets {
 		if secret.As == "" && !secret.AsFile && !variable.MatchString(secret.Name) {
 			c.add(fmt.Sprintf("%s.secrets[%d]", at, i), "%q is no name of a variable: give one in as", clip(secret.Name))
@@ -98,16 +89,60 @@ func (c *checker) artifacts(at string, job *hodei.JobDefinition, s scope) {
 		seen[a.Name] = true
 		s.text(under(where, "name"), a.Name)
 		for n, glob := range a.Paths {
-			c.relative(fmt.Sprintf("%s.paths[%d]", where, n), glob)
+			c.glob(fmt.Sprintf("%s.paths[%d]", where, n), glob)
+		}
+	}
+}
+
+func (c *checker) caches(at string, job *hodei.JobDefinition, s scope) {
+	s.files = true
+	for i, cache := range job.Caches {
+		where := fmt.Sprintf("%s.caches[%d]", at, i)
+		s.text(under(where, "key"), cache.Key)
+		for n, prefix := range cache.Restore {
+			s.text(fmt.Sprintf("%s.restore[%d]", where, n), prefix)
+		}
+		for n, glob := range cache.Paths {
+			at := fmt.Sprintf("%s.paths[%d]", where, n)
+			below, home := strings.CutPrefix(strings.TrimPrefix(glob, "!"), "~/")
+			if !home && strings.HasPrefix(below, "~") {
+				c.add(at, "%q: only ~/ is the home; write ./%s for a file of this name", clip(glob), clip(below))
+			}
+			c.glob(at, below)
 		}
 	}
 }
 
 // relative checks that a path stays below the working directory.
-func (c *checker) relative(where, glob string) {
-	clean := path.Clean(strings.TrimPrefix(glob, "!"))
-	if strings.HasPrefix(glob, "/") || clean == ".." || strings.HasPrefix(clean, "../") || glob == "" {
-		c.add(where, "a path below the working directory is required, not %q", clip(glob))
+func (c *checker) relative(where, name string) {
+	if issue := outside(name); issue != "" {
+		c.add(where, "%s", issue)
+	}
+	noReferences(c, where, name)
+}
+
+// glob checks that a glob is valid and stays below the working directory.
+func (c *checker) glob(where, glob string) {
+	if issue := globIssue(glob); issue != "" {
+		c.add(where, "%s", issue)
 	}
 	noReferences(c, where, glob)
+}
+
+// outside returns the problem of a path that leaves the working directory, "" if it does not.
+func outside(name string) string {
+	clean := path.Clean(strings.TrimPrefix(name, "!"))
+	if strings.HasPrefix(name, "/") || clean == ".." || strings.HasPrefix(clean, "../") || name == "" {
+		return fmt.Sprintf("a path below the working directory is required, not %q", clip(name))
+	}
+	return ""
+}
+
+// globIssue returns the problem of a glob, "" if it is valid.
+func globIssue(glob string) string {
+	issue := outside(glob)
+	if issue == "" && !doublestar.ValidatePattern(strings.TrimPrefix(glob, "!")) {
+		issue = fmt.Sprintf("%q is no glob", clip(glob))
+	}
+	return issue
 }

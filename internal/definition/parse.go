@@ -94,7 +94,7 @@ func (d *decoder) address(root *node, slug string) {
 	case own == nil:
 		root.set(name("slug"), &node{text: slug, tag: "!!str", line: root.line, column: root.column})
 	case own.kind == scalar && own.text != slug:
-		d.add(own, "slug", fmt.Sprintf("%q is not the pipeline of the address, %q", clip(own.text), slug))
+		d.add(own, "slug", fmt.Sprintf("%q is not the slug of this pipeline, %q", clip(own.text), slug))
 	}
 }
 

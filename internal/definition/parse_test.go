@@ -43,6 +43,9 @@ func one(fields string) string {
 	return "slug: x\njobs:\n  a: {command: x}\n  b:\n    command: y\n    " + strings.ReplaceAll(fields, "\n", "\n    ") + "\n"
 }
 
+// fromGit is the rest of a definition that has a source.
+const fromGit = "source: {git: \"https://x/y\"}\njobs: {a: {command: x}}\n"
+
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -85,6 +88,11 @@ func TestProblems(t *testing.T) {
 		"a reference that does not end":      {one("env: {X: '${{ params.x'}"), []string{`6:14: jobs.b.env.X: ${{ has no }}`}},
 		"file_hash outside of a cache":       {one(`env: {X: "${{ file_hash('a') }}"}`), []string{`6:14: jobs.b.env.X: ${{ file_hash('a') }}: file_hash is allowed in the keys of caches only`}},
 		"file_hash without quotes":           {one("caches: [{key: '${{ file_hash(a) }}', paths: [p]}]"), []string{`6:20: jobs.b.caches[0].key: ${{ file_hash(a) }}: file_hash('go.sum') is required`}},
+		"a glob in file_hash that is none":   {one(`caches: [{key: "${{ file_hash('a[') }}", paths: [p]}]`), []string{`6:20: jobs.b.caches[0].key: ${{ file_hash('a[') }}: "a[" is no glob`}},
+		"file_hash outside of the tree":      {one(`caches: [{key: k, restore: ["${{ file_hash('../x') }}"], paths: [p]}]`), []string{`6:33: jobs.b.caches[0].restore[0]: ${{ file_hash('../x') }}: a path below the working directory is required`}},
+		"a cache outside of the home":        {one("caches: [{key: k, paths: [~/../x]}]"), []string{`6:31: jobs.b.caches[0].paths[0]: a path below the working directory is required, not "../x"`}},
+		"a cache of the home of another":     {one("caches: [{key: k, paths: ['!~root/x']}]"), []string{`6:31: jobs.b.caches[0].paths[0]: "!~root/x": only ~/ is the home; write ./~root/x`}},
+		"a cache of all of the home":         {one("caches: [{key: k, paths: [~/]}]"), []string{`6:31: jobs.b.caches[0].paths[0]: a path below`}},
 		"a tag in front of a command":        {"slug: x\njobs: {a: {command: ! x}}\n", []string{`2:21: jobs.a.command: "!" is a YAML tag, not text: put quotes`}},
 		"a tag in place of a negated glob":   {one("if: {run.branch: !main}"), []string{`6:22: jobs.b.if.run.branch: "!main" is a YAML tag`}},
 		"a binary":                           {one("name: !!binary eA=="), []string{`6:11: jobs.b.name: "!!binary" is a YAML tag`}},
@@ -152,6 +160,20 @@ func TestProblems(t *testing.T) {
 		"a cron of six fields":               {"slug: x\nschedules: [{cron: '0 0 0 * * *'}]\njobs: {a: {command: x}}\n", []string{`2:20: schedules[0].cron: five fields are required`}},
 		"a schedule with an unknown param":   {"slug: x\nschedules: [{cron: '@daily', params: {a: b}}]\njobs: {a: {command: x}}\n", []string{`2:42: schedules[0].params.a: no param "a"`}},
 		"a notification to two places":       {"slug: x\nnotify: [{webhook: x, slack: y}]\njobs: {a: {command: x}}\n", []string{`2:10: notify[0]: exactly one of webhook`}},
+		"an address that is none":            {"slug: x\nnotify: [{webhook: \"ftp://x\"}]\njobs: {a: {command: x}}\n", []string{`2:20: notify[0].webhook: an address such as https`}},
+		"an address with a password":         {"slug: x\nnotify: [{slack: \"https://u:p@x\"}]\njobs: {a: {command: x}}\n", []string{`2:18: notify[0].slack: an address with a user`}},
+		"a mailbox that is none":             {"slug: x\nnotify: [{email: [nobody]}]\njobs: {a: {command: x}}\n", []string{`2:19: notify[0].email[0]: an address such as team@example.com`}},
+		"a commit status of no repository":   {"slug: x\nnotify: [{commit_status: github, secret: S}]\njobs: {a: {command: x}}\n", []string{`2:10: notify[0]: commit_status needs a repository`}},
+		"a repository without an owner":      {"slug: x\nnotify: [{commit_status: gitea, secret: S, repository: \"https://git.example.com/x\"}]\njobs: {a: {command: x}}\n", []string{`2:56: notify[0].repository: the address of a repository`}},
+		"a repository of a webhook":          {"slug: x\nnotify: [{webhook: \"https://x.y\", repository: \"https://x.y/o/n\"}]\njobs: {a: {command: x}}\n", []string{`2:47: notify[0].repository: only a commit_status`}},
+		"a secret that nothing uses":         {"slug: x\nnotify: [{email: [a@b.c], secret: S}]\njobs: {a: {command: x}}\n", []string{`2:35: notify[0].secret: only a webhook`}},
+		"a definition in no repository":      {"slug: x\nschedules: [{cron: '@daily', definition: repository}]\njobs: {a: {command: x}}\n", []string{`2:42: schedules[0].definition: repository: the pipeline has no source`}},
+		"a hook without a repository":        {"slug: x\nhooks: [{kind: gitea, secret: S, branches: [main], definition: repository}]\njobs: {a: {command: x}}\n", []string{`2:64: hooks[0].definition: repository: the pipeline has no source`}},
+		"a hook of a generic repository":     {"slug: x\nhooks: [{kind: generic, secret: S, definition: repository}]\n" + fromGit, []string{`2:48: hooks[0].definition: repository: the sender of a generic hook names no pushed commit`}},
+		"a hook that trusts all branches":    {"slug: x\nhooks: [{kind: gitea, secret: S, tags: [v1], definition: repository}]\n" + fromGit, []string{`2:9: hooks[0].branches: required with definition: repository`}},
+		"a hook of pull requests":            {"slug: x\nhooks: [{kind: gitea, secret: S, events: [pull_request], definition: repository}]\n" + fromGit, []string{`2:70: hooks[0].definition: repository: pull requests use the definition that was applied`}},
+		"~ a hook that trusts tags":          {"slug: x\nhooks: [{kind: gitea, secret: S, events: [tag], tags: [v1], definition: repository}]\n" + fromGit, []string{}},
+		"a file outside of the repository":   {"slug: x\nsource: {git: \"https://x/y\", definition: ../x.yaml}\njobs: {a: {command: x}}\n", []string{`2:42: source.definition: a path below the working directory`}},
 		"~ a list with a space":              {"slug: x\njobs: {a: {command: [mytool, run all]}}\n", []string{`~2:30: jobs.a.command[1]: "run all" has a space and is one argument`}},
 		"~ a list that is a script":          {"slug: x\njobs: {a: {command: [go test ./...]}}\n", []string{`~2:22: jobs.a.command[0]: "go test ./..." is the name of one program`}},
 		"~ a variable in a variable":         {one("env: {PATH: '$HOME/bin:$PATH'}"), []string{`~6:17: jobs.b.env.PATH: the value is literal`}},
@@ -171,6 +193,30 @@ func TestProblems(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGrant: a definition uses no secret and starts no pipeline beyond its grant.
+func TestGrant(t *testing.T) {
+	t.Parallel()
+	const text = `
+jobs:
+  a: { command: x, secrets: [A, { name: B, as: A2 }] }
+  b: { pipeline: { slug: one } }
+  c: { pipeline: { slug: two } }
+finally: { d: { command: x, secrets: [C] } }
+`
+	g := hodei.Grant{Slug: "x", Secrets: []string{"A"}, Pipelines: []string{"one"}}
+	_, problems := definition.ParseFor(g.Slug, []byte(text), definition.YAML, func(def hodei.Definition) []hodei.Problem { return definition.CheckGrant(def, g) })
+	want := []string{
+		`3:33: jobs.a.secrets[1]: no job of the applied definition receives the secret "B": apply the file first`,
+		`5:26: jobs.c.pipeline.slug: no job of the applied definition starts the pipeline "two": apply the file first`,
+		`6:39: finally.d.secrets[0]: no job of the applied definition receives the secret "C": apply the file first`,
+	}
+	var got []string
+	for _, p := range problems {
+		got = append(got, p.String())
+	}
+	require.Equal(t, want, got)
 }
 
 func numbers(n int) string {

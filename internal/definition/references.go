@@ -10,10 +10,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-var (
-	fileHash = regexp.MustCompile(`^file_hash\(\s*'[^']+'(\s*,\s*'[^']+')*\s*\)$`)
-	need     = regexp.MustCompile(`^([A-Za-z0-9_-]+(?:\[.*\])?)\.outputs\.([A-Za-z_][A-Za-z0-9_-]*)$`)
-)
+var need = regexp.MustCompile(`^([A-Za-z0-9_-]+(?:\[.*\])?)\.outputs\.([A-Za-z_][A-Za-z0-9_-]*)$`)
 
 // scope is where a reference stands: in a job, or outside of all.
 type scope struct {
@@ -60,16 +57,26 @@ func (s scope) name(name string) string {
 	case "needs":
 		return s.output(rest)
 	}
-	if strings.HasPrefix(name, "file_hash") {
-		switch {
-		case !s.files:
-			return "file_hash is allowed in the keys of caches only"
-		case !fileHash.MatchString(name):
-			return "file_hash('go.sum') is required, with one or more globs in single quotes"
-		}
-		return ""
+	if hodei.IsFileHash(name) {
+		return s.fileHash(name)
 	}
 	return "params.NAME, matrix.AXIS, run.FIELD or needs.JOB.outputs.NAME is required"
+}
+
+func (s scope) fileHash(name string) string {
+	globs := hodei.FileHash(name)
+	switch {
+	case !s.files:
+		return "file_hash is allowed in the keys of caches only"
+	case globs == nil:
+		return "file_hash('go.sum') is required, with one or more globs in single quotes"
+	}
+	for _, glob := range globs {
+		if issue := globIssue(glob); issue != "" {
+			return issue
+		}
+	}
+	return ""
 }
 
 func (s scope) param(name string) string {

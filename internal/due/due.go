@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -29,9 +31,12 @@ type Rows struct {
 	// Next returns the time until the next row is due, at most the given time, and 0
 	// when one is due now.
 	Next func(ctx context.Context, most time.Duration) (time.Duration, error)
-	// Take locks rows that are due, at least one, and does their work. It returns
-	// hodei.NotFound when none is due that no other instance has locked.
-	Take func(ctx context.Context) error
+	// Take locks rows that are due, at least one, and does their work. It reports whether
+	// more may be due, and returns hodei.NotFound when none is due that no other instance
+	// has locked.
+	Take func(ctx context.Context) (more bool, err error)
+	// AtOnce is how many calls of Take run at a time; 0 is one.
+	AtOnce int
 }
 
 // Run takes the rows when they are due, until ctx is done.
@@ -68,9 +73,12 @@ func (r Rows) loop(ctx context.Context, woken <-chan *nats.Msg, log *slog.Logger
 		}
 		if took {
 			pause = pauseFirst
+			if len(woken) > 0 {
+				continue // without asking what is next
+			}
 		}
 		wait := r.next(ctx)
-		if wait < pause { // a row is due, and out of reach
+		if !took && wait < pause { // a row is due, and out of reach
 			wait, pause = pause, min(2*pause, Sweep)
 		} else {
 			pause = pauseFirst
@@ -80,17 +88,31 @@ func (r Rows) loop(ctx context.Context, woken <-chan *nats.Msg, log *slog.Logger
 }
 
 // takeAll takes rows until none is due, and reports whether it took any.
-func (r Rows) takeAll(ctx context.Context) (took bool, err error) {
-	for {
-		err := r.Take(ctx)
-		if errors.Is(err, hodei.NotFound) {
+func (r Rows) takeAll(ctx context.Context) (bool, error) {
+	var took atomic.Bool
+	var g errgroup.Group
+	for range max(1, r.AtOnce) {
+		g.Go(func() error {
+			some, err := r.takeSome(ctx)
+			if some {
+				took.Store(true)
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	return took.Load(), err
+}
+
+func (r Rows) takeSome(ctx context.Context) (took bool, err error) {
+	for more := true; more; took = true {
+		if more, err = r.Take(ctx); errors.Is(err, hodei.NotFound) {
 			return took, nil
-		}
-		if err != nil {
+		} else if err != nil {
 			return took, err
 		}
-		took = true
 	}
+	return took, nil
 }
 
 func (r Rows) next(ctx context.Context) time.Duration {

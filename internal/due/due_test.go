@@ -30,6 +30,7 @@ type table struct {
 	mu    sync.Mutex
 	rows  []*row
 	looks atomic.Int64
+	more  bool // what take reports
 }
 
 func (s *table) add(r *row) {
@@ -50,7 +51,7 @@ func (s *table) next(_ context.Context, most time.Duration) (time.Duration, erro
 	return most, nil
 }
 
-func (s *table) take(context.Context) error {
+func (s *table) take(context.Context) (more bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.rows {
@@ -58,12 +59,12 @@ func (s *table) take(context.Context) error {
 			continue
 		}
 		if r.fails--; r.fails >= 0 {
-			return errors.New("the work failed")
+			return false, errors.New("the work failed")
 		}
 		r.done++
-		return nil
+		return s.more, nil
 	}
-	return hodei.NotFound
+	return false, hodei.NotFound
 }
 
 func (s *table) left() (left int) {
@@ -153,6 +154,25 @@ func TestAMessageTakesARowAtOnce(t *testing.T) {
 	})
 }
 
+// TestAllThatIsDueIsTakenAtOnce, whether Take reports more or not.
+func TestAllThatIsDueIsTakenAtOnce(t *testing.T) {
+	for _, more := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &table{more: more}
+			woken, stop := alone(t, s)
+			defer stop()
+			for range 10 {
+				s.add(&row{at: time.Now()})
+			}
+			began := time.Now()
+			woken <- nil
+			synctest.Wait()
+			require.Zero(t, s.left())
+			require.Zero(t, time.Since(began))
+		})
+	}
+}
+
 // TestARowOutOfReachIsLookedAtLessAndLess: another instance holds it, or its work
 // fails.
 func TestARowOutOfReachIsLookedAtLessAndLess(t *testing.T) {
@@ -172,5 +192,28 @@ func TestARowOutOfReachIsLookedAtLessAndLess(t *testing.T) {
 		time.Sleep(Sweep)
 		synctest.Wait()
 		require.Zero(t, s.left())
+	})
+}
+
+// TestSeveralCallsOfTakeRunAtATime, as many as the rows allow and no more.
+func TestSeveralCallsOfTakeRunAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var left, now, most atomic.Int64
+		left.Store(8)
+		rows := Rows{Name: "rows", AtOnce: 4, Take: func(context.Context) (bool, error) {
+			if left.Add(-1) < 0 {
+				return false, hodei.NotFound
+			}
+			most.Store(max(most.Load(), now.Add(1)))
+			defer now.Add(-1)
+			time.Sleep(time.Second)
+			return true, nil
+		}}
+		began := time.Now()
+		took, err := rows.takeAll(t.Context())
+		require.NoError(t, err)
+		require.True(t, took)
+		require.Equal(t, 2*time.Second, time.Since(began))
+		require.Equal(t, int64(4), most.Load())
 	})
 }

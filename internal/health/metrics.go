@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/hodei-jobs/hodei/internal/notify"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
@@ -27,5 +28,20 @@ func Registry(connected func() bool, version string) *prometheus.Registry {
 			Name: "hodei_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version},
 		}, func() float64 { return 1 }),
 	)
+	registry.MustRegister(sent{})
 	return registry
+}
+
+// sent are the attempts to send notifications.
+type sent struct{}
+
+var sentDesc = prometheus.NewDesc("hodei_notifications_total", "Attempts of this process to send notifications: delivered, retried or failed.",
+	[]string{"kind", "outcome"}, nil)
+
+func (sent) Describe(to chan<- *prometheus.Desc) { to <- sentDesc }
+
+func (sent) Collect(to chan<- prometheus.Metric) {
+	for o, n := range notify.Counts() {
+		to <- prometheus.MustNewConstMetric(sentDesc, prometheus.CounterValue, float64(n), string(o.Kind), o.Outcome)
+	}
 }

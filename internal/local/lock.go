@@ -37,7 +37,11 @@ func LockDir(dir string) (release func(), err error) {
 		file.Close()
 		return nil, fmt.Errorf("lock directory %s: %w", dir, err)
 	}
-	return func() { file.Close() }, nil // the file stays, because removing it would race with the next holder
+	return func() {
+		// Closing alone would leave the lock to a process that is just being started: until it executes its program it has the file, too.
+		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+		file.Close()
+	}, nil // the file stays, because removing it would race with the next holder
 }
 
 func writeHolder(file *os.File) error {

@@ -3,8 +3,6 @@ package local
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,16 +25,18 @@ type NATSConfig struct {
 	StoreDir string // where JetStream keeps its files
 	Monitor  bool   // serve nats-server's monitoring, see MonitorURL
 	Log      *slog.Logger
-	// Allow decides about the passwords of clients outside this process; without it
-	// none is needed.
-	Allow func(password string) bool
+	// Conf is appended to nats.conf, such as a block with users.
+	Conf string
+	// User and Password are those in Conf with which this process connects, none if it needs
+	// none.
+	User, Password string
 }
 
 // NATS is a nats-server in this process.
 type NATS struct {
-	srv *server.Server
-	url string
-	own string // the password of this process, where one is needed
+	srv            *server.Server
+	url            string
+	user, password string
 }
 
 // StartNATS starts the server and returns when it accepts connections. Stop it
@@ -45,11 +45,6 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	opts, err := natsOptions(cfg)
 	if err != nil {
 		return nil, err
-	}
-	own := ""
-	if cfg.Allow != nil {
-		own = rand.Text()
-		opts.CustomClientAuthentication = passwords{own, cfg.Allow}
 	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
@@ -68,17 +63,18 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if addr.IP.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return &NATS{srv: srv, url: "nats://" + net.JoinHostPort(host, strconv.Itoa(addr.Port)), own: own}, nil
+	return &NATS{srv: srv, url: "nats://" + net.JoinHostPort(host, strconv.Itoa(addr.Port)), user: cfg.User, password: cfg.Password}, nil
 }
 
 // natsOptions reads nats.conf and applies the configuration.
 func natsOptions(cfg NATSConfig) (*server.Options, error) {
 	opts := &server.Options{}
-	if err := opts.ProcessConfigString(string(hodei.NATSConf)); err != nil {
+	if err := opts.ProcessConfigString(string(hodei.NATSConf) + cfg.Conf); err != nil {
 		return nil, fmt.Errorf("read nats.conf: %w", err)
 	}
 	opts.Host, opts.Port, opts.StoreDir = cmp.Or(cfg.Host, "127.0.0.1"), cfg.Port, cfg.StoreDir
-	opts.NoSigs = true // the process handles signals
+	opts.NoSigs = true            // the process handles signals
+	opts.AlwaysEnableNonce = true // for workers that prove themselves with a key
 	if cfg.Monitor {
 		opts.HTTPHost, opts.HTTPPort = "127.0.0.1", server.RANDOM_PORT
 	}
@@ -111,22 +107,10 @@ func (n *NATS) MonitorURL() string {
 // Connect connects in memory, without the network stack.
 func (n *NATS) Connect(name string, log *slog.Logger, opts ...nats.Option) (*nats.Conn, error) {
 	own := []nats.Option{nats.InProcessServer(n.srv)}
-	if n.own != "" {
-		own = append(own, nats.UserInfo("hodei", n.own))
+	if n.user != "" {
+		own = append(own, nats.UserInfo(n.user, n.password))
 	}
 	return rpc.Connect(n.url, name, log, append(own, opts...)...)
-}
-
-// passwords decides who may connect.
-type passwords struct {
-	own   string
-	allow func(password string) bool
-}
-
-// Check implements server.Authentication.
-func (p passwords) Check(c server.ClientAuthentication) bool {
-	password := c.GetOpts().Password
-	return subtle.ConstantTimeCompare([]byte(password), []byte(p.own)) == 1 || p.allow(password)
 }
 
 // Shutdown stops the server and returns when its files are closed.

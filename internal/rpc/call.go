@@ -17,8 +17,9 @@ import (
 
 // Reply is an encoded reply.
 type Reply struct {
-	Body   []byte
-	Status int // HTTP status of a success
+	Body     []byte
+	Attached []byte // what followed the body, nil for nothing
+	Status   int    // HTTP status of a success
 }
 
 // Call sends the request to the operation's service and decodes the reply.
@@ -43,12 +44,20 @@ func call[Rep any](ctx context.Context, nc *nats.Conn, op *schemas.Op, subject s
 	if err != nil {
 		return rep, fmt.Errorf("encode %s: %w", op.Name, err)
 	}
-	reply, err := Forward(ctx, nc, op, subject, body)
+	reply, err := forward(ctx, nc, op, subject, body, req)
 	if err != nil {
 		return rep, err
 	}
+	return Decode[Rep](op, reply)
+}
+
+// Decode decodes the reply of an operation, with the bytes that it carries.
+func Decode[Rep any](op *schemas.Op, reply Reply) (rep Rep, err error) {
 	if err := json.Unmarshal(reply.Body, &rep); err != nil {
 		return rep, fmt.Errorf("decode reply of %s: %w", op.Name, err)
+	}
+	if carries, ok := any(&rep).(attachable); ok {
+		carries.Attach(reply.Attached)
 	}
 	return rep, nil
 }
@@ -56,10 +65,15 @@ func call[Rep any](ctx context.Context, nc *nats.Conn, op *schemas.Op, subject s
 // Forward sends an encoded body and returns the encoded reply, for the edge.
 // Errors are *hodei.Error.
 func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string, body []byte) (Reply, error) {
+	return forward(ctx, nc, op, subject, body, nil)
+}
+
+// forward sends the body and the bytes that the request carries.
+func forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string, body []byte, req any) (Reply, error) {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	msg := nats.NewMsg(subject)
-	msg.Data = body
+	msg.Data = attach(msg.Header, body, req)
 	deadline, _ := ctx.Deadline()
 	msg.Header[schemas.HeaderDeadline] = []string{deadline.UTC().Format(time.RFC3339Nano)}
 	if id := RequestID(ctx); id != "" {
@@ -84,7 +98,10 @@ func Forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string,
 	if answer.Header.Get(schemas.HeaderRecorded) != "" {
 		hodei.MarkRecorded(ctx)
 	}
-	reply := Reply{Body: answer.Data, Status: op.Status}
+	reply := Reply{Status: op.Status}
+	if reply.Body, reply.Attached, err = detach(answer.Header.Get(schemas.HeaderAttached), answer.Data); err != nil {
+		return Reply{}, err
+	}
 	if status, err := strconv.Atoi(answer.Header.Get(schemas.HeaderStatus)); err == nil {
 		reply.Status = status
 	}
@@ -137,10 +154,9 @@ func remoteError(answer *nats.Msg) error {
 		return remote
 	}
 	status, _ := strconv.Atoi(answer.Header.Get(micro.ErrorCodeHeader))
-	for code, s := range hodei.Codes {
-		if s == status {
-			return hodei.Errorf(code, "%s", answer.Header.Get(micro.ErrorHeader))
-		}
+	code, ok := hodei.CodeOf(status)
+	if !ok {
+		code = hodei.Internal
 	}
-	return hodei.Errorf(hodei.Internal, "%s", answer.Header.Get(micro.ErrorHeader))
+	return hodei.Errorf(code, "%s", answer.Header.Get(micro.ErrorHeader))
 }

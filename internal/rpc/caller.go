@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"slices"
 
-	"github.com/nats-io/nats.go/micro"
-
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -17,8 +15,11 @@ import (
 // announces it in a header. The header can be believed because NATS lets only Hodei's own
 // services publish on the subjects of operations: what a client sends over HTTP never
 // becomes a header here. It can only take rights away, since a request without it is one of
-// a service itself. docs/adr/0026 has what people and workers on NATS need.
-func identify(ctx context.Context, op *schemas.Op, req micro.Request) (context.Context, error) {
+// a service itself. Requests of people on NATS arrive elsewhere, see identifyPerson.
+func (s *Service) identify(ctx context.Context, op *schemas.Op, req received) (context.Context, error) {
+	if person, ok := req.(fromPerson); ok {
+		return s.identifyPerson(ctx, op, person)
+	}
 	text := req.Headers().Get(schemas.HeaderCaller)
 	if text == "" || op.ByWorker {
 		return ctx, nil
@@ -37,10 +38,65 @@ func identify(ctx context.Context, op *schemas.Op, req micro.Request) (context.C
 // was checked when it was asked.
 func Allow(ctx context.Context, op *schemas.Op) error {
 	caller, known := hodei.CallerOf(ctx)
-	if !known || !slices.Contains(hodei.Roles, op.Role) || caller.Role.Includes(op.Role) {
+	switch {
+	case !known || !slices.Contains(hodei.Roles, op.Role):
+		return nil
+	case !caller.Role.Includes(op.LeastRole()):
+		return needsRole(op, caller)
+	case limited(caller, op) && op.Limit == schemas.LimitRefused:
+		return notLimited(op)
+	}
+	return nil
+}
+
+func needsRole(op *schemas.Op, caller hodei.Caller) error {
+	return hodei.Errorf(hodei.Forbidden, "%s needs the role %s; yours is %s", op.Name, op.Role, caller.Role)
+}
+
+// admit is the part of Allow that depends on the request: FORBIDDEN if the request needs a
+// higher role than another of the operation, NOT_FOUND if it names a record outside the
+// pipelines to which the caller is limited, as if the record did not exist.
+func (s *Service) admit(ctx context.Context, op *schemas.Op, request any) error {
+	caller, known := hodei.CallerOf(ctx)
+	switch {
+	case !known || !slices.Contains(hodei.Roles, op.Role):
+		return nil
+	case !caller.Role.Includes(op.RoleFor(request)):
+		return needsRole(op, caller)
+	case op.RoleFor(request) != op.Role:
+		hodei.MarkRecorded(ctx) // it changes nothing, so the audit log needs no record
+	}
+	if !limited(caller, op) || op.Limit == schemas.LimitOwn || op.Limit == schemas.LimitNone {
 		return nil
 	}
-	return hodei.Errorf(hodei.Forbidden, "%s needs the role %s; yours is %s", op.Name, op.Role, caller.Role)
+	return s.confine(ctx, op, caller, request)
+}
+
+// limited reports whether the caller asks for the operation itself, and may do so for
+// certain pipelines only. What a service asks for in order to answer is not limited.
+func limited(caller hodei.Caller, op *schemas.Op) bool {
+	return len(caller.Pipelines) > 0 && (caller.Op == "" || caller.Op == op.Name)
+}
+
+func notLimited(op *schemas.Op) error {
+	return hodei.Errorf(hodei.Forbidden, "Your token is limited to certain pipelines, and %s to none of them", op.Name)
+}
+
+func (s *Service) confine(ctx context.Context, op *schemas.Op, caller hodei.Caller, request any) error {
+	records := op.Records(request)
+	if len(records) == 0 || s.cfg.PipelineOf == nil {
+		return notLimited(op)
+	}
+	for _, r := range records {
+		of, err := s.cfg.PipelineOf(ctx, r.Noun, r.Ref)
+		if err != nil {
+			return err
+		}
+		if !caller.MayUse(of) {
+			return hodei.Missing(r.Noun, r.Ref)
+		}
+	}
+	return nil
 }
 
 // callerHeader is the caller of ctx for the next service, "" without one.

@@ -1,21 +1,29 @@
 package rpc
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
 )
 
 // Connect connects to NATS under a name that operators see in its connection
 // list. It fails at once if NATS is unreachable. Once connected, it reconnects
 // without limit, and a publish while disconnected fails instead of waiting.
+//
+// The name also determines where replies arrive: those of "hodei edge" below _INBOX.edge, so
+// that NATS permissions let no user read the replies to another one.
 func Connect(server, name string, log *slog.Logger, opts ...nats.Option) (*nats.Conn, error) {
 	opts = append([]nats.Option{
 		nats.Name(name),
+		nats.CustomInboxPrefix(schemas.InboxPrefix(identity(name))),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(200 * time.Millisecond),
 		nats.ReconnectJitter(100*time.Millisecond, 500*time.Millisecond),
@@ -32,7 +40,11 @@ func Connect(server, name string, log *slog.Logger, opts ...nats.Option) (*nats.
 			if sub != nil {
 				subject = sub.Subject
 			}
-			log.Warn("nats error", "connection", name, "subject", subject, "err", err)
+			level := slog.LevelWarn
+			if errors.Is(err, nats.ErrPermissionViolation) { // it stays until an operator acts
+				level = slog.LevelError
+			}
+			log.Log(context.Background(), level, "nats error", "connection", name, "subject", subject, "err", err)
 		}),
 	}, opts...)
 	nc, err := nats.Connect(server, opts...)
@@ -43,4 +55,14 @@ func Connect(server, name string, log *slog.Logger, opts ...nats.Option) (*nats.
 		}
 	}
 	return nc, nil
+}
+
+// identity is the user of a connection by its name, in tokens of a subject: "hodei worker W"
+// becomes "worker.W".
+func identity(name string) string {
+	tokens := strings.FieldsFunc(strings.TrimPrefix(name, "hodei "), func(r rune) bool { return strings.ContainsRune(" .*>\t\r\n", r) })
+	if len(tokens) == 0 {
+		return "hodei"
+	}
+	return strings.Join(tokens, ".")
 }

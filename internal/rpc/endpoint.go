@@ -18,10 +18,10 @@ import (
 // handler answers a request body after validating it with v.
 type handler func(ctx context.Context, v *validator, msg incoming) (rep any, err error)
 
-// incoming is a received request: a subject and a body.
+// incoming is a received request: a subject, a body and the bytes that follow it.
 type incoming struct {
-	subject string
-	body    []byte
+	subject        string
+	body, attached []byte
 }
 
 // checkSender refuses the request of a worker for another worker.
@@ -39,7 +39,13 @@ func typed[Req, Rep any](s *Service, op *schemas.Op, fn func(context.Context, Re
 		if err := v.decode(msg.body, &req); err != nil {
 			return nil, err
 		}
+		if carries, ok := any(&req).(attachable); ok {
+			carries.Attach(msg.attached)
+		}
 		if err := msg.checkSender(op, req); err != nil {
+			return nil, err
+		}
+		if err := s.admit(ctx, op, req); err != nil {
 			return nil, err
 		}
 		if key := IdempotencyKey(ctx); key != "" && op.Creates && s.cfg.Once != nil {
@@ -97,9 +103,9 @@ func (s *Service) stats(at *micro.Endpoint) any {
 	return nil
 }
 
-// accept runs in micro's goroutine of the endpoint, so it only checks the
+// accept runs in the goroutine of a subscription, so it only checks the
 // limits and passes the request on.
-func (s *Service) accept(ctx context.Context, e *endpoint, req micro.Request) {
+func (s *Service) accept(ctx context.Context, e *endpoint, req received) {
 	defer Recover(s.cfg.Log, e.op.Name)
 	e.stats.requests.Add(1)
 	if e.stats.inflight.Load() >= int64(s.cfg.InFlight) {
@@ -125,12 +131,12 @@ func (s *Service) accept(ctx context.Context, e *endpoint, req micro.Request) {
 	})
 }
 
-func (s *Service) refuse(ctx context.Context, e *endpoint, req micro.Request, why string) {
+func (s *Service) refuse(ctx context.Context, e *endpoint, req received, why string) {
 	e.stats.refused.Add(1)
 	_ = s.respondError(WithRequestID(ctx, req.Headers().Get(schemas.HeaderRequestID)), e, req, hodei.Errorf(hodei.Unavailable, "%s", why))
 }
 
-func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
+func (s *Service) serve(ctx context.Context, e *endpoint, req received) {
 	began := time.Now()
 	ctx = WithRequestID(ctx, req.Headers().Get(schemas.HeaderRequestID))
 	ctx = WithIdempotencyKey(ctx, req.Headers().Get(schemas.HeaderIdempotencyKey))
@@ -140,12 +146,18 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req micro.Request) {
 		e.stats.expired.Add(1)
 		return
 	}
-	ctx, err := identify(ctx, e.op, req)
+	msg := incoming{subject: req.Subject()}
+	var malformed error
+	msg.body, msg.attached, malformed = detach(req.Headers().Get(schemas.HeaderAttached), req.Data())
+	ctx, err := s.identify(ctx, e.op, req) // a refusal is recorded with what the body names
+	if err == nil {
+		err = malformed
+	}
 	var rep any
 	if err == nil {
-		rep, err = s.guard(ctx, e, incoming{req.Subject(), req.Data()})
+		rep, err = s.guard(ctx, e, msg)
 	}
-	s.audit(ctx, e.op, req.Data(), err)
+	s.audit(ctx, e.op, msg.body, err)
 	if err == nil {
 		err = s.respond(ctx, e, req, rep)
 	}
@@ -173,7 +185,7 @@ func (s *Service) log(ctx context.Context, op *schemas.Op, said *hodei.Error, er
 // mostTime limits the deadline of a request. It exceeds the longest wait.
 const mostTime = 2 * time.Minute
 
-func (s *Service) deadline(ctx context.Context, req micro.Request) (context.Context, context.CancelFunc) {
+func (s *Service) deadline(ctx context.Context, req received) (context.Context, context.CancelFunc) {
 	now := time.Now()
 	at, err := time.Parse(time.RFC3339Nano, req.Headers().Get(schemas.HeaderDeadline))
 	switch {

@@ -3,7 +3,9 @@ package rpc_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,6 +87,42 @@ func TestRequestOverTheLimitIsRefusedAtOnce(t *testing.T) {
 	require.NoError(t, <-answers)
 	// A request keeps its place until just after its reply.
 	require.Eventually(t, func() bool { return <-ask(nc, 1) == nil }, 30*time.Second, time.Millisecond, "there is room again")
+}
+
+// TestPeopleHaveARate: a token that sends too much is refused before its request is handled or
+// recorded. Other tokens, and the requests of services, are not.
+func TestPeopleHaveARate(t *testing.T) {
+	t.Parallel()
+	nc, key := connect(t), []byte(strings.Repeat("k", 32))
+	var recorded atomic.Int64
+	start(t, rpc.Config{
+		NATS: nc, RatePerToken: 1, CallerKey: func(context.Context) ([]byte, error) { return key, nil },
+		Audit: func(context.Context, hodei.AuditRecord) error { recorded.Add(1); return nil },
+	}, func(s *rpc.Service) { rpc.Handle(s, schemas.CreatePipeline, create) })
+	asPerson := func(id hodei.TokenID) string {
+		name, err := rpc.UserName(key, hodei.Caller{Kind: hodei.CallerToken, ID: &id, Name: "ana", Role: hodei.Admin})
+		require.NoError(t, err)
+		info, err := json.Marshal(map[string]string{"user": name})
+		require.NoError(t, err)
+		msg, err := nc.RequestMsg(&nats.Msg{
+			Subject: schemas.CreatePipeline.PeopleSubject(), Header: nats.Header{schemas.HeaderRequestInfo: {string(info)}}, Data: []byte(`{"name":"demo"}`),
+		}, time.Minute)
+		require.NoError(t, err)
+		return msg.Header.Get("Nats-Service-Error-Code")
+	}
+	codes := map[string]int{}
+	for range 100 {
+		codes[asPerson(hodei.TokenID{1})]++
+	}
+	require.GreaterOrEqual(t, codes[""], 2, codes)
+	require.Positive(t, codes["429"], codes)
+	require.Len(t, codes, 2, codes)
+	require.EqualValues(t, codes[""], recorded.Load())
+	require.Empty(t, asPerson(hodei.TokenID{2}))
+	for range 10 {
+		_, err := rpc.Call(t.Context(), nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "demo"})
+		require.NoError(t, err)
+	}
 }
 
 func TestStopWaitsForRequestsInFlight(t *testing.T) {
@@ -317,4 +355,42 @@ func TestAHangUpEndsTheWaitAtEveryHop(t *testing.T) {
 	hangUp()
 	require.ErrorIs(t, <-answered, context.Canceled)
 	require.NoError(t, <-ended, "the handler goes on to its answer")
+}
+
+// TestAHangUpBeforeTheServiceRuns: the request that reaches the service afterwards does not wait.
+func TestAHangUpBeforeTheServiceRuns(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	hangUps, err := nc.SubscribeSync(schemas.HangUpSubject)
+	require.NoError(t, err)
+	began, ended := make(chan bool, 1), make(chan error, 1)
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.ExecuteJob, func(ctx context.Context, _ schemas.ExecuteJobRequest) (schemas.StartedExecution, error) {
+			began <- true
+			_, err := rpc.Call(ctx, nc, schemas.Schedule, schemas.ScheduleRequest{DryRun: true})
+			ended <- err
+			return schemas.StartedExecution{}, err
+		})
+	})
+	ctx, hangUp := context.WithCancel(t.Context())
+	answered := make(chan error, 1)
+	go func() { answered <- execute(ctx, nc) }()
+	<-began
+	hangUp()
+	require.ErrorIs(t, <-answered, context.Canceled)
+	for range 2 { // that of the client, and that of the first service
+		_, err := hangUps.NextMsg(time.Minute)
+		require.NoError(t, err)
+	}
+	start(t, rpc.Config{NATS: nc, Name: schemas.Scheduler}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.Schedule, func(ctx context.Context, _ schemas.ScheduleRequest) (schemas.Decision, error) {
+			over, _ := rpc.Wait(ctx)
+			select {
+			case <-over:
+			case <-ctx.Done():
+			}
+			return schemas.Decision{Status: hodei.Pending}, ctx.Err()
+		})
+	})
+	require.NoError(t, <-ended)
 }

@@ -15,12 +15,13 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-func (s *Service) respond(ctx context.Context, e *endpoint, req micro.Request, rep any) error {
+func (s *Service) respond(ctx context.Context, e *endpoint, req received, rep any) error {
 	body, err := hodei.JSON(rep)
 	if err != nil {
 		return fmt.Errorf("encode reply: %w", err)
 	}
 	header := nats.Header{}
+	body = attach(header, body, rep)
 	if chosen, ok := rep.(schemas.Statuser); ok && chosen.StatusCode() != e.op.Status {
 		header[schemas.HeaderStatus] = []string{strconv.Itoa(chosen.StatusCode())}
 	}
@@ -56,7 +57,7 @@ func (s *Service) visible(ctx context.Context, err error) *hodei.Error {
 
 // respondError replies with the part of err that users may see, and returns
 // that part.
-func (s *Service) respondError(ctx context.Context, e *endpoint, req micro.Request, err error) *hodei.Error {
+func (s *Service) respondError(ctx context.Context, e *endpoint, req received, err error) *hodei.Error {
 	said := s.visible(ctx, err)
 	body, _ := hodei.JSON(said) // a struct of strings and a time always encodes
 	header := nats.Header{
@@ -72,7 +73,7 @@ func (s *Service) respondError(ctx context.Context, e *endpoint, req micro.Reque
 // send publishes the reply itself, because micro's Respond would record a
 // failure while micro's own goroutine reads it. A request without a reply
 // subject, as from `nats pub`, gets no reply.
-func (s *Service) send(ctx context.Context, req micro.Request, header nats.Header, body []byte) error {
+func (s *Service) send(ctx context.Context, req received, header nats.Header, body []byte) error {
 	if req.Reply() == "" {
 		return nil
 	}

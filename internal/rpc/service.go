@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rates"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -28,6 +29,15 @@ type Config struct {
 	// Audit writes a record of the audit log. Without it, only what is recorded together
 	// with a change is.
 	Audit func(context.Context, hodei.AuditRecord) error
+	// PipelineOf returns the pipeline of a record, by its noun and a reference, or
+	// NOT_FOUND. Without it, callers that are limited to pipelines can name no record.
+	PipelineOf func(ctx context.Context, noun, ref string) (hodei.PipelineID, error)
+	// CallerKey returns the key that authenticates people on NATS, see UserName. Without it,
+	// their requests are not answered.
+	CallerKey func(context.Context) ([]byte, error)
+	// RatePerToken limits the requests a second of people on NATS with one token, twice as many
+	// at once. Above it, they are RATE_LIMITED. Each instance counts its own. Default: 1000.
+	RatePerToken int
 	// Stats returns further counters of an operation for `nats service stats`.
 	// It must return quickly and must not call the service.
 	Stats func(op string) map[string]int64
@@ -52,6 +62,7 @@ type Service struct {
 	ready     chan struct{}
 	gate      *gate
 	crew      *crew
+	people    *rates.Rates[hodei.TokenID]
 	waiting   atomic.Int64 // requests that wait, not counted as in flight
 	calls     sync.Map     // waiting requests by the name that their caller chose
 }
@@ -70,10 +81,13 @@ func New(cfg Config) *Service {
 	if cfg.Waiting == 0 {
 		cfg.Waiting = 4096
 	}
+	if cfg.RatePerToken == 0 {
+		cfg.RatePerToken = 1000
+	}
 	if cfg.Grace == 0 {
 		cfg.Grace = 10 * time.Second
 	}
-	return &Service{cfg: cfg, ready: make(chan struct{}), gate: newGate(), crew: newCrew()}
+	return &Service{cfg: cfg, ready: make(chan struct{}), gate: newGate(), crew: newCrew(), people: rates.PerSecond[hodei.TokenID](cfg.RatePerToken)}
 }
 
 // Handle has fn answer the operation. Instances of one service share the work. A
@@ -110,16 +124,21 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	defer svc.Stop()
 	defer s.crew.dismiss()
-	hangUps, err := s.followHangUps()
+	stopHangUps, err := s.followHangUps()
 	if err != nil {
 		return fmt.Errorf("register service %s: %w", s.cfg.Name, err)
 	}
-	defer hangUps.Unsubscribe()
+	defer stopHangUps()
 	for _, e := range s.endpoints {
 		if err := s.register(work, svc, e); err != nil {
 			return fmt.Errorf("register endpoint %s of %s: %w", e.op.Name, s.cfg.Name, err)
 		}
 	}
+	stopPeople, err := s.followPeople(work)
+	if err != nil {
+		return fmt.Errorf("register service %s: %w", s.cfg.Name, err)
+	}
+	defer stopPeople()
 	if err := s.confirm(ctx); err != nil {
 		return fmt.Errorf("register service %s: %w", s.cfg.Name, err)
 	}
@@ -129,6 +148,7 @@ func (s *Service) Run(ctx context.Context) error {
 	case <-closed:
 		err = fmt.Errorf("serve %s: %w", s.cfg.Name, nats.ErrConnectionClosed)
 	}
+	stopPeople()
 	if err := svc.Stop(); err != nil {
 		s.cfg.Log.Warn("service stop", "service", s.cfg.Name, "err", err)
 	}

@@ -19,12 +19,17 @@ import (
 // MaxBody is the largest request body in bytes.
 const MaxBody = 1 << 20
 
+// maxInternal is that of a request between services, which may have a whole body and what
+// belongs to it.
+const maxInternal = MaxBody + 64<<10
+
 // validator checks the requests of one operation: by their own Validate method
 // where the operation has no route and its request has one, else against the
 // schema.
 type validator struct {
 	schema *jsonschema.Schema // nil if the request has a Validate method
 	path   map[string]string  // path parameter → the resource it names
+	most   int                // bytes of a body
 }
 
 // checked is a request with a Validate method.
@@ -32,7 +37,7 @@ type checked interface{ Validate() error }
 
 func newValidator(op *schemas.Op) (*validator, error) {
 	if op.Method == "" && op.Request != nil && op.Request.Implements(reflect.TypeFor[checked]()) {
-		return &validator{}, nil
+		return &validator{most: mostOf(op)}, nil
 	}
 	name := op.RequestSchema()
 	body, err := op.RequestDocument()
@@ -51,7 +56,7 @@ func newValidator(op *schemas.Op) (*validator, error) {
 	if err := compiler.AddResource(schemas.SchemaID(name), doc); err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
-	v := &validator{path: map[string]string{}}
+	v := &validator{path: map[string]string{}, most: mostOf(op)}
 	if v.schema, err = compiler.Compile(schemas.SchemaID(name)); err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
@@ -61,6 +66,14 @@ func newValidator(op *schemas.Op) (*validator, error) {
 		}
 	}
 	return v, nil
+}
+
+// mostOf is the largest body of an operation.
+func mostOf(op *schemas.Op) int {
+	if op.Internal && !op.ByWorker {
+		return maxInternal
+	}
+	return MaxBody
 }
 
 // ignoreUnknown removes additionalProperties from a schema at every depth, so
@@ -95,8 +108,8 @@ func Decoder(op *schemas.Op) (func(body []byte, req any) error, error) {
 // decode validates the body and decodes it into req, a pointer. Its errors are
 // *hodei.Error and name the field.
 func (v *validator) decode(body []byte, req any) error {
-	if len(body) > MaxBody {
-		return hodei.Errorf(hodei.TooLarge, "Request body exceeds %d bytes", MaxBody)
+	if len(body) > v.most {
+		return hodei.Errorf(hodei.TooLarge, "Request body exceeds %d bytes", v.most)
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")

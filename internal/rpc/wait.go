@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
@@ -75,28 +76,63 @@ func (c *served) end() {
 	}
 }
 
-// followHangUps ends the waits of callers that disconnect, until the
-// subscription ends.
-func (s *Service) followHangUps() (*nats.Subscription, error) {
-	return s.cfg.NATS.Subscribe(schemas.HangUpSubject, func(msg *nats.Msg) {
-		if c, ok := s.calls.Load(string(msg.Data)); ok {
-			c.(*served).hangUp()
+// followHangUps ends the waits of callers that disconnect, until stop is called.
+func (s *Service) followHangUps() (stop func(), err error) {
+	subjects := []string{schemas.HangUpSubject}
+	if s.cfg.CallerKey != nil {
+		subjects = append(subjects, schemas.PeoplePrefix+schemas.HangUpSubject)
+	}
+	var subs []*nats.Subscription
+	stop = func() {
+		for _, sub := range subs {
+			_ = sub.Unsubscribe() // fails only after the connection is closed
 		}
-	})
+	}
+	for _, subject := range subjects {
+		sub, err := s.cfg.NATS.Subscribe(subject, func(msg *nats.Msg) {
+			if c, ok := s.calls.Load(string(msg.Data)); ok {
+				c.(*served).hangUp()
+			}
+		})
+		if err != nil {
+			stop()
+			return nil, err
+		}
+		subs = append(subs, sub)
+	}
+	return stop, nil
 }
+
+// hangUpAgain is how often a hang-up is repeated until the request is answered: the service
+// may have received it before the request, or have been between two terms.
+const hangUpAgain = time.Second
 
 // named gives a request that may wait a name, and ends the wait when the caller
 // disconnects or its deadline passes. If the caller is itself answering a
 // request, it forwards the hang-up of that request's caller and then returns
 // the reply, which arrives at once. The returned function stops this.
-func named(ctx context.Context, nc *nats.Conn, msg *nats.Msg) (done func() bool) {
+func named(ctx context.Context, nc *nats.Conn, msg *nats.Msg) (done func()) {
 	name := uuid.NewString()
 	msg.Header[schemas.HeaderCall] = []string{name}
 	over := ctx
 	if c, ok := ctx.Value(servedKey{}).(*served); ok {
 		over = c.over
 	}
-	return context.AfterFunc(over, func() {
-		_ = nc.Publish(schemas.HangUpSubject, []byte(name)) // if it is lost, the wait ends by its own timeout
+	answered := make(chan struct{})
+	stop := context.AfterFunc(over, func() {
+		repeat := time.NewTicker(hangUpAgain)
+		defer repeat.Stop()
+		for {
+			_ = nc.Publish(schemas.HangUpSubject, []byte(name)) // fails only on a closed connection
+			select {
+			case <-answered:
+				return
+			case <-repeat.C:
+			}
+		}
 	})
+	return func() {
+		stop()
+		close(answered)
+	}
 }

@@ -16,10 +16,10 @@ import (
 // people look, after a restart of the worker and of every service too.
 func TestCordonOutlastsARestart(t *testing.T) {
 	t.Parallel()
-	srv := localtest.NATS(t)
+	srv := secured(t, 1)
 	cfg := config(t, srv, 1)
 	_, stop := run(t, cfg)
-	nc := localtest.Connect(t, srv)
+	nc := localtest.Connect(t, srv.NATS)
 	c := client.NATS(nc)
 	workers, err := c.ListWorkers(t.Context(), schemas.ListWorkersRequest{})
 	require.NoError(t, err)

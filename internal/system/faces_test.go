@@ -145,10 +145,10 @@ func (w *walk) leave(t *rapid.T) {
 // allows, and end once.
 func TestNoFaceMakesAnIllegalTransition(t *testing.T) {
 	t.Parallel()
-	srv := localtest.NATS(t)
+	srv := secured(t, 1)
 	cfg := config(t, srv, 1)
 	addrs, stop := run(t, cfg)
-	nc := localtest.Connect(t, srv)
+	nc := localtest.Connect(t, srv.NATS)
 	db, err := pgx.Connect(t.Context(), cfg.DatabaseURL)
 	require.NoError(t, err)
 	_, err = db.Exec(t.Context(), steps)
@@ -200,10 +200,10 @@ func TestNoFaceMakesAnIllegalTransition(t *testing.T) {
 // caller has assigned meanwhile, is answered with its actual state.
 func TestRunningExecutionIsNotRejected(t *testing.T) {
 	t.Parallel()
-	srv := localtest.NATS(t)
+	srv := secured(t, 1)
 	cfg := config(t, srv, 1)
 	_, stop := run(t, cfg)
-	nc := localtest.Connect(t, srv)
+	nc := localtest.Connect(t, srv.NATS)
 	c := client.NATS(nc)
 	workers, err := c.ListWorkers(t.Context(), schemas.ListWorkersRequest{})
 	require.NoError(t, err)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -40,7 +39,7 @@ func ready(t *testing.T, addr string) (int, schemas.Readiness) {
 // answer for themselves.
 func TestHealthAddr(t *testing.T) {
 	t.Parallel()
-	srv := localtest.NATS(t)
+	srv := secured(t, 1)
 	all := config(t, srv, 1)
 	services, workers := all, system.Config{Connect: all.Connect, Version: all.Version, Log: all.Log, Workers: all.Workers}
 	services.Workers, services.Edge = nil, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/workermanager"
 )
 
 // refusedFor fails unless the error is a 400 that names the field.
@@ -29,9 +30,9 @@ func refusedFor(t *testing.T, field string, err error) {
 // TestLimitsOfCommandsEnvironmentsAndLabels sends a command, an environment and labels just within
 // their limits, and one byte over them, to every operation that accepts them.
 func TestLimitsOfCommandsEnvironmentsAndLabels(t *testing.T) {
-	srv := localtest.NATS(t)
+	srv := secured(t, 0)
 	addrs, stop := run(t, config(t, srv, 0))
-	nc := localtest.Connect(t, srv)
+	nc := localtest.Connect(t, srv.NATS)
 	ctx := t.Context()
 	command := func(size int) *hodei.Command { return &hodei.Command{Shell: strings.Repeat("x", size)} }
 	environment := func(size int) map[string]string { return map[string]string{"NAME": strings.Repeat("x", size-4)} }
@@ -85,9 +86,11 @@ func TestLimitsOfCommandsEnvironmentsAndLabels(t *testing.T) {
 // It uses the largest allowed values.
 func TestListsAndEventsAreBounded(t *testing.T) {
 	t.Parallel()
-	srv := localtest.NATS(t)
-	addrs, stop := run(t, config(t, srv, 0))
-	nc := localtest.Connect(t, srv)
+	srv := secured(t, 0)
+	cfg := config(t, srv, 0)
+	cfg.Manager = &workermanager.Config{LostAfter: time.Hour} // the workers below exist as records only
+	addrs, stop := run(t, cfg)
+	nc := localtest.Connect(t, srv.NATS)
 	ctx, c := t.Context(), client.HTTP("http://"+addrs[0])
 	events := make(chan *nats.Msg, 1000)
 	sub, err := nc.ChanSubscribe("execution.event.>", events)

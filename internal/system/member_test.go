@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
@@ -18,13 +19,15 @@ import (
 // TERMINATED.
 func TestAKeptWorkerIsReplaced(t *testing.T) {
 	t.Parallel()
-	srv := localtest.NATS(t)
+	srv := secured(t, 1)
 	cfg := config(t, srv, 1)
 	cfg.KeepWorkers = true
+	cfg.Workers[0].ID = nil // the next one has another id, for which no user has permissions
+	cfg.Connect = func(name string) (*nats.Conn, error) { return srv.NATS.Connect(name, localtest.Log(t)) }
 	terminate := make(chan struct{})
 	cfg.Terminate = terminate
 	_, stop := run(t, cfg)
-	c := client.NATS(localtest.Connect(t, srv))
+	c := client.NATS(localtest.Connect(t, srv.NATS))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	here := func() hodei.WorkerID {

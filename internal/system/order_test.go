@@ -22,7 +22,7 @@ import (
 	"github.com/hodei-jobs/hodei/worker"
 )
 
-var backlog = flag.Int("backlog", 10_000, "how many executions TestBacklogInOrder queues; a fifth of it under the race detector or with -short")
+var backlog = flag.Int("backlog", 10_000, "how many executions TestBacklogInOrder queues; a fifth of it with -short, a tenth under the race detector")
 
 // past is the final record of one execution.
 type past struct {
@@ -46,7 +46,7 @@ func TestBacklogInOrder(t *testing.T) {
 	if testing.Short() {
 		size /= 5
 	}
-	srv := localtest.NATS(t)
+	srv := secured(t, 100)
 	cfg := config(t, srv, 0)
 	// On a busy machine an offer may wait for long. Giving it up would change
 	// the order.
@@ -54,12 +54,12 @@ func TestBacklogInOrder(t *testing.T) {
 	_, stop := run(t, cfg)
 	second := system.Config{Connect: cfg.Connect, DatabaseURL: cfg.DatabaseURL, DatabaseConns: 4, Log: cfg.Log, Scheduler: &scheduler.Config{}}
 	stopSecond := runParts(t, second)
-	c := client.NATS(localtest.Connect(t, srv))
+	c := client.NATS(localtest.Connect(t, srv.NATS))
 	submit(t, c, size)
 
 	fleet := system.Config{Connect: cfg.Connect, Log: cfg.Log}
 	for i := range 100 {
-		fleet.Workers = append(fleet.Workers, worker.Config{Type: kinds[i%len(kinds)], Slots: 1 + i/len(kinds)%4, StateDir: t.TempDir()})
+		fleet.Workers = append(fleet.Workers, worker.Config{ID: srv.worker(), Type: kinds[i%len(kinds)], Slots: 1 + i/len(kinds)%4, StateDir: t.TempDir()})
 	}
 	stopFleet := runParts(t, fleet)
 	all := waitForAll(t, cfg.DatabaseURL, size)

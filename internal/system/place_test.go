@@ -22,9 +22,9 @@ import (
 // first and queued.
 func TestPlacedAtOnceOrQueued(t *testing.T) {
 	t.Parallel()
-	srv := localtest.NATS(t)
+	srv := secured(t, 1)
 	_, stop := run(t, config(t, srv, 1))
-	nc := localtest.Connect(t, srv)
+	nc := localtest.Connect(t, srv.NATS)
 	c := client.NATS(nc)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

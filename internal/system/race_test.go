@@ -3,4 +3,4 @@
 package system_test
 
 // The race detector makes everything about five times slower.
-func init() { *backlog /= 5 }
+func init() { *backlog /= 10 }

@@ -10,11 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -22,20 +24,25 @@ import (
 type runs struct {
 	t     *testing.T
 	url   string
+	nc    *nats.Conn
 	faces []*client.Client
 }
 
-func newRuns(t *testing.T, workers int) *runs {
+func newRuns(t *testing.T, workers int, change ...func(*system.Config)) *runs {
 	t.Helper()
-	srv := localtest.NATS(t)
-	addrs, stop := run(t, config(t, srv, workers))
-	nc := localtest.Connect(t, srv)
+	srv := secured(t, workers)
+	cfg := config(t, srv, workers)
+	for _, c := range change {
+		c(&cfg)
+	}
+	addrs, stop := run(t, cfg)
+	nc := localtest.Connect(t, srv.NATS)
 	t.Cleanup(func() {
 		nc.Close()
 		http.DefaultClient.CloseIdleConnections()
 		require.NoError(t, stop())
 	})
-	return &runs{t: t, url: "http://" + addrs[0], faces: []*client.Client{client.NATS(nc), client.HTTP("http://" + addrs[0])}}
+	return &runs{t: t, url: "http://" + addrs[0], nc: nc, faces: []*client.Client{client.NATS(nc), client.HTTP("http://" + addrs[0])}}
 }
 
 // apply applies a definition.

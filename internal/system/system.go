@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,6 +17,7 @@ import (
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/access"
+	"github.com/hodei-jobs/hodei/services/artifacts"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
 	"github.com/hodei-jobs/hodei/services/scheduler"
 	"github.com/hodei-jobs/hodei/services/workermanager"
@@ -38,6 +40,7 @@ type Config struct {
 	Scheduler    *scheduler.Config
 	Manager      *workermanager.Config
 	Access       *access.Config
+	Artifacts    *artifacts.Config
 	Edge         *edge.Config
 	Workers      []worker.Config
 	// KeepWorkers replaces workers that leave because of a command, or that
@@ -59,6 +62,11 @@ type System struct {
 	db    *postgres.DB
 	conns []*nats.Conn
 	edge  *edge.Edge
+	// failed has the first reason to end while the roles start and run.
+	failed chan error
+	ready  atomic.Bool
+	// giveUp ends the building of the roles.
+	giveUp context.CancelFunc
 	// The groups start in this order and stop in the reverse order.
 	services, front, fleet group
 	members                []*member
@@ -78,24 +86,30 @@ type part struct {
 // stops them in order. It calls ready when every role is ready. Workers may
 // leave by themselves; a system of workers only ends with the last one.
 func Run(ctx context.Context, cfg Config, ready func(*System)) error {
-	s := &System{cfg: cfg}
+	s := &System{cfg: cfg, failed: make(chan error, 1)}
 	defer s.close()
-	if err := s.build(ctx); err != nil {
-		return err
+	building, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	s.giveUp = giveUp
+	if err := s.build(building); err != nil {
+		return s.cause(err)
 	}
 	stopHealth, err := s.serveHealth()
 	if err != nil {
 		return err
 	}
 	defer stopHealth()
-	failed := make(chan error, 1)
 	s.terminateOnDemand()
-	err = s.start(ctx, failed)
+	err = s.start(ctx, s.failed)
 	if err == nil {
+		err = s.settle()
+	}
+	if err == nil {
+		s.ready.Store(true)
 		ready(s)
 		select {
 		case <-ctx.Done():
-		case err = <-failed:
+		case err = <-s.failed:
 		case <-s.deserted():
 		}
 	}
@@ -119,6 +133,9 @@ func (s *System) deserted() <-chan struct{} {
 // manager.
 func (s *System) HTTPAddrs() [3]string { return s.edge.Addrs() }
 
+// HTTPScheme is the scheme of the edge's addresses: http or https.
+func (s *System) HTTPScheme() string { return s.edge.Scheme() }
+
 // WorkerIDs returns the workers' ids, in the order of the configuration.
 func (s *System) WorkerIDs() []string {
 	var ids []string
@@ -134,7 +151,7 @@ func (s *System) build(ctx context.Context) error {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Orchestrator != nil || cfg.Scheduler != nil || cfg.Manager != nil || cfg.Access != nil {
+	if cfg.Orchestrator != nil || cfg.Scheduler != nil || cfg.Manager != nil || cfg.Access != nil || cfg.Artifacts != nil {
 		if err := s.prepare(ctx); err != nil {
 			return err
 		}
@@ -161,7 +178,7 @@ func (s *System) prepare(ctx context.Context) error {
 	if s.cfg.Manager == nil {
 		return nil
 	}
-	nc, err := s.connect("hodei setup")
+	nc, err := s.connect("hodei " + schemas.WorkerManager)
 	if err != nil {
 		return err
 	}
@@ -174,49 +191,121 @@ func (s *System) prepare(ctx context.Context) error {
 
 func (s *System) connect(name string) (*nats.Conn, error) {
 	nc, err := s.cfg.Connect(name)
-	if err == nil {
-		s.conns = append(s.conns, nc)
+	if err != nil {
+		return nil, err
 	}
-	return nc, err
+	s.conns = append(s.conns, nc)
+	logged := nc.ErrorHandler()
+	nc.SetErrorHandler(func(nc *nats.Conn, sub *nats.Subscription, err error) {
+		if logged != nil {
+			logged(nc, sub, err)
+		}
+		if errors.Is(err, nats.ErrPermissionViolation) && !s.ready.Load() {
+			s.denied(name, err)
+		}
+	})
+	return nc, nil
+}
+
+// settle waits until NATS has answered what the roles have sent so far, and returns what it
+// has refused.
+func (s *System) settle() error {
+	for _, nc := range s.conns {
+		if nc.FlushTimeout(settleWithin) != nil {
+			continue // the connection is lost: the role repeats what it needs, and reports it
+		}
+		if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+			s.denied(nc.Opts.Name, err)
+		}
+	}
+	return s.cause(nil)
+}
+
+const settleWithin = 2 * time.Second
+
+// denied ends the start: a role without a permission would wait for what never arrives.
+func (s *System) denied(name string, err error) {
+	select {
+	case s.failed <- fmt.Errorf("%s: NATS refuses what it needs: %w; give its user what `hodei nats permissions` prints", name, err):
+	default: // another reason is there already
+	}
+	s.giveUp()
+}
+
+// cause prefers the reason of a failure that NATS has given.
+func (s *System) cause(err error) error {
+	select {
+	case denied := <-s.failed:
+		return denied
+	default:
+		return err
+	}
 }
 
 func (s *System) buildServices() error {
 	if cfg := s.cfg.Orchestrator; cfg != nil {
-		nc, err := s.connect("hodei orchestrator")
+		err := s.buildService("orchestrator", func(nc *nats.Conn) service {
+			cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
+			return orchestrator.New(*cfg)
+		})
 		if err != nil {
 			return err
 		}
-		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
-		o := orchestrator.New(*cfg)
-		s.services.add("orchestrator", o.Run, o.Ready(), o.Health)
 	}
 	if cfg := s.cfg.Scheduler; cfg != nil {
-		nc, err := s.connect("hodei scheduler")
+		err := s.buildService("scheduler", func(nc *nats.Conn) service {
+			cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
+			return scheduler.New(*cfg)
+		})
 		if err != nil {
 			return err
 		}
-		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
-		sc := scheduler.New(*cfg)
-		s.services.add("scheduler", sc.Run, sc.Ready(), sc.Health)
 	}
 	if cfg := s.cfg.Manager; cfg != nil {
-		nc, err := s.connect("hodei worker-manager")
+		err := s.buildService("worker-manager", func(nc *nats.Conn) service {
+			cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
+			return workermanager.New(*cfg)
+		})
 		if err != nil {
 			return err
 		}
-		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
-		m := workermanager.New(*cfg)
-		s.services.add("worker-manager", m.Run, m.Ready(), m.Health)
 	}
 	if cfg := s.cfg.Access; cfg != nil {
-		nc, err := s.connect("hodei access")
+		err := s.buildService("access", func(nc *nats.Conn) service {
+			cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
+			return access.New(*cfg)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if cfg := s.cfg.Artifacts; cfg != nil {
+		nc, err := s.connect("hodei artifacts")
 		if err != nil {
 			return err
 		}
 		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
-		a := access.New(*cfg)
-		s.services.add("access", a.Run, a.Ready(), a.Health)
+		a := artifacts.New(*cfg)
+		s.services.add("artifacts", a.Run, a.Ready(), a.Health)
 	}
+	return nil
+}
+
+// service is what the services have in common.
+type service interface {
+	Run(context.Context) error
+	Ready() <-chan struct{}
+	Health(context.Context) schemas.Health
+}
+
+// buildService adds a service on a connection of its own.
+func (s *System) buildService(name string, on func(*nats.Conn) service) error {
+	nc, err := s.connect("hodei " + name)
+	if err != nil {
+		return err
+	}
+	one := on(nc)
+	s.services.add(name, one.Run, one.Ready(), one.Health)
 	return nil
 }
 
@@ -237,7 +326,11 @@ func (s *System) buildEdge() error {
 
 func (s *System) buildWorkers() error {
 	for i, cfg := range s.cfg.Workers {
-		nc, err := s.connect("hodei worker")
+		name := "hodei worker"
+		if cfg.ID != nil {
+			name += " " + cfg.ID.String()
+		}
+		nc, err := s.connect(name)
 		if err != nil {
 			return err
 		}

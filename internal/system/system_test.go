@@ -10,18 +10,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/edge"
-	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/artifacts"
+	"github.com/hodei-jobs/hodei/services/artifacts/blob"
 	"github.com/hodei-jobs/hodei/services/orchestrator"
 	"github.com/hodei-jobs/hodei/services/scheduler"
 	"github.com/hodei-jobs/hodei/services/workermanager"
@@ -32,16 +32,19 @@ func TestMain(m *testing.M) { localtest.VerifyNoLeaks(m) }
 
 // config returns all roles on one server, with the given number of workers of
 // two slots each.
-func config(t *testing.T, srv *local.NATS, workers int) system.Config {
+func config(t *testing.T, srv *guarded, workers int) system.Config {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	store, err := blob.OpenDir(t.TempDir())
+	require.NoError(t, err)
 	cfg := system.Config{
-		Connect:     func(name string) (*nats.Conn, error) { return srv.Connect(name, log) },
+		Connect:     srv.connect,
 		DatabaseURL: localtest.Migrated(t, postgres.Migrate), DatabaseConns: 8, Version: "0.0.1", Log: log,
 		Orchestrator: &orchestrator.Config{}, Scheduler: &scheduler.Config{}, Manager: &workermanager.Config{}, Edge: &edge.Config{},
+		Artifacts: &artifacts.Config{Store: store},
 	}
 	for range workers {
-		cfg.Workers = append(cfg.Workers, worker.Config{Type: "shell", Slots: 2, StateDir: t.TempDir()})
+		cfg.Workers = append(cfg.Workers, worker.Config{ID: srv.worker(), Type: "shell", Slots: 2, StateDir: t.TempDir()})
 	}
 	return cfg
 }
@@ -65,9 +68,9 @@ func run(t *testing.T, cfg system.Config) (addrs [3]string, stop func() error) {
 // all of it, and stops without leftovers.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
-	srv := localtest.NATS(t)
+	srv := secured(t, 3)
 	addrs, stop := run(t, config(t, srv, 3))
-	nc := localtest.Connect(t, srv)
+	nc := localtest.Connect(t, srv.NATS)
 	clients := []*client.Client{client.NATS(nc), client.HTTP("http://" + addrs[0])}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -125,11 +128,11 @@ func TestManyAtOnce(t *testing.T) {
 // starts by priority, then age.
 func TestQueueDrainsInOrder(t *testing.T) {
 	t.Parallel()
-	srv := localtest.NATS(t)
+	srv := secured(t, 1)
 	cfg := config(t, srv, 1)
 	cfg.Workers[0].Slots = 1
 	_, stop := run(t, cfg)
-	c := client.NATS(localtest.Connect(t, srv))
+	c := client.NATS(localtest.Connect(t, srv.NATS))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	pipeline, err := c.CreatePipeline(ctx, schemas.CreatePipelineRequest{Name: "order"})
@@ -183,13 +186,13 @@ func TestQueueDrainsInOrder(t *testing.T) {
 // are never overbooked and nothing starts twice.
 func TestTwoSchedulersNeverOverfill(t *testing.T) {
 	t.Parallel()
-	srv := localtest.NATS(t)
+	srv := secured(t, 1)
 	cfg := config(t, srv, 1)
 	_, stop := run(t, cfg)
 	second := config(t, srv, 0)
 	second.DatabaseURL = cfg.DatabaseURL
 	_, stopSecond := run(t, second)
-	c := client.NATS(localtest.Connect(t, srv))
+	c := client.NATS(localtest.Connect(t, srv.NATS))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	dir := t.TempDir()
@@ -223,13 +226,13 @@ func TestTwoSchedulersNeverOverfill(t *testing.T) {
 // command. A system of workers only ends with the last one.
 func TestWorkersMayLeave(t *testing.T) {
 	t.Parallel()
-	srv := localtest.NATS(t)
+	srv := secured(t, 3)
 	addrs, stop := run(t, config(t, srv, 1))
 	c := client.HTTP("http://" + addrs[0])
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cfg := config(t, srv, 2)
-	cfg.Orchestrator, cfg.Scheduler, cfg.Manager, cfg.Edge = nil, nil, nil, nil
+	cfg.Orchestrator, cfg.Scheduler, cfg.Manager, cfg.Artifacts, cfg.Edge = nil, nil, nil, nil, nil
 	ready, ended := make(chan []string, 1), make(chan error, 1)
 	go func() { ended <- system.Run(ctx, cfg, func(s *system.System) { ready <- s.WorkerIDs() }) }()
 	require.Len(t, <-ready, 2)
@@ -259,7 +262,7 @@ func TestTakenPortStopsEverything(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
-	cfg := config(t, localtest.NATS(t), 0)
+	cfg := config(t, secured(t, 0), 0)
 	cfg.Edge.Orchestrator = taken.Addr().(*net.TCPAddr).Port
 	err = system.Run(t.Context(), cfg, func(*system.System) { t.Error("must not be ready") })
 	require.ErrorContains(t, err, "is taken")

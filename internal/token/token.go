@@ -3,6 +3,7 @@ package token
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"hash/crc32"
 	"math/big"
@@ -19,6 +20,10 @@ const (
 	Session Kind = 's'
 	// Link signs in to the console once.
 	Link Kind = 'l'
+	// Join lets a worker join.
+	Join Kind = 'j'
+	// Device asks for the token of a sign-in that somebody approves.
+	Device Kind = 'd'
 )
 
 const (
@@ -33,6 +38,10 @@ const Size = len(prefix) + 2 + randomChars + sumChars
 
 // Hash is the SHA-256 of a secret, which is all that leaves the process that it was given to.
 type Hash [sha256.Size]byte
+
+// Inbox names the replies to a holder of the secret on NATS, which no other user may subscribe to:
+// the first 16 hexadecimal digits of the hash.
+func (h Hash) Inbox() string { return hex.EncodeToString(h[:8]) }
 
 // New returns a new secret.
 func New(kind Kind) string {

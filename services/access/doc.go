@@ -3,7 +3,11 @@
 //
 // # Owns
 //
-// The tables tokens and sessions. A token is created with a role and an expiry; its text is
+// Who may connect to NATS, as the auth callout of nats-server asks it: people with tokens, and
+// workers with keys of their own, which they record when they join (callout.go, workers.go).
+// Connections of what is revoked are ended (sweep.go).
+//
+// The tables tokens, sessions and worker_keys. A token is created with a role and an expiry; its text is
 // returned once and only its hash is recorded. A session begins with a token or with a
 // sign-in link, which works once, and ends with the token at the latest.
 //
@@ -13,7 +17,7 @@
 //
 // # Subjects
 //
-// Answers hodei.v1.tokens.* and .audit.list for admins, and for the edge hodei.v1.access.authenticate,
+// Answers hodei.v1.tokens.* and .audit.list for admins, .workers.keys, .approve and .revoke, and for the edge hodei.v1.access.authenticate,
 // .sessions.create and .sessions.delete. Publishes access.changed after a token or a session
 // was deleted, so that every edge verifies again what it has cached.
 //
@@ -23,7 +27,8 @@
 //
 // # When things fail
 //
-// Without this service the edge answers UNAVAILABLE to what it has not verified within the
+// Without this service NATS refuses new connections of people and of joined workers, and
+// existing ones stay. The edge answers UNAVAILABLE to what it has not verified within the
 // last seconds. If access.changed is lost, a revoked token is refused when the edge's cache
 // of it expires, after ten seconds.
 //

@@ -23,6 +23,9 @@ type Config struct {
 	Log     *slog.Logger
 	// AuditRetention is how long the audit log is kept; 0 means for ever.
 	AuditRetention time.Duration
+	// Callout has the keys with which the service decides who may connect to NATS. Without
+	// them it does not: NATS has its own users.
+	Callout *CalloutKeys
 }
 
 // Service is one instance of the service.
@@ -33,6 +36,7 @@ type Service struct {
 	svc *rpc.Service
 	// auditKept is the AuditRetention.
 	auditKept time.Duration
+	callout   *CalloutKeys
 }
 
 // New returns an instance that is idle until Run.
@@ -40,18 +44,25 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{nc: cfg.NATS, db: cfg.DB, log: cfg.Log, auditKept: cfg.AuditRetention}
+	s := &Service{nc: cfg.NATS, db: cfg.DB, log: cfg.Log, auditKept: cfg.AuditRetention, callout: cfg.Callout}
 	s.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.Access, Version: cfg.Version, Log: cfg.Log,
-		Description: "Tokens, sessions and the audit log", Once: cfg.DB.Once, Audit: cfg.DB.Audit,
+		Description: "Tokens, sessions and the audit log", Once: cfg.DB.Once, Audit: cfg.DB.Audit, PipelineOf: cfg.DB.PipelineOf, CallerKey: cfg.DB.CallerKey,
 	})
 	rpc.Handle(s.svc, schemas.CreateToken, s.createToken)
 	rpc.Handle(s.svc, schemas.ListTokens, s.listTokens)
 	rpc.Handle(s.svc, schemas.DeleteToken, s.deleteToken)
+	rpc.Handle(s.svc, schemas.ListWorkerKeys, s.listWorkerKeys)
+	rpc.Handle(s.svc, schemas.ApproveWorker, s.approveWorker)
+	rpc.Handle(s.svc, schemas.RevokeWorker, s.revokeWorker)
 	rpc.Handle(s.svc, schemas.ListAudit, s.listAudit)
 	rpc.Handle(s.svc, schemas.Authenticate, s.authenticate)
 	rpc.Handle(s.svc, schemas.CreateSession, s.createSession)
 	rpc.Handle(s.svc, schemas.DeleteSession, s.deleteSession)
+	rpc.Handle(s.svc, schemas.CreateDevice, s.createDevice)
+	rpc.Handle(s.svc, schemas.FindDevice, s.findDevice)
+	rpc.Handle(s.svc, schemas.ApproveDevice, s.approveDevice)
+	rpc.Handle(s.svc, schemas.RedeemDevice, s.redeemDevice)
 	rpc.Handle(s.svc, schemas.AccessHealth, s.health)
 	return s
 }
@@ -63,6 +74,10 @@ func (s *Service) Ready() <-chan struct{} { return s.svc.Ready() }
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.svc.Run(ctx) })
+	if s.callout != nil {
+		g.Go(func() error { return s.followCallout(ctx) })
+		g.Go(func() error { return s.keepOut(ctx) })
+	}
 	g.Go(func() error {
 		return rpc.Every(ctx, s.log, retainEvery, "deletion of old sessions and audit records", s.retain)
 	})
@@ -111,7 +126,7 @@ func unknown(err error, message string) error {
 
 // callerOf is the caller that a token stands for.
 func callerOf(t hodei.Token, kind hodei.CallerKind, from string) hodei.Caller {
-	return hodei.Caller{Kind: kind, ID: &t.ID, Name: t.Name, Role: t.Role, From: from}
+	return hodei.Caller{Kind: kind, ID: &t.ID, Name: t.Name, Role: t.Role, Pipelines: t.Pipelines, From: from}
 }
 
 // expired is the error for a token that was valid once.

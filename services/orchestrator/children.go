@@ -29,7 +29,8 @@ func (o *Orchestrator) startChild(ctx context.Context, parent hodei.Run, call ho
 	if err := o.disks.Check(); err != nil {
 		return err
 	}
-	pipeline, err := o.db.PipelineID(ctx, hodei.PipelineRef(call.Slug))
+	// Who wrote the definition was allowed to name the pipeline; who started the run need not be.
+	pipeline, err := o.db.PipelineID(hodei.WithCaller(ctx, hodei.Caller{}), hodei.PipelineRef(call.Slug))
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func (o *Orchestrator) startChild(ctx context.Context, parent hodei.Run, call ho
 		draft.Ref = &call.Ref
 	}
 	a, created, err := o.db.CreateChild(ctx, draft, call, func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error {
-		return run.ExpandCall(r, run.Source{Settings: settings, Jobs: jobs}, call)
+		return run.ExpandCall(r, run.Source{Settings: settings, Jobs: jobs, NoSecrets: parent.Plan.NoSecrets, CacheScope: parent.Plan.CacheScope}, call)
 	}, advance, o.handOver)
 	if err != nil || !created {
 		return err
@@ -69,7 +70,7 @@ func refusal(call hodei.RunCall, err error) (hodei.Refusal, bool) {
 func (o *Orchestrator) refuse(ctx context.Context, id hodei.RunID, call hodei.RunCall, why hodei.Refusal) error {
 	a, err := o.db.AdvanceRun(ctx, id, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (postgres.Steps, error) {
 		run.Refuse(r, call.Key, call.Attempt, why)
-		return postgres.Steps(run.Advance(r, ends, now)), nil
+		return postgres.Steps(run.Advance(r, ends, now, readDefinition)), nil
 	}, o.handOver)
 	if err == nil {
 		o.carryOut(ctx, a)
@@ -81,7 +82,7 @@ func (o *Orchestrator) refuse(ctx context.Context, id hodei.RunID, call hodei.Ru
 func (o *Orchestrator) stopRun(ctx context.Context, id hodei.RunID) {
 	a, err := o.db.AdvanceRun(ctx, id, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (postgres.Steps, error) {
 		run.Stop(r, now)
-		return postgres.Steps(run.Advance(r, ends, now)), nil
+		return postgres.Steps(run.Advance(r, ends, now, readDefinition)), nil
 	}, o.handOver)
 	if err != nil {
 		o.log.WarnContext(ctx, "child run not cancelled", "run_id", id, "err", err)

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/definition"
@@ -54,7 +56,7 @@ func (o *Orchestrator) applyPipeline(ctx context.Context, req schemas.ApplyPipel
 func (o *Orchestrator) read(ctx context.Context, req schemas.ApplyPipelineRequest) (def hodei.Definition, problems []hodei.Problem, err error) {
 	calls := func(def hodei.Definition) (found []hodei.Problem) {
 		found, err = o.checkCalls(ctx, def)
-		return found
+		return append(found, definition.CheckTimes(def, time.Now())...)
 	}
 	switch {
 	case req.Document == "" && len(req.Fields) == 0:
@@ -79,6 +81,16 @@ func (o *Orchestrator) checkCalls(ctx context.Context, def hodei.Definition) ([]
 	called := definition.Called(def)
 	if len(called) == 0 {
 		return nil, nil
+	}
+	for _, slug := range called {
+		if hodei.PipelinesOf(ctx) == nil {
+			break
+		}
+		if _, err := o.db.PipelineID(ctx, hodei.PipelineRef(slug)); errors.Is(err, hodei.NotFound) {
+			return nil, hodei.Errorf(hodei.Forbidden, "Your token is limited to certain pipelines, %s is none of them", slug)
+		} else if err != nil {
+			return nil, err
+		}
 	}
 	recorded, err := o.db.Calls(ctx, called)
 	if err != nil {
@@ -110,6 +122,10 @@ func defined(now postgres.Recorded) hodei.Definition {
 	if now.Name != def.Slug {
 		def.Name = now.Name
 	}
+	def.Hooks = nil
+	for _, h := range now.Hooks {
+		def.Hooks = append(def.Hooks, h.HookSpec)
+	}
 	def.Schedules = nil
 	for _, s := range now.Schedules {
 		def.Schedules = append(def.Schedules, s.ScheduleSpec)
@@ -128,13 +144,13 @@ func defined(now postgres.Recorded) hodei.Definition {
 // nil for a new pipeline.
 func revised(now *postgres.Recorded, def hodei.Definition) *postgres.Revised {
 	next := &postgres.Revised{Name: cmp.Or(def.Name, def.Slug), Description: def.Description, Settings: def.Settings}
-	next.Settings.Schedules = nil // they are rows
+	next.Settings.Schedules, next.Settings.Hooks = nil, nil // they are rows
 	next.Begin = nextfire.Begin
 	before := map[string]hodei.Job{}
 	if now == nil {
-		next.Schedules = matchSchedules(nil, def.Schedules)
+		next.Schedules, next.Hooks = matchSchedules(nil, def.Schedules), matchHooks(nil, def.Hooks)
 	} else {
-		next.Schedules = matchSchedules(now.Schedules, def.Schedules)
+		next.Schedules, next.Hooks = matchSchedules(now.Schedules, def.Schedules), matchHooks(now.Hooks, def.Hooks)
 		for i, key := range run.Keys(now.Jobs) {
 			before[key] = now.Jobs[i]
 		}
@@ -142,7 +158,7 @@ func revised(now *postgres.Recorded, def hodei.Definition) *postgres.Revised {
 	for _, d := range def.Jobs {
 		old, ok := before[d.Key]
 		delete(before, d.Key)
-		job := hodei.Job{ID: old.ID, Name: d.Name, Description: d.Description, Type: d.Type, Spec: d.Spec}
+		job := jobOf(old.ID, d)
 		if !ok || !same(old, job) {
 			next.Jobs = append(next.Jobs, job)
 		}
@@ -151,6 +167,11 @@ func revised(now *postgres.Recorded, def hodei.Definition) *postgres.Revised {
 		next.Gone = append(next.Gone, gone.ID)
 	}
 	return next
+}
+
+// jobOf is a job as it is defined.
+func jobOf(id hodei.JobID, d hodei.JobDefinition) hodei.Job {
+	return hodei.Job{ID: id, Name: d.Name, Description: d.Description, Type: d.Type, Spec: d.Spec}
 }
 
 // matchSchedules are the schedules of a definition, each with the identity of the one
@@ -215,6 +236,27 @@ func (o *Orchestrator) checkJob(ctx context.Context, job hodei.Job) error {
 		}
 	}
 	return nil
+}
+
+// readDefinition reads the definition in the repository of a run. What it does not declare of the
+// params that the run was given is left out.
+func readDefinition(g hodei.Grant, text string) (run.Source, error) {
+	def, problems := definition.ParseFor(g.Slug, []byte(text), definition.FormatOf(g.File), func(def hodei.Definition) []hodei.Problem {
+		return definition.CheckGrant(def, g)
+	})
+	if err := hodei.InvalidDefinition(definition.Obstacles(problems)); err != nil {
+		return run.Source{}, err
+	}
+	from := run.Source{Settings: def.Settings, Params: map[string]hodei.Scalar{}}
+	for _, d := range def.Jobs {
+		from.Jobs = append(from.Jobs, jobOf(g.Jobs[d.Key], d))
+	}
+	for _, p := range def.Params {
+		if value, given := g.Params[p.Name]; given {
+			from.Params[p.Name] = value
+		}
+	}
+	return from, nil
 }
 
 // same reports whether a job is recorded as it is defined.

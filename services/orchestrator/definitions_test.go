@@ -166,10 +166,10 @@ func TestApplyChangesNothingUnlessAllIsValid(t *testing.T) {
 func TestApplyRefusesFieldsThatAreNotSupported(t *testing.T) {
 	t.Parallel()
 	b := start(t)
-	text := release + "hooks: [ { kind: generic, secret: S } ]\n"
+	text := strings.Replace(release, "command: make,", "command: make, run_as: ci,", 1)
 	_, failed := asked[schemas.AppliedPipeline](b, schemas.ApplyPipeline.Op, body{"slug": "release", "document": text, "dry_run": true})
 	require.NotNil(t, failed)
-	assert.Equal(t, []hodei.Problem{{Field: "hooks", Issue: "not supported by this version", Line: 11, Column: 8}}, failed.Details.Problems)
+	assert.Equal(t, []hodei.Problem{{Field: "jobs.build.run_as", Issue: "not supported by this version", Line: 7, Column: 35}}, failed.Details.Problems)
 }
 
 func TestApplyTakesTheDefinitionInTheRequest(t *testing.T) {
@@ -347,4 +347,15 @@ func TestARunUsesTheSettingsOfTheDefinition(t *testing.T) {
 	_, failed = asked[hodei.Run](b, schemas.ExecutePipeline.Op, body{"id": "release", "params": body{"env": "nope"}})
 	require.NotNil(t, failed)
 	assert.Equal(t, "params.env", failed.Details.Field)
+}
+
+// TestATimeInThePastIsAWarning with its place in the file, whether or not it has fired.
+func TestATimeInThePastIsAWarning(t *testing.T) {
+	b := start(t)
+	const document = "slug: release\nschedules:\n  - { at: \"2001-01-31T08:00:00Z\" }\n  - { at: \"9001-01-31T08:00:00Z\" }\njobs: { a: { command: x } }\n"
+	for range 2 {
+		applied := b.apply(document, nil)
+		require.Len(t, applied.Warnings, 1)
+		require.Equal(t, "3:11: schedules[0].at: lies in the past: the schedule starts nothing more", applied.Warnings[0].String())
+	}
 }

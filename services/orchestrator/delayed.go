@@ -16,12 +16,12 @@ func (o *Orchestrator) delayed() due.Rows {
 
 // releaseDue queues executions whose time has come: the scheduler takes them in from their
 // events, or finds them in the record.
-func (o *Orchestrator) releaseDue(ctx context.Context) error {
+func (o *Orchestrator) releaseDue(ctx context.Context) (more bool, err error) {
 	released, err := o.db.ReleaseDelayed(ctx)
 	for _, e := range released {
 		o.publish(ctx, schemas.EventRequeued, e)
 	}
-	return err
+	return true, err
 }
 
 // delay records an execution that must not start before a time.

@@ -184,20 +184,50 @@ func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution) (hodei
 	return e, err
 }
 
+// askAgain is the pause before the scheduler is asked again.
+const askAgain = 200 * time.Millisecond
+
+// ask asks the scheduler for a worker. A scheduler that hands over ends the waits of its
+// callers; the next one takes the execution from the record, so ask waits there for the rest
+// of the time that the caller has.
+func (o *Orchestrator) ask(ctx context.Context, e hodei.Execution, waiting schemas.Waiting, hungUp <-chan struct{}) (schemas.Decision, error) {
+	id, until := hodei.RefTo(e.ID), time.Now().Add(waiting.Wait())
+	for {
+		decision, err := rpc.Call(ctx, o.nc, schemas.Schedule, schemas.ScheduleRequest{
+			ExecutionID: &id, Brief: true, Waiting: waiting,
+			JobConfig: &schemas.JobConfig{Requirements: &e.Requirements, Priority: &e.Priority},
+		})
+		left := time.Until(until.Add(-askAgain)).Seconds()
+		if !errors.Is(err, hodei.Unavailable) || left <= 0 {
+			return decision, err
+		}
+		select {
+		case <-hungUp:
+			return decision, err
+		case <-ctx.Done():
+			return decision, err
+		case <-time.After(askAgain):
+		}
+		waiting.WaitSeconds = &left
+	}
+}
+
 // schedule asks the scheduler for a worker. When no scheduler answers, the
 // execution is safe in the record and waits there to be adopted, unless it was
 // not to wait.
 func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting schemas.Waiting) (schemas.Decision, error) {
+	var hungUp <-chan struct{}
 	if waiting.Wait() > 0 {
-		if _, may := rpc.Wait(ctx); !may { // it is queued and answered at once
+		var may bool
+		if hungUp, may = rpc.Wait(ctx); !may { // it is queued and answered at once
 			waiting.WaitSeconds = new(float64)
 		}
 	}
-	id := hodei.RefTo(e.ID)
-	decision, err := rpc.Call(ctx, o.nc, schemas.Schedule, schemas.ScheduleRequest{
-		ExecutionID: &id, Brief: true, Waiting: waiting,
-		JobConfig: &schemas.JobConfig{Requirements: &e.Requirements, Priority: &e.Priority},
-	})
+	decision, err := o.ask(ctx, e, waiting, hungUp)
+	if errors.Is(err, hodei.Conflict) { // the next scheduler took it in before it was asked
+		now, err := o.db.GetExecution(ctx, e.ID)
+		return decided(now), err
+	}
 	if !errors.Is(err, hodei.Unavailable) && !errors.Is(err, hodei.Timeout) {
 		return decision, err
 	}

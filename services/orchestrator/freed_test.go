@@ -56,7 +56,7 @@ func (f *freed) end(id hodei.RunID) (finished <-chan error) {
 			for i := range r.Jobs {
 				r.Jobs[i].Status, r.Jobs[i].CompletedAt = hodei.JobCompleted, &now
 			}
-			return postgres.Steps(run.Advance(r, ends, now)), nil
+			return postgres.Steps(run.Advance(r, ends, now, nil)), nil
 		}, handNothing)
 		done <- err
 	}()
@@ -97,7 +97,7 @@ func TestAKeyFreedWhileARunIsLookedAt(t *testing.T) {
 	var finished <-chan error
 	a, err := f.AdvanceRun(t.Context(), second.ID, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (postgres.Steps, error) {
 		finished = f.end(first.ID)
-		return postgres.Steps(run.Advance(r, ends, now)), nil
+		return postgres.Steps(run.Advance(r, ends, now, nil)), nil
 	}, handNothing)
 	require.NoError(t, err)
 	require.NoError(t, <-finished)

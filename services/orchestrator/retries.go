@@ -14,12 +14,12 @@ func (o *Orchestrator) retries() due.Rows {
 
 // retryDue creates the next due execution. The scheduler takes it in from its created
 // event, or finds it in the record.
-func (o *Orchestrator) retryDue(ctx context.Context) error {
+func (o *Orchestrator) retryDue(ctx context.Context) (more bool, err error) {
 	e, err := o.db.CreateRetry(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	o.log.InfoContext(ctx, "execution retried", "execution_id", e.ID, "retry_of", *e.RetryOf, "attempt", e.Attempt)
 	o.publish(ctx, schemas.EventCreated, e)
-	return nil
+	return true, nil
 }

@@ -48,7 +48,7 @@ func expected(t *testing.T, jobs []hodei.Job) map[string]hodei.RunJobStatus {
 	r := &hodei.Run{Status: hodei.RunRunning}
 	require.NoError(t, run.Expand(r, run.Source{Jobs: jobs}))
 	for ends := []hodei.Execution(nil); !r.Status.Ended(); {
-		started := run.Advance(r, ends, time.Now()).Start
+		started := run.Advance(r, ends, time.Now(), nil).Start
 		ends = nil
 		for _, e := range started {
 			e.Status = outcomeOf(*e.JobKey)

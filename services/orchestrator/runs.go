@@ -27,17 +27,17 @@ func (o *Orchestrator) runs() due.Rows {
 }
 
 // advanceDue advances runs that are due.
-func (o *Orchestrator) advanceDue(ctx context.Context) error {
+func (o *Orchestrator) advanceDue(ctx context.Context) (more bool, err error) {
 	all, err := o.db.AdvanceRuns(ctx, advance, o.handOver)
 	if err != nil {
-		return err
+		return false, err
 	}
 	o.carryOut(ctx, all...)
-	return nil
+	return len(all) == postgres.RunsAtOnce, nil
 }
 
 func advance(r *hodei.Run, ends []hodei.Execution, now time.Time) postgres.Steps {
-	return postgres.Steps(run.Advance(r, ends, now))
+	return postgres.Steps(run.Advance(r, ends, now, readDefinition))
 }
 
 // handOver announces executions, from which the scheduler takes them in.
@@ -53,10 +53,11 @@ func (o *Orchestrator) handOver(ctx context.Context, all []hodei.Execution) {
 func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 	var g errgroup.Group
 	g.SetLimit(handedAtOnce)
-	freed := false
+	freed, notifies := false, false
 	for _, a := range all {
 		o.announce(ctx, a)
 		freed = freed || a.Plan.Concurrency != nil && a.Status.Ended()
+		notifies = notifies || a.Notifies
 		for _, call := range a.Calls {
 			g.Go(func() error { o.call(ctx, a.Run, call); return nil })
 		}
@@ -75,6 +76,9 @@ func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 				return nil
 			})
 		}
+	}
+	if notifies {
+		_ = o.nc.Publish(schemas.NotificationSubject, nil)
 	}
 	_ = g.Wait() // each has logged its own failure
 	if freed {
@@ -125,7 +129,7 @@ func (o *Orchestrator) executePipeline(ctx context.Context, req schemas.ExecuteP
 		draft.Trigger.Kind = req.Trigger
 	}
 	return o.newRun(ctx, draft, func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error {
-		return run.Expand(r, run.Source{Settings: settings, Jobs: jobs, Params: req.Params, Environment: req.Environment, Only: req.Only})
+		return run.Expand(r, run.Source{Settings: settings, Jobs: jobs, Params: req.Params, Environment: req.Environment, Only: req.Only, Uploaded: req.Source})
 	})
 }
 
@@ -147,8 +151,10 @@ func (o *Orchestrator) rerunRun(ctx context.Context, req schemas.RerunRunRequest
 	}
 	draft := hodei.Run{PipelineID: past.PipelineID, Trigger: past.Trigger, RerunOf: &past.ID}
 	draft.Trigger.Kind, draft.Trigger.By, draft.Trigger.ScheduleID = hodei.TriggerRerun, hodei.CallerName(ctx), nil
-	return o.newRun(ctx, draft, func(r *hodei.Run, _ hodei.Settings, _ []hodei.Job) error {
-		return run.Rerun(r, past, req.Jobs)
+	return o.newRun(ctx, draft, func(r *hodei.Run, _ hodei.Settings, jobs []hodei.Job) error {
+		err := run.Rerun(r, past, req.Jobs)
+		run.Renew(r, jobs)
+		return err
 	})
 }
 
@@ -227,7 +233,7 @@ func (o *Orchestrator) decide(ctx context.Context, ref hodei.RunRef, key string,
 		if err := decision(r, now); err != nil {
 			return postgres.Steps{}, err
 		}
-		steps := run.Advance(r, ends, now)
+		steps := run.Advance(r, ends, now, readDefinition)
 		steps.Include(r, key)
 		return postgres.Steps(steps), nil
 	}, o.handOver)

@@ -137,25 +137,30 @@ func TestRunEvents(t *testing.T) {
 	gate := needing("gate", "build")
 	gate.Approval = &hodei.Gate{Message: "go on?"}
 	r := b.execute(b.pipeline(needing("build"), gate, needing("last", "gate")))
+	var got []string
+	until := func(last string) { // the events of a step precede those of what a user does next
+		for len(got) == 0 || got[len(got)-1] != last {
+			msg, err := events.NextMsg(30 * time.Second)
+			require.NoError(t, err, "%v", got)
+			e := decode[schemas.RunEvent](t, msg.Data)
+			require.Equal(t, r.ID, e.Run.ID)
+			require.Equal(t, schemas.EventSubject(e.Type, r.ID), msg.Subject)
+			text := strings.TrimPrefix(e.Type, "io.hodei.v1.run.")
+			if e.Job != nil {
+				text += " " + e.Job.Key + " " + string(e.Job.Status)
+			}
+			got = append(got, text)
+		}
+	}
+	until("job build PENDING")
 	b.finish(r.ID, "build", completed)
+	until("blocked gate BLOCKED")
 	j := b.waitJob(r.ID, "gate", hodei.JobBlocked)
 	require.Equal(t, "go on?", j.Approval.Message)
 	_, err = rpc.Call(t.Context(), b.nc, schemas.RejectRun, schemas.RejectRunRequest{RunAnswer: schemas.RunAnswer{ID: hodei.RefTo(r.ID), Key: "gate"}})
 	require.NoError(t, err)
+	until("failed")
 	b.waitRun(r.ID, hodei.RunFailed)
-	var got []string
-	for len(got) == 0 || got[len(got)-1] != "failed" {
-		msg, err := events.NextMsg(30 * time.Second)
-		require.NoError(t, err, "%v", got)
-		e := decode[schemas.RunEvent](t, msg.Data)
-		require.Equal(t, r.ID, e.Run.ID)
-		require.Equal(t, schemas.EventSubject(e.Type, r.ID), msg.Subject)
-		text := strings.TrimPrefix(e.Type, "io.hodei.v1.run.")
-		if e.Job != nil {
-			text += " " + e.Job.Key + " " + string(e.Job.Status)
-		}
-		got = append(got, text)
-	}
 	require.Equal(t, []string{
 		"created", "started", "job build PENDING", "job build COMPLETED", "blocked gate BLOCKED",
 		"job gate FAILED", "job last SKIPPED", "failed",

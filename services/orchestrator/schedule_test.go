@@ -12,6 +12,47 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
+// TestAWaitOutlastsAHandover: the wait that one scheduler ends goes on at the next, for the
+// rest of its time.
+func TestAWaitOutlastsAHandover(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	n := &neighbours{}
+	var asked []schemas.ScheduleRequest
+	n.schedule = func(req schemas.ScheduleRequest) (schemas.Decision, error) {
+		if asked = append(asked, req); len(asked) == 1 {
+			return schemas.Decision{}, hodei.Errorf(hodei.Unavailable, "The scheduler is starting again")
+		}
+		id, _ := req.ExecutionID.ID()
+		return schemas.Decision{ExecutionID: &id, Status: hodei.Running}, nil
+	}
+	b.scheduler(n)
+	job, wait := b.job(hodei.Spec{Command: shell}), 60.0
+	got, err := rpc.Call(t.Context(), b.nc, schemas.ExecuteJob, schemas.ExecuteJobRequest{ID: job.ID, Waiting: schemas.Waiting{WaitSeconds: &wait}})
+	require.NoError(t, err)
+	require.Equal(t, hodei.Running, got.Status)
+	require.Len(t, asked, 2)
+	require.Equal(t, 60.0, *asked[0].WaitSeconds)
+	require.Less(t, *asked[1].WaitSeconds, 60.0)
+	require.Equal(t, asked[0].ExecutionID, asked[1].ExecutionID)
+}
+
+// TestAHandoverMayStartItFirst: the next scheduler has taken the execution from the record
+// when it is asked again, and the answer is what the record shows.
+func TestAHandoverMayStartItFirst(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	n := &neighbours{}
+	n.schedule = func(schemas.ScheduleRequest) (schemas.Decision, error) {
+		return schemas.Decision{}, hodei.Errorf(hodei.Conflict, "Execution is RUNNING and cannot become RUNNING")
+	}
+	b.scheduler(n)
+	job, wait := b.job(hodei.Spec{Command: shell}), 60.0
+	got, err := rpc.Call(t.Context(), b.nc, schemas.ExecuteJob, schemas.ExecuteJobRequest{ID: job.ID, Waiting: schemas.Waiting{WaitSeconds: &wait}})
+	require.NoError(t, err)
+	require.Equal(t, hodei.Pending, got.Status)
+}
+
 // TestWithoutASchedulerAnExecutionStaysPending: it is recorded, and a
 // scheduler that starts later adopts it.
 func TestWithoutASchedulerAnExecutionStaysPending(t *testing.T) {

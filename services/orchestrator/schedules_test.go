@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/definition"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/postgres"
@@ -387,14 +388,19 @@ func TestSchedulesOfADefinition(t *testing.T) {
 // TestWrongSchedules are refused with the field.
 func TestWrongSchedules(t *testing.T) {
 	b := start(t)
-	pipeline := hodei.RefTo(b.pipeline(needing("a")))
+	id := b.pipeline(needing("a"))
+	pipeline, repository := hodei.RefTo(id), hodei.ScheduleSpec{Cron: "@daily", Definition: hodei.DefinitionRepository}
+	jobs, _, err := b.db.ListJobs(t.Context(), postgres.JobFilter{PipelineIDs: []hodei.PipelineID{id}}, postgres.Page{Size: 1})
+	require.NoError(t, err)
 	past := "2020-01-01T00:00:00Z"
 	for want, req := range map[string]schemas.CreateScheduleRequest{
-		"pipeline_id: either pipeline_id or job_id is required":   {ScheduleSpec: every(time.Hour)},
-		"cron: exactly one of cron, every and at is required":     {PipelineID: &pipeline},
-		"at: lies in the past":                                    {PipelineID: &pipeline, ScheduleSpec: hodei.ScheduleSpec{At: past}},
-		"params.x: the pipeline has no parameter of this name":    {PipelineID: &pipeline, ScheduleSpec: hodei.ScheduleSpec{Cron: "@daily", Params: map[string]hodei.Scalar{"x": "1"}}},
-		"cron: hour: a value from 0 to 23 is required, not \"x\"": {PipelineID: &pipeline, ScheduleSpec: hodei.ScheduleSpec{Cron: "0 x * * *"}},
+		"pipeline_id: either pipeline_id or job_id is required":            {ScheduleSpec: every(time.Hour)},
+		"cron: exactly one of cron, every and at is required":              {PipelineID: &pipeline},
+		"definition: " + definition.NoSource:                               {PipelineID: &pipeline, ScheduleSpec: repository},
+		"definition: a job is executed as it was applied; use pipeline_id": {JobID: &jobs[0].ID, ScheduleSpec: repository},
+		"at: lies in the past":                                             {PipelineID: &pipeline, ScheduleSpec: hodei.ScheduleSpec{At: past}},
+		"params.x: the pipeline has no parameter of this name":             {PipelineID: &pipeline, ScheduleSpec: hodei.ScheduleSpec{Cron: "@daily", Params: map[string]hodei.Scalar{"x": "1"}}},
+		"cron: hour: a value from 0 to 23 is required, not \"x\"":          {PipelineID: &pipeline, ScheduleSpec: hodei.ScheduleSpec{Cron: "0 x * * *"}},
 	} {
 		_, err := rpc.Call(t.Context(), b.nc, schemas.CreateSchedule, req)
 		require.ErrorIs(t, err, hodei.Invalid, want)
@@ -402,7 +408,7 @@ func TestWrongSchedules(t *testing.T) {
 		require.Equal(t, want, fmt.Sprintf("%s: %s", d.Field, d.Issue))
 	}
 	gone := hodei.RefTo(postgres.NewID[hodei.PipelineID]())
-	_, err := rpc.Call(t.Context(), b.nc, schemas.CreateSchedule, schemas.CreateScheduleRequest{PipelineID: &gone, ScheduleSpec: every(time.Hour)})
+	_, err = rpc.Call(t.Context(), b.nc, schemas.CreateSchedule, schemas.CreateScheduleRequest{PipelineID: &gone, ScheduleSpec: every(time.Hour)})
 	require.ErrorIs(t, err, hodei.NotFound)
 }
 

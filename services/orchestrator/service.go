@@ -50,7 +50,7 @@ func New(cfg Config) *Orchestrator {
 	o := &Orchestrator{nc: cfg.NATS, db: cfg.DB, log: cfg.Log, disks: cfg.Disks}
 	o.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.Orchestrator, Version: cfg.Version, Log: cfg.Log,
-		Description: "Pipelines, jobs and the creation of executions", Once: cfg.DB.Once, Audit: cfg.DB.Audit,
+		Description: "Pipelines, jobs and the creation of executions", Once: cfg.DB.Once, Audit: cfg.DB.Audit, PipelineOf: cfg.DB.PipelineOf, CallerKey: cfg.DB.CallerKey,
 	})
 	rpc.Handle(o.svc, schemas.CreatePipeline, o.createPipeline)
 	rpc.Handle(o.svc, schemas.GetPipeline, o.getPipeline)
@@ -77,6 +77,15 @@ func New(cfg Config) *Orchestrator {
 	rpc.Handle(o.svc, schemas.BackfillSchedule, o.backfillSchedule)
 	rpc.Handle(o.svc, schemas.NextFires, o.nextFires)
 	rpc.Handle(o.svc, schemas.ListFires, o.listFires)
+	rpc.Handle(o.svc, schemas.CreateHook, o.createHook)
+	rpc.Handle(o.svc, schemas.GetHook, o.getHook)
+	rpc.Handle(o.svc, schemas.ListHooks, o.listHooks)
+	rpc.Handle(o.svc, schemas.DeleteHook, o.deleteHook)
+	rpc.Handle(o.svc, schemas.ListDeliveries, o.listDeliveries)
+	rpc.Handle(o.svc, schemas.Redeliver, o.redeliver)
+	rpc.Handle(o.svc, schemas.ApproveDelivery, o.approveDelivery)
+	rpc.Handle(o.svc, schemas.RejectDelivery, o.rejectDelivery)
+	rpc.Handle(o.svc, schemas.ReceiveHook, o.receiveHook)
 	rpc.Handle(o.svc, schemas.ApplyPipeline, o.applyPipeline)
 	rpc.Handle(o.svc, schemas.GetDefinition, o.getDefinition)
 	rpc.Handle(o.svc, schemas.CreateJob, o.createJob)
@@ -108,7 +117,7 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 	defer full.Unsubscribe()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.svc.Run(ctx) })
-	for _, rows := range []due.Rows{o.retries(), o.runs(), o.schedules(), o.delayed()} {
+	for _, rows := range []due.Rows{o.retries(), o.runs(), o.schedules(), o.delayed(), o.deliveries()} {
 		g.Go(func() error {
 			return rpc.Supervise(ctx, o.log, rows.Name, func(ctx context.Context) error { return rows.Run(ctx, o.nc, o.log) })
 		})

@@ -92,6 +92,7 @@ func (s *Scheduler) service() *rpc.Service {
 	return rpc.New(rpc.Config{
 		NATS: s.nc, Name: schemas.Scheduler, Version: s.cfg.Version, Log: s.log,
 		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.doubt, Audit: s.cfg.DB.Audit,
+		PipelineOf: s.cfg.DB.PipelineOf, CallerKey: s.cfg.DB.CallerKey,
 	})
 }
 
@@ -108,8 +109,8 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	lease := kv.NewLeader(js, schemas.SchedulerLease)
 	s.leads = lease.Trusted
 	isReady := sync.OnceFunc(func() { close(s.ready) })
-	for ctx.Err() == nil {
-		g, ctx := errgroup.WithContext(ctx)
+	for run := ctx; run.Err() == nil; {
+		g, ctx := errgroup.WithContext(run)
 		if !lease.TryAcquire(ctx) {
 			standing, leave := context.WithCancel(ctx)
 			g.Go(func() error { return serve(standing, s.service(), isReady) })
@@ -123,7 +124,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			}
 		}
 		g.Go(func() error {
-			return lease.Hold(ctx, func(ctx context.Context) error { return s.lead(ctx, isReady) })
+			return lease.Hold(ctx, func(ctx context.Context) error { return s.lead(ctx, run, isReady) })
 		})
 		if err := g.Wait(); err != nil {
 			return err
@@ -147,8 +148,8 @@ func serve(ctx context.Context, svc *rpc.Service, ready func()) error {
 	return g.Wait()
 }
 
-// lead decides and answers requests until ctx is done.
-func (s *Scheduler) lead(ctx context.Context, ready func()) error {
+// lead decides and answers requests until ctx is done, which ends no later than run.
+func (s *Scheduler) lead(ctx, run context.Context, ready func()) error {
 	s.log.InfoContext(ctx, "this scheduler leads")
 	defer s.log.InfoContext(ctx, "this scheduler leads no longer")
 	svc := s.service()
@@ -165,12 +166,33 @@ func (s *Scheduler) lead(ctx context.Context, ready func()) error {
 	g.Go(func() error {
 		select {
 		case <-synced:
-			return serve(ctx, svc, ready)
+			return serve(s.untilConnected(ctx, run), svc, ready)
 		case <-ctx.Done():
 			return nil
 		}
 	})
 	return g.Wait()
+}
+
+// untilConnected returns a context that ends when ctx is done and NATS is connected, or with
+// run. A service that is to be registered again must not stop while the connection is lost:
+// nats.go drains a subscription, repeats it on the next connection, and then forgets it, so
+// the server would send part of the requests to a subscription without a handler.
+func (s *Scheduler) untilConnected(ctx, run context.Context) context.Context {
+	serving, stop := context.WithCancel(run)
+	context.AfterFunc(ctx, func() {
+		defer stop()
+		changed := s.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
+		defer s.nc.RemoveStatusListener(changed)
+		for !s.nc.IsConnected() && !s.nc.IsClosed() {
+			select {
+			case <-changed:
+			case <-run.Done():
+				return
+			}
+		}
+	})
+	return serving
 }
 
 // errRestart is the answer to requests that wait when the queue is built anew, here or by

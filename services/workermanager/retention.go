@@ -26,7 +26,7 @@ const (
 // retain deletes records older than their retention. Several instances may run it
 // at once. A failed step does not prevent the others.
 func (m *Manager) retain(ctx context.Context) error {
-	return errors.Join(m.keepDays(ctx), m.deleteOldRuns(ctx), m.deleteOldExecutions(ctx), m.deleteOldWorkers(ctx), m.db.ForgetKeys(ctx))
+	return errors.Join(m.keepDays(ctx), m.deleteOldRuns(ctx), m.deleteOldExecutions(ctx), m.deleteOldWorkers(ctx), m.deleteOldNotifications(ctx), m.db.ForgetKeys(ctx))
 }
 
 // deleteOldRuns deletes runs before executions, because those of a run stay as long as it does.

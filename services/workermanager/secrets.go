@@ -3,8 +3,12 @@ package workermanager
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/seal"
@@ -74,6 +78,50 @@ func (m *Manager) rotateSecrets(ctx context.Context, _ schemas.Empty) (schemas.R
 		return keys.Seal(value, s.Associated())
 	})
 	return out, err
+}
+
+// verifySecret verifies a proof, so that no other service needs the value. It answers yes or
+// no: who asks again and again learns no more than by posting to the hook.
+func (m *Manager) verifySecret(ctx context.Context, req schemas.VerifySecretRequest) (schemas.VerifiedSecret, error) {
+	if m.cfg.Secrets == nil {
+		return schemas.VerifiedSecret{}, errNoKey
+	}
+	found, err := m.db.FindSecret(ctx, req.PipelineID, req.Name)
+	if errors.Is(err, hodei.NotFound) {
+		return schemas.VerifiedSecret{Issue: "there is no secret " + req.Name}, nil
+	} else if err != nil {
+		return schemas.VerifiedSecret{}, err
+	}
+	value, err := open(m.cfg.Secrets, found)
+	if err != nil {
+		m.log.ErrorContext(ctx, "secret not decrypted", "secret", found.Name, "pipeline_id", found.PipelineID, "err", err)
+		return schemas.VerifiedSecret{Issue: "the secret " + req.Name + " cannot be decrypted: set it again, or add its key to the key file"}, nil
+	}
+	if !proves(req, value) {
+		return schemas.VerifiedSecret{Issue: "the signature or token is not that of the secret " + req.Name}, nil
+	}
+	return schemas.VerifiedSecret{}, nil
+}
+
+// proves compares in constant time.
+func proves(req schemas.VerifySecretRequest, value []byte) bool {
+	if req.Token != "" {
+		given, want := sha256.Sum256([]byte(req.Token)), sha256.Sum256(value)
+		return hmac.Equal(given[:], want[:])
+	}
+	// The form in which Standard Webhooks and GitLab show their keys.
+	if text, ok := strings.CutPrefix(string(value), "whsec_"); ok {
+		if key, err := base64.StdEncoding.DecodeString(text); err == nil {
+			value = key
+		}
+	}
+	mac := hmac.New(sha256.New, value)
+	mac.Write(req.Data)
+	want, ok := mac.Sum(nil), false
+	for _, given := range req.Signatures {
+		ok = hmac.Equal(given, want) || ok
+	}
+	return ok
 }
 
 // scope is the pipeline of a secret, nil for all pipelines.

@@ -1,6 +1,9 @@
 package workermanager
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -196,4 +199,28 @@ func TestKeysAreRotated(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, secretValue, values["A"])
 	require.Contains(t, h.offered(b.naming(nil, "B")).NoSecrets, "the secret B cannot be decrypted")
+}
+
+// TestProofs: a signature with the key, in either form of it, or the value as a token.
+func TestProofs(t *testing.T) {
+	t.Parallel()
+	sum := func(key, text string) []byte {
+		mac := hmac.New(sha256.New, []byte(key))
+		mac.Write([]byte(text))
+		return mac.Sum(nil)
+	}
+	text := []byte("text")
+	signed := func(sums ...[]byte) schemas.VerifySecretRequest {
+		return schemas.VerifySecretRequest{Attached: schemas.Attached{Data: text}, Signatures: sums}
+	}
+	standard := "whsec_" + base64.StdEncoding.EncodeToString([]byte("the key"))
+	require.True(t, proves(signed(sum("value", "text")), []byte("value")))
+	require.True(t, proves(signed([]byte{1}, sum("value", "text"), nil), []byte("value")))
+	require.True(t, proves(signed(sum("the key", "text")), []byte(standard)))
+	require.True(t, proves(schemas.VerifySecretRequest{Token: "value"}, []byte("value")))
+	require.False(t, proves(signed(), []byte("value")))
+	require.False(t, proves(signed(sum("other", "text")), []byte("value")))
+	require.False(t, proves(signed(sum("value", "other")), []byte("value")))
+	require.False(t, proves(signed(sum("value", "text")[:31]), []byte("value")))
+	require.False(t, proves(schemas.VerifySecretRequest{Token: "valu"}, []byte("value")))
 }

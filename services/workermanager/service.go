@@ -14,6 +14,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/batch"
+	"github.com/hodei-jobs/hodei/internal/notify"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/seal"
 	"github.com/hodei-jobs/hodei/kv"
@@ -32,6 +33,10 @@ type Config struct {
 	Storage kv.Storage
 	// Secrets are the keys of secrets; without them none can be set or used.
 	Secrets *seal.Keys
+	// Notify configures how notifications are sent, and PublicURL is the address of the
+	// console in them; without it they have no link.
+	Notify    notify.Config
+	PublicURL string
 	// LostAfter is the silence after which a worker is lost. Default: 45 s.
 	LostAfter time.Duration
 	// Reconcile is the interval in which reports are compared with the record
@@ -63,6 +68,11 @@ type Manager struct {
 	offers offers
 	// requests sends offers; those for one worker share a request.
 	requests batch.Groups[hodei.WorkerID, schemas.ExecutionRequest, schemas.Acceptance]
+	// sender sends notifications, sending are those that it sends, and room has an element
+	// for each.
+	sender  *notify.Sender
+	sending sync.WaitGroup
+	room    chan struct{}
 	// refused counts the log chunks that the record will never accept.
 	refused atomic.Int64
 	// storing is the time since which JetStream stores nothing, nil while it
@@ -83,11 +93,13 @@ func New(cfg Config) *Manager {
 			*value = standard
 		}
 	}
-	m := &Manager{cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log, fleet: newFleet()}
+	m := &Manager{cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log, fleet: newFleet(), room: make(chan struct{}, sendAtOnce)}
+	cfg.Notify.Version = cfg.Version
+	m.sender = notify.New(cfg.Notify)
 	m.requests.Run, m.requests.Size, m.requests.MaxSize = m.request, schemas.ExecutionRequest.Size, schemas.MaxSharedBytes
 	m.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.WorkerManager, Version: cfg.Version, Log: cfg.Log,
-		Description: "Workers, assignment, the end of executions and their logs", Once: cfg.DB.Once, Audit: cfg.DB.Audit,
+		Description: "Workers, assignment, the end of executions and their logs", Once: cfg.DB.Once, Audit: cfg.DB.Audit, PipelineOf: cfg.DB.PipelineOf, CallerKey: cfg.DB.CallerKey,
 	})
 	rpc.Handle(m.svc, schemas.RegisterWorker, m.registerWorker)
 	rpc.Handle(m.svc, schemas.JoinWorker, m.joinWorker)
@@ -112,6 +124,11 @@ func New(cfg Config) *Manager {
 	rpc.Handle(m.svc, schemas.ListSecrets, m.listSecrets)
 	rpc.Handle(m.svc, schemas.DeleteSecret, m.deleteSecret)
 	rpc.Handle(m.svc, schemas.RotateSecrets, m.rotateSecrets)
+	rpc.Handle(m.svc, schemas.VerifySecret, m.verifySecret)
+	rpc.Handle(m.svc, schemas.ListNotifications, m.listNotifications)
+	rpc.Handle(m.svc, schemas.GetNotification, m.getNotification)
+	rpc.Handle(m.svc, schemas.RedeliverNotification, m.redeliverNotification)
+	rpc.Handle(m.svc, schemas.TestNotifications, m.testNotifications)
 	rpc.Handle(m.svc, schemas.WorkerManagerHealth, m.health)
 	return m
 }
@@ -149,6 +166,10 @@ func (m *Manager) Run(ctx context.Context) error {
 	g.Go(func() error { return rpc.Supervise(ctx, m.log, "reconciler", m.keepReconciled) })
 	g.Go(func() error { return m.again(ctx, "fleet watch", m.watch) })
 	g.Go(func() error { return m.again(ctx, "log persister", m.persist) })
+	g.Go(func() error {
+		defer m.sending.Wait()
+		return rpc.Supervise(ctx, m.log, "notifications", func(ctx context.Context) error { return m.notifications().Run(ctx, m.nc, m.log) })
+	})
 	return g.Wait()
 }
 

@@ -48,7 +48,7 @@ func reportKilled(ctx context.Context, o Orders, log *slog.Logger, opts []nats.O
 	ctx, cancel := context.WithTimeout(ctx, reportFor)
 	defer cancel()
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		nc, err := rpc.Connect(o.NATS, "reaper of "+o.WorkerID.String(), log, opts...)
+		nc, err := rpc.Connect(o.NATS, "hodei worker "+o.WorkerID.String()+" reaper", log, opts...)
 		if err != nil {
 			return struct{}{}, err
 		}

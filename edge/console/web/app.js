@@ -26,8 +26,17 @@ import { Execution } from './views/execution.js';
 import { Queue } from './views/queue.js';
 import { Workers } from './views/workers.js';
 import { Worker } from './views/worker.js';
+import { WorkerKeys } from './views/worker-keys.js';
 import { SignIn, identify, signOut } from './views/sign-in.js';
 import { Secrets } from './views/secrets.js';
+import { Device } from './views/device.js';
+import { Schedules } from './views/schedules.js';
+import { Schedule } from './views/schedule.js';
+import { Hooks } from './views/hooks.js';
+import { Hook } from './views/hook.js';
+import { Notifications } from './views/notifications.js';
+import { Tokens } from './views/tokens.js';
+import { Audit } from './views/audit.js';
 import { Why } from './views/why.js';
 
 const views = [
@@ -45,8 +54,17 @@ const views = [
   ['/executions/:id', Execution],
   ['/queue', Queue],
   ['/workers', Workers],
+  ['/workers/keys', WorkerKeys],
   ['/workers/:id', Worker],
   ['/secrets', Secrets],
+  ['/device', Device],
+  ['/schedules', Schedules],
+  ['/schedules/:id', Schedule],
+  ['/hooks', Hooks],
+  ['/hooks/:id', Hook],
+  ['/notifications', Notifications],
+  ['/tokens', Tokens],
+  ['/audit', Audit],
   ['/why', Why],
 ];
 
@@ -57,8 +75,13 @@ const places = [
   ['/executions', 'Executions', 'executions', 'e'],
   ['/queue', 'Queue', 'queue', 'q'],
   ['/workers', 'Workers', 'workers', 'w'],
+  ['/schedules', 'Schedules', 'schedules', 'c'],
+  ['/hooks', 'Hooks', 'hooks', 'h'],
+  ['/notifications', 'Notifications', 'notifications', 'n'],
   ['/secrets', 'Secrets', 'secrets', 's', 'admin'],
-  ['/why', 'Placement', 'why', 'y', 'developer'],
+  ['/tokens', 'Tokens', 'tokens', 't', 'admin'],
+  ['/audit', 'Audit log', 'audit', 'a', 'admin'],
+  ['/why', 'Placement', 'why', 'y'],
 ];
 
 const theme = signal(document.documentElement.dataset.theme ?? 'auto');

@@ -93,6 +93,8 @@ func Detail(job hodei.RunJob) string {
 	switch {
 	case job.Status == hodei.JobBlocked:
 		return "waits for approval"
+	case job.Warning && job.Child != nil && job.Status == hodei.JobCompleted: // as the run that it has started
+		return reason + " with " + render.Count(job.Child.Warnings, "warning")
 	case job.Warning:
 		return strings.TrimPrefix(reason+", allowed to fail", ", ")
 	case job.ReusedExecutionID != nil:

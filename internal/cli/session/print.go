@@ -40,8 +40,11 @@ func List[Req, T any](ctx context.Context, s *Session, op schemas.Operation[Req,
 }
 
 // Age is how long ago it was, to one unit.
-func (s *Session) Age(t time.Time) string {
-	switch d := max(0, s.Now().Sub(t)); {
+func (s *Session) Age(t time.Time) string { return span(s.Now().Sub(t)) }
+
+// span is a duration, to one unit.
+func span(d time.Duration) string {
+	switch d = max(0, d); {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", int(d.Seconds()))
 	case d < time.Hour:
@@ -53,12 +56,16 @@ func (s *Session) Age(t time.Time) string {
 	}
 }
 
-// Moment is a time, and how long ago that was.
+// Moment is a time, and how long ago that was or how far ahead it is.
 func (s *Session) Moment(t *time.Time) string {
 	if t == nil {
 		return render.None
 	}
-	return fmt.Sprintf("%s (%s ago)", t.UTC().Format(time.RFC3339), s.Age(*t))
+	text, ahead := t.UTC().Format(time.RFC3339), t.Sub(s.Now())
+	if ahead >= time.Second { // less is a difference between two clocks
+		return fmt.Sprintf("%s (in %s)", text, span(ahead))
+	}
+	return fmt.Sprintf("%s (%s ago)", text, span(-ahead))
 }
 
 // Status is a status, in its colour on a terminal.

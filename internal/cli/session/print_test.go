@@ -44,3 +44,15 @@ func printing() (s *Session, out, errs *bytes.Buffer) {
 	s.Now = func() time.Time { return noon }
 	return s, out, errs
 }
+
+func TestMomentsArePastOrAhead(t *testing.T) {
+	s, _, _ := printing()
+	at := func(d time.Duration) string {
+		moment := noon.Add(d)
+		return s.Moment(&moment)
+	}
+	require.Equal(t, "-", s.Moment(nil))
+	require.Equal(t, "2026-01-02T11:55:00Z (5m ago)", at(-5*time.Minute))
+	require.Equal(t, "2026-01-02T12:05:00Z (in 5m)", at(5*time.Minute))
+	require.Equal(t, "2026-01-02T12:00:00Z (0s ago)", at(500*time.Millisecond), "two clocks differ")
+}

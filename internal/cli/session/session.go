@@ -70,6 +70,11 @@ func (p *Flags) connect(s *Session, name string) error {
 		if at, opts, err = contexts.NATS(p.natsContext); err != nil {
 			return err
 		}
+	} else if p.token != "" {
+		var err error
+		if opts, err = client.TokenOptions(p.token); err != nil {
+			return err
+		}
 	}
 	s.At = rpc.Redacted(at)
 	nc, err := rpc.Connect(at, "hodei "+name, slog.New(slog.DiscardHandler), opts...)

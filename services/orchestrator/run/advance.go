@@ -18,6 +18,8 @@ type Steps struct {
 	Changed []*hodei.RunJob
 	Added   map[string]bool
 	Removed []string
+	// Adopted is true once the run has the definition of its repository: its params changed.
+	Adopted bool
 	// Start are the executions to be created, without ids.
 	Start []hodei.Execution
 	// Stop are the keys of the jobs whose executions are to be cancelled.
@@ -41,12 +43,14 @@ func (s *Steps) Include(r *hodei.Run, key string) {
 // Advance brings a run up to date with executions that have ended, with the runs that its
 // jobs have started, as Child of the jobs has them, with the answers to its approvals,
 // with a request to cancel it and with the time. It changes the run and
-// its jobs in place. An end that it knows already changes nothing.
-func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time) Steps {
+// its jobs in place. An end that it knows already changes nothing. Read is for runs whose
+// definition is in their repository.
+func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time, read Reader) Steps {
 	if r.Status.Ended() {
 		return Steps{}
 	}
 	a := newAdvance(r, now)
+	a.read = read
 	for _, e := range ends {
 		a.end(e)
 	}
@@ -81,6 +85,7 @@ func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time) Steps {
 type advance struct {
 	r       *hodei.Run
 	now     time.Time
+	read    Reader
 	legs    map[string][]int // indexes of jobs, by the key in the definition
 	keys    map[string]int   // and by their own
 	settled map[string]bool
@@ -113,8 +118,10 @@ func (a *advance) end(e hodei.Execution) {
 	}
 	j := &a.r.Jobs[i]
 	j.ExecutionID, j.Attempt, j.StartedAt, j.Outputs = &e.ID, e.Attempt, e.StartedAt, e.Outputs
+	j.Plan.HasArtifacts = e.HasArtifacts
 	j.Status, j.Reason, j.CompletedAt = hodei.RunJobStatus(e.Status), e.Reason, e.CompletedAt
 	a.change(j)
+	a.pin(j)
 	switch j.Status {
 	case hodei.JobCancelled:
 		if j.Plan.Stopping != nil {
@@ -123,6 +130,8 @@ func (a *advance) end(e hodei.Execution) {
 		}
 	case hodei.JobFailed, hodei.JobTimedOut:
 		j.Warning = tolerates(j.Spec.AllowFailure, e.ExitCode)
+	case hodei.JobCompleted:
+		a.adopt(i)
 	}
 }
 

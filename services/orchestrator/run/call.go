@@ -93,11 +93,15 @@ func (a *advance) returned(j *hodei.RunJob, status hodei.RunJobStatus, reason *h
 		reason = j.Plan.Stopping
 	}
 	a.close(j, status, reason)
-	if child := childOf(j); child != nil && child.CompletedAt != nil {
+	child := childOf(j)
+	if child != nil && child.CompletedAt != nil {
 		j.CompletedAt = child.CompletedAt
 	}
-	if status == hodei.JobFailed || status == hodei.JobTimedOut {
+	switch status {
+	case hodei.JobFailed, hodei.JobTimedOut:
 		j.Warning = tolerates(j.Spec.AllowFailure, nil)
+	case hodei.JobCompleted:
+		j.Warning = child != nil && child.Warnings > 0
 	}
 }
 

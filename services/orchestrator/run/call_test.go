@@ -96,8 +96,8 @@ func TestParamsOfAPipelineJobAreResolved(t *testing.T) {
 	require.NoError(t, Expand(r, Source{Settings: hodei.Settings{Params: []hodei.Param{{Name: "env"}}}, Params: map[string]hodei.Scalar{"env": "prod"}, Jobs: []hodei.Job{
 		job("b", ""), job("c", "b", params, matrix(hodei.Matrix{Values: map[string][]hodei.Scalar{"os": {"linux"}}})),
 	}}))
-	e := ended(Advance(r, nil, start).Start[0], hodei.Completed, start)
-	got := Advance(r, []hodei.Execution{e}, start).Calls
+	e := ended(Advance(r, nil, start, nil).Start[0], hodei.Completed, start)
+	got := Advance(r, []hodei.Execution{e}, start, nil).Calls
 	require.Len(t, got, 1)
 	require.Equal(t, map[string]hodei.Scalar{"env": "prod", "v": "v7-linux", "b": "main", "n": "1.30"}, got[0].Params)
 	require.Equal(t, ref, got[0].Ref)
@@ -130,9 +130,9 @@ func TestAStoppedRunCancelsTheRunsThatItWaitsForWithItsReason(t *testing.T) {
 // asks for the state of the job.
 func TestAPipelineJobWithoutARunIsCancelledAtOnce(t *testing.T) {
 	r := expanded(t, hodei.Settings{}, []hodei.Job{job("c", "", calls())})
-	require.Len(t, Advance(r, nil, start).Calls, 1)
+	require.Len(t, Advance(r, nil, start, nil).Calls, 1)
 	require.NoError(t, Cancel(r, hodei.ReasonCancelled, start))
-	steps := Advance(r, nil, start)
+	steps := Advance(r, nil, start, nil)
 	require.Empty(t, steps.Calls)
 	require.Empty(t, steps.StopRuns)
 	require.Equal(t, hodei.RunCancelled, r.Status)
@@ -141,18 +141,18 @@ func TestAPipelineJobWithoutARunIsCancelledAtOnce(t *testing.T) {
 
 func TestARunThatWasNotCreatedIsAskedForAgain(t *testing.T) {
 	r := expanded(t, hodei.Settings{}, []hodei.Job{job("c", "", calls())})
-	steps := Advance(r, nil, start)
+	steps := Advance(r, nil, start, nil)
 	require.Equal(t, start.Add(again), *steps.Wake, "the orchestrator that creates it may be killed")
-	require.Empty(t, Advance(r, nil, start.Add(again/2)).Calls)
-	require.Equal(t, steps.Calls, Advance(r, nil, start.Add(again)).Calls, "the same attempt")
+	require.Empty(t, Advance(r, nil, start.Add(again/2), nil).Calls)
+	require.Equal(t, steps.Calls, Advance(r, nil, start.Add(again), nil).Calls, "the same attempt")
 }
 
 func TestARefusedPipelineJobFailsWithAText(t *testing.T) {
 	r := expanded(t, hodei.Settings{}, []hodei.Job{job("c", "", calls()), job("d", "c")})
-	Advance(r, nil, start)
+	Advance(r, nil, start, nil)
 	require.False(t, Refuse(r, "c", 2, hodei.Refusal{}), "another attempt")
 	require.True(t, Refuse(r, "c", 1, hodei.Refusal{Reason: hodei.ReasonStartFailed, Message: "no pipeline has the slug other"}))
-	Advance(r, nil, start)
+	Advance(r, nil, start, nil)
 	require.Equal(t, hodei.RunFailed, r.Status)
 	require.Equal(t, hodei.ReasonStartFailed, *r.Jobs[0].Reason)
 	require.Equal(t, "no pipeline has the slug other", *r.Jobs[0].Message)
@@ -163,7 +163,7 @@ func TestPipelinesAreAtMostFiveDeep(t *testing.T) {
 	for depth := range MaxDepth + 1 {
 		r := expanded(t, hodei.Settings{}, []hodei.Job{job("c", "", calls(), retries(3, 0))})
 		r.Plan.Depth = depth
-		steps := Advance(r, nil, start)
+		steps := Advance(r, nil, start, nil)
 		if depth < MaxDepth-1 {
 			require.Equal(t, depth+1, steps.Calls[0].Depth)
 			continue
@@ -253,7 +253,7 @@ func TestRerunReusesCompletedPipelineJobs(t *testing.T) {
 	require.Equal(t, s.r.Jobs[0].Child.RunID, r.Jobs[0].Child.RunID)
 	require.Equal(t, "1", r.Jobs[0].Outputs["run_number"])
 	require.Nil(t, r.Jobs[1].Child)
-	got := Advance(r, nil, start).Calls
+	got := Advance(r, nil, start, nil).Calls
 	require.Len(t, got, 1)
 	require.Equal(t, "b", got[0].Key)
 	require.Equal(t, 1, got[0].Attempt)

@@ -3,6 +3,7 @@ package run
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hodei-jobs/hodei"
@@ -42,6 +43,14 @@ func (a *advance) spec(j *hodei.RunJob) (hodei.Spec, error) {
 		env["HODEI_NEEDS"] = needs
 	}
 	spec.Environment = env
+	if spec.ArtifactsOf = a.artifactsOf(j); a.receivesSource(j) {
+		spec.Source, spec.ArtifactsOf = hodei.SourceReceived, append([]string{hodei.SourceKey}, spec.ArtifactsOf...)
+	}
+	spec.Artifacts = slices.Clone(spec.Artifacts)
+	for i := range spec.Artifacts {
+		spec.Artifacts[i].Name = Resolve(spec.Artifacts[i].Name, values)
+	}
+	spec.Caches = resolveCaches(spec.Caches, values)
 	spec.Requirements.Labels = resolveAll(spec.Requirements.Labels, values)
 	if kind := spec.Requirements.Type; kind != nil {
 		resolved := Resolve(*kind, values)
@@ -51,6 +60,39 @@ func (a *advance) spec(j *hodei.RunJob) (hodei.Spec, error) {
 		return spec, err
 	}
 	return spec, spec.Check()
+}
+
+// resolveCaches replaces the references in the keys, except for file_hash: the worker has
+// the files.
+func resolveCaches(specs []hodei.CacheSpec, values Values) []hodei.CacheSpec {
+	known := func(name string) (string, bool) {
+		if hodei.IsFileHash(name) {
+			return "", false
+		}
+		return values(name)
+	}
+	specs = slices.Clone(specs)
+	for i := range specs {
+		specs[i].Key = Resolve(specs[i].Key, known)
+		specs[i].Restore = slices.Clone(specs[i].Restore)
+		for n := range specs[i].Restore {
+			specs[i].Restore[n] = Resolve(specs[i].Restore[n], known)
+		}
+	}
+	return specs
+}
+
+// artifactsOf are the needs whose artifacts the job receives: those that may have some.
+func (a *advance) artifactsOf(j *hodei.RunJob) (of []string) {
+	for _, need := range j.Spec.Needs {
+		if need.Artifacts != nil && !*need.Artifacts {
+			continue
+		}
+		if slices.ContainsFunc(a.legs[need.Job], func(i int) bool { return len(a.r.Jobs[i].Spec.Artifacts) > 0 || a.r.Jobs[i].Plan.HasArtifacts }) {
+			of = append(of, need.Job)
+		}
+	}
+	return of
 }
 
 // needs are the results of the job's needs as JSON, the legs of a matrix by their keys.

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,6 +29,14 @@ type Source struct {
 	Environment map[string]string
 	// Only are the keys of the jobs that are wanted; empty for all.
 	Only []string
+	// Uploaded is a tree that replaces what the pipeline's source would fetch; nil without one.
+	Uploaded *hodei.UploadedSource
+	// NoSecrets keeps all secrets from the jobs.
+	NoSecrets bool
+	// Repository takes the jobs from the definition in the repository, once it is fetched.
+	Repository bool
+	// CacheScope is that of a run which starts this one.
+	CacheScope string
 }
 
 // Expand fills in the jobs, the parameters and the plan of a run that has its
@@ -37,15 +46,20 @@ func Expand(r *hodei.Run, from Source) error {
 	if r.Params, err = params(from.Settings.Params, from.Params); err != nil {
 		return err
 	}
-	r.Plan = hodei.RunPlan{FailFast: from.Settings.FailFast, TimeoutSeconds: hodei.DefaultRunTimeout}
+	r.Plan = hodei.RunPlan{FailFast: from.Settings.FailFast, TimeoutSeconds: hodei.DefaultRunTimeout, NoSecrets: from.NoSecrets, CacheScope: cmp.Or(from.CacheScope, cacheScope(r.Trigger))}
 	if limit := from.Settings.TimeoutSeconds; limit != nil {
 		r.Plan.TimeoutSeconds = *limit
 	}
+	r.Plan.Notify = from.Settings.Notified()
 	if c := from.Settings.Concurrency; c != nil {
 		own := *c
 		own.Key = Resolve(c.Key, known(r, &hodei.RunJob{}))
 		r.Plan.Concurrency = &own
 	}
+	if from.Repository {
+		return awaitDefinition(r, from)
+	}
+	r.Definition = hodei.DefinitionApplied
 	keys := Keys(from.Jobs)
 	if err := checkGraph(from.Jobs, keys); err != nil {
 		return err
@@ -70,7 +84,16 @@ func Expand(r *hodei.Run, from Source) error {
 		}
 		r.Jobs = append(r.Jobs, legs...)
 	}
-	return nil
+	return addSource(r, from)
+}
+
+// cacheScope is where a run with the trigger saves caches. The runs of a fork must not write
+// what other runs start with.
+func cacheScope(t hodei.RunTrigger) string {
+	if !t.Fork {
+		return ""
+	}
+	return "pull/" + t.PullRequest
 }
 
 // planned is a job of the pipeline as a job of the run.
@@ -86,10 +109,14 @@ func planned(r *hodei.Run, from Source, job hodei.Job, key string, position int)
 		limit := float64(finallyTimeout)
 		spec.TimeoutSeconds = &limit
 	}
-	id := job.ID
+	if from.NoSecrets {
+		spec.Secrets = nil
+	}
 	out := hodei.RunJob{
-		Key: key, Job: key, Name: job.Name, Needs: []string{}, Finally: spec.Finally, Status: hodei.JobWaiting,
-		JobID: &id, Position: position, Spec: spec,
+		Key: key, Job: key, Name: job.Name, Needs: []string{}, Finally: spec.Finally, Status: hodei.JobWaiting, Position: position, Spec: spec,
+	}
+	if id := job.ID; !id.IsZero() { // otherwise the pipeline does not have it
+		out.JobID = &id
 	}
 	for _, need := range spec.Needs {
 		out.Needs = append(out.Needs, need.Job)

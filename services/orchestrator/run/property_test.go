@@ -84,6 +84,7 @@ type world struct {
 	t       require.TestingT
 	r       *hodei.Run
 	now     time.Time
+	read    Reader
 	started map[string]int
 	active  []hodei.Execution
 	stopped map[string]bool
@@ -103,7 +104,7 @@ func (w *world) step(ends ...hodei.Execution) {
 		before[j.Key] = j.Status
 	}
 	w.runs.show(w.r)
-	steps := Advance(w.r, ends, w.now)
+	steps := Advance(w.r, ends, w.now, w.read)
 	refused := w.carryOut(steps)
 	for _, e := range steps.Start {
 		w.started[*e.JobKey]++
@@ -146,7 +147,7 @@ func (w *world) settled() {
 
 // steady: to advance again without news changes nothing.
 func (w *world) steady() {
-	again := Advance(w.r, nil, w.now)
+	again := Advance(w.r, nil, w.now, nil)
 	require.Empty(w.t, again.Changed)
 	require.Empty(w.t, again.Start)
 	require.Empty(w.t, again.Calls)

@@ -22,8 +22,11 @@ func Rerun(r *hodei.Run, past hodei.Run, choice []string) error {
 	if err != nil {
 		return err
 	}
-	r.Params, r.Ref, r.Commit = past.Params, past.Ref, past.Commit
-	r.Plan = hodei.RunPlan{FailFast: past.Plan.FailFast, TimeoutSeconds: past.Plan.TimeoutSeconds, Concurrency: past.Plan.Concurrency}
+	r.Params, r.Ref, r.Commit, r.Definition = past.Params, past.Ref, past.Commit, past.Definition
+	r.Plan = hodei.RunPlan{
+		FailFast: past.Plan.FailFast, TimeoutSeconds: past.Plan.TimeoutSeconds, Concurrency: past.Plan.Concurrency,
+		NoSecrets: past.Plan.NoSecrets, CacheScope: past.Plan.CacheScope, Notify: past.Plan.Notify, Grant: past.Plan.Grant,
+	}
 	r.Jobs = []hodei.RunJob{}
 	for _, j := range past.Jobs {
 		if !again[j.Job] {
@@ -43,6 +46,9 @@ func chosen(past hodei.Run, choice []string) (map[string]bool, error) {
 	for _, key := range choice {
 		found := key == RerunAll || key == RerunFailed
 		for _, j := range past.Jobs {
+			if j.Job == key && j.Spec.Source == hodei.SourceUploaded {
+				return nil, hodei.InvalidField("jobs", "the source of the run was uploaded, and cannot be fetched again")
+			}
 			if j.Job == key || j.Key == key {
 				again[j.Job], found = true, true
 			}
@@ -53,7 +59,8 @@ func chosen(past hodei.Run, choice []string) (map[string]bool, error) {
 	}
 	for _, j := range past.Jobs {
 		failed := (len(choice) == 0 || slices.Contains(choice, RerunFailed)) && (!j.Succeeded() || j.Warning)
-		if j.Finally || failed || slices.Contains(choice, RerunAll) {
+		all := slices.Contains(choice, RerunAll) && (j.Spec.Source == "" || !j.Succeeded()) // the tree stays what it was
+		if j.Finally || failed || all {
 			again[j.Job] = true
 		}
 	}

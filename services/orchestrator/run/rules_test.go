@@ -196,7 +196,7 @@ func TestChangesHoldForOtherTriggers(t *testing.T) {
 	}
 	r := expanded(t, hodei.Settings{}, []hodei.Job{job("a", "", func(j *hodei.Job) { j.If = docs })})
 	r.Trigger.Changes = []string{"a.go", "b.go"}
-	Advance(r, nil, start)
+	Advance(r, nil, start, nil)
 	require.Equal(t, hodei.JobSkipped, r.Jobs[0].Status)
 }
 
@@ -338,7 +338,7 @@ func TestARejectedApprovalFails(t *testing.T) {
 
 func TestAnApprovalExpires(t *testing.T) {
 	s := play1(t, hodei.Settings{}, job("deploy", "", approval(60)))
-	require.Equal(t, start.Add(time.Minute), *Advance(s.r, nil, s.now).Wake)
+	require.Equal(t, start.Add(time.Minute), *Advance(s.r, nil, s.now, nil).Wake)
 	s.now = s.now.Add(time.Minute)
 	s.step()
 	s.is("FAILED", "deploy FAILED APPROVAL_TIMEOUT")
@@ -409,7 +409,7 @@ func TestOnlyTreatsOtherNeedsAsSucceeded(t *testing.T) {
 	r := &hodei.Run{Status: hodei.RunRunning}
 	jobs := []hodei.Job{job("a", ""), job("b", "a"), job("clean", "", finally)}
 	require.NoError(t, Expand(r, Source{Jobs: jobs, Only: []string{"b"}}))
-	Advance(r, nil, start)
+	Advance(r, nil, start, nil)
 	require.Equal(t, []string{"b", "clean"}, []string{r.Jobs[0].Key, r.Jobs[1].Key})
 	require.Equal(t, hodei.JobPending, r.Jobs[0].Status)
 	require.ErrorContains(t, Expand(r, Source{Jobs: jobs, Only: []string{"x"}}), "only.0")

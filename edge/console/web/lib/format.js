@@ -17,14 +17,19 @@ export function duration(seconds) {
 /** A duration that ticks shows no fractions. */
 export const ticking = (seconds) => (seconds < 1 ? '0 s' : duration(seconds < 10 ? Math.floor(seconds) + 0.0001 : seconds).replace('.0 s', ' s'));
 
-/** How long ago, rounded. */
+/** How long ago, or until when, rounded. */
 export function ago(time, at) {
-  const s = Math.max(0, (at - Date.parse(time)) / 1000);
+  const s = (at - Date.parse(time)) / 1000;
+  if (s < -5) return `in ${span(-s)}`;
   if (s < 5) return 'just now';
-  if (s < 60) return `${Math.floor(s)} s ago`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ago`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ago`;
-  return `${Math.floor(s / 86400)} d ago`;
+  return `${span(s)} ago`;
+}
+
+function span(s) {
+  if (s < 60) return `${Math.floor(s)} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h`;
+  return `${Math.floor(s / 86400)} d`;
 }
 
 const day = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric' });

@@ -52,7 +52,7 @@ export function moveRow(by) {
   if (!rows.length) return;
   const at = rows.findIndex((row) => row.contains(document.activeElement));
   const next = rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? 0 : at + by))];
-  const focus = /** @type {HTMLElement} */ (next.matches('a') ? next : next.querySelector('a') ?? next);
+  const focus = /** @type {HTMLElement} */ (next.matches('a') ? next : next.querySelector('.row-link') ?? next.querySelector('a') ?? next);
   focus.focus();
   next.scrollIntoView({ block: 'nearest' });
 }

@@ -7,7 +7,7 @@ import { signal } from '@preact/signals';
  * @type {import('@preact/signals').Signal<{kind: string, name: string, role: string} | null | undefined>} */
 export const me = signal(undefined);
 
-const roles = ['viewer', 'developer', 'operator', 'admin'];
+export const roles = ['viewer', 'developer', 'operator', 'admin'];
 
 /** Whether the role of the user includes this one. */
 export const may = (role) => !!me.value && roles.indexOf(me.value.role) >= roles.indexOf(role);

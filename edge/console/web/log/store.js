@@ -12,7 +12,7 @@ const HIDDEN = 30_000; // ms after which a tab in the background lets its connec
 const KEEP = 120; // pages in memory: 120,000 lines, however long the log
 
 /**
- * @typedef {{timestamp?: string, stream: string, line: string, sequence: number, partial?: boolean, pen?: string}} Line
+ * @typedef {{timestamp?: string, stream: string, line: string, sequence: number, partial?: boolean, pen?: string, job?: string}} Line
  * @typedef {{lines: Line[], have: number, used: number, whole: boolean, loading: boolean, endPen: string}} Page
  */
 
@@ -71,11 +71,16 @@ export class LogStore {
     });
   }
 
+  address() { return `${API}/executions/${this.id}/logs/stream?follow=true&tail=${PAGE}`; }
+
+  /** Where to go on after an interruption. */
+  position() { return this.last ? String(this.last) : ''; }
+
   follow() {
     this.stream = new AbortController();
-    follow(`${API}/executions/${this.id}/logs/stream?follow=true&tail=${PAGE}`, {
+    follow(this.address(), {
       signal: this.stream.signal,
-      lastId: this.last ? String(this.last) : '',
+      lastId: this.position(),
       open: () => this.tell('live'),
       lost: () => this.tell('lost'),
       frames: (frames) => this.take(frames),

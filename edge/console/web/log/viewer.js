@@ -1,5 +1,5 @@
 // @ts-check
-// The log of an execution, live or recorded, with its tools.
+// The log of an execution or of all jobs of a run, live or recorded, with its tools.
 import { html } from 'htm/preact';
 import { useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
 import { API } from '../lib/api.js';
@@ -10,6 +10,7 @@ import { Empty } from '../parts/basics.js';
 import { Dialog } from '../parts/dialog.js';
 import { icons } from '../parts/icons.js';
 import { LogStore } from './store.js';
+import { RunLogStore } from './run-store.js';
 import { LogWindow } from './window.js';
 import { Search, highlight } from './search.js';
 import { write } from './ansi.js';
@@ -61,7 +62,9 @@ function Tools({ store, search, at, onSearch, onStep, box, tools }) {
   </div>`;
 }
 
-export function LogViewer({ execution, onEnd }) {
+/** @param {{execution?: any, run?: any, onEnd: () => void}} props one of execution and run */
+export function LogViewer({ execution, run, onEnd }) {
+  const of = run ?? execution;
   const [, render] = useReducer((n) => n + 1, 0);
   const scroller = useRef(null);
   const box = useRef(null);
@@ -79,24 +82,24 @@ export function LogViewer({ execution, onEnd }) {
       view.current?.draw();
       if (!queued) { queued = true; setTimeout(() => { queued = false; render(null); }, 100); }
     };
-    const made = new LogStore(execution.id, changed);
+    const made = run ? new RunLogStore(run.id, changed) : new LogStore(execution.id, changed);
     const finder = new Search(made, changed);
     made.onLines = (first, fresh) => finder.more(first, fresh);
     return { store: made, search: finder };
-  }, [execution.id]);
+  }, [of.id]);
   store.onEnd = onEnd;
 
   useEffect(() => {
     const window_ = view.current = new LogWindow(scroller.current, store, {
       pinned: setPinned, fold: setFolded, drawn: () => highlight(view.current.shown, search, current.current),
     });
-    const live = !execution.completed_at;
+    const live = !of.completed_at;
     const [first, last] = lines(place.peek().hash);
-    if (live) store.live();
+    if (live || run) store.live();
     else store.ended(execution.log_count);
     window_.mark(first, last);
     if (first) window_.show(first);
-    else if (live || execution.status !== 'COMPLETED') window_.end();
+    else if (live || of.status !== 'COMPLETED') window_.end();
     return () => { store.close(); window_.close(); search.reset(''); };
   }, [store]);
 
@@ -143,11 +146,11 @@ export function LogViewer({ execution, onEnd }) {
     t: { what: 'Show times', run: turnTimes },
   });
 
-  const gone = !execution.logs_available && execution.completed_at;
+  const gone = execution && !execution.logs_available && execution.completed_at;
   const tools = html`<div class="log-tools">
     <button type="button" class="ghost" aria-pressed=${wrap} onClick=${turnWrap} title="Wrap long lines (l)">${icons.wrap()}<span>Wrap</span></button>
     <button type="button" class="ghost" aria-pressed=${times} onClick=${turnTimes} title="Show times (t)">${icons.clock()}<span>Times</span></button>
-    <a class="button ghost" href=${`${API}/executions/${execution.id}/logs?format=text`} download=${`${execution.id}.log`} title="Download the log as text">${icons.download()}<span>Raw</span></a>
+    ${execution && html`<a class="button ghost" href=${`${API}/executions/${execution.id}/logs?format=text`} download=${`${execution.id}.log`} title="Download the log as text">${icons.download()}<span>Raw</span></a>`}
   </div>`;
   return html`<section class="log ${wrap ? 'is-wrapped' : ''} ${times ? 'has-times' : ''}" aria-label="Log">
     <${Tools} store=${store} search=${search} at=${at} onSearch=${look} onStep=${step} box=${box} tools=${tools} />
@@ -156,7 +159,7 @@ export function LogViewer({ execution, onEnd }) {
     </div>
     ${store.error && html`<${Empty} title="Cannot read the log" text=${store.error.message} />`}
     ${gone && html`<${Empty} title="Log deleted" text="The retention period of logs has passed." />`}
-    ${!gone && store.count === 0 && !store.error && html`<div class="log-nothing">${store.state === 'ended' ? 'No output' : execution.status === 'PENDING' ? 'Waiting to start' : 'No output yet'}</div>`}
+    ${!gone && store.count === 0 && !store.error && html`<div class="log-nothing">${store.state === 'ended' ? 'No output' : of.status === 'PENDING' ? 'Waiting to start' : 'No output yet'}</div>`}
     ${!pinned && store.state !== 'ended' && store.count > 0 && html`<button type="button" class="log-jump" onClick=${() => view.current.end()}>${icons.down()}Jump to live</button>`}
     ${folded && html`<${Folded} line=${folded} onClose=${() => setFolded(null)} />`}
   </section>`;

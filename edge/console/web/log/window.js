@@ -189,6 +189,12 @@ export class LogWindow {
       time.textContent = `${hourMinute(line.timestamp)}:${line.timestamp.slice(17, 23).padEnd(6, '0').replace('Z', '')}`;
       row.append(time);
     }
+    if (line.job) {
+      const job = document.createElement('span');
+      job.className = 'log-job';
+      job.textContent = line.job;
+      row.append(job);
+    }
     const { text, steps } = fold(line.line);
     const body = document.createElement('span');
     body.className = 'log-text';

@@ -1,6 +1,6 @@
 // @ts-check
 // How an execution ended: a few words beside its state, and a sentence.
-import { duration } from '../lib/format.js';
+import { duration, plural } from '../lib/format.js';
 
 /** The detail beside the state: the exit code, the signal, or the reason. */
 export function outcome(e) {
@@ -31,7 +31,7 @@ export const ending = (e) => (e.completed_at && e.status !== 'COMPLETED' && e.re
 
 const jobReasons = {
   CONDITION: 'its condition does not hold', NEEDS: 'a need did not succeed', NO_COMMAND: 'it has no command', REJECTED: 'rejected',
-  START_FAILED: 'could not start', PIPELINE_DEPTH: 'pipelines nested too deep', JOB_FAILED: 'a job failed', RUN_TIMEOUT: 'took too long',
+  START_FAILED: 'could not start', DEFINITION: 'no valid definition in the commit', PIPELINE_DEPTH: 'pipelines nested too deep', JOB_FAILED: 'a job failed', RUN_TIMEOUT: 'took too long',
   APPROVAL_TIMEOUT: 'approval expired', ARTIFACT_CONFLICT: 'two artifacts in one place',
 };
 
@@ -52,6 +52,7 @@ export function jobOutcome(job) {
   if (job.status === 'SKIPPED') return jobReasons[job.reason] ?? '';
   if (job.status === 'BLOCKED') return 'waits for approval';
   if (job.reused_execution_id) return 'taken from an earlier run';
+  if (job.warning && job.status === 'COMPLETED' && job.child) return `${childName(job.child)}, ${plural(job.child.warnings, 'warning')}`;
   if (job.warning) return 'allowed to fail';
   if (job.child && job.status !== 'FAILED') return childName(job.child);
   if (job.attempt > 1) return `attempt ${job.attempt}`;

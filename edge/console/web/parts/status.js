@@ -15,6 +15,10 @@ const shapes = {
   WAITING: html`<circle cx="8" cy="8" r="2.2" />`,
   BLOCKED: html`<circle cx="8" cy="8" r="5.5" /><path d="M6.4 5.6v4.8M9.6 5.6v4.8" />`,
   SKIPPED: html`<circle cx="8" cy="8" r="5.5" opacity=".55" /><path d="M5.4 8h5.2" />`,
+  STARTED: html`<circle cx="8" cy="8" r="5.5" /><path d="M6.7 5.7v4.6l3.6-2.3z" fill="currentColor" />`,
+  IGNORED: html`<circle cx="8" cy="8" r="5.5" opacity=".55" /><path d="M5.4 8h5.2" />`,
+  REFUSED: html`<circle cx="8" cy="8" r="5.5" /><path d="M5.8 5.8l4.4 4.4M10.2 5.8l-4.4 4.4" />`,
+  DELIVERED: html`<circle cx="8" cy="8" r="6.25" fill="currentColor" stroke="none" /><path class="knock" d="M5.3 8.3l1.9 1.9 3.6-4.2" />`,
   AVAILABLE: html`<circle cx="8" cy="8" r="4" />`,
   BUSY: html`<circle cx="8" cy="8" r="4.5" fill="currentColor" stroke="none" />`,
   DRAINING: html`<circle cx="8" cy="8" r="4.5" /><path d="M3.5 8a4.5 4.5 0 0 0 9 0z" fill="currentColor" stroke="none" />`,
@@ -27,7 +31,7 @@ const tones = {
   PENDING: 'wait', RUNNING: 'run', COMPLETED: 'ok', FAILED: 'fail', CANCELLED: 'off', TIMED_OUT: 'late',
   WAITING: 'off', BLOCKED: 'wait', SKIPPED: 'off',
   AVAILABLE: 'ok', BUSY: 'run', DRAINING: 'wait', TERMINATING: 'late', OFFLINE: 'fail', TERMINATED: 'off',
-  CREATED: 'off', ACTIVE: 'ok',
+  CREATED: 'off', ACTIVE: 'ok', STARTED: 'ok', IGNORED: 'off', REFUSED: 'fail', DELIVERED: 'ok',
 };
 
 export const tone = (status) => tones[status] ?? 'off';

@@ -56,6 +56,7 @@ function Details({ e }) {
     ...resources(e.resources, e.duration_seconds),
     e.retries?.max > 0 && ['Attempt', `${e.attempt} of ${Math.max(e.attempt, e.retries.max + 1)}`],
     e.retry_of && ['Retry of', html`<a class="mono link" href=${href(`/executions/${e.retry_of}`)}>${shortId(e.retry_of)}</a>`],
+    e.secret_versions && ['Secrets', html`<code>${Object.entries(e.secret_versions).map(([name, version]) => `${name} v${version}`).join(', ')}</code>`],
     ['Id', html`<span class="mono id">${e.id}</span><${Copy} text=${e.id} what="the id" />`],
   ]} />
     <${Facts} items=${specFacts(e)} />

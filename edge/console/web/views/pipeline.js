@@ -18,6 +18,10 @@ import { icons } from '../parts/icons.js';
 import { RunDialog, run } from '../parts/run.js';
 import { RunPipelineDialog } from '../parts/run-pipeline.js';
 import { RunTable } from '../parts/runs.js';
+import { PipelineHooks } from '../parts/hooks.js';
+import { PipelineNotifications } from '../parts/notifications.js';
+import { PipelineSchedules } from '../parts/schedules.js';
+import { PipelineTests } from '../parts/tests.js';
 import { Marks, Shape, Sparkline } from '../parts/status.js';
 
 const JobRow = ({ job, onRun }) => html`<tr data-row class="row">
@@ -77,6 +81,10 @@ export function Pipeline({ id }) {
       <thead><tr><th>Job</th><th class="wide">Type</th><th>Recent runs</th><th class="wide">Duration</th><th class="num wide">Last run</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
       <tbody>${list.map((job) => html`<${JobRow} key=${job.id} job=${job} onRun=${setRunning} />`)}</tbody></table></div>`
     : html`<${Empty} title="No jobs yet" text="A job runs a command. Create one here or from the CLI:" command=${`hodei job create --pipeline ${id} --name build -- make`} />`)}</${Loaded}></${Panel}>
+    <${PipelineTests} id=${p.id} />
+    <${PipelineSchedules} id=${p.id} />
+    <${PipelineHooks} id=${p.id} />
+    <${PipelineNotifications} id=${p.id} />
     <${Panel} title="Executions" cls="flush"><${Loaded} of=${past}>${({ items }) => (items.length ? html`<${ExecutionTable} items=${items} of="pipeline" /><${More} list=${past} />` : html`<p class="quiet">No executions yet</p>`)}</${Loaded}></${Panel}>
     ${starting && html`<${RunPipelineDialog} pipeline=${p} onClose=${() => setStarting(false)} />`}
     ${running && html`<${RunDialog} job=${running} onClose=${() => setRunning(null)} />`}`}</${Loaded}>`;

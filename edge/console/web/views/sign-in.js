@@ -1,7 +1,7 @@
 // @ts-check
 // Signing in to the console with a token, or with the link that `hodei up --auth` prints.
 import { html } from 'htm/preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { del, get, post } from '../lib/api.js';
 import { me } from '../lib/me.js';
 import { useTitle } from '../lib/use.js';
@@ -9,7 +9,13 @@ import { Failure } from '../parts/basics.js';
 import { Text } from '../parts/fields.js';
 
 const LINK = /^#signin=(hodei_[a-z]_[0-9A-Za-z]+)$/;
-let failed = null; // the error of a sign-in link
+const REFUSED = /^#sign-in-failed=(\w+)$/;
+const REASONS = {
+  role: 'You are in no group that may use Hodei: ask an administrator for one',
+  attempt: 'The sign-in took too long, or began in another browser: try again',
+  provider: 'The sign-in with your provider failed: try again, or ask an administrator, whose log has the reason',
+};
+let failed = null; // the error of a sign-in link or of a provider
 
 /** Finds out who uses the page, after a sign-in link has been used. */
 export async function identify() {
@@ -17,6 +23,11 @@ export async function identify() {
   if (link) {
     history.replaceState(null, '', window.location.pathname + window.location.search); // the secret leaves the address bar and the history
     try { await post('/session', { token: link[1] }); } catch (error) { failed = error; }
+  }
+  const refused = REFUSED.exec(window.location.hash);
+  if (refused) {
+    history.replaceState(null, '', window.location.pathname + window.location.search);
+    failed = new Error(REASONS[refused[1]] ?? REASONS.provider);
   }
   try {
     me.value = await get('/whoami');
@@ -34,7 +45,9 @@ export async function signOut() {
 export function SignIn() {
   const [error, setError] = useState(failed);
   const [busy, setBusy] = useState(false);
+  const [ways, setWays] = useState({ token: true, oidc: false });
   useTitle('Sign in');
+  useEffect(() => { get('/session').then(setWays, () => {}); }, []); // a token always works
   const submit = async (event) => {
     event.preventDefault();
     const form = event.currentTarget;
@@ -49,6 +62,7 @@ export function SignIn() {
     <form onSubmit=${submit} class="form">
       <${Text} name="token" label="Token" hint="From hodei token create, or on the machine of the database from hodei token bootstrap" type="password" required autofocus placeholder="hodei_t_…" code />
       ${error && html`<${Failure} error=${error} />`}
-      <div class="form-foot"><button type="submit" class="primary" disabled=${busy}>Sign in</button></div>
+      <div class="form-foot"><button type="submit" class="primary" disabled=${busy}>Sign in</button>
+        ${ways.oidc && html`<a class="button" href="/session/oidc">Sign in with your provider</a>`}</div>
     </form></section></main>`;
 }

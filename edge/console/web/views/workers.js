@@ -7,7 +7,9 @@ import { title } from '../lib/names.js';
 import { href, place, setQuery } from '../lib/router.js';
 import { duration, number, percent, shortId } from '../lib/format.js';
 import { useTitle } from '../lib/use.js';
+import { useWorkerKeys, waits } from '../lib/worker-keys.js';
 import { Age, Choices, Empty, Head, Labels, Loaded } from '../parts/basics.js';
+import { icons } from '../parts/icons.js';
 import { memo } from '../parts/memo.js';
 import { workerCommand } from '../parts/needs.js';
 import { Status } from '../parts/status.js';
@@ -39,6 +41,14 @@ function useRuns() {
   return by;
 }
 
+/** Leads to the workers that have joined, if there are any. */
+function Joined() {
+  const keys = useWorkerKeys().data ?? [];
+  const waiting = keys.filter(waits).length;
+  if (!keys.length) return null;
+  return html`<a class="button" href=${href('/workers/keys')}>${icons.tokens()}${waiting ? `${number(waiting)} waiting for approval` : 'Workers that joined'}</a>`;
+}
+
 export function Workers() {
   const list = useWorkers();
   const runs = useRuns();
@@ -49,7 +59,7 @@ export function Workers() {
   const used = here.reduce((n, w) => n + w.total_capacity - w.capacity, 0);
   const slots = here.reduce((n, w) => n + w.total_capacity, 0);
   const types = [...new Set(here.map((w) => w.type))].sort();
-  return html`<${Head} title="Workers" sub=${list.data && slots ? `${number(used)} of ${number(slots)} slots used` : null} />
+  return html`<${Head} title="Workers" sub=${list.data && slots ? `${number(used)} of ${number(slots)} slots used` : null}><${Joined} /></${Head}>
     <${Loaded} of=${list}>${(workers) => {
     const shown = workers.filter((w) => (status ? w.status === status : w.status !== 'TERMINATED') && (!type || w.type === type));
     const count = (key) => workers.filter((w) => (key ? w.status === key : w.status !== 'TERMINATED')).length;

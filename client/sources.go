@@ -1,0 +1,45 @@
+package client
+
+import (
+	"context"
+	"io"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/transfer"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// UploadSource uploads a tree for a run of the pipeline, packed as a tar archive in a zstd
+// frame. A run that names it in ExecutePipelineRequest.Source within the hour starts with it.
+// Parts are sent at once and repeated for as long as requests fail; content that is stored
+// already is not sent.
+func (c *Client) UploadSource(ctx context.Context, pipeline hodei.PipelineRef, b hodei.Blob, content io.ReaderAt) error {
+	return transfer.Put(ctx, transfer.Wire{
+		Begin: func(ctx context.Context, b hodei.Blob) (schemas.Upload, error) {
+			return c.BeginSource(ctx, schemas.BeginSourceRequest{ID: pipeline, Blob: b})
+		},
+		Write: func(ctx context.Context, id hodei.BlobID, offset int64, data []byte) error {
+			_, err := c.WriteSource(ctx, schemas.WriteSourceRequest{ID: pipeline, UploadID: id, Offset: offset, Data: data})
+			return err
+		},
+		Commit: func(ctx context.Context, id hodei.BlobID) error {
+			_, err := c.CommitSource(ctx, schemas.CommitSourceRequest{ID: pipeline, UploadID: id})
+			return err
+		},
+	}, b, content)
+}
+
+// BeginSource begins or resumes to upload a tree; UploadSource does all of it.
+func (c *Client) BeginSource(ctx context.Context, req schemas.BeginSourceRequest) (schemas.Upload, error) {
+	return call(ctx, c, schemas.BeginSource, req)
+}
+
+// WriteSource writes a part of an upload; UploadSource does all of it.
+func (c *Client) WriteSource(ctx context.Context, req schemas.WriteSourceRequest) (schemas.Empty, error) {
+	return call(ctx, c, schemas.WriteSource, req)
+}
+
+// CommitSource verifies an upload and stores it; UploadSource does all of it.
+func (c *Client) CommitSource(ctx context.Context, req schemas.CommitSourceRequest) (hodei.Blob, error) {
+	return call(ctx, c, schemas.CommitSource, req)
+}

@@ -1,0 +1,164 @@
+package edge
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/token"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+const (
+	// devicePoll is how often a program may ask whether it was approved.
+	devicePoll = 2 * time.Second
+	// devicesAtOnce and deviceEvery limit the sign-ins that one address begins.
+	devicesAtOnce = 10
+	deviceEvery   = 6 * time.Second
+	// userCodeLetters are easy to tell apart, and spell no words.
+	userCodeLetters = "BCDFGHJKLMNPQRSTVWXZ"
+	userCodeSize    = 8
+)
+
+// newUserCode is a code such as BCDF-GHJK.
+func newUserCode() string {
+	var code strings.Builder
+	for code.Len() < userCodeSize+1 {
+		var b [1]byte
+		if _, _ = rand.Read(b[:]); int(b[0]) >= 256/len(userCodeLetters)*len(userCodeLetters) { // never fails
+			continue // else some letters were likelier
+		}
+		if code.Len() == userCodeSize/2 {
+			code.WriteByte('-')
+		}
+		code.WriteByte(userCodeLetters[int(b[0])%len(userCodeLetters)])
+	}
+	return code.String()
+}
+
+// readSmall reads the body of a request that is no operation, and has only the fields of req.
+func readSmall(w http.ResponseWriter, r *http.Request, req any) error {
+	if err := noParameters(r); err != nil {
+		return err
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxSignIn)
+	body, err := readBody(w, r, false)
+	if err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if dec.Decode(req) != nil {
+		return hodei.InvalidField("body", "is not as documented")
+	}
+	return nil
+}
+
+// beginDevice begins the sign-in of a program without a browser: somebody who has signed in to
+// the console approves it there.
+func (e *Edge) beginDevice(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	var req schemas.BeginDeviceRequest
+	err := readSmall(w, r, &req)
+	switch {
+	case err != nil:
+	case !e.cfg.Auth:
+		err = hodei.Errorf(hodei.Conflict, "No token is needed here: it runs without --auth")
+	case len(req.Name) > 100 || strings.TrimSpace(req.Name) == "":
+		err = hodei.InvalidField("name", "1 to 100 bytes required")
+	case !e.devices.Allow(network(address(r))):
+		err = hodei.Errorf(hodei.RateLimited, "Too many sign-ins of this address: try again in a few seconds")
+	}
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	secret, code := token.New(token.Device), newUserCode()
+	_, hash, err := token.Parse(secret)
+	if err == nil {
+		_, err = rpc.Call(r.Context(), e.cfg.NATS, schemas.CreateDevice, schemas.CreateDeviceRequest{Hash: hash[:], UserCode: code, Name: req.Name, From: address(r)})
+	}
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	body, _ := hodei.JSON(schemas.BegunDevice{ // strings and numbers always encode
+		DeviceCode: secret, UserCode: code, Page: "/ui/device?code=" + code,
+		ExpiresSeconds: int(schemas.DeviceLife.Seconds()), IntervalSeconds: int(devicePoll.Seconds()),
+	})
+	answer(w, http.StatusCreated, body)
+}
+
+// redeemDevice answers the token of a sign-in that was approved. Its text is made here, so that
+// it never travels over NATS and is recorded nowhere.
+func (e *Edge) redeemDevice(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	var req schemas.RedeemRequest
+	if err := readSmall(w, r, &req); err != nil {
+		refuse(w, r, err)
+		return
+	}
+	kind, hash, err := token.Parse(req.DeviceCode)
+	if err != nil || kind != token.Device {
+		refuse(w, r, hodei.Errorf(hodei.Unauthenticated, "This is no sign-in of a program"))
+		return
+	}
+	if e.callers.tooMany(address(r)) {
+		refuse(w, r, hodei.Errorf(hodei.RateLimited, "Too many tokens of this address were not valid: try again in a few seconds"))
+		return
+	}
+	text := token.New(token.Person)
+	_, of, err := token.Parse(text)
+	var t hodei.Token
+	if err == nil {
+		t, err = rpc.Call(r.Context(), e.cfg.NATS, schemas.RedeemDevice, schemas.RedeemDeviceRequest{Hash: hash[:], Token: of[:], From: address(r)})
+	}
+	if err != nil {
+		if errors.Is(err, hodei.Unauthenticated) {
+			e.callers.fail(address(r))
+		}
+		refuse(w, r, err)
+		return
+	}
+	body, _ := hodei.JSON(schemas.CreatedToken{Token: t, Text: text}) // strings and times always encode
+	answer(w, http.StatusOK, body)
+}
+
+// showDevice answers which sign-in waits with a code, and approveDevice gives it the rights of the
+// caller. Both need one, whose wrong codes count as unknown tokens.
+func (e *Edge) showDevice(w http.ResponseWriter, r *http.Request) {
+	e.deviceOf(w, r, schemas.FindDevice, schemas.DeviceCode{UserCode: r.URL.Query().Get("code")})
+}
+
+func (e *Edge) approveDevice(w http.ResponseWriter, r *http.Request) {
+	var code schemas.DeviceCode
+	if err := readSmall(w, r, &code); err != nil {
+		refuse(w, r, err)
+		return
+	}
+	e.deviceOf(w, r, schemas.ApproveDevice, code)
+}
+
+func (e *Edge) deviceOf(w http.ResponseWriter, r *http.Request, op schemas.Operation[schemas.DeviceCode, schemas.Device], code schemas.DeviceCode) {
+	code.UserCode = strings.ToUpper(strings.TrimSpace(code.UserCode))
+	if e.callers.tooMany(address(r)) {
+		refuse(w, r, hodei.Errorf(hodei.RateLimited, "Too many codes of this address were not valid: try again in a few seconds"))
+		return
+	}
+	device, err := rpc.Call(r.Context(), e.cfg.NATS, op, code)
+	if err != nil {
+		if errors.Is(err, hodei.NotFound) {
+			e.callers.fail(address(r))
+		}
+		refuse(w, r, err)
+		return
+	}
+	body, _ := hodei.JSON(device) // strings and a time always encode
+	answer(w, http.StatusOK, body)
+}

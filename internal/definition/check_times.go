@@ -1,0 +1,19 @@
+package definition
+
+import (
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+// CheckTimes warns of schedules whose only time is not after now. They are no mistake: one
+// that has fired stays in the file.
+func CheckTimes(def hodei.Definition, now time.Time) []hodei.Problem {
+	c := &checker{def: def}
+	for i, s := range def.Schedules {
+		if only, err := time.Parse(time.RFC3339, s.At); err == nil && !only.After(now) {
+			c.warn(under(at("schedules", i), "at"), "lies in the past: the schedule starts nothing more")
+		}
+	}
+	return c.list
+}

@@ -1,0 +1,4 @@
+package junit
+
+// ReadAtMost is Read with a limit in bytes.
+var ReadAtMost = read

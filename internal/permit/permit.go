@@ -1,0 +1,135 @@
+package permit
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/schemas"
+)
+
+// Permissions are what one user of NATS may do. Everything else is denied.
+type Permissions struct {
+	Publish, Subscribe []string
+	// Responses is for how long the user may answer a request, once, on whatever subject the
+	// request names; 0: not at all.
+	Responses time.Duration
+}
+
+// Programs are those that have permissions: the services, and the edge.
+var Programs = append(slices.Clone(schemas.Services), schemas.Edge)
+
+// respondWithin exceeds the longest time that a request may take.
+const respondWithin = 3 * time.Minute
+
+// Program returns the permissions of all instances of a service or of the edge.
+func Program(name string) Permissions {
+	var p Permissions
+	p.Subscribe = append(p.Subscribe, inbox(name)...)
+	p.Subscribe = append(p.Subscribe, monitored(name)...)
+	for _, op := range schemas.Operations {
+		if op.Service == name && op.Subject != "" {
+			p.Subscribe = append(p.Subscribe, op.Filter())
+			if op.ForPeople() {
+				p.Subscribe = append(p.Subscribe, op.PeopleSubject())
+			}
+		}
+		if op.Asks(name) {
+			p.Publish = append(p.Publish, asked(op))
+		}
+	}
+	p.channels(name, "*")
+	p.Publish = append(p.Publish, streams[name].publish()...)
+	p.Subscribe = append(p.Subscribe, streams[name].subscribe()...)
+	if name == schemas.Edge { // it answers nobody but `nats service ls`
+		p.Responses = respondWithin
+	} else {
+		p.Publish = append(p.Publish, schemas.InboxPrefix(">"), schemas.ImportedReplies)
+	}
+	if name == schemas.Access {
+		p.Subscribe = append(p.Subscribe, schemas.CalloutSubject)
+		p.Publish = append(p.Publish, schemas.CalloutReplies, schemas.ConnectionsSubject, schemas.DisconnectSubjects)
+	}
+	return p.sorted()
+}
+
+// Worker returns the permissions of one worker.
+func Worker(id hodei.WorkerID) Permissions {
+	p := Permissions{Responses: respondWithin}
+	p.Subscribe = append(p.Subscribe, inbox(schemas.Worker+"."+id.String())...)
+	p.Subscribe = append(p.Subscribe, monitored(schemas.Worker)...)
+	for _, op := range schemas.Operations {
+		switch {
+		case op.PerWorker:
+			p.Subscribe = append(p.Subscribe, op.SubjectFor(id))
+		case op.ByWorker:
+			p.Publish = append(p.Publish, op.SubjectFor(id))
+		}
+	}
+	p.channels(schemas.Worker, id.String())
+	p.Publish = append(p.Publish, api("STREAM.INFO", schemas.WorkersStream), "$KV."+schemas.WorkersBucket+"."+id.String())
+	return p.sorted()
+}
+
+// Person returns the permissions of a person in the account of people. inbox is the prefix of
+// the replies to them. Which operations the caller may use is not here: the service that
+// answers checks it, as for every other way, with an error that names the role.
+//
+// Feeds have no pipeline in their subjects, so a caller that is limited to pipelines has none.
+// None may use JetStream: who may create a consumer chooses a subject on which NATS publishes
+// what is in the stream, such as the output of a command, with no permission but its own.
+func Person(c hodei.Caller, inbox string) Permissions {
+	p := Permissions{Publish: []string{schemas.Root + ">"}, Subscribe: []string{inbox + ".>"}}
+	if len(c.Pipelines) == 0 {
+		p.Publish = append(p.Publish, schemas.ServiceSubjects)
+		p.Subscribe = append(p.Subscribe, feeds...)
+	}
+	return p.sorted()
+}
+
+// feeds are the messages that people may follow.
+var feeds = []string{schemas.LogSubjects, schemas.EventSubjects, schemas.RunEventSubjects}
+
+// channels adds the channels of a program; worker stands for the id in those of workers.
+func (p *Permissions) channels(program, worker string) {
+	for _, c := range schemas.Channels {
+		subject := c.Subject
+		if program == schemas.Worker {
+			subject = strings.Replace(subject, "*", worker, 1)
+		}
+		if slices.Contains(c.From, program) {
+			p.Publish = append(p.Publish, subject)
+		}
+		if slices.Contains(c.To, program) {
+			if c.Group != "" {
+				subject += " " + c.Group
+			}
+			p.Subscribe = append(p.Subscribe, subject)
+		}
+	}
+}
+
+func (p Permissions) sorted() Permissions {
+	for _, list := range []*[]string{&p.Publish, &p.Subscribe} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return p
+}
+
+// asked is the subject of requests for an operation, of all workers where one answers.
+func asked(op *schemas.Op) string {
+	if op.PerWorker {
+		return op.Subject + ".*"
+	}
+	return op.Subject
+}
+
+func inbox(user string) []string { return []string{schemas.InboxPrefix(user) + ".>"} }
+
+// monitored are the subjects of `nats service`: for all services, for those with the name,
+// and for each instance.
+func monitored(name string) []string {
+	return []string{"$SRV.*", "$SRV.*." + name, "$SRV.*." + name + ".*"}
+}

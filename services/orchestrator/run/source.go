@@ -1,0 +1,124 @@
+package run
+
+import (
+	_ "embed"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hodei-jobs/hodei"
+)
+
+//go:embed fetch.sh
+var fetch string
+
+// fetchTimeout bounds the fetch of a source, in seconds.
+const fetchTimeout = 3600
+
+// addSource has the run begin with a job that fetches the source of the pipeline, or stands
+// for what was uploaded, and all its other jobs wait for that job. Its place in the order is
+// before theirs.
+func addSource(r *hodei.Run, from Source) error {
+	if from.Settings.Source == nil && from.Uploaded == nil {
+		return nil
+	}
+	for i := range r.Jobs {
+		j := &r.Jobs[i]
+		if j.Job == hodei.SourceKey {
+			return hodei.InvalidField("jobs."+hodei.SourceKey, "the job that fetches the source has this key; choose another one")
+		}
+		j.Needs = append(slices.Clone(j.Needs), hodei.SourceKey)
+		j.Position += spacing
+	}
+	first := hodei.RunJob{}
+	if from.Uploaded != nil {
+		first = uploaded(r, *from.Uploaded)
+	} else {
+		first = fetching(from)
+	}
+	first.Key, first.Job, first.Needs, first.Spec.Key = hodei.SourceKey, hodei.SourceKey, []string{}, hodei.SourceKey
+	r.Jobs = append([]hodei.RunJob{first}, r.Jobs...)
+	return nil
+}
+
+// uploaded is the job that stands for an upload: it has completed.
+func uploaded(r *hodei.Run, tree hodei.UploadedSource) hodei.RunJob {
+	message := "uploaded"
+	if r.Trigger.By != nil {
+		message += " by " + *r.Trigger.By
+	}
+	return hodei.RunJob{
+		Status: hodei.JobCompleted, Message: &message, Attempt: 1, StartedAt: &r.CreatedAt, CompletedAt: &r.CreatedAt,
+		Plan: hodei.JobPlan{Uploaded: &tree}, Spec: hodei.Spec{Source: hodei.SourceUploaded, Environment: map[string]string{}, Priority: hodei.DefaultPriority},
+	}
+}
+
+// fetching is the job that fetches the source. Where it may run follows from the defaults of
+// the pipeline, like that of every job that gives nothing else.
+func fetching(from Source) hodei.RunJob {
+	s := from.Settings.Source
+	depth := 1
+	if s.Depth != nil {
+		depth = *s.Depth
+	}
+	limit := float64(fetchTimeout)
+	spec := hodei.Spec{
+		Command: hodei.Command{Shell: fetch}, Priority: hodei.DefaultPriority, TimeoutSeconds: &limit, Source: hodei.SourceFetched,
+		Environment: map[string]string{
+			"SOURCE_GIT": s.Git, "SOURCE_REF": s.Ref, "SOURCE_DEPTH": strconv.Itoa(depth), "SOURCE_SUBMODULES": strconv.FormatBool(s.Submodules), "SOURCE_ORIGIN": origin(s.Git),
+		},
+		Retries: &hodei.Retries{Max: 2, BackoffSeconds: 2, On: []string{
+			"exit:75", string(hodei.ReasonWorkerLost), string(hodei.ReasonWorkerTerminated), string(hodei.ReasonArtifactFailed),
+		}},
+	}
+	spec.Artifacts = []hodei.ArtifactSpec{{Name: hodei.SourceKey, Paths: []string{"**"}}}
+	if s.Secret != "" && !from.NoSecrets {
+		spec.Secrets = []hodei.SecretRef{{Name: s.Secret, As: "SOURCE_TOKEN"}}
+	}
+	spec.Requirements = placement(from.Settings.Defaults)
+	return hodei.RunJob{Status: hodei.JobWaiting, Spec: spec}
+}
+
+// placement is the type and the labels of workers that the defaults require.
+func placement(defaults json.RawMessage) hodei.Requirements {
+	var given struct {
+		Type         *string            `json:"type"`
+		Requirements hodei.Requirements `json:"requirements"`
+	}
+	if len(defaults) > 0 {
+		_ = json.Unmarshal(defaults, &given) // checked when the definition was applied
+	}
+	out := hodei.Requirements{Type: given.Requirements.Type, Labels: given.Requirements.Labels}
+	if out.Type == nil {
+		out.Type = given.Type
+	}
+	return out
+}
+
+// origin is the part of an address that a credential is for: no other server receives it.
+func origin(git string) string {
+	scheme, rest, _ := strings.Cut(git, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return scheme + "://" + host
+}
+
+var commitHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+
+// pin takes the commit of a source that was fetched into the run. Later attempts, and later
+// runs that repeat this one, fetch that commit.
+func (a *advance) pin(j *hodei.RunJob) {
+	if commit := j.Outputs["commit"]; j.Spec.Source == hodei.SourceFetched && j.Status == hodei.JobCompleted && a.r.Commit == nil && commitHash.MatchString(commit) {
+		a.r.Commit = &commit
+	}
+}
+
+// receivesSource reports whether an execution of the job starts with the tree of the source.
+func (a *advance) receivesSource(j *hodei.RunJob) bool {
+	if j.Spec.Checkout != nil && !*j.Spec.Checkout || j.Spec.Source != "" {
+		return false
+	}
+	legs := a.legs[hodei.SourceKey]
+	return len(legs) == 1 && a.r.Jobs[legs[0]].Spec.Source != "" && a.r.Jobs[legs[0]].Succeeded()
+}
