@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"net/url"
 	"testing"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/local"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
 )
 
@@ -46,12 +46,13 @@ func startFirst(r *hodei.Run, _ []hodei.Execution, _ time.Time) (steps Steps) {
 // the caller is answered.
 func TestARunGoesOnBeforeTheDiskHasTheCommit(t *testing.T) {
 	t.Parallel()
-	at, err := url.Parse(localtest.Migrated(t, Migrate))
+	// A server of its own: the positions are those of all databases of a server.
+	pg, err := local.StartPostgres(t.Context(), local.PostgresConfig{Dir: t.TempDir(), Log: localtest.Log(t)})
 	require.NoError(t, err)
-	query := at.Query()
-	query.Set("synchronous_commit", "on") // a server of tests may have it off
-	at.RawQuery = query.Encode()
-	db, err := Open(t.Context(), at.String(), 4)
+	t.Cleanup(pg.Stop)
+	_, err = Migrate(t.Context(), pg.URL())
+	require.NoError(t, err)
+	db, err := Open(t.Context(), pg.URL(), 4)
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 	p, err := db.CreatePipeline(t.Context(), hodei.Pipeline{Name: "test"})
