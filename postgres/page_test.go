@@ -41,15 +41,16 @@ func TestPageLongerThanABatch(t *testing.T) {
 	}
 }
 
-// Twenty commands of 128 KiB exceed one page. A command longer than a page,
+// Commands of 128 KiB exceed one page. A command longer than a page,
 // created before there was a limit, is a page of its own.
 func TestPageIsCutByBytes(t *testing.T) {
+	const count = 12
 	db, _ := open(t)
-	for n := range 20 {
+	for n := range count {
 		s := spec(strings.Repeat("\u2028", hodei.MaxCommand/3)) // twice as long in JSON
 		s.Environment = map[string]string{"SECRET": "s3cret"}
-		if n == 10 {
-			s.Command.Shell = strings.Repeat("x", 2*postgres.PageBytes)
+		if n == count/2 {
+			s.Command.Shell = strings.Repeat("x", postgres.PageBytes)
 		}
 		_, err := db.CreateExecution(t.Context(), hodei.Execution{Spec: s})
 		require.NoError(t, err)
@@ -68,6 +69,6 @@ func TestPageIsCutByBytes(t *testing.T) {
 		}
 		page.Cursor = *next
 	}
-	require.Equal(t, 20, seen)
+	require.Equal(t, count, seen)
 	require.Greater(t, pages, 3)
 }
