@@ -43,7 +43,7 @@ func DigestOf(sum [sha256.Size]byte) Digest { return Digest(hex.EncodeToString(s
 func (d Digest) Bytes() ([]byte, error) {
 	sum, err := hex.DecodeString(string(d))
 	if err != nil || len(sum) != sha256.Size || strings.ToLower(string(d)) != string(d) {
-		return nil, fmt.Errorf("%q is no SHA-256: 64 hexadecimal digits required", clip(string(d)))
+		return nil, fmt.Errorf("%q is no SHA-256: 64 hexadecimal digits required", Clip(string(d), maxQuoted))
 	}
 	return sum, nil
 }

@@ -31,7 +31,7 @@ const AuditOK = "OK"
 func (c Caller) Audited(op, resource, id, outcome string) AuditRecord {
 	return AuditRecord{
 		Kind: c.Kind, TokenID: c.ID, Name: c.Name, Role: set(c.Role), Address: c.From, Operation: op,
-		Resource: set(resource), ResourceID: set(clip(id)), Outcome: outcome, RequestID: c.RequestID,
+		Resource: set(resource), ResourceID: set(Clip(id, maxQuoted)), Outcome: outcome, RequestID: c.RequestID,
 	}
 }
 

@@ -111,7 +111,7 @@ func InvalidField(field, issue string) *Error {
 func Missing(noun, id string) *Error {
 	return &Error{
 		Code: NotFound, Message: strings.ToUpper(noun[:1]) + noun[1:] + " not found",
-		Resource: noun, ResourceID: clip(id),
+		Resource: noun, ResourceID: Clip(id, maxQuoted),
 	}
 }
 

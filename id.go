@@ -151,23 +151,14 @@ func ParseID[K Kind](text string) (ID[K], error) {
 	var id ID[K]
 	rest := strings.TrimPrefix(text, id.Prefix()+"_")
 	if len(rest) != 36 || rest[8] != '-' || rest[13] != '-' || rest[18] != '-' || rest[23] != '-' {
-		return id, fmt.Errorf("%q is no %s id: UUID format required", clip(text), id.Noun())
+		return id, fmt.Errorf("%q is no %s id: UUID format required", Clip(text, maxQuoted), id.Noun())
 	}
 	digits := make([]byte, 0, textSize)
 	for _, part := range [...]string{rest[:8], rest[9:13], rest[14:18], rest[19:23], rest[24:]} {
 		digits = append(digits, part...)
 	}
 	if _, err := hex.Decode(id[:], digits); err != nil {
-		return ID[K]{}, fmt.Errorf("%q is no %s id: UUID format required", clip(text), id.Noun())
+		return ID[K]{}, fmt.Errorf("%q is no %s id: UUID format required", Clip(text, maxQuoted), id.Noun())
 	}
 	return id, nil
-}
-
-// clip shortens input that a message repeats.
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }

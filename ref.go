@@ -59,7 +59,7 @@ func (r Ref[K]) Unknown(field string) error {
 	if r.Noun() == (PipelineID{}).Noun() {
 		name = "slug"
 	}
-	err.Message = fmt.Sprintf("%s: no %s has the %s %q", err.Message, r.Noun(), name, clip(string(r)))
+	err.Message = fmt.Sprintf("%s: no %s has the %s %q", err.Message, r.Noun(), name, Clip(string(r), maxQuoted))
 	return err
 }
 

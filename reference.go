@@ -58,16 +58,16 @@ func (p Param) Issue(value Scalar) string {
 		for i, choice := range p.Enum {
 			choices[i] = string(choice)
 		}
-		return fmt.Sprintf("%q is not one of %s", clip(string(value)), strings.Join(choices, ", "))
+		return fmt.Sprintf("%q is not one of %s", Clip(string(value), maxQuoted), strings.Join(choices, ", "))
 	}
 	switch p.Type {
 	case "number":
 		if _, err := strconv.ParseFloat(string(value), 64); err != nil {
-			return fmt.Sprintf("a number is required, not %q", clip(string(value)))
+			return fmt.Sprintf("a number is required, not %q", Clip(string(value), maxQuoted))
 		}
 	case "boolean":
 		if value != "true" && value != "false" {
-			return fmt.Sprintf("true or false is required, not %q", clip(string(value)))
+			return fmt.Sprintf("true or false is required, not %q", Clip(string(value), maxQuoted))
 		}
 	}
 	return ""

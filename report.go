@@ -60,8 +60,8 @@ func bounded(tests []TestCase, most int) []TestCase {
 	return out
 }
 
-// cutText returns at most so many bytes of a text, as UTF-8 without NUL, which the record
-// refuses.
+// cutText returns at most that many bytes of a text, as UTF-8 without NUL, which Postgres does
+// not store. Clip counts characters; a report has a limit of its size.
 func cutText(text string, most int) string {
 	text = strings.ReplaceAll(text, "\x00", "")
 	if len(text) > most {

@@ -41,7 +41,7 @@ func (s Spec) Validate() error {
 	}
 	for name := range s.Environment {
 		if !isVariable(name) {
-			return InvalidField("environment."+clip(name), "invalid name")
+			return InvalidField("environment."+Clip(name, maxQuoted), "invalid name")
 		}
 	}
 	if r := s.Retries; r != nil {
@@ -102,7 +102,7 @@ func (o Outcome) Validate() error {
 	}
 	for name, value := range o.Outputs {
 		if !IsOutput(name) || strings.ContainsRune(value, 0) {
-			return InvalidField("outputs."+clip(name), "a name and text without NUL required")
+			return InvalidField("outputs."+Clip(name, maxQuoted), "a name and text without NUL required")
 		}
 	}
 	return nil

@@ -33,7 +33,7 @@ func (r *run) results(at process.Place, end *hodei.Outcome) {
 		end.Outputs = outputs
 		return
 	}
-	r.journal.Note("hodei: $" + outputVariable + ": " + clipped(r.secrets.Mask(err.Error()))) // it may repeat a line
+	r.journal.Note("hodei: $" + outputVariable + ": " + hodei.Clip(r.secrets.Mask(err.Error()), 120)) // it may repeat a line
 	if end.Status == hodei.Completed {
 		end.Status, end.Reason = hodei.Failed, new(hodei.ReasonInvalidOutput)
 	}
@@ -94,13 +94,4 @@ func parseOutputs(text string) (map[string]string, error) {
 		outputs[name] = value
 	}
 	return outputs, nil
-}
-
-// clipped shortens a text that is already masked.
-func clipped(text string) string {
-	const most = 120
-	if len(text) > most {
-		return strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
 }

@@ -2,7 +2,6 @@ package definition
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -134,10 +133,4 @@ func under(path, name string) string {
 func at(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
 // clip keeps the document's text short in messages.
-func clip(s string) string {
-	const most = 60
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return hodei.Clip(s, 60) }

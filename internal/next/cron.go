@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hodei-jobs/hodei"
 )
 
 // cron is a set of local times. Bit n of a field is the value n.
@@ -164,10 +166,4 @@ func (c cron) on(t time.Time) bool {
 }
 
 // clip shortens input that a message repeats.
-func clip(s string) string {
-	const most = 40
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return hodei.Clip(s, 40) }

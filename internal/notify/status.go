@@ -90,7 +90,7 @@ func repositoryOf(kind hodei.NotifyKind, address string) (string, error) {
 // statusOf is the body of the request.
 func statusOf(m Message) ([]byte, error) {
 	state := stateOf(m)
-	body := map[string]string{"state": state, "description": clip(describe(m), describedAtMost[m.Kind]), "context": "hodei/" + m.Pipeline}
+	body := map[string]string{"state": state, "description": hodei.Clip(describe(m), describedAtMost[m.Kind]), "context": "hodei/" + m.Pipeline}
 	if m.URL != "" {
 		body["target_url"] = m.URL
 	}
@@ -138,13 +138,4 @@ func describe(m Message) string {
 		return name + "failed"
 	}
 	return name + "completed"
-}
-
-// clip shortens a text to a number of characters.
-func clip(text string, most int) string {
-	runes := []rune(text)
-	if len(runes) <= most {
-		return text
-	}
-	return string(runes[:most-1]) + "…"
 }

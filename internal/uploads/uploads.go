@@ -44,16 +44,11 @@ func (u Upload) Check() error {
 	const tenYears = 10 * 365 * 24 * 3600
 	switch {
 	case u.Name == "" || utf8.RuneCountInString(u.Name) > maxName || !utf8.ValidString(u.Name) || strings.ContainsFunc(u.Name, unicode.IsControl):
-		return fmt.Errorf("%q is no name of an artifact: up to %d characters are required, none of them a control character", cut(u.Name), maxName)
+		return fmt.Errorf("%q is no name of an artifact: up to %d characters are required, none of them a control character", u.Name, maxName)
 	case u.KeepSeconds != nil && (*u.KeepSeconds <= 0 || *u.KeepSeconds > tenYears):
 		return errors.New("an artifact is kept for more than nothing and at most ten years")
 	}
 	return nil
-}
-
-func cut(name string) string {
-	const most = 2 * maxName
-	return name[:min(len(name), most)]
 }
 
 // ErrTaken is returned if the execution has uploaded an artifact of the name.

@@ -77,7 +77,7 @@ func (o *Orchestrator) receiveHook(ctx context.Context, req schemas.ReceiveHookR
 		return hodei.Delivery{}, err
 	}
 	r := postgres.Received{
-		Delivery: hodei.Delivery{HookID: h.ID, SenderID: proof.SenderID, Event: shortened(proof.Event)}, Digest: proof.Digest, Body: append([]byte{}, req.Data...),
+		Delivery: hodei.Delivery{HookID: h.ID, SenderID: proof.SenderID, Event: hodei.Clip(proof.Event, 100)}, Digest: proof.Digest, Body: append([]byte{}, req.Data...),
 	}
 	start, err := react(h, &r)
 	if err != nil {
@@ -133,12 +133,6 @@ func (o *Orchestrator) verify(ctx context.Context, h hodei.Hook, m hook.Message)
 		return proof, err
 	}
 	return proof, notSigned()
-}
-
-// shortened bounds what a sender calls an event.
-func shortened(text string) string {
-	const most = 100
-	return text[:min(len(text), most)]
 }
 
 // react fills in what the hook does with a delivery, and returns the run to create, nil for

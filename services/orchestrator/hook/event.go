@@ -79,12 +79,8 @@ func nothing(event string) string {
 	return "events " + clip(event) + " start nothing"
 }
 
-func clip(text string) string {
-	if len(text) > 100 {
-		text = text[:100]
-	}
-	return strings.ToValidUTF8(text, "")
-}
+// clip shortens a text of the sender that is recorded.
+func clip(text string) string { return hodei.Clip(text, 100) }
 
 // check refuses values that would not be what they seem.
 func (e *Event) check(generic bool) error {

@@ -87,7 +87,7 @@ func (a *advance) explainCondition(j *hodei.RunJob) string {
 			if name == changes {
 				wrong = append(wrong, fmt.Sprintf("no changed path matches %s", globs(all[name])))
 			} else {
-				wrong = append(wrong, fmt.Sprintf("%s is %q, not %s", name, shortened(value), globs(all[name])))
+				wrong = append(wrong, fmt.Sprintf("%s is %q, not %s", name, clip(value), globs(all[name])))
 			}
 			break
 		}
@@ -101,7 +101,7 @@ func explainAnswer(j *hodei.RunJob) string {
 		text += " by " + *j.Approval.By
 	}
 	if j.Approval != nil && j.Approval.Comment != nil {
-		text += ": " + shortened(*j.Approval.Comment)
+		text += ": " + clip(*j.Approval.Comment)
 	}
 	return text
 }
@@ -119,7 +119,7 @@ func (a *advance) explainMatrix(j *hodei.RunJob) string {
 	if err == nil {
 		return ""
 	}
-	return fmt.Sprintf("its matrix comes from %s, which is %q: %s", j.Spec.Matrix.From, shortened(output), Issue(err))
+	return fmt.Sprintf("its matrix comes from %s, which is %q: %s", j.Spec.Matrix.From, clip(output), Issue(err))
 }
 
 // globs are the patterns of a condition as they are written.
@@ -145,11 +145,5 @@ func few(list []string, none string) string {
 	return strings.Join(list, ", ")
 }
 
-// shortened bounds what an explanation quotes.
-func shortened(text string) string {
-	const longest = 100
-	if runes := []rune(text); len(runes) > longest {
-		return string(runes[:longest]) + "…"
-	}
-	return text
-}
+// clip shortens a value that an explanation quotes.
+func clip(text string) string { return hodei.Clip(text, 100) }

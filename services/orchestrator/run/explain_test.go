@@ -68,5 +68,5 @@ func TestExplanationsAreShort(t *testing.T) {
 	s.why("z", "it needs other jobs, and a is FAILED, b is FAILED, c is FAILED and 2 more")
 	play1(t, hodei.Settings{}, job("a", ""), job("z", "a", iff(hodei.Condition{"needs.a.outputs.x": {"y"}}))).
 		ends("a", "x="+strings.Repeat("v", 500)).
-		why("z", `its condition does not hold: needs.a.outputs.x is "`+strings.Repeat("v", 100)+`…", not y`)
+		why("z", `its condition does not hold: needs.a.outputs.x is "`+strings.Repeat("v", 99)+`…", not y`)
 }
