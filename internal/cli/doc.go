@@ -3,11 +3,13 @@
 //
 // # Owns
 //
-// One file for each noun or verb of the command line, with its tables and
-// records. New builds the whole command line; the caller passes the roles.
+// The commands that run something or follow it: `run`, `exec`, `attach`, `wait`, `logs`,
+// `runs`, `execution`, `explain` and the answers to a run. New builds the whole command line;
+// the caller passes the roles.
 //
 // Beside it:
 //
+//   - define: pipelines, jobs and the file hodei.yaml
 //   - session: the server's address, one operation from flags to output,
 //     resolving names, completion, --watch
 //   - access: contexts, signing in, tokens, secrets and the audit log
@@ -17,6 +19,7 @@
 //   - events: `hodei events`
 //   - doctor: `hodei status` and `hodei doctor`
 //   - contexts: named server profiles in ~/.config/hodei
+//   - progress: the live tree of a run
 //   - render: text, tables, YAML and terminals
 //   - cmdline: flags from the environment and from files, usage errors, exit
 //     status, secrets

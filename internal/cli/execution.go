@@ -10,6 +10,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/access"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/define"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -82,7 +83,7 @@ func showExecution(s *session.Session, e hodei.Execution) error {
 		{"Retry of", reference(e.RetryOf)},
 		{"Retried at", s.Moment(e.RetryAt)},
 	}
-	fields = append(fields, specFields(s, e.Spec)...)
+	fields = append(fields, define.SpecFields(s, e.Spec)...)
 	if len(e.SecretVersions) > 0 {
 		fields = append(fields, render.Field{"Secrets", access.SecretVersions(e.SecretVersions)})
 	}

@@ -12,13 +12,14 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/define"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
 func newExplain(p *session.Flags) *cobra.Command {
-	w := &workload{}
+	w := &define.Workload{}
 	cmd := p.Command(&cobra.Command{
 		Use: "explain [JOB|EXECUTION]", Short: "Show how workers are evaluated, and why an execution waits", Args: cobra.MaximumNArgs(1),
 		Long: `Show how workers are evaluated for a job, for a waiting execution, or for the
@@ -34,7 +35,7 @@ by criterion, or why it is not eligible. Nothing is changed.`,
 		}
 		return session.Ask(ctx, s, schemas.Schedule, req, func(d schemas.Decision) error { return showDecision(ctx, s, d) })
 	})
-	w.addRequirements(cmd.Flags())
+	w.AddRequirements(cmd.Flags())
 	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
 	session.Complete(cmd, "type", p.Types())
 	return session.CompleteFirst(cmd, func(cmd *cobra.Command, begun string) ([]string, error) {
@@ -48,9 +49,9 @@ by criterion, or why it is not eligible. Nothing is changed.`,
 }
 
 // dryRun is the question that an explanation answers.
-func dryRun(ctx context.Context, s *session.Session, w *workload, args []string) (schemas.ScheduleRequest, error) {
+func dryRun(ctx context.Context, s *session.Session, w *define.Workload, args []string) (schemas.ScheduleRequest, error) {
 	req := schemas.ScheduleRequest{DryRun: true}
-	asked, err := w.request(nil)
+	asked, err := w.Request(nil)
 	wanted := asked.Type != nil || asked.Requirements != nil
 	switch {
 	case err != nil:

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hodei-jobs/hodei/internal/cli/access"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/define"
 	"github.com/hodei-jobs/hodei/internal/cli/doctor"
 	"github.com/hodei-jobs/hodei/internal/cli/events"
 	"github.com/hodei-jobs/hodei/internal/cli/files"
@@ -77,9 +78,9 @@ Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 func addPeople(root *cobra.Command) {
 	p := &session.Flags{}
 	for _, cmd := range []*cobra.Command{
-		newInit(), newValidate(), newDiff(p), newApply(p),
+		define.NewInit(), define.NewValidate(), define.NewDiff(p), define.NewApply(p),
 		newRun(p), newExec(p), newAttach(p), newWait(p), newLogs(p), newRuns(p), newCancel(p), newRerun(p), newApprove(p), newReject(p),
-		newPipeline(p), newJob(p), newExecution(p), files.NewArtifact(p), files.NewCache(p), triggers.NewSchedule(p), triggers.NewHook(p), fleet.NewQueue(p), access.NewSecret(p), triggers.NewNotify(p), access.NewMask(),
+		define.NewPipeline(p, newPipelineExecute(p), files.NewReports(p)), define.NewJob(p), newExecution(p), files.NewArtifact(p), files.NewCache(p), triggers.NewSchedule(p), triggers.NewHook(p), fleet.NewQueue(p), access.NewSecret(p), triggers.NewNotify(p), access.NewMask(),
 		newExplain(p), events.NewEvents(p), fleet.NewStats(p), doctor.NewStatus(p), doctor.NewDoctor(p), access.NewLogin(), access.NewToken(p), access.NewAudit(p), access.NewContext(),
 	} {
 		cmd.GroupID = "people"

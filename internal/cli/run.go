@@ -11,6 +11,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/define"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -28,7 +29,7 @@ Ctrl-C stops following; the execution continues, and the output shows how to fol
 again and how to cancel it.`
 
 func newRun(p *session.Flags) *cobra.Command {
-	w := &workload{}
+	w := &define.Workload{}
 	r := &runOptions{}
 	var detach, quiet bool
 	cmd := p.Command(&cobra.Command{
@@ -61,12 +62,12 @@ Or execute a job, given by id or name, and follow its log.` + untilItEnds,
 		if r.given() {
 			return cmdline.Usagef("%q is a job; --param, --only, --ref and --source are for pipelines", args[0])
 		}
-		return w.runJob(ctx, s, args, detach, quiet)
+		return runJob(ctx, s, w, args, detach, quiet)
 	})
 	r.cmd = cmd
 	addFollowing(cmd, &detach, &quiet)
-	w.addCommand(cmd.Flags())
-	w.addStart(cmd.Flags())
+	w.AddCommand(cmd.Flags())
+	w.AddStart(cmd.Flags())
 	r.add(cmd.Flags())
 	cmd.AddCommand(newRunShow(p))
 	return session.CompleteFirst(cmd, func(cmd *cobra.Command, begun string) ([]string, error) {
@@ -80,8 +81,8 @@ Or execute a job, given by id or name, and follow its log.` + untilItEnds,
 }
 
 // runJob executes a job and follows it.
-func (w *workload) runJob(ctx context.Context, s *session.Session, args []string, detach, quiet bool) error {
-	command, err := w.command(args[1:])
+func runJob(ctx context.Context, s *session.Session, w *define.Workload, args []string, detach, quiet bool) error {
+	command, err := w.Command(args[1:])
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func (w *workload) runJob(ctx context.Context, s *session.Session, args []string
 	if err != nil {
 		return err
 	}
-	req := schemas.ExecuteJobRequest{ID: job, Command: command, Environment: w.environment, Delayed: schemas.Delayed{NotBefore: w.notBefore.at}}
+	req := schemas.ExecuteJobRequest{ID: job, Command: command, Environment: w.Environment, Delayed: schemas.Delayed{NotBefore: w.NotBefore.At}}
 	body, started, err := start(ctx, s, schemas.ExecuteJob, req)
 	if err != nil {
 		return err
@@ -113,7 +114,7 @@ func addFollowing(cmd *cobra.Command, detach, quiet *bool) {
 }
 
 func newExec(p *session.Flags) *cobra.Command {
-	w := &workload{}
+	w := &define.Workload{}
 	var detach, quiet bool
 	cmd := p.Command(&cobra.Command{
 		Use: "exec [-- COMMAND ARGS... | -c SCRIPT]", Short: "Run a command on the fleet and follow it",
@@ -124,14 +125,14 @@ are, without a shell; -c is a script for the shell.` + untilItEnds,
   hodei exec -c 'ls | wc -l'`,
 		Annotations: session.LineOutput, Args: cobra.ArbitraryArgs,
 	}, func(ctx context.Context, s *session.Session, args []string) error {
-		run, err := w.request(args)
+		run, err := w.Request(args)
 		switch {
 		case err != nil:
 			return err
 		case run.Command == nil:
 			return cmdline.Usagef("a command after --, or a script with -c, is required")
 		}
-		body, started, err := start(ctx, s, schemas.Execute, schemas.ExecuteRequest{RunRequest: run, Delayed: schemas.Delayed{NotBefore: w.notBefore.at}})
+		body, started, err := start(ctx, s, schemas.Execute, schemas.ExecuteRequest{RunRequest: run, Delayed: schemas.Delayed{NotBefore: w.NotBefore.At}})
 		if err != nil {
 			return err
 		}
@@ -142,9 +143,9 @@ are, without a shell; -c is a script for the shell.` + untilItEnds,
 	})
 	cmd.Flags().SetInterspersed(false) // `exec ls -l`: the flag is the command's, -- or not
 	addFollowing(cmd, &detach, &quiet)
-	w.addCommand(cmd.Flags())
-	w.addStart(cmd.Flags())
-	w.addNeeds(cmd.Flags())
+	w.AddCommand(cmd.Flags())
+	w.AddStart(cmd.Flags())
+	w.AddNeeds(cmd.Flags())
 	session.Complete(cmd, "type", p.Types())
 	return cmd
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/define"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
-	"github.com/hodei-jobs/hodei/internal/definition"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -19,7 +19,7 @@ import (
 type runOptions struct {
 	cmd    *cobra.Command
 	file   string
-	params pairs
+	params cmdline.Pairs
 	only   []string
 	ref    string
 	source string
@@ -30,7 +30,7 @@ func (r *runOptions) add(flags *pflag.FlagSet) {
 	flags.VarP(&r.params, "param", "p", "value of a parameter of the pipeline; may be repeated")
 	flags.StringSliceVar(&r.only, "only", nil, "only these jobs of the pipeline, by key; what they need beside counts as succeeded")
 	flags.StringVar(&r.ref, "ref", "", "branch, tag or commit of the pipeline's source")
-	flags.StringVar(&r.source, "source", "", "upload this directory and run it in place of the pipeline's source; of a git repository what it tracks and what it does not ignore")
+	flags.StringVar(&r.source, "source", "", "upload this directory and run it in place of the pipeline's source; in a git repository without the ignored files")
 }
 
 // given reports whether a flag was used that only pipelines have.
@@ -44,7 +44,7 @@ func (r *runOptions) args(cmd *cobra.Command, args []string) error {
 		return cmdline.Usagef("--source uploads a directory; leave --ref out")
 	}
 	if r.file == "" {
-		return beforeDash("PIPELINE or JOB")(cmd, args)
+		return cmdline.BeforeDash("PIPELINE or JOB")(cmd, args)
 	}
 	if len(args) > 0 {
 		return cmdline.Usagef("-f names the pipeline; leave %q out", args[0])
@@ -56,7 +56,7 @@ func (r *runOptions) args(cmd *cobra.Command, args []string) error {
 // makes the name ambiguous.
 func (r *runOptions) pipeline(ctx context.Context, s *session.Session, args []string) (*hodei.PipelineRef, error) {
 	if r.file != "" {
-		return r.apply(ctx, s)
+		return define.Apply(ctx, s, r.cmd, r.file)
 	}
 	if len(args) > 1 || strings.HasPrefix(args[0], hodei.JobID{}.Prefix()+"_") {
 		return nil, nil // a job with another command
@@ -76,30 +76,10 @@ func (r *runOptions) pipeline(ctx context.Context, s *session.Session, args []st
 	return &ref, nil
 }
 
-// apply applies the pipeline in the file. Problems are printed with their places.
-func (r *runOptions) apply(ctx context.Context, s *session.Session) (*hodei.PipelineRef, error) {
-	src, err := readSource(r.cmd, r.file)
-	if err != nil {
-		return nil, err
-	}
-	if err := src.report(s.Errs, definition.Errors(src.problems)); err != nil {
-		return nil, err
-	}
-	rep, err := s.ApplyPipeline(ctx, schemas.ApplyPipelineRequest{Slug: src.def.Slug, Document: string(src.text), Format: string(src.format)})
-	if err != nil {
-		return nil, src.refused(s.Errs, err)
-	}
-	if err := src.warn(s.Errs, rep.Warnings); err != nil {
-		return nil, err
-	}
-	ref := hodei.PipelineRef(src.def.Slug)
-	return &ref, nil
-}
-
-func (r *runOptions) run(ctx context.Context, s *session.Session, pipeline hodei.PipelineRef, w *workload, detach, quiet bool) error {
+func (r *runOptions) run(ctx context.Context, s *session.Session, pipeline hodei.PipelineRef, w *define.Workload, detach, quiet bool) error {
 	req := schemas.ExecutePipelineRequest{
-		ID: pipeline, Params: r.params.scalars(), Environment: w.environment, Only: r.only, Ref: set(r.ref), Trigger: hodei.TriggerManual,
-		Delayed: schemas.Delayed{NotBefore: w.notBefore.at},
+		ID: pipeline, Params: r.params.Scalars(), Environment: w.Environment, Only: r.only, Ref: cmdline.Given(r.ref), Trigger: hodei.TriggerManual,
+		Delayed: schemas.Delayed{NotBefore: w.NotBefore.At},
 	}
 	if r.source != "" {
 		var err error

@@ -127,7 +127,7 @@ func took(j hodei.RunJob) string {
 }
 
 func newPipelineExecute(p *session.Flags) *cobra.Command {
-	var params pairs
+	var params cmdline.Pairs
 	req := schemas.ExecutePipelineRequest{Trigger: hodei.TriggerManual}
 	cmd := p.Command(&cobra.Command{
 		Use: "execute ID|NAME", Short: "Execute a pipeline and print the name of its run", Args: cobra.ExactArgs(1),
@@ -136,7 +136,7 @@ func newPipelineExecute(p *session.Flags) *cobra.Command {
 		if req.ID, err = s.PipelineRef(ctx, args[0]); err != nil {
 			return err
 		}
-		req.Params = params.scalars()
+		req.Params = params.Scalars()
 		return session.Ask(ctx, s, schemas.ExecutePipeline, req, func(r hodei.Run) error { return printRun(s, r) })
 	})
 	cmd.Flags().Var(&params, "param", "value of a parameter, as env=prod; may be repeated")
@@ -211,7 +211,7 @@ func replying[Req any](p *session.Flags, verb, short string, op schemas.Operatio
 				return err
 			}
 		}
-		answer := schemas.RunAnswer{ID: id, Key: key, Comment: set(comment)}
+		answer := schemas.RunAnswer{ID: id, Key: key, Comment: cmdline.Given(comment)}
 		return session.Ask(ctx, s, op, request(answer), func(r hodei.Run) error {
 			for _, j := range r.Jobs {
 				if j.Key == key {

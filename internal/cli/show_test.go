@@ -73,17 +73,6 @@ func TestListExecutions(t *testing.T) {
 	require.Equal(t, "more results: --limit up to 1000, or --cursor more\n", errs)
 }
 
-func TestShowTheRest(t *testing.T) {
-	s, out, _ := printing()
-	done := executions(t, noon)[0].Summary()
-	created := noon.Add(-90 * time.Minute)
-	require.NoError(t, showPipeline(s, hodei.Pipeline{Name: "demo", Status: hodei.PipelineActive, JobCount: 2, CreatedAt: created, LastExecution: &done}))
-	require.NoError(t, showPipeline(s, hodei.Pipeline{Name: "empty", Description: new("nothing yet"), Status: hodei.PipelineCreated, CreatedAt: noon}))
-	require.NoError(t, showJob(s, hodei.Job{Name: new("build"), Status: hodei.Failed, CreatedAt: created, Execution: &done,
-		Spec: hodei.Spec{Command: hodei.Command{Args: []string{"cargo", "build"}}, WorkingDir: new("/srv")}}))
-	golden(t, "show", out.String())
-}
-
 // With -o json the reply is printed as it came, whatever is in it.
 func TestJSONIsVerbatim(t *testing.T) {
 	url := answering(t, "GET /api/v1/executions/{id}", 200, execution)

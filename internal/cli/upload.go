@@ -48,8 +48,8 @@ func upload(ctx context.Context, s *session.Session, pipeline hodei.PipelineRef,
 	return tree, nil
 }
 
-// packSource packs what git tracks in the directory, and what is neither tracked nor ignored;
-// outside of a git repository everything.
+// packSource packs the files in the directory that git does not ignore. Outside of a git
+// repository it packs everything.
 func packSource(ctx context.Context, root *os.Root, dir string, to io.Writer) (archive.Packed, error) {
 	inside := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--is-inside-work-tree")
 	if out, err := inside.Output(); err != nil || strings.TrimSpace(string(out)) != "true" {

@@ -3,7 +3,6 @@ package definition
 import (
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -97,7 +96,7 @@ func (d *decoder) variables(path string, job, defaults *node) {
 	known := defaults.get("env")
 	for _, v := range env.fields {
 		if v.value.isNull() && known.get(v.key.text) == nil {
-			d.add(v.key, strings.Join([]string{path, "env", v.key.text}, "."),
+			d.add(v.key, under(under(path, "env"), v.key.text),
 				`null removes a variable of the defaults, and they have none of this name; write "" for an empty one`)
 		}
 	}

@@ -39,20 +39,8 @@ func Parse(text []byte, format Format) (hodei.Definition, []hodei.Problem) {
 // Further checks may report problems too.
 func ParseFor(slug string, text []byte, format Format, further ...func(hodei.Definition) []hodei.Problem) (hodei.Definition, []hodei.Problem) {
 	r := &reader{}
-	if len(text) > maxBytes {
-		r.add(nil, "", fmt.Sprintf("the document has %d bytes; at most %d KiB are allowed", len(text), maxBytes>>10))
-		return hodei.Definition{}, r.list
-	}
-	var root *node
-	if format == JSON {
-		root = r.json(text)
-	} else {
-		root = r.yaml(text)
-	}
-	if root == nil || r.full {
-		if len(r.list) == 0 {
-			r.add(nil, "", "the document is empty")
-		}
+	root := r.read(text, format)
+	if root == nil {
 		return hodei.Definition{}, r.list
 	}
 	d := &decoder{problems: &r.problems, places: map[string]*node{}}
@@ -66,10 +54,35 @@ func ParseFor(slug string, text []byte, format Format, further ...func(hodei.Def
 			d.place(p, form)
 		}
 	}
-	slices.SortStableFunc(r.list, func(a, b hodei.Problem) int {
+	return def, inOrder(r.list)
+}
+
+// read returns the tree of a document, nil after problems.
+func (r *reader) read(text []byte, format Format) (root *node) {
+	switch {
+	case len(text) > maxBytes:
+		r.add(nil, "", fmt.Sprintf("the document has %d bytes; at most %d KiB are allowed", len(text), maxBytes>>10))
+		return nil
+	case format == JSON:
+		root = r.json(text)
+	default:
+		root = r.yaml(text)
+	}
+	if root == nil && len(r.list) == 0 {
+		r.add(nil, "", "the document is empty")
+	}
+	if r.full {
+		return nil
+	}
+	return root
+}
+
+// inOrder sorts problems by their places in the document.
+func inOrder(list []hodei.Problem) []hodei.Problem {
+	slices.SortStableFunc(list, func(a, b hodei.Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	return def, r.list
+	return list
 }
 
 // Errors are the problems of a definition that is not valid: no warnings, and no fields
@@ -167,22 +180,28 @@ func (d *decoder) jobs(path string, n, defaults *node, def *hodei.Definition) {
 	for _, f := range n.fields {
 		below := under(path, f.key.text)
 		d.places[below] = f.key
-		job := hodei.JobDefinition{Spec: hodei.Spec{Priority: hodei.DefaultPriority, Environment: map[string]string{}}}
-		job.Key, job.Finally = f.key.text, path == "finally"
 		body := f.value
 		if body.isNull() {
 			body = &node{kind: mapping, line: f.key.line, column: f.key.column}
 		}
-		if body.kind == mapping {
-			body = d.merge(below, defaults, body)
-		}
-		d.object(below, body, reflect.ValueOf(&job).Elem())
-		d.oneType(below, &job)
-		if job.Command.Shell != "" && job.Shell.IsZero() {
-			job.Shell.Name = defaultShell
-		}
+		job := d.job(below, body, defaults)
+		job.Key, job.Finally = f.key.text, path == "finally"
 		def.Jobs = append(def.Jobs, job)
 	}
+}
+
+// job reads one job.
+func (d *decoder) job(path string, body, defaults *node) hodei.JobDefinition {
+	job := hodei.JobDefinition{Spec: hodei.Spec{Priority: hodei.DefaultPriority, Environment: map[string]string{}}}
+	if body.kind == mapping {
+		body = d.merge(path, defaults, body)
+	}
+	d.object(path, body, reflect.ValueOf(&job).Elem())
+	d.oneType(path, &job)
+	if job.Command.Shell != "" && job.Shell.IsZero() {
+		job.Shell.Name = defaultShell
+	}
+	return job
 }
 
 // oneType makes one of the two fields that name the worker type.

@@ -14,7 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// approvedToken shows a code, and waits until somebody has approved it in the console.
+// approvedToken prints a code and waits until a user approves it in the console.
 func approvedToken(ctx context.Context, screen io.Writer, server string) (string, error) {
 	machine, err := os.Hostname()
 	if err != nil || machine == "" {
@@ -33,7 +33,7 @@ func approvedToken(ctx context.Context, screen io.Writer, server string) (string
 	for {
 		select {
 		case <-ctx.Done():
-			return "", hodei.Errorf(hodei.Timeout, "Nobody has approved the code in time")
+			return "", hodei.Errorf(hodei.Timeout, "The code was not approved in time")
 		case <-tick.C:
 		}
 		made, err := client.RedeemDevice(ctx, server, schemas.RedeemRequest{DeviceCode: begun.DeviceCode})

@@ -1,5 +1,5 @@
-// Package access contains the commands about who may do what and with which secrets: the
-// servers that a person uses, signing in, tokens, secrets and the audit log.
+// Package access contains the commands for access control: the servers that a user connects to,
+// signing in, tokens, secrets and the audit log.
 //
 // # Owns
 //
@@ -7,8 +7,8 @@
 //
 // # When things fail
 //
-// As in package cli. A value that is secret is read from standard input or a terminal, and
-// printed only where a command creates it.
+// As in package cli. Commands read secret values from standard input or a terminal. Only the
+// command that creates a secret value prints it.
 //
 // # Not here
 //

@@ -68,7 +68,7 @@ names another.`,
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "name of the context (default: the host of SERVER)")
-	cmd.Flags().BoolVar(&device, "device", false, "have it approved in the console, also without a terminal")
+	cmd.Flags().BoolVar(&device, "device", false, "approve the sign-in in the console, also without a terminal")
 	cmd.Flags().BoolVar(&typed, "with-token", false, "read a token, also from a terminal")
 	cmd.MarkFlagsMutuallyExclusive("device", "with-token")
 	cmdline.CommandLineOnly(cmd.Flags())

@@ -71,7 +71,7 @@ must approve each.`,
 	cmd.Flags().StringVar(&req.Name, "name", "", "who or what will use it (required)")
 	cmd.Flags().StringVar(&role, "role", "", "viewer, developer, operator, admin or worker (required)")
 	cmd.Flags().StringSliceVar(&pipelines, "pipeline", nil, "pipeline to which the token is limited; repeatable (default all)")
-	cmd.Flags().Var(&life, "expires", "its life, such as 12h or 30d; for workers 1h when left out")
+	cmd.Flags().Var(&life, "expires", "lifetime, such as 12h or 30d (default 90d, for workers 1h)")
 	cmd.Flags().IntVar(&uses, "uses", 1, "how many workers may join, for the role worker")
 	cmd.Flags().BoolVar(&req.NeedsApproval, "approval", false, "an operator must approve each worker that joins")
 	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
@@ -95,7 +95,7 @@ func newTokenList(p *session.Flags) *cobra.Command {
 	return cmd
 }
 
-// limitOf are the pipelines to which a token is limited.
+// limitOf lists the pipelines to which a token is limited.
 func limitOf(t hodei.Token) string {
 	if t.Pipelines == nil {
 		return "all"

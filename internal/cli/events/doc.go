@@ -1,5 +1,5 @@
-// Package events contains `hodei events`, which follows what happens: to executions, runs and
-// workers, and to the streams of NATS.
+// Package events contains `hodei events`, which follows the events of executions, runs and
+// workers, and those of the NATS streams.
 //
 // # Owns
 //
@@ -7,7 +7,7 @@
 //
 // # When things fail
 //
-// As in package cli. A connection that is lost is opened again, and goes on after the last event.
+// As in package cli. A lost connection is opened again and continues after the last event.
 //
 // # Not here
 //

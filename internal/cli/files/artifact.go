@@ -94,7 +94,7 @@ the key of its job.`,
 		}
 		return nil
 	})
-	cmd.Flags().StringVar(&output, "dir", ".", "directory in which those of the artifacts are made")
+	cmd.Flags().StringVar(&output, "dir", ".", "directory in which the directory of each artifact is created")
 	return cmd
 }
 
@@ -128,7 +128,7 @@ func unpackArtifact(ctx context.Context, s *session.Session, a hodei.Artifact, d
 	return err
 }
 
-// fileName is a name, which a job has chosen, as the name of a directory.
+// fileName returns the name of a directory for a name that a job has chosen.
 func fileName(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if r == '/' || r == filepath.Separator || r < ' ' {

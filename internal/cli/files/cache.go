@@ -43,7 +43,7 @@ pull request of a fork, whose runs alone use it.`,
 }
 
 func newCacheRemove(p *session.Flags) *cobra.Command {
-	return session.Remove(p, schemas.DeleteCache, "Delete caches", "The next job that completes without one saves it anew.",
+	return session.Remove(p, schemas.DeleteCache, "Delete caches", "The next job that completes without the cache saves it again.",
 		"cache_018d0c9f-1c40-7a1b-9d52-6f0e8a7b3cb4",
 		func(_ *session.Session, _ context.Context, text string) (id hodei.CacheID, err error) {
 			if err := id.UnmarshalText([]byte(text)); err != nil {

@@ -1,4 +1,4 @@
-// Package files contains the commands about what jobs leave: artifacts, test reports, caches.
+// Package files contains the commands for the files of jobs: artifacts, test reports, caches.
 //
 // # Owns
 //
@@ -11,6 +11,6 @@
 //
 // # Not here
 //
-// The format of an archive, which is in internal/archive, and the sources that `hodei run`
-// uploads, which are in cli.
+// The format of an archive is in internal/archive. The upload of a source by `hodei run` is in
+// cli.
 package files

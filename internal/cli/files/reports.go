@@ -43,7 +43,7 @@ func number(n *int) string {
 	return fmt.Sprint(*n)
 }
 
-// Counts is the outcome of tests in a table.
+// Counts returns the numbers of tests for a table.
 func Counts(r *hodei.TestReport) string {
 	if r == nil {
 		return render.None
@@ -51,7 +51,7 @@ func Counts(r *hodei.TestReport) string {
 	return r.String()
 }
 
-// failures are the names of the tests that failed.
+// failures returns the names of the failed tests.
 func failures(r *hodei.TestReport) string {
 	var names []string
 	for _, t := range r.Failures {
@@ -60,8 +60,8 @@ func failures(r *hodei.TestReport) string {
 	return cmp.Or(strings.Join(names, " "), render.None)
 }
 
-// ReportsOf returns the artifacts of a run that have reports. A run is shown without them if
-// they cannot be read.
+// ReportsOf returns the artifacts of a run that have reports. If they cannot be read, it prints
+// a note and returns none.
 func ReportsOf(ctx context.Context, s *session.Session, r hodei.Run) (found []hodei.Artifact) {
 	for a, err := range s.AllArtifacts(ctx, schemas.ListArtifactsRequest{ID: hodei.RefTo(r.ID)}) {
 		if err != nil {

@@ -32,7 +32,7 @@ artifacts in a definition. The command needs neither a token nor a network.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := os.Getenv(uploads.Variable)
 			if dir == "" {
-				return cmdline.Usagef("this command is for the commands of a job: %s is not set", uploads.Variable)
+				return cmdline.Usagef("%s is not set: this command works only in a job", uploads.Variable)
 			}
 			u := uploads.Upload{Name: args[0]}
 			if keep > 0 {
@@ -81,8 +81,8 @@ func uploadFiles(ctx context.Context, dir string, u uploads.Upload, paths []stri
 	})
 }
 
-// pattern is a path as a glob: a path that exists, such as a shell has made of a glob,
-// selects itself, whatever characters it has.
+// pattern returns a path as a glob. A path that exists, such as one that a shell has expanded,
+// is taken literally.
 func pattern(root *os.Root, path string) (string, error) {
 	if !filepath.IsLocal(filepath.Clean(strings.TrimPrefix(path, "!"))) {
 		return "", errors.New("a path below the current directory is required, not " + path)

@@ -1,4 +1,4 @@
-// Package fleet contains the commands about the workers and what waits for them.
+// Package fleet contains the commands for workers, the queue and statistics.
 //
 // # Owns
 //
@@ -10,6 +10,6 @@
 //
 // # Not here
 //
-// `hodei worker` itself, which is a role, in cmd/hodei. `hodei explain`, which has the flags of
-// an execution, in cli.
+// The role `hodei worker` is in cmd/hodei. `hodei explain`, which has the flags of an execution,
+// is in cli.
 package fleet

@@ -36,7 +36,7 @@ func newList(p *session.Flags) *cobra.Command {
 	return cmd
 }
 
-// standing is the status of a worker, and that it is cordoned.
+// standing returns the status of a worker, and whether it is cordoned.
 func standing(s *session.Session, w hodei.Worker) string {
 	if w.Cordoned {
 		return session.Status(s, w.Status) + " cordoned"
@@ -67,7 +67,7 @@ func newCordon(p *session.Flags) *cobra.Command {
 		Use: "cordon", Short: "Cordon a worker: it accepts nothing new and stays connected",
 		Example: "  hodei worker cordon builder-1",
 	}, "ID|NAME", (*session.Session).Worker, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
-		return session.Ask(ctx, s, schemas.CordonWorker, schemas.CordonWorkerRequest{ID: id}, func(w hodei.Worker) error { return sayWorker(s, w) })
+		return session.Ask(ctx, s, schemas.CordonWorker, schemas.CordonWorkerRequest{ID: id}, func(w hodei.Worker) error { return noteWorker(s, w) })
 	}), p.Workers())
 }
 
@@ -76,7 +76,7 @@ func newUncordon(p *session.Flags) *cobra.Command {
 		Use: "uncordon", Short: "Uncordon a worker: it accepts work again",
 		Example: "  hodei worker uncordon builder-1",
 	}, "ID|NAME", (*session.Session).Worker, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
-		return session.Ask(ctx, s, schemas.UncordonWorker, schemas.UncordonWorkerRequest{ID: id}, func(w hodei.Worker) error { return sayWorker(s, w) })
+		return session.Ask(ctx, s, schemas.UncordonWorker, schemas.UncordonWorkerRequest{ID: id}, func(w hodei.Worker) error { return noteWorker(s, w) })
 	}), p.Workers())
 }
 
@@ -90,7 +90,7 @@ func newDrain(p *session.Flags) *cobra.Command {
 		if seconds := deadline.Seconds(); seconds > 0 {
 			req.DeadlineSeconds = &seconds
 		}
-		return session.Ask(ctx, s, schemas.DrainWorker, req, func(w hodei.Worker) error { return sayWorker(s, w) })
+		return session.Ask(ctx, s, schemas.DrainWorker, req, func(w hodei.Worker) error { return noteWorker(s, w) })
 	})
 	cmd.Flags().DurationVar(&deadline, "deadline", 0, "when executions that still run are killed (default never)")
 	return session.CompleteFirst(cmd, p.Workers())
@@ -101,7 +101,7 @@ func newResume(p *session.Flags) *cobra.Command {
 		Use: "resume", Short: "Resume a draining worker",
 		Example: "  hodei worker resume builder-1",
 	}, "ID|NAME", (*session.Session).Worker, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
-		return session.Ask(ctx, s, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: id}, func(w hodei.Worker) error { return sayWorker(s, w) })
+		return session.Ask(ctx, s, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: id}, func(w hodei.Worker) error { return noteWorker(s, w) })
 	}), p.Workers())
 }
 
@@ -110,7 +110,7 @@ func newTerminate(p *session.Flags) *cobra.Command {
 		Use: "terminate", Short: "Terminate a worker: it kills its executions and leaves",
 		Example: "  hodei worker terminate builder-1",
 	}, "ID|NAME", (*session.Session).Worker, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
-		return session.Ask(ctx, s, schemas.TerminateWorker, schemas.TerminateWorkerRequest{ID: id}, func(w hodei.Worker) error { return sayWorker(s, w) })
+		return session.Ask(ctx, s, schemas.TerminateWorker, schemas.TerminateWorkerRequest{ID: id}, func(w hodei.Worker) error { return noteWorker(s, w) })
 	}), p.Workers())
 }
 
@@ -120,8 +120,8 @@ func newRemove(p *session.Flags) *cobra.Command {
 		(*session.Session).Worker, func(id hodei.WorkerID) schemas.DeleteWorkerRequest { return schemas.DeleteWorkerRequest{ID: id} }), p.Workers())
 }
 
-// sayWorker prints the state of a worker after a request.
-func sayWorker(s *session.Session, w hodei.Worker) error {
+// noteWorker prints the state of a worker after a request.
+func noteWorker(s *session.Session, w hodei.Worker) error {
 	if w.Cordoned {
 		s.Note("%s is %s and cordoned", w.ID, w.Status)
 		return nil
@@ -167,7 +167,7 @@ func newKeys(p *session.Flags) *cobra.Command {
 	return cmd
 }
 
-// admission is whether a worker may connect.
+// admission returns whether a worker may connect.
 func admission(k hodei.WorkerKey) string {
 	switch {
 	case k.RevokedAt != nil:
@@ -180,7 +180,7 @@ func admission(k hodei.WorkerKey) string {
 
 func newApprove(p *session.Flags) *cobra.Command {
 	return session.One(p, &cobra.Command{
-		Use: "approve", Short: "Approve a worker that has joined with a token that needs it",
+		Use: "approve", Short: "Approve a worker that has joined",
 		Example: "  hodei worker keys\n  hodei worker approve worker_01a2b3c4-d5e6-7f80-9182-a3b4c5d6e7f8",
 	}, "ID", (*session.Session).WorkerKey, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
 		return session.Ask(ctx, s, schemas.ApproveWorker, schemas.ApproveWorkerRequest{ID: id}, func(k hodei.WorkerKey) error {
@@ -192,8 +192,8 @@ func newApprove(p *session.Flags) *cobra.Command {
 
 func newRevoke(p *session.Flags) *cobra.Command {
 	return session.One(p, &cobra.Command{
-		Use: "revoke", Short: "Shut out a worker that has joined, for ever",
-		Long:    "Shut out a worker that has joined, for ever: NATS ends its connection and admits its key no more.",
+		Use: "revoke", Short: "Revoke the key of a worker that has joined",
+		Long:    "Revoke the key of a worker that has joined. NATS ends its connection and never admits the key again.",
 		Example: "  hodei worker revoke worker_01a2b3c4-d5e6-7f80-9182-a3b4c5d6e7f8",
 	}, "ID", (*session.Session).WorkerKey, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
 		return session.Ask(ctx, s, schemas.RevokeWorker, schemas.RevokeWorkerRequest{ID: id}, func(k hodei.WorkerKey) error {

@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// One is a command about one record, named by its only argument, which is shown as name. Find
-// returns the id that ask gets.
+// One is a command for one record. Its only argument, shown as name, identifies the record; find
+// returns the id that ask receives.
 func One[ID any](p *Flags, cmd *cobra.Command, name string, find func(*Session, context.Context, string) (ID, error),
 	ask func(ctx context.Context, s *Session, id ID) error) *cobra.Command {
 	cmd.Use, cmd.Args = cmd.Use+" "+name, cobra.ExactArgs(1)

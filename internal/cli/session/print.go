@@ -56,13 +56,13 @@ func span(d time.Duration) string {
 	}
 }
 
-// Moment is a time, and how long ago that was or how far ahead it is.
+// Moment returns a time and its distance from now, such as "2h ago".
 func (s *Session) Moment(t *time.Time) string {
 	if t == nil {
 		return render.None
 	}
 	text, ahead := t.UTC().Format(time.RFC3339), t.Sub(s.Now())
-	if ahead >= time.Second { // less is a difference between two clocks
+	if ahead >= time.Second { // less may be the difference of two clocks
 		return fmt.Sprintf("%s (in %s)", text, span(ahead))
 	}
 	return fmt.Sprintf("%s (%s ago)", text, span(-ahead))

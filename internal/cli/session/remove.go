@@ -9,8 +9,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Remove is the command that deletes records of a kind. All are found before
-// the first is deleted, so that a typo deletes nothing.
+// Remove is the command that deletes records of a kind. It looks up all records
+// before it deletes the first, so a typo deletes nothing.
 func Remove[Req any, K hodei.Kind](p *Flags, op schemas.Operation[Req, schemas.Empty], short, refused, name string,
 	find func(*Session, context.Context, string) (hodei.ID[K], error), request func(hodei.ID[K]) Req) *cobra.Command {
 	noun := hodei.ID[K]{}.Noun()

@@ -91,28 +91,28 @@ func (s *Session) ScheduleID(ctx context.Context, text string) (hodei.ScheduleID
 	})
 }
 
-// HookID is the hook that a person names: its id, the beginning of it, or its pipeline.
+// HookID returns the hook with the id, the beginning of an id, or the only hook of a pipeline.
 func (s *Session) HookID(ctx context.Context, text string) (hodei.HookID, error) {
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Hook], error) {
 		return s.ListHooks(ctx, schemas.ListHooksRequest{Page: page})
 	}, func(h hodei.Hook) (hodei.HookID, *string) { return h.ID, h.Pipeline })
 }
 
-// DeliveryID is the delivery of a hook that a person names by its id, or a part of it.
+// DeliveryID returns the delivery of a hook with the id, or with a part of it.
 func (s *Session) DeliveryID(ctx context.Context, hook hodei.HookID, text string) (hodei.DeliveryID, error) {
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Delivery], error) {
 		return s.ListDeliveries(ctx, schemas.ListDeliveriesRequest{ID: hook, Page: page})
 	}, func(d hodei.Delivery) (hodei.DeliveryID, *string) { return d.ID, nil })
 }
 
-// Notification is the notification that a person names by its id, or the beginning of it.
+// Notification returns the notification with the id, or with the beginning of it.
 func (s *Session) Notification(ctx context.Context, text string) (hodei.NotificationID, error) {
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Notification], error) {
 		return s.ListNotifications(ctx, schemas.ListNotificationsRequest{Page: page})
 	}, func(n hodei.Notification) (hodei.NotificationID, *string) { return n.ID, nil })
 }
 
-// WorkerKey is the worker that has joined and that a person names by its id, or a part of it.
+// WorkerKey returns the worker that has joined with the id, or with a part of it.
 func (s *Session) WorkerKey(ctx context.Context, text string) (hodei.WorkerID, error) {
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.WorkerKey], error) {
 		return s.ListWorkerKeys(ctx, schemas.ListWorkerKeysRequest{Page: page})

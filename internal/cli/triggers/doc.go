@@ -1,5 +1,5 @@
-// Package triggers contains the commands about what starts runs by itself, and about the
-// messages on their outcome.
+// Package triggers contains the commands for schedules and hooks, which start runs, and for
+// notifications about runs.
 //
 // # Owns
 //
@@ -11,5 +11,5 @@
 //
 // # Not here
 //
-// The commands that start something now, which are in cli.
+// The commands with which a user starts something are in cli.
 package triggers

@@ -77,7 +77,7 @@ hodei.yaml is made by hodei apply.`,
 	return cmd
 }
 
-const definitionUsage = "where the definition of a run comes from: applied, or repository for the file in its commit (default applied)"
+const definitionUsage = "source of the definition: applied, or repository for the file in the commit of the run (default applied)"
 
 func newHookList(p *session.Flags) *cobra.Command {
 	var req schemas.ListHooksRequest
@@ -111,7 +111,7 @@ func ofPipeline(h hodei.Hook) string {
 	return h.PipelineID.String()
 }
 
-// startsRuns is for which events the hook starts runs.
+// startsRuns lists the events for which the hook starts runs.
 func startsRuns(h hodei.Hook) string {
 	if h.Kind == hodei.HookGeneric {
 		return "any"
@@ -128,7 +128,7 @@ func startsRuns(h hodei.Hook) string {
 	return render.Plain(strings.Join(parts, "; "))
 }
 
-// ofHook is a command about one hook, whose id is given to ask.
+// ofHook is a command for one hook; ask receives its id.
 func ofHook(p *session.Flags, cmd *cobra.Command, ask func(ctx context.Context, s *session.Session, id hodei.HookID) error) *cobra.Command {
 	return session.One(p, cmd, "ID|PIPELINE", (*session.Session).HookID, ask)
 }
@@ -158,7 +158,7 @@ func newHookDeliveries(p *session.Flags) *cobra.Command {
 	var req schemas.ListDeliveriesRequest
 	wanted := session.States[hodei.DeliveryStatus]{Of: hodei.DeliveryTransitions}
 	cmd := ofHook(p, &cobra.Command{
-		Use: "deliveries", Short: "List the events that a hook has received, each with its run or why there is none",
+		Use: "deliveries", Short: "List the events that a hook has received, each with its run or the reason why there is none",
 		Example: "  hodei hook deliveries shop\n  hodei hook deliveries shop --status blocked",
 	}, func(ctx context.Context, s *session.Session, id hodei.HookID) error {
 		req.ID, req.Status = id, wanted.Value
@@ -183,7 +183,7 @@ func deliveryStatus(s *session.Session, d hodei.Delivery) string {
 	return session.Status(s, d.Status)
 }
 
-// ofDelivery is a command about one delivery, which prints the run that it starts.
+// ofDelivery is a command for one delivery. It prints the run that the delivery starts.
 func ofDelivery(p *session.Flags, cmd *cobra.Command, ask func(ctx context.Context, s *session.Session, hook hodei.HookID, id hodei.DeliveryID,
 	show func(hodei.Delivery) error) error) *cobra.Command {
 	cmd.Use, cmd.Args = cmd.Use+" HOOK|PIPELINE DELIVERY", cobra.ExactArgs(2)
@@ -234,6 +234,6 @@ func newHookReject(p *session.Flags) *cobra.Command {
 
 func newHookRemove(p *session.Flags) *cobra.Command {
 	return session.Remove(p, schemas.DeleteHook, "Delete hooks with the record of their deliveries",
-		"What they started goes on. A hook in hodei.yaml is made again, with another URL, when the file is applied with changes.", "shop",
+		"Runs that they started continue. A hook in hodei.yaml is made again, with another URL, when the file is applied with changes.", "shop",
 		(*session.Session).HookID, func(id hodei.HookID) schemas.DeleteHookRequest { return schemas.DeleteHookRequest{ID: id} })
 }

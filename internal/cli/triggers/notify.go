@@ -16,7 +16,7 @@ import (
 )
 
 func NewNotify(p *session.Flags) *cobra.Command {
-	return cmdline.Noun("notify", "Notifications: messages about runs, and what became of them",
+	return cmdline.Noun("notify", "Notifications: messages about runs, and their delivery",
 		"  hodei notify test shop\n  hodei notify ls --status FAILED",
 		newNotifyList(p), newNotifyTest(p), newNotifyRedeliver(p))
 }

@@ -43,7 +43,7 @@ func newScheduleResume(p *session.Flags) *cobra.Command {
 	})
 }
 
-// pausing is a command about one schedule, those of a pipeline, or all.
+// pausing is a command for one schedule, those of a pipeline, or all.
 func pausing(p *session.Flags, verb, short string, one func(context.Context, *session.Session, hodei.ScheduleID) error,
 	several func(context.Context, *session.Session, *hodei.PipelineRef) error) *cobra.Command {
 	var pipeline string
@@ -126,6 +126,6 @@ func newScheduleBackfill(p *session.Flags) *cobra.Command {
 
 func newScheduleRemove(p *session.Flags) *cobra.Command {
 	return session.Remove(p, schemas.DeleteSchedule, "Delete schedules with the record of their fires",
-		"What they started goes on. A schedule in hodei.yaml is made again when the file is applied with changes.", "nightly",
+		"Runs and executions that they started continue. A schedule in hodei.yaml is made again when the file is applied with changes.", "nightly",
 		(*session.Session).ScheduleID, func(id hodei.ScheduleID) schemas.DeleteScheduleRequest { return schemas.DeleteScheduleRequest{ID: id} })
 }

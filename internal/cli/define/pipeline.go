@@ -1,4 +1,4 @@
-package cli
+package define
 
 import (
 	"context"
@@ -8,17 +8,17 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
-	"github.com/hodei-jobs/hodei/internal/cli/files"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/internal/definition"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-func newPipeline(p *session.Flags) *cobra.Command {
+// NewPipeline returns `hodei pipeline` with further commands.
+func NewPipeline(p *session.Flags, more ...*cobra.Command) *cobra.Command {
 	return cmdline.Noun("pipeline", "Pipelines: groups of jobs",
 		"  hodei pipeline create demo\n  hodei pipeline ls",
-		newPipelineCreate(p), newPipelineExecute(p), newPipelineList(p), newPipelineShow(p), files.NewReports(p), newPipelineUpdate(p), newPipelineRemove(p))
+		append(more, newPipelineCreate(p), newPipelineList(p), newPipelineShow(p), newPipelineUpdate(p), newPipelineRemove(p))...)
 }
 
 func newPipelineCreate(p *session.Flags) *cobra.Command {
@@ -27,7 +27,7 @@ func newPipelineCreate(p *session.Flags) *cobra.Command {
 		Use: "create NAME", Short: "Create a pipeline and print its id", Args: cobra.ExactArgs(1),
 		Example: "  hodei pipeline create demo --slug demo --description 'what we show to visitors'",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
-		req := schemas.CreatePipelineRequest{Name: args[0], Description: set(description), Slug: set(slug)}
+		req := schemas.CreatePipelineRequest{Name: args[0], Description: cmdline.Given(description), Slug: cmdline.Given(slug)}
 		return session.Ask(ctx, s, schemas.CreatePipeline, req, func(p hodei.Pipeline) error { return s.PrintID(p.ID) })
 	})
 	cmd.Flags().StringVar(&description, "description", "", "description")

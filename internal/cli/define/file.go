@@ -1,4 +1,4 @@
-package cli
+package define
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,8 +22,8 @@ import (
 // defaultFile is the definition in the current directory.
 const defaultFile = "hodei.yaml"
 
-// definitionFile lets a command read a definition: FILE, -f FILE, or hodei.yaml.
-func definitionFile(cmd *cobra.Command, file *string) *cobra.Command {
+// fileArgument lets a command read a definition: FILE, -f FILE, or hodei.yaml.
+func fileArgument(cmd *cobra.Command, file *string) *cobra.Command {
 	cmd.Use += " [FILE]"
 	cmd.Flags().StringVarP(file, "file", "f", defaultFile, "the definition, YAML or (.json) JSON; - for standard input")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -50,7 +49,16 @@ type source struct {
 	problems []hodei.Problem
 }
 
+// readSource reads and checks a definition.
 func readSource(cmd *cobra.Command, file string) (source, error) {
+	s, err := readFile(cmd, file)
+	if err == nil {
+		s.def, s.problems = definition.Parse(s.text, s.format)
+	}
+	return s, err
+}
+
+func readFile(cmd *cobra.Command, file string) (source, error) {
 	s := source{name: file, format: definition.FormatOf(file)}
 	var err error
 	if file == "-" {
@@ -68,7 +76,6 @@ func readSource(cmd *cobra.Command, file string) (source, error) {
 	if err != nil {
 		return s, fmt.Errorf("read %s: %w", s.name, err)
 	}
-	s.def, s.problems = definition.Parse(s.text, s.format)
 	return s, nil
 }
 
@@ -96,9 +103,10 @@ func (s source) report(to io.Writer, problems []hodei.Problem) error {
 	return hodei.Errorf(hodei.Invalid, "%s is not valid: %s", s.name, render.Count(count, "problem"))
 }
 
-func newValidate() *cobra.Command {
+// NewValidate returns `hodei validate`.
+func NewValidate() *cobra.Command {
 	var file string
-	return definitionFile(&cobra.Command{
+	return fileArgument(&cobra.Command{
 		Use: "validate", Short: "Check hodei.yaml, without a server",
 		Long:    "Prints every problem with its line, column and field, and exits with 4 when there is one. Warnings are no problems.",
 		Example: "  hodei validate\n  hodei validate deploy/hodei.yaml",
@@ -116,7 +124,8 @@ func newValidate() *cobra.Command {
 	}, &file)
 }
 
-func newApply(p *session.Flags) *cobra.Command {
+// NewApply returns `hodei apply`.
+func NewApply(p *session.Flags) *cobra.Command {
 	var file string
 	cmd := p.Command(&cobra.Command{
 		Use: "apply", Short: "Create or change a pipeline and its jobs by hodei.yaml",
@@ -124,16 +133,17 @@ func newApply(p *session.Flags) *cobra.Command {
 			"changed. Nothing is changed unless all of the file is valid.",
 		Example: "  hodei apply\n  hodei apply deploy/hodei.yaml\n  hodei pipeline show release -o yaml | hodei apply -f -",
 	}, nil)
-	return definitionFile(applying(p, cmd, &file, false), &file)
+	return fileArgument(applying(p, cmd, &file, false), &file)
 }
 
-func newDiff(p *session.Flags) *cobra.Command {
+// NewDiff returns `hodei diff`.
+func NewDiff(p *session.Flags) *cobra.Command {
 	var file string
 	cmd := p.Command(&cobra.Command{
 		Use: "diff", Short: "Show what apply would change",
 		Example: "  hodei diff\n  hodei diff deploy/hodei.yaml -o json",
 	}, nil)
-	return definitionFile(applying(p, cmd, &file, true), &file)
+	return fileArgument(applying(p, cmd, &file, true), &file)
 }
 
 // applying gives a command the action of apply.
@@ -146,8 +156,7 @@ func applying(p *session.Flags, cmd *cobra.Command, file *string, dry bool) *cob
 		if src.def.Slug == "" { // it has no address; the service checks everything else
 			return src.report(s.Errs, src.problems)
 		}
-		req := schemas.ApplyPipelineRequest{Slug: src.def.Slug, DryRun: dry, Document: string(src.text), Format: string(src.format)}
-		err = session.Ask(ctx, s, schemas.ApplyPipeline, req, func(rep schemas.AppliedPipeline) error {
+		err = session.Ask(ctx, s, schemas.ApplyPipeline, src.request(dry), func(rep schemas.AppliedPipeline) error {
 			if err := src.warn(s.Errs, rep.Warnings); err != nil {
 				return err
 			}
@@ -155,6 +164,31 @@ func applying(p *session.Flags, cmd *cobra.Command, file *string, dry bool) *cob
 		})
 		return src.refused(s.Errs, err)
 	})
+}
+
+// Apply applies the pipeline in a file and returns it. Problems are printed with their
+// places.
+func Apply(ctx context.Context, s *session.Session, cmd *cobra.Command, file string) (*hodei.PipelineRef, error) {
+	src, err := readSource(cmd, file)
+	if err != nil {
+		return nil, err
+	}
+	if err := src.report(s.Errs, definition.Errors(src.problems)); err != nil {
+		return nil, err
+	}
+	rep, err := s.ApplyPipeline(ctx, src.request(false))
+	if err != nil {
+		return nil, src.refused(s.Errs, err)
+	}
+	if err := src.warn(s.Errs, rep.Warnings); err != nil {
+		return nil, err
+	}
+	ref := hodei.PipelineRef(src.def.Slug)
+	return &ref, nil
+}
+
+func (s source) request(dry bool) schemas.ApplyPipelineRequest {
+	return schemas.ApplyPipelineRequest{Slug: s.def.Slug, DryRun: dry, Document: string(s.text), Format: string(s.format)}
 }
 
 // warn prints the warnings of the service, whose kind does not travel.
@@ -210,65 +244,4 @@ func showChanges(s *session.Session, slug string, dry bool, rep schemas.AppliedP
 		s.Note("%s: %s", slug, strings.Join(parts, ", "))
 	}
 	return nil
-}
-
-func newInit() *cobra.Command {
-	var name string
-	var force bool
-	cmd := &cobra.Command{
-		Use: "init [FILE]", Short: "Write a commented hodei.yaml to begin with", Args: cobra.MaximumNArgs(1),
-		Example: "  hodei init\n  hodei init --slug release deploy/hodei.yaml",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			file := defaultFile
-			if len(args) > 0 {
-				file = args[0]
-			}
-			if name == "" {
-				dir, err := filepath.Abs(filepath.Dir(file))
-				if err != nil {
-					return fmt.Errorf("find the directory of %s: %w", file, err)
-				}
-				name = slugOf(filepath.Base(dir))
-			}
-			if !hodei.IsSlug(name) {
-				return cmdline.Usagef("--slug: up to 63 of a-z, 0-9 and - required, not %q", name)
-			}
-			flags := os.O_CREATE | os.O_WRONLY | os.O_EXCL
-			if force {
-				flags = os.O_CREATE | os.O_WRONLY | os.O_TRUNC
-			}
-			f, err := os.OpenFile(file, flags, 0o644)
-			if errors.Is(err, os.ErrExist) {
-				return hodei.Errorf(hodei.Conflict, "%s is there already; --force writes over it", file)
-			}
-			if err != nil {
-				return fmt.Errorf("write %s: %w", file, err)
-			}
-			_, err = f.WriteString(definition.Example(name))
-			if err = errors.Join(err, f.Close()); err != nil {
-				return fmt.Errorf("write %s: %w", file, err)
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", file)
-			fmt.Fprintln(cmd.ErrOrStderr(), "next: hodei validate, hodei diff, hodei apply")
-			return err
-		},
-	}
-	cmd.Flags().StringVar(&name, "slug", "", "slug of the pipeline; the name of the directory when left out")
-	cmd.Flags().BoolVar(&force, "force", false, "write over a file that is there")
-	cmdline.CommandLineOnly(cmd.Flags())
-	return cmd
-}
-
-// slugOf is a name as a slug.
-func slugOf(name string) string {
-	name = strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(name))
-	if name = strings.Trim(name, "-"); name == "" {
-		return "my-pipeline"
-	}
-	return name[:min(len(name), 63)]
 }

@@ -1,8 +1,9 @@
-package cli
+package define
 
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,10 +31,10 @@ func newPipelineUpdate(p *session.Flags) *cobra.Command {
 			req.Name = schemas.Patch[string]{Set: true, Value: &name}
 		}
 		if changed("description") {
-			req.Description = schemas.Patch[string]{Set: true, Value: set(description)}
+			req.Description = schemas.Patch[string]{Set: true, Value: cmdline.Given(description)}
 		}
 		if changed("slug") {
-			req.Slug = schemas.Patch[string]{Set: true, Value: set(slug)}
+			req.Slug = schemas.Patch[string]{Set: true, Value: cmdline.Given(slug)}
 		}
 		return session.Ask(ctx, s, schemas.UpdatePipeline, req, func(p hodei.Pipeline) error { return showPipeline(s, p) })
 	})
@@ -46,22 +47,24 @@ func newPipelineUpdate(p *session.Flags) *cobra.Command {
 
 // jobFlags are the flags of a job besides its command.
 type jobFlags struct {
-	workload
+	Workload
 	place                  graphFlags
 	name, description, dir string
+	file                   string
 	priority, retries      int
 	backoff                time.Duration
 }
 
 func (f *jobFlags) add(flags *pflag.FlagSet) {
+	flags.StringVarP(&f.file, "file", "f", "", "file with the job as hodei.yaml has it below its key, YAML or (.json) JSON; - for standard input")
 	flags.StringVar(&f.name, "name", "", "name of the job")
 	flags.StringVar(&f.description, "description", "", "description")
 	flags.IntVar(&f.priority, "priority", hodei.DefaultPriority, "priority in the queue, 0 to 10, higher first")
 	flags.StringVar(&f.dir, "working-dir", "", "directory on the worker (default: a temporary one)")
 	flags.IntVar(&f.retries, "retries", 0, "number of retries if it does not complete")
 	flags.DurationVar(&f.backoff, "backoff", 0, "pause before the first retry; doubles each time")
-	f.addCommand(flags)
-	f.addNeeds(flags)
+	f.AddCommand(flags)
+	f.AddNeeds(flags)
 	f.place.add(flags)
 }
 
@@ -75,22 +78,37 @@ func (f *jobFlags) policy() *hodei.Retries {
 func newJobUpdate(p *session.Flags) *cobra.Command {
 	f := &jobFlags{}
 	var unset []string
-	cmd := p.Command(&cobra.Command{
+	var cmd *cobra.Command
+	cmd = p.Command(&cobra.Command{
 		Use: "update ID|NAME [-- COMMAND ARGS...]", Short: "Update the given fields of a job",
 		Long: `Update the given fields of a job. An empty value or 0 clears, --env adds to the
 environment and --unset takes from it; --label, --needs, --if and --matrix
-replace what there is. Executions that exist keep what they have.`,
+replace what there is. Executions that exist keep what they have.
+
+--file replaces the fields that are in the file, among them those without a flag.`,
 		Example: `  hodei job update build --timeout 10m --retries 2
   hodei job update build --env PROFILE=debug --unset CI
   hodei job update build -- cargo build --release
-  hodei job update test --needs build --matrix go=1.25,1.26 --allow-failure`,
-		Args: beforeDash("ID|NAME"),
+  hodei job update test --needs build --matrix go=1.25,1.26 --allow-failure
+  echo 'artifacts: { app: { paths: [dist/**] } }' | hodei job update build --file -`,
+		Args: cmdline.BeforeDash("ID|NAME"),
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.Job(ctx, args[0])
 		if err != nil {
 			return err
 		}
-		command, err := f.command(args[1:])
+		update := func(req schemas.UpdateJobRequest) error {
+			return session.Ask(ctx, s, schemas.UpdateJob, req, func(j hodei.Job) error { return showJob(s, j) })
+		}
+		if f.file != "" {
+			req := schemas.UpdateJobRequest{ID: id}
+			if err := f.read(cmd, s, args[1:], &req); err != nil {
+				return err
+			}
+			f.place.update(&req.PlaceUpdate, func(flag string) bool { return slices.Contains(besideFile, flag) && s.Changed(flag) })
+			return update(req)
+		}
+		command, err := f.Command(args[1:])
 		if err != nil {
 			return err
 		}
@@ -102,7 +120,7 @@ replace what there is. Executions that exist keep what they have.`,
 		if err != nil {
 			return err
 		}
-		return session.Ask(ctx, s, schemas.UpdateJob, req, func(j hodei.Job) error { return showJob(s, j) })
+		return update(req)
 	})
 	f.add(cmd.Flags())
 	cmd.Flags().StringSliceVar(&unset, "unset", nil, "environment variable to remove; repeatable")
@@ -119,7 +137,7 @@ func (f *jobFlags) update(now hodei.Job, command *hodei.Command, unset []string,
 	}
 	patchText := func(flag, value string, to *schemas.Patch[string]) {
 		if changed(flag) {
-			*to = schemas.Patch[string]{Set: true, Value: set(value)}
+			*to = schemas.Patch[string]{Set: true, Value: cmdline.Given(value)}
 		}
 	}
 	patchText("name", f.name, &req.Name)
@@ -142,7 +160,7 @@ func (f *jobFlags) update(now hodei.Job, command *hodei.Command, unset []string,
 	}
 	if changed("env") || len(unset) > 0 {
 		env := maps.Clone(now.Environment)
-		maps.Copy(env, f.environment)
+		maps.Copy(env, f.Environment)
 		for _, name := range unset {
 			delete(env, name)
 		}
@@ -161,7 +179,7 @@ func (f *jobFlags) needs(now hodei.Job, req *schemas.UpdateJobRequest, changed f
 	}
 	needs := now.Requirements
 	if changed("type") {
-		needs.Type = set(f.kind)
+		needs.Type = cmdline.Given(f.kind)
 	}
 	if changed("slots") {
 		needs.Capacity = max(1, f.slots)

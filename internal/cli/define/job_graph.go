@@ -1,4 +1,4 @@
-package cli
+package define
 
 import (
 	"maps"
@@ -8,12 +8,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// graphFlags are the flags of a job's place in its pipeline and of its surroundings.
-// `hodei apply` has the rest.
+// graphFlags are the flags for the place of a job in its pipeline and for its setup. --file has
+// the fields without a flag.
 type graphFlags struct {
 	key, when, shell, after, approval string
 	needs                             []string
@@ -22,13 +23,13 @@ type graphFlags struct {
 }
 
 // lists is a flag K=V,V that may be repeated, and cleared by an empty value.
-type lists struct{ pairs }
+type lists struct{ cmdline.Pairs }
 
 func (l *lists) Set(text string) error {
 	if text == "" {
 		return nil
 	}
-	return l.pairs.Set(text)
+	return l.Pairs.Set(text)
 }
 
 func (f *graphFlags) add(flags *pflag.FlagSet) {
@@ -53,16 +54,16 @@ func (f *graphFlags) graph() hodei.Graph {
 	for _, key := range f.needs {
 		g.Needs = append(g.Needs, hodei.Need{Job: key})
 	}
-	if len(f.conditions.pairs) > 0 {
+	if len(f.conditions.Pairs) > 0 {
 		one := hodei.Condition{}
-		for key, globs := range f.conditions.pairs {
+		for key, globs := range f.conditions.Pairs {
 			one[key] = scalars(globs)
 		}
 		g.If = hodei.Conditions{one}
 	}
-	if len(f.axes.pairs) > 0 {
+	if len(f.axes.Pairs) > 0 {
 		g.Matrix = &hodei.Matrix{Values: map[string][]hodei.Scalar{}}
-		for axis, values := range f.axes.pairs {
+		for axis, values := range f.axes.Pairs {
 			g.Matrix.Values[axis] = scalars(values)
 		}
 	}

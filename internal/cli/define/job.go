@@ -1,4 +1,4 @@
-package cli
+package define
 
 import (
 	"context"
@@ -13,7 +13,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-func newJob(p *session.Flags) *cobra.Command {
+// NewJob returns `hodei job`.
+func NewJob(p *session.Flags) *cobra.Command {
 	return cmdline.Noun("job", "Jobs: what to run",
 		"  hodei job create --pipeline demo --name build -- make\n  hodei run build",
 		newJobCreate(p), newJobList(p), newJobShow(p), newJobUpdate(p), newJobRemove(p))
@@ -22,17 +23,20 @@ func newJob(p *session.Flags) *cobra.Command {
 func newJobCreate(p *session.Flags) *cobra.Command {
 	f := &jobFlags{}
 	var pipeline string
-	cmd := p.Command(&cobra.Command{
+	var cmd *cobra.Command
+	cmd = p.Command(&cobra.Command{
 		Use: "create --pipeline ID|NAME [-- COMMAND ARGS...]", Short: "Create a job in a pipeline and print its id",
 		Long: `Create a job in a pipeline and print its id.
 
 The words after -- run as they are, without a shell; --command is a script for
-the shell. Without either, each execution brings its own command.`,
+the shell. Without either, each execution brings its own command. --file
+takes the place of all flags but --pipeline, --key and --finally.`,
 		Example: `  hodei job create --pipeline demo --name build --type rust -- cargo build --release
-  hodei job create --pipeline demo --name count --command 'ls | wc -l' --timeout 1m`,
-		Args: beforeDash(),
+  hodei job create --pipeline demo --name count --command 'ls | wc -l' --timeout 1m
+  hodei job create --pipeline demo --key test --file test.yaml`,
+		Args: cmdline.BeforeDash(),
 	}, func(ctx context.Context, s *session.Session, args []string) error {
-		run, err := f.request(args)
+		run, err := f.Request(args)
 		switch {
 		case err != nil:
 			return err
@@ -44,9 +48,15 @@ the shell. Without either, each execution brings its own command.`,
 			return err
 		}
 		req := schemas.CreateJobRequest{
-			PipelineID: id, Name: set(f.name), Description: set(f.description), RunRequest: run,
-			Priority: &f.priority, Retries: f.policy(), WorkingDir: set(f.dir),
+			PipelineID: id, Name: cmdline.Given(f.name), Description: cmdline.Given(f.description), RunRequest: run,
+			Priority: &f.priority, Retries: f.policy(), WorkingDir: cmdline.Given(f.dir),
 			Setup: f.place.setup(), Graph: f.place.graph(),
+		}
+		if f.file != "" {
+			req = schemas.CreateJobRequest{PipelineID: id, Graph: hodei.Graph{Key: f.place.key, Finally: f.place.finally}}
+			if err := f.read(cmd, s, args, &req); err != nil {
+				return err
+			}
 		}
 		return session.Ask(ctx, s, schemas.CreateJob, req, func(j hodei.Job) error { return s.PrintID(j.ID) })
 	})
@@ -109,12 +119,12 @@ func showJob(s *session.Session, j hodei.Job) error {
 		{"Status", session.Status(s, j.Status)},
 		{"Last execution", last},
 	}
-	fields = append(append(fields, graphFields(j.Graph)...), specFields(s, j.Spec)...)
+	fields = append(append(fields, graphFields(j.Graph)...), SpecFields(s, j.Spec)...)
 	return s.Record(append(fields, render.Field{"Created", s.Moment(&j.CreatedAt)})...)
 }
 
-// specFields are the fields that jobs and executions have in common.
-func specFields(s *session.Session, spec hodei.Spec) []render.Field {
+// SpecFields are the fields that jobs and executions have in common.
+func SpecFields(s *session.Session, spec hodei.Spec) []render.Field {
 	command, dir, limit := render.None, "temporary", "the worker's"
 	if !spec.Command.IsZero() {
 		command = render.Clip(spec.Command.String(), 500)
