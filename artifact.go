@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// Artifact is a set of files that a job has left, as a tar archive in a zstd frame. It
-// does not change.
+// Artifact is a set of files that a job has left, as a tar archive in a zstd frame. An
+// artifact does not change.
 type Artifact struct {
 	ID ArtifactID `json:"id"`
 	// Name is unique among the artifacts of an execution.
 	Name string `json:"name"`
-	// RunID, RunNumber, JobKey and Leg are the run and the job in it that made it; null for
-	// an execution without a run.
+	// RunID, RunNumber, JobKey and Leg identify the run and the job that made the artifact; null
+	// for an execution without a run.
 	RunID       *RunID      `json:"run_id"`
 	RunNumber   *int        `json:"run_number"`
 	ExecutionID ExecutionID `json:"execution_id"`
 	JobKey      *string     `json:"job_key"`
 	Leg         Leg         `json:"leg" null:"true"`
-	// Size is the size of the content in bytes, compressed; Files the number of its files.
+	// Size is the size of the compressed content in bytes. Files is the number of files in it.
 	Size  int64 `json:"size"`
 	Files int   `json:"files"`
 	// SHA256 is the digest of the content.
 	SHA256    Digest    `json:"sha256"`
 	CreatedAt time.Time `json:"created_at"`
-	// ExpiresAt is when it is deleted; null if together with its run.
+	// ExpiresAt is the time at which the artifact is deleted; null if it is deleted with its run.
 	ExpiresAt *time.Time `json:"expires_at"`
-	// Report is the outcome of the tests in its JUnit XML files, null if it has none.
+	// Report summarizes the tests in the JUnit XML files of the artifact; null without such files.
 	Report *TestReport `json:"report"`
 }
 

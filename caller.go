@@ -71,7 +71,7 @@ func (c Caller) MayUse(id PipelineID) bool {
 	return len(c.Pipelines) == 0 || slices.Contains(c.Pipelines, id)
 }
 
-// PipelinesOf returns the pipelines to which the caller of ctx is limited, nil without a limit.
+// PipelinesOf returns the pipelines to which the caller of ctx is limited; nil without a limit.
 func PipelinesOf(ctx context.Context) []PipelineID {
 	c, _ := CallerOf(ctx)
 	return c.Pipelines
@@ -100,12 +100,12 @@ type Token struct {
 	ID   TokenID `json:"id"`
 	Name string  `json:"name"`
 	Role Role    `json:"role"`
-	// Pipelines are the only ones that it allows to use, null without a limit. A pipeline
-	// that is deleted stays among them.
+	// Pipelines limits the token to these pipelines; null without a limit. A deleted pipeline
+	// stays in the list.
 	Pipelines []PipelineID `json:"pipelines" null:"true"`
-	// Subject is the person at an OIDC provider whose sign-in made it: the issuer, a space and
-	// the name there. Nobody has the text of such a token, which ends with its session. Null
-	// for all others.
+	// Subject identifies the person whose sign-in with an OIDC provider made the token: the
+	// issuer, a space and the subject at the provider. Such a token has no text and ends with
+	// its session. Null for all other tokens.
 	Subject *string `json:"subject"`
 	// CreatedBy is the name of the caller that created it, null without access control.
 	CreatedBy *string    `json:"created_by"`
@@ -113,27 +113,29 @@ type Token struct {
 	ExpiresAt *time.Time `json:"expires_at"`
 	// LastUsedAt is accurate to a minute.
 	LastUsedAt *time.Time `json:"last_used_at"`
-	// UsesLeft is how many workers may still join with a token for workers, null for all others.
+	// UsesLeft is the number of workers that may still join with a token for workers; null for
+	// all other tokens.
 	UsesLeft *int `json:"uses_left"`
-	// NeedsApproval means that an operator must approve each of them.
+	// NeedsApproval is true if an operator must approve each of these workers.
 	NeedsApproval bool `json:"needs_approval"`
 }
 
 // WorkerKey is the key with which a worker that has joined connects to NATS.
 type WorkerKey struct {
 	WorkerID WorkerID `json:"worker_id"`
-	// PublicKey is that of the nkey; the worker keeps its seed.
+	// PublicKey is the public key of the worker's nkey. Only the worker has the seed.
 	PublicKey string `json:"public_key"`
-	// Name and Address are those of the connection with which it joined.
+	// Name and Address are the name and the address of the connection with which the worker joined.
 	Name    string `json:"name"`
 	Address string `json:"address"`
-	// TokenID is the token that it joined with.
+	// TokenID is the token with which the worker joined.
 	TokenID  TokenID   `json:"token_id"`
 	JoinedAt time.Time `json:"joined_at"`
-	// ApprovedAt is when it could connect first, null while it waits for an operator.
+	// ApprovedAt is when the worker was first allowed to connect; null while it waits for an
+	// operator.
 	ApprovedAt *time.Time `json:"approved_at"`
-	// ApprovedBy is the operator, null where none was needed.
+	// ApprovedBy is the operator who approved the worker; null if no approval was needed.
 	ApprovedBy *string `json:"approved_by"`
-	// RevokedAt is when it was shut out, for ever.
+	// RevokedAt is when the key was revoked. A revoked key never becomes valid again.
 	RevokedAt *time.Time `json:"revoked_at"`
 }

@@ -99,25 +99,25 @@ type HookSpec struct {
 	Kind string `db:"-" json:"kind" jsonschema:"required,enum=generic,enum=github,enum=gitea,enum=gitlab"`
 	// Secret is the name of the secret that events are signed with.
 	Secret string `db:"-" json:"secret" jsonschema:"required,minLength=1,maxLength=100"`
-	// Events are the kinds of events that start a run; push and pull_request if left out,
-	// and tag if tags is given.
+	// Events are the kinds of events that start a run. Default: push and pull_request, and tag
+	// if tags is given.
 	Events []string `db:"-" json:"events,omitempty" jsonschema:"enum=push,enum=tag,enum=pull_request"`
 	// Branches are globs: of a push the branch, of a pull request its base.
 	Branches []string `db:"-" json:"branches,omitempty" jsonschema:"maxItems=100"`
 	// Tags are globs; tags start a run only where it is given.
 	Tags []string `db:"-" json:"tags,omitempty" jsonschema:"maxItems=100"`
-	// Paths are globs of files, one of which must have changed. A pull request, and a push
-	// whose files the sender does not list, start a run whatever the paths are.
+	// Paths are globs of files, one of which must have changed. They have no effect on a pull
+	// request, or on a push whose files the sender does not list.
 	Paths []string `db:"-" json:"paths,omitempty" jsonschema:"maxItems=100"`
-	// Params are the values of the runs: for each param the place of its value in the body
-	// of the event, such as head_commit.id.
+	// Params maps each param of the run to the place of its value in the body of the event, such
+	// as head_commit.id.
 	Params map[string]string `db:"-" json:"params,omitempty"`
-	// Forks is the treatment of a pull request from a fork: ignored; run once an operator
-	// approves it; or run without secrets.
+	// Forks is what happens to a pull request from a fork: ignore it; approve, which waits for an
+	// operator; or run it without secrets.
 	Forks string `db:"-" json:"forks,omitempty" jsonschema:"enum=ignore,enum=approve,enum=run,default=ignore"`
-	// Definition is where the definition of a run comes from: what was applied, or for a push
-	// to one of the branches or tags the file in the pushed commit. Pull requests use what
-	// was applied.
+	// Definition is the source of the run's definition: applied, or repository, which is the file
+	// in the pushed commit of one of the branches or tags. Pull requests always use the applied
+	// definition.
 	Definition string `db:"-" json:"definition,omitempty" jsonschema:"enum=applied,enum=repository,default=applied"`
 }
 
@@ -136,7 +136,7 @@ type ScheduleSpec struct {
 	Timezone string `db:"-" json:"timezone,omitempty" jsonschema:"maxLength=100,default=UTC"`
 	// Params are the values of the runs.
 	Params map[string]Scalar `db:"-" json:"params,omitempty"`
-	// Definition is where the definition of a run comes from: what was applied, or the file
+	// Definition is the source of the run's definition: applied, or repository, which is the file
 	// in the branch of the source.
 	Definition string `db:"-" json:"definition,omitempty" jsonschema:"enum=applied,enum=repository,default=applied"`
 	// Overlap is the action if the previous run has not ended.
@@ -162,11 +162,11 @@ type NotifySpec struct {
 	Slack string `json:"slack,omitempty" jsonschema:"maxLength=2000"`
 	// Email are the addresses of an e-mail.
 	Email []string `json:"email,omitempty" jsonschema:"maxItems=50"`
-	// CommitStatus is the kind of system, such as github, in which the commit of the run gets
-	// a status. Without events it follows each change of the run.
+	// CommitStatus is the system, such as github, in which the commit of the run gets a status.
+	// Without events, every change of the run updates the status.
 	CommitStatus string `json:"commit_status,omitempty" jsonschema:"enum=github,enum=gitea,enum=gitlab"`
-	// Repository is the web address of the repository whose commits get a status; that of
-	// source if left out.
+	// Repository is the web address of the repository whose commits get a status. Default: the
+	// repository of source.
 	Repository string `json:"repository,omitempty" jsonschema:"maxLength=2000"`
 	// Secret is the name of the secret with the key or the token.
 	Secret string `json:"secret,omitempty" jsonschema:"maxLength=100"`

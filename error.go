@@ -35,8 +35,8 @@ var Codes = map[Code]int{
 	UnsupportedMedia: 415, Misdirected: 421, Rejected: 429, RateLimited: 429, Internal: 500, Unavailable: 503, Timeout: 504,
 }
 
-// CodeOf returns the code of a status without the documented body, as from a proxy: a 429 of
-// one is RateLimited.
+// CodeOf returns the code of an HTTP status without the documented body, such as the answer of
+// a proxy: 429 is RateLimited.
 func CodeOf(status int) (Code, bool) {
 	for code, s := range Codes {
 		if s == status && code != Rejected {

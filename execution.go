@@ -53,8 +53,8 @@ type Execution struct {
 	CancelledBy *string `json:"cancelled_by"`
 	// Outputs are the values that the command wrote to $HODEI_OUTPUT, null without any.
 	Outputs map[string]string `json:"outputs" null:"true"`
-	// HasArtifacts is true of an execution that has kept artifacts. The record sets it where
-	// it hands the end of the execution to its run, and nowhere else.
+	// HasArtifacts is true if the execution has kept artifacts. Only postgres sets it, when it
+	// passes the end of an execution to its run.
 	HasArtifacts bool `json:"-" db:"-"`
 	// SecretVersions are the versions of the secrets that the command received, by name;
 	// null without any.
@@ -97,16 +97,16 @@ const ReasonInvalidOutput Reason = "INVALID_OUTPUT"
 // value for one of its secrets.
 const ReasonSecretMissing Reason = "SECRET_MISSING"
 
-// Reasons of an execution that has to do with artifacts.
+// Reasons for which artifacts end an execution.
 const (
-	// ReasonArtifactConflict is that of an execution which did not start, because two
-	// artifacts of its needs have different files at one path.
+	// ReasonArtifactConflict: the execution did not start, because two artifacts of its needs
+	// have different files at the same path.
 	ReasonArtifactConflict Reason = "ARTIFACT_CONFLICT"
-	// ReasonArtifactMissing is that of a command which exited with 0 and left no file of an
-	// artifact with if_none: error.
+	// ReasonArtifactMissing: the command exited with 0 but left no file for an artifact with
+	// if_none: error.
 	ReasonArtifactMissing Reason = "ARTIFACT_MISSING"
-	// ReasonArtifactFailed is that of an execution whose artifacts could not be stored, or
-	// which did not start because those of its needs could not be fetched.
+	// ReasonArtifactFailed: the artifacts of the execution could not be stored, or the execution
+	// did not start because the artifacts of its needs could not be fetched.
 	ReasonArtifactFailed Reason = "ARTIFACT_FAILED"
 )
 
@@ -136,11 +136,11 @@ const (
 	ReasonError    Reason = "ERROR"    // an internal error
 )
 
-// Reasons why a delivery of a hook started nothing, beside INVALID, REJECTED and ERROR.
+// Reasons why a delivery of a hook started nothing, besides INVALID, REJECTED and ERROR.
 const (
 	ReasonEvent    Reason = "EVENT"    // an event that starts nothing, such as a deleted branch
-	ReasonFiltered Reason = "FILTERED" // the branches, tags, paths or events of the hook leave it out
-	ReasonFork     Reason = "FORK"     // it is of a fork, which the hook ignores or which waits for an approval
+	ReasonFiltered Reason = "FILTERED" // the branches, tags, paths or events of the hook do not include it
+	ReasonFork     Reason = "FORK"     // from a fork: the hook ignores it, or it waits for an approval
 )
 
 // ReasonNotBefore is why a run or an execution is PENDING before its not_before.

@@ -6,15 +6,16 @@ import "time"
 type Hook struct {
 	ID         HookID     `json:"id"`
 	PipelineID PipelineID `json:"pipeline_id"`
-	// Pipeline is the slug of the pipeline, null when it has none.
+	// Pipeline is the slug of the pipeline; null without one.
 	Pipeline *string `json:"pipeline"`
 	// URL is the path on this server that the other system posts to.
 	URL string `json:"url" db:"-"`
 	HookSpec
-	// Defined is true of a hook in the definition of its pipeline.
+	// Defined is true if the hook is part of the definition of its pipeline.
 	Defined bool `json:"defined"`
-	// RefusedAt is when a delivery was refused last because of its signature, to the
-	// second, and Refusal why; null if none was. Nothing else of such a delivery is kept.
+	// RefusedAt is when a delivery was last refused because of its signature, to the second;
+	// Refusal is the reason. Both are null if no delivery was refused. Nothing else of such a
+	// delivery is stored.
 	RefusedAt *time.Time `json:"refused_at"`
 	Refusal   *string    `json:"refusal"`
 	CreatedAt time.Time  `json:"created_at"`
@@ -38,7 +39,7 @@ const (
 
 // Where the definition of a run comes from.
 const (
-	// DefinitionApplied is what was applied last when the run was created.
+	// DefinitionApplied is the definition that was applied last when the run was created.
 	DefinitionApplied = "applied"
 	// DefinitionRepository is the file in the commit that the run has fetched.
 	DefinitionRepository = "repository"
@@ -47,29 +48,32 @@ const (
 // DefinitionFile is the path of the definition in a repository unless its source names another.
 const DefinitionFile = "hodei.yaml"
 
-// Delivery is an event that a hook has received: what it started, or why nothing.
+// Delivery is an event that a hook has received, with the run that it started or the reason
+// why it started none.
 type Delivery struct {
 	ID     DeliveryID `json:"id"`
 	HookID HookID     `json:"hook_id"`
-	// SenderID is the id that the sender gave it, null without one.
+	// SenderID is the id that the sender gave to the event; null without one.
 	SenderID *string `json:"sender_id"`
-	// Event is the kind of event in the words of the sender.
+	// Event is the kind of event as the sender names it.
 	Event string `json:"event"`
-	// Sender names who caused the event, as the sender has it; null if it does not.
+	// Sender is the user who caused the event, as the sending system names them; null if it
+	// does not.
 	Sender *string        `json:"sender"`
 	Status DeliveryStatus `json:"status"`
-	// Reason is why nothing was started, and Message its details; null otherwise.
+	// Reason is why the delivery started nothing; Message has the details. Both are null if it
+	// started a run.
 	Reason  *Reason `json:"reason"`
 	Message *string `json:"message"`
-	// Ref and Commit are those of the event, null if it has none.
+	// Ref and Commit are the ref and the commit of the event; null if it has none.
 	Ref       *string `json:"ref"`
 	Commit    *string `json:"commit"`
 	RunID     *RunID  `json:"run_id"`
 	RunNumber *int    `json:"run_number"`
 	// RedeliveryOf is the delivery that this one repeats at the request of a user.
 	RedeliveryOf *DeliveryID `json:"redelivery_of"`
-	// ApprovedBy names the user who approved a delivery that was BLOCKED, null without an
-	// approval or if the user is not known.
+	// ApprovedBy is the user who approved a BLOCKED delivery; null without an approval, or
+	// without access control.
 	ApprovedBy *string   `json:"approved_by"`
 	ReceivedAt time.Time `json:"received_at"`
 }
@@ -78,15 +82,15 @@ type Delivery struct {
 type DeliveryStatus string
 
 const (
-	DeliveryPending DeliveryStatus = "PENDING" // it is accepted, and its run is created next
-	DeliveryStarted DeliveryStatus = "STARTED" // it has a run
+	DeliveryPending DeliveryStatus = "PENDING" // accepted; its run is created next
+	DeliveryStarted DeliveryStatus = "STARTED" // a run was created
 	DeliveryIgnored DeliveryStatus = "IGNORED" // the hook starts nothing for such an event
 	DeliveryRefused DeliveryStatus = "REFUSED" // the run could not be created, or was not approved
-	DeliveryBlocked DeliveryStatus = "BLOCKED" // it waits for an approval, because it is of a fork
+	DeliveryBlocked DeliveryStatus = "BLOCKED" // waits for an approval, because it is from a fork
 )
 
-// DeliveryTransitions are the creation of a run, for which the hook decides again, and the
-// answer to one that waits for an approval.
+// DeliveryTransitions are the transitions of a delivery: its run is created, for which the
+// hook decides again, or a user approves or rejects it.
 var DeliveryTransitions = Transitions[DeliveryStatus]{
 	DeliveryPending: {DeliveryStarted, DeliveryRefused, DeliveryIgnored, DeliveryBlocked},
 	DeliveryBlocked: {DeliveryStarted, DeliveryRefused},

@@ -37,8 +37,9 @@ type Spec struct {
 	// ArtifactsOf are the jobs of the run whose artifacts an execution receives before its
 	// command starts. The run determines them from the needs of the job.
 	ArtifactsOf []string `json:"artifacts_of,omitempty" db:"-" file:"-"`
-	// Source is "received" if the command starts with the tree of the run's source, "fetched" or
-	// "uploaded" where it is that source, "" otherwise. The run determines it.
+	// Source is "received" if the command starts with the source of the run, "fetched" for the job
+	// that fetches the source, "uploaded" for the job that stands for an uploaded source, and ""
+	// otherwise. The run determines it.
 	Source string `json:"source,omitempty" db:"-" file:"-" jsonschema:"enum=fetched,enum=uploaded,enum=received"`
 	Setup
 	Graph

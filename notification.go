@@ -8,29 +8,30 @@ import (
 	"time"
 )
 
-// Notification is a message about a change of a run for one target, and what became of it.
+// Notification is a message about a change of a run to one target, with the state of its
+// delivery.
 type Notification struct {
-	// ID is the same in every attempt to deliver it. A receiver recognizes repeats by it.
+	// ID is the same in every attempt, so a receiver can recognize repeats.
 	ID         NotificationID `json:"id"`
 	PipelineID PipelineID     `json:"pipeline_id"`
 	// RunID is null for a test.
 	RunID *RunID      `json:"run_id"`
 	Event NotifyEvent `json:"event"`
 	Kind  NotifyKind  `json:"kind"`
-	// Target is the address, without what may be secret in it: of a webhook the part after
-	// the host, unless a secret signs it.
+	// Target is the address without parts that may be secret. For a webhook without a signature
+	// that is everything after the host.
 	Target string             `json:"target"`
 	Status NotificationStatus `json:"status"`
-	// Attempts counts the attempts, from the last redelivery on.
+	// Attempts is the number of attempts since the last redelivery.
 	Attempts int `json:"attempts"`
 	// Error is why the last attempt failed.
 	Error       *string    `json:"error"`
 	CreatedAt   time.Time  `json:"created_at"`
 	AttemptedAt *time.Time `json:"attempted_at"`
-	// NextAt is when the next attempt is due, if it is the first of those for its target;
-	// null after the end.
+	// NextAt is when the next attempt is due, unless an earlier notification to the same target
+	// is still pending; null after the end.
 	NextAt *time.Time `json:"next_at"`
-	// CompletedAt is when it was delivered or given up.
+	// CompletedAt is when the notification was delivered or given up.
 	CompletedAt *time.Time `json:"completed_at"`
 }
 
@@ -38,12 +39,12 @@ type Notification struct {
 type NotificationStatus string
 
 const (
-	NotificationPending   NotificationStatus = "PENDING"   // to be delivered, for the first time or again
+	NotificationPending   NotificationStatus = "PENDING"   // not delivered yet
 	NotificationDelivered NotificationStatus = "DELIVERED" // its target has accepted it
-	NotificationFailed    NotificationStatus = "FAILED"    // given up: refused for good, or not delivered within a day
+	NotificationFailed    NotificationStatus = "FAILED"    // given up: the target refused it permanently, or a day has passed
 )
 
-// NotificationTransitions lets one be delivered again.
+// NotificationTransitions also lead from an end back to PENDING, for a redelivery.
 var NotificationTransitions = Transitions[NotificationStatus]{
 	NotificationPending:   {NotificationDelivered, NotificationFailed},
 	NotificationDelivered: {NotificationPending},
@@ -76,7 +77,7 @@ const (
 	NotifyGitLab NotifyKind = "gitlab"
 )
 
-// OfCommit reports whether a message of the kind is the status of a commit.
+// OfCommit reports whether the kind sets the status of a commit.
 func (k NotifyKind) OfCommit() bool {
 	return k == NotifyGitHub || k == NotifyGitea || k == NotifyGitLab
 }
@@ -85,14 +86,14 @@ func (k NotifyKind) OfCommit() bool {
 type NotifyTarget struct {
 	Kind    NotifyKind
 	Address string
-	// Secret is the name of the secret that signs or that has the token, "" for none.
+	// Secret is the name of the secret that signs the message or holds the token; "" for none.
 	Secret string
-	// Commit gets a status; "" for messages of other kinds.
+	// Commit is the commit that gets a status; "" for other kinds.
 	Commit string
 }
 
-// Targets are the addresses of n. Each address of an e-mail is a target of its own, so one
-// that is refused takes nothing from the others.
+// Targets returns the targets of n. Each e-mail address is a separate target, so a refused
+// address does not affect the others.
 func (n NotifySpec) Targets() []NotifyTarget {
 	switch {
 	case n.Webhook != "":
@@ -109,8 +110,8 @@ func (n NotifySpec) Targets() []NotifyTarget {
 	return all
 }
 
-// Notified are the targets of the settings. A commit status that names no repository is of
-// that of the source.
+// Notified returns the targets of the settings. A commit status without a repository uses
+// the repository of the source.
 func (s Settings) Notified() []NotifySpec {
 	all := slices.Clone(s.Notify)
 	for i := range all {
@@ -132,15 +133,15 @@ func (n NotifySpec) Wants(e NotifyEvent) bool {
 	return slices.Contains(n.Events, string(e))
 }
 
-// Queue identifies the target: its messages are delivered in order. Each commit is a target
-// of its own, so one that the repository does not have delays no other.
+// Queue identifies the queue of the target, whose messages are delivered in order. Each commit
+// has its own queue, so a commit that the repository lacks does not delay others.
 func (t NotifyTarget) Queue() string {
 	sum := sha256.Sum256([]byte(strings.TrimSpace(string(t.Kind) + " " + t.Address + " " + t.Commit)))
 	return hex.EncodeToString(sum[:16])
 }
 
-// Shown is the address without what may be secret in it. Whoever knows the address of
-// Slack, or of a webhook without a signature, can send messages there.
+// Shown returns the address without parts that may be secret. The address of a Slack webhook,
+// or of a webhook without a signature, is enough to send messages there.
 func (t NotifyTarget) Shown() string {
 	scheme, rest, ok := strings.Cut(t.Address, "://")
 	if t.Kind == NotifyEmail || !ok {
@@ -155,22 +156,22 @@ func (t NotifyTarget) Shown() string {
 	return scheme + "://" + rest
 }
 
-// Notice is what a notification announces. It is the data of a webhook.
+// Notice is the content of a notification, and the data of a webhook.
 type Notice struct {
 	// Run is the run after the change, without its jobs; null for a test.
 	Run *Run `json:"run"`
 	// Pipeline is the slug or the id of the pipeline.
 	Pipeline string `json:"pipeline"`
-	// Why explains the outcome for people; empty without need.
+	// Why explains the outcome to people; it may be empty.
 	Why string `json:"why,omitempty"`
-	// Job is the key of the job that waits for an approval, and Message what it asks.
+	// Job is the key of the job that waits for an approval. Message is the question of its gate.
 	Job     string `json:"job,omitempty"`
 	Message string `json:"message,omitempty"`
 	// URL is the page of the run in the console.
 	URL string `json:"url,omitempty"`
 }
 
-// NoticeOf is the notice about a run, and about the job that waits for an approval, if any.
+// NoticeOf returns the notice about a run, and about the job that waits for an approval, if any.
 func NoticeOf(r Run, blocked *RunJob) Notice {
 	n := Notice{Run: &r, Pipeline: r.PipelineID.String(), Why: r.Why()}
 	if r.Pipeline != nil {

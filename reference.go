@@ -17,12 +17,11 @@ var (
 	quoted   = regexp.MustCompile(`'([^']+)'`)
 )
 
-// IsFileHash reports whether the name of a reference is file_hash(…), which the worker
-// replaces by the digest of files.
+// IsFileHash reports whether a reference is file_hash(…), which the worker replaces with the
+// digest of the files.
 func IsFileHash(name string) bool { return strings.HasPrefix(name, "file_hash") }
 
-// FileHash returns the globs of file_hash('go.sum', …), nil if the name of the reference has
-// another form.
+// FileHash returns the globs of a reference file_hash('go.sum', …); nil for other references.
 func FileHash(name string) (globs []string) {
 	if !fileHash.MatchString(name) {
 		return nil

@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// TestReport is a summary of the JUnit XML files of an artifact. Secrets of the job are
-// masked in it.
+// TestReport summarizes the JUnit XML files of an artifact. Secrets of the job are masked.
 type TestReport struct {
 	// Passed, Failed and Skipped count the tests by their outcome. A test with an error has
 	// failed.
@@ -15,13 +14,13 @@ type TestReport struct {
 	Skipped int `json:"skipped"`
 	// DurationSeconds is the sum of the durations of the tests.
 	DurationSeconds float64 `json:"duration_seconds"`
-	// Failures are tests that failed, in the order of the files, at most 25.
+	// Failures are the first 25 failed tests, in the order of the files.
 	Failures []TestCase `json:"failures"`
-	// Slowest are the tests that took longest, slowest first, at most 10.
+	// Slowest are the 10 slowest tests, slowest first.
 	Slowest []TestCase `json:"slowest"`
 }
 
-// TestCase is one test of a report. Its texts are cut off where they are too long.
+// TestCase is one test of a report. Long texts are cut off.
 type TestCase struct {
 	// Suite is the class or the suite of the test, empty if the file names none.
 	Suite string `json:"suite"`
@@ -32,11 +31,11 @@ type TestCase struct {
 	Message string `json:"message"`
 }
 
-// What a report may have, in tests and in bytes.
+// The limits of a report, in tests and in bytes.
 const (
 	MaxReportedFailures = 25
 	MaxReportedSlowest  = 10
-	MaxTestName         = 200 // of a suite too
+	MaxTestName         = 200 // also of a suite
 	MaxTestMessage      = 500
 )
 
@@ -71,7 +70,7 @@ func cutText(text string, most int) string {
 	return strings.ToValidUTF8(text, "")
 }
 
-// String returns the outcomes for people, as "214 passed, 2 failed".
+// String returns the outcomes as text, such as "214 passed, 2 failed".
 func (r TestReport) String() string {
 	text := fmt.Sprintf("%d passed", r.Passed)
 	if r.Failed > 0 {

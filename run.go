@@ -25,9 +25,9 @@ type Run struct {
 	// hash; null without a source.
 	Ref    *string `json:"ref"`
 	Commit *string `json:"commit"`
-	// Definition is where the jobs come from: applied, what was applied when the run was
-	// created; or repository, the file in its commit. Until the source has been fetched,
-	// such a run has no other job.
+	// Definition is the source of the jobs: applied, the definition that was applied when the
+	// run was created; or repository, the file in the commit of the run. Before the source is
+	// fetched, a run with repository has only the job that fetches it.
 	Definition string `json:"definition" jsonschema:"enum=applied,enum=repository"`
 	// Parent is the job of another run that started this one, null without one.
 	Parent *ParentRun `json:"parent"`
@@ -99,10 +99,9 @@ type RunTrigger struct {
 	// HookID is the hook that started the run, DeliveryID the event that it received.
 	HookID     *HookID     `json:"hook_id,omitempty"`
 	DeliveryID *DeliveryID `json:"delivery_id,omitempty"`
-	// Fork is true of a pull request from a fork.
+	// Fork is true for a pull request from a fork.
 	Fork bool `json:"fork,omitempty"`
-	// Changes are the paths that a push changed. They are left out if the sender does not
-	// have all of them.
+	// Changes are the paths that a push changed; left out if the sender does not list all of them.
 	Changes []string `json:"changes,omitempty"`
 }
 
@@ -160,8 +159,8 @@ type RunJob struct {
 	Outputs map[string]string `json:"outputs" null:"true"`
 	// Approval is null for a job that needs none.
 	Approval *Approval `json:"approval"`
-	// Warning is true of a job that failed and was allowed to, and of one that waited for
-	// a run of another pipeline which completed with warnings.
+	// Warning is true if the job failed and allow_failure permits that, or if it waited for a run
+	// of another pipeline that completed with warnings.
 	Warning     bool       `json:"warning"`
 	StartedAt   *time.Time `json:"started_at"`
 	CompletedAt *time.Time `json:"completed_at"`

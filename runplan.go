@@ -18,38 +18,39 @@ type RunPlan struct {
 	Stopping *Reason `json:"stopping,omitzero"`
 	// Held is true until the time of NotBefore has come.
 	Held bool `json:"held,omitzero"`
-	// NoSecrets is true of a run for a fork that nobody approved: neither its jobs nor the
-	// runs that they start receive secrets.
+	// NoSecrets is true for a run of a fork without an approval: neither its jobs nor the runs
+	// that they start receive secrets.
 	NoSecrets bool `json:"no_secrets,omitzero"`
-	// CacheScope is where a run for a fork, and those that it starts, save caches: the pull
-	// request, such as "pull/7"; "" is where all runs of the pipeline do.
+	// CacheScope is the scope in which the run saves caches. For a run of a fork, and the runs
+	// that it starts, it is the pull request, such as "pull/7"; otherwise "".
 	CacheScope string `json:"cache_scope,omitzero"`
 	// Concurrency is the key that the run shares with others, resolved.
 	Concurrency *Concurrency `json:"concurrency,omitzero"`
-	// Notify are the targets that changes of the run are announced to.
+	// Notify are the targets that receive notifications about the run.
 	Notify []NotifySpec `json:"notify,omitzero"`
 	// Depth is the number of runs above this one, each of which started the next.
 	Depth int `json:"depth,omitzero"`
-	// Grant is what the definition in the repository may use, until the run has read it;
-	// nil for a run with the definition that was applied.
+	// Grant limits the definition in the repository until the run has read it; nil for a run
+	// with the applied definition.
 	Grant *Grant `json:"grant,omitzero"`
 	// StopFinally ends the finally jobs too: the run was cancelled while they ran.
 	StopFinally bool `json:"stop_finally,omitzero"`
 }
 
-// Grant is what the definition in the repository of a run may use: no more than the
-// definition that was applied. It is also what the run passes on to that definition.
+// Grant is what the definition in the repository may use: the secrets and pipelines of the
+// applied definition. It also has the values of the run that the definition needs.
 type Grant struct {
 	// File is the path of the definition in the repository.
 	File string `json:"file"`
-	// Slug is that of the pipeline, which the file cannot change.
+	// Slug is the slug of the pipeline, which the file cannot change.
 	Slug string `json:"slug,omitzero"`
-	// Params are the values that the run was given.
+	// Params are the values of the run's params.
 	Params map[string]Scalar `json:"params,omitzero"`
-	// Jobs are those of the pipeline by their keys: a job of the file with the same key is
+	// Jobs are the jobs of the pipeline by their keys. A job of the file with the same key is
 	// the same job.
 	Jobs map[string]JobID `json:"jobs,omitzero"`
-	// Secrets are the names that jobs may receive, Pipelines the slugs that they may start.
+	// Secrets are the names of the secrets that jobs may receive. Pipelines are the slugs of the
+	// pipelines that jobs may start.
 	Secrets   []string `json:"secrets,omitzero"`
 	Pipelines []string `json:"pipelines,omitzero"`
 }
@@ -67,9 +68,9 @@ type JobPlan struct {
 	RetryAt *time.Time `json:"retry_at,omitzero"`
 	// Refused is why no run was created for this attempt.
 	Refused *Refusal `json:"refused,omitzero"`
-	// HasArtifacts is that of the job's last execution.
+	// HasArtifacts is true if the job's last execution has kept artifacts.
 	HasArtifacts bool `json:"has_artifacts,omitzero"`
-	// Uploaded is the tree that stands in for what the job would fetch.
+	// Uploaded is the uploaded tree that replaces the source, so the job fetches nothing.
 	Uploaded *UploadedSource `json:"uploaded,omitzero"`
 }
 

@@ -109,11 +109,11 @@ type CacheSpec struct {
 	Key string `json:"key" jsonschema:"required,minLength=1,maxLength=500"`
 	// Restore are prefixes of keys to take when there is no cache with the key itself.
 	Restore []string `json:"restore,omitempty" jsonschema:"maxItems=20"`
-	// Paths are globs relative to the working directory, or to the home with ~/.
+	// Paths are globs relative to the working directory, or with ~/ to the home directory.
 	Paths []string `json:"paths" jsonschema:"required,minItems=1,maxItems=100"`
 }
 
-// Globs are the paths in the working directory, and those in the home without ~/.
+// Globs returns the globs in the working directory, and those in the home directory without ~/.
 func (c CacheSpec) Globs() (dir, home []string) {
 	for _, glob := range c.Paths {
 		text, not := strings.CutPrefix(glob, "!")

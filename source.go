@@ -4,19 +4,19 @@ package hodei
 // artifact with its tree.
 const SourceKey = "source"
 
-// What an execution has to do with the source of its run.
+// The part of an execution in the source of its run.
 const (
-	// SourceFetched is the execution that fetches it.
+	// SourceFetched: the execution fetches the source.
 	SourceFetched = "fetched"
-	// SourceUploaded stands for the upload of it, and runs nothing.
+	// SourceUploaded: the execution stands for an uploaded source and runs no command.
 	SourceUploaded = "uploaded"
-	// SourceReceived is an execution that starts with its tree.
+	// SourceReceived: the execution starts with the tree of the source.
 	SourceReceived = "received"
 )
 
 // UploadedSource is a tree that a user has uploaded for a run: a tar archive in a zstd frame.
 type UploadedSource struct {
 	Blob
-	// Files is the number of its files.
+	// Files is the number of files in the tree.
 	Files int `json:"files" jsonschema:"minimum=0"`
 }

@@ -44,9 +44,9 @@ func (c *Client) DeleteCache(ctx context.Context, req schemas.DeleteCacheRequest
 	return call(ctx, c, schemas.DeleteCache, req)
 }
 
-// OpenArtifact reads the content of an artifact, a tar archive in a zstd frame. Requests
-// that fail are repeated. The last Read returns an error instead of io.EOF if the content is
-// not what it should be. Close must be called.
+// OpenArtifact reads the content of an artifact, a tar archive in a zstd frame. Failed requests
+// are repeated. The last Read returns an error instead of io.EOF if the size or the digest of
+// the content is wrong. The caller must call Close.
 func (c *Client) OpenArtifact(ctx context.Context, a hodei.Artifact) io.ReadCloser {
 	return transfer.Open(ctx, transfer.Wire{Read: func(ctx context.Context, _ hodei.Blob, offset int64) ([]byte, error) {
 		return c.via.readArtifact(rpc.WithRequestID(ctx, rpc.RequestID(ctx)), a.ID, offset)

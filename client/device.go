@@ -12,20 +12,20 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// BeginDevice begins the sign-in of a program at the server: a person who opens Page in the
-// console approves UserCode there, and then RedeemDevice returns a token with their rights.
-// The name is that of the machine.
+// BeginDevice begins the sign-in of a program. Once a user has approved UserCode at Page in the
+// console, RedeemDevice returns a token with the rights of the user. name is the name of the
+// machine.
 func BeginDevice(ctx context.Context, server, name string) (schemas.BegunDevice, error) {
 	return postSession[schemas.BegunDevice](ctx, server, "/session/device", schemas.BeginDeviceRequest{Name: name})
 }
 
-// RedeemDevice returns the token of a sign-in that was approved, once. Until then it is a
-// CONFLICT; ask again after the interval.
+// RedeemDevice returns the token of an approved sign-in, once. Before the approval it returns
+// CONFLICT; call it again after the interval.
 func RedeemDevice(ctx context.Context, server string, req schemas.RedeemRequest) (schemas.CreatedToken, error) {
 	return postSession[schemas.CreatedToken](ctx, server, "/session/device/token", req)
 }
 
-// postSession makes a request that needs no token.
+// postSession sends a request without a token.
 func postSession[Rep any](ctx context.Context, server, path string, req any) (rep Rep, err error) {
 	t := HTTP(server).via.(*overHTTP)
 	body, err := hodei.JSON(req)

@@ -22,7 +22,7 @@ func (c *Client) ListHooks(ctx context.Context, req schemas.ListHooksRequest) (s
 	return call(ctx, c, schemas.ListHooks, req)
 }
 
-// DeleteHook deletes a hook; what it started goes on.
+// DeleteHook deletes a hook. Runs that it started continue.
 func (c *Client) DeleteHook(ctx context.Context, req schemas.DeleteHookRequest) (schemas.Empty, error) {
 	return call(ctx, c, schemas.DeleteHook, req)
 }

@@ -18,8 +18,8 @@ import (
 // and closes the connection.
 func NATS(nc *nats.Conn) *Client { return &Client{via: overNATS{nc}} }
 
-// TokenOptions are the options of a connection to a NATS with access control, for a person or a
-// program with a token: the token is the password, and no other connection can subscribe to the replies.
+// TokenOptions returns the options of a connection to a NATS with access control. The token is
+// the password, and no other connection can subscribe to the replies.
 func TokenOptions(text string) ([]nats.Option, error) {
 	_, hash, err := token.Parse(text)
 	if err != nil {

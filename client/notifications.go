@@ -17,7 +17,7 @@ func (c *Client) GetNotification(ctx context.Context, req schemas.GetNotificatio
 	return call(ctx, c, schemas.GetNotification, req)
 }
 
-// RedeliverNotification has a notification be delivered again.
+// RedeliverNotification delivers a notification again.
 func (c *Client) RedeliverNotification(ctx context.Context, req schemas.RedeliverNotificationRequest) (hodei.Notification, error) {
 	return call(ctx, c, schemas.RedeliverNotification, req)
 }

@@ -300,13 +300,12 @@ func (c *Client) ListWorkerKeys(ctx context.Context, req schemas.ListWorkerKeysR
 	return call(ctx, c, schemas.ListWorkerKeys, req)
 }
 
-// ApproveWorker lets a worker connect that has joined with a token that needs an approval, or
-// returns NOT_FOUND.
+// ApproveWorker approves a worker that has joined, so that it may connect, or returns NOT_FOUND.
 func (c *Client) ApproveWorker(ctx context.Context, req schemas.ApproveWorkerRequest) (hodei.WorkerKey, error) {
 	return call(ctx, c, schemas.ApproveWorker, req)
 }
 
-// RevokeWorker shuts out a worker that has joined, for ever, or returns NOT_FOUND.
+// RevokeWorker revokes the key of a worker that has joined, or returns NOT_FOUND.
 func (c *Client) RevokeWorker(ctx context.Context, req schemas.RevokeWorkerRequest) (hodei.WorkerKey, error) {
 	return call(ctx, c, schemas.RevokeWorker, req)
 }

@@ -115,8 +115,8 @@ func runLines(step follow.RunStep, req schemas.FollowRunRequest, filter hodei.Lo
 	return nil
 }
 
-// watchRun subscribes to the events as they are published. A follower of a run needs none of
-// the past, and people have no JetStream.
+// watchRun subscribes to events as they are published. A follower of a run needs no earlier
+// events, and people have no access to JetStream.
 func (t overNATS) watchRun(ctx context.Context, id hodei.RunID, changed func()) error {
 	ref := hodei.RefTo(id)
 	want := schemas.FollowEventsRequest{RunID: &ref}

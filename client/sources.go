@@ -10,9 +10,9 @@ import (
 )
 
 // UploadSource uploads a tree for a run of the pipeline, packed as a tar archive in a zstd
-// frame. A run that names it in ExecutePipelineRequest.Source within the hour starts with it.
-// Parts are sent at once and repeated for as long as requests fail; content that is stored
-// already is not sent.
+// frame. A run that names the tree in ExecutePipelineRequest.Source within an hour starts with
+// it. Several parts are in flight at a time, and failed requests are repeated. Content that is
+// stored already is not sent.
 func (c *Client) UploadSource(ctx context.Context, pipeline hodei.PipelineRef, b hodei.Blob, content io.ReaderAt) error {
 	return transfer.Put(ctx, transfer.Wire{
 		Begin: func(ctx context.Context, b hodei.Blob) (schemas.Upload, error) {
@@ -29,17 +29,17 @@ func (c *Client) UploadSource(ctx context.Context, pipeline hodei.PipelineRef, b
 	}, b, content)
 }
 
-// BeginSource begins or resumes to upload a tree; UploadSource does all of it.
+// BeginSource begins or resumes the upload of a tree. UploadSource makes the complete upload.
 func (c *Client) BeginSource(ctx context.Context, req schemas.BeginSourceRequest) (schemas.Upload, error) {
 	return call(ctx, c, schemas.BeginSource, req)
 }
 
-// WriteSource writes a part of an upload; UploadSource does all of it.
+// WriteSource writes a part of an upload. UploadSource makes the complete upload.
 func (c *Client) WriteSource(ctx context.Context, req schemas.WriteSourceRequest) (schemas.Empty, error) {
 	return call(ctx, c, schemas.WriteSource, req)
 }
 
-// CommitSource verifies an upload and stores it; UploadSource does all of it.
+// CommitSource verifies an upload and stores it. UploadSource makes the complete upload.
 func (c *Client) CommitSource(ctx context.Context, req schemas.CommitSourceRequest) (hodei.Blob, error) {
 	return call(ctx, c, schemas.CommitSource, req)
 }

@@ -31,13 +31,13 @@ var (
 	})
 	ApproveWorker = declare[ApproveWorkerRequest, hodei.WorkerKey](Op{
 		Name: "workers.approve", Role: hodei.Operator, Service: Access, Method: "POST", Path: "/workers/{id}/approve",
-		Summary: "Let a worker connect that has joined with a token that needs an approval",
+		Summary: "Approve a worker that has joined, so that it may connect",
 		Errors:  []hodei.Code{hodei.NotFound},
 	})
 	RevokeWorker = declare[RevokeWorkerRequest, hodei.WorkerKey](Op{
 		Name: "workers.revoke", Role: hodei.Operator, Service: Access, Method: "POST", Path: "/workers/{id}/revoke",
-		Summary:     "Shut out a worker that has joined, for ever",
-		Description: "NATS ends its connection within seconds, usually at once. What it runs ends as that of every worker that is lost.",
+		Summary:     "Revoke the key of a worker that has joined",
+		Description: "NATS ends the connection of the worker within seconds, usually at once, and never admits the key again. Its executions end as those of a lost worker.",
 		Errors:      []hodei.Code{hodei.NotFound},
 	})
 	ListAudit = declare[ListAuditRequest, List[hodei.AuditRecord]](Op{
@@ -72,21 +72,21 @@ type CreateTokenRequest struct {
 	Name string `json:"name" jsonschema:"minLength=1,maxLength=200,pattern=\\S"`
 	// Role is what it allows.
 	Role hodei.Role `json:"role"`
-	// Pipelines are the only ones that it allows to use; all when left out.
+	// Pipelines limits the token to these pipelines. Default: no limit.
 	Pipelines []hodei.PipelineRef `json:"pipelines,omitempty" jsonschema:"maxItems=100"`
-	// ExpiresInSeconds is its life, at most ten years; 90 days when left out, for the role
-	// worker an hour.
+	// ExpiresInSeconds is the lifetime of the token, at most ten years. Default: 90 days, or an
+	// hour for the role worker.
 	ExpiresInSeconds *float64 `json:"expires_in_seconds,omitempty" jsonschema:"exclusiveMinimum=0,maximum=315360000"`
-	// MaxUses is how many workers may join, for the role worker alone; 1 when left out.
+	// MaxUses is the number of workers that may join. Only for the role worker. Default: 1.
 	MaxUses *int `json:"max_uses,omitempty" jsonschema:"minimum=1,maximum=10000"`
-	// NeedsApproval means that an operator must approve each worker that joins.
+	// NeedsApproval requires that an operator approves each worker that joins.
 	NeedsApproval bool `json:"needs_approval,omitempty"`
 }
 
 // TokenLife is the life of a token for which none is given.
 const TokenLife = 90 * 24 * time.Hour
 
-// JoinLife is the life of a token for workers for which none is given.
+// JoinLife is the default lifetime of a token for workers.
 const JoinLife = time.Hour
 
 // Life is how long the token is valid.
@@ -155,7 +155,7 @@ type Identity struct {
 	ID   *hodei.TokenID `json:"id"`
 	Name string         `json:"name"`
 	Role hodei.Role     `json:"role"`
-	// Pipelines are the only ones that the caller may use, null without a limit.
+	// Pipelines limits the caller to these pipelines; null without a limit.
 	Pipelines []hodei.PipelineID `json:"pipelines" null:"true"`
 }
 
@@ -184,11 +184,11 @@ type Authenticated struct {
 }
 
 // CreateSessionRequest has the hash of a token or of a sign-in link, or a user, and the hash of
-// the new session's secret, which its edge has made.
+// the new session's secret, which the edge makes.
 type CreateSessionRequest struct {
 	Hash []byte `json:"hash,omitempty"`
 	Link bool   `json:"link,omitempty"`
-	// User, who has signed in elsewhere, stands in place of a hash.
+	// User has signed in with an OIDC provider. It replaces the hash.
 	User    *SignedIn `json:"user,omitempty"`
 	Session []byte    `json:"session"`
 	From    string    `json:"from,omitempty"`
@@ -196,7 +196,7 @@ type CreateSessionRequest struct {
 
 // SignedIn is a person whom an OIDC provider has authenticated.
 type SignedIn struct {
-	// Subject is the issuer, a space and the person there.
+	// Subject is the issuer, a space and the subject at the issuer.
 	Subject string     `json:"subject"`
 	Name    string     `json:"name"`
 	Role    hodei.Role `json:"role"`

@@ -6,19 +6,19 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// The artifacts service stores files: content by its digest, and the artifacts that refer
-// to it.
+// The operations of the artifacts service, which stores content by its digest, and artifacts
+// that refer to content.
 var (
 	ListArtifacts = declare[ListArtifactsRequest, List[hodei.Artifact]](Op{
 		Name: "artifacts.list", Role: hodei.Viewer, Limit: "id", Service: Artifacts, Method: "GET", Path: "/runs/{id}/artifacts",
 		Summary:     "List the artifacts of a run, newest first",
-		Description: "Those of the last execution of each job, and of the jobs that a rerun took from an earlier run.",
+		Description: "The artifacts of the last execution of each job. A rerun also lists the artifacts of jobs that it took from an earlier run.",
 		Errors:      []hodei.Code{hodei.NotFound},
 	})
 	ListReports = declare[ListReportsRequest, List[hodei.Artifact]](Op{
 		Name: "artifacts.reports", Role: hodei.Viewer, Limit: "id", Service: Artifacts, Method: "GET", Path: "/pipelines/{id}/reports",
 		Summary:     "List the artifacts with test reports of the last runs of a pipeline, newest first",
-		Description: "Those of its last 100 runs; those that a rerun took from an earlier run are listed with the earlier one.",
+		Description: "The last 100 runs count. An artifact that a rerun took from an earlier run is listed once, with the earlier run.",
 		Errors:      []hodei.Code{hodei.NotFound},
 	})
 	GetArtifact = declare[GetArtifactRequest, hodei.Artifact](Op{
@@ -32,9 +32,9 @@ var (
 	ArtifactContent = declare[ArtifactContentRequest, Empty](Op{
 		Name: "artifacts.content", Role: hodei.Viewer, Limit: "id", Service: Edge, Method: "GET", Path: "/artifacts/{id}/content", File: true,
 		Summary: "Download an artifact", Errors: []hodei.Code{hodei.NotFound},
-		Description: "As it is stored, a tar archive in a zstd frame, whose ETag is its SHA-256; Range and If-None-Match are understood. " +
-			"With format=zip as a zip archive, and with path one file of it, both without a Content-Length. " +
-			"With format=list as JSON: items, each with path, size and directory, and truncated, which is true if there are more than 10,000.",
+		Description: "The stored content, a tar archive in a zstd frame. Its ETag is its SHA-256; Range and If-None-Match work. " +
+			"With format=zip the reply is a zip archive, with path it is one file; neither has a Content-Length. " +
+			"With format=list it is JSON: items, each with path, size and directory, and truncated, which is true if there are more than 10,000.",
 	})
 	ReadArtifact = declare[ReadArtifactRequest, Chunk](Op{
 		Name: "artifacts.read", Role: hodei.Viewer, Limit: "id", Service: Artifacts, AskedBy: []string{Edge},
@@ -98,23 +98,23 @@ type DeleteArtifactRequest struct {
 // ArtifactContentRequest asks for the content of an artifact.
 type ArtifactContentRequest struct {
 	ID hodei.ArtifactID `json:"id" in:"path"`
-	// Format is that of the archive; list is the list of its files instead.
+	// Format is the format of the reply; list returns a list of the files instead of content.
 	Format string `json:"format,omitempty" in:"query" jsonschema:"enum=tar.zst,enum=zip,enum=list,default=tar.zst"`
-	// Path is a file in the artifact, which alone is returned.
+	// Path selects one file of the artifact.
 	Path string `json:"path,omitempty" in:"query" jsonschema:"maxLength=4096"`
 }
 
 // ReadArtifactRequest asks for a part of the content.
 type ReadArtifactRequest struct {
 	ID hodei.ArtifactID `json:"id"`
-	// Offset is the first byte wanted. A reply has at most 512 KiB from there, none at the end.
+	// Offset is the first byte of the part. A reply has at most 512 KiB, and none at the end.
 	Offset int64 `json:"offset,omitempty" jsonschema:"minimum=0"`
 }
 
-// Chunk is a part of content: the bytes that follow the JSON.
+// Chunk is a part of content. Its bytes follow the JSON.
 type Chunk struct {
 	Attached
-	// Size is that of the whole content.
+	// Size is the size of the whole content in bytes.
 	Size int64 `json:"size"`
 }
 
@@ -140,9 +140,9 @@ type NewArtifact struct {
 	Name string `json:"name"`
 	hodei.Blob
 	Files int `json:"files"`
-	// KeepSeconds is how long it is kept; as long as the run if null.
+	// KeepSeconds is how long the artifact is kept; null means as long as the run.
 	KeepSeconds *float64 `json:"keep_seconds,omitempty"`
-	// Report is the outcome of its tests, null without any.
+	// Report summarizes its test reports; null without any.
 	Report *hodei.TestReport `json:"report,omitempty"`
 }
 
@@ -153,7 +153,7 @@ type KeepArtifactsRequest struct {
 	Artifacts []NewArtifact `json:"artifacts"`
 }
 
-// Validate reports what the record would refuse.
+// Validate reports values that postgres would refuse.
 func (r KeepArtifactsRequest) Validate() error {
 	for _, a := range r.Artifacts {
 		if a.Name == "" || len(a.Name) > 400 || a.Files < 0 {
@@ -193,9 +193,9 @@ func (r BeginBlobRequest) Validate() error {
 // Upload is content that is being stored.
 type Upload struct {
 	ID hodei.BlobID `json:"id"`
-	// Stored means that there is nothing to do: the content is there.
+	// Stored is true if the content is stored already, so nothing needs to be sent.
 	Stored bool `json:"stored,omitempty"`
-	// Offset is the number of bytes at the start that have arrived.
+	// Offset is the number of bytes that have arrived without a gap from the start.
 	Offset int64 `json:"offset,omitempty"`
 }
 

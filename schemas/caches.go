@@ -2,8 +2,8 @@ package schemas
 
 import "github.com/hodei-jobs/hodei"
 
-// The operations on caches: those of people, and those with which a worker finds and saves
-// the caches of an execution. Their content is that of artifacts.go.
+// The operations on caches, for people, and for workers, which find and save the caches of an
+// execution. Content is transferred with the operations in artifacts.go.
 var (
 	ListCaches = declare[ListCachesRequest, List[hodei.Cache]](Op{
 		Name: "caches.list", Role: hodei.Viewer, Limit: "id", Service: Artifacts, Method: "GET", Path: "/pipelines/{id}/caches",
@@ -21,7 +21,7 @@ var (
 	SaveCache = declare[SaveCacheRequest, SavedCache](Op{
 		Name: "caches.save", Role: hodei.RoleWorker, Service: Artifacts, ByWorker: true,
 		Summary:     "Record a cache of an execution that runs on the worker",
-		Description: "NOT_FOUND asks for the content: it is not stored yet.",
+		Description: "NOT_FOUND means that the content is not stored yet and must be sent first.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Forbidden, hodei.Rejected},
 	})
 )
@@ -29,7 +29,7 @@ var (
 // ListCachesRequest identifies a pipeline.
 type ListCachesRequest struct {
 	ID hodei.PipelineRef `json:"id" in:"path"`
-	// Key is the beginning of the keys wanted; all if left out.
+	// Key selects caches whose keys begin with this text.
 	Key string `json:"key,omitempty" in:"query" jsonschema:"maxLength=1000"`
 	Page
 }
@@ -39,17 +39,18 @@ type DeleteCacheRequest struct {
 	ID hodei.CacheID `json:"id" in:"path"`
 }
 
-// FindCacheRequest describes the cache that an execution wants.
+// FindCacheRequest describes the cache that an execution starts with.
 type FindCacheRequest struct {
 	OnWorker
 	Key string `json:"key"`
-	// Restore are prefixes of keys: of the first one that some cache has, the newest is found.
+	// Restore are prefixes of keys, tried in order if no cache has the key. The newest cache
+	// with the prefix is found.
 	Restore []string `json:"restore,omitempty"`
-	// Paths are those of the job: a cache of other paths is another one.
+	// Paths are the paths in the definition of the job. A cache with other paths does not match.
 	Paths []string `json:"paths"`
 }
 
-// Validate reports what the record would refuse.
+// Validate reports values that postgres would refuse.
 func (r FindCacheRequest) Validate() error {
 	for _, prefix := range r.Restore {
 		if len(prefix) > hodei.MaxCacheKey {
@@ -74,7 +75,7 @@ type SaveCacheRequest struct {
 	Files int      `json:"files"`
 }
 
-// Validate reports what the record would refuse.
+// Validate reports values that postgres would refuse.
 func (r SaveCacheRequest) Validate() error {
 	if err := validBlob(r.Blob); err != nil {
 		return err
@@ -87,7 +88,7 @@ func (r SaveCacheRequest) Validate() error {
 
 // SavedCache is the outcome of a request to save a cache.
 type SavedCache struct {
-	// Saved is false if there is one with the key already, which stays.
+	// Saved is false if a cache with the key exists already. That cache stays.
 	Saved bool `json:"saved"`
 }
 

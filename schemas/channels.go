@@ -2,21 +2,21 @@ package schemas
 
 import "slices"
 
-// Channel is a subject on which programs publish what they expect no answer to. Where a
-// worker is at one end, the first wildcard is its id.
+// Channel is a subject of messages without a reply. If a worker sends or receives them, the
+// first wildcard is the id of the worker.
 type Channel struct {
 	Subject string
-	// From publish there, To subscribe.
+	// From are the programs that publish on the subject, To those that subscribe.
 	From, To []string
-	// Group is the queue group of those in To that share the messages.
+	// Group is the queue group of the subscribers; "" if each receives every message.
 	Group string
 }
 
-// Services are those that answer operations of people.
+// Services are the services that answer operations of people.
 var Services = []string{Orchestrator, Scheduler, WorkerManager, Access, Artifacts}
 
-// Channels lists every subject of a message that is not a request. From it and from the
-// operations follow the NATS permissions.
+// Channels lists every subject of messages that are not requests. The NATS permissions are
+// derived from this list and from the operations.
 var Channels = []Channel{
 	{Subject: HangUpSubject, From: append([]string{Edge}, Services...), To: append([]string{Worker, Edge}, Services...)},
 	{Subject: PeoplePrefix + HangUpSubject, To: Services},
@@ -37,7 +37,7 @@ var Channels = []Channel{
 	{Subject: AccessSubject, From: []string{Access}, To: []string{Access, Edge}},
 }
 
-// Asks reports whether a program asks a service for the operation.
+// Asks reports whether a program sends requests for the operation.
 func (o *Op) Asks(program string) bool {
 	switch program {
 	case Worker:

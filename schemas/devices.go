@@ -10,15 +10,15 @@ import (
 var (
 	CreateDevice = declare[CreateDeviceRequest, Empty](Op{
 		Name: "devices.create", Role: hodei.RoleService, Service: Access, AskedBy: []string{Edge}, Internal: true,
-		Summary: "Begin a sign-in that somebody approves in the console",
+		Summary: "Begin a sign-in that a user approves in the console",
 	})
 	FindDevice = declare[DeviceCode, Device](Op{
 		Name: "devices.get", Role: hodei.RoleService, Service: Access, AskedBy: []string{Edge}, Internal: true,
-		Summary: "Get a sign-in that waits, by the code that its person was shown", Errors: []hodei.Code{hodei.NotFound},
+		Summary: "Get a sign-in that waits for its approval, by the code that the user was shown", Errors: []hodei.Code{hodei.NotFound},
 	})
 	ApproveDevice = declare[DeviceCode, Device](Op{
 		Name: "devices.approve", Role: hodei.RoleService, Service: Access, AskedBy: []string{Edge}, Internal: true,
-		Summary: "Give a sign-in that waits the rights of the caller", Errors: []hodei.Code{hodei.NotFound},
+		Summary: "Approve a sign-in, which receives the rights of the caller", Errors: []hodei.Code{hodei.NotFound},
 	})
 	RedeemDevice = declare[RedeemDeviceRequest, hodei.Token](Op{
 		Name: "devices.redeem", Role: hodei.RoleService, Service: Access, AskedBy: []string{Edge}, Internal: true,
@@ -38,7 +38,7 @@ type CreateDeviceRequest struct {
 	From     string `json:"from"`
 }
 
-// DeviceCode is the code that a person was shown.
+// DeviceCode is the code that the user was shown.
 type DeviceCode struct {
 	UserCode string `json:"user_code"`
 }
@@ -53,7 +53,8 @@ type RedeemDeviceRequest struct {
 // Device is a sign-in that waits for its approval.
 type Device struct {
 	UserCode string `json:"user_code"`
-	// Name is what the program calls its machine, Address where it is.
+	// Name is the name of the machine as the program gives it. Address is the address of the
+	// program.
 	Name      string    `json:"name"`
 	Address   string    `json:"address"`
 	CreatedAt time.Time `json:"created_at"`
@@ -61,15 +62,15 @@ type Device struct {
 
 // BeginDeviceRequest is the body of POST /session/device.
 type BeginDeviceRequest struct {
-	// Name is that of the machine.
+	// Name is the name of the machine.
 	Name string `json:"name"`
 }
 
-// BegunDevice is its reply.
+// BegunDevice is the reply to BeginDeviceRequest.
 type BegunDevice struct {
 	// DeviceCode is the secret with which the program asks for its token.
 	DeviceCode string `json:"device_code"`
-	// UserCode is shown to the person, who compares or types it at the path Page.
+	// UserCode is shown to the user, who compares it or types it at the path Page.
 	UserCode        string `json:"user_code"`
 	Page            string `json:"page"`
 	ExpiresSeconds  int    `json:"expires_in_seconds"`

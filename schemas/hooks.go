@@ -6,8 +6,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// The operations on hooks, which the orchestrator answers. Events are posted to the URL of a
-// hook, which is no operation: they need no token, because they are signed.
+// The operations on hooks, which the orchestrator answers. Posting an event to the URL of a
+// hook is no operation: it needs no token, because events are signed.
 var (
 	CreateHook = declare[CreateHookRequest, hodei.Hook](Op{
 		Name: "hooks.create", Role: hodei.Admin, Limit: "pipeline_id", Service: Orchestrator, Method: "POST", Path: "/hooks", Status: 201, Creates: true,
@@ -30,18 +30,18 @@ var (
 	})
 	ListDeliveries = declare[ListDeliveriesRequest, List[hodei.Delivery]](Op{
 		Name: "hooks.deliveries", Role: hodei.Viewer, Limit: "id", Service: Orchestrator, Method: "GET", Path: "/hooks/{id}/deliveries",
-		Summary: "List the events that a hook has received, each with its run or why there is none; the latest first", Errors: []hodei.Code{hodei.NotFound},
+		Summary: "List the events that a hook has received, each with its run or the reason why there is none; the latest first", Errors: []hodei.Code{hodei.NotFound},
 		Description: "The last 1000 of 30 days are kept.",
 	})
 	Redeliver = declare[RedeliverRequest, hodei.Delivery](Op{
 		Name: "hooks.redeliver", Role: hodei.Admin, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/hooks/{id}/deliveries/{delivery_id}/redeliver",
 		Status: 201, Creates: true, Summary: "Receive an event again, as the hook is now", Errors: []hodei.Code{hodei.NotFound},
-		Description: "It is a delivery of its own. One of a fork is blocked again, or ignored.",
+		Description: "The repeat is a separate delivery. A delivery from a fork is blocked again, or ignored.",
 	})
 	ApproveDelivery = declare[ApproveDeliveryRequest, hodei.Delivery](Op{
 		Name: "hooks.approve", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/hooks/{id}/deliveries/{delivery_id}/approve",
 		Summary: "Start the run of a BLOCKED delivery: a pull request from a fork, with secrets", Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
-		Description: "The approval is for the commit of the delivery alone: later commits of the pull request are other deliveries.",
+		Description: "The approval holds only for the commit of the delivery. Later commits of the pull request are other deliveries.",
 	})
 	RejectDelivery = declare[RejectDeliveryRequest, hodei.Delivery](Op{
 		Name: "hooks.reject", Role: hodei.Operator, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/hooks/{id}/deliveries/{delivery_id}/reject",
@@ -53,7 +53,7 @@ var (
 	})
 )
 
-// HookHeaders are the headers that senders of events sign and identify them with.
+// HookHeaders are the headers with which senders sign and identify events.
 var HookHeaders = []string{
 	"X-GitHub-Event", "X-GitHub-Delivery", "X-Hub-Signature-256",
 	"X-Gitea-Event", "X-Gitea-Delivery", "X-Gitea-Signature", "X-Forgejo-Event", "X-Forgejo-Delivery", "X-Forgejo-Signature",
@@ -63,7 +63,7 @@ var HookHeaders = []string{
 
 // CreateHookRequest creates a hook.
 type CreateHookRequest struct {
-	// PipelineID is the pipeline that is run.
+	// PipelineID is the pipeline that the hook runs.
 	PipelineID hodei.PipelineRef `json:"pipeline_id"`
 	hodei.HookSpec
 }
@@ -112,8 +112,8 @@ type RejectDeliveryRequest struct {
 	DeliveryID hodei.DeliveryID `json:"delivery_id" in:"path"`
 }
 
-// ReceiveHookRequest is what was posted to a hook: those of HookHeaders that it has, their
-// names in lower case, with the body attached.
+// ReceiveHookRequest is a message that was posted to a hook: its headers of HookHeaders, with
+// their names in lower case, and the body attached.
 type ReceiveHookRequest struct {
 	ID      hodei.HookID      `json:"id"`
 	Headers map[string]string `json:"headers"`

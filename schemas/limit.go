@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// Limit is what an operation allows to a caller that is limited to certain pipelines. It is
-// one of the constants, or the names of fields of the request, separated by commas: each that
-// is given names a record, whose pipeline must be one of the caller's, and one must be given.
+// Limit defines what an operation allows to a caller that is limited to certain pipelines. It
+// is one of the constants, or a list of fields of the request, separated by commas. At least
+// one of the fields must be given, and each given field names a record of a pipeline that the
+// caller may use.
 type Limit string
 
 const (
-	// LimitRefused is that of an operation on what belongs to no pipeline.
+	// LimitRefused: the operation is about records that belong to no pipeline, and is refused.
 	LimitRefused Limit = ""
-	// LimitOwn is that of an operation whose reply has only what belongs to the caller's
-	// pipelines.
+	// LimitOwn: the reply has only records of the caller's pipelines.
 	LimitOwn Limit = "own"
-	// LimitNone is that of an operation that has nothing of a pipeline.
+	// LimitNone: the operation shows and changes nothing of a pipeline.
 	LimitNone Limit = "none"
 )
 
-// fields are the names of the fields, none for a constant.
+// fields returns the names of the fields; none for a constant.
 func (l Limit) fields() []string {
 	if l == LimitRefused || l == LimitOwn || l == LimitNone {
 		return nil

@@ -31,14 +31,14 @@ type Op struct {
 	Role hodei.Role
 	// DryRun means that a request with dry_run changes nothing: the role viewer suffices for it.
 	DryRun bool
-	// Limit is what the operation allows to a caller that is limited to pipelines. From it
-	// follow the check in internal/rpc and docs/permissions.md.
+	// Limit defines what the operation allows to a caller that is limited to pipelines. The
+	// check in internal/rpc and docs/permissions.md are derived from it.
 	Limit Limit
 	// Service is the micro service that handles it.
 	Service string
-	// AskedBy are the services that ask for it in order to answer or to do their own work. The
-	// edge also asks for each operation with a route, for people, and for the health of the
-	// services. From it follow the NATS permissions; a test compares it with the source.
+	// AskedBy are the services that send this request as part of their own work. The edge also
+	// sends requests for each operation with a route, and for the health of the services. NATS
+	// permissions are derived from this list; a test compares it with the source.
 	AskedBy []string
 	// Subject is its NATS subject; "" for an operation of the edge, which is over HTTP only.
 	Subject string
@@ -64,7 +64,7 @@ type Op struct {
 	YAML bool
 	// Streams means that the reply is server-sent events.
 	Streams bool
-	// File means that the reply is a file.
+	// File is true if the reply is a file.
 	File bool
 	// Open ignores unknown fields of the request, so that a program of a later
 	// version may send it. An operation without a route is always open. An
@@ -82,7 +82,7 @@ type Op struct {
 	waits bool
 }
 
-// RoleFor is the role that the request needs.
+// RoleFor returns the role that the request needs.
 func (o *Op) RoleFor(request any) hodei.Role {
 	if o.DryRun && reflect.ValueOf(request).FieldByIndex(fieldOf(o.Request, "dry_run").Index).Bool() {
 		return hodei.Viewer
@@ -90,7 +90,7 @@ func (o *Op) RoleFor(request any) hodei.Role {
 	return o.Role
 }
 
-// LeastRole is the role that some requests need, others more.
+// LeastRole returns the lowest role that a request for the operation may need.
 func (o *Op) LeastRole() hodei.Role {
 	if o.DryRun {
 		return hodei.Viewer
@@ -146,10 +146,10 @@ func (o *Op) Filter() string {
 	return o.Subject
 }
 
-// ForPeople reports whether people may ask for the operation on NATS.
+// ForPeople reports whether people may send requests for the operation over NATS.
 func (o *Op) ForPeople() bool { return o.Subject != "" && slices.Contains(hodei.Roles, o.Role) }
 
-// PeopleSubject is where the requests of people on NATS arrive.
+// PeopleSubject returns the subject on which requests of people on NATS arrive.
 func (o *Op) PeopleSubject() string { return PeoplePrefix + o.Subject }
 
 // FromWorker is the request of an operation that a worker asks for.

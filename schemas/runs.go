@@ -71,8 +71,7 @@ type ExecutePipelineRequest struct {
 	Environment map[string]string `json:"environment,omitempty"`
 	// Ref is the branch, tag or commit of the pipeline's source.
 	Ref *string `json:"ref,omitempty" jsonschema:"minLength=1,maxLength=1000"`
-	// Source is a tree that was uploaded: every job starts with it in place of what the
-	// pipeline's source would fetch.
+	// Source is an uploaded tree with which every job starts, instead of the pipeline's source.
 	Source *hodei.UploadedSource `json:"source,omitempty"`
 	// Only are the keys of the jobs that are wanted; what these need beside counts as
 	// succeeded. All when left out.
@@ -83,7 +82,7 @@ type ExecutePipelineRequest struct {
 	Trigger hodei.TriggerKind `json:"trigger,omitempty" jsonschema:"enum=manual,enum=api"`
 }
 
-// Validate reports an uploaded tree that cannot be one.
+// Validate reports an uploaded tree whose values are not valid.
 func (r ExecutePipelineRequest) Validate() error {
 	switch {
 	case r.Source == nil:

@@ -31,7 +31,7 @@ var (
 	})
 	VerifySecret = declare[VerifySecretRequest, VerifiedSecret](Op{
 		Name: "secrets.verify", Role: hodei.RoleService, Service: WorkerManager, AskedBy: []string{Orchestrator}, Internal: true,
-		Summary: "Verify a signature or a token with the value of a secret, which stays where it is",
+		Summary: "Verify a signature or a token with the value of a secret, without revealing the value",
 	})
 )
 
@@ -68,14 +68,15 @@ type RotatedSecrets struct {
 	Unreadable []string `json:"unreadable"`
 }
 
-// VerifySecretRequest asks whether a message proves that its sender knows a secret. What is
-// attached is signed with HMAC-SHA256 by one of Signatures.
+// VerifySecretRequest asks whether a message proves that its sender has a secret. One of
+// Signatures must be the HMAC-SHA256 of the attached bytes.
 type VerifySecretRequest struct {
 	Name string `json:"name"`
-	// PipelineID is the pipeline whose secret, or else the general one, is meant.
+	// PipelineID is the pipeline whose secret is used. Without a secret of the pipeline, the
+	// general one is used.
 	PipelineID hodei.PipelineID `json:"pipeline_id"`
 	Signatures [][]byte         `json:"signatures,omitempty"`
-	// Token is the value itself, for a sender that signs nothing.
+	// Token is the value of the secret, for a sender that does not sign.
 	Token string `json:"token,omitempty"`
 	Attached
 }
@@ -88,8 +89,8 @@ func (r VerifySecretRequest) Validate() error {
 	return nil
 }
 
-// VerifiedSecret is the answer: Issue is why the proof is not valid, for the owner of the
-// secret, "" if it is.
+// VerifiedSecret is the reply. Issue explains to the owner of the secret why the proof is not
+// valid; "" if it is valid.
 type VerifiedSecret struct {
 	Issue string `json:"issue"`
 }

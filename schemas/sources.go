@@ -2,13 +2,13 @@ package schemas
 
 import "github.com/hodei-jobs/hodei"
 
-// The operations with which people upload the tree of a run. The client packs it, and names
-// its digest when it executes the pipeline.
+// The operations to upload the tree of a run. The client packs the tree, uploads it, and gives
+// its digest in the request that executes the pipeline.
 var (
 	BeginSource = declare[BeginSourceRequest, Upload](Op{
 		Name: "sources.begin", Role: hodei.Developer, Limit: "id", Service: Artifacts, Method: "POST", Path: "/pipelines/{id}/sources", Status: 201,
 		Summary:     "Begin or resume to upload a tree for a run of the pipeline",
-		Description: "The content is a tar archive in a zstd frame. A repeat returns the same upload and what of it has arrived.",
+		Description: "The content is a tar archive in a zstd frame. A repeat returns the same upload with the number of bytes that have arrived.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Rejected},
 	})
 	WriteSource = declare[WriteSourceRequest, Empty](Op{
@@ -18,7 +18,7 @@ var (
 	CommitSource = declare[CommitSourceRequest, hodei.Blob](Op{
 		Name: "sources.commit", Role: hodei.Developer, Limit: "id", Service: Artifacts, Method: "POST", Path: "/pipelines/{id}/sources/{upload_id}/commit",
 		Summary:     "Verify an upload and store it under its digest; a repeat changes nothing",
-		Description: "A run that names the digest within the hour starts with it; what no run names is deleted.",
+		Description: "A run that names the digest within an hour starts with the tree. A tree that no run names is deleted.",
 		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 )

@@ -16,29 +16,28 @@ const Root = "hodei.v1."
 // identifies itself (defined by the micro framework).
 const ServicePing = "$SRV.PING"
 
-// InboxPrefix is the prefix of the subjects on which a user of NATS receives replies. Each has
-// its own, so that NATS permissions let nobody read those of others.
+// InboxPrefix returns the prefix of the subjects on which a user of NATS receives replies. Each
+// user has a separate prefix, so NATS permissions can deny it the replies to others.
 func InboxPrefix(user string) string { return "_INBOX." + user }
 
-// The accounts of a NATS with access control: that of Hodei's programs, with JetStream, and
-// that of people, which imports what they may use.
+// The accounts of a NATS with access control: one for Hodei's programs, with JetStream, and one
+// for people, which imports the subjects that they may use.
 const (
 	ProgramsAccount = "HODEI"
 	PeopleAccount   = "PEOPLE"
 	SystemAccount   = "SYS"
 )
 
-// PeoplePrefix precedes the subject of each request of a person on NATS, once NATS has taken it
-// from the account of people into that of programs. No program may publish below it, so a
-// service knows where such a request is from.
+// PeoplePrefix precedes the subject of each request that NATS imports from the account of
+// people. No program may publish below it, so such a request always comes from that account.
 const PeoplePrefix = "people."
 
-// HeaderRequestInfo is the header in which NATS names the user of such a request, as JSON with
-// the field user.
+// HeaderRequestInfo is the header in which NATS names the user of such a request. Its value is
+// JSON with the field user.
 const HeaderRequestInfo = "Nats-Request-Info"
 
-// What the access service uses of NATS: the questions who may connect, their answers, and how
-// to find and end connections.
+// The subjects of NATS that the access service uses: requests to decide who may connect, and
+// requests to list and end connections.
 const (
 	CalloutSubject     = "$SYS.REQ.USER.AUTH"
 	CalloutReplies     = "$SYS._INBOX.>"
@@ -51,7 +50,7 @@ const (
 	ServiceSubjects    = "$SRV.>"
 )
 
-// DisconnectSubject is where a server of NATS is asked to end a connection.
+// DisconnectSubject returns the subject of requests to a NATS server to end a connection.
 func DisconnectSubject(server string) string { return disconnectPrefix + server + disconnectVerb }
 
 // HangUpSubject announces that the caller of a request has disconnected. The
@@ -71,7 +70,7 @@ const (
 	HeaderIncarnation    = "Hodei-Incarnation" // of a log chunk: the process of that worker
 	HeaderFirst          = "Hodei-First"       // of a log chunk: the sequence of its first line
 	HeaderLast           = "Hodei-Last"        // of a log chunk: the sequence of its last line
-	HeaderAttached       = "Hodei-Attached"    // of a request or a reply: how many bytes at the end of its body are no JSON
+	HeaderAttached       = "Hodei-Attached"    // number of bytes after the JSON in the body of a request or a reply
 	HeaderEncoding       = "Content-Encoding"  // of a log chunk: zstd if its body is a zstd frame of NDJSON; none if it is NDJSON
 )
 

@@ -4,18 +4,17 @@
 // # Owns
 //
 // The format: regular files and empty directories by their path in the directory, with their
-// permissions and times, and nothing of the machine. What the globs select, and the digest of
-// that. What must not be
-// in an archive, whatever program made it: links, devices, absolute paths, ".." and a file at the path
-// of another one.
+// permissions and times, and without owners. The selection of files by globs, and the digest
+// of a selection. The entries that Unpacker refuses: links, devices, absolute paths, ".." and
+// a second file at a path with other content.
 //
 // # When things fail
 //
-// A file that disappears or changes while it is packed is reported and does not fail the
-// rest. The memory does not depend on the number or the size of the files; of an Unpacker it
-// grows with the number of files, which it compares.
+// A file that disappears or changes while it is packed is reported; the other files are packed.
+// Packing needs constant memory. The memory of an Unpacker grows with the number of files,
+// because it compares their paths.
 //
 // # Not here
 //
-// Where archives are stored, and how they travel (internal/transfer).
+// The storage of archives (services/artifacts) and their transfer (internal/transfer).
 package archive

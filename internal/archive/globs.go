@@ -8,9 +8,9 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// Globs select paths below a directory: those that one of them matches, and none with a
-// leading "!". ** matches directories, a directory selects all that is in it, and files
-// whose names begin with a dot are like others.
+// Globs select paths below a directory: those that match one of the globs and none of the
+// globs with a leading "!". ** matches directories, a directory selects everything in it, and
+// a leading dot in a name has no meaning.
 type Globs struct {
 	include, exclude []string
 	bases            []string // the directories in which a path can match

@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Hash returns a digest of the selected regular files of a directory, of their paths and
-// their contents, and their number. Permissions and times do not count. A link to a file in
-// the directory counts as that file; other links and special files do not count. A file that
-// cannot be read is an error.
+// Hash returns a digest of the paths and contents of the selected regular files in a directory,
+// and the number of these files. Permissions and times do not count. A link to a file in the
+// directory counts as that file; other links and special files are ignored. A file that cannot
+// be read is an error.
 func Hash(ctx context.Context, root *os.Root, globs Globs) (sum [sha256.Size]byte, files int, err error) {
 	var names []string
 	w := walker{root: root, globs: globs}

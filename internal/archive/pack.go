@@ -16,16 +16,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Packed is what an archive contains.
+// Packed describes the content of an archive.
 type Packed struct {
 	Files, Directories int
-	// Skipped has what was selected and is not in the archive, or not as it was, at most
-	// MaxSkipped of them; Others counts the rest.
+	// Skipped are selected files that are missing in the archive, or damaged there, at most
+	// MaxSkipped. Others is the number of the rest.
 	Skipped []string
 	Others  int
 }
 
-// MaxSkipped bounds the list of what was skipped.
+// MaxSkipped bounds the list of skipped files.
 const MaxSkipped = 10
 
 // Empty reports whether nothing was selected.
@@ -45,14 +45,14 @@ func Pack(ctx context.Context, root *os.Root, globs Globs, to io.Writer) (p Pack
 	return (&packer{root: root, globs: globs, out: &p}).pack(ctx, to)
 }
 
-// PackReading is Pack that also passes each file to read while it packs it. Read may return
-// before the end of the content.
+// PackReading is Pack that also passes the content of each file to read. The function read may
+// return before the end of the content.
 func PackReading(ctx context.Context, root *os.Root, globs Globs, to io.Writer, read func(name string, content io.Reader)) (p Packed, err error) {
 	return (&packer{root: root, globs: globs, read: read, out: &p}).pack(ctx, to)
 }
 
-// PackTree writes an archive of a whole directory in which links stay links, wherever they
-// lead: only Unpacker.Links unpacks it.
+// PackTree writes an archive of a whole directory. Links stay links, even those that leave the
+// directory, so only an Unpacker with Links unpacks the archive.
 func PackTree(ctx context.Context, root *os.Root, to io.Writer) (p Packed, err error) {
 	all, err := NewGlobs([]string{"**"})
 	if err != nil {
@@ -61,16 +61,16 @@ func PackTree(ctx context.Context, root *os.Root, to io.Writer) (p Packed, err e
 	return (&packer{root: root, globs: all, links: true, out: &p}).pack(ctx, to)
 }
 
-// Part is a directory of which the globs select files, and the name of the directory that
-// they have in an archive of several parts.
+// Part is a directory with globs that select files, and the name of the directory that these
+// files have in an archive of several parts.
 type Part struct {
 	Name  string
 	Root  *os.Root
 	Globs Globs
 }
 
-// PackParts writes one archive of the selected files of several directories. Links stay
-// links, wherever they lead: only UnpackParts unpacks it.
+// PackParts writes one archive of the selected files of several directories. Links stay links,
+// so only UnpackParts unpacks the archive.
 func PackParts(ctx context.Context, parts []Part, to io.Writer) (p Packed, err error) {
 	a := &packer{links: true, out: &p}
 	return a.write(to, func() error {
@@ -84,8 +84,8 @@ func PackParts(ctx context.Context, parts []Part, to io.Writer) (p Packed, err e
 	})
 }
 
-// PackFiles is PackTree for a list of paths in the directory. Directories, and what is not
-// there, are left out.
+// PackFiles is PackTree for a list of paths in the directory. Directories and missing files are
+// left out.
 func PackFiles(ctx context.Context, root *os.Root, names []string, to io.Writer) (p Packed, err error) {
 	a := &packer{root: root, links: true, out: &p}
 	a.list = slices.Compact(slices.Sorted(slices.Values(names)))
@@ -101,7 +101,7 @@ func (a *packer) pack(ctx context.Context, to io.Writer) (Packed, error) {
 	})
 }
 
-// write writes an archive with what files packs.
+// write writes an archive with the entries that files adds.
 func (a *packer) write(to io.Writer, files func() error) (Packed, error) {
 	z, err := zstd.NewWriter(to, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
 	if err != nil {
@@ -118,9 +118,9 @@ type packer struct {
 	root  *os.Root
 	globs Globs
 	links bool                                 // links are packed as links
-	list  []string                             // what is packed; nil for what the globs select
+	list  []string                             // the paths to pack; nil for those that the globs select
 	read  func(name string, content io.Reader) // nil if no file is read
-	below string                               // the directory of the archive that has the files, "" for none
+	below string                               // the directory of the files in the archive; "" for none
 	tar   *tar.Writer
 	out   *Packed
 }
@@ -129,7 +129,7 @@ func (a *packer) walk(ctx context.Context) error {
 	return walker{a.root, a.globs, a.out.skip, a.entry}.walk(ctx, ".")
 }
 
-// entry packs what is selected.
+// entry packs a selected path.
 func (a *packer) entry(name string, kind fs.FileMode) error {
 	switch {
 	case kind.IsDir():
@@ -167,7 +167,7 @@ func (a *packer) each(ctx context.Context) error {
 	return nil
 }
 
-// directory packs an empty directory; another one follows from the paths of its files.
+// directory packs an empty directory. Other directories follow from the paths of their files.
 func (a *packer) directory(name string) error {
 	info, err := a.root.Stat(name)
 	if err != nil {
@@ -193,7 +193,7 @@ func (a *packer) link(name string) error {
 	return nil
 }
 
-// keepLink packs a link as it is.
+// keepLink packs a link as a link.
 func (a *packer) keepLink(name string) error {
 	to, err := a.root.Readlink(name)
 	if err != nil {
@@ -204,8 +204,8 @@ func (a *packer) keepLink(name string) error {
 	return a.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: path.Join(a.below, name), Linkname: to, Mode: 0o777, Format: tar.FormatPAX})
 }
 
-// file packs a file. Its errors are those of the archive: what goes wrong with the file is
-// reported.
+// file packs a file. It returns only errors of the archive; a problem of the file is reported in
+// Skipped.
 func (a *packer) file(name string) error {
 	f, err := a.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // it may have become a pipe
 	if err != nil {
@@ -252,7 +252,7 @@ func (a *packer) copy(name string, from io.Reader) (int64, error) {
 	return on.n + n, err
 }
 
-// passing writes what is read from it.
+// passing also writes the bytes that are read from it.
 type passing struct {
 	from io.Reader
 	to   io.Writer

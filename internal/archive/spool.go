@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// Spool is a file without a name for an archive that is to be stored: its digest is needed
-// before the first part is sent, and any part may be sent again.
+// Spool is an unnamed file for an archive to upload. An upload needs the digest before the first
+// part, and may send any part again.
 type Spool struct {
 	file  *os.File
 	check func() error
@@ -16,8 +16,8 @@ type Spool struct {
 }
 
 // NewSpool creates a file in a directory, the default one for temporary files if dir is
-// empty. Check, if not nil, is called now and then, and ends the writing with its error. Close
-// must be called.
+// empty. Check, if not nil, is called every checkEvery bytes; its error ends the writing. The
+// caller must call Close.
 func NewSpool(dir string, check func() error) (*Spool, error) {
 	file, err := os.CreateTemp(dir, "hodei-*")
 	if err != nil {
@@ -30,7 +30,7 @@ func NewSpool(dir string, check func() error) (*Spool, error) {
 	return &Spool{file: file, check: check, hash: sha256.New()}, nil
 }
 
-// Write appends to the content.
+// Write appends to the file.
 func (s *Spool) Write(p []byte) (int, error) {
 	if s.check != nil && (s.size == 0 || (s.size+int64(len(p)))/checkEvery != s.size/checkEvery) {
 		if err := s.check(); err != nil {
@@ -43,10 +43,10 @@ func (s *Spool) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadAt reads what was written.
+// ReadAt reads bytes that were written.
 func (s *Spool) ReadAt(p []byte, offset int64) (int, error) { return s.file.ReadAt(p, offset) }
 
-// Sum is the SHA-256 and the number of the bytes that were written.
+// Sum returns the SHA-256 and the number of the bytes that were written.
 func (s *Spool) Sum() (sum [sha256.Size]byte, size int64) {
 	return [sha256.Size]byte(s.hash.Sum(nil)), s.size
 }

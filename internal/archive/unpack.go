@@ -30,7 +30,7 @@ func Each(ctx context.Context, from io.Reader, fn func(Entry, io.Reader) error) 
 	return each(ctx, from, false, fn)
 }
 
-// each is Each; with links it accepts symbolic links too.
+// each is Each. If links is true it accepts symbolic links too.
 func each(ctx context.Context, from io.Reader, links bool, fn func(Entry, io.Reader) error) error {
 	z, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))
 	if err != nil {
@@ -57,13 +57,13 @@ func each(ctx context.Context, from io.Reader, links bool, fn func(Entry, io.Rea
 	}
 }
 
-// rest reads what follows the archive, so that all of the content is read and can be
-// verified; there must be only zeros, and not many.
+// rest reads the bytes after the archive, so that all of the content is read and verified. Only
+// a small number of zeros is allowed there.
 func rest(z io.Reader) error {
 	const most = 1 << 20
 	n, err := io.Copy(io.Discard, io.LimitReader(z, most+1))
 	if err == nil && n > most {
-		err = errors.New("more follows its end")
+		err = errors.New("data follows the end of the archive")
 	}
 	if err != nil {
 		return fmt.Errorf("read archive: %w", err)
@@ -86,25 +86,24 @@ type ConflictError struct{ Path string }
 
 func (e *ConflictError) Error() string { return fmt.Sprintf("two different files at %q", e.Path) }
 
-// Unpacker unpacks archives into one directory. Files that were there before it are
-// replaced.
+// Unpacker unpacks archives into one directory. It replaces files that were there before.
 type Unpacker struct {
 	Root *os.Root
-	// Check, if set, is called now and then, and ends the unpacking with its error.
+	// Check, if set, is called every checkEvery bytes; its error ends the unpacking.
 	Check func() error
-	// Links creates the symbolic links of an archive, wherever they lead, instead of refusing
-	// it. Nothing is unpacked through a link that leaves the directory.
+	// Links accepts archives with symbolic links and creates them, even those that leave the
+	// directory. No file is unpacked through a link that leaves the directory.
 	Links bool
 
-	files map[string]bool // what was unpacked
+	files map[string]bool // the unpacked paths
 	dir   string          // the last one that was created
 	bytes int64
-	keep  bool     // what is there already stays
-	made  []string // what was created, in order, where keep is set
+	keep  bool     // existing files stay
+	made  []string // the created paths in order, if keep is set
 }
 
-// Unpack unpacks an archive, and returns the number of its files. The same file at the path
-// of an earlier archive is left, another one is a ConflictError.
+// Unpack unpacks an archive and returns the number of its files. If an earlier archive had a file
+// at the same path, the same content is accepted and other content is a ConflictError.
 func (u *Unpacker) Unpack(ctx context.Context, from io.Reader) (files int, err error) {
 	err = each(ctx, from, u.Links, func(e Entry, content io.Reader) error {
 		if !e.IsDir() {
@@ -116,9 +115,8 @@ func (u *Unpacker) Unpack(ctx context.Context, from io.Reader) (files int, err e
 }
 
 // UnpackParts unpacks an archive of PackParts, each part into the directory of its name, and
-// returns the number of the files in the archive. What is there already stays as it is. From
-// is read to its end; after an error of it or another one, nothing that was unpacked is left.
-// Check is that of an Unpacker.
+// returns the number of files in the archive. Existing files stay. UnpackParts reads from to its
+// end. After any error it removes all files that it has unpacked. For check see Unpacker.
 func UnpackParts(ctx context.Context, from io.Reader, parts map[string]*os.Root, check func() error) (files int, err error) {
 	into := map[string]*Unpacker{}
 	for name, root := range parts {
@@ -167,7 +165,7 @@ func (u *Unpacker) entry(e Entry, content io.Reader) error {
 	return u.file(e, content)
 }
 
-// undo removes what was created, and the directories that are empty then.
+// undo removes the created files, and then the directories that are empty.
 func (u *Unpacker) undo() {
 	for _, made := range slices.Backward(u.made) {
 		for name := made; name != "." && u.Root.Remove(name) == nil; {
@@ -177,7 +175,7 @@ func (u *Unpacker) undo() {
 }
 
 func (u *Unpacker) directory(name string) error {
-	if name == u.dir { // nothing replaces a directory
+	if name == u.dir { // a directory is never replaced
 		return nil
 	}
 	for dir := name; dir != "."; dir = path.Dir(dir) {
@@ -252,7 +250,7 @@ func readFull(from io.Reader, p []byte) (n int, ended bool, err error) {
 	return n, false, err
 }
 
-// link creates a link in the place of what is there, but for a directory.
+// link creates a link. It replaces an existing file, but no directory.
 func (u *Unpacker) link(e Entry) error {
 	if err := u.directory(path.Dir(e.Path)); err != nil {
 		return err
@@ -268,7 +266,7 @@ func (u *Unpacker) link(e Entry) error {
 	return u.Root.Symlink(e.Sys().(*tar.Header).Linkname, e.Path)
 }
 
-// create creates a file in the place of what is there, but for a directory.
+// create creates a file. It replaces an existing file, but no directory.
 func (u *Unpacker) create(e Entry) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL | unix.O_NOFOLLOW
 	f, err := u.Root.OpenFile(e.Path, flags, 0o600)
@@ -297,7 +295,7 @@ type counted struct {
 	u *Unpacker
 }
 
-// checkEvery is how many bytes are written between two checks, here and in a Spool.
+// checkEvery is the number of bytes between two calls of Check, here and in a Spool.
 const checkEvery = 16 << 20
 
 func (c counted) Write(p []byte) (int, error) {

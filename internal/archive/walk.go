@@ -18,8 +18,8 @@ type walker struct {
 	visit func(name string, kind fs.FileMode) error
 }
 
-// walk visits what is selected in a directory, in the order of the names, so that the same
-// files are the same archive. fs.WalkDir would refuse names that are not UTF-8.
+// walk visits the selected paths of a directory in the order of their names, so the same files
+// make the same archive. fs.WalkDir would refuse names that are not UTF-8.
 func (w walker) walk(ctx context.Context, dir string) error {
 	entries, err := w.entries(dir)
 	switch {

@@ -7,10 +7,10 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// valuePath is a place in the body of an event: names of fields and indexes of lists.
+// valuePath matches a place in the body of an event: names of fields and indexes of lists.
 var valuePath = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){0,9}$`)
 
-// secretName is the name of a secret, as the operation that sets it has it.
+// secretName matches the name of a secret, as in the operation that sets a secret.
 var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
 // CheckHook returns the first problem of a hook of a pipeline with these settings, with the
@@ -37,7 +37,7 @@ func (c *checker) hook(path string, h hodei.HookSpec) {
 			{"forks", h.Forks != ""}, {"params", h.Params != nil},
 		} {
 			if f.given {
-				c.add(under(path, f.name), "a generic hook has none: its sender gives params and ref")
+				c.add(under(path, f.name), "not for a generic hook: its sender gives params and ref")
 			}
 		}
 	}

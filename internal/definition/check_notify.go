@@ -34,7 +34,7 @@ func (c *checker) notify(path string, n hodei.NotifySpec) {
 	}
 	fields := map[hodei.NotifyKind]string{hodei.NotifyWebhook: "webhook", hodei.NotifySlack: "slack"}
 	for i, target := range n.Targets() {
-		if target.Kind.OfCommit() && target.Address == "" { // it is that of the source
+		if target.Kind.OfCommit() && target.Address == "" { // its default is the repository of the source
 			continue
 		}
 		field := under(path, cmp.Or(fields[target.Kind], "repository"))
@@ -48,7 +48,7 @@ func (c *checker) notify(path string, n hodei.NotifySpec) {
 	}
 }
 
-// targetIssue is what is wrong with the address, "" if nothing is.
+// targetIssue returns the problem of the address; "" if it is valid.
 func targetIssue(t hodei.NotifyTarget) string {
 	if t.Kind == hodei.NotifyEmail {
 		if a, err := mail.ParseAddress(t.Address); err != nil || a.Name != "" || a.Address != t.Address {

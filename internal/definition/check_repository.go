@@ -7,12 +7,12 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// NoSource is the issue of a hook or a schedule that reads its definition from the repository of
-// a pipeline without one.
+// NoSource is the issue of a hook or a schedule with definition: repository if the pipeline has
+// no source.
 const NoSource = "repository: the pipeline has no source to read the file from"
 
-// hookOfRepository checks a hook whose runs use the file in the pushed commit. Its branches and
-// tags are trusted, so they are given.
+// hookOfRepository checks a hook whose runs use the file in the pushed commit. A push to its
+// branches and tags is trusted, so both must be listed explicitly.
 func (c *checker) hookOfRepository(path string, h hodei.HookSpec) {
 	where := under(path, "definition")
 	pushes := len(h.Events) == 0 || slices.Contains(h.Events, string(hodei.TriggerPush))
@@ -22,13 +22,14 @@ func (c *checker) hookOfRepository(path string, h hodei.HookSpec) {
 	case c.def.Source == nil:
 		c.add(where, NoSource)
 	case pushes && len(h.Branches) == 0:
-		c.add(under(path, "branches"), "required with definition: repository: whoever can push to them chooses what their runs do (\"**\" for all)")
+		c.add(under(path, "branches"), "required with definition: repository, because a push to one of these branches decides what the run executes; \"**\" matches all branches")
 	case !pushes && len(h.Tags) == 0:
-		c.add(where, "repository: pull requests use the definition that was applied, and the hook has no other events")
+		c.add(where, "repository: pull requests use the definition that was applied, and pull_request is the only event of the hook")
 	}
 }
 
-// CheckGrant reports what the definition in a repository uses and its grant does not have.
+// CheckGrant reports secrets and pipelines that the definition in a repository uses without a
+// grant.
 func CheckGrant(def hodei.Definition, g hodei.Grant) []hodei.Problem {
 	c := &checker{def: def}
 	for i := range def.Jobs {

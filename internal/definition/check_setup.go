@@ -106,7 +106,7 @@ func (c *checker) caches(at string, job *hodei.JobDefinition, s scope) {
 			at := fmt.Sprintf("%s.paths[%d]", where, n)
 			below, home := strings.CutPrefix(strings.TrimPrefix(glob, "!"), "~/")
 			if !home && strings.HasPrefix(below, "~") {
-				c.add(at, "%q: only ~/ is the home; write ./%s for a file of this name", clip(glob), clip(below))
+				c.add(at, "%q: only ~/ means the home directory; write ./%s for a file with this name", clip(glob), clip(below))
 			}
 			c.glob(at, below)
 		}

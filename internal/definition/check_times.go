@@ -6,8 +6,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// CheckTimes warns of schedules whose only time is not after now. They are no mistake: one
-// that has fired stays in the file.
+// CheckTimes warns about schedules whose only time is not after now. That is no error, because a
+// schedule stays in the file after it has fired.
 func CheckTimes(def hodei.Definition, now time.Time) []hodei.Problem {
 	c := &checker{def: def}
 	for i, s := range def.Schedules {

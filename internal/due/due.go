@@ -78,7 +78,7 @@ func (r Rows) loop(ctx context.Context, woken <-chan *nats.Msg, log *slog.Logger
 			}
 		}
 		wait := r.next(ctx)
-		if !took && wait < pause { // a row is due, and out of reach
+		if !took && wait < pause { // a row is due but locked by another instance
 			wait, pause = pause, min(2*pause, Sweep)
 		} else {
 			pause = pauseFirst

@@ -1,18 +1,18 @@
-// Package junit reads test reports: files in the XML format that began with JUnit and that
-// test runners of most languages write.
+// Package junit reads test reports in the XML format of JUnit, which test runners of most
+// languages write.
 //
 // # Owns
 //
-// What of such a file counts: each testcase, its outcome and its duration, whatever totals
-// the file claims. The limits of what is read: MaxBytes, the depth of elements, no
-// document type declaration, no entity but the five of XML.
+// The interpretation of a file: each testcase counts with its outcome and its duration; totals
+// in the file are ignored. The limits of a file: MaxBytes, the depth of elements, no document
+// type declaration, and no entities besides the five of XML.
 //
 // # When things fail
 //
-// A file that is no report is ErrOther, as is one that breaks off before its root element.
-// Any other error is for users. A report is read as a whole, or not at all.
+// Read returns ErrOther for a file that is no report, or that ends before its root element. All
+// other errors are for users. A report is read completely or not at all.
 //
 // # Not here
 //
-// Which files are read and where the report is kept (worker, services/artifacts).
+// The choice of files (worker) and the storage of reports (services/artifacts).
 package junit

@@ -14,7 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// MaxBytes is the size of the largest report that is read.
+// MaxBytes is the size limit of a report.
 const MaxBytes = 16 << 20
 
 // maxDepth is how deep elements may be nested.
@@ -60,16 +60,16 @@ func slowest(tests []hodei.TestCase) []hodei.TestCase {
 // reader reads one file.
 type reader struct {
 	xml     *xml.Decoder
-	root    string // of a report, "" before it was found
+	root    string // root element of a report; "" before it is found
 	typed   bool   // the file has a document type declaration
 	within  []element
-	test    *hodei.TestCase // the one that is being read
-	outcome string          // of it: failure, error, skipped, or "" for a test that passed
-	text    strings.Builder // of its failure
+	test    *hodei.TestCase // the test that is being read
+	outcome string          // of the test: failure, error, skipped, or "" if it passed
+	text    strings.Builder // of the failure
 	report  hodei.TestReport
 }
 
-// element is an open element, and the name that it gives to the tests in it.
+// element is an open element with the name of the suite that it opens, if any.
 type element struct{ kind, name string }
 
 func (r *reader) read() error {
@@ -107,9 +107,9 @@ func (r *reader) begin(e xml.StartElement) error {
 	}
 	switch {
 	case r.typed:
-		return errors.New("it has a document type declaration, which is not read")
+		return errors.New("a document type declaration is not allowed")
 	case len(r.within) == maxDepth:
-		return fmt.Errorf("its elements are nested more than %d deep", maxDepth)
+		return fmt.Errorf("elements are nested more than %d deep", maxDepth)
 	}
 	r.within = append(r.within, element{kind, attribute(e, "name")})
 	switch {
@@ -129,7 +129,7 @@ func (r *reader) begin(e xml.StartElement) error {
 	return nil
 }
 
-// parent is the kind of the innermost open element.
+// parent returns the kind of the innermost open element.
 func (r *reader) parent() string {
 	if len(r.within) == 0 {
 		return ""
@@ -137,7 +137,7 @@ func (r *reader) parent() string {
 	return r.within[len(r.within)-1].kind
 }
 
-// suite is the name of the innermost suite that has one.
+// suite returns the name of the innermost suite with a name.
 func (r *reader) suite() string {
 	for _, e := range slices.Backward(r.within) {
 		if e.kind == "testsuite" && e.name != "" {
@@ -147,7 +147,7 @@ func (r *reader) suite() string {
 	return ""
 }
 
-// chars keeps the beginning of the text of a failure.
+// chars stores the beginning of the text of a failure.
 func (r *reader) chars(text []byte) {
 	if in := r.parent(); r.test != nil && (in == "failure" || in == "error") {
 		r.text.Write(text[:min(len(text), max(0, hodei.MaxTestMessage-r.text.Len()))])
@@ -186,9 +186,8 @@ func (r *reader) finish(t hodei.TestCase) {
 	}
 }
 
-// message is the attribute of a failure and its text, without what explains nothing: an
-// attribute that the text repeats or that is "Failed", and the lines in which go test announces
-// a test.
+// message joins the attribute and the text of a failure. It leaves out an attribute that the text
+// repeats or that is "Failed", and the lines in which go test announces a test.
 func message(short, long string) string {
 	var lines []string
 	for line := range strings.Lines(strings.ToValidUTF8(long, "")) {

@@ -38,7 +38,8 @@ func LockDir(dir string) (release func(), err error) {
 		return nil, fmt.Errorf("lock directory %s: %w", dir, err)
 	}
 	return func() {
-		// Closing alone would leave the lock to a process that is just being started: until it executes its program it has the file, too.
+		// Closing alone would not release the lock while a process is being started: until it
+		// executes its program, it has the file too.
 		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
 		file.Close()
 	}, nil // the file stays, because removing it would race with the next holder

@@ -25,10 +25,10 @@ type NATSConfig struct {
 	StoreDir string // where JetStream keeps its files
 	Monitor  bool   // serve nats-server's monitoring, see MonitorURL
 	Log      *slog.Logger
-	// Conf is appended to nats.conf, such as a block with users.
+	// Conf is appended to nats.conf; it may have a block with users.
 	Conf string
-	// User and Password are those in Conf with which this process connects, none if it needs
-	// none.
+	// User and Password are a user in Conf with which this process connects; "" if Conf has no
+	// users.
 	User, Password string
 }
 

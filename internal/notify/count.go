@@ -7,7 +7,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Outcome is what attempts are counted by.
+// Outcome is the kind and the outcome of an attempt.
 type Outcome struct {
 	Kind hodei.NotifyKind
 	// Outcome is delivered, retried or failed.
@@ -26,7 +26,7 @@ func Count(kind hodei.NotifyKind, outcome string) {
 	counted.by[Outcome{kind, outcome}]++
 }
 
-// Counts are the attempts of this process since its start.
+// Counts returns the number of attempts of this process since its start.
 func Counts() map[Outcome]int {
 	counted.mu.Lock()
 	defer counted.mu.Unlock()

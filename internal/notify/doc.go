@@ -1,17 +1,17 @@
-// Package notify sends messages about runs: signed webhooks, messages to Slack, e-mail.
+// Package notify sends messages about runs: signed webhooks, messages to Slack, e-mail, and
+// statuses of commits.
 //
 // # Owns
 //
-// The form of each message, the signature of a webhook, and which addresses a request may
-// go to.
+// The form of each message, the signature of a webhook, and the addresses that a request may
+// have.
 //
 // # When things fail
 //
-// Send returns an error that is for users: it never repeats a secret, and not the body of an
-// answer. An error that is ErrFinal cannot succeed later.
+// Send returns an error for users, without secrets and without the body of an answer. After
+// ErrFinal a further attempt cannot succeed.
 //
 // # Not here
 //
-// When a message is sent, and again: services/workermanager. What is recorded about it:
-// postgres.
+// The times of attempts are in services/workermanager, the records of notifications in postgres.
 package notify

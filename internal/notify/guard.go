@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// reserved are networks that are not of the internet, besides those that package netip
-// knows. A translated address could lead back to any of them.
+// reserved are networks outside of the internet that package netip does not recognize. A
+// translated address could lead to any of them.
 var reserved = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
@@ -19,7 +19,7 @@ var reserved = []netip.Prefix{
 
 // Guard decides which addresses a request may go to.
 type Guard struct {
-	// Allow are networks that are allowed though they are not of the internet.
+	// Allow are networks that are allowed although they are outside of the internet.
 	Allow []netip.Prefix
 }
 
@@ -36,15 +36,14 @@ func (g Guard) Check(ip netip.Addr) error {
 	return refused{ip}
 }
 
-// refused is the error of an address that is not allowed.
+// refused is the error for an address that is not allowed.
 type refused struct{ ip netip.Addr }
 
 func (r refused) Error() string {
 	return fmt.Sprintf("the address %s is not of the internet: an operator can allow it with --notify-allow", r.ip)
 }
 
-// control checks the address that a connection is about to be made to, after the name was
-// looked up.
+// control checks the address of a new connection, after the name is resolved.
 func (g Guard) control(_, address string, _ syscall.RawConn) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

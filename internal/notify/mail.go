@@ -21,17 +21,17 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// SMTP is the server that takes e-mail.
+// SMTP is a server that accepts e-mail.
 type SMTP struct {
-	// Addr is host:port. TLS begins with the connection if Implicit is true, never if
-	// Insecure is, and otherwise after STARTTLS, which the server must offer.
+	// Addr is host:port. If Implicit is true, the connection begins with TLS; if Insecure is
+	// true, there is no TLS; otherwise the server must offer STARTTLS.
 	Addr               string
 	Implicit, Insecure bool
 	// From is the sender.
 	From mail.Address
 	// User and Password are for servers that require them.
 	User, Password string
-	// Roots verify the certificate of the server; nil for those of the system.
+	// Roots verify the certificate of the server; nil for the roots of the system.
 	Roots *x509.CertPool
 }
 
@@ -60,14 +60,14 @@ func ParseSMTP(text string) (*SMTP, error) {
 func (s *Sender) mail(ctx context.Context, m Message) error {
 	server := s.cfg.SMTP
 	if server == nil {
-		return errors.New("no server for e-mail is configured: an operator can name it with --smtp-server")
+		return errors.New("no server for e-mail is configured: an operator can set one with --smtp-server")
 	}
 	err := server.send(ctx, m)
 	var answer *textproto.Error
 	if errors.As(err, &answer) {
-		// The server of the operator may repeat anything; its code is enough.
+		// The text of the answer may contain anything, so only its code is reported.
 		err = fmt.Errorf("the server for e-mail answered %d", answer.Code)
-		if answer.Code == 550 || answer.Code == 553 { // of the address
+		if answer.Code == 550 || answer.Code == 553 { // the address is refused
 			err = fmt.Errorf("%w: %w", ErrFinal, err)
 		}
 	}
@@ -138,7 +138,7 @@ func (s *SMTP) dial(ctx context.Context) (*smtp.Client, error) {
 	return c, nil
 }
 
-// letter is the message as RFC 5322 has it.
+// letter returns the message in the format of RFC 5322.
 func (s *SMTP) letter(m Message) []byte {
 	var b bytes.Buffer
 	domain := "hodei"
@@ -166,7 +166,7 @@ func (s *SMTP) letter(m Message) []byte {
 	return b.Bytes()
 }
 
-// LinkOf is the page of a run in the console at the public address, "" without one.
+// LinkOf returns the URL of the page of a run in the console; "" without a public address.
 func LinkOf(public string, id *hodei.RunID) string {
 	if public == "" || id == nil {
 		return ""

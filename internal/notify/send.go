@@ -14,15 +14,15 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Message is what is sent.
+// Message is a message to send.
 type Message struct {
 	ID      hodei.NotificationID
 	Event   hodei.NotifyEvent
 	Kind    hodei.NotifyKind
 	Address string
-	// Key signs a webhook, nil for no signature; for a commit status it is the token.
+	// Key signs a webhook; nil for no signature. For a commit status it is the token.
 	Key []byte
-	// CreatedAt is when the change happened, Now the present.
+	// CreatedAt is the time of the change, Now the current time.
 	CreatedAt, Now time.Time
 	hodei.Notice
 }
@@ -30,11 +30,11 @@ type Message struct {
 // Config configures a Sender.
 type Config struct {
 	Guard
-	// SMTP is the server for e-mail, nil for none.
+	// SMTP is the server for e-mail; nil for none.
 	SMTP *SMTP
 	// Within bounds one attempt. Default: 10 s.
 	Within time.Duration
-	// Version is that of the program.
+	// Version is the version of the program.
 	Version string
 }
 
@@ -44,8 +44,8 @@ type Sender struct {
 	http *http.Client
 }
 
-// ErrFinal is the error of a message that its target refuses for good.
-var ErrFinal = errors.New("refused for good")
+// ErrFinal wraps the error of a message that its target refuses permanently.
+var ErrFinal = errors.New("refused permanently")
 
 // New returns a Sender. It keeps no connections: messages are rare.
 func New(cfg Config) *Sender {
@@ -54,7 +54,7 @@ func New(cfg Config) *Sender {
 	}
 	dialer := &net.Dialer{Timeout: cfg.Within, Control: cfg.Guard.control}
 	return &Sender{cfg: cfg, http: &http.Client{
-		// No proxy of the environment: it would connect where the guard does not look.
+		// No proxy of the environment: it would connect to addresses that the guard does not check.
 		Transport:     &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -81,8 +81,8 @@ func (s *Sender) Send(ctx context.Context, m Message) error {
 	return fmt.Errorf("%w: a message of kind %s is not known", ErrFinal, m.Kind)
 }
 
-// post sends JSON. The error has the status of the answer and never its body, which the
-// owner of the pipeline may have no right to see.
+// post sends JSON. The error has the status of the answer but not its body, which the owner of
+// the pipeline may have no right to read.
 func (s *Sender) post(ctx context.Context, address string, body []byte, header http.Header) error {
 	status, _, err := s.request(ctx, http.MethodPost, address, body, header)
 	if err != nil {
@@ -107,11 +107,11 @@ func (s *Sender) request(ctx context.Context, method, address string, body []byt
 		return 0, nil, plain(err)
 	}
 	defer resp.Body.Close()
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // the status counts
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // only the status matters
 	return resp.StatusCode, answer, nil
 }
 
-// refusal is the error that a status means, nil for none.
+// refusal returns the error for a status; nil for a success.
 func refusal(status int) error {
 	switch {
 	case status >= 200 && status < 300:
@@ -124,7 +124,7 @@ func refusal(status int) error {
 	return fmt.Errorf("the target answered %d", status)
 }
 
-// plain is the error without the address, which may be secret.
+// plain returns the error without the address, which may be secret.
 func plain(err error) error {
 	var no refused
 	if errors.As(err, &no) {

@@ -11,11 +11,11 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// The longest description that each system takes.
+// describedAtMost is the longest description that each system accepts, in characters.
 var describedAtMost = map[hodei.NotifyKind]int{hodei.NotifyGitHub: 140, hodei.NotifyGitea: 255, hodei.NotifyGitLab: 255}
 
-// status sets the status of the commit of a run. For a test it reads the repository, which
-// shows whether the address and the token are right, and changes nothing.
+// status sets the status of the commit of a run. A test only reads the repository, to check the
+// address and the token.
 func (s *Sender) status(ctx context.Context, m Message) error {
 	api, err := repositoryOf(m.Kind, m.Address)
 	if err != nil {
@@ -52,14 +52,14 @@ func (s *Sender) status(ctx context.Context, m Message) error {
 	case err != nil:
 		return err
 	case m.Kind == hodei.NotifyGitLab && status == http.StatusBadRequest && bytes.Contains(answer, []byte("Cannot transition status")):
-		return nil // GitLab has this state, or a later one: the message is a repeat
+		return nil // the commit has this state or a later one already: the message is a repeat
 	case status == http.StatusUnprocessableEntity:
-		return fmt.Errorf("%w: the target answered 422: the repository does not have the commit %s, or takes no more statuses for it", ErrFinal, *m.Run.Commit)
+		return fmt.Errorf("%w: the target answered 422: the repository does not have the commit %s, or accepts no more statuses for it", ErrFinal, *m.Run.Commit)
 	}
 	return refusal(status)
 }
 
-// repositoryOf is the address of a repository in the API of its system.
+// repositoryOf returns the address of a repository in the API of its system.
 func repositoryOf(kind hodei.NotifyKind, address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
@@ -81,13 +81,13 @@ func repositoryOf(kind hodei.NotifyKind, address string) (string, error) {
 		}
 		return base + "/api/v3/repos/" + name, nil
 	}
-	for _, prefix := range parts[:len(parts)-2] { // Gitea may have a path of its own
+	for _, prefix := range parts[:len(parts)-2] { // Gitea may be served below a path
 		base += "/" + url.PathEscape(prefix)
 	}
 	return base + "/api/v1/repos/" + name, nil
 }
 
-// statusOf is the body of the request.
+// statusOf returns the body of the request.
 func statusOf(m Message) ([]byte, error) {
 	state := stateOf(m)
 	body := map[string]string{"state": state, "description": hodei.Clip(describe(m), describedAtMost[m.Kind]), "context": "hodei/" + m.Pipeline}
@@ -97,7 +97,7 @@ func statusOf(m Message) ([]byte, error) {
 	return hodei.JSON(body)
 }
 
-// stateOf is the state of the run in the words of the system.
+// stateOf returns the state of the run as the system names it.
 func stateOf(m Message) string {
 	gitlab := m.Kind == hodei.NotifyGitLab
 	switch m.Event {
@@ -120,7 +120,7 @@ func stateOf(m Message) string {
 	return "pending"
 }
 
-// describe is the state of the run for people.
+// describe returns the state of the run as text.
 func describe(m Message) string {
 	name := fmt.Sprintf("#%d ", m.Run.Number)
 	switch {

@@ -25,7 +25,7 @@ func headline(m Message) string {
 	return name + " " + string(m.Event)
 }
 
-// details are lines about the run.
+// details returns lines about the run.
 func details(m Message) (lines []string) {
 	if m.Run == nil {
 		return []string{"The target of this message works."}
@@ -61,10 +61,10 @@ func details(m Message) (lines []string) {
 	return lines
 }
 
-// slackText escapes the characters that Slack's text reserves.
+// slackText escapes the reserved characters of Slack's text format.
 var slackText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
-// slack is the body for an incoming webhook of Slack.
+// slack returns the body for an incoming webhook of Slack.
 func slack(m Message) ([]byte, error) {
 	text := slackText.Replace(headline(m))
 	if m.URL != "" {

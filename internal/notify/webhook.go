@@ -13,7 +13,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// event is the body of a webhook, in the form that Standard Webhooks recommends.
+// event is the body of a webhook, as the specification Standard Webhooks recommends.
 type event struct {
 	Type      string       `json:"type"`
 	Timestamp time.Time    `json:"timestamp"`
@@ -39,7 +39,7 @@ func (s *Sender) webhook(ctx context.Context, m Message) error {
 	return s.post(ctx, m.Address, body, header)
 }
 
-// sign is the signature of Standard Webhooks.
+// sign returns the signature of Standard Webhooks.
 func sign(key []byte, id, at string, body []byte) string {
 	mac := hmac.New(sha256.New, signingKey(key))
 	mac.Write([]byte(id + "." + at + "."))
@@ -47,7 +47,7 @@ func sign(key []byte, id, at string, body []byte) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// signingKey is what the secret stands for: of whsec_… the bytes after it in base64, and
+// signingKey returns the key of a secret: for whsec_… the decoded base64 after the prefix,
 // otherwise the secret itself.
 func signingKey(secret []byte) []byte {
 	if text, ok := strings.CutPrefix(string(secret), "whsec_"); ok {

@@ -7,18 +7,18 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Accounts are the accounts of a NATS with access control. Programs and workers are in one,
-// with JetStream; people are in another, which imports what they may use. The access service
-// decides about everybody who is not among the Users.
+// Accounts are the accounts of a NATS with access control. Programs and workers are in one
+// account, with JetStream. People are in another, which imports the subjects that they may use.
+// NATS asks the access service about every connection that is not one of the Users.
 type Accounts struct {
 	// Users are the programs.
 	Users []User
-	// Issuer is the public key with which the access service signs what it decides, XKey the
-	// one for which NATS encrypts its questions, which have tokens.
+	// Issuer is the public key of the signatures of the access service. XKey is the public key
+	// with which NATS encrypts its requests, which contain tokens.
 	Issuer, XKey string
 }
 
-// Conf returns them as a part of nats.conf.
+// Conf returns the accounts as a part of nats.conf.
 func (a Accounts) Conf() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "accounts {\n  %s {\n    jetstream: enabled\n", schemas.ProgramsAccount)
@@ -33,7 +33,7 @@ func (a Accounts) Conf() string {
 		fmt.Fprintf(&b, "      { service: { account: %s, subject: %q } }\n", schemas.SystemAccount, subject)
 	}
 	fmt.Fprintf(&b, "    ]\n  }\n  %s {\n    imports: [\n", schemas.PeopleAccount)
-	// share adds who asks to each request.
+	// share makes NATS add the name of the user to each request.
 	fmt.Fprintf(&b, "      { service: { account: %s, subject: %q }, to: %q, share: true }\n",
 		schemas.ProgramsAccount, schemas.PeoplePrefix+schemas.Root+">", schemas.Root+">")
 	fmt.Fprintf(&b, "      { service: { account: %s, subject: %q } }\n", schemas.ProgramsAccount, schemas.ServiceSubjects)

@@ -10,30 +10,30 @@ import (
 // User is a user of NATS and its permissions.
 type User struct {
 	Name string
-	// NKey is the public key that proves it; a password is needed without one.
+	// NKey is the public key of the user; without one, the user has a password.
 	NKey string
-	// Password is the one in the configuration, instead of a variable.
+	// Password is written into the configuration, instead of a variable.
 	Password string
 	Permissions
-	// Unrestricted means that it may do everything in its account, for a process with all
-	// programs.
+	// Unrestricted users may do everything in their account. A process that contains all
+	// programs needs it.
 	Unrestricted bool
 }
 
-// ProgramUser is the user of all instances of a service or of the edge.
+// ProgramUser returns the user of all instances of a service or of the edge.
 func ProgramUser(name string) User { return User{Name: name, Permissions: Program(name)} }
 
-// WorkerUser is the user of one worker.
+// WorkerUser returns the user of one worker.
 func WorkerUser(id hodei.WorkerID) User {
 	return User{Name: id.String(), Permissions: Worker(id)}
 }
 
-// variable is the name of the variable with the password of the user.
+// variable returns the name of the variable with the password of the user.
 func (u User) variable() string {
 	return "NATS_" + strings.ToUpper(strings.ReplaceAll(u.Name, "-", "_"))
 }
 
-// login is what NATS identifies the user by.
+// login returns the fields with which NATS identifies the user.
 func (u User) login() string {
 	if u.NKey != "" {
 		return u.NKey

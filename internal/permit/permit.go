@@ -9,15 +9,15 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Permissions are what one user of NATS may do. Everything else is denied.
+// Permissions are the subjects that one user of NATS may use. Everything else is denied.
 type Permissions struct {
 	Publish, Subscribe []string
-	// Responses is for how long the user may answer a request, once, on whatever subject the
-	// request names; 0: not at all.
+	// Responses is the time in which the user may send one reply to a request, on the subject
+	// that the request names; 0 means that it may not.
 	Responses time.Duration
 }
 
-// Programs are those that have permissions: the services, and the edge.
+// Programs are the programs with permissions: the services and the edge.
 var Programs = append(slices.Clone(schemas.Services), schemas.Edge)
 
 // respondWithin exceeds the longest time that a request may take.
@@ -42,7 +42,7 @@ func Program(name string) Permissions {
 	p.channels(name, "*")
 	p.Publish = append(p.Publish, streams[name].publish()...)
 	p.Subscribe = append(p.Subscribe, streams[name].subscribe()...)
-	if name == schemas.Edge { // it answers nobody but `nats service ls`
+	if name == schemas.Edge { // it answers only `nats service ls`
 		p.Responses = respondWithin
 	} else {
 		p.Publish = append(p.Publish, schemas.InboxPrefix(">"), schemas.ImportedReplies)
@@ -73,12 +73,13 @@ func Worker(id hodei.WorkerID) Permissions {
 }
 
 // Person returns the permissions of a person in the account of people. inbox is the prefix of
-// the replies to them. Which operations the caller may use is not here: the service that
-// answers checks it, as for every other way, with an error that names the role.
+// the replies. The permissions do not depend on the role: the service that answers checks the
+// role, as it does for HTTP, and its error names the required role.
 //
-// Feeds have no pipeline in their subjects, so a caller that is limited to pipelines has none.
-// None may use JetStream: who may create a consumer chooses a subject on which NATS publishes
-// what is in the stream, such as the output of a command, with no permission but its own.
+// The subjects of feeds contain no pipeline, so a caller that is limited to pipelines may not
+// subscribe to feeds. No person may use JetStream: a user who creates a consumer chooses the
+// subject on which NATS publishes the messages of the stream, such as the output of commands,
+// and NATS does not check the permissions of the user for that subject.
 func Person(c hodei.Caller, inbox string) Permissions {
 	p := Permissions{Publish: []string{schemas.Root + ">"}, Subscribe: []string{inbox + ".>"}}
 	if len(c.Pipelines) == 0 {
@@ -88,7 +89,7 @@ func Person(c hodei.Caller, inbox string) Permissions {
 	return p.sorted()
 }
 
-// feeds are the messages that people may follow.
+// feeds are the subjects that people may subscribe to.
 var feeds = []string{schemas.LogSubjects, schemas.EventSubjects, schemas.RunEventSubjects}
 
 // channels adds the channels of a program; worker stands for the id in those of workers.
@@ -118,7 +119,8 @@ func (p Permissions) sorted() Permissions {
 	return p
 }
 
-// asked is the subject of requests for an operation, of all workers where one answers.
+// asked returns the subject of requests for an operation; for an operation of workers, with a
+// wildcard for the id.
 func asked(op *schemas.Op) string {
 	if op.PerWorker {
 		return op.Subject + ".*"

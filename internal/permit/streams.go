@@ -2,11 +2,11 @@ package permit
 
 import "github.com/hodei-jobs/hodei/schemas"
 
-// use is what a program does with JetStream.
+// use is how a program uses JetStream.
 type use struct {
-	reads []source // it reads through consumers
-	leads string   // the key of its lease
-	keeps bool     // it creates and repairs the streams
+	reads []source // streams that it reads through consumers
+	leads string   // key of its lease; "" for none
+	keeps bool     // whether it creates and repairs the streams
 }
 
 // source is a stream, and the filter in the subject of the request that creates a consumer;
@@ -15,7 +15,7 @@ type source struct{ stream, filter string }
 
 var workers = source{schemas.WorkersStream, schemas.WorkersSubjects}
 
-// streams has the programs that use JetStream.
+// streams lists the programs that use JetStream.
 var streams = map[string]use{
 	schemas.Scheduler:     {reads: []source{workers}, leads: schemas.SchedulerLease},
 	schemas.WorkerManager: {reads: []source{workers}, keeps: true},
@@ -48,7 +48,7 @@ func (u use) subscribe() []string {
 	return []string{schemas.LeaderSubject(u.leads)}
 }
 
-// publish are the requests of a reader; * is the name of its consumer, which is random.
+// publish returns the subjects of a reader's requests; * is the random name of its consumer.
 func (s source) publish() []string {
 	create := []string{"CONSUMER.CREATE", s.stream, "*"}
 	if s.filter != "" {
@@ -60,7 +60,7 @@ func (s source) publish() []string {
 	}
 }
 
-// api is the subject of a request to JetStream.
+// api returns the subject of a request to JetStream.
 func api(tokens ...string) string {
 	subject := "$JS.API"
 	for _, token := range tokens {

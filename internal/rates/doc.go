@@ -1,15 +1,15 @@
-// Package rates limits how often each of many callers may do something.
+// Package rates limits the rate of requests of each of many callers.
 //
 // # Owns
 //
-// A limiter for each caller that has done something lately, up to a bound in memory. The edge
-// counts requests by address and by token, a service those of people on NATS by token.
+// A limiter for each recent caller, up to a bound in memory. The edge limits requests by address
+// and by token; a service limits requests of people on NATS by token.
 //
 // # State
 //
-// In memory, of one instance: several instances count by themselves.
+// In memory. Each instance of a program counts separately.
 //
 // # Not here
 //
-// Who the caller is, and the refusal.
+// The identification of callers, and the answer to a refused request.
 package rates

@@ -7,11 +7,11 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// kept bounds the callers whose rate is counted one by one, about 150 bytes each.
+// kept is the most callers with a separate limiter, of about 150 bytes each.
 const kept = 20_000
 
-// Rates limits how often each of many callers may do something. A caller has its own limiter
-// as long as that remembers anything; more than kept at a time share one.
+// Rates limits the rate of requests of each of many callers. Each caller has a limiter until its
+// burst is available again. Callers beyond kept share one limiter.
 type Rates[K comparable] struct {
 	limit rate.Limit // per second
 	burst int
@@ -22,7 +22,7 @@ type Rates[K comparable] struct {
 	sweeps time.Time // the last one
 }
 
-// New allows each caller burst at once, and perSecond in the long run.
+// New allows each caller perSecond requests a second, and burst requests at once.
 func New[K comparable](perSecond float64, burst int) *Rates[K] {
 	limit := rate.Limit(perSecond)
 	return &Rates[K]{limit: limit, burst: burst, of: map[K]*rate.Limiter{}, rest: rate.NewLimiter(limit, burst)}
@@ -43,10 +43,11 @@ func (r *Rates[K]) get(key K) *rate.Limiter {
 	return limiter
 }
 
-// Allow counts once for the caller, and reports whether it may. A nil *Rates allows everything.
+// Allow counts one request of the caller and reports whether it is allowed. A nil *Rates allows
+// everything.
 func (r *Rates[K]) Allow(key K) bool { return r == nil || r.get(key).Allow() }
 
-// Exhausted reports whether the caller may not, without counting.
+// Exhausted reports whether the caller has reached its limit, without counting a request.
 func (r *Rates[K]) Exhausted(key K) bool {
 	r.mu.Lock()
 	limiter := r.of[key]
@@ -54,8 +55,8 @@ func (r *Rates[K]) Exhausted(key K) bool {
 	return limiter != nil && limiter.Tokens() < 1
 }
 
-// sweep drops the limiters that remember nothing, at most once a second, and reports whether
-// there is room. The caller holds the lock.
+// sweep removes the limiters whose burst is available again, at most once a second, and reports
+// whether there is room for another limiter. The caller holds the lock.
 func (r *Rates[K]) sweep() bool {
 	if now := time.Now(); now.Sub(r.sweeps) > time.Second {
 		r.sweeps = now
@@ -68,7 +69,7 @@ func (r *Rates[K]) sweep() bool {
 	return len(r.of) < kept
 }
 
-// PerSecond is a limiter of requests, nil without a limit. Its burst is two seconds' worth.
+// PerSecond returns a limiter of requests; nil without a limit. The burst is twice the rate.
 func PerSecond[K comparable](n int) *Rates[K] {
 	if n == 0 {
 		return nil

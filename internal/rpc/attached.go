@@ -12,10 +12,11 @@ import (
 // attaching is a request or a reply that carries bytes: it embeds schemas.Attached.
 type attaching interface{ Attachment() []byte }
 
-// attachable is a pointer to one.
+// attachable is a pointer to a message that carries bytes.
 type attachable interface{ Attach(data []byte) }
 
-// attach appends the bytes that a message carries to its JSON, and notes their number.
+// attach appends the bytes that a message carries to its JSON and sets the header with their
+// number.
 func attach(header nats.Header, body []byte, message any) []byte {
 	carries, ok := message.(attaching)
 	if !ok {
@@ -26,7 +27,7 @@ func attach(header nats.Header, body []byte, message any) []byte {
 	return append(body, data...)
 }
 
-// detach splits a body into the JSON and the bytes that follow it, nil if there are none.
+// detach splits a body into the JSON and the bytes that follow it; nil without such bytes.
 func detach(count string, body []byte) (document, data []byte, err error) {
 	if count == "" {
 		return body, nil, nil

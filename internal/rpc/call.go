@@ -18,7 +18,7 @@ import (
 // Reply is an encoded reply.
 type Reply struct {
 	Body     []byte
-	Attached []byte // what followed the body, nil for nothing
+	Attached []byte // the bytes after the JSON; nil for none
 	Status   int    // HTTP status of a success
 }
 

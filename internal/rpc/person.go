@@ -16,7 +16,7 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// received is a request as it arrived: a micro.Request, or a fromPerson.
+// received is a request: a micro.Request or a fromPerson.
 type received interface {
 	Subject() string
 	Reply() string
@@ -24,7 +24,7 @@ type received interface {
 	Headers() micro.Headers
 }
 
-// fromPerson is a request on a subject that only people's requests reach.
+// fromPerson is a request on a subject that only requests of people reach.
 type fromPerson struct{ msg *nats.Msg }
 
 func (p fromPerson) Subject() string        { return p.msg.Subject }
@@ -35,13 +35,13 @@ func (p fromPerson) Headers() micro.Headers { return micro.Headers(p.msg.Header)
 // peopleGroup is the queue group of all instances of a service.
 const peopleGroup = "people"
 
-// followPeople answers the requests of people, which arrive on subjects of their own. stop
-// lets those that have arrived through and takes no more.
+// followPeople answers the requests of people, which arrive on separate subjects. stop ends the
+// subscriptions; requests that have arrived are still answered.
 func (s *Service) followPeople(ctx context.Context) (stop func(), err error) {
 	var subs []*nats.Subscription
 	stop = func() {
 		for _, sub := range subs {
-			_ = sub.Drain() // fails without a connection, and then nothing arrives
+			_ = sub.Drain() // fails only without a connection, when no request can arrive
 		}
 	}
 	for _, e := range s.endpoints {
@@ -58,12 +58,12 @@ func (s *Service) followPeople(ctx context.Context) (stop func(), err error) {
 	return stop, nil
 }
 
-// UserName returns the name of the user of NATS that stands for a person: the id of the token,
-// the caller, and a code that only a holder of the key can make.
+// UserName returns the name of a person's user of NATS: the id of the token, the caller, and a
+// code that only a holder of the key can make.
 //
-// NATS repeats the name in a header of each request. The header alone is no proof: it replaces
-// one that a client has set, but not one behind a line break without a carriage return, which
-// clients accept too. So the name proves itself. No client can see its own.
+// NATS adds the name to each request as a header. The header alone is no proof: NATS replaces
+// the same header of a client, but not one after a line break without a carriage return, which
+// parsers accept too. The code in the name is the proof. No client can read its own name.
 func UserName(key []byte, c hodei.Caller) (string, error) {
 	text, err := hodei.JSON(c)
 	if err != nil {
@@ -79,7 +79,7 @@ func code(key []byte, text string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// callerNamed returns the caller that a UserName stands for.
+// callerNamed returns the caller of a UserName.
 func callerNamed(key []byte, name string) (c hodei.Caller, err error) {
 	at := strings.LastIndexByte(name, '.')
 	if at < 0 || !hmac.Equal([]byte(name[at+1:]), []byte(code(key, name[:at]))) {
@@ -93,13 +93,13 @@ func callerNamed(key []byte, name string) (c hodei.Caller, err error) {
 	return c, err
 }
 
-// personHeaders is the most header lines that a person's request may have.
+// personHeaders is the largest number of header lines in a person's request.
 const personHeaders = 16
 
-// wholeHeader reports whether a header of that many bytes was parsed to its last line, which is
-// the one that NATS has added. A header with an empty line ends there for the parser, and one
-// without a line break at the end swallows the line of NATS. That line is longer than the few
-// bytes by which line breaks and spaces can differ, so a comparison of the sizes finds it.
+// wholeHeader reports whether a header of that many bytes was parsed to its last line, which NATS
+// has added. The parser stops at an empty line, and a last line without a line break absorbs the
+// line of NATS. The line of NATS is longer than the few bytes by which line breaks and spaces
+// can differ, so a comparison of the sizes shows that it is missing.
 func wholeHeader(header nats.Header, bytes int) bool {
 	lines, parsed := 0, len("NATS/1.0\r\n\r\n")
 	for name, values := range header {
@@ -114,10 +114,10 @@ func wholeHeader(header nats.Header, bytes int) bool {
 	return lines <= personHeaders && parsed == bytes
 }
 
-var errUnknownUser = hodei.Errorf(hodei.Unauthenticated, "NATS does not show who asks: people connect with their token as the password")
+var errUnknownUser = hodei.Errorf(hodei.Unauthenticated, "NATS does not name the user of the request: people connect with their token as the password")
 
-// identifyPerson returns ctx with the person who asks, or RATE_LIMITED. Nothing else that the request has, such
-// as schemas.HeaderCaller, counts.
+// identifyPerson returns ctx with the person who sent the request, or RATE_LIMITED. It ignores all
+// other headers, such as schemas.HeaderCaller.
 func (s *Service) identifyPerson(ctx context.Context, op *schemas.Op, req fromPerson) (context.Context, error) {
 	key, err := s.cfg.CallerKey(ctx)
 	if err != nil {
@@ -134,7 +134,7 @@ func (s *Service) identifyPerson(ctx context.Context, op *schemas.Op, req fromPe
 	if err != nil {
 		return ctx, err
 	}
-	if caller.ID != nil && !s.people.Allow(*caller.ID) { // refused as by the edge: without a record in the audit log
+	if caller.ID != nil && !s.people.Allow(*caller.ID) { // as in the edge, this refusal is not in the audit log
 		return ctx, hodei.Errorf(hodei.RateLimited, "Too many requests with this token: more than %d a second", s.cfg.RatePerToken)
 	}
 	caller.RequestID, caller.Op = RequestID(ctx), op.Name

@@ -19,8 +19,8 @@ import (
 // MaxBody is the largest request body in bytes.
 const MaxBody = 1 << 20
 
-// maxInternal is that of a request between services, which may have a whole body and what
-// belongs to it.
+// maxInternal is the size limit of a request between services. It may contain a whole body of
+// MaxBody and its context.
 const maxInternal = MaxBody + 64<<10
 
 // validator checks the requests of one operation: by their own Validate method
@@ -68,7 +68,7 @@ func newValidator(op *schemas.Op) (*validator, error) {
 	return v, nil
 }
 
-// mostOf is the largest body of an operation.
+// mostOf returns the size limit of the body of an operation.
 func mostOf(op *schemas.Op) int {
 	if op.Internal && !op.ByWorker {
 		return maxInternal

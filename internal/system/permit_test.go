@@ -168,7 +168,7 @@ func TestStartWithoutAPermission(t *testing.T) {
 			err := system.Run(ctx, cfg, func(*system.System) {})
 			require.NoError(t, ctx.Err(), "it ends by itself")
 			require.ErrorIs(t, err, nats.ErrPermissionViolation)
-			require.ErrorContains(t, err, "hodei "+what+": NATS refuses what it needs")
+			require.ErrorContains(t, err, "hodei "+what+": NATS denies a permission")
 			require.ErrorContains(t, err, remove)
 		})
 	}

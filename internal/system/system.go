@@ -62,7 +62,7 @@ type System struct {
 	db    *postgres.DB
 	conns []*nats.Conn
 	edge  *edge.Edge
-	// failed has the first reason to end while the roles start and run.
+	// failed receives the first error that ends the system.
 	failed chan error
 	ready  atomic.Bool
 	// giveUp ends the building of the roles.
@@ -133,7 +133,7 @@ func (s *System) deserted() <-chan struct{} {
 // manager.
 func (s *System) HTTPAddrs() [3]string { return s.edge.Addrs() }
 
-// HTTPScheme is the scheme of the edge's addresses: http or https.
+// HTTPScheme returns the scheme of the edge's addresses: http or https.
 func (s *System) HTTPScheme() string { return s.edge.Scheme() }
 
 // WorkerIDs returns the workers' ids, in the order of the configuration.
@@ -207,12 +207,12 @@ func (s *System) connect(name string) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// settle waits until NATS has answered what the roles have sent so far, and returns what it
-// has refused.
+// settle waits until NATS has processed everything that the roles have sent, and returns the
+// first permission error.
 func (s *System) settle() error {
 	for _, nc := range s.conns {
 		if nc.FlushTimeout(settleWithin) != nil {
-			continue // the connection is lost: the role repeats what it needs, and reports it
+			continue // the connection is lost: the role subscribes again and reports errors
 		}
 		if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
 			s.denied(nc.Opts.Name, err)
@@ -223,16 +223,16 @@ func (s *System) settle() error {
 
 const settleWithin = 2 * time.Second
 
-// denied ends the start: a role without a permission would wait for what never arrives.
+// denied ends the start: a role without a permission would wait for messages that never arrive.
 func (s *System) denied(name string, err error) {
 	select {
-	case s.failed <- fmt.Errorf("%s: NATS refuses what it needs: %w; give its user what `hodei nats permissions` prints", name, err):
-	default: // another reason is there already
+	case s.failed <- fmt.Errorf("%s: NATS denies a permission: %w; give its user the permissions that `hodei nats permissions` prints", name, err):
+	default: // an earlier error is reported
 	}
 	s.giveUp()
 }
 
-// cause prefers the reason of a failure that NATS has given.
+// cause prefers the error of NATS, if NATS has reported one.
 func (s *System) cause(err error) error {
 	select {
 	case denied := <-s.failed:
@@ -291,14 +291,14 @@ func (s *System) buildServices() error {
 	return nil
 }
 
-// service is what the services have in common.
+// service is the interface of all services.
 type service interface {
 	Run(context.Context) error
 	Ready() <-chan struct{}
 	Health(context.Context) schemas.Health
 }
 
-// buildService adds a service on a connection of its own.
+// buildService adds a service with a separate connection.
 func (s *System) buildService(name string, on func(*nats.Conn) service) error {
 	nc, err := s.connect("hodei " + name)
 	if err != nil {

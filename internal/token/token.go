@@ -22,7 +22,7 @@ const (
 	Link Kind = 'l'
 	// Join lets a worker join.
 	Join Kind = 'j'
-	// Device asks for the token of a sign-in that somebody approves.
+	// Device requests the token of a sign-in after its approval.
 	Device Kind = 'd'
 )
 
@@ -39,8 +39,8 @@ const Size = len(prefix) + 2 + randomChars + sumChars
 // Hash is the SHA-256 of a secret, which is all that leaves the process that it was given to.
 type Hash [sha256.Size]byte
 
-// Inbox names the replies to a holder of the secret on NATS, which no other user may subscribe to:
-// the first 16 hexadecimal digits of the hash.
+// Inbox returns the part of the reply subjects that only a holder of the secret may subscribe to
+// on NATS: the first 16 hexadecimal digits of the hash.
 func (h Hash) Inbox() string { return hex.EncodeToString(h[:8]) }
 
 // New returns a new secret.

@@ -11,10 +11,10 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// ErrWrong is wrapped by the error of content that has another size or digest.
+// ErrWrong is wrapped by the error for content with a wrong size or digest.
 var ErrWrong = errors.New("wrong content")
 
-// Content reads content from its beginning and computes its digest on the way.
+// Content reads content from its beginning and computes its digest.
 type Content struct {
 	from *Reader
 	want hodei.Blob
@@ -22,12 +22,12 @@ type Content struct {
 	size int64
 }
 
-// Open starts to read. Close must be called.
+// Open starts to read. The caller must call Close.
 func Open(ctx context.Context, w Wire, b hodei.Blob) *Content {
 	return &Content{from: NewReader(ctx, w, b, 0), want: b, hash: sha256.New()}
 }
 
-// Read reads and counts. At the end it returns the error of Err, if there is one.
+// Read returns the next bytes. At the end it returns io.EOF, or the error of Err.
 func (c *Content) Read(p []byte) (int, error) {
 	n, err := c.from.Read(p)
 	c.hash.Write(p[:n])
@@ -40,7 +40,7 @@ func (c *Content) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Err returns an error unless all of the content was read and it is what was wanted.
+// Err returns nil if all of the content was read and its size and digest are right.
 func (c *Content) Err() error {
 	if c.size != c.want.Size || hodei.DigestOf([sha256.Size]byte(c.hash.Sum(nil))) != c.want.SHA256 {
 		return fmt.Errorf("%w: the %d bytes that arrived are not those of %s", ErrWrong, c.size, c.want.SHA256)

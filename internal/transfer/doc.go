@@ -1,22 +1,22 @@
-// Package transfer moves content between a program and the artifacts service, in requests
-// that may be repeated: 512 KiB each, at most Window of them at a time.
+// Package transfer moves content between a program and the artifacts service, in idempotent
+// requests of 512 KiB, at most Window of them in flight.
 //
 // # Owns
 //
-// The order of the requests, their repetition, and the check of what was received. Wire has
-// the requests: those of a worker, of the edge or of a client.
+// The order of the requests, their repetition, and the check of received content. Wire has the
+// functions that send the requests of a worker, of the edge or of a client.
 //
 // # State
 //
-// None but the chunks in flight: at most Window of them.
+// In memory: the chunks in flight, at most Window.
 //
 // # When things fail
 //
 // A request without an answer is repeated for up to Patience, so a transfer survives a lost
-// connection and a restart of the service. An upload that begins again goes on after what has
-// arrived. Content that does not match its digest is an error.
+// connection and a restart of the service. A resumed upload continues after the bytes that have
+// arrived. Content with a wrong digest is an error.
 //
 // # Not here
 //
-// What the content is (internal/archive), and where it is stored (services/artifacts/blob).
+// The format of the content (internal/archive) and its storage (services/artifacts/blob).
 package transfer

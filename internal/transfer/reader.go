@@ -11,14 +11,14 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Reader reads content from an offset, with up to Window requests ahead.
+// Reader reads content from an offset, with up to Window requests in flight.
 type Reader struct {
 	cancel context.CancelFunc
-	cut    func() error // why there are no more requests, nil at the end
+	cut    func() error // the error that ended the requests; nil at the end of the content
 	// running are the goroutines of the requests.
 	running sync.WaitGroup
-	// chunks are the answers in order, each in a channel of its own; its size bounds the
-	// requests in flight.
+	// chunks receives one channel for each request, in order. Its size bounds the requests in
+	// flight.
 	chunks  chan chan chunk
 	current []byte
 	err     error
@@ -29,7 +29,7 @@ type chunk struct {
 	err  error
 }
 
-// NewReader starts to read. Close must be called.
+// NewReader starts to read. The caller must call Close.
 func NewReader(ctx context.Context, w Wire, b hodei.Blob, offset int64) *Reader {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &Reader{cancel: cancel, cut: ctx.Err, chunks: make(chan chan chunk, Window-1)}

@@ -19,13 +19,15 @@ import (
 // Window is the number of requests in flight of one transfer.
 const Window = 8
 
-// Patience is how long a request is repeated before the transfer fails.
+// Patience is the time for which a request is repeated before the transfer fails.
 const Patience = 10 * time.Minute
 
-// commitWithin is the time for one request that verifies content: it is read once.
+// commitWithin is the time limit of a request that verifies content, because the service reads
+// all of it.
 const commitWithin = 100 * time.Second
 
-// Wire are the requests of a transfer. Open needs Read, Put the others.
+// Wire has the functions that send the requests of a transfer. Open needs Read; Put needs the
+// others.
 type Wire struct {
 	Begin  func(context.Context, hodei.Blob) (schemas.Upload, error)
 	Write  func(ctx context.Context, id hodei.BlobID, offset int64, data []byte) error
@@ -35,12 +37,12 @@ type Wire struct {
 	// Failed, if set, receives the error of a request that will be repeated. It may be
 	// called concurrently.
 	Failed func(error)
-	// Patience is how long a request is repeated; the constant if 0.
+	// Patience is the time for which a request is repeated. Default: the constant.
 	Patience time.Duration
 }
 
-// Put stores the content, unless it is stored already. It begins anew, once, if what has
-// arrived was lost.
+// Put stores the content, unless it is stored already. If the service has lost parts of it, Put
+// starts again once.
 func Put(ctx context.Context, w Wire, b hodei.Blob, content io.ReaderAt) error {
 	var err error
 	for range 2 {
@@ -82,13 +84,13 @@ func put(ctx context.Context, w Wire, b hodei.Blob, content io.ReaderAt) error {
 	return err
 }
 
-// Repeat repeats a request until it is answered, or has an answer that does not change.
-// Failed, unless nil, receives the error before each repetition.
+// Repeat repeats a request until it succeeds, fails permanently, or Patience has passed. failed,
+// unless nil, receives the error before each repetition.
 func Repeat[T any](ctx context.Context, failed func(error), ask func(context.Context) (T, error)) (T, error) {
 	return RepeatFor(ctx, 0, failed, ask)
 }
 
-// RepeatFor is Repeat for so long; for Patience if it is 0.
+// RepeatFor is Repeat with another time limit; 0 means Patience.
 func RepeatFor[T any](ctx context.Context, patience time.Duration, failed func(error), ask func(context.Context) (T, error)) (T, error) {
 	notify := func(err error, _ time.Duration) {
 		if failed != nil {

@@ -1,19 +1,19 @@
-// Package uploads is how a command in a job hands artifacts to its worker: files in a
-// directory of the execution, which the worker reads once the command has ended.
+// Package uploads passes artifacts from a command in a job to its worker: the command writes
+// files into a directory of the execution, which the worker reads after the command has ended.
 //
 // # Owns
 //
 // The variable with the path of the directory, and the layout: for each upload an archive
-// (internal/archive) under a name of its own, and a record in JSON, whose file is named
-// after the artifact. An upload exists once its record does.
+// (internal/archive) with a unique name, and a record in JSON, whose file is named after the
+// artifact. An upload exists once its record exists.
 //
 // # When things fail
 //
-// A command that is killed leaves an archive without a record, which is no upload. The
-// directory belongs to the job, which may put anything in it: Read and Open bound what they
-// read, and open nothing outside of the directory.
+// A killed command leaves an archive without a record, which is no upload. The job may write
+// anything into the directory, so Read and Open limit the bytes that they read, and open no file
+// outside of the directory.
 //
 // # Not here
 //
-// What is packed (internal/cli), and how it is verified and stored (worker).
+// Packing (internal/cli), and the verification and storage of uploads (worker).
 package uploads

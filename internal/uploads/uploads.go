@@ -31,28 +31,28 @@ const (
 
 // Upload is the record of an upload.
 type Upload struct {
-	// Name is that of the artifact.
+	// Name is the name of the artifact.
 	Name string `json:"name"`
-	// KeepSeconds is how long the artifact is kept; as long as the run if null.
+	// KeepSeconds is how long the artifact is kept; null means as long as the run.
 	KeepSeconds *float64 `json:"keep_seconds,omitempty"`
 	// Content is the name of the archive in the directory.
 	Content string `json:"content"`
 }
 
-// Check returns an error for users if the name or the time is not that of an artifact.
+// Check returns an error for users if the name or the time is not valid.
 func (u Upload) Check() error {
 	const tenYears = 10 * 365 * 24 * 3600
 	switch {
 	case u.Name == "" || utf8.RuneCountInString(u.Name) > maxName || !utf8.ValidString(u.Name) || strings.ContainsFunc(u.Name, unicode.IsControl):
 		return fmt.Errorf("%q is no name of an artifact: up to %d characters are required, none of them a control character", u.Name, maxName)
 	case u.KeepSeconds != nil && (*u.KeepSeconds <= 0 || *u.KeepSeconds > tenYears):
-		return errors.New("an artifact is kept for more than nothing and at most ten years")
+		return errors.New("an artifact is kept for more than 0 seconds and at most ten years")
 	}
 	return nil
 }
 
-// ErrTaken is returned if the execution has uploaded an artifact of the name.
-var ErrTaken = errors.New("this job has uploaded an artifact of this name already")
+// ErrTaken means that the execution has uploaded an artifact with this name already.
+var ErrTaken = errors.New("this job has uploaded an artifact with this name already")
 
 // Write adds an upload to the directory. Pack writes the archive; if it fails, nothing is
 // uploaded.
@@ -159,7 +159,7 @@ func Open(dir string, u Upload) (*os.File, error) {
 	return regular(root, u.Content)
 }
 
-// regular opens a regular file of the directory, which may have become anything else.
+// regular opens a file of the directory, and returns an error if it is no regular file.
 func regular(root *os.Root, name string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {

@@ -11,11 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Bucket is the one bucket of the servers of S3.
+// Bucket is the only bucket of a server.
 const Bucket = "files"
 
-// S3 starts a server with the protocol of S3 that keeps its one bucket in memory, and returns
-// its URL. It accepts any credentials, and some are put into the environment. Change, if not nil, changes how it answers.
+// S3 starts a server with the protocol of S3 and one bucket in memory, and returns its URL. The
+// server accepts any credentials; S3 sets some in the environment. change, if not nil, wraps the
+// handler.
 func S3(t testing.TB, change func(http.Handler) http.Handler) string {
 	t.Helper()
 	handler := S3Handler(t)
