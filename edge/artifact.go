@@ -20,12 +20,12 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// maxDownloads is how many artifacts are downloaded at a time. Each takes up to 5 MiB for the
-// parts that are read ahead.
+// maxDownloads is the limit of concurrent downloads. Each takes up to 5 MiB for the parts that are
+// read ahead.
 const maxDownloads = 32
 
-// artifact answers with the content of an artifact: as it is stored, as a zip archive, or
-// one file of it.
+// artifact answers with the content of an artifact: the stored archive, a zip archive, one file,
+// or a list of the files.
 func (e *Edge) artifact(op *schemas.Op) http.HandlerFunc {
 	bind := newBinder(op)
 	decode, err := rpc.Decoder(op)
@@ -81,7 +81,7 @@ func (d *download) serve(r *http.Request, want schemas.ArtifactContentRequest) {
 		return r
 	}, d.a.Name)
 	head := d.w.Header()
-	// The content is of a job: no page of this origin may be made of it.
+	// A job made the content, so the browser must not show it as a page of this origin.
 	head.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	switch {
 	case want.Path != "":
@@ -206,7 +206,7 @@ func (d *download) part(ctx context.Context, _ hodei.Blob, offset int64) ([]byte
 	return chunk.Data, err
 }
 
-// Seek moves to another place.
+// Seek moves to another offset.
 func (d *download) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
@@ -228,7 +228,7 @@ func (d *download) close() {
 	}
 }
 
-// patient gives the client the same time for each piece of a file.
+// patient is a writer with a new deadline for each piece of a file.
 type patient struct {
 	http.ResponseWriter
 	within time.Duration

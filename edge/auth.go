@@ -117,7 +117,7 @@ func cookieOf(r *http.Request) (text string, err error) {
 // address is that of the client, without the port.
 func address(r *http.Request) string { return hostOf(r.RemoteAddr) }
 
-// hostOf is an address without its port.
+// hostOf returns an address without its port.
 func hostOf(addr string) string {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -153,8 +153,8 @@ func (e *Edge) stream(op *schemas.Op, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// confine asks for the record of the stream, which its service refuses to a caller that is
-// limited to other pipelines: what follows is shared with other callers.
+// confine requests the record of the stream. Its service refuses that to a caller that is limited
+// to other pipelines. The stream itself is shared with other callers and not checked.
 func (e *Edge) confine(r *http.Request, op *schemas.Op) error {
 	if hodei.PipelinesOf(r.Context()) == nil || op.Limit == schemas.LimitOwn {
 		return nil

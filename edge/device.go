@@ -16,23 +16,23 @@ import (
 )
 
 const (
-	// devicePoll is how often a program may ask whether it was approved.
+	// devicePoll is the interval at which a program asks whether its sign-in was approved.
 	devicePoll = 2 * time.Second
 	// devicesAtOnce and deviceEvery limit the sign-ins that one address begins.
 	devicesAtOnce = 10
 	deviceEvery   = 6 * time.Second
-	// userCodeLetters are easy to tell apart, and spell no words.
+	// userCodeLetters are easy to distinguish and form no words.
 	userCodeLetters = "BCDFGHJKLMNPQRSTVWXZ"
 	userCodeSize    = 8
 )
 
-// newUserCode is a code such as BCDF-GHJK.
+// newUserCode returns a code such as BCDF-GHJK.
 func newUserCode() string {
 	var code strings.Builder
 	for code.Len() < userCodeSize+1 {
 		var b [1]byte
 		if _, _ = rand.Read(b[:]); int(b[0]) >= 256/len(userCodeLetters)*len(userCodeLetters) { // never fails
-			continue // else some letters were likelier
+			continue // otherwise some letters would be more likely
 		}
 		if code.Len() == userCodeSize/2 {
 			code.WriteByte('-')
@@ -42,7 +42,8 @@ func newUserCode() string {
 	return code.String()
 }
 
-// readSmall reads the body of a request that is no operation, and has only the fields of req.
+// readSmall reads the body of a request that is no operation. The body may have only the fields
+// of req.
 func readSmall(w http.ResponseWriter, r *http.Request, req any) error {
 	if err := noParameters(r); err != nil {
 		return err
@@ -60,8 +61,8 @@ func readSmall(w http.ResponseWriter, r *http.Request, req any) error {
 	return nil
 }
 
-// beginDevice begins the sign-in of a program without a browser: somebody who has signed in to
-// the console approves it there.
+// beginDevice begins the sign-in of a program without a browser. A user who has signed in to the
+// console approves it there.
 func (e *Edge) beginDevice(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	var req schemas.BeginDeviceRequest
@@ -95,8 +96,8 @@ func (e *Edge) beginDevice(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusCreated, body)
 }
 
-// redeemDevice answers the token of a sign-in that was approved. Its text is made here, so that
-// it never travels over NATS and is recorded nowhere.
+// redeemDevice answers with the token of an approved sign-in. The edge makes the text of the
+// token, so the text is never sent over NATS and never stored.
 func (e *Edge) redeemDevice(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	var req schemas.RedeemRequest
@@ -106,7 +107,7 @@ func (e *Edge) redeemDevice(w http.ResponseWriter, r *http.Request) {
 	}
 	kind, hash, err := token.Parse(req.DeviceCode)
 	if err != nil || kind != token.Device {
-		refuse(w, r, hodei.Errorf(hodei.Unauthenticated, "This is no sign-in of a program"))
+		refuse(w, r, hodei.Errorf(hodei.Unauthenticated, "The device code is not valid"))
 		return
 	}
 	if e.callers.tooMany(address(r)) {
@@ -130,8 +131,8 @@ func (e *Edge) redeemDevice(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, body)
 }
 
-// showDevice answers which sign-in waits with a code, and approveDevice gives it the rights of the
-// caller. Both need one, whose wrong codes count as unknown tokens.
+// showDevice answers with the waiting sign-in of a code, and approveDevice gives it the rights of
+// the caller. Both need a caller; wrong codes count as unknown tokens.
 func (e *Edge) showDevice(w http.ResponseWriter, r *http.Request) {
 	e.deviceOf(w, r, schemas.FindDevice, schemas.DeviceCode{UserCode: r.URL.Query().Get("code")})
 }

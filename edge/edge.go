@@ -54,7 +54,7 @@ type Config struct {
 	// TLSCert and TLSKey are files; with them the ports serve HTTPS. They are read again
 	// when they change.
 	TLSCert, TLSKey string
-	// TrustedProxies are those whose X-Forwarded-For and X-Forwarded-Proto are believed.
+	// TrustedProxies are the proxies whose X-Forwarded-For and X-Forwarded-Proto are used.
 	TrustedProxies []netip.Prefix
 	// OIDC lets people sign in to the console with their provider; nil for tokens alone.
 	OIDC *OIDC
@@ -64,11 +64,11 @@ type Config struct {
 	// MaxConns limits the open connections. Default: derived from the limit of
 	// file descriptors, at most 16384.
 	MaxConns int
-	// MaxConnsPerClient limits those of one address (default: no separate limit).
-	// Trusted proxies have none.
+	// MaxConnsPerClient limits the connections of one address (default: no separate limit). It
+	// does not apply to trusted proxies.
 	MaxConnsPerClient int
-	// RatePerToken and RatePerAddress limit the requests a second with one token and
-	// from one address, twice as many at once; 0 for no limit.
+	// RatePerToken and RatePerAddress limit the requests a second with one token and from one
+	// address; the burst is twice as many. 0 means no limit.
 	RatePerToken, RatePerAddress int
 	// Auth requires a token or a session for everything but health and the page of
 	// the console.
@@ -93,10 +93,10 @@ type Edge struct {
 	perAddress *rates.Rates[netip.Prefix]
 	checks     singleflight.Group // of the health
 	signIns    *signIns           // nil without OIDC
-	// receiving has one entry for each message to a hook that is being received.
+	// receiving has one element for each message to a hook that is being received.
 	receiving chan struct{}
 	devices   *rates.Rates[netip.Prefix]
-	// downloads has an element for each artifact that is being downloaded.
+	// downloads has one element for each artifact that is being downloaded.
 	downloads chan struct{}
 }
 
@@ -155,7 +155,7 @@ func (e *Edge) close() {
 	}
 }
 
-// Scheme is that of the addresses: http, or https with a certificate.
+// Scheme returns the scheme of the addresses: http, or https with a certificate.
 func (e *Edge) Scheme() string {
 	if e.cfg.TLSCert != "" {
 		return "https"

@@ -89,9 +89,9 @@ func fromBrowser(r *http.Request) bool {
 	return r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
 }
 
-// visit reports whether the user follows a link to a page of the console, or comes
-// back from the OIDC provider. The page replaces the one with the link, which
-// learns nothing.
+// visit reports whether the user follows a link to a page of the console, or returns
+// from the OIDC provider. The new page replaces the one with the link, which cannot
+// read anything of it.
 func visit(r *http.Request) bool {
 	page := r.URL.Path == oidcCallback || r.URL.Path == "/" || r.URL.Path == "/docs" || r.URL.Path == "/ui" || strings.HasPrefix(r.URL.Path, "/ui/")
 	return page && (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Origin") == "" &&

@@ -12,8 +12,8 @@ import (
 )
 
 // Health is the health of the system: NATS is connected, and each service reports
-// that it is ready. Requests at the same time share one check, since nobody needs a token
-// for it.
+// that it is ready. Concurrent requests share one check, because the check needs no
+// token.
 func (e *Edge) Health(ctx context.Context) schemas.Health {
 	checked, _, _ := e.checks.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkWithin)

@@ -12,17 +12,17 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// maxHooks bounds the messages to hooks that are received at a time, and so the memory of
-// what nobody has verified yet.
+// maxHooks bounds the messages to hooks that are received at a time, and with them the memory
+// for messages that are not verified yet.
 const maxHooks = 64
 
-// hookPatience is how long the body of one may take. The systems that send them are fast, and
-// who is slow would keep others out.
+// hookPatience is the time limit for the body of a message. The systems that send messages are
+// fast, and slow senders would block others.
 const hookPatience = 5 * time.Second
 
-// receiveHook passes on what another system has posted to a hook. It needs no token: the
-// orchestrator believes it if its signature is valid. An address whose signatures are not is
-// slowed down as one whose tokens are not.
+// receiveHook forwards a message that another system has posted to a hook. The message needs no
+// token, because the orchestrator verifies its signature. Invalid signatures count like unknown
+// tokens of the address.
 func (e *Edge) receiveHook(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if err := noParameters(r); err != nil {
@@ -70,8 +70,8 @@ func (e *Edge) receiveHook(w http.ResponseWriter, r *http.Request) {
 	answer(w, statusOf(made), body)
 }
 
-// statusOf is 201 with a run, 202 for a delivery whose run is created next or waits for an
-// approval, and 200 for one that starts nothing, which the sender must not send again.
+// statusOf returns 201 if the delivery has a run, 202 if its run will be created or waits for an
+// approval, and 200 if it starts no run, so the sender does not repeat it.
 func statusOf(d hodei.Delivery) int {
 	switch d.Status {
 	case hodei.DeliveryStarted:

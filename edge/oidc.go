@@ -22,14 +22,14 @@ import (
 
 // OIDC is the provider with which people sign in to the console.
 type OIDC struct {
-	// Issuer is its URL, ClientID and ClientSecret are those of Hodei there.
+	// Issuer is the URL of the provider. ClientID and ClientSecret identify Hodei there.
 	Issuer, ClientID, ClientSecret string
-	// Scopes are asked for beside openid.
+	// Scopes are requested besides openid.
 	Scopes []string
 	// GroupsClaim is the claim that has the groups of a user.
 	GroupsClaim string
-	// Roles are those of groups; of several the highest counts. Who is in none of the groups
-	// has the DefaultRole, and may not sign in without one.
+	// Roles maps groups to roles; the highest role of a user counts. A user in none of the groups
+	// has the DefaultRole. Without one, such a user may not sign in.
 	Roles       map[string]hodei.Role
 	DefaultRole hodei.Role
 	// ExternalURL is the address of this server as browsers know it (default: the Host of the
@@ -42,11 +42,12 @@ const (
 	oidcCallback = "/session/oidc/callback"
 	// oidcLife is how long a person may take to sign in at the provider.
 	oidcLife = 10 * time.Minute
-	// oidcTimeout limits each request to the provider, oidcAtOnce how many there are at a time.
+	// oidcTimeout is the time limit of a request to the provider; oidcAtOnce is the limit of
+	// concurrent requests.
 	oidcTimeout = 10 * time.Second
 	oidcAtOnce  = 16
-	// The cookie of a sign-in that has begun. The provider sends the browser back from another
-	// site, so it cannot be as strict as that of a session.
+	// The cookie of a sign-in in progress. The provider sends the browser back from another site,
+	// so SameSite cannot be as strict as for the cookie of a session.
 	oidcCookieName       = "hodei_oidc"
 	secureOIDCCookieName = "__Host-hodei_oidc"
 )
@@ -68,7 +69,7 @@ func newSignIns(cfg *OIDC) *signIns {
 	return &signIns{cfg: *cfg, http: &http.Client{Timeout: oidcTimeout}, room: make(chan struct{}, oidcAtOnce)}
 }
 
-// discover returns the provider, which is asked for its addresses and keys once it is needed.
+// discover returns the provider. The first call fetches its addresses and keys.
 func (s *signIns) discover() (*oidc.Provider, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +84,7 @@ func (s *signIns) discover() (*oidc.Provider, error) {
 	return s.provider, nil
 }
 
-// client is the configuration of OAuth 2.0 for a request.
+// client returns the configuration of OAuth 2.0 for a request.
 func (s *signIns) client(p *oidc.Provider, r *http.Request) *oauth2.Config {
 	base := strings.TrimSuffix(s.cfg.ExternalURL, "/")
 	if base == "" {
@@ -98,7 +99,7 @@ func (s *signIns) client(p *oidc.Provider, r *http.Request) *oauth2.Config {
 	}
 }
 
-// attempt is what a browser keeps while its user is at the provider.
+// attempt is the content of the browser's cookie while its user is at the provider.
 type attempt struct{ state, nonce, verifier string }
 
 func (s *signIns) cookie(r *http.Request, value string, life time.Duration) *http.Cookie {
@@ -122,7 +123,7 @@ func (s *signIns) attemptOf(r *http.Request) (attempt, bool) {
 	return attempt{parts[0], parts[1], parts[2]}, true
 }
 
-// known returns the request, as encrypted where the external URL is.
+// known returns the request, marked as encrypted if the external URL is.
 func (s *signIns) known(r *http.Request) *http.Request {
 	if strings.HasPrefix(s.cfg.ExternalURL, "https:") {
 		return r.WithContext(context.WithValue(r.Context(), encryptedKey{}, true))
@@ -153,7 +154,7 @@ func (e *Edge) failOIDC(w http.ResponseWriter, r *http.Request, reason string, e
 
 var errAttempt = errors.New("the browser has not begun this sign-in, or it took too long")
 
-// endOIDC signs in the user whom the provider sends back.
+// endOIDC signs in the user who returns from the provider.
 func (e *Edge) endOIDC(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	r = e.signIns.known(r)
@@ -234,11 +235,11 @@ func (s *signIns) user(r *http.Request, a attempt) (user schemas.SignedIn, err e
 	return s.signedIn(id, claims)
 }
 
-// signedIn is the user with the claims, or FORBIDDEN without a role.
+// signedIn returns the user with the claims, or FORBIDDEN without a role.
 func (s *signIns) signedIn(id *oidc.IDToken, claims map[string]any) (schemas.SignedIn, error) {
 	user := schemas.SignedIn{Subject: id.Issuer + " " + id.Subject, Name: id.Subject, Role: s.cfg.DefaultRole}
 	for _, claim := range []string{"preferred_username", "email"} {
-		if claim == "email" && claims["email_verified"] == false { // which anybody may have claimed
+		if claim == "email" && claims["email_verified"] == false { // such an address proves nothing
 			continue
 		}
 		if name, _ := claims[claim].(string); strings.TrimSpace(name) != "" && len(name) <= 200 {
@@ -256,7 +257,7 @@ func (s *signIns) signedIn(id *oidc.IDToken, claims map[string]any) (schemas.Sig
 	return user, nil
 }
 
-// texts are the strings of a claim, which is one or a list of them.
+// texts returns the strings of a claim, which is a string or a list of strings.
 func texts(claim any) (out []string) {
 	switch c := claim.(type) {
 	case string:
@@ -271,7 +272,7 @@ func texts(claim any) (out []string) {
 	return out
 }
 
-// signInWays answers how people sign in here, for the page.
+// signInWays answers with the ways to sign in, for the page.
 func (e *Edge) signInWays(w http.ResponseWriter, _ *http.Request) {
 	body, _ := hodei.JSON(schemas.SignInWays{Token: true, OIDC: e.signIns != nil}) // booleans always encode
 	answer(w, http.StatusOK, body)

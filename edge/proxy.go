@@ -11,8 +11,8 @@ import (
 
 type encryptedKey struct{}
 
-// forwarded replaces the address of a request by that of the client, if a trusted proxy sent
-// it. What other clients claim in these headers has no effect.
+// forwarded replaces the address of a request with the address of the client, if a trusted proxy
+// sent the request. Otherwise the headers have no effect.
 func (e *Edge) forwarded(next http.Handler) http.Handler {
 	if len(e.cfg.TrustedProxies) == 0 {
 		return next
@@ -30,9 +30,9 @@ func (e *Edge) forwarded(next http.Handler) http.Handler {
 	})
 }
 
-// client is the last address that no trusted proxy has, or the first one if all are theirs.
-// Each proxy appends the address of its client, so those before the last one that is not
-// trusted may be invented. It is "" without a valid address.
+// client returns the last address that is not a trusted proxy, or the first address if all are.
+// Each proxy appends the address of its client, so a client can invent only the addresses before
+// the returned one. It returns "" without a valid address.
 func (e *Edge) client(headers []string) (client string) {
 	addresses := strings.Split(strings.Join(headers, ","), ",")
 	for _, text := range slices.Backward(addresses) {
@@ -52,7 +52,7 @@ func (e *Edge) trusts(address string) bool {
 	return err == nil && slices.ContainsFunc(e.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(ip.Unmap().WithZone("")) })
 }
 
-// last is the last value of a header that may be a list.
+// last returns the last value of a header that may be a list.
 func last(headers []string) string {
 	values := strings.Split(strings.Join(headers, ","), ",")
 	return strings.ToLower(strings.TrimSpace(values[len(values)-1]))

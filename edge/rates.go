@@ -8,8 +8,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// limitAddress refuses the requests of an address that sends too many, before anything else
-// is done for them.
+// limitAddress refuses requests of an address beyond its rate, before any other work.
 func (e *Edge) limitAddress(next http.Handler) http.Handler {
 	if e.perAddress == nil {
 		return next
@@ -23,7 +22,7 @@ func (e *Edge) limitAddress(next http.Handler) http.Handler {
 	})
 }
 
-// limitToken refuses the requests with one token, or one session, beyond its rate.
+// limitToken refuses requests with a token or a session beyond its rate.
 func (e *Edge) limitToken(c hodei.Caller) error {
 	if c.ID == nil || e.perToken.Allow(*c.ID) {
 		return nil
@@ -31,15 +30,15 @@ func (e *Edge) limitToken(c hodei.Caller) error {
 	return hodei.Errorf(hodei.RateLimited, "Too many requests with this token: more than %d a second (--rate-per-token)", e.cfg.RatePerToken)
 }
 
-// connections counts those of each address.
+// connections counts the connections of each address.
 type connections struct {
-	most int // of one address; 0 for any number
+	most int // limit for one address; 0 means no limit
 
 	mu sync.Mutex
 	of map[netip.Prefix]int
 }
 
-// enter counts a connection, unless its address has too many.
+// enter counts a connection. It returns false if the address has reached its limit.
 func (c *connections) enter(from netip.Prefix) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// certEvery is how often the files of the certificate are looked at, at most.
+// certEvery is the shortest interval between two checks of the certificate's files.
 const certEvery = time.Second
 
-// certificate is that of the server, read again when one of its files changes.
+// certificate is the certificate of the server. It is read again when one of its files changes.
 type certificate struct {
 	cert, key string // files
 	log       *slog.Logger
@@ -24,7 +24,7 @@ type certificate struct {
 	looked time.Time
 }
 
-// fileState tells one content of a file from another.
+// fileState distinguishes versions of a file.
 type fileState struct {
 	at   time.Time
 	size int64
@@ -38,8 +38,8 @@ func newCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
 	return c, nil
 }
 
-// get returns the current certificate, for tls.Config. If the new one is not valid, as while
-// its files are written, the last one stays.
+// get returns the current certificate, for tls.Config. If the new one is not valid, for example
+// while its files are written, the last valid one stays in use.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -57,7 +57,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.have, nil
 }
 
-// load reads both files. The caller holds the lock, or is the only one.
+// load reads both files. The caller holds the lock, or no other goroutine has c yet.
 func (c *certificate) load() error {
 	states := c.states()
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
@@ -68,7 +68,7 @@ func (c *certificate) load() error {
 	return nil
 }
 
-// states are those of the files; of a missing one the zero value.
+// states returns the states of the files; the zero value for a missing file.
 func (c *certificate) states() (now [2]fileState) {
 	for i, name := range []string{c.cert, c.key} {
 		if info, err := os.Stat(name); err == nil {
@@ -78,13 +78,13 @@ func (c *certificate) states() (now [2]fileState) {
 	return now
 }
 
-// tlsConfig is that of a server with the certificate. Streams rely on one connection for each
-// request to notice a client that does not read, so there is no HTTP/2.
+// tlsConfig returns the configuration of a server with the certificate. There is no HTTP/2,
+// because streams need a separate connection to detect a client that does not read.
 func (c *certificate) tlsConfig() *tls.Config {
 	return &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 }
 
-// below is the connection below TLS, or the connection itself.
+// below returns the connection below TLS, or the connection itself.
 func below(conn net.Conn) net.Conn {
 	if secure, ok := conn.(*tls.Conn); ok {
 		return secure.NetConn()

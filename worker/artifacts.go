@@ -17,11 +17,12 @@ import (
 	"github.com/hodei-jobs/hodei/worker/exec/process"
 )
 
-// transfersAtOnce is how many executions of a worker pack, unpack or transfer at a time.
+// transfersAtOnce is the number of executions of a worker that pack, unpack or transfer files at
+// a time.
 const transfersAtOnce = 4
 
-// transferring waits for a place among those that transfer, and returns a function that
-// frees it.
+// transferring waits until the execution may transfer files, and returns a function that ends the
+// transfer.
 func (w *Worker) transferring(ctx context.Context) (func(), error) {
 	select {
 	case w.transfers <- struct{}{}:
@@ -31,7 +32,7 @@ func (w *Worker) transferring(ctx context.Context) (func(), error) {
 	}
 }
 
-// wire are the requests of transfers for an execution.
+// wire returns the functions that send the requests of transfers for an execution.
 func (w *Worker) wire(r *run) transfer.Wire {
 	on := schemas.OnWorker{WorkerID: w.id, ExecutionID: r.req.ExecutionID}
 	nc := w.cfg.NATS
@@ -55,8 +56,8 @@ func (w *Worker) wire(r *run) transfer.Wire {
 	}
 }
 
-// receive unpacks the artifacts of the needs into the working directory. Its error has the
-// reason for which the execution does not start.
+// receive unpacks the artifacts of the needs into the working directory. After an error the
+// execution does not start; the error has the reason.
 func (w *Worker) receive(ctx context.Context, r *run, at process.Place) (hodei.Reason, error) {
 	if len(r.req.ArtifactsOf) == 0 {
 		return "", nil
@@ -65,7 +66,7 @@ func (w *Worker) receive(ctx context.Context, r *run, at process.Place) (hodei.R
 	defer cancel()
 	err := w.receiveAll(ctx, r, at)
 	if err != nil && ctx.Err() != nil {
-		err = errors.New("stopped before it had its artifacts")
+		err = errors.New("stopped before its artifacts had arrived")
 	}
 	var conflict *archive.ConflictError
 	if errors.As(err, &conflict) {
@@ -110,8 +111,8 @@ func (w *Worker) receiveAll(ctx context.Context, r *run, at process.Place) error
 	return nil
 }
 
-// receiveSource unpacks the tree of the source, which is the first of the artifacts, and
-// returns the others. They may replace files of it.
+// receiveSource unpacks the tree of the source, which is the first artifact, and returns the other
+// artifacts. Their files may replace files of the source.
 func (w *Worker) receiveSource(ctx context.Context, r *run, root *os.Root, inputs []hodei.Artifact) ([]hodei.Artifact, error) {
 	if len(inputs) == 0 || inputs[0].JobKey == nil || *inputs[0].JobKey != hodei.SourceKey {
 		return nil, errors.New("the source of the run was deleted")
@@ -125,7 +126,7 @@ func (w *Worker) receiveSource(ctx context.Context, r *run, root *os.Root, input
 	return inputs[1:], nil
 }
 
-// unpack fetches content and unpacks it on the way.
+// unpack fetches content and unpacks it while it arrives.
 func (w *Worker) unpack(ctx context.Context, r *run, b hodei.Blob, into *archive.Unpacker) error {
 	from := transfer.Open(ctx, w.wire(r), b)
 	defer func() { _ = from.Close() }() // never fails
@@ -135,8 +136,8 @@ func (w *Worker) unpack(ctx context.Context, r *run, b hodei.Blob, into *archive
 	return from.Err()
 }
 
-// keep stores the artifacts of an ended command: all of them at once, or none. A completed
-// command whose artifacts cannot be stored has failed.
+// keep stores the artifacts of an ended command, all of them or none. If the artifacts of a
+// completed command cannot be stored, the execution fails.
 func (w *Worker) keep(ctx context.Context, r *run, at process.Place, end *hodei.Outcome) {
 	if end.Reason != nil && *end.Reason == hodei.ReasonWorkerTerminated || ctx.Err() != nil {
 		return
@@ -161,7 +162,7 @@ func (w *Worker) keep(ctx context.Context, r *run, at process.Place, end *hodei.
 	}
 }
 
-// wanted are the artifacts to keep after such an end.
+// wanted returns the artifacts to keep after such an end.
 func (r *run) wanted(status hodei.ExecutionStatus) (specs []hodei.ArtifactSpec) {
 	for _, spec := range r.req.Artifacts {
 		switch spec.When {
@@ -180,9 +181,9 @@ func (r *run) wanted(status hodei.ExecutionStatus) (specs []hodei.ArtifactSpec) 
 	return specs
 }
 
-// keepAll returns a reason if one of the artifacts is missing that must not be.
+// keepAll stores the artifacts. It returns a reason if a required artifact is missing.
 func (w *Worker) keepAll(ctx context.Context, r *run, at process.Place, specs []hodei.ArtifactSpec, uploaded []uploads.Upload) (reason hodei.Reason, err error) {
-	if len(specs)+len(uploaded) == 0 && r.req.Attempt < 2 { // a later attempt replaces what the earlier ones left
+	if len(specs)+len(uploaded) == 0 && r.req.Attempt < 2 { // a later attempt must replace the artifacts of earlier ones
 		return "", nil
 	}
 	done, err := w.transferring(ctx)
@@ -225,7 +226,7 @@ func (w *Worker) keepAll(ctx context.Context, r *run, at process.Place, specs []
 	return reason, err
 }
 
-// store packs an artifact into a file of the worker, and stores that.
+// store packs an artifact into a file of the worker and uploads it.
 func (w *Worker) store(ctx context.Context, r *run, root *os.Root, spec hodei.ArtifactSpec) (draft schemas.NewArtifact, packed archive.Packed, err error) {
 	globs, err := archive.NewGlobs(spec.Paths)
 	if err != nil {
@@ -256,9 +257,9 @@ func (w *Worker) store(ctx context.Context, r *run, root *os.Root, spec hodei.Ar
 	return draft, packed, transfer.Put(ctx, w.wire(r), draft.Blob, to)
 }
 
-// delayed adds the error of a request that will be repeated to the log, at most once a minute.
+// delayed writes the error of a request that will be repeated to the log, at most once a minute.
 func (r *run) delayed(err error) {
-	r.delays.Do(func() { r.note("the transfer of files waits, and goes on once it can: %v", err) })
+	r.delays.Do(func() { r.note("the transfer of files is delayed and will be retried: %v", err) })
 }
 
 // note adds a line to the log of the execution.
@@ -266,7 +267,7 @@ func (r *run) note(format string, args ...any) {
 	r.journal.Note("hodei: " + r.secrets.Mask(fmt.Sprintf(format, args...)))
 }
 
-// counted is a number with its noun.
+// counted returns a number with its noun.
 func counted(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

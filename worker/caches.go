@@ -20,16 +20,16 @@ import (
 
 const (
 	// cacheLimit bounds the time in which the caches of an execution are restored, and that in
-	// which they are saved: a command that must compile anew is better than one that waits.
+	// which they are saved: running a command without a cache is better than waiting longer.
 	cacheLimit = 10 * time.Minute
-	// cachePatience is how long one request for a cache is repeated.
+	// cachePatience is the time for which a request for a cache is repeated.
 	cachePatience = 20 * time.Second
 )
 
-// The directories of an archive that have the files of a cache.
+// The directories of an archive that contain the files of a cache.
 const (
-	cacheDir  = "dir"  // of the working directory
-	cacheHome = "home" // of the home
+	cacheDir  = "dir"  // files of the working directory
+	cacheHome = "home" // files of the home directory
 )
 
 // cache is a cache of an execution with its key.
@@ -39,8 +39,8 @@ type cache struct {
 	restore []string
 }
 
-// restore unpacks the caches of the job, and returns those to save once the command has
-// completed. Nothing that goes wrong here fails the execution: it is a line of the log.
+// restore unpacks the caches of the job, and returns the caches to save once the command has
+// completed. An error does not fail the execution; it becomes a line of the log.
 func (w *Worker) restore(ctx context.Context, r *run, at process.Place) (save []cache) {
 	if len(r.req.Caches) == 0 {
 		return nil
@@ -74,7 +74,7 @@ func (w *Worker) restore(ctx context.Context, r *run, at process.Place) (save []
 		if err != nil {
 			r.note("warning: cache %s not restored: %v", c.key, err)
 		}
-		if errors.Is(err, errSlow) || errors.Is(err, errUnanswered) { // it would be the same for the others
+		if errors.Is(err, errSlow) || errors.Is(err, errUnanswered) { // the other caches would fail in the same way
 			return save
 		}
 		if err == nil && !exact {
@@ -85,11 +85,11 @@ func (w *Worker) restore(ctx context.Context, r *run, at process.Place) (save []
 }
 
 var (
-	errSlow       = fmt.Errorf("it took longer than %v", cacheLimit)
+	errSlow       = fmt.Errorf("more than %v passed", cacheLimit)
 	errUnanswered = errors.New("the store does not answer")
 )
 
-// restoreOne restores a cache, and reports whether there is one with the key itself.
+// restoreOne restores a cache, and reports whether a cache with exactly this key exists.
 func (w *Worker) restoreOne(ctx context.Context, r *run, roots *roots, c cache) (exact bool, err error) {
 	begun := time.Now()
 	found, err := transfer.RepeatFor(ctx, w.cfg.cachePatience, nil, func(ctx context.Context) (schemas.FoundCache, error) {
@@ -120,8 +120,7 @@ func (w *Worker) restoreOne(ctx context.Context, r *run, roots *roots, c cache) 
 	return exact, nil
 }
 
-// saveCaches saves the caches of a completed command. Nothing that goes wrong here changes
-// the outcome.
+// saveCaches saves the caches of a completed command. An error does not change the outcome.
 func (w *Worker) saveCaches(ctx context.Context, r *run, at process.Place, caches []cache, end *hodei.Outcome) {
 	if len(caches) == 0 || end.Status != hodei.Completed {
 		return
@@ -184,7 +183,7 @@ func (w *Worker) saveOne(ctx context.Context, r *run, roots *roots, c cache) err
 			return rpc.Call(ctx, w.cfg.NATS, schemas.SaveCache, request)
 		})
 	}
-	saved, err := record() // equal content may be there, and so may a cache with the key
+	saved, err := record() // equal content may be stored already, and the cache may exist
 	if errors.Is(err, hodei.NotFound) {
 		if err = transfer.Put(ctx, w.cacheWire(r), request.Blob, to); err == nil {
 			saved, err = record()
@@ -201,8 +200,8 @@ func (w *Worker) saveOne(ctx context.Context, r *run, roots *roots, c cache) err
 	return nil
 }
 
-// limited returns a context that ends after cacheLimit. It has no deadline, which each request
-// would take for its own: one without an answer must be repeated sooner.
+// limited returns a context that ends after cacheLimit. It has no deadline, because each request
+// would use that deadline; a request without an answer must be repeated sooner.
 func limited(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(cacheLimit, func() { cancel(errSlow) })
@@ -216,15 +215,16 @@ func (w *Worker) on(r *run) schemas.OnWorker {
 	return schemas.OnWorker{WorkerID: w.id, ExecutionID: r.req.ExecutionID}
 }
 
-// cacheWire is wire with less patience, which is no delay worth a line.
+// cacheWire is wire with less patience and without lines about delays.
 func (w *Worker) cacheWire(r *run) transfer.Wire {
 	wire := w.wire(r)
 	wire.Patience, wire.Failed = w.cfg.cachePatience, nil
 	return wire
 }
 
-// caches are those of the job with their keys, without those whose keys cannot be computed.
-// All keys are computed before the first cache is restored, which may change the files.
+// caches returns the caches of the job with their keys, without caches whose keys cannot be
+// computed. It computes all keys before the first cache is restored, because restoring may
+// change the files.
 func (r *run) caches(ctx context.Context, dir *os.Root) (all []cache) {
 	for _, spec := range r.req.Caches {
 		c, err := r.named(ctx, dir, spec)
@@ -253,8 +253,8 @@ func (r *run) named(ctx context.Context, dir *os.Root, spec hodei.CacheSpec) (c 
 	return c, nil
 }
 
-// hashed replaces each file_hash(…) of a key by the digest of the files in the working
-// directory, in hexadecimal; by nothing if there are none.
+// hashed replaces each file_hash(…) of a key with the hexadecimal digest of the files in the
+// working directory, or with "" if no file matches.
 func (r *run) hashed(ctx context.Context, dir *os.Root, text string) (string, error) {
 	var failed error
 	out := hodei.Reference.ReplaceAllStringFunc(text, func(ref string) string {
@@ -283,7 +283,7 @@ func (r *run) hashed(ctx context.Context, dir *os.Root, text string) (string, er
 	return out, failed
 }
 
-// roots are the directories of an execution that its caches are in.
+// roots are the directories of an execution that contain the files of its caches.
 type roots struct{ dir, home *os.Root }
 
 func openRoots(at process.Place) (*roots, error) {
@@ -304,7 +304,7 @@ func (r *roots) close() {
 	r.home.Close()
 }
 
-// pack writes an archive of what the paths of a cache select.
+// pack writes an archive of the files that the paths of a cache select.
 func (r *roots) pack(ctx context.Context, c cache, to *archive.Spool) (p archive.Packed, err error) {
 	inDir, inHome := c.Globs()
 	parts := []archive.Part{{Name: cacheDir, Root: r.dir}, {Name: cacheHome, Root: r.home}}

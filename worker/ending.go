@@ -17,7 +17,7 @@ type ending struct {
 	grace time.Duration
 
 	mu     sync.Mutex
-	begun  context.CancelFunc // ends what precedes the start, nil without such
+	begun  context.CancelFunc // ends the work before the start; nil if there is none
 	over   bool               // the main process has exited, or will not start
 	why    hodei.Reason       // why it was stopped, "" if it was not
 	kill   *time.Timer        // for killAt, once it is being stopped
@@ -53,7 +53,7 @@ func (e *ending) end(why hodei.Reason, killAt time.Time) (first bool) {
 	return first
 }
 
-// before returns a context for what precedes the start of the process. It is done when the
+// before returns a context for the work before the start of the process. It is done when the
 // execution is stopped.
 func (e *ending) before(ctx context.Context) (context.Context, context.CancelFunc) {
 	e.mu.Lock()

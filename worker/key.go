@@ -13,10 +13,10 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Key returns the id of the worker in a state directory and the file with the seed of its own
-// key for NATS, which only its owner can read. Without a key, make decides whether there is to
-// be one: then it is new, and so is the id, because a key speaks for one worker alone.
-// Otherwise the path is "".
+// Key returns the id of the worker in a state directory and the path of the file with the seed of
+// the worker's key for NATS, which only its owner can read. Without a key, make decides whether
+// to create one. A new key comes with a new id, because a key belongs to one worker. Without a
+// key the path is "".
 func Key(dir string, make bool) (id hodei.WorkerID, path string, err error) {
 	path = filepath.Join(dir, "nats.nk")
 	s := &state{dir: dir}

@@ -37,7 +37,7 @@ type run struct {
 	fence     *fence  // nil if it will not be restarted
 	journal   *joblog.Journal
 	secrets   *mask.Set      // what the log masks
-	delays    rate.Sometimes // when the log shows why a transfer waits
+	delays    rate.Sometimes // limits the lines about delayed transfers
 	// environment is that of the job, with its secrets.
 	environment map[string]string
 	// reports are the digests of the test reports that were counted.

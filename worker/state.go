@@ -52,7 +52,7 @@ func openState(dir string) (*state, error) {
 	return s, nil
 }
 
-// empty replaces work, spool, secrets and files by empty directories.
+// empty replaces work, spool, secrets and files with empty directories.
 func (s *state) empty() error {
 	root, err := os.OpenRoot(s.dir)
 	if err != nil {

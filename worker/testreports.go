@@ -15,11 +15,11 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// reportsMost is how many bytes of test reports are read of one artifact.
+// reportsMost is the size limit of all test reports of one artifact.
 const reportsMost = 64 << 20
 
-// testReports reads the test reports among the files of an artifact, while it is packed or
-// verified. What it cannot read is a line of the log.
+// testReports reads the test reports among the files of an artifact while the artifact is packed
+// or verified. A report that it cannot read becomes a line of the log.
 type testReports struct {
 	run      *run
 	artifact string
@@ -48,8 +48,8 @@ func (t *testReports) read(name string, content io.Reader) {
 	}
 }
 
-// knows reports whether a report with this digest was counted, and notes that it is now: a
-// file may be in several artifacts.
+// knows records the digest of a report and reports whether it was recorded before, because a file
+// may be in several artifacts.
 func (r *run) knows(sum [sha256.Size]byte) bool {
 	known := r.reports[sum]
 	if r.reports == nil {
@@ -59,7 +59,7 @@ func (r *run) knows(sum [sha256.Size]byte) bool {
 	return known
 }
 
-// masked masks the secrets of the execution: the report is recorded, and shown.
+// masked masks the secrets of the execution, because the report is stored and shown.
 func (t *testReports) masked(r hodei.TestReport) hodei.TestReport {
 	if t.run.secrets.Len() == 0 {
 		return r
@@ -84,8 +84,8 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// reportsInRequest bounds the reports of one request, in bytes of JSON. Those after it have
-// their counts alone.
+// reportsInRequest bounds the reports of one request, in bytes of JSON. Reports beyond it have
+// only their counts.
 const reportsInRequest = 256 << 10
 
 func boundReports(drafts []schemas.NewArtifact) {
@@ -101,7 +101,7 @@ func boundReports(drafts []schemas.NewArtifact) {
 	}
 }
 
-// tested is the outcome of the tests of an artifact, for the log.
+// tested returns the outcome of the tests of an artifact for the log.
 func tested(r *hodei.TestReport) string {
 	if r == nil {
 		return ""

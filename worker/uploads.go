@@ -16,11 +16,11 @@ import (
 	"github.com/hodei-jobs/hodei/worker/exec/process"
 )
 
-// uploadsDir is where the command puts what `hodei artifact upload` uploads. It does not
-// exist at first, as outputFile.
+// uploadsDir is the directory for the uploads of `hodei artifact upload`. Like outputFile it does
+// not exist at first.
 func uploadsDir(at process.Place) string { return filepath.Join(at.Tmp, ".hodei-uploads") }
 
-// storeUploads stores what the command has uploaded.
+// storeUploads stores the uploads of the command.
 func (w *Worker) storeUploads(ctx context.Context, r *run, at process.Place, uploaded []uploads.Upload) (drafts []schemas.NewArtifact, err error) {
 	for _, u := range uploaded {
 		draft, err := w.storeUpload(ctx, r, at, u)
@@ -32,11 +32,11 @@ func (w *Worker) storeUploads(ctx context.Context, r *run, at process.Place, upl
 	return drafts, nil
 }
 
-// storeUpload verifies that the content is an archive, as other jobs unpack it, and stores it.
+// storeUpload verifies that the content is an archive that other jobs can unpack, and stores it.
 func (w *Worker) storeUpload(ctx context.Context, r *run, at process.Place, u uploads.Upload) (draft schemas.NewArtifact, err error) {
 	switch {
 	case slices.ContainsFunc(r.req.Artifacts, func(spec hodei.ArtifactSpec) bool { return spec.Name == u.Name }):
-		return draft, fmt.Errorf("it was uploaded, and the job has an artifact of this name")
+		return draft, fmt.Errorf("the job has an artifact with this name already")
 	case r.secrets.Contains(u.Name):
 		return draft, fmt.Errorf("the name contains a secret")
 	}

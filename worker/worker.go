@@ -41,8 +41,8 @@ type Config struct {
 	Dedicated bool
 	// StateDir is a directory for this worker only, created if missing.
 	StateDir string
-	// ID is the id of the worker, where its user of NATS has permissions for this id alone;
-	// nil for the one in StateDir, or a new one.
+	// ID is the id of the worker, for a user of NATS with permissions for this id only. Default:
+	// the id in StateDir, or a new one.
 	ID *hodei.WorkerID
 	// Fresh registers the worker under a new id, regardless of StateDir.
 	Fresh   bool
@@ -83,7 +83,7 @@ type Worker struct {
 	reaper      reaper.Keeper
 	host        *process.Host
 	contact     contact
-	// transfers has an element for each execution that transfers files.
+	// transfers has one element for each execution that transfers files.
 	transfers   chan struct{}
 	ends        batch.Group[schemas.End, schemas.Finished]
 	reconnected chan struct{} // one value: the key is to be written at once

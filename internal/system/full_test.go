@@ -51,7 +51,7 @@ jobs:
 	require.NoError(t, stored.Leave(3<<20))
 	require.NoError(t, os.WriteFile(full, nil, 0o600))
 	require.Eventually(t, func() bool {
-		return strings.Contains(r.logOf("full#1/wide"), "waits, and goes on once it can: the disk of the store of artifacts is full; free some space")
+		return strings.Contains(r.logOf("full#1/wide"), "is delayed and will be retried: the disk of the store of artifacts is full; free some space")
 	}, time.Minute, 10*time.Millisecond)
 	list, err := r.faces[0].ListArtifacts(t.Context(), schemas.ListArtifactsRequest{ID: hodei.RefTo(run.ID)})
 	require.NoError(t, err)

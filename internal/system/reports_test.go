@@ -89,7 +89,7 @@ func TestUploadsOfACommand(t *testing.T) {
 	log := r.log(run)
 	for _, why := range []string{
 		"junk: hodei: artifacts: up: read archive: ", "outside: hodei: artifacts: up: it cannot be read", "linked: hodei: artifacts: up: it cannot be read",
-		"declared: hodei: artifacts: own: it was uploaded, and the job has an artifact of this name", "secret: hodei: artifacts: ***: the name contains a secret",
+		"declared: hodei: artifacts: own: the job has an artifact with this name already", "secret: hodei: artifacts: ***: the name contains a secret",
 		"broken: hodei: artifacts: upload x.json: its record is damaged",
 	} {
 		require.Contains(t, log, why)

@@ -8,8 +8,9 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// permission is what a request for a part of content needs: for a worker its execution, and
-// the upload or the content; for people the artifact, or the pipeline and the upload.
+// permission identifies what a request for a part of content must be allowed to use. For a
+// worker: its execution, and the upload or the content. For people: the artifact, or the
+// pipeline and the upload.
 type permission struct {
 	schemas.OnWorker
 	person   string
@@ -19,16 +20,16 @@ type permission struct {
 	artifact hodei.ArtifactID
 }
 
-// content is where the bytes are.
+// content identifies stored content.
 type content struct {
 	id     hodei.BlobID
 	size   int64
 	stored bool
 }
 
-// allowed are permissions that were found in the record a short time ago, so that not every
-// chunk of a transfer asks for its own. After an execution has ended, its worker can go on
-// for as long, and change nothing that counts: artifacts.keep asks the record.
+// allowed caches permissions for a short time, so that a transfer does not query Postgres for
+// each chunk. After an execution has ended, its worker may continue to transfer for that time.
+// This has no lasting effect, because artifacts.keep checks the execution in Postgres.
 type allowed struct {
 	mu    sync.Mutex
 	known map[permission]grant
@@ -44,7 +45,7 @@ const (
 	allowedMost = 1024
 )
 
-// find returns what is known of the permission, or asks for it.
+// find returns the cached content for the permission, or queries it.
 func (a *allowed) find(p permission, ask func() (content, error)) (content, error) {
 	now := time.Now()
 	a.mu.Lock()

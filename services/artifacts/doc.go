@@ -3,10 +3,10 @@
 // # Owns
 //
 // The tables blobs, artifacts and caches, and the content in a directory or in S3 (package blob). A
-// blob is content under its SHA-256, stored once whatever refers to it. An artifact is a row
-// that refers to a blob: the name that an execution gave to it, and until when it is kept. A
-// cache is such a row of a pipeline: a key, and when it was used last. Caches beyond a limit,
-// and those that no job uses, are evicted.
+// blob is content with a SHA-256, stored once, however many rows refer to it. An artifact is a
+// row that refers to a blob, with a name in its execution and an expiry. A cache is a row of a
+// pipeline that refers to a blob, with a key and the time of its last use. The service evicts
+// caches beyond a limit, and caches that no job uses.
 //
 // # Subjects
 //
@@ -19,18 +19,17 @@
 //
 // # State
 //
-// In memory: for a few seconds, which transfers were found to be allowed.
+// In memory: the permissions of transfers, for a few seconds.
 //
 // # When things fail
 //
-// A transfer is made of requests that may be repeated, so it survives a restart of this
-// service, and any instance can answer any of them. An upload is visible once Complete has
-// verified it, and artifacts with the commit that records all those of an execution. Content
-// to which nothing refers is first condemned in Postgres, under a lock that a
-// transaction which refers to it waits for, then deleted from the store, then forgotten.
+// The requests of a transfer are idempotent, so a transfer survives a restart of this service,
+// and any instance can answer each request. An upload becomes visible when Complete has verified
+// it. All artifacts of an execution become visible with one commit. Content without references
+// is deleted in three steps: it is condemned in Postgres, under a lock that new references wait
+// for; it is deleted from the store; its row is deleted.
 //
 // # Not here
 //
-// Packing and unpacking (internal/archive), which jobs leave files and receive them (worker),
-// HTTP (edge).
+// Packing and unpacking (internal/archive), the choice of files (worker), HTTP (edge).
 package artifacts

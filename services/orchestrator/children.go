@@ -29,7 +29,8 @@ func (o *Orchestrator) startChild(ctx context.Context, parent hodei.Run, call ho
 	if err := o.disks.Check(); err != nil {
 		return err
 	}
-	// Who wrote the definition was allowed to name the pipeline; who started the run need not be.
+	// The author of the definition needed the right to start the pipeline; the user who started the
+	// run does not need it.
 	pipeline, err := o.db.PipelineID(hodei.WithCaller(ctx, hodei.Caller{}), hodei.PipelineRef(call.Slug))
 	if err != nil {
 		return err

@@ -187,9 +187,9 @@ func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution) (hodei
 // askAgain is the pause before the scheduler is asked again.
 const askAgain = 200 * time.Millisecond
 
-// ask asks the scheduler for a worker. A scheduler that hands over ends the waits of its
-// callers; the next one takes the execution from the record, so ask waits there for the rest
-// of the time that the caller has.
+// ask requests a worker from the scheduler. A scheduler that hands over ends the waits of its
+// callers. The next scheduler finds the execution in Postgres, so ask repeats the request there
+// until the caller's time is over.
 func (o *Orchestrator) ask(ctx context.Context, e hodei.Execution, waiting schemas.Waiting, hungUp <-chan struct{}) (schemas.Decision, error) {
 	id, until := hodei.RefTo(e.ID), time.Now().Add(waiting.Wait())
 	for {

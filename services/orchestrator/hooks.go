@@ -58,12 +58,12 @@ func (o *Orchestrator) listDeliveries(ctx context.Context, req schemas.ListDeliv
 	return schemas.List[hodei.Delivery]{Items: items, NextCursor: cursor}, err
 }
 
-// notSigned is all that the sender of a message without a valid signature learns.
+// notSigned is the answer to a message without a valid signature. It has no details.
 func notSigned() error { return hodei.Errorf(hodei.Unauthenticated, "The signature is not valid") }
 
-// receiveHook believes a message if its signature is valid, and records it with what the hook
-// does with such an event. The run is created after the answer, because a burst of events is
-// accepted faster than runs are created.
+// receiveHook verifies the signature of a message and records the delivery with the decision of
+// the hook. The run is created after the answer, because events may arrive faster than runs can
+// be created.
 func (o *Orchestrator) receiveHook(ctx context.Context, req schemas.ReceiveHookRequest) (hodei.Delivery, error) {
 	if err := o.disks.Check(); err != nil {
 		return hodei.Delivery{}, err
@@ -83,7 +83,7 @@ func (o *Orchestrator) receiveHook(ctx context.Context, req schemas.ReceiveHookR
 	if err != nil {
 		return hodei.Delivery{}, err
 	}
-	if start != nil { // what follows is done after the answer
+	if start != nil { // the run is created after the answer
 		r.Status = hodei.DeliveryPending
 	}
 	made, err := o.db.ReceiveDelivery(ctx, r)
@@ -93,7 +93,7 @@ func (o *Orchestrator) receiveHook(ctx context.Context, req schemas.ReceiveHookR
 	return made, err
 }
 
-// deliveries are those whose runs are to be created.
+// deliveries are the deliveries whose runs are to be created.
 func (o *Orchestrator) deliveries() due.Rows {
 	return due.Rows{Name: "deliveries", Subject: schemas.DeliverySubject, Next: o.db.NextDelivery, Take: o.startDue}
 }
@@ -111,7 +111,7 @@ func (o *Orchestrator) startDue(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// verify returns the proof of a message, or UNAUTHENTICATED. The reason is with the hook.
+// verify returns the proof of a message, or UNAUTHENTICATED. It records the reason in the hook.
 func (o *Orchestrator) verify(ctx context.Context, h hodei.Hook, m hook.Message) (hook.Proof, error) {
 	proof, err := hook.ProofOf(h.Kind, m, time.Now())
 	issue := ""
@@ -135,8 +135,8 @@ func (o *Orchestrator) verify(ctx context.Context, h hodei.Hook, m hook.Message)
 	return proof, notSigned()
 }
 
-// react fills in what the hook does with a delivery, and returns the run to create, nil for
-// none.
+// react fills in the decision of the hook about a delivery, and returns the run to create; nil
+// for none.
 func react(h hodei.Hook, r *postgres.Received) (*postgres.Starting, error) {
 	e, err := hook.Parse(h.Kind, r.Event, r.Body)
 	if err != nil {
@@ -159,7 +159,7 @@ func optional(text string) *string {
 	return &text
 }
 
-// starting makes the run of an event.
+// starting returns the run to create for an event.
 func starting(h hodei.Hook, e hook.Event, body []byte, noSecrets bool) postgres.Starting {
 	draft := hodei.Run{PipelineID: h.PipelineID, Ref: optional(e.Ref), Commit: optional(e.Commit)}
 	draft.Trigger = hodei.RunTrigger{
@@ -178,7 +178,7 @@ func starting(h hodei.Hook, e hook.Event, body []byte, noSecrets bool) postgres.
 	}}
 }
 
-// delivered does what follows from committed deliveries.
+// delivered hands over and announces the runs of committed deliveries.
 func (o *Orchestrator) delivered(ctx context.Context, all ...postgres.Delivered) {
 	var runs []postgres.Advanced
 	waits := false
@@ -188,13 +188,13 @@ func (o *Orchestrator) delivered(ctx context.Context, all ...postgres.Delivered)
 			runs, waits = append(runs, *d.Run), waits || d.Run.Status == hodei.RunPending
 		}
 	}
-	if waits { // it may have cancelled those before it
+	if waits { // it may have cancelled earlier runs
 		_ = o.nc.Publish(schemas.RunSubject, nil)
 	}
 	o.carryOut(ctx, runs...)
 }
 
-// redeliver receives a delivery again, which was verified when it was received.
+// redeliver receives a delivery again. Its signature was verified when it was received.
 func (o *Orchestrator) redeliver(ctx context.Context, req schemas.RedeliverRequest) (hodei.Delivery, error) {
 	if err := o.disks.Check(); err != nil {
 		return hodei.Delivery{}, err
@@ -240,14 +240,14 @@ func (o *Orchestrator) approveDelivery(ctx context.Context, req schemas.ApproveD
 	return made.Delivery, nil
 }
 
-// rejectDelivery has a delivery that waits for an approval start nothing.
+// rejectDelivery rejects a delivery that waits for an approval; it starts no run.
 func (o *Orchestrator) rejectDelivery(ctx context.Context, req schemas.RejectDeliveryRequest) (hodei.Delivery, error) {
 	return o.db.RejectDelivery(ctx, req.ID, req.DeliveryID)
 }
 
-// matchHooks are the hooks of a definition, each with the identity of the one that it was
-// before, so that its URL stays: the same one, or else the next with the same kind and
-// secret, or else the same kind.
+// matchHooks returns the hooks of a definition, each with the id of the existing hook that it
+// replaces, so its URL stays. An existing hook matches if it is equal, or else has the same kind
+// and secret, or else the same kind.
 func matchHooks(now []hodei.Hook, specs []hodei.HookSpec) []hodei.Hook {
 	out := make([]hodei.Hook, len(specs))
 	free := slices.Clone(now)

@@ -20,19 +20,19 @@ type Store interface {
 	// Read fills data from the offset and returns how many bytes there were. Content that
 	// is not complete is NOT_FOUND.
 	Read(ctx context.Context, id hodei.BlobID, offset int64, data []byte) (int, error)
-	// Delete deletes content and parts. There need not be any.
+	// Delete deletes content and parts, if there are any.
 	Delete(ctx context.Context, id hodei.BlobID) error
 }
 
-// ErrDamaged is the error of content that is not what it should be.
+// ErrDamaged is the error for content with a wrong size or digest.
 var ErrDamaged = hodei.Errorf(hodei.Conflict, "The content that has arrived is not that of the digest; it must be sent again")
 
 // part is a range of bytes of an upload.
 type part struct{ offset, size int64 }
 
-// cover sorts the parts, drops those that lie within others, and returns how many bytes from
-// the start the rest has without a hole. In the rest, the last part that begins at or before
-// a byte of that range contains it.
+// cover sorts the parts, drops parts that lie within others, and returns the number of bytes
+// from the start that the remaining parts contain without a gap. A byte of that range is in the
+// last part that begins at or before it.
 func cover(parts []part) (rest []part, end int64) {
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.offset, b.offset) })
 	for _, p := range parts {

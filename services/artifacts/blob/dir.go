@@ -19,7 +19,7 @@ import (
 // Dir stores content in a directory. Several instances may use one that they share.
 type Dir struct{ root *os.Root }
 
-// OpenDir uses the directory, which is created if it is missing. Close closes it.
+// OpenDir opens the directory and creates it if it is missing. The caller must call Close.
 func OpenDir(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("open the store of artifacts: %w", err)
@@ -76,7 +76,7 @@ func (d *Dir) write(path string, flags int, fn func(*os.File) error) error {
 	return full(err)
 }
 
-// full makes the error of a full disk one for users.
+// full replaces the error of a full disk with one for users.
 func full(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return &hodei.Error{Code: hodei.Unavailable, Message: "the disk of the store of artifacts is full; free some space, or delete artifacts", Err: err}
@@ -111,7 +111,7 @@ func (d *Dir) Complete(ctx context.Context, id hodei.BlobID, want hodei.Blob) er
 	content, list := uploadOf(id)
 	err := d.write(content, os.O_RDWR|os.O_CREATE, func(f *os.File) error {
 		synced := make(chan error, 1)
-		go func() { synced <- f.Sync() }() // beside the hashing, which needs the processor
+		go func() { synced <- f.Sync() }() // in parallel with the hashing, which uses the processor
 		return errors.Join(verify(contextual{ctx, f}, want), <-synced)
 	})
 	if errors.Is(err, ErrDamaged) {
@@ -147,7 +147,7 @@ func verify(content io.Reader, want hodei.Blob) error {
 	return nil
 }
 
-// complete reports whether the content is in place, where only Complete moves it.
+// complete reports whether the content is in its final place.
 func (d *Dir) complete(path string, want hodei.Blob) bool {
 	info, err := d.root.Stat(path)
 	return err == nil && info.Size() == want.Size
@@ -201,7 +201,7 @@ func remove(root *os.Root, path string) error {
 	return nil
 }
 
-// contextual ends reading when its context is done.
+// contextual is a reader that returns an error once its context is done.
 type contextual struct {
 	ctx context.Context
 	io.Reader

@@ -13,11 +13,10 @@
 //
 // # When things fail
 //
-// A part that was written stays, so that an upload goes on where it stopped, also after a
-// restart. If parts are lost, Complete fails, the parts are deleted, and the upload begins
-// anew.
+// A written part stays, so an upload can be resumed, even after a restart. If parts are lost,
+// Complete fails, the parts are deleted, and the upload must start again.
 //
 // # Not here
 //
-// Which content is wanted, and by whom: the rows in Postgres.
+// The references to content, which are rows in Postgres.
 package blob

@@ -12,17 +12,17 @@ import (
 	"github.com/hodei-jobs/hodei/services/orchestrator/run"
 )
 
-// Outcome is what a hook does with an event.
+// Outcome is the decision of a hook about an event.
 type Outcome struct {
-	// Status is STARTED for a run to be created, with its secrets unless NoSecrets.
+	// Status is STARTED if a run is to be created. NoSecrets keeps all secrets from the run.
 	Status    hodei.DeliveryStatus
 	NoSecrets bool
-	// Reason and Message are why no run is to be created.
+	// Reason and Message explain why no run is created.
 	Reason  hodei.Reason
 	Message string
 }
 
-// Decide is what the hook does with an event.
+// Decide returns the decision of the hook about an event.
 func Decide(h hodei.HookSpec, e Event) Outcome {
 	if e.Kind == "" {
 		return Outcome{Status: hodei.DeliveryIgnored, Reason: hodei.ReasonEvent, Message: e.Why}
@@ -42,7 +42,7 @@ func Decide(h hodei.HookSpec, e Event) Outcome {
 	return Outcome{Status: hodei.DeliveryIgnored, Reason: hodei.ReasonFork, Message: "pull requests from forks are ignored: see forks of the hook"}
 }
 
-// filtered is why the hook leaves the event out, "" if it does not.
+// filtered returns why the filters of the hook exclude the event; "" if they do not.
 func filtered(h hodei.HookSpec, e Event) string {
 	switch e.Kind {
 	case hodei.TriggerTag:
@@ -75,9 +75,9 @@ func ofBranch(h hodei.HookSpec, e Event, branch string) string {
 	return ""
 }
 
-// FromRepository reports whether the run of the event takes its definition from the pushed
-// commit. A pull request never does, because a fork or another branch has its commit, and
-// neither does a push to another repository than the source: its hook may share the secret.
+// FromRepository reports whether the run of the event uses the definition in the pushed commit.
+// A pull request does not, because its commit is in a fork or another branch. A push to another
+// repository than the source, whose hook may share the secret, is an error.
 func FromRepository(h hodei.HookSpec, e Event, source *hodei.Source) (bool, error) {
 	if h.Definition != hodei.DefinitionRepository || e.Fork || e.Kind != hodei.TriggerPush && e.Kind != hodei.TriggerTag {
 		return false, nil
@@ -88,8 +88,8 @@ func FromRepository(h hodei.HookSpec, e Event, source *hodei.Source) (bool, erro
 	return true, nil
 }
 
-// isOf reports whether the address of a repository ends with its full name. Hosts may differ: a
-// server has one for people and one for machines.
+// isOf reports whether the address of a repository ends with its full name. The hosts may differ,
+// because a server may have one for people and one for machines.
 func isOf(git, name string) bool {
 	git = strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(git), ".git"), "/")
 	rest, ok := strings.CutSuffix(git, strings.ToLower(name))
@@ -104,11 +104,11 @@ func matches(globs []string, value string) bool {
 	return run.Match(all, value)
 }
 
-// maxValue bounds a value that an event gives to a param.
+// maxValue is the size limit of a value that an event gives to a param.
 const maxValue = 4 << 10
 
-// Params are the values that an event gives to the params of a run. What the event does not
-// have is left out.
+// Params returns the values that an event gives to the params of a run. A value that the event
+// does not have is left out.
 func Params(h hodei.HookSpec, e Event, body []byte) (map[string]hodei.Scalar, error) {
 	if h.Kind == hodei.HookGeneric {
 		return e.Params, nil
@@ -137,7 +137,7 @@ func Params(h hodei.HookSpec, e Event, body []byte) (map[string]hodei.Scalar, er
 	return out, nil
 }
 
-// find is the value at a place such as commits.0.id, nil if there is none.
+// find returns the value at a place such as commits.0.id; nil if there is none.
 func find(value any, place string) any {
 	for step := range strings.SplitSeq(place, ".") {
 		switch node := value.(type) {

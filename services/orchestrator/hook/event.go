@@ -10,10 +10,9 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Event is what a message is about.
+// Event is the content of a message.
 type Event struct {
-	// Kind is the trigger of the run; "" for an event that starts nothing, with the reason
-	// in Why.
+	// Kind is the trigger of the run; "" for an event that starts no run. Why is the reason.
 	Kind hodei.TriggerKind
 	Why  string
 	// Ref is the full name, such as refs/heads/main, refs/tags/v1 or refs/pull/7/head.
@@ -26,13 +25,13 @@ type Event struct {
 	Sender string
 	// Changes are the paths that a push changed; nil if the message does not list all.
 	Changes []string
-	// Params are those that the sender of a generic hook gives.
+	// Params are the values that the sender of a generic hook gives.
 	Params map[string]hodei.Scalar
 }
 
 const (
-	// maxChanges and maxChanged bound the paths of a push that are kept, their number and
-	// their size. More are as if they were not known.
+	// maxChanges and maxChanged bound the number and the size of the paths of a push. Beyond
+	// them, the changes count as unknown.
 	maxChanges = 1000
 	maxChanged = 64 << 10
 )
@@ -43,10 +42,10 @@ var (
 	ref    = regexp.MustCompile(`^refs/[^\s\x00-\x20~^:?*\[\\]{1,500}$`)
 )
 
-// Parse understands the body of a message whose signature is verified. An event that starts
-// nothing is no error; the errors are about bodies that the system never sends.
+// Parse reads the body of a message whose signature is verified. An event that starts no run is
+// no error. Errors mean a body that the system never sends.
 func Parse(kind, event string, body []byte) (Event, error) {
-	if bytes.Contains(body, []byte(`\u0000`)) { // the record cannot contain it
+	if bytes.Contains(body, []byte(`\u0000`)) { // Postgres cannot store it
 		return Event{}, hodei.InvalidField("body", "has a NUL character")
 	}
 	var e Event
@@ -82,7 +81,7 @@ func nothing(event string) string {
 // clip shortens a text of the sender that is recorded.
 func clip(text string) string { return hodei.Clip(text, 100) }
 
-// check refuses values that would not be what they seem.
+// check returns an error for values that are not of the expected form.
 func (e *Event) check(generic bool) error {
 	e.Sender = clip(e.Sender)
 	if len(e.Ref) > 1000 || !generic && !ref.MatchString(e.Ref) {
@@ -116,7 +115,7 @@ func generic(body []byte) (Event, error) {
 	return Event{Kind: hodei.TriggerHook, Ref: m.Ref, Params: m.Params}, nil
 }
 
-// push is a push of GitHub, Gitea and GitLab, with the fields of each.
+// push is a push of GitHub, Gitea or GitLab, with the fields of each system.
 type push struct {
 	Ref     string
 	After   string
@@ -124,14 +123,14 @@ type push struct {
 	Commits []struct{ Added, Modified, Removed []string }
 	Head    *struct{ ID string } `json:"head_commit"`
 	Sender  struct{ Login string }
-	// Repository is that of GitHub and Gitea, Project that of GitLab.
+	// Repository is sent by GitHub and Gitea, Project by GitLab.
 	Repository struct {
 		Name string `json:"full_name"`
 	}
 	Project struct {
 		Name string `json:"path_with_namespace"`
 	}
-	// Total is the number of commits, of which the message may have the last ones only.
+	// Total is the number of commits. The message may list only the last ones.
 	Total       int     `json:"total_commits"`
 	TotalGitLab int     `json:"total_commits_count"`
 	Checkout    *string `json:"checkout_sha"`
@@ -166,7 +165,7 @@ func ofPush(body []byte) (Event, error) {
 	return e, nil
 }
 
-// changes are the paths of all commits, nil if some may be missing.
+// changes returns the paths of all commits; nil if some may be missing.
 func (p push) changes() []string {
 	if p.Forced || len(p.Commits) == 0 || max(p.Total, p.TotalGitLab) > len(p.Commits) {
 		return nil

@@ -11,10 +11,10 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// tolerance is how much the time in a signature may differ from now.
+// tolerance is the allowed difference between the time in a signature and now.
 const tolerance = 5 * time.Minute
 
-// Message is what was posted to a hook. The names of headers are in lower case.
+// Message is a message that was posted to a hook. The names of headers are in lower case.
 type Message struct {
 	Headers map[string]string
 	Body    []byte
@@ -25,19 +25,19 @@ type Proof struct {
 	// Signed is signed with HMAC-SHA256 by one of Signatures.
 	Signed     []byte
 	Signatures [][]byte
-	// Token is the secret itself, for a sender that signs nothing; Signed is nil then.
+	// Token is the secret itself, for a sender that does not sign. Then Signed is nil.
 	Token string
 
-	// SenderID is the id that the sender gave the event, nil without one.
+	// SenderID is the id that the sender gave to the event; nil without one.
 	SenderID *string
-	// Digest identifies the event where the id is not part of what is signed.
+	// Digest identifies the event if the signature does not cover the id.
 	Digest []byte
-	// Event is the kind of event in the words of the sender.
+	// Event is the kind of event as the sender names it.
 	Event string
 }
 
 // ProofOf returns the proof of a message to a hook of the kind. Its errors are for the owner of
-// the hook, and no part of an answer.
+// the hook; the sender does not receive them.
 func ProofOf(kind string, m Message, now time.Time) (Proof, error) {
 	switch kind {
 	case hodei.HookGitHub:
@@ -65,9 +65,9 @@ func ProofOf(kind string, m Message, now time.Time) (Proof, error) {
 
 func refused(why string) error { return hodei.Errorf(hodei.Unauthenticated, "%s", why) }
 
-// ofBody is a signature of the body alone, in hex. Neither the id nor the kind of the event is
-// signed, so the digest of the body identifies it too: who has recorded one cannot send it
-// again under another id.
+// ofBody is a signature of the body alone, in hex. The signature does not cover the id and the
+// kind of the event, so the digest of the body identifies the event too. Otherwise a recorded
+// message could be sent again with another id.
 func (m Message) ofBody(signature, id, event string) (Proof, error) {
 	text := m.Headers[signature]
 	if text == "" {
@@ -86,7 +86,7 @@ func (m Message) ofGitLab() (Proof, error) {
 	if p.Token == "" {
 		return p, refused("there is no header X-Gitlab-Token: give the webhook a secret token")
 	}
-	if id := m.id("idempotency-key"); id != nil { // the same for a repeat of the delivery
+	if id := m.id("idempotency-key"); id != nil { // a repeat of the delivery has the same id
 		p.SenderID = id
 	}
 	if p.SenderID == nil {
@@ -96,8 +96,8 @@ func (m Message) ofGitLab() (Proof, error) {
 	return p, nil
 }
 
-// standard is a signature by the specification Standard Webhooks: of the id, the time and the
-// body.
+// standard is the signature of the specification Standard Webhooks, which covers the id, the time
+// and the body.
 func (m Message) standard(now time.Time) (Proof, error) {
 	id, at := m.Headers["webhook-id"], m.Headers["webhook-timestamp"]
 	seconds, err := strconv.ParseInt(at, 10, 64)

@@ -8,7 +8,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// pullRequest is that of GitHub and of Gitea.
+// pullRequest is a pull request of GitHub or Gitea.
 type pullRequest struct {
 	Action string
 	Number int
@@ -24,7 +24,7 @@ type side struct {
 	Repo *struct{ ID int64 }
 }
 
-// begun are the actions that bring new commits to a pull request.
+// begun are the actions that add commits to a pull request.
 var begun = []string{"opened", "reopened", "synchronize", "synchronized"}
 
 func ofPullRequest(body []byte) (Event, error) {
@@ -45,14 +45,14 @@ func ofPullRequest(body []byte) (Event, error) {
 	return e, nil
 }
 
-// mergeRequest is that of GitLab.
+// mergeRequest is a merge request of GitLab.
 type mergeRequest struct {
 	Kind       string `json:"object_kind"`
 	User       struct{ Username string }
 	Attributes struct {
 		IID    int
 		Action string
-		// OldRev is the commit before: an update without it brings no commits.
+		// OldRev is the previous commit. An update without it adds no commits.
 		OldRev     string
 		Source     int64                `json:"source_project_id"`
 		Target     int64                `json:"target_project_id"`
@@ -61,7 +61,7 @@ type mergeRequest struct {
 	} `json:"object_attributes"`
 }
 
-// ofGitLab is any event of GitLab, which names its kind in the body.
+// ofGitLab reads an event of GitLab, whose body names its kind.
 func ofGitLab(body []byte) (Event, error) {
 	var m mergeRequest
 	if err := json.Unmarshal(body, &m); err != nil {

@@ -62,8 +62,8 @@ func (a *advance) spec(j *hodei.RunJob) (hodei.Spec, error) {
 	return spec, spec.Check()
 }
 
-// resolveCaches replaces the references in the keys, except for file_hash: the worker has
-// the files.
+// resolveCaches replaces the references in the keys, except for file_hash, which the worker
+// replaces because it has the files.
 func resolveCaches(specs []hodei.CacheSpec, values Values) []hodei.CacheSpec {
 	known := func(name string) (string, bool) {
 		if hodei.IsFileHash(name) {
@@ -82,7 +82,7 @@ func resolveCaches(specs []hodei.CacheSpec, values Values) []hodei.CacheSpec {
 	return specs
 }
 
-// artifactsOf are the needs whose artifacts the job receives: those that may have some.
+// artifactsOf returns the needs whose artifacts the job receives.
 func (a *advance) artifactsOf(j *hodei.RunJob) (of []string) {
 	for _, need := range j.Spec.Needs {
 		if need.Artifacts != nil && !*need.Artifacts {

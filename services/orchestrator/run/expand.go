@@ -29,13 +29,13 @@ type Source struct {
 	Environment map[string]string
 	// Only are the keys of the jobs that are wanted; empty for all.
 	Only []string
-	// Uploaded is a tree that replaces what the pipeline's source would fetch; nil without one.
+	// Uploaded is an uploaded tree that replaces the pipeline's source; nil without one.
 	Uploaded *hodei.UploadedSource
 	// NoSecrets keeps all secrets from the jobs.
 	NoSecrets bool
-	// Repository takes the jobs from the definition in the repository, once it is fetched.
+	// Repository uses the definition in the repository, once the source is fetched.
 	Repository bool
-	// CacheScope is that of a run which starts this one.
+	// CacheScope is the scope of the run that starts this one; "" without one.
 	CacheScope string
 }
 
@@ -87,8 +87,8 @@ func Expand(r *hodei.Run, from Source) error {
 	return addSource(r, from)
 }
 
-// cacheScope is where a run with the trigger saves caches. The runs of a fork must not write
-// what other runs start with.
+// cacheScope returns the scope in which a run with the trigger saves caches. The runs of a fork
+// must not save caches that other runs use.
 func cacheScope(t hodei.RunTrigger) string {
 	if !t.Fork {
 		return ""

@@ -9,16 +9,16 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// definitionOutput is the output of the job source with the text of the definition. It stays
-// with the execution: in the job, every other job would receive it with its needs.
+// definitionOutput is the output of the job source with the text of the definition. It is stored
+// only with the execution. In the job, all jobs that need source would receive it.
 const definitionOutput = "definition"
 
-// Reader reads the text of a definition in a repository, and returns what the run with the
-// grant is made of. Its errors are for people.
+// Reader reads the text of a definition in a repository, within the grant. Its errors are for
+// users.
 type Reader func(g hodei.Grant, text string) (Source, error)
 
-// awaitDefinition has the run begin with the job that fetches the source. The other jobs follow
-// from the definition that it finds.
+// awaitDefinition makes the job that fetches the source the only job of the run. The definition
+// in the source adds the others.
 func awaitDefinition(r *hodei.Run, from Source) error {
 	if from.Settings.Source == nil {
 		return hodei.InvalidField("definition", "the pipeline has no source to read the file from")
@@ -33,8 +33,8 @@ func awaitDefinition(r *hodei.Run, from Source) error {
 	return nil
 }
 
-// Renew grants a run that has not read its definition yet what the jobs of the pipeline use
-// now. It changes no other run.
+// Renew updates the grant of a run that has not read its definition yet to what the jobs of the
+// pipeline use now. It does not change other runs.
 func Renew(r *hodei.Run, jobs []hodei.Job) {
 	if r.Plan.Grant == nil {
 		return
@@ -55,8 +55,8 @@ func Renew(r *hodei.Run, jobs []hodei.Job) {
 	r.Plan.Grant = &g
 }
 
-// adopt takes the definition that the job source has found, and adds its jobs to the run. If it
-// is missing or not valid, the job fails.
+// adopt adds the jobs of the definition that the job source has found to the run. If the
+// definition is missing or not valid, the job source fails.
 func (a *advance) adopt(i int) {
 	j := &a.r.Jobs[i]
 	if j.Spec.Source != hodei.SourceFetched {
@@ -66,7 +66,7 @@ func (a *advance) adopt(i int) {
 	j.Outputs = maps.Clone(j.Outputs)
 	delete(j.Outputs, definitionOutput)
 	grant := a.r.Plan.Grant
-	if grant == nil { // a rerun has the jobs already
+	if grant == nil { // a rerun has its jobs already
 		return
 	}
 	next := *a.r
@@ -95,11 +95,11 @@ func (a *advance) expand(next *hodei.Run, grant hodei.Grant, definition string) 
 	if err != nil {
 		return err
 	}
-	from.Settings.Source, from.NoSecrets = &hodei.Source{}, a.r.Plan.NoSecrets // what was fetched is that of the applied definition
+	from.Settings.Source, from.NoSecrets = &hodei.Source{}, a.r.Plan.NoSecrets // the fetched source is the one of the applied definition
 	return Expand(next, from)
 }
 
-// unreadable is what is wrong with the file, as compilers write it.
+// unreadable returns the problems of the file in the form of a compiler's messages.
 func unreadable(file string, err error) string {
 	details := hodei.AsError(err).Details
 	if details == nil || len(details.Problems) == 0 {

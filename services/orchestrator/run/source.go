@@ -17,9 +17,8 @@ var fetch string
 // fetchTimeout bounds the fetch of a source, in seconds.
 const fetchTimeout = 3600
 
-// addSource has the run begin with a job that fetches the source of the pipeline, or stands
-// for what was uploaded, and all its other jobs wait for that job. Its place in the order is
-// before theirs.
+// addSource adds a job that fetches the source of the pipeline, or that stands for an uploaded
+// source. It is the first job in the order, and all other jobs wait for it.
 func addSource(r *hodei.Run, from Source) error {
 	if from.Settings.Source == nil && from.Uploaded == nil {
 		return nil
@@ -43,7 +42,7 @@ func addSource(r *hodei.Run, from Source) error {
 	return nil
 }
 
-// uploaded is the job that stands for an upload: it has completed.
+// uploaded returns the job that stands for an uploaded source. It is completed from the start.
 func uploaded(r *hodei.Run, tree hodei.UploadedSource) hodei.RunJob {
 	message := "uploaded"
 	if r.Trigger.By != nil {
@@ -55,8 +54,8 @@ func uploaded(r *hodei.Run, tree hodei.UploadedSource) hodei.RunJob {
 	}
 }
 
-// fetching is the job that fetches the source. Where it may run follows from the defaults of
-// the pipeline, like that of every job that gives nothing else.
+// fetching returns the job that fetches the source. The defaults of the pipeline determine the
+// workers that may run it, as for every job without its own requirements.
 func fetching(from Source) hodei.RunJob {
 	s := from.Settings.Source
 	depth := 1
@@ -81,7 +80,7 @@ func fetching(from Source) hodei.RunJob {
 	return hodei.RunJob{Status: hodei.JobWaiting, Spec: spec}
 }
 
-// placement is the type and the labels of workers that the defaults require.
+// placement returns the worker type and labels that the defaults require.
 func placement(defaults json.RawMessage) hodei.Requirements {
 	var given struct {
 		Type         *string            `json:"type"`
@@ -97,7 +96,7 @@ func placement(defaults json.RawMessage) hodei.Requirements {
 	return out
 }
 
-// origin is the part of an address that a credential is for: no other server receives it.
+// origin returns the scheme and host of an address. A credential is sent only to that server.
 func origin(git string) string {
 	scheme, rest, _ := strings.Cut(git, "://")
 	host, _, _ := strings.Cut(rest, "/")
@@ -106,8 +105,7 @@ func origin(git string) string {
 
 var commitHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
-// pin takes the commit of a source that was fetched into the run. Later attempts, and later
-// runs that repeat this one, fetch that commit.
+// pin records the fetched commit in the run. Later attempts and reruns fetch the same commit.
 func (a *advance) pin(j *hodei.RunJob) {
 	if commit := j.Outputs["commit"]; j.Spec.Source == hodei.SourceFetched && j.Status == hodei.JobCompleted && a.r.Commit == nil && commitHash.MatchString(commit) {
 		a.r.Commit = &commit
