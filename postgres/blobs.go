@@ -12,15 +12,15 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Upload is content that its owner writes, or content that is stored already.
+// Upload is content that its owner is writing, or that is stored already.
 type Upload struct {
 	ID     hodei.BlobID
 	Stored bool
 }
 
-// BeginBlob returns the upload of the content by its owner, the stored content if there is
-// such, or a new upload. A new one must fit into the quota, in bytes; 0 is no quota. The
-// content is protected from CondemnBlobs for its grace.
+// BeginBlob returns the stored content if it exists, the owner's upload of the content if it
+// exists, or a new upload. A new upload must fit into the quota in bytes; 0 means no quota.
+// CondemnBlobs does not condemn the content for its grace.
 func (db *DB) BeginBlob(ctx context.Context, owner string, b hodei.Blob, quota int64) (u Upload, err error) {
 	sum, err := b.SHA256.Bytes()
 	if err != nil {
@@ -70,7 +70,7 @@ func (db *DB) StoreBlob(ctx context.Context, id hodei.BlobID) error {
 			return err
 		}
 	}
-	return hodei.Errorf(hodei.Unavailable, "Another upload of the same content came between; try again")
+	return hodei.Errorf(hodei.Unavailable, "Another upload of the same content was faster; try again")
 }
 
 // FindBlob returns the id and the size of stored content, or NOT_FOUND.

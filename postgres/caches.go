@@ -15,8 +15,8 @@ import (
 // cacheColumns are the columns of a hodei.Cache c with its blob b.
 const cacheColumns = `c.id, c.pipeline_id, c.key, c.paths, nullif(c.scope, '') AS scope, b.size, c.files, encode(b.sha256, 'hex') AS sha256, c.created_at, c.used_at`
 
-// cacheScope is where the caches of an execution are: it reads those of its pipeline with
-// the empty scope or with its own, and saves with its own.
+// cacheScope identifies the caches of an execution: it reads the caches of its pipeline with the
+// empty scope or with its own scope, and saves caches with its own scope.
 type cacheScope struct {
 	PipelineID hodei.PipelineID
 	Scope      string

@@ -10,14 +10,14 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Starting makes the run of a delivery: Draft is what it begins with.
+// Starting makes the run of a delivery from Draft.
 type Starting struct {
 	Draft   hodei.Run
 	Fill    Expansion
 	Advance Advance
 }
 
-// Delivered is a recorded delivery, and its run if it was created just now.
+// Delivered is a recorded delivery, and its run if this call has created one.
 type Delivered struct {
 	hodei.Delivery
 	Run *Advanced
@@ -87,7 +87,7 @@ func (db *DB) startPending(ctx context.Context, tx pgx.Tx, h hodei.Hook, r *Rece
 	return out, nil
 }
 
-// settleDeliveries records what became of PENDING deliveries.
+// settleDeliveries records the new states of PENDING deliveries.
 func settleDeliveries(ctx context.Context, tx pgx.Tx, all []Delivered) error {
 	batch := &pgx.Batch{}
 	for _, d := range all {
@@ -97,7 +97,7 @@ func settleDeliveries(ctx context.Context, tx pgx.Tx, all []Delivered) error {
 	return tx.SendBatch(ctx, batch).Close()
 }
 
-// refuse notes why there is no run.
+// refuse records why there is no run.
 func refuse(d *hodei.Delivery, why error) {
 	fire := cannotStart(failure("start", why))
 	d.Status, d.Reason, d.Message = hodei.DeliveryRefused, fire.Reason, fire.Message
@@ -145,7 +145,7 @@ func lockPipelineOf(ctx context.Context, tx pgx.Tx, id hodei.HookID) error {
 	return err
 }
 
-// startDelivery creates the run of a delivery, or notes why there is none.
+// startDelivery creates the run of a delivery, or records why there is none.
 func (db *DB) startDelivery(ctx context.Context, tx pgx.Tx, d *hodei.Delivery, start Starting) (*Advanced, error) {
 	draft := start.Draft
 	draft.ID, draft.Trigger.HookID, draft.Trigger.DeliveryID = NewID[hodei.RunID](), &d.HookID, &d.ID
@@ -166,8 +166,8 @@ func (db *DB) startDelivery(ctx context.Context, tx pgx.Tx, d *hodei.Delivery, s
 	}
 }
 
-// Approve starts what a BLOCKED delivery waits to start. Starting gets the delivery as it was
-// received. What cannot start is an error, and stays BLOCKED.
+// Approve creates the run of a BLOCKED delivery. starting receives the delivery as it was
+// received. If the run cannot be created, Approve returns an error and the delivery stays BLOCKED.
 func (db *DB) Approve(ctx context.Context, hook hodei.HookID, id hodei.DeliveryID, start func(Received) (Starting, error)) (Delivered, error) {
 	var out Delivered
 	err := db.answer(ctx, hook, id, hodei.DeliveryStarted, func(tx pgx.Tx, r Received) error {
@@ -190,7 +190,7 @@ func (db *DB) Approve(ctx context.Context, hook hodei.HookID, id hodei.DeliveryI
 	return out, failure("approve delivery", err)
 }
 
-// RejectDelivery has a BLOCKED delivery start nothing.
+// RejectDelivery rejects a BLOCKED delivery; it starts no run.
 func (db *DB) RejectDelivery(ctx context.Context, hook hodei.HookID, id hodei.DeliveryID) (hodei.Delivery, error) {
 	var out hodei.Delivery
 	err := db.answer(ctx, hook, id, hodei.DeliveryRefused, func(tx pgx.Tx, r Received) error {
@@ -205,7 +205,7 @@ func (db *DB) RejectDelivery(ctx context.Context, hook hodei.HookID, id hodei.De
 	return out, failure("reject delivery", err)
 }
 
-// answer locks a BLOCKED delivery and has act bring it to the state, or returns CONFLICT.
+// answer locks a BLOCKED delivery, calls act and sets the state, or returns CONFLICT.
 func (db *DB) answer(ctx context.Context, hook hodei.HookID, id hodei.DeliveryID, to hodei.DeliveryStatus, act func(pgx.Tx, Received) error) error {
 	return db.transact(ctx, "delivery", id.String(), func(tx pgx.Tx) error {
 		if err := lockPipelineOf(ctx, tx, hook); err != nil {

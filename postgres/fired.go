@@ -11,11 +11,11 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// errFired rolls back what was started for a planned time that has been before.
+// errFired rolls back a start for a planned time that has fired before.
 var errFired = errors.New("the planned time has fired before")
 
-// start starts what the schedule is for and records the planned time with it, or without
-// it and why.
+// start starts the run or execution of the schedule and records the planned time with it, or
+// records why it could not start.
 func (db *DB) start(ctx context.Context, tx pgx.Tx, out *Fired, at time.Time, kind hodei.FireKind, by Starter) error {
 	fire := hodei.Fire{ScheduleID: out.Schedule.ID, PlannedAt: at, Kind: kind, Status: hodei.FireStarted, Count: 1}
 	var run *Advanced
@@ -70,7 +70,7 @@ func recordFire(ctx context.Context, tx pgx.Tx, fire *hodei.Fire) error {
 	return err
 }
 
-// cannotStart is the fire that could not start anything, with the reason.
+// cannotStart returns the fire that could not start anything, with the reason.
 func cannotStart(err error) hodei.Fire {
 	fire := hodei.Fire{Status: hodei.FireSkipped, Count: 1}
 	var known *hodei.Error
@@ -152,7 +152,7 @@ func (db *DB) release(ctx context.Context, tx pgx.Tx, out *Fired, dueAt *time.Ti
 	return dueAt, nil
 }
 
-// supersede asks that all ends which the schedule started.
+// supersede requests the cancellation of everything that the schedule started.
 func supersede(ctx context.Context, tx pgx.Tx, out *Fired) error {
 	tag, err := tx.Exec(ctx, `UPDATE runs SET plan = plan || $2, cancel_requested_at = coalesce(cancel_requested_at, now()), due_at = now()
 		WHERE schedule_id = $1 AND completed_at IS NULL AND NOT plan ? 'stopping'`,

@@ -12,7 +12,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// session is a transaction, or the connection that has one.
+// session is a transaction, or a connection in a transaction.
 type session interface {
 	querier
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
@@ -130,7 +130,7 @@ func (db *DB) write(ctx context.Context, conn *pgxpool.Conn) error {
 	return err
 }
 
-// signal wakes everything that waits for it. The zero value is ready for use.
+// signal wakes all goroutines that wait for it. The zero value is ready for use.
 type signal struct {
 	mu sync.Mutex
 	c  chan struct{}

@@ -8,18 +8,18 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// announced is one notification to be recorded.
+// announced is a notification to record.
 type announced struct {
 	run    hodei.Run
 	event  hodei.NotifyEvent
 	notice hodei.Notice
 	target hodei.NotifyTarget
-	// recovered has the event be NotifyRecovered if the run before failed, and otherwise the
-	// event above, or nothing if that is empty.
+	// recovered makes the event NotifyRecovered if the previous run failed. Otherwise the event
+	// above counts, or none if it is empty.
 	recovered bool
 }
 
-// queueNotifications records the notifications about what has been decided.
+// queueNotifications records the notifications about the decisions of a step.
 func queueNotifications(batch *pgx.Batch, work []decided, out []Advanced) {
 	var all []announced
 	for i, w := range work {
@@ -34,7 +34,7 @@ func queueNotifications(batch *pgx.Batch, work []decided, out []Advanced) {
 	queueAnnounced(batch, all)
 }
 
-// announcements are those of one run, in order.
+// announcements returns the notifications of one run, in order.
 func announcements(w decided) (all []announced) {
 	if len(w.run.Plan.Notify) == 0 {
 		return nil
@@ -84,9 +84,8 @@ func endEvent(s hodei.RunStatus) hodei.NotifyEvent {
 	return hodei.NotifyFailed
 }
 
-// queueRecoveries has the runs of a pipeline that may have recovered end one after the
-// other, so that one of them alone is the first. The order of the locks is the same in
-// every transaction.
+// queueRecoveries serializes the ends of runs of a pipeline that may have recovered, so only one
+// of them is the first. All transactions take the locks in the same order.
 func queueRecoveries(batch *pgx.Batch, all []announced) {
 	var pipelines []string
 	for _, a := range all {

@@ -219,7 +219,7 @@ func (s guarded) tryForbidden(t *testing.T, admin, limited, execution string) {
 			require.Contains(t, <-refused, `"`+subject+`"`, "%s subscribes", who)
 		}
 	}
-	for _, op := range schemas.Operations { // they are not for people, whoever asks
+	for _, op := range schemas.Operations { // these are not for people, whatever the role
 		if op.ForPeople() || !strings.HasPrefix(op.Subject, schemas.Root) {
 			continue
 		}

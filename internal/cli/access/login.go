@@ -30,15 +30,15 @@ func NewLogin() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "login [SERVER]", Short: "Save a token for a server, in a context that only you can read", Args: cobra.MaximumNArgs(1),
 		Long: `Save a token for a server in a context, and make it the default. On a terminal it
-shows a code and the page of the console on which somebody who has signed in there
-approves it: the token then has their rights, and ends when theirs does.
+shows a code and the page of the console on which a signed-in user approves it. The
+token then has the rights of that user, and ends when the user's own token ends.
 
 With --with-token, and without a terminal, it reads a token instead, without showing
 it. Create one with hodei token create, or on the machine of the database with hodei
 token bootstrap.
 
-Without SERVER it is that of the context, which is the selected one unless --name
-names another.`,
+Without SERVER, the server of the context is used: the selected one, or the one in
+--name.`,
 		Example: "  hodei login https://hodei.example.com\n  hodei login --name prod https://hodei.example.com < token",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, c, err := loginContext(name, args)

@@ -42,7 +42,7 @@ function Form({ close, reload }) {
 }
 
 const revoke = (token, reload) => confirm({
-  title: `Revoke ${token.name}?`, text: 'Whoever uses it is refused within seconds, and the sessions that began with it end.', yes: 'Revoke token',
+  title: `Revoke ${token.name}?`, text: 'Requests with it are refused within seconds, and the sessions that began with it end.', yes: 'Revoke token',
   act: async () => { await del(`/tokens/${token.id}`); reload(); },
 });
 
@@ -62,6 +62,6 @@ export function Tokens() {
     <${Loaded} of=${list}>${({ items }) => (items.length ? html`<section class="panel flush"><div class="scroll-x"><table class="rows" aria-label="Tokens">
       <thead><tr>${columns.map(([text, cls = '']) => html`<th key=${text} class=${cls}>${text}</th>`)}<th><span class="visually-hidden">Actions</span></th></tr></thead>
       <tbody>${items.map((t) => html`<${Row} key=${t.id} token=${t} reload=${list.reload} />`)}</tbody></table></div></section>`
-    : html`<${Empty} title="No tokens" text="Without --auth nobody needs one." />`)}</${Loaded}>
+    : html`<${Empty} title="No tokens" text="Without --auth no token is needed." />`)}</${Loaded}>
     ${asked && html`<${Form} close=${() => setAsked(false)} reload=${list.reload} />`}`;
 }
