@@ -40,7 +40,7 @@ var tags = []struct{ name, description string }{
 	{"runs", "Executions of whole pipelines. Port 8080."},
 	{"schedules", "What starts runs and executions by the clock. Port 8080."},
 	{"hooks", "What starts runs for events of other systems. Port 8080."},
-	{"notifications", "Messages about runs, and what became of them. Port 8082."},
+	{"notifications", "Messages about runs, and the state of their delivery. Port 8082."},
 	{"artifacts", "The files that jobs leave. Port 8080."},
 	{"caches", "The files that jobs leave for later runs of their pipeline. Port 8080."},
 	{"sources", "Trees that are uploaded for a run. Port 8080."},

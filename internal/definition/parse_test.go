@@ -91,7 +91,7 @@ func TestProblems(t *testing.T) {
 		"a glob in file_hash that is none":   {one(`caches: [{key: "${{ file_hash('a[') }}", paths: [p]}]`), []string{`6:20: jobs.b.caches[0].key: ${{ file_hash('a[') }}: "a[" is no glob`}},
 		"file_hash outside of the tree":      {one(`caches: [{key: k, restore: ["${{ file_hash('../x') }}"], paths: [p]}]`), []string{`6:33: jobs.b.caches[0].restore[0]: ${{ file_hash('../x') }}: a path below the working directory is required`}},
 		"a cache outside of the home":        {one("caches: [{key: k, paths: [~/../x]}]"), []string{`6:31: jobs.b.caches[0].paths[0]: a path below the working directory is required, not "../x"`}},
-		"a cache of the home of another":     {one("caches: [{key: k, paths: ['!~root/x']}]"), []string{`6:31: jobs.b.caches[0].paths[0]: "!~root/x": only ~/ is the home; write ./~root/x`}},
+		"a cache of the home of another":     {one("caches: [{key: k, paths: ['!~root/x']}]"), []string{`6:31: jobs.b.caches[0].paths[0]: "!~root/x": only ~/ means the home directory; write ./~root/x`}},
 		"a cache of all of the home":         {one("caches: [{key: k, paths: [~/]}]"), []string{`6:31: jobs.b.caches[0].paths[0]: a path below`}},
 		"a tag in front of a command":        {"slug: x\njobs: {a: {command: ! x}}\n", []string{`2:21: jobs.a.command: "!" is a YAML tag, not text: put quotes`}},
 		"a tag in place of a negated glob":   {one("if: {run.branch: !main}"), []string{`6:22: jobs.b.if.run.branch: "!main" is a YAML tag`}},
