@@ -17,6 +17,20 @@ const (
 		a.v->>'operation', a.v->>'resource', a.v->>'resource_id', a.v->>'outcome', a.v->>'request_id' `
 )
 
+// columnsOf returns the columns of insertAudit as one array each.
+func columnsOf(records []hodei.AuditRecord) []any {
+	n := len(records)
+	ids, kinds, tokens, names, roles := make([]hodei.AuditID, n), make([]hodei.CallerKind, n), make([]*hodei.TokenID, n), make([]string, n), make([]*hodei.Role, n)
+	addresses, operations, resources, resourceIDs := make([]string, n), make([]string, n), make([]*string, n), make([]*string, n)
+	outcomes, requests := make([]string, n), make([]string, n)
+	for i, r := range records {
+		ids[i], kinds[i], tokens[i], names[i], roles[i] = r.ID, r.Kind, r.TokenID, r.Name, r.Role
+		addresses[i], operations[i], resources[i], resourceIDs[i] = r.Address, r.Operation, r.Resource, r.ResourceID
+		outcomes[i], requests[i] = r.Outcome, r.RequestID
+	}
+	return []any{ids, kinds, tokens, names, roles, addresses, operations, resources, resourceIDs, outcomes, requests}
+}
+
 // cause is the record of the request that ctx belongs to, nil if there is none to write: the
 // caller is not known, or the record is written already.
 func cause(ctx context.Context, noun, id string) *hodei.AuditRecord {

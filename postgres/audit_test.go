@@ -59,6 +59,7 @@ func TestAChangeIsCommittedWithItsRecord(t *testing.T) {
 func TestExecutionsCreatedTogetherHaveTheirRecords(t *testing.T) {
 	db, _ := open(t)
 	const callers = 40
+	later := time.Now().Add(time.Hour)
 	done := make(chan error, callers)
 	for i := range callers {
 		go func() {
@@ -66,7 +67,11 @@ func TestExecutionsCreatedTogetherHaveTheirRecords(t *testing.T) {
 			if i%2 == 0 {
 				ctx = by(t, "execute")
 			}
-			e, err := db.CreateExecution(ctx, hodei.Execution{Spec: spec("true")})
+			draft := hodei.Execution{Spec: spec("true")}
+			if i%4 < 2 { // some are to start later
+				draft.NotBefore = &later
+			}
+			e, err := db.CreateExecution(ctx, draft)
 			if err == nil && (e.StartedBy != nil) != (i%2 == 0) {
 				err = hodei.Errorf(hodei.Internal, "started by %v", e.StartedBy)
 			}

@@ -18,9 +18,9 @@ import (
 // executions at a time, see package batch.
 
 // CreateExecution inserts a PENDING execution. It uses only the id, spec, job, pipeline,
-// run, attempt and retry_of of draft, and chooses an id if there is none. The policy of
-// the retried execution then causes no further retry. If the execution exists, it is
-// returned unchanged.
+// run, attempt, retry_of and not_before of draft, and chooses an id if there is none. The
+// policy of the retried execution then causes no further retry. No worker gets the execution
+// before its not_before. If the execution exists, it is returned unchanged.
 func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	if draft.ID.IsZero() {
 		draft.ID = NewExecutionID(ctx)
@@ -64,44 +64,55 @@ type creation struct {
 	cause *hodei.AuditRecord // nil for none
 }
 
+// auditOfExecutions inserts the records of those executions of a batch that have one and were
+// created. Its parameters are arrays, see columnsOf, which Postgres takes apart at less cost
+// than JSON.
+const auditOfExecutions = `, audited AS (` + insertAudit + `
+	SELECT a.id, a.kind, a.token_id, a.name, a.role, a.address, a.operation, a.resource, a.resource_id, a.outcome, a.request_id
+	FROM unnest($1::uuid[], $19::uuid[], $20::text[], $21::uuid[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::text[])
+		AS a(execution_id, id, kind, token_id, name, role, address, operation, resource, resource_id, outcome, request_id)
+	JOIN e ON e.id = a.execution_id WHERE a.kind <> '')`
+
 func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.Answer[*hodei.Execution], error) {
 	n := len(wanted)
 	ids, jobs, pipelines := make([]hodei.ExecutionID, n), make([]*hodei.JobID, n), make([]*hodei.PipelineID, n)
 	spec, attempts, past, days := make([]hodei.Spec, n), make([]int, n), make([]*hodei.ExecutionID, n), make([]time.Time, n)
 	runs, numbers, keys := make([]*hodei.RunID, n), make([]*int, n), make([]*string, n)
 	workers, types, incarnations := make([]*hodei.WorkerID, n), make([]*string, n), make([]*string, n)
-	by, causes, audit := make([]*string, n), make([]*hodei.AuditRecord, n), ""
+	after := make([]*time.Time, n)
+	by, records, audit := make([]*string, n), make([]hodei.AuditRecord, n), ""
 	for i, c := range wanted {
 		d := c.draft
-		if by[i], causes[i] = d.StartedBy, c.cause; c.cause != nil {
-			audit = `, audited AS (` + insertAudit + auditValues + `FROM jsonb_array_elements($17::jsonb) WITH ORDINALITY a(v, n) JOIN d USING (n) JOIN e ON e.id = d.id
-				WHERE a.v <> 'null')`
+		if c.cause != nil {
+			records[i], audit = *c.cause, auditOfExecutions
 		}
+		by[i] = d.StartedBy
 		ids[i], jobs[i], pipelines[i], spec[i] = d.ID, d.JobID, d.PipelineID, d.Spec
 		attempts[i], past[i], days[i] = d.Attempt, d.RetryOf, d.ID.Day()
-		runs[i], numbers[i], keys[i] = d.RunID, d.RunNumber, d.JobKey
+		runs[i], numbers[i], keys[i], after[i] = d.RunID, d.RunNumber, d.JobKey, d.NotBefore
 		if c.to != nil {
 			workers[i], types[i], incarnations[i] = &c.to.worker, &c.to.workerType, &c.to.incarnation
 		}
 	}
-	args := []any{ids, jobs, pipelines, attempts, past, days, workers, types, incarnations, spec, hodei.Pending, hodei.Running, runs, numbers, keys, by}
+	args := []any{ids, jobs, pipelines, attempts, past, days, workers, types, incarnations, spec, hodei.Pending, hodei.Running, runs, numbers, keys, by, after, hodei.ReasonNotBefore}
 	if audit != "" {
-		args = append(args, causes)
+		args = append(args, columnsOf(records)...)
 	}
 	// The specs are one document, because an array of them would be quoted
 	// twice.
 	made, err := changeAll(ctx, db.known, "create executions",
 		`WITH d AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::uuid[], $6::date[],
-				$7::uuid[], $8::text[], $9::text[], $13::uuid[], $14::int[], $15::text[], $16::text[]) WITH ORDINALITY
+				$7::uuid[], $8::text[], $9::text[], $13::uuid[], $14::int[], $15::text[], $16::text[], $17::timestamptz[]) WITH ORDINALITY
 				AS d(id, job_id, pipeline_id, attempt, retry_of, log_day, worker_id, worker_type, worker_incarnation,
-					run_id, run_number, job_key, started_by, n)),
+					run_id, run_number, job_key, started_by, not_before, n)),
 		s AS (SELECT * FROM jsonb_array_elements($10::jsonb) WITH ORDINALITY AS s(spec, n)),
 		past AS (UPDATE executions SET retry_at = NULL WHERE id = ANY($5) AND retry_at IS NOT NULL),
 		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, status, spec, attempt, retry_of, log_day,
-				worker_id, worker_type, worker_incarnation, started_by, scheduled_at, started_at)
+				worker_id, worker_type, worker_incarnation, started_by, scheduled_at, started_at, not_before, held, reason)
 			SELECT id, job_id, pipeline_id, run_id, run_number, job_key, CASE WHEN worker_id IS NULL THEN $11 ELSE $12 END, spec, attempt, retry_of, log_day,
 				worker_id, worker_type, worker_incarnation, started_by,
-				CASE WHEN worker_id IS NOT NULL THEN now() END, CASE WHEN worker_id IS NOT NULL THEN now() END
+				CASE WHEN worker_id IS NOT NULL THEN now() END, CASE WHEN worker_id IS NOT NULL THEN now() END,
+				not_before, coalesce(not_before > now(), false), CASE WHEN not_before > now() THEN $18 END
 			FROM d JOIN s USING (n) ON CONFLICT (id) DO NOTHING RETURNING *)`+audit+`
 		SELECT `+changedColumns+` FROM e`, args...)
 	return answers(wanted, made, func(c creation) hodei.ExecutionID { return c.draft.ID }), err

@@ -32,7 +32,7 @@ func (o *Orchestrator) delay(ctx context.Context, draft hodei.Execution) (hodei.
 	if draft.Command.IsZero() {
 		return draft, hodei.InvalidField("command", "required: the job has none")
 	}
-	e, err := o.db.CreateDelayed(ctx, draft)
+	e, err := o.db.CreateExecution(ctx, draft)
 	if err == nil {
 		o.publish(ctx, schemas.EventCreated, e)
 		_ = o.nc.Publish(schemas.DelayedSubject, nil)
