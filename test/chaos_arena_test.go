@@ -160,33 +160,44 @@ func (w *arena) addPostgres() {
 	cluster, err := local.StartPostgres(w.ctx, local.PostgresConfig{Dir: home})
 	require.NoError(w.t, err)
 	cluster.Stop()
-	data := filepath.Join(home, "data")
-	command, err := os.ReadFile(filepath.Join(data, "postmaster.opts")) // the program that served it
-	require.NoError(w.t, err)
-	program, _, _ := strings.Cut(string(command), " ")
-	info, err := os.Stat(data)
-	require.NoError(w.t, err)
-	owner := info.Sys().(*syscall.Stat_t)
-	port := freePort(w.t)
+	data, port := filepath.Join(home, "data"), freePort(w.t)
 	w.pg = w.add("postgres", "postgres", func() (*exec.Cmd, error) {
-		at, err := os.Open(data) // its user may have no access to this directory
-		if err != nil {
-			return nil, err
-		}
-		cmd := exec.Command(program, "-D", "/proc/self/fd/3", "-c", "listen_addresses=127.0.0.1", "-c", fmt.Sprintf("port=%d", port),
-			"-c", "unix_socket_directories=", "-c", "max_connections=300", "-c", "fsync=off", "-c", "shared_buffers=32MB",
-			"-c", "logging_collector=off", "-c", "log_line_prefix=%m ")
-		cmd.ExtraFiles, cmd.Dir = []*os.File{at}, "/"
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
-		if os.Geteuid() == 0 {
-			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid}}
-		}
-		return cmd, nil
+		return postmaster(data, port, "max_connections=300", "log_line_prefix=%m ")
 	})
 	ownDisk(w.pg)
 	// The pid of a dead postmaster may have been reused.
 	w.pg.clear = func() { _ = os.Remove(filepath.Join(data, "postmaster.pid")) }
 	w.pgURL = fmt.Sprintf("postgres://hodei@127.0.0.1:%d/postgres", port)
+}
+
+// postmaster returns the server of a cluster that local.Postgres has served. It listens on TCP
+// alone, and its commits do not wait for the disk.
+func postmaster(data string, port int, settings ...string) (*exec.Cmd, error) {
+	command, err := os.ReadFile(filepath.Join(data, "postmaster.opts")) // the program that served it
+	if err != nil {
+		return nil, err
+	}
+	program, _, _ := strings.Cut(string(command), " ")
+	info, err := os.Stat(data)
+	if err != nil {
+		return nil, err
+	}
+	at, err := os.Open(data) // its user may have no access to this directory
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(program, "-D", "/proc/self/fd/3", "-c", "listen_addresses=127.0.0.1", "-c", fmt.Sprintf("port=%d", port),
+		"-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "logging_collector=off")
+	for _, s := range settings {
+		cmd.Args = append(cmd.Args, "-c", s)
+	}
+	cmd.ExtraFiles, cmd.Dir = []*os.File{at}, "/"
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+	if os.Geteuid() == 0 {
+		owner := info.Sys().(*syscall.Stat_t)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid}}
+	}
+	return cmd, nil
 }
 
 // addRoles adds two of each service, two edges, and the workers.
