@@ -36,7 +36,7 @@ because what a program needs of NATS may have changed.`,
 			if err := setup(dir); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s is complete; docs/security.md has the next steps\n", dir)
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s is complete; docs/secured.md has the next steps\n", dir)
 			return nil
 		},
 	}
