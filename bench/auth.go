@@ -33,7 +33,15 @@ func auth(ctx context.Context, b *bench) (rows []row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeGuarded()) }()
-	tokens, err := guarded.tokens(ctx)
+	admin, err := guarded.admin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	connected, err := b.connecting(ctx, plain, guarded, admin)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := guarded.tokens(ctx, admin)
 	if err != nil {
 		return nil, err
 	}
@@ -82,23 +90,25 @@ func auth(ctx context.Context, b *bench) (rows []row, err error) {
 			rate[i].fill(row{Scenario: "auth", What: k.what + " of 32 clients, 1,000 tokens", Unit: "requests/s", AtLeast: 0.9, Aim: 0.95, Note: note}),
 			wait[i].fill(row{Scenario: "auth", What: k.what + " of one client, 1,000 tokens, p50", Unit: "ms", Lower: true, AtLeast: 1.1, Aim: 1.05, Note: note}))
 	}
-	return rows, nil
+	return append(rows, connected), nil
+}
+
+// admin returns the first token.
+func (h *hodei) admin(ctx context.Context) (string, error) {
+	found, err := h.await(ctx, adminFile)
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(found[1])
+	return strings.TrimSpace(string(text)), err
 }
 
 // tokens makes the tokens of the callers.
-func (h *hodei) tokens(ctx context.Context) (texts []string, err error) {
-	found, err := h.await(ctx, adminFile)
-	if err != nil {
-		return nil, err
-	}
-	admin, err := os.ReadFile(found[1])
-	if err != nil {
-		return nil, err
-	}
+func (h *hodei) tokens(ctx context.Context, admin string) (texts []string, err error) {
 	for i := range distinctTokens {
 		var made struct{ Token string }
 		l := load{base: h.base, method: "POST", path: "/tokens", body: fmt.Sprintf(`{"name":"client %d","role":"developer"}`, i)}
-		body, err := l.ask(ctx, http.DefaultClient, strings.TrimSpace(string(admin)))
+		body, err := l.ask(ctx, http.DefaultClient, admin)
 		if err == nil {
 			err = json.Unmarshal(body, &made)
 		}
