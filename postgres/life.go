@@ -447,8 +447,9 @@ func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond
 		started[i], completed[i], counts[i], digests[i], resources[i] = o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources
 		outputs[i] = o.Outputs
 	}
-	// Every end has the same guard: a worker ends only a RUNNING execution. An end that
-	// lets a run go on does not wait for the disk, see FinishExecutions.
+	// Every end has the same guard: a worker ends only a RUNNING execution. The worker is not
+	// compared with =, by which Postgres might read all entries of executions_of_worker. An end
+	// that lets a run go on does not wait for the disk, see FinishExecutions.
 	return changeAll(ctx, q, "finish executions",
 		`WITH o AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[], $7::timestamptz[],
 				$8::timestamptz[], $9::bigint[], $10::bigint[], $11::jsonb[], $14::jsonb[]) AS o(id, worker_id, status, reason, exit_code, signal,
@@ -457,7 +458,7 @@ func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond
 				started_at = coalesce(o.started_at, e.started_at), completed_at = greatest(o.completed_at, o.started_at),
 				log_count = o.log_count, log_digest = o.log_digest, log_damaged = $13, resources = o.resources,
 				outputs = nullif(o.outputs, 'null'), `+ended("o.status", "o.reason", "o.exit_code", "o.signal")+`
-			FROM o WHERE e.id = o.id AND e.status = ANY($12) AND e.worker_id = o.worker_id AND `+cond+` RETURNING e.*)
+			FROM o WHERE e.id = o.id AND e.status = ANY($12) AND e.worker_id IS NOT DISTINCT FROM o.worker_id AND `+cond+` RETURNING e.*)
 		SELECT `+changedColumns+` FROM e WHERE $13 OR NOT e.run_due OR set_config('synchronous_commit', 'off', true) = 'off'`,
 		ids, workers, status, reasons, codes, signals, started, completed, counts, digests, resources,
 		hodei.ExecutionTransitions.From(hodei.Completed), damaged, outputs)

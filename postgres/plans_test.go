@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,35 @@ func TestBeginningsAndEndsArePlannedOnce(t *testing.T) {
 	}
 	require.EqualValues(t, 24, generic)
 	require.Zero(t, custom)
+	requireReadByKey(t, db)
+	_, err = db.pool.Exec(t.Context(), `ANALYZE executions`) // from now on Postgres knows that the table is small
+	require.NoError(t, err)
+	requireReadByKey(t, db)
+}
+
+var byID = regexp.MustCompile(`Index Cond: \(id = ([ao])\.id\)`)
+
+// requireReadByKey requires that the assignment and the end look up each execution by its id.
+func requireReadByKey(t *testing.T, db *DB) {
+	seen := map[string]bool{}
+	for _, conn := range db.known.AcquireAllIdle(t.Context()) {
+		defer conn.Release()
+		rows, err := conn.Query(t.Context(), `SELECT name, repeat(', NULL', cardinality(parameter_types)) AS args
+			FROM pg_prepared_statements WHERE statement LIKE $1`, "%UPDATE executions e %")
+		require.NoError(t, err)
+		statements, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Name, Args string }])
+		require.NoError(t, err)
+		for _, s := range statements {
+			rows, err := conn.Query(t.Context(), `EXPLAIN EXECUTE `+s.Name+`(`+s.Args[2:]+`)`, pgx.QueryExecModeSimpleProtocol)
+			require.NoError(t, err)
+			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			require.NoError(t, err)
+			by := byID.FindStringSubmatch(strings.Join(lines, "\n"))
+			require.NotNil(t, by, strings.Join(lines, "\n"))
+			seen[by[1]] = true
+		}
+	}
+	require.Len(t, seen, 2)
 }
 
 // TestListsOfOneIDReadItsIndex: the indexes leave out executions without a job, a pipeline or a worker.
