@@ -120,13 +120,6 @@ func (s *Service) accept(ctx context.Context, e *endpoint, req received) {
 	s.crew.do(func() {
 		defer Recover(s.cfg.Log, e.op.Name)
 		defer s.gate.leave()
-		if !e.op.Waits() {
-			defer e.stats.inflight.Add(-1)
-			s.serve(ctx, e, req)
-			return
-		}
-		ctx, c := s.begin(ctx, e, req.Headers().Get(schemas.HeaderCall))
-		defer c.end()
 		s.serve(ctx, e, req)
 	})
 }
@@ -143,21 +136,11 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req received) {
 	ctx, cancel := s.deadline(ctx, req)
 	defer cancel()
 	if ctx.Err() != nil {
+		e.stats.inflight.Add(-1)
 		e.stats.expired.Add(1)
 		return
 	}
-	msg := incoming{subject: req.Subject()}
-	var malformed error
-	msg.body, msg.attached, malformed = detach(req.Headers().Get(schemas.HeaderAttached), req.Data())
-	ctx, err := s.identify(ctx, e.op, req) // a refusal is recorded with what the body names
-	if err == nil {
-		err = malformed
-	}
-	var rep any
-	if err == nil {
-		rep, err = s.guard(ctx, e, msg)
-	}
-	s.audit(ctx, e.op, msg.body, err)
+	rep, err := s.handle(ctx, e, req)
 	if err == nil {
 		err = s.respond(ctx, e, req, rep)
 	}
@@ -169,6 +152,30 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req received) {
 		return
 	}
 	s.cfg.Log.DebugContext(ctx, "request", "op", e.op.Name, "request_id", RequestID(ctx), "dur", took)
+}
+
+// handle calls the handler, and releases the request's place before the answer,
+// so that the caller's next request finds it free.
+func (s *Service) handle(ctx context.Context, e *endpoint, req received) (rep any, err error) {
+	if e.op.Waits() {
+		var c *served
+		ctx, c = s.begin(ctx, e, req.Headers().Get(schemas.HeaderCall))
+		defer c.end()
+	} else {
+		defer e.stats.inflight.Add(-1)
+	}
+	msg := incoming{subject: req.Subject()}
+	var malformed error
+	msg.body, msg.attached, malformed = detach(req.Headers().Get(schemas.HeaderAttached), req.Data())
+	ctx, err = s.identify(ctx, e.op, req) // a refusal is recorded with what the body names
+	if err == nil {
+		err = malformed
+	}
+	if err == nil {
+		rep, err = s.guard(ctx, e, msg)
+	}
+	s.audit(ctx, e.op, msg.body, err)
+	return rep, err
 }
 
 // log logs the failures of the service for operators. A caller's mistake is
