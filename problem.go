@@ -1,6 +1,7 @@
 package hodei
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 )
@@ -31,8 +32,8 @@ func (p Problem) String() string {
 	return text
 }
 
-// InvalidDefinition is the error for the problems of a definition. It names the first
-// one and lists all; nil without any.
+// InvalidDefinition is the error for the problems of a definition. It names the field of
+// the first one, "body" for the whole document, and lists all; nil without any.
 func InvalidDefinition(problems []Problem) error {
 	if len(problems) == 0 {
 		return nil
@@ -42,7 +43,7 @@ func InvalidDefinition(problems []Problem) error {
 		message = fmt.Sprintf("Invalid definition: %d problems", n)
 	}
 	return &Error{Code: Invalid, Message: message, Details: &ErrorDetails{
-		Field: problems[0].Field, Issue: problems[0].Issue, Problems: problems,
+		Field: cmp.Or(problems[0].Field, "body"), Issue: problems[0].Issue, Problems: problems,
 	}}
 }
 

@@ -132,16 +132,17 @@ func TestRequests(t *testing.T) {
 		status             int
 		want               string // the body or a part of it
 	}{
-		"created":          {"POST", "/api/v1/pipelines", `{"name":"demo"}`, 201, string(pipeline)},
-		"without prefix":   {"GET", "/pipelines/" + w.pipeline.String(), "", 200, string(pipeline)},
-		"id without pipe_": {"GET", "/api/v1/pipelines/" + strings.TrimPrefix(w.pipeline.String(), "pipe_"), "", 200, string(pipeline)},
-		"number":           {"GET", "/pipelines?limit=0002", "", 200, `"next_cursor":null`},
-		"boolean":          {"POST", "/schedule?dry_run=true", `{}`, 200, `"dry_run":true`},
-		"in the body":      {"POST", "/schedule", `{"dry_run":true}`, 200, `"dry_run":true`},
-		"chosen status":    {"POST", "/jobs/" + w.job.String() + "/execute", "", 202, `"status":"PENDING"`},
-		"path and body":    {"POST", "/jobs/" + w.job.String() + "/execute", `{"environment":{"A":"b"}}`, 202, `"environment":{"A":"b"}`},
-		"health":           {"GET", "/healthz", "", 200, `{"status":"ok"}`},
-		"openapi":          {"GET", "/openapi.json", "", 200, string(schemas.OpenAPI)},
+		"created":           {"POST", "/api/v1/pipelines", `{"name":"demo"}`, 201, string(pipeline)},
+		"words of a number": {"GET", "/executions/" + w.exec.String() + "/logs/stream?tail=x", "", 400, `"issue":"integer or \"all\" required"`},
+		"without prefix":    {"GET", "/pipelines/" + w.pipeline.String(), "", 200, string(pipeline)},
+		"id without pipe_":  {"GET", "/api/v1/pipelines/" + strings.TrimPrefix(w.pipeline.String(), "pipe_"), "", 200, string(pipeline)},
+		"number":            {"GET", "/pipelines?limit=0002", "", 200, `"next_cursor":null`},
+		"boolean":           {"POST", "/schedule?dry_run=true", `{}`, 200, `"dry_run":true`},
+		"in the body":       {"POST", "/schedule", `{"dry_run":true}`, 200, `"dry_run":true`},
+		"chosen status":     {"POST", "/jobs/" + w.job.String() + "/execute", "", 202, `"status":"PENDING"`},
+		"path and body":     {"POST", "/jobs/" + w.job.String() + "/execute", `{"environment":{"A":"b"}}`, 202, `"environment":{"A":"b"}`},
+		"health":            {"GET", "/healthz", "", 200, `{"status":"ok"}`},
+		"openapi":           {"GET", "/openapi.json", "", 200, string(schemas.OpenAPI)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			resp := do(t, c.method, w.url(c.path), c.body)

@@ -69,6 +69,10 @@ func (db *DB) ExecutionID(ctx context.Context, ref hodei.ExecutionRef) (hodei.Ex
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		missing.Message = fmt.Sprintf("%s: the run has no job with that key", missing.Message)
+		var leg string
+		if db.pool.QueryRow(ctx, `SELECT key FROM run_jobs WHERE run_id = $1 AND job = $2 ORDER BY position LIMIT 1`, of, key).Scan(&leg) == nil {
+			missing.Message += fmt.Sprintf("; the legs of its matrix have keys such as %s", leg)
+		}
 		return id, missing
 	case err != nil:
 		return id, failure("find execution", err)

@@ -16,6 +16,7 @@ import (
 // info is the reply of a service to $SRV.INFO.
 type info struct {
 	Name      string `json:"name"`
+	Version   string `json:"version"`
 	Endpoints []struct {
 		Name, Subject string
 		Metadata      map[string]string
@@ -39,6 +40,7 @@ func TestSchemasAreServed(t *testing.T) {
 		var said info
 		require.NoError(t, json.Unmarshal(msg.Data, &said))
 		services[said.Name] = true
+		require.NotEqual(t, "0.0.0", said.Version, said.Name)
 		for _, e := range said.Endpoints {
 			subjects[e.Subject] = true
 			if e.Metadata["internal"] == "true" {

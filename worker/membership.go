@@ -154,7 +154,7 @@ func (w *Worker) work(ctx, alive context.Context, bucket *kv.Workers) {
 func (w *Worker) answer(ctx, alive context.Context, ready func()) {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		svc := rpc.New(rpc.Config{
-			NATS: w.cfg.NATS, Name: schemas.Worker, Description: "Runs commands", Log: w.log,
+			NATS: w.cfg.NATS, Name: schemas.Worker, Description: "Runs commands", Version: w.cfg.Version, Log: w.log,
 			Metadata: map[string]string{"worker_id": w.id.String(), "type": w.cfg.Type},
 		})
 		rpc.HandleWorker(svc, schemas.RequestExecutions, w.id, func(ctx context.Context, req schemas.OfferRequest) (out schemas.Results[schemas.Acceptance], err error) {

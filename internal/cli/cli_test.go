@@ -90,6 +90,7 @@ func TestMistakesOfUsage(t *testing.T) {
 		"exec -c true -- true":              "exclude each other",
 		"exec --timeout -1s -- true":        "negative",
 		"run":                               "JOB is missing",
+		"runs shop --pipeline b":            "not both",
 		"run build test":                    `unexpected argument "test"`,
 		"logs":                              "usage: hodei logs ID",
 		"logs x -n some":                    "--tail",
@@ -119,5 +120,27 @@ func TestMistakesOfUsage(t *testing.T) {
 		require.Equal(t, 2, code, "%s: %s", line, errs)
 		require.Empty(t, out, line)
 		require.Contains(t, errs, want, line)
+	}
+}
+
+// TestMistakesNameWhatIsThere: a name that is not found, and targets that fail, are told apart.
+func TestMistakesNameWhatIsThere(t *testing.T) {
+	const id = "01a20adc-0000-7000-8000-000000000001"
+	missing := `{"error":"NOT_FOUND","message":"Pipeline not found","resource":"pipeline","resource_id":"shop"}`
+	artifacts := `{"items":[{"name":"app"},{"name":"docs"},{"name":"app"}],"next_cursor":null}`
+	notes := `{"items":[{"kind":"slack","target":"a"},{"kind":"webhook","target":"b"}],"kind":"slack","status":"FAILED","error":"answered 500"}`
+	for line, c := range map[string]struct {
+		status int
+		body   string
+		want   string
+		code   int
+	}{
+		"runs shop":                             {404, missing, "Pipeline not found", 3},
+		"artifact download run_" + id + " nope": {200, artifacts, `the run has no artifact "nope": it has app, docs`, 3},
+		"notify test pipe_" + id:                {200, notes, "slack a: answered 500; webhook b: answered 500", 1},
+	} {
+		_, errs, code := command(t, append(strings.Fields(line), "--server", answering(t, "/", c.status, c.body))...)
+		require.Equal(t, c.code, code, line)
+		require.Equal(t, "hodei: "+c.want, errs, line)
 	}
 }

@@ -23,11 +23,16 @@ func newRuns(p *session.Flags) *cobra.Command {
 	var pipeline string
 	wanted := session.States[hodei.RunStatus]{Of: hodei.RunTransitions}
 	cmd := p.Listing(&cobra.Command{
-		Use: "runs", Short: "List runs of pipelines, newest first", Args: cobra.NoArgs,
+		Use: "runs [PIPELINE]", Short: "List runs of pipelines, newest first", Args: cobra.MaximumNArgs(1),
 		Long: `List runs of pipelines, newest first. A run is named by its pipeline and its
 number, as release#42, wherever a command takes one.`,
-		Example: "  hodei runs --pipeline release --status failed\n  hodei run show release#42\n  hodei rerun release#42",
-	}, func(ctx context.Context, s *session.Session, _ []string) (err error) {
+		Example: "  hodei runs release --status failed\n  hodei run show release#42\n  hodei rerun release#42",
+	}, func(ctx context.Context, s *session.Session, args []string) (err error) {
+		if len(args) == 1 && pipeline != "" {
+			return cmdline.Usagef("give PIPELINE or --pipeline, not both")
+		} else if len(args) == 1 {
+			pipeline = args[0]
+		}
 		if req.PipelineID, err = session.Several(ctx, pipeline, s.PipelineRef); err != nil {
 			return err
 		}
@@ -42,6 +47,7 @@ number, as release#42, wherever a command takes one.`,
 	flags.Var(&wanted, "status", "only of this status, or of these, separated by commas")
 	session.AddCreated(flags, &req.Created)
 	session.AddPage(flags, &req.Page)
+	session.CompleteFirst(cmd, p.Pipelines())
 	session.Complete(cmd, "pipeline", p.Pipelines())
 	session.Complete(cmd, "status", session.Words(wanted.Of.States()...))
 	return cmd

@@ -89,14 +89,21 @@ func collect(e *jsonschema.ValidationError) []hodei.ErrorDetails {
 }
 
 // alternatives explains a mismatch with a value of several allowed types: the
-// allowed types or, if the type is allowed, the violation inside the value.
+// allowed types and words or, if the type is allowed, the violation inside the value.
 func alternatives(e *jsonschema.ValidationError) []hodei.ErrorDetails {
 	var wants []string
 	for _, cause := range e.Causes {
 		inner := leaf(cause)
 		t, ok := inner.ErrorKind.(*kind.Type)
-		if !ok || len(inner.InstanceLocation) > len(e.InstanceLocation) {
+		word, isWord := inner.ErrorKind.(*kind.Enum)
+		switch {
+		case len(inner.InstanceLocation) > len(e.InstanceLocation) || !ok && !isWord:
 			return collect(cause)
+		case isWord:
+			for _, want := range word.Want {
+				wants = append(wants, fmt.Sprintf("%q", want))
+			}
+			continue
 		}
 		for _, want := range t.Want {
 			if want != "null" {

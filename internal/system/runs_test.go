@@ -148,7 +148,8 @@ jobs:
 	}
 	for path, says := range map[string]string{
 		"/runs/release%232": "Run not found", "/runs/release%23x": "Run not found", "/runs/nothing%231": "Run not found",
-		"/executions/release%231%2Fnothing": "no job with that key", "/executions/release%231%2Fgate": "never executed",
+		"/executions/release%231%2Fnothing": "no job with that key", "/executions/release%231%2Ftest": "keys such as test[os=linux]",
+		"/executions/release%231%2Fgate":             "never executed",
 		"/executions/release%231%2Fgate/logs/stream": "never executed", "/executions/release": "Execution not found",
 	} {
 		status, body := r.ask("GET", path)

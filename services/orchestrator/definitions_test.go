@@ -160,6 +160,9 @@ func TestApplyChangesNothingUnlessAllIsValid(t *testing.T) {
 		{Field: "jobs.test.needs[0]", Issue: `no job "biuld"; did you mean "build"?`, Line: 8, Column: 19},
 	}, failed.Details.Problems, "every problem has its place")
 	assert.Equal(t, "jobs.build.retires", failed.Details.Field)
+	_, failed = asked[schemas.AppliedPipeline](b, schemas.ApplyPipeline.Op, body{"slug": "release", "document": "[]"})
+	require.NotNil(t, failed)
+	assert.Equal(t, "body", failed.Details.Field, "a problem of the whole document has a field, too")
 	assert.Empty(t, b.apply(release, nil).Changes)
 }
 

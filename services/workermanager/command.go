@@ -66,7 +66,7 @@ func (m *Manager) command(ctx context.Context, id hodei.WorkerID, req schemas.Co
 	}
 	report, err := m.tellWorker(ctx, id, req)
 	if errors.Is(err, nats.ErrNoResponders) {
-		return row, hodei.Errorf(hodei.Conflict, "Worker is not connected")
+		return row, &hodei.Error{Code: hodei.Conflict, Message: "Worker is not connected", Resource: id.Noun(), ResourceID: id.String()}
 	} else if err != nil {
 		return row, err
 	}

@@ -231,6 +231,7 @@ func TestDrainAndResume(t *testing.T) {
 	_, err = ask(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id})
 	require.ErrorIs(t, err, hodei.Conflict)
 	require.ErrorContains(t, err, "not connected")
+	require.Equal(t, h.id.String(), hodei.AsError(err).ResourceID)
 	_, err = ask(b, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: h.id})
 	require.ErrorIs(t, err, hodei.Conflict)
 	h.id[3]++

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -100,6 +101,7 @@ the key of its job.`,
 
 // artifactsOf returns the artifacts of a run with the name, or all.
 func artifactsOf(ctx context.Context, s *session.Session, run hodei.RunRef, name []string) (all []hodei.Artifact, err error) {
+	var names []string
 	for a, err := range s.AllArtifacts(ctx, schemas.ListArtifactsRequest{ID: run}) {
 		if err != nil {
 			return nil, err
@@ -107,11 +109,17 @@ func artifactsOf(ctx context.Context, s *session.Session, run hodei.RunRef, name
 		if len(name) == 0 || a.Name == name[0] {
 			all = append(all, a)
 		}
+		if !slices.Contains(names, a.Name) {
+			names = append(names, a.Name)
+		}
 	}
-	if len(all) == 0 {
-		return nil, hodei.Errorf(hodei.NotFound, "the run has no such artifact")
+	switch {
+	case len(all) > 0:
+		return all, nil
+	case len(names) == 0:
+		return nil, hodei.Errorf(hodei.NotFound, "the run has no artifacts")
 	}
-	return all, nil
+	return nil, hodei.Errorf(hodei.NotFound, "the run has no artifact %q: it has %s", name[0], strings.Join(names, ", "))
 }
 
 func unpackArtifact(ctx context.Context, s *session.Session, a hodei.Artifact, dir string) (err error) {

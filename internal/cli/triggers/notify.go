@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -89,11 +90,16 @@ func newNotifyTest(p *session.Flags) *cobra.Command {
 		return session.Ask(ctx, s, schemas.TestNotifications, schemas.TestNotificationsRequest{ID: ref}, func(made schemas.Notifications) error {
 			ctx, cancel := context.WithTimeout(ctx, wait)
 			defer cancel()
-			var failed error
+			var failed []string
 			for _, n := range made.Items {
-				failed = errors.Join(failed, awaitNotification(ctx, s, n))
+				if err := awaitNotification(ctx, s, n); err != nil {
+					failed = append(failed, err.Error())
+				}
 			}
-			return failed
+			if len(failed) > 0 {
+				return errors.New(strings.Join(failed, "; "))
+			}
+			return nil
 		})
 	})
 	cmd.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to wait")

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -106,7 +108,7 @@ func generic(body []byte) (Event, error) {
 		dec := json.NewDecoder(bytes.NewReader(body))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&m); err != nil {
-			return Event{}, hodei.InvalidField("body", "an object with params and ref is required: "+err.Error())
+			return Event{}, malformed(err)
 		}
 		if dec.More() {
 			return Event{}, hodei.InvalidField("body", "one object is required")
@@ -160,7 +162,7 @@ func ofPush(body []byte) (Event, error) {
 	case strings.HasPrefix(p.Ref, "refs/heads/"):
 		e.Changes = p.changes()
 	default:
-		return Event{Ref: p.Ref, Sender: e.Sender, Why: clip(p.Ref) + " is neither a branch nor a tag"}, nil
+		return Event{Ref: p.Ref, Sender: e.Sender, Why: fmt.Sprintf("the ref %q is neither a branch nor a tag", clip(p.Ref))}, nil
 	}
 	return e, nil
 }
@@ -189,6 +191,15 @@ func (p push) changes() []string {
 	return all
 }
 
+// malformed is the error for a body that cannot be decoded. It names the field, and none of
+// the Go types that encoding/json names.
 func malformed(err error) error {
+	var wrong *json.UnmarshalTypeError
+	switch name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {
+	case unknown:
+		return hodei.InvalidField(clip(strings.Trim(name, `"`)), "unknown field")
+	case errors.As(err, &wrong):
+		return hodei.InvalidField(cmp.Or(wrong.Field, "body"), "of the wrong type: "+wrong.Value)
+	}
 	return hodei.InvalidField("body", "is not the JSON of this event: "+err.Error())
 }

@@ -78,6 +78,14 @@ func TestBodiesThatNoSystemSendsAreRefused(t *testing.T) {
 		_, err := Parse(c[0], c[1], []byte(c[2]))
 		require.ErrorIs(t, err, hodei.Invalid, c[2])
 	}
+	for body, want := range map[string]hodei.ErrorDetails{
+		`{"parms":{}}`: {Field: "parms", Issue: "unknown field"},
+		`{"ref":5}`:    {Field: "ref", Issue: "of the wrong type: number"},
+		`[]`:           {Field: "body", Issue: "of the wrong type: array"},
+	} {
+		_, err := Parse("generic", "hook", []byte(body))
+		require.Equal(t, &want, hodei.AsError(err).Details, "the field is named, and no Go type is")
+	}
 	e, err := Parse("generic", "hook", []byte(`{"params":{"a":1.50,"b":true},"ref":"main"}`))
 	require.NoError(t, err)
 	require.Equal(t, Event{Kind: hodei.TriggerHook, Ref: "main", Params: map[string]hodei.Scalar{"a": "1.50", "b": "true"}}, e)

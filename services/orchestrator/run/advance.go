@@ -130,6 +130,7 @@ func (a *advance) end(e hodei.Execution) {
 		}
 	case hodei.JobFailed, hodei.JobTimedOut:
 		j.Warning = tolerates(j.Spec.AllowFailure, e.ExitCode)
+		j.Message = explainExit(e)
 	case hodei.JobCompleted:
 		a.adopt(i)
 	}

@@ -161,6 +161,13 @@ func legOf(job hodei.RunJob, leg hodei.Leg, n int) hodei.RunJob {
 		approval := *job.Approval
 		job.Approval = &approval
 	}
+	if job.Name != nil {
+		name := Resolve(*job.Name, func(name string) (string, bool) {
+			axis, ok := strings.CutPrefix(name, "matrix.")
+			return leg[axis], ok
+		})
+		job.Name = &name
+	}
 	return job
 }
 

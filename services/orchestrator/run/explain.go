@@ -11,7 +11,8 @@ import (
 )
 
 // explain is the reason of a job as a phrase for people: which need, which condition, whose
-// answer. It is nil where the reason is that of an execution, or says all there is.
+// answer. It is nil where the reason is that of an execution (see explainExit), or says all
+// there is.
 func (a *advance) explain(j *hodei.RunJob) *string {
 	if j.Reason == nil {
 		return nil
@@ -47,6 +48,16 @@ func (a *advance) explain(j *hodei.RunJob) *string {
 	if text == "" {
 		return nil
 	}
+	return &text
+}
+
+// explainExit is the exit code of an execution that failed with one, which the reason leaves
+// open: nil for every other end.
+func explainExit(e hodei.Execution) *string {
+	if e.Reason == nil || *e.Reason != hodei.ReasonExitCode || e.ExitCode == nil {
+		return nil
+	}
+	text := fmt.Sprintf("exit code %d", *e.ExitCode)
 	return &text
 }
 

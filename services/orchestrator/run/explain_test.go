@@ -28,7 +28,7 @@ func TestReasonsAreExplained(t *testing.T) {
 	failure := when(hodei.WhenFailure)
 	play1(t, hodei.Settings{}, job("build", ""), job("lint", ""), job("deploy", "build lint"), job("page", "deploy", failure), job("after", "deploy page")).
 		ends("build", "exit 1").ends("lint").
-		why("deploy", "it needs other jobs, and build is FAILED").why("build", "").ends("page").
+		why("deploy", "it needs other jobs, and build is FAILED").why("build", "exit code 1").ends("page").
 		why("after", "it needs other jobs, and deploy is SKIPPED")
 	play1(t, hodei.Settings{}, job("build", ""), job("page", "build", failure)).ends("build").
 		why("page", "it runs after a failure, and there was none")

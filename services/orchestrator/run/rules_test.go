@@ -26,6 +26,7 @@ func job(key, needs string, change ...func(*hodei.Job)) hodei.Job {
 
 func when(w hodei.When) func(*hodei.Job)        { return func(j *hodei.Job) { j.When = w } }
 func iff(c ...hodei.Condition) func(*hodei.Job) { return func(j *hodei.Job) { j.If = c } }
+func named(name string) func(*hodei.Job)        { return func(j *hodei.Job) { j.Name = &name } }
 func matrix(m hodei.Matrix) func(*hodei.Job)    { return func(j *hodei.Job) { j.Matrix = &m } }
 func approval(seconds float64) func(*hodei.Job) {
 	return func(j *hodei.Job) { j.Approval = &hodei.Gate{Message: "go?", TimeoutSeconds: &seconds} }
@@ -64,7 +65,7 @@ func (s scene) ends(key string, how ...string) scene {
 			} else if code := 0; strings.HasPrefix(word, "exit ") {
 				_, err := fmt.Sscanf(word, "exit %d", &code)
 				require.NoError(s, err)
-				e.Status, e.ExitCode = hodei.Failed, &code
+				e.Status, e.Reason, e.ExitCode = hodei.Failed, new(hodei.ReasonExitCode), &code
 			} else {
 				e.Status = hodei.ExecutionStatus(word)
 			}
@@ -216,11 +217,11 @@ func TestAnEmptyPipelineCompletes(t *testing.T) { play1(t, hodei.Settings{}).is(
 
 func TestAllowFailure(t *testing.T) {
 	s := play1(t, hodei.Settings{}, job("lint", "", allow(hodei.AllowFailure{ExitCodes: []int{2}})), job("b", "lint")).ends("lint", "exit 2").ends("b").
-		is("COMPLETED", "lint FAILED, b COMPLETED")
+		is("COMPLETED", "lint FAILED EXIT_CODE, b COMPLETED")
 	require.Equal(t, 1, s.r.Warnings)
 	play1(t, hodei.Settings{}, job("lint", "", allow(hodei.AllowFailure{ExitCodes: []int{2}})), job("b", "lint")).ends("lint", "exit 1").
-		is("FAILED", "lint FAILED, b SKIPPED NEEDS")
-	play1(t, hodei.Settings{}, job("lint", "", allow(hodei.AllowFailure{Any: true}))).ends("lint", "exit 1").is("COMPLETED", "lint FAILED")
+		is("FAILED", "lint FAILED EXIT_CODE, b SKIPPED NEEDS")
+	play1(t, hodei.Settings{}, job("lint", "", allow(hodei.AllowFailure{Any: true}))).ends("lint", "exit 1").is("COMPLETED", "lint FAILED EXIT_CODE")
 }
 
 func TestMatrixLegs(t *testing.T) {
@@ -228,11 +229,12 @@ func TestMatrixLegs(t *testing.T) {
 		Values:  map[string][]hodei.Scalar{"os": {"linux", "darwin"}, "go": {"1.25", "1.30"}},
 		Exclude: []map[string]hodei.Scalar{{"os": "darwin", "go": "1.25"}}, Include: []map[string]hodei.Scalar{{"os": "windows", "go": "1.30"}},
 	}
-	s := play1(t, hodei.Settings{}, job("t", "", matrix(m), env("X", "${{ matrix.os }}-${{ run.number }}")), job("z", "t")).
+	s := play1(t, hodei.Settings{}, job("t", "", matrix(m), env("X", "${{ matrix.os }}-${{ run.number }}"), named("on ${{ matrix.os }}")), job("z", "t")).
 		is("RUNNING", "t[go=1.25,os=linux] PENDING, t[go=1.30,os=linux] PENDING, t[go=1.30,os=darwin] PENDING, t[go=1.30,os=windows] PENDING, z WAITING")
 	e := s.started("t[go=1.30,os=darwin]")
 	require.Equal(t, "darwin-1", e.Spec.Environment["X"])
 	require.Equal(t, "1.30", e.Spec.Environment["MATRIX_GO"])
+	require.Equal(t, []string{"on linux", "on darwin"}, []string{*s.r.Jobs[1].Name, *s.r.Jobs[2].Name}, "each leg has its own name")
 	require.Nil(t, e.Spec.Matrix, "executions do not carry the graph")
 	s.ends("t[go=1.25,os=linux]").ends("t[go=1.30,os=linux]").ends("t[go=1.30,os=darwin]").ends("t[go=1.30,os=windows]", "FAILED")
 	require.Equal(t, hodei.JobSkipped, s.r.Jobs[4].Status, "a need on a matrix is a need on all its legs")

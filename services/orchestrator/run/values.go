@@ -44,7 +44,7 @@ func known(r *hodei.Run, j *hodei.RunJob) Values {
 		case "params":
 			return r.Params[rest], true
 		case "matrix":
-			return j.Leg[rest], true
+			return j.Leg[rest], j.Leg != nil
 		case changes:
 			return strings.Join(r.Trigger.Changes, "\n"), true
 		case "run":
