@@ -140,6 +140,7 @@ func TestConsoleChildRun(t *testing.T) {
 	p := browse(t, s.orchestrator)
 	for slug, definition := range map[string]object{
 		"smoke-tests": {"jobs": object{"ping": object{"command": "echo pong"}}},
+		"far-away":    {"jobs": object{"fly": object{"type": "astronaut", "command": "true"}, "exit": object{"command": "exit 3"}}},
 		"release": {"jobs": object{
 			"smoke":  object{"pipeline": object{"slug": "smoke-tests"}},
 			"nosuch": object{"needs": []string{"smoke"}, "pipeline": object{"slug": "nosuch"}},
@@ -167,4 +168,13 @@ func TestConsoleChildRun(t *testing.T) {
 	p.sees("starts smoke-tests")
 	p.click("smoke")
 	p.sees("Starts the pipeline smoke-tests")
+
+	// A job that waits for a worker says so, and one that failed says why, once.
+	status, run = call(t, "POST", s.orchestrator+"/pipelines/far-away/execute", "")
+	require.Equal(t, 201, status, run)
+	p.open("/runs/" + run["id"].(string) + "?job=fly")
+	p.sees("No worker can run this: no worker of type astronaut")
+	p.open("/runs/" + run["id"].(string) + "?job=exit")
+	p.sees("Failed with exit code 3.")
+	p.until("the exit code is shown once", "document.querySelector('.chosen').innerText.toLowerCase().split('exit code 3').length === 2")
 }

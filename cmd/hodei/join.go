@@ -11,6 +11,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/token"
 	"github.com/hodei-jobs/hodei/worker"
 )
 
@@ -32,6 +33,9 @@ func (f *natsFlags) join(dir, text string) (*joined, error) {
 			return nil, cmdline.Usagef("--join is for a worker without --nats-creds and --nats-nkey")
 		}
 		return nil, nil
+	}
+	if kind, _, err := token.Parse(text); text != "" && (err != nil || kind != token.Join) {
+		return nil, cmdline.Usagef("--join: not a token with which a worker joins: create one with hodei token create --role worker, and copy it whole")
 	}
 	id, path, err := worker.Key(dir, text != "")
 	if err != nil || path == "" {

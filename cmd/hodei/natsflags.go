@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"path/filepath"
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/pflag"
@@ -40,14 +41,19 @@ func (f *natsFlags) connect(name string, log *slog.Logger) (*nats.Conn, error) {
 	return rpc.Connect(f.url, name, log, opts...)
 }
 
-// files are the flags with which the reaper of a worker connects as the worker does.
+// files are the flags with which the reaper of a worker connects as the worker does. Their paths
+// are absolute: the working directory of the reaper is /.
 func (f *natsFlags) files() (args []string) {
 	for name, path := range map[string]string{
 		"nats-creds": f.Creds, "nats-nkey": f.NKey, "nats-ca": f.CA, "nats-tls-cert": f.TLSCert, "nats-tls-key": f.TLSKey,
 	} {
-		if path != "" {
-			args = append(args, "--"+name+"="+path)
+		if path == "" {
+			continue
 		}
+		if whole, err := filepath.Abs(path); err == nil {
+			path = whole
+		}
+		args = append(args, "--"+name+"="+path)
 	}
 	return args
 }

@@ -144,3 +144,13 @@ func TestMistakesNameWhatIsThere(t *testing.T) {
 		require.Equal(t, "hodei: "+c.want, errs, line)
 	}
 }
+
+// TestRunShowHasTheReasonsOfTheQueue: a job that waits for a worker has no reason of its own.
+func TestRunShowHasTheReasonsOfTheQueue(t *testing.T) {
+	const id = "01a20adc-0000-7000-8000-000000000001"
+	run := `{"id":"run_` + id + `","status":"RUNNING","jobs":[{"key":"a","status":"PENDING","execution_id":"exec_` + id + `"}],
+		"items":[{"execution_id":"exec_` + id + `","reason":"no worker of type gpu"}]}`
+	out, errs, code := command(t, "run", "show", "run_"+id, "--server", answering(t, "/", 200, run))
+	require.Zero(t, code, errs)
+	require.Regexp(t, `a +PENDING .* no worker of type gpu +exec_`, out)
+}

@@ -21,11 +21,12 @@ import (
 func newExplain(p *session.Flags) *cobra.Command {
 	w := &define.Workload{}
 	cmd := p.Command(&cobra.Command{
-		Use: "explain [JOB|EXECUTION]", Short: "Show how workers are evaluated, and why an execution waits", Args: cobra.MaximumNArgs(1),
+		Use: "explain [JOB|EXECUTION|RUN/JOB]", Short: "Show how workers are evaluated, and why an execution waits", Args: cobra.MaximumNArgs(1),
 		Long: `Show how workers are evaluated for a job, for a waiting execution, or for the
 requirements in --type, --label and --slots: every worker with its score, criterion
 by criterion, or why it is not eligible. Nothing is changed.`,
 		Example: `  hodei explain build
+  hodei explain release#42/test
   hodei explain exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e
   hodei explain --type rust --label zone=a --slots 2`,
 	}, func(ctx context.Context, s *session.Session, args []string) error {
@@ -61,7 +62,7 @@ func dryRun(ctx context.Context, s *session.Session, w *define.Workload, args []
 	case len(args) == 0:
 		req.JobConfig = &schemas.JobConfig{Type: asked.Type, Requirements: asked.Requirements}
 		return req, nil
-	case strings.HasPrefix(args[0], hodei.ExecutionID{}.Prefix()+"_"):
+	case session.IsRun(args[0]) || strings.HasPrefix(args[0], hodei.ExecutionID{}.Prefix()+"_"):
 		id, err := s.Execution(ctx, args[0])
 		req.ExecutionID = &id
 		return req, err

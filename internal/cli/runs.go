@@ -71,11 +71,13 @@ func newRunShow(p *session.Flags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return session.Ask(ctx, s, schemas.GetRun, schemas.GetRunRequest{ID: id}, func(r hodei.Run) error { return showRun(s, r, files.ReportsOf(ctx, s, r)) })
+		return session.Ask(ctx, s, schemas.GetRun, schemas.GetRunRequest{ID: id}, func(r hodei.Run) error {
+			return showRun(s, r, files.ReportsOf(ctx, s, r), progress.Waiting(ctx, s, r))
+		})
 	})
 }
 
-func showRun(s *session.Session, r hodei.Run, reports []hodei.Artifact) error {
+func showRun(s *session.Session, r hodei.Run, reports []hodei.Artifact, waiting map[string]schemas.QueueEntry) error {
 	params := render.Labels(r.Params)
 	fields := []render.Field{
 		{"Run", session.RunName(r)}, {"ID", r.ID.String()}, {"Pipeline", r.PipelineID.String()},
@@ -97,9 +99,8 @@ func showRun(s *session.Session, r hodei.Run, reports []hodei.Artifact) error {
 	}
 	var rows [][]string
 	for _, j := range r.Jobs {
-		rows = append(rows, []string{
-			render.Plain(j.Key), session.Status(s, j.Status), took(j), strings.Join(j.Needs, ","), cmp.Or(render.Plain(progress.Detail(j)), render.None), executed(j),
-		})
+		why := cmp.Or(render.Plain(waiting[j.Key].Reason), render.Plain(progress.Detail(j)), render.None)
+		rows = append(rows, []string{render.Plain(j.Key), session.Status(s, j.Status), took(j), strings.Join(j.Needs, ","), why, executed(j)})
 	}
 	if err := s.Table([]string{"job", "status", "took", "needs", "why", "execution"}, rows); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 
@@ -18,7 +19,7 @@ var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 func CheckHook(h hodei.HookSpec, settings hodei.Settings) (field, issue string) {
 	c := &checker{def: hodei.Definition{Settings: settings}}
 	c.hook("", h)
-	for _, p := range c.list {
+	for _, p := range Errors(c.list) {
 		return p.Field, p.Issue
 	}
 	return "", ""
@@ -43,6 +44,11 @@ func (c *checker) hook(path string, h hodei.HookSpec) {
 	}
 	if slices.Contains(h.Events, "tag") && len(h.Tags) == 0 {
 		c.add(under(path, "tags"), "required with the event tag: tags start a run only where it is given (\"*\" for all of them)")
+	}
+	for field, globs := range map[string][]string{"branches": h.Branches, "tags": h.Tags, "paths": h.Paths} {
+		for i, glob := range globs {
+			c.plainGlob(fmt.Sprintf("%s[%d]", under(path, field), i), glob)
+		}
 	}
 	if h.Definition == hodei.DefinitionRepository {
 		c.hookOfRepository(path, h)

@@ -129,6 +129,14 @@ func (c *checker) glob(where, glob string) {
 	noReferences(c, where, glob)
 }
 
+// plainGlob warns of what other systems replace in a glob, and conditions and hooks do not: such
+// a glob would never match.
+func (c *checker) plainGlob(where, glob string) {
+	if strings.ContainsAny(glob, "[]{}") && !strings.Contains(glob, "${{") {
+		c.warn(where, "%q: [ ] and { } stand for themselves here, *, ** and ? are the wildcards: write a glob for each name", clip(glob))
+	}
+}
+
 // outside returns the problem of a path that leaves the working directory, "" if it does not.
 func outside(name string) string {
 	clean := path.Clean(strings.TrimPrefix(name, "!"))

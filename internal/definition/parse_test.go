@@ -174,6 +174,8 @@ func TestProblems(t *testing.T) {
 		"a hook of pull requests":            {"slug: x\nhooks: [{kind: gitea, secret: S, events: [pull_request], definition: repository}]\n" + fromGit, []string{`2:70: hooks[0].definition: repository: pull requests use the definition that was applied`}},
 		"~ a hook that trusts tags":          {"slug: x\nhooks: [{kind: gitea, secret: S, events: [tag], tags: [v1], definition: repository}]\n" + fromGit, []string{}},
 		"a file outside of the repository":   {"slug: x\nsource: {git: \"https://x/y\", definition: ../x.yaml}\njobs: {a: {command: x}}\n", []string{`2:42: source.definition: a path below the working directory`}},
+		"~ a glob of a condition":            {one("if: {changes: ['src/**', '**/*.{js,ts}']}"), []string{`~6:30: jobs.b.if.changes[1]: "**/*.{js,ts}": [ ] and { } stand for themselves`}},
+		"~ a glob of a hook":                 {"slug: x\nhooks: [{kind: gitea, secret: S, branches: ['v[0-9]*']}]\njobs: {a: {command: x}}\n", []string{`~2:45: hooks[0].branches[0]: "v[0-9]*": [ ] and { } stand for themselves`}},
 		"~ a list with a space":              {"slug: x\njobs: {a: {command: [mytool, run all]}}\n", []string{`~2:30: jobs.a.command[1]: "run all" has a space and is one argument`}},
 		"~ a list that is a script":          {"slug: x\njobs: {a: {command: [go test ./...]}}\n", []string{`~2:22: jobs.a.command[0]: "go test ./..." is the name of one program`}},
 		"~ a variable in a variable":         {one("env: {PATH: '$HOME/bin:$PATH'}"), []string{`~6:17: jobs.b.env.PATH: the value is literal`}},

@@ -180,6 +180,9 @@ func (c *checker) condition(where, name string, globs hodei.Globs, s scope) {
 			one = fmt.Sprintf("%s[%d]", where, i)
 		}
 		noReferences(c, one, value)
+		if name == "changes" || kind == "run" {
+			c.plainGlob(one, value)
+		}
 		if strings.ContainsAny(value, "*?") {
 			continue
 		}

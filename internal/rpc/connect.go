@@ -49,9 +49,13 @@ func Connect(server, name string, log *slog.Logger, opts ...nats.Option) (*nats.
 	}, opts...)
 	nc, err := nats.Connect(server, opts...)
 	if err != nil {
+		remedy := "is it running? (nats-server -c nats.conf, or hodei up)"
+		if errors.Is(err, nats.ErrAuthorization) {
+			remedy = "it admits no user with these credentials (--nats-creds, --nats-nkey; a token of people; --join-file of a worker)"
+		}
 		return nil, &hodei.Error{
 			Code: hodei.Unavailable, Err: withoutURL(err),
-			Message: fmt.Sprintf("connect to NATS at %s: is it running? (nats-server -c nats.conf, or hodei up)", Redacted(server)),
+			Message: fmt.Sprintf("connect to NATS at %s: %s", Redacted(server), remedy),
 		}
 	}
 	return nc, nil

@@ -143,7 +143,7 @@ func (k *Keeper) Keep(ctx context.Context, cfg Config, begun func()) {
 		err := k.supervise(ctx, cfg, begun)
 		begun()
 		if err != nil && ctx.Err() == nil {
-			cfg.Log.Warn("reaper ended, starting another", "err", err)
+			cfg.Log.Warn("reaper ended, starting another", "err", err, "log_file", cfg.LogFile)
 			select {
 			case <-ctx.Done():
 			case <-time.After(restartPause):

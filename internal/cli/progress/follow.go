@@ -1,10 +1,12 @@
 package progress
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
@@ -23,6 +25,8 @@ type Run struct {
 	Name string
 	// Quiet prints no logs, unless a job fails.
 	Quiet bool
+
+	look time.Duration // between two looks at the queue, the constant when 0
 
 	mu   sync.Mutex
 	run  hodei.Run
@@ -51,6 +55,8 @@ func (r *Run) Follow(ctx context.Context) (hodei.Run, error) {
 	if err := r.read(ctx); err != nil {
 		return r.run, err
 	}
+	r.look = cmp.Or(r.look, look)
+	painting.Go(func() { r.watchQueue(beside) })
 	req := schemas.FollowRunRequest{ID: hodei.RefTo(r.ID), Follow: true}
 	if r.Quiet {
 		some := schemas.Tail(keep)

@@ -20,6 +20,7 @@ import { cancelRun, paramsText, parentName, rerun, trigger } from '../parts/runs
 import { Status, say } from '../parts/status.js';
 import { RunNotifications } from '../parts/notifications.js';
 import { Timeline } from '../parts/timeline.js';
+import { Waiting } from '../parts/waiting.js';
 import { LogViewer } from '../log/viewer.js';
 
 const FIRST = ['FAILED', 'TIMED_OUT', 'BLOCKED', 'RUNNING', 'PENDING', 'COMPLETED'];
@@ -61,19 +62,22 @@ function Chosen({ run, job, reload }) {
   });
   const e = execution.data?.id === id ? execution.data : null;
   const outputs = Object.entries(job.outputs ?? {});
+  const why = e ? ending(e) : '';
+  const message = why ? null : job.message; // the execution has the same, as a sentence
   return html`<section class="chosen" aria-label=${`Job ${job.key}`}>
-    <div class="chosen-head"><h2>${job.name ?? job.key}</h2><${Whose} value="" /><${Status} status=${job.status} /><span class="outcome">${!job.message && (jobOutcome(job) || (e ? outcome(e) : ''))}</span>
+    <div class="chosen-head"><h2>${job.name ?? job.key}</h2><${Whose} value="" /><${Status} status=${job.status} /><span class="outcome">${!message && (jobOutcome(job) || (e ? outcome(e) : ''))}</span>
       <span class="num faint">${job.started_at && html`<${Elapsed} from=${job.started_at} to=${job.completed_at} />`}</span>
       ${id && html`<a class="button ghost" href=${href(`/executions/${id}`)}>Execution</a>`}</div>
     <${Legs} run=${run} chosen=${job.key} />
     ${job.status === 'BLOCKED' && job.approval && html`<${Approval} run=${run} job=${job} reload=${reload} />`}
+    ${job.status === 'PENDING' && e?.status === 'PENDING' && html`<${Waiting} execution=${e} />`}
     <${Facts} items=${[
     job.needs.length > 0 && ['Needs', job.needs.join(', ')],
     job.approval?.decided_at && ['Approval', html`<${Decision} approval=${job.approval} />`],
     e?.worker_id && ['Worker', html`<a href=${href(`/workers/${e.worker_id}`)}>${workerName(e.worker_id)}</a>`],
     outputs.length > 0 && ['Outputs', html`<code>${outputs.map(([name, value]) => `${name}=${value}`).join(' ')}</code>`],
-    e && ending(e) && ['Why', ending(e)],
-    job.message && ['Why', job.message],
+    why && ['Why', why],
+    message && ['Why', message],
   ]} />
     ${e ? html`<${LogViewer} key=${id} execution=${e} onEnd=${execution.reload} />` : !id && html`<${NoLog} job=${job} />`}
   </section>`;
