@@ -100,7 +100,8 @@ func queueRecoveries(batch *pgx.Batch, all []announced) {
 }
 
 // queueAnnounced records notifications. A run has recovered if the run before it that
-// completed or failed, of the same pipeline and ref, has failed.
+// completed or failed, of the same pipeline and ref, has failed. Of runs that end in one step,
+// those later in the list come after.
 func queueAnnounced(batch *pgx.Batch, all []announced) {
 	n := len(all)
 	ids, pipelines, runs := make([]hodei.NotificationID, n), make([]hodei.PipelineID, n), make([]hodei.RunID, n)
@@ -112,13 +113,14 @@ func queueAnnounced(batch *pgx.Batch, all []announced) {
 		kinds[i], addresses[i], shown[i] = string(a.target.Kind), a.target.Address, a.target.Shown()
 		secrets[i], queues[i] = a.target.Secret, a.target.Queue()
 	}
-	batch.Queue(`WITH d AS (SELECT d.*, CASE WHEN d.recovers AND (
-				SELECT r.status <> 'COMPLETED' FROM runs r
-				WHERE r.pipeline_id = d.pipeline_id AND r.id <> d.run_id AND r.ref IS NOT DISTINCT FROM d.ref AND r.status IN ('COMPLETED', 'FAILED', 'TIMED_OUT')
-				ORDER BY r.number DESC LIMIT 1) THEN $13 ELSE d.wanted END AS event
-			FROM ROWS FROM (unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bool[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]),
+	batch.Queue(`WITH a AS (SELECT * FROM ROWS FROM (unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bool[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]),
 					jsonb_array_elements($12::jsonb)) WITH ORDINALITY
-				AS d(id, pipeline_id, run_id, ref, wanted, recovers, kind, address, target, secret, queue, notice, n))
+				AS a(id, pipeline_id, run_id, ref, wanted, recovers, kind, address, target, secret, queue, notice, n)),
+			d AS (SELECT a.*, CASE WHEN a.recovers AND (
+				SELECT r.status <> 'COMPLETED' FROM runs r
+				WHERE r.pipeline_id = a.pipeline_id AND r.ref IS NOT DISTINCT FROM a.ref AND r.status IN ('COMPLETED', 'FAILED', 'TIMED_OUT')
+					AND NOT EXISTS (SELECT FROM a AS later WHERE later.run_id = r.id AND later.n >= a.n)
+				ORDER BY r.number DESC LIMIT 1) THEN $13 ELSE a.wanted END AS event FROM a)
 		INSERT INTO notifications (id, pipeline_id, run_id, event, kind, address, target, secret, queue, notice)
 		SELECT id, pipeline_id, run_id, event, kind, address, target, secret, queue, notice FROM d WHERE event <> '' ORDER BY n`,
 		ids, pipelines, runs, refs, events, recovered, kinds, addresses, shown, secrets, queues, notices, hodei.NotifyRecovered)

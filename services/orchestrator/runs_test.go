@@ -47,6 +47,13 @@ func (b *bench) execute(pipeline hodei.PipelineID) hodei.Run {
 // worker manager does.
 func (b *bench) finish(r hodei.RunID, key string, outcome hodei.Outcome) {
 	b.t.Helper()
+	b.finishAsleep(r, key, outcome)
+	require.NoError(b.t, b.nc.Publish(schemas.RunSubject, nil))
+}
+
+// finishAsleep is finish without the wake-up.
+func (b *bench) finishAsleep(r hodei.RunID, key string, outcome hodei.Outcome) {
+	b.t.Helper()
 	j := b.waitJob(r, key, hodei.JobPending)
 	worker := postgres.NewID[hodei.WorkerID]()
 	_, err := b.db.AssignExecution(b.t.Context(), *j.ExecutionID, worker, "shell", "first")
@@ -55,7 +62,6 @@ func (b *bench) finish(r hodei.RunID, key string, outcome hodei.Outcome) {
 	_, whole, err := b.db.FinishExecution(b.t.Context(), *j.ExecutionID, worker, outcome)
 	require.NoError(b.t, err)
 	require.True(b.t, whole)
-	require.NoError(b.t, b.nc.Publish(schemas.RunSubject, nil))
 }
 
 func (b *bench) shownRun(id hodei.RunID) hodei.Run {
