@@ -207,12 +207,14 @@ func (s *System) connect(name string) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// settle waits until NATS has processed everything that the roles have sent, and returns the
-// first permission error.
+// settle waits until NATS has processed everything that the roles have sent, unless a connection
+// is lost, and returns the first permission error.
 func (s *System) settle() error {
 	for _, nc := range s.conns {
-		if nc.FlushTimeout(settleWithin) != nil {
-			continue // the connection is lost: the role subscribes again and reports errors
+		for nc.FlushTimeout(settleWithin) != nil {
+			if !nc.IsConnected() {
+				break // the role subscribes again and reports errors
+			}
 		}
 		if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
 			s.denied(nc.Opts.Name, err)
