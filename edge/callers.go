@@ -52,20 +52,24 @@ func newCallers(nc *nats.Conn) *callers {
 	return &callers{nc: nc, known: map[secret]knownCaller{}, failed: rates.New[netip.Prefix](1/failureEvery.Seconds(), failuresAtOnce), again: make(chan struct{})}
 }
 
-// follow forgets all callers when a change is announced, or may have been while the
-// connection was lost. It returns when ctx is done.
-func (c *callers) follow(ctx context.Context) error {
+// subscribe has all callers forgotten when a change is announced, until stop is called.
+func (c *callers) subscribe() (stop func(), err error) {
 	sub, err := c.nc.Subscribe(schemas.AccessSubject, func(*nats.Msg) { c.forget() })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = sub.Unsubscribe() }() // fails only after the connection is closed
+	return func() { _ = sub.Unsubscribe() }, nil // fails only after the connection is closed
+}
+
+// follow forgets all callers when the connection was lost, and an announcement may have been
+// with it. It returns when ctx is done.
+func (c *callers) follow(ctx context.Context) {
 	connected := c.nc.StatusChanged(nats.CONNECTED)
 	defer c.nc.RemoveStatusListener(connected)
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-connected:
 			c.forget()
 		}

@@ -194,6 +194,14 @@ func (e *Edge) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if e.cfg.Auth {
+		stop, err := e.callers.subscribe() // before it is ready: without the permission it does not start
+		if err != nil {
+			return err
+		}
+		defer stop()
+		group.Go(func() error { e.callers.follow(ctx); return nil })
+	}
 	for i := range e.listens {
 		srv := &http.Server{
 			Handler:           handler,
@@ -213,9 +221,6 @@ func (e *Edge) Run(ctx context.Context) error {
 		Version: e.cfg.Version, Log: e.cfg.Log,
 	})
 	group.Go(func() error { return seen.Run(ctx) })
-	if e.cfg.Auth {
-		group.Go(func() error { return e.callers.follow(ctx) })
-	}
 	group.Go(func() error {
 		select {
 		case <-seen.Ready():
