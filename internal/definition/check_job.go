@@ -37,7 +37,7 @@ func (c *checker) job(job *hodei.JobDefinition) {
 	c.variables(at, job)
 	c.retries(at, job.Retries)
 	if name := job.Name; name != nil {
-		s.text(under(at, "name"), *name)
+		scope{c: c, job: job, early: true}.text(under(at, "name"), *name)
 	}
 	if job.Approval != nil {
 		s.text(under(at, "approval.message"), job.Approval.Message)

@@ -82,6 +82,7 @@ func TestProblems(t *testing.T) {
 		"an unknown axis":                    {one("matrix: {values: {os: [a]}}\nenv: {X: '${{ matrix.arch }}'}"), []string{`7:14: jobs.b.env.X: ${{ matrix.arch }}: no axis "arch"`}},
 		"a matrix reference without one":     {one("env: {X: '${{ matrix.os }}'}"), []string{`6:14: jobs.b.env.X: ${{ matrix.os }}: the job has no matrix`}},
 		"an output of a job not in needs":    {one("env: {X: '${{ needs.a.outputs.v }}'}"), []string{`6:14: jobs.b.env.X: ${{ needs.a.outputs.v }}: "a" is not in the needs`}},
+		"an output in a name":                {"slug: x\njobs: {a: {command: x}, b: {needs: [a], name: '${{ needs.a.outputs.v }}', command: x}}\n", []string{`2:47: jobs.b.name: ${{ needs.a.outputs.v }}: a job has its name before`}},
 		"an output outside of jobs":          {"slug: x\nenv: {X: '${{ needs.a.outputs.v }}'}\njobs: {a: {command: x}}\n", []string{`2:10: env.X: ${{ needs.a.outputs.v }}: outputs are known`}},
 		"an output of all legs":              {"slug: x\njobs:\n  a: {command: x, matrix: {values: {n: [1]}}}\n  b: {command: x, needs: [a], env: {X: '${{ needs.a.outputs.v }}'}}\n", []string{`4:40: jobs.b.env.X: ${{ needs.a.outputs.v }}: "a" has a matrix: name one leg`}},
 		"a reference that is no reference":   {one("env: {X: '${{ secrets.A }}'}"), []string{`6:14: jobs.b.env.X: ${{ secrets.A }}: params.NAME`}},

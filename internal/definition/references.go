@@ -17,6 +17,7 @@ type scope struct {
 	c     *checker
 	job   *hodei.JobDefinition
 	files bool // file_hash is allowed
+	early bool // replaced before the needs have ended
 }
 
 // text checks the references in a text.
@@ -112,8 +113,11 @@ func (s scope) axis(name string) string {
 
 // output checks JOB.outputs.NAME.
 func (s scope) output(rest string) string {
-	if s.job == nil {
+	switch {
+	case s.job == nil:
 		return "outputs are known to the jobs that need them alone"
+	case s.early:
+		return "a job has its name before its needs have outputs"
 	}
 	parts := need.FindStringSubmatch(rest)
 	if parts == nil {
