@@ -140,7 +140,7 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req received) {
 		e.stats.expired.Add(1)
 		return
 	}
-	rep, err := s.handle(ctx, e, req)
+	ctx, rep, err := s.handle(ctx, e, req)
 	if err == nil {
 		err = s.respond(ctx, e, req, rep)
 	}
@@ -155,8 +155,9 @@ func (s *Service) serve(ctx context.Context, e *endpoint, req received) {
 }
 
 // handle calls the handler, and releases the request's place before the answer,
-// so that the caller's next request finds it free.
-func (s *Service) handle(ctx context.Context, e *endpoint, req received) (rep any, err error) {
+// so that the caller's next request finds it free. The context that it returns
+// has the caller, and whether the audit log has the request.
+func (s *Service) handle(ctx context.Context, e *endpoint, req received) (_ context.Context, rep any, err error) {
 	if e.op.Waits() {
 		var c *served
 		ctx, c = s.begin(ctx, e, req.Headers().Get(schemas.HeaderCall))
@@ -175,7 +176,7 @@ func (s *Service) handle(ctx context.Context, e *endpoint, req received) (rep an
 		rep, err = s.guard(ctx, e, msg)
 	}
 	s.audit(ctx, e.op, msg.body, err)
-	return rep, err
+	return ctx, rep, err
 }
 
 // log logs the failures of the service for operators. A caller's mistake is

@@ -3,6 +3,8 @@ package system_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -209,7 +211,8 @@ func TestRunningExecutionIsNotRejected(t *testing.T) {
 	require.NoError(t, err)
 	db, err := postgres.Open(t.Context(), cfg.DatabaseURL, 2)
 	require.NoError(t, err)
-	draft := hodei.Execution{Spec: hodei.Spec{Command: hodei.Command{Args: []string{"sleep", "0.2"}}, Environment: map[string]string{}}}
+	end := filepath.Join(t.TempDir(), "end")
+	draft := hodei.Execution{Spec: hodei.Spec{Command: hodei.Command{Shell: "until test -e " + end + "; do sleep 0.02; done"}, Environment: map[string]string{}}}
 	e, err := db.CreateExecution(t.Context(), draft) // unknown to every scheduler
 	require.NoError(t, err)
 	ask := schemas.ScheduleRequest{
@@ -222,6 +225,7 @@ func TestRunningExecutionIsNotRejected(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, hodei.Running, d.Status)
 	require.Equal(t, workers.Items[0].ID, *d.WorkerID)
+	require.NoError(t, os.WriteFile(end, nil, 0o600))
 	e, err = c.Wait(t.Context(), e.ID)
 	require.NoError(t, err)
 	require.Equal(t, hodei.Completed, e.Status)
