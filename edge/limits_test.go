@@ -81,7 +81,7 @@ func numbers(t *testing.T, e *edge.Edge) (all string) {
 func TestStreamsOutliveTheLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	e, _ := serve(t, w.nc, edge.Config{Patience: 50 * time.Millisecond, KeepAlive: 60 * time.Millisecond})
+	e, _ := serve(t, w.nc, edge.Config{Patience: time.Second, KeepAlive: 300 * time.Millisecond})
 	next, _ := w.stream(t, e.Addrs()[0], "?follow=true")
 	next(strings.Repeat(": keep-alive\n\n", 5))
 }
