@@ -1,6 +1,7 @@
 package system_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -46,7 +47,10 @@ func TestCordonOutlastsARestart(t *testing.T) {
 	require.True(t, w.Cordoned)
 	first := execute("true")
 	require.Eventually(t, waiting, time.Minute, 10*time.Millisecond)
-	_, err = c.AssignExecution(t.Context(), schemas.AssignRequest{ExecutionID: hodei.RefTo(first), WorkerID: &id})
+	require.Eventually(t, func() bool { // the scheduler may have offered it before it saw the cordon
+		_, err = c.AssignExecution(t.Context(), schemas.AssignRequest{ExecutionID: hodei.RefTo(first), WorkerID: &id})
+		return !errors.Is(err, hodei.Conflict)
+	}, time.Minute, 10*time.Millisecond)
 	require.ErrorIs(t, err, hodei.Rejected, "naming the worker does not end the cordon")
 	require.ErrorContains(t, err, schemas.RefusedCordoned)
 	require.NoError(t, stop())
@@ -71,9 +75,9 @@ func TestCordonOutlastsARestart(t *testing.T) {
 	// A busy worker with a free slot is offered work as soon as it is uncordoned.
 	long := execute("sleep 600")
 	require.Eventually(t, func() bool {
-		w, err := c.GetWorker(t.Context(), schemas.GetWorkerRequest{ID: id})
-		return err == nil && w.Status == hodei.WorkerBusy
-	}, time.Minute, 10*time.Millisecond)
+		e, err := c.GetExecution(t.Context(), schemas.GetExecutionRequest{ID: hodei.RefTo(long)})
+		return err == nil && e.Status == hodei.Running
+	}, time.Minute, 10*time.Millisecond, "the worker may still be busy with the first")
 	_, err = c.CordonWorker(t.Context(), schemas.CordonWorkerRequest{ID: id})
 	require.NoError(t, err)
 	second := execute("true")
