@@ -9,13 +9,16 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// insertAudit inserts the records of a JSON array. Part of a larger statement inserts those
-// of what it changes.
+// insertAudit inserts records: insertRecord one by itself, auditOfExecutions those of a batch.
 const (
-	insertAudit = `INSERT INTO audit (id, kind, token_id, name, role, address, operation, resource, resource_id, outcome, request_id) `
-	auditValues = `SELECT right(a.v->>'id', 36)::uuid, a.v->>'kind', right(a.v->>'token_id', 36)::uuid, a.v->>'name', a.v->>'role', a.v->>'address',
-		a.v->>'operation', a.v->>'resource', a.v->>'resource_id', a.v->>'outcome', a.v->>'request_id' `
+	insertAudit  = `INSERT INTO audit (id, kind, token_id, name, role, address, operation, resource, resource_id, outcome, request_id) `
+	insertRecord = insertAudit + `VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 )
+
+// valuesOf returns the columns of insertAudit.
+func valuesOf(r hodei.AuditRecord) []any {
+	return []any{r.ID, r.Kind, r.TokenID, r.Name, r.Role, r.Address, r.Operation, r.Resource, r.ResourceID, r.Outcome, r.RequestID}
+}
 
 // columnsOf returns the columns of insertAudit as one array each.
 func columnsOf(records []hodei.AuditRecord) []any {
@@ -51,7 +54,7 @@ func (db *DB) transact(ctx context.Context, noun, id string, fn func(pgx.Tx) err
 		if err := fn(tx); err != nil || record == nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, insertAudit+auditValues+`FROM jsonb_array_elements($1::jsonb) a(v)`, []hodei.AuditRecord{*record})
+		_, err := tx.Exec(ctx, insertRecord, valuesOf(*record)...)
 		return err
 	})
 	if err == nil && record != nil {
@@ -64,7 +67,7 @@ func (db *DB) transact(ctx context.Context, noun, id string, fn func(pgx.Tx) err
 // statements of a batch.
 func queueRecord(ctx context.Context, b *pgx.Batch, noun, id string) {
 	if record := cause(ctx, noun, id); record != nil {
-		b.Queue(insertAudit+auditValues+`FROM jsonb_array_elements($1::jsonb) a(v)`, []hodei.AuditRecord{*record})
+		b.Queue(insertRecord, valuesOf(*record)...)
 		hodei.MarkRecorded(ctx) // a commit that fails is an error, which is recorded by itself
 	}
 }
@@ -86,7 +89,7 @@ func changeOne[T any](ctx context.Context, db *DB, act, noun, id, sql string, ar
 // for the disk.
 func (db *DB) Audit(ctx context.Context, record hodei.AuditRecord) error {
 	record.ID = NewID[hodei.AuditID]()
-	_, err := db.lazy.Exec(ctx, insertAudit+auditValues+`FROM jsonb_array_elements($1::jsonb) a(v)`, []hodei.AuditRecord{record})
+	_, err := db.lazy.Exec(ctx, insertRecord, valuesOf(record)...)
 	return failure("write audit record", err)
 }
 

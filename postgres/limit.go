@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,29 +50,17 @@ func (db *DB) PipelineOf(ctx context.Context, noun, ref string) (of hodei.Pipeli
 	case "execution":
 		id, err = db.ExecutionID(ctx, hodei.ExecutionRef(ref))
 	case "job":
-		var job hodei.JobID
-		err = job.UnmarshalText([]byte(ref))
-		id = job
+		id, err = parsed[hodei.JobID](ref)
 	case "schedule":
-		var schedule hodei.ScheduleID
-		err = schedule.UnmarshalText([]byte(ref))
-		id = schedule
+		id, err = parsed[hodei.ScheduleID](ref)
 	case "hook":
-		var hook hodei.HookID
-		err = hook.UnmarshalText([]byte(ref))
-		id = hook
+		id, err = parsed[hodei.HookID](ref)
 	case "notification":
-		var notification hodei.NotificationID
-		err = notification.UnmarshalText([]byte(ref))
-		id = notification
+		id, err = parsed[hodei.NotificationID](ref)
 	case "artifact":
-		var artifact hodei.ArtifactID
-		err = artifact.UnmarshalText([]byte(ref))
-		id = artifact
+		id, err = parsed[hodei.ArtifactID](ref)
 	case "cache":
-		var cache hodei.CacheID
-		err = cache.UnmarshalText([]byte(ref))
-		id = cache
+		id, err = parsed[hodei.CacheID](ref)
 	default:
 		return of, fmt.Errorf("find the pipeline of a %s: none has one", noun)
 	}
@@ -82,4 +71,12 @@ func (db *DB) PipelineOf(ctx context.Context, noun, ref string) (of hodei.Pipeli
 		return of, hodei.Missing(noun, ref)
 	}
 	return of, failure("find pipeline", err)
+}
+
+func parsed[T any, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](ref string) (id T, err error) {
+	err = P(&id).UnmarshalText([]byte(ref))
+	return id, err
 }
