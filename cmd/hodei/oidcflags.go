@@ -59,7 +59,7 @@ func (f *oidcFlags) config(auth bool) (*edge.OIDC, error) {
 		cfg.DefaultRole = role
 	}
 	if len(cfg.Roles) == 0 && cfg.DefaultRole == "" {
-		return nil, cmdline.Usagef("nobody could sign in with OIDC: --oidc-role or --oidc-default-role required")
+		return nil, cmdline.Usagef("no user could sign in with OIDC: --oidc-role or --oidc-default-role required")
 	}
 	return &cfg, nil
 }
