@@ -53,31 +53,28 @@ func dedicated(w hodei.Worker) string {
 
 func free(w hodei.Worker) string { return fmt.Sprintf("%d/%d", w.Capacity, w.TotalCapacity) }
 
-func newShow(p *session.Flags) *cobra.Command {
+// command asks for one operation on one worker, and prints the worker of its reply.
+func command[Req any](p *session.Flags, use, short string, op schemas.Operation[Req, hodei.Worker], req func(hodei.WorkerID) Req, show func(*session.Session, hodei.Worker) error) *cobra.Command {
 	return session.CompleteFirst(session.One(p, &cobra.Command{
-		Use: "show", Short: "Show a worker",
-		Example: "  hodei worker show builder-1",
+		Use: use, Short: short, Example: "  hodei worker " + use + " builder-1",
 	}, "ID|NAME", (*session.Session).Worker, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
-		return session.Ask(ctx, s, schemas.GetWorker, schemas.GetWorkerRequest{ID: id}, func(w hodei.Worker) error { return showWorker(s, w) })
+		return session.Ask(ctx, s, op, req(id), func(w hodei.Worker) error { return show(s, w) })
 	}), p.Workers())
+}
+
+func newShow(p *session.Flags) *cobra.Command {
+	return command(p, "show", "Show a worker", schemas.GetWorker,
+		func(id hodei.WorkerID) schemas.GetWorkerRequest { return schemas.GetWorkerRequest{ID: id} }, showWorker)
 }
 
 func newCordon(p *session.Flags) *cobra.Command {
-	return session.CompleteFirst(session.One(p, &cobra.Command{
-		Use: "cordon", Short: "Cordon a worker: it accepts nothing new and stays connected",
-		Example: "  hodei worker cordon builder-1",
-	}, "ID|NAME", (*session.Session).Worker, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
-		return session.Ask(ctx, s, schemas.CordonWorker, schemas.CordonWorkerRequest{ID: id}, func(w hodei.Worker) error { return noteWorker(s, w) })
-	}), p.Workers())
+	return command(p, "cordon", "Cordon a worker: it accepts nothing new and stays connected", schemas.CordonWorker,
+		func(id hodei.WorkerID) schemas.CordonWorkerRequest { return schemas.CordonWorkerRequest{ID: id} }, noteWorker)
 }
 
 func newUncordon(p *session.Flags) *cobra.Command {
-	return session.CompleteFirst(session.One(p, &cobra.Command{
-		Use: "uncordon", Short: "Uncordon a worker: it accepts work again",
-		Example: "  hodei worker uncordon builder-1",
-	}, "ID|NAME", (*session.Session).Worker, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
-		return session.Ask(ctx, s, schemas.UncordonWorker, schemas.UncordonWorkerRequest{ID: id}, func(w hodei.Worker) error { return noteWorker(s, w) })
-	}), p.Workers())
+	return command(p, "uncordon", "Uncordon a worker: it accepts work again", schemas.UncordonWorker,
+		func(id hodei.WorkerID) schemas.UncordonWorkerRequest { return schemas.UncordonWorkerRequest{ID: id} }, noteWorker)
 }
 
 func newDrain(p *session.Flags) *cobra.Command {
@@ -97,21 +94,13 @@ func newDrain(p *session.Flags) *cobra.Command {
 }
 
 func newResume(p *session.Flags) *cobra.Command {
-	return session.CompleteFirst(session.One(p, &cobra.Command{
-		Use: "resume", Short: "Resume a draining worker",
-		Example: "  hodei worker resume builder-1",
-	}, "ID|NAME", (*session.Session).Worker, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
-		return session.Ask(ctx, s, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: id}, func(w hodei.Worker) error { return noteWorker(s, w) })
-	}), p.Workers())
+	return command(p, "resume", "Resume a draining worker", schemas.ResumeWorker,
+		func(id hodei.WorkerID) schemas.ResumeWorkerRequest { return schemas.ResumeWorkerRequest{ID: id} }, noteWorker)
 }
 
 func newTerminate(p *session.Flags) *cobra.Command {
-	return session.CompleteFirst(session.One(p, &cobra.Command{
-		Use: "terminate", Short: "Terminate a worker: it kills its executions and leaves",
-		Example: "  hodei worker terminate builder-1",
-	}, "ID|NAME", (*session.Session).Worker, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
-		return session.Ask(ctx, s, schemas.TerminateWorker, schemas.TerminateWorkerRequest{ID: id}, func(w hodei.Worker) error { return noteWorker(s, w) })
-	}), p.Workers())
+	return command(p, "terminate", "Terminate a worker: it kills its executions and leaves", schemas.TerminateWorker,
+		func(id hodei.WorkerID) schemas.TerminateWorkerRequest { return schemas.TerminateWorkerRequest{ID: id} }, noteWorker)
 }
 
 func newRemove(p *session.Flags) *cobra.Command {
