@@ -130,10 +130,15 @@ func (s *temporalSystem) stop() error {
 	return errors.Join(errs...)
 }
 
-// inOrder is a workflow of n commands, one after the other.
-func inOrder(ctx workflow.Context, n int, argv []string) (last result, err error) {
+// inOrder is a workflow of n commands, one after the other. Recorded activities are in its
+// history before the next begins; local ones are recorded together, at its end.
+func inOrder(ctx workflow.Context, n int, recorded bool, argv []string) (last result, err error) {
+	each := runCommand
+	if recorded {
+		each = runRecorded
+	}
 	for range n {
-		if last, err = runCommand(ctx, argv); err != nil {
+		if last, err = each(ctx, argv); err != nil {
 			return last, err
 		}
 	}
@@ -141,7 +146,7 @@ func inOrder(ctx workflow.Context, n int, argv []string) (last result, err error
 }
 
 // threes runs workflows of three commands and returns how long each took.
-func (p peer) threes(ctx context.Context, b *bench, n int) (list []float64, err error) {
+func (p peer) threes(ctx context.Context, b *bench, n int, recorded bool) (list []float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	sys, done, err := b.startPeer(ctx, p)
@@ -153,7 +158,7 @@ func (p peer) threes(ctx context.Context, b *bench, n int) (list []float64, err 
 	for i := range 10 + n {
 		time.Sleep(idle)
 		began := time.Now()
-		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: temporalQueue}, inOrder, 3, []string{program})
+		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: temporalQueue}, inOrder, 3, recorded, []string{program})
 		if err != nil {
 			return nil, err
 		}
@@ -174,6 +179,13 @@ func runCommand(ctx workflow.Context, argv []string) (res result, err error) {
 	return res, err
 }
 
+// runRecorded is runCommand with an activity that the server hands to the worker.
+func runRecorded(ctx workflow.Context, argv []string) (res result, err error) {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
+	err = workflow.ExecuteActivity(ctx, perform, argv).Get(ctx, &res)
+	return res, err
+}
+
 // workTemporal runs the queue of the server at an address.
 func workTemporal(ctx context.Context, args []string) error {
 	c, err := dialTemporal(args[0])
@@ -183,10 +195,11 @@ func workTemporal(ctx context.Context, args []string) error {
 	defer c.Close()
 	w := worker.New(c, temporalQueue, worker.Options{
 		MaxConcurrentLocalActivityExecutionSize: slots, MaxConcurrentWorkflowTaskExecutionSize: 4 * slots,
-		MaxConcurrentWorkflowTaskPollers: 8,
+		MaxConcurrentActivityExecutionSize: slots, MaxConcurrentWorkflowTaskPollers: 8,
 	})
 	w.RegisterWorkflow(runCommand)
 	w.RegisterWorkflow(inOrder)
+	w.RegisterActivity(perform)
 	if err := w.Start(); err != nil {
 		return err
 	}
