@@ -85,10 +85,12 @@ func forward(ctx context.Context, nc *nats.Conn, op *schemas.Op, subject string,
 	if key := IdempotencyKey(ctx); key != "" && op.Creates {
 		msg.Header[schemas.HeaderIdempotencyKey] = []string{key}
 	}
+	done := func(error) {}
 	if op.Waits() {
-		defer named(ctx, nc, msg)()
+		done = named(ctx, nc, msg)
 	}
 	answer, err := request(ctx, nc, op, msg)
+	done(err)
 	if err != nil {
 		return Reply{}, transportError(ctx, op, err)
 	}

@@ -398,3 +398,26 @@ func TestAHangUpBeforeTheServiceRuns(t *testing.T) {
 	})
 	require.NoError(t, <-ended)
 }
+
+// TestAHangUpOvertakesItsRequest: the caller has left, and the service finds the request in
+// its queue after the first hang-up.
+func TestAHangUpOvertakesItsRequest(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	hangUps, err := nc.SubscribeSync(schemas.HangUpSubject)
+	require.NoError(t, err)
+	requests, err := nc.SubscribeSync(schemas.ExecuteJob.Subject)
+	require.NoError(t, err)
+	ctx, hangUp := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() { left <- execute(ctx, nc) }()
+	req, err := requests.NextMsg(time.Minute)
+	require.NoError(t, err)
+	hangUp()
+	require.ErrorIs(t, <-left, context.Canceled)
+	for range 2 {
+		msg, err := hangUps.NextMsg(time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, req.Header.Get(schemas.HeaderCall), string(msg.Data))
+	}
+}

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -103,36 +104,52 @@ func (s *Service) followHangUps() (stop func(), err error) {
 	return stop, nil
 }
 
-// hangUpAgain is how often a hang-up is repeated until the request is answered: the service
-// may have received it before the request, or have been between two terms.
-const hangUpAgain = time.Second
+const (
+	// hangUpAgain is how often a hang-up is repeated until the request is answered: the service
+	// may have received it before the request, or have been between two terms.
+	hangUpAgain = time.Second
+	// hangUps is how often it is published at most once nobody listens for the answer.
+	hangUps = 5
+)
 
 // named gives a request that may wait a name, and ends the wait when the caller
 // disconnects or its deadline passes. If the caller is itself answering a
 // request, it forwards the hang-up of that request's caller and then returns
-// the reply, which arrives at once. The returned function stops this.
-func named(ctx context.Context, nc *nats.Conn, msg *nats.Msg) (done func()) {
+// the reply, which arrives at once. The returned function ends this, with the result of
+// the request.
+func named(ctx context.Context, nc *nats.Conn, msg *nats.Msg) (done func(error)) {
 	name := uuid.NewString()
 	msg.Header[schemas.HeaderCall] = []string{name}
 	over := ctx
 	if c, ok := ctx.Value(servedKey{}).(*served); ok {
 		over = c.over
 	}
-	answered := make(chan struct{})
+	ended := make(chan error, 1)
 	stop := context.AfterFunc(over, func() {
 		repeat := time.NewTicker(hangUpAgain)
 		defer repeat.Stop()
-		for {
-			_ = nc.Publish(schemas.HangUpSubject, []byte(name)) // fails only on a closed connection
+		gone := false
+		for sent := 1; nc.Publish(schemas.HangUpSubject, []byte(name)) == nil; sent++ { // it fails on a closed connection
 			select {
-			case <-answered:
-				return
+			case err := <-ended:
+				if gone = abandoned(err); !gone {
+					return
+				}
+				<-repeat.C
 			case <-repeat.C:
+			}
+			if gone && sent >= hangUps {
+				return
 			}
 		}
 	})
-	return func() {
+	return func(err error) {
 		stop()
-		close(answered)
+		ended <- err
 	}
+}
+
+// abandoned reports whether a request ended because its caller stopped listening.
+func abandoned(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
