@@ -56,6 +56,17 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 			r.Method(op.Method, prefix+op.Path, closed(handle))
 		}
 	}
+	e.servePages(r, closed)
+	e.serveSessions(r, closed)
+	return r, nil
+}
+
+// guarded makes a handler require an identified caller.
+type guarded func(http.HandlerFunc) http.HandlerFunc
+
+// servePages adds what is read with GET and is no operation: health, metrics, the console
+// and the documentation.
+func (e *Edge) servePages(r chi.Router, closed guarded) {
 	open := map[string]http.HandlerFunc{
 		"/healthz": health.Live, "/readyz": health.Ready(e.Health),
 		"/": console.Serve, "/ui": console.Serve, console.Root + "*": console.Serve,
@@ -73,6 +84,10 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 		r.Get(path, handle)
 		r.Head(path, handle)
 	}
+}
+
+// serveSessions adds the ways to sign in, and the hooks, which have secrets of their own.
+func (e *Edge) serveSessions(r chi.Router, closed guarded) {
 	for _, prefix := range prefixes {
 		r.Post(prefix+"/session", e.signIn)
 		r.Delete(prefix+"/session", e.signOut)
@@ -87,7 +102,6 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 		r.Get(oidcStart, e.beginOIDC)
 		r.Get(oidcCallback, e.endOIDC)
 	}
-	return r, nil
 }
 
 // methods returns the methods of the path for the Allow header.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hodei-jobs/hodei/edge"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/system"
 )
 
 // edgeFlags configure the HTTP server and its clients.
@@ -44,6 +46,11 @@ func (f *edgeFlags) add(flags *pflag.FlagSet) {
 
 // config returns the edge's configuration, unless it would be open to other
 // machines without --insecure.
+func (f *edgeFlags) set(_ context.Context, cfg *system.Config) (err error) {
+	cfg.Edge, err = f.config(cfg.Log)
+	return err
+}
+
 func (f *edgeFlags) config(log *slog.Logger) (*edge.Config, error) {
 	switch {
 	case f.streams < 1 || f.streamsOne < 0:

@@ -39,8 +39,7 @@ func run() int {
 
 // newRoot returns the command line: the roles and the commands for users.
 func newRoot() *cobra.Command {
-	root := cli.New(newUp(), newRole("orchestrator"), newRole("scheduler"), newRole("worker-manager"), newRole("access"), newRole("artifacts"), newRole("edge"),
-		newWorker(), newMigrate(), newNATS(), newSetup(), newReaper())
+	root := cli.New(append(newRoles(), newUp(), newWorker(), newMigrate(), newNATS(), newSetup(), newReaper())...)
 	addBootstrap(root)
 	var pprof string
 	root.PersistentFlags().StringVar(&pprof, "pprof", "", "serve the profiles of a role at this address")

@@ -81,23 +81,8 @@ the binaries it finds, all services, the HTTP edge and a worker. With --nats and
 // up starts the missing servers, then all roles, and stops them in the reverse
 // order.
 func up(ctx context.Context, f *upFlags, screen io.Writer) error {
-	log, err := newLog(f.logLevel)
+	cfg, err := f.config(ctx)
 	if err != nil {
-		return err
-	}
-	if f.nats.url == "" && f.nats.Credentials != (rpc.Credentials{}) {
-		return cmdline.Usagef("--nats-creds and the like are for --nats: the embedded NATS has keys of its own")
-	}
-	front, err := f.edge.config(log)
-	if err != nil {
-		return err
-	}
-	choosing, err := f.scheduler.config()
-	if err != nil {
-		return err
-	}
-	manager := &workermanager.Config{}
-	if err := errors.Join(f.retention.set(manager), f.notify.setLocal(manager, &f.edge)); err != nil {
 		return err
 	}
 	dir, remove, err := f.directory()
@@ -111,39 +96,23 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		return err
 	}
 	defer release()
-	if manager.Secrets, err = f.keys(dir); err != nil {
-		return err
-	}
-	files, err := f.artifacts.config(ctx, filepath.Join(dir, "artifacts"))
-	if err != nil {
+	if err := f.keepIn(ctx, dir, &cfg); err != nil {
 		return err
 	}
 	door := &door{}
 	defer door.close()
-	servers, err := f.startServers(ctx, dir, log, door)
+	servers, err := f.startServers(ctx, dir, cfg.Log, door)
 	defer servers.stop()
 	if err != nil {
 		return err
 	}
+	cfg.Connect, cfg.DatabaseURL = servers.connect, servers.databaseURL
 	if f.edge.auth {
 		if err := door.open(ctx, servers.databaseURL); err != nil {
 			return err
 		}
 	}
-	cfg := system.Config{
-		Connect: servers.connect, DatabaseURL: servers.databaseURL, Version: cmdline.Version(), Log: log,
-		Orchestrator: &orchestrator.Config{Disks: f.disks(dir)}, Scheduler: choosing, Manager: manager,
-		Edge: front, Access: door.service(f.audit.config()), Artifacts: files,
-		KeepWorkers: true, HealthAddr: f.health,
-		Terminate: ctx.Done(), // the whole system stops and does not wait for executions
-	}
-	for i := range f.workers {
-		w, err := f.worker.config(numbered(hostname(), i), filepath.Join(dir, "workers", strconv.Itoa(i+1)))
-		if err != nil {
-			return err
-		}
-		cfg.Workers = append(cfg.Workers, w)
-	}
+	cfg.Access = door.service(f.audit.config())
 	return system.Run(ctx, cfg, func(s *system.System) {
 		if f.edge.auth {
 			f.welcomeAuth(ctx, screen, s, door, dir, servers)
@@ -151,6 +120,48 @@ func up(ctx context.Context, f *upFlags, screen io.Writer) error {
 		}
 		welcome(screen, s, rpc.Redacted(servers.natsURL), len(cfg.Workers))
 	})
+}
+
+// config returns the configuration as far as the flags alone decide it, so that a usage
+// error changes nothing on this machine.
+func (f *upFlags) config(ctx context.Context) (system.Config, error) {
+	cfg := system.Config{
+		Version: cmdline.Version(), Manager: &workermanager.Config{}, KeepWorkers: true, HealthAddr: f.health,
+		Terminate: ctx.Done(), // the whole system stops and does not wait for executions
+	}
+	var err error
+	if cfg.Log, err = newLog(f.logLevel); err != nil {
+		return cfg, err
+	}
+	if f.nats.url == "" && f.nats.Credentials != (rpc.Credentials{}) {
+		return cfg, cmdline.Usagef("--nats-creds and the like are for --nats: the embedded NATS has keys of its own")
+	}
+	if err := f.edge.set(ctx, &cfg); err != nil {
+		return cfg, err
+	}
+	if err := f.scheduler.set(ctx, &cfg); err != nil {
+		return cfg, err
+	}
+	return cfg, errors.Join(f.retention.set(cfg.Manager), f.notify.setLocal(cfg.Manager, &f.edge))
+}
+
+// keepIn adds to the configuration what is kept in the data directory.
+func (f *upFlags) keepIn(ctx context.Context, dir string, cfg *system.Config) (err error) {
+	if cfg.Manager.Secrets, err = f.keys(dir); err != nil {
+		return err
+	}
+	if cfg.Artifacts, err = f.artifacts.config(ctx, filepath.Join(dir, "artifacts")); err != nil {
+		return err
+	}
+	cfg.Orchestrator = &orchestrator.Config{Disks: f.disks(dir)}
+	for i := range f.workers {
+		w, err := f.worker.config(numbered(hostname(), i), filepath.Join(dir, "workers", strconv.Itoa(i+1)))
+		if err != nil {
+			return err
+		}
+		cfg.Workers = append(cfg.Workers, w)
+	}
+	return nil
 }
 
 // keys returns the keys of secrets.

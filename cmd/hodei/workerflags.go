@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/spf13/pflag"
+
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/worker"
+)
+
+// workerFlags describe a worker, for `up` and for `worker`.
+type workerFlags struct {
+	kind     string
+	capacity int
+	labels   map[string]string
+	alone    bool
+	freeMiB  int64
+	logLimit cmdline.ByteSize
+}
+
+func (f *workerFlags) add(flags *pflag.FlagSet, prefix string) {
+	flags.StringVar(&f.kind, prefix+"type", "shell", "type of the worker, which jobs can require")
+	flags.IntVar(&f.capacity, prefix+"capacity", 0, "slots: executions at a time (default: four per core)")
+	flags.BoolVar(&f.alone, prefix+"dedicated", false, "accept only executions that require the type of the worker")
+	name := "label"
+	if prefix != "" {
+		name = prefix + "label"
+	}
+	flags.StringToStringVar(&f.labels, name, nil, "label that jobs can require, such as zone=a; repeatable")
+	flags.Int64Var(&f.freeMiB, "min-free", 0, "free disk space, in MiB, below which new work is refused; -1 never refuses (default 256, or a tenth of a smaller disk)")
+	f.logLimit = worker.DefaultLogLimit
+	flags.Var(&f.logLimit, "log-limit", "limit of recorded output of an execution, such as 100MiB; the command continues beyond it")
+}
+
+// minFree is in bytes.
+func (f *workerFlags) minFree() int64 { return f.freeMiB << 20 }
+
+// config returns a worker that keeps its state in dir.
+func (f *workerFlags) config(name, dir string) (worker.Config, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return worker.Config{}, fmt.Errorf("find the reaper: %w", err)
+	}
+	if f.capacity < 0 {
+		return worker.Config{}, cmdline.Usagef("capacity must not be negative")
+	}
+	return worker.Config{
+		Name: name, Type: f.kind, Slots: slots(f.capacity), Labels: f.labels, Dedicated: f.alone, StateDir: dir, MinFree: f.minFree(),
+		LogLimit: int64(f.logLimit),
+		Reaper:   []string{exe, "reaper"},
+	}, nil
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "worker"
+	}
+	return name
+}
+
+// slots returns a worker's capacity: four per core by default, because commands
+// mostly wait.
+func slots(capacity int) int {
+	if capacity == 0 {
+		return 4 * runtime.NumCPU()
+	}
+	return capacity
+}
