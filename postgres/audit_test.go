@@ -28,6 +28,7 @@ func auditLog(t *testing.T, db *postgres.DB) []hodei.AuditRecord {
 // A change and its record are committed together: where the change fails there is no record,
 // and where the record cannot be written there is no change.
 func TestAChangeIsCommittedWithItsRecord(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	ctx := by(t, "pipelines.create")
 	slug := "shop"
@@ -57,6 +58,7 @@ func TestAChangeIsCommittedWithItsRecord(t *testing.T) {
 // Executions are created many at a time, for callers and for services alike: each caller's
 // has its record.
 func TestExecutionsCreatedTogetherHaveTheirRecords(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	const callers = 40
 	later := time.Now().Add(time.Hour)
@@ -90,6 +92,7 @@ func TestExecutionsCreatedTogetherHaveTheirRecords(t *testing.T) {
 }
 
 func TestOldAuditRecordsAreDeleted(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	for range 3 {
 		require.NoError(t, db.Audit(t.Context(), hodei.Caller{Kind: hodei.CallerUnknown}.Audited("access.authenticate", "", "", "UNAUTHENTICATED")))

@@ -29,6 +29,7 @@ func connect(t *testing.T, url string) *pgx.Conn {
 }
 
 func TestMigrateRefusesANewerSchema(t *testing.T) {
+	t.Parallel()
 	db, url := open(t)
 	_, err := connect(t, url).Exec(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`)
 	require.NoError(t, err)
@@ -57,6 +58,7 @@ func migrationFiles(t *testing.T, picks func(name string) bool) fstest.MapFS {
 // TestInterruptedIndex: an index is built during writes, and the next start
 // repeats an interrupted build.
 func TestInterruptedIndex(t *testing.T) {
+	t.Parallel()
 	url := localtest.Database(t)
 	db, err := postgres.Open(t.Context(), url, 4)
 	require.NoError(t, err)
@@ -108,6 +110,7 @@ var (
 // existing table builds it concurrently, after dropping the index of an
 // interrupted build.
 func TestIndexesAreBuiltWithoutBlocking(t *testing.T) {
+	t.Parallel()
 	// No release had 0007 and earlier migrations separately.
 	files := migrationFiles(t, func(name string) bool { return name > "0008" && strings.HasSuffix(name, ".sql") })
 	require.NotEmpty(t, files)
@@ -128,6 +131,7 @@ func TestIndexesAreBuiltWithoutBlocking(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	db, url := open(t)
 	require.NoError(t, db.Check(t.Context()))
 
@@ -160,6 +164,7 @@ func TestCheck(t *testing.T) {
 // TestShortagesAreUnavailable: a shortage on the machine of Postgres is
 // UNAVAILABLE, not an internal error.
 func TestShortagesAreUnavailable(t *testing.T) {
+	t.Parallel()
 	db, url := open(t)
 	admin := connect(t, url)
 	for _, sqlstate := range []string{"53100", "53200", "53300", "53400", "58030", "57P01", "57P02", "57P03", "57P04", "08006", "25006"} {
@@ -176,6 +181,7 @@ func TestShortagesAreUnavailable(t *testing.T) {
 }
 
 func TestTheDatabaseURLIsNotRepeated(t *testing.T) {
+	t.Parallel()
 	for _, url := range []string{
 		"postgres://app:S3cret@h:port/db", "postgres://app:S3/cret@h/db", "postgres://app:%S3cret@h/db",
 		"host=h password='S3cret' port=x", "postgres://app@h/db?password=S3cret&port=x", "postgres://app:S3cret@127.0.0.1:1/db",

@@ -13,6 +13,7 @@ import (
 
 // A page is read in several statements and must not lose rows between them.
 func TestPageLongerThanABatch(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t)
 	const count = 253
 	for n := range count {
@@ -44,6 +45,7 @@ func TestPageLongerThanABatch(t *testing.T) {
 // Commands of 128 KiB exceed one page. A command longer than a page,
 // created before there was a limit, is a page of its own.
 func TestPageIsCutByBytes(t *testing.T) {
+	t.Parallel()
 	const count = 12
 	db, _ := open(t)
 	for n := range count {

@@ -79,6 +79,7 @@ func (h *past) job() *hodei.Job {
 }
 
 func TestOldExecutionsAreDeleted(t *testing.T) {
+	t.Parallel()
 	h := newPast(t)
 	require.NoError(t, h.CreateLogDay(t.Context(), time.Now()))
 	const day = 24 * time.Hour
@@ -115,6 +116,7 @@ func TestOldExecutionsAreDeleted(t *testing.T) {
 }
 
 func TestDeleteExecution(t *testing.T) {
+	t.Parallel()
 	h := newPast(t)
 	require.NoError(t, h.CreateLogDay(t.Context(), time.Now()))
 	waiting, ended, retried, other := h.add(nil, 0), h.add(nil, 1), h.add(nil, 1), h.add(nil, 1)
@@ -129,6 +131,7 @@ func TestDeleteExecution(t *testing.T) {
 }
 
 func TestDeleteWorkers(t *testing.T) {
+	t.Parallel()
 	h := newPast(t)
 	ctx := t.Context()
 	worker := func(status hodei.WorkerStatus, days int) hodei.WorkerID {
@@ -184,6 +187,7 @@ func (h *past) run(pipeline hodei.PipelineID, number int, age time.Duration) (ho
 // TestDeleteOldRuns: runs age, oldest first and in batches, but for the last one of each pipeline
 // and what a parent has yet to take notice of. The executions of a run stay as long as it does.
 func TestDeleteOldRuns(t *testing.T) {
+	t.Parallel()
 	h := newPast(t)
 	const day = 24 * time.Hour
 	require.NoError(t, h.CreateLogDay(t.Context(), time.Now()))

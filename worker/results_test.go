@@ -13,6 +13,7 @@ import (
 )
 
 func TestOutputsAreLines(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]map[string]string{
 		"":                                 {},
 		"version=1.4\n":                    {"version": "1.4"},
@@ -34,6 +35,7 @@ func TestOutputsAreLines(t *testing.T) {
 // TestOutputsAreAFileOfTheCommand: a command can put anything in its place. The
 // worker neither follows a link nor waits for a pipe.
 func TestOutputsAreAFileOfTheCommand(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	none, err := readOutputs(filepath.Join(dir, "none"))
 	require.NoError(t, err)

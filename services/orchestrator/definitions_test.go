@@ -354,6 +354,7 @@ func TestARunUsesTheSettingsOfTheDefinition(t *testing.T) {
 
 // TestATimeInThePastIsAWarning with its place in the file, whether or not it has fired.
 func TestATimeInThePastIsAWarning(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	const document = "slug: release\nschedules:\n  - { at: \"2001-01-31T08:00:00Z\" }\n  - { at: \"9001-01-31T08:00:00Z\" }\njobs: { a: { command: x } }\n"
 	for range 2 {

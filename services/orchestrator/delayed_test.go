@@ -14,6 +14,7 @@ import (
 
 // TestAnExecutionIsHeldUntilItsTime: no worker gets it before, and it is queued then.
 func TestAnExecutionIsHeldUntilItsTime(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.instance()
 	n := b.scheduler(&neighbours{})
@@ -49,6 +50,7 @@ func TestAnExecutionIsHeldUntilItsTime(t *testing.T) {
 
 // TestATimeThatHasPassedDelaysNothing, and a delay cannot be combined with reject.
 func TestATimeThatHasPassedDelaysNothing(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	n := b.scheduler(&neighbours{})
 	job := b.job(hodei.Spec{Command: shell})
@@ -79,6 +81,7 @@ func TestATimeThatHasPassedDelaysNothing(t *testing.T) {
 
 // TestARunIsHeldUntilItsTime: it takes no place of its concurrency key before.
 func TestARunIsHeldUntilItsTime(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	_, err := rpc.Call(t.Context(), b.nc, schemas.ApplyPipeline, schemas.ApplyPipelineRequest{
 		Slug: "shop", Document: "slug: shop\nconcurrency: {key: shop}\njobs: {a: {command: 'true'}}\n"})

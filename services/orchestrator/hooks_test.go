@@ -91,6 +91,7 @@ func (b *bench) lockPipelines() (letGo func()) {
 // Then two instances create the runs, whose numbers have the order of the events, one for
 // each event, whatever was sent again.
 func TestAcceptedEventsStartOnceAndInOrder(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.believer()
 	b.instance()
@@ -148,6 +149,7 @@ func TestAnAcceptedEventOutlivesItsInstance(t *testing.T) {
 // TestAHookThatChangedDecidesAgain: what was accepted before it starts nothing that the hook
 // no longer allows, and what cannot start is REFUSED and keeps no other delivery.
 func TestAHookThatChangedDecidesAgain(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.believer()
 	const before = "slug: release\nparams: { n: { required: true } }\nhooks: [ { kind: gitea, secret: KEY, forks: run, params: { n: number } } ]\njobs: { a: { command: x } }\n"

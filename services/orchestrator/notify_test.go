@@ -36,6 +36,7 @@ jobs: { a: { command: "true" } }
 // TestChangesOfARunAreAnnounced to the targets that want them, in the transaction of the
 // change, by two instances.
 func TestChangesOfARunAreAnnounced(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.instance()
 	p := b.apply(notifying, nil).Pipeline.ID
@@ -69,6 +70,7 @@ func TestChangesOfARunAreAnnounced(t *testing.T) {
 
 // TestOneRunIsTheFirstToRecover of those that end at the same time.
 func TestOneRunIsTheFirstToRecover(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.instance()
 	b.instance()
@@ -101,6 +103,7 @@ func TestOneRunIsTheFirstToRecover(t *testing.T) {
 
 // TestAnApprovalIsAnnounced once, with what it asks.
 func TestAnApprovalIsAnnounced(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	p := b.apply(`slug: release
 notify: [{ events: [blocked], webhook: "https://a.example.com/x" }]
@@ -125,6 +128,7 @@ jobs: { deploy: { command: "true", approval: { message: "Deploy?" } } }
 // TestACommitStatusFollowsTheRun: each change of a run that has a commit, and nothing of
 // others.
 func TestACommitStatusFollowsTheRun(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.believer()
 	p := b.apply(`slug: release

@@ -97,6 +97,7 @@ var (
 
 // TestAScheduleFires each planned time once, with two instances.
 func TestAScheduleFires(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.instance()
 	pipeline := b.pipeline(schemas.CreateJobRequest{Graph: hodei.Graph{Key: "a"}}) // without a command it ends at once
@@ -121,6 +122,7 @@ func TestAScheduleFires(t *testing.T) {
 
 // TestAThousandSchedulesInOneSecond all fire, each once.
 func TestAThousandSchedulesInOneSecond(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.instance()
 	pipeline := b.pipeline(schemas.CreateJobRequest{Graph: hodei.Graph{Key: "a"}})
@@ -150,6 +152,7 @@ func TestAThousandSchedulesInOneSecond(t *testing.T) {
 // TestOverlap: what happens when the planned time comes and the run before it has not
 // ended.
 func TestOverlap(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	b.manager(&neighbours{stop: func(req schemas.StopExecutionRequest) (hodei.Execution, error) {
 		id := req.ID
@@ -200,6 +203,7 @@ func TestOverlap(t *testing.T) {
 
 // TestMissedTimes are caught up as the schedule wants it, and recorded.
 func TestMissedTimes(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	pipeline := b.pipeline(schemas.CreateJobRequest{Graph: hodei.Graph{Key: "a"}})
 	of := func(catchUp string) (s hodei.Schedule, fires []hodei.Fire) {
@@ -231,6 +235,7 @@ func TestMissedTimes(t *testing.T) {
 // TestPauseResumeBackfill: a pause prevents planned times, and a backfill starts them one
 // after the other.
 func TestPauseResumeBackfill(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	s := b.schedule(b.pipeline(needing("a")), every(time.Hour))
 	first := *s.NextAt
@@ -271,6 +276,7 @@ func TestPauseResumeBackfill(t *testing.T) {
 
 // TestFailuresPause a schedule, and a resume forgets them.
 func TestFailuresPause(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	spec := every(time.Hour)
 	spec.PauseAfterFailures, spec.Overlap = 2, hodei.OverlapAllow
@@ -296,6 +302,7 @@ func TestFailuresPause(t *testing.T) {
 
 // TestAScheduleOfAJob executes it, and a retry belongs to the same fire.
 func TestAScheduleOfAJob(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	job := b.job(hodei.Spec{Command: shell, Retries: &hodei.Retries{Max: 1}})
 	spec := every(time.Hour)
@@ -333,6 +340,7 @@ func TestAScheduleOfAJob(t *testing.T) {
 
 // TestWhatCannotStart is recorded with the reason, and the schedule goes on.
 func TestWhatCannotStart(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	job := b.job(hodei.Spec{})
 	s, err := rpc.Call(t.Context(), b.nc, schemas.CreateSchedule, schemas.CreateScheduleRequest{JobID: &job.ID, ScheduleSpec: every(time.Hour)})
@@ -346,6 +354,7 @@ func TestWhatCannotStart(t *testing.T) {
 
 // TestSchedulesOfADefinition keep their identity when the file is applied again.
 func TestSchedulesOfADefinition(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	apply := func(schedules string) schemas.AppliedPipeline {
 		t.Helper()
@@ -387,6 +396,7 @@ func TestSchedulesOfADefinition(t *testing.T) {
 
 // TestWrongSchedules are refused with the field.
 func TestWrongSchedules(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	id := b.pipeline(needing("a"))
 	pipeline, repository := hodei.RefTo(id), hodei.ScheduleSpec{Cron: "@daily", Definition: hodei.DefinitionRepository}
@@ -416,6 +426,7 @@ func TestWrongSchedules(t *testing.T) {
 // of Postgres, as it is seen through its connections, and that of the test is right.
 // Schedules fire when Postgres's time has come.
 func TestOnlyTheClockOfPostgresCounts(t *testing.T) {
+	t.Parallel()
 	nc, _ := localtest.JetStream(t)
 	url := localtest.Migrated(t, postgres.Migrate)
 	conn, err := pgx.Connect(t.Context(), url)
@@ -446,6 +457,7 @@ func TestOnlyTheClockOfPostgresCounts(t *testing.T) {
 // TestAnInstanceStopsAroundAFire: instances come and go all the time, each taking its
 // connections with it, and every planned time has one fire and one run.
 func TestAnInstanceStopsAroundAFire(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	spec := every(time.Second)
 	spec.Overlap, spec.CatchUp = hodei.OverlapAllow, hodei.CatchUpAll

@@ -166,6 +166,7 @@ func TestLargeBatchesRefuseTheSame(t *testing.T) {
 // TestLinesAreCheckedBeforeTheyAreRecorded: readers receive recorded lines
 // unchanged.
 func TestLinesAreCheckedBeforeTheyAreRecorded(t *testing.T) {
+	t.Parallel()
 	const head = `{"timestamp":"2026-01-01T00:00:00Z","stream":"stdout","line":"`
 	for line, good := range map[string]bool{
 		head + `a","sequence":7}`:                                                 true,
@@ -350,6 +351,7 @@ func TestPoisonIsRefusedAlone(t *testing.T) {
 
 // TestRecordedLinesThatAreNoJSONAreShown: earlier versions recorded any bytes.
 func TestRecordedLinesThatAreNoJSONAreShown(t *testing.T) {
+	t.Parallel()
 	items := appendLine(nil, []byte("no \r JSON \xff"), 3, hodei.LogFilter{}, true)
 	line := decode[hodei.LogLine](t, items[0])
 	require.Equal(t, hodei.LogLine{Stream: hodei.Stdout, Line: "no \r JSON \uFFFD", Sequence: 3}, line)

@@ -111,6 +111,7 @@ const makeDue = `UPDATE notifications SET due_at = now() WHERE status = 'PENDING
 
 // TestATargetThatIsDownDelaysOnlyItself, and gets its messages in order in the end.
 func TestATargetThatIsDownDelaysOnlyItself(t *testing.T) {
+	t.Parallel()
 	b, r := start(t, allowLocal), receive(t)
 	r.turn("/down", true)
 	var ids []hodei.NotificationID
@@ -144,6 +145,7 @@ func TestATargetThatIsDownDelaysOnlyItself(t *testing.T) {
 
 // TestAMessageIsGivenUpAfterADay, the next one is tried, and both can be delivered again.
 func TestAMessageIsGivenUpAfterADay(t *testing.T) {
+	t.Parallel()
 	b, r := start(t, allowLocal), receive(t)
 	r.turn("/down", true)
 	first, second := b.notice(r.URL+"/down", "1"), b.notice(r.URL+"/down", "2")
@@ -170,6 +172,7 @@ func TestAMessageIsGivenUpAfterADay(t *testing.T) {
 // TestTwoInstancesSendEachMessageOnce, in order, while more targets hang than one
 // instance sends to at a time that have failed before.
 func TestTwoInstancesSendEachMessageOnce(t *testing.T) {
+	t.Parallel()
 	b, r := start(t, allowLocal), receive(t)
 	for i := range sendAtOnce/2 + 4 {
 		id := b.notice(fmt.Sprintf("%s/hang?%d", r.URL, i), "hangs")
@@ -191,6 +194,7 @@ func TestTwoInstancesSendEachMessageOnce(t *testing.T) {
 
 // TestAnInstanceThatDiesLeavesItsMessageToTheOthers: one took it, and is not heard of.
 func TestAnInstanceThatDiesLeavesItsMessageToTheOthers(t *testing.T) {
+	t.Parallel()
 	b, r := start(t, allowLocal), receive(t)
 	id, next := postgres.NewID[hodei.NotificationID](), postgres.NewID[hodei.NotificationID]()
 	const taken = `INSERT INTO notifications (id, pipeline_id, event, kind, address, target, secret, queue, notice, attempts, attempted_at, due_at)
@@ -213,6 +217,7 @@ func TestAnInstanceThatDiesLeavesItsMessageToTheOthers(t *testing.T) {
 
 // TestASecretIsMissing until it is set.
 func TestASecretIsMissing(t *testing.T) {
+	t.Parallel()
 	key, _ := withKeys(t)
 	b, r := start(t, allowLocal, key), receive(t)
 	id := b.notice(r.URL+"/x", "x")
@@ -231,6 +236,7 @@ func TestASecretIsMissing(t *testing.T) {
 
 // TestACommitStatusIsSetWithItsToken, in order and again after a failure.
 func TestACommitStatusIsSetWithItsToken(t *testing.T) {
+	t.Parallel()
 	key, _ := withKeys(t)
 	b := start(t, allowLocal, key)
 	must(b, schemas.SetSecret, schemas.SetSecretRequest{Name: "TOKEN", Value: "hunter2hunter2"})

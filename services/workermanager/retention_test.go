@@ -28,6 +28,7 @@ func (b *bench) window(id hodei.ExecutionID) int {
 }
 
 func TestDeleteExecutionWithItsLog(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	e, other := h.given(), h.given()
@@ -50,6 +51,7 @@ func TestDeleteExecutionWithItsLog(t *testing.T) {
 // TestRetentionFromTheStart: an instance deletes when it starts, not only after
 // an hour.
 func TestRetentionFromTheStart(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	old, live := h.given(), h.given()
@@ -87,6 +89,7 @@ func TestRetentionFromTheStart(t *testing.T) {
 
 // TestADeletedWorkerThatIsBack is recorded again with its id.
 func TestADeletedWorkerThatIsBack(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	_, err := ask(b, schemas.DeleteWorker, schemas.DeleteWorkerRequest{ID: h.id})

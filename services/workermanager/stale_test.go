@@ -131,6 +131,7 @@ func (s *stale) check(t *rapid.T) {
 // TestRepliesAreNotOlderThanAnswers: whatever an instance has received, its
 // replies include what any instance has answered.
 func TestRepliesAreNotOlderThanAnswers(t *testing.T) {
+	t.Parallel()
 	s := newStale(t)
 	rapid.Check(t, func(t *rapid.T) {
 		t.Repeat(map[string]func(*rapid.T){
@@ -142,6 +143,7 @@ func TestRepliesAreNotOlderThanAnswers(t *testing.T) {
 // TestAForgedReportDoesNotStick: a report with a revision that the worker never
 // reaches sets the recorded status only until the worker renews its key.
 func TestAForgedReportDoesNotStick(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	h := b.worker()
 	forged := h.report
