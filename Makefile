@@ -19,7 +19,7 @@ up: postgres build ## build and start everything on this machine: make up ARGS='
 # go test starts packages in the order in which they are named: the longest first, so that none of them
 # is left alone at the end.
 check: lint ## the fast loop: lint, and the tests that start no hodei and no browser (run `make setup` once before)
-	go test $(TAGS) -short -p 4 -parallel 8 ./services/orchestrator ./internal/system ./worker ./services/workermanager ./...
+	go test $(TAGS) -vet=off -ldflags=-s -short -p 4 -parallel 8 ./services/orchestrator ./internal/system ./worker ./services/workermanager ./...
 
 lint: tools ## format, vet, staticcheck, errcheck, and the types of the console
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt, by way of 'make fmt', would change:"; echo "$$unformatted"; exit 1; }
