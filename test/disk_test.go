@@ -71,6 +71,7 @@ func (s *diskSystem) recovered() {
 // the full disk, and everything recovers once the disk has space. No accepted
 // execution and no line of the command is lost.
 func TestFullDisks(t *testing.T) {
+	t.Parallel()
 	s := upOnDisks(t, "--min-free", "-1") // otherwise nothing would be written
 	for name, c := range map[string]struct{ disks, checks []string }{
 		"Postgres": {[]string{"postgres"}, []string{"orchestrator.postgres", "worker-manager.postgres"}},
@@ -120,6 +121,7 @@ func TestFullDisks(t *testing.T) {
 // TestTooLittleSpaceForNewWork: below the minimum, new executions are refused
 // with the reason, and running ones continue.
 func TestTooLittleSpaceForNewWork(t *testing.T) {
+	t.Parallel()
 	s := upOnDisks(t, "--min-free", "8")
 	running := s.execute("read x < " + fifo(t) + "; echo done")
 	for disk, name := range map[string]string{"postgres": "Postgres", "nats": "NATS"} {
@@ -144,6 +146,7 @@ func TestTooLittleSpaceForNewWork(t *testing.T) {
 // TestWorkerWithoutSpace: a worker whose disk lacks space accepts nothing,
 // reports why, and resumes by itself.
 func TestWorkerWithoutSpace(t *testing.T) {
+	t.Parallel()
 	s := upOnDisks(t, "--min-free", "8")
 	require.NoError(t, s.disks["workers"].Leave(1<<20))
 	id, _ := s.try()

@@ -39,6 +39,7 @@ func forge(t testing.TB, nc *nats.Conn, worker, id string, like nats.Header, seq
 // TestHostileLogs: whatever a NATS client publishes as a log, executions end,
 // their records can be read, and everything stops on request.
 func TestHostileLogs(t *testing.T) {
+	t.Parallel()
 	database := localtest.Database(t)
 	s := up(t, "--database-url", database)
 	nc := connect(t, s.nats)
@@ -119,6 +120,7 @@ func execIDOf(at time.Time) string {
 // TestLogLimit: incompressible output exceeds a small limit of the execution,
 // of its job, and of the worker. The command continues.
 func TestLogLimit(t *testing.T) {
+	t.Parallel()
 	s := up(t, "--log-limit", "200KiB")
 	const flood = "head -c 3000000 /dev/urandom | base64 -w 76; echo done >&2; exit 3"
 	ended := func(id string) (bytes int, notes []string) {

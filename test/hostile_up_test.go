@@ -163,6 +163,7 @@ func (s *system) metric(t *testing.T, name string) float64 {
 // TestAPriorityOutOfRangeIsRefused: such a priority once ended the scheduler,
 // with a header that disabled the validation.
 func TestAPriorityOutOfRangeIsRefused(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	nc := connect(t, s.nats)
 	msg := nats.NewMsg(schemas.Schedule.Subject)
@@ -180,6 +181,7 @@ func TestAPriorityOutOfRangeIsRefused(t *testing.T) {
 // TestAKeyOfAnotherWorkerIsIgnored: a value that names another worker than
 // its key once ended every scheduler when the key expired.
 func TestAKeyOfAnotherWorkerIsIgnored(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	nc := connect(t, s.nats)
 	const key = "$KV.WORKERS.worker_0193d1a4-7a30-7cc2-8b8e-2f1f5f3f9a02"
@@ -199,6 +201,7 @@ func TestAKeyOfAnotherWorkerIsIgnored(t *testing.T) {
 
 // TestForgedEventsStallNoWorker for longer than the renewal of a key takes.
 func TestForgedEventsStallNoWorker(t *testing.T) {
+	t.Parallel()
 	s := up(t)
 	nc := connect(t, s.nats)
 	s.works(t)
