@@ -18,8 +18,8 @@ func (s *Service) listAudit(ctx context.Context, req schemas.ListAuditRequest) (
 	return schemas.List[hodei.AuditRecord]{Items: items, NextCursor: next}, err
 }
 
-// refused records that a token was not accepted, and returns why. The edge limits how often
-// an address can cause that.
+// refused records that a token was not accepted, and returns the error for the caller. The edge
+// limits how often one address can cause such a record.
 func (s *Service) refused(ctx context.Context, op *schemas.Op, t hodei.Token, from string, err error) error {
 	if errors.Is(err, hodei.Unauthenticated) {
 		caller := hodei.Caller{Kind: hodei.CallerUnknown, From: from}

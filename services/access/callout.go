@@ -18,8 +18,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// CalloutKeys are the keys of the access service as the one that decides who may connect to
-// NATS. All instances have the same, nats.conf has the public ones.
+// CalloutKeys are the keys with which the access service signs its decisions who may connect to
+// NATS. All instances have the same keys, and nats.conf has the public ones.
 type CalloutKeys struct {
 	issuer nkeys.KeyPair // signs decisions
 	box    nkeys.KeyPair // decrypts questions
@@ -38,7 +38,7 @@ func NewCalloutKeys() (*CalloutKeys, error) {
 	return &CalloutKeys{issuer, box}, nil
 }
 
-// LoadCalloutKeys reads the keys from a file that Seeds were written to.
+// LoadCalloutKeys reads the keys from a file that contains Seeds.
 func LoadCalloutKeys(path string) (*CalloutKeys, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -89,8 +89,8 @@ const (
 	deciding = 64
 )
 
-// followCallout decides who may connect, until ctx is done and each question that has arrived
-// is answered: NATS asks no other instance again.
+// followCallout answers the requests of nats-server until ctx is done and each request that has
+// arrived is answered: nats-server does not repeat them to another instance.
 func (s *Service) followCallout(ctx context.Context) error {
 	free := make(chan struct{}, deciding)
 	sub, err := s.nc.QueueSubscribe(schemas.CalloutSubject, calloutGroup, func(msg *nats.Msg) {
@@ -120,7 +120,7 @@ func (s *Service) followCallout(ctx context.Context) error {
 	return nil
 }
 
-// decide answers one question. What is no question of NATS gets no answer.
+// decide answers one request. A message that nats-server did not sign gets no answer.
 func (s *Service) decide(ctx context.Context, msg *nats.Msg) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), decideWithin)
 	defer cancel()
@@ -157,7 +157,7 @@ func (s *Service) decide(ctx context.Context, msg *nats.Msg) {
 	}
 }
 
-// admit returns the user for a connection, or why it is refused.
+// admit returns the user for a connection, or the reason for refusing it.
 func (s *Service) admit(ctx context.Context, asked *jwt.AuthorizationRequestClaims) (*jwt.UserClaims, error) {
 	if asked.ConnectOptions.Nkey != "" {
 		return s.admitWorker(ctx, asked)

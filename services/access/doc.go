@@ -3,9 +3,10 @@
 //
 // # Owns
 //
-// Who may connect to NATS, as the auth callout of nats-server asks it: people with tokens, and
-// workers with keys of their own, which they record when they join (callout.go, workers.go).
-// Connections of what is revoked are ended (sweep.go).
+// The decision who may connect to NATS: nats-server requests it by its auth callout. People
+// connect with tokens, workers with keys of their own, which are recorded when a worker joins
+// (callout.go, workers.go). When a token or a key is revoked, its connections are closed
+// (sweep.go).
 //
 // The tables tokens, sessions and worker_keys. A token is created with a role and an expiry; its text is
 // returned once and only its hash is recorded. A session begins with a token or with a
@@ -17,20 +18,21 @@
 //
 // # Subjects
 //
-// Answers hodei.v1.tokens.* and .audit.list for admins, .workers.keys, .approve and .revoke, and for the edge hodei.v1.access.authenticate,
-// .sessions.create and .sessions.delete. Publishes access.changed after a token or a session
-// was deleted, so that every edge verifies again what it has cached.
+// Answers hodei.v1.tokens.* and .audit.list for admins, .workers.keys, .approve and .revoke, and
+// for the edge hodei.v1.access.authenticate, .sessions.create and .sessions.delete. Publishes
+// access.changed after a token or a session was deleted, and every edge then clears its cache
+// of callers.
 //
 // # State
 //
-// None but the record: any number of instances share the work.
+// Only in Postgres. Any number of instances share the work.
 //
 // # When things fail
 //
 // Without this service NATS refuses new connections of people and of joined workers, and
-// existing ones stay. The edge answers UNAVAILABLE to what it has not verified within the
-// last seconds. If access.changed is lost, a revoked token is refused when the edge's cache
-// of it expires, after ten seconds.
+// existing connections stay open. The edge accepts a caller that it has verified within the
+// last seconds, and answers UNAVAILABLE to others. If access.changed is lost, a revoked token is
+// refused when the edge's cache of it expires, after ten seconds.
 //
 // # Not here
 //

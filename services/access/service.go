@@ -109,14 +109,14 @@ func (s *Service) health(ctx context.Context, _ schemas.Empty) (schemas.Health, 
 	return s.Health(ctx), nil
 }
 
-// changed makes every edge verify again. If the message is lost, their caches expire.
+// changed makes every edge clear its cache of callers. If the message is lost, the entries expire.
 func (s *Service) changed(ctx context.Context) {
 	if err := s.nc.Publish(schemas.AccessSubject, nil); err != nil {
 		s.log.WarnContext(ctx, "revocation not announced: edges notice it within seconds", "err", err)
 	}
 }
 
-// unknown hides from the caller why a secret is not valid.
+// unknown replaces the reason why a secret is not valid, which the caller must not learn.
 func unknown(err error, message string) error {
 	if errors.Is(err, hodei.NotFound) {
 		return hodei.Errorf(hodei.Unauthenticated, "%s", message)

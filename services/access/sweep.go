@@ -30,8 +30,8 @@ const (
 	silentAfter = 300 * time.Millisecond
 )
 
-// keepOut ends connections to NATS whose token is no longer valid: at once after a revocation,
-// and regularly, because its announcement may be lost and a connection may be new.
+// keepOut closes connections to NATS whose token is no longer valid: at once after a revocation,
+// and regularly, because the announcement may be lost or arrive before a new connection.
 func (s *Service) keepOut(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	sub, err := s.nc.Subscribe(schemas.AccessSubject, func(*nats.Msg) {
@@ -85,7 +85,8 @@ func (s *Service) sweepPeople(ctx context.Context) error {
 	return disconnect(ctx, s, of)
 }
 
-// sweepWorkers leaves workers alone that are users of nats.conf: they have no key in the record.
+// sweepWorkers closes the connections of revoked workers. Workers that are users of nats.conf have
+// no key in Postgres and are ignored.
 func (s *Service) sweepWorkers(ctx context.Context) error {
 	of, err := connected[hodei.WorkerID](ctx, s, schemas.ProgramsAccount)
 	if err != nil || len(of) == 0 {
@@ -99,8 +100,8 @@ func (s *Service) sweepWorkers(ctx context.Context) error {
 	return disconnect(ctx, s, of)
 }
 
-// connected returns the connections of an account by the id with which the callout begins the
-// name of each user. Others are left out.
+// connected returns the connections of an account by the id at the beginning of the user's name,
+// where the callout puts it. Connections with other names are left out.
 func connected[ID comparable, P interface {
 	*ID
 	encoding.TextUnmarshaler

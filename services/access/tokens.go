@@ -37,7 +37,8 @@ func (s *Service) createToken(ctx context.Context, req schemas.CreateTokenReques
 	return NewToken(ctx, s.db, draft)
 }
 
-// checkUses refuses what only tokens for workers can have, and a limit for these.
+// checkUses refuses the fields that only tokens for workers can have, and for these tokens a limit
+// to pipelines.
 func checkUses(req schemas.CreateTokenRequest) error {
 	switch forWorkers := req.Role == hodei.RoleWorker; {
 	case forWorkers && len(req.Pipelines) > 0:
