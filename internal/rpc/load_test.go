@@ -421,3 +421,18 @@ func TestAHangUpOvertakesItsRequest(t *testing.T) {
 		require.Equal(t, req.Header.Get(schemas.HeaderCall), string(msg.Data))
 	}
 }
+
+// TestARequestThatEndsWithItsContextHangsUp: the request may see the end of its context before
+// the functions that wait for that end are started.
+func TestARequestThatEndsWithItsContextHangsUp(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	hangUps, err := nc.SubscribeSync(schemas.HangUpSubject)
+	require.NoError(t, err)
+	answered, left := nats.NewMsg("a"), nats.NewMsg("b")
+	rpc.Named(t.Context(), nc, answered)(nil)
+	rpc.Named(t.Context(), nc, left)(context.Canceled)
+	msg, err := hangUps.NextMsg(time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, left.Header.Get(schemas.HeaderCall), string(msg.Data))
+}

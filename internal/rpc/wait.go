@@ -108,15 +108,15 @@ const (
 	// hangUpAgain is how often a hang-up is repeated until the request is answered: the service
 	// may have received it before the request, or have been between two terms.
 	hangUpAgain = time.Second
-	// hangUps is how often it is published at most once nobody listens for the answer.
+	// hangUps is how often it is published when nobody listens for the answer any more.
 	hangUps = 5
 )
 
 // named gives a request that may wait a name, and ends the wait when the caller
 // disconnects or its deadline passes. If the caller is itself answering a
 // request, it forwards the hang-up of that request's caller and then returns
-// the reply, which arrives at once. The returned function ends this, with the result of
-// the request.
+// the reply, which arrives at once. The returned function ends this, with the
+// error of the request.
 func named(ctx context.Context, nc *nats.Conn, msg *nats.Msg) (done func(error)) {
 	name := uuid.NewString()
 	msg.Header[schemas.HeaderCall] = []string{name}
@@ -124,32 +124,32 @@ func named(ctx context.Context, nc *nats.Conn, msg *nats.Msg) (done func(error))
 	if c, ok := ctx.Value(servedKey{}).(*served); ok {
 		over = c.over
 	}
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	stop := context.AfterFunc(over, func() {
 		repeat := time.NewTicker(hangUpAgain)
 		defer repeat.Stop()
-		gone := false
-		for sent := 1; nc.Publish(schemas.HangUpSubject, []byte(name)) == nil; sent++ { // it fails on a closed connection
+		for {
+			_ = nc.Publish(schemas.HangUpSubject, []byte(name)) // fails only on a closed connection
 			select {
-			case err := <-ended:
-				if gone = abandoned(err); !gone {
-					return
-				}
-				<-repeat.C
-			case <-repeat.C:
-			}
-			if gone && sent >= hangUps {
+			case <-ended:
 				return
+			case <-repeat.C:
 			}
 		}
 	})
 	return func(err error) {
-		stop()
-		ended <- err
+		stop() // it may not have been started, although ctx is done: the request was faster
+		close(ended)
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			hangUp(nc, name, hangUps)
+		}
 	}
 }
 
-// abandoned reports whether a request ended because its caller stopped listening.
-func abandoned(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+// hangUp publishes the hang-up of a request a number of times.
+func hangUp(nc *nats.Conn, name string, times int) {
+	if nc.Publish(schemas.HangUpSubject, []byte(name)) != nil || times == 1 { // the connection may be closed by now
+		return
+	}
+	time.AfterFunc(hangUpAgain, func() { hangUp(nc, name, times-1) })
 }
