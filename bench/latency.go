@@ -70,7 +70,7 @@ func latency(ctx context.Context, b *bench) (rows []row, err error) {
 	}
 	rows = latencyRows(n, limits, own, peers)
 	rows[4].Plot = histogram(own[len(own)-1].done, "ms from POST to done")
-	return append(rows, released.fill(row{Scenario: "latency, end", What: "told to exit → done seen by a follower that is open, p50", Unit: "ms", Lower: true})), nil
+	return append(rows, released.fill(row{Scenario: "latency, end", What: "signal to exit → done seen by a follower that is open, p50", Unit: "ms", Lower: true})), nil
 }
 
 // latencyRows compares the median and the 99th percentile of each moment with

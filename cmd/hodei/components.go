@@ -14,14 +14,13 @@ import (
 	"github.com/hodei-jobs/hodei/services/workermanager"
 )
 
-// component is a role of the server: what it adds to the flags of every role, and to the
-// configuration of the system.
+// component is a role of the server: add adds its own flags, set its configuration.
 type component interface {
 	add(flags *pflag.FlagSet)
 	set(ctx context.Context, cfg *system.Config) error
 }
 
-// components are the roles of the server, in the order of the help.
+// components are the roles of the server.
 var components = []struct {
 	name, about string
 	flags       func() component

@@ -44,13 +44,13 @@ func (f *edgeFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&f.streamsOne, "max-streams-per-client", 0, "limit of open streams of one client address; 0: no separate limit")
 }
 
-// config returns the edge's configuration, unless it would be open to other
-// machines without --insecure.
 func (f *edgeFlags) set(_ context.Context, cfg *system.Config) (err error) {
 	cfg.Edge, err = f.config(cfg.Log)
 	return err
 }
 
+// config returns the edge's configuration, unless it would be open to other
+// machines without --insecure.
 func (f *edgeFlags) config(log *slog.Logger) (*edge.Config, error) {
 	switch {
 	case f.streams < 1 || f.streamsOne < 0:

@@ -27,22 +27,18 @@ func (f *schedulerFlags) add(flags *pflag.FlagSet) {
 	flags.Float64Var(&f.weights.Success, "weight-success", plan.DefaultWeights.Success, "weight of a worker's success rate: it was not lost and could start its executions")
 }
 
-func (f *schedulerFlags) config() (*scheduler.Config, error) {
-	w := f.weights
+func (f *schedulerFlags) set(_ context.Context, cfg *system.Config) error {
+	w, ageing := f.weights, f.ageing
 	switch {
 	case w.Load < 0 || w.Latency < 0 || w.Success < 0 || w == plan.Weights{}:
-		return nil, cmdline.Usagef("--weight-load, --weight-latency and --weight-success must not be negative, nor all 0")
+		return cmdline.Usagef("--weight-load, --weight-latency and --weight-success must not be negative, nor all 0")
 	case f.maxQueue < 1:
-		return nil, cmdline.Usagef("--max-queue must be at least 1")
-	case f.ageing < 0:
-		return nil, cmdline.Usagef("--priority-ageing must not be negative")
-	case f.ageing == 0:
-		return &scheduler.Config{Weights: w, MaxQueue: f.maxQueue, Ageing: -1}, nil
+		return cmdline.Usagef("--max-queue must be at least 1")
+	case ageing < 0:
+		return cmdline.Usagef("--priority-ageing must not be negative")
+	case ageing == 0:
+		ageing = -1 // never; 0 is the default
 	}
-	return &scheduler.Config{Weights: w, MaxQueue: f.maxQueue, Ageing: f.ageing}, nil
-}
-
-func (f *schedulerFlags) set(_ context.Context, cfg *system.Config) (err error) {
-	cfg.Scheduler, err = f.config()
-	return err
+	cfg.Scheduler = &scheduler.Config{Weights: w, MaxQueue: f.maxQueue, Ageing: ageing}
+	return nil
 }

@@ -108,7 +108,7 @@ const (
 	// hangUpAgain is how often a hang-up is repeated until the request is answered: the service
 	// may have received it before the request, or have been between two terms.
 	hangUpAgain = time.Second
-	// hangUps is how often it is published when nobody listens for the answer any more.
+	// hangUps is how often the hang-up is published after the caller has stopped waiting.
 	hangUps = 5
 )
 
