@@ -126,6 +126,10 @@ func run(ctx context.Context) error {
 	if err := os.Chmod(b.dir, 0o711); err != nil { // Postgres may run as another user
 		return err
 	}
+	// hodei up --auth writes a context, which must not replace the user's.
+	if err := os.Setenv("XDG_CONFIG_HOME", b.dir); err != nil {
+		return err
+	}
 	report := newReport(ctx, b)
 	report.Part = len(list) < len(scenarios) || len(b.peers) < len(allPeers)
 	for _, s := range list {

@@ -148,7 +148,8 @@ func launchCommand(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
 	args := cmd.Args[1:]
 	p := &process{t: t, cmd: cmd, line: make(chan string, 1), done: make(chan struct{})}
-	p.cmd.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), cmd.Env...) // the race detector sleeps a second otherwise
+	p.cmd.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0", // the race detector sleeps a second otherwise
+		"XDG_CONFIG_HOME="+built), cmd.Env...) // hodei up --auth writes a context, and must not replace the user's
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())
