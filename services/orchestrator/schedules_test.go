@@ -122,7 +122,6 @@ func TestAScheduleFires(t *testing.T) {
 
 // TestAThousandSchedulesInOneSecond all fire, each once.
 func TestAThousandSchedulesInOneSecond(t *testing.T) {
-	t.Parallel()
 	b := start(t)
 	b.instance()
 	pipeline := b.pipeline(schemas.CreateJobRequest{Graph: hodei.Graph{Key: "a"}})
