@@ -57,9 +57,9 @@ type Keeper struct {
 // Add puts a process group in the reaper's care. If the worker has no contact for the
 // time of the fence, 0 for none, the reaper kills the group.
 //
-// Add costs one small write, which wakes the reaper. It needs no answer: if the worker
-// is killed together with the reaper, the list is lost too, and a reaper that is started
-// later receives the whole list.
+// Add costs one small write, which seldom wakes the reaper (charges.follow). It needs no
+// answer: if the worker is killed together with the reaper, the list is lost too, and a
+// reaper that is started later receives the whole list.
 func (k *Keeper) Add(group int, id hodei.ExecutionID, fence time.Duration) {
 	line := fmt.Sprintf("+ %d %s\n", group, id)
 	if fence > 0 {

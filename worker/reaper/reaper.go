@@ -16,8 +16,10 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// reportFor is how long a reaper tries to report.
-const reportFor = 30 * time.Second
+const (
+	reportFor = 30 * time.Second      // how long a reaper tries to report
+	readPause = 20 * time.Millisecond // after a read; a killed worker is found so much later at most
+)
 
 // Run is the body of the reaper process. It reads in until the worker writes "bye" or
 // is killed. If the worker is killed, Run sends SIGKILL to every process group that
