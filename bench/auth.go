@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,52 +46,76 @@ func auth(ctx context.Context, b *bench) (rows []row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// The executions wait for tomorrow, because the queue would be full within a minute.
-	later := fmt.Sprintf(`{"command":["/bin/true"],"not_before":%q}`, time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339))
-	kinds := []struct{ what, method, path, body string }{
-		{"GET /pipelines", "GET", "/pipelines", ""},
-		{"POST /execute", "POST", "/execute", later},
-	}
-	rate, wait := make([]series, len(kinds)), make([]series, len(kinds))
+	pairs := authPairs(plain.base, guarded.base, tokens)
 	for turn := range 2 * b.turns {
-		for i, k := range kinds {
-			for _, clients := range []int{32, 1} {
-				pair := []struct {
-					base   string
-					tokens []string
-				}{{plain.base, nil}, {guarded.base, tokens}}
-				if turn%2 == 1 {
-					pair[0], pair[1] = pair[1], pair[0]
-				}
-				for _, side := range pair {
-					l := load{base: side.base, method: k.method, path: k.path, body: k.body, tokens: side.tokens}
-					if _, _, err := l.run(ctx, 32, 2*time.Second); err != nil { // so that every caller is known, as under load that lasts
-						return nil, err
-					}
-					perSecond, p50, err := l.run(ctx, clients, 5*time.Second)
-					if err != nil {
-						return nil, err
-					}
-					s, value := &rate[i], perSecond
-					if clients == 1 {
-						s, value = &wait[i], p50
-					}
-					if side.tokens == nil {
-						s.limit = append(s.limit, value)
-					} else {
-						s.hodei = append(s.hodei, value)
-					}
-				}
+		for _, p := range pairs {
+			if err := p.measure(ctx, turn%2 == 1); err != nil {
+				return nil, err
 			}
 		}
 	}
-	for i, k := range kinds {
-		note := "the limit is Hodei without --auth"
-		rows = append(rows,
-			rate[i].fill(row{Scenario: "auth", What: k.what + " of 32 clients, 1,000 tokens", Unit: "requests/s", AtLeast: 0.9, Aim: 0.95, Note: note}),
-			wait[i].fill(row{Scenario: "auth", What: k.what + " of one client, 1,000 tokens, p50", Unit: "ms", Lower: true, AtLeast: 1.1, Aim: 1.05, Note: note}))
+	for _, p := range pairs {
+		rows = append(rows, p.rows()...)
 	}
 	return append(rows, connected), nil
+}
+
+// authPair is one request to a system without --auth and to one with it.
+type authPair struct {
+	what           string
+	plain, guarded load
+	rate, wait     series
+}
+
+func authPairs(plain, guarded string, tokens []string) []*authPair {
+	// The executions wait for tomorrow, because the queue would be full within a minute.
+	later := fmt.Sprintf(`{"command":["/bin/true"],"not_before":%q}`, time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339))
+	list := load{method: "GET", path: "/pipelines"}
+	execute := load{method: "POST", path: "/execute", body: later}
+	var pairs []*authPair
+	for _, l := range []load{list, execute} {
+		p := &authPair{what: l.method + " " + l.path, plain: l, guarded: l}
+		p.plain.base, p.guarded.base, p.guarded.tokens = plain, guarded, tokens
+		pairs = append(pairs, p)
+	}
+	return pairs
+}
+
+// measure adds one turn: the rate of 32 clients and the latency of one, of both systems.
+func (p *authPair) measure(ctx context.Context, guardedFirst bool) error {
+	for _, clients := range []int{32, 1} {
+		sides := []load{p.plain, p.guarded}
+		if guardedFirst {
+			slices.Reverse(sides)
+		}
+		for _, l := range sides {
+			if _, _, err := l.run(ctx, 32, 2*time.Second); err != nil { // so that every caller is known, as under load that lasts
+				return err
+			}
+			perSecond, p50, err := l.run(ctx, clients, 5*time.Second)
+			if err != nil {
+				return err
+			}
+			s, value := &p.rate, perSecond
+			if clients == 1 {
+				s, value = &p.wait, p50
+			}
+			if l.tokens == nil {
+				s.limit = append(s.limit, value)
+			} else {
+				s.hodei = append(s.hodei, value)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *authPair) rows() []row {
+	note := "the limit is Hodei without --auth"
+	return []row{
+		p.rate.fill(row{Scenario: "auth", What: p.what + " of 32 clients, 1,000 tokens", Unit: "requests/s", AtLeast: 0.9, Aim: 0.95, Note: note}),
+		p.wait.fill(row{Scenario: "auth", What: p.what + " of one client, 1,000 tokens, p50", Unit: "ms", Lower: true, AtLeast: 1.1, Aim: 1.05, Note: note}),
+	}
 }
 
 // admin returns the first token.

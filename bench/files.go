@@ -42,8 +42,7 @@ func files(ctx context.Context, b *bench) (rows []row, err error) {
 	if err := errors.Join(r.define(ctx, "large", large), r.define(ctx, "many", many)); err != nil {
 		return nil, err
 	}
-	var up, down, manyUp, manyDown series
-	memory := map[string][]float64{}
+	m := fileTimes{size: size, small: small, memory: map[string][]float64{}}
 	for turn := range b.turns {
 		written, read, err := plainCopy(ctx, r.nats, from)
 		if err != nil {
@@ -55,29 +54,42 @@ func files(ctx context.Context, b *bench) (rows []row, err error) {
 			return nil, err
 		}
 		for name, peak := range r.peaks() {
-			memory[name] = append(memory[name], (peak-idle[name])/(1<<20))
+			m.memory[name] = append(m.memory[name], (peak-idle[name])/(1<<20))
 		}
 		mb := float64(size) / 1e6
-		up.limit, up.hodei = append(up.limit, mb/written.Seconds()), append(up.hodei, mb/out.left.Seconds())
-		down.limit, down.hodei = append(down.limit, mb/read.Seconds()), append(down.hodei, mb/out.received.Seconds())
+		m.up.limit, m.up.hodei = append(m.up.limit, mb/written.Seconds()), append(m.up.hodei, mb/out.left.Seconds())
+		m.down.limit, m.down.hodei = append(m.down.limit, mb/read.Seconds()), append(m.down.hodei, mb/out.received.Seconds())
 		if out, err = r.handOver(ctx, feed, "many", turn+1); err != nil {
 			return nil, err
 		}
-		manyUp.hodei, manyDown.hodei = append(manyUp.hodei, float64(small)/out.left.Seconds()), append(manyDown.hodei, float64(small)/out.received.Seconds())
+		m.manyUp.hodei = append(m.manyUp.hodei, float64(small)/out.left.Seconds())
+		m.manyDown.hodei = append(m.manyDown.hodei, float64(small)/out.received.Seconds())
 	}
-	what := fmt.Sprintf("%d MiB of random bytes in one file, ", size>>20)
+	return m.rows(), nil
+}
+
+// fileTimes are the turns of files.
+type fileTimes struct {
+	size                       int64 // of the large file, in bytes
+	small                      int   // number of small files
+	up, down, manyUp, manyDown series
+	memory                     map[string][]float64 // MiB above idle, of each role
+}
+
+func (m *fileTimes) rows() []row {
+	what := fmt.Sprintf("%d MiB of random bytes in one file, ", m.size>>20)
 	note := "the limit is the same bytes from file to file by NATS request/reply, in the same chunks"
-	rows = []row{
-		up.fill(row{Scenario: "files, upload", What: what + "packed, uploaded and verified", Unit: "MB/s", AtLeast: 0.5, Aim: 0.8, Note: note}),
-		down.fill(row{Scenario: "files, download", What: what + "downloaded, verified and unpacked", Unit: "MB/s", AtLeast: 0.5, Aim: 0.8, Note: note}),
-		manyUp.fill(row{Scenario: "files, many", What: fmt.Sprintf("%d small files, packed and uploaded", small), Unit: "/s"}),
-		manyDown.fill(row{Scenario: "files, many", What: fmt.Sprintf("%d small files, downloaded and unpacked", small), Unit: "/s"}),
+	rows := []row{
+		m.up.fill(row{Scenario: "files, upload", What: what + "packed, uploaded and verified", Unit: "MB/s", AtLeast: 0.5, Aim: 0.8, Note: note}),
+		m.down.fill(row{Scenario: "files, download", What: what + "downloaded, verified and unpacked", Unit: "MB/s", AtLeast: 0.5, Aim: 0.8, Note: note}),
+		m.manyUp.fill(row{Scenario: "files, many", What: fmt.Sprintf("%d small files, packed and uploaded", m.small), Unit: "/s"}),
+		m.manyDown.fill(row{Scenario: "files, many", What: fmt.Sprintf("%d small files, downloaded and unpacked", m.small), Unit: "/s"}),
 	}
 	for _, name := range []string{"worker", "artifacts"} {
 		rows = append(rows, row{Scenario: "files, memory", What: what + "peak memory of " + name + " above idle", Unit: "MiB", Lower: true,
-			Hodei: spreadOf(memory[name]), AtLeast: 64, Aim: 48})
+			Hodei: spreadOf(m.memory[name]), AtLeast: 64, Aim: 48})
 	}
-	return rows, nil
+	return rows
 }
 
 // randomFile makes a file that does not compress.

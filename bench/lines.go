@@ -154,9 +154,44 @@ type gathering struct {
 	err     error // the error of the first failed one
 	resumed int
 	ages    []float64 // of the lines of a few followers
+
+	lines int64 // that each has to see
+	mu    sync.Mutex
+	all   sync.WaitGroup
 }
 
-func (b *bench) gathered(ctx context.Context, size, n int) (c gathering, err error) {
+// watch reads a follower to its end. The ages of the lines count if it is sampled.
+func (c *gathering) watch(f *follower, read func() error, sampled bool) {
+	if sampled {
+		f.line = func(data []byte, _ time.Time) {
+			if ms, err := age(data, clock()); err == nil {
+				c.mu.Lock()
+				c.ages = append(c.ages, ms)
+				c.mu.Unlock()
+			}
+		}
+	}
+	c.all.Go(func() {
+		err := read()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.resumed += f.resumed
+		if err == nil && f.lines != c.lines {
+			err = fmt.Errorf("%d of %d lines", f.lines, c.lines)
+		}
+		if err == nil {
+			return
+		}
+		if c.failed++; c.failed == 1 {
+			c.err = err
+			return
+		}
+		c.err = fmt.Errorf("%d failed, one of them: %w", c.failed, err)
+	})
+}
+
+func (b *bench) gathered(ctx context.Context, size, n int) (c *gathering, err error) {
+	c = &gathering{lines: int64(n)}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	hold, err := b.newFifo("hold", false)
@@ -174,49 +209,20 @@ func (b *bench) gathered(ctx context.Context, size, n int) (c gathering, err err
 	if err != nil {
 		return c, err
 	}
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	watch := func(f *follower, read func() error, sampled bool) {
-		if sampled {
-			f.line = func(data []byte, _ time.Time) {
-				if ms, err := age(data, clock()); err == nil {
-					mu.Lock()
-					c.ages = append(c.ages, ms)
-					mu.Unlock()
-				}
-			}
-		}
-		all.Go(func() {
-			err := read()
-			mu.Lock()
-			defer mu.Unlock()
-			c.resumed += f.resumed
-			if err == nil && f.lines != int64(n) {
-				err = fmt.Errorf("%d of %d lines", f.lines, n)
-			}
-			if err != nil {
-				c.failed++
-				c.err = errors.Join(c.err, err)
-				if c.failed > 1 {
-					c.err = fmt.Errorf("%d failed, one of them: %w", c.failed, err)
-				}
-			}
-		})
-	}
-	watch(first, func() error { return first.read(ctx, resp) }, true)
+	c.watch(first, func() error { return first.read(ctx, resp) }, true)
 	for i := 1; i < size; i++ {
 		f := &follower{url: first.url}
 		resp, err := f.open(ctx)
 		if err != nil {
 			return c, fmt.Errorf("follower %d: %w", i, err)
 		}
-		watch(f, func() error { return f.read(ctx, resp) }, i%(size/10) == 0)
+		c.watch(f, func() error { return f.read(ctx, resp) }, i%(size/10) == 0)
 	}
 	began := time.Now()
 	if err := hold.release(); err != nil {
 		return c, err
 	}
-	all.Wait()
+	c.all.Wait()
 	c.took = time.Since(began)
 	return c, nil
 }

@@ -50,7 +50,7 @@ var scenarios = []scenario{
 	{"large-runs", largeRuns, 10 * time.Minute},
 	{"schedules", schedules, 20 * time.Minute},
 	{"webhooks", webhooks, 10 * time.Minute},
-	{"auth", auth, 10 * time.Minute},
+	{"auth", auth, 20 * time.Minute},
 	{"plan", planning, time.Minute},
 	{"leases", leases, 5 * time.Minute},
 	{"scaleout", scaleOut, 15 * time.Minute},
@@ -108,28 +108,11 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, path := range []*string{&b.hodei, &b.limits} {
-		if *path, err = exec.LookPath(*path); err != nil {
-			return err
-		}
-		if *path, err = filepath.Abs(*path); err != nil {
-			return err
-		}
-	}
-	if b.dir, err = os.MkdirTemp(*parent, "hodei-bench-"); err != nil {
+	done, err := b.setUp(*parent)
+	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
-	if err := onDisk(b.dir); err != nil {
-		return err
-	}
-	if err := os.Chmod(b.dir, 0o711); err != nil { // Postgres may run as another user
-		return err
-	}
-	// hodei up --auth writes a context, which must not replace the user's.
-	if err := os.Setenv("XDG_CONFIG_HOME", b.dir); err != nil {
-		return err
-	}
+	defer done()
 	report := newReport(ctx, b)
 	report.Part = len(list) < len(scenarios) || len(b.peers) < len(allPeers)
 	for _, s := range list {
@@ -142,6 +125,31 @@ func run(ctx context.Context) error {
 	}
 	report.print(os.Stdout, *accepted)
 	return errors.Join(report.write(*results), report.failed())
+}
+
+// setUp looks up the programs and makes the directory of the measured data, which done
+// removes.
+func (b *bench) setUp(parent string) (done func(), err error) {
+	for _, path := range []*string{&b.hodei, &b.limits} {
+		if *path, err = exec.LookPath(*path); err != nil {
+			return nil, err
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return nil, err
+		}
+	}
+	if b.dir, err = os.MkdirTemp(parent, "hodei-bench-"); err != nil {
+		return nil, err
+	}
+	done = func() { os.RemoveAll(b.dir) }
+	err = errors.Join(onDisk(b.dir),
+		os.Chmod(b.dir, 0o711), // Postgres may run as another user
+		// hodei up --auth writes a context, which must not replace the user's.
+		os.Setenv("XDG_CONFIG_HOME", b.dir))
+	if err != nil {
+		done()
+	}
+	return done, err
 }
 
 // selected returns the scenarios with the given names, or all.

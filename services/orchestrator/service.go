@@ -52,11 +52,23 @@ func New(cfg Config) *Orchestrator {
 		NATS: cfg.NATS, Name: schemas.Orchestrator, Version: cfg.Version, Log: cfg.Log,
 		Description: "Pipelines, jobs and the creation of executions", Once: cfg.DB.Once, Audit: cfg.DB.Audit, PipelineOf: cfg.DB.PipelineOf, CallerKey: cfg.DB.CallerKey,
 	})
+	o.handlePipelines()
+	o.handleTriggers()
+	o.handleJobs()
+	rpc.Handle(o.svc, schemas.GetStats, o.getStats)
+	rpc.Handle(o.svc, schemas.OrchestratorHealth, o.health)
+	rpc.Handle(o.svc, schemas.GetSchema, o.getSchema)
+	return o
+}
+
+func (o *Orchestrator) handlePipelines() {
 	rpc.Handle(o.svc, schemas.CreatePipeline, o.createPipeline)
 	rpc.Handle(o.svc, schemas.GetPipeline, o.getPipeline)
 	rpc.Handle(o.svc, schemas.ListPipelines, o.listPipelines)
 	rpc.Handle(o.svc, schemas.UpdatePipeline, o.updatePipeline)
 	rpc.Handle(o.svc, schemas.DeletePipeline, o.deletePipeline)
+	rpc.Handle(o.svc, schemas.ApplyPipeline, o.applyPipeline)
+	rpc.Handle(o.svc, schemas.GetDefinition, o.getDefinition)
 	rpc.Handle(o.svc, schemas.ExecutePipeline, o.executePipeline)
 	rpc.Handle(o.svc, schemas.GetRun, o.getRun)
 	rpc.Handle(o.svc, schemas.ListRuns, o.listRuns)
@@ -64,6 +76,9 @@ func New(cfg Config) *Orchestrator {
 	rpc.Handle(o.svc, schemas.RerunRun, o.rerunRun)
 	rpc.Handle(o.svc, schemas.ApproveRun, o.approveRun)
 	rpc.Handle(o.svc, schemas.RejectRun, o.rejectRun)
+}
+
+func (o *Orchestrator) handleTriggers() {
 	rpc.Handle(o.svc, schemas.CreateSchedule, o.createSchedule)
 	rpc.Handle(o.svc, schemas.GetSchedule, o.getSchedule)
 	rpc.Handle(o.svc, schemas.ListSchedules, o.listSchedules)
@@ -86,8 +101,9 @@ func New(cfg Config) *Orchestrator {
 	rpc.Handle(o.svc, schemas.ApproveDelivery, o.approveDelivery)
 	rpc.Handle(o.svc, schemas.RejectDelivery, o.rejectDelivery)
 	rpc.Handle(o.svc, schemas.ReceiveHook, o.receiveHook)
-	rpc.Handle(o.svc, schemas.ApplyPipeline, o.applyPipeline)
-	rpc.Handle(o.svc, schemas.GetDefinition, o.getDefinition)
+}
+
+func (o *Orchestrator) handleJobs() {
 	rpc.Handle(o.svc, schemas.CreateJob, o.createJob)
 	rpc.Handle(o.svc, schemas.GetJob, o.getJob)
 	rpc.Handle(o.svc, schemas.ListJobs, o.listJobs)
@@ -100,10 +116,6 @@ func New(cfg Config) *Orchestrator {
 	rpc.Handle(o.svc, schemas.ListExecutions, o.listExecutions)
 	rpc.Handle(o.svc, schemas.CancelExecution, o.cancelExecution)
 	rpc.Handle(o.svc, schemas.RetryExecution, o.retryExecution)
-	rpc.Handle(o.svc, schemas.GetStats, o.getStats)
-	rpc.Handle(o.svc, schemas.OrchestratorHealth, o.health)
-	rpc.Handle(o.svc, schemas.GetSchema, o.getSchema)
-	return o
 }
 
 // Run answers requests until ctx is done and those in flight are answered.

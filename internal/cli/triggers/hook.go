@@ -25,7 +25,7 @@ func NewHook(p *session.Flags) *cobra.Command {
 func newHookCreate(p *session.Flags) *cobra.Command {
 	var req schemas.CreateHookRequest
 	var pipeline string
-	var params []string
+	var params cmdline.Pairs
 	cmd := p.Command(&cobra.Command{
 		Use: "create", Short: "Create a hook and print the path of its URL", Args: cobra.NoArgs,
 		Long: `Create a hook and print the path of its URL, which the other system posts to. The
@@ -40,16 +40,7 @@ hodei.yaml is made by hodei apply.`,
 			return err
 		}
 		req.PipelineID = ref
-		for _, param := range params {
-			name, place, ok := strings.Cut(param, "=")
-			if !ok {
-				return cmdline.Usagef("--param %q: NAME=PLACE is required", param)
-			}
-			if req.Params == nil {
-				req.Params = map[string]string{}
-			}
-			req.Params[name] = place
-		}
+		req.Params = params
 		return session.Ask(ctx, s, schemas.CreateHook, req, func(made hodei.Hook) error {
 			_, err := fmt.Fprintln(s.Out, made.URL)
 			return err
@@ -63,7 +54,7 @@ hodei.yaml is made by hodei apply.`,
 	f.StringArrayVar(&req.Branches, "branch", nil, "a glob of branches, of a pull request its base; may be repeated")
 	f.StringArrayVar(&req.Tags, "tag", nil, "a glob of tags, without which tags start nothing; may be repeated")
 	f.StringArrayVar(&req.Paths, "path", nil, "a glob of files, one of which must have changed; may be repeated")
-	f.StringArrayVarP(&params, "param", "p", nil, "a param and the place of its value in the event, NAME=PLACE; may be repeated")
+	f.VarP(&params, "param", "p", "a param and the place of its value in the event, NAME=PLACE; may be repeated")
 	f.StringVar(&req.Forks, "forks", "", "pull requests from forks: ignore, approve or run (default ignore)")
 	f.StringVar(&req.Definition, "definition", "", definitionUsage)
 	for _, name := range []string{"pipeline", "kind", "secret"} {

@@ -28,7 +28,7 @@ func newScheduleCreate(p *session.Flags) *cobra.Command {
 	var req schemas.CreateScheduleRequest
 	var pipeline, job string
 	var every, jitter cmdline.Age
-	var params []string
+	var params cmdline.Pairs
 	cmd := p.Command(&cobra.Command{
 		Use: "create", Short: "Create a schedule and print its id", Args: cobra.NoArgs,
 		Long: `Create a schedule and print its id. Give --pipeline or --job, and one of --cron,
@@ -49,22 +49,8 @@ func newScheduleCreate(p *session.Flags) *cobra.Command {
 		} else if req.JobID, err = session.Optional(ctx, job, s.Job); err != nil {
 			return err
 		}
-		if seconds := time.Duration(every).Seconds(); seconds > 0 {
-			req.EverySeconds = &seconds
-		}
-		if seconds := time.Duration(jitter).Seconds(); seconds > 0 {
-			req.JitterSeconds = &seconds
-		}
-		for _, param := range params {
-			name, value, ok := strings.Cut(param, "=")
-			if !ok {
-				return cmdline.Usagef("--param %q: NAME=VALUE is required", param)
-			}
-			if req.Params == nil {
-				req.Params = map[string]hodei.Scalar{}
-			}
-			req.Params[name] = hodei.Scalar(value)
-		}
+		req.EverySeconds, req.JitterSeconds = secondsOf(every), secondsOf(jitter)
+		req.Params = params.Scalars()
 		return session.Ask(ctx, s, schemas.CreateSchedule, req, func(made hodei.Schedule) error { return s.PrintID(made.ID) })
 	})
 	f := cmd.Flags()
@@ -75,7 +61,7 @@ func newScheduleCreate(p *session.Flags) *cobra.Command {
 	f.Var(&every, "every", "an interval, such as 15m")
 	f.StringVar(&req.At, "at", "", "one time, such as 2027-01-31T08:00:00Z")
 	f.StringVar(&req.Timezone, "timezone", "", "the zone of --cron, such as Europe/Madrid (default UTC)")
-	f.StringArrayVarP(&params, "param", "p", nil, "a value of a param, NAME=VALUE; may be repeated")
+	f.VarP(&params, "param", "p", "a value of a param, NAME=VALUE; may be repeated")
 	f.StringVar(&req.Overlap, "overlap", "", "while the run before has not ended: skip, queue, allow or cancel (default skip)")
 	f.StringVar(&req.CatchUp, "catch-up", "", "for missed times: none, last or all (default last)")
 	f.Var(&jitter, "jitter", "delay each fire by up to so long")
@@ -88,6 +74,15 @@ func newScheduleCreate(p *session.Flags) *cobra.Command {
 	session.Complete(cmd, "definition", session.Words(hodei.DefinitionApplied, hodei.DefinitionRepository))
 	session.Complete(cmd, "catch-up", session.Words(hodei.CatchUpNone, hodei.CatchUpLast, hodei.CatchUpAll))
 	return cmd
+}
+
+// secondsOf returns nil for a flag that was not given.
+func secondsOf(age cmdline.Age) *float64 {
+	if age == 0 {
+		return nil
+	}
+	seconds := time.Duration(age).Seconds()
+	return &seconds
 }
 
 func newScheduleList(p *session.Flags) *cobra.Command {

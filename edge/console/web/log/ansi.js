@@ -1,6 +1,6 @@
 // @ts-check
-// Colours. ansi_up makes HTML of one line; what one line leaves switched on for
-// the next is carried as text, so that any line can be shown by itself.
+// Colours. ansi_up converts one line to HTML. The codes that are still in force at
+// the end of a line are stored as text, so that any line can be drawn by itself.
 import { AnsiUp } from 'ansi_up';
 import { harmlessLine } from '../lib/harmless.js';
 
@@ -22,7 +22,7 @@ export function carry(pen, line) {
 /** The text without codes. */
 export const plain = (line) => (line.includes(ESC) ? line.replace(ANY, '') : line);
 
-/** What a terminal would show of a progress line, and how many times it was redrawn. */
+/** The text that a terminal shows of a progress line, and how often it was redrawn. */
 export function fold(line) {
   if (!line.includes('\r')) return { text: line, steps: 0 };
   const parts = line.split('\r').filter((part) => plain(part).trim() !== '');
@@ -50,7 +50,7 @@ export function write(to, text, pen = '') {
 
 const address = (text) => { try { return new URL(text); } catch { return null; } };
 
-/** A link shows where it leads, unless its text is an address there. */
+/** A link shows its address, unless its text is an address of that host. */
 function finish(link) {
   Object.assign(link, { rel: 'noreferrer noopener', target: '_blank', title: link.href });
   const shown = address(link.textContent.trim());

@@ -1,6 +1,6 @@
 // @ts-check
-// The lines of all jobs of a run, in the order in which its stream has them. They
-// are numbered here; the newest of them are in memory, and no others.
+// The lines of all jobs of a run, in the order of its stream. They are numbered
+// here. Only the newest are in memory.
 import { API } from '../lib/api.js';
 import { carry } from './ansi.js';
 import { LogStore, PAGE } from './store.js';
@@ -15,7 +15,7 @@ export class RunLogStore extends LogStore {
     super(id, changed);
     /** @type {Line[]} */
     this.lines = [];
-    this.gone = 0; // how many lines were before these
+    this.gone = 0; // number of lines before these
     this.at = ''; // the position in the stream
     /** The colours in force after the last line of each job. @type {Map<string, string>} */
     this.pens = new Map();

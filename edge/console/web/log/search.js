@@ -1,6 +1,6 @@
 // @ts-check
-// Searching a log: all of it, however long, from the first line on, while the
-// page stays usable; what comes later is searched as it comes.
+// The search in a log: from the first line to the last, in steps that leave time
+// for the user, and then in new lines as the stream delivers them.
 import { fold, plain } from './ansi.js';
 import { PAGE } from './store.js';
 
@@ -12,21 +12,21 @@ export class Search {
   constructor(store, changed) {
     this.store = store;
     this.changed = changed;
-    this.changedOnce = () => {}; // asked after each drawing: goes to the first that is found
+    this.changedOnce = () => {}; // called after each drawing: scrolls to the first match
     this.reset('');
   }
 
   reset(text) {
     this.stop?.abort();
     this.text = text;
-    this.fold = text === text.toLowerCase(); // capitals make it exact
+    this.fold = text === text.toLowerCase(); // a capital letter makes the case significant
     this.found = [];
     this.searched = 0;
     this.full = false;
     this.error = null;
   }
 
-  /** Begins anew with another text. */
+  /** Searches for another text. */
   async look(text) {
     this.reset(text);
     this.changed();
@@ -36,7 +36,7 @@ export class Search {
       while (this.searched < this.store.count && !this.full) {
         const lines = await this.lines(this.searched, stop.signal);
         if (stop.signal.aborted) return;
-        if (!lines.length) break; // not recorded yet: the stream brings it
+        if (!lines.length) break; // not recorded yet: the stream delivers it
         this.take(lines);
         this.changed();
       }
@@ -45,7 +45,7 @@ export class Search {
     }
   }
 
-  /** The next lines, from memory where they are. */
+  /** The next lines, from memory if they are there. */
   async lines(after, signal) {
     const page = this.store.pages.get(Math.floor(after / PAGE));
     const rest = page?.lines.slice(after % PAGE) ?? [];
@@ -66,7 +66,7 @@ export class Search {
     }
   }
 
-  /** What has just been written, if all before it is searched. */
+  /** Searches new lines, if all lines before them are searched. */
   more(first, lines) {
     if (this.text && first <= this.searched + 1) this.take(lines);
   }
@@ -76,7 +76,7 @@ export class Search {
     return (this.fold ? text.toLowerCase() : text).includes(this.text);
   }
 
-  /** The index in `found` of the next one after, or before, a line; it wraps around. */
+  /** The index in `found` of the next match after a line, or before it. It wraps around. */
   next(from, back) {
     const { found } = this;
     if (!found.length) return -1;
@@ -91,7 +91,7 @@ export class Search {
 
 const paint = globalThis.CSS && 'highlights' in CSS;
 
-/** Highlights what was found in the rows in sight; it changes nothing in them. */
+/** Highlights the matches in the visible rows, without a change of their elements. */
 export function highlight(rows, search, current) {
   if (!paint) return;
   const ranges = [];

@@ -1,14 +1,14 @@
 // @ts-check
-// The lines of one log: the newest come by the stream, any others are read from
-// the record a page at a time, when somebody looks at them. Sequence numbers
-// have no gaps, so a line's number is its place. Only a damaged log lacks lines,
-// whose places stay empty.
+// The lines of one log. The stream delivers the newest; others are read from the
+// record, a page at a time, when they become visible. Sequence numbers have no
+// gaps, so the number of a line is its position. Only a damaged log lacks lines;
+// their positions stay empty.
 import { API, get } from '../lib/api.js';
 import { follow } from '../lib/sse.js';
 import { carry } from './ansi.js';
 
 export const PAGE = 1000;
-const HIDDEN = 30_000; // ms after which a tab in the background lets its connection go: a browser has few
+const HIDDEN = 30_000; // ms after which a hidden tab closes its connection: a browser has few
 const KEEP = 120; // pages in memory: 120,000 lines, however long the log
 
 /**
@@ -17,7 +17,7 @@ const KEEP = 120; // pages in memory: 120,000 lines, however long the log
  */
 
 /**
- * What is no JSON, as a client of NATS may have published, becomes the text of a line.
+ * A client of NATS may publish a line that is not JSON. Its data are the text then.
  * @param {{id: string, data: string}} frame @returns {Line}
  */
 function readLine(frame) {
@@ -40,16 +40,16 @@ export class LogStore {
     /** @type {Map<number, Page>} */
     this.pages = new Map();
     this.clock = 0;
-    /** The first and the last line that are looked at. */
+    /** The first and the last visible line. */
     this.sight = [1, 1];
-    this.last = 0; // the last line that came by the stream
+    this.last = 0; // the last line that the stream has delivered
     this.stop = new AbortController();
-    /** Hears the number of the first line of what has just come. */
+    /** Called with new lines of the stream and the number of the first. */
     this.onLines = (_first, _lines) => {};
     this.onEnd = (_end) => {};
   }
 
-  /** Follows what is being written, while somebody may be looking. */
+  /** Follows the log while the tab is visible or may become visible again. */
   live() {
     this.follow();
     let timer = 0;
@@ -58,7 +58,7 @@ export class LogStore {
       if (document.hidden) timer = window.setTimeout(() => this.stream.abort(), HIDDEN);
       else if (this.stream.signal.aborted && this.state !== 'ended') this.follow();
     };
-    const left = () => this.stream.abort(); // kept by the browser, for going back
+    const left = () => this.stream.abort(); // a page in the back/forward cache must not keep its connection
     document.addEventListener('visibilitychange', seen);
     window.addEventListener('pagehide', left);
     window.addEventListener('pageshow', seen);
@@ -73,7 +73,7 @@ export class LogStore {
 
   address() { return `${API}/executions/${this.id}/logs/stream?follow=true&tail=${PAGE}`; }
 
-  /** Where to go on after an interruption. */
+  /** The position after which the stream resumes. */
   position() { return this.last ? String(this.last) : ''; }
 
   follow() {
@@ -81,21 +81,21 @@ export class LogStore {
     follow(this.address(), {
       signal: this.stream.signal,
       lastId: this.position(),
-      open: () => this.tell('live'),
-      lost: () => this.tell('lost'),
+      open: () => this.setState('live'),
+      lost: () => this.setState('lost'),
       frames: (frames) => this.take(frames),
-    }).catch((error) => { this.error = error; this.tell('refused'); });
+    }).catch((error) => { this.error = error; this.setState('refused'); });
   }
 
-  /** Takes a log that has ended: there is nothing to follow. */
+  /** Sets the number of lines of a log that has ended, which is not followed. */
   ended(count) {
     this.count = count;
-    this.tell('ended');
+    this.setState('ended');
   }
 
   close() { this.stop.abort(); }
 
-  tell(state) {
+  setState(state) {
     if (this.state === 'ended') return;
     this.state = state;
     this.changed();
@@ -107,9 +107,9 @@ export class LogStore {
     for (const frame of frames) {
       if (frame.event === 'done') end = JSON.parse(frame.data);
       else if (frame.data) lines.push(readLine(frame));
-      else this.count = Math.max(this.count, Number(frame.id)); // says only where the log is
+      else this.count = Math.max(this.count, Number(frame.id)); // an empty frame contains only the position
     }
-    const fresh = lines.filter((l) => l.sequence > this.last); // none twice, whatever a reconnect repeats
+    const fresh = lines.filter((l) => l.sequence > this.last); // a reconnect may repeat lines
     if (fresh.length) {
       this.last = fresh.at(-1).sequence;
       this.put(fresh);
@@ -124,7 +124,7 @@ export class LogStore {
     this.changed();
   }
 
-  /** Enters lines, in order. */
+  /** Stores lines, which are in order. */
   put(lines) {
     const touched = new Set();
     for (const line of lines) {
@@ -147,7 +147,7 @@ export class LogStore {
     return page;
   }
 
-  /** Carries colours from line to line, and on into the pages after. */
+  /** Carries colours from line to line, and into the following pages. */
   paint(at, from) {
     for (let changed = true; changed; at++) {
       const page = this.pages.get(at);
@@ -167,7 +167,7 @@ export class LogStore {
     }
   }
 
-  /** The line, or undefined while it is not here; it is then read. */
+  /** The line; undefined while it is not in memory, and then it is read. */
   line(sequence) {
     const at = Math.floor((sequence - 1) / PAGE);
     const page = this.page(at);
@@ -186,7 +186,7 @@ export class LogStore {
       if (!this.inSight(at)) return; // scrolled past
       const lines = await this.read(at * PAGE, PAGE, this.stop.signal);
       this.put(lines);
-      // What is not recorded yet comes by the stream, or at the next look.
+      // The stream delivers what is not recorded yet, or the next call reads it.
       if (this.state === 'ended' || page.have >= PAGE) page.whole = true;
       else await new Promise((resolve) => { setTimeout(resolve, 500); });
     } catch (error) {
@@ -198,7 +198,7 @@ export class LogStore {
     this.changed();
   }
 
-  /** Reads so many recorded lines after a sequence; fewer where there are no more. */
+  /** Reads up to `most` recorded lines after a sequence. */
   async read(after, most, signal) {
     const lines = [];
     for (let cursor = String(after); lines.length < most;) {
@@ -210,7 +210,7 @@ export class LogStore {
     return lines.filter((l) => l.sequence <= after + most);
   }
 
-  /** Lets go of the pages that were looked at least recently. */
+  /** Removes the least recently used pages from memory. */
   forget() {
     if (this.pages.size <= KEEP) return;
     const old = [...this.pages].filter(([, p]) => p.whole && !p.loading).sort((a, b) => a[1].used - b[1].used);

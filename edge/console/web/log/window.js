@@ -1,33 +1,33 @@
 // @ts-check
-// The window onto a log: only the lines in sight, and a few beyond, are in the
-// page. One rule places them: when the scroll bar is p of the way down, line
-// p × count lies p of the way down the window. With lines of one height that is
-// plain scrolling; it holds as well for wrapped lines of any height, and for
-// logs taller than a browser can scroll.
+// The visible part of a log: the page contains only the visible lines, and a few
+// before and after them. One rule places them: when the scroll bar is at the
+// fraction p of its way, line p × count is at the fraction p of the window's
+// height. For lines of one height that is plain scrolling. The rule also holds
+// for wrapped lines of any height, and for logs taller than a browser can scroll.
 import { hourMinute } from '../lib/format.js';
 import { fold, write } from './ansi.js';
 
 export const ROW = 20; // pixels, as in log.css
-const TALLEST = 12_000_000; // pixels; browsers give up somewhere above
-const BEYOND = 30; // lines outside of the window
+const TALLEST = 12_000_000; // pixels; browsers limit the height of an element to little more
+const BEYOND = 30; // lines before and after the visible ones
 
 export class LogWindow {
   /**
    * @param {HTMLElement} scroller holds `.log-space` and `.log-rows`
    * @param {import('./store.js').LogStore} store
-   * @param {{pinned: (on: boolean) => void, fold: (line: any) => void, drawn: (first: number, last: number) => void}} tell
+   * @param {{pinned: (on: boolean) => void, fold: (line: any) => void, drawn: (first: number, last: number) => void}} on
    */
-  constructor(scroller, store, tell) {
+  constructor(scroller, store, on) {
     this.scroller = scroller;
     this.space = /** @type {HTMLElement} */ (scroller.querySelector('.log-space'));
     this.rows = /** @type {HTMLElement} */ (scroller.querySelector('.log-rows'));
     this.store = store;
-    this.tell = tell;
+    this.on = on;
     this.count = 0;
     this.max = 0;
     this.at = 0;
     this.pinned = false;
-    this.wanted = 0; // a line to bring into sight
+    this.wanted = 0; // a line to scroll to
     this.wrap = false;
     this.target = [0, 0];
     /** @type {Map<number, HTMLElement>} */
@@ -46,11 +46,11 @@ export class LogWindow {
   }
 
   scrolled() {
-    if (this.wanted) return; // of an earlier scroll, and overtaken
+    if (this.wanted) return; // the event belongs to an earlier scroll
     const top = this.scroller.scrollTop;
     const end = this.scroller.scrollHeight - this.scroller.clientHeight;
     const up = top < this.at - 1;
-    if (top < end - 2 && up) this.pin(false); // and not because the window has grown
+    if (top < end - 2 && up) this.pin(false); // a window that grows moves its end, too
     else if (top >= end - 2 && !up) this.pin(true);
     this.at = top;
     this.draw();
@@ -59,7 +59,7 @@ export class LogWindow {
   pin(on) {
     if (this.pinned === on) return;
     this.pinned = on;
-    this.tell.pinned(on);
+    this.on.pinned(on);
   }
 
   /** Draws at the next frame. */
@@ -67,7 +67,7 @@ export class LogWindow {
     if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.render(); });
   }
 
-  /** Draws every line in sight anew. */
+  /** Draws every visible line anew. */
   redraw() {
     for (const row of this.shown.values()) row.remove();
     this.shown.clear();
@@ -79,7 +79,7 @@ export class LogWindow {
     this.draw();
   }
 
-  /** Brings a line into sight, a third of the way down. */
+  /** Scrolls to a line, which is then at a third of the height. */
   show(sequence) {
     this.pin(false);
     this.wanted = sequence;
@@ -111,10 +111,10 @@ export class LogWindow {
     this.store.sight = [first + 1, last];
     this.fill(first + 1, last);
     this.place(p, anchor, first, height);
-    this.tell.drawn(first + 1, last);
+    this.on.drawn(first + 1, last);
   }
 
-  /** Makes the space as tall as the log, and keeps what is in sight where it is. */
+  /** Makes the space as tall as the log. The visible lines keep their place. */
   fit(height) {
     const { count } = this.store;
     const before = this.count;
@@ -150,7 +150,7 @@ export class LogWindow {
     }
   }
 
-  /** Moves the rows to where they belong. */
+  /** Moves the rows to their place. */
   place(p, anchor, first, height) {
     let top = first * ROW;
     if (this.wrap || this.count * ROW > TALLEST) {
@@ -213,7 +213,7 @@ export class LogWindow {
       button.className = 'log-fold';
       button.textContent = `${steps} updates`;
       button.title = 'A line that redrew itself; show every state of it';
-      button.onclick = () => this.tell.fold(line);
+      button.onclick = () => this.on.fold(line);
       row.append(button);
     }
     if (line.partial) row.classList.add('is-partial');
