@@ -102,4 +102,8 @@ type CommandWorkerRequest struct {
 	// DeadlineSeconds is when a drain kills executions that still run; null
 	// means never.
 	DeadlineSeconds *float64 `json:"deadline_seconds"`
+	// Revision is set if a cordon or uncordon is repeated, because a report with this
+	// revision differs from the record. A worker that was cordoned or uncordoned after
+	// that report ignores the command.
+	Revision *uint64 `json:"revision"`
 }

@@ -25,7 +25,7 @@ func (w *Worker) command(_ context.Context, req schemas.CommandWorkerRequest) (h
 	case schemas.Terminate:
 		w.Terminate()
 	case schemas.Cordon, schemas.Uncordon:
-		w.slots.cordon(req.Do == schemas.Cordon)
+		w.slots.cordon(req.Do == schemas.Cordon, req.Revision)
 	}
 	if err == nil {
 		w.log.Info("worker command", "worker_id", w.id, "do", req.Do)
@@ -45,14 +45,18 @@ func (s *slots) leave(status hodei.WorkerStatus) {
 	s.depart()
 }
 
-// cordon sets whether the worker accepts new work. It does not make it leave.
-func (s *slots) cordon(cordoned bool) {
+// cordon sets whether the worker accepts new work. It does not make it leave. It does
+// nothing if a later cordon or uncordon than the revision asOf is in force; nil is for
+// a command of a user, which always counts.
+func (s *slots) cordon(cordoned bool, asOf *uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cordoned != cordoned {
-		s.cordoned = cordoned
-		s.change()
+	if s.cordoned == cordoned || asOf != nil && s.cordonedAt > *asOf {
+		return
 	}
+	s.cordoned = cordoned
+	s.change()
+	s.cordonedAt = s.revision
 }
 
 // drain stops accepting until resume. The deadline, nil for none, replaces that

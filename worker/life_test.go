@@ -95,6 +95,25 @@ func TestCordonedWorkerRefusesAndStays(t *testing.T) {
 	f.outcome(f.request("true"))
 }
 
+// TestARepeatedUncordonKeepsALaterCordon: the manager repeats a command by an older report
+// of the worker, while the user sends the next one.
+func TestARepeatedUncordonKeepsALaterCordon(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	repeat := func(do string, revision uint64) (cordoned bool) {
+		a, err := rpc.CallWorker(t.Context(), f.nc, schemas.CommandWorker, f.ID(), schemas.CommandWorkerRequest{Do: do, Revision: &revision})
+		require.NoError(t, err)
+		return a.Cordoned
+	}
+	require.NoError(t, f.tell(schemas.Cordon))
+	old := f.availability("cordoned", func(a hodei.Availability) bool { return a.Cordoned })
+	require.NoError(t, f.tell(schemas.Uncordon))
+	require.NoError(t, f.tell(schemas.Cordon))
+	require.True(t, repeat(schemas.Uncordon, old.Revision))
+	latest := f.availability("cordoned again", func(a hodei.Availability) bool { return a.Revision >= old.Revision+2 })
+	require.False(t, repeat(schemas.Uncordon, latest.Revision), "the worker missed that one")
+}
+
 func TestDedicatedWorkerAcceptsOnlyItsType(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(cfg *Config) { cfg.Type, cfg.Dedicated = "rust", true })

@@ -66,7 +66,7 @@ func (w *Worker) register(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("register worker: %w", err)
 	}
-	w.slots.cordon(worker.Cordoned) // an earlier process may have been
+	w.slots.cordon(worker.Cordoned, nil) // an earlier process may have been
 	w.reaper.Touch(w.contact.at)
 	return nil
 }

@@ -26,14 +26,16 @@ type slots struct {
 	free     int
 	revision uint64
 	cordoned bool
-	leaving  hodei.WorkerStatus // DRAINING or TERMINATING, "" while it takes work
-	final    bool               // resume is not possible
-	deadline *time.Timer        // of a drain, nil without one
-	held     map[hodei.ExecutionID]*run
-	ended    map[hodei.ExecutionID]bool
-	endings  []hodei.ExecutionID // of ended, a ring
-	oldest   int
-	runs     sync.WaitGroup
+	// cordonedAt is the revision of the last cordon or uncordon.
+	cordonedAt uint64
+	leaving    hodei.WorkerStatus // DRAINING or TERMINATING, "" while it takes work
+	final      bool               // resume is not possible
+	deadline   *time.Timer        // of a drain, nil without one
+	held       map[hodei.ExecutionID]*run
+	ended      map[hodei.ExecutionID]bool
+	endings    []hodei.ExecutionID // of ended, a ring
+	oldest     int
+	runs       sync.WaitGroup
 }
 
 func newSlots(total int) *slots {

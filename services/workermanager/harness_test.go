@@ -425,6 +425,12 @@ func (h *hand) told() (did []string) {
 	return did
 }
 
+func (h *hand) lastTold() schemas.CommandWorkerRequest {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.commands[len(h.commands)-1]
+}
+
 // chunk returns the NDJSON of the lines first to last.
 func chunk(first, last int64) []byte {
 	var text strings.Builder

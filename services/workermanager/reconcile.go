@@ -107,7 +107,7 @@ func (r *reconciler) followAll(ctx context.Context, speaking []member, members m
 	for _, w := range speaking {
 		m, ok := members[w.id]
 		if ok && m.Cordoned != w.report.Cordoned {
-			r.repeatCordon(ctx, w.id, m.Cordoned)
+			r.repeatCordon(ctx, w, m.Cordoned)
 		}
 		if ok && recorded(m.Status) == recorded(w.report.Status) {
 			continue
@@ -120,11 +120,14 @@ func (r *reconciler) followAll(ctx context.Context, speaking []member, members m
 }
 
 // repeatCordon commands a worker whose report differs from the record: it was not
-// connected as it was cordoned or uncordoned.
-func (r *reconciler) repeatCordon(ctx context.Context, id hodei.WorkerID, cordoned bool) {
-	report, err := rpc.CallWorker(ctx, r.nc, schemas.CommandWorker, id, cordonCommand(cordoned))
+// connected as it was cordoned or uncordoned. The command has the revision of the report,
+// because a user may send the next command meanwhile, which this one must not undo.
+func (r *reconciler) repeatCordon(ctx context.Context, w member, cordoned bool) {
+	command := cordonCommand(cordoned)
+	command.Revision = &w.report.Revision
+	report, err := rpc.CallWorker(ctx, r.nc, schemas.CommandWorker, w.id, command)
 	if err != nil {
-		r.log.DebugContext(ctx, "cordon not repeated", "worker_id", id, "cordoned", cordoned, "err", err)
+		r.log.DebugContext(ctx, "cordon not repeated", "worker_id", w.id, "cordoned", cordoned, "err", err)
 		return
 	}
 	r.fleet.hear(report, true, time.Now())
