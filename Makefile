@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build up check lint test race vuln chaos bench bench-accept generate fmt screenshots setup tools postgres redis temporal gcc curl chromium npm
+.PHONY: help build up check lint test processes race vuln chaos bench bench-accept generate fmt screenshots setup tools postgres redis temporal gcc curl chromium npm
 
 # What is left out of the binary (docs/adr/0013-jsm.md). Everything works without the tags, too.
 TAGS = -tags noexprlang,no_antithesis_sdk
@@ -7,11 +7,13 @@ TAGS = -tags noexprlang,no_antithesis_sdk
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Only the race detector needs cgo. One setting for everything else compiles every package once.
+# Only the race detector needs cgo. One setting for everything else compiles every package once,
+# and without the path of the directory once for all clones.
 export CGO_ENABLED = 0
+export GOFLAGS := $(filter-out -trimpath,$(GOFLAGS)) -trimpath
 
 build: ## build bin/hodei
-	go build $(TAGS) -trimpath -ldflags="-s -w" -o bin/hodei ./cmd/hodei
+	go build $(TAGS) -ldflags="-s -w" -o bin/hodei ./cmd/hodei
 
 up: postgres build ## build and start everything on this machine: make up ARGS='--workers 2'
 	./bin/hodei up $(ARGS)
@@ -31,17 +33,23 @@ lint: tools ## format, vet, staticcheck, errcheck, and the types of the console
 	tools/node_modules/.bin/tsc -p tools
 
 test: setup ## lint, and every test with the race detector: all that CI does
-	@$(MAKE) --no-print-directory -j 2 lint race
+	@$(MAKE) --no-print-directory -j 3 lint processes race
+
+RACE = CGO_ENABLED=1 go test $(TAGS) -race -vet=off -ldflags=-s -count=1 -timeout 45m
+
+# The tests that start processes and browsers wait the most. They take as long as all others.
+processes:
+	$(RACE) -parallel 6 ./test
 
 race:
-	CGO_ENABLED=1 go test $(TAGS) -race -vet=off -ldflags=-s -count=1 -timeout 45m -p 3 -parallel 4 ./test ./internal/system ./postgres ./services/orchestrator ./...
+	$(RACE) -p 2 -parallel 4 ./internal/system ./cmd/hodei ./services/orchestrator ./edge $$(go list ./... | grep -v /test$$)
 	cd bench && go test $(TAGS) -count=1 ./...
 
 vuln: tools ## look up known vulnerabilities of what is built in (asks vuln.go.dev)
 	bin/govulncheck $(TAGS) ./...
 
 bench: postgres redis $(if $(SHORT),,temporal) build ## measure beside the limit and the peers: make bench SHORT=1 ONLY=throughput,latency
-	cd bench && go build $(TAGS) -trimpath -o ../bin/ . ./limit
+	cd bench && go build $(TAGS) -o ../bin/ . ./limit
 	cd bench && ../bin/bench $(if $(SHORT),-short) $(if $(ONLY),-only $(ONLY)) $(BENCH)
 
 bench-accept: ## keep the results of the last bench as those to compare with, and show them in docs/performance.md
@@ -67,7 +75,7 @@ setup: gcc curl postgres chromium tools ## install what building and testing nee
 # Checks and tests use these and need no network. Once they are built it takes
 # half a second to see that they are those of tools/go.mod.
 tools: npm
-	@cd tools && GOBIN=$(CURDIR)/bin go install tool
+	@cd tools && GOFLAGS= GOBIN=$(CURDIR)/bin go install tool
 	@cmp -s tools/package-lock.json tools/node_modules/.installed || { cd tools && npm ci --no-audit --no-fund && cp package-lock.json node_modules/.installed; }
 
 npm:

@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	chaosFor  = flag.Duration("chaos.for", 35*time.Second, "how long things are broken")
+	chaosFor  = flag.Duration("chaos.for", 25*time.Second, "how long things are broken")
 	chaosKeep = flag.Bool("chaos.keep", false, "keep output and data of a successful run")
 	chaosSeed = flag.Uint64("chaos.seed", 1, "what is broken when; 0 takes one by chance")
 )

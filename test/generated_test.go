@@ -23,7 +23,7 @@ func TestGeneratedClient(t *testing.T) {
 	run := func(name string, args ...string) string {
 		cmd := exec.CommandContext(t.Context(), name, args...)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off", "CGO_ENABLED=0") // as what `make` compiles, so once
+		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -trimpath", "GOWORK=off", "CGO_ENABLED=0") // as what `make` compiles, so once
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s %v:\n%s", name, args, out)
 		return string(out)

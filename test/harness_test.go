@@ -60,7 +60,7 @@ func run(m *testing.M) int {
 // build returns the path of a new hodei.
 func build(name, cgo string, flags ...string) (path string, err error) {
 	path = filepath.Join(built, name)
-	cmd := exec.Command("go", append(append([]string{"build", "-tags", "noexprlang,no_antithesis_sdk"}, flags...), "-o", path, "../cmd/hodei")...)
+	cmd := exec.Command("go", append(append([]string{"build", "-trimpath", "-ldflags=-s -w", "-tags", "noexprlang,no_antithesis_sdk"}, flags...), "-o", path, "../cmd/hodei")...)
 	cmd.Env = append(os.Environ(), cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build hodei: %w\n%s", err, out)

@@ -7,7 +7,7 @@ hodei=${HODEI:-$repo/bin/hodei}
 
 # Each execution has an empty home: these have Go use what it has downloaded, and what `make` has compiled with the same flags.
 caches=(--env "GOMODCACHE=$(go env GOMODCACHE)" --env "GOCACHE=$(go env GOCACHE)"
-  --env CGO_ENABLED=0 --env GOFLAGS=-tags=noexprlang,no_antithesis_sdk)
+  --env CGO_ENABLED=0 --env "GOFLAGS=-trimpath -tags=noexprlang,no_antithesis_sdk")
 
 # the id of what was just created
 id() { sed -n 's/^{"id":"\([^"]*\)".*/\1/p'; }
