@@ -117,7 +117,7 @@ func TestReadme(t *testing.T) {
 			continue
 		}
 		text := strings.ReplaceAll(b.text, "127.0.0.1:8080", base.Host)
-		text = strings.ReplaceAll(text, "go build -a -v ./schemas", "go list ./schemas") // compiling all of Go takes 20 s of processor
+		text = strings.ReplaceAll(text, "go build -a -v ./schemas", "go list ./schemas")                              // compiling all of Go takes 20 s of processor
 		text = strings.ReplaceAll(text, "nats sub 'execution.log.>'", "timeout 1 nats sub 'execution.log.>' || true") // it would never end
 		script.WriteString(text)
 	}
