@@ -105,5 +105,5 @@ type CommandWorkerRequest struct {
 	// Revision is set if a cordon or uncordon is repeated, because a report with this
 	// revision differs from the record. A worker that was cordoned or uncordoned after
 	// that report ignores the command.
-	Revision *uint64 `json:"revision"`
+	Revision *uint64 `json:"revision,omitempty"`
 }
