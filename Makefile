@@ -39,10 +39,10 @@ RACE = CGO_ENABLED=1 go test $(TAGS) -race -vet=off -ldflags=-s -count=1 -timeou
 
 # The tests that start processes and browsers wait the most. They take as long as all others.
 processes:
-	$(RACE) -parallel 6 ./test
+	$(RACE) -parallel 5 ./test
 
 race:
-	$(RACE) -p 2 -parallel 4 ./internal/system ./cmd/hodei ./services/orchestrator ./edge $$(go list ./... | grep -v /test$$)
+	$(RACE) -p 3 -parallel 4 ./internal/system ./cmd/hodei ./services/orchestrator ./edge $$(go list ./... | grep -v /test$$)
 	cd bench && go test $(TAGS) -count=1 ./...
 
 vuln: tools ## look up known vulnerabilities of what is built in (asks vuln.go.dev)
