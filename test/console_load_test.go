@@ -41,10 +41,13 @@ func (g smoothness) String() string {
 }
 
 // watched measures every document that is opened from now on.
-func (p *page) watched() {
+func (p *page) watched() { p.runs(gauge) }
+
+// runs runs a script in every document that is opened from now on, before its own.
+func (p *page) runs(script string) {
 	p.t.Helper()
 	require.NoError(p.t, chromedp.Do(p.ctx, func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, t, devtools.AddScriptToEvaluateOnNewDocument, devtools.AddScriptToEvaluateOnNewDocumentParams{Source: gauge})
+		_, err := cdp.Call(ctx, t, devtools.AddScriptToEvaluateOnNewDocument, devtools.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 		return chromedp.Void{}, err
 	}))
 }

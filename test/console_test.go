@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
@@ -306,6 +307,36 @@ type axeFound struct {
 	Impact string   `json:"impact"`
 	Help   string   `json:"help"`
 	Where  []string `json:"where"`
+}
+
+// TestConsoleEventsDuringARead: what starts and ends after the server has answered, and before
+// the page has the answer, is in the list.
+func TestConsoleEventsDuringARead(t *testing.T) {
+	t.Parallel()
+	s := up(t)
+	over := s.execute("sleep 600")
+	p := browse(t, s.orchestrator)
+	eventually(t, "it runs", time.Minute, func() bool {
+		_, e := call(t, "GET", s.orchestrator+"/executions/"+over, "")
+		return e["status"] == "RUNNING"
+	})
+	p.runs(`(() => {
+		const send = window.fetch, held = new Promise((release) => { window.release = release; });
+		window.fetch = async (...request) => {
+			const answer = await send(...request);
+			if (String(request[0]).includes('status=RUNNING')) { window.answered = true; await held; }
+			return answer;
+		};
+	})()`)
+	p.open("/")
+	p.until("the server has answered", "window.answered")
+	first, second := s.execute("sleep 600"), s.execute("sleep 600")
+	_, _ = call(t, "POST", s.orchestrator+"/executions/"+over+"/cancel", "")
+	s.ended(over)
+	p.until("the events have arrived", "document.title.startsWith('2 running')")
+	eval[chromedp.Void](p, "window.release()")
+	rows := `[...document.querySelectorAll('[aria-label="Running now"] .row-link')].map((link) => link.getAttribute('href')).sort().join()`
+	p.is(rows, "/ui/executions/"+first+",/ui/executions/"+second)
 }
 
 // TestConsoleIsAccessible runs axe on every view, light and dark, wide and

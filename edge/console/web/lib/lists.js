@@ -32,7 +32,7 @@ export function usePaged(path, query, recordOf) {
   useEvents((event) => {
     const e = recordOf(event);
     if (!e) return;
-    list.set((page) => {
+    list.change((page) => {
       const { items } = page;
       if (!fits(e)) return items.some((x) => x.id === e.id) ? { ...page, items: without(items, e) } : page;
       if (items.length && e.id < items.at(-1).id && page.next_cursor) return page; // on a later page
@@ -56,7 +56,7 @@ export function useEnded(most) {
   const ended = (e) => e.completed_at !== null;
   const list = useLoad(async (signal) => (await get('/executions', { limit: 30 }, signal)).items.filter(ended).slice(0, most), []);
   useEvents(({ kind, data }) => {
-    if (kind === 'execution' && ended(data.execution)) list.set((items) => enter(items, data.execution).slice(0, most));
+    if (kind === 'execution' && ended(data.execution)) list.change((items) => enter(items, data.execution).slice(0, most));
   });
   return list;
 }
@@ -71,7 +71,7 @@ export function useRunning() {
   }, [], { on: ({ kind }) => kind === 'execution' && cut.current, every: 3000 });
   useEvents(({ kind, data }) => {
     if (kind !== 'execution') return;
-    list.set((items) => {
+    list.change((items) => {
       if (data.execution.status !== 'RUNNING') return without(items, data.execution);
       const more = enter(items, data.execution);
       cut.current ||= more.length > RUNNING;
@@ -124,7 +124,7 @@ export function useWorkers() {
       if (!timers.current.size) later(300);
       return;
     }
-    list.set((items) => items.map((w) => (w.id === id ? withReport(w, data.availability) : w)));
+    list.change((items) => items.map((w) => (w.id === id ? withReport(w, data.availability) : w)));
   });
   return list;
 }

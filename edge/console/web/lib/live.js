@@ -11,6 +11,10 @@ export const connection = signal('connecting');
 /** Increases when views must reload because events may have been missed. */
 export const epoch = signal(0);
 
+let tried;
+/** Resolves when the stream is open for the first time, or cannot be opened for now. */
+export const ready = new Promise((resolve) => { tried = resolve; });
+
 const listeners = new Set();
 
 /** Calls fn with each event, {kind, data}, until the returned function is called. */
@@ -72,10 +76,12 @@ function open() {
       if (opened && connection.value === 'lost') epoch.value++; // lists may have missed events that streams resume
       opened = true;
       connection.value = 'live';
+      tried();
     },
-    lost() { connection.value = 'lost'; },
+    lost() { connection.value = 'lost'; tried(); },
   }).catch((error) => {
     connection.value = 'lost';
+    tried();
     if (error.status === 401) me.value = null;
   });
   return () => stop.abort();

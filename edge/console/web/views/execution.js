@@ -70,8 +70,8 @@ export function Execution({ id }) {
   useEvents(({ kind, data }) => {
     if (kind !== 'execution') return;
     const e = data.execution;
-    if (e.id === id) load.set((old) => (old.completed_at && !e.completed_at ? old : { ...e, environment: old.environment })); // an end is final, and events have no environment
-    else if (e.retry_of === id) load.set((old) => ({ ...old, retry_at: null }));
+    if (e.id === id) load.change((old) => (old.completed_at && !e.completed_at ? old : { ...e, environment: old.environment })); // an end is final, and events have no environment
+    else if (e.retry_of === id) load.change((old) => ({ ...old, retry_at: null }));
   });
   const e = load.data;
   const live = e && !e.completed_at;

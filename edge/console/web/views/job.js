@@ -27,7 +27,7 @@ export function Job({ id }) {
   }, [id]);
   const past = useExecutions({ job_id: id });
   useEvents(({ kind, data }) => {
-    if (kind === 'execution' && data.execution.job_id === id) job.set((j) => ({ ...j, recent: withRun(j.recent, data.execution) }));
+    if (kind === 'execution' && data.execution.job_id === id) job.change((j) => ({ ...j, recent: withRun(j.recent, data.execution) }));
   });
   const j = job.data;
   const name = j ? j.name ?? (commandTitle(j.command) || j.key || 'Unnamed job') : 'Job';

@@ -53,7 +53,7 @@ export function Pipeline({ id }) {
   useEvents(({ kind, data }) => {
     const e = data.execution;
     if (kind !== 'execution' || e.pipeline_id !== id) return;
-    jobs.set((list) => list.map((job) => {
+    jobs.change((list) => list.map((job) => {
       if (job.id !== e.job_id) return job;
       const recent = withRun(job.recent, e);
       return recent[0].id === e.id ? { ...job, recent, status: e.status, started_at: e.started_at, execution: recent[0] } : { ...job, recent };

@@ -31,7 +31,7 @@ export function Pipelines() {
   useEvents(({ kind, data }) => {
     const e = data.execution;
     if (kind !== 'execution' || !e.pipeline_id) return;
-    list.set((page) => ({ ...page, items: page.items.map((p) => {
+    list.change((page) => ({ ...page, items: page.items.map((p) => {
       if (p.id !== e.pipeline_id) return p;
       const recent = withRun(p.recent, e);
       return { ...p, recent, last_execution: recent[0] };

@@ -20,7 +20,7 @@ export function Worker({ id }) {
   }, [id], { on: ({ kind, data }) => kind === 'worker' && data.worker_id === id && !data.availability, every: 2000 });
   const past = useExecutions({ worker_id: id });
   useEvents(({ kind, data }) => {
-    if (kind === 'worker' && data.worker_id === id && data.availability) load.set((w) => withReport(w, data.availability));
+    if (kind === 'worker' && data.worker_id === id && data.availability) load.change((w) => withReport(w, data.availability));
   });
   const w = load.data;
   const name = w?.name ?? shortId(id);
