@@ -161,6 +161,10 @@ func TestJoin(t *testing.T) {
 		require.Equal(t, id, must(b, schemas.JoinWorker, req).ID)
 	}
 	require.Equal(t, 4, b.recorded(id).TotalCapacity)
+	for _, op := range []schemas.Operation[schemas.RegisterWorkerRequest, hodei.Worker]{schemas.JoinWorker, schemas.RegisterWorker} {
+		_, err := ask(b, op, schemas.RegisterWorkerRequest{ID: &hodei.WorkerID{}, Type: "shell", Capacity: 4})
+		require.ErrorContains(t, err, "id: must not be zero")
+	}
 
 	e := other.given()
 	for name, as := range map[string]func() error{

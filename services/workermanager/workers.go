@@ -26,6 +26,9 @@ func (m *Manager) register(ctx context.Context, req schemas.RegisterWorkerReques
 	if err := hodei.CheckLabels(req.Labels); err != nil {
 		return hodei.Worker{}, err
 	}
+	if req.ID != nil && req.ID.IsZero() { // that stands for no worker elsewhere, and was never found lost
+		return hodei.Worker{}, hodei.InvalidField("id", "must not be zero")
+	}
 	w := hodei.Worker{Name: req.Name, Type: req.Type, TotalCapacity: req.Capacity, Labels: req.Labels, Version: req.Version, Dedicated: req.Dedicated}
 	if w.Labels == nil {
 		w.Labels = map[string]string{}
