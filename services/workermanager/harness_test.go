@@ -425,7 +425,7 @@ func (h *hand) told() (did []string) {
 	return did
 }
 
-func (h *hand) lastTold() schemas.CommandWorkerRequest {
+func (h *hand) lastCommand() schemas.CommandWorkerRequest {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.commands[len(h.commands)-1]

@@ -268,7 +268,7 @@ func TestCordon(t *testing.T) {
 	h.say(nil)
 	h.keepSaying()
 	b.until("it is commanded when it is back", func() bool { return slices.Contains(h.told(), schemas.Uncordon) })
-	require.NotNil(t, h.lastTold().Revision, "a later command of a user overrides a repeated one")
+	require.NotNil(t, h.lastCommand().Revision, "a later command of a user overrides a repeated one")
 
 	must(b, schemas.TerminateWorker, schemas.TerminateWorkerRequest{ID: h.id})
 	must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.latest().Incarnation})
