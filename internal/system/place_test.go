@@ -57,7 +57,8 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 		}
 	}
 
-	placed, err := c.ExecuteJob(ctx, schemas.ExecuteJobRequest{ID: job.ID})
+	patient := schemas.Waiting{WaitSeconds: new(20.0)}
+	placed, err := c.ExecuteJob(ctx, schemas.ExecuteJobRequest{ID: job.ID, Waiting: patient})
 	require.NoError(t, err)
 	require.Equal(t, hodei.Running, placed.Status)
 	require.NotNil(t, placed.WorkerID)
@@ -78,7 +79,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	// Its created event queues it too, but at an unknown time.
 	_, err = rpc.Call(ctx, nc, schemas.Schedule, schemas.ScheduleRequest{ExecutionID: new(hodei.RefTo(waits.ID))})
 	require.NoError(t, err)
-	queued, err := c.ExecuteJob(ctx, schemas.ExecuteJobRequest{ID: job.ID})
+	queued, err := c.ExecuteJob(ctx, schemas.ExecuteJobRequest{ID: job.ID, Waiting: patient})
 	require.NoError(t, err)
 	require.Equal(t, hodei.Running, queued.Status)
 	seen, _ = way(queued.ExecutionID)
