@@ -36,6 +36,27 @@ func FileHash(name string) (globs []string) {
 // environment (RUN_ID and RUN_NUMBER for the first two).
 var RunFields = []string{"id", "number", "pipeline", "trigger", "ref", "branch", "tag", "base_branch", "pull_request", "commit", "scheduled_at"}
 
+// RunVariable is the environment variable that has a value of run.*.
+func RunVariable(field string) string {
+	if field == "id" || field == "number" {
+		field = "run_" + field
+	}
+	return "HODEI_" + strings.ToUpper(field)
+}
+
+// ownVariables are the environment variables that Hodei sets for commands, beside those of RunFields.
+var ownVariables = []string{
+	"HODEI_ATTEMPT", "HODEI_EXECUTION_ID", "HODEI_JOB", "HODEI_JOB_ID", "HODEI_NEEDS", "HODEI_OUTPUT", "HODEI_PIPELINE_ID",
+	"HODEI_STATUS", "HODEI_UPLOADS", "HODEI_WORKER_ID", "HODEI_WORKER_TAG",
+}
+
+// IsSet reports whether Hodei sets the environment variable for commands, so that no
+// environment and no secret may have its name.
+func IsSet(variable string) bool {
+	return slices.Contains(ownVariables, variable) ||
+		slices.ContainsFunc(RunFields, func(field string) bool { return RunVariable(field) == variable })
+}
+
 // VariableName is a name as part of the name of a variable: in upper case, each character
 // that is no letter and no digit an underscore.
 func VariableName(name string) string {

@@ -1,6 +1,7 @@
 package hodei
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -42,12 +43,25 @@ func CheckSecret(value string) error {
 	return nil
 }
 
-// CheckSecrets returns an error for a variable of the environment that a secret takes.
-func (s Spec) CheckSecrets() error {
-	for _, secret := range s.Secrets {
-		if _, ok := s.Environment[secret.Variable()]; ok {
-			return InvalidField("environment."+secret.Variable(), "the secret "+secret.Name+" is in the environment under this name")
+// CheckVariables returns an error for a variable that a user must not set, because Hodei
+// does or because a secret has its name.
+func (s Spec) CheckVariables() error {
+	for name := range s.Environment {
+		if IsSet(name) {
+			return InvalidField("environment."+name, SetByHodei)
+		}
+	}
+	for i, secret := range s.Secrets {
+		name := secret.Variable()
+		if IsSet(name) {
+			return InvalidField(fmt.Sprintf("secrets.%d", i), name+": "+SetByHodei)
+		}
+		if _, ok := s.Environment[name]; ok {
+			return InvalidField("environment."+name, "the secret "+secret.Name+" is in the environment under this name")
 		}
 	}
 	return nil
 }
+
+// SetByHodei is the issue of a variable that IsSet reports.
+const SetByHodei = "Hodei sets this variable: another name is required"

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,7 +21,7 @@ func (db *DB) start(ctx context.Context, tx pgx.Tx, out *Fired, at time.Time, ki
 	var made *hodei.Execution
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) { // a savepoint
 		if out.Schedule.JobID != nil {
-			made, err = executeJob(ctx, tx, out.Schedule, at)
+			made, err = executeJob(ctx, tx, out.Schedule, at, by)
 		} else {
 			run, err = db.runPipeline(ctx, tx, out.Schedule, at, by)
 		}
@@ -105,24 +104,17 @@ func (db *DB) runPipeline(ctx context.Context, tx pgx.Tx, s hodei.Schedule, at t
 }
 
 // executeJob records an execution of the schedule's job.
-func executeJob(ctx context.Context, tx pgx.Tx, s hodei.Schedule, at time.Time) (*hodei.Execution, error) {
+func executeJob(ctx context.Context, tx pgx.Tx, s hodei.Schedule, at time.Time, by Starter) (*hodei.Execution, error) {
 	job, err := one[hodei.Job](ctx, tx, "read job", "job", s.JobID.String(), jobs(noRecent)+`WHERE j.id = $1 FOR KEY SHARE OF j SKIP LOCKED`, s.JobID)
 	if errors.Is(err, hodei.NotFound) { // another transaction changes or deletes it
 		return nil, hodei.Errorf(hodei.Unavailable, "The job of the schedule is locked")
 	} else if err != nil {
 		return nil, err
 	}
-	spec := job.Spec
-	spec.Graph = hodei.Graph{}
-	if spec.Command.IsZero() {
-		return nil, hodei.InvalidField("command", "required: the job has none")
+	spec, err := by.Alone(job, at)
+	if err != nil {
+		return nil, err
 	}
-	env := maps.Clone(spec.Environment)
-	if env == nil {
-		env = map[string]string{}
-	}
-	env["HODEI_SCHEDULED_AT"], env["HODEI_TRIGGER"] = at.UTC().Format(time.RFC3339), string(hodei.TriggerSchedule)
-	spec.Environment = env
 	id := NewID[hodei.ExecutionID]()
 	e, err := one[hodei.Execution](ctx, tx, "execute job", "execution", id.String(),
 		`WITH e AS (INSERT INTO executions (id, job_id, pipeline_id, status, spec, attempt, log_day, schedule_id, planned_at)

@@ -41,6 +41,7 @@ type Firing struct {
 type Starter struct {
 	Decide  func(Due) (Firing, error)
 	Fill    func(s hodei.Schedule, r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error
+	Alone   func(job hodei.Job, at time.Time) (hodei.Spec, error)
 	Advance Advance
 }
 

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/hodei-jobs/hodei"
@@ -58,10 +59,11 @@ var (
 	ExecuteJob = declare[ExecuteJobRequest, StartedExecution](Op{
 		Name: "jobs.execute", Role: hodei.Developer, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/jobs/{id}/execute", Other: 202, Creates: true,
 		Summary: "Execute a job: 200 once a worker has accepted it, 202 while it waits for one",
-		Errors:  []hodei.Code{hodei.NotFound, hodei.Rejected},
+		Errors:  []hodei.Code{hodei.NotFound, hodei.Conflict, hodei.Rejected},
 		Description: "Answers after wait_seconds at the latest. A job may have many executions at a time. With " +
 			"if_no_worker \"reject\", an execution that finds no worker in that time gets 429 instead of being queued. " +
-			"The body may be left out.",
+			"The body may be left out. The execution belongs to no run: it ignores needs and conditions. 400 for a job that refers to " +
+			"values of a run, such as ${{ params.env }}, and 409 for one that waits for an approval: execute its pipeline.",
 	})
 	CreateExecution = declare[CreateExecutionRequest, hodei.Execution](Op{
 		Name: "executions.create", Role: hodei.Developer, Service: Orchestrator, Status: 201, Creates: true,
@@ -83,9 +85,10 @@ var (
 	})
 	RetryExecution = declare[RetryExecutionRequest, hodei.Execution](Op{
 		Name: "executions.retry", Role: hodei.Developer, Limit: "id", Service: Orchestrator, Method: "POST", Path: "/executions/{id}/retry", Status: 201, Creates: true,
-		Summary:     "Run an ended execution again: a new execution of the same command",
-		Description: "The new execution names the old one in retry_of and replaces a retry that is due. 409 while the old one has not ended.",
-		Errors:      []hodei.Code{hodei.NotFound, hodei.Conflict},
+		Summary: "Run an ended execution again: a new execution of the same command",
+		Description: "The new execution names the old one in retry_of and replaces a retry that is due. 409 while the old one has not ended, " +
+			"and for one that a person approved: rerun its run.",
+		Errors: []hodei.Code{hodei.NotFound, hodei.Conflict},
 	})
 	DeleteExecution = declare[DeleteExecutionRequest, Empty](Op{
 		Name: "executions.delete", Role: hodei.Operator, Limit: "id", Service: WorkerManager, Method: "DELETE", Path: "/executions/{id}", Status: 204,
@@ -189,7 +192,7 @@ func (r RunRequest) Spec() (hodei.Spec, error) {
 	if spec.Requirements, err = Needs(r.Type, r.Requirements); err != nil {
 		return spec, err
 	}
-	return spec, spec.Check()
+	return spec, cmp.Or(spec.CheckVariables(), spec.Check())
 }
 
 // Needs merges a type into the requirements, which may also contain one. It

@@ -133,10 +133,15 @@ func (w *Worker) start(p *ending, r *run, at process.Place, argv []string, vars 
 	return joblog.NewPipes(r.journal, outR, errR), nil
 }
 
-// variables returns the environment variables that Hodei sets for a command.
+// variables returns the environment variables that Hodei sets for a command. Those of a run are
+// in the environment of its executions, and empty for others.
 func (w *Worker) variables(req *schemas.ExecutionRequest, at process.Place) map[string]string {
 	vars := map[string]string{
+		"CI": "true", "HODEI_JOB": "",
 		outputVariable: outputFile(at), uploads.Variable: uploadsDir(at), "HODEI_WORKER_ID": w.id.String(), "HODEI_ATTEMPT": strconv.Itoa(req.Attempt),
+	}
+	for _, field := range hodei.RunFields {
+		vars[hodei.RunVariable(field)] = ""
 	}
 	if req.JobID != nil {
 		vars["HODEI_JOB_ID"] = req.JobID.String()

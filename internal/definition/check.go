@@ -256,6 +256,9 @@ func (c *checker) environment(path string, env map[string]string, s scope) {
 		if !variable.MatchString(name) {
 			c.add(below, "%q is no name of a variable: letters, digits and _ are, and no digit first", clip(name))
 		}
+		if hodei.IsSet(name) {
+			c.add(below, hodei.SetByHodei)
+		}
 		s.text(below, env[name])
 		if expansion.MatchString(hodei.Reference.ReplaceAllString(env[name], "")) {
 			c.warn(below, "the value is literal: no variable in it is replaced")

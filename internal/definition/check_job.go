@@ -195,8 +195,12 @@ func (c *checker) variables(at string, job *hodei.JobDefinition) {
 		}
 	}
 	for i, secret := range job.Secrets {
+		where := fmt.Sprintf("%s.secrets[%d]", at, i)
+		if hodei.IsSet(secret.Variable()) {
+			c.add(where, hodei.SetByHodei)
+		}
 		if other, ok := taken[secret.Variable()]; ok {
-			c.add(fmt.Sprintf("%s.secrets[%d]", at, i), "%s is in the environment as %s", other, secret.Variable())
+			c.add(where, "%s is in the environment as %s", other, secret.Variable())
 		}
 		taken[secret.Variable()] = "the secret " + strconv.Quote(secret.Name)
 	}

@@ -134,6 +134,8 @@ func TestProblems(t *testing.T) {
 		"no reference in a glob":             {one("if: {run.branch: 'x${{ run.tag }}'}"), []string{`6:22: jobs.b.if.run.branch: ${{ }} is not allowed here`}},
 		"a variable of a param":              {"slug: x\nparams: {a-b: {}}\nenv: {PARAM_A_B: x}\njobs: {a: {command: x}}\n", []string{`3:18: env.PARAM_A_B: the param "a-b" is in the environment`}},
 		"a secret of a param":                {"slug: x\nparams: {a: {}}\njobs: {a: {command: x, secrets: [{name: s, as: PARAM_A}]}}\n", []string{`3:34: jobs.a.secrets[0]: the param "a" is in the environment as PARAM_A`}},
+		"a variable of Hodei":                {one("env: {HODEI_BRANCH: x}"), []string{`6:25: jobs.b.env.HODEI_BRANCH: Hodei sets this variable`}},
+		"a secret as a variable of Hodei":    {one("secrets: [{name: s, as: HODEI_OUTPUT}]"), []string{`6:15: jobs.b.secrets[0]: Hodei sets this variable`}},
 		"a variable of an axis":              {one("matrix: {values: {os: [a]}}\nenv: {MATRIX_OS: x}"), []string{`7:22: jobs.b.env.MATRIX_OS: the axis "os" is in the environment`}},
 		"a secret of a variable":             {one("env: {S: x}\nsecrets: [S]"), []string{`7:15: jobs.b.secrets[0]: a variable of env is in the environment as S`}},
 		"two params of one variable":         {"slug: x\nparams: {a-b: {}, a_b: {}}\njobs: {a: {command: x}}\n", []string{`2:19: params.a_b: both "a-b" and "a_b" are PARAM_A_B`}},

@@ -143,6 +143,63 @@ func TestExecuteNeedsACommandAndAJob(t *testing.T) {
 	require.Empty(t, b.executions())
 }
 
+// TestAnApprovalIsForItsRun: a job that waits for one is not started in another way.
+func TestAnApprovalIsForItsRun(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	n := b.scheduler(&neighbours{})
+	gate := needing("deploy")
+	gate.Approval = &hodei.Gate{Message: "deploy?"}
+	r := b.execute(b.pipeline(gate))
+	job := *b.waitJob(r.ID, "deploy", hodei.JobBlocked).JobID
+	_, err := rpc.Call(t.Context(), b.nc, schemas.ExecuteJob, schemas.ExecuteJobRequest{ID: job})
+	require.ErrorIs(t, err, hodei.Conflict)
+	placed, scheduled, _ := n.counts()
+	require.Zero(t, placed+scheduled)
+	require.Empty(t, b.executions())
+
+	s, err := rpc.Call(t.Context(), b.nc, schemas.CreateSchedule, schemas.CreateScheduleRequest{JobID: &job, ScheduleSpec: every(time.Hour)})
+	require.NoError(t, err)
+	b.back(s.ID, time.Hour)
+	fires := b.waitFires(s.ID, "the fire", func(f []hodei.Fire) bool { return len(f) == 1 })
+	require.Equal(t, hodei.FireSkipped, fires[0].Status)
+	require.Contains(t, *fires[0].Message, "approval")
+
+	_, err = rpc.Call(t.Context(), b.nc, schemas.ApproveRun, schemas.ApproveRunRequest{RunAnswer: schemas.RunAnswer{ID: hodei.RefTo(r.ID), Key: "deploy"}})
+	require.NoError(t, err)
+	b.finish(r.ID, "deploy", hodei.Outcome{Status: hodei.Failed})
+	ended := b.waitJob(r.ID, "deploy", hodei.JobFailed)
+	_, err = rpc.Call(t.Context(), b.nc, schemas.RetryExecution, schemas.RetryExecutionRequest{ID: hodei.RefTo(*ended.ExecutionID)})
+	require.ErrorIs(t, err, hodei.Conflict)
+	require.Len(t, b.executions(), 1)
+}
+
+// TestCallersSetNoVariableOfHodei in a job, an ad hoc command or an execute.
+func TestCallersSetNoVariableOfHodei(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.scheduler(&neighbours{})
+	job := b.job(hodei.Spec{Command: shell})
+	forged := map[string]string{"HODEI_BRANCH": "main"}
+	refused := func(err error) {
+		t.Helper()
+		require.ErrorIs(t, err, hodei.Invalid)
+		require.Equal(t, "environment.HODEI_BRANCH", hodei.AsError(err).Details.Field)
+	}
+	request := schemas.RunRequest{Command: &shell, Environment: forged}
+	_, err := rpc.Call(t.Context(), b.nc, schemas.ExecuteJob, schemas.ExecuteJobRequest{ID: job.ID, Environment: forged})
+	refused(err)
+	_, err = rpc.Call(t.Context(), b.nc, schemas.Execute, schemas.ExecuteRequest{RunRequest: request})
+	refused(err)
+	_, err = rpc.Call(t.Context(), b.nc, schemas.CreateJob, schemas.CreateJobRequest{PipelineID: hodei.RefTo(job.PipelineID), RunRequest: request})
+	refused(err)
+	_, err = rpc.Call(t.Context(), b.nc, schemas.UpdateJob, schemas.UpdateJobRequest{ID: job.ID, Environment: schemas.Patch[map[string]string]{Set: true, Value: &forged}})
+	refused(err)
+	_, err = rpc.Call(t.Context(), b.nc, schemas.ExecutePipeline, schemas.ExecutePipelineRequest{ID: hodei.RefTo(job.PipelineID), Environment: forged})
+	refused(err)
+	require.Empty(t, b.executions())
+}
+
 // TestARepeatedExecuteIsTheSame: with an idempotency key it is recorded once.
 func TestARepeatedExecuteIsTheSame(t *testing.T) {
 	t.Parallel()

@@ -3,7 +3,6 @@ package orchestrator
 import (
 	"context"
 	"errors"
-	"maps"
 	"sync"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/orchestrator/run"
 )
 
 func (o *Orchestrator) getExecution(ctx context.Context, req schemas.GetExecutionRequest) (hodei.Execution, error) {
@@ -57,13 +57,8 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 	if err != nil {
 		return schemas.StartedExecution{}, err
 	}
-	spec := job.Spec
-	spec.Graph = hodei.Graph{} // an execution outside of a run has no place in a graph
-	if req.Command != nil && !req.Command.IsZero() {
-		spec.Command = *req.Command
-	}
-	maps.Copy(spec.Environment, req.Environment)
-	if err := errors.Join(req.CheckDelay(), spec.CheckSecrets(), spec.Check()); err != nil {
+	spec, err := run.Alone(job, req.Command, req.Environment)
+	if err := errors.Join(req.CheckDelay(), err, spec.CheckVariables(), spec.Check()); err != nil {
 		return schemas.StartedExecution{}, err
 	}
 	estimate := sync.OnceValue(func() *float64 { return o.estimate(ctx, job.ID) })
@@ -125,6 +120,9 @@ func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExec
 		conflict.Resource, conflict.ResourceID = "execution", past.ID.String()
 		return past, conflict
 	}
+	if err := o.checkRetry(ctx, past); err != nil {
+		return past, err
+	}
 	draft := hodei.Execution{
 		JobID: past.JobID, PipelineID: past.PipelineID, Spec: past.Spec, Attempt: past.Attempt + 1, RetryOf: &past.ID,
 	}
@@ -132,6 +130,27 @@ func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExec
 		draft.RunID, draft.RunNumber, draft.JobKey = past.RunID, past.RunNumber, past.JobKey
 	}
 	return o.queue(ctx, draft)
+}
+
+// checkRetry returns CONFLICT for an execution whose start a person approved: the approval was
+// for its run. The retries of its policy are part of that.
+func (o *Orchestrator) checkRetry(ctx context.Context, past hodei.Execution) error {
+	if past.RunID == nil || past.RetryAt != nil {
+		return nil
+	}
+	of, err := o.db.GetWholeRun(ctx, *past.RunID)
+	if err != nil {
+		return err
+	}
+	for _, j := range of.Jobs {
+		if j.Key == *past.JobKey && j.Spec.Approval != nil {
+			return &hodei.Error{
+				Code: hodei.Conflict, Message: "The job starts with an approval only: rerun its run",
+				Resource: "execution", ResourceID: past.ID.String(),
+			}
+		}
+	}
+	return nil
 }
 
 // queue creates an execution and does not wait for a worker: the scheduler takes it in

@@ -153,7 +153,7 @@ func (o *Orchestrator) updateJob(ctx context.Context, req schemas.UpdateJobReque
 func checkUpdate(req schemas.UpdateJobRequest) error {
 	spec := hodei.Spec{Command: req.Command.Or(hodei.Command{}), Environment: req.Environment.Or(nil)}
 	spec.Requirements = req.Requirements.Or(hodei.Requirements{})
-	return spec.Check()
+	return cmp.Or(spec.CheckVariables(), spec.Check())
 }
 
 // updateNeeds changes the worker type, which a job names twice, and the other

@@ -118,7 +118,6 @@ func TestARunFollowsTheNeeds(t *testing.T) {
 	require.Equal(t, r.ID, *e.RunID)
 	require.Equal(t, 1, *e.RunNumber)
 	require.Equal(t, "build", *e.JobKey)
-	require.Equal(t, "true", e.Environment["CI"])
 	require.Equal(t, r.ID.String(), e.Environment["HODEI_RUN_ID"])
 
 	b.finish(r.ID, "build", hodei.Outcome{Status: hodei.Completed, Outputs: map[string]string{"version": "7"}})

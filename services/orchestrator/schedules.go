@@ -48,6 +48,11 @@ var starter = postgres.Starter{
 	Fill: func(s hodei.Schedule, r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error {
 		return run.Expand(r, run.Source{Settings: settings, Jobs: jobs, Params: s.Params, Repository: s.Definition == hodei.DefinitionRepository})
 	},
+	Alone: func(job hodei.Job, at time.Time) (hodei.Spec, error) {
+		return run.Alone(job, nil, map[string]string{
+			hodei.RunVariable("scheduled_at"): at.UTC().Format(time.RFC3339), hodei.RunVariable("trigger"): string(hodei.TriggerSchedule),
+		})
+	},
 	Advance: advance,
 }
 

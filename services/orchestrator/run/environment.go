@@ -4,21 +4,16 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/hodei-jobs/hodei"
 )
 
 // Environment is what every command of a run receives beside the environment of its
-// job: the worker adds HODEI_EXECUTION_ID and HODEI_ATTEMPT.
+// job. The worker adds what every execution has, such as HODEI_ATTEMPT.
 func Environment(r *hodei.Run, j *hodei.RunJob) map[string]string {
-	env := map[string]string{"CI": "true", "HODEI_JOB": j.Key}
+	env := map[string]string{"HODEI_JOB": j.Key}
 	for _, name := range hodei.RunFields {
-		variable := name
-		if name == "id" || name == "number" {
-			variable = "run_" + name
-		}
-		env["HODEI_"+strings.ToUpper(variable)] = runValue(r, name)
+		env[hodei.RunVariable(name)] = runValue(r, name)
 	}
 	for name, value := range r.Params {
 		env["PARAM_"+hodei.VariableName(name)] = value
@@ -33,8 +28,11 @@ func Environment(r *hodei.Run, j *hodei.RunJob) map[string]string {
 func (a *advance) spec(j *hodei.RunJob) (hodei.Spec, error) {
 	spec, values := j.Spec, a.values(j)
 	spec.Graph = hodei.Graph{}
-	env := Environment(a.r, j)
-	maps.Copy(env, resolveAll(spec.Environment, values))
+	env := resolveAll(spec.Environment, values)
+	if env == nil {
+		env = map[string]string{}
+	}
+	maps.Copy(env, Environment(a.r, j)) // last, so that the command has the values that conditions and approvals had
 	if len(j.Needs) > 0 {
 		needs, err := a.needs(j)
 		if err != nil {

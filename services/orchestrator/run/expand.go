@@ -46,6 +46,9 @@ func Expand(r *hodei.Run, from Source) error {
 	if r.Params, err = params(from.Settings.Params, from.Params); err != nil {
 		return err
 	}
+	if err := from.checkEnvironment(); err != nil {
+		return err
+	}
 	r.Plan = hodei.RunPlan{FailFast: from.Settings.FailFast, TimeoutSeconds: hodei.DefaultRunTimeout, NoSecrets: from.NoSecrets, CacheScope: cmp.Or(from.CacheScope, cacheScope(r.Trigger))}
 	if limit := from.Settings.TimeoutSeconds; limit != nil {
 		r.Plan.TimeoutSeconds = *limit
@@ -85,6 +88,23 @@ func Expand(r *hodei.Run, from Source) error {
 		r.Jobs = append(r.Jobs, legs...)
 	}
 	return addSource(r, from)
+}
+
+// checkEnvironment returns an error for a variable of the caller that would hide a value of
+// the run or a secret of one of its jobs.
+func (from Source) checkEnvironment() error {
+	for _, name := range slices.Sorted(maps.Keys(from.Environment)) {
+		if strings.HasPrefix(name, "PARAM_") || strings.HasPrefix(name, "MATRIX_") {
+			return hodei.InvalidField("environment."+name, "variables with this prefix have the params and the matrix: pass params instead")
+		}
+	}
+	for _, job := range from.Jobs {
+		given := hodei.Spec{Environment: from.Environment, Setup: hodei.Setup{Secrets: job.Secrets}}
+		if err := given.CheckVariables(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // cacheScope returns the scope in which a run with the trigger saves caches. The runs of a fork

@@ -380,7 +380,7 @@ func TestOutputsReachTheEnvironment(t *testing.T) {
 func TestEveryCommandKnowsItsRun(t *testing.T) {
 	e := play1(t, hodei.Settings{}, job("a", "")).started("a")
 	for name, want := range map[string]string{
-		"CI": "true", "HODEI_RUN_NUMBER": "1", "HODEI_JOB": "a", "HODEI_REF": "refs/heads/main", "HODEI_BRANCH": "main", "HODEI_TAG": "",
+		"HODEI_RUN_NUMBER": "1", "HODEI_JOB": "a", "HODEI_REF": "refs/heads/main", "HODEI_BRANCH": "main", "HODEI_TAG": "",
 		"HODEI_PULL_REQUEST": "", "HODEI_SCHEDULED_AT": "", "HODEI_PIPELINE": "", "HODEI_COMMIT": "", "HODEI_BASE_BRANCH": "",
 	} {
 		have, ok := e.Spec.Environment[name]
