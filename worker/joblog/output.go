@@ -16,6 +16,8 @@ const (
 	// addMask begins a line that adds a value to mask, as on GitHub. The line is not in
 	// the log.
 	addMask = "::add-mask::"
+	// maxIndent bounds the blanks before addMask, in bytes. A line with more is output.
+	maxIndent = 4 << 10
 	// maxMasks and maxMaskBytes bound the values of one execution: the number of all, and
 	// the bytes of those that its output adds. The masker needs memory of up to 2000 times
 	// that size.
@@ -75,8 +77,11 @@ func (o *output) endsInCommand(p []byte) bool {
 }
 
 // mayAdd reports whether the start of a line may be that of one that adds a value.
-func mayAdd(start []byte) bool {
-	start = bytes.TrimLeft(start, " \t")
+func mayAdd(line []byte) bool {
+	start := bytes.TrimLeft(line, " \t")
+	if len(line)-len(start) > maxIndent {
+		return false
+	}
 	return bytes.HasPrefix(start, []byte(addMask)) || bytes.HasPrefix([]byte(addMask), start)
 }
 

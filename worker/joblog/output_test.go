@@ -145,6 +145,25 @@ func TestAddedValuesAreBounded(t *testing.T) {
 	})
 }
 
+func TestBlanksAreNotTheStartOfAValueForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j, l := masking(t)
+		blanks := strings.Repeat(" \t", maxIndent/2)
+		for _, part := range []string{blanks, "::add-mask::first-one\n", blanks, " ", "::add-mask::second-one\n", "first-one second-one\n"} {
+			j.Append(hodei.Stdout, time.Now(), []byte(part))
+		}
+		for range 60 {
+			j.Append(hodei.Stdout, time.Now(), []byte(blanks))
+		}
+		j.Append(hodei.Stdout, time.Now(), []byte("end\n"))
+		j.Close()
+		text := strings.ReplaceAll(strings.Join(l.lines(t), ""), "stdout: ", "") // the splitter cuts long lines
+		want := blanks + " ::add-mask::second-one*** second-one" + strings.Repeat(blanks, 60) + "end"
+		require.True(t, text == want, "%d bytes instead of %d", len(text), len(want)) // too long to show
+	})
+}
+
 // BenchmarkSecrets compares output with and without secrets.
 func BenchmarkSecrets(b *testing.B) {
 	text := []byte(strings.Repeat("2026-11-29 step 12345: compiled package 0123456789abcdef in 123 ms\n", 480))
