@@ -42,7 +42,6 @@ func newPipelineUpdate(p *session.Flags) *cobra.Command {
 	cmd.Flags().StringVar(&name, "name", "", "new name")
 	cmd.Flags().StringVar(&description, "description", "", "description; '' removes it")
 	cmd.Flags().StringVar(&slug, "slug", "", "new slug; '' for none")
-	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
 	return session.CompleteFirst(cmd, p.Pipelines())
 }
 
@@ -140,7 +139,6 @@ replace what there is. Executions that exist keep what they have.
 	})
 	f.add(cmd.Flags())
 	cmd.Flags().StringSliceVar(&unset, "unset", nil, "environment variable to remove; repeatable")
-	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
 	session.Complete(cmd, "type", p.Types())
 	return session.CompleteFirst(cmd, p.Jobs())
 }
