@@ -79,8 +79,19 @@ func TestWorkersJoin(t *testing.T) {
 		_, err := j.connect(s, j.id, once)
 		require.ErrorIs(t, err, nats.ErrAuthorization)
 	})
-	t.Run("it starts again with its key alone", func(t *testing.T) {
+	t.Run("its reaper reports that it was killed", func(t *testing.T) {
+		id := s.executeAs(s.admin, "sleep 1000")
+		eventually(t, "the command runs", time.Minute, func() bool {
+			_, e := s.as(s.admin, "GET", "/executions/"+id, "")
+			return e["status"] == "RUNNING"
+		})
 		w.kill()
+		eventually(t, "the execution ends before the worker is lost by its silence", 30*time.Second, func() bool {
+			_, e := s.as(s.admin, "GET", "/executions/"+id, "")
+			return e["status"] == "FAILED"
+		})
+	})
+	t.Run("it starts again with its key alone", func(t *testing.T) {
 		w = start(t, "worker", "--nats", s.nats, "--state-dir", dir)
 		require.Equal(t, victim, strings.Fields(w.find(`ready worker (.*)`))[0])
 		require.Equal(t, "COMPLETED", s.endedAs(s.executeAs(s.admin, "echo again"))["status"])

@@ -70,7 +70,8 @@ func TestCommandsSeeNoSecret(t *testing.T) {
 	}
 	everything := run([]string{"HODEI_DATABASE_URL=" + database.String()}, nil,
 		"up", "--ephemeral", "--port-base", "0", "--nats", natsURL, "--worker-type", "up")
-	run([]string{"HODEI_NATS=" + natsURL}, nil, "worker-manager", "--database-url-file", file)
+	run([]string{"HODEI_NATS=" + natsURL}, nil, "worker-manager", "--database-url-file", file,
+		"--smtp-server", "smtps://mail.example.com", "--smtp-from", "hodei@example.com", "--smtp-user", "hodei", "--smtp-password", secret)
 	run([]string{"HODEI_NATS=" + natsURL}, nil, "worker", "--type", "own", "--state-dir", t.TempDir())
 	types := []string{"up", "own"}
 	if os.Geteuid() == 0 {

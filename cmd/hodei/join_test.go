@@ -8,7 +8,9 @@ import (
 
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/rpc"
+	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/internal/token"
+	"github.com/hodei-jobs/hodei/services/workermanager"
 )
 
 // TestReaperFindsTheKey: the reaper of a worker has another working directory than the worker.
@@ -18,6 +20,15 @@ func TestReaperFindsTheKey(t *testing.T) {
 	require.NoError(t, err)
 	f := natsFlags{Credentials: rpc.Credentials{NKey: "state/nats.nk", CA: "/ca.pem"}}
 	require.ElementsMatch(t, []string{"--nats-nkey=" + whole, "--nats-ca=/ca.pem"}, f.files())
+}
+
+// TestReapersOfUpFindTheKey: the NATS of --nats may need the credentials of --nats-nkey.
+func TestReapersOfUpFindTheKey(t *testing.T) {
+	f := upFlags{workers: 1}
+	f.nats.NKey = "/key.nk"
+	cfg := system.Config{Manager: &workermanager.Config{}}
+	require.NoError(t, f.keepIn(t.Context(), t.TempDir(), &cfg))
+	require.Contains(t, cfg.Workers[0].Reaper, "--nats-nkey=/key.nk")
 }
 
 // TestJoinNeedsAJoinToken: a worker would try a text that is no token for ever.

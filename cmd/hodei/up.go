@@ -159,6 +159,7 @@ func (f *upFlags) keepIn(ctx context.Context, dir string, cfg *system.Config) (e
 		if err != nil {
 			return err
 		}
+		w.Reaper = append(w.Reaper, f.nats.files()...)
 		cfg.Workers = append(cfg.Workers, w)
 	}
 	return nil

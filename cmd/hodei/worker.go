@@ -70,10 +70,10 @@ func (c *workerCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	one.Reaper = append(one.Reaper, c.role.nats.files()...)
 	if err := c.identify(cmd.Context(), &cfg, &one); err != nil {
 		return err
 	}
+	one.Reaper = append(one.Reaper, c.role.nats.files()...) // after identify, which sets the key
 	cfg.Workers = []worker.Config{one}
 	cfg.Terminate = secondSignal(cmd.Context())
 	return system.Run(cmd.Context(), cfg, func(s *system.System) { sayReady(cmd, "worker", s, false) })

@@ -37,7 +37,6 @@ by criterion, or why it is not eligible. Nothing is changed.`,
 		return session.Ask(ctx, s, schemas.Schedule, req, func(d schemas.Decision) error { return showDecision(ctx, s, d) })
 	})
 	w.AddRequirements(cmd.Flags())
-	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
 	session.Complete(cmd, "type", p.Types())
 	return session.CompleteFirst(cmd, func(cmd *cobra.Command, begun string) ([]string, error) {
 		jobs, err := p.Jobs()(cmd, begun)

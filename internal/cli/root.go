@@ -44,7 +44,9 @@ See why something waits:
   hodei queue
   hodei explain build
 
-Every flag can be given as an environment variable: --server is HODEI_SERVER.
+Every flag of a server component can be given as an environment variable, such as
+HODEI_DATABASE_URL; other commands read HODEI_SERVER, HODEI_NATS, HODEI_CONTEXT,
+HODEI_OUTPUT, HODEI_TOKEN and HODEI_TOKEN_FILE.
 Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 3 not found, 4 refused, 5 unavailable.`,
 		SilenceUsage: true, SilenceErrors: true, Args: cmdline.KnownVerb,

@@ -36,6 +36,7 @@ type Journal struct {
 
 	mu        sync.Mutex
 	secrets   *mask.Set
+	added     int // bytes of the values that the output added to secrets
 	outputs   map[hodei.Stream]*output
 	limit     limited
 	at        time.Time // of the latest line

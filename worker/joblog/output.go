@@ -16,8 +16,13 @@ const (
 	// addMask begins a line that adds a value to mask, as on GitHub. The line is not in
 	// the log.
 	addMask = "::add-mask::"
-	// maxMasks bounds the values of one execution.
-	maxMasks = 1000
+	// maxIndent bounds the blanks before addMask, in bytes. A line with more is output.
+	maxIndent = 4 << 10
+	// maxMasks and maxMaskBytes bound the values of one execution: the number of all, and
+	// the bytes of those that its output adds. The masker needs memory of up to 2000 times
+	// that size.
+	maxMasks     = 1000
+	maxMaskBytes = hodei.MaxSecrets
 )
 
 // output is one stream on its way into the log: lines that add a value are taken out, the
@@ -72,8 +77,11 @@ func (o *output) endsInCommand(p []byte) bool {
 }
 
 // mayAdd reports whether the start of a line may be that of one that adds a value.
-func mayAdd(start []byte) bool {
-	start = bytes.TrimLeft(start, " \t")
+func mayAdd(line []byte) bool {
+	start := bytes.TrimLeft(line, " \t")
+	if len(line)-len(start) > maxIndent {
+		return false
+	}
 	return bytes.HasPrefix(start, []byte(addMask)) || bytes.HasPrefix([]byte(addMask), start)
 }
 
@@ -109,10 +117,15 @@ func (o *output) line(p []byte, whole bool) {
 func (o *output) add(value string) {
 	value = strings.NewReplacer("%25", "%", "%0D", "\r", "%0A", "\n").Replace(strings.TrimRight(value, "\r\n"))
 	switch {
+	case o.j.secrets.Has(value):
 	case o.j.secrets.Len() >= maxMasks:
 		o.note("more than %d values: this one is not masked", maxMasks)
+	case o.j.added+len(value) > maxMaskBytes:
+		o.note("more than %d KiB of values: this one is not masked", maxMaskBytes>>10)
 	case !o.j.secrets.Add(value):
 		o.note("a value of fewer than %d characters is not masked", mask.MinLength)
+	default:
+		o.j.added += len(value)
 	}
 }
 

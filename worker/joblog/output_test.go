@@ -2,6 +2,7 @@ package joblog
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -122,6 +123,44 @@ func TestTooLongAValueIsNotShownEither(t *testing.T) {
 		j.Append(hodei.Stdout, time.Now(), []byte("\nafter\n"))
 		j.Close()
 		require.Equal(t, []string{"stderr: hodei: mask: a value of more than 48 KiB cannot be masked", "stdout: after"}, l.lines(t))
+	})
+}
+
+func TestAddedValuesAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // all of it is one chunk
+		j, l := masking(t, "of-the-execution")
+		value := func(i int) string { return fmt.Sprintf("%d-%s", i, strings.Repeat("x", 32<<10-2)) }
+		add := func(value string) { j.Append(hodei.Stdout, time.Now(), []byte("::add-mask::"+value+"\n")) }
+		for i := range 9 {
+			add(value(i)) // eight have 256 KiB
+		}
+		add(value(7))
+		add("of-the-execution")
+		j.Append(hodei.Stdout, time.Now(), []byte(value(7)+"\n"+value(8)[:20]+"\n"))
+		j.Close()
+		require.Equal(t, []string{
+			"stderr: hodei: mask: more than 256 KiB of values: this one is not masked", "stdout: ***", "stdout: " + value(8)[:20],
+		}, l.lines(t))
+	})
+}
+
+func TestBlanksAreNotTheStartOfAValueForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j, l := masking(t)
+		blanks := strings.Repeat(" \t", maxIndent/2)
+		for _, part := range []string{blanks, "::add-mask::first-one\n", blanks, " ", "::add-mask::second-one\n", "first-one second-one\n"} {
+			j.Append(hodei.Stdout, time.Now(), []byte(part))
+		}
+		for range 60 {
+			j.Append(hodei.Stdout, time.Now(), []byte(blanks))
+		}
+		j.Append(hodei.Stdout, time.Now(), []byte("end\n"))
+		j.Close()
+		text := strings.ReplaceAll(strings.Join(l.lines(t), ""), "stdout: ", "") // the splitter cuts long lines
+		want := blanks + " ::add-mask::second-one*** second-one" + strings.Repeat(blanks, 60) + "end"
+		require.True(t, text == want, "%d bytes instead of %d", len(text), len(want)) // too long to show
 	})
 }
 

@@ -74,7 +74,6 @@ must approve each.`,
 	cmd.Flags().Var(&life, "expires", "lifetime, such as 12h or 30d (default 90d, for workers 1h)")
 	cmd.Flags().IntVar(&uses, "uses", 1, "how many workers may join, for the role worker")
 	cmd.Flags().BoolVar(&req.NeedsApproval, "approval", false, "an operator must approve each worker that joins")
-	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
 	_ = cmd.MarkFlagRequired("name") // the flags exist
 	_ = cmd.MarkFlagRequired("role")
 	session.Complete(cmd, "role", session.Words(append(slices.Clone(hodei.Roles), hodei.RoleWorker)...))

@@ -79,12 +79,17 @@ func Hide(flags *pflag.FlagSet) error {
 	var values []string
 	for _, f := range secrets(flags) {
 		os.Unsetenv(variableOf(f.Name))
-		// A URL without these characters has no user and no parameters.
-		if value := f.Value.String(); strings.ContainsAny(value, "@?=") {
+		if value := f.Value.String(); value != "" && !isBareURL(value) {
 			values = append(values, value)
 		}
 	}
 	return overwrite(values)
+}
+
+// isBareURL reports whether the value is a URL without a user and parameters. ps shows
+// it, so that people see what a role connects to.
+func isBareURL(value string) bool {
+	return strings.Contains(value, "://") && !strings.ContainsAny(value, "@?=")
 }
 
 // Protect keeps from the commands that a role runs, or that run beside it, what

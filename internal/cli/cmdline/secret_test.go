@@ -52,3 +52,13 @@ func TestSecretsFromFiles(t *testing.T) {
 		})
 	}
 }
+
+func TestOnlyBareURLsStayVisible(t *testing.T) {
+	for value, want := range map[string]bool{
+		"nats://a.example.com:4222": true, "nats://a,nats://b": true,
+		"nats://user:password@a": false, "postgres://db/hodei?password=x": false, "host=db password=x": false,
+		"hunter2": false, "hodei_j_0123": false, "token@a:4222": false,
+	} {
+		require.Equal(t, want, isBareURL(value), value)
+	}
+}

@@ -1,6 +1,7 @@
 package define
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -41,7 +42,6 @@ func newPipelineUpdate(p *session.Flags) *cobra.Command {
 	cmd.Flags().StringVar(&name, "name", "", "new name")
 	cmd.Flags().StringVar(&description, "description", "", "description; '' removes it")
 	cmd.Flags().StringVar(&slug, "slug", "", "new slug; '' for none")
-	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
 	return session.CompleteFirst(cmd, p.Pipelines())
 }
 
@@ -73,6 +73,21 @@ func (f *jobFlags) policy() *hodei.Retries {
 		return nil
 	}
 	return &hodei.Retries{Max: f.retries, BackoffSeconds: f.backoff.Seconds()}
+}
+
+// retry applies the given flags to the retries that the job has. It returns nil for none.
+func (f *jobFlags) retry(now *hodei.Retries, changed func(string) bool) *hodei.Retries {
+	given, retries := cmp.Or(f.policy(), &hodei.Retries{}), *cmp.Or(now, &hodei.Retries{})
+	if changed("retries") {
+		retries.Max = given.Max
+	}
+	if changed("backoff") {
+		retries.BackoffSeconds = given.BackoffSeconds
+	}
+	if retries.Max == 0 && (changed("retries") || retries.BackoffSeconds == 0) {
+		return nil
+	}
+	return &retries
 }
 
 func newJobUpdate(p *session.Flags) *cobra.Command {
@@ -124,7 +139,6 @@ replace what there is. Executions that exist keep what they have.
 	})
 	f.add(cmd.Flags())
 	cmd.Flags().StringSliceVar(&unset, "unset", nil, "environment variable to remove; repeatable")
-	cmdline.CommandLineOnly(cmd.Flags(), cmdline.Connection...)
 	session.Complete(cmd, "type", p.Types())
 	return session.CompleteFirst(cmd, p.Jobs())
 }
@@ -156,7 +170,7 @@ func (f *jobFlags) update(now hodei.Job, command *hodei.Command, unset []string,
 		}
 	}
 	if changed("retries") || changed("backoff") {
-		req.Retries = schemas.Patch[hodei.Retries]{Set: true, Value: f.policy()}
+		req.Retries = schemas.Patch[hodei.Retries]{Set: true, Value: f.retry(now.Retries, changed)}
 	}
 	if changed("env") || len(unset) > 0 {
 		env := maps.Clone(now.Environment)
@@ -168,6 +182,9 @@ func (f *jobFlags) update(now hodei.Job, command *hodei.Command, unset []string,
 	}
 	f.needs(now, &req, changed)
 	f.place.update(&req.PlaceUpdate, changed)
+	if gate := req.Approval.Value; gate != nil && now.Approval != nil {
+		gate.TimeoutSeconds = now.Approval.TimeoutSeconds
+	}
 	return req, nil
 }
 

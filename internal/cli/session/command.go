@@ -133,7 +133,7 @@ func (p *Flags) settle(cmd *cobra.Command) error {
 	if flags.Changed("token") {
 		return cmdline.Usagef("--token would be visible to every user of this machine: use --token-file or HODEI_TOKEN")
 	}
-	if err := cmdline.FromEnvironment(flags); err != nil {
+	if err := cmdline.FromEnvironment(flags, cmdline.Connection...); err != nil {
 		return err
 	}
 	_ = cmdline.Hide(flags) // fails without /proc; the command ends soon

@@ -41,3 +41,17 @@ func TestServerOrNATS(t *testing.T) {
 		})
 	}
 }
+
+// TestVariablesOfAJobAreNoFlags: every command of a run has HODEI_JOB, HODEI_PIPELINE and more.
+func TestVariablesOfAJobAreNoFlags(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Setenv("HODEI_JOB", "build")
+	t.Setenv("HODEI_OUTPUT", "/tmp/output") // the file for outputs
+	p := &Flags{}
+	cmd := p.Command(&cobra.Command{Use: "rerun"}, nil)
+	job := cmd.Flags().String("job", "", "")
+	require.NoError(t, p.settle(cmd))
+	require.Empty(t, *job)
+	require.False(t, cmd.Flags().Changed("job"))
+	require.Equal(t, "table", p.output)
+}

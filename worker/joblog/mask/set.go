@@ -32,6 +32,13 @@ func (s *Set) Add(value string) bool {
 	return true
 }
 
+// Has reports whether the value was added.
+func (s *Set) Has(value string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.values[value]
+}
+
 // Len returns the number of values.
 func (s *Set) Len() int {
 	s.mu.Lock()
