@@ -160,7 +160,7 @@ func (db *DB) wakeNext(ctx context.Context, all []Advanced) {
 				return err
 			}
 			_, err := tx.Exec(ctx, `UPDATE runs SET due_at = now() WHERE id = (SELECT id FROM runs
-				WHERE concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND NOT plan ? 'stopping' ORDER BY id LIMIT 1)
+				WHERE concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND NOT plan ?| '{stopping,held}' ORDER BY id LIMIT 1)
 				AND completed_at IS NULL`, c.Key)
 			return err
 		})

@@ -124,3 +124,33 @@ func TestAHeldRunSupersedesOneOfItsBatch(t *testing.T) {
 	require.Equal(t, hodei.RunCancelled, r.status(t, running))
 	require.Equal(t, hodei.RunRunning, r.status(t, held))
 }
+
+// TestAHeldRunDoesNotHideTheNext: a run ends while the run that waits for its key is locked, so
+// only wakeNext makes that due. A held run that is older is not next.
+func TestAHeldRunDoesNotHideTheNext(t *testing.T) {
+	t.Parallel()
+	r := openKeyed(t)
+	c := hodei.Concurrency{Key: "deploy"}
+	r.create(t, c, true)
+	running, next := r.create(t, c, false), r.create(t, c, false)
+	_, err := r.conn.Exec(t.Context(), `UPDATE runs SET due_at = now() WHERE id = $1`, running)
+	require.NoError(t, err)
+	lock, err := r.conn.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = lock.Exec(t.Context(), `SELECT FROM runs WHERE id = $1 FOR UPDATE`, next)
+	require.NoError(t, err)
+	advanced := make(chan error, 1)
+	go func() {
+		_, err := r.db.AdvanceRuns(t.Context(), func(run *hodei.Run, _ []hodei.Execution, now time.Time) postgres.Steps {
+			run.Status, run.CompletedAt = hodei.RunCompleted, &now
+			return postgres.Steps{}
+		}, func(context.Context, []hodei.Execution) {})
+		advanced <- err
+	}()
+	require.Eventually(t, func() bool { return r.status(t, running) == hodei.RunCompleted }, time.Minute, time.Millisecond)
+	require.NoError(t, lock.Commit(t.Context()))
+	require.NoError(t, <-advanced)
+	var due bool
+	require.NoError(t, r.conn.QueryRow(t.Context(), `SELECT due_at <= now() FROM runs WHERE id = $1`, next).Scan(&due))
+	require.True(t, due)
+}
