@@ -194,7 +194,7 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	case event.Type == schemas.EventStarted:
 		s.queue.settle(e.ID, result{decision: recorded(e)})
 	case e.Status.Ended() && e.WorkerID == nil:
-		s.queue.withdraw(e.ID)
+		s.queue.withdraw(e.ID, result{decision: recorded(e)})
 	case e.Status.Ended():
 		s.fleet.ended(e)
 	}

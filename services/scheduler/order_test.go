@@ -45,7 +45,7 @@ func TestQueueIsInOrder(t *testing.T) {
 			e := newEntry(id, rapid.IntRange(0, hodei.MaxPriority).Draw(t, "priority"), hodei.Requirements{Type: &kind})
 			require.True(t, pushed(t, q, e))
 			if rapid.IntRange(0, 4).Draw(t, "leaves") == 0 {
-				require.True(t, q.withdraw(e.req.ID))
+				require.True(t, q.withdraw(e.req.ID, result{withdrawn: true}))
 				continue
 			}
 			want = append(want, e)

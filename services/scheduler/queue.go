@@ -21,8 +21,8 @@ type entry struct {
 	result   result
 	index    int // place in its heap; -1 while it is being assigned
 	class    *class
-	// withdrawn has the entry leave instead of being queued again.
-	withdrawn bool
+	// leaves has the entry leave with this result instead of being queued again.
+	leaves *result
 }
 
 // question is what the entry asks of the fleet, apart from who has refused.
@@ -172,9 +172,9 @@ func (q *queue) restore(e *entry) {
 	defer q.mu.Unlock()
 	switch {
 	case q.entries[e.req.ID] != e:
-	case e.withdrawn:
+	case e.leaves != nil:
 		delete(q.entries, e.req.ID)
-		e.settle(result{withdrawn: true})
+		e.settle(*e.leaves)
 	default:
 		q.insert(e)
 	}
@@ -190,9 +190,9 @@ func (q *queue) finish(e *entry, r result) {
 	e.settle(r)
 }
 
-// withdraw takes an execution out. One that is being assigned leaves when that
-// has come to nothing; false is returned, and its result tells.
-func (q *queue) withdraw(id hodei.ExecutionID) bool {
+// withdraw takes an execution out, with this result. One that is being assigned leaves
+// when that has come to nothing; false is returned, and its result tells.
+func (q *queue) withdraw(id hodei.ExecutionID, r result) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	e, here := q.entries[id]
@@ -200,11 +200,12 @@ func (q *queue) withdraw(id hodei.ExecutionID) bool {
 		return true
 	}
 	if e.index < 0 {
-		e.withdrawn = true
+		e.leaves = &r
 		return false
 	}
 	q.take(e)
 	delete(q.entries, id)
+	e.settle(r)
 	return true
 }
 

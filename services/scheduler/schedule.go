@@ -33,7 +33,7 @@ func (s *Scheduler) schedule(ctx context.Context, req schemas.ScheduleRequest) (
 	if e, err = s.queue.push(e); err != nil {
 		return schemas.Decision{}, err
 	}
-	if r, ok := await(ctx, e, req.Wait()); ok {
+	if r, ok := await(ctx, e, req.Wait()); ok && !r.withdrawn {
 		r.decision.Candidates = listed(candidates)
 		return r.decision, r.err
 	}
@@ -88,7 +88,7 @@ func (s *Scheduler) unanswered(ctx context.Context, req schemas.ScheduleRequest,
 		return s.waiting(e, candidates), nil
 	}
 	reason := s.fleet.reason(e.question(), time.Now()).Reason
-	if !s.queue.withdraw(e.req.ID) { // being assigned: the result decides
+	if !s.queue.withdraw(e.req.ID, result{withdrawn: true}) { // being assigned: the result decides
 		select {
 		case <-e.done:
 			if r := e.result; !r.withdrawn {
