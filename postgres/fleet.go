@@ -7,13 +7,15 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Waiting is an execution that waits for a worker.
+// Waiting is an execution that waits for a worker, since CreatedAt: a delayed one since its
+// NotBefore.
 type Waiting struct {
 	ID           hodei.ExecutionID
 	JobID        *hodei.JobID
 	Priority     int
 	Requirements hodei.Requirements
 	CreatedAt    time.Time
+	NotBefore    *time.Time
 }
 
 // ListWaiting returns the first limit executions of the queue, without those
@@ -28,7 +30,7 @@ func (db *DB) ListWaiting(ctx context.Context, before time.Time, ageing time.Dur
 	}
 	return all[Waiting](ctx, db.pool, "list waiting executions",
 		`SELECT e.* FROM generate_series(0, $4::int) level CROSS JOIN LATERAL (
-			SELECT id, job_id, priority, spec->'requirements' AS requirements, greatest(created_at, not_before) AS created_at FROM executions
+			SELECT id, job_id, priority, spec->'requirements' AS requirements, greatest(created_at, not_before) AS created_at, not_before FROM executions
 			WHERE status = 'PENDING' AND NOT held AND priority = level AND created_at < $1 ORDER BY id LIMIT $3) e
 		ORDER BY extract(epoch FROM e.created_at)::float8 - e.priority * $2::float8, e.id LIMIT $3`,
 		before, worth, limit, hodei.MaxPriority)

@@ -13,7 +13,7 @@ import (
 )
 
 func waits(n byte, priority int, kind string) *entry {
-	return newEntry(hodei.ExecutionID{15: n}, priority, hodei.Requirements{Type: &kind})
+	return newEntry(hodei.ExecutionID{15: n}, priority, hodei.Requirements{Type: &kind}, nil)
 }
 
 func pushed(t require.TestingT, q *queue, e *entry) bool {

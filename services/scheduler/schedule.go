@@ -130,7 +130,7 @@ func (s *Scheduler) waiting(e *entry, candidates []schemas.Candidate) schemas.De
 
 // wanted is what the request asks for, by its own words or by the record's.
 func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*entry, error) {
-	e := newEntry(hodei.ExecutionID{}, hodei.DefaultPriority, hodei.Requirements{})
+	e := newEntry(hodei.ExecutionID{}, hodei.DefaultPriority, hodei.Requirements{}, nil)
 	e.asked = true
 	if req.ExecutionID != nil {
 		id, err := s.db.ExecutionID(ctx, *req.ExecutionID)
@@ -154,7 +154,7 @@ func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*e
 		if recorded.Reason != nil && *recorded.Reason == hodei.ReasonNotBefore && !req.DryRun {
 			return nil, hodei.Errorf(hodei.Conflict, "Execution must not start before %s", recorded.NotBefore.UTC().Format(time.RFC3339))
 		}
-		e.priority, e.req.Requirements = recorded.Priority, recorded.Requirements
+		e.priority, e.req.Requirements, e.notBefore = recorded.Priority, recorded.Requirements, recorded.NotBefore
 	}
 	if cfg := req.JobConfig; cfg != nil {
 		needs, err := schemas.Needs(cfg.Type, cfg.Requirements)

@@ -15,13 +15,13 @@ const sweepPage = 4000
 
 // adopt queues an execution without a request, unless it is queued already or the queue
 // is full; a sweep finds it again then.
-func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requirements) (adopted bool) {
+func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requirements, notBefore *time.Time) (adopted bool) {
 	if s.queue.len() >= s.cfg.MaxQueue {
 		s.more.Store(true)
 		s.full(time.Now())
 		return false
 	}
-	e := newEntry(id, priority, needs)
+	e := newEntry(id, priority, needs, notBefore)
 	queued, err := s.queue.push(e)
 	if errors.Is(err, hodei.Invalid) { // Postgres checks the priority, so the schema has changed
 		s.log.Error("pending execution not adopted", "execution_id", id, "err", err)
@@ -73,7 +73,7 @@ func (s *Scheduler) adoptPending(ctx context.Context) (adopted int, err error) {
 	}
 	s.more.Store(len(waiting) == sweepPage)
 	for _, w := range waiting {
-		if s.adopt(w.ID, w.Priority, w.Requirements) {
+		if s.adopt(w.ID, w.Priority, w.Requirements, w.NotBefore) {
 			adopted++
 		}
 	}
