@@ -150,7 +150,7 @@ func (db *DB) advanceLocked(ctx context.Context, tx session, runs []hodei.Run, a
 	work := make([]decided, len(runs))
 	for i := range runs {
 		work[i] = decided{run: &runs[i], was: runs[i].Status}
-		again, err := admitWaiting(ctx, tx, &runs[i], now)
+		again, err := admitWaiting(ctx, tx, &runs[i], crowded(runs, i), now)
 		if err != nil {
 			return nil, err
 		}

@@ -16,8 +16,8 @@ const (
 	// admitSweep is how often a run that waits for its concurrency key is looked at,
 	// should the end of the run before it not have led to that.
 	admitSweep = 10 * time.Second
-	// admitSoon is when it is looked at again where another instance decided about the
-	// key at the same moment.
+	// admitSoon is when it is looked at again where another instance, or the same batch,
+	// decided about the key at the same moment.
 	admitSoon = 100 * time.Millisecond
 )
 
@@ -59,9 +59,27 @@ func admitNew(ctx context.Context, tx session, r *hodei.Run, caller *Caller) err
 	return err
 }
 
+// crowded reports whether run i of a batch is held and must be admitted in another
+// transaction. The record does not show what the batch has decided about other runs with the
+// key, and the batch would overwrite a request of admitNew to cancel them. Runs behind it that
+// are held as well do not matter: admitNew neither counts nor cancels them.
+func crowded(runs []hodei.Run, i int) bool {
+	key := concurrencyKey(runs[i])
+	if key == nil || !runs[i].Plan.Held {
+		return false
+	}
+	for j := range runs {
+		other := concurrencyKey(runs[j])
+		if j != i && other != nil && *other == *key && (j < i || !runs[j].Plan.Held) {
+			return true
+		}
+	}
+	return false
+}
+
 // admitWaiting starts a run that waits, when it is the oldest one and its key has room.
 // It returns when to look again otherwise.
-func admitWaiting(ctx context.Context, tx session, r *hodei.Run, now time.Time) (again *time.Time, err error) {
+func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, now time.Time) (again *time.Time, err error) {
 	c := r.Plan.Concurrency
 	if r.Status != hodei.RunPending || r.Plan.Stopping != nil {
 		return nil, nil
@@ -72,6 +90,10 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, now time.Time) 
 	if c == nil {
 		letGo(r, now)
 		return nil, nil
+	}
+	if crowded {
+		later := now.Add(admitSoon)
+		return &later, nil
 	}
 	later := now.Add(admitSweep)
 	var locked bool
@@ -138,7 +160,7 @@ func (db *DB) wakeNext(ctx context.Context, all []Advanced) {
 				return err
 			}
 			_, err := tx.Exec(ctx, `UPDATE runs SET due_at = now() WHERE id = (SELECT id FROM runs
-				WHERE concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND NOT plan ? 'stopping' ORDER BY id LIMIT 1)
+				WHERE concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND NOT plan ?| '{stopping,held}' ORDER BY id LIMIT 1)
 				AND completed_at IS NULL`, c.Key)
 			return err
 		})

@@ -7,31 +7,51 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Waiting is an execution that waits for a worker.
+// Waiting is an execution that waits for a worker, since CreatedAt: a delayed one since its
+// NotBefore.
 type Waiting struct {
 	ID           hodei.ExecutionID
 	JobID        *hodei.JobID
 	Priority     int
 	Requirements hodei.Requirements
 	CreatedAt    time.Time
+	NotBefore    *time.Time
 }
 
-// ListWaiting returns the first limit executions of the queue, without those
+// ListWaiting returns the executions of EachWaiting.
+func (db *DB) ListWaiting(ctx context.Context, before time.Time, ageing time.Duration, limit int) (list []Waiting, err error) {
+	err = db.EachWaiting(ctx, before, ageing, limit, func(w Waiting) { list = append(list, w) })
+	return list, err
+}
+
+// EachWaiting calls do with the first limit executions of the queue, without those
 // created after the given time. An execution gains one level of priority for
 // each ageing that it waits. If ageing is negative, the order is by priority,
-// then age. It reads at most limit rows of each priority.
-func (db *DB) ListWaiting(ctx context.Context, before time.Time, ageing time.Duration, limit int) ([]Waiting, error) {
+// then age. It reads at most limit rows of each priority, and keeps none of them.
+func (db *DB) EachWaiting(ctx context.Context, before time.Time, ageing time.Duration, limit int, do func(Waiting)) error {
+	const act = "list waiting executions"
 	const strict = 1e12 // seconds: longer than any age
 	worth := ageing.Seconds()
 	if ageing < 0 {
 		worth = strict
 	}
-	return all[Waiting](ctx, db.pool, "list waiting executions",
-		`SELECT e.* FROM generate_series(0, $4::int) level CROSS JOIN LATERAL (
-			SELECT id, job_id, priority, spec->'requirements' AS requirements, greatest(created_at, not_before) AS created_at FROM executions
+	rows, err := db.pool.Query(ctx, `SELECT e.* FROM generate_series(0, $4::int) level CROSS JOIN LATERAL (
+			SELECT id, job_id, priority, spec->'requirements' AS requirements, greatest(created_at, not_before) AS created_at, not_before FROM executions
 			WHERE status = 'PENDING' AND NOT held AND priority = level AND created_at < $1 ORDER BY id LIMIT $3) e
 		ORDER BY extract(epoch FROM e.created_at)::float8 - e.priority * $2::float8, e.id LIMIT $3`,
 		before, worth, limit, hodei.MaxPriority)
+	if err != nil {
+		return failure(act, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		w, err := scan[Waiting](rows)
+		if err != nil {
+			return failure(act, err)
+		}
+		do(w)
+	}
+	return failure(act, rows.Err())
 }
 
 // CountPending returns the length of the queue.

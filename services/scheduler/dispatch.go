@@ -55,7 +55,7 @@ func (s *Scheduler) round(ctx context.Context) {
 		// One that was refused somewhere says nothing of its class.
 		if len(e.req.Refused) == 0 {
 			hopeless[e.class.key] = true
-			if e.req.Requirements.Slots() > 1 && now.Sub(e.req.ID.Time()) > s.fleet.patience() {
+			if e.req.Requirements.Slots() > 1 && now.Sub(e.since()) > s.fleet.patience() {
 				s.fleet.keep(e.req, now)
 			}
 		}
@@ -189,12 +189,12 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	case event.Type == schemas.EventCreated, event.Type == schemas.EventRequeued:
 		held := e.Reason != nil && *e.Reason == hodei.ReasonNotBefore // it is requeued when its time comes
 		if e.Status == hodei.Pending && !held {                       // one that was placed is created RUNNING
-			s.adopt(e.ID, e.Priority, e.Requirements)
+			s.adopt(e.ID, e.Priority, e.Requirements, e.NotBefore)
 		}
 	case event.Type == schemas.EventStarted:
 		s.queue.settle(e.ID, result{decision: recorded(e)})
 	case e.Status.Ended() && e.WorkerID == nil:
-		s.queue.withdraw(e.ID)
+		s.queue.withdraw(e.ID, result{decision: recorded(e)})
 	case e.Status.Ended():
 		s.fleet.ended(e)
 	}

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -15,10 +16,10 @@ import (
 type order time.Duration
 
 // rank is the place of an execution: the lower comes first, the id decides
-// between equals. It is the moment it was made, in milliseconds, put back by
-// what its priority is worth.
-func (o order) rank(id hodei.ExecutionID, priority int) int64 {
-	return id.Time().UnixMilli() - o.worth(priority)
+// between equals. It is the moment since which it waits, in milliseconds, put back
+// by what its priority is worth.
+func (o order) rank(since time.Time, priority int) int64 {
+	return since.UnixMilli() - o.worth(priority)
 }
 
 func (o order) worth(priority int) int64 {
@@ -29,35 +30,38 @@ func (o order) worth(priority int) int64 {
 }
 
 // line is the executions of one priority that wait, oldest first.
-type line []hodei.ExecutionID
+type line []*entry
 
-func (l line) find(id hodei.ExecutionID) (int, bool) {
-	return slices.BinarySearchFunc(l, id, func(a, b hodei.ExecutionID) int { return bytes.Compare(a[:], b[:]) })
+func (l line) find(e *entry) (int, bool) {
+	return slices.BinarySearchFunc(l, e, func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(a.since().UnixMilli(), b.since().UnixMilli()), bytes.Compare(a.req.ID[:], b.req.ID[:]))
+	})
 }
 
 // add costs little at the end, where nearly all come.
-func (l *line) add(id hodei.ExecutionID) {
-	if at, there := l.find(id); !there {
-		*l = slices.Insert(*l, at, id)
+func (l *line) add(e *entry) {
+	if at, there := l.find(e); !there {
+		*l = slices.Insert(*l, at, e)
 	}
 }
 
 // remove costs little at the beginning, where nearly all leave.
-func (l *line) remove(id hodei.ExecutionID) {
-	switch at, there := l.find(id); {
+func (l *line) remove(e *entry) {
+	switch at, there := l.find(e); {
 	case !there:
 	case at == 0:
+		(*l)[0] = nil
 		*l = (*l)[1:]
 	default:
 		*l = slices.Delete(*l, at, at+1)
 	}
 }
 
-// before is how many of the line are older than the given time in
+// before is how many of the line have waited since before the given time in
 // milliseconds.
 func (l line) before(ms int64) int {
-	n, _ := slices.BinarySearchFunc(l, ms, func(id hodei.ExecutionID, ms int64) int {
-		if id.Time().UnixMilli() < ms {
+	n, _ := slices.BinarySearchFunc(l, ms, func(e *entry, ms int64) int {
+		if e.since().UnixMilli() < ms {
 			return -1
 		}
 		return 1
@@ -66,11 +70,11 @@ func (l line) before(ms int64) int {
 }
 
 // position is the place of an execution in all the lines, counted from 1.
-func (o order) position(lines *[hodei.MaxPriority + 1]line, id hodei.ExecutionID, priority int) int {
-	rank, n := o.rank(id, priority), 1
+func (o order) position(lines *[hodei.MaxPriority + 1]line, e *entry) int {
+	rank, n := o.rank(e.since(), e.priority), 1
 	for p := range lines {
-		if p == priority {
-			at, _ := lines[p].find(id)
+		if p == e.priority {
+			at, _ := lines[p].find(e)
 			n += at
 		} else {
 			n += lines[p].before(rank + o.worth(p))

@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"encoding/json"
 	"sync"
+	"time"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -13,16 +14,17 @@ import (
 
 // entry is one execution that wants a worker.
 type entry struct {
-	req      plan.Request
-	priority int
-	rank     int64         // see order
-	asked    bool          // a request waits for the result
-	done     chan struct{} // closed once result is set
-	result   result
-	index    int // place in its heap; -1 while it is being assigned
-	class    *class
-	// withdrawn has the entry leave instead of being queued again.
-	withdrawn bool
+	req       plan.Request
+	priority  int
+	notBefore *time.Time    // nil for an execution that was not delayed
+	rank      int64         // see order
+	asked     bool          // a request waits for the result
+	done      chan struct{} // closed once result is set
+	result    result
+	index     int // place in its heap; -1 while it is being assigned
+	class     *class
+	// leaves has the entry leave with this result instead of being queued again.
+	leaves *result
 }
 
 // question is what the entry asks of the fleet, apart from who has refused.
@@ -30,9 +32,18 @@ func (e *entry) question() plan.Request {
 	return plan.Request{ID: e.req.ID, Requirements: e.req.Requirements}
 }
 
+// since is when the execution began to wait for a worker: when it was made, or could start.
+func (e *entry) since() time.Time {
+	made := e.req.ID.Time()
+	if e.notBefore != nil && e.notBefore.After(made) {
+		return *e.notBefore
+	}
+	return made
+}
+
 // newEntry is an entry that is in no queue yet.
-func newEntry(id hodei.ExecutionID, priority int, needs hodei.Requirements) *entry {
-	return &entry{req: plan.Request{ID: id, Requirements: needs}, priority: priority, done: make(chan struct{})}
+func newEntry(id hodei.ExecutionID, priority int, needs hodei.Requirements, notBefore *time.Time) *entry {
+	return &entry{req: plan.Request{ID: id, Requirements: needs}, priority: priority, notBefore: notBefore, done: make(chan struct{})}
 }
 
 // settle sets the entry's result unless it has one, and wakes the requests that wait for
@@ -118,7 +129,7 @@ func (q *queue) push(e *entry) (*entry, error) {
 		first.asked = first.asked || e.asked
 		return first, nil
 	}
-	e.rank = q.order.rank(e.req.ID, e.priority)
+	e.rank = q.order.rank(e.since(), e.priority)
 	q.entries[e.req.ID] = e
 	q.insert(e)
 	q.wake()
@@ -134,7 +145,7 @@ func (q *queue) insert(e *entry) {
 	}
 	e.class = c
 	heap.Push(&c.entries, e)
-	q.lines[e.priority].add(e.req.ID)
+	q.lines[e.priority].add(e)
 	q.queued++
 }
 
@@ -158,7 +169,7 @@ func (q *queue) pop(skip map[string]bool) *entry {
 
 func (q *queue) take(e *entry) {
 	heap.Remove(&e.class.entries, e.index)
-	q.lines[e.priority].remove(e.req.ID)
+	q.lines[e.priority].remove(e)
 	q.queued--
 	if len(e.class.entries) == 0 {
 		delete(q.classes, e.class.key)
@@ -172,9 +183,9 @@ func (q *queue) restore(e *entry) {
 	defer q.mu.Unlock()
 	switch {
 	case q.entries[e.req.ID] != e:
-	case e.withdrawn:
+	case e.leaves != nil:
 		delete(q.entries, e.req.ID)
-		e.settle(result{withdrawn: true})
+		e.settle(*e.leaves)
 	default:
 		q.insert(e)
 	}
@@ -190,9 +201,9 @@ func (q *queue) finish(e *entry, r result) {
 	e.settle(r)
 }
 
-// withdraw takes an execution out. One that is being assigned leaves when that
-// has come to nothing; false is returned, and its result tells.
-func (q *queue) withdraw(id hodei.ExecutionID) bool {
+// withdraw takes an execution out, with this result. One that is being assigned leaves
+// when that has come to nothing; false is returned, and its result tells.
+func (q *queue) withdraw(id hodei.ExecutionID, r result) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	e, here := q.entries[id]
@@ -200,11 +211,12 @@ func (q *queue) withdraw(id hodei.ExecutionID) bool {
 		return true
 	}
 	if e.index < 0 {
-		e.withdrawn = true
+		e.leaves = &r
 		return false
 	}
 	q.take(e)
 	delete(q.entries, id)
+	e.settle(r)
 	return true
 }
 
@@ -232,7 +244,7 @@ func (q *queue) settle(id hodei.ExecutionID, r result) {
 func (q *queue) position(e *entry) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.order.position(&q.lines, e.req.ID, e.priority)
+	return q.order.position(&q.lines, e)
 }
 
 func (q *queue) len() int {

@@ -8,11 +8,12 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/kv"
+	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
 
 func waits(n byte, priority int, kind string) *entry {
-	return newEntry(hodei.ExecutionID{15: n}, priority, hodei.Requirements{Type: &kind})
+	return newEntry(hodei.ExecutionID{15: n}, priority, hodei.Requirements{Type: &kind}, nil)
 }
 
 func pushed(t require.TestingT, q *queue, e *entry) bool {
@@ -63,9 +64,12 @@ func TestHopelessClassIsPassedOver(t *testing.T) {
 
 func TestWithdraw(t *testing.T) {
 	q := newQueue(order(10 * time.Minute))
+	gone := result{withdrawn: true}
 	queued, assigning := waits(1, 5, "a"), waits(2, 5, "a")
 	q.push(queued)
-	require.True(t, q.withdraw(queued.req.ID))
+	require.True(t, q.withdraw(queued.req.ID, gone))
+	<-queued.done
+	require.True(t, queued.result.withdrawn, "requests that wait are answered")
 	require.Nil(t, q.pop(nil))
 	require.Equal(t, 1, q.position(assigning))
 
@@ -73,18 +77,37 @@ func TestWithdraw(t *testing.T) {
 	require.Same(t, assigning, q.pop(nil))
 	q.settle(assigning.req.ID, result{})
 	require.Equal(t, 1, q.len(), "its own result decides")
-	require.False(t, q.withdraw(assigning.req.ID))
+	require.False(t, q.withdraw(assigning.req.ID, gone))
 	q.restore(assigning)
 	<-assigning.done
 	require.True(t, assigning.result.withdrawn)
 	require.Zero(t, q.len())
+}
 
-	other := waits(3, 5, "a")
-	q.push(other)
-	q.settle(other.req.ID, result{withdrawn: true})
-	<-other.done
-	require.True(t, other.result.withdrawn, "requests that wait are answered")
-	require.Zero(t, q.len())
+// TestAWaitEndsWithACancelledExecution: the request is answered with the state in the record,
+// also if the execution was just being assigned, and the worker refuses it.
+func TestAWaitEndsWithACancelledExecution(t *testing.T) {
+	s := New(Config{})
+	for n, assigning := range []bool{false, true} {
+		e := hodei.Execution{ID: hodei.ExecutionID{15: byte(n + 1)}, Status: hodei.Pending, Spec: hodei.Spec{Priority: 5}}
+		s.happens(t, schemas.EventCreated, e, 0, 0)
+		queued := s.queue.entries[e.ID]
+		if assigning {
+			require.Same(t, queued, s.queue.pop(nil))
+		}
+		e.Status = hodei.Cancelled
+		s.happens(t, schemas.EventCancelled, e, 0, 0)
+		if assigning {
+			s.queue.restore(queued)
+		}
+		select {
+		case <-queued.done:
+			require.Equal(t, hodei.Cancelled, queued.result.decision.Status)
+		default:
+			t.Error("the request waits on")
+		}
+		require.Zero(t, s.queue.len())
+	}
 }
 
 // TestSlotsAreKept: what needs several slots and has waited has those of one

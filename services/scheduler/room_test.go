@@ -199,10 +199,10 @@ func TestCreatedExecutionsAreQueuedOnce(t *testing.T) {
 	for range 2 {
 		s.happens(t, schemas.EventCreated, pending, 0, 0)
 		s.happens(t, schemas.EventRequeued, pending, 0, 0)
-		s.adopt(pending.ID, 5, hodei.Requirements{})
+		s.adopt(pending.ID, 5, hodei.Requirements{}, nil)
 	}
 	require.Equal(t, 1, s.queue.len())
-	e := newEntry(pending.ID, 5, hodei.Requirements{})
+	e := newEntry(pending.ID, 5, hodei.Requirements{}, nil)
 	e.asked = true
 	queued, err := s.queue.push(e)
 	require.NoError(t, err)

@@ -33,7 +33,7 @@ func (s *Scheduler) schedule(ctx context.Context, req schemas.ScheduleRequest) (
 	if e, err = s.queue.push(e); err != nil {
 		return schemas.Decision{}, err
 	}
-	if r, ok := await(ctx, e, req.Wait()); ok {
+	if r, ok := await(ctx, e, req.Wait()); ok && !r.withdrawn {
 		r.decision.Candidates = listed(candidates)
 		return r.decision, r.err
 	}
@@ -88,7 +88,7 @@ func (s *Scheduler) unanswered(ctx context.Context, req schemas.ScheduleRequest,
 		return s.waiting(e, candidates), nil
 	}
 	reason := s.fleet.reason(e.question(), time.Now()).Reason
-	if !s.queue.withdraw(e.req.ID) { // being assigned: the result decides
+	if !s.queue.withdraw(e.req.ID, result{withdrawn: true}) { // being assigned: the result decides
 		select {
 		case <-e.done:
 			if r := e.result; !r.withdrawn {
@@ -130,7 +130,7 @@ func (s *Scheduler) waiting(e *entry, candidates []schemas.Candidate) schemas.De
 
 // wanted is what the request asks for, by its own words or by the record's.
 func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*entry, error) {
-	e := newEntry(hodei.ExecutionID{}, hodei.DefaultPriority, hodei.Requirements{})
+	e := newEntry(hodei.ExecutionID{}, hodei.DefaultPriority, hodei.Requirements{}, nil)
 	e.asked = true
 	if req.ExecutionID != nil {
 		id, err := s.db.ExecutionID(ctx, *req.ExecutionID)
@@ -154,7 +154,7 @@ func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*e
 		if recorded.Reason != nil && *recorded.Reason == hodei.ReasonNotBefore && !req.DryRun {
 			return nil, hodei.Errorf(hodei.Conflict, "Execution must not start before %s", recorded.NotBefore.UTC().Format(time.RFC3339))
 		}
-		e.priority, e.req.Requirements = recorded.Priority, recorded.Requirements
+		e.priority, e.req.Requirements, e.notBefore = recorded.Priority, recorded.Requirements, recorded.NotBefore
 	}
 	if cfg := req.JobConfig; cfg != nil {
 		needs, err := schemas.Needs(cfg.Type, cfg.Requirements)

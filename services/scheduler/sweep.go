@@ -6,22 +6,28 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// sweepPage is how many executions are adopted at once. The rest stays in the
-// record until half of them have left the queue.
-const sweepPage = 4000
+const (
+	// sweepPage is how many executions a sweep reads, the head of the record's queue.
+	// If half of them have left the queue, and there are more, the next sweep comes at once.
+	sweepPage = 4000
+	// wholeEvery is how often a sweep reads on to the limit of the queue while more than
+	// sweepPage executions wait. Reading 100,000 takes a second.
+	wholeEvery = time.Minute
+)
 
 // adopt queues an execution without a request, unless it is queued already or the queue
 // is full; a sweep finds it again then.
-func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requirements) (adopted bool) {
+func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requirements, notBefore *time.Time) (adopted bool) {
 	if s.queue.len() >= s.cfg.MaxQueue {
 		s.more.Store(true)
 		s.full(time.Now())
 		return false
 	}
-	e := newEntry(id, priority, needs)
+	e := newEntry(id, priority, needs, notBefore)
 	queued, err := s.queue.push(e)
 	if errors.Is(err, hodei.Invalid) { // Postgres checks the priority, so the schema has changed
 		s.log.Error("pending execution not adopted", "execution_id", id, "err", err)
@@ -47,8 +53,9 @@ func (s *Scheduler) full(now time.Time) {
 func (s *Scheduler) sweep(ctx context.Context) error {
 	tick := time.NewTicker(s.cfg.Sweep)
 	defer tick.Stop()
+	var whole time.Time
 	for {
-		adopted, err := s.adoptPending(ctx)
+		adopted, err := s.adoptPending(ctx, &whole)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			s.log.WarnContext(ctx, "sweep failed", "err", err)
@@ -65,19 +72,34 @@ func (s *Scheduler) sweep(ctx context.Context) error {
 	}
 }
 
-// adoptPending queues the head of the record's queue.
-func (s *Scheduler) adoptPending(ctx context.Context) (adopted int, err error) {
-	waiting, err := s.db.ListWaiting(ctx, time.Now().Add(time.Minute), s.cfg.Ageing, sweepPage)
-	if err != nil {
-		return 0, err
+// adoptPending queues the head of the record's queue. If no worker can run what is there, the head
+// stays as it is, so adoptPending reads on to the limit of the queue at the start of a term,
+// and again once whole, the time when it last did, is wholeEvery ago.
+func (s *Scheduler) adoptPending(ctx context.Context, whole *time.Time) (adopted int, err error) {
+	adopted, err = s.adoptHead(ctx, sweepPage)
+	if err != nil || !s.more.Load() || s.queue.len() >= s.cfg.MaxQueue || time.Since(*whole) < wholeEvery {
+		return adopted, err
 	}
-	s.more.Store(len(waiting) == sweepPage)
-	for _, w := range waiting {
-		if s.adopt(w.ID, w.Priority, w.Requirements) {
+	behind, err := s.adoptHead(ctx, s.cfg.MaxQueue)
+	if err == nil {
+		*whole = time.Now()
+	}
+	return adopted + behind, err
+}
+
+// adoptHead queues the first limit executions of the record's queue.
+func (s *Scheduler) adoptHead(ctx context.Context, limit int) (adopted int, err error) {
+	found := 0
+	err = s.db.EachWaiting(ctx, time.Now().Add(time.Minute), s.cfg.Ageing, limit, func(w postgres.Waiting) {
+		found++
+		if s.adopt(w.ID, w.Priority, w.Requirements, w.NotBefore) {
 			adopted++
 		}
+	})
+	if err == nil {
+		s.more.Store(found == limit || s.queue.len() >= s.cfg.MaxQueue)
 	}
-	return adopted, nil
+	return adopted, err
 }
 
 // sweepSoon has the record searched before its time, because there is more in

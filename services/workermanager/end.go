@@ -115,11 +115,12 @@ func gapLines(id hodei.ExecutionID, holes [][2]int64, count int64) []postgres.Ch
 }
 
 // stop ends an execution in any state: a waiting one at once, a running one
-// through its worker, whose report of the end makes it CANCELLED.
+// through its worker, whose report of the end makes it CANCELLED with that reason.
+// REJECTED is for waiting ones only: an execution that has started stays.
 func (m *Manager) stop(ctx context.Context, req schemas.StopExecutionRequest) (hodei.Execution, error) {
 	reason := cmp.Or(req.Reason, hodei.ReasonCancelled)
 	err := m.endPending(ctx, req.ID, reason)
-	if err == nil || !errors.Is(err, hodei.Conflict) || reason != hodei.ReasonCancelled {
+	if err == nil || !errors.Is(err, hodei.Conflict) || reason == hodei.ReasonRejected {
 		if err != nil {
 			return hodei.Execution{}, err
 		}

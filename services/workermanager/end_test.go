@@ -136,3 +136,25 @@ func TestStop(t *testing.T) {
 	_, err = ask(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: running.ID})
 	require.ErrorIs(t, err, hodei.Conflict)
 }
+
+// TestStopForASchedule: overlap: cancel ends what the schedule started, in any state.
+func TestStopForASchedule(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	h := b.worker()
+	supersede := func(id hodei.ExecutionID) hodei.Execution {
+		return must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: id, Reason: hodei.ReasonSuperseded})
+	}
+	waiting := supersede(b.pending().ID)
+	require.Equal(t, hodei.Cancelled, waiting.Status)
+	require.Equal(t, hodei.ReasonSuperseded, *waiting.Reason)
+
+	running := h.given()
+	require.NotNil(t, supersede(running.ID).CancelRequestedAt)
+	h.hears(running.ID, hodei.ReasonCancelled)
+
+	failed := h.given()
+	h.finishes(h.ended(failed.ID, 0))
+	b.exec(`UPDATE executions SET status = 'FAILED', retry_at = now() + interval '1 hour' WHERE id = $1`, failed.ID)
+	require.Nil(t, supersede(failed.ID).RetryAt, "a retry that is due is withdrawn")
+}
