@@ -123,6 +123,8 @@ func (r *reconciler) followAll(ctx context.Context, speaking []member, members m
 // connected as it was cordoned or uncordoned. The command has the revision of the report,
 // because a user may send the next command meanwhile, which this one must not undo.
 func (r *reconciler) repeatCordon(ctx context.Context, w member, cordoned bool) {
+	ctx, cancel := context.WithTimeout(ctx, askHolds) // one that is slow must not delay the pass
+	defer cancel()
 	command := cordonCommand(cordoned)
 	command.Revision = &w.report.Revision
 	report, err := rpc.CallWorker(ctx, r.nc, schemas.CommandWorker, w.id, command)
@@ -134,7 +136,7 @@ func (r *reconciler) repeatCordon(ctx context.Context, w member, cordoned bool) 
 }
 
 const (
-	askHolds = 2 * time.Second // how long a silent worker may take to answer
+	askHolds = 2 * time.Second // how long a worker may take to answer the reconciler
 	askMost  = 32              // limit of concurrent requests
 )
 
