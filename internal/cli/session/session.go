@@ -28,7 +28,8 @@ import (
 type Session struct {
 	*client.Client
 	Out, Errs io.Writer
-	Format    string // of --output
+	screen    io.Writer // shows Out, which is a buffer within --watch; nil elsewhere
+	Format    string    // of --output
 	color     bool
 	At        string // address of the system, without a password
 	URL       string // of the API; not used over NATS
