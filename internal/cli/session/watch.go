@@ -24,6 +24,7 @@ func (s *Session) watch(ctx context.Context, show func(*Session) error) error {
 		var data, words bytes.Buffer
 		frame := *s
 		frame.Out, frame.Errs, frame.screen = &data, &words, s.Out
+		frame.names.unavailable(false) // the system may be back
 		err := show(&frame)
 		switch {
 		case ctx.Err() != nil:
