@@ -132,3 +132,36 @@ func TestListsNamePipelines(t *testing.T) {
 	out, _, _ := command(t, "schedule", "ls", "--server", url)
 	require.Contains(t, out, "backup")
 }
+
+// What a table shows of an id on a terminal is accepted, also where only a run or a pipeline has the list.
+func TestShownPartsOfIDsAreAccepted(t *testing.T) {
+	artifact, cache := strings.Trim(id("artifact", 7), `"`), strings.Trim(id("cache", 7), `"`)
+	url, requests := serving(t, map[string]string{
+		"/runs/release#42/artifacts": items(`{"id":"`+artifact+`","name":"app"}`, `{"id":`+id("artifact", 8)+`,"name":"docs"}`),
+		"/artifacts/" + artifact:     "",
+		"/pipelines/release":         `{"id":` + id("pipe", 1) + `,"name":"Release","slug":"release"}`,
+		"/pipelines/" + strings.Trim(id("pipe", 1), `"`) + "/caches": items(`{"id":"` + cache + `","key":"go-1"}`),
+		"/caches/" + cache: "",
+		"/jobs":            items(),
+		"/executions":      items(ofJob(1, 1)),
+		"/schedule":        `{"candidates":[]}`,
+		"/workers":         items(),
+	})
+	for _, line := range []string{
+		"artifact rm --run release#42 00000007", "artifact rm --run release#42 app", "cache rm --pipeline release 00000007", "cache rm --pipeline release go-1",
+		"explain 00000001",
+	} {
+		_, errs, code := command(t, append(strings.Fields(line), "--server", url)...)
+		require.Zero(t, code, "%s: %s", line, errs)
+	}
+	require.Equal(t, 2, requests["/artifacts/"+artifact])
+	require.Equal(t, 2, requests["/caches/"+cache])
+	for line, flag := range map[string]string{"artifact rm 00000007": "--run", "cache rm 00000007": "--pipeline"} {
+		_, errs, code := command(t, append(strings.Fields(line), "--server", url)...)
+		require.Equal(t, 2, code)
+		require.Contains(t, errs, flag)
+	}
+	_, errs, code := command(t, "explain", "deadbeef", "--server", url)
+	require.Equal(t, 3, code)
+	require.Equal(t, `hodei: no job "deadbeef" found, and execution "deadbeef" not found`, errs)
+}

@@ -44,6 +44,8 @@ See why something waits:
   hodei queue
   hodei explain build
 
+A record is named by its name or its id; the beginning or the end of an id is
+enough, as tables show it.
 Every flag can be given as an environment variable: --server is HODEI_SERVER.
 Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 3 not found, 4 refused, 5 unavailable.`,
