@@ -9,6 +9,7 @@ import (
 const (
 	gap   = "   " // between two columns
 	tight = "  "  // between two columns of a table that is too wide
+	name  = 20    // width of most names; longer texts are clipped first
 )
 
 var (
@@ -35,9 +36,9 @@ func fit(rows [][]string, width int) ([][]string, string) {
 		return rows, gap
 	}
 	room := width - between(rows, tight)
-	for _, least := range []int{12, 6} { // statuses and numbers have less than 12 characters
-		narrow(columns, whole(rows), room, least)
-	}
+	narrow(columns, room, floors(rows, name, 10))
+	narrow(columns, room, floors(rows, 0, 12)) // statuses and numbers have less
+	narrow(columns, room, floors(rows, 0, 6))
 	return each(rows, func(i int, cell string) string { return text.Snip(cell, columns[i], "…") }), tight
 }
 
@@ -46,13 +47,12 @@ func short(cell string) string {
 	return longTime.ReplaceAllString(longID.ReplaceAllString(cell, "$1"), "$1")
 }
 
-// narrow lowers the widest of the widths until their sum is at most room. It leaves those that are to stay whole,
-// and lowers none below least.
-func narrow(widths []int, whole []bool, room, least int) {
+// narrow lowers the widest of the widths until their sum is at most room, and none below its floor.
+func narrow(widths []int, room int, floors []int) {
 	for over := sum(widths) - room; over > 0; over-- {
 		widest := -1
 		for i, w := range widths {
-			if !whole[i] && w > least && (widest < 0 || w >= widths[widest]) { // of two, the left one has the name
+			if w > floors[i] && (widest < 0 || w >= widths[widest]) { // of two, the left one has the name
 				widest = i
 			}
 		}
@@ -63,23 +63,30 @@ func narrow(widths []int, whole []bool, room, least int) {
 	}
 }
 
+// floors returns the least width of each column: least, but no id and no time is clipped, nor a column that is at most
+// spared wide.
+func floors(rows [][]string, spared, least int) []int {
+	all := widths(rows)
+	for i, width := range all {
+		if width <= spared {
+			continue
+		}
+		all[i] = least
+		for _, row := range rows {
+			if indivisible.MatchString(row[i]) {
+				all[i] = max(all[i], len(row[i]))
+			}
+		}
+	}
+	return all
+}
+
 // widths returns the width of each column, without the sequences that colour it.
 func widths(rows [][]string) []int {
 	all := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
 			all[i] = max(all[i], text.LongestLineLen(cell))
-		}
-	}
-	return all
-}
-
-// whole reports of each column whether it has a value that must not be clipped.
-func whole(rows [][]string) []bool {
-	all := make([]bool, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			all[i] = all[i] || indivisible.MatchString(cell)
 		}
 	}
 	return all

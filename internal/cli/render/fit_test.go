@@ -33,8 +33,10 @@ func TestTableFitsItsWidth(t *testing.T) {
 	require.Equal(t, short, drawn(t, 85, headers, row))
 	require.Equal(t, "ID        NAME             STATUS     COMMAND                   AT\n"+
 		"2b4c5d6e  release#42/test  COMPLETED  sh -c 'echo a command t…  3h ago", drawn(t, 70, headers, row))
-	require.Equal(t, "ID        NAME           STATUS     COMMAND       AT\n"+
-		"2b4c5d6e  release#42/t…  COMPLETED  sh -c 'echo…  3h ago", drawn(t, 56, headers, row))
+	require.Equal(t, "ID        NAME             STATUS     COMMAND     AT\n"+
+		"2b4c5d6e  release#42/test  COMPLETED  sh -c 'ec…  3h ago", drawn(t, 56, headers, row), "a long text goes before a name")
+	require.Equal(t, "ID        NAME          STATUS     COMMAND     AT\n"+
+		"2b4c5d6e  release#42/…  COMPLETED  sh -c 'ec…  3h ago", drawn(t, 53, headers, row))
 	require.Equal(t, someID, row[0], "the row itself is as it was")
 }
 
@@ -44,6 +46,7 @@ func TestTableClipsNothingBelowItsLeast(t *testing.T) {
 	row := []string{someID, "TERMINATING", "2026-01-02T12:00:00Z"}
 	require.Equal(t, "ID        STATUS  EXPIRES\n2b4c5d6e  TERMI…  2026-01-02T12:00:00Z", drawn(t, 38, headers, row))
 	require.Equal(t, "ID        STATUS  EXPIRES\n2b4c5d6e  TERMI…  2026-01-02T12:00:00Z", drawn(t, 10, headers, row), "ids and times are never clipped")
+	require.Equal(t, "NAME\n2b4c5d6e\na long …", drawn(t, 8, []string{"name"}, []string{someID}, []string{"a long name"}), "a column of both")
 }
 
 func TestTableCountsColumnsOfTheTerminal(t *testing.T) {
