@@ -14,7 +14,7 @@ import (
 // rest ends the ids of these tests, but for a digit.
 const rest = "-0000-7000-8000-00000000000"
 
-// serving is the URL of a server with answers by method and path. An answer that is a number is an error with this status.
+// serving is the URL of a server with answers by path. An answer that is a number is an error with this status.
 // It counts the requests.
 func serving(t *testing.T, answers map[string]string) (url string, requests map[string]int) {
 	t.Helper()
