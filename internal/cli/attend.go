@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -124,7 +125,7 @@ func note(s *session.Session, name, status string, ended bool) {
 }
 
 // runOrExecution finds what a person means: release#42 is a run, release#42/test an
-// execution of it, and an id, or the beginning of one, either.
+// execution of it, and an id, or a part of one, either.
 func runOrExecution(ctx context.Context, s *session.Session, text string) (*hodei.Run, hodei.ExecutionRef, error) {
 	if !session.IsRun(text) || strings.Contains(text, "/") {
 		ref, err := s.Execution(ctx, text)
@@ -138,7 +139,7 @@ func runOrExecution(ctx context.Context, s *session.Session, text string) (*hode
 		return &run, "", err
 	}
 	if !session.IsRun(text) && errors.Is(err, hodei.NotFound) {
-		err = hodei.Errorf(hodei.NotFound, "%q is no run, as release#42, and no run or execution has an id that begins so", text)
+		err = fmt.Errorf("no execution %q found, and %w", text, err)
 	}
 	return nil, "", err
 }

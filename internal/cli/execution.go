@@ -40,9 +40,10 @@ func newExecutionList(p *session.Flags) *cobra.Command {
 			return err
 		}
 		req.Status = wanted.Value
-		return session.List(ctx, s, schemas.ListExecutions, req, []string{"id", "status", "reason", "exit", "command", "duration", "age"},
+		return session.List(ctx, s, schemas.ListExecutions, req, []string{"id", "name", "status", "reason", "exit", "command", "duration", "age"},
 			func(e hodei.Execution) []string {
-				return []string{e.ID.String(), session.Status(s, e.Status), render.OrNone(e.Reason), render.Number(e.ExitCode), session.Brief(e.Command), render.Seconds(e.DurationSeconds), s.Age(e.CreatedAt)}
+				return []string{e.ID.String(), s.ExecutionName(ctx, e), session.Status(s, e.Status), render.OrNone(e.Reason), render.Number(e.ExitCode),
+					session.Brief(e.Command), render.Seconds(e.DurationSeconds), s.Age(e.CreatedAt)}
 			})
 	})
 	flags := cmd.Flags()
@@ -68,17 +69,18 @@ func newExecutionShow(p *session.Flags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return session.Ask(ctx, s, schemas.GetExecution, schemas.GetExecutionRequest{ID: id}, func(e hodei.Execution) error { return showExecution(s, e) })
+		return session.Ask(ctx, s, schemas.GetExecution, schemas.GetExecutionRequest{ID: id}, func(e hodei.Execution) error { return showExecution(ctx, s, e) })
 	}), p.Executions())
 }
 
-func showExecution(s *session.Session, e hodei.Execution) error {
+func showExecution(ctx context.Context, s *session.Session, e hodei.Execution) error {
 	fields := []render.Field{
 		{"ID", e.ID.String()},
-		{"Job", reference(e.JobID)},
-		{"Pipeline", reference(e.PipelineID)},
+		{"Name", s.ExecutionName(ctx, e)},
+		{"Job", session.Named(ctx, e.JobID, s.JobName)},
+		{"Pipeline", session.Named(ctx, e.PipelineID, s.PipelineName)},
 		{"Status", strings.TrimSpace(session.Status(s, e.Status) + " " + detail(e))},
-		{"Worker", reference(e.WorkerID)},
+		{"Worker", session.Named(ctx, e.WorkerID, s.WorkerName)},
 		{"Attempt", strconv.Itoa(e.Attempt)},
 		{"Retry of", reference(e.RetryOf)},
 		{"Retried at", s.Moment(e.RetryAt)},

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,6 +68,14 @@ func dryRun(ctx context.Context, s *session.Session, w *define.Workload, args []
 		return req, err
 	}
 	id, err := s.Job(ctx, args[0])
+	if errors.Is(err, hodei.NotFound) { // what the queue shows on a terminal is the end of an execution's id
+		waiting, err := s.Execution(ctx, args[0])
+		if errors.Is(err, hodei.NotFound) {
+			err = fmt.Errorf("no job %q found, and %w", args[0], err)
+		}
+		req.ExecutionID = &waiting
+		return req, err
+	}
 	if err != nil {
 		return req, err
 	}

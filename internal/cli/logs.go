@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -102,7 +103,7 @@ func logOf(ctx context.Context, s *session.Session, text string) (hodei.Executio
 	case errors.Is(err, hodei.NotFound):
 		id, err := s.Execution(ctx, text)
 		if errors.Is(err, hodei.NotFound) {
-			err = hodei.Errorf(hodei.NotFound, "no execution or job %q found", text)
+			err = fmt.Errorf("no job %q found, and %w", text, err)
 		}
 		return id, err
 	case err != nil:

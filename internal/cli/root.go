@@ -47,6 +47,8 @@ See why something waits:
 Every flag of a server component can be given as an environment variable, such as
 HODEI_DATABASE_URL; other commands read HODEI_SERVER, HODEI_NATS, HODEI_CONTEXT,
 HODEI_OUTPUT, HODEI_TOKEN and HODEI_TOKEN_FILE.
+A record is named by its name or its id; the beginning or the end of an id is
+enough, as tables show it.
 Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 3 not found, 4 refused, 5 unavailable.`,
 		SilenceUsage: true, SilenceErrors: true, Args: cmdline.KnownVerb,

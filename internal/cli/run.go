@@ -88,7 +88,7 @@ func runJob(ctx context.Context, s *session.Session, w *define.Workload, args []
 	}
 	job, err := s.Job(ctx, args[0])
 	if errors.Is(err, hodei.NotFound) {
-		return hodei.Errorf(hodei.NotFound, "no pipeline or job has the name %q or an id that begins so", args[0])
+		return hodei.Errorf(hodei.NotFound, "no pipeline or job %q found", args[0])
 	}
 	if err != nil {
 		return err

@@ -72,15 +72,15 @@ func newRunShow(p *session.Flags) *cobra.Command {
 			return err
 		}
 		return session.Ask(ctx, s, schemas.GetRun, schemas.GetRunRequest{ID: id}, func(r hodei.Run) error {
-			return showRun(s, r, files.ReportsOf(ctx, s, r), progress.Waiting(ctx, s, r))
+			return showRun(ctx, s, r, files.ReportsOf(ctx, s, r), progress.Waiting(ctx, s, r))
 		})
 	})
 }
 
-func showRun(s *session.Session, r hodei.Run, reports []hodei.Artifact, waiting map[string]schemas.QueueEntry) error {
+func showRun(ctx context.Context, s *session.Session, r hodei.Run, reports []hodei.Artifact, waiting map[string]schemas.QueueEntry) error {
 	params := render.Labels(r.Params)
 	fields := []render.Field{
-		{"Run", session.RunName(r)}, {"ID", r.ID.String()}, {"Pipeline", r.PipelineID.String()},
+		{"Run", session.RunName(r)}, {"ID", r.ID.String()}, {"Pipeline", session.Named(ctx, &r.PipelineID, s.PipelineName)},
 		{"Status", runStatus(s, r)}, {"Reason", cmp.Or(render.Plain(r.Why()), render.None)},
 		{"Trigger", strings.TrimSpace(string(r.Trigger.Kind) + " " + by(r.Trigger))}, {"Params", params}, {"Ref", render.OrNone(r.Ref)},
 		{"Commit", render.OrNone(r.Commit)}, {"Definition", r.Definition}, {"Rerun of", reference(r.RerunOf)}, {"Created", s.Moment(&r.CreatedAt)},

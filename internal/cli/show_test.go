@@ -58,7 +58,7 @@ func executions(t *testing.T, now time.Time) []hodei.Execution {
 func TestShowExecution(t *testing.T) {
 	s, out, _ := printing()
 	for _, e := range executions(t, noon) {
-		require.NoError(t, showExecution(s, e))
+		require.NoError(t, showExecution(t.Context(), s, e))
 	}
 	golden(t, "execution_show", out.String())
 }

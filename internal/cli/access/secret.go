@@ -67,7 +67,7 @@ func newSecretList(p *session.Flags) *cobra.Command {
 			[]string{"name", "pipeline", "version", "changed", "used"}, func(secret hodei.Secret) []string {
 				of, used := "all", render.None
 				if secret.PipelineID != nil {
-					of = secret.PipelineID.String()
+					of = s.PipelineName(ctx, *secret.PipelineID)
 				}
 				if secret.UsedAt != nil {
 					used = s.Age(*secret.UsedAt)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,7 +88,7 @@ func newTokenList(p *session.Flags) *cobra.Command {
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
 		return session.List(ctx, s, schemas.ListTokens, req, []string{"id", "name", "role", "pipelines", "expires", "used", "created by"},
 			func(t hodei.Token) []string {
-				return []string{t.ID.String(), render.Clip(render.Plain(t.Name), 40), string(t.Role), limitOf(t), ends(t.ExpiresAt), s.Moment(t.LastUsedAt), render.Clip(render.OrNone(t.CreatedBy), 40)}
+				return []string{t.ID.String(), render.Clip(render.Plain(t.Name), 40), string(t.Role), limitOf(ctx, s, t), ends(t.ExpiresAt), s.Moment(t.LastUsedAt), render.Clip(render.OrNone(t.CreatedBy), 40)}
 			})
 	})
 	session.AddPage(cmd.Flags(), &req.Page)
@@ -95,11 +96,15 @@ func newTokenList(p *session.Flags) *cobra.Command {
 }
 
 // limitOf lists the pipelines to which a token is limited.
-func limitOf(t hodei.Token) string {
+func limitOf(ctx context.Context, s *session.Session, t hodei.Token) string {
 	if t.Pipelines == nil {
 		return "all"
 	}
-	return render.Clip(schemas.Any(t.Pipelines...).String(), 45)
+	var names []string
+	for _, id := range t.Pipelines {
+		names = append(names, s.PipelineName(ctx, id))
+	}
+	return render.Clip(strings.Join(names, ", "), 45)
 }
 
 // ends is when a token expires.

@@ -102,11 +102,11 @@ func newJobShow(p *session.Flags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return session.Ask(ctx, s, schemas.GetJob, schemas.GetJobRequest{ID: id}, func(j hodei.Job) error { return showJob(s, j) })
+		return session.Ask(ctx, s, schemas.GetJob, schemas.GetJobRequest{ID: id}, func(j hodei.Job) error { return showJob(ctx, s, j) })
 	}), p.Jobs())
 }
 
-func showJob(s *session.Session, j hodei.Job) error {
+func showJob(ctx context.Context, s *session.Session, j hodei.Job) error {
 	last := render.None
 	if j.Execution != nil {
 		last = j.Execution.ID.String() + " " + session.Status(s, j.Execution.Status)
@@ -115,7 +115,7 @@ func showJob(s *session.Session, j hodei.Job) error {
 		{"ID", j.ID.String()},
 		{"Name", render.OrNone(j.Name)},
 		{"Description", render.OrNone(j.Description)},
-		{"Pipeline", j.PipelineID.String()},
+		{"Pipeline", session.Named(ctx, &j.PipelineID, s.PipelineName)},
 		{"Status", session.Status(s, j.Status)},
 		{"Last execution", last},
 	}

@@ -25,7 +25,7 @@ func TestShow(t *testing.T) {
 	created := noon.Add(-90 * time.Minute)
 	require.NoError(t, showPipeline(s, hodei.Pipeline{Name: "demo", Status: hodei.PipelineActive, JobCount: 2, CreatedAt: created, LastExecution: &done}))
 	require.NoError(t, showPipeline(s, hodei.Pipeline{Name: "empty", Description: new("nothing yet"), Status: hodei.PipelineCreated, CreatedAt: noon}))
-	require.NoError(t, showJob(s, hodei.Job{Name: new("build"), Status: hodei.Failed, CreatedAt: created, Execution: &done,
+	require.NoError(t, showJob(t.Context(), s, hodei.Job{Name: new("build"), Status: hodei.Failed, CreatedAt: created, Execution: &done,
 		Spec: hodei.Spec{Command: hodei.Command{Args: []string{"cargo", "build"}}, WorkingDir: new("/srv")}}))
 	const golden = "testdata/show.golden"
 	if *update {

@@ -113,7 +113,7 @@ replace what there is. Executions that exist keep what they have.
 			return err
 		}
 		update := func(req schemas.UpdateJobRequest) error {
-			return session.Ask(ctx, s, schemas.UpdateJob, req, func(j hodei.Job) error { return showJob(s, j) })
+			return session.Ask(ctx, s, schemas.UpdateJob, req, func(j hodei.Job) error { return showJob(ctx, s, j) })
 		}
 		if f.file != "" {
 			req := schemas.UpdateJobRequest{ID: id}

@@ -231,5 +231,5 @@ func (d *doctor) show() error {
 			rows = append(rows, []string{"", "", "→ " + f.Do})
 		}
 	}
-	return d.Table([]string{"", "check", "found"}, rows)
+	return d.Advice([]string{"", "check", "found"}, rows)
 }

@@ -47,19 +47,39 @@ func newArtifactList(p *session.Flags) *cobra.Command {
 }
 
 func newArtifactRemove(p *session.Flags) *cobra.Command {
-	return p.Command(&cobra.Command{
-		Use: "rm ID", Short: "Delete an artifact", Args: cobra.ExactArgs(1),
-		Example: "  hodei artifact rm artifact_018d0c9f-1c40-7a1b-9d52-6f0e8a7b3cb4",
+	var run string
+	cmd := p.Command(&cobra.Command{
+		Use: "rm ID|NAME", Short: "Delete an artifact", Args: cobra.ExactArgs(1),
+		Long:    "Delete an artifact. With --run, its name or a part of its id is enough.",
+		Example: "  hodei artifact rm artifact_018d0c9f-1c40-7a1b-9d52-6f0e8a7b3cb4\n  hodei artifact rm --run release#42 app",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
-		var id hodei.ArtifactID
-		if err := id.UnmarshalText([]byte(args[0])); err != nil {
-			return cmdline.Usagef("%w", err)
+		id, err := artifactID(ctx, s, run, args[0])
+		if err != nil {
+			return err
 		}
 		return session.Ask(ctx, s, schemas.DeleteArtifact, schemas.DeleteArtifactRequest{ID: id}, func(schemas.Empty) error {
 			s.Note("deleted %s", id)
 			return nil
 		})
 	})
+	cmd.Flags().StringVar(&run, "run", "", "run that has the artifact, such as release#42")
+	return cmd
+}
+
+// artifactID returns the artifact with the id, or the one of the run that the text names. No operation lists the
+// artifacts of all runs.
+func artifactID(ctx context.Context, s *session.Session, run, text string) (id hodei.ArtifactID, err error) {
+	if run == "" {
+		if err = id.UnmarshalText([]byte(text)); err != nil {
+			err = cmdline.Usagef("%q is not a whole id; name its run with --run", text)
+		}
+		return id, err
+	}
+	ref, err := s.Run(ctx, run)
+	if err != nil {
+		return id, err
+	}
+	return s.Artifact(ctx, ref, text)
 }
 
 func newArtifactDownload(p *session.Flags) *cobra.Command {

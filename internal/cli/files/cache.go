@@ -43,12 +43,29 @@ pull request of a fork, whose runs alone use it.`,
 }
 
 func newCacheRemove(p *session.Flags) *cobra.Command {
-	return session.Remove(p, schemas.DeleteCache, "Delete caches", "The next job that completes without the cache saves it again.",
+	var pipeline string
+	cmd := session.Remove(p, schemas.DeleteCache, "Delete caches", "The next job that completes without the cache saves it again.\nWith --pipeline, the key of a cache or a part of its id is enough.",
 		"cache_018d0c9f-1c40-7a1b-9d52-6f0e8a7b3cb4",
-		func(_ *session.Session, _ context.Context, text string) (id hodei.CacheID, err error) {
-			if err := id.UnmarshalText([]byte(text)); err != nil {
-				return id, cmdline.Usagef("%w", err)
-			}
-			return id, nil
+		func(s *session.Session, ctx context.Context, text string) (hodei.CacheID, error) {
+			return cacheID(ctx, s, pipeline, text)
 		}, func(id hodei.CacheID) schemas.DeleteCacheRequest { return schemas.DeleteCacheRequest{ID: id} })
+	cmd.Flags().StringVar(&pipeline, "pipeline", "", "pipeline that has the caches")
+	session.Complete(cmd, "pipeline", p.Pipelines())
+	return cmd
+}
+
+// cacheID returns the cache with the id, or the one of the pipeline that the text names. No operation lists the caches
+// of all pipelines.
+func cacheID(ctx context.Context, s *session.Session, pipeline, text string) (id hodei.CacheID, err error) {
+	if pipeline == "" {
+		if err = id.UnmarshalText([]byte(text)); err != nil {
+			err = cmdline.Usagef("%q is not a whole id; name its pipeline with --pipeline", text)
+		}
+		return id, err
+	}
+	ref, err := s.PipelineRef(ctx, pipeline)
+	if err != nil {
+		return id, err
+	}
+	return s.Cache(ctx, ref, text)
 }

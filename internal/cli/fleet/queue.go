@@ -21,23 +21,24 @@ the reason why it waits. hodei explain shows how every worker was evaluated for
 one of them.`,
 		Example: "  hodei queue\n  hodei queue --watch\n  hodei explain exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
-		return session.Ask(ctx, s, schemas.GetQueue, req, func(q schemas.QueueList) error { return showQueue(s, q) })
+		return session.Ask(ctx, s, schemas.GetQueue, req, func(q schemas.QueueList) error { return showQueue(ctx, s, q) })
 	})
 	cmd.Flags().IntVar(&req.Limit, "limit", schemas.DefaultLimit, "number of entries, at most 1000")
 	return cmd
 }
 
-func showQueue(s *session.Session, q schemas.QueueList) error {
+func showQueue(ctx context.Context, s *session.Session, q schemas.QueueList) error {
 	if len(q.Items) == 0 {
 		s.Note("queue is empty")
 		return nil
 	}
 	var rows [][]string
 	for _, e := range q.Items {
-		rows = append(rows, []string{strconv.Itoa(e.Position), e.ExecutionID.String(), strconv.Itoa(e.Priority), render.Seconds(&e.AgeSeconds), render.Plain(e.Reason)})
+		rows = append(rows, []string{strconv.Itoa(e.Position), e.ExecutionID.String(), s.WaitingName(ctx, e), strconv.Itoa(e.Priority),
+			render.Seconds(&e.AgeSeconds), render.Plain(e.Reason)})
 	}
 	if more := q.Total - len(q.Items); more > 0 {
 		defer s.Note("and %d more", more)
 	}
-	return s.Table([]string{"position", "execution", "priority", "waiting", "reason"}, rows)
+	return s.Table([]string{"position", "execution", "name", "priority", "waiting", "reason"}, rows)
 }

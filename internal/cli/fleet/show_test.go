@@ -24,7 +24,7 @@ func TestShow(t *testing.T) {
 	require.NoError(t, showWorker(s, hodei.Worker{Name: new("builder"), Type: "rust", Status: hodei.WorkerBusy, Capacity: 1, TotalCapacity: 4, Running: 3,
 		RegisteredAt: noon.Add(-90 * time.Minute), LastSeenAt: new(noon.Add(-2 * time.Second)), AckLatencySeconds: new(0.0023), SuccessRate: new(0.994),
 		Labels: map[string]string{"zone": "a", "arch": "arm"}}))
-	require.NoError(t, showQueue(s, schemas.QueueList{Total: 7, Items: []schemas.QueueEntry{{Position: 1, Priority: 9, AgeSeconds: 75.2, Reason: "no worker of type rust"}}}))
+	require.NoError(t, showQueue(t.Context(), s, schemas.QueueList{Total: 7, Items: []schemas.QueueEntry{{Position: 1, Priority: 9, AgeSeconds: 75.2, Reason: "no worker of type rust"}}}))
 	require.Equal(t, "and 6 more\n", errs.String())
 	const path = "testdata/show.golden"
 	if *update {

@@ -18,6 +18,16 @@ func Height(w io.Writer) int {
 	return 24
 }
 
+// Width is the number of columns of a terminal, 0 when it is not known or w is no terminal.
+func Width(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return columns
+		}
+	}
+	return 0
+}
+
 // Repaint is the control sequence that writes the text at the top of a terminal of so many
 // rows, line over line. The terminal itself cuts long lines.
 func Repaint(text string, rows int, first bool) string {

@@ -11,14 +11,31 @@ import (
 // Field is a line of a record: its name and its value.
 type Field [2]string
 
-// Table prints rows under upper-case headers.
-func Table(w io.Writer, headers []string, rows [][]string) error {
+// Table prints rows under upper-case headers, at most width columns wide, where 0 stands for any width.
+func Table(w io.Writer, width int, headers []string, rows [][]string) error {
+	rows, space := fit(append([][]string{headers}, rows...), width)
 	t := table.NewWriter()
-	t.AppendHeader(cells(headers))
-	for _, row := range rows {
+	t.AppendHeader(cells(rows[0]))
+	for _, row := range rows[1:] {
 		t.AppendRow(cells(row))
 	}
-	return render(w, t)
+	return render(w, t, space)
+}
+
+// Advice prints rows as Table does, but breaks the texts in the last column between words: a person needs all of them.
+func Advice(w io.Writer, width int, headers []string, rows [][]string) error {
+	all := append([][]string{headers}, rows...)
+	last := len(headers) - 1
+	const least = 20 // less is no text that a person reads
+	if room := width - sum(widths(all)[:last]) - between(all, gap); width > 0 && room >= least {
+		rows = each(rows, func(i int, cell string) string {
+			if i < last {
+				return cell
+			}
+			return text.WrapSoft(cell, room)
+		})
+	}
+	return Table(w, 0, headers, rows)
 }
 
 // Record prints one record, a field a line.
@@ -27,14 +44,14 @@ func Record(w io.Writer, fields ...Field) error {
 	for _, f := range fields {
 		t.AppendRow(table.Row{f[0], f[1]})
 	}
-	return render(w, t)
+	return render(w, t, gap)
 }
 
-// render prints the table without borders.
-func render(w io.Writer, t table.Writer) error {
+// render prints the table without borders, with so much space between its columns.
+func render(w io.Writer, t table.Writer, space string) error {
 	style := table.StyleDefault
 	style.Options = table.OptionsNoBordersAndSeparators
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", "   "
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", space
 	t.SetStyle(style)
 	t.SuppressTrailingSpaces()
 	_, err := fmt.Fprintln(w, t.Render())

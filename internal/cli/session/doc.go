@@ -5,7 +5,7 @@
 //
 // The flags --server, --nats, --context and --output of every command (Flags), and the
 // connection, the output and the clock of one run (Session). Ask and List perform an
-// operation and print its reply. Names, ids and beginnings of ids are resolved here, and
+// operation and print its reply. Names, ids and parts of ids are resolved here, and
 // the same records complete the word before the cursor.
 //
 // # When things fail

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -11,10 +12,18 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Table prints rows under upper-case headers.
+// Table prints rows under upper-case headers. On a terminal it fits; elsewhere nothing is shortened, for scripts.
 func (s *Session) Table(headers []string, rows [][]string) error {
-	return render.Table(s.Out, headers, rows)
+	return render.Table(s.Out, s.width(), headers, rows)
 }
+
+// Advice prints a table whose last column a person must be able to read in full.
+func (s *Session) Advice(headers []string, rows [][]string) error {
+	return render.Advice(s.Out, s.width(), headers, rows)
+}
+
+// width is the number of columns of the terminal that shows Out, 0 without one.
+func (s *Session) width() int { return render.Width(cmp.Or(s.screen, s.Out)) }
 
 // Record prints one record, a field a line.
 func (s *Session) Record(fields ...render.Field) error { return render.Record(s.Out, fields...) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/hodei-jobs/hodei"
@@ -36,8 +37,8 @@ func (s *Session) Job(ctx context.Context, text string) (hodei.JobID, error) {
 	}, func(j hodei.Job) (hodei.JobID, *string) { return j.ID, j.Name })
 }
 
-// Execution is the execution that a person names: release#42/test, or the beginning of its
-// id.
+// Execution is the execution that a person names: release#42/test, or a part of its id:
+// the beginning or the end.
 func (s *Session) Execution(ctx context.Context, text string) (hodei.ExecutionRef, error) {
 	if name, key, inRun := strings.Cut(text, "/"); inRun {
 		run, err := s.Run(ctx, name)
@@ -50,7 +51,7 @@ func (s *Session) Execution(ctx context.Context, text string) (hodei.ExecutionRe
 }
 
 // Run is the run that a person names: release#42, where a name that is no slug may stand for
-// the pipeline, or the beginning of its id.
+// the pipeline, or a part of its id.
 func (s *Session) Run(ctx context.Context, text string) (hodei.RunRef, error) {
 	if pipeline, number, named := strings.Cut(text, "#"); named {
 		run := hodei.RunRef(text)
@@ -79,7 +80,7 @@ func (s *Session) Worker(ctx context.Context, text string) (hodei.WorkerID, erro
 }
 
 // ScheduleID is the schedule that a person means: by its name, the slug of its pipeline,
-// or the beginning of its id.
+// or a part of its id.
 func (s *Session) ScheduleID(ctx context.Context, text string) (hodei.ScheduleID, error) {
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Schedule], error) {
 		return s.ListSchedules(ctx, schemas.ListSchedulesRequest{Page: page})
@@ -91,7 +92,7 @@ func (s *Session) ScheduleID(ctx context.Context, text string) (hodei.ScheduleID
 	})
 }
 
-// HookID returns the hook with the id, the beginning of an id, or the only hook of a pipeline.
+// HookID returns the hook with the id, a part of it, or the only hook of a pipeline.
 func (s *Session) HookID(ctx context.Context, text string) (hodei.HookID, error) {
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Hook], error) {
 		return s.ListHooks(ctx, schemas.ListHooksRequest{Page: page})
@@ -105,7 +106,7 @@ func (s *Session) DeliveryID(ctx context.Context, hook hodei.HookID, text string
 	}, func(d hodei.Delivery) (hodei.DeliveryID, *string) { return d.ID, nil })
 }
 
-// Notification returns the notification with the id, or with the beginning of it.
+// Notification returns the notification with the id, or with a part of it.
 func (s *Session) Notification(ctx context.Context, text string) (hodei.NotificationID, error) {
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Notification], error) {
 		return s.ListNotifications(ctx, schemas.ListNotificationsRequest{Page: page})
@@ -119,11 +120,25 @@ func (s *Session) WorkerKey(ctx context.Context, text string) (hodei.WorkerID, e
 	}, func(k hodei.WorkerKey) (hodei.WorkerID, *string) { return k.WorkerID, nil })
 }
 
-// Token is the token that a person names: its name, or the beginning of its id.
+// Token is the token that a person names: its name, or a part of its id.
 func (s *Session) Token(ctx context.Context, text string) (hodei.TokenID, error) {
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Token], error) {
 		return s.ListTokens(ctx, schemas.ListTokensRequest{Page: page})
 	}, func(t hodei.Token) (hodei.TokenID, *string) { return t.ID, &t.Name })
+}
+
+// Artifact returns the artifact of a run with the id, with a part of it, or with the name.
+func (s *Session) Artifact(ctx context.Context, run hodei.RunRef, text string) (hodei.ArtifactID, error) {
+	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Artifact], error) {
+		return s.ListArtifacts(ctx, schemas.ListArtifactsRequest{ID: run, Page: page})
+	}, func(a hodei.Artifact) (hodei.ArtifactID, *string) { return a.ID, &a.Name })
+}
+
+// Cache returns the cache of a pipeline with the id, with a part of it, or with the key.
+func (s *Session) Cache(ctx context.Context, pipeline hodei.PipelineRef, text string) (hodei.CacheID, error) {
+	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Cache], error) {
+		return s.ListCaches(ctx, schemas.ListCachesRequest{ID: pipeline, Page: page})
+	}, func(c hodei.Cache) (hodei.CacheID, *string) { return c.ID, &c.Key })
 }
 
 // Optional resolves the value of a filter: nil for one that was not given.
@@ -165,40 +180,77 @@ func (m match[K]) String() string {
 	return fmt.Sprintf("%s (%s)", m.id, render.OneLine(fmt.Errorf("%s", *m.name)))
 }
 
-// resolve finds the record that a person means: by its id, with the prefix of
-// its kind or without; by its name (a pipeline also by its slug, see pipeline); or by the beginning of its id. A name
-// counts more than a beginning, for every id of these years begins with 01.
+// matches are the records that a text may mean: by their name, by the beginning of their id or by its end.
+type matches[K hodei.Kind] struct {
+	text                string
+	named, begun, ended []match[K]
+}
+
+func (m *matches[K]) add(one match[K]) {
+	switch {
+	case one.name != nil && *one.name == m.text:
+		m.named = append(m.named, one)
+	case begins(one.id, m.text):
+		m.begun = append(m.begun, one)
+	case ends(one.id, m.text):
+		m.ended = append(m.ended, one)
+	}
+}
+
+// best returns the likeliest matches. A name counts more than a beginning, for every id of these years begins with
+// 01, and a beginning more than an end.
+func (m *matches[K]) best() []match[K] {
+	switch {
+	case len(m.named) > 0:
+		return m.named
+	case len(m.begun) > 0:
+		return m.begun
+	}
+	return m.ended
+}
+
+const (
+	// newest is how many executions or runs are searched for the end of an id. Its beginning tells how old it is.
+	newest = 10_000
+	// leastEnd is the number of digits that the end of an id must have at least; tables and the console show
+	// shownEnd, which are as good as unique.
+	leastEnd, shownEnd = 4, 8
+)
+
+// resolve finds the record that a person means: by its id, with the prefix of its kind or without; by its name (a
+// pipeline also by its slug, see Pipeline); or by the beginning or the end of its id.
 func resolve[T any, K hodei.Kind](text string, list func(schemas.Page) (schemas.List[T], error),
 	read func(T) (hodei.ID[K], *string)) (hodei.ID[K], error) {
 	id, err := hodei.ParseID[K](text)
 	if err == nil {
 		return id, nil // the operation itself reports a missing one
 	}
-	var named, begun []match[K]
+	found := matches[K]{text: text}
+	searched := 0
 	for page := (schemas.Page{Limit: 1000}); ; {
 		l, err := list(page)
 		if err != nil {
 			return id, err
 		}
 		for _, item := range l.Items {
-			m := match[K]{}
-			m.id, m.name = read(item)
-			switch {
-			case m.name != nil && *m.name == text:
-				named = append(named, m)
-			case begins(m.id, text):
-				begun = append(begun, m)
-			}
+			var one match[K]
+			one.id, one.name = read(item)
+			found.add(one)
 		}
-		if l.NextCursor == nil || nameless(id) && past(l.Items, read, text) {
-			break
+		searched += len(l.Items)
+		if l.NextCursor == nil {
+			return single(id.Noun(), text, found.best())
+		}
+		if nameless(id) && past(l.Items, read, text) {
+			if len(found.begun) > 0 || !mayEnd(text) || len(text) >= shownEnd && len(found.ended) > 0 {
+				return single(id.Noun(), text, found.best())
+			}
+			if searched >= newest {
+				return recent(id.Noun(), text, found.best())
+			}
 		}
 		page.Cursor = *l.NextCursor
 	}
-	if len(named) == 0 {
-		named = begun
-	}
-	return single(id.Noun(), text, named)
 }
 
 // nameless reports whether records of the kind are found by their id alone.
@@ -222,8 +274,26 @@ func begins[K hodei.Kind](id hodei.ID[K], text string) bool {
 	return digits != "" && strings.HasPrefix(strings.TrimPrefix(id.String(), id.Prefix()+"_"), digits)
 }
 
+// digitsOfID matches what the part of an id after its prefix consists of.
+var digitsOfID = regexp.MustCompile("^[0-9a-fA-F-]+$")
+
+// mayEnd reports whether the text can be the end of an id.
+func mayEnd(text string) bool { return len(text) >= leastEnd && digitsOfID.MatchString(text) }
+
+func ends[K hodei.Kind](id hodei.ID[K], text string) bool {
+	return mayEnd(text) && strings.HasSuffix(id.String(), strings.ToLower(text))
+}
+
 // fewest is how many candidates are named where the text fits several.
 const fewest = 5
+
+// recent is single after a search of the newest records alone.
+func recent[K hodei.Kind](noun, text string, found []match[K]) (hodei.ID[K], error) {
+	if len(found) == 0 {
+		return hodei.ID[K]{}, hodei.Errorf(hodei.NotFound, "%s %q not found among the newest 10,000; give the whole id or its beginning", noun, text)
+	}
+	return single(noun, text, found)
+}
 
 func single[K hodei.Kind](noun, text string, found []match[K]) (hodei.ID[K], error) {
 	switch len(found) {

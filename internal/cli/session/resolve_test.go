@@ -29,7 +29,7 @@ func TestResolve(t *testing.T) {
 		{ID: jobID(t, "01a20adc-0000-7000-8000-0000000000a1"), Name: name("job")},
 	}
 	elsewhere := jobID(t, "02b20adc-0000-7000-8000-000000000001")
-	jobs = append(jobs, hodei.Job{ID: elsewhere})
+	jobs = append(jobs, hodei.Job{ID: elsewhere}, hodei.Job{ID: jobID(t, "00a20adc-0000-7000-8000-0000000002b2")})
 	// pages has two jobs a page, so that most are not on the first.
 	pages := func(page schemas.Page) (l schemas.List[hodei.Job], err error) {
 		from := 0
@@ -53,6 +53,10 @@ func TestResolve(t *testing.T) {
 		"02":                         elsewhere,
 		"job_02b2":                   elsewhere,
 		"JOB_02B2":                   elsewhere,
+		"00f1":                       jobs[0].ID, // the end, as the console shows it
+		"000000E1":                   jobs[1].ID,
+		"7000-8000-0000000000b1":     jobs[4].ID,
+		"02b2":                       elsewhere, // a beginning, although the last id ends so
 		jobs[4].ID.String()[:39]:     jobs[4].ID,
 		jobs[4].ID.String()[4:][:35]: jobs[4].ID,
 	} {
@@ -84,7 +88,7 @@ func TestResolve(t *testing.T) {
 		require.NotContains(t, err.Error(), jobs[5].ID.String())
 	})
 	t.Run("none", func(t *testing.T) {
-		for _, text := range []string{"buil", "job_", "", "03", "pipe_01a20adc", "Build"} {
+		for _, text := range []string{"buil", "job_", "", "03", "0f1", "pipe_01a20adc", "Build", "job_000000f1"} {
 			_, err := resolve(text, pages, read)
 			require.Equal(t, 3, cmdline.ExitCode(err), text)
 		}
@@ -115,4 +119,56 @@ func TestResolveStopsWhereIdsAreOlder(t *testing.T) {
 	_, err = resolve("exec_02", pages, read)
 	require.Equal(t, 3, cmdline.ExitCode(err))
 	require.Equal(t, 4, asked)
+}
+
+// executionPages lists executions, a thousand a page, the first with the id 01a20adc-0000-7000-8000-… whose end is the
+// greatest. It counts the pages.
+func executionPages(t *testing.T, total int, asked *int) func(schemas.Page) (schemas.List[hodei.Execution], error) {
+	return func(page schemas.Page) (l schemas.List[hodei.Execution], err error) {
+		*asked++
+		from := 0
+		if page.Cursor != "" {
+			_, err = fmt.Sscan(page.Cursor, &from)
+			require.NoError(t, err)
+		}
+		for i := from; i < min(from+1000, total); i++ {
+			var e hodei.Execution
+			require.NoError(t, e.ID.UnmarshalText(fmt.Appendf(nil, "01a20adc-0000-7000-8000-%04x%08x", 0xffff-i, i)))
+			l.Items = append(l.Items, e)
+		}
+		if from+1000 < total {
+			l.NextCursor = new(fmt.Sprint(from + 1000))
+		}
+		return l, err
+	}
+}
+
+// The end of an execution's id is searched among the newest executions alone.
+func TestResolveEndsOfExecutions(t *testing.T) {
+	read := func(e hodei.Execution) (hodei.ExecutionID, *string) { return e.ID, nil }
+	for _, c := range []struct {
+		text  string
+		total int
+		end   int // of the id that is found
+		pages int
+		err   string
+	}{
+		{text: "ffff00000000", total: 12000, pages: 1},
+		{text: "e8f800001707", total: 12000, end: 5895, pages: 6},
+		{text: "f8ab", total: 1000, pages: 1, err: `execution "f8ab" not found`},
+		{text: "dead", total: 12000, pages: 10, err: `execution "dead" not found among the newest 10,000; give the whole id or its beginning`},
+		{text: "deadbeef", total: 12000, pages: 10, err: `execution "deadbeef" not found among the newest 10,000; give the whole id or its beginning`},
+		{text: "exec_dead", total: 12000, pages: 1, err: `execution "exec_dead" not found`},
+	} {
+		asked := 0
+		id, err := resolve(c.text, executionPages(t, c.total, &asked), read)
+		require.Equal(t, c.pages, asked, c.text)
+		if c.err != "" {
+			require.EqualError(t, err, c.err)
+			require.Equal(t, 3, cmdline.ExitCode(err))
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf("exec_01a20adc-0000-7000-8000-%04x%08x", 0xffff-c.end, c.end), id.String())
+	}
 }

@@ -28,7 +28,8 @@ import (
 type Session struct {
 	*client.Client
 	Out, Errs io.Writer
-	Format    string // of --output
+	screen    io.Writer // shows Out, which is a buffer within --watch; nil elsewhere
+	Format    string    // of --output
 	color     bool
 	At        string // address of the system, without a password
 	URL       string // of the API; not used over NATS
@@ -37,19 +38,23 @@ type Session struct {
 	Flag      string     // the flag that leads to the same system, "" when none is needed
 	NATS      *nats.Conn // nil over HTTP
 	Now       func() time.Time
+	names     *names
 	close     func()
 }
 
-// Printing is a session that only prints: it is connected to no system.
+// Printing is a session that only prints: it is connected to no system, and has no names for ids.
 func Printing(out, errs io.Writer, format string) *Session {
-	return &Session{Out: out, Errs: errs, Format: format, Now: time.Now, close: func() {}}
+	s := &Session{Out: out, Errs: errs, Format: format, Now: time.Now, names: &names{}, close: func() {}}
+	s.names.unavailable(true)
+	return s
 }
 
 // open connects to the system.
 func (p *Flags) open(cmd *cobra.Command) (*Session, error) {
 	s := &Session{
 		Out: cmd.OutOrStdout(), Errs: cmd.ErrOrStderr(), Format: p.output, color: render.InColor(cmd.OutOrStdout()),
-		At: rpc.Redacted(p.server), URL: p.server, Changed: cmd.Flags().Changed, Context: p.context, Flag: p.flag, Now: time.Now, close: func() {},
+		At: rpc.Redacted(p.server), URL: p.server, Changed: cmd.Flags().Changed, Context: p.context, Flag: p.flag, Now: time.Now,
+		names: &names{}, close: func() {},
 	}
 	if p.nats == "" && p.natsContext == "" {
 		s.Client = client.HTTP(p.server, client.WithToken(p.token))

@@ -23,7 +23,8 @@ func (s *Session) watch(ctx context.Context, show func(*Session) error) error {
 	for seen := false; ; seen = true {
 		var data, words bytes.Buffer
 		frame := *s
-		frame.Out, frame.Errs = &data, &words
+		frame.Out, frame.Errs, frame.screen = &data, &words, s.Out
+		frame.names.unavailable(false) // the system may be back
 		err := show(&frame)
 		switch {
 		case ctx.Err() != nil:

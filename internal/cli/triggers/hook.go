@@ -86,7 +86,7 @@ func newHookList(p *session.Flags) *cobra.Command {
 				if h.RefusedAt != nil {
 					refused = s.Age(*h.RefusedAt)
 				}
-				return []string{h.ID.String(), ofPipeline(h), h.Kind, render.Plain(h.Secret), render.Clip(startsRuns(h), 50), refused}
+				return []string{h.ID.String(), ofPipeline(ctx, s, h), h.Kind, render.Plain(h.Secret), render.Clip(startsRuns(h), 50), refused}
 			})
 	})
 	cmd.Flags().StringVar(&pipeline, "pipeline", "", "only of this pipeline, or of these, separated by commas")
@@ -95,11 +95,11 @@ func newHookList(p *session.Flags) *cobra.Command {
 	return cmd
 }
 
-func ofPipeline(h hodei.Hook) string {
+func ofPipeline(ctx context.Context, s *session.Session, h hodei.Hook) string {
 	if h.Pipeline != nil {
 		return *h.Pipeline
 	}
-	return h.PipelineID.String()
+	return s.PipelineName(ctx, h.PipelineID)
 }
 
 // startsRuns lists the events for which the hook starts runs.
@@ -130,7 +130,7 @@ func newHookShow(p *session.Flags) *cobra.Command {
 			return session.Ask(ctx, s, schemas.GetHook, schemas.GetHookRequest{ID: id}, func(h hodei.Hook) error {
 				return s.Record(
 					render.Field{"ID", h.ID.String()},
-					render.Field{"Pipeline", ofPipeline(h)},
+					render.Field{"Pipeline", ofPipeline(ctx, s, h)},
 					render.Field{"Kind", h.Kind},
 					render.Field{"URL", h.URL},
 					render.Field{"Secret", render.Plain(h.Secret)},

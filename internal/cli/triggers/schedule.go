@@ -97,7 +97,7 @@ func newScheduleList(p *session.Flags) *cobra.Command {
 		}
 		return session.List(ctx, s, schemas.ListSchedules, req, []string{"id", "name", "of", "times", "next", "last"},
 			func(one hodei.Schedule) []string {
-				return []string{one.ID.String(), render.Clip(cmp.Or(render.Plain(one.Name), render.None), 30), render.Clip(startedBy(one), 40),
+				return []string{one.ID.String(), render.Clip(cmp.Or(render.Plain(one.Name), render.None), 30), render.Clip(startedBy(ctx, s, one), 40),
 					times(one), nextOf(s, one), lastOf(s, one)}
 			})
 	})
@@ -108,14 +108,14 @@ func newScheduleList(p *session.Flags) *cobra.Command {
 }
 
 // startedBy is what the schedule starts.
-func startedBy(one hodei.Schedule) string {
+func startedBy(ctx context.Context, s *session.Session, one hodei.Schedule) string {
 	if one.JobID != nil {
-		return one.JobID.String()
+		return s.JobName(ctx, *one.JobID)
 	}
 	if one.Pipeline != nil {
 		return *one.Pipeline
 	}
-	return one.PipelineID.String()
+	return s.PipelineName(ctx, one.PipelineID)
 }
 
 // times are the times of a schedule as the file has them.
@@ -169,7 +169,7 @@ func newScheduleShow(p *session.Flags) *cobra.Command {
 				return s.Record(
 					render.Field{"ID", one.ID.String()},
 					render.Field{"Name", cmp.Or(render.Plain(one.Name), render.None)},
-					render.Field{"Starts", startedBy(one)},
+					render.Field{"Starts", startedBy(ctx, s, one)},
 					render.Field{"Times", times(one)},
 					render.Field{"Overlap", cmp.Or(one.Overlap, hodei.OverlapSkip)},
 					render.Field{"Catch up", cmp.Or(one.CatchUp, hodei.CatchUpLast)},
