@@ -279,7 +279,7 @@ func queueRuns(batch *pgx.Batch, work []decided) {
 	batch.Queue(`UPDATE runs r SET status = d.status, reason = d.reason, plan = d.plan, warnings = d.warnings,
 			cancel_requested_at = d.cancelled, cancelled_by = d.by, started_at = d.started, completed_at = d.completed, due_at = d.due, revision = r.revision + 1, commit = coalesce(r.commit, d.commit),
 			parent_due = r.parent_due OR r.parent_waits AND (d.status <> r.status OR (d.plan ? 'active_since') <> (r.plan ? 'active_since')),
-			fire_due = r.schedule_id IS NOT NULL AND d.completed IS NOT NULL
+			fire_due = r.fire_due OR r.schedule_id IS NOT NULL AND r.completed_at IS NULL AND d.completed IS NOT NULL
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[])
 			AS d(id, status, reason, plan, warnings, cancelled, started, completed, due, by, commit) WHERE r.id = d.id`,
 		ids, status, reasons, plans, warnings, cancelled, started, completed, due, by, commits)
