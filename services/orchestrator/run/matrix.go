@@ -65,6 +65,7 @@ func (a *advance) spread(i int) {
 		a.close(&a.r.Jobs[i], hodei.JobSkipped, &reason)
 		return
 	}
+	job.Plan.Name = job.Name
 	a.replace(i, job, legs)
 	for _, leg := range a.legs[job.Job] {
 		a.decide(leg)
