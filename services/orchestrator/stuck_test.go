@@ -1,6 +1,8 @@
 package orchestrator
 
 import (
+	"crypto/rand"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +11,29 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/schemas"
 )
+
+// TestLegsThatPostgresRefusesFailTheirJob alone: an output may list values with NUL, or values
+// too long for an index.
+func TestLegsThatPostgresRefusesFailTheirJob(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	legs := needing("legs", "list")
+	legs.Matrix = &hodei.Matrix{From: "needs.list.outputs.legs"}
+	p := b.pipeline(needing("list"), legs)
+	var noise strings.Builder // does not compress
+	for noise.Len() < 8<<10 {
+		noise.WriteString(rand.Text())
+	}
+	simple := b.pipeline(needing("a"))
+	for _, output := range []string{`["x\u0000"]`, `["` + noise.String() + `"]`, `[{"a\u0000": 1}]`} {
+		r, other := b.execute(p), b.execute(simple)
+		b.finishAsleep(r.ID, "list", hodei.Outcome{Status: hodei.Completed, Outputs: map[string]string{"legs": output}})
+		b.finish(other.ID, "a", completed)
+		b.waitRun(other.ID, hodei.RunCompleted)
+		r = b.waitRun(r.ID, hodei.RunFailed)
+		require.Equal(t, hodei.ReasonMatrix, *r.Jobs[1].Reason)
+	}
+}
 
 // TestARunThatCannotAdvanceHoldsUpNoOther in its transaction: it is put off, and goes on when
 // nothing stops it any more.

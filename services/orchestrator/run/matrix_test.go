@@ -1,9 +1,12 @@
 package run
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -31,4 +34,31 @@ func TestARerunNamesTheLegsOfAnOutput(t *testing.T) {
 	require.Equal(t, []string{"", "", "test ${{ matrix.item }}"}, names(again))
 	s = scene{t, newWorld(t, again, false)}.ends("list", `legs=["c", "d"]`)
 	require.Equal(t, []string{"", "", "test c", "test d"}, names(s.r))
+}
+
+// TestLegsOfAnyOutputCanBeStored or are refused: the key of a leg is text in an index.
+func TestLegsOfAnyOutputCanBeStored(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.OneOf(rapid.String(), rapid.StringN(0, 1, 2000), rapid.SampledFrom([]string{"\x00", strings.Repeat("x", 1018)}))
+		axis := rapid.OneOf(rapid.SampledFrom([]string{"os", "go-version", "1", "", "a b"}), rapid.String())
+		var list any = rapid.SliceOfN(value, 0, 5).Draw(t, "scalars")
+		if rapid.Bool().Draw(t, "objects") {
+			list = rapid.SliceOfN(rapid.MapOfN(axis, value, 0, 3), 0, 5).Draw(t, "legs")
+		}
+		output, err := json.Marshal(list)
+		require.NoError(t, err)
+		legs, err := LegsFrom(string(output))
+		if err != nil {
+			require.ErrorIs(t, err, hodei.Invalid)
+			require.NotContains(t, Issue(err), "\x00", "the job shows it")
+			return
+		}
+		for _, leg := range legs {
+			require.LessOrEqual(t, len(leg.String()), 1024)
+			require.NotContains(t, leg.String(), "\x00")
+			for axis := range leg {
+				require.Regexp(t, `^[A-Za-z_][A-Za-z0-9_-]{0,99}$`, axis)
+			}
+		}
+	})
 }
