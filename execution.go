@@ -118,7 +118,7 @@ const (
 	ReasonFailFast        Reason = "FAIL_FAST"        // cancelled because another job failed
 	ReasonRunTimeout      Reason = "RUN_TIMEOUT"      // cancelled because the run took too long
 	ReasonApprovalTimeout Reason = "APPROVAL_TIMEOUT" // no answer in time
-	ReasonMatrix          Reason = "MATRIX"           // the output that its matrix comes from is not a list, or too long
+	ReasonMatrix          Reason = "MATRIX"           // the output that its matrix comes from is not a list, too long, or has a leg that is too long
 	ReasonJobFailed       Reason = "JOB_FAILED"       // of a run: a job did not complete
 	ReasonDefinition      Reason = "DEFINITION"       // the definition in the repository is missing or not valid
 	ReasonPipelineDepth   Reason = "PIPELINE_DEPTH"   // pipelines start each other more than five deep

@@ -1,13 +1,19 @@
 package hodei
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// MaxLegs is the most legs that a matrix expands to.
-const MaxLegs = 256
+const (
+	// MaxLegs is the most legs that a matrix expands to.
+	MaxLegs = 256
+	// MaxLeg is the most bytes of a leg with the names of its axes. It is part of the key of a
+	// job, which an index of Postgres must hold.
+	MaxLeg = 1 << 10
+)
 
 // Matrix runs a job once for each combination of values, called a leg.
 type Matrix struct {
@@ -39,6 +45,22 @@ func (l Leg) String() string {
 		parts = append(parts, axis+"="+l[axis])
 	}
 	return "[" + strings.Join(parts, ",") + "]"
+}
+
+// Issue returns what is wrong with the leg, "" if nothing is.
+func (l Leg) Issue() string {
+	for axis, value := range l {
+		switch {
+		case !IsOutput(axis):
+			return "the name of an axis has letters, digits, - and _, and no digit first"
+		case strings.ContainsRune(value, 0):
+			return "must not contain the NUL character"
+		}
+	}
+	if size := len(l.String()); size > MaxLeg {
+		return fmt.Sprintf("a leg of %d bytes; at most %d are allowed", size, MaxLeg)
+	}
+	return ""
 }
 
 // Size is the number of legs before exclude and duplicates, or MaxLegs+1 when there

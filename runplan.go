@@ -70,6 +70,9 @@ type JobPlan struct {
 	Refused *Refusal `json:"refused,omitzero"`
 	// HasArtifacts is true if the job's last execution has kept artifacts.
 	HasArtifacts bool `json:"has_artifacts,omitzero"`
+	// Name is the name before the values of the leg are in it, for a leg that an output listed: a
+	// rerun may have other legs.
+	Name *string `json:"name,omitzero"`
 	// Uploaded is the uploaded tree that replaces the source, so the job fetches nothing.
 	Uploaded *UploadedSource `json:"uploaded,omitzero"`
 }

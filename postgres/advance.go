@@ -46,8 +46,9 @@ type Advanced struct {
 // NextRun is how long it is until a run is due, at most the given time.
 func (db *DB) NextRun(ctx context.Context, most time.Duration) (time.Duration, error) {
 	return db.nextDue(ctx, "find next run",
-		`EXISTS (SELECT FROM executions WHERE run_due) OR EXISTS (SELECT FROM runs WHERE parent_due AND parent_run_id IS NOT NULL)`,
-		`SELECT min(due_at) FROM runs WHERE due_at IS NOT NULL`, most)
+		`EXISTS (SELECT FROM executions e WHERE e.run_due AND (SELECT `+notPutOff+` FROM runs r WHERE r.id = e.run_id))
+			OR EXISTS (SELECT FROM runs c WHERE c.parent_due AND (SELECT `+notPutOff+` FROM runs r WHERE r.id = c.parent_run_id))`,
+		`SELECT min(r.due_at) FROM runs r WHERE r.due_at IS NOT NULL AND `+notPutOff, most)
 }
 
 // Advance decides about a run, in place, given executions that have ended.
@@ -58,16 +59,22 @@ type Advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) Steps
 type Hand func(context.Context, []hodei.Execution)
 
 // AdvanceRuns locks runs that are due and that no other instance has locked, has
-// advance decide about each, and commits that. It is NOT_FOUND when there is none.
-func (db *DB) AdvanceRuns(ctx context.Context, advance Advance, hand Hand) ([]Advanced, error) {
+// advance decide about each, and commits that: all in one transaction, or each in its own if that
+// fails. It puts off those that cannot advance and returns them. It is NOT_FOUND when there is
+// none.
+func (db *DB) AdvanceRuns(ctx context.Context, advance Advance, hand Hand) ([]Advanced, []Stuck, error) {
+	out, err := db.advanceTogether(ctx, advance, hand)
+	if ofOneRun(err) {
+		return db.advanceEach(ctx, advance, hand)
+	}
+	return out, nil, err
+}
+
+func (db *DB) advanceTogether(ctx context.Context, advance Advance, hand Hand) ([]Advanced, error) {
 	out, err := db.handed(ctx, db.known, hand, func(s *step) ([]Advanced, error) {
 		var runs []hodei.Run
 		b := &pgx.Batch{}
-		b.Queue(`SELECT `+runColumns+` FROM runs r
-			WHERE r.id = ANY(ARRAY(SELECT DISTINCT run_id FROM executions WHERE run_due)
-				|| ARRAY(SELECT DISTINCT parent_run_id FROM runs WHERE parent_due)
-				|| ARRAY(SELECT id FROM runs WHERE due_at <= now() ORDER BY due_at LIMIT $1))
-			LIMIT $1 FOR UPDATE OF r SKIP LOCKED`, RunsAtOnce).Query(collect(&runs))
+		b.Queue(`SELECT `+runColumns+dueRuns+` FOR UPDATE OF r SKIP LOCKED`, RunsAtOnce).Query(collect(&runs))
 		if err := s.begin(ctx, b); err != nil {
 			return nil, err
 		}
@@ -277,9 +284,9 @@ func queueRuns(batch *pgx.Batch, work []decided) {
 		commits[i] = r.Commit
 	}
 	batch.Queue(`UPDATE runs r SET status = d.status, reason = d.reason, plan = d.plan, warnings = d.warnings,
-			cancel_requested_at = d.cancelled, cancelled_by = d.by, started_at = d.started, completed_at = d.completed, due_at = d.due, revision = r.revision + 1, commit = coalesce(r.commit, d.commit),
+			cancel_requested_at = d.cancelled, cancelled_by = d.by, started_at = d.started, completed_at = d.completed, due_at = d.due, put_off_until = NULL, revision = r.revision + 1, commit = coalesce(r.commit, d.commit),
 			parent_due = r.parent_due OR r.parent_waits AND (d.status <> r.status OR (d.plan ? 'active_since') <> (r.plan ? 'active_since')),
-			fire_due = r.schedule_id IS NOT NULL AND d.completed IS NOT NULL
+			fire_due = r.fire_due OR r.schedule_id IS NOT NULL AND r.completed_at IS NULL AND d.completed IS NOT NULL
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[])
 			AS d(id, status, reason, plan, warnings, cancelled, started, completed, due, by, commit) WHERE r.id = d.id`,
 		ids, status, reasons, plans, warnings, cancelled, started, completed, due, by, commits)

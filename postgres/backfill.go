@@ -4,12 +4,14 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/hodei-jobs/hodei"
 )
 
-// TriggerSchedule fires a schedule now, whether or not something that it started is live.
+// TriggerSchedule fires a schedule now, whether or not something that it started is live. It
+// returns the fire of an earlier try of the request unchanged.
 func (db *DB) TriggerSchedule(ctx context.Context, id hodei.ScheduleID, by Starter) (Fired, error) {
 	var out Fired
 	err := db.transact(ctx, "schedule", id.String(), func(tx pgx.Tx) error {
@@ -22,6 +24,9 @@ func (db *DB) TriggerSchedule(ctx context.Context, id hodei.ScheduleID, by Start
 			return err
 		}
 		out = Fired{Schedule: s}
+		if out.Fires, err = triggered(ctx, tx, id); err != nil || len(out.Fires) > 0 {
+			return err
+		}
 		var now time.Time
 		if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
 			return err
@@ -32,6 +37,14 @@ func (db *DB) TriggerSchedule(ctx context.Context, id hodei.ScheduleID, by Start
 		err = hodei.Errorf(hodei.Conflict, "The schedule fired at this very moment")
 	}
 	return out, failure("trigger schedule", err)
+}
+
+// triggered returns the fire that an earlier try of the request has recorded, if any. The run or
+// execution that it started has the id of the request; the fire may have that of a retry.
+func triggered(ctx context.Context, tx pgx.Tx, id hodei.ScheduleID) ([]hodei.Fire, error) {
+	return all[hodei.Fire](ctx, tx, "find fire", `SELECT `+fireColumns+` FROM schedule_fires f WHERE f.schedule_id = $1 AND f.planned_at = coalesce(
+			(SELECT (trigger->>'scheduled_at')::timestamptz FROM runs WHERE id = $2), (SELECT planned_at FROM executions WHERE id = $2))`,
+		id, newID[uuid.UUID](ctx))
 }
 
 // Backfill has planned times of the past fire, one after the other, unless they started

@@ -57,7 +57,7 @@ func endStopping(r *hodei.Run, _ []hodei.Execution, now time.Time) postgres.Step
 func (r keyed) advance(t require.TestingT, advance postgres.Advance) {
 	_, err := r.conn.Exec(context.Background(), `UPDATE runs SET due_at = now(), not_before = least(not_before, now()) WHERE completed_at IS NULL`)
 	require.NoError(t, err)
-	_, err = r.db.AdvanceRuns(context.Background(), advance, func(context.Context, []hodei.Execution) {})
+	_, _, err = r.db.AdvanceRuns(context.Background(), advance, func(context.Context, []hodei.Execution) {})
 	require.NoError(t, err)
 }
 
@@ -117,7 +117,7 @@ func TestAHeldRunSupersedesOneOfItsBatch(t *testing.T) {
 	_, err := r.conn.Exec(t.Context(), `UPDATE runs SET due_at = now() WHERE id = $1`, held)
 	require.NoError(t, err)
 	for range 3 { // the held one is admitted, the running one ends, and the held one starts
-		if _, err := r.db.AdvanceRuns(t.Context(), endStopping, func(context.Context, []hodei.Execution) {}); err != nil {
+		if _, _, err := r.db.AdvanceRuns(t.Context(), endStopping, func(context.Context, []hodei.Execution) {}); err != nil {
 			require.ErrorIs(t, err, hodei.NotFound)
 		}
 	}
@@ -141,7 +141,7 @@ func TestAHeldRunDoesNotHideTheNext(t *testing.T) {
 	require.NoError(t, err)
 	advanced := make(chan error, 1)
 	go func() {
-		_, err := r.db.AdvanceRuns(t.Context(), func(run *hodei.Run, _ []hodei.Execution, now time.Time) postgres.Steps {
+		_, _, err := r.db.AdvanceRuns(t.Context(), func(run *hodei.Run, _ []hodei.Execution, now time.Time) postgres.Steps {
 			run.Status, run.CompletedAt = hodei.RunCompleted, &now
 			return postgres.Steps{}
 		}, func(context.Context, []hodei.Execution) {})

@@ -94,7 +94,7 @@ func cannotStart(err error) hodei.Fire {
 
 func (db *DB) runPipeline(ctx context.Context, tx pgx.Tx, s hodei.Schedule, at time.Time, by Starter) (*Advanced, error) {
 	draft := hodei.Run{
-		ID: NewID[hodei.RunID](), PipelineID: s.PipelineID,
+		ID: newID[hodei.RunID](ctx), PipelineID: s.PipelineID,
 		Trigger: hodei.RunTrigger{Kind: hodei.TriggerSchedule, ScheduleID: &s.ID, ScheduledAt: &at},
 	}
 	a, err := createRunIn(ctx, tx, within(tx), within(tx), draft, nil, func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error {
@@ -115,7 +115,7 @@ func executeJob(ctx context.Context, tx pgx.Tx, s hodei.Schedule, at time.Time, 
 	if err != nil {
 		return nil, err
 	}
-	id := NewID[hodei.ExecutionID]()
+	id := NewExecutionID(ctx)
 	e, err := one[hodei.Execution](ctx, tx, "execute job", "execution", id.String(),
 		`WITH e AS (INSERT INTO executions (id, job_id, pipeline_id, status, spec, attempt, log_day, schedule_id, planned_at)
 			VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8) RETURNING *) SELECT `+changedColumns+` FROM e`,

@@ -19,7 +19,8 @@ import (
 
 // CreateExecution inserts a PENDING execution. It uses only the id, spec, job, pipeline,
 // run, attempt, retry_of and not_before of draft, and chooses an id if there is none. The
-// policy of the retried execution then causes no further retry. No worker gets the execution
+// policy of the retried execution then causes no further retry. If it still owed one, the
+// execution takes its place in the fire of the schedule. No worker gets the execution
 // before its not_before. If the execution exists, it is returned unchanged.
 func (db *DB) CreateExecution(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	if draft.ID.IsZero() {
@@ -106,14 +107,14 @@ func (db *DB) createExecutions(ctx context.Context, wanted []creation) ([]batch.
 				AS d(id, job_id, pipeline_id, attempt, retry_of, log_day, worker_id, worker_type, worker_incarnation,
 					run_id, run_number, job_key, started_by, not_before, n)),
 		s AS (SELECT * FROM jsonb_array_elements($10::jsonb) WITH ORDINALITY AS s(spec, n)),
-		past AS (UPDATE executions SET retry_at = NULL WHERE id = ANY($5) AND retry_at IS NOT NULL),
-		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, status, spec, attempt, retry_of, log_day,
+		past AS (UPDATE executions SET retry_at = NULL WHERE id = ANY($5) AND retry_at IS NOT NULL RETURNING id AS retry_of, schedule_id, planned_at),
+		e AS (INSERT INTO executions (id, job_id, pipeline_id, run_id, run_number, job_key, schedule_id, planned_at, status, spec, attempt, retry_of, log_day,
 				worker_id, worker_type, worker_incarnation, started_by, scheduled_at, started_at, not_before, held, reason)
-			SELECT id, job_id, pipeline_id, run_id, run_number, job_key, CASE WHEN worker_id IS NULL THEN $11 ELSE $12 END, spec, attempt, retry_of, log_day,
+			SELECT id, job_id, pipeline_id, run_id, run_number, job_key, schedule_id, planned_at, CASE WHEN worker_id IS NULL THEN $11 ELSE $12 END, spec, attempt, retry_of, log_day,
 				worker_id, worker_type, worker_incarnation, started_by,
 				CASE WHEN worker_id IS NOT NULL THEN now() END, CASE WHEN worker_id IS NOT NULL THEN now() END,
 				not_before, coalesce(not_before > now(), false), CASE WHEN not_before > now() THEN $18 END
-			FROM d JOIN s USING (n) ON CONFLICT (id) DO NOTHING RETURNING *)`+audit+`
+			FROM d JOIN s USING (n) LEFT JOIN past USING (retry_of) ON CONFLICT (id) DO NOTHING RETURNING *)`+audit+`
 		SELECT `+changedColumns+` FROM e`, args...)
 	return answers(wanted, made, func(c creation) hodei.ExecutionID { return c.draft.ID }), err
 }

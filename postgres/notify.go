@@ -118,7 +118,7 @@ func queueAnnounced(batch *pgx.Batch, all []announced) {
 				AS a(id, pipeline_id, run_id, ref, wanted, recovers, kind, address, target, secret, queue, notice, n)),
 			d AS (SELECT a.*, CASE WHEN a.recovers AND (
 				SELECT r.status <> 'COMPLETED' FROM runs r
-				WHERE r.pipeline_id = a.pipeline_id AND r.ref IS NOT DISTINCT FROM a.ref AND r.status IN ('COMPLETED', 'FAILED', 'TIMED_OUT')
+				WHERE r.pipeline_id = a.pipeline_id AND coalesce(r.ref, '') = coalesce(a.ref, '') AND r.status IN ('COMPLETED', 'FAILED', 'TIMED_OUT')
 					AND NOT EXISTS (SELECT FROM a AS later WHERE later.run_id = r.id AND later.n >= a.n)
 				ORDER BY r.number DESC LIMIT 1) THEN $13 ELSE a.wanted END AS event FROM a)
 		INSERT INTO notifications (id, pipeline_id, run_id, event, kind, address, target, secret, queue, notice)

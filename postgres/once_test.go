@@ -3,7 +3,9 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -142,3 +144,48 @@ func TestUpdateAndDelete(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// TestOneKeyCreatesOneRun: a request that waits while another one with its key creates the run
+// returns that run, even if it would be refused otherwise, and the key stays.
+func TestOneKeyCreatesOneRun(t *testing.T) {
+	t.Parallel()
+	db, url := open(t)
+	p, err := db.CreatePipeline(t.Context(), hodei.Pipeline{Name: "once"})
+	require.NoError(t, err)
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	execute := func(ctx context.Context) ([]byte, int, error) {
+		a, err := db.CreateRun(ctx, hodei.Run{PipelineID: p.ID}, func(r *hodei.Run, _ hodei.Settings, _ []hodei.Job) error {
+			first.Do(func() { close(reached); <-goOn })
+			r.Definition, r.Params, r.Jobs = hodei.DefinitionApplied, map[string]string{}, []hodei.RunJob{}
+			r.Plan.Concurrency = &hodei.Concurrency{Key: "k", OnConflict: hodei.ConflictReject}
+			return nil
+		}, func(*hodei.Run, []hodei.Execution, time.Time) postgres.Steps { return postgres.Steps{} }, func(context.Context, []hodei.Execution) {})
+		return []byte(a.ID.String()), 201, err
+	}
+	replies := make(chan string, 3)
+	request := func() {
+		body, _, err := db.Once(context.Background(), "pipelines.execute", "k", nil, execute)
+		if err != nil {
+			body = []byte(err.Error())
+		}
+		replies <- string(body)
+	}
+	go request()
+	<-reached
+	go request()
+	conn := connect(t, url)
+	require.Eventually(t, func() (waits bool) {
+		require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) > 0 FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waits))
+		return waits
+	}, time.Minute, time.Millisecond, "the second request waits for the first")
+	close(goOn)
+	id := <-replies
+	require.Equal(t, id, <-replies)
+	request()
+	require.Equal(t, id, <-replies)
+	runs, _, err := db.ListRuns(t.Context(), postgres.RunFilter{}, postgres.Page{Size: 10})
+	require.NoError(t, err)
+	require.Len(t, runs, 1)
+}

@@ -96,3 +96,31 @@ func TestListsOfOneIDReadItsIndex(t *testing.T) {
 		require.Contains(t, strings.Join(plan, "\n"), index)
 	}
 }
+
+// TestARecoveryReadsOneRun: the one before it of its ref, or none.
+func TestARecoveryReadsOneRun(t *testing.T) {
+	t.Parallel()
+	db, err := Open(t.Context(), localtest.Migrated(t, Migrate), 1)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	p, err := db.CreatePipeline(t.Context(), hodei.Pipeline{Name: "p"})
+	require.NoError(t, err)
+	_, err = db.pool.Exec(t.Context(), `INSERT INTO runs (id, pipeline_id, number, status, trigger, params, plan, definition, ref, completed_at)
+		SELECT gen_random_uuid(), $1, n, 'COMPLETED', '{}', '{}', '{}', 'applied', (ARRAY['old', NULL])[n % 2 + 1], now() FROM generate_series(1, 2000) n`, p.ID)
+	require.NoError(t, err)
+	for _, statistics := range []string{`SELECT`, `ANALYZE runs`} {
+		_, err = db.pool.Exec(t.Context(), statistics)
+		require.NoError(t, err)
+		for _, ref := range []*string{new("new"), new("old"), nil} {
+			b := &pgx.Batch{}
+			queueAnnounced(b, []announced{{run: hodei.Run{ID: NewID[hodei.RunID](), PipelineID: p.ID, Ref: ref}, recovered: true}})
+			rows, err := db.pool.Query(t.Context(), `EXPLAIN (ANALYZE, TIMING OFF) `+b.QueuedQueries[0].SQL, b.QueuedQueries[0].Arguments...)
+			require.NoError(t, err)
+			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			require.NoError(t, err)
+			plan := strings.Join(lines, "\n")
+			require.Regexp(t, `Scan using runs_of_ref on runs .*\(actual rows=[01](\.00)? `, plan)
+			require.NotRegexp(t, `Rows Removed by Filter: \d\d`, plan)
+		}
+	}
+}

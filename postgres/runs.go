@@ -152,6 +152,9 @@ func createRunIn(ctx context.Context, tx session, begin, commit send, draft hode
 	var numbers []number
 	var of Recorded
 	b := &pgx.Batch{}
+	// Lock first: the UPDATE then sees a run that another try of the same request has committed
+	// while this one waited, and so does everything after it.
+	b.Queue(`SELECT FROM pipelines WHERE id = $1 FOR NO KEY UPDATE`, draft.PipelineID)
 	b.Queue(`UPDATE pipelines SET last_run_number = last_run_number + 1
 		WHERE id = $1 AND NOT EXISTS (SELECT FROM runs WHERE id = $2) RETURNING last_run_number AS number, now() AS now`, draft.PipelineID, draft.ID).
 		Query(collect(&numbers))

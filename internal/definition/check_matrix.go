@@ -87,11 +87,17 @@ func (c *checker) axes(at string, m *hodei.Matrix) {
 	}
 }
 
-// legs checks their number, and that their keys differ.
+// legs checks their number and their length.
 func (c *checker) legs(at string, m *hodei.Matrix) {
 	size := m.Size()
 	if size <= 1<<16 {
-		size = len(m.Legs())
+		legs := m.Legs()
+		size = len(legs)
+		for _, leg := range legs {
+			if n := len(leg.String()); n > hodei.MaxLeg {
+				c.add(at, "a leg of %d bytes; at most %d are allowed", n, hodei.MaxLeg)
+			}
+		}
 	}
 	switch {
 	case size > hodei.MaxLegs:

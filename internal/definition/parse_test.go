@@ -150,6 +150,7 @@ func TestProblems(t *testing.T) {
 		"a matrix with nothing left":         {one("matrix: {values: {a: [x]}, exclude: [{a: x}]}"), []string{`6:13: jobs.b.matrix: exclude leaves no leg`}},
 		"an exclude of an unknown axis":      {one("matrix: {values: {arch: [x]}, exclude: [{arhc: x}]}"), []string{`6:52: jobs.b.matrix.exclude[0].arhc: no axis "arhc"; did you mean "arch"?`}},
 		"an exclude of an unknown value":     {one("matrix: {values: {a: [x, z]}, exclude: [{a: y}]}"), []string{`6:49: jobs.b.matrix.exclude[0].a: the axis "a" has no value "y"`}},
+		"a leg of a matrix too long":         {one("matrix: {include: [{a: " + strings.Repeat("x", 1022) + "}]}"), []string{`6:13: jobs.b.matrix: a leg of 1026 bytes; at most 1024 are allowed`}},
 		"an include of half a leg":           {one("matrix: {values: {a: [x], b: [y]}, include: [{a: z}]}"), []string{`6:50: jobs.b.matrix.include[0]: "b" is missing`}},
 		"a matrix from an unknown output":    {one("matrix: {from: needs.a.outputs.list}"), []string{`6:20: jobs.b.matrix.from: "a" is not in the needs`}},
 		"a matrix from no output":            {one("matrix: {from: params.x}"), []string{`6:20: jobs.b.matrix.from: needs.JOB.outputs.NAME is required`}},

@@ -28,7 +28,8 @@
 // execution is refused before it is committed. A retry that is owed stands in the
 // record, beside the execution that failed, and is created in the statement that
 // deletes it there: an instance that dies leaves it to the others, and none is made
-// twice. The executions of a run are announced once they are committed, before the disk
+// twice. A run whose step fails, although the database is available, is logged and put off for
+// a minute, so other runs go on. The executions of a run are announced once they are committed, before the disk
 // has the commit, and events of the run after that.
 //
 // # Not here

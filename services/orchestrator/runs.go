@@ -28,12 +28,12 @@ func (o *Orchestrator) runs() due.Rows {
 
 // advanceDue advances runs that are due.
 func (o *Orchestrator) advanceDue(ctx context.Context) (more bool, err error) {
-	all, err := o.db.AdvanceRuns(ctx, advance, o.handOver)
-	if err != nil {
-		return false, err
+	all, stuck, err := o.db.AdvanceRuns(ctx, advance, o.handOver)
+	for _, s := range stuck {
+		o.log.ErrorContext(ctx, "run put off: it cannot advance", "run_id", s.RunID, "err", s.Err)
 	}
 	o.carryOut(ctx, all...)
-	return len(all) == postgres.RunsAtOnce, nil
+	return len(all)+len(stuck) == postgres.RunsAtOnce, err
 }
 
 func advance(r *hodei.Run, ends []hodei.Execution, now time.Time) postgres.Steps {

@@ -169,6 +169,9 @@ func legsOf(job hodei.RunJob) ([]hodei.RunJob, error) {
 	}
 	out := make([]hodei.RunJob, len(legs))
 	for i, leg := range legs {
+		if issue := leg.Issue(); issue != "" {
+			return nil, hodei.InvalidField("jobs."+job.Key+".matrix", issue)
+		}
 		out[i] = legOf(job, leg, i)
 	}
 	return out, nil

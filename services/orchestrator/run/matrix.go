@@ -15,7 +15,7 @@ func isSource(j *hodei.RunJob) bool {
 }
 
 // LegsFrom reads the legs of a matrix from an output: a JSON array of scalars, each
-// the axis hodei.Item, or of objects of scalars.
+// the axis hodei.Item, or of objects of scalars. A leg that Postgres could not store is an error.
 func LegsFrom(output string) ([]hodei.Leg, error) {
 	dec := json.NewDecoder(strings.NewReader(output))
 	var items []json.RawMessage
@@ -42,6 +42,9 @@ func LegsFrom(output string) ([]hodei.Leg, error) {
 			}
 			leg[axis] = string(scalar)
 		}
+		if issue := leg.Issue(); issue != "" {
+			return nil, hodei.InvalidField("matrix.from", issue)
+		}
 		legs = append(legs, leg)
 	}
 	return legs, nil
@@ -65,6 +68,7 @@ func (a *advance) spread(i int) {
 		a.close(&a.r.Jobs[i], hodei.JobSkipped, &reason)
 		return
 	}
+	job.Plan.Name = job.Name
 	a.replace(i, job, legs)
 	for _, leg := range a.legs[job.Job] {
 		a.decide(leg)

@@ -89,6 +89,9 @@ func fresh(j hodei.RunJob) hodei.RunJob {
 	j.Status, j.Reason, j.Warning, j.Outputs = hodei.JobWaiting, nil, false, nil
 	j.ExecutionID, j.ReusedExecutionID, j.Attempt, j.StartedAt, j.CompletedAt = nil, nil, 0, nil, nil
 	j.Child, j.Message = nil, nil
+	if j.Plan.Name != nil {
+		j.Name = j.Plan.Name
+	}
 	j.Plan = hodei.JobPlan{Condition: j.Plan.Condition}
 	if j.Approval != nil {
 		j.Approval = &hodei.Approval{}
