@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,5 +82,32 @@ func TestFollowEvents(t *testing.T) {
 			_, err = c.FollowEvents(ctx, schemas.FollowEventsRequest{Follow: true}, func(schemas.FeedEvent) error { return nil })
 			require.ErrorIs(t, err, hodei.Unavailable, "the context ends it")
 		})
+	}
+}
+
+// The longest event is larger than the longest line of a log: a command with every byte escaped.
+func TestFollowEventsOfTheLargestCommand(t *testing.T) {
+	t.Parallel()
+	nc, clients := eventful(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	script := strings.Repeat("\x01", hodei.MaxCommand)
+	spec := hodei.Spec{Command: hodei.Command{Shell: script}, Setup: hodei.Setup{After: script}}
+	e := hodei.Execution{ID: hodei.ExecutionID(uuid.Must(uuid.NewV7())), Spec: spec, Outputs: map[string]string{"text": script[:hodei.MaxOutputs-4]}}
+	go func() { // until it is received: the start of the stream is unknown
+		for ctx.Err() == nil {
+			_ = rpc.PublishEvent(ctx, nc, schemas.Event{Type: schemas.EventStarted, Execution: e})
+			select {
+			case <-ctx.Done():
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}()
+	for name, c := range clients {
+		_, err := c.FollowEvents(ctx, schemas.FollowEventsRequest{Only: "executions", Follow: true}, func(n schemas.FeedEvent) error {
+			require.Equal(t, e.Spec, n.Execution.Execution.Spec)
+			return errSeen
+		})
+		require.ErrorIs(t, err, errSeen, name)
 	}
 }

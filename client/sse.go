@@ -20,9 +20,11 @@ const (
 	// silence is how long a stream may be silent before it counts as dead:
 	// three keep-alives.
 	silence = 45 * time.Second
-	// maxEvent is the longest event in bytes: a line with every byte escaped is
-	// six times hodei.MaxLine.
-	maxEvent = 8 * hodei.MaxLine
+	// maxEvent is the longest event in bytes. It is more than a message of NATS
+	// (max_payload in nats.conf), which an event of an execution is: with every
+	// byte escaped, its command, its script after it and its outputs exceed 1.8
+	// MiB. A longer event would fail again after each reconnect.
+	maxEvent = 8 << 20
 )
 
 var (

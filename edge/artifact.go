@@ -191,14 +191,25 @@ func (d *download) file(r *http.Request, want string) {
 	}
 }
 
-// Read reads the stored content.
+// Read reads the stored content. The first chunk is read alone, and with the second begins the
+// reading ahead: clients read content in ranges of one chunk.
 func (d *download) Read(p []byte) (int, error) {
 	if d.reader == nil {
-		d.reader = transfer.NewReader(d.ctx, transfer.Wire{Read: d.part}, hodei.Blob{SHA256: d.a.SHA256, Size: d.a.Size}, d.at)
+		d.open(min(d.at+schemas.ChunkBytes, d.a.Size))
 	}
 	n, err := d.reader.Read(p)
+	if err == io.EOF && d.at < d.a.Size {
+		d.close()
+		d.open(d.a.Size)
+		n, err = d.reader.Read(p)
+	}
 	d.at += int64(n)
 	return n, err
+}
+
+// open starts to read from the present offset to an end.
+func (d *download) open(end int64) {
+	d.reader = transfer.NewReader(d.ctx, transfer.Wire{Read: d.part}, hodei.Blob{SHA256: d.a.SHA256, Size: end}, d.at)
 }
 
 func (d *download) part(ctx context.Context, _ hodei.Blob, offset int64) ([]byte, error) {

@@ -71,11 +71,12 @@ func (b *backlog) read(from, until uint64, size int) (events []event, ok bool) {
 }
 
 // after returns the place that follows the event with this sequence. It fails
-// if the backlog no longer holds every event since.
+// if the backlog no longer holds every event since. A worker's state proves
+// nothing: it has the sequence at which it was reported, and is added later.
 func (b *backlog) after(sequence uint64) (place uint64, ok bool) {
 	for i, e := range b.events {
 		place := b.first + uint64(i)
-		if place < b.gap {
+		if place < b.gap || e.Kind == schemas.FeedWorker {
 			continue
 		}
 		if e.Sequence <= sequence {

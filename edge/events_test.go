@@ -217,6 +217,24 @@ func TestEventsResume(t *testing.T) {
 	require.Equal(t, "22", frame.id)
 }
 
+// The place before the first event is a place as well.
+func TestEventsResumeBeforeTheFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	next, _ := w.events(t, w.edge, "?only=executions")
+	require.Equal(t, shown{id: "0"}, next())
+	for range 3 {
+		w.happens(t, hodei.Running, w.exec)
+	}
+	fresh, _ := serve(t, w.nc, edge.Config{})
+	next, _ = w.events(t, fresh, "?only=executions", "Last-Event-ID: 0")
+	for n := 1; n <= 3; n++ {
+		require.Equal(t, strconv.Itoa(n), next().id)
+	}
+	require.Equal(t, shown{id: "3"}, next())
+	require.Equal(t, "done", next().kind)
+}
+
 // A reader that lost events gets a resync.
 func TestEventsLost(t *testing.T) {
 	t.Parallel()

@@ -317,7 +317,7 @@ func (h *hub) watchRun(ctx context.Context, id hodei.RunID, changed func()) erro
 
 // history passes the events between two sequences to fn, from the stream.
 func (h *hub) history(ctx context.Context, after, until uint64, fn func(event) error) error {
-	_, err := follow.Events(ctx, follow.EventsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, After: after, NoWorkers: true},
+	_, err := follow.Events(ctx, follow.EventsConfig{NATS: h.cfg.NATS, Log: h.cfg.Log, Resume: true, After: after, NoWorkers: true},
 		func(e follow.RawEvent) error {
 			got, err := newEvent(e)
 			switch {

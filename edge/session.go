@@ -86,12 +86,14 @@ func readSignIn(w http.ResponseWriter, r *http.Request) (req schemas.SignInReque
 	return req, err
 }
 
-// signOut ends the session of the request, if it has one.
+// signOut ends the session of the request, if it has one. The browser no longer has it
+// afterwards, whatever the answer: its user may leave the machine.
 func (e *Edge) signOut(w http.ResponseWriter, r *http.Request) {
 	if err := noParameters(r); err != nil {
 		refuse(w, r, err)
 		return
 	}
+	forgetCookies(w, r)
 	text, err := cookieOf(r)
 	kind, hash, wrong := token.Parse(text)
 	if err == nil && wrong == nil && kind == token.Session && e.cfg.Auth {
@@ -101,7 +103,6 @@ func (e *Edge) signOut(w http.ResponseWriter, r *http.Request) {
 		}
 		e.callers.forget() // at once, before the announcement arrives
 	}
-	forgetCookies(w, r)
 	w.WriteHeader(http.StatusNoContent)
 }
 

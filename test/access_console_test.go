@@ -67,6 +67,36 @@ func TestConsoleSignIn(t *testing.T) {
 	p.sees("Delete")
 }
 
+// TestConsoleSignOutFails: the page shows that the sign-out failed, and the sign-in only if the
+// browser has no session any more.
+func TestConsoleSignOutFails(t *testing.T) {
+	t.Parallel()
+	s := upWithAuth(t, "--workers", "0")
+	p := openTab(t, s.orchestrator)
+	require.NoError(t, chromedp.Do(p.ctx, chromedp.Navigate(s.find(`console +(http://\S+)`))))
+	signedInAs(p, "hodei up · admin")
+	const answers = `(() => {
+		const real = window.real ??= window.fetch;
+		window.fetch = (url, init) => (init?.method === 'DELETE' ? (%s)(real, url, init) : real(url, init));
+	})()`
+	signOut := "document.querySelector('.me button').click()"
+	eval[chromedp.Void](p, fmt.Sprintf(answers, `() => Promise.reject(new TypeError())`))
+	eval[chromedp.Void](p, signOut)
+	p.until("the error is shown", "document.querySelector('.notes').innerText.includes('You are still signed in: Cannot reach Hodei')")
+	signedInAs(p, "hodei up · admin")
+
+	eval[chromedp.Void](p, fmt.Sprintf(answers, `async (real, url, init) => {
+		await real(url, init); // the edge forgets the cookie in any case
+		return new Response('{"error":"UNAVAILABLE","message":"access does not answer"}', { status: 503 });
+	}`))
+	eval[chromedp.Void](p, signOut)
+	p.sees("Sign in to Hodei")
+	p.sees("This browser is signed out, but the session may be valid until it expires: access does not answer")
+	p.open("/pipelines")
+	p.sees("Sign in to Hodei")
+	p.is("document.querySelector('.failure')?.innerText ?? ''", "")
+}
+
 // TestPagesOfOtherOriginsWithASession opens a page of another origin in the browser of a user
 // who is signed in. The session does not help it.
 func TestPagesOfOtherOriginsWithASession(t *testing.T) {

@@ -53,8 +53,10 @@ func (r RawEvent) Decode() (n schemas.FeedEvent, err error) {
 type EventsConfig struct {
 	NATS *nats.Conn
 	Log  *slog.Logger
-	// After is the last known event; 0 starts with new events.
-	After uint64
+	// Resume starts with the event that follows After, the last known one; After is 0 if
+	// there was none yet. Otherwise, Events starts with new events.
+	Resume bool
+	After  uint64
 	// Follow continues after the existing events.
 	Follow bool
 	// NoWorkers and NoExecutions exclude these events.
@@ -86,7 +88,7 @@ func Events(ctx context.Context, cfg EventsConfig, fn func(RawEvent) error) (uin
 	if err != nil {
 		return 0, fmt.Errorf("follow events: %w", err)
 	}
-	s := &eventSource{cfg: cfg, js: js, fn: fn, known: cfg.After > 0, last: cfg.After}
+	s := &eventSource{cfg: cfg, js: js, fn: fn, known: cfg.Resume, last: cfg.After}
 	sources := map[string]func(context.Context) error{"events": s.executions, "workers": s.workers}
 	if cfg.NoExecutions {
 		delete(sources, "events")

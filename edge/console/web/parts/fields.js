@@ -20,15 +20,38 @@ export const Text = ({ name, label, hint = '', code = false, value = '', ...rest
 export const Area = ({ name, label, hint = '', code = false, value = '', ...rest }) => html`<${Field} name=${name} label=${label} hint=${hint}>${(id, described) => html`
   <textarea id=${id} name=${name} aria-describedby=${described} class=${code ? 'mono' : ''} spellcheck=${code ? 'false' : undefined} defaultValue=${value} ...${rest}></textarea>`}</${Field}>`;
 
-/** "NAME=value" lines as an object. It throws for other lines. */
+/** Compares a form with what it showed at first. The result reports whether one of these inputs has another value. */
+export function changes(form) {
+  const first = form.cloneNode(true);
+  first.reset();
+  const [before, now] = [new FormData(first), new FormData(form)];
+  return (...names) => names.some((name) => now.get(name) !== before.get(name));
+}
+
+const invalid = (message, field, issue) => Object.assign(new Error(message), { details: { field, issue }, code: 'VALIDATION_ERROR' });
+
+export function json(text, field) {
+  try { return JSON.parse(text); } catch (error) { throw invalid('Text that begins with [ or { must be JSON', field, error.message); }
+}
+
+/** The text of a value if `read` returns the same value for it, else JSON. An input changes \r, so that needs JSON, too. */
+export function textOf(value, text, read) {
+  try {
+    if (!text.includes('\r') && JSON.stringify(read(text)) === JSON.stringify(value)) return text;
+  } catch { /* it cannot be read */ }
+  return JSON.stringify(value, null, 2);
+}
+
+/** "NAME=value" lines, or JSON, as an object. It throws for other lines. */
 export function pairs(text, field) {
+  if (text.trim().startsWith('{')) return json(text, field);
   const out = {};
-  for (const line of text.split('\n').map((l) => l.trim()).filter(Boolean)) {
-    const at = line.indexOf('=');
-    if (at < 1) throw Object.assign(new Error('Each line must be NAME=value'), { details: { field, issue: line }, code: 'VALIDATION_ERROR' });
-    out[line.slice(0, at).trim()] = line.slice(at + 1);
+  for (const line of text.split(/\r?\n/).filter((l) => l.trim())) {
+    const [name] = line.split('=', 1);
+    if (name === line || !name.trim()) throw invalid('Each line must be NAME=value', field, line);
+    out[name.trim()] = line.slice(name.length + 1);
   }
   return out;
 }
 
-export const lines = (object) => Object.entries(object ?? {}).map(([k, v]) => `${k}=${v}`).join('\n');
+export const lines = (object) => textOf(object ?? {}, Object.entries(object ?? {}).map(([k, v]) => `${k}=${v}`).join('\n'), pairs);

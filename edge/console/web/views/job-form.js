@@ -7,34 +7,39 @@ import { useLoad, useTitle } from '../lib/use.js';
 import { learn, pipelineName } from '../lib/names.js';
 import { go, href } from '../lib/router.js';
 import { Choices, Failure, Head, Loaded } from '../parts/basics.js';
-import { Area, Text, lines, pairs } from '../parts/fields.js';
+import { Area, Text, changes, json, lines, pairs, textOf } from '../parts/fields.js';
 
 const blank = { name: '', description: '', command: '', type: null, environment: {}, priority: 5, requirements: {}, timeout_seconds: null, retries: null, working_dir: null };
 const number = (text) => (text === '' ? null : Number(text));
 
-const words = (text) => (text.trim().startsWith('[') ? JSON.parse(text) : text.split('\n').filter((word) => word !== ''));
+/** A program and its arguments, one per line or as JSON. */
+const words = (text) => (text.trim().startsWith('[') ? json(text, 'command') : text.split('\n').filter((word) => word !== ''));
 
-/** A program and its arguments as text; as JSON if one of them has several lines. */
-const listText = (command) => (command.some((word) => word.includes('\n')) ? JSON.stringify(command, null, 2) : command.join('\n'));
-
-/** The form as a request of the API. With `list`, each line of the command is one argument. */
-function read(form, list) {
-  const text = (name) => String(form.get(name)).trim();
-  const command = String(form.get('command')).replace(/\r/g, '');
-  const retries = number(text('retries'));
-  return {
-    name: text('name') || null,
-    description: text('description') || null,
-    command: !command.trim() ? null : list ? words(command) : command.trim(),
-    environment: pairs(String(form.get('environment')), 'environment'),
-    priority: number(text('priority')) ?? 5,
-    requirements: {
-      ...(text('type') && { type: text('type') }), capacity: number(text('capacity')) ?? 1, labels: pairs(String(form.get('labels')), 'labels'),
-    },
-    timeout_seconds: number(text('timeout')),
-    retries: retries ? { max: retries, backoff_seconds: number(text('backoff')) ?? 0 } : null,
-    working_dir: text('dir') || null,
-  };
+/**
+ * What the form changes of the job, as a request of the API: a job holds more than the form shows.
+ * With `list`, the command is a program and its arguments.
+ */
+function read(element, job, list) {
+  const form = new FormData(element);
+  const changed = changes(element);
+  const whole = (name) => String(form.get(name)).replace(/\r/g, '');
+  const text = (name) => whole(name).trim();
+  const body = {};
+  if (changed('name')) body.name = text('name') || null;
+  if (changed('description')) body.description = text('description') || null;
+  if (changed('command') || list !== Array.isArray(job.command)) body.command = !text('command') ? null : list ? words(whole('command')) : whole('command');
+  if (changed('environment')) body.environment = pairs(whole('environment'), 'environment');
+  if (changed('type', 'capacity', 'labels')) {
+    body.requirements = { ...(text('type') && { type: text('type') }), capacity: number(text('capacity')) ?? 1, labels: pairs(whole('labels'), 'labels') };
+  }
+  if (changed('dir')) body.working_dir = text('dir') || null;
+  if (changed('priority')) body.priority = number(text('priority')) ?? 5;
+  if (changed('timeout')) body.timeout_seconds = number(text('timeout'));
+  if (changed('retries', 'backoff')) {
+    const max = number(text('retries'));
+    body.retries = max ? { ...job.retries, max, backoff_seconds: number(text('backoff')) ?? 0 } : null;
+  }
+  return body;
 }
 
 const given = (body) => Object.fromEntries(Object.entries(body).filter(([, v]) => v !== null));
@@ -52,7 +57,7 @@ export function JobForm({ id = '', pipeline = '' }) {
     event.preventDefault();
     setBusy(true);
     try {
-      const body = read(new FormData(event.currentTarget), listed);
+      const body = read(event.currentTarget, old.data, listed);
       const made = id ? await patch(`/jobs/${id}`, body) : await create('/jobs', { pipeline_id: pipeline, ...given(body) }, key);
       learn('jobs', [made]);
       go(href(id ? `/jobs/${id}` : `/pipelines/${pipeline}`));
@@ -62,11 +67,11 @@ export function JobForm({ id = '', pipeline = '' }) {
     <${Loaded} of=${old}>${(job) => html`<form class="form card" onSubmit=${submit}>
       <${Text} name="name" label="Name" maxlength="200" value=${job.name ?? ''} placeholder="build" autofocus />
       <div class="field-with-choice">
-        <${Area} name="command" label="Command" code rows="5" value=${Array.isArray(job.command) ? listText(job.command) : job.command ?? ''}
+        <${Area} name="command" label="Command" code rows="5" value=${Array.isArray(job.command) ? textOf(job.command, job.command.join('\n'), words) : job.command ?? ''}
           hint=${listed ? 'A program and its arguments, one per line or as JSON, without a shell' : 'Runs as sh -c. If empty, each run must set a command'} />
         <${Choices} label="Form of the command" options=${[['shell', 'Shell'], ['list', 'Program']]} value=${listed ? 'list' : 'shell'} onChange=${(v) => setList(v === 'list')} />
       </div>
-      <${Area} name="environment" label="Environment" hint="NAME=value, one per line" code rows="3" value=${lines(job.environment)} />
+      <${Area} name="environment" label="Environment" hint="NAME=value, one per line or as JSON" code rows="3" value=${lines(job.environment)} />
       <fieldset><legend>Placement</legend><div class="fields">
         <${Text} name="type" label="Worker type" hint="Optional; any if empty" maxlength="100" value=${job.type ?? ''} placeholder="shell" />
         <${Text} name="capacity" label="Slots" type="number" min="1" max="10000" value=${job.requirements?.capacity ?? 1} />

@@ -6,6 +6,7 @@ import { del, get, post } from '../lib/api.js';
 import { me } from '../lib/me.js';
 import { useTitle } from '../lib/use.js';
 import { Failure } from '../parts/basics.js';
+import { note } from '../parts/dialog.js';
 import { Text } from '../parts/fields.js';
 
 const LINK = /^#signin=(hodei_[a-z]_[0-9A-Za-z]+)$/;
@@ -15,7 +16,7 @@ const REASONS = {
   attempt: 'The sign-in took too long, or began in another browser: try again',
   provider: 'The sign-in with your provider failed: try again, or ask an administrator, whose log has the reason',
 };
-let failed = null; // the error of a sign-in link or of a provider
+let failed = null; // the error of a sign-in link, of a provider, or of a sign-out
 
 /** Finds out who uses the page, after a sign-in link has been used. */
 export async function identify() {
@@ -37,9 +38,18 @@ export async function identify() {
   }
 }
 
+/** Ends the session. If that fails, the browser may still have it, and the page stays as it is. */
 export async function signOut() {
-  await del('/session').catch(() => {}); // without the server the session cannot be used either
-  me.value = null;
+  const error = await del('/session').then(() => null, (e) => e);
+  failed = error && Object.assign(new Error(`This browser is signed out, but the session may be valid until it expires: ${error.message}`),
+    { code: error.code, requestId: error.requestId });
+  const still = error && await get('/whoami').then(() => true, (e) => e.status !== 401); // which shows the sign-in
+  if (!still) {
+    me.value = null;
+    return;
+  }
+  failed = null;
+  note(`You are still signed in: ${error.message}`, 'fail');
 }
 
 export function SignIn() {

@@ -35,7 +35,7 @@ const Candidates = ({ plan }) => html`<div class="scroll-x"><table class="rows c
 /** The requirements in the URL. */
 function asked(query) {
   const requirements = { capacity: Number(query.get('capacity') || 1), labels: {} };
-  try { requirements.labels = pairs((query.get('labels') ?? '').replaceAll(',', '\n'), 'labels'); } catch { /* incomplete input */ }
+  try { requirements.labels = pairs((query.get('labels') ?? '').trim().replaceAll(/\s*,\s*/g, '\n'), 'labels'); } catch { /* incomplete input */ }
   if (query.get('type')) requirements.type = query.get('type');
   return requirements;
 }
