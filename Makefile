@@ -55,11 +55,11 @@ bench: postgres redis $(if $(SHORT),,temporal) build ## measure beside the limit
 bench-accept: ## keep the results of the last bench as those to compare with, and show them in docs/performance.md
 	cd bench && ../bin/bench -accept
 
-chaos: postgres ## break everything for long and judge what became of the work: make chaos FOR=10m HOSTILE=2m SEED=7 CLUSTER=1
+chaos: postgres ## inject faults for a time and check the history of all work: make chaos FOR=10m HOSTILE=2m SEED=7 CLUSTER=1
 	go test $(TAGS) -count=1 -v -timeout 0 -run '^(TestNoMessageBreaksIt|TestChaos$(if $(CLUSTER),Cluster))$$' ./test \
 	  -chaos.for $(or $(FOR),10m) -chaos.seed $(or $(SEED),0) -hostile.for $(or $(HOSTILE),2m) -hostile.seed $(or $(SEED),0)
 
-generate: ## write anew what is generated: JSON Schemas, OpenAPI, docs/states.md and the other goldens
+generate: ## regenerate the JSON Schemas, OpenAPI, docs/states.md and the other goldens
 	go test $(TAGS) -count=1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -update
 
 screenshots: chromium postgres ## write the pictures of the console in docs/images anew
@@ -85,7 +85,7 @@ npm:
 gcc:
 	@command -v gcc >/dev/null || { $(call install,gcc libc6-dev); }
 
-# The tests of the documentation type what it says.
+# The tests of the documentation run the commands in it, such as curl.
 curl:
 	@command -v curl >/dev/null || { $(call install,curl ca-certificates); }
 

@@ -62,7 +62,7 @@ func (g Graph) Condition() When {
 type Need struct {
 	// Job is the key of the job.
 	Job string `json:"job" file:",short" jsonschema:"required,minLength=1,maxLength=63"`
-	// Artifacts, where false, leaves the artifacts of the job where they are.
+	// Artifacts is false if the execution does not receive the artifacts of the job.
 	Artifacts *bool `json:"artifacts,omitempty" jsonschema:"default=true"`
 }
 

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Run is one execution of a pipeline: its jobs, in the order that their needs
-// demand. It uses the definition that its pipeline had when it was created, or that of
-// its commit.
+// Run is one execution of a pipeline. A job of it starts when its needs have ended. The
+// run uses the definition that was applied when it was created, or that of its commit.
 type Run struct {
 	ID         RunID      `json:"id"`
 	PipelineID PipelineID `json:"pipeline_id"`

@@ -55,16 +55,16 @@ type Grant struct {
 	Pipelines []string `json:"pipelines,omitzero"`
 }
 
-// JobPlan is how far a job of a run is, beside its state.
+// JobPlan is the private part of a job in a run: its progress besides its state.
 type JobPlan struct {
 	// Condition is the answer to the job's If, null until its needs have ended. A
 	// rerun keeps it.
 	Condition *bool `json:"condition,omitzero"`
-	// Stopping is why the job's execution was asked to end, null unless it was.
+	// Stopping is why the job's execution or child run is being stopped; null otherwise.
 	Stopping *Reason `json:"stopping,omitzero"`
-	// CalledAt is when the run of another pipeline was asked for last.
+	// CalledAt is when the child run was last requested.
 	CalledAt *time.Time `json:"called_at,omitzero"`
-	// RetryAt is when a job that starts another pipeline does so again.
+	// RetryAt is when the next attempt of a job with a child run starts.
 	RetryAt *time.Time `json:"retry_at,omitzero"`
 	// Refused is why no run was created for this attempt.
 	Refused *Refusal `json:"refused,omitzero"`

@@ -71,7 +71,7 @@ const (
 	FireSkipped FireStatus = "SKIPPED" // nothing was started; see the reason
 )
 
-// FireTransitions lets a backfill have wait what was skipped.
+// FireTransitions lets a SKIPPED fire become WAITING, for a backfill.
 var FireTransitions = Transitions[FireStatus]{
 	FireWaiting: {FireStarted, FireSkipped},
 	FireSkipped: {FireWaiting},

@@ -86,7 +86,7 @@ func (r Requirements) Validate() error {
 func (o Outcome) Validate() error {
 	switch {
 	case !ExecutionTransitions.Allows(Running, o.Status) || !o.Status.Ended():
-		return InvalidField("status", "not the end of a run")
+		return InvalidField("status", "not a final state of an execution")
 	case o.ExitCode != nil && (*o.ExitCode < math.MinInt32 || *o.ExitCode > math.MaxInt32):
 		return InvalidField("exit_code", "32 bits required")
 	case o.StartedAt != nil && !IsTime(*o.StartedAt):

@@ -12,7 +12,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Health checks every service. A check is "ok" or the problem. Its name is
+// Health checks the orchestrator, the scheduler and the worker manager. A check
+// is "ok" or the problem. Its name is
 // "nats", a service, or a service and its dependency, such as
 // "orchestrator.postgres". It fails only if no service can be reached.
 func (c *Client) Health(ctx context.Context) (schemas.Health, error) {
@@ -40,7 +41,7 @@ func (t *overHTTP) health(ctx context.Context) (schemas.Health, error) {
 	return found, nil
 }
 
-// health asks all services in parallel.
+// health sends the requests to the three services in parallel.
 func (t overNATS) health(ctx context.Context) (schemas.Health, error) {
 	if !t.nc.IsConnected() {
 		return schemas.Health{}, hodei.Errorf(hodei.Unavailable, "NATS is %s", strings.ToLower(t.nc.Status().String()))

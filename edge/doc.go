@@ -12,9 +12,10 @@
 //
 // # Subjects
 //
-// The operations that have a route, the health of the three services, and the
-// subjects of follow.Feed. The edge registers as the micro service "edge"
-// without endpoints, so that `nats service ls` lists it.
+// The operations that have a route, and the health of the services. The edge
+// reads the subjects of follow.Feed, EXECUTION_EVENTS, the WORKERS bucket and
+// access.changed. It registers as the micro service "edge" without endpoints,
+// so that `nats service ls` lists it.
 //
 // # When things fail
 //

@@ -30,8 +30,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// world is an edge in front of services that know one pipeline, one job and one
-// execution.
+// slug is the slug of the pipeline in a world.
 const slug = "demo"
 
 // world is an edge before services that know one pipeline, one job and one

@@ -56,9 +56,9 @@ func NewLeader(js jetstream.JetStream, key string) *Leader {
 // false before it does anything else.
 func (l *Leader) Trusted() bool { return time.Now().Before(*l.until.Load()) }
 
-// Acquire returns nil once this instance has the lease, ctx's error when ctx is done. It
-// tries again when the holder deletes the key, and when the holder has not renewed it
-// for a term.
+// Acquire waits for the lease. It returns nil when this instance holds it, or the error of
+// ctx. It tries when the holder deletes the key, and when the holder has not renewed it for a
+// term.
 func (l *Leader) Acquire(ctx context.Context) error {
 	changes := make(chan *nats.Msg, 16)
 	sub, err := l.js.Conn().ChanSubscribe(schemas.LeaderSubject(l.key), changes)
@@ -88,8 +88,8 @@ func (l *Leader) Acquire(ctx context.Context) error {
 	return nil
 }
 
-// TryAcquire reports whether this instance has the lease now. It has not while another
-// one holds it, and while JetStream does not store the key.
+// TryAcquire tries to acquire the lease once. It returns false while another instance holds
+// it or JetStream cannot store the key.
 func (l *Leader) TryAcquire(ctx context.Context) bool {
 	return l.write(ctx, func(ctx context.Context) (revision uint64, err error) {
 		if l.bucket, err = l.js.KeyValue(ctx, schemas.LeadersBucket); err != nil {
@@ -99,7 +99,7 @@ func (l *Leader) TryAcquire(ctx context.Context) bool {
 	}) == nil
 }
 
-// write has put write the key, and then trusts the lease from before the write on.
+// write calls put to write the key. Trust begins at the time before the write.
 func (l *Leader) write(ctx context.Context, put func(context.Context) (uint64, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, renewal)
 	defer cancel()
@@ -112,8 +112,8 @@ func (l *Leader) write(ctx context.Context, put func(context.Context) (uint64, e
 	return err
 }
 
-// Hold runs fn and renews the lease until fn has returned; then it gives the lease up.
-// fn's context ends with ctx, and when the lease is no longer trusted.
+// Hold runs fn, renews the lease until fn has returned, and then releases it. The context of
+// fn ends with ctx, or when the lease is no longer trusted.
 func (l *Leader) Hold(ctx context.Context, fn func(context.Context) error) error {
 	leading, stop := context.WithCancel(ctx)
 	defer stop()
@@ -153,8 +153,8 @@ func (l *Leader) renew(ctx context.Context) {
 	}
 }
 
-// own reports whether the key may be this instance's still, and takes in its revision:
-// an update may have been stored although its acknowledgement was lost.
+// own reports whether this instance may still hold the key, and reads its revision: an update
+// may have been stored although its acknowledgement was lost.
 func (l *Leader) own(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, renewal)
 	defer cancel()

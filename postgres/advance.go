@@ -29,7 +29,7 @@ type Steps struct {
 // Advanced is a run that was advanced.
 type Advanced struct {
 	hodei.Run
-	// Was is its state before, "" for a new run.
+	// Was is the state before; "" for a new run.
 	Was hodei.RunStatus
 	// Changed are the jobs that differ from before.
 	Changed []hodei.RunJob
@@ -51,11 +51,11 @@ func (db *DB) NextRun(ctx context.Context, most time.Duration) (time.Duration, e
 		`SELECT min(r.due_at) FROM runs r WHERE r.due_at IS NOT NULL AND `+notPutOff, most)
 }
 
-// Advance decides about a run, in place, given executions that have ended.
+// Advance makes the decisions about a run, given its ended executions, and changes the run in
+// place.
 type Advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) Steps
 
-// Hand takes executions that were committed, before the disk has the commit: see
-// handed.
+// Hand receives executions after their commit and before its flush; see handed.
 type Hand func(context.Context, []hodei.Execution)
 
 // AdvanceRuns locks runs that are due and that no other instance has locked, has
@@ -90,7 +90,8 @@ func (db *DB) advanceTogether(ctx context.Context, advance Advance, hand Hand) (
 	return out, failure("advance runs", err)
 }
 
-// AdvanceRun waits for the lock of one run and has advance decide about it.
+// AdvanceRun waits for the lock of one run, calls advance, and commits the decisions. After an
+// error of advance nothing is committed.
 func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) (Steps, error), hand Hand) (Advanced, error) {
 	out, err := db.handed(ctx, db.pool, hand, func(s *step) ([]Advanced, error) {
 		var runs []hodei.Run
@@ -122,7 +123,7 @@ func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *ho
 	return out[0], nil
 }
 
-// keep caches the jobs of runs that have been committed and go on.
+// keep caches the jobs of committed runs that have not ended.
 func (db *DB) keep(all []Advanced) {
 	for _, a := range all {
 		if !a.Status.Ended() {
@@ -131,14 +132,14 @@ func (db *DB) keep(all []Advanced) {
 	}
 }
 
-// decided is a run and what has been decided about it.
+// decided is a run with the decisions about it.
 type decided struct {
 	run   *hodei.Run
 	was   hodei.RunStatus
 	steps Steps
 }
 
-// advanceLocked has advance decide about locked runs. Commit sends the last statements.
+// advanceLocked calls advance for locked runs. commit sends the last statements.
 func (db *DB) advanceLocked(ctx context.Context, tx session, runs []hodei.Run, advance Advance, commit send) ([]Advanced, error) {
 	ids := make([]hodei.RunID, len(runs))
 	for i := range runs {
@@ -176,8 +177,8 @@ type endOfRun struct {
 	Kept     bool       `db:"has_artifacts"`
 }
 
-// takeEnds takes the ends that locked runs have not taken notice of, and the time of the
-// transaction, in one round trip.
+// takeEnds marks the new ends of executions of locked runs as processed and returns them with
+// the time of the transaction, in one round trip.
 func takeEnds(ctx context.Context, tx session, ids []hodei.RunID) (ends map[hodei.RunID][]hodei.Execution, now time.Time, err error) {
 	ends = map[hodei.RunID][]hodei.Execution{}
 	batch := &pgx.Batch{}
@@ -214,7 +215,7 @@ func (db *DB) readJobs(ctx context.Context, tx session, runs []hodei.Run) error 
 	return err
 }
 
-// writeSteps appends the statements that record what has been decided to a batch, and sends it.
+// writeSteps appends the statements that record the decisions to a batch, and sends it.
 func writeSteps(ctx context.Context, batch *pgx.Batch, work []decided, send send) ([]Advanced, error) {
 	out := make([]Advanced, len(work))
 	var starts []hodei.Execution
@@ -256,8 +257,7 @@ func writeSteps(ctx context.Context, batch *pgx.Batch, work []decided, send send
 	return out, nil
 }
 
-// identified gives the executions to be started their ids, and notes them in their
-// jobs.
+// identified assigns ids to the executions to start, and records them in their jobs.
 func identified(w decided) []hodei.Execution {
 	starts := slices.Clone(w.steps.Start)
 	for i := range starts {
@@ -363,8 +363,8 @@ func queueChanged(batch *pgx.Batch, jobs []jobOfRun) {
 		runs, keys, status, reasons, executions, attempts, outputs, approvals, warnings, started, completed, plans, children, messages)
 }
 
-// queueStarts records executions of runs, and adds them to created. A job that was
-// deleted since leaves its executions without one.
+// queueStarts inserts executions of runs and adds them to created. The executions of a job
+// that was deleted have no job_id.
 func queueStarts(batch *pgx.Batch, starts []hodei.Execution, created map[hodei.RunID][]hodei.Execution) {
 	n := len(starts)
 	ids, jobs, pipelines, runs := make([]hodei.ExecutionID, n), make([]*hodei.JobID, n), make([]*hodei.PipelineID, n), make([]*hodei.RunID, n)
@@ -382,8 +382,8 @@ func queueStarts(batch *pgx.Batch, starts []hodei.Execution, created map[hodei.R
 		Query(each(func(e hodei.Execution) { created[*e.RunID] = append(created[*e.RunID], e) }))
 }
 
-// queueLive reads the executions of the jobs that are to be stopped into stop: those that have
-// not ended, or have a retry due.
+// queueLive reads into stop the executions of the jobs to stop that have not ended or have a
+// retry due.
 func queueLive(batch *pgx.Batch, work []decided, stop map[hodei.RunID][]hodei.ExecutionID) {
 	for _, w := range work {
 		if len(w.steps.Stop) == 0 {

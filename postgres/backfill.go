@@ -47,8 +47,8 @@ func triggered(ctx context.Context, tx pgx.Tx, id hodei.ScheduleID) ([]hodei.Fir
 		id, newID[uuid.UUID](ctx))
 }
 
-// Backfill has planned times of the past fire, one after the other, unless they started
-// something before. It returns their fires.
+// Backfill records fires for planned times of the past, except those that have started
+// something. They start one after the other. It returns the fires.
 func (db *DB) Backfill(ctx context.Context, id hodei.ScheduleID, plan func(hodei.Schedule, time.Time) ([]time.Time, error)) ([]hodei.Fire, error) {
 	var out []hodei.Fire
 	err := db.transact(ctx, "schedule", id.String(), func(tx pgx.Tx) error {

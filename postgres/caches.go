@@ -46,9 +46,9 @@ func pathsSum(paths []string) []byte {
 	return sum[:]
 }
 
-// FindCache returns the cache with which an execution that runs on the worker starts: the
-// one with the key, or else of the first prefix that some cache has the newest; nil if there
-// is none. It is then the most recently used one.
+// FindCache returns the cache for an execution that runs on the worker: the cache with the
+// key, or else the newest cache of the first prefix that matches any; nil if there is none. It
+// records the use of the cache.
 func (db *DB) FindCache(ctx context.Context, w hodei.WorkerID, id hodei.ExecutionID, key string, prefixes, paths []string) (*hodei.Cache, error) {
 	s, err := scopeOf(ctx, db.pool, w, id, "")
 	if err != nil {
@@ -122,7 +122,8 @@ func (db *DB) CheckCached(ctx context.Context, w hodei.WorkerID, id hodei.Execut
 	return failure("find cached content", err)
 }
 
-// ListCaches returns a page of the caches of a pipeline whose keys begin so, newest first.
+// ListCaches returns a page of the caches of a pipeline whose keys have the prefix key, newest
+// first.
 func (db *DB) ListCaches(ctx context.Context, pipeline hodei.PipelineID, key string, p Page) ([]hodei.Cache, *string, error) {
 	return list(p, func(c hodei.Cache) hodei.CacheID { return c.ID }, func(from *hodei.CacheID, limit int) ([]hodei.Cache, error) {
 		return all[hodei.Cache](ctx, db.pool, "list caches", `SELECT `+cacheColumns+` FROM caches c JOIN blobs b ON b.id = c.blob_id
@@ -137,8 +138,8 @@ func (db *DB) DeleteCache(ctx context.Context, id hodei.CacheID) error {
 	return err
 }
 
-// EvictCaches deletes the caches that no job has used for so long, and the least recently
-// used ones beyond the limit in bytes; 0 is no limit. It returns how many.
+// EvictCaches deletes the caches that no job has used for the time unused, and the least
+// recently used ones beyond the limit in bytes. 0 disables either. It returns their number.
 func (db *DB) EvictCaches(ctx context.Context, limit int64, unused time.Duration) (int, error) {
 	tag, err := db.pool.Exec(ctx, `DELETE FROM caches WHERE $2::interval > interval '0' AND used_at < now() - $2::interval
 		OR $1::bigint > 0 AND id IN (SELECT id FROM (SELECT c.id, sum(b.size) OVER (ORDER BY c.used_at DESC, c.id DESC) AS used

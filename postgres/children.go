@@ -22,11 +22,10 @@ type Caller struct {
 // wait for it.
 var errUnwanted = errors.New("the job does not wait for a run")
 
-// CreateChild creates a run as CreateRun does, for an attempt of a job of another run,
-// which has the draft's Parent. It reports false, and changes nothing, if the attempt has
-// its run or does not wait for one, because the job was cancelled. The run of the job is
-// due afterwards. A run whose concurrency key is taken by a run that waits for the new
-// one is REJECTED, since neither could go on.
+// CreateChild is CreateRun for an attempt of a job in the run draft.Parent. It returns false
+// and changes nothing if the attempt has a run already, or was cancelled. The parent is due
+// afterwards. If the concurrency key is taken by a run that waits for the new one, it returns
+// REJECTED, because neither could continue.
 func (db *DB) CreateChild(ctx context.Context, draft hodei.Run, call hodei.RunCall, fill Expansion, advance Advance, hand Hand) (Advanced, bool, error) {
 	draft.ID = NewID[hodei.RunID]()
 	caller := &Caller{RunID: &draft.Parent.RunID, Key: &call.Key, Attempt: &call.Attempt, Waits: call.Waits()}
@@ -37,9 +36,9 @@ func (db *DB) CreateChild(ctx context.Context, draft hodei.Run, call hodei.RunCa
 	return out, err == nil, err
 }
 
-// claim locks the run of the job, checks that the job waits for a run of this attempt, and
-// has its run looked at. Locks are taken in the order of pipeline, concurrency key, run:
-// a transaction that advances a run, and has it locked, waits for neither of the others.
+// claim locks the parent and marks it as due. It returns errUnwanted unless the job waits for
+// the run of this attempt. Lock order: pipeline, concurrency key, run; a transaction that has
+// locked a run waits for neither of the others.
 func (c *Caller) claim(ctx context.Context, tx session) error {
 	if c == nil {
 		return nil
@@ -71,9 +70,9 @@ func (c *Caller) waitsWithKey(ctx context.Context, tx session, key string) (wait
 	return waits, err
 }
 
-// readChildren gives the jobs of locked runs that wait for a run of another pipeline the
-// state of that run, and takes the notices of the changes. A notice that is locked stays:
-// its run is changing, and the parent is looked at again.
+// readChildren sets Child of the jobs of locked runs that wait for a child run, and clears
+// parent_due of the child runs. A child run that another transaction has locked stays marked,
+// so the parent is advanced again.
 func readChildren(ctx context.Context, tx session, runs []hodei.Run) error {
 	parents, ids, keys := map[hodei.RunID]*hodei.Run{}, []hodei.RunID{}, []string{}
 	for i := range runs {
@@ -127,7 +126,7 @@ type child struct {
 	Cancelled     bool
 }
 
-// show gives the job that started the run its state, if the attempt is the present one.
+// show sets the Child of its job, unless the job has begun another attempt.
 func (c child) show(parent *hodei.Run) {
 	for i := range parent.Jobs {
 		if j := &parent.Jobs[i]; j.Key == c.ParentKey && j.Attempt == c.ParentAttempt {
@@ -139,8 +138,8 @@ func (c child) show(parent *hodei.Run) {
 	}
 }
 
-// Calls are the pipelines with the slugs, and those that their jobs start, however far
-// away: for each slug the slugs of the pipelines that its jobs start.
+// Calls returns the pipelines that are reachable from the slugs: for each slug the slugs of
+// the pipelines that its jobs start.
 func (db *DB) Calls(ctx context.Context, slugs []string) (map[string][]string, error) {
 	rows, err := all[struct {
 		Slug  string

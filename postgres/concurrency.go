@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	// admitSweep is how often a run that waits for its concurrency key is looked at,
-	// should the end of the run before it not have led to that.
+	// admitSweep is the interval of steps of a run that waits for its concurrency key,
+	// in case wakeNext failed.
 	admitSweep = 10 * time.Second
 	// admitSoon is when it is looked at again where another instance, or the same batch,
 	// decided about the key at the same moment.
 	admitSoon = 100 * time.Millisecond
 )
 
-// keyLock is the advisory lock of a concurrency key. Who holds it may wait for the lock
-// of a run; who holds the lock of a run only tries for it.
+// keyLock is the advisory lock of a concurrency key. Lock order: key, then run. A
+// transaction that has locked a run must not wait for a key, only try to lock it.
 const keyLock = `hashtextextended('hodei concurrency ' || $1, 0)`
 
-// admitNew decides whether a new run starts, waits for its concurrency key, or is
-// REJECTED, and what becomes of the others with the key. It sets the state.
+// admitNew decides whether a new run starts, waits for its concurrency key, or is REJECTED.
+// It sets the state of the run, and cancels others with the key as OnConflict requires.
 func admitNew(ctx context.Context, tx session, r *hodei.Run, caller *Caller) error {
 	c := r.Plan.Concurrency
 	if c == nil {
@@ -77,8 +77,8 @@ func crowded(runs []hodei.Run, i int) bool {
 	return false
 }
 
-// admitWaiting starts a run that waits, when it is the oldest one and its key has room.
-// It returns when to look again otherwise.
+// admitWaiting starts a waiting run if it is the oldest and the limit of its key allows it.
+// Otherwise it returns the time of the next attempt.
 func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, now time.Time) (again *time.Time, err error) {
 	c := r.Plan.Concurrency
 	if r.Status != hodei.RunPending || r.Plan.Stopping != nil {
@@ -104,7 +104,7 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, n
 		later = now.Add(admitSoon)
 		return &later, nil
 	}
-	if r.Plan.Held { // its time has come, as if it were new
+	if r.Plan.Held { // its not_before has passed: admit it like a new run
 		letGo(r, now)
 		if err := admitNew(ctx, tx, r, nil); errors.Is(err, hodei.Rejected) {
 			reason := hodei.ReasonRejected
@@ -122,18 +122,17 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, n
 	return nil, nil
 }
 
-// hold has a new run wait for the time before which it must not start.
+// hold makes a new run wait for its not_before.
 func hold(r *hodei.Run) {
 	r.Status, r.StartedAt, r.Plan.Held, r.Reason = hodei.RunPending, nil, true, reasonOf(hodei.ReasonNotBefore)
 }
 
-// letGo ends that.
+// letGo ends the wait of hold.
 func letGo(r *hodei.Run, now time.Time) {
 	r.Status, r.StartedAt, r.Plan.Held, r.Reason = hodei.RunRunning, &now, false, nil
 }
 
-// countKey counts the runs with the key that run, and those that wait and are older than
-// the given one.
+// countKey counts the RUNNING runs with the key, and the PENDING ones older than the run.
 func countKey(ctx context.Context, tx session, key string, id hodei.RunID) (running, before int, err error) {
 	err = tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE status = 'RUNNING'), count(*) FILTER (WHERE status = 'PENDING' AND id < $2
 				AND NOT plan ?| '{stopping,held}')
@@ -144,11 +143,11 @@ func countKey(ctx context.Context, tx session, key string, id hodei.RunID) (runn
 	return running, before, nil
 }
 
-// wakeNext has the oldest run that waits for a key looked at, after a run with the key has
-// started or ended. queueNext does that in the transaction of the end, but cannot see a run that
-// is being created, nor mark one that is being looked at, at that moment: both have counted the
-// ended run. They hold the lock of the key, for which only a transaction that has locked no run
-// may wait. If wakeNext fails, the waiting run is looked at within admitSweep.
+// wakeNext marks the oldest run that waits for a key as due, after a run with the key has
+// started or ended. queueNext does so in the transaction of the end, but misses a run that is
+// being created or advanced by another transaction at that moment, which has counted the
+// ended run. That transaction holds the lock of the key, so wakeNext waits for it in a
+// transaction that has locked no run. If wakeNext fails, admitSweep finds the run.
 func (db *DB) wakeNext(ctx context.Context, all []Advanced) {
 	for _, a := range all {
 		c := a.Plan.Concurrency
@@ -167,8 +166,8 @@ func (db *DB) wakeNext(ctx context.Context, all []Advanced) {
 	}
 }
 
-// queueNext has the oldest run that waits for the key looked at, because a run with the
-// key has started or ended.
+// queueNext marks the oldest run that waits for the key as due, because a run with the key
+// has started or ended.
 func queueNext(batch *pgx.Batch, w decided) {
 	c := w.run.Plan.Concurrency
 	if c == nil || w.run.Status == w.was {

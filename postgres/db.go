@@ -25,9 +25,8 @@ type DB struct {
 	// synchronous commit makes durable as well, or that may be lost, such as
 	// keys.
 	lazy *pgxpool.Pool
-	// known serves the creation, assignment and end of executions and what follows from
-	// ends for runs, whose best
-	// plan does not depend on the content of the tables: an index scan by key.
+	// known executes the statements that create, assign and end executions and
+	// advance runs. Their best plan is an index scan by key, whatever the tables contain.
 	// By default Postgres plans each of these statements anew, because arrays
 	// of one element look cheaper than the general plan; planning then takes
 	// longer than execution.
@@ -38,8 +37,8 @@ type DB struct {
 	finishes batch.Group[report, recordedEnd]
 	receives batch.Group[Received, hodei.Delivery]
 
-	written signal      // a commit that was waited for
-	sharing atomic.Bool // an end waits for one, see shareEnd
+	written signal      // broadcast after each flush of write
+	sharing atomic.Bool // a shareEnd is in progress
 
 	runs runCache
 

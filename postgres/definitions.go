@@ -105,11 +105,11 @@ type Revised struct {
 	Begin Begin
 }
 
-// Apply changes the pipeline with the slug as decide does to what is recorded, in one
-// transaction, or creates it; decide gets nil then, and returns nil to write nothing. It
-// reports whether the pipeline is new. Executions of deleted jobs stay, without a job.
+// Apply changes the pipeline with the slug, or creates it, in one transaction. decide receives
+// the recorded pipeline, nil if there is none, and returns the changes, nil for none. Apply
+// reports whether the pipeline is new. Executions of deleted jobs stay, without a job_id.
 func (db *DB) Apply(ctx context.Context, slug string, decide func(*Recorded) (*Revised, error)) (p hodei.Pipeline, created bool, err error) {
-	for range 3 { // another may create it at the same time
+	for range 3 { // another request may create it at the same time
 		var id hodei.PipelineID
 		err = db.transact(ctx, "pipeline", slug, func(tx pgx.Tx) (err error) {
 			id, created, err = apply(ctx, tx, slug, decide)

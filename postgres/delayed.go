@@ -7,17 +7,17 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// NextDelayed returns the time until an execution is to be let go, at most the given time.
+// NextDelayed returns the time until the not_before of an execution, at most the given time.
 func (db *DB) NextDelayed(ctx context.Context, most time.Duration) (time.Duration, error) {
 	return db.nextDue(ctx, "find next delayed execution", `false`,
 		`SELECT min(not_before) FROM executions WHERE held AND status = 'PENDING'`, most)
 }
 
-// delayedAtOnce is how many executions one statement lets go.
+// delayedAtOnce is how many executions one statement releases.
 const delayedAtOnce = 100
 
-// ReleaseDelayed lets executions go whose time has come. It returns NOT_FOUND if there are
-// none that no other instance has locked.
+// ReleaseDelayed releases executions whose not_before has passed. It returns NOT_FOUND if
+// there are none that no other instance has locked.
 func (db *DB) ReleaseDelayed(ctx context.Context) ([]hodei.Execution, error) {
 	out, err := all[hodei.Execution](ctx, db.pool, "let executions go",
 		`WITH due AS (SELECT id FROM executions WHERE held AND status = 'PENDING' AND not_before <= now()

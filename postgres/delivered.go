@@ -217,7 +217,7 @@ func (db *DB) answer(ctx context.Context, hook hodei.HookID, id hodei.DeliveryID
 		}
 		if r.Status != hodei.DeliveryBlocked || !hodei.DeliveryTransitions.Allows(r.Status, to) {
 			return &hodei.Error{
-				Code: hodei.Conflict, Message: "Delivery is " + string(r.Status) + " and waits for no approval", Resource: "delivery", ResourceID: id.String(),
+				Code: hodei.Conflict, Message: "Delivery is " + string(r.Status) + " and does not wait for an approval", Resource: "delivery", ResourceID: id.String(),
 			}
 		}
 		return act(tx, r)

@@ -1,5 +1,5 @@
-// Package postgres is the record: the committed state of pipelines, jobs,
-// executions, workers and logs.
+// Package postgres is the record: the committed state of everything, from
+// pipelines, runs and executions to workers, logs, tokens and secrets.
 //
 // # Owns
 //
@@ -9,10 +9,11 @@
 //
 // # State
 //
-// Each change of state is one UPDATE guarded by the transition table in package
-// hodei (`status = ANY(from)`). The CHECK of each status column repeats the
-// states of that table; a test compares them. If the row is in another state,
-// the UPDATE changes nothing and the caller gets CONFLICT.
+// Each change of the state of an execution or a worker is one UPDATE guarded by
+// the transition table in package hodei (`status = ANY(from)`). If the row is in
+// another state, the UPDATE changes nothing and the caller gets CONFLICT. A run
+// and its jobs change under the lock of the run. The CHECK of each status column
+// repeats the states of the tables; a test compares them.
 //
 // # When things fail
 //
@@ -22,5 +23,6 @@
 //
 // # Not here
 //
-// No NATS, no decisions, no goroutines except those of the pool.
+// No NATS, no decisions. The only goroutines are those of the pools, of the
+// batches (internal/batch), and one that waits for the flush of an end (life.go).
 package postgres

@@ -17,7 +17,7 @@ const (
 	tidyEach = 200
 )
 
-// Due is a schedule that must be looked at: see internal/next.
+// Due is a locked schedule that is due, with the input of next.Decide.
 type Due struct {
 	hodei.Schedule
 	Ends    []string
@@ -26,7 +26,7 @@ type Due struct {
 	Now     time.Time
 }
 
-// Firing is what is decided about it.
+// Firing is the decision about a schedule, see next.Plan.
 type Firing struct {
 	Skipped           []hodei.Fire
 	Start, Wait       []time.Time
@@ -37,7 +37,7 @@ type Firing struct {
 	Paused            bool
 }
 
-// Starter makes the runs and executions of a schedule.
+// Starter decides about schedules and fills in their runs.
 type Starter struct {
 	Decide  func(Due) (Firing, error)
 	Fill    func(s hodei.Schedule, r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error
@@ -68,9 +68,9 @@ func (db *DB) NextSchedule(ctx context.Context, most time.Duration) (time.Durati
 const uncounted = `(EXISTS (SELECT FROM runs r JOIN schedules s ON s.id = r.schedule_id WHERE r.fire_due)
 	OR EXISTS (SELECT FROM executions e JOIN schedules s ON s.id = e.schedule_id WHERE e.fire_due))`
 
-// FireSchedule locks one schedule that must be looked at and that no other instance has
-// locked, and commits what is decided about it together with what it starts. It returns
-// NOT_FOUND if there is none. The clock of Postgres alone decides.
+// FireSchedule locks one schedule that is due and not locked by another instance, and commits
+// the decision about it together with the runs and executions that it starts. It returns
+// NOT_FOUND if there is none. Only the clock of Postgres counts.
 func (db *DB) FireSchedule(ctx context.Context, by Starter) (Fired, error) {
 	var out Fired
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
@@ -136,7 +136,8 @@ func (db *DB) fire(ctx context.Context, tx pgx.Tx, s hodei.Schedule, by Starter)
 	return out, settle(ctx, tx, out, f)
 }
 
-// look takes the ends that the schedule has not counted, and reads what is live.
+// look reads the ends that the schedule has not counted, marks them as counted, and reads
+// whether something is live.
 func look(ctx context.Context, tx pgx.Tx, s hodei.Schedule) (Due, error) {
 	due := Due{Schedule: s}
 	ends, err := tx.Query(ctx, `WITH r AS (UPDATE runs SET fire_due = false WHERE fire_due AND schedule_id = $1

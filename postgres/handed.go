@@ -47,18 +47,18 @@ func (s *step) begin(ctx context.Context, b *pgx.Batch) error {
 	return s.SendBatch(ctx, first).Close()
 }
 
-// commit sends the last ones.
+// commit sends the last statements, and reads the position after the COMMIT.
 func (s *step) commit(ctx context.Context, b *pgx.Batch) error {
 	b.Queue(`COMMIT`)
 	b.Queue(`SELECT pg_current_wal_insert_lsn()::text`).QueryRow(func(row pgx.Row) error { return row.Scan(&s.at) })
 	return s.SendBatch(ctx, b).Close()
 }
 
-// handed has work begin and commit a transaction, hands over the executions that it has
-// created, and then waits for the disk. A worker is assigned an execution by a commit that
-// waits too, and one that waits makes all before it durable. So nothing starts that a crash
-// of Postgres could undo, and the next job of a run waits for the disk once less. What work
-// has decided is undone with the ends that it follows from, or decided again.
+// handed calls work, which commits a transaction without a flush, passes the created
+// executions to hand, and then waits for the flush. This saves one flush before the next job
+// of a run starts. It is safe: an execution starts only after its assignment is committed
+// with a flush, which includes all earlier commits. If Postgres crashes before the flush, it
+// loses these decisions and the ends that they follow from, or they are made again.
 func (db *DB) handed(ctx context.Context, pool *pgxpool.Pool, hand Hand, work func(*step) ([]Advanced, error)) ([]Advanced, error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
@@ -88,19 +88,19 @@ func (db *DB) handed(ctx context.Context, pool *pgxpool.Pool, hand Hand, work fu
 	return out, db.share(ctx, conn, written, s.at)
 }
 
-// An idle system has the disk write once a step: share looks every shareEvery whether the commit
-// of the next assignment has done so, at most shareLooks times. Otherwise that commit would have
-// to wait until the disk is done with a write of share.
+// On an idle system the flush of the next assignment usually includes this commit. So share
+// checks every shareEvery, at most shareLooks times, before it flushes itself: its own flush
+// would delay that of the assignment.
 const (
 	shareEvery   = 3 * time.Millisecond
 	shareLooks   = 3
 	shareTimeout = 30 * time.Second
 )
 
-// share waits until everything before a position in the log of Postgres is durable, and
-// writes it itself unless a commit of others does within a moment. The connection must be that
-// of the commit in question: on another one, Postgres might have crashed between them. Written
-// is closed by the next write of this process.
+// share waits until the log of Postgres is flushed up to the position at, and flushes it
+// itself unless another commit does so soon. conn must be the connection of the commit: after
+// a crash of Postgres another connection would not detect the loss. written is closed by the
+// next flush of this process.
 func (db *DB) share(ctx context.Context, conn *pgxpool.Conn, written <-chan struct{}, at string) error {
 	tick := time.NewTicker(shareEvery)
 	defer tick.Stop()
@@ -122,8 +122,7 @@ func (db *DB) share(ctx context.Context, conn *pgxpool.Conn, written <-chan stru
 	return db.write(ctx, conn)
 }
 
-// write waits until everything that the connection has committed is durable, by a commit of
-// its own, written after it and waited for.
+// write flushes everything that the connection has committed, by a synchronous commit.
 func (db *DB) write(ctx context.Context, conn *pgxpool.Conn) error {
 	_, err := conn.Exec(ctx, `SELECT pg_logical_emit_message(true, 'hodei', '')`)
 	db.written.broadcast()
@@ -136,7 +135,7 @@ type signal struct {
 	c  chan struct{}
 }
 
-// next is closed by the next broadcast.
+// next returns a channel that the next broadcast closes.
 func (s *signal) next() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

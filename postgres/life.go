@@ -256,7 +256,7 @@ func (db *DB) FinishExecutions(ctx context.Context, worker hodei.WorkerID, repor
 func (db *DB) finished(ctx context.Context, r report, a batch.Answer[recordedEnd]) Ended {
 	switch {
 	case !isEnd(r.outcome.Status):
-		return Ended{Err: hodei.InvalidField("outcome.status", "not the end of a run")}
+		return Ended{Err: hodei.InvalidField("outcome.status", "not a final state of an execution")}
 	case a.Err == nil:
 		if err := a.Value.wait(ctx); err != nil { // a repeat waits for the disk, see durableExecution
 			return Ended{Err: failure("finish execution", err)}
@@ -331,13 +331,13 @@ func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker ho
 // errNotFinished rolls back a transaction that ended no execution.
 var errNotFinished = errors.New("no execution ended")
 
-// isEnd reports whether a run can end in the state.
+// isEnd reports whether an execution can end in the state.
 func isEnd(s hodei.ExecutionStatus) bool {
 	return s.Ended() && hodei.ExecutionTransitions.Allows(hodei.Running, s)
 }
 
-// durableExecution is GetExecution for one whose end may have been committed a moment
-// ago, by an attempt that did not wait for the disk to the end.
+// durableExecution is GetExecution after a flush: an earlier attempt may have committed the
+// end and stopped before its flush.
 func (db *DB) durableExecution(ctx context.Context, id hodei.ExecutionID) (e hodei.Execution, err error) {
 	err = db.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 		e, err = one[hodei.Execution](ctx, conn, "get execution", "execution", id.String(), `SELECT `+executionColumns+` FROM executions e WHERE e.id = $1`, id)
@@ -396,14 +396,14 @@ func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.A
 		} else if err := db.write(ctx, conn); err != nil {
 			return nil, err
 		}
-		break // for all of them
+		break // one flush is enough for all
 	}
 	made := answers(reports, changed, func(r report) hodei.ExecutionID { return r.id })
 	return batch.Answers(len(made), func(i int) (recordedEnd, error) { return recordedEnd{made[i].Value, durable}, made[i].Err }), nil
 }
 
-// recordedEnd is an execution whose end is committed. The end is durable once durable, unless
-// it is nil, has received nil.
+// recordedEnd is an execution whose end is committed. durable receives the result of the
+// flush; it is nil if the end is flushed already.
 type recordedEnd struct {
 	*hodei.Execution
 	durable <-chan error

@@ -12,8 +12,8 @@ import (
 const notificationColumns = `n.id, n.pipeline_id, n.run_id, n.event, n.kind, n.target, n.status, n.attempts, n.error, n.created_at, n.attempted_at,
 	n.due_at AS next_at, n.completed_at`
 
-// heads are the oldest open notification of each target. Walking from target to target
-// costs two looks at the index for each, however many wait there.
+// heads selects the oldest open notification of each target. It costs two index lookups for
+// each target, however many notifications wait.
 const heads = `WITH RECURSIVE queues AS (
 		(SELECT queue FROM notifications WHERE status = 'PENDING' ORDER BY queue LIMIT 1)
 		UNION ALL SELECT (SELECT o.queue FROM notifications o WHERE o.status = 'PENDING' AND o.queue > q.queue ORDER BY o.queue LIMIT 1)
@@ -90,7 +90,7 @@ func (db *DB) GetNotification(ctx context.Context, id hodei.NotificationID) (hod
 		`SELECT `+notificationColumns+` FROM notifications n WHERE n.id = $1`, id)
 }
 
-// Redeliver has a notification be delivered, again or now, for another day.
+// Redeliver makes a notification due now. It is repeated for another day.
 func (db *DB) Redeliver(ctx context.Context, id hodei.NotificationID) (n hodei.Notification, err error) {
 	err = db.transact(ctx, "notification", id.String(), func(tx pgx.Tx) error {
 		n, err = one[hodei.Notification](ctx, tx, "redeliver notification", "notification", id.String(),

@@ -6,8 +6,9 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Each service reports whether it is ready. The edge asks all three for its own
-// readiness.
+// Each service reports whether it is ready. The edge is ready when the
+// orchestrator, the scheduler, the worker manager and, with access control, the
+// access service are.
 var (
 	OrchestratorHealth  = health(Orchestrator)
 	SchedulerHealth     = health(Scheduler)
@@ -47,8 +48,9 @@ type Store struct {
 // Readiness is the body of /healthz and /readyz over HTTP.
 type Readiness struct {
 	Status string `json:"status" jsonschema:"enum=ok,enum=unavailable"`
-	// Checks are NATS, each service, and the services' own checks: "ok" or the
-	// problem. scheduler.workers does not affect the status. /healthz has none.
+	// Checks are NATS, the services on which readiness depends, and their own
+	// checks: "ok" or the problem. scheduler.workers does not affect the status.
+	// /healthz has none.
 	Checks map[string]string `json:"checks,omitempty"`
 	Stores []Store           `json:"stores,omitempty"`
 }

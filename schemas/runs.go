@@ -73,8 +73,8 @@ type ExecutePipelineRequest struct {
 	Ref *string `json:"ref,omitempty" jsonschema:"minLength=1,maxLength=1000"`
 	// Source is an uploaded tree with which every job starts, instead of the pipeline's source.
 	Source *hodei.UploadedSource `json:"source,omitempty"`
-	// Only are the keys of the jobs that are wanted; what these need beside counts as
-	// succeeded. All when left out.
+	// Only are the keys of the jobs to run, besides those of finally. Needs of other jobs
+	// count as succeeded. All jobs if left out.
 	Only []string `json:"only,omitempty" jsonschema:"maxItems=1000"`
 	Delayed
 	// Trigger is "manual" where a person asks for the run, "api", the default, where a

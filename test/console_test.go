@@ -135,7 +135,7 @@ func TestConsoleFleet(t *testing.T) {
 	p.open("/why?execution_id=" + x["id"].(string))
 	p.sees("#2 in queue: no worker with 2 free slots: 1 busy")
 	p.open("/why")
-	p.sees("kept for one that waits longer")
+	p.sees("reserved for an execution that waits longer")
 	p.open("/workers")
 	p.sees("Busy")
 	p.click("Drain")

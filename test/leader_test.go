@@ -112,7 +112,7 @@ func TestTheLeadingSchedulerDies(t *testing.T) {
 
 // leads reports whether a scheduler's log shows it in the lead.
 func (p *process) leads() bool {
-	return strings.LastIndex(p.output(), `"this scheduler leads"`) > strings.LastIndex(p.output(), `"this scheduler leads no longer"`)
+	return strings.LastIndex(p.output(), `"this scheduler leads"`) > strings.LastIndex(p.output(), `"this scheduler no longer leads"`)
 }
 
 // takes is how long it takes until a condition holds.

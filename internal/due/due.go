@@ -69,12 +69,12 @@ func (r Rows) loop(ctx context.Context, woken <-chan *nats.Msg, log *slog.Logger
 		}
 		took, err := r.takeAll(ctx)
 		if err != nil && ctx.Err() == nil {
-			log.WarnContext(ctx, r.Name+" put off", "err", err)
+			log.WarnContext(ctx, "due rows not processed", "rows", r.Name, "err", err)
 		}
 		if took {
 			pause = pauseFirst
 			if len(woken) > 0 {
-				continue // without asking what is next
+				continue // look again at once
 			}
 		}
 		wait := r.next(ctx)

@@ -50,7 +50,7 @@
 // A handler's panic becomes INTERNAL_ERROR and is logged with its stack. Loops
 // that outlive a request run under Supervise, which restarts them after a
 // panic. Panics counts both kinds, in the statistics of every endpoint and in
-// the metrics of the edge. A call that no instance answers fails with
+// the metrics of each process. A call that no instance answers fails with
 // UNAVAILABLE, a call that is answered too late with TIMEOUT.
 //
 // micro runs the handlers of an endpoint one at a time, and its Request.Error

@@ -1,15 +1,15 @@
-// Package access owns who may use Hodei: tokens, the sessions of the console, and the log
-// of what was done.
+// Package access authenticates callers: it owns tokens, sessions of the console, sign-ins of
+// the command line, keys of workers, and the audit log.
 //
 // # Owns
 //
-// The decision who may connect to NATS: nats-server requests it by its auth callout. People
-// connect with tokens, workers with keys of their own, which are recorded when a worker joins
-// (callout.go, workers.go). When a token or a key is revoked, its connections are closed
+// Authentication on NATS: nats-server sends each new connection to this service (auth callout).
+// People connect with tokens, workers with keys of their own, which are recorded when a worker
+// joins (callout.go, workers.go). When a token or a key is revoked, its connections are closed
 // (sweep.go).
 //
-// The tables tokens, sessions and worker_keys. A token is created with a role and an expiry; its text is
-// returned once and only its hash is recorded. A session begins with a token or with a
+// The tables tokens, sessions, devices and worker_keys. A token is created with a role and an
+// expiry; its text is returned once and only its hash is recorded. A session begins with a token or with a
 // sign-in link, which works once, and ends with the token at the latest.
 //
 // The audit log has one record for each request of a caller that changed something or was
@@ -18,8 +18,8 @@
 //
 // # Subjects
 //
-// Answers hodei.v1.tokens.* and .audit.list for admins, .workers.keys, .approve and .revoke, and
-// for the edge hodei.v1.access.authenticate, .sessions.create and .sessions.delete. Publishes
+// Answers hodei.v1.tokens.* and .audit.list for admins, .workers.keys, .approve and .revoke for
+// operators, and for the edge .access.authenticate, .sessions.* and .devices.*. Publishes
 // access.changed after a token or a session was deleted, and every edge then clears its cache
 // of callers.
 //

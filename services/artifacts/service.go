@@ -102,9 +102,9 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 const (
-	// collectEvery is the interval in which content without references is looked for.
+	// collectEvery is the interval of collections of content without references.
 	collectEvery = 10 * time.Minute
-	// abandoned is how long an upload may rest.
+	// abandoned is the age after which an unfinished upload is deleted.
 	abandoned = 24 * time.Hour
 	// atOnce is how many rows one statement changes.
 	atOnce = 100

@@ -12,9 +12,9 @@ import (
 	"github.com/hodei-jobs/hodei/services/orchestrator/run"
 )
 
-// call creates the run of another pipeline that a job of the parent asks for. If the
-// pipeline cannot be started, the job fails with the reason. After any other failure the
-// parent asks again when it is looked at next.
+// call creates the child run that a job of the parent requires. If the pipeline cannot be
+// started, the job fails with the reason. After any other failure, the next step of the
+// parent repeats the call.
 func (o *Orchestrator) call(ctx context.Context, parent hodei.Run, call hodei.RunCall) {
 	err := o.startChild(ctx, parent, call)
 	if why, refused := refusal(call, err); refused {
@@ -48,13 +48,13 @@ func (o *Orchestrator) startChild(ctx context.Context, parent hodei.Run, call ho
 	if err != nil || !created {
 		return err
 	}
-	_ = o.nc.Publish(schemas.RunSubject, nil) // the parent is due; a lost message delays it
+	_ = o.nc.Publish(schemas.RunSubject, nil) // the parent is due; if the message is lost, the sweep finds it
 	o.carryOut(ctx, a)
 	return nil
 }
 
-// refusal is why the pipeline of the call is not started; false if that may change by
-// itself.
+// refusal returns why the pipeline cannot be started; false for an error that may be
+// temporary.
 func refusal(call hodei.RunCall, err error) (hodei.Refusal, bool) {
 	switch {
 	case errors.Is(err, hodei.NotFound):

@@ -52,7 +52,8 @@ func (o *Orchestrator) applyPipeline(ctx context.Context, req schemas.ApplyPipel
 	return out, err
 }
 
-// read returns the definition of a request: its text, or its fields, which have no lines.
+// read parses the definition of a request, given as text or as fields. Problems of fields
+// have no line.
 func (o *Orchestrator) read(ctx context.Context, req schemas.ApplyPipelineRequest) (def hodei.Definition, problems []hodei.Problem, err error) {
 	calls := func(def hodei.Definition) (found []hodei.Problem) {
 		found, err = o.checkCalls(ctx, def)
@@ -99,7 +100,7 @@ func (o *Orchestrator) checkCalls(ctx context.Context, def hodei.Definition) ([]
 	return definition.CheckCalls(def, recorded), nil
 }
 
-// getDefinition puts together the definition of a pipeline.
+// getDefinition returns the definition of a pipeline.
 func (o *Orchestrator) getDefinition(ctx context.Context, req schemas.GetDefinitionRequest) (schemas.PipelineDocument, error) {
 	id, err := o.db.PipelineID(ctx, req.ID)
 	if err != nil {
@@ -112,8 +113,8 @@ func (o *Orchestrator) getDefinition(ctx context.Context, req schemas.GetDefinit
 	return schemas.PipelineDocument(definition.ToJSON(defined(now))), nil
 }
 
-// defined is the definition of a pipeline as it is recorded. A job without a key has the
-// one that it has in runs.
+// defined returns the recorded definition of a pipeline. A job without a key gets the key
+// that it has in runs.
 func defined(now postgres.Recorded) hodei.Definition {
 	def := hodei.Definition{Description: now.Description, Settings: now.Settings}
 	if now.Slug != nil {
@@ -140,8 +141,8 @@ func defined(now postgres.Recorded) hodei.Definition {
 	return def
 }
 
-// revised is what the pipeline becomes: jobs are the same as before by their keys. Now is
-// nil for a new pipeline.
+// revised returns the changes that make the recorded pipeline equal the definition. Jobs are
+// matched by their keys. now is nil for a new pipeline.
 func revised(now *postgres.Recorded, def hodei.Definition) *postgres.Revised {
 	next := &postgres.Revised{Name: cmp.Or(def.Name, def.Slug), Description: def.Description, Settings: def.Settings}
 	next.Settings.Schedules, next.Settings.Hooks = nil, nil // they are rows
@@ -169,14 +170,14 @@ func revised(now *postgres.Recorded, def hodei.Definition) *postgres.Revised {
 	return next
 }
 
-// jobOf is a job as it is defined.
+// jobOf converts a job definition to a job.
 func jobOf(id hodei.JobID, d hodei.JobDefinition) hodei.Job {
 	return hodei.Job{ID: id, Name: d.Name, Description: d.Description, Type: d.Type, Spec: d.Spec}
 }
 
-// matchSchedules are the schedules of a definition, each with the identity of the one
-// that it was before: the one with the same name, or else the same times, or else the
-// next of those that are left.
+// matchSchedules returns the schedules of a definition, each with the id of the existing
+// schedule that it replaces. An existing schedule matches if it has the same name, or else is
+// equal, or else has the same times, or else if one of the two has no name.
 func matchSchedules(now []hodei.Schedule, specs []hodei.ScheduleSpec) []hodei.Schedule {
 	out := make([]hodei.Schedule, len(specs))
 	free := slices.Clone(now)
@@ -200,8 +201,8 @@ func matchSchedules(now []hodei.Schedule, specs []hodei.ScheduleSpec) []hodei.Sc
 	return out
 }
 
-// checkJob checks a new or changed job beside those of its pipeline, by the rules of the file. A
-// new job without any of the fields that concern others or its surroundings needs no check.
+// checkJob checks a new or changed job together with the other jobs of its pipeline, by the
+// rules of hodei.yaml. A new job with neither graph nor setup nor retries.on needs no check.
 func (o *Orchestrator) checkJob(ctx context.Context, job hodei.Job) error {
 	plain := reflect.ValueOf(job.Graph).IsZero() && reflect.ValueOf(job.Setup).IsZero() && (job.Retries == nil || len(job.Retries.On) == 0)
 	if plain && job.ID.IsZero() {
@@ -238,8 +239,8 @@ func (o *Orchestrator) checkJob(ctx context.Context, job hodei.Job) error {
 	return nil
 }
 
-// readDefinition reads the definition in the repository of a run. What it does not declare of the
-// params that the run was given is left out.
+// readDefinition reads the definition in the repository of a run. Params of the run that the
+// definition does not declare are left out.
 func readDefinition(g hodei.Grant, text string) (run.Source, error) {
 	def, problems := definition.ParseFor(g.Slug, []byte(text), definition.FormatOf(g.File), func(def hodei.Definition) []hodei.Problem {
 		return definition.CheckGrant(def, g)
@@ -259,7 +260,7 @@ func readDefinition(g hodei.Grant, text string) (run.Source, error) {
 	return from, nil
 }
 
-// same reports whether a job is recorded as it is defined.
+// same reports whether two jobs have the same definition.
 func same(a, b hodei.Job) bool {
 	spec := func(j hodei.Job) (out any) {
 		body, err := hodei.JSON(j.Spec)

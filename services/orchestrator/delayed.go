@@ -9,13 +9,13 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// delayed are the executions that must not start before a time.
+// delayed are the executions with a not_before.
 func (o *Orchestrator) delayed() due.Rows {
 	return due.Rows{Name: "delayed executions", Subject: schemas.DelayedSubject, Next: o.db.NextDelayed, Take: o.releaseDue}
 }
 
-// releaseDue queues executions whose time has come: the scheduler takes them in from their
-// events, or finds them in the record.
+// releaseDue releases executions whose not_before has passed. The scheduler queues them from
+// their events, or its sweep finds them.
 func (o *Orchestrator) releaseDue(ctx context.Context) (more bool, err error) {
 	released, err := o.db.ReleaseDelayed(ctx)
 	for _, e := range released {
@@ -24,7 +24,7 @@ func (o *Orchestrator) releaseDue(ctx context.Context) (more bool, err error) {
 	return true, err
 }
 
-// delay records an execution that must not start before a time.
+// delay records an execution with a not_before.
 func (o *Orchestrator) delay(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	if err := o.disks.Check(); err != nil {
 		return draft, err
@@ -40,7 +40,7 @@ func (o *Orchestrator) delay(ctx context.Context, draft hodei.Execution) (hodei.
 	return e, err
 }
 
-// held is why an execution waits, for the reply of execute.
+// held returns the decision for an execution that waits for its not_before.
 func held(e hodei.Execution) schemas.Decision {
 	d := decided(e)
 	if isHeld(e) {

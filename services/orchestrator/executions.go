@@ -51,7 +51,7 @@ func (o *Orchestrator) listExecutions(ctx context.Context, req schemas.ListExecu
 	return schemas.List[hodei.Execution]{Items: items, NextCursor: next}, err
 }
 
-// executeJob has an execution of the job started, or recorded and queued.
+// executeJob starts an execution of the job, or records and queues it.
 func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobRequest) (schemas.StartedExecution, error) {
 	job, err := o.db.GetJob(ctx, req.ID)
 	if err != nil {
@@ -62,9 +62,9 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		return schemas.StartedExecution{}, err
 	}
 	estimate := sync.OnceValue(func() *float64 { return o.estimate(ctx, job.ID) })
-	if req.Wait() > 0 { // it is likely to start, so meanwhile
+	if req.Wait() > 0 { // estimate in parallel, because the execution is likely to start
 		go estimate()
-		defer estimate() // returns when that does
+		defer estimate() // waits for the goroutine
 	}
 	draft := hodei.Execution{ID: postgres.NewExecutionID(ctx), JobID: &job.ID, PipelineID: &job.PipelineID, Spec: spec}
 	draft.NotBefore = req.NotBefore
@@ -86,7 +86,7 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 	return out, nil
 }
 
-// begin has an execution started in one step, or else recorded and scheduled.
+// begin places an execution, or records and schedules it.
 func (o *Orchestrator) begin(ctx context.Context, draft hodei.Execution, waiting schemas.Waiting) (hodei.Execution, schemas.Decision, error) {
 	if err := o.disks.Check(); err != nil {
 		return draft, schemas.Decision{}, err
@@ -108,8 +108,8 @@ func (o *Orchestrator) begin(ctx context.Context, draft hodei.Execution, waiting
 	return e, decision, err
 }
 
-// retryExecution executes again what has ended, in place of the retry that its
-// policy may still owe.
+// retryExecution creates a retry of an ended execution. It replaces a retry that is due by
+// the policy.
 func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExecutionRequest) (hodei.Execution, error) {
 	past, err := o.getExecution(ctx, schemas.GetExecutionRequest(req))
 	if err != nil {
@@ -126,7 +126,7 @@ func (o *Orchestrator) retryExecution(ctx context.Context, req schemas.RetryExec
 	draft := hodei.Execution{
 		JobID: past.JobID, PipelineID: past.PipelineID, Spec: past.Spec, Attempt: past.Attempt + 1, RetryOf: &past.ID,
 	}
-	if past.RetryAt != nil { // its run waits for the retry whose place this one takes
+	if past.RetryAt != nil { // its run waits for the retry that this one replaces
 		draft.RunID, draft.RunNumber, draft.JobKey = past.RunID, past.RunNumber, past.JobKey
 	}
 	return o.queue(ctx, draft)
@@ -153,8 +153,8 @@ func (o *Orchestrator) checkRetry(ctx context.Context, past hodei.Execution) err
 	return nil
 }
 
-// queue creates an execution and does not wait for a worker: the scheduler takes it in
-// from its created event.
+// queue creates an execution and does not wait for a worker. The scheduler queues it from
+// its created event.
 func (o *Orchestrator) queue(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	if err := o.disks.Check(); err != nil {
 		return draft, err
@@ -178,8 +178,8 @@ func (o *Orchestrator) createExecution(ctx context.Context, req schemas.CreateEx
 	return o.queue(ctx, draft)
 }
 
-// execute executes a command without a job. It is asked at the worker manager's
-// port, and answered here, where executions are made.
+// execute creates an execution of a command without a job and does not wait for a
+// worker.
 func (o *Orchestrator) execute(ctx context.Context, req schemas.ExecuteRequest) (schemas.AdHocExecution, error) {
 	if req.Command == nil || req.Command.IsZero() {
 		return schemas.AdHocExecution{}, hodei.InvalidField("command", "required")
@@ -191,7 +191,7 @@ func (o *Orchestrator) execute(ctx context.Context, req schemas.ExecuteRequest) 
 	}, err
 }
 
-// create commits an execution, or finds it if it was committed before.
+// create inserts an execution. It returns an execution that exists unchanged.
 func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution) (hodei.Execution, error) {
 	if draft.Command.IsZero() {
 		return draft, hodei.InvalidField("command", "required: the job has none")
@@ -203,12 +203,11 @@ func (o *Orchestrator) create(ctx context.Context, draft hodei.Execution) (hodei
 	return e, err
 }
 
-// askAgain is the pause before the scheduler is asked again.
+// askAgain is the pause between two requests to the scheduler.
 const askAgain = 200 * time.Millisecond
 
-// ask requests a worker from the scheduler. A scheduler that hands over ends the waits of its
-// callers. The next scheduler finds the execution in Postgres, so ask repeats the request there
-// until the caller's time is over.
+// ask requests a worker from the scheduler. A scheduler that hands over answers UNAVAILABLE;
+// ask then repeats the request to the next one until the wait of the caller has ended.
 func (o *Orchestrator) ask(ctx context.Context, e hodei.Execution, waiting schemas.Waiting, hungUp <-chan struct{}) (schemas.Decision, error) {
 	id, until := hodei.RefTo(e.ID), time.Now().Add(waiting.Wait())
 	for {
@@ -231,35 +230,34 @@ func (o *Orchestrator) ask(ctx context.Context, e hodei.Execution, waiting schem
 	}
 }
 
-// schedule asks the scheduler for a worker. When no scheduler answers, the
-// execution is safe in the record and waits there to be adopted, unless it was
-// not to wait.
+// schedule requests a worker from the scheduler. If no scheduler answers, the execution
+// stays PENDING, and the next leader adopts it; with if_no_worker: reject it is ended.
 func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting schemas.Waiting) (schemas.Decision, error) {
 	var hungUp <-chan struct{}
 	if waiting.Wait() > 0 {
 		var may bool
-		if hungUp, may = rpc.Wait(ctx); !may { // it is queued and answered at once
+		if hungUp, may = rpc.Wait(ctx); !may { // too many requests wait: queue it and answer at once
 			waiting.WaitSeconds = new(float64)
 		}
 	}
 	decision, err := o.ask(ctx, e, waiting, hungUp)
-	if errors.Is(err, hodei.Conflict) { // the next scheduler took it in before it was asked
+	if errors.Is(err, hodei.Conflict) { // the next scheduler has assigned it already
 		now, err := o.db.GetExecution(ctx, e.ID)
 		return decided(now), err
 	}
 	if !errors.Is(err, hodei.Unavailable) && !errors.Is(err, hodei.Timeout) {
 		return decision, err
 	}
-	o.log.WarnContext(ctx, "no answer from the scheduler", "execution_id", e.ID, "err", err)
+	o.log.WarnContext(ctx, "execution not scheduled", "execution_id", e.ID, "err", err)
 	if waiting.IfNoWorker == schemas.Reject {
 		_, stop := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.ID, Reason: hodei.ReasonRejected})
 		if stop != nil && !errors.Is(stop, hodei.Conflict) {
-			o.log.WarnContext(ctx, "execution may start although it was not to wait", "execution_id", e.ID, "err", stop)
+			o.log.WarnContext(ctx, "execution not rejected, it may start later", "execution_id", e.ID, "err", stop)
 		}
 		return decision, err
 	}
 	if now, err := o.db.GetExecution(ctx, e.ID); err == nil {
-		e = now // it may have been assigned all the same
+		e = now // it may have been assigned nevertheless
 	}
 	decision = decided(e)
 	if e.Status == hodei.Pending {
@@ -269,7 +267,7 @@ func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting 
 	return decision, nil
 }
 
-// decided is the decision that an execution shows.
+// decided converts a recorded execution to a decision.
 func decided(e hodei.Execution) schemas.Decision {
 	return schemas.Decision{ExecutionID: &e.ID, Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}
 }
@@ -282,7 +280,8 @@ func started(e hodei.Execution, d schemas.Decision) schemas.StartedExecution {
 	}
 }
 
-// estimate is how many seconds the job typically takes, nil when nobody knows.
+// estimate returns the typical duration of the job in seconds; nil without earlier
+// executions.
 func (o *Orchestrator) estimate(ctx context.Context, id hodei.JobID) *float64 {
 	defer rpc.Recover(o.log, "estimate") // it runs beside the handler
 	seconds, err := o.db.TypicalDuration(ctx, id)

@@ -65,7 +65,7 @@ func checkSlug(slug *string) error {
 	return nil
 }
 
-// resolve resolves the references in a field of a body or a query; none stay nil.
+// resolve returns the ids for the references in a field of a body or a query; nil for none.
 func resolve[K hodei.Kind](ctx context.Context, field string, refs []hodei.Ref[K], find func(context.Context, hodei.Ref[K]) (hodei.ID[K], error)) ([]hodei.ID[K], error) {
 	var ids []hodei.ID[K]
 	for _, ref := range refs {
@@ -118,8 +118,8 @@ func (o *Orchestrator) listJobs(ctx context.Context, req schemas.ListJobsRequest
 	return schemas.List[hodei.Job]{Items: items, NextCursor: next}, err
 }
 
-// updateJob changes a job. What concerns others, or its surroundings, is checked as a whole,
-// beside the other jobs, before anything is changed.
+// updateJob changes a job. A change of its graph, setup, retries or command is checked first,
+// together with the other jobs of the pipeline.
 func (o *Orchestrator) updateJob(ctx context.Context, req schemas.UpdateJobRequest) (hodei.Job, error) {
 	change := func(j *hodei.Job) error {
 		j.Name, j.Description = req.Name.OrNull(j.Name), req.Description.OrNull(j.Description)
@@ -148,16 +148,16 @@ func (o *Orchestrator) updateJob(ctx context.Context, req schemas.UpdateJobReque
 	return o.db.UpdateJob(ctx, req.ID, change)
 }
 
-// checkUpdate checks only what is given: a job from before there were limits can
-// still be given another name.
+// checkUpdate checks only the given fields, so that a job that exceeds a newer limit can
+// still be renamed.
 func checkUpdate(req schemas.UpdateJobRequest) error {
 	spec := hodei.Spec{Command: req.Command.Or(hodei.Command{}), Environment: req.Environment.Or(nil)}
 	spec.Requirements = req.Requirements.Or(hodei.Requirements{})
 	return cmp.Or(spec.CheckVariables(), spec.Check())
 }
 
-// updateNeeds changes the worker type, which a job names twice, and the other
-// requirements.
+// updateNeeds changes the requirements and the worker type, which is a field of both the job
+// and the requirements.
 func updateNeeds(req schemas.UpdateJobRequest, j *hodei.Job) error {
 	kind, needs := req.Type.OrNull(j.Type), j.Requirements
 	if req.Requirements.Set {

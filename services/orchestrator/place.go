@@ -10,18 +10,17 @@ import (
 )
 
 const (
-	// placeHolds is how long placing may take before the execution is created
-	// all the same, and found there if it was placed.
+	// placeHolds is the timeout of a placement. After it the execution is created
+	// with the same id, which is a no-op if it was placed.
 	placeHolds = 2 * time.Second
-	// placePause is for how long nothing is placed after it came to nothing:
-	// where executions wait, asking each time would be a request in vain.
+	// placePause is the pause after a failed placement. While executions are
+	// queued, every placement fails, so each would cost a useless request.
 	placePause = 100 * time.Millisecond
 )
 
-// place has an execution that is not recorded yet started at once, with one
-// commit instead of two on the way to its start. Whatever it comes to
-// otherwise, the execution is to be created under its id: there it is found,
-// should it have been placed after all.
+// place requests that the scheduler create and start an execution in one commit, instead of
+// two commits before the start. If it returns false, the caller creates the execution with
+// the same id; that is a no-op if it was placed after all.
 func (o *Orchestrator) place(ctx context.Context, draft hodei.Execution) (placed hodei.Execution, ok bool) {
 	if draft.Command.IsZero() || time.Now().UnixNano() < o.crowded.Load() {
 		return draft, false

@@ -7,13 +7,13 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// retries are the executions whose retry policy asks for another one.
+// retries are the executions with a retry that is due.
 func (o *Orchestrator) retries() due.Rows {
 	return due.Rows{Name: "retries", Subject: schemas.RetrySubject, Next: o.db.NextRetry, Take: o.retryDue}
 }
 
-// retryDue creates the next due execution. The scheduler takes it in from its created
-// event, or finds it in the record.
+// retryDue creates the retry that has been due longest. The scheduler queues it from its
+// created event, or its sweep finds it.
 func (o *Orchestrator) retryDue(ctx context.Context) (more bool, err error) {
 	e, err := o.db.CreateRetry(ctx)
 	if err != nil {

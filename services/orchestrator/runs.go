@@ -17,11 +17,11 @@ import (
 	"github.com/hodei-jobs/hodei/services/orchestrator/run"
 )
 
-// handedAtOnce is how many executions of runs are handed to the scheduler, or
-// cancelled, at a time.
+// handedAtOnce is the limit of requests that one carryOut has in flight: child runs
+// to create, runs to cancel and executions to stop.
 const handedAtOnce = 16
 
-// runs are the runs that an execution, a person or the time has something new for.
+// runs are the runs with an ended execution, a request, or a timer that is due.
 func (o *Orchestrator) runs() due.Rows {
 	return due.Rows{Name: "runs", Subject: schemas.RunSubject, Next: o.db.NextRun, Take: o.advanceDue}
 }
@@ -40,16 +40,16 @@ func advance(r *hodei.Run, ends []hodei.Execution, now time.Time) postgres.Steps
 	return postgres.Steps(run.Advance(r, ends, now, readDefinition))
 }
 
-// handOver announces executions, from which the scheduler takes them in.
+// handOver publishes the created events of executions. The scheduler queues them.
 func (o *Orchestrator) handOver(ctx context.Context, all []hodei.Execution) {
 	for _, e := range all {
 		o.publish(ctx, schemas.EventCreated, e)
 	}
 }
 
-// carryOut does what else follows from committed decisions. What fails is found again: the
-// scheduler finds executions whose event it missed in the record, and those that do not
-// end are cancelled again when their run is looked at next.
+// carryOut publishes and executes committed decisions. Failures are repaired later: the sweep
+// of the scheduler finds executions without an event, and the next step of a run repeats
+// child runs and cancels.
 func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 	var g errgroup.Group
 	g.SetLimit(handedAtOnce)
@@ -70,7 +70,7 @@ func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 		for _, id := range a.Stop {
 			g.Go(func() error {
 				_, err := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: id})
-				if err != nil && !errors.Is(err, hodei.Conflict) { // it has ended
+				if err != nil && !errors.Is(err, hodei.Conflict) { // CONFLICT: it has ended
 					o.log.WarnContext(ctx, "execution of a run not cancelled", "execution_id", id, "err", err)
 				}
 				return nil
@@ -102,7 +102,7 @@ func (o *Orchestrator) announce(ctx context.Context, a postgres.Advanced) {
 	}
 	for _, j := range a.Changed {
 		if a.Was == "" && j.Status == hodei.JobWaiting {
-			continue // as every job is at first
+			continue // the created event implies it
 		}
 		kind := schemas.EventRunJob
 		if j.Status == hodei.JobBlocked {
@@ -158,7 +158,7 @@ func (o *Orchestrator) rerunRun(ctx context.Context, req schemas.RerunRunRequest
 	})
 }
 
-// newRun records a run whose jobs fill gives, with its first executions.
+// newRun records a run with its first executions. fill sets its jobs.
 func (o *Orchestrator) newRun(ctx context.Context, draft hodei.Run, fill postgres.Expansion) (hodei.Run, error) {
 	a, err := o.db.CreateRun(ctx, draft, fill, advance, o.handOver)
 	if err != nil {
@@ -222,8 +222,8 @@ func (o *Orchestrator) answer(ctx context.Context, req schemas.RunAnswer, approv
 	})
 }
 
-// decide takes a person's decision, about the run or one job of it, into the run and
-// advances it.
+// decide applies a user's decision about a run, or about the job with the key, and advances
+// the run.
 func (o *Orchestrator) decide(ctx context.Context, ref hodei.RunRef, key string, decision func(*hodei.Run, time.Time) error) (hodei.Run, error) {
 	id, err := o.db.RunID(ctx, ref)
 	if err != nil {

@@ -21,12 +21,12 @@ import (
 // statements in a row and one commit; most of its time it waits for Postgres.
 const firedAtOnce = 4
 
-// schedules are those whose planned time has come, or whose run has ended.
+// schedules are the schedules that are due: a planned time has come, or their run has ended.
 func (o *Orchestrator) schedules() due.Rows {
 	return due.Rows{Name: "schedules", Subject: schemas.ScheduleSubject, Next: o.db.NextSchedule, Take: o.fireDue, AtOnce: firedAtOnce}
 }
 
-// fireDue starts what one schedule has planned.
+// fireDue fires one schedule that is due.
 func (o *Orchestrator) fireDue(ctx context.Context) (more bool, err error) {
 	if err := o.disks.Check(); err != nil {
 		return false, err
@@ -39,7 +39,7 @@ func (o *Orchestrator) fireDue(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// starter makes what schedules start.
+// starter decides about schedules and creates their runs.
 var starter = postgres.Starter{
 	Decide: func(d postgres.Due) (postgres.Firing, error) {
 		plan, err := next.Decide(next.State(d))
@@ -56,8 +56,8 @@ var starter = postgres.Starter{
 	Advance: advance,
 }
 
-// fired does what follows from a committed fire. The scheduler and the runs find in the
-// record what is lost here.
+// fired publishes and executes a committed fire. If a message is lost, a sweep of the
+// scheduler or of the runs finds the rows.
 func (o *Orchestrator) fired(ctx context.Context, f postgres.Fired) {
 	for _, a := range f.Runs {
 		o.handOver(ctx, a.Created)
@@ -80,7 +80,7 @@ func (o *Orchestrator) fired(ctx context.Context, f postgres.Fired) {
 	}
 }
 
-// announceSchedule wakes the instances, because a schedule changed.
+// announceSchedule wakes the loops of all instances for schedules.
 func (o *Orchestrator) announceSchedule() { _ = o.nc.Publish(schemas.ScheduleSubject, nil) }
 
 func (o *Orchestrator) createSchedule(ctx context.Context, req schemas.CreateScheduleRequest) (hodei.Schedule, error) {
@@ -117,7 +117,7 @@ func (o *Orchestrator) pipelineOf(ctx context.Context, ref *hodei.PipelineRef) (
 	return &ids[0], nil
 }
 
-// beginAfter is the first planned time, which a request must leave in the future.
+// beginAfter is next.Begin that refuses a schedule whose only time is in the past.
 func beginAfter(s hodei.Schedule, from time.Time) (nextAt, dueAt *time.Time, err error) {
 	nextAt, dueAt, err = next.Begin(s, from)
 	if err == nil && nextAt == nil && !s.Paused {
@@ -126,7 +126,7 @@ func beginAfter(s hodei.Schedule, from time.Time) (nextAt, dueAt *time.Time, err
 	return nextAt, dueAt, inRequest(err)
 }
 
-// inRequest names a field as a request does.
+// inRequest converts the field of an error from the name in the file to that in a request.
 func inRequest(err error) error {
 	var invalid *hodei.Error
 	if errors.As(err, &invalid) && invalid.Details != nil && invalid.Details.Field == "every" {
@@ -271,7 +271,7 @@ func (o *Orchestrator) backfillSchedule(ctx context.Context, req schemas.Backfil
 		if !req.From.Before(to) {
 			return nil, hodei.InvalidField("from", "a time before the end of the range is required, in the past")
 		}
-		if s.EverySeconds != nil { // the times before it was created count from the same anchor
+		if s.EverySeconds != nil { // extend the interval to times before the schedule was created
 			s.Anchor = before(s.Anchor, req.From, *s.EverySeconds)
 		}
 		times, err := next.List(s, req.From.Add(-time.Microsecond), &to, schemas.MaxBackfill+1)
@@ -286,8 +286,7 @@ func (o *Orchestrator) backfillSchedule(ctx context.Context, req schemas.Backfil
 	return schemas.Fires{Items: fires}, err
 }
 
-// before moves the anchor of an interval back by whole intervals, until it is not later
-// than the time.
+// before moves the anchor of an interval back by whole intervals to a time at or before t.
 func before(anchor, t time.Time, every float64) time.Time {
 	if late := anchor.Sub(t); late > 0 {
 		step := time.Duration(every * float64(time.Second)).Round(time.Microsecond)

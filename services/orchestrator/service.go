@@ -18,14 +18,14 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// Config is what an Orchestrator needs; NATS and DB are required.
+// Config configures an Orchestrator. NATS and DB are required.
 type Config struct {
 	NATS    *nats.Conn
 	DB      *postgres.DB
 	Version string
 	Log     *slog.Logger
-	// Disks are those of the stores that run in this process: executions are refused
-	// while one lacks space. None when nil.
+	// Disks guards the stores that run in this process: executions are refused while
+	// one lacks space. nil for none.
 	Disks *disk.Guard
 }
 
@@ -36,13 +36,12 @@ type Orchestrator struct {
 	log     *slog.Logger
 	svc     *rpc.Service
 	disks   *disk.Guard
-	crowded atomic.Int64 // until then, in Unix nanoseconds, nothing is placed
-	full    atomic.Int64 // until then, in Unix nanoseconds, nothing is only queued
-	// stats are those of the last second.
-	stats lastStats
+	crowded atomic.Int64 // no placement is tried until this time, in Unix nanoseconds
+	full    atomic.Int64 // queue refuses executions until this time, in Unix nanoseconds
+	stats   lastStats
 }
 
-// New returns an instance that does nothing before Run.
+// New returns an instance that is idle until Run.
 func New(cfg Config) *Orchestrator {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -50,7 +49,7 @@ func New(cfg Config) *Orchestrator {
 	o := &Orchestrator{nc: cfg.NATS, db: cfg.DB, log: cfg.Log, disks: cfg.Disks}
 	o.svc = rpc.New(rpc.Config{
 		NATS: cfg.NATS, Name: schemas.Orchestrator, Version: cfg.Version, Log: cfg.Log,
-		Description: "Pipelines, jobs and the creation of executions", Once: cfg.DB.Once, Audit: cfg.DB.Audit, PipelineOf: cfg.DB.PipelineOf, CallerKey: cfg.DB.CallerKey,
+		Description: "Pipelines, jobs, runs and their triggers", Once: cfg.DB.Once, Audit: cfg.DB.Audit, PipelineOf: cfg.DB.PipelineOf, CallerKey: cfg.DB.CallerKey,
 	})
 	o.handlePipelines()
 	o.handleTriggers()

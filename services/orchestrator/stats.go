@@ -9,11 +9,11 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// statsAge is how old statistics may be. However many ask, the record is asked
-// once in that time.
+// statsAge is how old statistics may be. Postgres computes them at most once in
+// that time.
 const statsAge = time.Second
 
-// lastStats is the last answer; another question replaces it.
+// lastStats caches the answer to the last request.
 type lastStats struct {
 	mu      sync.Mutex
 	request schemas.GetStatsRequest

@@ -16,11 +16,10 @@ import (
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
 
-// dispatch gives queued executions to workers each time there is reason to
-// look. Choosing is done here, one after another, in the order of the queue; the
-// assignments then run side by side, at most as many as the fleet has slots. What
-// is chosen is held until the assignment has come to something, so that this
-// instance never offers a slot twice.
+// dispatch assigns queued executions each time the queue is woken. It chooses workers
+// sequentially, in the order of the queue; the assignments run in parallel, at most as many
+// as the fleet has slots. The chosen slots stay reserved until the assignment has ended, so
+// this instance never offers a slot twice.
 func (s *Scheduler) dispatch(ctx context.Context) error {
 	defer s.inflight.Wait()
 	for {
@@ -37,7 +36,7 @@ func (s *Scheduler) dispatch(ctx context.Context) error {
 	}
 }
 
-// round goes through the queue once.
+// round makes one pass over the queue.
 func (s *Scheduler) round(ctx context.Context) {
 	s.fleet.unkeep()
 	hopeless := map[string]bool{}
@@ -52,7 +51,7 @@ func (s *Scheduler) round(ctx context.Context) {
 			go s.assign(context.WithoutCancel(ctx), e, w)
 			continue
 		}
-		// One that was refused somewhere says nothing of its class.
+		// An entry that a worker has refused does not represent its class.
 		if len(e.req.Refused) == 0 {
 			hopeless[e.class.key] = true
 			if e.req.Requirements.Slots() > 1 && now.Sub(e.since()) > s.fleet.patience() {
@@ -63,8 +62,8 @@ func (s *Scheduler) round(ctx context.Context) {
 	}
 }
 
-// putBack queues an entry again. Refusals are forgotten after a moment: the
-// worker's next report shows whether it has room, but a report may be lost.
+// putBack queues an entry again. An entry with refusals is queued after refusalHolds, without
+// them: the worker's next report may be lost.
 func (s *Scheduler) putBack(e *entry) {
 	if len(e.req.Refused) == 0 {
 		s.queue.restore(e)
@@ -77,11 +76,12 @@ func (s *Scheduler) putBack(e *entry) {
 	})
 }
 
-// refusalHolds is how long a worker that refused is not asked again for the
-// same execution when no other worker can take it.
+// refusalHolds is how long an execution that no other worker can take is not offered again
+// to a worker that refused it.
 const refusalHolds = 100 * time.Millisecond
 
-// assign has the worker manager assign the entry to the worker.
+// assign requests the assignment of the entry to the worker, and settles or requeues the
+// entry.
 func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	defer s.inflight.Done()
 	defer s.contain("assignment")
@@ -98,25 +98,24 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 		e.req.Refused = append(e.req.Refused, w.WorkerID)
 		s.queue.restore(e)
 		s.queue.wake()
-	case notConnected(err): // its key is older than its death
+	case notConnected(err): // the worker has died, and its key has not expired yet
 		e.req.Refused = append(e.req.Refused, w.WorkerID)
 		s.queue.restore(e)
 		s.queue.wake()
-	case errors.Is(err, hodei.Unavailable): // no worker manager, no database, or no lease
+	case errors.Is(err, hodei.Unavailable): // no worker manager, no Postgres, or no lease
 		s.trouble.grow()
-		s.log.WarnContext(ctx, "assignment put off", "execution_id", e.req.ID, "worker_id", w.WorkerID, "err", err)
+		s.log.WarnContext(ctx, "assignment failed, queued again", "execution_id", e.req.ID, "worker_id", w.WorkerID, "err", err)
 		s.queue.restore(e)
 		s.queue.wake()
 	case !s.queue.waited(e):
 		s.queue.finish(e, result{err: err})
-	default: // assigned by name or ended meanwhile, or not known
+	default: // assigned by name, ended, or the outcome is unknown
 		s.queue.finish(e, s.look(ctx, e.req.ID, err))
 	}
 }
 
-// requestAssignments asks the worker manager to assign the executions that were chosen
-// for the worker while others were being assigned to it. Those that wait are not given up
-// meanwhile: each request is bounded by itself.
+// requestAssignments sends one request with all executions that were chosen for the worker
+// while the previous request was in flight. Each request has its own timeout.
 func (s *Scheduler) requestAssignments(ctx context.Context, id hodei.WorkerID, executions []hodei.ExecutionID) ([]batch.Answer[schemas.Assignment], error) {
 	if !s.leads() {
 		return nil, errDeposed
@@ -130,12 +129,12 @@ func (s *Scheduler) requestAssignments(ctx context.Context, id hodei.WorkerID, e
 	return batch.Answers(len(executions), reply.Get), nil
 }
 
-// errDeposed is the answer while another scheduler may lead.
-var errDeposed = hodei.Errorf(hodei.Unavailable, "This scheduler leads no longer; the execution waits in the record")
+// errDeposed is the answer when the lease is no longer trusted.
+var errDeposed = hodei.Errorf(hodei.Unavailable, "This scheduler is no longer the leader; the execution stays PENDING")
 
-// give asks the worker manager to give the worker an execution for which slots of it are
-// held, and takes in what the answer contains of them. Every decision passes here, so
-// here a scheduler that was stopped or cut off finds that its lease is not to be trusted.
+// give sends a request for an execution whose slots fleet.choose has reserved, and updates
+// the fleet from the answer. Every decision passes through give, so it checks the lease: a
+// process that was suspended sends nothing.
 func (s *Scheduler) give(req plan.Request, w plan.Worker, ask func() (schemas.Assignment, error)) (a schemas.Assignment, err error) {
 	began, slots := time.Now(), req.Requirements.Slots()
 	if err = errDeposed; s.leads() {
@@ -151,8 +150,7 @@ func (s *Scheduler) give(req plan.Request, w plan.Worker, ask func() (schemas.As
 	return a, err
 }
 
-// look has the record tell what became of an execution that could not be
-// assigned for the given reason.
+// look reads from the record the state of an execution whose assignment failed with why.
 func (s *Scheduler) look(ctx context.Context, id hodei.ExecutionID, why error) result {
 	if !errors.Is(why, hodei.Conflict) && !errors.Is(why, hodei.Timeout) {
 		return result{err: why}
@@ -164,7 +162,7 @@ func (s *Scheduler) look(ctx context.Context, id hodei.ExecutionID, why error) r
 	return result{decision: recorded(e)}
 }
 
-// recorded is the decision that the record shows.
+// recorded converts a recorded execution to a decision.
 func recorded(e hodei.Execution) schemas.Decision {
 	return schemas.Decision{
 		ExecutionID: &e.ID, Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt,
@@ -172,12 +170,11 @@ func recorded(e hodei.Execution) schemas.Decision {
 	}
 }
 
-// onEvent takes in executions that wait, freed slots, and executions that need no worker
-// any more.
+// onEvent updates the queue and the fleet from an event of an execution.
 func (s *Scheduler) onEvent(msg *nats.Msg) {
 	var event schemas.Event
 	if err := json.Unmarshal(msg.Data, &event); err != nil {
-		s.log.Warn("event passed over", "subject", msg.Subject, "err", err)
+		s.log.Warn("event not decoded", "subject", msg.Subject, "err", err)
 		return
 	}
 	if err := event.Validate(); err != nil {
@@ -203,15 +200,14 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	}
 }
 
-// notConnected reports whether it is the worker that is not there, rather than
-// the worker manager or what that needs.
+// notConnected reports whether the error means that the worker is not connected, and not
+// that the worker manager is unavailable.
 func notConnected(err error) bool {
 	var said *hodei.Error
 	return errors.As(err, &said) && said.Code == hodei.Unavailable && said.Resource == "worker"
 }
 
-// trouble is the pause that is made while nothing can be assigned: longer each
-// time, and none once it works again.
+// trouble is the backoff while assignments fail. A success resets it.
 type trouble struct {
 	mu    sync.Mutex
 	pause time.Duration
@@ -226,7 +222,7 @@ const (
 func (t *trouble) grow() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now := time.Now(); now.After(t.until) { // those that fail together count once
+	if now := time.Now(); now.After(t.until) { // assignments that fail together count once
 		t.pause = min(max(2*t.pause, troubleFirst), troubleMost)
 		t.until = now.Add(t.pause)
 	}

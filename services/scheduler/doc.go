@@ -3,11 +3,11 @@
 //
 // # Owns
 //
-// One instance leads, under a lease (kv.Leader); the others stand by and answer
-// nothing. The leader has in memory a view of the fleet (fleet.go) and a queue
-// (queue.go). The view comes from one watch of the WORKERS bucket and is corrected by
-// the slots that are being offered and by the revisions in answers and events. The
-// choice itself is plan's, a pure function.
+// One instance leads, under a lease (kv.Leader); the others stand by and register no
+// endpoints. The leader keeps in memory a view of the fleet (fleet.go) and a queue
+// (queue.go). The view comes from one watch of the WORKERS bucket, minus the slots that
+// are in offers, plus newer revisions in answers and events. Package plan, which is pure,
+// chooses the worker.
 //
 //	Place ────► executions.start (worker manager), or refused at once
 //	created ──► queue ─► dispatcher ─► executions.assign (worker manager)
@@ -15,34 +15,33 @@
 //	    sweep ────┘          └─ woken by: freed slot, new worker, new entry
 //
 // An execution enters the queue by its created event, by a request that waits for the
-// outcome, or by the sweep of the record; the queue has one entry for it, whichever
-// come.
+// outcome, or by the sweep of the record. The queue has one entry for each execution.
 //
 // # Subjects
 //
-// Answers hodei.v1.scheduler.schedule, .place and .queue while it leads. Follows
-// execution.event.*.* and the WORKERS bucket.
+// The leader answers hodei.v1.scheduler.schedule, .place and .queue, follows
+// execution.event.*.* and the WORKERS bucket, sends requests for executions.assign, .start
+// and .stop, and publishes execution.full while the queue is full.
 //
 // # State
 //
-// Nothing that cannot be lost: the record has every PENDING execution. One that
-// is placed is nowhere else before it is recorded as its worker's, and the request
-// to place it is not answered before.
+// All state can be rebuilt: the record has every PENDING execution. An execution that is
+// being placed exists only in the request, which is answered after the commit.
 //
 // # When things fail
 //
-// A leader that dies or is cut off is replaced within about a second; one that stops
-// hands over at once. Requests that wait are answered UNAVAILABLE then; their executions
-// are in the record, where the next leader finds them. A leader that was stopped decides
-// nothing after its lease is no longer trusted: give looks before each decision. Should
-// two lead all the same, the guarded UPDATE to RUNNING lets one start win, and the
-// worker decides about its slots. While nothing can be assigned, because the
-// worker managers or the record are away, the leader pauses, longer each time.
+// If a leader dies or loses its connection, another instance leads within about a second; a
+// leader that stops hands over at once. Requests that wait are answered UNAVAILABLE, and the
+// next leader finds their executions in the record. A process that was suspended makes no
+// decision, because give checks the lease before each one. If two instances lead
+// nevertheless, the guarded UPDATE to RUNNING lets one start win, and the worker decides
+// about its slots. While the worker managers or the record are unavailable, the leader backs
+// off.
 //
-// A panic, in a loop or in a handler, leaves the fleet and the queue in doubt:
-// both are forgotten and built anew, from the bucket and by the sweep.
+// A panic in a loop or a handler may leave the fleet and the queue inconsistent. Both are
+// then cleared and rebuilt, from the bucket and by the sweep.
 //
 // # Not here
 //
-// It writes no row and talks to no worker: assignment is the worker manager's.
+// It writes no row and sends nothing to workers: the worker manager assigns.
 package scheduler

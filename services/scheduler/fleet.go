@@ -14,13 +14,13 @@ type fleet struct {
 	mu      sync.Mutex
 	weights plan.Weights
 	workers *plan.Index
-	// latency and success are those of the whole fleet: what a worker without a
-	// history is taken to be like, so that it is neither shunned nor flooded.
+	// latency and success are the means of the whole fleet. A worker without a
+	// history starts with them, so that it is neither avoided nor flooded.
 	latency time.Duration
 	success float64
 	runs    time.Duration            // how long an execution holds its slots, on average
 	rooms   map[hodei.WorkerID]*room // of the workers, and of those that left with offers unanswered
-	kept    []hodei.WorkerID         // those whose slots are kept for somebody
+	kept    []hodei.WorkerID         // workers with a reservation
 }
 
 func newFleet(w plan.Weights) *fleet {
@@ -37,11 +37,10 @@ func (f *fleet) clear() {
 	f.latency, f.success, f.runs = 0, 1, 0
 }
 
-// lease allows a worker's key to arrive a little late.
+// lease is how old a report may be. It allows for a late key.
 const lease = kv.Lease + kv.Renew
 
-// watched takes in a change of the bucket, and reports whether there may be work for the
-// worker now.
+// watched applies a change of the bucket. It reports whether the worker may take more now.
 func (f *fleet) watched(u kv.Update, now time.Time) (more bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,7 +75,7 @@ func (f *fleet) watched(u kv.Update, now time.Time) (more bool) {
 	return more
 }
 
-// room is that of the worker. The lock is held.
+// room returns the room of the worker. The caller holds the lock.
 func (f *fleet) room(id hodei.WorkerID) *room {
 	r := f.rooms[id]
 	if r == nil {
@@ -86,7 +85,7 @@ func (f *fleet) room(id hodei.WorkerID) *room {
 	return r
 }
 
-// remove forgets a worker. The lock is held.
+// remove removes a worker. The caller holds the lock.
 func (f *fleet) remove(id hodei.WorkerID) {
 	f.workers.Remove(id)
 	if f.room(id).offered == 0 {
@@ -94,7 +93,7 @@ func (f *fleet) remove(id hodei.WorkerID) {
 	}
 }
 
-// choose picks a worker and holds its slots until settle.
+// choose picks a worker and reserves its slots until settle.
 func (f *fleet) choose(req plan.Request, now time.Time) (plan.Worker, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -107,8 +106,8 @@ func (f *fleet) choose(req plan.Request, now time.Time) (plan.Worker, bool) {
 	return chosen, ok
 }
 
-// keep has a worker's slots kept as they come free, for a request that found
-// none with enough of them. It reports whether there is such a worker.
+// keep reserves the slots of one worker, as they become free, for a request that no worker
+// has enough free slots for. It reports whether there is such a worker.
 func (f *fleet) keep(req plan.Request, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -120,7 +119,7 @@ func (f *fleet) keep(req plan.Request, now time.Time) bool {
 	return ok
 }
 
-// unkeep lets go of every worker whose slots are kept.
+// unkeep ends every reservation of keep.
 func (f *fleet) unkeep() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -130,8 +129,8 @@ func (f *fleet) unkeep() {
 	f.kept = f.kept[:0]
 }
 
-// settle ends what choose began. An accepted offer comes with the worker's newer report
-// of its slots.
+// settle releases the slots that choose reserved. The answer to an accepted offer contains
+// the worker's newer report of its slots.
 func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, revision uint64, took time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -152,9 +151,9 @@ func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, re
 	}
 }
 
-// refused notes that a worker has less room than was asked for, until it writes its key
-// again: a worker that refuses one execution is not asked with the next. What made it
-// refuse may pass without a change of its slots: its disk lacked space, or it was silent.
+// refused records that a worker has fewer free slots than requested, until it writes its
+// key again, so that the next execution is not offered to it. The cause may be another one
+// than slots, such as a full disk.
 func (f *fleet) refused(id hodei.WorkerID, slots int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -165,8 +164,8 @@ func (f *fleet) refused(id hodei.WorkerID, slots int) {
 	})
 }
 
-// ended takes in how long an execution ran on its worker, and whether the worker did its
-// part of it.
+// ended updates the history of a worker with the running time of an execution and whether
+// the worker caused its failure.
 func (f *fleet) ended(e hodei.Execution) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -188,10 +187,10 @@ const (
 	patienceMost = 10 * time.Second
 )
 
-// patience is how long an execution that needs several slots waits for them to be free by
-// chance. Then those of one worker are kept for it; else smaller ones that came later
-// would take them one by one for ever. What is kept idles for about as long as an
-// execution runs, so where executions are short the wait is short as well.
+// patience is how long an execution that needs several slots waits before keep reserves
+// those of one worker. Without a reservation, smaller executions that came later would take
+// each slot that becomes free. Reserved slots idle for about the running time of an
+// execution, so the patience is proportional to it.
 func (f *fleet) patience() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -201,8 +200,8 @@ func (f *fleet) patience() time.Duration {
 	return min(patienceRuns*f.runs, patienceMost)
 }
 
-// reported takes in a worker's report of its slots, nil for none, that came with an
-// event. It reports whether there may be work for the worker now.
+// reported applies the free slots of a worker in an event, nil for none. It reports whether
+// the worker may take more now.
 func (f *fleet) reported(id hodei.WorkerID, free *int, revision uint64) (more bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -224,14 +223,14 @@ func smooth(mean, value time.Duration) time.Duration {
 	return mean + (value-mean)/10
 }
 
-// explain returns what plan thinks of every worker, best first.
+// explain returns plan's verdict on every worker, best first.
 func (f *fleet) explain(req plan.Request, now time.Time) ([]plan.Verdict, plan.Decision) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.workers.Explain(req, lease, now)
 }
 
-// reason is why the request waits.
+// reason returns why the request waits.
 func (f *fleet) reason(req plan.Request, now time.Time) plan.Decision {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -241,14 +240,14 @@ func (f *fleet) reason(req plan.Request, now time.Time) plan.Decision {
 	return f.workers.Why(req, lease, now)
 }
 
-// unschedulable is why nothing can be scheduled, "" when something can.
+// unschedulable returns why no worker can take anything; "" if one can.
 func (f *fleet) unschedulable(now time.Time) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.workers.Unschedulable(lease, now)
 }
 
-// size is how many workers there are and how many free slots they have.
+// size returns the number of workers and of their free slots.
 func (f *fleet) size() (workers, free int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -9,10 +9,9 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// order is how priority and age are weighed: waiting for Ageing counts as much
-// as one level of priority, so nothing starves. Because everything ages alike,
-// two executions never change places: each has one rank for ever. A negative
-// order never lets age outweigh priority.
+// order is the waiting time that counts as one level of priority, so nothing starves.
+// All executions age at the same rate, so the rank of an execution is constant. With a
+// negative order, age never outweighs priority.
 type order time.Duration
 
 // rank is the place of an execution: the lower comes first, the id decides
@@ -29,7 +28,7 @@ func (o order) worth(priority int) int64 {
 	return int64(priority) * time.Duration(o).Milliseconds()
 }
 
-// line is the executions of one priority that wait, oldest first.
+// line contains the queued executions of one priority, oldest first.
 type line []*entry
 
 func (l line) find(e *entry) (int, bool) {
@@ -38,14 +37,14 @@ func (l line) find(e *entry) (int, bool) {
 	})
 }
 
-// add costs little at the end, where nearly all come.
+// add inserts the id. It is cheap at the end, where nearly all are inserted.
 func (l *line) add(e *entry) {
 	if at, there := l.find(e); !there {
 		*l = slices.Insert(*l, at, e)
 	}
 }
 
-// remove costs little at the beginning, where nearly all leave.
+// remove removes the id. It is cheap at the beginning, where nearly all are removed.
 func (l *line) remove(e *entry) {
 	switch at, there := l.find(e); {
 	case !there:
@@ -69,7 +68,7 @@ func (l line) before(ms int64) int {
 	return n
 }
 
-// position is the place of an execution in all the lines, counted from 1.
+// position returns the place of an execution among all lines, from 1.
 func (o order) position(lines *[hodei.MaxPriority + 1]line, e *entry) int {
 	rank, n := o.rank(e.since(), e.priority), 1
 	for p := range lines {

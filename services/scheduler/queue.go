@@ -12,7 +12,7 @@ import (
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
 
-// entry is one execution that wants a worker.
+// entry is one execution that needs a worker.
 type entry struct {
 	req       plan.Request
 	priority  int
@@ -27,7 +27,7 @@ type entry struct {
 	leaves *result
 }
 
-// question is what the entry asks of the fleet, apart from who has refused.
+// question returns the request without the refusals.
 func (e *entry) question() plan.Request {
 	return plan.Request{ID: e.req.ID, Requirements: e.req.Requirements}
 }
@@ -41,13 +41,13 @@ func (e *entry) since() time.Time {
 	return made
 }
 
-// newEntry is an entry that is in no queue yet.
+// newEntry returns an entry that is not queued yet.
 func newEntry(id hodei.ExecutionID, priority int, needs hodei.Requirements, notBefore *time.Time) *entry {
 	return &entry{req: plan.Request{ID: id, Requirements: needs}, priority: priority, notBefore: notBefore, done: make(chan struct{})}
 }
 
-// settle sets the entry's result unless it has one, and wakes the requests that wait for
-// it. The queue's lock is held.
+// settle sets the result unless there is one, and wakes the requests that wait for it. The
+// caller holds the lock of the queue.
 func (e *entry) settle(r result) {
 	select {
 	case <-e.done:
@@ -64,18 +64,18 @@ type result struct {
 	withdrawn bool
 }
 
-// queue orders entries by rank. Entries that ask for the same form a class:
-// when its head finds no worker, the rest need not be tried.
+// queue orders entries by rank. Entries with equal requirements form a class: if no worker
+// can take its head, the rest is not tried.
 type queue struct {
 	order order
-	woken chan struct{} // one token: there is reason to look
+	woken chan struct{} // one value: the dispatcher must run a round
 
 	mu      sync.Mutex
 	classes map[string]*class
 	entries map[hodei.ExecutionID]*entry // queued, or being assigned
 	lines   [hodei.MaxPriority + 1]line  // queued, by priority
 	queued  int
-	closed  error // why it takes no entries; nil when it does
+	closed  error // the error of push; nil while the queue is open
 }
 
 type class struct {
@@ -87,14 +87,14 @@ func newQueue(o order) *queue {
 	return &queue{order: o, classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: make(chan struct{}, 1)}
 }
 
-// open has the queue, which is empty, take entries until close.
+// open opens the queue, which is empty, until close.
 func (q *queue) open() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = nil
 }
 
-// close empties the queue; requests that wait, and those that come later, fail with why.
+// close empties the queue. Waiting and later requests fail with why.
 func (q *queue) close(why error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -105,7 +105,7 @@ func (q *queue) close(why error) {
 	q.lines, q.queued, q.closed = [hodei.MaxPriority + 1]line{}, 0, why
 }
 
-// wake has the dispatcher look again; many wakes become one look.
+// wake starts another round of the dispatcher. Several wakes start one.
 func (q *queue) wake() {
 	select {
 	case q.woken <- struct{}{}:
@@ -113,9 +113,8 @@ func (q *queue) wake() {
 	}
 }
 
-// push queues an entry and returns it, or the entry that its execution has already,
-// queued or being assigned. An entry whose priority has no line is INVALID and changes
-// nothing.
+// push queues an entry and returns it, or the existing entry of the execution, which is
+// queued or being assigned. It returns VALIDATION_ERROR for a priority out of range.
 func (q *queue) push(e *entry) (*entry, error) {
 	if e.priority < 0 || e.priority > hodei.MaxPriority {
 		return nil, hodei.InvalidField("priority", "0 to 10 required")
@@ -149,9 +148,8 @@ func (q *queue) insert(e *entry) {
 	q.queued++
 }
 
-// pop takes the first entry of all classes but those to skip, by their keys,
-// and returns nil when there is none. Until it is restored or finished it
-// counts as being assigned.
+// pop returns the first entry outside the classes to skip, or nil. The entry counts as being
+// assigned until restore or finish.
 func (q *queue) pop(skip map[string]bool) *entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -176,8 +174,8 @@ func (q *queue) take(e *entry) {
 	}
 }
 
-// restore puts back an entry that was popped and not assigned, unless the queue
-// was closed meanwhile.
+// restore queues an entry again that pop returned, unless the queue was closed or the entry
+// withdrawn.
 func (q *queue) restore(e *entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -191,7 +189,7 @@ func (q *queue) restore(e *entry) {
 	}
 }
 
-// finish forgets an entry and gives it its result.
+// finish removes an entry and sets its result.
 func (q *queue) finish(e *entry, r result) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -227,8 +225,8 @@ func (q *queue) waited(e *entry) bool {
 	return e.asked
 }
 
-// settle takes out an execution that was started or ended without the queue, with this
-// result; one that is being assigned here is left alone.
+// settle removes an execution that was started or ended elsewhere and sets its result,
+// unless this instance is assigning it.
 func (q *queue) settle(id hodei.ExecutionID, r result) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -126,7 +126,7 @@ func TestSlotsAreKept(t *testing.T) {
 	require.True(t, s.fleet.keep(large, now))
 	_, ok := s.fleet.choose(small, now)
 	require.False(t, ok)
-	require.Equal(t, "no worker: 1 busy, 1 kept for one that waits longer", s.fleet.reason(small, now).Reason)
+	require.Equal(t, "no worker: 1 busy, 1 reserved for an execution that waits longer", s.fleet.reason(small, now).Reason)
 	report.Free, report.Revision = 2, 2
 	require.True(t, s.fleet.watched(kv.Update{WorkerID: report.WorkerID, Availability: &report}, now))
 	chosen, ok := s.fleet.choose(large, now)

@@ -40,8 +40,7 @@ func (s *Scheduler) schedule(ctx context.Context, req schemas.ScheduleRequest) (
 	return s.unanswered(ctx, req, e, candidates)
 }
 
-// await waits for the result of an entry, if the service may wait for one request
-// more.
+// await waits for the result of an entry, unless too many requests wait already.
 func await(ctx context.Context, e *entry, patience time.Duration) (r result, ok bool) {
 	var hungUp <-chan struct{}
 	if patience > 0 {
@@ -62,8 +61,8 @@ func await(ctx context.Context, e *entry, patience time.Duration) (r result, ok 
 	return r, false
 }
 
-// place has an execution that is not in the record yet started at once, in one
-// commit, if there is a worker for it and it overtakes nobody.
+// place creates and starts an execution in one commit. It returns REJECTED if no worker is
+// free or executions are queued.
 func (s *Scheduler) place(ctx context.Context, req schemas.PlaceRequest) (schemas.Assignment, error) {
 	if waiting, _ := s.queue.size(); waiting > 0 {
 		return schemas.Assignment{}, hodei.Errorf(hodei.Rejected, "Not placed: %d executions wait", waiting)
@@ -77,12 +76,12 @@ func (s *Scheduler) place(ctx context.Context, req schemas.PlaceRequest) (schema
 		return rpc.Call(context.WithoutCancel(ctx), s.nc, schemas.StartExecution, schemas.StartRequest{PlaceRequest: req, WorkerID: w.WorkerID})
 	})
 	if err != nil {
-		s.queue.wake() // the slots are free for others
+		s.queue.wake() // its slots are free again
 	}
 	return a, err
 }
 
-// unanswered is what follows when no worker came in time.
+// unanswered leaves the entry queued, or rejects it, after the wait for a worker has ended.
 func (s *Scheduler) unanswered(ctx context.Context, req schemas.ScheduleRequest, e *entry, candidates []schemas.Candidate) (schemas.Decision, error) {
 	if req.IfNoWorker != schemas.Reject {
 		return s.waiting(e, candidates), nil
@@ -102,8 +101,8 @@ func (s *Scheduler) unanswered(ctx context.Context, req schemas.ScheduleRequest,
 	return s.reject(ctx, e, reason)
 }
 
-// reject ends an execution that is not to wait, unless it was given to a worker
-// meanwhile: by name, or by the queue, which found it in the record.
+// reject ends an execution that must not be queued. If it was assigned meanwhile, by name or
+// from the queue, reject returns that decision.
 func (s *Scheduler) reject(ctx context.Context, e *entry, reason string) (schemas.Decision, error) {
 	_, err := rpc.Call(ctx, s.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.req.ID, Reason: hodei.ReasonRejected})
 	if errors.Is(err, hodei.Conflict) {
@@ -128,7 +127,8 @@ func (s *Scheduler) waiting(e *entry, candidates []schemas.Candidate) schemas.De
 	}
 }
 
-// wanted is what the request asks for, by its own words or by the record's.
+// wanted returns the entry for a request, with the requirements of job_config or of the
+// record.
 func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*entry, error) {
 	e := newEntry(hodei.ExecutionID{}, hodei.DefaultPriority, hodei.Requirements{}, nil)
 	e.asked = true
@@ -141,8 +141,8 @@ func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*e
 	} else if !req.DryRun || req.JobConfig == nil {
 		return nil, hodei.InvalidField("execution_id", "required, unless it is a dry run with a job_config")
 	}
-	// Only the orchestrator asks briefly, with the whole configuration and
-	// right after the commit: the record has nothing to add.
+	// A brief request with job_config comes from the orchestrator right after its
+	// commit, so reading the record would add nothing.
 	if req.ExecutionID != nil && !(req.Brief && req.JobConfig != nil) {
 		recorded, err := s.db.GetExecution(ctx, e.req.ID)
 		if err != nil {
@@ -171,8 +171,7 @@ func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*e
 	return e, nil
 }
 
-// explain is the decision with what is thought of every worker; it changes
-// nothing.
+// explain returns the decision and the verdict on every worker. It changes nothing.
 func (s *Scheduler) explain(req schemas.ScheduleRequest, e *entry) schemas.Decision {
 	verdicts, d := s.fleet.explain(e.question(), time.Now())
 	out := schemas.Decision{Status: hodei.Pending, DryRun: true, Candidates: make([]schemas.Candidate, len(verdicts))}
@@ -208,8 +207,7 @@ func listed(c []schemas.Candidate) []schemas.Candidate {
 	return c
 }
 
-// getQueue is the head of the queue as the record has it, with the reason that
-// this instance sees.
+// getQueue returns the head of the queue from the record, with the reasons of this instance.
 func (s *Scheduler) getQueue(ctx context.Context, req schemas.GetQueueRequest) (schemas.QueueList, error) {
 	limit := schemas.Page{Limit: req.Limit}.Size()
 	now := time.Now().UTC()

@@ -21,7 +21,7 @@ import (
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
 
-// Config is what a Scheduler needs; NATS and DB are required.
+// Config configures a Scheduler. NATS and DB are required.
 type Config struct {
 	NATS    *nats.Conn
 	DB      *postgres.DB
@@ -35,8 +35,8 @@ type Config struct {
 	// Ageing is how long waiting counts as much as one level of priority; 10
 	// min when 0. When negative, age never outweighs priority.
 	Ageing time.Duration
-	// Sweep is how often the record is searched for executions that are not
-	// queued; 5 s when 0.
+	// Sweep is the interval in which the record is searched for executions that
+	// are not queued. Default: 5 s.
 	Sweep time.Duration
 }
 
@@ -46,21 +46,21 @@ type Scheduler struct {
 	nc       *nats.Conn
 	db       *postgres.DB
 	log      *slog.Logger
-	leads    func() bool // whether no other scheduler can decide now
+	leads    func() bool // whether the lease is trusted
 	fleet    *fleet
 	queue    *queue
 	ready    chan struct{}
-	inflight sync.WaitGroup // assignments under way
+	inflight sync.WaitGroup // assignments
 	trouble  trouble
-	// assignments are requested; those to one worker share a request.
+	// assignments sends assignments; those to one worker share a request.
 	assignments batch.Groups[hodei.WorkerID, hodei.ExecutionID, schemas.Assignment]
 	more        atomic.Bool   // the record has more pending executions than were adopted
 	fullAt      atomic.Int64  // when a full queue was last announced, in Unix nanoseconds
-	soon        chan struct{} // one value: the record is to be searched before its time
-	broken      chan struct{} // one value: the fleet and the queue are to be built anew
+	soon        chan struct{} // one value: sweep now
+	broken      chan struct{} // one value: rebuild the fleet and the queue
 }
 
-// New returns an instance that does nothing before Run.
+// New returns an instance that is idle until Run.
 func New(cfg Config) *Scheduler {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -151,7 +151,7 @@ func serve(ctx context.Context, svc *rpc.Service, ready func()) error {
 // lead decides and answers requests until ctx is done, which ends no later than run.
 func (s *Scheduler) lead(ctx, run context.Context, ready func()) error {
 	s.log.InfoContext(ctx, "this scheduler leads")
-	defer s.log.InfoContext(ctx, "this scheduler leads no longer")
+	defer s.log.InfoContext(ctx, "this scheduler no longer leads")
 	svc := s.service()
 	rpc.Handle(svc, schemas.Schedule, s.schedule)
 	rpc.Handle(svc, schemas.PlaceExecution, s.place)
@@ -195,17 +195,17 @@ func (s *Scheduler) untilConnected(ctx, run context.Context) context.Context {
 	return serving
 }
 
-// errRestart is the answer to requests that wait when the queue is built anew, here or by
-// the next leader.
-var errRestart = hodei.Errorf(hodei.Unavailable, "The scheduler is starting again; the execution waits in the record")
+// errRestart is the answer to waiting requests when the queue is rebuilt, by this instance
+// or the next leader.
+var errRestart = hodei.Errorf(hodei.Unavailable, "The scheduler is restarting; the execution stays PENDING")
 
-// errDoubt ends decide.
-var errDoubt = errors.New("the state may be half changed")
+// errDoubt ends decide after a panic.
+var errDoubt = errors.New("the state may be inconsistent after a panic")
 
 // decide builds the view of the fleet from the bucket and the queue from the
-// record, and dispatches until ctx is done. It ends as a whole when one of its
-// loops does, or when a panic has left the state in doubt: what it knows is then
-// forgotten, and built anew by the next.
+// record, and dispatches until ctx is done. It returns an error when one of its
+// loops ends or a panic may have left the state inconsistent; the next call
+// rebuilds the state.
 func (s *Scheduler) decide(ctx context.Context, known func()) error {
 	s.fleet.clear()
 	s.queue.open()
@@ -239,7 +239,7 @@ func (s *Scheduler) decide(ctx context.Context, known func()) error {
 	return g.Wait()
 }
 
-// doubt has the fleet and the queue built anew.
+// doubt makes decide return, so that the fleet and the queue are rebuilt.
 func (s *Scheduler) doubt() {
 	select {
 	case s.broken <- struct{}{}:
@@ -247,7 +247,7 @@ func (s *Scheduler) doubt() {
 	}
 }
 
-// contain, deferred, contains a panic outside of decide's own loops.
+// contain recovers a panic outside the loops of decide. It must be deferred.
 func (s *Scheduler) contain(what string) {
 	if p := recover(); p != nil {
 		rpc.Caught(s.log, what, p)
@@ -255,7 +255,7 @@ func (s *Scheduler) contain(what string) {
 	}
 }
 
-// after calls fn later.
+// after calls fn after d and contains its panics.
 func (s *Scheduler) after(d time.Duration, fn func()) {
 	time.AfterFunc(d, func() {
 		defer s.contain("timer")
@@ -263,8 +263,7 @@ func (s *Scheduler) after(d time.Duration, fn func()) {
 	})
 }
 
-// watch keeps the view of the fleet, through losses of the bucket and of the
-// connection.
+// watch keeps the view of the fleet up to date. It watches again after a failure.
 func (s *Scheduler) watch(ctx context.Context, known func()) error {
 	js, err := jetstream.New(s.nc)
 	if err != nil {
@@ -284,7 +283,7 @@ func (s *Scheduler) watch(ctx context.Context, known func()) error {
 			})
 		}
 		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "fleet watch broke; starting again", "err", err)
+			s.log.WarnContext(ctx, "fleet watch failed", "err", err)
 			pause(ctx, time.Second)
 		}
 	}
@@ -298,8 +297,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// stats tells operators, beside what any endpoint tells, what this instance
-// has queued, how many of these it is assigning, and what it sees of the fleet.
+// stats returns further counters for `nats service stats`: the queued executions, those
+// being assigned, the workers and their free slots.
 func (s *Scheduler) stats(op string) map[string]int64 {
 	if op != schemas.Schedule.Name {
 		return nil

@@ -19,8 +19,8 @@ const (
 	wholeEvery = time.Minute
 )
 
-// adopt queues an execution without a request, unless it is queued already or the queue
-// is full; a sweep finds it again then.
+// adopt queues an execution that no request waits for, unless it is queued already. If the
+// queue is full, a later sweep adopts it.
 func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requirements, notBefore *time.Time) (adopted bool) {
 	if s.queue.len() >= s.cfg.MaxQueue {
 		s.more.Store(true)
@@ -35,8 +35,8 @@ func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requir
 	return queued == e
 }
 
-// full has the orchestrators refuse executions for a while, unless that was announced a
-// moment ago.
+// full announces a full queue to the orchestrators, which then refuse executions for
+// QueueFullFor. It limits the rate of announcements.
 func (s *Scheduler) full(now time.Time) {
 	last := s.fullAt.Load()
 	if now.UnixNano()-last < int64(schemas.QueueFullFor/4) || !s.fullAt.CompareAndSwap(last, now.UnixNano()) {
@@ -47,9 +47,9 @@ func (s *Scheduler) full(now time.Time) {
 	}
 }
 
-// sweep searches the record for pending executions that are not queued: at the start of
-// a term, and then now and again, for those whose created event was lost, or that did not
-// fit. It also looks again at what is queued, should a wake have been lost.
+// sweep queues pending executions of the record: at the start of a term all of them, later
+// those whose created event was lost or that did not fit. It also wakes the dispatcher, in
+// case a wake was lost.
 func (s *Scheduler) sweep(ctx context.Context) error {
 	tick := time.NewTicker(s.cfg.Sweep)
 	defer tick.Stop()
@@ -102,8 +102,8 @@ func (s *Scheduler) adoptHead(ctx context.Context, limit int) (adopted int, err 
 	return adopted, err
 }
 
-// sweepSoon has the record searched before its time, because there is more in
-// it than was adopted, and that is nearly gone.
+// sweepSoon starts the next sweep now, because the queue is nearly empty and the record has
+// more.
 func (s *Scheduler) sweepSoon() {
 	select {
 	case s.soon <- struct{}{}:

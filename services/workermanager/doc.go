@@ -3,20 +3,24 @@
 //
 // # Owns
 //
-// The rows of workers and execution_logs, every change of an execution after
-// its creation, and the creation of an execution together with its assignment.
+// The rows of workers, secrets and execution_logs, every change of an execution
+// after its creation, and the creation of an execution together with its
+// assignment. It sends notifications, because only it has the keys of secrets.
 // Once an hour it deletes what is older than its retention: logs, executions,
 // workers that left, idempotency keys.
 //
 // # Subjects
 //
-// Handles hodei.v1.workers.*, hodei.v1.executions.assign, .start, .stop,
-// .finish and .delete, and hodei.v1.logs.get. Sends requests on
+// Handles hodei.v1.workers.* except .keys, .approve and .revoke,
+// hodei.v1.executions.assign, .start, .stop, .finish and .delete,
+// hodei.v1.logs.get and .read, hodei.v1.secrets.* and
+// hodei.v1.notifications.*. Sends requests on
 // execution.request.<worker_id>, execution.interrupt.<worker_id> and
 // worker.command.<worker_id>. Receives
 // execution.log.<worker_id>.<execution_id>, shared with the other instances,
 // requests missed chunks on execution.wanted, and acknowledges committed chunks
-// on execution.stored.<worker_id>. Publishes execution.event.<type>.<id>.
+// on execution.stored.<worker_id>. Publishes execution.event.<type>.<id>, and
+// announces rows that are due on execution.retry, run.due and notification.due.
 // Watches the WORKERS bucket.
 //
 // # State

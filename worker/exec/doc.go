@@ -1,4 +1,4 @@
-// Package exec is how a command runs, as the worker sees it: one small interface.
+// Package exec defines the interface between the worker and an executor of commands.
 //
 // # Owns
 //
@@ -11,7 +11,7 @@
 // A command that cannot start is a *StartError with the exit code of a shell. A command
 // that was signalled before its start is ErrSignalled.
 //
-// # Does not belong here
+// # Not here
 //
 // When and why a command is stopped, the grace between SIGTERM and SIGKILL, time limits
 // and the outcome of an execution (worker); reading the output (worker/joblog).

@@ -17,14 +17,14 @@
 //
 // # When things fail
 //
-// NATS or the record away: chunks are kept in memory, then on disk; when both are full
-// the reader of the pipes waits, so the command waits too. The disk full or broken:
-// memory alone holds chunks, and the command waits earlier. A chunk that the record
+// While NATS or the record is unavailable, chunks are kept in memory, then on disk; when
+// both are full, the reader of the pipes waits, so the command waits too. If the disk fails,
+// chunks are kept in memory only, and the command waits earlier. A chunk that the record
 // refuses, or that cannot be read back, is sent again, and given up after three
-// failures, so that the end of the execution can be recorded. The worker killed: what
-// the record does not have is lost; the worker manager records where.
+// failures, so that the end of the execution can be recorded. If the worker is killed, the
+// chunks that the record lacks are lost; the worker manager records the gap.
 //
-// # Does not belong here
+// # Not here
 //
 // How a command runs, and the end of an execution (worker); the format of a chunk
 // (internal/logchunk); the record (services/workermanager).

@@ -21,21 +21,21 @@
 //
 // # When things fail
 //
-// The worker killed: the pipe closes without "bye". The reaper kills all groups, then
+// If the worker is killed, the pipe closes without "bye". The reaper kills all groups, then
 // every other process with the worker's tag in its environment (worker/mark), and
 // reports to the worker manager that the worker was killed. It tries that for 30 s;
-// after that the worker's lease expires. The worker paused: the reaper kills the groups
-// whose fence has passed and reports nothing. The reaper itself paused: it reads all
-// lines that wait before it checks a fence. The reaper killed: the Keeper starts
-// another and sends it everything again. A reaper that does not take a line within 2 s
-// is killed. Worker and reaper killed together: the next worker in the same state
+// after that the worker's lease expires. If the worker is suspended, the reaper kills the
+// groups whose fence has passed and reports nothing. If the reaper itself was suspended, it
+// reads all waiting lines before it checks a fence. If the reaper is killed, the Keeper
+// starts another one and sends it the whole list. A reaper that does not read a line within
+// 2 s is killed. If worker and reaper are killed together, the next worker in the same state
 // directory kills the processes (worker).
 //
 // # Subjects
 //
 // Sends a request to hodei.v1.workers.leave.<worker_id>.
 //
-// # Does not belong here
+// # Not here
 //
 // When a fence passes, and ending a run while the worker lives (worker); how a command
 // is started (worker/exec/process); how processes are found (worker/mark).

@@ -32,13 +32,13 @@ func entries(run hodei.Run) (list []entry) {
 	return list
 }
 
-// first orders states by how soon a person wants to see them.
+// first orders the states by importance to the reader.
 var first = []hodei.RunJobStatus{
 	hodei.JobFailed, hodei.JobTimedOut, hodei.JobCancelled, hodei.JobRunning, hodei.JobBlocked,
 	hodei.JobPending, hodei.JobWaiting, hodei.JobCompleted, hodei.JobSkipped,
 }
 
-// status is that of the leg that a person wants to see first.
+// status returns the most important state of the legs.
 func (e entry) status() hodei.RunJobStatus {
 	for _, status := range first {
 		if slices.ContainsFunc(e.legs, func(j hodei.RunJob) bool { return j.Status == status }) {

@@ -1,5 +1,5 @@
-// Package session is one command at work: it finds the system, performs an operation and
-// prints the reply as --output asks.
+// Package session runs one command: it connects to the system, performs an operation and
+// prints the reply in the format of --output.
 //
 // # Owns
 //

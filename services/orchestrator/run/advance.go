@@ -7,14 +7,14 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// again is when a run is looked at again while executions that were asked to end
-// have not ended: the request may have been lost.
+// again is the interval of further steps while a stopped execution has not ended, or a
+// requested child run does not exist: the request may have been lost.
 const again = 5 * time.Second
 
-// Steps are what Advance has decided.
+// Steps are the decisions of Advance.
 type Steps struct {
-	// Changed are the jobs that differ from before, in their order; Added are those
-	// among them that are new, and Removed the keys of those that are no more.
+	// Changed are the changed jobs, in their order; Added are the keys of those that are
+	// new, Removed the keys of jobs that were replaced.
 	Changed []*hodei.RunJob
 	Added   map[string]bool
 	Removed []string
@@ -24,11 +24,10 @@ type Steps struct {
 	Start []hodei.Execution
 	// Stop are the keys of the jobs whose executions are to be cancelled.
 	Stop []string
-	// Calls are the runs to be created for jobs that start another pipeline, until the
-	// run has them. StopRuns are those to be cancelled.
+	// Calls are the child runs to create. StopRuns are the child runs to cancel.
 	Calls    []hodei.RunCall
 	StopRuns []hodei.RunID
-	// Wake is when the run must be looked at without an end; nil for never.
+	// Wake is the time of the next step, unless an execution ends earlier; nil for none.
 	Wake *time.Time
 }
 
@@ -40,11 +39,10 @@ func (s *Steps) Include(r *hodei.Run, key string) {
 	}
 }
 
-// Advance brings a run up to date with executions that have ended, with the runs that its
-// jobs have started, as Child of the jobs has them, with the answers to its approvals,
-// with a request to cancel it and with the time. It changes the run and
-// its jobs in place. An end that it knows already changes nothing. Read is for runs whose
-// definition is in their repository.
+// Advance makes all decisions about a run that follow from ended executions, the state of
+// its child runs (RunJob.Child), the answers to approvals, a request to cancel, and the time.
+// It changes the run and its jobs in place. A repeated end changes nothing. read parses the
+// definition of a run that reads it from its repository.
 func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time, read Reader) Steps {
 	if r.Status.Ended() {
 		return Steps{}
@@ -58,7 +56,7 @@ func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time, read Reader) S
 		a.follow(&r.Jobs[i])
 	}
 	if r.Status == hodei.RunPending {
-		if r.Plan.Stopping != nil { // it never started, so it has nothing to clean up
+		if r.Plan.Stopping != nil { // it never started, so its finally jobs do not run
 			r.Plan.StopFinally = true
 			a.settleAll(false)
 			a.settleAll(true)
@@ -107,7 +105,7 @@ func (a *advance) index(i int) {
 	a.legs[j.Job], a.keys[j.Key] = append(a.legs[j.Job], i), i
 }
 
-// end takes the end of an execution into its job.
+// end applies the end of an execution to its job.
 func (a *advance) end(e hodei.Execution) {
 	if e.JobKey == nil || !e.Status.Ended() {
 		return
@@ -147,8 +145,7 @@ func (a *advance) close(j *hodei.RunJob, status hodei.RunJobStatus, reason *hode
 
 func (a *advance) change(j *hodei.RunJob) { a.changed[j.Key] = true }
 
-// expire stops the run when its time is over. The finally jobs have timeouts of
-// their own.
+// expire stops the run at its timeout. Finally jobs have their own timeouts.
 func (a *advance) expire() {
 	if at := a.deadline(); at != nil && !at.After(a.now) && a.r.Plan.Stopping == nil && !a.ended(false) {
 		reason := hodei.ReasonRunTimeout
@@ -208,7 +205,7 @@ func Bad(j hodei.RunJob) bool {
 	return j.Status.Ended() && j.Status != hodei.JobSkipped && !j.Succeeded()
 }
 
-// ended reports whether all jobs but the finally jobs have ended, or all of these.
+// ended reports whether all finally jobs have ended, or all others.
 func (a *advance) ended(finally bool) bool {
 	return !slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return j.Finally == finally && !j.Status.Ended() })
 }
@@ -228,7 +225,7 @@ func (a *advance) finish() {
 	}
 }
 
-// outcome is how the run ends, or would end without its finally jobs.
+// outcome returns the final state of the run, with or without its finally jobs.
 func (a *advance) outcome(finally bool) (hodei.RunStatus, *hodei.Reason) {
 	if why := a.r.Plan.Stopping; why != nil {
 		switch *why {
@@ -247,8 +244,7 @@ func (a *advance) outcome(finally bool) (hodei.RunStatus, *hodei.Reason) {
 	return hodei.RunCompleted, nil
 }
 
-// clock lets the time of the run pass while a job is active, and not while it waits
-// for approvals alone.
+// clock runs while a job is active. It stops while the run waits only for approvals.
 func (a *advance) clock() {
 	p := &a.r.Plan
 	active := !a.r.Status.Ended() && slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool {
@@ -263,7 +259,7 @@ func (a *advance) clock() {
 	}
 }
 
-// steps completes what is returned.
+// steps completes and returns the decisions.
 func (a *advance) steps() Steps {
 	slices.SortFunc(a.r.Jobs, func(x, y hodei.RunJob) int { return x.Position - y.Position })
 	for i := range a.r.Jobs {

@@ -7,8 +7,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Cancel has nothing more start but the finally jobs, and what is active end. Once
-// only finally jobs are left, it ends them too. It is CONFLICT when the run has ended.
+// Cancel stops the run: active jobs end, and only finally jobs start. If only finally jobs
+// are left, they end too. It returns CONFLICT if the run has ended.
 func Cancel(r *hodei.Run, why hodei.Reason, now time.Time) error {
 	if r.Status.Ended() {
 		return conflict(r, "Run is "+string(r.Status)+" and cannot be cancelled")
@@ -26,8 +26,8 @@ func Cancel(r *hodei.Run, why hodei.Reason, now time.Time) error {
 	return nil
 }
 
-// Stop cancels a run because the job that started it is stopped. A request that is
-// repeated, and finally jobs that run already, go on as they are.
+// Stop cancels a child run because its job is stopped. Unlike Cancel, it never stops finally
+// jobs, and a repeat changes nothing.
 func Stop(r *hodei.Run, now time.Time) {
 	if r.Status.Ended() || r.CancelRequestedAt != nil {
 		return
@@ -39,14 +39,14 @@ func Stop(r *hodei.Run, now time.Time) {
 	}
 }
 
-// Answer is what a person replies to the question of a job that is BLOCKED.
+// Answer is a user's answer to the approval of a BLOCKED job.
 type Answer struct {
 	Approved    bool
 	By, Comment *string
 }
 
-// Reply records the answer. It is NOT_FOUND when the run has no such job, and CONFLICT
-// when the job does not wait for an answer.
+// Reply records the answer. It returns NOT_FOUND if the run has no such job, and CONFLICT
+// if the job does not wait for an answer.
 func Reply(r *hodei.Run, key string, answer Answer, now time.Time) error {
 	i := slices.IndexFunc(r.Jobs, func(j hodei.RunJob) bool { return j.Key == key })
 	if i < 0 {
@@ -54,7 +54,7 @@ func Reply(r *hodei.Run, key string, answer Answer, now time.Time) error {
 	}
 	j := &r.Jobs[i]
 	if j.Status != hodei.JobBlocked || j.Approval.Approved != nil {
-		return conflict(r, "Job "+key+" is "+string(j.Status)+" and waits for no approval")
+		return conflict(r, "Job "+key+" is "+string(j.Status)+" and does not wait for an approval")
 	}
 	approved := answer.Approved
 	j.Approval.Approved, j.Approval.By, j.Approval.Comment, j.Approval.DecidedAt = &approved, answer.By, answer.Comment, &now

@@ -11,11 +11,10 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// MaxDepth is how many runs may wait for one another: a run, the one that a job of it
-// starts, and so on.
+// MaxDepth limits how deep runs may be nested, the first run included.
 const MaxDepth = 5
 
-// call has the job start another pipeline. The run is created after the commit.
+// call starts a job that starts another pipeline. The child run is created after the commit.
 func (a *advance) call(j *hodei.RunJob) {
 	if a.r.Plan.Depth+1 >= MaxDepth {
 		reason := hodei.ReasonPipelineDepth
@@ -29,7 +28,7 @@ func (a *advance) call(j *hodei.RunJob) {
 	a.change(j)
 }
 
-// childOf is the run that the job has started in its present attempt, nil before.
+// childOf returns the child run of the job's current attempt; nil before it exists.
 func childOf(j *hodei.RunJob) *hodei.ChildRun {
 	if j.Spec.Pipeline == nil || j.Child == nil || j.Child.Attempt != j.Attempt || j.Attempt == 0 {
 		return nil
@@ -37,7 +36,7 @@ func childOf(j *hodei.RunJob) *hodei.ChildRun {
 	return j.Child
 }
 
-// follow takes the state of the run that the job has started.
+// follow applies the state of the child run to the job.
 func (a *advance) follow(j *hodei.RunJob) {
 	if j.Spec.Pipeline == nil || !j.Status.Active() {
 		return
@@ -76,8 +75,7 @@ func (a *advance) follow(j *hodei.RunJob) {
 	}
 }
 
-// returned ends the job with the outcome of the run that it started, or has it start
-// another one.
+// returned ends the job with the outcome of its child run, or starts the next attempt.
 func (a *advance) returned(j *hodei.RunJob, status hodei.RunJobStatus, reason *hodei.Reason) {
 	if j.Plan.Stopping == nil && a.stopping(j) == nil && repeats(j.Spec.Retries, j.Attempt, status, reason) {
 		if pause := backoff(j.Spec.Retries, j.Attempt); pause > 0 {
@@ -105,9 +103,8 @@ func (a *advance) returned(j *hodei.RunJob, status hodei.RunJobStatus, reason *h
 	}
 }
 
-// await asks for the run that the job waits for: once, and again after a while, because
-// the orchestrator that creates it may be killed before. A pause before a retry comes
-// first.
+// await requests the child run of the job, after the backoff of a retry. It repeats the
+// request at intervals, because the orchestrator may die before it creates the run.
 func (a *advance) await(j *hodei.RunJob) {
 	if j.Spec.Pipeline == nil || !j.Status.Active() || childOf(j) != nil {
 		return
@@ -124,7 +121,7 @@ func (a *advance) await(j *hodei.RunJob) {
 	a.wake(j.Plan.CalledAt.Add(again))
 }
 
-// asked is the run to be created for the job.
+// asked returns the child run to create for the job.
 func (a *advance) asked(j *hodei.RunJob) hodei.RunCall {
 	call := *j.Spec.Pipeline
 	call.Ref = Resolve(call.Ref, a.values(j))
@@ -143,13 +140,13 @@ func repeats(r *hodei.Retries, attempt int, status hodei.RunJobStatus, reason *h
 	return len(r.On) == 0 || slices.Contains(r.On, string(status)) || reason != nil && slices.Contains(r.On, string(*reason))
 }
 
-// backoff is the pause after the attempt, as of an execution but without jitter.
+// backoff returns the pause after the attempt: that of executions, without jitter.
 func backoff(r *hodei.Retries, attempt int) time.Duration {
 	return seconds(min(max(hodei.RetryCap, r.BackoffSeconds), r.BackoffSeconds*math.Pow(2, float64(attempt-1))))
 }
 
-// Refuse records that no run is created for an attempt of a job, and why. It reports
-// whether the job waits for one.
+// Refuse records why the child run of an attempt cannot be created. It returns false if the
+// job does not wait for that run.
 func Refuse(r *hodei.Run, key string, attempt int, why hodei.Refusal) bool {
 	for i := range r.Jobs {
 		j := &r.Jobs[i]
@@ -161,7 +158,7 @@ func Refuse(r *hodei.Run, key string, attempt int, why hodei.Refusal) bool {
 	return false
 }
 
-// ExpandCall fills in a run that a job of another run starts.
+// ExpandCall is Expand for a child run.
 func ExpandCall(r *hodei.Run, from Source, call hodei.RunCall) error {
 	from.Params = call.Params
 	if err := Expand(r, from); err != nil {

@@ -11,8 +11,8 @@ import (
 // changed. It is a list; for other triggers the condition holds.
 const changes = "changes"
 
-// Holds reports whether one of the maps holds: each of its keys has a value that its
-// globs match. No map at all holds.
+// Holds reports whether one of the conditions holds: the globs of each key match its value.
+// An empty list holds.
 func Holds(condition hodei.Conditions, values Values) bool {
 	if len(condition) == 0 {
 		return true
@@ -54,8 +54,8 @@ func changed(globs hodei.Globs, paths string) bool {
 	return false
 }
 
-// Match reports whether one of the globs matches the value, and none of those that
-// start with "!" does. A list of such alone matches everything else.
+// Match reports whether one of the globs matches the value and no glob with a leading "!"
+// does. If all globs have a leading "!", a value that none of them matches is matched.
 func Match(globs hodei.Globs, value string) bool {
 	positive, matched := false, false
 	for _, glob := range globs {
@@ -71,8 +71,8 @@ func Match(globs hodei.Globs, value string) bool {
 	return matched || !positive
 }
 
-// matches compares with a glob: "?" is one character and "*" any number of them,
-// neither "/"; "**" is any number of characters.
+// matches reports whether the glob matches the value. "?" is one character and "*" any
+// number of characters, except "/"; "**" includes "/".
 func matches(glob, value string) bool {
 	if !strings.ContainsAny(glob, "*?") {
 		return glob == value

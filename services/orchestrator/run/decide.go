@@ -6,8 +6,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// decide moves one job as far as it can go without an execution that ends. Whether
-// it is blocked, started, skipped or left waiting follows from the run alone.
+// decide makes every decision about one job that the current state of the run allows: it
+// blocks, starts, skips or stops the job, or leaves it waiting.
 func (a *advance) decide(i int) {
 	j := &a.r.Jobs[i]
 	if j.Status.Ended() {
@@ -41,7 +41,7 @@ func (a *advance) decide(i int) {
 	}
 }
 
-// stopping is why the job must not start, or not go on; nil when it may.
+// stopping returns why the job must not start or continue; nil if it may.
 func (a *advance) stopping(j *hodei.RunJob) *hodei.Reason {
 	if j.Finally {
 		if a.r.Plan.StopFinally {
@@ -60,7 +60,8 @@ func (a *advance) stopping(j *hodei.RunJob) *hodei.Reason {
 	return nil
 }
 
-// stop cancels the job: at once before its start, through its execution afterwards.
+// stop cancels the job: at once if it is not active, otherwise through its execution or its
+// child run.
 func (a *advance) stop(j *hodei.RunJob, why *hodei.Reason) {
 	child := childOf(j)
 	if !j.Status.Active() || j.Spec.Pipeline != nil && child == nil {
@@ -82,7 +83,7 @@ func (a *advance) stop(j *hodei.RunJob, why *hodei.Reason) {
 	}
 }
 
-// ready reports whether all that the job needs has ended.
+// ready reports whether all needs of the job have ended.
 func (a *advance) ready(j *hodei.RunJob) bool {
 	for _, need := range j.Needs {
 		for _, i := range a.legs[need] {
@@ -94,7 +95,7 @@ func (a *advance) ready(j *hodei.RunJob) bool {
 	return true
 }
 
-// skips is why the job is not to run, "" when it is. Its condition is evaluated once.
+// skips returns why the job is skipped; "" if it runs. Its condition is evaluated once.
 func (a *advance) skips(j *hodei.RunJob) hodei.Reason {
 	if why := a.unwanted(j); why != "" {
 		return why
@@ -113,9 +114,8 @@ func (a *advance) skips(j *hodei.RunJob) hodei.Reason {
 	return ""
 }
 
-// unwanted is why the results of its needs, or of the run for a finally job, keep the
-// job from running. One that waits for a failure which did not happen is skipped by
-// its own condition.
+// unwanted returns why the job's when does not accept the outcome of its needs, or of the run
+// for a finally job; "" if it does.
 func (a *advance) unwanted(j *hodei.RunJob) hodei.Reason {
 	succeeded, failed := a.before(j)
 	switch when := j.Spec.Condition(); {
@@ -127,8 +127,8 @@ func (a *advance) unwanted(j *hodei.RunJob) hodei.Reason {
 	return ""
 }
 
-// before reports whether the needs of the job succeeded, and whether one of them or upstream of
-// them did not; for a finally job it is about the run.
+// before reports whether all needs of the job succeeded, and whether a job upstream failed.
+// For a finally job, both are those of the run.
 func (a *advance) before(j *hodei.RunJob) (succeeded, failed bool) {
 	if j.Finally {
 		outcome, _ := a.outcome(false)
@@ -149,8 +149,7 @@ func (a *advance) succeeded(jobs []string) bool {
 	return true
 }
 
-// troubled reports whether one of the jobs, or one that they need, however far
-// upstream, did not succeed.
+// troubled reports whether one of the jobs or of their transitive needs did not succeed.
 func (a *advance) troubled(jobs []string) bool {
 	return slices.ContainsFunc(jobs, func(job string) bool {
 		known, ok := a.trouble[job]
@@ -162,7 +161,7 @@ func (a *advance) troubled(jobs []string) bool {
 	})
 }
 
-// block has the job wait for an approval.
+// block makes the job wait for its approval.
 func (a *advance) block(j *hodei.RunJob) {
 	j.Status = hodei.JobBlocked
 	j.Approval.Message = Resolve(j.Approval.Message, a.values(j))
@@ -173,8 +172,8 @@ func (a *advance) block(j *hodei.RunJob) {
 	a.change(j)
 }
 
-// approved reports whether the job has its approval. One that was rejected, or waited
-// too long, fails.
+// approved reports whether the job is approved. It fails a job whose approval was rejected or
+// has expired.
 func (a *advance) approved(j *hodei.RunJob) bool {
 	switch answer := j.Approval; {
 	case answer.Approved != nil && *answer.Approved:
@@ -189,7 +188,7 @@ func (a *advance) approved(j *hodei.RunJob) bool {
 	return false
 }
 
-// mayStart reports whether the job is not active yet, and its matrix has room.
+// mayStart reports whether the job is not active and max_parallel allows another leg.
 func (a *advance) mayStart(j *hodei.RunJob) bool {
 	if j.Status.Active() {
 		return false
@@ -204,8 +203,8 @@ func (a *advance) mayStart(j *hodei.RunJob) bool {
 	return m == nil || m.MaxParallel == 0 || active < m.MaxParallel
 }
 
-// start creates the job's first execution, or has it start another pipeline. A job that only waits for an approval has
-// nothing to run and completes.
+// start creates the job's first execution or requests its child run. A job with neither
+// command nor pipeline, which only has an approval, completes.
 func (a *advance) start(i int) {
 	j := &a.r.Jobs[i]
 	if j.Spec.Command.IsZero() && j.Spec.Pipeline == nil {

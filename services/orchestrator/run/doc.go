@@ -4,20 +4,20 @@
 //
 // Expand makes the jobs of a run from the jobs of its pipeline: the legs of each
 // matrix, the environment of each job, the references that can be resolved before
-// anything runs. Advance takes ends of executions and decides which jobs start, which
-// are skipped and whether the run has ended. Rerun makes the jobs of a run that
-// repeats another. ExpandCall makes those of a run that a job of another run starts;
-// Advance asks for that run, and takes its outcome.
+// anything runs. Advance processes ended executions and decides which jobs start, which
+// are skipped and whether the run has ended. Rerun makes the jobs of a run that repeats
+// another. ExpandCall makes the jobs of a child run, which a job of another run starts;
+// Advance requests that run and adopts its outcome.
 //
 // # Rules
 //
 // Every job of a run ends or is skipped. A job whose needs have ended changes in the
 // same step, and so do all jobs that follow from it. A run in which nothing can start
-// and nothing is active has ended. Nothing starts twice. The order in which ends
-// arrive does not change the result, unless fail_fast makes it.
+// and nothing is active has ended. Nothing starts twice. Without fail_fast, the order in
+// which ends arrive does not change the result.
 //
 // # Not here
 //
-// No clock, no chance and no I/O: the orchestrator carries out what is decided, and
-// postgres commits it.
+// No clock, no randomness and no I/O: postgres commits the decisions, and the orchestrator
+// executes them.
 package run

@@ -17,17 +17,16 @@ const (
 	finallyTimeout = 300
 )
 
-// Source is what a run is made of: its pipeline as it is now, and what the caller
-// asks for.
+// Source is the input of Expand: the settings and jobs of the pipeline, and the request.
 type Source struct {
 	Settings hodei.Settings
 	// Jobs are those of the pipeline, oldest first.
 	Jobs []hodei.Job
 	// Params are the values given by the caller.
 	Params map[string]hodei.Scalar
-	// Environment goes before that of each job.
+	// Environment overrides that of each job.
 	Environment map[string]string
-	// Only are the keys of the jobs that are wanted; empty for all.
+	// Only are the keys of the jobs to run; empty for all.
 	Only []string
 	// Uploaded is an uploaded tree that replaces the pipeline's source; nil without one.
 	Uploaded *hodei.UploadedSource
@@ -39,8 +38,8 @@ type Source struct {
 	CacheScope string
 }
 
-// Expand fills in the jobs, the parameters and the plan of a run that has its
-// identity already.
+// Expand sets the jobs, the parameters and the plan of a run. Its id, number, pipeline and
+// trigger are set already.
 func Expand(r *hodei.Run, from Source) error {
 	var err error
 	if r.Params, err = params(from.Settings.Params, from.Params); err != nil {
@@ -116,7 +115,7 @@ func cacheScope(t hodei.RunTrigger) string {
 	return "pull/" + t.PullRequest
 }
 
-// planned is a job of the pipeline as a job of the run.
+// planned converts a job of the pipeline to a job of the run.
 func planned(r *hodei.Run, from Source, job hodei.Job, key string, position int) hodei.RunJob {
 	spec := job.Spec
 	spec.Key = key
@@ -135,7 +134,7 @@ func planned(r *hodei.Run, from Source, job hodei.Job, key string, position int)
 	out := hodei.RunJob{
 		Key: key, Job: key, Name: job.Name, Needs: []string{}, Finally: spec.Finally, Status: hodei.JobWaiting, Position: position, Spec: spec,
 	}
-	if id := job.ID; !id.IsZero() { // otherwise the pipeline does not have it
+	if id := job.ID; !id.IsZero() { // a job of the repository's definition may be unknown to the pipeline
 		out.JobID = &id
 	}
 	for _, need := range spec.Needs {
@@ -151,7 +150,7 @@ func planned(r *hodei.Run, from Source, job hodei.Job, key string, position int)
 	return out
 }
 
-// legsOf are the legs of the job's matrix, or the job itself.
+// legsOf returns the legs of the job's matrix, or the job itself.
 func legsOf(job hodei.RunJob) ([]hodei.RunJob, error) {
 	m := job.Spec.Matrix
 	if m == nil || m.From != "" {
@@ -177,7 +176,7 @@ func legsOf(job hodei.RunJob) ([]hodei.RunJob, error) {
 	return out, nil
 }
 
-// legOf is the nth leg of a job, which shares nothing with the others that changes.
+// legOf returns the nth leg of a job. It shares no mutable field with other legs.
 func legOf(job hodei.RunJob, leg hodei.Leg, n int) hodei.RunJob {
 	job.Leg, job.Key, job.Position = leg, job.Job+leg.String(), job.Position+n
 	if job.Approval != nil {
@@ -194,7 +193,7 @@ func legOf(job hodei.RunJob, leg hodei.Leg, n int) hodei.RunJob {
 	return job
 }
 
-// only reports which jobs are wanted. The finally jobs always are.
+// only returns a function that reports whether a job runs. Finally jobs always run.
 func only(list []string, jobs []hodei.Job, keys []string) (func(key string, finally bool) bool, error) {
 	for i, key := range list {
 		if !slices.Contains(keys, key) {
@@ -206,8 +205,8 @@ func only(list []string, jobs []hodei.Job, keys []string) (func(key string, fina
 	}, nil
 }
 
-// Keys are the keys of the jobs. One that has none is called after its name, or after
-// its id where that is not unique.
+// Keys returns the keys of the jobs. A job without a key gets one from its name, or from its
+// id if that is not unique.
 func Keys(jobs []hodei.Job) []string {
 	keys, taken := make([]string, len(jobs)), map[string]int{}
 	for i, job := range jobs {
@@ -225,7 +224,7 @@ func Keys(jobs []hodei.Job) []string {
 	return keys
 }
 
-// slug is the name with what no key has replaced by "-".
+// slug replaces the characters that a key cannot have by "-".
 func slug(name string) string {
 	name = strings.Map(func(c rune) rune {
 		switch {
@@ -238,8 +237,8 @@ func slug(name string) string {
 	return name[:min(len(name), 63)]
 }
 
-// checkGraph fails on a need that does not exist and on a cycle: a job in one would
-// wait for ever.
+// checkGraph returns an error for duplicate keys, for a need that does not exist, and for a
+// cycle.
 func checkGraph(jobs []hodei.Job, keys []string) error {
 	const visiting, visited = 1, 2
 	state := map[string]int{}

@@ -10,9 +10,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// explain is the reason of a job as a phrase for people: which need, which condition, whose
-// answer. It is nil where the reason is that of an execution (see explainExit), or says all
-// there is.
+// explain returns the details of a job's reason for users: which need, which condition, whose
+// answer; nil if the reason needs none. explainExit is for reasons of executions.
 func (a *advance) explain(j *hodei.RunJob) *string {
 	if j.Reason == nil {
 		return nil
@@ -51,8 +50,7 @@ func (a *advance) explain(j *hodei.RunJob) *string {
 	return &text
 }
 
-// explainExit is the exit code of an execution that failed with one, which the reason leaves
-// open: nil for every other end.
+// explainExit returns the exit code of an execution as text; nil if it ended otherwise.
 func explainExit(e hodei.Execution) *string {
 	if e.Reason == nil || *e.Reason != hodei.ReasonExitCode || e.ExitCode == nil {
 		return nil
@@ -117,7 +115,7 @@ func explainAnswer(j *hodei.RunJob) string {
 	return text
 }
 
-// explainMatrix is what is wrong with the output that the legs come from.
+// explainMatrix returns the problem of the output that defines the legs.
 func (a *advance) explainMatrix(j *hodei.RunJob) string {
 	if j.Spec.Matrix == nil {
 		return ""
@@ -142,10 +140,10 @@ func globs(all hodei.Globs) string {
 	return few(texts, "anything")
 }
 
-// most is how many things an explanation names.
+// most is how many items an explanation lists.
 const most = 3
 
-// few joins the first of them.
+// few joins the first items of a list and counts the others; none is the text for no items.
 func few(list []string, none string) string {
 	switch extra := len(list) - most; {
 	case len(list) == 0:

@@ -9,7 +9,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// isSource reports whether the job stands for the legs that an output will list.
+// isSource reports whether the legs of the job will be read from an output.
 func isSource(j *hodei.RunJob) bool {
 	return j.Leg == nil && j.Spec.Matrix != nil && j.Spec.Matrix.From != ""
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// What Rerun runs again beside the keys of jobs.
+// Values of choice, besides keys of jobs.
 const (
 	RerunFailed = "failed"
 	RerunAll    = "all"
@@ -75,7 +75,7 @@ func chosen(past hodei.Run, choice []string) (map[string]bool, error) {
 	return again, nil
 }
 
-// reused is the job with its result.
+// reused returns the job with the result of the past run.
 func reused(j hodei.RunJob) hodei.RunJob {
 	if j.ExecutionID != nil {
 		j.ReusedExecutionID, j.ExecutionID = j.ExecutionID, nil
@@ -84,7 +84,8 @@ func reused(j hodei.RunJob) hodei.RunJob {
 	return j
 }
 
-// fresh is the job before it ran. The legs that an output listed become one job again.
+// fresh returns the job in its initial state. The legs of a matrix from an output become one
+// job again.
 func fresh(j hodei.RunJob) hodei.RunJob {
 	j.Status, j.Reason, j.Warning, j.Outputs = hodei.JobWaiting, nil, false, nil
 	j.ExecutionID, j.ReusedExecutionID, j.Attempt, j.StartedAt, j.CompletedAt = nil, nil, 0, nil, nil

@@ -36,7 +36,7 @@ func resolveAll(texts map[string]string, values Values) map[string]string {
 	return out
 }
 
-// known are the values of a job that do not depend on its needs.
+// known returns the values of a job that do not depend on its needs.
 func known(r *hodei.Run, j *hodei.RunJob) Values {
 	return func(name string) (string, bool) {
 		kind, rest, _ := strings.Cut(name, ".")
@@ -54,8 +54,8 @@ func known(r *hodei.Run, j *hodei.RunJob) Values {
 	}
 }
 
-// values are all values that the job may read, once its needs have ended. What is not
-// there is the empty string.
+// values returns all values that the job may read, once its needs have ended. An unknown
+// name is the empty string.
 func (a *advance) values(j *hodei.RunJob) Values {
 	before := known(a.r, j)
 	return func(name string) (string, bool) {
@@ -85,7 +85,7 @@ func (a *advance) output(job, name string) string {
 	return a.r.Jobs[i].Outputs[name]
 }
 
-// runValue is what `run.<name>` and HODEI_<NAME> have in common.
+// runValue returns the value of `run.<name>` and of the variable HODEI_<NAME>.
 func runValue(r *hodei.Run, name string) string {
 	ref := text(r.Ref)
 	switch name {

@@ -1,7 +1,7 @@
 // Package plan chooses a worker: a pure function of the fleet, a request and a
 // clock value. The scheduler acts on what it returns; a dry run, the queue's
-// reasons and `explain` show the same decision. Index keeps the fleet in an order
-// in which few workers are looked at; explanations look at all.
+// reasons and `explain` show the same decision. Index sorts the fleet, so that Choose
+// examines few workers; explanations examine all.
 //
 // # Owns
 //
@@ -10,7 +10,7 @@
 //
 // # When things fail
 //
-// It cannot fail: no worker is a decision with a reason.
+// It cannot fail: "no worker" is a decision with a reason.
 //
 // # Not here
 //

@@ -11,10 +11,10 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Index is a fleet, kept so that Choose looks at few of its workers. Those that accept
-// executions are filed by type and labels, then by their slots and free slots; within
-// such a shelf the best comes first. Choose takes the first of each shelf that has enough
-// free slots, so its cost grows with the number of shelves.
+// Index is a fleet, sorted so that Choose examines few workers. Workers that accept
+// executions are grouped by type and labels, then by slots and free slots; each such shelf
+// is sorted by score. Choose examines the first worker of each shelf with enough free slots,
+// so its cost grows with the number of shelves.
 type Index struct {
 	weights Weights
 	workers map[hodei.WorkerID]*filed
@@ -24,14 +24,14 @@ type Index struct {
 // kind is the workers of one type with the same labels, all dedicated or none.
 type kind struct {
 	key     string
-	of      *Worker // any of them
+	of      *Worker // type, labels and dedication, for mismatch
 	shelves map[shelfKey][]*filed
 }
 
 type shelfKey struct{ slots, free int }
 
-// filed is a worker with its place. Of workers with the same score a request prefers the
-// one whose point follows its own, as on a ring: so ties do not all go to one.
+// filed is a worker with its place in the index. Among workers with the same score, a
+// request prefers the one whose point follows its own on a ring, which spreads ties.
 type filed struct {
 	Worker
 	kind  *kind // nil when it accepts no executions
@@ -61,8 +61,8 @@ func (x *Index) Remove(id hodei.WorkerID) {
 	}
 }
 
-// Update lets change change anything of the worker but its id, and reports whether there
-// is such a worker.
+// Update calls change, which may modify everything except the id, and files the worker
+// again. It reports whether the worker exists.
 func (x *Index) Update(id hodei.WorkerID, change func(*Worker)) bool {
 	f := x.workers[id]
 	if f != nil {
@@ -147,8 +147,8 @@ func (x *Index) Choose(req Request, lease time.Duration, now time.Time) (Worker,
 	return best.Worker, true
 }
 
-// Reserve returns the worker whose slots are to be kept for a request that finds none
-// with enough of them free: the one that lacks least among those that lack nothing else.
+// Reserve returns the worker to reserve for a request that no worker has enough free slots
+// for: the one with the most free slots among those that are only busy.
 func (x *Index) Reserve(req Request, lease time.Duration, now time.Time) (hodei.WorkerID, bool) {
 	need := req.Requirements.Slots()
 	best := x.first(req, lease, now, busy, func(s shelfKey) bool { return s.free < need && need <= s.slots }, mostFree)
@@ -180,8 +180,8 @@ func (x *Index) first(req Request, lease time.Duration, now time.Time, why strin
 	return best
 }
 
-// firstOf returns the first that fits of a shelf: those with the same score are looked at
-// in the order of the ring.
+// firstOf returns the first worker of a shelf that fits. Workers with the same score are
+// tried in the order of the ring.
 func firstOf(row []*filed, from uint64, fits func(*filed) bool) *filed {
 	for len(row) > 0 {
 		score := row[0].score

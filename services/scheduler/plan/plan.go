@@ -10,8 +10,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Worker is one worker as a scheduler sees it: its own report, with Free
-// corrected by what the scheduler knows better, and its history.
+// Worker is one worker: its own report, with Free reduced by the scheduler's offers, and
+// its history.
 type Worker struct {
 	hodei.Availability
 	// AckLatency is the smoothed time it takes to accept; 0 when unknown.
@@ -19,8 +19,8 @@ type Worker struct {
 	// Success is the smoothed share of its executions that did not fail because
 	// of the worker, 0 to 1.
 	Success float64
-	// KeptFor is the execution for which its slots are kept as they come free,
-	// the zero id when there is none.
+	// KeptFor is the execution for which its free slots are reserved; the zero id
+	// for none.
 	KeptFor hodei.ExecutionID
 }
 
@@ -29,7 +29,7 @@ type Worker struct {
 type Request struct {
 	ID           hodei.ExecutionID
 	Requirements hodei.Requirements
-	// Refused are workers that have just said no.
+	// Refused are workers that have just refused the execution.
 	Refused []hodei.WorkerID
 }
 
@@ -39,28 +39,28 @@ type Weights struct{ Load, Latency, Success float64 }
 // DefaultWeights put free slots first.
 var DefaultWeights = Weights{Load: 0.6, Latency: 0.2, Success: 0.2}
 
-// Verdict is what is thought of one worker.
+// Verdict is the evaluation of one worker for a request.
 type Verdict struct {
 	Worker Worker
-	// Excluded is why it cannot take the execution; "" when it can.
+	// Excluded is why it cannot take the execution; "" if it can.
 	Excluded string
 	// Score is between 0 and 1, higher is better; its parts likewise.
 	Score, Load, Latency, Success float64
 }
 
-// Decision is the chosen worker, or why there is none.
+// Decision is the chosen worker, or the reason why there is none.
 type Decision struct {
 	Worker *Worker // nil when none can take it
 	Reason string  // "" when one can
-	// Impossible says that none of the fleet ever could, however idle.
+	// Impossible is true if no worker of the fleet could take it even when idle.
 	Impossible bool
 }
 
 // halfLatency is the acceptance time at which the latency criterion is 0.5.
 const halfLatency = 20 * time.Millisecond
 
-// Explain returns what is thought of every worker, best first, and the decision: the
-// worker that Choose returns, or why there is none.
+// Explain returns the verdict on every worker, best first, and the decision: the worker
+// that Choose returns, or the reason why there is none.
 func (x *Index) Explain(req Request, lease time.Duration, now time.Time) ([]Verdict, Decision) {
 	from, all := point(req.ID), make([]*filed, 0, len(x.workers))
 	verdicts := make(map[*filed]Verdict, len(x.workers))
@@ -92,9 +92,8 @@ func boolCompare(a, b bool) int {
 	return 0
 }
 
-// judge decides whether the worker can take the execution and how well it
-// suits: by the share of its slots left free, by how fast it accepts and by
-// how often what it runs completes.
+// judge returns the verdict on a worker: excluded, or its score by free slots, latency of
+// acceptance and share of executions that it did not fail.
 func judge(worker *Worker, req Request, w Weights, lease time.Duration, now time.Time) Verdict {
 	if why := exclude(worker, req, lease, now); why != "" {
 		return Verdict{Worker: *worker, Excluded: why}
@@ -102,7 +101,7 @@ func judge(worker *Worker, req Request, w Weights, lease time.Duration, now time
 	return assess(worker, w)
 }
 
-// assess is how well a worker suits any execution that it can take.
+// assess returns the score of a worker for any execution that it can take.
 func assess(worker *Worker, w Weights) Verdict {
 	v := Verdict{Worker: *worker}
 	v.Load = float64(worker.Free) / float64(max(worker.Slots, 1))
@@ -114,7 +113,7 @@ func assess(worker *Worker, w Weights) Verdict {
 	return v
 }
 
-// Why a worker cannot take an execution; the first four for ever.
+// Reasons why a worker cannot take an execution. The first four do not change.
 const (
 	otherType   = "other type"
 	dedicated   = "dedicated to its type"
@@ -124,12 +123,12 @@ const (
 	silent      = "silent"
 	noSpace     = "low on disk space"
 	busy        = "busy"
-	kept        = "kept for one that waits longer"
+	kept        = "reserved for an execution that waits longer"
 	refused     = "refused"
 )
 
-// exclude says why the worker cannot take the execution, "" when it can. The
-// order matters: what can never change comes first.
+// exclude returns why the worker cannot take the execution; "" if it can. Permanent reasons
+// come first.
 func exclude(w *Worker, req Request, lease time.Duration, now time.Time) string {
 	need := req.Requirements
 	if why := mismatch(w, need); why != "" {
@@ -156,7 +155,7 @@ func exclude(w *Worker, req Request, lease time.Duration, now time.Time) string 
 	return ""
 }
 
-// mismatch is exclude for what all workers of a kind have in common.
+// mismatch is exclude for the properties that all workers of a kind share.
 func mismatch(w *Worker, need hodei.Requirements) string {
 	if need.Type != nil && *need.Type != w.Type {
 		return otherType
@@ -172,7 +171,7 @@ func mismatch(w *Worker, need hodei.Requirements) string {
 	return ""
 }
 
-// Why is the decision that no worker can take the execution, with the reason in one line:
+// Why returns the decision for a request that no worker can take. Its reason is one line:
 // "no worker of type rust: 2 busy, 1 draining".
 func (x *Index) Why(req Request, lease time.Duration, now time.Time) Decision {
 	if len(x.workers) == 0 {
@@ -188,11 +187,11 @@ func (x *Index) Why(req Request, lease time.Duration, now time.Time) Decision {
 		return Decision{Reason: text + ": " + strings.Join(append(passing, count(counts, tooSmall)...), ", ")}
 	}
 	why := strings.Join(count(counts, otherType, dedicated, otherLabels, tooSmall), ", ")
-	return Decision{Impossible: true, Reason: text + ", and none of the fleet could ever take it: " + why}
+	return Decision{Impossible: true, Reason: text + ", and no worker of the fleet can ever run it: " + why}
 }
 
-// Unschedulable is why no worker takes even what needs one slot and its type, "" when
-// one does or will when it has a free slot.
+// Unschedulable returns why no worker takes an execution of one slot and its own type; ""
+// if one does, now or when a slot becomes free.
 func (x *Index) Unschedulable(lease time.Duration, now time.Time) string {
 	for _, f := range x.workers {
 		its := Request{Requirements: hodei.Requirements{Type: &f.Type}}
@@ -204,7 +203,7 @@ func (x *Index) Unschedulable(lease time.Duration, now time.Time) string {
 	return x.Why(Request{}, lease, now).Reason
 }
 
-// count is how often each word was said, in this order: "2 busy", "1 draining".
+// count formats the counts of the given words, in their order: "2 busy", "1 draining".
 func count(said map[string]int, words ...string) (counts []string) {
 	for _, word := range words {
 		if n := said[word]; n > 0 {
@@ -214,7 +213,7 @@ func count(said map[string]int, words ...string) (counts []string) {
 	return counts
 }
 
-// wanted is what sets the worker apart, in words.
+// wanted formats the requirements: " of type rust with zone=a".
 func wanted(need hodei.Requirements) string {
 	text := ""
 	if need.Type != nil {

@@ -59,11 +59,11 @@ func TestReasons(t *testing.T) {
 	}{
 		{"empty fleet", nil, hodei.Requirements{}, "no worker is running"},
 		{"as in the contract", []plan.Worker{busy, other, draining}, hodei.Requirements{Type: &rust}, "no worker of type rust: 2 busy, 1 draining"},
-		{"other type", []plan.Worker{worker(1, "go", 1)}, hodei.Requirements{Type: &rust}, "no worker of type rust, and none of the fleet could ever take it: 1 other type"},
-		{"labels", []plan.Worker{worker(1, "rust", 1)}, hodei.Requirements{Labels: labels}, "no worker with zone=a, and none of the fleet could ever take it: 1 other labels"},
-		{"too small", []plan.Worker{worker(1, "rust", 2)}, hodei.Requirements{Capacity: 3}, "no worker with 3 free slots, and none of the fleet could ever take it: 1 too small"},
+		{"other type", []plan.Worker{worker(1, "go", 1)}, hodei.Requirements{Type: &rust}, "no worker of type rust, and no worker of the fleet can ever run it: 1 other type"},
+		{"labels", []plan.Worker{worker(1, "rust", 1)}, hodei.Requirements{Labels: labels}, "no worker with zone=a, and no worker of the fleet can ever run it: 1 other labels"},
+		{"too small", []plan.Worker{worker(1, "rust", 2)}, hodei.Requirements{Capacity: 3}, "no worker with 3 free slots, and no worker of the fleet can ever run it: 1 too small"},
 		{"cordoned", []plan.Worker{cordoned, busy}, hodei.Requirements{Type: &rust}, "no worker of type rust: 1 busy, 1 cordoned"},
-		{"dedicated", []plan.Worker{dedicated}, hodei.Requirements{}, "no worker, and none of the fleet could ever take it: 1 dedicated to its type"},
+		{"dedicated", []plan.Worker{dedicated}, hodei.Requirements{}, "no worker, and no worker of the fleet can ever run it: 1 dedicated to its type"},
 		{"silent", []plan.Worker{silent}, hodei.Requirements{}, "no worker: 1 silent"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

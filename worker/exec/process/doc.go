@@ -18,10 +18,10 @@
 // # When things fail
 //
 // A process that left the group and replaced its environment is not found. Directories
-// that are not empty, or that a process may still use, are removed. The worker killed:
+// that are not empty, or that a process may still use, are removed. If the worker is killed,
 // the reaper kills the groups.
 //
-// # Does not belong here
+// # Not here
 //
 // When and why a command is stopped, and the outcome of an execution (worker); reading
 // the output (worker/joblog).
