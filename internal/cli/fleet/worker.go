@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -78,7 +78,7 @@ func newUncordon(p *session.Flags) *cobra.Command {
 }
 
 func newDrain(p *session.Flags) *cobra.Command {
-	var deadline time.Duration
+	var deadline cmdline.Duration
 	cmd := session.One(p, &cobra.Command{
 		Use: "drain", Short: "Drain a worker: it finishes its executions and leaves",
 		Example: "  hodei worker drain builder-1\n  hodei worker drain builder-1 --deadline 30m",
@@ -89,7 +89,7 @@ func newDrain(p *session.Flags) *cobra.Command {
 		}
 		return session.Ask(ctx, s, schemas.DrainWorker, req, func(w hodei.Worker) error { return noteWorker(s, w) })
 	})
-	cmd.Flags().DurationVar(&deadline, "deadline", 0, "when executions that still run are killed (default never)")
+	cmd.Flags().Var(&deadline, "deadline", "when executions that still run are killed, such as 30m or 1d (default never)")
 	return session.CompleteFirst(cmd, p.Workers())
 }
 
