@@ -224,6 +224,7 @@ type ListWorkersRequest struct {
 	Status OneOf[hodei.WorkerStatus] `json:"status,omitempty" in:"query" null:"true"`
 	// Type selects the workers of one of these types, separated by commas.
 	Type OneOf[string] `json:"type,omitempty" in:"query" null:"true"`
+	Created
 	Page
 }
 

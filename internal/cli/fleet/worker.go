@@ -20,7 +20,7 @@ func newList(p *session.Flags) *cobra.Command {
 	wanted := session.States[hodei.WorkerStatus]{Of: hodei.WorkerTransitions}
 	cmd := p.Listing(&cobra.Command{
 		Use: "ls", Short: "List workers, newest first", Args: cobra.NoArgs,
-		Example: "  hodei worker ls --type rust --status available",
+		Example: "  hodei worker ls --type rust --status available\n  hodei worker ls --created-after 1h",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
 		req.Status, req.Type = wanted.Value, kinds
 		return session.List(ctx, s, schemas.ListWorkers, req, []string{"id", "name", "type", "status", "free", "labels", "seen", "version"},
@@ -30,6 +30,7 @@ func newList(p *session.Flags) *cobra.Command {
 	})
 	cmd.Flags().StringSliceVar(&kinds, "type", nil, "only of this type, or of these, separated by commas")
 	cmd.Flags().Var(&wanted, "status", "only of this status, or of these, separated by commas")
+	session.AddCreated(cmd.Flags(), &req.Created)
 	session.AddPage(cmd.Flags(), &req.Page)
 	session.Complete(cmd, "type", p.Types())
 	session.Complete(cmd, "status", session.Words(wanted.Of.States()...))
