@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -50,6 +52,25 @@ func TestDurationFlags(t *testing.T) {
 	}
 	walk(newRoot())
 	require.Greater(t, seen, 15)
+}
+
+// docs/operating.md names the commands whose flags ignore the environment.
+func TestDocsNameCommandsWithoutVariables(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/operating.md")
+	require.NoError(t, err)
+	_, text, found := strings.Cut(string(docs), "Some commands read flags only from the command line")
+	require.True(t, found)
+	text, _, _ = strings.Cut(text, "\n\n")
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		only := false
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { only = only || cmdline.FromCommandLineOnly(f) })
+		require.Equal(t, only, strings.Contains(text, "`"+cmd.CommandPath()+"`"), cmd.CommandPath())
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot())
 }
 
 func TestVersion(t *testing.T) {

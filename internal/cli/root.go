@@ -44,7 +44,8 @@ See why something waits:
   hodei queue
   hodei explain build
 
-Every flag can be given as an environment variable: --server is HODEI_SERVER.
+Every flag can be given as an environment variable: --server is HODEI_SERVER. A few
+commands that change records read theirs from the command line alone (docs/operating.md).
 Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 3 not found, 4 refused, 5 unavailable.`,
 		SilenceUsage: true, SilenceErrors: true, Args: cmdline.KnownVerb,

@@ -20,7 +20,7 @@ func FromEnvironment(flags *pflag.FlagSet) error {
 	var failed error
 	flags.VisitAll(func(f *pflag.Flag) {
 		value := os.Getenv(variableOf(f.Name))
-		if value == "" || given[f.Name] || failed != nil || f.Annotations[onlyGiven] != nil {
+		if value == "" || given[f.Name] || failed != nil || FromCommandLineOnly(f) {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
@@ -40,6 +40,9 @@ func variableOf(flag string) string {
 
 // onlyGiven marks a flag that the environment does not set.
 const onlyGiven = "only given"
+
+// FromCommandLineOnly reports whether the flag ignores the environment.
+func FromCommandLineOnly(f *pflag.Flag) bool { return f.Annotations[onlyGiven] != nil }
 
 // Connection are the flags for the address of the system and for the output.
 var Connection = []string{"server", "nats", "context", "output", "token", "token-file"}
