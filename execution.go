@@ -146,6 +146,14 @@ const (
 // ReasonNotBefore is why a run or an execution is PENDING before its not_before.
 const ReasonNotBefore Reason = "NOT_BEFORE"
 
+// RetryReasons are the reasons with which an execution, or the run that a job starts, ends
+// FAILED or TIMED_OUT: those that the field on of Retries can name.
+var RetryReasons = []Reason{
+	ReasonExitCode, ReasonSignal, ReasonCommandNotFound, ReasonStartFailed, ReasonTimeout, ReasonOutOfMemory, ReasonInvalidOutput,
+	ReasonSecretMissing, ReasonArtifactConflict, ReasonArtifactMissing, ReasonArtifactFailed, ReasonWorkerLost, ReasonWorkerTerminated,
+	ReasonJobFailed, ReasonRunTimeout, ReasonRejected,
+}
+
 // OfWorker reports whether the worker caused the failure, rather than the
 // command or a user.
 func (r Reason) OfWorker() bool { return r == ReasonWorkerLost || r == ReasonStartFailed }

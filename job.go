@@ -24,7 +24,7 @@ type Spec struct {
 	Priority     int          `json:"priority" db:"-" file:",minimum=0,maximum=10,default=5"`
 	Requirements Requirements `json:"requirements" db:"-"`
 	// TimeoutSeconds is the longest running time of the command; null means no
-	// timeout.
+	// timeout, and five minutes for a job in finally.
 	TimeoutSeconds *float64 `json:"timeout_seconds" db:"-" file:"timeout,duration,exclusiveMinimum=0,maximum=31536000"`
 	Retries        *Retries `json:"retries" db:"-"`
 	// WorkingDir is a directory on the worker's machine; null means a temporary

@@ -86,11 +86,12 @@ func (db *DB) GetWorker(ctx context.Context, id hodei.WorkerID) (hodei.Worker, e
 		selectWorker+` FROM workers`+fromWorkers+` WHERE w.id = $1`, id)
 }
 
-// WorkerFilter selects workers by types and states. A nil field does not
-// filter.
+// WorkerFilter selects workers by types, states and the time of their registration. A nil
+// field does not filter.
 type WorkerFilter struct {
-	Types  []string
-	States []hodei.WorkerStatus
+	Types      []string
+	States     []hodei.WorkerStatus
+	Registered Between
 }
 
 // ListWorkers returns a page of workers, newest first.
@@ -101,7 +102,8 @@ func (db *DB) ListWorkers(ctx context.Context, f WorkerFilter, p Page) ([]hodei.
 			WHERE ($1::uuid IS NULL OR w.id < $1) AND ($2::text[] IS NULL OR w.type = ANY($2))
 				AND ($3::text[] IS NULL OR w.status = ANY(array_replace($3, 'BUSY', 'AVAILABLE')))
 				AND ($3::text[] IS NULL OR `+workerStatus+` = ANY($3))
-			ORDER BY w.id DESC LIMIT $4`, from, f.Types, f.States, limit)
+				AND ($4::timestamptz IS NULL OR w.registered_at >= $4) AND ($5::timestamptz IS NULL OR w.registered_at < $5)
+			ORDER BY w.id DESC LIMIT $6`, from, f.Types, f.States, f.Registered.From, f.Registered.To, limit)
 	})
 }
 

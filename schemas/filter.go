@@ -68,10 +68,11 @@ func States[S ~string](field string, filter OneOf[S], of hodei.Transitions[S]) (
 	return states, nil
 }
 
-// Created selects records by the time at which they were created.
+// Created selects records by the time at which they were created. For a worker that is
+// registered_at, the time at which its process registered.
 type Created struct {
-	// CreatedAfter selects records created at that time or later.
+	// CreatedAfter selects records created, or workers registered, at that time or later.
 	CreatedAfter *time.Time `json:"created_after,omitempty" in:"query"`
-	// CreatedBefore selects records created earlier.
+	// CreatedBefore selects records created, or workers registered, earlier.
 	CreatedBefore *time.Time `json:"created_before,omitempty" in:"query"`
 }

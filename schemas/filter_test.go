@@ -3,6 +3,7 @@ package schemas
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -33,5 +34,17 @@ func TestOneOf(t *testing.T) {
 		require.ErrorAs(t, err, &invalid)
 		require.Equal(t, "status", invalid.Details.Field)
 		require.Contains(t, invalid.Details.Issue, "PENDING,RUNNING")
+	}
+}
+
+func TestLogOptionsTakeDays(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 8, 12, 0, 0, 0, time.UTC)
+	f, err := LogOptions{Since: "7d", Until: "1d12h"}.Filter(now)
+	require.NoError(t, err)
+	require.Equal(t, hodei.LogFilter{Since: now.AddDate(0, 0, -7), Until: now.Add(-36 * time.Hour)}, f)
+	for _, wrong := range []string{"yesterday", "-1d", "1.5d", "10"} {
+		_, err = LogOptions{Since: wrong}.Filter(now)
+		require.ErrorContains(t, err, "since: RFC 3339 time or a duration like 10m or 7d required", wrong)
 	}
 }

@@ -224,6 +224,7 @@ type ListWorkersRequest struct {
 	Status OneOf[hodei.WorkerStatus] `json:"status,omitempty" in:"query" null:"true"`
 	// Type selects the workers of one of these types, separated by commas.
 	Type OneOf[string] `json:"type,omitempty" in:"query" null:"true"`
+	Created
 	Page
 }
 
@@ -377,7 +378,7 @@ type LogOptions struct {
 	// Stream is "stdout", "stderr" or "all", the default.
 	Stream string `json:"stream,omitempty" in:"query" jsonschema:"enum=stdout,enum=stderr,enum=all"`
 	// Since excludes earlier lines: an RFC 3339 time, or a duration before now,
-	// such as "10m".
+	// such as "10m" or "7d".
 	Since string `json:"since,omitempty" in:"query" jsonschema:"maxLength=64"`
 	// Until excludes later lines: a time or a duration as in since.
 	Until string `json:"until,omitempty" in:"query" jsonschema:"maxLength=64"`
@@ -405,9 +406,9 @@ func when(field, text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t, nil
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return time.Time{}, hodei.InvalidField(field, "RFC 3339 time or a duration like 10m required")
+	d, err := hodei.ParseDuration(text)
+	if err != nil {
+		return time.Time{}, hodei.InvalidField(field, "RFC 3339 time or a duration like 10m or 7d required")
 	}
 	return now.Add(-d), nil
 }

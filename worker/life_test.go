@@ -182,6 +182,17 @@ func TestAStoppedWorkerDoesNotResume(t *testing.T) {
 	require.NoError(t, receive(t, f.done, "left"))
 }
 
+func TestWithoutGraceACommandIsKilledAtOnce(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *Config) { c.Grace = -1 })
+	id := f.run(f.request(`trap "" TERM; echo up; while :; do sleep 0.05; done`))
+	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
+	require.NoError(t, f.interrupt(id, hodei.ReasonCancelled))
+	end, _ := f.end(id)
+	require.Equal(t, hodei.Cancelled, end.Status)
+	require.Equal(t, "SIGKILL", *end.Signal)
+}
+
 // TestTheWholeGroupHasTheGrace: a shell dies of SIGTERM at once; its children
 // may still clean up.
 func TestTheWholeGroupHasTheGrace(t *testing.T) {

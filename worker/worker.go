@@ -30,6 +30,10 @@ import (
 // bytes.
 const DefaultLogLimit = 100 << 20
 
+// DefaultGrace is the time between SIGTERM and SIGKILL that a worker gives unless its Config
+// has another.
+const DefaultGrace = 10 * time.Second
+
 // Config configures a Worker. NATS, Type, Slots and StateDir are required.
 type Config struct {
 	NATS   *nats.Conn // a separate connection, so that other traffic does not delay it
@@ -47,7 +51,8 @@ type Config struct {
 	// Fresh registers the worker under a new id, regardless of StateDir.
 	Fresh   bool
 	Version string
-	// Grace is the time between SIGTERM and SIGKILL. Default: 10 s.
+	// Grace is the time between SIGTERM and SIGKILL. Default: 10 s; negative: none. A fence,
+	// which ends restartable executions without contact, may leave less.
 	Grace time.Duration
 	// Reaper is the program, with its arguments, that runs Reap; none is
 	// started if it is empty.
@@ -94,7 +99,7 @@ type Worker struct {
 
 // New checks the configuration. Nothing happens before Run.
 func New(cfg Config) (*Worker, error) {
-	cfg.Grace = cmp.Or(cfg.Grace, 10*time.Second)
+	cfg.Grace = max(0, cmp.Or(cfg.Grace, DefaultGrace))
 	cfg.SpoolMemory = cmp.Or(cfg.SpoolMemory, 32<<20)
 	cfg.SpoolDisk = cmp.Or(cfg.SpoolDisk, 1<<30)
 	cfg.LogLimit = cmp.Or(cfg.LogLimit, DefaultLogLimit)

@@ -17,7 +17,7 @@ type artifactFlags struct {
 	s3          blob.S3Config
 	quota       cmdline.ByteSize
 	cacheLimit  cmdline.ByteSize
-	cacheUnused cmdline.Age
+	cacheUnused cmdline.Duration
 }
 
 func (f *artifactFlags) add(flags *pflag.FlagSet, standard string) {
@@ -26,7 +26,7 @@ func (f *artifactFlags) add(flags *pflag.FlagSet, standard string) {
 	flags.StringVar(&f.s3.Endpoint, "s3-endpoint", "", "URL of the server of s3://, such as https://minio.internal:9000 (default Amazon)")
 	flags.StringVar(&f.s3.Region, "s3-region", "", "region of the bucket (default what the server answers)")
 	flags.StringVar(&f.s3.CA, "s3-ca", "", "file with CA certificates to trust for s3:// besides those of the system")
-	f.cacheLimit, f.cacheUnused = 10<<30, cmdline.Age(14*cmdline.Day)
+	f.cacheLimit, f.cacheUnused = 10<<30, cmdline.Duration(14*cmdline.Day)
 	flags.Var(&f.cacheLimit, "cache-limit", "limit of all caches together, at most half of --artifact-quota; beyond it the least recently used are deleted")
 	flags.Var(&f.cacheUnused, "cache-unused", "how long a cache is kept that no job uses; 0: for ever")
 }

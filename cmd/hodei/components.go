@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/seal"
 	"github.com/hodei-jobs/hodei/internal/system"
 	"github.com/hodei-jobs/hodei/services/access"
@@ -49,7 +50,7 @@ type managerFlags struct {
 	retention  retentionFlags
 	notify     notifyFlags
 	secretsKey string
-	lostAfter  time.Duration
+	lostAfter  cmdline.Duration
 }
 
 func (f *managerFlags) add(flags *pflag.FlagSet) {
@@ -58,11 +59,12 @@ func (f *managerFlags) add(flags *pflag.FlagSet) {
 	f.retention.add(flags)
 	f.notify.add(flags)
 	addSecretsKey(flags, &f.secretsKey, "(default none: no secrets)")
-	flags.DurationVar(&f.lostAfter, "lost-after", 45*time.Second, "silence after which a worker is declared lost")
+	f.lostAfter = cmdline.Duration(45 * time.Second)
+	flags.Var(&f.lostAfter, "lost-after", "silence after which a worker is declared lost")
 }
 
 func (f *managerFlags) set(_ context.Context, cfg *system.Config) (err error) {
-	own := &workermanager.Config{LostAfter: f.lostAfter}
+	own := &workermanager.Config{LostAfter: time.Duration(f.lostAfter)}
 	own.Storage.Replicas, own.Storage.MaxBytes = f.replicas, f.streamMiB<<20
 	if f.secretsKey != "" {
 		own.Secrets, err = seal.Load(f.secretsKey)

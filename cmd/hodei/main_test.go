@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
@@ -30,6 +31,25 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	require.Equal(t, 34, people)
+}
+
+// Every flag with a duration takes days, as hodei.yaml does.
+func TestDurationFlags(t *testing.T) {
+	seen := 0
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Value.Type() == "duration" {
+				require.NoError(t, f.Value.Set("1d"), "%s --%s", cmd.CommandPath(), f.Name)
+				seen++
+			}
+		})
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot())
+	require.Greater(t, seen, 15)
 }
 
 func TestVersion(t *testing.T) {

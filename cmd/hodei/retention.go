@@ -12,19 +12,19 @@ import (
 
 // retentionFlags are how long the worker manager keeps logs and ended
 // executions.
-type retentionFlags struct{ logs, executions cmdline.Age }
+type retentionFlags struct{ logs, executions cmdline.Duration }
 
 func (f *retentionFlags) add(flags *pflag.FlagSet) {
-	f.logs, f.executions = cmdline.Age(30*cmdline.Day), cmdline.Age(90*cmdline.Day)
+	f.logs, f.executions = cmdline.Duration(30*cmdline.Day), cmdline.Duration(90*cmdline.Day)
 	flags.Var(&f.logs, "log-retention", "how long logs are kept")
 	flags.Var(&f.executions, "execution-retention", "how long runs and executions are kept after their end, except the last of each pipeline and job; 0: for ever")
 }
 
 // auditFlag is how long the access service keeps the audit log.
-type auditFlag struct{ kept cmdline.Age }
+type auditFlag struct{ kept cmdline.Duration }
 
 func (f *auditFlag) add(flags *pflag.FlagSet) {
-	f.kept = cmdline.Age(365 * cmdline.Day)
+	f.kept = cmdline.Duration(365 * cmdline.Day)
 	flags.Var(&f.kept, "audit-retention", "how long the audit log is kept; 0: for ever")
 }
 

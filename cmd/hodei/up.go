@@ -142,7 +142,7 @@ func (f *upFlags) config(ctx context.Context) (system.Config, error) {
 	if err := f.scheduler.set(ctx, &cfg); err != nil {
 		return cfg, err
 	}
-	return cfg, errors.Join(f.retention.set(cfg.Manager), f.notify.setLocal(cfg.Manager, &f.edge))
+	return cfg, errors.Join(f.worker.check(), f.retention.set(cfg.Manager), f.notify.setLocal(cfg.Manager, &f.edge))
 }
 
 // keepIn adds to the configuration what is kept in the data directory.

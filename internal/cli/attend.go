@@ -90,8 +90,9 @@ func newWait(p *session.Flags) *cobra.Command {
 func newCancel(p *session.Flags) *cobra.Command {
 	return p.Command(&cobra.Command{
 		Use: "cancel RUN|EXECUTION", Short: "Cancel a run or an execution", Args: cobra.ExactArgs(1),
-		Long: `Cancel a run: what runs is sent TERM, and KILL ten seconds later, and nothing more
-starts but the jobs under finally. Or cancel an execution.`,
+		Long: `Cancel a run: what runs is sent TERM, and KILL after the grace period of its worker,
+10 s unless its --grace is another; nothing more starts but the jobs under finally. Or cancel
+an execution.`,
 		Example: "  hodei cancel release#42\n  hodei cancel release#42/test",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		run, execution, err := runOrExecution(ctx, s, args[0])

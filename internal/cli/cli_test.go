@@ -88,7 +88,8 @@ func TestMistakesOfUsage(t *testing.T) {
 		"worker ls --status pending":        "AVAILABLE",
 		"exec":                              "is required",
 		"exec -c true -- true":              "exclude each other",
-		"exec --timeout -1s -- true":        "negative",
+		"exec --timeout -1s -- true":        "a duration such as 90s, 5m, 1h or 7d is required",
+		"exec --timeout 60 -- true":         "write 60s for seconds",
 		"run":                               "JOB is missing",
 		"runs shop --pipeline b":            "not both",
 		"run build test":                    `unexpected argument "test"`,
@@ -137,6 +138,7 @@ func TestMistakesNameWhatIsThere(t *testing.T) {
 	}{
 		"runs shop":                             {404, missing, "Pipeline not found", 3},
 		"artifact download run_" + id + " nope": {200, artifacts, `the run has no artifact "nope": it has app, docs`, 3},
+		"approve run_" + id:                     {200, `{"number":7,"pipeline":"shop","jobs":[]}`, "no job of shop#7 waits for an approval", 4},
 		"notify test pipe_" + id:                {200, notes, "slack a: answered 500; webhook b: answered 500", 1},
 	} {
 		_, errs, code := command(t, append(strings.Fields(line), "--server", answering(t, "/", c.status, c.body))...)

@@ -149,7 +149,8 @@ func newExecutionCancel(p *session.Flags) *cobra.Command {
 	return session.CompleteFirst(p.Command(&cobra.Command{
 		Use: "cancel ID", Short: "Cancel an execution", Args: cobra.ExactArgs(1),
 		Long: `Cancel an execution. One that waits is cancelled at once; one that runs is sent
-TERM, and KILL when it has not ended ten seconds later.`,
+TERM, and KILL when it has not ended after the grace period of its worker, 10 s unless
+its --grace is another.`,
 		Example: "  hodei execution cancel exec_0198c5f2-7b1e-7cc3-9d1e-3f6a2b4c5d6e",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		id, err := s.Execution(ctx, args[0])

@@ -67,8 +67,8 @@ are dropped; colours pass. A file or a pipe gets the output unchanged.`,
 	flags.BoolVarP(&req.Follow, "follow", "f", false, "follow until the execution ends")
 	flags.StringVarP(&last, "tail", "n", "all", "only this many last lines")
 	flags.BoolVarP(&stamps, "timestamps", "t", false, "start each line with its time")
-	flags.StringVar(&req.Since, "since", "", "only lines after this time (RFC 3339), or not older than 10m")
-	flags.StringVar(&req.Until, "until", "", "only lines before this time (RFC 3339), or older than 10m")
+	flags.StringVar(&req.Since, "since", "", "only lines after this time (RFC 3339), or not older than 10m, 2h or 7d")
+	flags.StringVar(&req.Until, "until", "", "only lines before this time (RFC 3339), or older than 10m, 2h or 7d")
 	flags.StringVar(&req.Stream, "stream", "all", "stdout, stderr or all")
 	session.Complete(cmd, "stream", session.Words(string(hodei.Stdout), string(hodei.Stderr), "all"))
 	return session.CompleteFirst(cmd, func(cmd *cobra.Command, begun string) ([]string, error) {

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -246,7 +245,7 @@ func blocked(ctx context.Context, s *session.Session, id hodei.RunRef) (string, 
 	}
 	switch len(keys) {
 	case 0:
-		return "", errors.New("no job of " + session.RunName(r) + " waits for an approval")
+		return "", hodei.Errorf(hodei.Conflict, "no job of %s waits for an approval", session.RunName(r))
 	case 1:
 		return keys[0], nil
 	}

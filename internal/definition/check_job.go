@@ -207,10 +207,13 @@ func (c *checker) variables(at string, job *hodei.JobDefinition) {
 }
 
 // retryable are the words for ends that retries.on takes.
-var retryable = []string{string(hodei.Failed), string(hodei.TimedOut), string(hodei.ReasonExitCode), string(hodei.ReasonSignal),
-	string(hodei.ReasonCommandNotFound), string(hodei.ReasonStartFailed), string(hodei.ReasonTimeout), string(hodei.ReasonWorkerLost),
-	string(hodei.ReasonWorkerTerminated), string(hodei.ReasonOutOfMemory), string(hodei.ReasonJobFailed), string(hodei.ReasonRunTimeout), string(hodei.ReasonRejected),
-	string(hodei.ReasonArtifactConflict), string(hodei.ReasonArtifactMissing), string(hodei.ReasonArtifactFailed)}
+var retryable = func() []string {
+	words := []string{string(hodei.Failed), string(hodei.TimedOut)}
+	for _, reason := range hodei.RetryReasons {
+		words = append(words, string(reason))
+	}
+	return words
+}()
 
 var signal = regexp.MustCompile(`^signal:SIG[A-Z0-9]{2,10}$`)
 

@@ -410,6 +410,15 @@ func TestDurationsAndSizes(t *testing.T) {
 	assert.EqualValues(t, 4096, *def.Jobs[1].LogLimit)
 }
 
+// A job can be retried after every reason for which it fails.
+func TestRetriesTakeEveryReason(t *testing.T) {
+	t.Parallel()
+	for _, reason := range append([]hodei.Reason{"FAILED", "TIMED_OUT", "exit:3", "signal:SIGSEGV"}, hodei.RetryReasons...) {
+		def := parse(t, fmt.Sprintf("slug: x\njobs: {a: {command: x, retries: {max: 1, on: ['%s']}}}\n", reason))
+		assert.Equal(t, []string{string(reason)}, def.Jobs[0].Retries.On)
+	}
+}
+
 // The example has every part of the grammar.
 func TestTheWholeGrammarIsRead(t *testing.T) {
 	t.Parallel()

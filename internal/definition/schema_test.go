@@ -238,7 +238,7 @@ func (p *publisher) schema() object {
 	}
 	props["jobs"] = jobs("The jobs by their keys. Their order implies nothing: needs does.")
 	props["jobs"].(object)["minProperties"] = 1
-	props["finally"] = jobs("Jobs that run after all others have ended.")
+	props["finally"] = jobs("Jobs that run after all others have ended. One without a timeout has five minutes.")
 	props["defaults"] = object{"$ref": "#/$defs/Defaults", "description": "Fields of every job that does not give its own: any but " + strings.Join(ownFields, ", ") + "."}
 	root["required"] = []any{"slug", "jobs"}
 	root["patternProperties"] = object{"^x-": object{"description": "Ignored: a place for anchors."}}

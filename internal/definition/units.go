@@ -1,36 +1,23 @@
 package definition
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/hodei-jobs/hodei"
 )
 
-const day = 24 * time.Hour
-
-// ParseDuration reads a duration such as 90s, 5m, 1h30m or 7d as seconds.
+// ParseDuration reads a duration such as 90s, 5m, 1h30m or 7d as seconds. In a file
+// nothing is without a unit, not even 0.
 func ParseDuration(text string) (float64, error) {
-	hint := "a duration such as 90s, 5m, 1h or 7d is required"
-	if _, err := strconv.ParseFloat(text, 64); err == nil {
-		return 0, fmt.Errorf("%s: write %ss for seconds", hint, text)
+	if text == "0" {
+		return 0, errors.New("a duration such as 90s, 5m, 1h or 7d is required: write 0s")
 	}
-	rest, days := text, 0.0
-	if before, after, ok := strings.Cut(text, "d"); ok {
-		n, err := strconv.ParseUint(before, 10, 32)
-		if err != nil {
-			return 0, fmt.Errorf("%s, not %q", hint, clip(text))
-		}
-		if rest, days = after, float64(n); rest == "" {
-			return days * day.Seconds(), nil
-		}
-	}
-	d, err := time.ParseDuration(rest)
-	if err != nil || d < 0 || strings.HasPrefix(rest, "+") {
-		return 0, fmt.Errorf("%s, not %q", hint, clip(text))
-	}
-	return days*day.Seconds() + d.Seconds(), nil
+	d, err := hodei.ParseDuration(text)
+	return d.Seconds(), err
 }
 
 // formatDuration writes seconds in the way that ParseDuration reads.

@@ -374,6 +374,11 @@ func TestListsByStateFillTheirPages(t *testing.T) {
 		several = append(several, w.ID)
 	}
 	require.ElementsMatch(t, append(slices.Clone(want[hodei.WorkerBusy]), want[hodei.WorkerDraining]...), several)
+	third := must(b, schemas.GetWorker, schemas.GetWorkerRequest{ID: want[states[2]][len(want[states[2]])-1]}).RegisteredAt
+	after := must(b, schemas.ListWorkers, schemas.ListWorkersRequest{Created: schemas.Created{CreatedAfter: &third}, Page: schemas.Page{Limit: 100}})
+	before := must(b, schemas.ListWorkers, schemas.ListWorkersRequest{Created: schemas.Created{CreatedBefore: &third}, Page: schemas.Page{Limit: 100}})
+	require.Len(t, after.Items, 4*len(states)-2, "the third worker and the later ones")
+	require.Len(t, before.Items, 2)
 	all := must(b, schemas.ListWorkers, schemas.ListWorkersRequest{Page: schemas.Page{Limit: 10}})
 	require.Len(t, all.Items, 10)
 	require.NotNil(t, all.NextCursor)

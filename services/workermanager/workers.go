@@ -94,8 +94,10 @@ func (m *Manager) listWorkers(ctx context.Context, req schemas.ListWorkersReques
 	if err != nil {
 		return schemas.List[hodei.Worker]{}, err
 	}
-	filter, page := postgres.WorkerFilter{Types: req.Type, States: states}, postgres.Page{Cursor: req.Cursor, Size: req.Size()}
-	items, next, err := m.db.ListWorkers(ctx, filter, page)
+	filter := postgres.WorkerFilter{
+		Types: req.Type, States: states, Registered: postgres.Between{From: req.CreatedAfter, To: req.CreatedBefore},
+	}
+	items, next, err := m.db.ListWorkers(ctx, filter, postgres.Page{Cursor: req.Cursor, Size: req.Size()})
 	for i, w := range items {
 		items[i] = m.live(w)
 	}

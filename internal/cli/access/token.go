@@ -27,7 +27,7 @@ func newTokenCreate(p *session.Flags) *cobra.Command {
 	var role string
 	var pipelines []string
 	var uses int
-	life := cmdline.Age(schemas.TokenLife)
+	life := cmdline.Duration(schemas.TokenLife)
 	cmd := p.Command(&cobra.Command{
 		Use: "create", Short: "Create a token and print it, this once", Args: cobra.NoArgs,
 		Long: `Create a token and print it, this once: only a hash is recorded.
@@ -60,7 +60,7 @@ must approve each.`,
 			req.Pipelines = append(req.Pipelines, ref)
 		}
 		if req.Role != hodei.RoleWorker || s.Changed("expires") {
-			seconds := time.Duration(life).Seconds()
+			seconds := life.Seconds()
 			req.ExpiresInSeconds = &seconds
 		}
 		return session.Ask(ctx, s, schemas.CreateToken, req, func(t schemas.CreatedToken) error {

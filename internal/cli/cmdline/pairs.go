@@ -55,7 +55,7 @@ func (l *Later) Set(text string) error {
 		l.At = &at
 		return nil
 	}
-	var ahead Age
+	var ahead Duration
 	if err := ahead.Set(text); err != nil {
 		return fmt.Errorf("a time such as 2027-01-31T08:00:00Z or a duration such as 90m, 2h or 7d required, not %q", text)
 	}

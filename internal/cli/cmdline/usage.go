@@ -22,18 +22,22 @@ type UsageError struct{ error }
 func Usagef(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
 
 // ExitCode is the exit status for an error: 1 failed, 2 usage, 3 not found,
-// 4 refused, 5 unavailable.
+// 4 refused, 5 unavailable. An error without a code has 1.
 func ExitCode(err error) int {
+	var code hodei.Code
 	switch {
 	case errors.As(err, new(UsageError)):
 		return 2
-	case errors.Is(err, hodei.NotFound):
+	case !errors.As(err, &code):
+		return 1
+	}
+	switch {
+	case code == hodei.NotFound:
 		return 3
-	case errors.Is(err, hodei.Conflict), errors.Is(err, hodei.Rejected), errors.Is(err, hodei.Invalid),
-		errors.Is(err, hodei.Unauthenticated), errors.Is(err, hodei.Forbidden):
-		return 4
-	case errors.Is(err, hodei.Unavailable), errors.Is(err, hodei.Timeout):
+	case code == hodei.Unavailable, code == hodei.Timeout:
 		return 5
+	case code.Status() < 500: // every other answer that blames the request
+		return 4
 	}
 	return 1
 }

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/hodei-jobs/hodei"
 )
 
 // ByteSize is a flag in bytes, as "100MiB".
@@ -31,29 +32,37 @@ func (s *ByteSize) Set(text string) error {
 // Day is the unit of retention; package time has none for it.
 const Day = 24 * time.Hour
 
-// Age is a flag that holds a duration in days, as "90d", or as Go writes it.
-type Age time.Duration
+// Duration is a flag with a duration as hodei.yaml has it, such as 90s, 1h30m or 7d.
+type Duration time.Duration
 
-func (a *Age) Type() string { return "duration" }
+func (d *Duration) Type() string { return "duration" }
 
-func (a *Age) String() string {
-	if d := time.Duration(*a); d > 0 && d%Day == 0 {
-		return strconv.Itoa(int(d/Day)) + "d"
+// zeros are the units that package time writes without need.
+var zeros = strings.NewReplacer("h0m0s", "h", "m0s", "m")
+
+// String returns the shortest text that Set reads. It is "0" for the zero value, which pflag
+// does not show as a default.
+func (d *Duration) String() string {
+	days, rest := time.Duration(*d)/Day, time.Duration(*d)%Day
+	switch short := zeros.Replace(rest.String()); {
+	case *d == 0:
+		return "0"
+	case days == 0:
+		return short
+	case rest == 0:
+		return fmt.Sprintf("%dd", days)
+	default:
+		return fmt.Sprintf("%dd%s", days, short)
 	}
-	return time.Duration(*a).String()
 }
 
-// Set reads whole days, as 90d, or what time.ParseDuration reads.
-func (a *Age) Set(text string) error {
-	d, err := time.ParseDuration(text)
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n uint64
-		n, err = strconv.ParseUint(days, 10, 16) // more would not fit into a Duration
-		d = time.Duration(n) * Day
+func (d *Duration) Set(text string) error {
+	parsed, err := hodei.ParseDuration(text)
+	if err == nil {
+		*d = Duration(parsed)
 	}
-	if err != nil || d < 0 {
-		return fmt.Errorf("a duration such as 90d or 12h required, not %q", text)
-	}
-	*a = Age(d)
-	return nil
+	return err
 }
+
+// Seconds returns the duration in seconds, the unit of the API.
+func (d Duration) Seconds() float64 { return time.Duration(d).Seconds() }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -52,7 +51,7 @@ type jobFlags struct {
 	name, description, dir string
 	file                   string
 	priority, retries      int
-	backoff                time.Duration
+	backoff                cmdline.Duration
 }
 
 func (f *jobFlags) add(flags *pflag.FlagSet) {
@@ -62,7 +61,7 @@ func (f *jobFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&f.priority, "priority", hodei.DefaultPriority, "priority in the queue, 0 to 10, higher first")
 	flags.StringVar(&f.dir, "working-dir", "", "directory on the worker (default: a temporary one)")
 	flags.IntVar(&f.retries, "retries", 0, "number of retries if it does not complete")
-	flags.DurationVar(&f.backoff, "backoff", 0, "pause before the first retry; doubles each time")
+	flags.Var(&f.backoff, "backoff", "pause before the first retry; doubles each time")
 	f.AddCommand(flags)
 	f.AddNeeds(flags)
 	f.place.add(flags)
@@ -146,8 +145,8 @@ replace what there is. Executions that exist keep what they have.
 // update returns the request that applies the flags to the job.
 func (f *jobFlags) update(now hodei.Job, command *hodei.Command, unset []string, changed func(string) bool) (schemas.UpdateJobRequest, error) {
 	req := schemas.UpdateJobRequest{ID: now.ID}
-	if f.timeout < 0 || f.slots < 0 || f.retries < 0 || f.backoff < 0 {
-		return req, cmdline.Usagef("--timeout, --slots, --retries and --backoff must not be negative")
+	if f.slots < 0 || f.retries < 0 {
+		return req, cmdline.Usagef("--slots and --retries must not be negative")
 	}
 	patchText := func(flag, value string, to *schemas.Patch[string]) {
 		if changed(flag) {

@@ -1,8 +1,6 @@
 package define
 
 import (
-	"time"
-
 	"github.com/spf13/pflag"
 
 	"github.com/hodei-jobs/hodei"
@@ -18,7 +16,7 @@ type Workload struct {
 	// The other flags are not for the execution of a job, which has its own values.
 	kind    string
 	labels  cmdline.Pairs
-	timeout time.Duration
+	timeout cmdline.Duration
 	slots   int
 }
 
@@ -36,7 +34,7 @@ func (w *Workload) AddStart(flags *pflag.FlagSet) {
 // AddNeeds adds the flags of the requirements and the timeout.
 func (w *Workload) AddNeeds(flags *pflag.FlagSet) {
 	w.AddRequirements(flags)
-	flags.DurationVar(&w.timeout, "timeout", 0, "timeout, such as 90s or 2h (default: none)")
+	flags.Var(&w.timeout, "timeout", "timeout, such as 90s, 2h or 1d (default: none)")
 }
 
 // AddRequirements adds the flags of what a worker must have.
@@ -65,8 +63,8 @@ func (w *Workload) Request(words []string) (schemas.RunRequest, error) {
 	if err != nil {
 		return schemas.RunRequest{}, err
 	}
-	if w.timeout < 0 || w.slots < 0 {
-		return schemas.RunRequest{}, cmdline.Usagef("--timeout and --slots must not be negative")
+	if w.slots < 0 {
+		return schemas.RunRequest{}, cmdline.Usagef("--slots must not be negative")
 	}
 	req := schemas.RunRequest{Command: command, Environment: w.Environment, Type: cmdline.Given(w.kind)}
 	if w.timeout > 0 {

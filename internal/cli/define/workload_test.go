@@ -18,7 +18,7 @@ func TestWorkload(t *testing.T) {
 	require.Nil(t, run.TimeoutSeconds)
 
 	// One word with spaces is the name of a program, not a script.
-	run, err = (&Workload{timeout: 90 * time.Second, slots: 2, labels: cmdline.Pairs{"zone": "a"}, kind: "rust"}).Request([]string{"a b"})
+	run, err = (&Workload{timeout: cmdline.Duration(90 * time.Second), slots: 2, labels: cmdline.Pairs{"zone": "a"}, kind: "rust"}).Request([]string{"a b"})
 	require.NoError(t, err)
 	require.Equal(t, hodei.Command{Args: []string{"a b"}}, *run.Command)
 	require.Equal(t, 90.0, *run.TimeoutSeconds)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +18,7 @@ import (
 )
 
 func newArtifactUpload() *cobra.Command {
-	var keep cmdline.Age
+	var keep cmdline.Duration
 	cmd := &cobra.Command{
 		Use: "upload NAME PATH...", Short: "In a job: keep files as an artifact, as they are now", Args: cobra.MinimumNArgs(2),
 		Long: `In a job: keep files as an artifact, as they are now. The worker stores it when
@@ -36,7 +35,7 @@ artifacts in a definition. The command needs neither a token nor a network.`,
 			}
 			u := uploads.Upload{Name: args[0]}
 			if keep > 0 {
-				u.KeepSeconds = new(time.Duration(keep).Seconds())
+				u.KeepSeconds = new(keep.Seconds())
 			}
 			if err := u.Check(); err != nil {
 				return cmdline.Usagef("%w", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -16,7 +17,7 @@ import (
 
 // NewStats returns `hodei stats`.
 func NewStats(p *session.Flags) *cobra.Command {
-	var window time.Duration
+	window := cmdline.Duration(time.Hour)
 	cmd := p.Listing(&cobra.Command{
 		Use: "stats", Short: "Show recently ended executions and how long they waited", Args: cobra.NoArgs,
 		Annotations: map[string]string{"output": "table json yaml"},
@@ -27,7 +28,7 @@ waited for a worker, and how long they ran.`,
 		req := schemas.GetStatsRequest{WindowSeconds: int(window.Seconds())}
 		return session.Ask(ctx, s, schemas.GetStats, req, func(stats hodei.Stats) error { return showStats(s, stats) })
 	})
-	cmd.Flags().DurationVar(&window, "last", time.Hour, "how far back to look, from 1m to 24h")
+	cmd.Flags().Var(&window, "last", "how far back to look, from 1m to 1d")
 	return cmd
 }
 

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/internal/cli/render"
 	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -20,7 +20,7 @@ func newList(p *session.Flags) *cobra.Command {
 	wanted := session.States[hodei.WorkerStatus]{Of: hodei.WorkerTransitions}
 	cmd := p.Listing(&cobra.Command{
 		Use: "ls", Short: "List workers, newest first", Args: cobra.NoArgs,
-		Example: "  hodei worker ls --type rust --status available",
+		Example: "  hodei worker ls --type rust --status available\n  hodei worker ls --created-after 1h",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
 		req.Status, req.Type = wanted.Value, kinds
 		return session.List(ctx, s, schemas.ListWorkers, req, []string{"id", "name", "type", "status", "free", "labels", "seen", "version"},
@@ -30,6 +30,7 @@ func newList(p *session.Flags) *cobra.Command {
 	})
 	cmd.Flags().StringSliceVar(&kinds, "type", nil, "only of this type, or of these, separated by commas")
 	cmd.Flags().Var(&wanted, "status", "only of this status, or of these, separated by commas")
+	session.AddCreated(cmd.Flags(), &req.Created)
 	session.AddPage(cmd.Flags(), &req.Page)
 	session.Complete(cmd, "type", p.Types())
 	session.Complete(cmd, "status", session.Words(wanted.Of.States()...))
@@ -78,7 +79,7 @@ func newUncordon(p *session.Flags) *cobra.Command {
 }
 
 func newDrain(p *session.Flags) *cobra.Command {
-	var deadline time.Duration
+	var deadline cmdline.Duration
 	cmd := session.One(p, &cobra.Command{
 		Use: "drain", Short: "Drain a worker: it finishes its executions and leaves",
 		Example: "  hodei worker drain builder-1\n  hodei worker drain builder-1 --deadline 30m",
@@ -89,7 +90,7 @@ func newDrain(p *session.Flags) *cobra.Command {
 		}
 		return session.Ask(ctx, s, schemas.DrainWorker, req, func(w hodei.Worker) error { return noteWorker(s, w) })
 	})
-	cmd.Flags().DurationVar(&deadline, "deadline", 0, "when executions that still run are killed (default never)")
+	cmd.Flags().Var(&deadline, "deadline", "when executions that still run are killed, such as 30m or 1d (default never)")
 	return session.CompleteFirst(cmd, p.Workers())
 }
 

@@ -41,7 +41,7 @@ func (m *moment) Set(text string) error {
 		*m.at = &at
 		return nil
 	}
-	var ago cmdline.Age
+	var ago cmdline.Duration
 	if err := ago.Set(text); err != nil {
 		return fmt.Errorf("a time such as 2026-01-02T15:04:05Z or a duration such as 10m, 2h or 7d required, not %q", text)
 	}

@@ -77,7 +77,7 @@ func newNotifyRedeliver(p *session.Flags) *cobra.Command {
 }
 
 func newNotifyTest(p *session.Flags) *cobra.Command {
-	var wait time.Duration
+	wait := cmdline.Duration(30 * time.Second)
 	cmd := p.Command(&cobra.Command{
 		Use: "test PIPELINE", Short: "Send a test message to each target of a pipeline", Args: cobra.ExactArgs(1),
 		Long:    "Send a test message to each target of a pipeline, and wait for the outcome.\nOne attempt is made.",
@@ -88,7 +88,7 @@ func newNotifyTest(p *session.Flags) *cobra.Command {
 			return err
 		}
 		return session.Ask(ctx, s, schemas.TestNotifications, schemas.TestNotificationsRequest{ID: ref}, func(made schemas.Notifications) error {
-			ctx, cancel := context.WithTimeout(ctx, wait)
+			ctx, cancel := context.WithTimeout(ctx, time.Duration(wait))
 			defer cancel()
 			var failed []string
 			for _, n := range made.Items {
@@ -102,7 +102,7 @@ func newNotifyTest(p *session.Flags) *cobra.Command {
 			return nil
 		})
 	})
-	cmd.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to wait")
+	cmd.Flags().Var(&wait, "wait", "how long to wait")
 	return session.CompleteFirst(cmd, p.Pipelines())
 }
 

@@ -27,7 +27,7 @@ func NewSchedule(p *session.Flags) *cobra.Command {
 func newScheduleCreate(p *session.Flags) *cobra.Command {
 	var req schemas.CreateScheduleRequest
 	var pipeline, job string
-	var every, jitter cmdline.Age
+	var every, jitter cmdline.Duration
 	var params cmdline.Pairs
 	cmd := p.Command(&cobra.Command{
 		Use: "create", Short: "Create a schedule and print its id", Args: cobra.NoArgs,
@@ -77,11 +77,11 @@ func newScheduleCreate(p *session.Flags) *cobra.Command {
 }
 
 // secondsOf returns nil for a flag that was not given.
-func secondsOf(age cmdline.Age) *float64 {
-	if age == 0 {
+func secondsOf(d cmdline.Duration) *float64 {
+	if d == 0 {
 		return nil
 	}
-	seconds := time.Duration(age).Seconds()
+	seconds := d.Seconds()
 	return &seconds
 }
 

@@ -20,7 +20,7 @@ export async function run(job) {
 
 /** Cancels a running or waiting execution. */
 export const cancel = (id, name, reload = () => {}) => confirm({
-  title: 'Cancel this execution?', text: `${name} gets SIGTERM, and SIGKILL after ten seconds.`, yes: 'Cancel execution',
+  title: 'Cancel this execution?', text: `${name} gets SIGTERM, and SIGKILL if it has not ended after the grace period of its worker.`, yes: 'Cancel execution',
   act: async () => { await post(`/executions/${id}/cancel`); reload(); },
 });
 
