@@ -116,6 +116,8 @@ func TestMistakesOfUsage(t *testing.T) {
 		"queue --limit many":                "invalid argument",
 		"pipeline show":                     "usage: hodei pipeline show ID|NAME",
 		"job show -o json --limit 3 it":     "unknown flag",
+		"token create":                      `required flag(s) "name", "role"`,
+		"approve":                           "usage: hodei approve",
 	} {
 		out, errs, code := command(t, strings.Fields(line)...)
 		require.Equal(t, 2, code, "%s: %s", line, errs)

@@ -56,6 +56,9 @@ Exit status: that of the command for run and exec, else 0, 1 failed, 2 usage,
 			if err := cmdline.FromEnvironment(cmd.Flags()); err != nil {
 				return err
 			}
+			if err := cmdline.CheckFlags(cmd); err != nil {
+				return err
+			}
 			return cmdline.Protect(cmd)
 		},
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

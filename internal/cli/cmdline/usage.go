@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -62,6 +63,15 @@ func KnownVerb(cmd *cobra.Command, args []string) error {
 		return Usagef("%s; did you mean %s?", text, strings.Join(near, " or "))
 	}
 	return Usagef("%s; see %s --help", text, cmd.CommandPath())
+}
+
+// CheckFlags returns a UsageError for a required flag that is missing and for flags that exclude
+// each other. cobra checks the same later and returns another error.
+func CheckFlags(cmd *cobra.Command) error {
+	if err := cmp.Or(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
+		return UsageError{err}
+	}
+	return nil
 }
 
 // Strict makes every mistake in a command's arguments a UsageError that is found before

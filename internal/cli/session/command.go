@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -43,7 +44,9 @@ func (p *Flags) Command(cmd *cobra.Command, ask action) *cobra.Command {
 	AddOutput(cmd, &p.output)
 	Complete(cmd, "context", func(*cobra.Command, string) ([]string, error) { return contexts.Names() })
 	// It replaces the hook of the root command, which does not know that these flags exclude each other.
-	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.settle(cmd) }
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		return cmp.Or(p.settle(cmd), cmdline.CheckFlags(cmd))
+	}
 	return p.Action(cmd, ask)
 }
 
