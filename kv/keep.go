@@ -135,8 +135,10 @@ const (
 )
 
 // examine purges a subject that the stream does not contain. The purge changes
-// nothing, but a stream that refuses writes refuses it.
+// nothing, but a stream that refuses writes refuses it. A stream whose servers are away may
+// come back with them, and must not be deleted.
 func examine(ctx context.Context, js jetstream.JetStream, name string) (condition, error) {
+	var api *jetstream.APIError
 	stream, err := js.Stream(ctx, name)
 	if err == nil {
 		err = stream.Purge(ctx, jetstream.WithPurgeSubject(nothing))
@@ -146,11 +148,15 @@ func examine(ctx context.Context, js jetstream.JetStream, name string) (conditio
 		return storing, nil
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return missing, nil
-	case errors.As(err, new(*jetstream.APIError)):
+	case errors.As(err, &api) && api.ErrorCode != streamOffline && api.ErrorCode != clusterNotAvailable:
 		return refusing, nil
 	}
 	return "", fmt.Errorf("examine stream %s: %w", name, err)
 }
+
+// Errors of nats-server while no server of a stream is there, or its servers have no leader
+// (JSStreamOfflineErr and JSClusterNotAvailErr).
+const streamOffline, clusterNotAvailable jetstream.ErrorCode = 10118, 10008
 
 // nothing is a subject that belongs to no stream.
 const nothing = "hodei.nothing"
