@@ -49,12 +49,16 @@ func TestAJobThatNeedsARun(t *testing.T) {
 
 // TestCallersHideNoValue: conditions, approvals and commands have the same values.
 func TestCallersHideNoValue(t *testing.T) {
-	jobs := []hodei.Job{job("a", "", func(j *hodei.Job) { j.Secrets = []hodei.SecretRef{{Name: "KEY", As: "TOKEN"}} })}
+	jobs := []hodei.Job{job("a", "", func(j *hodei.Job) {
+		j.Secrets, j.Matrix = []hodei.SecretRef{{Name: "KEY", As: "TOKEN"}}, &hodei.Matrix{Values: map[string][]hodei.Scalar{"os": {"linux"}}}
+	})}
+	settings := hodei.Settings{Params: []hodei.Param{{Name: "env"}}}
 	for _, name := range []string{"PARAM_ENV", "MATRIX_OS", "HODEI_BRANCH", "HODEI_RUN_ID", "HODEI_JOB", "HODEI_OUTPUT", "TOKEN"} {
-		err := Expand(&hodei.Run{}, Source{Jobs: jobs, Environment: map[string]string{"A": "x", name: "x"}})
+		err := Expand(&hodei.Run{}, Source{Settings: settings, Jobs: jobs, Environment: map[string]string{"A": "x", name: "x"}})
 		require.ErrorIs(t, err, hodei.Invalid, name)
 		require.Equal(t, "environment."+name, hodei.AsError(err).Details.Field)
 	}
+	require.NoError(t, Expand(&hodei.Run{}, Source{Settings: settings, Jobs: jobs, Environment: map[string]string{"PARAM_OTHER": "x"}}), "no param has this name")
 	r := expanded(t, hodei.Settings{}, []hodei.Job{job("a", "", env("HODEI_BRANCH", "forged"))})
 	require.Equal(t, "main", scene{t, newWorld(t, r, false)}.started("a").Spec.Environment["HODEI_BRANCH"])
 }

@@ -92,9 +92,14 @@ func Expand(r *hodei.Run, from Source) error {
 // checkEnvironment returns an error for a variable of the caller that would hide a value of
 // the run or a secret of one of its jobs.
 func (from Source) checkEnvironment() error {
-	for _, name := range slices.Sorted(maps.Keys(from.Environment)) {
-		if strings.HasPrefix(name, "PARAM_") || strings.HasPrefix(name, "MATRIX_") {
-			return hodei.InvalidField("environment."+name, "variables with this prefix have the params and the matrix: pass params instead")
+	for _, p := range from.Settings.Params {
+		if _, ok := from.Environment["PARAM_"+hodei.VariableName(p.Name)]; ok {
+			return hodei.InvalidField("environment.PARAM_"+hodei.VariableName(p.Name), "the param "+p.Name+" is in the environment under this name: set it in params")
+		}
+	}
+	for name := range from.Environment {
+		if strings.HasPrefix(name, "MATRIX_") && slices.ContainsFunc(from.Jobs, func(j hodei.Job) bool { return j.Matrix != nil }) {
+			return hodei.InvalidField("environment."+name, "the values of a matrix are in the environment under such names")
 		}
 	}
 	for _, job := range from.Jobs {
