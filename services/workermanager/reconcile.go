@@ -306,6 +306,8 @@ func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) 
 		return nil // its report may be older than the offer, although it arrived later
 	case !same:
 		return m.lose(ctx, h.WorkerID, h.WorkerIncarnation, always)
+	case w.report.Status == hodei.WorkerTerminating:
+		return nil // it may have given up reporting the end: the execution ends when the worker leaves or is lost
 	}
 	// The worker has reported after the deadline of the offer, by its own clock
 	// too, with which it enforces the deadline, and does not hold the
