@@ -151,6 +151,25 @@ func TestAnEndIsReportedUntilItIsRecorded(t *testing.T) {
 	f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > held.Revision })
 }
 
+// TestATerminatedWorkerKeepsWhatIsNotRecorded: the worker manager takes an execution that
+// is missing in a report for one that has not started, and starts it again.
+func TestATerminatedWorkerKeepsWhatIsNotRecorded(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *Config) { c.reportWithin = 100 * time.Millisecond })
+	f.outcome(f.request("true"))
+	f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision > 1 })
+	f.manager.mu.Lock()
+	f.manager.refuseEnds = hodei.Errorf(hodei.Unavailable, "Postgres is away")
+	f.manager.mu.Unlock()
+	ran, killed := f.run(f.request("true")), f.run(f.request("sleep 3600"))
+	f.Terminate()
+	require.NoError(t, receive(t, f.done, "left"))
+	last := f.Worker.availability()
+	require.Equal(t, hodei.WorkerTerminating, last.Status)
+	require.ElementsMatch(t, []hodei.ExecutionID{ran, killed}, last.Running)
+	f.spoolIsEmpty()
+}
+
 // TestEndsShareARequest: those that come while one is being reported are reported in one
 // request, and one that is refused fails no other.
 func TestEndsShareARequest(t *testing.T) {

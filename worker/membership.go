@@ -207,7 +207,8 @@ func (w *Worker) finish() {
 	}
 	select {
 	case <-w.slots.drained:
-	case <-time.After(w.cfg.Grace + straggle + reportWithin):
+	case <-time.After(w.cfg.Grace + straggle + w.cfg.reportWithin):
+		w.slots.keep()
 		for _, r := range w.slots.all() {
 			w.log.Error("end not recorded, terminated", "execution_id", r.req.ExecutionID)
 			r.abandon()

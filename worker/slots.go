@@ -36,6 +36,8 @@ type slots struct {
 	endings    []hodei.ExecutionID // of ended, a ring
 	oldest     int
 	runs       sync.WaitGroup
+	// unrecorded: the worker leaves, and the ends of what it holds are not recorded.
+	unrecorded bool
 }
 
 func newSlots(total int) *slots {
@@ -110,10 +112,22 @@ func (s *slots) release(r *run) {
 	s.change()
 }
 
+// keep makes the reports list what is held now until the worker has left. The worker
+// manager would take an execution that is missing in a report for one that never started,
+// and start it again.
+func (s *slots) keep() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unrecorded = true
+}
+
 // forget removes an execution whose end is recorded.
 func (s *slots) forget(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.unrecorded {
+		return
+	}
 	id := r.req.ExecutionID
 	delete(s.held, id)
 	s.ended[id] = true

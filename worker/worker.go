@@ -68,7 +68,7 @@ type Config struct {
 	LogLimit int64
 	Log      *slog.Logger
 
-	afterLimit, cachePatience time.Duration // tests shorten them
+	afterLimit, cachePatience, reportWithin time.Duration // tests shorten them
 }
 
 // Worker is one member of the fleet.
@@ -105,6 +105,7 @@ func New(cfg Config) (*Worker, error) {
 	cfg.LogLimit = cmp.Or(cfg.LogLimit, DefaultLogLimit)
 	cfg.afterLimit = cmp.Or(cfg.afterLimit, afterLimit)
 	cfg.cachePatience = cmp.Or(cfg.cachePatience, cachePatience)
+	cfg.reportWithin = cmp.Or(cfg.reportWithin, reportWithin)
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	switch {
 	case cfg.NATS == nil:

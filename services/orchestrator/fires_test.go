@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,4 +131,43 @@ func TestAScheduleCountsAnEndOnce(t *testing.T) {
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT fire_due FROM runs`).Scan(&due))
 	require.False(t, due)
 	require.Equal(t, 1, b.shownSchedule(s.ID).Failures)
+}
+
+// TestAScheduleStopsExecutionsAtOnce: the schedule's loop does not wait for one after the other.
+func TestAScheduleStopsExecutionsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	const live = 3
+	var arrived atomic.Int32
+	together := make(chan struct{})
+	b.manager(&neighbours{stop: func(req schemas.StopExecutionRequest) (hodei.Execution, error) {
+		if arrived.Add(1) == live {
+			close(together)
+		}
+		select { // answer none before all have come
+		case <-together:
+		case <-t.Context().Done():
+		}
+		return b.db.GetExecution(context.Background(), req.ID)
+	}})
+	job := b.job(hodei.Spec{Command: shell})
+	spec := every(time.Hour)
+	spec.Overlap = hodei.OverlapAllow
+	s, err := rpc.Call(t.Context(), b.nc, schemas.CreateSchedule, schemas.CreateScheduleRequest{JobID: &job.ID, ScheduleSpec: spec})
+	require.NoError(t, err)
+	by := time.Hour
+	for fired := 1; fired <= live; fired++ {
+		b.back(s.ID, by)
+		b.waitFires(s.ID, "a fire", func(f []hodei.Fire) bool { return firedOf(f) == fired })
+		by = almost
+	}
+	cancel := hodei.OverlapCancel
+	_, err = rpc.Call(t.Context(), b.nc, schemas.UpdateSchedule, schemas.UpdateScheduleRequest{ID: s.ID, Overlap: schemas.Patch[string]{Set: true, Value: &cancel}})
+	require.NoError(t, err)
+	b.back(s.ID, almost)
+	select {
+	case <-together:
+	case <-time.After(rpc.DefaultTimeout): // of the first request
+		require.FailNow(t, "one request waits for the other")
+	}
 }

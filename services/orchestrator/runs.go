@@ -68,13 +68,7 @@ func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 			o.announceSchedule()
 		}
 		for _, id := range a.Stop {
-			g.Go(func() error {
-				_, err := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: id})
-				if err != nil && !errors.Is(err, hodei.Conflict) { // CONFLICT: it has ended
-					o.log.WarnContext(ctx, "execution of a run not cancelled", "execution_id", id, "err", err)
-				}
-				return nil
-			})
+			g.Go(func() error { o.stopExecution(ctx, id, ""); return nil })
 		}
 	}
 	if notifies {
@@ -83,6 +77,15 @@ func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 	_ = g.Wait() // each has logged its own failure
 	if freed {
 		_ = o.nc.Publish(schemas.RunSubject, nil) // a run may wait for the key
+	}
+}
+
+// stopExecution has the worker manager stop an execution. The answer does not wait for the
+// worker.
+func (o *Orchestrator) stopExecution(ctx context.Context, id hodei.ExecutionID, reason hodei.Reason) {
+	_, err := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: id, Reason: reason})
+	if err != nil && !errors.Is(err, hodei.Conflict) { // CONFLICT: it has ended
+		o.log.WarnContext(ctx, "execution not cancelled", "execution_id", id, "err", err)
 	}
 }
 

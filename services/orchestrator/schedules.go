@@ -7,11 +7,12 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/definition"
 	"github.com/hodei-jobs/hodei/internal/due"
 	"github.com/hodei-jobs/hodei/internal/next"
-	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/orchestrator/run"
@@ -67,12 +68,12 @@ func (o *Orchestrator) fired(ctx context.Context, f postgres.Fired) {
 	if f.Superseded {
 		_ = o.nc.Publish(schemas.RunSubject, nil)
 	}
+	var g errgroup.Group
+	g.SetLimit(handedAtOnce)
 	for _, id := range f.Stop {
-		_, err := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: id, Reason: hodei.ReasonSuperseded})
-		if err != nil && !errors.Is(err, hodei.Conflict) {
-			o.log.WarnContext(ctx, "execution of a schedule not cancelled", "execution_id", id, "err", err)
-		}
+		g.Go(func() error { o.stopExecution(ctx, id, hodei.ReasonSuperseded); return nil })
 	}
+	_ = g.Wait() // each has logged its own failure
 	for _, fire := range f.Fires {
 		if fire.Status == hodei.FireSkipped {
 			o.log.WarnContext(ctx, "schedule started nothing", "schedule_id", f.Schedule.ID, "planned_at", fire.PlannedAt, "reason", *fire.Reason)

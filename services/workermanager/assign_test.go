@@ -256,6 +256,16 @@ func TestUnansweredOfferIsSettledByTheWorkersReport(t *testing.T) {
 		h.keepSaying()
 		require.Equal(t, hodei.ReasonCancelled, *b.becomes(e.ID, hodei.Cancelled).Reason)
 	})
+	t.Run("not held by a worker that gave up reporting its end", func(t *testing.T) {
+		b := start(t, brief)
+		h := b.worker()
+		e := h.given()
+		h.say(func(a *hodei.Availability) { a.Status, a.Running = hodei.WorkerTerminating, nil })
+		h.keepSaying()
+		b.never("it would start twice", 8*b.cfg.OfferHolds, func() bool { return b.execution(e.ID).Status != hodei.Running })
+		must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.latest().Incarnation})
+		require.Equal(t, hodei.ReasonWorkerLost, *b.becomes(e.ID, hodei.Failed).Reason)
+	})
 	t.Run("another process", func(t *testing.T) {
 		b := start(t, brief)
 		h := b.worker()

@@ -135,17 +135,39 @@ func (m *Manager) stop(ctx context.Context, req schemas.StopExecutionRequest) (h
 		m.wakeRuns()
 	}
 	if e.Status == hodei.Running {
-		m.interrupt(ctx, e.ID, *e.WorkerID, hodei.ReasonCancelled)
+		m.interruptSoon(ctx, *e.WorkerID, schemas.InterruptRequest{ExecutionID: e.ID, Reason: hodei.ReasonCancelled})
 	}
 	return e, nil
 }
 
-// interrupt makes the worker end an execution. If the message is lost, the
-// reconciler repeats it.
-func (m *Manager) interrupt(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, reason hodei.Reason) {
-	_, err := rpc.CallWorker(ctx, m.nc, schemas.InterruptExecution, worker, schemas.InterruptRequest{ExecutionID: id, Reason: reason})
-	if err != nil && !errors.Is(err, hodei.NotFound) && !errors.Is(err, nats.ErrNoResponders) {
-		m.log.WarnContext(ctx, "interrupt not delivered", "execution_id", id, "worker_id", worker, "err", err)
+// interruptsAtOnce is the limit of interrupts that stop has in flight.
+const interruptsAtOnce = 256
+
+// interruptSoon is interrupt for a caller that must not wait for the worker: a frozen one
+// would hold the request of a user, or a loop of the orchestrator. Above interruptsAtOnce
+// it leaves the interrupt to the reconciler.
+func (m *Manager) interruptSoon(ctx context.Context, worker hodei.WorkerID, req schemas.InterruptRequest) {
+	ctx = context.WithoutCancel(ctx) // the request is answered before
+	m.interrupting.TryGo(func() error {
+		defer rpc.Recover(m.log, "interrupt")
+		m.interrupt(ctx, worker, req)
+		return nil
+	})
+}
+
+// interrupt makes the worker end executions. It gives up after askHolds, because the
+// worker may be frozen. The reconciler repeats interrupts that were not delivered.
+func (m *Manager) interrupt(ctx context.Context, worker hodei.WorkerID, all ...schemas.InterruptRequest) {
+	ctx, cancel := context.WithTimeout(ctx, askHolds)
+	defer cancel()
+	for _, req := range all {
+		if ctx.Err() != nil {
+			return
+		}
+		_, err := rpc.CallWorker(ctx, m.nc, schemas.InterruptExecution, worker, req)
+		if err != nil && !errors.Is(err, hodei.NotFound) && !errors.Is(err, nats.ErrNoResponders) {
+			m.log.WarnContext(ctx, "interrupt not delivered", "execution_id", req.ExecutionID, "worker_id", worker, "err", err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package workermanager
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -135,6 +136,19 @@ func TestStop(t *testing.T) {
 	h.finishes(end)
 	_, err = ask(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: running.ID})
 	require.ErrorIs(t, err, hodei.Conflict)
+}
+
+// TestStopDoesNotWaitForTheWorker, which may be frozen.
+func TestStopDoesNotWaitForTheWorker(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(c *Config) { c.Reconcile = time.Hour })
+	h := b.worker()
+	running := h.given()
+	interrupts := h.frozen()
+	e := must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: running.ID})
+	require.NotNil(t, e.CancelRequestedAt)
+	_, err := interrupts.NextMsg(30 * time.Second)
+	require.NoError(t, err, "it is sent nevertheless")
 }
 
 // TestStopForASchedule: overlap: cancel ends what the schedule started, in any state.

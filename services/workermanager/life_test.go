@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
@@ -204,6 +205,39 @@ func TestStraysAreStopped(t *testing.T) {
 	for _, i := range h.interrupted {
 		require.NotEqual(t, kept.ID, i.ExecutionID)
 	}
+}
+
+// frozen makes the worker answer nothing, like a stopped process. Requests to it arrive.
+func (h *hand) frozen() (interrupts *nats.Subscription) {
+	h.b.t.Helper()
+	h.stop()
+	interrupts, err := h.b.nc.SubscribeSync(schemas.InterruptExecution.SubjectFor(h.id))
+	require.NoError(h.b.t, err)
+	require.NoError(h.b.t, h.b.nc.Flush())
+	return interrupts
+}
+
+// TestAFrozenWorkerDelaysNoLoss: a pass that waited for each interrupt would count as a
+// suspension of the manager, and restart the count of every worker's silence.
+func TestAFrozenWorkerDelaysNoLoss(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(c *Config) { c.LostAfter = 4 * askHolds })
+	frozen, dead := b.worker(), b.worker()
+	lost := dead.given()
+	for range 3 {
+		e := frozen.given()
+		_, err := b.db.RequestCancel(t.Context(), e.ID)
+		require.NoError(t, err)
+	}
+	interrupts := frozen.frozen()
+	for range 2 { // passes that wait for it
+		_, err := interrupts.NextMsg(30 * time.Second)
+		require.NoError(t, err)
+	}
+	dead.silent()
+	began := time.Now()
+	require.Equal(t, hodei.ReasonWorkerLost, *b.becomes(lost.ID, hodei.Failed).Reason)
+	require.Less(t, time.Since(began), b.cfg.LostAfter, "the count of its silence restarted")
 }
 
 func TestDrainAndResume(t *testing.T) {

@@ -94,9 +94,33 @@ func (r *reconciler) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.settleAll(ctx, running)
-	r.stopStrays(ctx, speaking, running)
+	stops := interrupts{}
+	r.settleAll(ctx, running, stops)
+	r.stopStrays(speaking, running, stops)
+	r.interruptAll(ctx, stops)
 	return nil
+}
+
+// interrupts are those that a pass sends to each worker.
+type interrupts map[hodei.WorkerID][]schemas.InterruptRequest
+
+func (i interrupts) add(worker hodei.WorkerID, id hodei.ExecutionID, reason hodei.Reason) {
+	i[worker] = append(i[worker], schemas.InterruptRequest{ExecutionID: id, Reason: reason})
+}
+
+// interruptAll interrupts on all workers concurrently. After a pass that takes long, no
+// worker is declared lost, so frozen workers must not add up.
+func (r *reconciler) interruptAll(ctx context.Context, stops interrupts) {
+	var sent errgroup.Group
+	sent.SetLimit(askMost)
+	for worker, all := range stops {
+		sent.Go(func() error {
+			defer rpc.Recover(r.log, "interrupts")
+			r.interrupt(ctx, worker, all...)
+			return nil
+		})
+	}
+	_ = sent.Wait() // no function returns an error
 }
 
 // followAll records the status of each worker whose report differs from the
@@ -235,12 +259,14 @@ func (m *Manager) restore(ctx context.Context, w member) {
 
 // stopEnded makes a worker stop executions that have an end in the record.
 func (m *Manager) stopEnded(ctx context.Context, w member) {
+	var ended []schemas.InterruptRequest
 	for _, id := range w.report.Running {
 		e, err := m.db.GetExecution(ctx, id)
 		if err == nil && (e.Status != hodei.Running || e.WorkerID == nil || *e.WorkerID != w.id) {
-			m.interrupt(ctx, id, w.id, hodei.ReasonWorkerLost)
+			ended = append(ended, schemas.InterruptRequest{ExecutionID: id, Reason: hodei.ReasonWorkerLost})
 		}
 	}
+	m.interrupt(ctx, w.id, ended...)
 }
 
 // declareLost records that a worker is lost, with its executions as of a time
@@ -270,8 +296,9 @@ func (m *Manager) declareLost(ctx context.Context, w member, asOf time.Time) err
 	return nil
 }
 
-// settleAll settles each execution that the record assigns to a worker.
-func (r *reconciler) settleAll(ctx context.Context, running []postgres.Held) {
+// settleAll settles each execution that the record assigns to a worker, and adds to stops
+// those that are to be cancelled.
+func (r *reconciler) settleAll(ctx context.Context, running []postgres.Held, stops interrupts) {
 	seen := make(map[held]time.Time, len(running))
 	for _, h := range running {
 		key := held{h.ID, h.WorkerID, h.WorkerIncarnation, h.ScheduledAt.UnixNano()}
@@ -281,7 +308,7 @@ func (r *reconciler) settleAll(ctx context.Context, running []postgres.Held) {
 		}
 		seen[key] = at
 		// Before the offer, the worker may have received a resume command.
-		if err := r.settle(ctx, h, at.Add(3*r.cfg.OfferHolds)); err != nil && !errors.Is(err, hodei.Conflict) {
+		if err := r.settle(ctx, h, at.Add(3*r.cfg.OfferHolds), stops); err != nil && !errors.Is(err, hodei.Conflict) {
 			r.log.WarnContext(ctx, "execution not settled", "execution_id", h.ID, "err", err)
 		}
 	}
@@ -290,7 +317,7 @@ func (r *reconciler) settleAll(ctx context.Context, running []postgres.Held) {
 
 // settle compares one RUNNING execution with its worker's report. The offer has
 // certainly ended at the time ended.
-func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) error {
+func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time, stops interrupts) error {
 	w, known := m.fleet.get(h.WorkerID)
 	same := w.incarnation == h.WorkerIncarnation
 	switch {
@@ -299,13 +326,15 @@ func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) 
 		return nil
 	case same && slices.Contains(w.report.Running, h.ID):
 		if h.CancelRequestedAt != nil {
-			m.interrupt(ctx, h.ID, h.WorkerID, hodei.ReasonCancelled)
+			stops.add(h.WorkerID, h.ID, hodei.ReasonCancelled)
 		}
 		return nil
 	case !w.heard.After(ended), !w.report.At.After(ended):
 		return nil // its report may be older than the offer, although it arrived later
 	case !same:
 		return m.lose(ctx, h.WorkerID, h.WorkerIncarnation, always)
+	case w.report.Status == hodei.WorkerTerminating:
+		return nil // it may have given up reporting the end: the execution ends when the worker leaves or is lost
 	}
 	// The worker has reported after the deadline of the offer, by its own clock
 	// too, with which it enforces the deadline, and does not hold the
@@ -318,10 +347,10 @@ func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time) 
 	return m.takeBack(ctx, e, nil)
 }
 
-// stopStrays makes workers stop executions that the record does not assign to
-// them, if the last pass found the same: a worker releases executions that have
+// stopStrays adds to stops the executions that the record does not assign to their
+// worker, if the last pass found the same: a worker releases executions that have
 // just ended by itself.
-func (r *reconciler) stopStrays(ctx context.Context, speaking []member, running []postgres.Held) {
+func (r *reconciler) stopStrays(speaking []member, running []postgres.Held, stops interrupts) {
 	given := make(map[held]bool, len(running))
 	for _, h := range running {
 		given[held{execution: h.ID, worker: h.WorkerID}] = true
@@ -335,7 +364,7 @@ func (r *reconciler) stopStrays(ctx context.Context, speaking []member, running 
 			}
 			strays[key] = true
 			if r.strays[key] {
-				r.interrupt(ctx, id, w.id, hodei.ReasonWorkerLost)
+				stops.add(w.id, id, hodei.ReasonWorkerLost)
 			}
 		}
 	}

@@ -73,6 +73,8 @@ type Manager struct {
 	sender  *notify.Sender
 	sending sync.WaitGroup
 	room    chan struct{}
+	// interrupting are the interrupts for which nothing waits.
+	interrupting errgroup.Group
 	// refused counts the log chunks that the record will never accept.
 	refused atomic.Int64
 	// storing is the time since which JetStream stores nothing, nil while it
@@ -94,6 +96,7 @@ func New(cfg Config) *Manager {
 		}
 	}
 	m := &Manager{cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log, fleet: newFleet(), room: make(chan struct{}, sendAtOnce)}
+	m.interrupting.SetLimit(interruptsAtOnce)
 	cfg.Notify.Version = cfg.Version
 	m.sender = notify.New(cfg.Notify)
 	m.requests.Run, m.requests.Size, m.requests.MaxSize = m.request, schemas.ExecutionRequest.Size, schemas.MaxSharedBytes
@@ -170,7 +173,9 @@ func (m *Manager) Run(ctx context.Context) error {
 		defer m.sending.Wait()
 		return rpc.Supervise(ctx, m.log, "notifications", func(ctx context.Context) error { return m.notifications().Run(ctx, m.nc, m.log) })
 	})
-	return g.Wait()
+	err = g.Wait()
+	_ = m.interrupting.Wait() // none begins after the service has ended, and none returns an error
+	return err
 }
 
 // again runs fn until ctx is done. When fn fails, it sets up the streams and
