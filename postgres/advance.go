@@ -246,8 +246,7 @@ func writeSteps(ctx context.Context, batch *pgx.Batch, work []decided, send send
 		for _, j := range w.steps.Changed {
 			one := *j
 			if j.Approval != nil { // the next step may change it
-				approval := *j.Approval
-				one.Approval = &approval
+				one.Approval = new(*j.Approval)
 			}
 			out[i].Changed = append(out[i].Changed, one)
 		}

@@ -92,8 +92,7 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, n
 		return nil, nil
 	}
 	if crowded {
-		later := now.Add(admitSoon)
-		return &later, nil
+		return new(now.Add(admitSoon)), nil
 	}
 	later := now.Add(admitSweep)
 	var locked bool
@@ -101,14 +100,12 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, n
 		return nil, err
 	}
 	if !locked {
-		later = now.Add(admitSoon)
-		return &later, nil
+		return new(now.Add(admitSoon)), nil
 	}
 	if r.Plan.Held { // its not_before has passed: admit it like a new run
 		letGo(r, now)
 		if err := admitNew(ctx, tx, r, nil); errors.Is(err, hodei.Rejected) {
-			reason := hodei.ReasonRejected
-			r.Plan.Stopping = &reason
+			r.Plan.Stopping = new(hodei.ReasonRejected)
 		} else if err != nil {
 			return nil, err
 		}
@@ -124,7 +121,7 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, n
 
 // hold makes a new run wait for its not_before.
 func hold(r *hodei.Run) {
-	r.Status, r.StartedAt, r.Plan.Held, r.Reason = hodei.RunPending, nil, true, reasonOf(hodei.ReasonNotBefore)
+	r.Status, r.StartedAt, r.Plan.Held, r.Reason = hodei.RunPending, nil, true, new(hodei.ReasonNotBefore)
 }
 
 // letGo ends the wait of hold.

@@ -185,8 +185,7 @@ func createRunIn(ctx context.Context, tx session, begin, commit send, draft hode
 	}
 	steps := advance(&draft, nil, draft.CreatedAt)
 	if draft.Status == hodei.RunPending {
-		again := draft.CreatedAt.Add(admitSweep)
-		steps.Wake = &again
+		steps.Wake = new(draft.CreatedAt.Add(admitSweep))
 		if draft.Plan.Held {
 			steps.Wake = draft.NotBefore
 		}

@@ -137,7 +137,7 @@ func changeSchedule(ctx context.Context, tx pgx.Tx, s hodei.Schedule, change fun
 		if err := pauseFires(ctx, tx, s.ID, hodei.ReasonPaused); err != nil {
 			return err
 		}
-		s.PauseReason = reasonOf(hodei.ReasonPaused)
+		s.PauseReason = new(hodei.ReasonPaused)
 	case !s.Paused && was.Paused:
 		if err := resumeFires(ctx, tx, s.ID, now, begin, s); err != nil {
 			return err
@@ -149,8 +149,6 @@ func changeSchedule(ctx context.Context, tx pgx.Tx, s hodei.Schedule, change fun
 		WHERE id = $1`, s.ID, s.ScheduleSpec, s.Paused, s.PauseReason, s.Failures, s.Anchor, nextAt, dueAt)
 	return err
 }
-
-func reasonOf(r hodei.Reason) *hodei.Reason { return &r }
 
 // pauseFires skips the fires that wait.
 func pauseFires(ctx context.Context, tx pgx.Tx, id hodei.ScheduleID, why hodei.Reason) error {
@@ -177,7 +175,7 @@ func resumeFires(ctx context.Context, tx pgx.Tx, id hodei.ScheduleID, now time.T
 	if err != nil || count == 0 {
 		return err
 	}
-	return skipFires(ctx, tx, id, []hodei.Fire{{PlannedAt: *first, Kind: hodei.FirePlanned, Reason: reasonOf(hodei.ReasonPaused), Count: count}})
+	return skipFires(ctx, tx, id, []hodei.Fire{{PlannedAt: *first, Kind: hodei.FirePlanned, Reason: new(hodei.ReasonPaused), Count: count}})
 }
 
 // PauseSchedules pauses or resumes all schedules, or those of a pipeline. It returns the

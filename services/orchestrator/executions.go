@@ -80,8 +80,7 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		return out, nil
 	}
 	if seconds := estimate(); seconds != nil {
-		at := out.StartedAt.Add(time.Duration(*seconds * float64(time.Second)))
-		out.EstimatedCompletion = &at
+		out.EstimatedCompletion = new(out.StartedAt.Add(time.Duration(*seconds * float64(time.Second))))
 	}
 	return out, nil
 }
@@ -261,8 +260,7 @@ func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting 
 	}
 	decision = decided(e)
 	if e.Status == hodei.Pending {
-		reason := "no scheduler answers"
-		decision.Reason = &reason
+		decision.Reason = new("no scheduler answers")
 	}
 	return decision, nil
 }

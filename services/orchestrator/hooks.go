@@ -148,8 +148,7 @@ func react(h hodei.Hook, r *postgres.Received) (*postgres.Starting, error) {
 		r.Reason, r.Message = &outcome.Reason, &outcome.Message
 		return nil, nil
 	}
-	start := starting(h, e, r.Body, outcome.NoSecrets)
-	return &start, nil
+	return new(starting(h, e, r.Body, outcome.NoSecrets)), nil
 }
 
 func optional(text string) *string {

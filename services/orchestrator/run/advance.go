@@ -148,8 +148,7 @@ func (a *advance) change(j *hodei.RunJob) { a.changed[j.Key] = true }
 // expire stops the run at its timeout. Finally jobs have their own timeouts.
 func (a *advance) expire() {
 	if at := a.deadline(); at != nil && !at.After(a.now) && a.r.Plan.Stopping == nil && !a.ended(false) {
-		reason := hodei.ReasonRunTimeout
-		a.r.Plan.Stopping = &reason
+		a.r.Plan.Stopping = new(hodei.ReasonRunTimeout)
 	}
 }
 
@@ -158,8 +157,7 @@ func (a *advance) deadline() *time.Time {
 	if p.TimeoutSeconds == 0 || p.ActiveSince == nil {
 		return nil
 	}
-	at := p.ActiveSince.Add(seconds(p.TimeoutSeconds - p.SpentSeconds))
-	return &at
+	return new(p.ActiveSince.Add(seconds(p.TimeoutSeconds - p.SpentSeconds)))
 }
 
 // settleAll decides about every job, or every finally job, that can be decided.
@@ -195,8 +193,7 @@ func (a *advance) failsFast() bool {
 	if !a.r.Plan.FailFast || a.r.Plan.Stopping != nil || !slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && Bad(j) }) {
 		return false
 	}
-	reason := hodei.ReasonFailFast
-	a.r.Plan.Stopping = &reason
+	a.r.Plan.Stopping = new(hodei.ReasonFailFast)
 	return true
 }
 
@@ -237,8 +234,7 @@ func (a *advance) outcome(finally bool) (hodei.RunStatus, *hodei.Reason) {
 	}
 	for _, j := range a.r.Jobs {
 		if (finally || !j.Finally) && Bad(j) {
-			reason := hodei.ReasonJobFailed
-			return hodei.RunFailed, &reason
+			return hodei.RunFailed, new(hodei.ReasonJobFailed)
 		}
 	}
 	return hodei.RunCompleted, nil

@@ -34,8 +34,7 @@ func Stop(r *hodei.Run, now time.Time) {
 	}
 	r.CancelRequestedAt = &now
 	if r.Plan.Stopping == nil && slices.ContainsFunc(r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && !j.Status.Ended() }) {
-		reason := hodei.ReasonCancelled
-		r.Plan.Stopping = &reason
+		r.Plan.Stopping = new(hodei.ReasonCancelled)
 	}
 }
 
@@ -56,8 +55,7 @@ func Reply(r *hodei.Run, key string, answer Answer, now time.Time) error {
 	if j.Status != hodei.JobBlocked || j.Approval.Approved != nil {
 		return conflict(r, "Job "+key+" is "+string(j.Status)+" and does not wait for an approval")
 	}
-	approved := answer.Approved
-	j.Approval.Approved, j.Approval.By, j.Approval.Comment, j.Approval.DecidedAt = &approved, answer.By, answer.Comment, &now
+	j.Approval.Approved, j.Approval.By, j.Approval.Comment, j.Approval.DecidedAt = new(answer.Approved), answer.By, answer.Comment, &now
 	return nil
 }
 

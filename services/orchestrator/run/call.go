@@ -17,11 +17,9 @@ const MaxDepth = 5
 // call starts a job that starts another pipeline. The child run is created after the commit.
 func (a *advance) call(j *hodei.RunJob) {
 	if a.r.Plan.Depth+1 >= MaxDepth {
-		reason := hodei.ReasonPipelineDepth
-		text := fmt.Sprintf("pipelines start each other at most %d deep, and %s would be one deeper: look for a pipeline that starts itself through others",
-			MaxDepth, j.Spec.Pipeline.Slug)
-		j.Message = &text
-		a.close(j, hodei.JobFailed, &reason)
+		j.Message = new(fmt.Sprintf("pipelines start each other at most %d deep, and %s would be one deeper: look for a pipeline that starts itself through others",
+			MaxDepth, j.Spec.Pipeline.Slug))
+		a.close(j, hodei.JobFailed, new(hodei.ReasonPipelineDepth))
 		return
 	}
 	j.Status, j.Attempt = hodei.JobPending, 1
@@ -79,8 +77,7 @@ func (a *advance) follow(j *hodei.RunJob) {
 func (a *advance) returned(j *hodei.RunJob, status hodei.RunJobStatus, reason *hodei.Reason) {
 	if j.Plan.Stopping == nil && a.stopping(j) == nil && repeats(j.Spec.Retries, j.Attempt, status, reason) {
 		if pause := backoff(j.Spec.Retries, j.Attempt); pause > 0 {
-			at := a.now.Add(pause)
-			j.Plan.RetryAt = &at
+			j.Plan.RetryAt = new(a.now.Add(pause))
 		}
 		j.Status, j.StartedAt, j.Plan.CalledAt = hodei.JobPending, nil, nil
 		j.Attempt++

@@ -45,8 +45,7 @@ func (a *advance) decide(i int) {
 func (a *advance) stopping(j *hodei.RunJob) *hodei.Reason {
 	if j.Finally {
 		if a.r.Plan.StopFinally {
-			reason := hodei.ReasonCancelled
-			return &reason
+			return new(hodei.ReasonCancelled)
 		}
 		return nil
 	}
@@ -54,8 +53,7 @@ func (a *advance) stopping(j *hodei.RunJob) *hodei.Reason {
 		return a.r.Plan.Stopping
 	}
 	if j.Spec.Matrix != nil && j.Spec.Matrix.FailFast && slices.ContainsFunc(a.legs[j.Job], func(i int) bool { return Bad(a.r.Jobs[i]) }) {
-		reason := hodei.ReasonFailFast
-		return &reason
+		return new(hodei.ReasonFailFast)
 	}
 	return nil
 }
@@ -101,8 +99,7 @@ func (a *advance) skips(j *hodei.RunJob) hodei.Reason {
 		return why
 	}
 	if j.Plan.Condition == nil {
-		holds := Holds(j.Spec.If, a.values(j))
-		j.Plan.Condition = &holds
+		j.Plan.Condition = new(Holds(j.Spec.If, a.values(j)))
 		a.change(j)
 	}
 	switch {
@@ -166,8 +163,7 @@ func (a *advance) block(j *hodei.RunJob) {
 	j.Status = hodei.JobBlocked
 	j.Approval.Message = Resolve(j.Approval.Message, a.values(j))
 	if gate := j.Spec.Approval; gate != nil && gate.TimeoutSeconds != nil {
-		at := a.now.Add(seconds(*gate.TimeoutSeconds))
-		j.Approval.ExpiresAt = &at
+		j.Approval.ExpiresAt = new(a.now.Add(seconds(*gate.TimeoutSeconds)))
 	}
 	a.change(j)
 }
@@ -179,11 +175,9 @@ func (a *advance) approved(j *hodei.RunJob) bool {
 	case answer.Approved != nil && *answer.Approved:
 		return true
 	case answer.Approved != nil:
-		reason := hodei.ReasonRejected
-		a.close(j, hodei.JobFailed, &reason)
+		a.close(j, hodei.JobFailed, new(hodei.ReasonRejected))
 	case answer.ExpiresAt != nil && !answer.ExpiresAt.After(a.now):
-		reason := hodei.ReasonApprovalTimeout
-		a.close(j, hodei.JobFailed, &reason)
+		a.close(j, hodei.JobFailed, new(hodei.ReasonApprovalTimeout))
 	}
 	return false
 }
@@ -217,15 +211,13 @@ func (a *advance) start(i int) {
 	}
 	spec, err := a.spec(j)
 	if err != nil {
-		reason, issue := hodei.ReasonStartFailed, Issue(err)
-		j.Message = &issue
-		a.close(j, hodei.JobFailed, &reason)
+		j.Message = new(Issue(err))
+		a.close(j, hodei.JobFailed, new(hodei.ReasonStartFailed))
 		return
 	}
 	j.Status, j.Attempt = hodei.JobPending, 1
 	a.change(j)
-	key := j.Key
 	a.out.Start = append(a.out.Start, hodei.Execution{
-		JobID: j.JobID, PipelineID: &a.r.PipelineID, RunID: &a.r.ID, RunNumber: &a.r.Number, JobKey: &key, Spec: spec, Attempt: 1,
+		JobID: j.JobID, PipelineID: &a.r.PipelineID, RunID: &a.r.ID, RunNumber: &a.r.Number, JobKey: new(j.Key), Spec: spec, Attempt: 1,
 	})
 }

@@ -51,8 +51,7 @@ func (a *advance) spec(j *hodei.RunJob) (hodei.Spec, error) {
 	spec.Caches = resolveCaches(spec.Caches, values)
 	spec.Requirements.Labels = resolveAll(spec.Requirements.Labels, values)
 	if kind := spec.Requirements.Type; kind != nil {
-		resolved := Resolve(*kind, values)
-		spec.Requirements.Type = &resolved
+		spec.Requirements.Type = new(Resolve(*kind, values))
 	}
 	if err := spec.Validate(); err != nil {
 		return spec, err

@@ -55,8 +55,7 @@ func explainExit(e hodei.Execution) *string {
 	if e.Reason == nil || *e.Reason != hodei.ReasonExitCode || e.ExitCode == nil {
 		return nil
 	}
-	text := fmt.Sprintf("exit code %d", *e.ExitCode)
-	return &text
+	return new(fmt.Sprintf("exit code %d", *e.ExitCode))
 }
 
 // explainNeeds names the needs that did not succeed, or for a finally job those of the run.

@@ -60,12 +60,10 @@ func (a *advance) spread(i int) {
 	}
 	switch {
 	case err != nil:
-		reason := hodei.ReasonMatrix
-		a.close(&a.r.Jobs[i], hodei.JobFailed, &reason)
+		a.close(&a.r.Jobs[i], hodei.JobFailed, new(hodei.ReasonMatrix))
 		return
 	case len(legs) == 0:
-		reason := hodei.ReasonCondition
-		a.close(&a.r.Jobs[i], hodei.JobSkipped, &reason)
+		a.close(&a.r.Jobs[i], hodei.JobSkipped, new(hodei.ReasonCondition))
 		return
 	}
 	job.Plan.Name = job.Name
