@@ -120,10 +120,7 @@ func (a *advance) explainMatrix(j *hodei.RunJob) string {
 		return ""
 	}
 	output, _ := a.values(j)(j.Spec.Matrix.From)
-	legs, err := LegsFrom(output)
-	if err == nil {
-		err = distinct(legs)
-	}
+	_, err := LegsFrom(output)
 	if err == nil {
 		return ""
 	}

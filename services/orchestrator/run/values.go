@@ -100,11 +100,13 @@ func runValue(r *hodei.Run, name string) string {
 	case "ref":
 		return ref
 	case "branch":
-		branch, _ := strings.CutPrefix(ref, "refs/heads/")
-		return given(branch != ref, branch)
+		if branch, ok := strings.CutPrefix(ref, "refs/heads/"); ok {
+			return branch
+		}
 	case "tag":
-		tag, _ := strings.CutPrefix(ref, "refs/tags/")
-		return given(tag != ref, tag)
+		if tag, ok := strings.CutPrefix(ref, "refs/tags/"); ok {
+			return tag
+		}
 	case "base_branch":
 		return r.Trigger.BaseBranch
 	case "pull_request":
@@ -124,11 +126,4 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-func given(ok bool, value string) string {
-	if ok {
-		return value
-	}
-	return ""
 }
