@@ -190,15 +190,15 @@ func (a *advance) settle(job string) {
 
 // failsFast reports whether a failure has just stopped the run.
 func (a *advance) failsFast() bool {
-	if !a.r.Plan.FailFast || a.r.Plan.Stopping != nil || !slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && Bad(j) }) {
+	if !a.r.Plan.FailFast || a.r.Plan.Stopping != nil || !slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && failsRun(j) }) {
 		return false
 	}
 	a.r.Plan.Stopping = new(hodei.ReasonFailFast)
 	return true
 }
 
-// Bad reports whether the job makes its run fail.
-func Bad(j hodei.RunJob) bool {
+// failsRun reports whether the job makes its run fail.
+func failsRun(j hodei.RunJob) bool {
 	return j.Status.Ended() && j.Status != hodei.JobSkipped && !j.Succeeded()
 }
 
@@ -233,7 +233,7 @@ func (a *advance) outcome(finally bool) (hodei.RunStatus, *hodei.Reason) {
 		}
 	}
 	for _, j := range a.r.Jobs {
-		if (finally || !j.Finally) && Bad(j) {
+		if (finally || !j.Finally) && failsRun(j) {
 			return hodei.RunFailed, new(hodei.ReasonJobFailed)
 		}
 	}

@@ -11,14 +11,14 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// MaxDepth limits how deep runs may be nested, the first run included.
-const MaxDepth = 5
+// maxDepth limits how deep runs may be nested, the first run included.
+const maxDepth = 5
 
 // call starts a job that starts another pipeline. The child run is created after the commit.
 func (a *advance) call(j *hodei.RunJob) {
-	if a.r.Plan.Depth+1 >= MaxDepth {
+	if a.r.Plan.Depth+1 >= maxDepth {
 		j.Message = new(fmt.Sprintf("pipelines start each other at most %d deep, and %s would be one deeper: look for a pipeline that starts itself through others",
-			MaxDepth, j.Spec.Pipeline.Slug))
+			maxDepth, j.Spec.Pipeline.Slug))
 		a.close(j, hodei.JobFailed, new(hodei.ReasonPipelineDepth))
 		return
 	}
@@ -121,10 +121,10 @@ func (a *advance) await(j *hodei.RunJob) {
 // asked returns the child run to create for the job.
 func (a *advance) asked(j *hodei.RunJob) hodei.RunCall {
 	call := *j.Spec.Pipeline
-	call.Ref = Resolve(call.Ref, a.values(j))
+	call.Ref = resolve(call.Ref, a.values(j))
 	call.Params = map[string]hodei.Scalar{}
 	for name, value := range j.Spec.Pipeline.Params {
-		call.Params[name] = hodei.Scalar(Resolve(string(value), a.values(j)))
+		call.Params[name] = hodei.Scalar(resolve(string(value), a.values(j)))
 	}
 	return hodei.RunCall{Key: j.Key, Attempt: j.Attempt, Call: call, Depth: a.r.Plan.Depth + 1, TimeoutSeconds: j.Spec.TimeoutSeconds}
 }

@@ -160,11 +160,11 @@ func TestARefusedPipelineJobFailsWithAText(t *testing.T) {
 }
 
 func TestPipelinesAreAtMostFiveDeep(t *testing.T) {
-	for depth := range MaxDepth + 1 {
+	for depth := range maxDepth + 1 {
 		r := expanded(t, hodei.Settings{}, []hodei.Job{job("c", "", calls(), retries(3, 0))})
 		r.Plan.Depth = depth
 		steps := Advance(r, nil, start, nil)
-		if depth < MaxDepth-1 {
+		if depth < maxDepth-1 {
 			require.Equal(t, depth+1, steps.Calls[0].Depth)
 			continue
 		}

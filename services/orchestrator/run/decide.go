@@ -52,7 +52,7 @@ func (a *advance) stopping(j *hodei.RunJob) *hodei.Reason {
 	if a.r.Plan.Stopping != nil {
 		return a.r.Plan.Stopping
 	}
-	if j.Spec.Matrix != nil && j.Spec.Matrix.FailFast && slices.ContainsFunc(a.legs[j.Job], func(i int) bool { return Bad(a.r.Jobs[i]) }) {
+	if j.Spec.Matrix != nil && j.Spec.Matrix.FailFast && slices.ContainsFunc(a.legs[j.Job], func(i int) bool { return failsRun(a.r.Jobs[i]) }) {
 		return new(hodei.ReasonFailFast)
 	}
 	return nil
@@ -99,7 +99,7 @@ func (a *advance) skips(j *hodei.RunJob) hodei.Reason {
 		return why
 	}
 	if j.Plan.Condition == nil {
-		j.Plan.Condition = new(Holds(j.Spec.If, a.values(j)))
+		j.Plan.Condition = new(holds(j.Spec.If, a.values(j)))
 		a.change(j)
 	}
 	switch {
@@ -161,7 +161,7 @@ func (a *advance) troubled(jobs []string) bool {
 // block makes the job wait for its approval.
 func (a *advance) block(j *hodei.RunJob) {
 	j.Status = hodei.JobBlocked
-	j.Approval.Message = Resolve(j.Approval.Message, a.values(j))
+	j.Approval.Message = resolve(j.Approval.Message, a.values(j))
 	if gate := j.Spec.Approval; gate != nil && gate.TimeoutSeconds != nil {
 		j.Approval.ExpiresAt = new(a.now.Add(seconds(*gate.TimeoutSeconds)))
 	}

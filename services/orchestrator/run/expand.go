@@ -55,7 +55,7 @@ func Expand(r *hodei.Run, from Source) error {
 	r.Plan.Notify = from.Settings.Notified()
 	if c := from.Settings.Concurrency; c != nil {
 		r.Plan.Concurrency = new(*c)
-		r.Plan.Concurrency.Key = Resolve(c.Key, known(r, &hodei.RunJob{}))
+		r.Plan.Concurrency.Key = resolve(c.Key, known(r, &hodei.RunJob{}))
 	}
 	if from.Repository {
 		return awaitDefinition(r, from)
@@ -142,7 +142,7 @@ func planned(r *hodei.Run, from Source, job hodei.Job, key string, position int)
 		out.Approval = &hodei.Approval{Message: gate.Message}
 	}
 	if out.Name != nil {
-		out.Name = new(Resolve(*out.Name, known(r, &out)))
+		out.Name = new(resolve(*out.Name, known(r, &out)))
 	}
 	return out
 }
@@ -178,7 +178,7 @@ func legOf(job hodei.RunJob, leg hodei.Leg, n int) hodei.RunJob {
 		job.Approval = new(*job.Approval)
 	}
 	if job.Name != nil {
-		job.Name = new(Resolve(*job.Name, func(name string) (string, bool) {
+		job.Name = new(resolve(*job.Name, func(name string) (string, bool) {
 			axis, ok := strings.CutPrefix(name, "matrix.")
 			return leg[axis], ok
 		}))

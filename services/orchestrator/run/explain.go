@@ -63,7 +63,7 @@ func (a *advance) explainNeeds(j *hodei.RunJob) string {
 	var bad []string
 	for i := range a.r.Jobs {
 		one := &a.r.Jobs[i]
-		if one.Finally == j.Finally && slices.Contains(j.Needs, one.Job) && !one.Succeeded() || j.Finally && !one.Finally && Bad(*one) {
+		if one.Finally == j.Finally && slices.Contains(j.Needs, one.Job) && !one.Succeeded() || j.Finally && !one.Finally && failsRun(*one) {
 			bad = append(bad, fmt.Sprintf("%s is %s", one.Key, one.Status))
 		}
 	}
@@ -120,7 +120,7 @@ func (a *advance) explainMatrix(j *hodei.RunJob) string {
 		return ""
 	}
 	output, _ := a.values(j)(j.Spec.Matrix.From)
-	_, err := LegsFrom(output)
+	_, err := legsFrom(output)
 	if err == nil {
 		return ""
 	}

@@ -14,10 +14,10 @@ func isSource(j *hodei.RunJob) bool {
 	return j.Leg == nil && j.Spec.Matrix != nil && j.Spec.Matrix.From != ""
 }
 
-// LegsFrom reads the legs of a matrix from an output: a JSON array of scalars, each
+// legsFrom reads the legs of a matrix from an output: a JSON array of scalars, each
 // the axis hodei.Item, or of objects of scalars. Equal legs, and a leg that Postgres could not
 // store, are an error.
-func LegsFrom(output string) ([]hodei.Leg, error) {
+func legsFrom(output string) ([]hodei.Leg, error) {
 	dec := json.NewDecoder(strings.NewReader(output))
 	var items []json.RawMessage
 	if err := dec.Decode(&items); err != nil {
@@ -58,7 +58,7 @@ func LegsFrom(output string) ([]hodei.Leg, error) {
 func (a *advance) spread(i int) {
 	job := a.r.Jobs[i]
 	output, _ := a.values(&job)(job.Spec.Matrix.From)
-	legs, err := LegsFrom(output)
+	legs, err := legsFrom(output)
 	switch {
 	case err != nil:
 		a.close(&a.r.Jobs[i], hodei.JobFailed, new(hodei.ReasonMatrix))
