@@ -142,17 +142,15 @@ func backoff(r *hodei.Retries, attempt int) time.Duration {
 	return seconds(min(max(hodei.RetryCap, r.BackoffSeconds), r.BackoffSeconds*math.Pow(2, float64(attempt-1))))
 }
 
-// Refuse records why the child run of an attempt cannot be created. It returns false if the
+// Refuse records why the child run of an attempt cannot be created. It changes nothing if the
 // job does not wait for that run.
-func Refuse(r *hodei.Run, key string, attempt int, why hodei.Refusal) bool {
+func Refuse(r *hodei.Run, key string, attempt int, why hodei.Refusal) {
 	for i := range r.Jobs {
 		j := &r.Jobs[i]
 		if j.Key == key && j.Attempt == attempt && j.Status.Active() && j.Plan.Stopping == nil && childOf(j) == nil {
 			j.Plan.Refused = &why
-			return true
 		}
 	}
-	return false
 }
 
 // ExpandCall is Expand for a child run.
