@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/hodei-jobs/hodei"
@@ -157,22 +156,8 @@ func (o *Orchestrator) checkSchedule(ctx context.Context, s hodei.Schedule) erro
 	if s.Definition == hodei.DefinitionRepository && of.Settings.Source == nil {
 		return hodei.InvalidField("definition", definition.NoSource)
 	}
-	declared := of.Settings.Params
-	for name, value := range s.Params {
-		at := slices.IndexFunc(declared, func(p hodei.Param) bool { return p.Name == name })
-		if at < 0 {
-			return hodei.InvalidField("params."+name, "the pipeline has no parameter of this name")
-		}
-		if issue := declared[at].Issue(value); issue != "" {
-			return hodei.InvalidField("params."+name, issue)
-		}
-	}
-	for _, p := range declared {
-		if _, ok := s.Params[p.Name]; p.Required && !ok {
-			return hodei.InvalidField("params."+p.Name, "required")
-		}
-	}
-	return nil
+	_, err = run.Params(of.Settings.Params, s.Params)
+	return err
 }
 
 func (o *Orchestrator) getSchedule(ctx context.Context, req schemas.GetScheduleRequest) (hodei.Schedule, error) {

@@ -42,7 +42,7 @@ type Source struct {
 // trigger are set already.
 func Expand(r *hodei.Run, from Source) error {
 	var err error
-	if r.Params, err = params(from.Settings.Params, from.Params); err != nil {
+	if r.Params, err = Params(from.Settings.Params, from.Params); err != nil {
 		return err
 	}
 	if err := from.checkEnvironment(); err != nil {

@@ -395,14 +395,14 @@ func TestParams(t *testing.T) {
 		{Name: "env", Enum: []hodei.Scalar{"staging", "prod"}, Default: &staging}, {Name: "n", Type: "number", Required: true},
 		{Name: "dry-run", Type: "boolean"},
 	}
-	got, err := params(declared, map[string]hodei.Scalar{"n": "1.30"})
+	got, err := Params(declared, map[string]hodei.Scalar{"n": "1.30"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"env": "staging", "n": "1.30", "dry-run": ""}, got)
 	require.Equal(t, "DRY_RUN", hodei.VariableName("dry-run"))
 	for field, given := range map[string]map[string]hodei.Scalar{
 		"params.n": {}, "params.env": {"n": "1", "env": "dev"}, "params.x": {"n": "1", "x": "1"}, "params.dry-run": {"n": "1", "dry-run": "yes"},
 	} {
-		_, err := params(declared, given)
+		_, err := Params(declared, given)
 		require.ErrorContains(t, err, field)
 	}
 }
