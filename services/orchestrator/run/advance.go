@@ -53,7 +53,7 @@ func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time, read Reader) S
 		a.end(e)
 	}
 	for i := range r.Jobs {
-		a.follow(&r.Jobs[i])
+		a.applyChild(&r.Jobs[i])
 	}
 	if r.Status == hodei.RunPending {
 		if r.Plan.Stopping != nil { // it never started, so its finally jobs do not run
@@ -74,7 +74,7 @@ func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time, read Reader) S
 	}
 	a.clock()
 	for i := range r.Jobs {
-		a.await(&r.Jobs[i])
+		a.requestChild(&r.Jobs[i])
 	}
 	return a.steps()
 }

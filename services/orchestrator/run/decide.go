@@ -25,7 +25,7 @@ func (a *advance) decide(i int) {
 			a.close(j, hodei.JobSkipped, &why)
 			return
 		}
-		if isSource(j) {
+		if hasOpenMatrix(j) {
 			a.spread(i)
 			return
 		}
@@ -206,7 +206,7 @@ func (a *advance) start(i int) {
 		return
 	}
 	if j.Spec.Pipeline != nil {
-		a.call(j)
+		a.startChild(j)
 		return
 	}
 	spec, err := a.spec(j)

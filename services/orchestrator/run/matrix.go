@@ -9,8 +9,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// isSource reports whether the legs of the job will be read from an output.
-func isSource(j *hodei.RunJob) bool {
+// hasOpenMatrix reports whether the legs of the job will be read from an output.
+func hasOpenMatrix(j *hodei.RunJob) bool {
 	return j.Leg == nil && j.Spec.Matrix != nil && j.Spec.Matrix.From != ""
 }
 
