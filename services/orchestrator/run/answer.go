@@ -16,9 +16,8 @@ func Cancel(r *hodei.Run, why hodei.Reason, now time.Time) error {
 	if r.CancelRequestedAt == nil {
 		r.CancelRequestedAt = &now
 	}
-	left := slices.ContainsFunc(r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && !j.Status.Ended() })
 	switch {
-	case !left && r.Status == hodei.RunRunning:
+	case jobsEnded(r) && r.Status == hodei.RunRunning:
 		r.Plan.StopFinally = true
 	case r.Plan.Stopping == nil:
 		r.Plan.Stopping = &why
@@ -33,7 +32,7 @@ func Stop(r *hodei.Run, now time.Time) {
 		return
 	}
 	r.CancelRequestedAt = &now
-	if r.Plan.Stopping == nil && slices.ContainsFunc(r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && !j.Status.Ended() }) {
+	if r.Plan.Stopping == nil && !jobsEnded(r) {
 		r.Plan.Stopping = new(hodei.ReasonCancelled)
 	}
 }
