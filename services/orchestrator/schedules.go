@@ -10,7 +10,6 @@ import (
 	"github.com/hodei-jobs/hodei/internal/definition"
 	"github.com/hodei-jobs/hodei/internal/due"
 	"github.com/hodei-jobs/hodei/internal/next"
-	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/orchestrator/run"
@@ -67,10 +66,7 @@ func (o *Orchestrator) fired(ctx context.Context, f postgres.Fired) {
 		_ = o.nc.Publish(schemas.RunSubject, nil)
 	}
 	for _, id := range f.Stop {
-		_, err := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: id, Reason: hodei.ReasonSuperseded})
-		if err != nil && !errors.Is(err, hodei.Conflict) {
-			o.log.WarnContext(ctx, "execution of a schedule not cancelled", "execution_id", id, "err", err)
-		}
+		o.stopExecution(ctx, id, hodei.ReasonSuperseded)
 	}
 	for _, fire := range f.Fires {
 		if fire.Status == hodei.FireSkipped {
