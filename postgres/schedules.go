@@ -92,9 +92,9 @@ func insertSchedule(ctx context.Context, tx pgx.Tx, s hodei.Schedule, position *
 	return err
 }
 
-// ChangeSchedule applies change to the recorded schedule. Change receives the time of
-// Postgres. A schedule whose times change counts from now.
-func (db *DB) ChangeSchedule(ctx context.Context, id hodei.ScheduleID, change func(s *hodei.Schedule, now time.Time) error, begin Begin) (hodei.Schedule, error) {
+// ChangeSchedule applies change to the recorded schedule. A schedule whose times change counts
+// from now.
+func (db *DB) ChangeSchedule(ctx context.Context, id hodei.ScheduleID, change func(*hodei.Schedule), begin Begin) (hodei.Schedule, error) {
 	err := db.transact(ctx, "schedule", id.String(), func(tx pgx.Tx) error {
 		s, err := getSchedule(ctx, tx, id, "FOR NO KEY UPDATE OF s")
 		if err != nil {
@@ -109,15 +109,13 @@ func (db *DB) ChangeSchedule(ctx context.Context, id hodei.ScheduleID, change fu
 }
 
 // changeSchedule changes a schedule that is locked.
-func changeSchedule(ctx context.Context, tx pgx.Tx, s hodei.Schedule, change func(s *hodei.Schedule, now time.Time) error, begin Begin) error {
+func changeSchedule(ctx context.Context, tx pgx.Tx, s hodei.Schedule, change func(*hodei.Schedule), begin Begin) error {
 	was := s
 	var now, second time.Time
 	if err := tx.QueryRow(ctx, `SELECT now(), date_trunc('second', now())`).Scan(&now, &second); err != nil {
 		return err
 	}
-	if err := change(&s, now); err != nil {
-		return err
-	}
+	change(&s)
 	if !s.SameTimes(was.ScheduleSpec) {
 		s.Anchor = second
 	}
@@ -186,7 +184,7 @@ func (db *DB) PauseSchedules(ctx context.Context, pipeline *hodei.PipelineID, pa
 		found, err := all[hodei.Schedule](ctx, tx, "lock schedules", `SELECT `+scheduleColumns+` FROM schedules s
 			WHERE ($1::uuid IS NULL OR s.pipeline_id = $1) AND s.paused <> $2 ORDER BY s.id FOR NO KEY UPDATE OF s`, pipeline, paused)
 		for _, s := range found {
-			err = changeSchedule(ctx, tx, s, func(s *hodei.Schedule, _ time.Time) error { s.Paused = paused; return nil }, begin)
+			err = changeSchedule(ctx, tx, s, func(s *hodei.Schedule) { s.Paused = paused }, begin)
 			if err != nil {
 				return err
 			}
@@ -222,12 +220,11 @@ func writeSchedules(ctx context.Context, tx pgx.Tx, pipeline hodei.PipelineID, n
 			}
 			continue
 		}
-		err := changeSchedule(ctx, tx, old, func(into *hodei.Schedule, _ time.Time) error {
+		err := changeSchedule(ctx, tx, old, func(into *hodei.Schedule) {
 			if s.ScheduleSpec.Paused != old.ScheduleSpec.Paused { // otherwise a user's choice stays
 				into.Paused = s.ScheduleSpec.Paused
 			}
 			into.ScheduleSpec = s.ScheduleSpec
-			return nil
 		}, begin)
 		if err != nil {
 			return err

@@ -34,13 +34,9 @@ func (o *Orchestrator) listExecutions(ctx context.Context, req schemas.ListExecu
 	if err != nil {
 		return schemas.List[hodei.Execution]{}, err
 	}
-	var past *hodei.ExecutionID
-	if req.RetryOf != nil {
-		ids, err := resolve(ctx, "retry_of", []hodei.ExecutionRef{*req.RetryOf}, o.db.ExecutionID)
-		if err != nil {
-			return schemas.List[hodei.Execution]{}, err
-		}
-		past = &ids[0]
+	past, err := resolveOne(ctx, "retry_of", req.RetryOf, o.db.ExecutionID)
+	if err != nil {
+		return schemas.List[hodei.Execution]{}, err
 	}
 	items, next, err := o.db.ListExecutions(ctx,
 		postgres.ExecutionFilter{

@@ -17,7 +17,7 @@ import (
 )
 
 func (o *Orchestrator) createHook(ctx context.Context, req schemas.CreateHookRequest) (hodei.Hook, error) {
-	pipeline, err := o.pipelineOf(ctx, &req.PipelineID)
+	pipeline, err := resolveOne(ctx, "pipeline_id", &req.PipelineID, o.db.PipelineID)
 	if err != nil {
 		return hodei.Hook{}, err
 	}

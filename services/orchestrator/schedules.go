@@ -83,7 +83,7 @@ func (o *Orchestrator) createSchedule(ctx context.Context, req schemas.CreateSch
 	if (req.PipelineID == nil) == (req.JobID == nil) {
 		return draft, hodei.InvalidField("pipeline_id", "either pipeline_id or job_id is required")
 	}
-	pipeline, err := o.pipelineOf(ctx, req.PipelineID)
+	pipeline, err := resolveOne(ctx, "pipeline_id", req.PipelineID, o.db.PipelineID)
 	if err != nil {
 		return draft, err
 	}
@@ -98,18 +98,6 @@ func (o *Orchestrator) createSchedule(ctx context.Context, req schemas.CreateSch
 		o.announceSchedule()
 	}
 	return made, err
-}
-
-// pipelineOf resolves the field pipeline_id of a body; nil stays nil.
-func (o *Orchestrator) pipelineOf(ctx context.Context, ref *hodei.PipelineRef) (*hodei.PipelineID, error) {
-	if ref == nil {
-		return nil, nil
-	}
-	ids, err := resolve(ctx, "pipeline_id", []hodei.PipelineRef{*ref}, o.db.PipelineID)
-	if err != nil {
-		return nil, err
-	}
-	return &ids[0], nil
 }
 
 // beginAfter is next.Begin that refuses a schedule whose only time is in the past.
@@ -184,11 +172,11 @@ func (o *Orchestrator) updateSchedule(ctx context.Context, req schemas.UpdateSch
 	if req.At.Value != nil {
 		begin = beginAfter
 	}
-	return o.changeSchedule(ctx, req.ID, begin, func(s *hodei.Schedule) { req.Apply(s) })
+	return o.changeSchedule(ctx, req.ID, begin, req.Apply)
 }
 
 func (o *Orchestrator) changeSchedule(ctx context.Context, id hodei.ScheduleID, begin postgres.Begin, change func(*hodei.Schedule)) (hodei.Schedule, error) {
-	s, err := o.db.ChangeSchedule(ctx, id, func(s *hodei.Schedule, _ time.Time) error { change(s); return nil }, begin)
+	s, err := o.db.ChangeSchedule(ctx, id, change, begin)
 	if err == nil {
 		o.announceSchedule()
 	}
@@ -216,7 +204,7 @@ func (o *Orchestrator) resumeSchedules(ctx context.Context, req schemas.ResumeSc
 }
 
 func (o *Orchestrator) setPaused(ctx context.Context, ref *hodei.PipelineRef, paused bool) (schemas.ChangedSchedules, error) {
-	pipeline, err := o.pipelineOf(ctx, ref)
+	pipeline, err := resolveOne(ctx, "pipeline_id", ref, o.db.PipelineID)
 	if err != nil {
 		return schemas.ChangedSchedules{}, err
 	}
