@@ -37,12 +37,8 @@ func (o *Orchestrator) fireDue(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// starter decides about schedules and creates their runs.
+// starter fills in what schedules start.
 var starter = postgres.Starter{
-	Decide: func(d postgres.Due) (postgres.Firing, error) {
-		plan, err := next.Decide(next.State(d))
-		return postgres.Firing(plan), err
-	},
 	Fill: func(s hodei.Schedule, r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error {
 		return run.Expand(r, run.Source{Settings: settings, Jobs: jobs, Params: s.Params, Repository: s.Definition == hodei.DefinitionRepository})
 	},
@@ -93,20 +89,11 @@ func (o *Orchestrator) createSchedule(ctx context.Context, req schemas.CreateSch
 	if err := o.checkSchedule(ctx, draft); err != nil {
 		return draft, err
 	}
-	made, err := o.db.CreateSchedule(ctx, draft, beginAfter)
+	made, err := o.db.CreateSchedule(ctx, draft)
 	if err == nil {
 		o.announceSchedule()
 	}
 	return made, err
-}
-
-// beginAfter is next.Begin that refuses a schedule whose only time is in the past.
-func beginAfter(s hodei.Schedule, from time.Time) (nextAt, dueAt *time.Time, err error) {
-	nextAt, dueAt, err = next.Begin(s, from)
-	if err == nil && nextAt == nil && !s.Paused {
-		err = hodei.InvalidField("at", "lies in the past")
-	}
-	return nextAt, dueAt, inRequest(err)
 }
 
 // inRequest converts the field of an error from the name in the file to that in a request.
@@ -168,15 +155,11 @@ func (o *Orchestrator) updateSchedule(ctx context.Context, req schemas.UpdateSch
 	if err := o.checkSchedule(ctx, now); err != nil {
 		return now, err
 	}
-	begin := next.Begin
-	if req.At.Value != nil {
-		begin = beginAfter
-	}
-	return o.changeSchedule(ctx, req.ID, begin, req.Apply)
+	return o.changeSchedule(ctx, req.ID, req.At.Value != nil, req.Apply)
 }
 
-func (o *Orchestrator) changeSchedule(ctx context.Context, id hodei.ScheduleID, begin postgres.Begin, change func(*hodei.Schedule)) (hodei.Schedule, error) {
-	s, err := o.db.ChangeSchedule(ctx, id, change, begin)
+func (o *Orchestrator) changeSchedule(ctx context.Context, id hodei.ScheduleID, ahead bool, change func(*hodei.Schedule)) (hodei.Schedule, error) {
+	s, err := o.db.ChangeSchedule(ctx, id, ahead, change)
 	if err == nil {
 		o.announceSchedule()
 	}
@@ -188,11 +171,11 @@ func (o *Orchestrator) deleteSchedule(ctx context.Context, req schemas.DeleteSch
 }
 
 func (o *Orchestrator) pauseSchedule(ctx context.Context, req schemas.PauseScheduleRequest) (hodei.Schedule, error) {
-	return o.changeSchedule(ctx, req.ID, next.Begin, func(s *hodei.Schedule) { s.Paused = true })
+	return o.changeSchedule(ctx, req.ID, false, func(s *hodei.Schedule) { s.Paused = true })
 }
 
 func (o *Orchestrator) resumeSchedule(ctx context.Context, req schemas.ResumeScheduleRequest) (hodei.Schedule, error) {
-	return o.changeSchedule(ctx, req.ID, next.Begin, func(s *hodei.Schedule) { s.Paused = false })
+	return o.changeSchedule(ctx, req.ID, false, func(s *hodei.Schedule) { s.Paused = false })
 }
 
 func (o *Orchestrator) pauseSchedules(ctx context.Context, req schemas.PauseSchedulesRequest) (schemas.ChangedSchedules, error) {
@@ -208,7 +191,7 @@ func (o *Orchestrator) setPaused(ctx context.Context, ref *hodei.PipelineRef, pa
 	if err != nil {
 		return schemas.ChangedSchedules{}, err
 	}
-	n, err := o.db.PauseSchedules(ctx, pipeline, paused, next.Begin)
+	n, err := o.db.PauseSchedules(ctx, pipeline, paused)
 	if err == nil {
 		o.announceSchedule()
 	}
