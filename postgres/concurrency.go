@@ -27,7 +27,7 @@ const keyLock = `hashtextextended('hodei concurrency ' || $1, 0)`
 
 // admitNew decides whether a new run starts, waits for its concurrency key, or is REJECTED.
 // It sets the state of the run, and cancels others with the key as OnConflict requires.
-func admitNew(ctx context.Context, tx session, r *hodei.Run, caller *Caller) error {
+func admitNew(ctx context.Context, tx session, r *hodei.Run, parent *parentJob) error {
 	c := r.Plan.Concurrency
 	if c == nil {
 		return nil
@@ -39,7 +39,7 @@ func admitNew(ctx context.Context, tx session, r *hodei.Run, caller *Caller) err
 	if err != nil || running < max(c.Limit, 1) && waiting == 0 {
 		return err
 	}
-	if waits, err := caller.waitsWithKey(ctx, tx, c.Key); err != nil || waits {
+	if waits, err := parent.waitsWithKey(ctx, tx, c.Key); err != nil || waits {
 		return cmp.Or(err, error(hodei.Errorf(hodei.Rejected, "The concurrency key %q is taken by a run that waits for this one", c.Key)))
 	}
 	r.Status, r.StartedAt = hodei.RunPending, nil
