@@ -26,10 +26,10 @@ var errUnwanted = errors.New("the job does not wait for a run")
 // and changes nothing if the attempt has a run already, or was cancelled. The parent is due
 // afterwards. If the concurrency key is taken by a run that waits for the new one, it returns
 // REJECTED, because neither could continue.
-func (db *DB) CreateChild(ctx context.Context, draft hodei.Run, call hodei.RunCall, fill Expansion, advance Advance, hand Hand) (Advanced, bool, error) {
+func (db *DB) CreateChild(ctx context.Context, draft hodei.Run, call hodei.RunCall, fill Expansion, advance Advance, announce Announce) (Advanced, bool, error) {
 	draft.ID = NewID[hodei.RunID]()
 	parent := &parentJob{RunID: &draft.Parent.RunID, Key: &call.Key, Attempt: &call.Attempt, Waits: call.Waits()}
-	out, err := db.createRun(ctx, draft, parent, fill, advance, hand)
+	out, err := db.createRun(ctx, draft, parent, fill, advance, announce)
 	if errors.Is(err, errUnwanted) {
 		return Advanced{}, false, nil
 	}

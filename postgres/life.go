@@ -195,7 +195,7 @@ func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]batc
 			FROM a WHERE e.id = a.id AND e.status = ANY($6) AND NOT e.held RETURNING e.*)
 		SELECT `+changedColumns+` FROM e`,
 		ids, workers, types, incarnations, hodei.Running, hodei.ExecutionTransitions.From(hodei.Running))
-	db.written.broadcast()
+	db.flushed.broadcast()
 	return answers(wanted, changed, func(a assignment) hodei.ExecutionID { return a.id }), err
 }
 
@@ -239,7 +239,7 @@ func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker 
 // FinishExecutions is FinishExecution for several reports of one worker, in one statement
 // for those without a log and one for the others. The answers are in their order. Where a
 // run can go on it calls runDue once the end is committed, before the disk has the
-// commit: the run goes on by commits that follow it, see handed.
+// commit: the run goes on by commits that follow it, see commitThenFlush.
 func (db *DB) FinishExecutions(ctx context.Context, worker hodei.WorkerID, reports []Report, runDue func()) []Ended {
 	all := make([]report, len(reports))
 	for i, r := range reports {
@@ -342,7 +342,7 @@ func (db *DB) durableExecution(ctx context.Context, id hodei.ExecutionID) (e hod
 	err = db.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 		e, err = one[hodei.Execution](ctx, conn, "get execution", "execution", id.String(), `SELECT `+executionColumns+` FROM executions e WHERE e.id = $1`, id)
 		if err == nil && e.RunID != nil {
-			err = db.write(ctx, conn)
+			err = db.flush(ctx, conn)
 		}
 		return err
 	})
@@ -388,12 +388,12 @@ func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.A
 		if !ok || e.RunID == nil || e.RetryAt != nil {
 			continue
 		}
-		written := db.written.next()
+		flushed := db.flushed.next()
 		r.runDue()
-		if len(reports) == 1 && db.sharing.CompareAndSwap(false, true) {
+		if len(reports) == 1 && db.awaiting.CompareAndSwap(false, true) {
 			durable, release = make(chan error, 1), func() {} // other ends do not wait for that
-			go func() { durable <- db.shareEnd(context.WithoutCancel(ctx), conn, written) }()
-		} else if err := db.write(ctx, conn); err != nil {
+			go func() { durable <- db.awaitEnd(context.WithoutCancel(ctx), conn, flushed) }()
+		} else if err := db.flush(ctx, conn); err != nil {
 			return nil, err
 		}
 		break // one flush is enough for all
@@ -421,18 +421,18 @@ func (e recordedEnd) wait(ctx context.Context) error {
 	}
 }
 
-// shareEnd waits until an end that the connection has committed is durable, and releases the
+// awaitEnd waits until an end that the connection has committed is durable, and releases the
 // connection.
-func (db *DB) shareEnd(ctx context.Context, conn *pgxpool.Conn, written <-chan struct{}) error {
+func (db *DB) awaitEnd(ctx context.Context, conn *pgxpool.Conn, flushed <-chan struct{}) error {
 	defer conn.Release()
-	defer db.sharing.Store(false)
-	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+	defer db.awaiting.Store(false)
+	ctx, cancel := context.WithTimeout(ctx, awaitTimeout)
 	defer cancel()
 	var at string
 	if err := conn.QueryRow(ctx, `SELECT pg_current_wal_insert_lsn()::text`).Scan(&at); err != nil {
 		return err
 	}
-	return db.share(ctx, conn, written, at)
+	return db.awaitFlush(ctx, conn, flushed, at)
 }
 
 func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond string, damaged bool) (map[hodei.ExecutionID]*hodei.Execution, error) {

@@ -112,9 +112,9 @@ func (db *DB) ListRuns(ctx context.Context, f RunFilter, p Page) ([]hodei.Run, *
 // executions. Fill is given the draft, which has its identity, and the pipeline's
 // settings and jobs, and fills in the rest. A run whose concurrency key is taken waits,
 // or is REJECTED. A run that an earlier try recorded is returned without changes.
-func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill Expansion, advance Advance, hand Hand) (Advanced, error) {
+func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill Expansion, advance Advance, announce Announce) (Advanced, error) {
 	draft.ID = newID[hodei.RunID](ctx)
-	return db.createRun(ctx, draft, nil, fill, advance, hand)
+	return db.createRun(ctx, draft, nil, fill, advance, announce)
 }
 
 // Expansion fills in a new run, which has its identity, with the settings and the jobs of
@@ -122,8 +122,8 @@ func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill Expansion, ad
 type Expansion func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error
 
 // createRun creates a run, for a job of another run if parent is not nil.
-func (db *DB) createRun(ctx context.Context, draft hodei.Run, parent *parentJob, fill Expansion, advance Advance, hand Hand) (Advanced, error) {
-	out, err := db.handed(ctx, db.pool, hand, func(s *step) ([]Advanced, error) {
+func (db *DB) createRun(ctx context.Context, draft hodei.Run, parent *parentJob, fill Expansion, advance Advance, announce Announce) (Advanced, error) {
+	out, err := db.commitThenFlush(ctx, db.pool, announce, func(s *lazyTx) ([]Advanced, error) {
 		a, err := createRunIn(ctx, s, s.begin, func(ctx context.Context, b *pgx.Batch) error {
 			queueRecord(ctx, b, "run", draft.ID.String())
 			return s.commit(ctx, b)
