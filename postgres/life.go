@@ -349,15 +349,32 @@ func (db *DB) durableExecution(ctx context.Context, id hodei.ExecutionID) (e hod
 	return e, failure("get execution", err)
 }
 
-// finishExecutions reads the recorded logs only of executions that have one,
-// which halves the work for a flood of small commands.
+// finishExecutions ends executions that workers have reported, and makes the ends durable.
 func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.Answer[recordedEnd], error) {
 	conn, err := db.known.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	release := conn.Release
-	defer func() { release() }()
+	var durable <-chan error
+	defer func() {
+		if durable == nil { // otherwise awaitEnd releases it
+			conn.Release()
+		}
+	}()
+	changed, err := db.finishBoth(ctx, conn, reports)
+	if err != nil {
+		return nil, err
+	}
+	if durable, err = db.flushEnds(ctx, conn, reports, changed); err != nil {
+		return nil, err
+	}
+	made := answers(reports, changed, func(r report) hodei.ExecutionID { return r.id })
+	return batch.Answers(len(made), func(i int) (recordedEnd, error) { return recordedEnd{made[i].Value, durable}, made[i].Err }), nil
+}
+
+// finishBoth ends executions without a log and executions with one. It reads the recorded logs
+// only of the latter, which halves the work for a flood of small commands.
+func (db *DB) finishBoth(ctx context.Context, q querier, reports []report) (map[hodei.ExecutionID]*hodei.Execution, error) {
 	var silent, logged []report
 	for _, r := range reports {
 		switch {
@@ -369,37 +386,45 @@ func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.A
 		}
 	}
 	changed := make(map[hodei.ExecutionID]*hodei.Execution, len(reports))
-	for cond, some := range map[string][]report{
-		`true`: silent,
-		`EXISTS (SELECT FROM ` + recordedLog + ` log WHERE log.count = o.log_count AND log.digest = o.log_digest)`: logged,
+	for _, ends := range []struct {
+		reports []report
+		cond    string
+	}{
+		{silent, `true`},
+		{logged, `EXISTS (SELECT FROM ` + recordedLog + ` log WHERE log.count = o.log_count AND log.digest = o.log_digest)`},
 	} {
-		if len(some) == 0 {
+		if len(ends.reports) == 0 {
 			continue
 		}
-		ended, err := db.finishThose(ctx, conn, some, cond, false)
+		ended, err := db.finishThose(ctx, q, ends.reports, ends.cond, false)
 		if err != nil {
 			return nil, err // a repeat returns the result of the other statement
 		}
 		maps.Copy(changed, ended)
 	}
-	var durable chan error
-	for _, r := range reports {
+	return changed, nil
+}
+
+// flushEnds makes the ends durable that let a run go on, because their commit did not wait for
+// the disk. The flush of a single end may come with the next commits of its run: flushEnds then
+// does not wait, so that other ends need not either. durable receives the result, and the
+// connection is released with it.
+func (db *DB) flushEnds(ctx context.Context, conn *pgxpool.Conn, reports []report, changed map[hodei.ExecutionID]*hodei.Execution) (durable <-chan error, err error) {
+	i := slices.IndexFunc(reports, func(r report) bool {
 		e, ok := changed[r.id]
-		if !ok || e.RunID == nil || e.RetryAt != nil {
-			continue
-		}
-		flushed := db.flushed.next()
-		r.runDue()
-		if len(reports) == 1 && db.awaiting.CompareAndSwap(false, true) {
-			durable, release = make(chan error, 1), func() {} // other ends do not wait for that
-			go func() { durable <- db.awaitEnd(context.WithoutCancel(ctx), conn, flushed) }()
-		} else if err := db.flush(ctx, conn); err != nil {
-			return nil, err
-		}
-		break // one flush is enough for all
+		return ok && e.RunID != nil && e.RetryAt == nil
+	})
+	if i < 0 {
+		return nil, nil
 	}
-	made := answers(reports, changed, func(r report) hodei.ExecutionID { return r.id })
-	return batch.Answers(len(made), func(i int) (recordedEnd, error) { return recordedEnd{made[i].Value, durable}, made[i].Err }), nil
+	flushed := db.flushed.next()
+	reports[i].runDue()
+	if len(reports) > 1 || !db.awaiting.CompareAndSwap(false, true) {
+		return nil, db.flush(ctx, conn) // one flush is enough for all
+	}
+	result := make(chan error, 1)
+	go func() { result <- db.awaitEnd(context.WithoutCancel(ctx), conn, flushed) }()
+	return result, nil
 }
 
 // recordedEnd is an execution whose end is committed. durable receives the result of the
