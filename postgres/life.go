@@ -205,18 +205,17 @@ const recordedLog = `(SELECT coalesce(sum(l.last_sequence - l.first_sequence + 1
 	mod(coalesce(sum(l.digest), 0), 9223372036854775808)::bigint AS digest
 	FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)`
 
-// report is the argument of FinishExecution.
-type report struct {
-	id      hodei.ExecutionID
-	worker  hodei.WorkerID
-	outcome hodei.Outcome
-	runDue  func()
-}
-
 // Report is the end of an execution, as its worker reports it.
 type Report struct {
 	ID      hodei.ExecutionID
 	Outcome hodei.Outcome
+}
+
+// report is a Report in a batch.
+type report struct {
+	Report
+	worker hodei.WorkerID
+	runDue func()
 }
 
 // Ended is the answer to a report.
@@ -243,7 +242,7 @@ func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker 
 func (db *DB) FinishExecutions(ctx context.Context, worker hodei.WorkerID, reports []Report, runDue func()) []Ended {
 	all := make([]report, len(reports))
 	for i, r := range reports {
-		all[i] = report{r.ID, worker, r.Outcome, runDue}
+		all[i] = report{r, worker, runDue}
 	}
 	out := make([]Ended, len(all))
 	for i, a := range db.finishes.DoAll(ctx, all) {
@@ -255,7 +254,7 @@ func (db *DB) FinishExecutions(ctx context.Context, worker hodei.WorkerID, repor
 // finished makes the answer to a report from that of the batch.
 func (db *DB) finished(ctx context.Context, r report, a batch.Answer[recordedEnd]) Ended {
 	switch {
-	case !isEnd(r.outcome.Status):
+	case !isEnd(r.Outcome.Status):
 		return Ended{Err: hodei.InvalidField("outcome.status", "not a final state of an execution")}
 	case a.Err == nil:
 		if err := a.Value.wait(ctx); err != nil { // a repeat waits for the disk, see durableExecution
@@ -265,17 +264,17 @@ func (db *DB) finished(ctx context.Context, r report, a batch.Answer[recordedEnd
 	case !errors.Is(a.Err, hodei.NotFound):
 		return Ended{Err: failure("finish execution", a.Err)}
 	}
-	now, err := db.durableExecution(ctx, r.id)
+	now, err := db.durableExecution(ctx, r.ID)
 	switch {
 	case err != nil:
 		return Ended{now, false, err}
 	case now.WorkerID == nil || *now.WorkerID != r.worker:
 	case now.Status == hodei.Running:
 		return Ended{now, false, nil}
-	case now.Status == r.outcome.Status && (now.LogCount == r.outcome.LogCount || now.LogDamaged):
+	case now.Status == r.Outcome.Status && (now.LogCount == r.Outcome.LogCount || now.LogDamaged):
 		return Ended{now, true, nil} // reported before
 	}
-	return Ended{now, false, cannotBecome(now, string(r.outcome.Status))}
+	return Ended{now, false, cannotBecome(now, string(r.Outcome.Status))}
 }
 
 // FinishDamaged records the end of an execution whose log cannot be completed
@@ -300,7 +299,7 @@ func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker ho
 		for _, gap := range gaps {
 			o.LogCount = max(o.LogCount, gap.Last)
 		}
-		changed, err := db.finishThose(ctx, tx, []report{{id, worker, o, nil}}, `true`, true)
+		changed, err := db.finishThose(ctx, tx, []report{{Report{id, o}, worker, nil}}, `true`, true)
 		if err != nil {
 			return err
 		}
@@ -368,7 +367,7 @@ func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.A
 	if durable, err = db.flushEnds(ctx, conn, reports, changed); err != nil {
 		return nil, err
 	}
-	made := answers(reports, changed, func(r report) hodei.ExecutionID { return r.id })
+	made := answers(reports, changed, func(r report) hodei.ExecutionID { return r.ID })
 	return batch.Answers(len(made), func(i int) (recordedEnd, error) { return recordedEnd{made[i].Value, durable}, made[i].Err }), nil
 }
 
@@ -378,8 +377,8 @@ func (db *DB) finishBoth(ctx context.Context, q querier, reports []report) (map[
 	var silent, logged []report
 	for _, r := range reports {
 		switch {
-		case !isEnd(r.outcome.Status):
-		case r.outcome.LogCount == 0:
+		case !isEnd(r.Outcome.Status):
+		case r.Outcome.LogCount == 0:
 			silent = append(silent, r)
 		default:
 			logged = append(logged, r)
@@ -411,7 +410,7 @@ func (db *DB) finishBoth(ctx context.Context, q querier, reports []report) (map[
 // connection is released with it.
 func (db *DB) flushEnds(ctx context.Context, conn *pgxpool.Conn, reports []report, changed map[hodei.ExecutionID]*hodei.Execution) (durable <-chan error, err error) {
 	i := slices.IndexFunc(reports, func(r report) bool {
-		e, ok := changed[r.id]
+		e, ok := changed[r.ID]
 		return ok && e.RunID != nil && e.RetryAt == nil
 	})
 	if i < 0 {
@@ -468,8 +467,8 @@ func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond
 	counts, digests, resources := make([]int64, n), make([]int64, n), make([]*hodei.Resources, n)
 	outputs := make([]map[string]string, n)
 	for i, r := range reports {
-		o := r.outcome
-		ids[i], workers[i], status[i], reasons[i], codes[i], signals[i] = r.id, r.worker, o.Status, o.Reason, o.ExitCode, o.Signal
+		o := r.Outcome
+		ids[i], workers[i], status[i], reasons[i], codes[i], signals[i] = r.ID, r.worker, o.Status, o.Reason, o.ExitCode, o.Signal
 		started[i], completed[i], counts[i], digests[i], resources[i] = o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources
 		outputs[i] = o.Outputs
 	}
