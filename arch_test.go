@@ -79,7 +79,7 @@ var mayImport = []struct {
 	{"kv", []string{"", "schemas"}},
 	{"internal/permit", []string{"", "schemas"}},
 	{"internal/batch", []string{""}},
-	{"postgres", []string{"", "internal/batch", "internal/logchunk"}},
+	{"postgres", []string{"", "internal/batch", "internal/logchunk", "internal/next"}},
 	{"services/scheduler/plan", []string{""}},
 	{"services/orchestrator/run", []string{""}},
 	{"services", []string{"", "schemas", "internal/definition", "internal/next", "internal/rpc", "internal/transfer", "internal/batch", "internal/due", "internal/notify", "internal/logchunk", "internal/disk", "internal/seal", "internal/token", "internal/permit", "kv", "postgres"}},

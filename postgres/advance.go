@@ -55,23 +55,23 @@ func (db *DB) NextRun(ctx context.Context, most time.Duration) (time.Duration, e
 // place.
 type Advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) Steps
 
-// Hand receives executions after their commit and before its flush; see handed.
-type Hand func(context.Context, []hodei.Execution)
+// Announce receives executions after their commit and before its flush; see commitThenFlush.
+type Announce func(context.Context, []hodei.Execution)
 
 // AdvanceRuns locks runs that are due and that no other instance has locked, has
 // advance decide about each, and commits that: all in one transaction, or each in its own if that
 // fails. It puts off those that cannot advance and returns them. It is NOT_FOUND when there is
 // none.
-func (db *DB) AdvanceRuns(ctx context.Context, advance Advance, hand Hand) ([]Advanced, []Stuck, error) {
-	out, err := db.advanceTogether(ctx, advance, hand)
+func (db *DB) AdvanceRuns(ctx context.Context, advance Advance, announce Announce) ([]Advanced, []Stuck, error) {
+	out, err := db.advanceTogether(ctx, advance, announce)
 	if ofOneRun(err) {
-		return db.advanceEach(ctx, advance, hand)
+		return db.advanceEach(ctx, advance, announce)
 	}
 	return out, nil, err
 }
 
-func (db *DB) advanceTogether(ctx context.Context, advance Advance, hand Hand) ([]Advanced, error) {
-	out, err := db.handed(ctx, db.known, hand, func(s *step) ([]Advanced, error) {
+func (db *DB) advanceTogether(ctx context.Context, advance Advance, announce Announce) ([]Advanced, error) {
+	out, err := db.commitThenFlush(ctx, db.known, announce, func(s *lazyTx) ([]Advanced, error) {
 		var runs []hodei.Run
 		b := &pgx.Batch{}
 		b.Queue(`SELECT `+runColumns+dueRuns+` FOR UPDATE OF r SKIP LOCKED`, RunsAtOnce).Query(collect(&runs))
@@ -92,8 +92,8 @@ func (db *DB) advanceTogether(ctx context.Context, advance Advance, hand Hand) (
 
 // AdvanceRun waits for the lock of one run, calls advance, and commits the decisions. After an
 // error of advance nothing is committed.
-func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) (Steps, error), hand Hand) (Advanced, error) {
-	out, err := db.handed(ctx, db.pool, hand, func(s *step) ([]Advanced, error) {
+func (db *DB) AdvanceRun(ctx context.Context, id hodei.RunID, advance func(r *hodei.Run, ends []hodei.Execution, now time.Time) (Steps, error), announce Announce) (Advanced, error) {
+	out, err := db.commitThenFlush(ctx, db.pool, announce, func(s *lazyTx) ([]Advanced, error) {
 		var runs []hodei.Run
 		b := &pgx.Batch{}
 		b.Queue(`SELECT `+runColumns+` FROM runs r WHERE r.id = $1 FOR UPDATE OF r`, id).Query(collect(&runs))
@@ -246,8 +246,7 @@ func writeSteps(ctx context.Context, batch *pgx.Batch, work []decided, send send
 		for _, j := range w.steps.Changed {
 			one := *j
 			if j.Approval != nil { // the next step may change it
-				approval := *j.Approval
-				one.Approval = &approval
+				one.Approval = new(*j.Approval)
 			}
 			out[i].Changed = append(out[i].Changed, one)
 		}

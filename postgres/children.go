@@ -8,9 +8,9 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Caller is the job of a run that starts a run of another pipeline. A nil *Caller, and
+// parentJob is the job of a run that starts a run of another pipeline. A nil *parentJob, and
 // the columns of the zero value, mean a run without a parent.
-type Caller struct {
+type parentJob struct {
 	RunID   *hodei.RunID
 	Key     *string
 	Attempt *int
@@ -26,10 +26,10 @@ var errUnwanted = errors.New("the job does not wait for a run")
 // and changes nothing if the attempt has a run already, or was cancelled. The parent is due
 // afterwards. If the concurrency key is taken by a run that waits for the new one, it returns
 // REJECTED, because neither could continue.
-func (db *DB) CreateChild(ctx context.Context, draft hodei.Run, call hodei.RunCall, fill Expansion, advance Advance, hand Hand) (Advanced, bool, error) {
+func (db *DB) CreateChild(ctx context.Context, draft hodei.Run, call hodei.RunCall, fill Expansion, advance Advance, announce Announce) (Advanced, bool, error) {
 	draft.ID = NewID[hodei.RunID]()
-	caller := &Caller{RunID: &draft.Parent.RunID, Key: &call.Key, Attempt: &call.Attempt, Waits: call.Waits()}
-	out, err := db.createRun(ctx, draft, caller, fill, advance, hand)
+	parent := &parentJob{RunID: &draft.Parent.RunID, Key: &call.Key, Attempt: &call.Attempt, Waits: call.Waits()}
+	out, err := db.createRun(ctx, draft, parent, fill, advance, announce)
 	if errors.Is(err, errUnwanted) {
 		return Advanced{}, false, nil
 	}
@@ -39,11 +39,11 @@ func (db *DB) CreateChild(ctx context.Context, draft hodei.Run, call hodei.RunCa
 // claim locks the parent and marks it as due. It returns errUnwanted unless the job waits for
 // the run of this attempt. Lock order: pipeline, concurrency key, run; a transaction that has
 // locked a run waits for neither of the others.
-func (c *Caller) claim(ctx context.Context, tx session) error {
-	if c == nil {
+func (p *parentJob) claim(ctx context.Context, tx session) error {
+	if p == nil {
 		return nil
 	}
-	tag, err := tx.Exec(ctx, `UPDATE runs SET due_at = now() WHERE id = $1 AND completed_at IS NULL`, c.RunID)
+	tag, err := tx.Exec(ctx, `UPDATE runs SET due_at = now() WHERE id = $1 AND completed_at IS NULL`, p.RunID)
 	if err != nil {
 		return err
 	}
@@ -51,22 +51,22 @@ func (c *Caller) claim(ctx context.Context, tx session) error {
 	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM run_jobs WHERE run_id = $1 AND key = $2 AND attempt = $3
 				AND status IN ('PENDING', 'RUNNING') AND NOT jsonb_exists_any(plan, '{stopping,retry_at,refused}'))
 			AND NOT EXISTS (SELECT FROM runs WHERE parent_run_id = $1 AND parent_key = $2 AND parent_attempt = $3)`,
-		c.RunID, c.Key, c.Attempt).Scan(&waits)
+		p.RunID, p.Key, p.Attempt).Scan(&waits)
 	if err == nil && (tag.RowsAffected() == 0 || !waits) {
 		err = errUnwanted
 	}
 	return err
 }
 
-// waitsWithKey reports whether the run of the caller, or one that waits for it, has the
+// waitsWithKey reports whether the run of the parent job, or one that waits for it, has the
 // concurrency key.
-func (c *Caller) waitsWithKey(ctx context.Context, tx session, key string) (waits bool, err error) {
-	if c == nil || !c.Waits {
+func (p *parentJob) waitsWithKey(ctx context.Context, tx session, key string) (waits bool, err error) {
+	if p == nil || !p.Waits {
 		return false, nil
 	}
 	err = tx.QueryRow(ctx, `WITH RECURSIVE up AS (SELECT r.* FROM runs r WHERE r.id = $1
 			UNION ALL SELECT r.* FROM runs r JOIN up ON up.parent_waits AND r.id = up.parent_run_id)
-		SELECT EXISTS (SELECT FROM up WHERE concurrency_key = $2)`, c.RunID, key).Scan(&waits)
+		SELECT EXISTS (SELECT FROM up WHERE concurrency_key = $2)`, p.RunID, key).Scan(&waits)
 	return waits, err
 }
 

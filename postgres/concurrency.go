@@ -27,7 +27,7 @@ const keyLock = `hashtextextended('hodei concurrency ' || $1, 0)`
 
 // admitNew decides whether a new run starts, waits for its concurrency key, or is REJECTED.
 // It sets the state of the run, and cancels others with the key as OnConflict requires.
-func admitNew(ctx context.Context, tx session, r *hodei.Run, caller *Caller) error {
+func admitNew(ctx context.Context, tx session, r *hodei.Run, parent *parentJob) error {
 	c := r.Plan.Concurrency
 	if c == nil {
 		return nil
@@ -39,7 +39,7 @@ func admitNew(ctx context.Context, tx session, r *hodei.Run, caller *Caller) err
 	if err != nil || running < max(c.Limit, 1) && waiting == 0 {
 		return err
 	}
-	if waits, err := caller.waitsWithKey(ctx, tx, c.Key); err != nil || waits {
+	if waits, err := parent.waitsWithKey(ctx, tx, c.Key); err != nil || waits {
 		return cmp.Or(err, error(hodei.Errorf(hodei.Rejected, "The concurrency key %q is taken by a run that waits for this one", c.Key)))
 	}
 	r.Status, r.StartedAt = hodei.RunPending, nil
@@ -92,8 +92,7 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, n
 		return nil, nil
 	}
 	if crowded {
-		later := now.Add(admitSoon)
-		return &later, nil
+		return new(now.Add(admitSoon)), nil
 	}
 	later := now.Add(admitSweep)
 	var locked bool
@@ -101,14 +100,12 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, n
 		return nil, err
 	}
 	if !locked {
-		later = now.Add(admitSoon)
-		return &later, nil
+		return new(now.Add(admitSoon)), nil
 	}
 	if r.Plan.Held { // its not_before has passed: admit it like a new run
 		letGo(r, now)
 		if err := admitNew(ctx, tx, r, nil); errors.Is(err, hodei.Rejected) {
-			reason := hodei.ReasonRejected
-			r.Plan.Stopping = &reason
+			r.Plan.Stopping = new(hodei.ReasonRejected)
 		} else if err != nil {
 			return nil, err
 		}
@@ -124,7 +121,7 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, n
 
 // hold makes a new run wait for its not_before.
 func hold(r *hodei.Run) {
-	r.Status, r.StartedAt, r.Plan.Held, r.Reason = hodei.RunPending, nil, true, reasonOf(hodei.ReasonNotBefore)
+	r.Status, r.StartedAt, r.Plan.Held, r.Reason = hodei.RunPending, nil, true, new(hodei.ReasonNotBefore)
 }
 
 // letGo ends the wait of hold.

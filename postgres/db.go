@@ -37,8 +37,8 @@ type DB struct {
 	finishes batch.Group[report, recordedEnd]
 	receives batch.Group[Received, hodei.Delivery]
 
-	written signal      // broadcast after each flush of write
-	sharing atomic.Bool // a shareEnd is in progress
+	flushed  signal      // broadcast after each flush of this process
+	awaiting atomic.Bool // an awaitEnd is in progress
 
 	runs runCache
 

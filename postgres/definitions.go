@@ -101,8 +101,6 @@ type Revised struct {
 	Schedules []hodei.Schedule
 	// Hooks are all of the definition, in its order; those with an id are changed.
 	Hooks []hodei.Hook
-	// Begin is required with Schedules.
-	Begin Begin
 }
 
 // Apply changes the pipeline with the slug, or creates it, in one transaction. decide receives
@@ -146,7 +144,7 @@ func apply(ctx context.Context, tx pgx.Tx, slug string, decide func(*Recorded) (
 		if err := writeHooks(ctx, tx, id, nil, next.Hooks); err != nil {
 			return id, false, err
 		}
-		return id, true, writeSchedules(ctx, tx, id, nil, next.Schedules, next.Begin)
+		return id, true, writeSchedules(ctx, tx, id, nil, next.Schedules)
 	}
 	if err != nil {
 		return id, false, err
@@ -175,7 +173,7 @@ func apply(ctx context.Context, tx pgx.Tx, slug string, decide func(*Recorded) (
 	if err := writeHooks(ctx, tx, id, now.Hooks, next.Hooks); err != nil {
 		return id, false, err
 	}
-	return id, false, writeSchedules(ctx, tx, id, now.Schedules, next.Schedules, next.Begin)
+	return id, false, writeSchedules(ctx, tx, id, now.Schedules, next.Schedules)
 }
 
 func writeJobs(ctx context.Context, tx pgx.Tx, pipeline hodei.PipelineID, next *Revised) error {

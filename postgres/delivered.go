@@ -199,7 +199,7 @@ func (db *DB) RejectDelivery(ctx context.Context, hook hodei.HookID, id hodei.De
 			message += " by " + *by
 		}
 		out = r.Delivery
-		out.Status, out.Reason, out.Message = hodei.DeliveryRefused, reasonOf(hodei.ReasonRejected), &message
+		out.Status, out.Reason, out.Message = hodei.DeliveryRefused, new(hodei.ReasonRejected), &message
 		return settleDeliveries(ctx, tx, []Delivered{{Delivery: out}})
 	})
 	return out, failure("reject delivery", err)

@@ -75,11 +75,11 @@ func cannotStart(err error) hodei.Fire {
 	var known *hodei.Error
 	switch {
 	case errors.Is(err, hodei.Rejected):
-		fire.Reason = reasonOf(hodei.ReasonRejected)
+		fire.Reason = new(hodei.ReasonRejected)
 	case errors.As(err, &known) && (errors.Is(err, hodei.Invalid) || errors.Is(err, hodei.NotFound) || errors.Is(err, hodei.Conflict)):
-		fire.Reason = reasonOf(hodei.ReasonInvalid)
+		fire.Reason = new(hodei.ReasonInvalid)
 	default:
-		fire.Reason = reasonOf(hodei.ReasonError)
+		fire.Reason = new(hodei.ReasonError)
 		return fire
 	}
 	if errors.As(err, &known) {

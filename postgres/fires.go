@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/next"
 )
 
 const (
@@ -17,29 +18,8 @@ const (
 	tidyEach = 200
 )
 
-// Due is a locked schedule that is due, with the input of next.Decide.
-type Due struct {
-	hodei.Schedule
-	Ends    []string
-	Live    bool
-	Waiting int
-	Now     time.Time
-}
-
-// Firing is the decision about a schedule, see next.Plan.
-type Firing struct {
-	Skipped           []hodei.Fire
-	Start, Wait       []time.Time
-	Release           bool
-	Cancel, Supersede bool
-	NextAt, DueAt     *time.Time
-	Failures          int
-	Paused            bool
-}
-
-// Starter decides about schedules and fills in their runs.
+// Starter fills in what schedules start: runs of pipelines and executions of jobs.
 type Starter struct {
-	Decide  func(Due) (Firing, error)
 	Fill    func(s hodei.Schedule, r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error
 	Alone   func(job hodei.Job, at time.Time) (hodei.Spec, error)
 	Advance Advance
@@ -95,7 +75,7 @@ func (db *DB) fire(ctx context.Context, tx pgx.Tx, s hodei.Schedule, by Starter)
 	if err != nil {
 		return out, err
 	}
-	f, err := by.Decide(due)
+	f, err := next.Decide(due)
 	if err != nil {
 		return out, err
 	}
@@ -138,8 +118,8 @@ func (db *DB) fire(ctx context.Context, tx pgx.Tx, s hodei.Schedule, by Starter)
 
 // look reads the ends that the schedule has not counted, marks them as counted, and reads
 // whether something is live.
-func look(ctx context.Context, tx pgx.Tx, s hodei.Schedule) (Due, error) {
-	due := Due{Schedule: s}
+func look(ctx context.Context, tx pgx.Tx, s hodei.Schedule) (next.State, error) {
+	due := next.State{Schedule: s}
 	ends, err := tx.Query(ctx, `WITH r AS (UPDATE runs SET fire_due = false WHERE fire_due AND schedule_id = $1
 			RETURNING status, completed_at, (trigger->>'scheduled_at')::timestamptz AS planned_at, NULL::uuid AS execution_id),
 		e AS (UPDATE executions SET fire_due = false WHERE fire_due AND schedule_id = $1 RETURNING status, completed_at, planned_at, id),
@@ -179,7 +159,7 @@ func skipFires(ctx context.Context, tx pgx.Tx, id hodei.ScheduleID, fires []hode
 }
 
 // settle records when the schedule is due next, and now and then deletes old fires.
-func settle(ctx context.Context, tx pgx.Tx, out Fired, f Firing) error {
+func settle(ctx context.Context, tx pgx.Tx, out Fired, f next.Plan) error {
 	var fired int64
 	err := tx.QueryRow(ctx, `UPDATE schedules SET next_at = $2, due_at = $3, failures = $4, fired = fired + $5,
 			paused = paused OR $6, pause_reason = CASE WHEN $6 THEN $7 ELSE pause_reason END,

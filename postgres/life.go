@@ -195,7 +195,7 @@ func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]batc
 			FROM a WHERE e.id = a.id AND e.status = ANY($6) AND NOT e.held RETURNING e.*)
 		SELECT `+changedColumns+` FROM e`,
 		ids, workers, types, incarnations, hodei.Running, hodei.ExecutionTransitions.From(hodei.Running))
-	db.written.broadcast()
+	db.flushed.broadcast()
 	return answers(wanted, changed, func(a assignment) hodei.ExecutionID { return a.id }), err
 }
 
@@ -205,18 +205,17 @@ const recordedLog = `(SELECT coalesce(sum(l.last_sequence - l.first_sequence + 1
 	mod(coalesce(sum(l.digest), 0), 9223372036854775808)::bigint AS digest
 	FROM execution_logs l WHERE l.day = e.log_day AND l.execution_id = e.id)`
 
-// report is the argument of FinishExecution.
-type report struct {
-	id      hodei.ExecutionID
-	worker  hodei.WorkerID
-	outcome hodei.Outcome
-	runDue  func()
-}
-
 // Report is the end of an execution, as its worker reports it.
 type Report struct {
 	ID      hodei.ExecutionID
 	Outcome hodei.Outcome
+}
+
+// report is a Report in a batch.
+type report struct {
+	Report
+	worker hodei.WorkerID
+	runDue func()
 }
 
 // Ended is the answer to a report.
@@ -239,11 +238,11 @@ func (db *DB) FinishExecution(ctx context.Context, id hodei.ExecutionID, worker 
 // FinishExecutions is FinishExecution for several reports of one worker, in one statement
 // for those without a log and one for the others. The answers are in their order. Where a
 // run can go on it calls runDue once the end is committed, before the disk has the
-// commit: the run goes on by commits that follow it, see handed.
+// commit: the run goes on by commits that follow it, see commitThenFlush.
 func (db *DB) FinishExecutions(ctx context.Context, worker hodei.WorkerID, reports []Report, runDue func()) []Ended {
 	all := make([]report, len(reports))
 	for i, r := range reports {
-		all[i] = report{r.ID, worker, r.Outcome, runDue}
+		all[i] = report{r, worker, runDue}
 	}
 	out := make([]Ended, len(all))
 	for i, a := range db.finishes.DoAll(ctx, all) {
@@ -255,7 +254,7 @@ func (db *DB) FinishExecutions(ctx context.Context, worker hodei.WorkerID, repor
 // finished makes the answer to a report from that of the batch.
 func (db *DB) finished(ctx context.Context, r report, a batch.Answer[recordedEnd]) Ended {
 	switch {
-	case !isEnd(r.outcome.Status):
+	case !isEnd(r.Outcome.Status):
 		return Ended{Err: hodei.InvalidField("outcome.status", "not a final state of an execution")}
 	case a.Err == nil:
 		if err := a.Value.wait(ctx); err != nil { // a repeat waits for the disk, see durableExecution
@@ -265,17 +264,17 @@ func (db *DB) finished(ctx context.Context, r report, a batch.Answer[recordedEnd
 	case !errors.Is(a.Err, hodei.NotFound):
 		return Ended{Err: failure("finish execution", a.Err)}
 	}
-	now, err := db.durableExecution(ctx, r.id)
+	now, err := db.durableExecution(ctx, r.ID)
 	switch {
 	case err != nil:
 		return Ended{now, false, err}
 	case now.WorkerID == nil || *now.WorkerID != r.worker:
 	case now.Status == hodei.Running:
 		return Ended{now, false, nil}
-	case now.Status == r.outcome.Status && (now.LogCount == r.outcome.LogCount || now.LogDamaged):
+	case now.Status == r.Outcome.Status && (now.LogCount == r.Outcome.LogCount || now.LogDamaged):
 		return Ended{now, true, nil} // reported before
 	}
-	return Ended{now, false, cannotBecome(now, string(r.outcome.Status))}
+	return Ended{now, false, cannotBecome(now, string(r.Outcome.Status))}
 }
 
 // FinishDamaged records the end of an execution whose log cannot be completed
@@ -300,7 +299,7 @@ func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker ho
 		for _, gap := range gaps {
 			o.LogCount = max(o.LogCount, gap.Last)
 		}
-		changed, err := db.finishThose(ctx, tx, []report{{id, worker, o, nil}}, `true`, true)
+		changed, err := db.finishThose(ctx, tx, []report{{Report{id, o}, worker, nil}}, `true`, true)
 		if err != nil {
 			return err
 		}
@@ -342,64 +341,89 @@ func (db *DB) durableExecution(ctx context.Context, id hodei.ExecutionID) (e hod
 	err = db.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 		e, err = one[hodei.Execution](ctx, conn, "get execution", "execution", id.String(), `SELECT `+executionColumns+` FROM executions e WHERE e.id = $1`, id)
 		if err == nil && e.RunID != nil {
-			err = db.write(ctx, conn)
+			err = db.flush(ctx, conn)
 		}
 		return err
 	})
 	return e, failure("get execution", err)
 }
 
-// finishExecutions reads the recorded logs only of executions that have one,
-// which halves the work for a flood of small commands.
+// finishExecutions ends executions that workers have reported, and makes the ends durable.
 func (db *DB) finishExecutions(ctx context.Context, reports []report) ([]batch.Answer[recordedEnd], error) {
 	conn, err := db.known.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	release := conn.Release
-	defer func() { release() }()
+	var durable <-chan error
+	defer func() {
+		if durable == nil { // otherwise awaitEnd releases it
+			conn.Release()
+		}
+	}()
+	changed, err := db.finishBoth(ctx, conn, reports)
+	if err != nil {
+		return nil, err
+	}
+	if durable, err = db.flushEnds(ctx, conn, reports, changed); err != nil {
+		return nil, err
+	}
+	made := answers(reports, changed, func(r report) hodei.ExecutionID { return r.ID })
+	return batch.Answers(len(made), func(i int) (recordedEnd, error) { return recordedEnd{made[i].Value, durable}, made[i].Err }), nil
+}
+
+// finishBoth ends executions without a log and executions with one. It reads the recorded logs
+// only of the latter, which halves the work for a flood of small commands.
+func (db *DB) finishBoth(ctx context.Context, q querier, reports []report) (map[hodei.ExecutionID]*hodei.Execution, error) {
 	var silent, logged []report
 	for _, r := range reports {
 		switch {
-		case !isEnd(r.outcome.Status):
-		case r.outcome.LogCount == 0:
+		case !isEnd(r.Outcome.Status):
+		case r.Outcome.LogCount == 0:
 			silent = append(silent, r)
 		default:
 			logged = append(logged, r)
 		}
 	}
 	changed := make(map[hodei.ExecutionID]*hodei.Execution, len(reports))
-	for cond, some := range map[string][]report{
-		`true`: silent,
-		`EXISTS (SELECT FROM ` + recordedLog + ` log WHERE log.count = o.log_count AND log.digest = o.log_digest)`: logged,
+	for _, ends := range []struct {
+		reports []report
+		cond    string
+	}{
+		{silent, `true`},
+		{logged, `EXISTS (SELECT FROM ` + recordedLog + ` log WHERE log.count = o.log_count AND log.digest = o.log_digest)`},
 	} {
-		if len(some) == 0 {
+		if len(ends.reports) == 0 {
 			continue
 		}
-		ended, err := db.finishThose(ctx, conn, some, cond, false)
+		ended, err := db.finishThose(ctx, q, ends.reports, ends.cond, false)
 		if err != nil {
 			return nil, err // a repeat returns the result of the other statement
 		}
 		maps.Copy(changed, ended)
 	}
-	var durable chan error
-	for _, r := range reports {
-		e, ok := changed[r.id]
-		if !ok || e.RunID == nil || e.RetryAt != nil {
-			continue
-		}
-		written := db.written.next()
-		r.runDue()
-		if len(reports) == 1 && db.sharing.CompareAndSwap(false, true) {
-			durable, release = make(chan error, 1), func() {} // other ends do not wait for that
-			go func() { durable <- db.shareEnd(context.WithoutCancel(ctx), conn, written) }()
-		} else if err := db.write(ctx, conn); err != nil {
-			return nil, err
-		}
-		break // one flush is enough for all
+	return changed, nil
+}
+
+// flushEnds makes the ends durable that let a run go on, because their commit did not wait for
+// the disk. The flush of a single end may come with the next commits of its run: flushEnds then
+// does not wait, so that other ends need not either. durable receives the result, and the
+// connection is released with it.
+func (db *DB) flushEnds(ctx context.Context, conn *pgxpool.Conn, reports []report, changed map[hodei.ExecutionID]*hodei.Execution) (durable <-chan error, err error) {
+	i := slices.IndexFunc(reports, func(r report) bool {
+		e, ok := changed[r.ID]
+		return ok && e.RunID != nil && e.RetryAt == nil
+	})
+	if i < 0 {
+		return nil, nil
 	}
-	made := answers(reports, changed, func(r report) hodei.ExecutionID { return r.id })
-	return batch.Answers(len(made), func(i int) (recordedEnd, error) { return recordedEnd{made[i].Value, durable}, made[i].Err }), nil
+	flushed := db.flushed.next()
+	reports[i].runDue()
+	if len(reports) > 1 || !db.awaiting.CompareAndSwap(false, true) {
+		return nil, db.flush(ctx, conn) // one flush is enough for all
+	}
+	result := make(chan error, 1)
+	go func() { result <- db.awaitEnd(context.WithoutCancel(ctx), conn, flushed) }()
+	return result, nil
 }
 
 // recordedEnd is an execution whose end is committed. durable receives the result of the
@@ -421,18 +445,18 @@ func (e recordedEnd) wait(ctx context.Context) error {
 	}
 }
 
-// shareEnd waits until an end that the connection has committed is durable, and releases the
+// awaitEnd waits until an end that the connection has committed is durable, and releases the
 // connection.
-func (db *DB) shareEnd(ctx context.Context, conn *pgxpool.Conn, written <-chan struct{}) error {
+func (db *DB) awaitEnd(ctx context.Context, conn *pgxpool.Conn, flushed <-chan struct{}) error {
 	defer conn.Release()
-	defer db.sharing.Store(false)
-	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+	defer db.awaiting.Store(false)
+	ctx, cancel := context.WithTimeout(ctx, awaitTimeout)
 	defer cancel()
 	var at string
 	if err := conn.QueryRow(ctx, `SELECT pg_current_wal_insert_lsn()::text`).Scan(&at); err != nil {
 		return err
 	}
-	return db.share(ctx, conn, written, at)
+	return db.awaitFlush(ctx, conn, flushed, at)
 }
 
 func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond string, damaged bool) (map[hodei.ExecutionID]*hodei.Execution, error) {
@@ -443,8 +467,8 @@ func (db *DB) finishThose(ctx context.Context, q querier, reports []report, cond
 	counts, digests, resources := make([]int64, n), make([]int64, n), make([]*hodei.Resources, n)
 	outputs := make([]map[string]string, n)
 	for i, r := range reports {
-		o := r.outcome
-		ids[i], workers[i], status[i], reasons[i], codes[i], signals[i] = r.id, r.worker, o.Status, o.Reason, o.ExitCode, o.Signal
+		o := r.Outcome
+		ids[i], workers[i], status[i], reasons[i], codes[i], signals[i] = r.ID, r.worker, o.Status, o.Reason, o.ExitCode, o.Signal
 		started[i], completed[i], counts[i], digests[i], resources[i] = o.StartedAt, o.CompletedAt, o.LogCount, o.LogDigest, o.Resources
 		outputs[i] = o.Outputs
 	}

@@ -65,8 +65,7 @@ func list[T, I any, P interface {
 				return nil, nil, err
 			}
 			if !fits || len(items) == p.Size {
-				cursor := from.String()
-				return items, &cursor, nil
+				return items, new(from.String()), nil
 			}
 			last := id(row)
 			items, from = append(items, row), &last

@@ -112,22 +112,22 @@ func (db *DB) ListRuns(ctx context.Context, f RunFilter, p Page) ([]hodei.Run, *
 // executions. Fill is given the draft, which has its identity, and the pipeline's
 // settings and jobs, and fills in the rest. A run whose concurrency key is taken waits,
 // or is REJECTED. A run that an earlier try recorded is returned without changes.
-func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill Expansion, advance Advance, hand Hand) (Advanced, error) {
+func (db *DB) CreateRun(ctx context.Context, draft hodei.Run, fill Expansion, advance Advance, announce Announce) (Advanced, error) {
 	draft.ID = newID[hodei.RunID](ctx)
-	return db.createRun(ctx, draft, nil, fill, advance, hand)
+	return db.createRun(ctx, draft, nil, fill, advance, announce)
 }
 
 // Expansion fills in a new run, which has its identity, with the settings and the jobs of
 // its pipeline.
 type Expansion func(r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error
 
-// createRun creates a run, for a job of another run if caller is not nil.
-func (db *DB) createRun(ctx context.Context, draft hodei.Run, caller *Caller, fill Expansion, advance Advance, hand Hand) (Advanced, error) {
-	out, err := db.handed(ctx, db.pool, hand, func(s *step) ([]Advanced, error) {
+// createRun creates a run, for a job of another run if parent is not nil.
+func (db *DB) createRun(ctx context.Context, draft hodei.Run, parent *parentJob, fill Expansion, advance Advance, announce Announce) (Advanced, error) {
+	out, err := db.commitThenFlush(ctx, db.pool, announce, func(s *lazyTx) ([]Advanced, error) {
 		a, err := createRunIn(ctx, s, s.begin, func(ctx context.Context, b *pgx.Batch) error {
 			queueRecord(ctx, b, "run", draft.ID.String())
 			return s.commit(ctx, b)
-		}, draft, caller, fill, advance)
+		}, draft, parent, fill, advance)
 		return []Advanced{a}, err
 	})
 	if errors.Is(err, hodei.NotFound) { // an earlier try got this far, or the pipeline is not there
@@ -144,7 +144,7 @@ func (db *DB) createRun(ctx context.Context, draft hodei.Run, caller *Caller, fi
 
 // createRunIn is createRun within a transaction. Begin sends its first statements and commit
 // the last ones.
-func createRunIn(ctx context.Context, tx session, begin, commit send, draft hodei.Run, caller *Caller, fill Expansion, advance Advance) (Advanced, error) {
+func createRunIn(ctx context.Context, tx session, begin, commit send, draft hodei.Run, parent *parentJob, fill Expansion, advance Advance) (Advanced, error) {
 	type number struct {
 		Number int
 		Now    time.Time
@@ -174,10 +174,10 @@ func createRunIn(ctx context.Context, tx session, begin, commit send, draft hode
 	}
 	if draft.NotBefore != nil && draft.NotBefore.After(draft.CreatedAt) {
 		hold(&draft)
-	} else if err := admitNew(ctx, tx, &draft, caller); err != nil {
+	} else if err := admitNew(ctx, tx, &draft, parent); err != nil {
 		return Advanced{}, err
 	}
-	if err := caller.claim(ctx, tx); err != nil {
+	if err := parent.claim(ctx, tx); err != nil {
 		return Advanced{}, err
 	}
 	if err := recordUpload(ctx, tx, &draft); err != nil {
@@ -185,18 +185,17 @@ func createRunIn(ctx context.Context, tx session, begin, commit send, draft hode
 	}
 	steps := advance(&draft, nil, draft.CreatedAt)
 	if draft.Status == hodei.RunPending {
-		again := draft.CreatedAt.Add(admitSweep)
-		steps.Wake = &again
+		steps.Wake = new(draft.CreatedAt.Add(admitSweep))
 		if draft.Plan.Held {
 			steps.Wake = draft.NotBefore
 		}
 	}
-	return insertRun(ctx, commit, &draft, caller, steps)
+	return insertRun(ctx, commit, &draft, parent, steps)
 }
 
-func insertRun(ctx context.Context, commit send, r *hodei.Run, caller *Caller, steps Steps) (Advanced, error) {
-	if caller == nil {
-		caller = &Caller{} // all its columns are null
+func insertRun(ctx context.Context, commit send, r *hodei.Run, parent *parentJob, steps Steps) (Advanced, error) {
+	if parent == nil {
+		parent = &parentJob{} // all its columns are null
 	}
 	// Its state and the time of its end follow with the first steps.
 	b := &pgx.Batch{}
@@ -204,7 +203,7 @@ func insertRun(ctx context.Context, commit send, r *hodei.Run, caller *Caller, s
 			parent_run_id, parent_key, parent_attempt, parent_waits, not_before, definition)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
 		r.ID, r.PipelineID, r.Number, hodei.RunRunning, r.Trigger, r.Params, r.Ref, r.Commit, r.RerunOf, r.Plan, r.StartedAt, concurrencyKey(*r),
-		caller.RunID, caller.Key, caller.Attempt, caller.Waits, r.NotBefore, r.Definition)
+		parent.RunID, parent.Key, parent.Attempt, parent.Waits, r.NotBefore, r.Definition)
 	steps.Added = map[string]bool{}
 	steps.Changed = nil
 	for i := range r.Jobs {

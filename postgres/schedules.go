@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/next"
 )
 
 // scheduleColumns are the columns of a hodei.Schedule in row s.
@@ -18,9 +19,6 @@ const scheduleColumns = `s.id, s.pipeline_id, (SELECT p.slug FROM pipelines p WH
 		'reason', f.reason, 'message', f.message, 'decided_at', f.decided_at, 'run_id', 'run_' || f.run_id, 'run_number', f.run_number,
 		'execution_id', 'exec_' || f.execution_id, 'outcome', f.outcome, 'count', f.count)
 		FROM schedule_fires f WHERE f.schedule_id = s.id ORDER BY f.planned_at DESC LIMIT 1) AS last_fire`
-
-// Begin returns the first planned time of a schedule after an instant, and when it is due.
-type Begin func(s hodei.Schedule, from time.Time) (nextAt, dueAt *time.Time, err error)
 
 // GetSchedule returns a schedule, or NOT_FOUND.
 func (db *DB) GetSchedule(ctx context.Context, id hodei.ScheduleID) (hodei.Schedule, error) {
@@ -54,8 +52,8 @@ func (db *DB) ListSchedules(ctx context.Context, f ScheduleFilter, p Page) ([]ho
 }
 
 // CreateSchedule records a schedule of the pipeline, or of the job, of the draft. It
-// returns NOT_FOUND if that does not exist.
-func (db *DB) CreateSchedule(ctx context.Context, draft hodei.Schedule, begin Begin) (hodei.Schedule, error) {
+// returns NOT_FOUND if that does not exist, and INVALID if its only time is in the past.
+func (db *DB) CreateSchedule(ctx context.Context, draft hodei.Schedule) (hodei.Schedule, error) {
 	draft.ID = newID[hodei.ScheduleID](ctx)
 	err := db.transact(ctx, "schedule", draft.ID.String(), func(tx pgx.Tx) error {
 		if draft.JobID != nil {
@@ -68,7 +66,10 @@ func (db *DB) CreateSchedule(ctx context.Context, draft hodei.Schedule, begin Be
 		} else if tag, err := tx.Exec(ctx, `SELECT FROM pipelines WHERE id = $1 FOR KEY SHARE`, draft.PipelineID); err != nil || tag.RowsAffected() == 0 {
 			return cmp.Or(err, error(hodei.Missing("pipeline", draft.PipelineID.String())))
 		}
-		return insertSchedule(ctx, tx, draft, nil, begin)
+		if err := insertSchedule(ctx, tx, &draft, nil); err != nil {
+			return err
+		}
+		return isAhead(draft)
 	})
 	if err != nil {
 		return draft, failure("create schedule", err)
@@ -76,31 +77,43 @@ func (db *DB) CreateSchedule(ctx context.Context, draft hodei.Schedule, begin Be
 	return db.GetSchedule(ctx, draft.ID)
 }
 
+// isAhead returns an error for a schedule that will never be due: its only time is in the past.
+func isAhead(s hodei.Schedule) error {
+	if s.NextAt == nil && !s.Paused {
+		return hodei.InvalidField("at", "lies in the past")
+	}
+	return nil
+}
+
 // insertSchedule records a new schedule, whose intervals count from now, in whole seconds.
-func insertSchedule(ctx context.Context, tx pgx.Tx, s hodei.Schedule, position *int, begin Begin) error {
+func insertSchedule(ctx context.Context, tx pgx.Tx, s *hodei.Schedule, position *int) error {
 	var now time.Time
 	if err := tx.QueryRow(ctx, `SELECT now(), date_trunc('second', now())`).Scan(&now, &s.Anchor); err != nil {
 		return err
 	}
-	nextAt, dueAt, err := begin(s, now)
+	nextAt, dueAt, err := next.Begin(*s, now)
 	if err != nil {
 		return err
 	}
+	s.NextAt = nextAt
 	_, err = tx.Exec(ctx, `INSERT INTO schedules (id, pipeline_id, job_id, spec, position, paused, pause_reason, paused_from, anchor, next_at, due_at)
 		VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $6 THEN 'PAUSED' END, CASE WHEN $6 THEN now() END, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
 		s.ID, s.PipelineID, s.JobID, s.ScheduleSpec, position, s.Paused, s.Anchor, nextAt, dueAt)
 	return err
 }
 
-// ChangeSchedule applies change to the recorded schedule. Change receives the time of
-// Postgres. A schedule whose times change counts from now.
-func (db *DB) ChangeSchedule(ctx context.Context, id hodei.ScheduleID, change func(s *hodei.Schedule, now time.Time) error, begin Begin) (hodei.Schedule, error) {
+// ChangeSchedule applies change to the recorded schedule. A schedule whose times change counts
+// from now. If ahead is true, one whose only time is in the past is INVALID.
+func (db *DB) ChangeSchedule(ctx context.Context, id hodei.ScheduleID, ahead bool, change func(*hodei.Schedule)) (hodei.Schedule, error) {
 	err := db.transact(ctx, "schedule", id.String(), func(tx pgx.Tx) error {
 		s, err := getSchedule(ctx, tx, id, "FOR NO KEY UPDATE OF s")
 		if err != nil {
 			return err
 		}
-		return changeSchedule(ctx, tx, s, change, begin)
+		if err := changeSchedule(ctx, tx, &s, change); err != nil || !ahead {
+			return err
+		}
+		return isAhead(s)
 	})
 	if err != nil {
 		return hodei.Schedule{}, failure("change schedule", err)
@@ -109,48 +122,42 @@ func (db *DB) ChangeSchedule(ctx context.Context, id hodei.ScheduleID, change fu
 }
 
 // changeSchedule changes a schedule that is locked.
-func changeSchedule(ctx context.Context, tx pgx.Tx, s hodei.Schedule, change func(s *hodei.Schedule, now time.Time) error, begin Begin) error {
-	was := s
+func changeSchedule(ctx context.Context, tx pgx.Tx, s *hodei.Schedule, change func(*hodei.Schedule)) error {
+	was := *s
 	var now, second time.Time
 	if err := tx.QueryRow(ctx, `SELECT now(), date_trunc('second', now())`).Scan(&now, &second); err != nil {
 		return err
 	}
-	if err := change(&s, now); err != nil {
-		return err
-	}
+	change(s)
 	if !s.SameTimes(was.ScheduleSpec) {
 		s.Anchor = second
 	}
-	nextAt, dueAt := was.NextAt, (*time.Time)(nil)
-	if nextAt == nil || s.Paused || !s.SameTimes(was.ScheduleSpec) {
-		var err error
-		if nextAt, dueAt, err = begin(s, now); err != nil {
-			return err
-		}
-	} else if _, at, err := begin(s, nextAt.Add(-time.Microsecond)); err != nil {
+	from := now
+	if was.NextAt != nil && s.SameTimes(was.ScheduleSpec) {
+		from = was.NextAt.Add(-time.Microsecond) // it keeps its next planned time
+	}
+	var dueAt *time.Time
+	var err error
+	if s.NextAt, dueAt, err = next.Begin(*s, from); err != nil {
 		return err
-	} else {
-		dueAt = at
 	}
 	switch {
 	case s.Paused && !was.Paused:
 		if err := pauseFires(ctx, tx, s.ID, hodei.ReasonPaused); err != nil {
 			return err
 		}
-		s.PauseReason = reasonOf(hodei.ReasonPaused)
+		s.PauseReason = new(hodei.ReasonPaused)
 	case !s.Paused && was.Paused:
-		if err := resumeFires(ctx, tx, s.ID, now, begin, s); err != nil {
+		if err := resumeFires(ctx, tx, *s, now); err != nil {
 			return err
 		}
 		s.PauseReason, s.Failures = nil, 0
 	}
-	_, err := tx.Exec(ctx, `UPDATE schedules SET spec = $2, paused = $3, pause_reason = $4, failures = $5, anchor = $6, next_at = $7, due_at = $8,
+	_, err = tx.Exec(ctx, `UPDATE schedules SET spec = $2, paused = $3, pause_reason = $4, failures = $5, anchor = $6, next_at = $7, due_at = $8,
 			paused_from = CASE WHEN NOT $3 THEN NULL WHEN paused THEN paused_from ELSE coalesce(next_at, now()) END, updated_at = now()
-		WHERE id = $1`, s.ID, s.ScheduleSpec, s.Paused, s.PauseReason, s.Failures, s.Anchor, nextAt, dueAt)
+		WHERE id = $1`, s.ID, s.ScheduleSpec, s.Paused, s.PauseReason, s.Failures, s.Anchor, s.NextAt, dueAt)
 	return err
 }
-
-func reasonOf(r hodei.Reason) *hodei.Reason { return &r }
 
 // pauseFires skips the fires that wait.
 func pauseFires(ctx context.Context, tx pgx.Tx, id hodei.ScheduleID, why hodei.Reason) error {
@@ -164,32 +171,31 @@ func pauseFires(ctx context.Context, tx pgx.Tx, id hodei.ScheduleID, why hodei.R
 const mostPaused = 10_000
 
 // resumeFires records the planned times that a pause prevented as one fire.
-func resumeFires(ctx context.Context, tx pgx.Tx, id hodei.ScheduleID, now time.Time, begin Begin, s hodei.Schedule) error {
+func resumeFires(ctx context.Context, tx pgx.Tx, s hodei.Schedule, now time.Time) error {
 	var from *time.Time
-	if err := tx.QueryRow(ctx, `SELECT paused_from FROM schedules WHERE id = $1`, id).Scan(&from); err != nil || from == nil {
+	if err := tx.QueryRow(ctx, `SELECT paused_from FROM schedules WHERE id = $1`, s.ID).Scan(&from); err != nil || from == nil {
 		return err
 	}
-	first, _, err := begin(s, from.Add(-time.Microsecond))
+	first, _, err := next.Begin(s, from.Add(-time.Microsecond))
 	count := 0
 	for at := first; err == nil && at != nil && !at.After(now) && count < mostPaused; count++ {
-		at, _, err = begin(s, *at)
+		at, _, err = next.Begin(s, *at)
 	}
 	if err != nil || count == 0 {
 		return err
 	}
-	return skipFires(ctx, tx, id, []hodei.Fire{{PlannedAt: *first, Kind: hodei.FirePlanned, Reason: reasonOf(hodei.ReasonPaused), Count: count}})
+	return skipFires(ctx, tx, s.ID, []hodei.Fire{{PlannedAt: *first, Kind: hodei.FirePlanned, Reason: new(hodei.ReasonPaused), Count: count}})
 }
 
 // PauseSchedules pauses or resumes all schedules, or those of a pipeline. It returns the
 // number of those that changed.
-func (db *DB) PauseSchedules(ctx context.Context, pipeline *hodei.PipelineID, paused bool, begin Begin) (changed int, err error) {
+func (db *DB) PauseSchedules(ctx context.Context, pipeline *hodei.PipelineID, paused bool) (changed int, err error) {
 	err = db.transact(ctx, "schedule", "", func(tx pgx.Tx) error {
 		changed = 0
 		found, err := all[hodei.Schedule](ctx, tx, "lock schedules", `SELECT `+scheduleColumns+` FROM schedules s
 			WHERE ($1::uuid IS NULL OR s.pipeline_id = $1) AND s.paused <> $2 ORDER BY s.id FOR NO KEY UPDATE OF s`, pipeline, paused)
 		for _, s := range found {
-			err = changeSchedule(ctx, tx, s, func(s *hodei.Schedule, _ time.Time) error { s.Paused = paused; return nil }, begin)
-			if err != nil {
+			if err := changeSchedule(ctx, tx, &s, func(s *hodei.Schedule) { s.Paused = paused }); err != nil {
 				return err
 			}
 			changed++
@@ -208,7 +214,7 @@ func (db *DB) DeleteSchedule(ctx context.Context, id hodei.ScheduleID) error {
 
 // writeSchedules records the schedules of a definition, whose pipeline is locked: those
 // with an id are changed, those without are new, and the other defined ones deleted.
-func writeSchedules(ctx context.Context, tx pgx.Tx, pipeline hodei.PipelineID, now, next []hodei.Schedule, begin Begin) error {
+func writeSchedules(ctx context.Context, tx pgx.Tx, pipeline hodei.PipelineID, now, next []hodei.Schedule) error {
 	before := map[hodei.ScheduleID]hodei.Schedule{}
 	for _, s := range now {
 		before[s.ID] = s
@@ -219,18 +225,17 @@ func writeSchedules(ctx context.Context, tx pgx.Tx, pipeline hodei.PipelineID, n
 		delete(before, s.ID)
 		if !known {
 			s.ID, s.Paused = NewID[hodei.ScheduleID](), s.ScheduleSpec.Paused
-			if err := insertSchedule(ctx, tx, s, &i, begin); err != nil {
+			if err := insertSchedule(ctx, tx, &s, &i); err != nil {
 				return err
 			}
 			continue
 		}
-		err := changeSchedule(ctx, tx, old, func(into *hodei.Schedule, _ time.Time) error {
+		err := changeSchedule(ctx, tx, &old, func(into *hodei.Schedule) {
 			if s.ScheduleSpec.Paused != old.ScheduleSpec.Paused { // otherwise a user's choice stays
 				into.Paused = s.ScheduleSpec.Paused
 			}
 			into.ScheduleSpec = s.ScheduleSpec
-			return nil
-		}, begin)
+		})
 		if err != nil {
 			return err
 		}

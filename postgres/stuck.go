@@ -38,7 +38,7 @@ func ofOneRun(err error) bool {
 
 // advanceEach advances the runs that are due in a transaction each, and puts off those that
 // cannot advance. A run that another instance has advanced meanwhile does not change.
-func (db *DB) advanceEach(ctx context.Context, advance Advance, hand Hand) (out []Advanced, stuck []Stuck, err error) {
+func (db *DB) advanceEach(ctx context.Context, advance Advance, announce Announce) (out []Advanced, stuck []Stuck, err error) {
 	rows, err := db.pool.Query(ctx, `SELECT r.id`+dueRuns, RunsAtOnce)
 	if err != nil {
 		return nil, nil, failure("find due runs", err)
@@ -50,7 +50,7 @@ func (db *DB) advanceEach(ctx context.Context, advance Advance, hand Hand) (out 
 	for _, id := range ids {
 		a, err := db.AdvanceRun(ctx, id, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (Steps, error) {
 			return advance(r, ends, now), nil
-		}, hand)
+		}, announce)
 		switch {
 		case err == nil:
 			out = append(out, a)

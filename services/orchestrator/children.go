@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
-	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/orchestrator/run"
 )
@@ -69,25 +68,19 @@ func refusal(call hodei.RunCall, err error) (hodei.Refusal, bool) {
 
 // refuse fails the attempt of the job.
 func (o *Orchestrator) refuse(ctx context.Context, id hodei.RunID, call hodei.RunCall, why hodei.Refusal) error {
-	a, err := o.db.AdvanceRun(ctx, id, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (postgres.Steps, error) {
+	return o.advanceRun(ctx, id, "", func(r *hodei.Run, _ time.Time) error {
 		run.Refuse(r, call.Key, call.Attempt, why)
-		return postgres.Steps(run.Advance(r, ends, now, readDefinition)), nil
-	}, o.handOver)
-	if err == nil {
-		o.carryOut(ctx, a)
-	}
-	return err
+		return nil
+	})
 }
 
 // stopRun cancels a run because the job that waits for it is stopped.
 func (o *Orchestrator) stopRun(ctx context.Context, id hodei.RunID) {
-	a, err := o.db.AdvanceRun(ctx, id, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (postgres.Steps, error) {
+	err := o.advanceRun(ctx, id, "", func(r *hodei.Run, now time.Time) error {
 		run.Stop(r, now)
-		return postgres.Steps(run.Advance(r, ends, now, readDefinition)), nil
-	}, o.handOver)
+		return nil
+	})
 	if err != nil {
 		o.log.WarnContext(ctx, "child run not cancelled", "run_id", id, "err", err)
-		return
 	}
-	o.carryOut(ctx, a)
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/definition"
-	nextfire "github.com/hodei-jobs/hodei/internal/next"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/orchestrator/run"
@@ -146,7 +145,6 @@ func defined(now postgres.Recorded) hodei.Definition {
 func revised(now *postgres.Recorded, def hodei.Definition) *postgres.Revised {
 	next := &postgres.Revised{Name: cmp.Or(def.Name, def.Slug), Description: def.Description, Settings: def.Settings}
 	next.Settings.Schedules, next.Settings.Hooks = nil, nil // they are rows
-	next.Begin = nextfire.Begin
 	before := map[string]hodei.Job{}
 	if now == nil {
 		next.Schedules, next.Hooks = matchSchedules(nil, def.Schedules), matchHooks(nil, def.Hooks)

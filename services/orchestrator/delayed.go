@@ -44,8 +44,7 @@ func (o *Orchestrator) delay(ctx context.Context, draft hodei.Execution) (hodei.
 func held(e hodei.Execution) schemas.Decision {
 	d := decided(e)
 	if isHeld(e) {
-		why := "not before " + e.NotBefore.UTC().Format(time.RFC3339)
-		d.Reason = &why
+		d.Reason = new("not before " + e.NotBefore.UTC().Format(time.RFC3339))
 	}
 	return d
 }

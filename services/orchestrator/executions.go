@@ -34,13 +34,9 @@ func (o *Orchestrator) listExecutions(ctx context.Context, req schemas.ListExecu
 	if err != nil {
 		return schemas.List[hodei.Execution]{}, err
 	}
-	var past *hodei.ExecutionID
-	if req.RetryOf != nil {
-		ids, err := resolve(ctx, "retry_of", []hodei.ExecutionRef{*req.RetryOf}, o.db.ExecutionID)
-		if err != nil {
-			return schemas.List[hodei.Execution]{}, err
-		}
-		past = &ids[0]
+	past, err := resolveOne(ctx, "retry_of", req.RetryOf, o.db.ExecutionID)
+	if err != nil {
+		return schemas.List[hodei.Execution]{}, err
 	}
 	items, next, err := o.db.ListExecutions(ctx,
 		postgres.ExecutionFilter{
@@ -80,8 +76,7 @@ func (o *Orchestrator) executeJob(ctx context.Context, req schemas.ExecuteJobReq
 		return out, nil
 	}
 	if seconds := estimate(); seconds != nil {
-		at := out.StartedAt.Add(time.Duration(*seconds * float64(time.Second)))
-		out.EstimatedCompletion = &at
+		out.EstimatedCompletion = new(out.StartedAt.Add(time.Duration(*seconds * float64(time.Second))))
 	}
 	return out, nil
 }
@@ -261,8 +256,7 @@ func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting 
 	}
 	decision = decided(e)
 	if e.Status == hodei.Pending {
-		reason := "no scheduler answers"
-		decision.Reason = &reason
+		decision.Reason = new("no scheduler answers")
 	}
 	return decision, nil
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func (o *Orchestrator) createHook(ctx context.Context, req schemas.CreateHookRequest) (hodei.Hook, error) {
-	pipeline, err := o.pipelineOf(ctx, &req.PipelineID)
+	pipeline, err := resolveOne(ctx, "pipeline_id", &req.PipelineID, o.db.PipelineID)
 	if err != nil {
 		return hodei.Hook{}, err
 	}
@@ -148,8 +148,7 @@ func react(h hodei.Hook, r *postgres.Received) (*postgres.Starting, error) {
 		r.Reason, r.Message = &outcome.Reason, &outcome.Message
 		return nil, nil
 	}
-	start := starting(h, e, r.Body, outcome.NoSecrets)
-	return &start, nil
+	return new(starting(h, e, r.Body, outcome.NoSecrets)), nil
 }
 
 func optional(text string) *string {

@@ -80,17 +80,29 @@ func resolve[K hodei.Kind](ctx context.Context, field string, refs []hodei.Ref[K
 	return ids, nil
 }
 
+// resolveOne is resolve for a field with one reference; nil stays nil.
+func resolveOne[K hodei.Kind](ctx context.Context, field string, ref *hodei.Ref[K], find func(context.Context, hodei.Ref[K]) (hodei.ID[K], error)) (*hodei.ID[K], error) {
+	if ref == nil {
+		return nil, nil
+	}
+	ids, err := resolve(ctx, field, []hodei.Ref[K]{*ref}, find)
+	if err != nil {
+		return nil, err
+	}
+	return &ids[0], nil
+}
+
 func (o *Orchestrator) createJob(ctx context.Context, req schemas.CreateJobRequest) (hodei.Job, error) {
 	spec, err := req.Spec()
 	if err != nil {
 		return hodei.Job{}, err
 	}
-	pipeline, err := resolve(ctx, "pipeline_id", []hodei.PipelineRef{req.PipelineID}, o.db.PipelineID)
+	pipeline, err := resolveOne(ctx, "pipeline_id", &req.PipelineID, o.db.PipelineID)
 	if err != nil {
 		return hodei.Job{}, err
 	}
 	job := hodei.Job{
-		PipelineID: pipeline[0], Name: req.Name, Description: req.Description,
+		PipelineID: *pipeline, Name: req.Name, Description: req.Description,
 		Type: spec.Requirements.Type, Spec: spec,
 	}
 	if err := o.checkJob(ctx, job); err != nil {
@@ -124,8 +136,7 @@ func (o *Orchestrator) updateJob(ctx context.Context, req schemas.UpdateJobReque
 	change := func(j *hodei.Job) error {
 		j.Name, j.Description = req.Name.OrNull(j.Name), req.Description.OrNull(j.Description)
 		if req.Command.Set {
-			j.Command = hodei.Command{}
-			j.Command = req.Command.Or(j.Command)
+			j.Command = req.Command.Or(hodei.Command{})
 		}
 		j.Environment, j.Priority = req.Environment.Or(j.Environment), req.Priority.Or(j.Priority)
 		j.TimeoutSeconds = req.TimeoutSeconds.OrNull(j.TimeoutSeconds)

@@ -17,9 +17,9 @@ import (
 	"github.com/hodei-jobs/hodei/services/orchestrator/run"
 )
 
-// handedAtOnce is the limit of requests that one carryOut has in flight: child runs
+// carriedAtOnce is the limit of requests that one carryOut has in flight: child runs
 // to create, runs to cancel and executions to stop.
-const handedAtOnce = 16
+const carriedAtOnce = 16
 
 // runs are the runs with an ended execution, a request, or a timer that is due.
 func (o *Orchestrator) runs() due.Rows {
@@ -52,7 +52,7 @@ func (o *Orchestrator) handOver(ctx context.Context, all []hodei.Execution) {
 // child runs and cancels.
 func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 	var g errgroup.Group
-	g.SetLimit(handedAtOnce)
+	g.SetLimit(carriedAtOnce)
 	freed, notifies := false, false
 	for _, a := range all {
 		o.announce(ctx, a)
@@ -80,10 +80,10 @@ func (o *Orchestrator) carryOut(ctx context.Context, all ...postgres.Advanced) {
 	}
 }
 
-// stopExecution has the worker manager stop an execution. The answer does not wait for the
-// worker.
-func (o *Orchestrator) stopExecution(ctx context.Context, id hodei.ExecutionID, reason hodei.Reason) {
-	_, err := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: id, Reason: reason})
+// stopExecution cancels an execution of a run or of a schedule. An empty reason is CANCELLED.
+// The answer does not wait for the worker.
+func (o *Orchestrator) stopExecution(ctx context.Context, id hodei.ExecutionID, why hodei.Reason) {
+	_, err := rpc.Call(ctx, o.nc, schemas.StopExecution, schemas.StopExecutionRequest{ID: id, Reason: why})
 	if err != nil && !errors.Is(err, hodei.Conflict) { // CONFLICT: it has ended
 		o.log.WarnContext(ctx, "execution not cancelled", "execution_id", id, "err", err)
 	}
@@ -232,17 +232,25 @@ func (o *Orchestrator) decide(ctx context.Context, ref hodei.RunRef, key string,
 	if err != nil {
 		return hodei.Run{}, err
 	}
+	if err := o.advanceRun(ctx, id, key, decision); err != nil {
+		return hodei.Run{}, err
+	}
+	return o.db.GetRun(ctx, id)
+}
+
+// advanceRun changes a run, advances it and carries out the decisions. The job with the key, if
+// any, counts as changed. After an error of change nothing is committed.
+func (o *Orchestrator) advanceRun(ctx context.Context, id hodei.RunID, key string, change func(*hodei.Run, time.Time) error) error {
 	a, err := o.db.AdvanceRun(ctx, id, func(r *hodei.Run, ends []hodei.Execution, now time.Time) (postgres.Steps, error) {
-		if err := decision(r, now); err != nil {
+		if err := change(r, now); err != nil {
 			return postgres.Steps{}, err
 		}
 		steps := run.Advance(r, ends, now, readDefinition)
 		steps.Include(r, key)
 		return postgres.Steps(steps), nil
 	}, o.handOver)
-	if err != nil {
-		return hodei.Run{}, err
+	if err == nil {
+		o.carryOut(ctx, a)
 	}
-	o.carryOut(ctx, a)
-	return o.db.GetRun(ctx, id)
+	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,12 +39,8 @@ func (o *Orchestrator) fireDue(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// starter decides about schedules and creates their runs.
+// starter fills in what schedules start.
 var starter = postgres.Starter{
-	Decide: func(d postgres.Due) (postgres.Firing, error) {
-		plan, err := next.Decide(next.State(d))
-		return postgres.Firing(plan), err
-	},
 	Fill: func(s hodei.Schedule, r *hodei.Run, settings hodei.Settings, jobs []hodei.Job) error {
 		return run.Expand(r, run.Source{Settings: settings, Jobs: jobs, Params: s.Params, Repository: s.Definition == hodei.DefinitionRepository})
 	},
@@ -69,7 +64,7 @@ func (o *Orchestrator) fired(ctx context.Context, f postgres.Fired) {
 		_ = o.nc.Publish(schemas.RunSubject, nil)
 	}
 	var g errgroup.Group
-	g.SetLimit(handedAtOnce)
+	g.SetLimit(carriedAtOnce)
 	for _, id := range f.Stop {
 		g.Go(func() error { o.stopExecution(ctx, id, hodei.ReasonSuperseded); return nil })
 	}
@@ -89,7 +84,7 @@ func (o *Orchestrator) createSchedule(ctx context.Context, req schemas.CreateSch
 	if (req.PipelineID == nil) == (req.JobID == nil) {
 		return draft, hodei.InvalidField("pipeline_id", "either pipeline_id or job_id is required")
 	}
-	pipeline, err := o.pipelineOf(ctx, req.PipelineID)
+	pipeline, err := resolveOne(ctx, "pipeline_id", req.PipelineID, o.db.PipelineID)
 	if err != nil {
 		return draft, err
 	}
@@ -99,32 +94,11 @@ func (o *Orchestrator) createSchedule(ctx context.Context, req schemas.CreateSch
 	if err := o.checkSchedule(ctx, draft); err != nil {
 		return draft, err
 	}
-	made, err := o.db.CreateSchedule(ctx, draft, beginAfter)
+	made, err := o.db.CreateSchedule(ctx, draft)
 	if err == nil {
 		o.announceSchedule()
 	}
 	return made, err
-}
-
-// pipelineOf resolves the field pipeline_id of a body; nil stays nil.
-func (o *Orchestrator) pipelineOf(ctx context.Context, ref *hodei.PipelineRef) (*hodei.PipelineID, error) {
-	if ref == nil {
-		return nil, nil
-	}
-	ids, err := resolve(ctx, "pipeline_id", []hodei.PipelineRef{*ref}, o.db.PipelineID)
-	if err != nil {
-		return nil, err
-	}
-	return &ids[0], nil
-}
-
-// beginAfter is next.Begin that refuses a schedule whose only time is in the past.
-func beginAfter(s hodei.Schedule, from time.Time) (nextAt, dueAt *time.Time, err error) {
-	nextAt, dueAt, err = next.Begin(s, from)
-	if err == nil && nextAt == nil && !s.Paused {
-		err = hodei.InvalidField("at", "lies in the past")
-	}
-	return nextAt, dueAt, inRequest(err)
 }
 
 // inRequest converts the field of an error from the name in the file to that in a request.
@@ -158,22 +132,8 @@ func (o *Orchestrator) checkSchedule(ctx context.Context, s hodei.Schedule) erro
 	if s.Definition == hodei.DefinitionRepository && of.Settings.Source == nil {
 		return hodei.InvalidField("definition", definition.NoSource)
 	}
-	declared := of.Settings.Params
-	for name, value := range s.Params {
-		at := slices.IndexFunc(declared, func(p hodei.Param) bool { return p.Name == name })
-		if at < 0 {
-			return hodei.InvalidField("params."+name, "the pipeline has no parameter of this name")
-		}
-		if issue := declared[at].Issue(value); issue != "" {
-			return hodei.InvalidField("params."+name, issue)
-		}
-	}
-	for _, p := range declared {
-		if _, ok := s.Params[p.Name]; p.Required && !ok {
-			return hodei.InvalidField("params."+p.Name, "required")
-		}
-	}
-	return nil
+	_, err = run.Params(of.Settings.Params, s.Params)
+	return err
 }
 
 func (o *Orchestrator) getSchedule(ctx context.Context, req schemas.GetScheduleRequest) (hodei.Schedule, error) {
@@ -200,15 +160,11 @@ func (o *Orchestrator) updateSchedule(ctx context.Context, req schemas.UpdateSch
 	if err := o.checkSchedule(ctx, now); err != nil {
 		return now, err
 	}
-	begin := next.Begin
-	if req.At.Value != nil {
-		begin = beginAfter
-	}
-	return o.changeSchedule(ctx, req.ID, begin, func(s *hodei.Schedule) { req.Apply(s) })
+	return o.changeSchedule(ctx, req.ID, req.At.Value != nil, req.Apply)
 }
 
-func (o *Orchestrator) changeSchedule(ctx context.Context, id hodei.ScheduleID, begin postgres.Begin, change func(*hodei.Schedule)) (hodei.Schedule, error) {
-	s, err := o.db.ChangeSchedule(ctx, id, func(s *hodei.Schedule, _ time.Time) error { change(s); return nil }, begin)
+func (o *Orchestrator) changeSchedule(ctx context.Context, id hodei.ScheduleID, ahead bool, change func(*hodei.Schedule)) (hodei.Schedule, error) {
+	s, err := o.db.ChangeSchedule(ctx, id, ahead, change)
 	if err == nil {
 		o.announceSchedule()
 	}
@@ -220,11 +176,11 @@ func (o *Orchestrator) deleteSchedule(ctx context.Context, req schemas.DeleteSch
 }
 
 func (o *Orchestrator) pauseSchedule(ctx context.Context, req schemas.PauseScheduleRequest) (hodei.Schedule, error) {
-	return o.changeSchedule(ctx, req.ID, next.Begin, func(s *hodei.Schedule) { s.Paused = true })
+	return o.changeSchedule(ctx, req.ID, false, func(s *hodei.Schedule) { s.Paused = true })
 }
 
 func (o *Orchestrator) resumeSchedule(ctx context.Context, req schemas.ResumeScheduleRequest) (hodei.Schedule, error) {
-	return o.changeSchedule(ctx, req.ID, next.Begin, func(s *hodei.Schedule) { s.Paused = false })
+	return o.changeSchedule(ctx, req.ID, false, func(s *hodei.Schedule) { s.Paused = false })
 }
 
 func (o *Orchestrator) pauseSchedules(ctx context.Context, req schemas.PauseSchedulesRequest) (schemas.ChangedSchedules, error) {
@@ -236,11 +192,11 @@ func (o *Orchestrator) resumeSchedules(ctx context.Context, req schemas.ResumeSc
 }
 
 func (o *Orchestrator) setPaused(ctx context.Context, ref *hodei.PipelineRef, paused bool) (schemas.ChangedSchedules, error) {
-	pipeline, err := o.pipelineOf(ctx, ref)
+	pipeline, err := resolveOne(ctx, "pipeline_id", ref, o.db.PipelineID)
 	if err != nil {
 		return schemas.ChangedSchedules{}, err
 	}
-	n, err := o.db.PauseSchedules(ctx, pipeline, paused, next.Begin)
+	n, err := o.db.PauseSchedules(ctx, pipeline, paused)
 	if err == nil {
 		o.announceSchedule()
 	}

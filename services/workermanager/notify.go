@@ -78,8 +78,7 @@ func (m *Manager) send(ctx context.Context, s postgres.Sending) {
 		var failed *string
 		var again *time.Time
 		if err != nil {
-			text := err.Error()
-			failed = &text
+			failed = new(err.Error())
 			if next := s.Now.Add(pauseAfter(s.Attempts)); !errors.Is(err, notify.ErrFinal) && s.Now.Before(s.ExpiresAt) {
 				if next.After(s.ExpiresAt) { // the last attempt
 					next = s.ExpiresAt

@@ -42,7 +42,14 @@ func (s *Steps) Include(r *hodei.Run, key string) {
 // Advance makes all decisions about a run that follow from ended executions, the state of
 // its child runs (RunJob.Child), the answers to approvals, a request to cancel, and the time.
 // It changes the run and its jobs in place. A repeated end changes nothing. read parses the
-// definition of a run that reads it from its repository.
+// definition of a run that reads it from its repository. The phases build on each other:
+//
+//  1. The ends of executions and the states of child runs are applied to their jobs.
+//  2. A run that has not started ends if it is to stop, and waits otherwise.
+//  3. The timeout stops the run, so that an expired run starts no job.
+//  4. The jobs are settled, and again if a failure among them stops the run (fail_fast).
+//  5. Once they have ended, the finally jobs are settled, and after those the run ends.
+//  6. The clock and the requests for child runs follow from the jobs that are active now.
 func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time, read Reader) Steps {
 	if r.Status.Ended() {
 		return Steps{}
@@ -53,30 +60,37 @@ func Advance(r *hodei.Run, ends []hodei.Execution, now time.Time, read Reader) S
 		a.end(e)
 	}
 	for i := range r.Jobs {
-		a.follow(&r.Jobs[i])
+		a.applyChild(&r.Jobs[i])
 	}
 	if r.Status == hodei.RunPending {
-		if r.Plan.Stopping != nil { // it never started, so its finally jobs do not run
-			r.Plan.StopFinally = true
-			a.settleAll(false)
-			a.settleAll(true)
-			a.finish()
-		}
+		a.advancePending()
 		return a.steps()
 	}
 	a.expire()
-	for a.settleAll(false); a.failsFast(); {
+	a.settleAll(false)
+	if a.failsFast() {
 		a.settleAll(false)
 	}
-	if a.ended(false) {
+	if jobsEnded(r) {
 		a.settleAll(true)
 		a.finish()
 	}
 	a.clock()
 	for i := range r.Jobs {
-		a.await(&r.Jobs[i])
+		a.requestChild(&r.Jobs[i])
 	}
 	return a.steps()
+}
+
+// advancePending ends a run that is to stop before it started. Its finally jobs do not run.
+func (a *advance) advancePending() {
+	if a.r.Plan.Stopping == nil {
+		return
+	}
+	a.r.Plan.StopFinally = true
+	a.settleAll(false)
+	a.settleAll(true)
+	a.finish()
 }
 
 // advance is one call of Advance.
@@ -147,9 +161,8 @@ func (a *advance) change(j *hodei.RunJob) { a.changed[j.Key] = true }
 
 // expire stops the run at its timeout. Finally jobs have their own timeouts.
 func (a *advance) expire() {
-	if at := a.deadline(); at != nil && !at.After(a.now) && a.r.Plan.Stopping == nil && !a.ended(false) {
-		reason := hodei.ReasonRunTimeout
-		a.r.Plan.Stopping = &reason
+	if at := a.deadline(); at != nil && !at.After(a.now) && a.r.Plan.Stopping == nil && !jobsEnded(a.r) {
+		a.r.Plan.Stopping = new(hodei.ReasonRunTimeout)
 	}
 }
 
@@ -158,8 +171,7 @@ func (a *advance) deadline() *time.Time {
 	if p.TimeoutSeconds == 0 || p.ActiveSince == nil {
 		return nil
 	}
-	at := p.ActiveSince.Add(seconds(p.TimeoutSeconds - p.SpentSeconds))
-	return &at
+	return new(p.ActiveSince.Add(seconds(p.TimeoutSeconds - p.SpentSeconds)))
 }
 
 // settleAll decides about every job, or every finally job, that can be decided.
@@ -172,7 +184,8 @@ func (a *advance) settleAll(finally bool) {
 	}
 }
 
-// settle decides about the legs of one job, after those that it needs.
+// settle decides about the legs of one job, after those that it needs. It decides about each
+// leg twice, because a leg that fails in the first pass may stop those before it.
 func (a *advance) settle(job string) {
 	legs := a.legs[job]
 	if a.settled[job] || len(legs) == 0 {
@@ -185,34 +198,33 @@ func (a *advance) settle(job string) {
 	for _, i := range legs {
 		a.decide(i)
 	}
-	for _, i := range a.legs[job] { // a leg that has just failed may have stopped those before it
+	for _, i := range a.legs[job] {
 		a.decide(i)
 	}
 }
 
 // failsFast reports whether a failure has just stopped the run.
 func (a *advance) failsFast() bool {
-	if !a.r.Plan.FailFast || a.r.Plan.Stopping != nil || !slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && Bad(j) }) {
+	if !a.r.Plan.FailFast || a.r.Plan.Stopping != nil || !slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && failsRun(j) }) {
 		return false
 	}
-	reason := hodei.ReasonFailFast
-	a.r.Plan.Stopping = &reason
+	a.r.Plan.Stopping = new(hodei.ReasonFailFast)
 	return true
 }
 
-// Bad reports whether the job makes its run fail.
-func Bad(j hodei.RunJob) bool {
+// failsRun reports whether the job makes its run fail.
+func failsRun(j hodei.RunJob) bool {
 	return j.Status.Ended() && j.Status != hodei.JobSkipped && !j.Succeeded()
 }
 
-// ended reports whether all finally jobs have ended, or all others.
-func (a *advance) ended(finally bool) bool {
-	return !slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return j.Finally == finally && !j.Status.Ended() })
+// jobsEnded reports whether all jobs have ended, except for finally jobs.
+func jobsEnded(r *hodei.Run) bool {
+	return !slices.ContainsFunc(r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && !j.Status.Ended() })
 }
 
-// finish ends the run once all its jobs have ended.
+// finish ends the run, whose other jobs have ended, once its finally jobs have.
 func (a *advance) finish() {
-	if !a.ended(true) {
+	if slices.ContainsFunc(a.r.Jobs, func(j hodei.RunJob) bool { return j.Finally && !j.Status.Ended() }) {
 		return
 	}
 	a.r.Status, a.r.Reason = a.outcome(true)
@@ -236,9 +248,8 @@ func (a *advance) outcome(finally bool) (hodei.RunStatus, *hodei.Reason) {
 		}
 	}
 	for _, j := range a.r.Jobs {
-		if (finally || !j.Finally) && Bad(j) {
-			reason := hodei.ReasonJobFailed
-			return hodei.RunFailed, &reason
+		if (finally || !j.Finally) && failsRun(j) {
+			return hodei.RunFailed, new(hodei.ReasonJobFailed)
 		}
 	}
 	return hodei.RunCompleted, nil
@@ -270,7 +281,7 @@ func (a *advance) steps() Steps {
 	if a.r.Status.Ended() {
 		return a.out
 	}
-	if at := a.deadline(); at != nil && a.r.Plan.Stopping == nil && !a.ended(false) {
+	if at := a.deadline(); at != nil && a.r.Plan.Stopping == nil && !jobsEnded(a.r) {
 		a.wake(*at)
 	}
 	for _, j := range a.r.Jobs {

@@ -16,9 +16,8 @@ func Cancel(r *hodei.Run, why hodei.Reason, now time.Time) error {
 	if r.CancelRequestedAt == nil {
 		r.CancelRequestedAt = &now
 	}
-	left := slices.ContainsFunc(r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && !j.Status.Ended() })
 	switch {
-	case !left && r.Status == hodei.RunRunning:
+	case jobsEnded(r) && r.Status == hodei.RunRunning:
 		r.Plan.StopFinally = true
 	case r.Plan.Stopping == nil:
 		r.Plan.Stopping = &why
@@ -33,9 +32,8 @@ func Stop(r *hodei.Run, now time.Time) {
 		return
 	}
 	r.CancelRequestedAt = &now
-	if r.Plan.Stopping == nil && slices.ContainsFunc(r.Jobs, func(j hodei.RunJob) bool { return !j.Finally && !j.Status.Ended() }) {
-		reason := hodei.ReasonCancelled
-		r.Plan.Stopping = &reason
+	if r.Plan.Stopping == nil && !jobsEnded(r) {
+		r.Plan.Stopping = new(hodei.ReasonCancelled)
 	}
 }
 
@@ -56,8 +54,7 @@ func Reply(r *hodei.Run, key string, answer Answer, now time.Time) error {
 	if j.Status != hodei.JobBlocked || j.Approval.Approved != nil {
 		return conflict(r, "Job "+key+" is "+string(j.Status)+" and does not wait for an approval")
 	}
-	approved := answer.Approved
-	j.Approval.Approved, j.Approval.By, j.Approval.Comment, j.Approval.DecidedAt = &approved, answer.By, answer.Comment, &now
+	j.Approval.Approved, j.Approval.By, j.Approval.Comment, j.Approval.DecidedAt = new(answer.Approved), answer.By, answer.Comment, &now
 	return nil
 }
 

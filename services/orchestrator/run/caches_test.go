@@ -20,7 +20,7 @@ func TestTheScopeOfCachesStays(t *testing.T) {
 	require.NoError(t, Expand(&fork, from))
 	require.Equal(t, "pull/7", fork.Plan.CacheScope)
 	var again hodei.Run
-	require.NoError(t, Rerun(&again, fork, []string{RerunAll}))
+	require.NoError(t, Rerun(&again, fork, []string{rerunAll}))
 	require.Equal(t, "pull/7", again.Plan.CacheScope)
 	child := hodei.Run{Trigger: hodei.RunTrigger{Kind: hodei.TriggerPipeline}}
 	from.CacheScope = again.Plan.CacheScope

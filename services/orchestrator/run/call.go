@@ -11,17 +11,15 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// MaxDepth limits how deep runs may be nested, the first run included.
-const MaxDepth = 5
+// maxDepth limits how deep runs may be nested, the first run included.
+const maxDepth = 5
 
-// call starts a job that starts another pipeline. The child run is created after the commit.
-func (a *advance) call(j *hodei.RunJob) {
-	if a.r.Plan.Depth+1 >= MaxDepth {
-		reason := hodei.ReasonPipelineDepth
-		text := fmt.Sprintf("pipelines start each other at most %d deep, and %s would be one deeper: look for a pipeline that starts itself through others",
-			MaxDepth, j.Spec.Pipeline.Slug)
-		j.Message = &text
-		a.close(j, hodei.JobFailed, &reason)
+// startChild starts a job that starts another pipeline. The child run is created after the commit.
+func (a *advance) startChild(j *hodei.RunJob) {
+	if a.r.Plan.Depth+1 >= maxDepth {
+		j.Message = new(fmt.Sprintf("pipelines start each other at most %d deep, and %s would be one deeper: look for a pipeline that starts itself through others",
+			maxDepth, j.Spec.Pipeline.Slug))
+		a.close(j, hodei.JobFailed, new(hodei.ReasonPipelineDepth))
 		return
 	}
 	j.Status, j.Attempt = hodei.JobPending, 1
@@ -36,15 +34,15 @@ func childOf(j *hodei.RunJob) *hodei.ChildRun {
 	return j.Child
 }
 
-// follow applies the state of the child run to the job.
-func (a *advance) follow(j *hodei.RunJob) {
+// applyChild applies the state of the child run to the job.
+func (a *advance) applyChild(j *hodei.RunJob) {
 	if j.Spec.Pipeline == nil || !j.Status.Active() {
 		return
 	}
 	if refused := j.Plan.Refused; refused != nil {
 		j.Plan.Refused = nil
 		j.Message = &refused.Message
-		a.returned(j, hodei.JobFailed, &refused.Reason)
+		a.endChild(j, hodei.JobFailed, &refused.Reason)
 		return
 	}
 	if at := j.Plan.RetryAt; at != nil && !at.After(a.now) {
@@ -68,19 +66,18 @@ func (a *advance) follow(j *hodei.RunJob) {
 	case !j.Spec.Pipeline.Waits():
 		a.close(j, hodei.JobCompleted, nil)
 	case child.Status.Ended():
-		a.returned(j, hodei.RunJobStatus(child.Status), child.Reason)
+		a.endChild(j, hodei.RunJobStatus(child.Status), child.Reason)
 	case j.Status != hodei.RunJobStatus(child.Status): // PENDING or RUNNING
 		j.Status = hodei.RunJobStatus(child.Status)
 		a.change(j)
 	}
 }
 
-// returned ends the job with the outcome of its child run, or starts the next attempt.
-func (a *advance) returned(j *hodei.RunJob, status hodei.RunJobStatus, reason *hodei.Reason) {
-	if j.Plan.Stopping == nil && a.stopping(j) == nil && repeats(j.Spec.Retries, j.Attempt, status, reason) {
+// endChild ends the job with the outcome of its child run, or starts the next attempt.
+func (a *advance) endChild(j *hodei.RunJob, status hodei.RunJobStatus, reason *hodei.Reason) {
+	if j.Plan.Stopping == nil && a.stopping(j) == nil && retriesChild(j.Spec.Retries, j.Attempt, status, reason) {
 		if pause := backoff(j.Spec.Retries, j.Attempt); pause > 0 {
-			at := a.now.Add(pause)
-			j.Plan.RetryAt = &at
+			j.Plan.RetryAt = new(a.now.Add(pause))
 		}
 		j.Status, j.StartedAt, j.Plan.CalledAt = hodei.JobPending, nil, nil
 		j.Attempt++
@@ -103,9 +100,9 @@ func (a *advance) returned(j *hodei.RunJob, status hodei.RunJobStatus, reason *h
 	}
 }
 
-// await requests the child run of the job, after the backoff of a retry. It repeats the
+// requestChild requests the child run of the job, after the backoff of a retry. It repeats the
 // request at intervals, because the orchestrator may die before it creates the run.
-func (a *advance) await(j *hodei.RunJob) {
+func (a *advance) requestChild(j *hodei.RunJob) {
 	if j.Spec.Pipeline == nil || !j.Status.Active() || childOf(j) != nil {
 		return
 	}
@@ -113,27 +110,27 @@ func (a *advance) await(j *hodei.RunJob) {
 		a.wake(*j.Plan.RetryAt)
 		return
 	}
-	if asked := j.Plan.CalledAt; asked == nil || !asked.Add(again).After(a.now) {
+	if called := j.Plan.CalledAt; called == nil || !called.Add(again).After(a.now) {
 		j.Plan.CalledAt = &a.now
 		a.change(j)
-		a.out.Calls = append(a.out.Calls, a.asked(j))
+		a.out.Calls = append(a.out.Calls, a.childCall(j))
 	}
 	a.wake(j.Plan.CalledAt.Add(again))
 }
 
-// asked returns the child run to create for the job.
-func (a *advance) asked(j *hodei.RunJob) hodei.RunCall {
+// childCall returns the child run to create for the job.
+func (a *advance) childCall(j *hodei.RunJob) hodei.RunCall {
 	call := *j.Spec.Pipeline
-	call.Ref = Resolve(call.Ref, a.values(j))
+	call.Ref = resolve(call.Ref, a.values(j))
 	call.Params = map[string]hodei.Scalar{}
 	for name, value := range j.Spec.Pipeline.Params {
-		call.Params[name] = hodei.Scalar(Resolve(string(value), a.values(j)))
+		call.Params[name] = hodei.Scalar(resolve(string(value), a.values(j)))
 	}
 	return hodei.RunCall{Key: j.Key, Attempt: j.Attempt, Call: call, Depth: a.r.Plan.Depth + 1, TimeoutSeconds: j.Spec.TimeoutSeconds}
 }
 
-// repeats reports whether the job starts another run after the outcome of the attempt.
-func repeats(r *hodei.Retries, attempt int, status hodei.RunJobStatus, reason *hodei.Reason) bool {
+// retriesChild reports whether the job starts another run after the outcome of the attempt.
+func retriesChild(r *hodei.Retries, attempt int, status hodei.RunJobStatus, reason *hodei.Reason) bool {
 	if r == nil || attempt > r.Max || status != hodei.JobFailed && status != hodei.JobTimedOut {
 		return false
 	}
@@ -145,17 +142,15 @@ func backoff(r *hodei.Retries, attempt int) time.Duration {
 	return seconds(min(max(hodei.RetryCap, r.BackoffSeconds), r.BackoffSeconds*math.Pow(2, float64(attempt-1))))
 }
 
-// Refuse records why the child run of an attempt cannot be created. It returns false if the
+// Refuse records why the child run of an attempt cannot be created. It changes nothing if the
 // job does not wait for that run.
-func Refuse(r *hodei.Run, key string, attempt int, why hodei.Refusal) bool {
+func Refuse(r *hodei.Run, key string, attempt int, why hodei.Refusal) {
 	for i := range r.Jobs {
 		j := &r.Jobs[i]
 		if j.Key == key && j.Attempt == attempt && j.Status.Active() && j.Plan.Stopping == nil && childOf(j) == nil {
 			j.Plan.Refused = &why
-			return true
 		}
 	}
-	return false
 }
 
 // ExpandCall is Expand for a child run.

@@ -136,7 +136,8 @@ func TestAPipelineJobWithoutARunIsCancelledAtOnce(t *testing.T) {
 	require.Empty(t, steps.Calls)
 	require.Empty(t, steps.StopRuns)
 	require.Equal(t, hodei.RunCancelled, r.Status)
-	require.False(t, Refuse(r, "c", 1, hodei.Refusal{}), "what comes of it is not wanted")
+	Refuse(r, "c", 1, hodei.Refusal{})
+	require.Nil(t, r.Jobs[0].Plan.Refused, "what comes of it is not wanted")
 }
 
 func TestARunThatWasNotCreatedIsAskedForAgain(t *testing.T) {
@@ -150,8 +151,9 @@ func TestARunThatWasNotCreatedIsAskedForAgain(t *testing.T) {
 func TestARefusedPipelineJobFailsWithAText(t *testing.T) {
 	r := expanded(t, hodei.Settings{}, []hodei.Job{job("c", "", calls()), job("d", "c")})
 	Advance(r, nil, start, nil)
-	require.False(t, Refuse(r, "c", 2, hodei.Refusal{}), "another attempt")
-	require.True(t, Refuse(r, "c", 1, hodei.Refusal{Reason: hodei.ReasonStartFailed, Message: "no pipeline has the slug other"}))
+	Refuse(r, "c", 2, hodei.Refusal{})
+	require.Nil(t, r.Jobs[0].Plan.Refused, "another attempt")
+	Refuse(r, "c", 1, hodei.Refusal{Reason: hodei.ReasonStartFailed, Message: "no pipeline has the slug other"})
 	Advance(r, nil, start, nil)
 	require.Equal(t, hodei.RunFailed, r.Status)
 	require.Equal(t, hodei.ReasonStartFailed, *r.Jobs[0].Reason)
@@ -160,11 +162,11 @@ func TestARefusedPipelineJobFailsWithAText(t *testing.T) {
 }
 
 func TestPipelinesAreAtMostFiveDeep(t *testing.T) {
-	for depth := range MaxDepth + 1 {
+	for depth := range maxDepth + 1 {
 		r := expanded(t, hodei.Settings{}, []hodei.Job{job("c", "", calls(), retries(3, 0))})
 		r.Plan.Depth = depth
 		steps := Advance(r, nil, start, nil)
-		if depth < MaxDepth-1 {
+		if depth < maxDepth-1 {
 			require.Equal(t, depth+1, steps.Calls[0].Depth)
 			continue
 		}

@@ -68,7 +68,8 @@ func (w *world) carryOut(steps Steps) (refused bool) {
 		require.Equal(w.t, w.r.Plan.Depth+1, call.Depth)
 		w.runs.count++
 		if w.runs.refuse && chance(id, 6) == 0 {
-			require.True(w.t, Refuse(w.r, call.Key, call.Attempt, hodei.Refusal{Reason: hodei.ReasonStartFailed, Message: "no such pipeline"}))
+			Refuse(w.r, call.Key, call.Attempt, hodei.Refusal{Reason: hodei.ReasonStartFailed, Message: "no such pipeline"})
+			require.True(w.t, slices.ContainsFunc(w.r.Jobs, func(j hodei.RunJob) bool { return j.Key == call.Key && j.Plan.Refused != nil }))
 			refused = true
 			continue
 		}

@@ -11,9 +11,9 @@ import (
 // changed. It is a list; for other triggers the condition holds.
 const changes = "changes"
 
-// Holds reports whether one of the conditions holds: the globs of each key match its value.
+// holds reports whether one of the conditions holds: the globs of each key match its value.
 // An empty list holds.
-func Holds(condition hodei.Conditions, values Values) bool {
+func holds(condition hodei.Conditions, values lookup) bool {
 	if len(condition) == 0 {
 		return true
 	}
@@ -25,7 +25,7 @@ func Holds(condition hodei.Conditions, values Values) bool {
 	return false
 }
 
-func holdsAll(condition hodei.Condition, values Values) bool {
+func holdsAll(condition hodei.Condition, values lookup) bool {
 	for name, globs := range condition {
 		value, _ := values(name)
 		if name == changes {

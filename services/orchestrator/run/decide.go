@@ -25,7 +25,7 @@ func (a *advance) decide(i int) {
 			a.close(j, hodei.JobSkipped, &why)
 			return
 		}
-		if isSource(j) {
+		if hasOpenMatrix(j) {
 			a.spread(i)
 			return
 		}
@@ -45,17 +45,15 @@ func (a *advance) decide(i int) {
 func (a *advance) stopping(j *hodei.RunJob) *hodei.Reason {
 	if j.Finally {
 		if a.r.Plan.StopFinally {
-			reason := hodei.ReasonCancelled
-			return &reason
+			return new(hodei.ReasonCancelled)
 		}
 		return nil
 	}
 	if a.r.Plan.Stopping != nil {
 		return a.r.Plan.Stopping
 	}
-	if j.Spec.Matrix != nil && j.Spec.Matrix.FailFast && slices.ContainsFunc(a.legs[j.Job], func(i int) bool { return Bad(a.r.Jobs[i]) }) {
-		reason := hodei.ReasonFailFast
-		return &reason
+	if j.Spec.Matrix != nil && j.Spec.Matrix.FailFast && slices.ContainsFunc(a.legs[j.Job], func(i int) bool { return failsRun(a.r.Jobs[i]) }) {
+		return new(hodei.ReasonFailFast)
 	}
 	return nil
 }
@@ -101,8 +99,7 @@ func (a *advance) skips(j *hodei.RunJob) hodei.Reason {
 		return why
 	}
 	if j.Plan.Condition == nil {
-		holds := Holds(j.Spec.If, a.values(j))
-		j.Plan.Condition = &holds
+		j.Plan.Condition = new(holds(j.Spec.If, a.values(j)))
 		a.change(j)
 	}
 	switch {
@@ -164,10 +161,9 @@ func (a *advance) troubled(jobs []string) bool {
 // block makes the job wait for its approval.
 func (a *advance) block(j *hodei.RunJob) {
 	j.Status = hodei.JobBlocked
-	j.Approval.Message = Resolve(j.Approval.Message, a.values(j))
+	j.Approval.Message = resolve(j.Approval.Message, a.values(j))
 	if gate := j.Spec.Approval; gate != nil && gate.TimeoutSeconds != nil {
-		at := a.now.Add(seconds(*gate.TimeoutSeconds))
-		j.Approval.ExpiresAt = &at
+		j.Approval.ExpiresAt = new(a.now.Add(seconds(*gate.TimeoutSeconds)))
 	}
 	a.change(j)
 }
@@ -179,11 +175,9 @@ func (a *advance) approved(j *hodei.RunJob) bool {
 	case answer.Approved != nil && *answer.Approved:
 		return true
 	case answer.Approved != nil:
-		reason := hodei.ReasonRejected
-		a.close(j, hodei.JobFailed, &reason)
+		a.close(j, hodei.JobFailed, new(hodei.ReasonRejected))
 	case answer.ExpiresAt != nil && !answer.ExpiresAt.After(a.now):
-		reason := hodei.ReasonApprovalTimeout
-		a.close(j, hodei.JobFailed, &reason)
+		a.close(j, hodei.JobFailed, new(hodei.ReasonApprovalTimeout))
 	}
 	return false
 }
@@ -212,20 +206,18 @@ func (a *advance) start(i int) {
 		return
 	}
 	if j.Spec.Pipeline != nil {
-		a.call(j)
+		a.startChild(j)
 		return
 	}
 	spec, err := a.spec(j)
 	if err != nil {
-		reason, issue := hodei.ReasonStartFailed, Issue(err)
-		j.Message = &issue
-		a.close(j, hodei.JobFailed, &reason)
+		j.Message = new(Issue(err))
+		a.close(j, hodei.JobFailed, new(hodei.ReasonStartFailed))
 		return
 	}
 	j.Status, j.Attempt = hodei.JobPending, 1
 	a.change(j)
-	key := j.Key
 	a.out.Start = append(a.out.Start, hodei.Execution{
-		JobID: j.JobID, PipelineID: &a.r.PipelineID, RunID: &a.r.ID, RunNumber: &a.r.Number, JobKey: &key, Spec: spec, Attempt: 1,
+		JobID: j.JobID, PipelineID: &a.r.PipelineID, RunID: &a.r.ID, RunNumber: &a.r.Number, JobKey: new(j.Key), Spec: spec, Attempt: 1,
 	})
 }

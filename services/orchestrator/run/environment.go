@@ -8,9 +8,9 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Environment is what every command of a run receives beside the environment of its
+// environment is what every command of a run receives beside the environment of its
 // job. The worker adds what every execution has, such as HODEI_ATTEMPT.
-func Environment(r *hodei.Run, j *hodei.RunJob) map[string]string {
+func environment(r *hodei.Run, j *hodei.RunJob) map[string]string {
 	env := map[string]string{"HODEI_JOB": j.Key}
 	for _, name := range hodei.RunFields {
 		env[hodei.RunVariable(name)] = runValue(r, name)
@@ -32,7 +32,7 @@ func (a *advance) spec(j *hodei.RunJob) (hodei.Spec, error) {
 	if env == nil {
 		env = map[string]string{}
 	}
-	maps.Copy(env, Environment(a.r, j)) // last, so that the command has the values that conditions and approvals had
+	maps.Copy(env, environment(a.r, j)) // last, so that the command has the values that conditions and approvals had
 	if len(j.Needs) > 0 {
 		needs, err := a.needs(j)
 		if err != nil {
@@ -46,13 +46,12 @@ func (a *advance) spec(j *hodei.RunJob) (hodei.Spec, error) {
 	}
 	spec.Artifacts = slices.Clone(spec.Artifacts)
 	for i := range spec.Artifacts {
-		spec.Artifacts[i].Name = Resolve(spec.Artifacts[i].Name, values)
+		spec.Artifacts[i].Name = resolve(spec.Artifacts[i].Name, values)
 	}
 	spec.Caches = resolveCaches(spec.Caches, values)
 	spec.Requirements.Labels = resolveAll(spec.Requirements.Labels, values)
 	if kind := spec.Requirements.Type; kind != nil {
-		resolved := Resolve(*kind, values)
-		spec.Requirements.Type = &resolved
+		spec.Requirements.Type = new(resolve(*kind, values))
 	}
 	if err := spec.Validate(); err != nil {
 		return spec, err
@@ -62,7 +61,7 @@ func (a *advance) spec(j *hodei.RunJob) (hodei.Spec, error) {
 
 // resolveCaches replaces the references in the keys, except for file_hash, which the worker
 // replaces because it has the files.
-func resolveCaches(specs []hodei.CacheSpec, values Values) []hodei.CacheSpec {
+func resolveCaches(specs []hodei.CacheSpec, values lookup) []hodei.CacheSpec {
 	known := func(name string) (string, bool) {
 		if hodei.IsFileHash(name) {
 			return "", false
@@ -71,10 +70,10 @@ func resolveCaches(specs []hodei.CacheSpec, values Values) []hodei.CacheSpec {
 	}
 	specs = slices.Clone(specs)
 	for i := range specs {
-		specs[i].Key = Resolve(specs[i].Key, known)
+		specs[i].Key = resolve(specs[i].Key, known)
 		specs[i].Restore = slices.Clone(specs[i].Restore)
 		for n := range specs[i].Restore {
-			specs[i].Restore[n] = Resolve(specs[i].Restore[n], known)
+			specs[i].Restore[n] = resolve(specs[i].Restore[n], known)
 		}
 	}
 	return specs

@@ -42,7 +42,7 @@ type Source struct {
 // trigger are set already.
 func Expand(r *hodei.Run, from Source) error {
 	var err error
-	if r.Params, err = params(from.Settings.Params, from.Params); err != nil {
+	if r.Params, err = Params(from.Settings.Params, from.Params); err != nil {
 		return err
 	}
 	if err := from.checkEnvironment(); err != nil {
@@ -54,9 +54,8 @@ func Expand(r *hodei.Run, from Source) error {
 	}
 	r.Plan.Notify = from.Settings.Notified()
 	if c := from.Settings.Concurrency; c != nil {
-		own := *c
-		own.Key = Resolve(c.Key, known(r, &hodei.RunJob{}))
-		r.Plan.Concurrency = &own
+		r.Plan.Concurrency = new(*c)
+		r.Plan.Concurrency.Key = resolve(c.Key, known(r, &hodei.RunJob{}))
 	}
 	if from.Repository {
 		return awaitDefinition(r, from)
@@ -130,8 +129,7 @@ func planned(r *hodei.Run, from Source, job hodei.Job, key string, position int)
 	}
 	spec.Environment = env
 	if spec.Finally && spec.TimeoutSeconds == nil {
-		limit := float64(finallyTimeout)
-		spec.TimeoutSeconds = &limit
+		spec.TimeoutSeconds = new(float64(finallyTimeout))
 	}
 	if from.NoSecrets {
 		spec.Secrets = nil
@@ -149,8 +147,7 @@ func planned(r *hodei.Run, from Source, job hodei.Job, key string, position int)
 		out.Approval = &hodei.Approval{Message: gate.Message}
 	}
 	if out.Name != nil {
-		name := Resolve(*out.Name, known(r, &out))
-		out.Name = &name
+		out.Name = new(resolve(*out.Name, known(r, &out)))
 	}
 	return out
 }
@@ -166,9 +163,7 @@ func legsOf(job hodei.RunJob) ([]hodei.RunJob, error) {
 		return nil, hodei.InvalidField("jobs."+job.Key+".matrix", fmt.Sprintf("%d legs; at most %d are allowed", size, hodei.MaxLegs))
 	}
 	if len(legs) == 0 { // nothing is left of it
-		reason := hodei.ReasonCondition
-		text := "its matrix has no legs"
-		job.Status, job.Reason, job.Message = hodei.JobSkipped, &reason, &text
+		job.Status, job.Reason, job.Message = hodei.JobSkipped, new(hodei.ReasonCondition), new("its matrix has no legs")
 		return []hodei.RunJob{job}, nil
 	}
 	out := make([]hodei.RunJob, len(legs))
@@ -185,15 +180,13 @@ func legsOf(job hodei.RunJob) ([]hodei.RunJob, error) {
 func legOf(job hodei.RunJob, leg hodei.Leg, n int) hodei.RunJob {
 	job.Leg, job.Key, job.Position = leg, job.Job+leg.String(), job.Position+n
 	if job.Approval != nil {
-		approval := *job.Approval
-		job.Approval = &approval
+		job.Approval = new(*job.Approval)
 	}
 	if job.Name != nil {
-		name := Resolve(*job.Name, func(name string) (string, bool) {
+		job.Name = new(resolve(*job.Name, func(name string) (string, bool) {
 			axis, ok := strings.CutPrefix(name, "matrix.")
 			return leg[axis], ok
-		})
-		job.Name = &name
+		}))
 	}
 	return job
 }

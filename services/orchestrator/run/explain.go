@@ -55,8 +55,7 @@ func explainExit(e hodei.Execution) *string {
 	if e.Reason == nil || *e.Reason != hodei.ReasonExitCode || e.ExitCode == nil {
 		return nil
 	}
-	text := fmt.Sprintf("exit code %d", *e.ExitCode)
-	return &text
+	return new(fmt.Sprintf("exit code %d", *e.ExitCode))
 }
 
 // explainNeeds names the needs that did not succeed, or for a finally job those of the run.
@@ -64,7 +63,7 @@ func (a *advance) explainNeeds(j *hodei.RunJob) string {
 	var bad []string
 	for i := range a.r.Jobs {
 		one := &a.r.Jobs[i]
-		if one.Finally == j.Finally && slices.Contains(j.Needs, one.Job) && !one.Succeeded() || j.Finally && !one.Finally && Bad(*one) {
+		if one.Finally == j.Finally && slices.Contains(j.Needs, one.Job) && !one.Succeeded() || j.Finally && !one.Finally && failsRun(*one) {
 			bad = append(bad, fmt.Sprintf("%s is %s", one.Key, one.Status))
 		}
 	}
@@ -121,10 +120,7 @@ func (a *advance) explainMatrix(j *hodei.RunJob) string {
 		return ""
 	}
 	output, _ := a.values(j)(j.Spec.Matrix.From)
-	legs, err := LegsFrom(output)
-	if err == nil {
-		err = distinct(legs)
-	}
+	_, err := legsFrom(output)
 	if err == nil {
 		return ""
 	}

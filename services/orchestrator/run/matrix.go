@@ -9,14 +9,15 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// isSource reports whether the legs of the job will be read from an output.
-func isSource(j *hodei.RunJob) bool {
+// hasOpenMatrix reports whether the legs of the job will be read from an output.
+func hasOpenMatrix(j *hodei.RunJob) bool {
 	return j.Leg == nil && j.Spec.Matrix != nil && j.Spec.Matrix.From != ""
 }
 
-// LegsFrom reads the legs of a matrix from an output: a JSON array of scalars, each
-// the axis hodei.Item, or of objects of scalars. A leg that Postgres could not store is an error.
-func LegsFrom(output string) ([]hodei.Leg, error) {
+// legsFrom reads the legs of a matrix from an output: a JSON array of scalars, each
+// the axis hodei.Item, or of objects of scalars. Equal legs, and a leg that Postgres could not
+// store, are an error.
+func legsFrom(output string) ([]hodei.Leg, error) {
 	dec := json.NewDecoder(strings.NewReader(output))
 	var items []json.RawMessage
 	if err := dec.Decode(&items); err != nil {
@@ -25,7 +26,7 @@ func LegsFrom(output string) ([]hodei.Leg, error) {
 	if len(items) > hodei.MaxLegs {
 		return nil, hodei.InvalidField("matrix.from", fmt.Sprintf("%d legs; at most %d are allowed", len(items), hodei.MaxLegs))
 	}
-	legs := make([]hodei.Leg, 0, len(items))
+	legs, seen := make([]hodei.Leg, 0, len(items)), map[string]bool{}
 	for _, item := range items {
 		leg := hodei.Leg{}
 		fields := map[string]json.RawMessage{hodei.Item: item}
@@ -45,7 +46,10 @@ func LegsFrom(output string) ([]hodei.Leg, error) {
 		if issue := leg.Issue(); issue != "" {
 			return nil, hodei.InvalidField("matrix.from", issue)
 		}
-		legs = append(legs, leg)
+		if seen[leg.String()] {
+			return nil, hodei.InvalidField("matrix.from", "the legs must differ")
+		}
+		legs, seen[leg.String()] = append(legs, leg), true
 	}
 	return legs, nil
 }
@@ -54,18 +58,13 @@ func LegsFrom(output string) ([]hodei.Leg, error) {
 func (a *advance) spread(i int) {
 	job := a.r.Jobs[i]
 	output, _ := a.values(&job)(job.Spec.Matrix.From)
-	legs, err := LegsFrom(output)
-	if err == nil {
-		err = distinct(legs)
-	}
+	legs, err := legsFrom(output)
 	switch {
 	case err != nil:
-		reason := hodei.ReasonMatrix
-		a.close(&a.r.Jobs[i], hodei.JobFailed, &reason)
+		a.close(&a.r.Jobs[i], hodei.JobFailed, new(hodei.ReasonMatrix))
 		return
 	case len(legs) == 0:
-		reason := hodei.ReasonCondition
-		a.close(&a.r.Jobs[i], hodei.JobSkipped, &reason)
+		a.close(&a.r.Jobs[i], hodei.JobSkipped, new(hodei.ReasonCondition))
 		return
 	}
 	job.Plan.Name = job.Name
@@ -73,18 +72,6 @@ func (a *advance) spread(i int) {
 	for _, leg := range a.legs[job.Job] {
 		a.decide(leg)
 	}
-}
-
-func distinct(legs []hodei.Leg) error {
-	seen := map[string]bool{}
-	for _, leg := range legs {
-		if key := leg.String(); seen[key] {
-			return hodei.InvalidField("matrix.from", "the legs must differ")
-		} else {
-			seen[key] = true
-		}
-	}
-	return nil
 }
 
 // replace puts the legs in the place of the job.

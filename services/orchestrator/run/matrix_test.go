@@ -47,7 +47,7 @@ func TestLegsOfAnyOutputCanBeStored(t *testing.T) {
 		}
 		output, err := json.Marshal(list)
 		require.NoError(t, err)
-		legs, err := LegsFrom(string(output))
+		legs, err := legsFrom(string(output))
 		if err != nil {
 			require.ErrorIs(t, err, hodei.Invalid)
 			require.NotContains(t, Issue(err), "\x00", "the job shows it")

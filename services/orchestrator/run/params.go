@@ -6,8 +6,8 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// params are the values of all parameters: those given, and defaults.
-func params(declared []hodei.Param, given map[string]hodei.Scalar) (map[string]string, error) {
+// Params returns the values of all parameters: those given, and defaults.
+func Params(declared []hodei.Param, given map[string]hodei.Scalar) (map[string]string, error) {
 	for name := range given {
 		if !slices.ContainsFunc(declared, func(p hodei.Param) bool { return p.Name == name }) {
 			return nil, hodei.InvalidField("params."+name, "the pipeline has no parameter of this name")
@@ -21,7 +21,7 @@ func params(declared []hodei.Param, given map[string]hodei.Scalar) (map[string]s
 			if issue := p.Issue(value); issue != "" {
 				return nil, hodei.InvalidField("params."+p.Name, issue)
 			}
-		case p.Required && p.Default == nil:
+		case p.Required:
 			return nil, hodei.InvalidField("params."+p.Name, "required")
 		case p.Default != nil:
 			value = *p.Default

@@ -75,8 +75,7 @@ func (a *advance) adopt(i int) {
 		err = a.expand(&next, *grant, definition)
 	}
 	if err != nil {
-		reason, message := hodei.ReasonDefinition, unreadable(grant.File, err)
-		j.Status, j.Reason, j.Message = hodei.JobFailed, &reason, &message
+		j.Status, j.Reason, j.Message = hodei.JobFailed, new(hodei.ReasonDefinition), new(unreadable(grant.File, err))
 		return
 	}
 	plan := &a.r.Plan

@@ -9,8 +9,8 @@ import (
 
 // Values of choice, besides keys of jobs.
 const (
-	RerunFailed = "failed"
-	RerunAll    = "all"
+	rerunFailed = "failed"
+	rerunAll    = "all"
 )
 
 // Rerun fills in the jobs of a run that repeats the past one, which has ended. The
@@ -44,7 +44,7 @@ func Rerun(r *hodei.Run, past hodei.Run, choice []string) error {
 func chosen(past hodei.Run, choice []string) (map[string]bool, error) {
 	again := map[string]bool{}
 	for _, key := range choice {
-		found := key == RerunAll || key == RerunFailed
+		found := key == rerunAll || key == rerunFailed
 		for _, j := range past.Jobs {
 			if j.Job == key && j.Spec.Source == hodei.SourceUploaded {
 				return nil, hodei.InvalidField("jobs", "the source of the run was uploaded, and cannot be fetched again")
@@ -58,8 +58,8 @@ func chosen(past hodei.Run, choice []string) (map[string]bool, error) {
 		}
 	}
 	for _, j := range past.Jobs {
-		failed := (len(choice) == 0 || slices.Contains(choice, RerunFailed)) && (!j.Succeeded() || j.Warning)
-		all := slices.Contains(choice, RerunAll) && (j.Spec.Source == "" || !j.Succeeded()) // the tree stays what it was
+		failed := (len(choice) == 0 || slices.Contains(choice, rerunFailed)) && (!j.Succeeded() || j.Warning)
+		all := slices.Contains(choice, rerunAll) && (j.Spec.Source == "" || !j.Succeeded()) // the tree stays what it was
 		if j.Finally || failed || all {
 			again[j.Job] = true
 		}

@@ -156,7 +156,7 @@ func TestASkippedConditionCountsAsSuccess(t *testing.T) {
 
 func TestIfIsAListOfMaps(t *testing.T) {
 	main, tag := hodei.Condition{"run.branch": {"main"}, "params.env": {"prod"}}, hodei.Condition{"run.tag": {"v*"}}
-	values := func(values map[string]string) Values {
+	values := func(values map[string]string) lookup {
 		return func(name string) (string, bool) { return values[name], true }
 	}
 	for _, c := range []struct {
@@ -168,9 +168,9 @@ func TestIfIsAListOfMaps(t *testing.T) {
 		{map[string]string{"run.tag": "v1.2"}, true},
 		{map[string]string{}, false},
 	} {
-		require.Equal(t, c.want, Holds(hodei.Conditions{main, tag}, values(c.have)), c.have)
+		require.Equal(t, c.want, holds(hodei.Conditions{main, tag}, values(c.have)), c.have)
 	}
-	require.True(t, Holds(nil, values(nil)))
+	require.True(t, holds(nil, values(nil)))
 }
 
 func TestGlobs(t *testing.T) {
@@ -193,7 +193,7 @@ func TestGlobs(t *testing.T) {
 func TestChangesHoldForOtherTriggers(t *testing.T) {
 	docs := hodei.Conditions{{"changes": {"docs/**"}}}
 	for paths, want := range map[string]bool{"": true, "a.go": false, "a.go\ndocs/x.md": true} {
-		require.Equal(t, want, Holds(docs, func(string) (string, bool) { return paths, true }), paths)
+		require.Equal(t, want, holds(docs, func(string) (string, bool) { return paths, true }), paths)
 	}
 	r := expanded(t, hodei.Settings{}, []hodei.Job{job("a", "", func(j *hodei.Job) { j.If = docs })})
 	r.Trigger.Changes = []string{"a.go", "b.go"}
@@ -395,14 +395,14 @@ func TestParams(t *testing.T) {
 		{Name: "env", Enum: []hodei.Scalar{"staging", "prod"}, Default: &staging}, {Name: "n", Type: "number", Required: true},
 		{Name: "dry-run", Type: "boolean"},
 	}
-	got, err := params(declared, map[string]hodei.Scalar{"n": "1.30"})
+	got, err := Params(declared, map[string]hodei.Scalar{"n": "1.30"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"env": "staging", "n": "1.30", "dry-run": ""}, got)
 	require.Equal(t, "DRY_RUN", hodei.VariableName("dry-run"))
 	for field, given := range map[string]map[string]hodei.Scalar{
 		"params.n": {}, "params.env": {"n": "1", "env": "dev"}, "params.x": {"n": "1", "x": "1"}, "params.dry-run": {"n": "1", "dry-run": "yes"},
 	} {
-		_, err := params(declared, given)
+		_, err := Params(declared, given)
 		require.ErrorContains(t, err, field)
 	}
 }

@@ -62,9 +62,8 @@ func fetching(from Source) hodei.RunJob {
 	if s.Depth != nil {
 		depth = *s.Depth
 	}
-	limit := float64(fetchTimeout)
 	spec := hodei.Spec{
-		Command: hodei.Command{Shell: fetch}, Priority: hodei.DefaultPriority, TimeoutSeconds: &limit, Source: hodei.SourceFetched,
+		Command: hodei.Command{Shell: fetch}, Priority: hodei.DefaultPriority, TimeoutSeconds: new(float64(fetchTimeout)), Source: hodei.SourceFetched,
 		Environment: map[string]string{
 			"SOURCE_GIT": s.Git, "SOURCE_REF": s.Ref, "SOURCE_DEPTH": strconv.Itoa(depth), "SOURCE_SUBMODULES": strconv.FormatBool(s.Submodules), "SOURCE_ORIGIN": origin(s.Git),
 		},

@@ -8,12 +8,12 @@ import (
 	"github.com/hodei-jobs/hodei"
 )
 
-// Values looks up a name such as "params.env" or "needs.build.outputs.version". It
+// lookup returns the value of a name such as "params.env" or "needs.build.outputs.version". It
 // reports false for one that is not known yet.
-type Values func(name string) (value string, known bool)
+type lookup func(name string) (value string, known bool)
 
-// Resolve replaces the references ${{ … }} in the text whose values are known.
-func Resolve(text string, values Values) string {
+// resolve replaces the references ${{ … }} in the text whose values are known.
+func resolve(text string, values lookup) string {
 	if !strings.Contains(text, "${{") {
 		return text
 	}
@@ -25,19 +25,19 @@ func Resolve(text string, values Values) string {
 	})
 }
 
-func resolveAll(texts map[string]string, values Values) map[string]string {
+func resolveAll(texts map[string]string, values lookup) map[string]string {
 	if texts == nil {
 		return nil
 	}
 	out := make(map[string]string, len(texts))
 	for name, text := range texts {
-		out[Resolve(name, values)] = Resolve(text, values)
+		out[resolve(name, values)] = resolve(text, values)
 	}
 	return out
 }
 
 // known returns the values of a job that do not depend on its needs.
-func known(r *hodei.Run, j *hodei.RunJob) Values {
+func known(r *hodei.Run, j *hodei.RunJob) lookup {
 	return func(name string) (string, bool) {
 		kind, rest, _ := strings.Cut(name, ".")
 		switch kind {
@@ -56,7 +56,7 @@ func known(r *hodei.Run, j *hodei.RunJob) Values {
 
 // values returns all values that the job may read, once its needs have ended. An unknown
 // name is the empty string.
-func (a *advance) values(j *hodei.RunJob) Values {
+func (a *advance) values(j *hodei.RunJob) lookup {
 	before := known(a.r, j)
 	return func(name string) (string, bool) {
 		if value, ok := before(name); ok {
@@ -100,11 +100,13 @@ func runValue(r *hodei.Run, name string) string {
 	case "ref":
 		return ref
 	case "branch":
-		branch, _ := strings.CutPrefix(ref, "refs/heads/")
-		return given(branch != ref, branch)
+		if branch, ok := strings.CutPrefix(ref, "refs/heads/"); ok {
+			return branch
+		}
 	case "tag":
-		tag, _ := strings.CutPrefix(ref, "refs/tags/")
-		return given(tag != ref, tag)
+		if tag, ok := strings.CutPrefix(ref, "refs/tags/"); ok {
+			return tag
+		}
 	case "base_branch":
 		return r.Trigger.BaseBranch
 	case "pull_request":
@@ -124,11 +126,4 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-func given(ok bool, value string) string {
-	if ok {
-		return value
-	}
-	return ""
 }

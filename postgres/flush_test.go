@@ -108,8 +108,8 @@ func TestOtherCommitsWait(t *testing.T) {
 		func() { t.Error("it belongs to no run") })[0]
 	require.NoError(t, ended.Err)
 	require.True(t, ended.Whole)
-	_, err = db.handed(t.Context(), db.pool, func(context.Context, []hodei.Execution) { t.Error("nothing is handed over") },
-		func(s *step) ([]Advanced, error) {
+	_, err = db.commitThenFlush(t.Context(), db.pool, func(context.Context, []hodei.Execution) { t.Error("nothing is handed over") },
+		func(s *lazyTx) ([]Advanced, error) {
 			return []Advanced{{}}, errors.Join(s.begin(t.Context(), &pgx.Batch{}), s.commit(t.Context(), &pgx.Batch{}))
 		})
 	require.NoError(t, err)

@@ -28,17 +28,17 @@ func within(tx session) send {
 	return func(ctx context.Context, b *pgx.Batch) error { return tx.SendBatch(ctx, b).Close() }
 }
 
-// step is a transaction that does not wait for the disk. Its BEGIN is sent with its first
+// lazyTx is a transaction that does not wait for the disk. Its BEGIN is sent with its first
 // statements and its COMMIT with its last ones, so that a step of a run takes few round
 // trips.
-type step struct {
+type lazyTx struct {
 	*pgxpool.Conn
-	at string // the position in the log of Postgres after the commit
+	position string // in the log of Postgres after the commit
 }
 
 // begin sends the first statements of the transaction, whose plans do not depend on the
 // content of the tables, as those of DB.known.
-func (s *step) begin(ctx context.Context, b *pgx.Batch) error {
+func (s *lazyTx) begin(ctx context.Context, b *pgx.Batch) error {
 	first := &pgx.Batch{}
 	first.Queue(`BEGIN`)
 	first.Queue(`SELECT set_config('synchronous_commit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
@@ -48,24 +48,24 @@ func (s *step) begin(ctx context.Context, b *pgx.Batch) error {
 }
 
 // commit sends the last statements, and reads the position after the COMMIT.
-func (s *step) commit(ctx context.Context, b *pgx.Batch) error {
+func (s *lazyTx) commit(ctx context.Context, b *pgx.Batch) error {
 	b.Queue(`COMMIT`)
-	b.Queue(`SELECT pg_current_wal_insert_lsn()::text`).QueryRow(func(row pgx.Row) error { return row.Scan(&s.at) })
+	b.Queue(`SELECT pg_current_wal_insert_lsn()::text`).QueryRow(func(row pgx.Row) error { return row.Scan(&s.position) })
 	return s.SendBatch(ctx, b).Close()
 }
 
-// handed calls work, which commits a transaction without a flush, passes the created
-// executions to hand, and then waits for the flush. This saves one flush before the next job
+// commitThenFlush calls work, which commits a transaction without a flush, passes the created
+// executions to announce, and then waits for the flush. This saves one flush before the next job
 // of a run starts. It is safe: an execution starts only after its assignment is committed
 // with a flush, which includes all earlier commits. If Postgres crashes before the flush, it
 // loses these decisions and the ends that they follow from, or they are made again.
-func (db *DB) handed(ctx context.Context, pool *pgxpool.Pool, hand Hand, work func(*step) ([]Advanced, error)) ([]Advanced, error) {
+func (db *DB) commitThenFlush(ctx context.Context, pool *pgxpool.Pool, announce Announce, work func(*lazyTx) ([]Advanced, error)) ([]Advanced, error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Release() // which closes it while it has a transaction
-	s := &step{Conn: conn}
+	s := &lazyTx{Conn: conn}
 	out, err := work(s)
 	if err != nil {
 		if conn.Conn().PgConn().TxStatus() != 'I' {
@@ -78,36 +78,36 @@ func (db *DB) handed(ctx context.Context, pool *pgxpool.Pool, hand Hand, work fu
 		created = append(created, a.Created...)
 	}
 	if len(created) == 0 {
-		return out, db.write(ctx, conn)
+		return out, db.flush(ctx, conn)
 	}
-	written := db.written.next()
-	hand(ctx, created)
+	flushed := db.flushed.next()
+	announce(ctx, created)
 	if len(out) > 1 {
-		return out, db.write(ctx, conn)
+		return out, db.flush(ctx, conn)
 	}
-	return out, db.share(ctx, conn, written, s.at)
+	return out, db.awaitFlush(ctx, conn, flushed, s.position)
 }
 
-// On an idle system the flush of the next assignment usually includes this commit. So share
-// checks every shareEvery, at most shareLooks times, before it flushes itself: its own flush
+// On an idle system the flush of the next assignment usually includes this commit. So awaitFlush
+// checks every awaitEvery, at most awaitLooks times, before it flushes itself: its own flush
 // would delay that of the assignment.
 const (
-	shareEvery   = 3 * time.Millisecond
-	shareLooks   = 3
-	shareTimeout = 30 * time.Second
+	awaitEvery   = 3 * time.Millisecond
+	awaitLooks   = 3
+	awaitTimeout = 30 * time.Second
 )
 
-// share waits until the log of Postgres is flushed up to the position at, and flushes it
+// awaitFlush waits until the log of Postgres is flushed up to the position at, and flushes it
 // itself unless another commit does so soon. conn must be the connection of the commit: after
-// a crash of Postgres another connection would not detect the loss. written is closed by the
+// a crash of Postgres another connection would not detect the loss. flushed is closed by the
 // next flush of this process.
-func (db *DB) share(ctx context.Context, conn *pgxpool.Conn, written <-chan struct{}, at string) error {
-	tick := time.NewTicker(shareEvery)
+func (db *DB) awaitFlush(ctx context.Context, conn *pgxpool.Conn, flushed <-chan struct{}, at string) error {
+	tick := time.NewTicker(awaitEvery)
 	defer tick.Stop()
-	for looks := 0; looks < shareLooks; {
+	for looks := 0; looks < awaitLooks; {
 		select {
-		case <-written:
-			written = db.written.next()
+		case <-flushed:
+			flushed = db.flushed.next()
 		case <-tick.C:
 			looks++
 		case <-ctx.Done():
@@ -119,13 +119,13 @@ func (db *DB) share(ctx context.Context, conn *pgxpool.Conn, written <-chan stru
 			return err
 		}
 	}
-	return db.write(ctx, conn)
+	return db.flush(ctx, conn)
 }
 
-// write flushes everything that the connection has committed, by a synchronous commit.
-func (db *DB) write(ctx context.Context, conn *pgxpool.Conn) error {
+// flush makes all commits of the connection durable, by a synchronous commit.
+func (db *DB) flush(ctx context.Context, conn *pgxpool.Conn) error {
 	_, err := conn.Exec(ctx, `SELECT pg_logical_emit_message(true, 'hodei', '')`)
-	db.written.broadcast()
+	db.flushed.broadcast()
 	return err
 }
 
