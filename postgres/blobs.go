@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,21 +127,26 @@ func (db *DB) CondemnBlobs(ctx context.Context, grace, abandoned time.Duration, 
 }
 
 // TakeCondemned locks one condemned blob, calls remove for it, and forgets it. It returns
-// NOT_FOUND if there is none that no other instance has locked.
+// NOT_FOUND if there is none that no other instance has locked. A blob that cannot be removed
+// comes after the others: they are taken by used_at.
 func (db *DB) TakeCondemned(ctx context.Context, remove func(hodei.BlobID) error) error {
-	return db.transact(ctx, "blob", "", func(tx pgx.Tx) error {
+	var failed error
+	err := db.transact(ctx, "blob", "", func(tx pgx.Tx) error {
 		var id hodei.BlobID
-		err := tx.QueryRow(ctx, `SELECT id FROM blobs WHERE state = 'CONDEMNED' ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED`).Scan(&id)
+		err := tx.QueryRow(ctx, `SELECT id FROM blobs WHERE state = 'CONDEMNED' ORDER BY used_at LIMIT 1 FOR UPDATE SKIP LOCKED`).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return hodei.Missing("blob", "condemned")
 		}
-		if err == nil {
-			err = remove(id)
-		}
 		if err != nil {
-			return fmt.Errorf("remove blob %s: %w", id, err)
+			return fmt.Errorf("take condemned blob: %w", err)
+		}
+		if err := remove(id); err != nil {
+			failed = fmt.Errorf("remove blob %s: %w", id, err)
+			_, err = tx.Exec(ctx, `UPDATE blobs SET used_at = now() WHERE id = $1`, id)
+			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM blobs WHERE id = $1`, id)
 		return err
 	})
+	return cmp.Or(failed, err)
 }
