@@ -230,6 +230,28 @@ func TestCollection(t *testing.T) {
 	}
 }
 
+// TestContentOfARunningExecutionStays: its artifacts are recorded together, after the last
+// upload, which may take longer than the grace.
+func TestContentOfARunningExecutionStays(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, artifacts.Config{Grace: time.Nanosecond})
+	ended := b.running()
+	for _, data := range []string{"of both", "abandoned"} {
+		require.NoError(t, b.put(ended, []byte(data)))
+	}
+	for _, data := range []string{"own", "of both"} {
+		require.NoError(t, b.put(b.on, []byte(data)))
+	}
+	b.end(ended)
+	require.NoError(t, b.svc.Collect(t.Context()))
+	_, _, err := b.db.FindBlob(t.Context(), blobOf([]byte("abandoned")).SHA256)
+	require.ErrorIs(t, err, hodei.NotFound, "its execution has ended without an artifact")
+	for _, data := range []string{"own", "of both"} {
+		_, err = b.keep(b.on, data, []byte(data), nil)
+		require.NoError(t, err)
+	}
+}
+
 // stuckStore cannot delete one of its blobs.
 type stuckStore struct {
 	blob.Store
