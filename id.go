@@ -141,8 +141,7 @@ func (id ID[K]) Time() time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// Day returns the UTC day on which the identifier was created. The log of an
-// execution is in the partition of the execution's day.
+// Day returns the UTC day on which the identifier was created.
 func (id ID[K]) Day() time.Time { return id.Time().Truncate(24 * time.Hour) }
 
 // ParseID parses an identifier with or without its prefix. Its errors are for

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,14 +21,16 @@ type Upload struct {
 
 // BeginBlob returns the stored content if it exists, the owner's upload of the content if it
 // exists, or a new upload. A new upload must fit into the quota in bytes; 0 means no quota.
-// CondemnBlobs does not condemn the content for its grace.
+// CondemnBlobs does not condemn the content for its grace, nor while its owner runs; an
+// execution becomes the owner of content that is stored already.
 func (db *DB) BeginBlob(ctx context.Context, owner string, b hodei.Blob, quota int64) (u Upload, err error) {
 	sum, err := b.SHA256.Bytes()
 	if err != nil {
 		return u, hodei.InvalidField("sha256", err.Error())
 	}
 	err = db.transact(ctx, "blob", string(b.SHA256), func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `UPDATE blobs SET used_at = now() WHERE state <> 'CONDEMNED' AND id = (SELECT id FROM blobs
+		err := tx.QueryRow(ctx, `UPDATE blobs SET used_at = now(), owner = CASE WHEN $2 LIKE 'worker/_%' ESCAPE '/' THEN $2 ELSE owner END
+			WHERE state <> 'CONDEMNED' AND id = (SELECT id FROM blobs
 				WHERE sha256 = $1 AND size = $3 AND (state = 'STORED' OR state = 'UPLOADING' AND owner = $2) ORDER BY state = 'STORED' DESC LIMIT 1)
 			RETURNING id, state = 'STORED'`, sum, owner, b.Size).Scan(&u.ID, &u.Stored)
 		if !errors.Is(err, pgx.ErrNoRows) {
@@ -101,15 +104,21 @@ func reference(ctx context.Context, tx session, b hodei.Blob) (id hodei.BlobID, 
 // referenced is the condition that something refers to a blob b.
 const referenced = `(EXISTS (SELECT FROM artifacts a WHERE a.blob_id = b.id) OR EXISTS (SELECT FROM caches c WHERE c.blob_id = b.id))`
 
+// ownerRuns is the condition that the owner of a blob b is an execution on its worker, as in
+// "worker_<uuid>/exec_<uuid>", which is RUNNING. That of a source is a pipeline and a person.
+const ownerRuns = `EXISTS (SELECT FROM executions e WHERE e.status = 'RUNNING'
+	AND e.id = CASE WHEN b.owner LIKE 'worker/_%' ESCAPE '/' THEN right(b.owner, 36)::uuid END)`
+
 // CondemnBlobs condemns content to which nothing refers and which was not asked for within
 // the grace, and uploads that were begun before the older limit; at most limit of them. It
-// returns how many.
+// skips those of RUNNING executions: an execution refers to its content only once all of it is
+// stored. It returns how many.
 func (db *DB) CondemnBlobs(ctx context.Context, grace, abandoned time.Duration, limit int) (condemned int, err error) {
 	err = db.transact(ctx, "blob", "", func(tx pgx.Tx) error {
 		// The lock comes first: a transaction that refers to the content waits for it, so that the
 		// second statement sees every reference.
 		ids, err := all[struct{ ID hodei.BlobID }](ctx, tx, "condemn blobs", `SELECT b.id FROM blobs b
-			WHERE b.state <> 'CONDEMNED' AND b.used_at < now() - CASE b.state WHEN 'STORED' THEN $1::interval ELSE $2::interval END AND NOT `+referenced+`
+			WHERE b.state <> 'CONDEMNED' AND b.used_at < now() - CASE b.state WHEN 'STORED' THEN $1::interval ELSE $2::interval END AND NOT `+referenced+` AND NOT `+ownerRuns+`
 			ORDER BY b.used_at LIMIT $3 FOR UPDATE SKIP LOCKED`, grace, abandoned, limit)
 		if err != nil || len(ids) == 0 {
 			return err
@@ -126,21 +135,26 @@ func (db *DB) CondemnBlobs(ctx context.Context, grace, abandoned time.Duration, 
 }
 
 // TakeCondemned locks one condemned blob, calls remove for it, and forgets it. It returns
-// NOT_FOUND if there is none that no other instance has locked.
+// NOT_FOUND if there is none that no other instance has locked. A blob that cannot be removed
+// comes after the others: they are taken by used_at.
 func (db *DB) TakeCondemned(ctx context.Context, remove func(hodei.BlobID) error) error {
-	return db.transact(ctx, "blob", "", func(tx pgx.Tx) error {
+	var failed error
+	err := db.transact(ctx, "blob", "", func(tx pgx.Tx) error {
 		var id hodei.BlobID
-		err := tx.QueryRow(ctx, `SELECT id FROM blobs WHERE state = 'CONDEMNED' ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED`).Scan(&id)
+		err := tx.QueryRow(ctx, `SELECT id FROM blobs WHERE state = 'CONDEMNED' ORDER BY used_at LIMIT 1 FOR UPDATE SKIP LOCKED`).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return hodei.Missing("blob", "condemned")
 		}
-		if err == nil {
-			err = remove(id)
-		}
 		if err != nil {
-			return fmt.Errorf("remove blob %s: %w", id, err)
+			return fmt.Errorf("take condemned blob: %w", err)
+		}
+		if err := remove(id); err != nil {
+			failed = fmt.Errorf("remove blob %s: %w", id, err)
+			_, err = tx.Exec(ctx, `UPDATE blobs SET used_at = now() WHERE id = $1`, id)
+			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM blobs WHERE id = $1`, id)
 		return err
 	})
+	return cmp.Or(failed, err)
 }

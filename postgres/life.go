@@ -154,7 +154,9 @@ type assignment struct {
 }
 
 // AssignExecution makes a pending execution RUNNING on one incarnation of a
-// worker. Of two callers one succeeds, the other gets CONFLICT.
+// worker. Of two callers one succeeds, the other gets CONFLICT. The log is of
+// the day of the assignment, because the execution may have waited for longer
+// than logs are kept.
 func (db *DB) AssignExecution(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, workerType, incarnation string) (hodei.Execution, error) {
 	a := db.AssignExecutions(ctx, []hodei.ExecutionID{id}, worker, workerType, incarnation)[0]
 	if a.Err != nil {
@@ -191,7 +193,7 @@ func (db *DB) assignExecutions(ctx context.Context, wanted []assignment) ([]batc
 	changed, err := changeAll(ctx, db.known, "assign executions",
 		`WITH a AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS a(id, worker_id, worker_type, incarnation)),
 		e AS (UPDATE executions e SET status = $5, worker_id = a.worker_id, worker_type = a.worker_type,
-				worker_incarnation = a.incarnation, scheduled_at = now(), started_at = now()
+				worker_incarnation = a.incarnation, scheduled_at = now(), started_at = now(), log_day = (now() AT TIME ZONE 'utc')::date
 			FROM a WHERE e.id = a.id AND e.status = ANY($6) AND NOT e.held RETURNING e.*)
 		SELECT `+changedColumns+` FROM e`,
 		ids, workers, types, incarnations, hodei.Running, hodei.ExecutionTransitions.From(hodei.Running))
@@ -278,22 +280,30 @@ func (db *DB) finished(ctx context.Context, r report, a batch.Answer[recordedEnd
 }
 
 // FinishDamaged records the end of an execution whose log cannot be completed
-// and, in the same transaction, the lines that replace the missing ones. Chunks
+// and, in the same transaction, the lines that replace the missing ones, if the
+// day of the log is kept. Chunks
 // after the last line that the worker counted are deleted. A gap may be the
 // line after that; then the record counts it too. It returns CONFLICT or
 // NOT_FOUND like FinishExecution, and the unchanged execution if the end was
 // recorded before.
-func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, o hodei.Outcome, gaps []Chunk) (hodei.Execution, error) {
+func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker hodei.WorkerID, o hodei.Outcome, gaps []Chunk, kept Days) (hodei.Execution, error) {
+	day, err := db.logDay(ctx, id)
+	if err != nil {
+		return hodei.Execution{}, err
+	}
+	if !inDays(day, kept) {
+		gaps = nil
+	}
 	if len(gaps) > 0 {
-		if err := db.CreateLogDay(ctx, id.Day()); err != nil {
+		if err := db.CreateLogDay(ctx, day); err != nil {
 			return hodei.Execution{}, err
 		}
 	}
 	var e hodei.Execution
 	ended := false
-	err := pgx.BeginFunc(ctx, db.known, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, db.known, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM execution_logs WHERE day = $1 AND execution_id = $2 AND first_sequence > $3`,
-			id.Day(), id, o.LogCount); err != nil {
+			day, id, o.LogCount); err != nil {
 			return err
 		}
 		for _, gap := range gaps {
@@ -311,7 +321,7 @@ func (db *DB) FinishDamaged(ctx context.Context, id hodei.ExecutionID, worker ho
 		for _, gap := range gaps {
 			if _, err := tx.Exec(ctx, `INSERT INTO execution_logs (day, execution_id, first_sequence, last_sequence, digest, lines, size)
 				VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-				id.Day(), id, gap.First, gap.Last, gap.Digest, gap.Lines, gap.Size); err != nil {
+				day, id, gap.First, gap.Last, gap.Digest, gap.Lines, gap.Size); err != nil {
 				return err
 			}
 		}

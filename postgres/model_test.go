@@ -122,7 +122,7 @@ func (m *lives) appendLogs(t *rapid.T) {
 	worker, incarnation := m.worker(t, l), rapid.SampledFrom(incarnations).Draw(t, "incarnation")
 	c := chunk(l.ID, l.lines+1, l.lines+n)
 	c.WorkerID, c.Incarnation = worker, incarnation
-	refused, err := m.db.AppendLogs(m.ctx, []postgres.Chunk{c})
+	refused, err := m.db.AppendLogs(m.ctx, []postgres.Chunk{c}, allDays)
 	require.NoError(t, err)
 	if l.Status != hodei.Running || *l.WorkerID != worker || l.incarnation != incarnation {
 		require.ErrorIs(t, refused[0], hodei.Conflict)

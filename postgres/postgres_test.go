@@ -55,10 +55,13 @@ func chunk(id hodei.ExecutionID, first, last int64) postgres.Chunk {
 	return postgres.Chunk{ExecutionID: id, First: first, Last: last, Digest: int64(body.Digest()), Body: body}
 }
 
+// allDays are days around any test.
+var allDays = postgres.Days{First: time.Now().AddDate(-1, 0, 0), Last: time.Now().AddDate(1, 0, 0)}
+
 // appendLogs appends chunks of the process "first" of a worker, which must all
 // be accepted.
 func appendLogs(t require.TestingT, db *postgres.DB, worker hodei.WorkerID, chunks ...postgres.Chunk) {
-	refused, err := db.AppendLogs(context.Background(), sent(worker, chunks...))
+	refused, err := db.AppendLogs(context.Background(), sent(worker, chunks...), allDays)
 	require.NoError(t, err)
 	for _, why := range refused {
 		require.NoError(t, why)

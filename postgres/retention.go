@@ -15,8 +15,8 @@ import (
 func (db *DB) DeleteExecution(ctx context.Context, id hodei.ExecutionID) error {
 	_, err := changeOne[struct{ ID hodei.ExecutionID }](ctx, db, "delete execution", "execution", id.String(),
 		`WITH logs AS (DELETE FROM execution_logs l USING executions e
-			WHERE e.id = $1 AND e.completed_at IS NOT NULL AND e.retry_at IS NULL AND NOT e.run_due AND l.day = $2 AND l.execution_id = e.id)
-		DELETE FROM executions WHERE id = $1 AND completed_at IS NOT NULL AND retry_at IS NULL AND NOT run_due RETURNING id`, id, id.Day())
+			WHERE e.id = $1 AND e.completed_at IS NOT NULL AND e.retry_at IS NULL AND NOT e.run_due AND l.day = e.log_day AND l.execution_id = e.id)
+		DELETE FROM executions WHERE id = $1 AND completed_at IS NOT NULL AND retry_at IS NULL AND NOT run_due RETURNING id`, id)
 	if !errors.Is(err, hodei.NotFound) {
 		return err
 	}

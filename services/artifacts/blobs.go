@@ -17,7 +17,7 @@ func (s *Service) beginBlob(ctx context.Context, req schemas.BeginBlobRequest) (
 	return s.begin(ctx, owner(req.OnWorker), req.Blob)
 }
 
-// owner is the owner of an upload for an execution.
+// owner is the owner of an upload for an execution, as postgres.CondemnBlobs reads it.
 func owner(on schemas.OnWorker) string { return on.WorkerID.String() + "/" + on.ExecutionID.String() }
 
 // begin begins or resumes the upload of an owner.

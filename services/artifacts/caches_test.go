@@ -141,15 +141,16 @@ func TestEviction(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, artifacts.Config{Grace: time.Nanosecond, CacheLimit: 3000})
 	mine := b.pipeline()
-	on := b.inPipeline(mine)
+	earlier, on := b.inPipeline(mine), b.inPipeline(mine)
 	content := func(key string) []byte { return bytes.Repeat([]byte(key), 900) }
 	ids := map[string]hodei.BlobID{}
 	for _, key := range []string{"a", "b", "c"} {
-		_, err := b.save(on, key, content(key))
+		_, err := b.save(earlier, key, content(key))
 		require.NoError(t, err)
 		ids[key], _, err = b.db.FindBlob(t.Context(), blobOf(content(key)).SHA256)
 		require.NoError(t, err)
 	}
+	b.end(earlier)
 	there := func(key string) bool {
 		_, err := b.cfg.Store.Read(t.Context(), ids[key], 0, make([]byte, 1))
 		return err == nil

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,6 +93,14 @@ func (b *bench) running() schemas.OnWorker {
 	_, err := b.db.StartExecution(b.t.Context(), hodei.Execution{ID: on.ExecutionID, Spec: hodei.Spec{Command: hodei.Command{Shell: "true"}}}, on.WorkerID, "shell", "i")
 	require.NoError(b.t, err)
 	return on
+}
+
+// end ends an execution.
+func (b *bench) end(on schemas.OnWorker) {
+	b.t.Helper()
+	_, whole, err := b.db.FinishExecution(b.t.Context(), on.ExecutionID, on.WorkerID, hodei.Outcome{Status: hodei.Failed, CompletedAt: time.Now()})
+	require.NoError(b.t, err)
+	require.True(b.t, whole)
 }
 
 func blobOf(data []byte) hodei.Blob {
@@ -191,6 +201,8 @@ func TestCollection(t *testing.T) {
 	}
 	kept, err := b.keep(b.on, "one", one, nil)
 	require.NoError(t, err)
+	b.end(b.on)
+	on := b.running()
 	there := func(id hodei.BlobID) bool {
 		_, err := b.cfg.Store.Read(t.Context(), id, 0, make([]byte, 1))
 		return err == nil
@@ -202,9 +214,10 @@ func TestCollection(t *testing.T) {
 	}
 	gone(two)
 	require.True(t, there(ids["one"]), "an artifact refers to it")
-	require.NoError(t, b.put(b.on, two), "the same content may come again")
-	_, err = b.keep(b.on, "two", two, new(0.2))
+	require.NoError(t, b.put(on, two), "the same content may come again")
+	_, err = b.keep(on, "two", two, new(0.2))
 	require.NoError(t, err)
+	b.end(on)
 	require.Eventually(t, func() bool {
 		_, err := rpc.Call(t.Context(), b.nc, schemas.DeleteArtifact, schemas.DeleteArtifactRequest{ID: kept[0].ID})
 		return err == nil
@@ -215,4 +228,72 @@ func TestCollection(t *testing.T) {
 		ids["two"] = id
 		require.Eventually(t, func() bool { return b.svc.Collect(t.Context()) == nil && !there(id) }, time.Minute, 5*time.Millisecond)
 	}
+}
+
+// TestContentOfARunningExecutionStays: its artifacts are recorded together, after the last
+// upload, which may take longer than the grace.
+func TestContentOfARunningExecutionStays(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, artifacts.Config{Grace: time.Nanosecond})
+	ended := b.running()
+	for _, data := range []string{"of both", "abandoned"} {
+		require.NoError(t, b.put(ended, []byte(data)))
+	}
+	for _, data := range []string{"own", "of both"} {
+		require.NoError(t, b.put(b.on, []byte(data)))
+	}
+	b.end(ended)
+	require.NoError(t, b.svc.Collect(t.Context()))
+	_, _, err := b.db.FindBlob(t.Context(), blobOf([]byte("abandoned")).SHA256)
+	require.ErrorIs(t, err, hodei.NotFound, "its execution has ended without an artifact")
+	for _, data := range []string{"own", "of both"} {
+		_, err = b.keep(b.on, data, []byte(data), nil)
+		require.NoError(t, err)
+	}
+}
+
+// stuckStore cannot delete one of its blobs.
+type stuckStore struct {
+	blob.Store
+	stuck atomic.Pointer[hodei.BlobID]
+}
+
+func (s *stuckStore) Delete(ctx context.Context, id hodei.BlobID) error {
+	if stuck := s.stuck.Load(); stuck != nil && *stuck == id {
+		return errors.New("stuck")
+	}
+	return s.Store.Delete(ctx, id)
+}
+
+// TestABlobThatCannotBeDeletedDelaysNoOther: the others are deleted meanwhile, and that one
+// once the store deletes it.
+func TestABlobThatCannotBeDeletedDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	dir, err := blob.OpenDir(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { dir.Close() })
+	store := &stuckStore{Store: dir}
+	b := newBench(t, artifacts.Config{Grace: time.Nanosecond, Store: store})
+	on := b.running()
+	var ids []hodei.BlobID
+	for _, data := range []string{"one", "two", "three"} { // the first has the lowest id
+		require.NoError(t, b.put(on, []byte(data)))
+		id, _, err := b.db.FindBlob(t.Context(), blobOf([]byte(data)).SHA256)
+		require.NoError(t, err)
+		ids = append(ids, id)
+	}
+	store.stuck.Store(&ids[0])
+	b.end(on)
+	require.NoError(t, b.svc.Collect(t.Context()))
+	gone := func(id hodei.BlobID) func() bool {
+		return func() bool {
+			_, err := dir.Read(t.Context(), id, 0, make([]byte, 1))
+			return err != nil
+		}
+	}
+	require.Eventually(t, gone(ids[1]), 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, gone(ids[2]), 20*time.Second, 5*time.Millisecond)
+	require.False(t, gone(ids[0])())
+	store.stuck.Store(nil)
+	require.Eventually(t, gone(ids[0]), 20*time.Second, 5*time.Millisecond)
 }

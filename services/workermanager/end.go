@@ -80,11 +80,8 @@ func (m *Manager) finishDamaged(ctx context.Context, worker hodei.WorkerID, end 
 			return e, err
 		}
 	}
-	var gaps []postgres.Chunk
-	if m.keepsDay(end.ExecutionID.Day(), time.Now()) {
-		gaps = gapLines(end.ExecutionID, holes, end.Outcome.LogCount)
-	}
-	e, err := m.db.FinishDamaged(ctx, end.ExecutionID, worker, end.Outcome, gaps)
+	gaps := gapLines(end.ExecutionID, holes, end.Outcome.LogCount)
+	e, err := m.db.FinishDamaged(ctx, end.ExecutionID, worker, end.Outcome, gaps, m.keptDays())
 	if err == nil {
 		m.log.WarnContext(ctx, "log damaged", "execution_id", e.ID, "holes", len(holes), "lines", end.Outcome.LogCount)
 	}

@@ -96,6 +96,49 @@ func TestAPartitionIsMadeWhereOneIsMissing(t *testing.T) {
 	require.False(t, b.execution(old.ID).LogDamaged)
 }
 
+// TestALogIsKeptFromTheDayOfTheAssignment: an execution may wait for longer than the log
+// retention, and its id has the day on which it was created.
+func TestALogIsKeptFromTheDayOfTheAssignment(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	h := b.worker()
+	spec := h.given().Spec
+	before := b.partitions()
+	var ids []hodei.ExecutionID
+	for range 2 {
+		e, err := b.db.CreateExecution(t.Context(), hodei.Execution{ID: idOf(time.Now().AddDate(0, 0, -40)), Spec: spec})
+		require.NoError(t, err)
+		must(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: hodei.RefTo(e.ID), WorkerID: &h.id, Scheduled: true})
+		ids = append(ids, e.ID)
+	}
+	whole, damaged := ids[0], ids[1]
+	const copied = 4000 // lines above the size from which chunks are copied
+	h.printed(whole, 1, 3)
+	h.printed(whole, 4, copied)
+	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(whole), Limit: 5})
+	require.Equal(t, []int64{1, 2, 3, 4, 5}, sequences(t, page))
+	require.Len(t, must(b, schemas.ReadLogs, schemas.ReadLogsRequest{ID: whole, Limit: 100}).Chunks, 2)
+	h.finishes(h.ended(whole, 3, copied))
+	require.False(t, b.execution(whole).LogDamaged)
+
+	h.printed(damaged, 1, 3)
+	end := h.ended(damaged, 3, 5, 7)
+	require.Equal(t, []schemas.Span{{ExecutionID: damaged, First: 4, Last: 7}}, h.finishes(end).Missing)
+	end.Final = true
+	require.Equal(t, hodei.Completed, h.finishes(end).Status)
+	page = must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(damaged)})
+	require.Equal(t, []int64{1, 2, 3, 4}, sequences(t, page), "the fourth line names the lost ones")
+	require.Equal(t, before, b.partitions())
+
+	require.NoError(t, b.db.DeleteExecution(t.Context(), whole))
+	conn, err := pgx.Connect(t.Context(), b.url)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	var left int
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM execution_logs WHERE execution_id = $1`, whole).Scan(&left))
+	require.Zero(t, left, "a log is deleted with its execution")
+}
+
 // TestChunksOfOthersAreRefused: a chunk is stored only for an execution that
 // runs on the worker process that sent it.
 func TestChunksOfOthersAreRefused(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -147,11 +148,12 @@ func (m *Manager) keepDays(ctx context.Context) error {
 	return err
 }
 
-// keepsDay reports whether logs of executions of that day are recorded: days
-// within the retention, and tomorrow, because clocks differ. The execution id
-// contains the day, and a client can send any id.
-func (m *Manager) keepsDay(day, now time.Time) bool {
-	return !day.Before(now.UTC().Add(-m.cfg.LogRetention).Truncate(24*time.Hour)) && !day.After(now.Add(24*time.Hour))
+// keptDays returns the days whose logs are recorded: those within the retention, and
+// tomorrow, because clocks differ: an execution that starts as it is created has the day of
+// its id.
+func (m *Manager) keptDays() postgres.Days {
+	now := time.Now()
+	return postgres.Days{First: now.Add(-m.cfg.LogRetention), Last: now.Add(24 * time.Hour)}
 }
 
 // checkRetention fails if the retention needs more partitions than Postgres has

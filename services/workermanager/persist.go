@@ -101,9 +101,6 @@ func (m *Manager) commit(ctx context.Context, batch []*nats.Msg, r *reader) erro
 	answers := answers{} // by worker
 	for _, msg := range batch {
 		chunk, err := r.read(msg)
-		if err == nil && !m.keepsDay(chunk.ExecutionID.Day(), time.Now()) {
-			err = errDay
-		}
 		if err != nil {
 			answers.refuse(chunk, err)
 			continue
@@ -135,8 +132,6 @@ func (m *Manager) commit(ctx context.Context, batch []*nats.Msg, r *reader) erro
 	}
 	return nil
 }
-
-var errDay = errors.New("the day of the execution is outside the log retention")
 
 // answers are the answers to the chunks of a batch.
 type answers map[hodei.WorkerID]*answer
@@ -191,7 +186,7 @@ func (r *reader) warn(ctx context.Context, m *Manager, answers answers) {
 // postgres.AppendLogs.
 func (m *Manager) save(ctx context.Context, chunks []postgres.Chunk) (refused []error, err error) {
 	return backoff.Retry(ctx, func() ([]error, error) {
-		refused, err := m.db.AppendLogs(ctx, chunks)
+		refused, err := m.db.AppendLogs(ctx, chunks, m.keptDays())
 		if err != nil && !errors.Is(err, hodei.Unavailable) && !errors.Is(err, hodei.Timeout) {
 			m.log.ErrorContext(ctx, "log chunks not committed", "chunks", len(chunks), "err", err)
 		}
