@@ -88,30 +88,52 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	a, err := s.give(e.req, w, func() (schemas.Assignment, error) {
 		return s.assignments.Do(ctx, w.WorkerID, e.req.ID)
 	})
-	switch {
-	case err == nil:
+	switch outcomeOf(err) {
+	case assigned:
 		s.queue.finish(e, result{decision: schemas.Decision{
 			ExecutionID: &e.req.ID, Status: hodei.Running,
 			WorkerID: &a.WorkerID, WorkerType: &a.WorkerType, StartedAt: &a.StartedAt, Candidates: []schemas.Candidate{},
 		}})
-	case errors.Is(err, hodei.Rejected): // the worker refused: try the next best
+	case refused:
 		e.req.Refused = append(e.req.Refused, w.WorkerID)
 		s.queue.restore(e)
 		s.queue.wake()
-	case notConnected(err): // the worker has died, and its key has not expired yet
-		e.req.Refused = append(e.req.Refused, w.WorkerID)
-		s.queue.restore(e)
-		s.queue.wake()
-	case errors.Is(err, hodei.Unavailable): // no worker manager, no Postgres, or no lease
+	case unavailable:
 		s.trouble.grow()
 		s.log.WarnContext(ctx, "assignment failed, queued again", "execution_id", e.req.ID, "worker_id", w.WorkerID, "err", err)
 		s.queue.restore(e)
 		s.queue.wake()
-	case !s.queue.waited(e):
+	case unclear:
+		s.queue.finish(e, s.readState(ctx, e, err))
+	case failed:
 		s.queue.finish(e, result{err: err})
-	default: // assigned by name, ended, or the outcome is unknown
-		s.queue.finish(e, s.look(ctx, e.req.ID, err))
 	}
+}
+
+// outcome is how the request to assign an execution to a worker ended.
+type outcome int
+
+const (
+	assigned    outcome = iota // the worker has accepted
+	refused                    // another worker is tried: this one refused, or has died and its key has not expired yet
+	unavailable                // tried again after a backoff: no worker manager, no Postgres, or no lease
+	unclear                    // the record has the state: assigned by name, ended, or no answer in time
+	failed                     // not tried again, for example because the execution was deleted
+)
+
+// outcomeOf returns the outcome that the error of an assignment means.
+func outcomeOf(err error) outcome {
+	switch {
+	case err == nil:
+		return assigned
+	case errors.Is(err, hodei.Rejected), notConnected(err):
+		return refused
+	case errors.Is(err, hodei.Unavailable):
+		return unavailable
+	case errors.Is(err, hodei.Conflict), errors.Is(err, hodei.Timeout):
+		return unclear
+	}
+	return failed
 }
 
 // requestAssignments sends one request with all executions that were chosen for the worker
@@ -150,16 +172,17 @@ func (s *Scheduler) give(req plan.Request, w plan.Worker, ask func() (schemas.As
 	return a, err
 }
 
-// look reads from the record the state of an execution whose assignment failed with why.
-func (s *Scheduler) look(ctx context.Context, id hodei.ExecutionID, why error) result {
-	if !errors.Is(why, hodei.Conflict) && !errors.Is(why, hodei.Timeout) {
+// readState returns the state of an entry in the record, if a request waits for the result.
+// It returns why, the error of the assignment, if the execution did not start or has ended.
+func (s *Scheduler) readState(ctx context.Context, e *entry, why error) result {
+	if !s.queue.waited(e) {
 		return result{err: why}
 	}
-	e, err := s.db.GetExecution(ctx, id)
-	if err != nil || e.Status.Ended() {
+	now, err := s.db.GetExecution(ctx, e.req.ID)
+	if err != nil || now.Status.Ended() {
 		return result{err: why}
 	}
-	return result{decision: recorded(e)}
+	return result{decision: recorded(now)}
 }
 
 // recorded converts a recorded execution to a decision.
@@ -203,8 +226,8 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 // notConnected reports whether the error means that the worker is not connected, and not
 // that the worker manager is unavailable.
 func notConnected(err error) bool {
-	var said *hodei.Error
-	return errors.As(err, &said) && said.Code == hodei.Unavailable && said.Resource == "worker"
+	var known *hodei.Error
+	return errors.As(err, &known) && known.Code == hodei.Unavailable && known.Resource == "worker"
 }
 
 // trouble is the backoff while assignments fail. A success resets it.
