@@ -44,7 +44,7 @@ type Verdict struct {
 	Worker Worker
 	// Excluded is why it cannot take the execution; "" if it can.
 	Excluded string
-	// Score is between 0 and 1, higher is better; its parts likewise.
+	// Score is between 0 and 1, higher is better; its parts likewise. An excluded worker has -1.
 	Score, Load, Latency, Success float64
 }
 
@@ -65,11 +65,15 @@ func (x *Index) Explain(req Request, lease time.Duration, now time.Time) ([]Verd
 	from, all := point(req.ID), make([]*filed, 0, len(x.workers))
 	verdicts := make(map[*filed]Verdict, len(x.workers))
 	for _, f := range x.workers {
-		all, verdicts[f] = append(all, f), judge(&f.Worker, req, x.weights, lease, now)
+		all = append(all, f)
+		if why := exclude(&f.Worker, req, lease, now); why != "" {
+			verdicts[f] = Verdict{Worker: f.Worker, Excluded: why, Score: -1} // after those with a score
+		} else {
+			verdicts[f] = assess(&f.Worker, x.weights)
+		}
 	}
 	slices.SortFunc(all, func(a, b *filed) int {
-		va, vb := verdicts[a], verdicts[b]
-		return cmp.Or(boolCompare(va.Excluded == "", vb.Excluded == ""), cmp.Compare(vb.Score, va.Score),
+		return cmp.Or(cmp.Compare(verdicts[b].Score, verdicts[a].Score),
 			cmp.Compare(a.point-from, b.point-from), slices.Compare(a.WorkerID[:], b.WorkerID[:]))
 	})
 	out := make([]Verdict, len(all))
@@ -82,26 +86,8 @@ func (x *Index) Explain(req Request, lease time.Duration, now time.Time) ([]Verd
 	return out, x.Why(req, lease, now)
 }
 
-func boolCompare(a, b bool) int {
-	switch {
-	case a && !b:
-		return -1
-	case b && !a:
-		return 1
-	}
-	return 0
-}
-
-// judge returns the verdict on a worker: excluded, or its score by free slots, latency of
-// acceptance and share of executions that it did not fail.
-func judge(worker *Worker, req Request, w Weights, lease time.Duration, now time.Time) Verdict {
-	if why := exclude(worker, req, lease, now); why != "" {
-		return Verdict{Worker: *worker, Excluded: why}
-	}
-	return assess(worker, w)
-}
-
-// assess returns the score of a worker for any execution that it can take.
+// assess returns the score of a worker for any execution that it can take, by free slots,
+// latency of acceptance and share of executions that it did not fail.
 func assess(worker *Worker, w Weights) Verdict {
 	v := Verdict{Worker: *worker}
 	v.Load = float64(worker.Free) / float64(max(worker.Slots, 1))
