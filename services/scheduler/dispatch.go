@@ -30,8 +30,8 @@ func (s *Scheduler) dispatch(ctx context.Context) error {
 		}
 		s.trouble.wait(ctx)
 		s.round(ctx)
-		if s.more.Load() && s.queue.len() < sweepPage/2 {
-			s.sweepSoon()
+		if s.more.Load() && s.queue.len() < sweepPage/2 { // the record has more than the queue
+			s.soon.set()
 		}
 	}
 }

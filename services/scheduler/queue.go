@@ -68,7 +68,7 @@ type result struct {
 // can take its head, the rest is not tried.
 type queue struct {
 	order order
-	woken chan struct{} // one value: the dispatcher must run a round
+	woken signal // the dispatcher must run a round
 
 	mu      sync.Mutex
 	classes map[string]*class
@@ -84,7 +84,7 @@ type class struct {
 }
 
 func newQueue(o order) *queue {
-	return &queue{order: o, classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: make(chan struct{}, 1)}
+	return &queue{order: o, classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: newSignal()}
 }
 
 // open opens the queue, which is empty, until close.
@@ -106,12 +106,7 @@ func (q *queue) close(why error) {
 }
 
 // wake starts another round of the dispatcher. Several wakes start one.
-func (q *queue) wake() {
-	select {
-	case q.woken <- struct{}{}:
-	default:
-	}
-}
+func (q *queue) wake() { q.woken.set() }
 
 // push queues an entry and returns it, or the existing entry of the execution, which is
 // queued or being assigned. It returns VALIDATION_ERROR for a priority out of range.

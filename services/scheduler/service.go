@@ -54,10 +54,10 @@ type Scheduler struct {
 	trouble  trouble
 	// assignments sends assignments; those to one worker share a request.
 	assignments batch.Groups[hodei.WorkerID, hodei.ExecutionID, schemas.Assignment]
-	more        atomic.Bool   // the record has more pending executions than were adopted
-	fullAt      atomic.Int64  // when a full queue was last announced, in Unix nanoseconds
-	soon        chan struct{} // one value: sweep now
-	broken      chan struct{} // one value: rebuild the fleet and the queue
+	more        atomic.Bool  // the record has more pending executions than were adopted
+	fullAt      atomic.Int64 // when a full queue was last announced, in Unix nanoseconds
+	soon        signal       // sweep now
+	broken      signal       // a panic may have left the fleet and the queue inconsistent: rebuild them
 }
 
 // New returns an instance that is idle until Run.
@@ -79,9 +79,8 @@ func New(cfg Config) *Scheduler {
 	}
 	s := &Scheduler{
 		cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log,
-		fleet: newFleet(cfg.Weights), queue: newQueue(order(cfg.Ageing)), ready: make(chan struct{}), soon: make(chan struct{}, 1),
-		broken: make(chan struct{}, 1),
-		leads:  func() bool { return true },
+		fleet: newFleet(cfg.Weights), queue: newQueue(order(cfg.Ageing)), ready: make(chan struct{}), soon: newSignal(), broken: newSignal(),
+		leads: func() bool { return true },
 	}
 	s.assignments.Run = s.requestAssignments
 	return s
@@ -91,7 +90,7 @@ func New(cfg Config) *Scheduler {
 func (s *Scheduler) service() *rpc.Service {
 	return rpc.New(rpc.Config{
 		NATS: s.nc, Name: schemas.Scheduler, Version: s.cfg.Version, Log: s.log,
-		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.doubt, Audit: s.cfg.DB.Audit,
+		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.broken.set, Audit: s.cfg.DB.Audit,
 		PipelineOf: s.cfg.DB.PipelineOf, CallerKey: s.cfg.DB.CallerKey,
 	})
 }
@@ -239,19 +238,11 @@ func (s *Scheduler) decide(ctx context.Context, known func()) error {
 	return g.Wait()
 }
 
-// doubt makes decide return, so that the fleet and the queue are rebuilt.
-func (s *Scheduler) doubt() {
-	select {
-	case s.broken <- struct{}{}:
-	default:
-	}
-}
-
 // contain recovers a panic outside the loops of decide. It must be deferred.
 func (s *Scheduler) contain(what string) {
 	if p := recover(); p != nil {
 		rpc.Caught(s.log, what, p)
-		s.doubt()
+		s.broken.set()
 	}
 }
 

@@ -101,12 +101,3 @@ func (s *Scheduler) adoptHead(ctx context.Context, limit int) (adopted int, err 
 	}
 	return adopted, err
 }
-
-// sweepSoon starts the next sweep now, because the queue is nearly empty and the record has
-// more.
-func (s *Scheduler) sweepSoon() {
-	select {
-	case s.soon <- struct{}{}:
-	default:
-	}
-}
