@@ -18,7 +18,7 @@ import (
 
 // dispatch assigns queued executions each time the queue is woken. It chooses workers
 // sequentially, in the order of the queue; the assignments run in parallel, at most as many
-// as the fleet has slots. The chosen slots stay reserved until the assignment has ended, so
+// as the fleet has slots. The chosen slots count as offered until the assignment has ended, so
 // this instance never offers a slot twice.
 func (s *Scheduler) dispatch(ctx context.Context) error {
 	defer s.inflight.Wait()
@@ -28,7 +28,7 @@ func (s *Scheduler) dispatch(ctx context.Context) error {
 			return nil
 		case <-s.queue.woken:
 		}
-		s.trouble.wait(ctx)
+		s.backoff.wait(ctx)
 		s.round(ctx)
 		if s.more.Load() && s.queue.len() < sweepPage/2 { // the record has more than the queue
 			s.soon.set()
@@ -38,7 +38,7 @@ func (s *Scheduler) dispatch(ctx context.Context) error {
 
 // round makes one pass over the queue.
 func (s *Scheduler) round(ctx context.Context) {
-	s.fleet.unkeep()
+	s.fleet.releaseReservations()
 	hopeless := map[string]bool{}
 	for ctx.Err() == nil {
 		e := s.queue.pop(hopeless)
@@ -55,7 +55,7 @@ func (s *Scheduler) round(ctx context.Context) {
 		if len(e.req.Refused) == 0 {
 			hopeless[e.class.key] = true
 			if e.req.Requirements.Slots() > 1 && now.Sub(e.since()) > s.fleet.patience() {
-				s.fleet.keep(e.req, now)
+				s.fleet.reserve(e.req, now)
 			}
 		}
 		s.putBack(e)
@@ -99,7 +99,7 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 		s.queue.restore(e)
 		s.queue.wake()
 	case unavailable:
-		s.trouble.grow()
+		s.backoff.grow()
 		s.log.WarnContext(ctx, "assignment failed, queued again", "execution_id", e.req.ID, "worker_id", w.WorkerID, "err", err)
 		s.queue.restore(e)
 		s.queue.wake()
@@ -154,7 +154,7 @@ func (s *Scheduler) requestAssignments(ctx context.Context, id hodei.WorkerID, e
 // errDeposed is the answer when the lease is no longer trusted.
 var errDeposed = hodei.Errorf(hodei.Unavailable, "This scheduler is no longer the leader; the execution stays PENDING")
 
-// give sends a request for an execution whose slots fleet.choose has reserved, and updates
+// give sends a request for an execution whose slots fleet.choose has counted as offered, and updates
 // the fleet from the answer. Every decision passes through give, so it checks the lease: a
 // process that was suspended sends nothing.
 func (s *Scheduler) give(req plan.Request, w plan.Worker, ask func() (schemas.Assignment, error)) (a schemas.Assignment, err error) {
@@ -165,7 +165,7 @@ func (s *Scheduler) give(req plan.Request, w plan.Worker, ask func() (schemas.As
 	s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Revision, time.Since(began))
 	switch {
 	case err == nil:
-		s.trouble.over()
+		s.backoff.reset()
 	case errors.Is(err, hodei.Rejected):
 		s.fleet.refused(w.WorkerID, slots)
 	}
@@ -230,37 +230,37 @@ func notConnected(err error) bool {
 	return errors.As(err, &known) && known.Code == hodei.Unavailable && known.Resource == "worker"
 }
 
-// trouble is the backoff while assignments fail. A success resets it.
-type trouble struct {
+// backoff is the pause while assignments fail, longer each time. A success resets it.
+type backoff struct {
 	mu    sync.Mutex
 	pause time.Duration
 	until time.Time
 }
 
 const (
-	troubleFirst = 50 * time.Millisecond
-	troubleMost  = 2 * time.Second
+	backoffFirst = 50 * time.Millisecond
+	backoffMost  = 2 * time.Second
 )
 
-func (t *trouble) grow() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now := time.Now(); now.After(t.until) { // assignments that fail together count once
-		t.pause = min(max(2*t.pause, troubleFirst), troubleMost)
-		t.until = now.Add(t.pause)
+func (b *backoff) grow() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now := time.Now(); now.After(b.until) { // assignments that fail together count once
+		b.pause = min(max(2*b.pause, backoffFirst), backoffMost)
+		b.until = now.Add(b.pause)
 	}
 }
 
-func (t *trouble) over() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.pause, t.until = 0, time.Time{}
+func (b *backoff) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pause, b.until = 0, time.Time{}
 }
 
-func (t *trouble) wait(ctx context.Context) {
-	t.mu.Lock()
-	left := time.Until(t.until)
-	t.mu.Unlock()
+func (b *backoff) wait(ctx context.Context) {
+	b.mu.Lock()
+	left := time.Until(b.until)
+	b.mu.Unlock()
 	if left > 0 {
 		pause(ctx, left)
 	}

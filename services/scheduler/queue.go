@@ -150,7 +150,7 @@ func (q *queue) pop(skip map[string]bool) *entry {
 	defer q.mu.Unlock()
 	var first *entry
 	for _, c := range q.classes {
-		if !skip[c.key] && (first == nil || before(c.entries[0], first)) {
+		if !skip[c.key] && (first == nil || less(c.entries[0], first)) {
 			first = c.entries[0]
 		}
 	}
@@ -194,8 +194,8 @@ func (q *queue) finish(e *entry, r result) {
 	e.settle(r)
 }
 
-// withdraw takes an execution out, with this result. One that is being assigned leaves
-// when that has come to nothing; false is returned, and its result tells.
+// withdraw removes an execution, with this result. It returns false for one that is being
+// assigned, which leaves if its assignment fails: its result decides.
 func (q *queue) withdraw(id hodei.ExecutionID, r result) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -253,8 +253,8 @@ func (q *queue) size() (queued, assigning int) {
 	return q.queued, len(q.entries) - q.queued
 }
 
-// before reports whether a is to be tried before b.
-func before(a, b *entry) bool {
+// less reports whether a is to be tried before b.
+func less(a, b *entry) bool {
 	if a.rank != b.rank {
 		return a.rank < b.rank
 	}
@@ -264,7 +264,7 @@ func before(a, b *entry) bool {
 type entryHeap []*entry
 
 func (h entryHeap) Len() int           { return len(h) }
-func (h entryHeap) Less(i, j int) bool { return before(h[i], h[j]) }
+func (h entryHeap) Less(i, j int) bool { return less(h[i], h[j]) }
 func (h entryHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j

@@ -51,7 +51,7 @@ type Scheduler struct {
 	queue    *queue
 	ready    chan struct{}
 	inflight sync.WaitGroup // assignments
-	trouble  trouble
+	backoff  backoff
 	// assignments sends assignments; those to one worker share a request.
 	assignments batch.Groups[hodei.WorkerID, hodei.ExecutionID, schemas.Assignment]
 	more        atomic.Bool  // the record has more pending executions than were adopted

@@ -19,9 +19,9 @@ type Worker struct {
 	// Success is the smoothed share of its executions that did not fail because
 	// of the worker, 0 to 1.
 	Success float64
-	// KeptFor is the execution for which its free slots are reserved; the zero id
+	// ReservedFor is the execution for which its free slots are reserved; the zero id
 	// for none.
-	KeptFor hodei.ExecutionID
+	ReservedFor hodei.ExecutionID
 }
 
 // Request is what an execution needs. Its ID decides between workers that are
@@ -109,7 +109,7 @@ const (
 	silent      = "silent"
 	noSpace     = "low on disk space"
 	busy        = "busy"
-	kept        = "reserved for an execution that waits longer"
+	reserved    = "reserved for an execution that waits longer"
 	refused     = "refused"
 )
 
@@ -133,8 +133,8 @@ func exclude(w *Worker, req Request, lease time.Duration, now time.Time) string 
 		return noSpace
 	case need.Slots() > w.Free:
 		return busy
-	case !w.KeptFor.IsZero() && w.KeptFor != req.ID:
-		return kept
+	case !w.ReservedFor.IsZero() && w.ReservedFor != req.ID:
+		return reserved
 	case slices.Contains(req.Refused, w.WorkerID):
 		return refused
 	}
@@ -168,7 +168,7 @@ func (x *Index) Why(req Request, lease time.Duration, now time.Time) Decision {
 		counts[exclude(&f.Worker, req, lease, now)]++
 	}
 	text := "no worker" + wanted(req.Requirements)
-	passing := count(counts, busy, "draining", "terminating", cordoned, kept, refused, noSpace, silent, "offline", "terminated")
+	passing := count(counts, busy, "draining", "terminating", cordoned, reserved, refused, noSpace, silent, "offline", "terminated")
 	if len(passing) > 0 {
 		return Decision{Reason: text + ": " + strings.Join(append(passing, count(counts, tooSmall)...), ", ")}
 	}
@@ -182,7 +182,7 @@ func (x *Index) Unschedulable(lease time.Duration, now time.Time) string {
 	for _, f := range x.workers {
 		its := Request{Requirements: hodei.Requirements{Type: &f.Type}}
 		switch exclude(&f.Worker, its, lease, now) {
-		case "", busy, kept:
+		case "", busy, reserved:
 			return ""
 		}
 	}
@@ -190,9 +190,9 @@ func (x *Index) Unschedulable(lease time.Duration, now time.Time) string {
 }
 
 // count formats the counts of the given words, in their order: "2 busy", "1 draining".
-func count(said map[string]int, words ...string) (counts []string) {
+func count(of map[string]int, words ...string) (counts []string) {
 	for _, word := range words {
-		if n := said[word]; n > 0 {
+		if n := of[word]; n > 0 {
 			counts = append(counts, fmt.Sprintf("%d %s", n, word))
 		}
 	}
