@@ -108,26 +108,33 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	lease := kv.NewLeader(js, schemas.SchedulerLease)
 	s.leads = lease.Trusted
 	isReady := sync.OnceFunc(func() { close(s.ready) })
-	for run := ctx; run.Err() == nil; {
-		g, ctx := errgroup.WithContext(run)
-		if !lease.TryAcquire(ctx) {
-			standing, leave := context.WithCancel(ctx)
-			g.Go(func() error { return serve(standing, s.service(), isReady) })
-			err := lease.Acquire(ctx)
-			leave()
-			if ctx.Err() != nil {
-				return g.Wait()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		for ctx.Err() == nil {
+			if err := s.standBy(ctx, g, lease, isReady); err != nil || ctx.Err() != nil {
+				return err
 			}
-			if err != nil {
+			if err := lease.Hold(ctx, func(leading context.Context) error { return s.lead(leading, ctx, isReady) }); err != nil {
 				return err
 			}
 		}
-		g.Go(func() error {
-			return lease.Hold(ctx, func(ctx context.Context) error { return s.lead(ctx, run, isReady) })
-		})
-		if err := g.Wait(); err != nil {
-			return err
-		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// standBy returns when this instance has the lease, or ctx is done. While another instance
+// has it, this one serves without endpoints, in g: the service stops while this instance
+// already leads, because a stop takes longer than the lease may wait for its renewal.
+func (s *Scheduler) standBy(ctx context.Context, g *errgroup.Group, lease *kv.Leader, ready func()) error {
+	if lease.TryAcquire(ctx) {
+		return nil
+	}
+	serving, leave := context.WithCancel(ctx)
+	defer leave()
+	g.Go(func() error { return serve(serving, s.service(), ready) })
+	if err := lease.Acquire(ctx); ctx.Err() == nil {
+		return err
 	}
 	return nil
 }
