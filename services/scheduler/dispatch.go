@@ -182,15 +182,7 @@ func (s *Scheduler) readState(ctx context.Context, e *entry, why error) result {
 	if err != nil || now.Status.Ended() {
 		return result{err: why}
 	}
-	return result{decision: recorded(now)}
-}
-
-// recorded converts a recorded execution to a decision.
-func recorded(e hodei.Execution) schemas.Decision {
-	return schemas.Decision{
-		ExecutionID: &e.ID, Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt,
-		Candidates: []schemas.Candidate{},
-	}
+	return result{decision: schemas.DecisionOf(now)}
 }
 
 // onEvent updates the queue and the fleet from an event of an execution.
@@ -207,14 +199,14 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	e := event.Execution
 	switch {
 	case event.Type == schemas.EventCreated, event.Type == schemas.EventRequeued:
-		held := e.Reason != nil && *e.Reason == hodei.ReasonNotBefore // it is requeued when its time comes
-		if e.Status == hodei.Pending && !held {                       // one that was placed is created RUNNING
+		// One that is held is requeued when its time comes, one that was placed is created RUNNING.
+		if e.Status == hodei.Pending && !e.Held() {
 			s.adopt(e.ID, e.Priority, e.Requirements, e.NotBefore)
 		}
 	case event.Type == schemas.EventStarted:
-		s.queue.settle(e.ID, result{decision: recorded(e)})
+		s.queue.settle(e.ID, result{decision: schemas.DecisionOf(e)})
 	case e.Status.Ended() && e.WorkerID == nil:
-		s.queue.withdraw(e.ID, result{decision: recorded(e)})
+		s.queue.withdraw(e.ID, result{decision: schemas.DecisionOf(e)})
 	case e.Status.Ended():
 		s.fleet.ended(e)
 	}
