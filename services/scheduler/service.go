@@ -162,7 +162,7 @@ func (s *Scheduler) lead(ctx, run context.Context, ready func()) error {
 	rpc.Handle(svc, schemas.Schedule, s.schedule)
 	rpc.Handle(svc, schemas.PlaceExecution, s.place)
 	rpc.Handle(svc, schemas.GetQueue, s.getQueue)
-	rpc.Handle(svc, schemas.SchedulerHealth, s.health)
+	rpc.HandleHealth(svc, schemas.SchedulerHealth, s.Health)
 	synced := make(chan struct{})
 	known := sync.OnceFunc(func() { close(synced) })
 	g, ctx := errgroup.WithContext(ctx)
@@ -308,11 +308,6 @@ func (s *Scheduler) stats(op string) map[string]int64 {
 
 // Health is that of this instance.
 func (s *Scheduler) Health(ctx context.Context) schemas.Health {
-	health, _ := s.health(ctx, schemas.Empty{}) // it never fails
-	return health
-}
-
-func (s *Scheduler) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
 	reported := rpc.Checks{}
 	if s.leads() { // a standby has no view of the fleet
 		reported["workers"] = func(context.Context) error {
@@ -322,5 +317,5 @@ func (s *Scheduler) health(ctx context.Context, _ schemas.Empty) (schemas.Health
 			return nil
 		}
 	}
-	return rpc.Health(ctx, rpc.Checks{"postgres": s.db.Check}, reported), nil
+	return rpc.Health(ctx, rpc.Checks{"postgres": s.db.Check}, reported)
 }
