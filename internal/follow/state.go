@@ -81,12 +81,12 @@ func (f *Feed) event(msg *nats.Msg) {
 	e := event.Execution
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.tell(schemas.LogEnd{ExecutionID: e.ID, Status: e.Status, ExitCode: e.ExitCode, LogCount: e.LogCount})
+	f.setProgress(schemas.LogEnd{ExecutionID: e.ID, Status: e.Status, ExitCode: e.ExitCode, LogCount: e.LogCount})
 }
 
-// tell stores the progress of the execution; an end is final. The caller holds
+// setProgress stores the progress of the execution; an end is final. The caller holds
 // the lock.
-func (f *Feed) tell(now schemas.LogEnd) {
+func (f *Feed) setProgress(now schemas.LogEnd) {
 	if f.ended {
 		return
 	}

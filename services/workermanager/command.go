@@ -78,7 +78,7 @@ func (m *Manager) command(ctx context.Context, id hodei.WorkerID, req schemas.Co
 func (m *Manager) agreed(ctx context.Context, report hodei.Availability) (hodei.Worker, error) {
 	now := time.Now().UTC()
 	_, err := m.db.FollowWorker(ctx, postgres.Following{
-		ID: report.WorkerID, Incarnation: report.Incarnation, Status: recordedStatus(report.Status), Revision: report.Revision, Heard: &now, Back: true,
+		ID: report.WorkerID, Incarnation: report.Incarnation, Status: recordedStatus(report.Status), Revision: report.Revision, ReceivedAt: &now, Back: true,
 	})
 	if err != nil {
 		return hodei.Worker{}, err

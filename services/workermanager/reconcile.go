@@ -194,7 +194,7 @@ func (m *Manager) recallMembers(ctx context.Context) (map[hodei.WorkerID]postgre
 func (m *Manager) follow(ctx context.Context, w member, anew bool) {
 	reportedAt := w.reportedAt.UTC()
 	before, err := m.db.FollowWorker(ctx, postgres.Following{
-		ID: w.id, Incarnation: w.incarnation, Status: recordedStatus(w.report.Status), Revision: w.report.Revision, Heard: &reportedAt, Back: w.back, Anew: anew,
+		ID: w.id, Incarnation: w.incarnation, Status: recordedStatus(w.report.Status), Revision: w.report.Revision, ReceivedAt: &reportedAt, Back: w.back, Anew: anew,
 	})
 	switch {
 	case err != nil:
