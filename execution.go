@@ -73,6 +73,9 @@ func (e Execution) Summary() ExecutionSummary {
 	return ExecutionSummary{ID: e.ID, Status: e.Status, StartedAt: e.StartedAt, CompletedAt: e.CompletedAt}
 }
 
+// Held reports whether the execution waits for its NotBefore.
+func (e Execution) Held() bool { return e.Reason != nil && *e.Reason == ReasonNotBefore }
+
 // Reason is why an execution ended in its state, as a constant for programs.
 type Reason string
 

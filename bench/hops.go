@@ -143,14 +143,14 @@ func listen(url string) (*tap, error) {
 		return nil, err
 	}
 	t := &tap{nc: nc, times: map[string][]float64{}}
-	_, err = nc.Subscribe(">", func(m *nats.Msg) { t.hear(m, time.Now()) })
+	_, err = nc.Subscribe(">", func(m *nats.Msg) { t.receive(m, time.Now()) })
 	if err == nil {
 		err = nc.Flush()
 	}
 	return t, err
 }
 
-func (t *tap) hear(m *nats.Msg, at time.Time) {
+func (t *tap) receive(m *nats.Msg, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.began.IsZero() {

@@ -222,7 +222,7 @@ func (p peer) latency(ctx context.Context, b *bench, n int, signal *fifo, argv [
 func drain(f *fifo) {
 	for {
 		select {
-		case <-f.told:
+		case <-f.written:
 		case <-time.After(100 * time.Millisecond):
 			return
 		}

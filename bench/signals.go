@@ -13,14 +13,14 @@ import (
 // fifo is how a command signals the bench that it runs, by writing a line, or
 // how the bench signals a command to continue.
 type fifo struct {
-	path string
-	file *os.File
-	told chan time.Time
+	path    string
+	file    *os.File
+	written chan time.Time // when lines were written
 }
 
 // newFifo creates a fifo. With listen, the bench reads it.
 func (b *bench) newFifo(name string, listen bool) (*fifo, error) {
-	f := &fifo{path: filepath.Join(b.dir, name), told: make(chan time.Time, 1024)}
+	f := &fifo{path: filepath.Join(b.dir, name), written: make(chan time.Time, 1024)}
 	if err := syscall.Mkfifo(f.path, 0o600); err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (f *fifo) listen() {
 		}
 		at := time.Now()
 		for range n {
-			f.told <- at
+			f.written <- at
 		}
 	}
 }
@@ -52,7 +52,7 @@ func (f *fifo) listen() {
 // wait returns when a command has written its line.
 func (f *fifo) wait(ctx context.Context) (time.Time, error) {
 	select {
-	case at := <-f.told:
+	case at := <-f.written:
 		return at, nil
 	case <-ctx.Done():
 		return time.Time{}, fmt.Errorf("the command did not start: %w", ctx.Err())

@@ -118,7 +118,7 @@ func (t overNATS) ended(ctx context.Context, id hodei.ExecutionID) error {
 		case err != nil && (first || follow.Final(err) || t.nc.IsClosed()):
 			return err
 		}
-		if heardEnd(ctx, events, connected) {
+		if sawEnd(ctx, events, connected) {
 			return nil
 		}
 		if err := ctx.Err(); err != nil {
@@ -127,9 +127,9 @@ func (t overNATS) ended(ctx context.Context, id hodei.ExecutionID) error {
 	}
 }
 
-// heardEnd returns true when an event reports the end, false when it is time to
+// sawEnd returns true when an event reports the end, false when it is time to
 // check.
-func heardEnd(ctx context.Context, events <-chan *nats.Msg, connected <-chan nats.Status) bool {
+func sawEnd(ctx context.Context, events <-chan *nats.Msg, connected <-chan nats.Status) bool {
 	look := time.After(secondLook)
 	for {
 		select {

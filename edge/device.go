@@ -89,11 +89,10 @@ func (e *Edge) beginDevice(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	body, _ := hodei.JSON(schemas.BegunDevice{ // strings and numbers always encode
+	answerJSON(w, http.StatusCreated, schemas.BegunDevice{
 		DeviceCode: secret, UserCode: code, Page: "/ui/device?code=" + code,
 		ExpiresSeconds: int(schemas.DeviceLife.Seconds()), IntervalSeconds: int(devicePoll.Seconds()),
 	})
-	answer(w, http.StatusCreated, body)
 }
 
 // redeemDevice answers with the token of an approved sign-in. The edge makes the text of the
@@ -127,8 +126,7 @@ func (e *Edge) redeemDevice(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	body, _ := hodei.JSON(schemas.CreatedToken{Token: t, Text: text}) // strings and times always encode
-	answer(w, http.StatusOK, body)
+	answerJSON(w, http.StatusOK, schemas.CreatedToken{Token: t, Text: text})
 }
 
 // showDevice answers with the waiting sign-in of a code, and approveDevice gives it the rights of
@@ -160,6 +158,5 @@ func (e *Edge) deviceOf(w http.ResponseWriter, r *http.Request, op schemas.Opera
 		refuse(w, r, err)
 		return
 	}
-	body, _ := hodei.JSON(device) // strings and a time always encode
-	answer(w, http.StatusOK, body)
+	answerJSON(w, http.StatusOK, device)
 }

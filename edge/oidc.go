@@ -274,6 +274,5 @@ func texts(claim any) (out []string) {
 
 // signInWays answers with the ways to sign in, for the page.
 func (e *Edge) signInWays(w http.ResponseWriter, _ *http.Request) {
-	body, _ := hodei.JSON(schemas.SignInWays{Token: true, OIDC: e.signIns != nil}) // booleans always encode
-	answer(w, http.StatusOK, body)
+	answerJSON(w, http.StatusOK, schemas.SignInWays{Token: true, OIDC: e.signIns != nil})
 }

@@ -23,6 +23,12 @@ func answer(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body) // the client may have left
 }
 
+// answerJSON writes a struct of strings, numbers and times: these always encode.
+func answerJSON(w http.ResponseWriter, status int, v any) {
+	body, _ := hodei.JSON(v)
+	answer(w, status, body)
+}
+
 // refuse answers with the part of the error that users may see.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	failed := *hodei.AsError(err)
@@ -42,8 +48,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Connection", "close")                                          // otherwise the server reads the rest before it answers
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(restTimeout)) // the server reads the rest afterwards
 	}
-	body, _ := hodei.JSON(failed) // a struct of strings and a time always encodes
-	answer(w, failed.Code.Status(), body)
+	answerJSON(w, failed.Code.Status(), failed)
 }
 
 // requestBody records whether all of it was read.

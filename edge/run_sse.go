@@ -54,7 +54,7 @@ func (s *streams) runHandler(op *schemas.Op) http.HandlerFunc {
 		}
 		defer log.Close()
 		lines := &runSSE{logSSE: logSSE{bare: !want.WithTimestamps()}}
-		out := &runOutlet{log: log, lines: lines, outlet: &outlet{
+		out := &runLogWriter{log: log, lines: lines, logWriter: &logWriter{
 			wire: newWire(w, r, lines.contentType()), format: lines, want: selection{filter: filter},
 			keepAlive: s.cfg.KeepAlive, rooms: s.rooms, sent: s.metrics.lines,
 		}}
@@ -64,16 +64,16 @@ func (s *streams) runHandler(op *schemas.Op) http.HandlerFunc {
 	}
 }
 
-// runOutlet writes the logs of a run to one client.
-type runOutlet struct {
-	*outlet
+// runLogWriter writes the logs of a run to one client.
+type runLogWriter struct {
+	*logWriter
 	log   *follow.RunLog
 	lines *runSSE
 }
 
 // copy writes lines and changes of jobs until the end, including the end event, or until the
 // client leaves or ctx is done.
-func (o *runOutlet) copy(ctx context.Context) error {
+func (o *runLogWriter) copy(ctx context.Context) error {
 	if err := o.control(nil); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (o *runOutlet) copy(ctx context.Context) error {
 
 // step waits for the next step, keeps the connection alive meanwhile, and writes as much of it
 // as the client reads.
-func (o *runOutlet) step(ctx context.Context) (done bool, err error) {
+func (o *runLogWriter) step(ctx context.Context) (done bool, err error) {
 	if !o.ready(writeTimeout) {
 		return false, errStalled
 	}
@@ -113,7 +113,7 @@ func (o *runOutlet) step(ctx context.Context) (done bool, err error) {
 	}
 	o.enter()
 	o.lines.begin(step)
-	last, err := o.outlet.lines(step.Batch)
+	last, err := o.logWriter.lines(step.Batch)
 	o.log.Took(step, last)
 	return false, err
 }

@@ -26,8 +26,7 @@ func whoAmI(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	body, _ := hodei.JSON(schemas.IdentityOf(hodei.CallerOf(r.Context()))) // strings always encode
-	answer(w, http.StatusOK, body)
+	answerJSON(w, http.StatusOK, schemas.IdentityOf(hodei.CallerOf(r.Context())))
 }
 
 // signIn begins a session with a token or a sign-in link, and sets its cookie. The secret of
@@ -70,8 +69,7 @@ func (e *Edge) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	setCookie(w, r, session, begun.ExpiresAt)
-	shown, _ := hodei.JSON(schemas.IdentityOf(begun.Caller, true)) // strings always encode
-	answer(w, http.StatusCreated, shown)
+	answerJSON(w, http.StatusCreated, schemas.IdentityOf(begun.Caller, true))
 }
 
 // maxSignIn bounds what is read before the caller is known.

@@ -71,7 +71,7 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 			return
 		}
 		f := choose(r, want.LogOptions)
-		out := &outlet{
+		out := &logWriter{
 			wire: newWire(w, r, f.contentType()), format: f, want: want, keepAlive: s.cfg.KeepAlive, rooms: s.rooms, sent: s.metrics.lines,
 		}
 		if err := out.copy(ctx, feed, now); err != nil && ctx.Err() == nil {

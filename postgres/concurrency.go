@@ -16,7 +16,7 @@ const (
 	// admitSweep is the interval of steps of a run that waits for its concurrency key,
 	// in case wakeNext failed.
 	admitSweep = 10 * time.Second
-	// admitSoon is when it is looked at again where another instance, or the same batch,
+	// admitSoon is when its next step follows if another instance, or the same batch,
 	// decided about the key at the same moment.
 	admitSoon = 100 * time.Millisecond
 )

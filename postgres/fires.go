@@ -37,8 +37,7 @@ type Fired struct {
 	Superseded bool
 }
 
-// NextSchedule returns the time until a schedule must be looked at, at most the given
-// time.
+// NextSchedule returns the time until a schedule is due, at most the given time.
 func (db *DB) NextSchedule(ctx context.Context, most time.Duration) (time.Duration, error) {
 	return db.nextDue(ctx, "find next schedule", uncounted, `SELECT min(due_at) FROM schedules WHERE due_at IS NOT NULL`, most)
 }

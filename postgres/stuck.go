@@ -14,7 +14,7 @@ import (
 // cancels it or the cause is removed.
 const stuckPause = time.Minute
 
-// notPutOff is true for a run r that may be looked at.
+// notPutOff is true for a run r whose next step is not postponed.
 const notPutOff = `(r.put_off_until IS NULL OR r.put_off_until <= now())`
 
 // dueRuns are the runs r that are due, at most $1.
@@ -66,7 +66,8 @@ func (db *DB) advanceEach(ctx context.Context, advance Advance, announce Announc
 	return out, stuck, nil
 }
 
-// putOff has a run not looked at for a while, whatever it is due for. Its next step ends that.
+// putOff postpones the next step of a run by stuckPause, whatever it is due for. That step ends
+// the postponement.
 func (db *DB) putOff(ctx context.Context, id hodei.RunID) error {
 	_, err := db.pool.Exec(ctx, `UPDATE runs SET put_off_until = now() + $2::interval,
 		due_at = CASE WHEN completed_at IS NULL THEN now() + $2::interval END WHERE id = $1`, id, stuckPause)

@@ -145,7 +145,7 @@ type Following struct {
 	Incarnation string
 	Status      hodei.WorkerStatus
 	Revision    uint64     // of the report
-	Heard       *time.Time // when the report was received; nil keeps last_seen_at
+	ReceivedAt  *time.Time // when the report was received; nil keeps last_seen_at
 	Back        bool       // also changes a worker that is OFFLINE
 	Anew        bool       // also changes a status from a later report
 }
@@ -159,7 +159,7 @@ func (db *DB) FollowWorker(ctx context.Context, f Following) (hodei.WorkerStatus
 		FROM (SELECT status, revision FROM workers WHERE id = $1 FOR UPDATE) old
 		WHERE w.id = $1 AND w.incarnation = $2 AND old.status = ANY($6) AND old.status <> $7
 			AND ($8 OR old.status <> $9) AND ($10 OR old.revision <= $4) RETURNING old.status`,
-		f.ID, f.Incarnation, f.Status, int64(min(f.Revision, math.MaxInt64)), f.Heard, hodei.WorkerTransitions.From(f.Status),
+		f.ID, f.Incarnation, f.Status, int64(min(f.Revision, math.MaxInt64)), f.ReceivedAt, hodei.WorkerTransitions.From(f.Status),
 		hodei.WorkerTerminated, f.Back, hodei.WorkerOffline, f.Anew).Scan(&before)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
@@ -170,10 +170,10 @@ func (db *DB) FollowWorker(ctx context.Context, f Following) (hodei.WorkerStatus
 // MissWorker stores one incarnation of a worker as OFFLINE, and when its last
 // report was received; nil keeps last_seen_at. It returns false if nothing
 // changed: the worker has left, is OFFLINE, or has a newer incarnation.
-func (db *DB) MissWorker(ctx context.Context, id hodei.WorkerID, incarnation string, heard *time.Time) (bool, error) {
+func (db *DB) MissWorker(ctx context.Context, id hodei.WorkerID, incarnation string, receivedAt *time.Time) (bool, error) {
 	tag, err := db.pool.Exec(ctx, `UPDATE workers SET status = $3, last_seen_at = coalesce($4, last_seen_at)
 		WHERE id = $1 AND incarnation = $2 AND status = ANY($5)`,
-		id, incarnation, hodei.WorkerOffline, heard, hodei.WorkerTransitions.From(hodei.WorkerOffline))
+		id, incarnation, hodei.WorkerOffline, receivedAt, hodei.WorkerTransitions.From(hodei.WorkerOffline))
 	return tag.RowsAffected() > 0, failure("miss worker", err)
 }
 

@@ -83,6 +83,14 @@ type Decision struct {
 	Candidates []Candidate `json:"candidates"`
 }
 
+// DecisionOf returns the decision that the record has of an execution.
+func DecisionOf(e hodei.Execution) Decision {
+	return Decision{
+		ExecutionID: &e.ID, Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt,
+		Candidates: []Candidate{},
+	}
+}
+
 // StatusCode is 202 for an execution that waits, 200 for a dry run.
 func (d Decision) StatusCode() int {
 	if d.DryRun {

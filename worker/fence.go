@@ -59,7 +59,7 @@ func (w *Worker) fenceOf(req *schemas.ExecutionRequest) *fence {
 // contact is when the worker sent the last report that is known to have
 // arrived. Times are of reaper.Uptime.
 type contact struct {
-	sooner chan struct{} // one value: next has moved forward
+	sooner signal // next has moved forward
 
 	mu   sync.Mutex
 	at   time.Duration
@@ -84,10 +84,7 @@ func (c *contact) expect(f *fence) {
 	defer c.mu.Unlock()
 	if due := c.at + f.term; c.next == 0 || due < c.next {
 		c.next = due
-		select {
-		case c.sooner <- struct{}{}:
-		default:
-		}
+		c.sooner.set()
 	}
 }
 

@@ -92,11 +92,3 @@ func load() float64 {
 	average, _ := strconv.ParseFloat(first, 64)
 	return average / float64(runtime.NumCPU())
 }
-
-// renewNow writes the key at once: NATS is back, and may have lost it.
-func (w *Worker) renewNow() {
-	select {
-	case w.reconnected <- struct{}{}:
-	default:
-	}
-}

@@ -19,7 +19,7 @@ const remembered = 4096
 // reads both here.
 type slots struct {
 	total   int
-	changed chan struct{} // one value: a revision has not been announced yet
+	changed signal        // a revision has not been announced yet
 	drained chan struct{} // closed when it is leaving and has no executions: irreversible
 
 	mu       sync.Mutex
@@ -42,7 +42,7 @@ type slots struct {
 
 func newSlots(total int) *slots {
 	return &slots{
-		total: total, free: total, revision: 1, changed: make(chan struct{}, 1), drained: make(chan struct{}),
+		total: total, free: total, revision: 1, changed: newSignal(), drained: make(chan struct{}),
 		held: map[hodei.ExecutionID]*run{}, ended: map[hodei.ExecutionID]bool{},
 	}
 }
@@ -54,12 +54,7 @@ func (s *slots) change() {
 }
 
 // announce causes the worker's key to be written soon.
-func (s *slots) announce() {
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
-}
+func (s *slots) announce() { s.changed.set() }
 
 // take decides on an offer. If it accepts, it calls begin, and calls the
 // function that begin returns before it returns itself. Reports and decisions

@@ -76,7 +76,7 @@ func newRole(name, about string, own component) *cobra.Command {
 			if err := own.set(cmd.Context(), &cfg); err != nil {
 				return err
 			}
-			return system.Run(cmd.Context(), cfg, func(s *system.System) { sayReady(cmd, name, s, isEdge) })
+			return system.Run(cmd.Context(), cfg, func(s *system.System) { printReady(cmd, name, s, isEdge) })
 		},
 	}
 	f.add(cmd.Flags())
@@ -87,7 +87,7 @@ func newRole(name, about string, own component) *cobra.Command {
 	return cmd
 }
 
-func sayReady(cmd *cobra.Command, name string, s *system.System, http bool) {
+func printReady(cmd *cobra.Command, name string, s *system.System, http bool) {
 	fmt.Fprintf(cmd.ErrOrStderr(), "ready %s", name)
 	if http {
 		for _, addr := range s.HTTPAddrs() {

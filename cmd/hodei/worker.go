@@ -76,7 +76,7 @@ func (c *workerCommand) run(cmd *cobra.Command) error {
 	one.Reaper = append(one.Reaper, c.role.nats.files()...) // after identify, which sets the key
 	cfg.Workers = []worker.Config{one}
 	cfg.Terminate = secondSignal(cmd.Context())
-	return system.Run(cmd.Context(), cfg, func(s *system.System) { sayReady(cmd, "worker", s, false) })
+	return system.Run(cmd.Context(), cfg, func(s *system.System) { printReady(cmd, "worker", s, false) })
 }
 
 // identify sets the id of the worker: that of its own key, with which it then connects, or

@@ -158,12 +158,12 @@ func runsOn(ctx context.Context, s *session.Session, e hodei.Execution) string {
 	return "running on " + on + ", Ctrl-C leaves it running"
 }
 
-// sayEnd prints how an execution ended that did not complete, after the end of its log if
+// printEnd prints how an execution ended that did not complete, after the end of its log if
 // that was not printed.
-func (f *following) sayEnd(e hodei.Execution) {
+func (f *following) printEnd(e hodei.Execution) {
 	if unseen := f.quiet || render.IsTerminal(f.Errs) && !render.IsTerminal(f.Out); unseen && f.Format != "json" && len(f.last) > 0 {
 		f.Note("last %d of %d lines:", len(f.last), max(e.LogCount, f.last[len(f.last)-1].Sequence))
-		f.sayLines()
+		f.printLines()
 	}
 	text := string(e.Status)
 	if why := detail(e); why != "" {
@@ -175,8 +175,8 @@ func (f *following) sayEnd(e hodei.Execution) {
 	f.Note("%s%s\n  %s", mark(f.Session, e.Status), text, f.Hint("logs %s", e.ID))
 }
 
-// sayLines prints the last lines of the log.
-func (f *following) sayLines() {
+// printLines prints the last lines of the log.
+func (f *following) printLines() {
 	to := render.ForTerminal(f.Errs, nil)
 	for _, l := range f.last {
 		fmt.Fprintln(to, l.Line) // like Note, it ignores the error

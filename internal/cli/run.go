@@ -195,6 +195,6 @@ func (f *following) attend(ctx context.Context) error {
 		f.Note("%sCOMPLETED after %s", mark(f.Session, e.Status), render.Seconds(e.DurationSeconds))
 		return nil
 	}
-	f.sayEnd(e)
+	f.printEnd(e)
 	return cmdline.ExitStatus(statusOf(e))
 }

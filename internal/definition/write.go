@@ -22,11 +22,6 @@ func ToJSON(def hodei.Definition) []byte {
 	return b.Bytes()
 }
 
-// ToYAML writes the definition as YAML that Parse reads.
-func ToYAML(def hodei.Definition) ([]byte, error) {
-	return yaml.Dump(toYAML(tree(def, true)), yaml.WithLineWidth(-1), yaml.WithCompactSeqIndent(false))
-}
-
 // FromJSON is JSON as YAML, for a definition that ToJSON wrote.
 func FromJSON(text []byte) ([]byte, error) {
 	r := &reader{}

@@ -17,14 +17,14 @@ import (
 // again writes the definition in both formats and reads it back: the result is the
 // same, and is written in the same way.
 func again(t require.TestingT, def hodei.Definition) {
-	yaml, err := definition.ToYAML(def)
-	require.NoError(t, err)
 	json := definition.ToJSON(def)
+	yaml, err := definition.FromJSON(json)
+	require.NoError(t, err)
 	for format, text := range map[definition.Format][]byte{definition.YAML: yaml, definition.JSON: json} {
 		got, problems := definition.Parse(text, format)
 		require.Empty(t, definition.Errors(problems), "%s", text)
 		require.Empty(t, definition.Compare(def, got), "%s", text)
-		same, err := definition.ToYAML(got)
+		same, err := definition.FromJSON(definition.ToJSON(got))
 		require.NoError(t, err)
 		require.Equal(t, string(yaml), string(same))
 		want := def

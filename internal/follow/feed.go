@@ -65,9 +65,9 @@ type Feed struct {
 
 	over   chan struct{} // closed at the execution's end
 	found  chan struct{} // closed after the record was read
-	asked  chan struct{} // signalled by Now
+	asked  signal        // by Now
 	loaded chan struct{} // closed when the window's backlog is in the ring
-	holed  chan struct{} // signalled when a line is missing
+	holed  signal        // a line is missing
 
 	mu   sync.Mutex
 	ring ring
@@ -79,7 +79,7 @@ type Feed struct {
 	ended   bool
 	err     error         // why the feed stopped before the end
 	changed chan struct{} // closed and replaced when any of this changes
-	watches map[chan<- struct{}]bool
+	watches map[signal]bool
 	asking  singleflight.Group // of the record
 	find    sync.Once
 	load    sync.Once
@@ -102,8 +102,8 @@ func NewFeed(cfg FeedConfig) *Feed {
 	cfg.Soon = cmp.Or(cfg.Soon, 50*time.Millisecond)
 	return &Feed{
 		cfg: cfg, ring: ring{limit: cfg.Ring, shared: cfg.Shared}, now: schemas.LogEnd{ExecutionID: cfg.ID},
-		over: make(chan struct{}), found: make(chan struct{}), asked: make(chan struct{}, 1), loaded: make(chan struct{}),
-		holed: make(chan struct{}, 1), changed: make(chan struct{}), watches: map[chan<- struct{}]bool{},
+		over: make(chan struct{}), found: make(chan struct{}), asked: newSignal(), loaded: make(chan struct{}),
+		holed: newSignal(), changed: make(chan struct{}), watches: map[signal]bool{},
 	}
 }
 
@@ -124,10 +124,7 @@ func (f *Feed) Found(ctx context.Context) error {
 // LogCount the last sequence that can be read without waiting. It waits until
 // the window was read, and fails like Found.
 func (f *Feed) Now(ctx context.Context) (schemas.LogEnd, error) {
-	select {
-	case f.asked <- struct{}{}:
-	default:
-	}
+	f.asked.set()
 	select {
 	case <-f.loaded:
 	case <-ctx.Done():

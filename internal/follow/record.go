@@ -92,15 +92,15 @@ func (f *Feed) look(ctx context.Context) error {
 func (f *Feed) ask(ctx context.Context, next int64, want int) (schemas.RecordedLog, error) {
 	log, err := rpc.Call(ctx, f.cfg.NATS, schemas.ReadLogs, schemas.ReadLogsRequest{ID: f.cfg.ID, After: next - 1, Limit: want})
 	if err == nil {
-		f.learn(log)
+		f.store(log)
 	}
 	return log, err
 }
 
-// learn stores an answer of the record: the progress of the execution, and the
+// store adds an answer of the record to the feed: the progress of the execution, and the
 // lines after the newest one in the ring, for all readers. Lines of a lost
 // worker after the end are not part of the log.
-func (f *Feed) learn(log schemas.RecordedLog) {
+func (f *Feed) store(log schemas.RecordedLog) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range log.Chunks {
@@ -108,5 +108,5 @@ func (f *Feed) learn(log schemas.RecordedLog) {
 			f.ring.add(newChunk(c.First, c.Last, logchunk.Body{Lines: c.Lines, Size: c.Size}))
 		}
 	}
-	f.tell(log.LogEnd)
+	f.setProgress(log.LogEnd)
 }

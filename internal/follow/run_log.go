@@ -45,7 +45,7 @@ type RunLog struct {
 	run     hodei.Run
 	changed <-chan struct{} // of the run
 	turn    int             // the part to be read next
-	wake    chan struct{}   // signalled by the feeds
+	wake    signal          // of the feeds
 }
 
 // part is one job of the run and how far its logs are read.
@@ -87,7 +87,7 @@ func (s RunStep) AppendPosition(dst []byte, sequence int64) []byte {
 
 // NewRunLog returns the log of a run. It fails if After is not a position.
 func NewRunLog(cfg RunLogConfig) (*RunLog, error) {
-	l := &RunLog{cfg: cfg, by: map[string]*part{}, wake: make(chan struct{}, 1)}
+	l := &RunLog{cfg: cfg, by: map[string]*part{}, wake: newSignal()}
 	var err error
 	if cfg.After != "" {
 		l.begun, l.done, err = parsePosition(cfg.After)
@@ -278,7 +278,7 @@ func (l *RunLog) open(ctx context.Context, p *part) (RunStep, bool, error) {
 		return RunStep{}, false, err
 	}
 	feed, release := l.cfg.Feed(*id)
-	unwatch := feed.Watch(l.wake)
+	unwatch := feed.notify(l.wake)
 	p.feed, p.stop = feed, func() { unwatch(); release() }
 	p.limit, p.asked = -1, 0
 	err = feed.Found(ctx)

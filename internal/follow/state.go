@@ -51,10 +51,7 @@ func (f *Feed) take(header nats.Header, data []byte, at time.Time) {
 	f.ring.add(c)
 	f.head = f.ring.reach(f.head)
 	if whole && f.ring.newest() > f.head {
-		select {
-		case f.holed <- struct{}{}:
-		default:
-		}
+		f.holed.set()
 	}
 	f.wake()
 }
@@ -84,12 +81,12 @@ func (f *Feed) event(msg *nats.Msg) {
 	e := event.Execution
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.tell(schemas.LogEnd{ExecutionID: e.ID, Status: e.Status, ExitCode: e.ExitCode, LogCount: e.LogCount})
+	f.setProgress(schemas.LogEnd{ExecutionID: e.ID, Status: e.Status, ExitCode: e.ExitCode, LogCount: e.LogCount})
 }
 
-// tell stores the progress of the execution; an end is final. The caller holds
+// setProgress stores the progress of the execution; an end is final. The caller holds
 // the lock.
-func (f *Feed) tell(now schemas.LogEnd) {
+func (f *Feed) setProgress(now schemas.LogEnd) {
 	if f.ended {
 		return
 	}
@@ -123,10 +120,7 @@ func (f *Feed) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 	for watch := range f.watches {
-		select {
-		case watch <- struct{}{}:
-		default: // the reader has not polled since the last signal
-		}
+		watch.set()
 	}
 }
 
@@ -137,16 +131,15 @@ func (f *Feed) changes() <-chan struct{} {
 	return f.changed
 }
 
-// Watch signals the channel, which has a buffer of one, at each change until stop is called.
-// One channel may watch many feeds.
-func (f *Feed) Watch(watch chan<- struct{}) (stop func()) {
+// notify sets the signal at each change until stop is called. One signal may watch many feeds.
+func (f *Feed) notify(on signal) (stop func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.watches[watch] = true
+	f.watches[on] = true
 	return func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		delete(f.watches, watch)
+		delete(f.watches, on)
 	}
 }
 

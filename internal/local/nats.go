@@ -142,9 +142,9 @@ func (l *natsLog) ready(srv *server.Server) error {
 	}
 }
 
-func (l *natsLog) Noticef(format string, v ...any) { l.say(slog.LevelDebug, format, v) }
-func (l *natsLog) Warnf(format string, v ...any)   { l.say(slog.LevelWarn, format, v) }
-func (l *natsLog) Errorf(format string, v ...any)  { l.say(slog.LevelError, format, v) }
+func (l *natsLog) Noticef(format string, v ...any) { l.write(slog.LevelDebug, format, v) }
+func (l *natsLog) Warnf(format string, v ...any)   { l.write(slog.LevelWarn, format, v) }
+func (l *natsLog) Errorf(format string, v ...any)  { l.write(slog.LevelError, format, v) }
 func (l *natsLog) Debugf(string, ...any)           {}
 func (l *natsLog) Tracef(string, ...any)           {}
 
@@ -152,10 +152,10 @@ func (l *natsLog) Fatalf(format string, v ...any) {
 	select {
 	case l.fatal <- fmt.Sprintf(format, v...):
 	default:
-		l.say(slog.LevelError, format, v)
+		l.write(slog.LevelError, format, v)
 	}
 }
 
-func (l *natsLog) say(level slog.Level, format string, v []any) {
+func (l *natsLog) write(level slog.Level, format string, v []any) {
 	l.log.Log(context.Background(), level, fmt.Sprintf(format, v...), "server", "nats")
 }

@@ -181,13 +181,13 @@ func (s *Service) handle(ctx context.Context, e *endpoint, req received) (_ cont
 
 // log logs the failures of the service for operators. A caller's mistake is
 // logged at debug level only.
-func (s *Service) log(ctx context.Context, op *schemas.Op, said *hodei.Error, err error, took time.Duration) {
+func (s *Service) log(ctx context.Context, op *schemas.Op, public *hodei.Error, err error, took time.Duration) {
 	level := slog.LevelDebug
-	if said.Code == hodei.Internal {
+	if public.Code == hodei.Internal {
 		level = slog.LevelError
 	}
 	s.cfg.Log.Log(ctx, level, "request failed", "op", op.Name, "request_id", RequestID(ctx),
-		"code", said.Code, "dur", took, "err", err)
+		"code", public.Code, "dur", took, "err", err)
 }
 
 // mostTime limits the deadline of a request. It exceeds the longest wait.

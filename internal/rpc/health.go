@@ -43,6 +43,11 @@ func Health(ctx context.Context, required, reported Checks) schemas.Health {
 	return health
 }
 
+// HandleHealth has health answer the operation.
+func HandleHealth(s *Service, op schemas.Operation[schemas.Empty, schemas.Health], health func(context.Context) schemas.Health) {
+	Handle(s, op, func(ctx context.Context, _ schemas.Empty) (schemas.Health, error) { return health(ctx), nil })
+}
+
 func verdict(err error) string {
 	var known *hodei.Error
 	switch {

@@ -44,30 +44,30 @@ func Result[T any](ctx context.Context, s *Service, op *schemas.Op, value T, err
 
 // visible returns the part of err that users may see.
 func (s *Service) visible(ctx context.Context, err error) *hodei.Error {
-	said := *hodei.AsError(err)
-	if said.Code == hodei.Internal && errors.Is(err, context.DeadlineExceeded) {
-		said.Code, said.Message = hodei.Timeout, "Not done in time"
+	public := *hodei.AsError(err)
+	if public.Code == hodei.Internal && errors.Is(err, context.DeadlineExceeded) {
+		public.Code, public.Message = hodei.Timeout, "Not done in time"
 	}
-	if said.Code == hodei.Internal && ctx.Err() == context.Canceled {
-		said.Code, said.Message = hodei.Unavailable, "The service is stopping"
+	if public.Code == hodei.Internal && ctx.Err() == context.Canceled {
+		public.Code, public.Message = hodei.Unavailable, "The service is stopping"
 	}
-	said.Timestamp, said.RequestID = time.Now().UTC(), RequestID(ctx)
-	return &said
+	public.Timestamp, public.RequestID = time.Now().UTC(), RequestID(ctx)
+	return &public
 }
 
 // respondError replies with the part of err that users may see, and returns
 // that part.
 func (s *Service) respondError(ctx context.Context, e *endpoint, req received, err error) *hodei.Error {
-	said := s.visible(ctx, err)
-	body, _ := hodei.JSON(said) // a struct of strings and a time always encodes
+	public := s.visible(ctx, err)
+	body, _ := hodei.JSON(public) // a struct of strings and a time always encodes
 	header := nats.Header{
-		micro.ErrorHeader:     []string{headline(*said)},
-		micro.ErrorCodeHeader: []string{strconv.Itoa(said.Code.Status())},
+		micro.ErrorHeader:     []string{headline(*public)},
+		micro.ErrorCodeHeader: []string{strconv.Itoa(public.Code.Status())},
 	}
 	if err := s.send(ctx, req, header, body); err != nil {
-		s.cfg.Log.Warn("error not sent", "op", e.op.Name, "request_id", said.RequestID, "err", err)
+		s.cfg.Log.Warn("error not sent", "op", e.op.Name, "request_id", public.RequestID, "err", err)
 	}
-	return said
+	return public
 }
 
 // send publishes the reply itself, because micro's Respond would record a

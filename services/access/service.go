@@ -63,7 +63,7 @@ func New(cfg Config) *Service {
 	rpc.Handle(s.svc, schemas.FindDevice, s.findDevice)
 	rpc.Handle(s.svc, schemas.ApproveDevice, s.approveDevice)
 	rpc.Handle(s.svc, schemas.RedeemDevice, s.redeemDevice)
-	rpc.Handle(s.svc, schemas.AccessHealth, s.health)
+	rpc.HandleHealth(s.svc, schemas.AccessHealth, s.Health)
 	return s
 }
 
@@ -98,15 +98,7 @@ func (s *Service) retain(ctx context.Context) error {
 
 // Health is that of this instance.
 func (s *Service) Health(ctx context.Context) schemas.Health {
-	health := schemas.Health{Ready: true, Checks: map[string]string{"postgres": schemas.CheckOK}}
-	if err := s.db.Check(ctx); err != nil {
-		health.Ready, health.Checks["postgres"] = false, hodei.AsError(err).Message
-	}
-	return health
-}
-
-func (s *Service) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
-	return s.Health(ctx), nil
+	return rpc.Health(ctx, rpc.Checks{"postgres": s.db.Check}, nil)
 }
 
 // changed makes every edge clear its cache of callers. If the message is lost, the entries expire.

@@ -78,7 +78,7 @@ func New(cfg Config) *Service {
 	rpc.Handle(s.svc, schemas.WriteBlob, s.writeBlob)
 	rpc.Handle(s.svc, schemas.CommitBlob, s.commitBlob)
 	rpc.Handle(s.svc, schemas.ReadBlob, s.readBlob)
-	rpc.Handle(s.svc, schemas.ArtifactsHealth, s.health)
+	rpc.HandleHealth(s.svc, schemas.ArtifactsHealth, s.Health)
 	return s
 }
 
@@ -172,8 +172,4 @@ func (s *Service) wake() { _ = s.nc.Publish(schemas.ArtifactSubject, nil) }
 // Health is that of this instance.
 func (s *Service) Health(ctx context.Context) schemas.Health {
 	return rpc.Health(ctx, rpc.Checks{"postgres": s.db.Check}, nil)
-}
-
-func (s *Service) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
-	return s.Health(ctx), nil
 }

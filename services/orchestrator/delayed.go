@@ -42,11 +42,9 @@ func (o *Orchestrator) delay(ctx context.Context, draft hodei.Execution) (hodei.
 
 // held returns the decision for an execution that waits for its not_before.
 func held(e hodei.Execution) schemas.Decision {
-	d := decided(e)
-	if isHeld(e) {
+	d := schemas.DecisionOf(e)
+	if e.Held() {
 		d.Reason = new("not before " + e.NotBefore.UTC().Format(time.RFC3339))
 	}
 	return d
 }
-
-func isHeld(e hodei.Execution) bool { return e.Reason != nil && *e.Reason == hodei.ReasonNotBefore }

@@ -87,17 +87,17 @@ func (o *Orchestrator) begin(ctx context.Context, draft hodei.Execution, waiting
 		return draft, schemas.Decision{}, err
 	}
 	if draft.NotBefore != nil {
-		if e, err := o.delay(ctx, draft); err != nil || isHeld(e) || e.Status != hodei.Pending {
+		if e, err := o.delay(ctx, draft); err != nil || e.Held() || e.Status != hodei.Pending {
 			return e, held(e), err
 		}
 	} else if waiting.Wait() > 0 {
 		if e, placed := o.place(ctx, draft); placed {
-			return e, decided(e), nil
+			return e, schemas.DecisionOf(e), nil
 		}
 	}
 	e, err := o.create(ctx, draft)
 	if err != nil || e.Status != hodei.Pending { // placed after all, or repeated with an idempotency key
-		return e, decided(e), err
+		return e, schemas.DecisionOf(e), err
 	}
 	decision, err := o.schedule(ctx, e, waiting)
 	return e, decision, err
@@ -238,7 +238,7 @@ func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting 
 	decision, err := o.ask(ctx, e, waiting, hungUp)
 	if errors.Is(err, hodei.Conflict) { // the next scheduler has assigned it already
 		now, err := o.db.GetExecution(ctx, e.ID)
-		return decided(now), err
+		return schemas.DecisionOf(now), err
 	}
 	if !errors.Is(err, hodei.Unavailable) && !errors.Is(err, hodei.Timeout) {
 		return decision, err
@@ -254,16 +254,11 @@ func (o *Orchestrator) schedule(ctx context.Context, e hodei.Execution, waiting 
 	if now, err := o.db.GetExecution(ctx, e.ID); err == nil {
 		e = now // it may have been assigned nevertheless
 	}
-	decision = decided(e)
+	decision = schemas.DecisionOf(e)
 	if e.Status == hodei.Pending {
 		decision.Reason = new("no scheduler answers")
 	}
 	return decision, nil
-}
-
-// decided converts a recorded execution to a decision.
-func decided(e hodei.Execution) schemas.Decision {
-	return schemas.Decision{ExecutionID: &e.ID, Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt}
 }
 
 func started(e hodei.Execution, d schemas.Decision) schemas.StartedExecution {

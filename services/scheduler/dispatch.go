@@ -18,7 +18,7 @@ import (
 
 // dispatch assigns queued executions each time the queue is woken. It chooses workers
 // sequentially, in the order of the queue; the assignments run in parallel, at most as many
-// as the fleet has slots. The chosen slots stay reserved until the assignment has ended, so
+// as the fleet has slots. The chosen slots count as offered until the assignment has ended, so
 // this instance never offers a slot twice.
 func (s *Scheduler) dispatch(ctx context.Context) error {
 	defer s.inflight.Wait()
@@ -28,17 +28,17 @@ func (s *Scheduler) dispatch(ctx context.Context) error {
 			return nil
 		case <-s.queue.woken:
 		}
-		s.trouble.wait(ctx)
+		s.backoff.wait(ctx)
 		s.round(ctx)
-		if s.more.Load() && s.queue.len() < sweepPage/2 {
-			s.sweepSoon()
+		if s.more.Load() && s.queue.len() < sweepPage/2 { // the record has more than the queue
+			s.soon.set()
 		}
 	}
 }
 
 // round makes one pass over the queue.
 func (s *Scheduler) round(ctx context.Context) {
-	s.fleet.unkeep()
+	s.fleet.releaseReservations()
 	hopeless := map[string]bool{}
 	for ctx.Err() == nil {
 		e := s.queue.pop(hopeless)
@@ -55,7 +55,7 @@ func (s *Scheduler) round(ctx context.Context) {
 		if len(e.req.Refused) == 0 {
 			hopeless[e.class.key] = true
 			if e.req.Requirements.Slots() > 1 && now.Sub(e.since()) > s.fleet.patience() {
-				s.fleet.keep(e.req, now)
+				s.fleet.reserve(e.req, now)
 			}
 		}
 		s.putBack(e)
@@ -88,30 +88,52 @@ func (s *Scheduler) assign(ctx context.Context, e *entry, w plan.Worker) {
 	a, err := s.give(e.req, w, func() (schemas.Assignment, error) {
 		return s.assignments.Do(ctx, w.WorkerID, e.req.ID)
 	})
-	switch {
-	case err == nil:
+	switch outcomeOf(err) {
+	case assigned:
 		s.queue.finish(e, result{decision: schemas.Decision{
 			ExecutionID: &e.req.ID, Status: hodei.Running,
 			WorkerID: &a.WorkerID, WorkerType: &a.WorkerType, StartedAt: &a.StartedAt, Candidates: []schemas.Candidate{},
 		}})
-	case errors.Is(err, hodei.Rejected): // the worker refused: try the next best
+	case refused:
 		e.req.Refused = append(e.req.Refused, w.WorkerID)
 		s.queue.restore(e)
 		s.queue.wake()
-	case notConnected(err): // the worker has died, and its key has not expired yet
-		e.req.Refused = append(e.req.Refused, w.WorkerID)
-		s.queue.restore(e)
-		s.queue.wake()
-	case errors.Is(err, hodei.Unavailable): // no worker manager, no Postgres, or no lease
-		s.trouble.grow()
+	case unavailable:
+		s.backoff.grow()
 		s.log.WarnContext(ctx, "assignment failed, queued again", "execution_id", e.req.ID, "worker_id", w.WorkerID, "err", err)
 		s.queue.restore(e)
 		s.queue.wake()
-	case !s.queue.waited(e):
+	case unclear:
+		s.queue.finish(e, s.readState(ctx, e, err))
+	case failed:
 		s.queue.finish(e, result{err: err})
-	default: // assigned by name, ended, or the outcome is unknown
-		s.queue.finish(e, s.look(ctx, e.req.ID, err))
 	}
+}
+
+// outcome is how the request to assign an execution to a worker ended.
+type outcome int
+
+const (
+	assigned    outcome = iota // the worker has accepted
+	refused                    // another worker is tried: this one refused, or has died and its key has not expired yet
+	unavailable                // tried again after a backoff: no worker manager, no Postgres, or no lease
+	unclear                    // the record has the state: assigned by name, ended, or no answer in time
+	failed                     // not tried again, for example because the execution was deleted
+)
+
+// outcomeOf returns the outcome that the error of an assignment means.
+func outcomeOf(err error) outcome {
+	switch {
+	case err == nil:
+		return assigned
+	case errors.Is(err, hodei.Rejected), notConnected(err):
+		return refused
+	case errors.Is(err, hodei.Unavailable):
+		return unavailable
+	case errors.Is(err, hodei.Conflict), errors.Is(err, hodei.Timeout):
+		return unclear
+	}
+	return failed
 }
 
 // requestAssignments sends one request with all executions that were chosen for the worker
@@ -132,7 +154,7 @@ func (s *Scheduler) requestAssignments(ctx context.Context, id hodei.WorkerID, e
 // errDeposed is the answer when the lease is no longer trusted.
 var errDeposed = hodei.Errorf(hodei.Unavailable, "This scheduler is no longer the leader; the execution stays PENDING")
 
-// give sends a request for an execution whose slots fleet.choose has reserved, and updates
+// give sends a request for an execution whose slots fleet.choose has counted as offered, and updates
 // the fleet from the answer. Every decision passes through give, so it checks the lease: a
 // process that was suspended sends nothing.
 func (s *Scheduler) give(req plan.Request, w plan.Worker, ask func() (schemas.Assignment, error)) (a schemas.Assignment, err error) {
@@ -143,31 +165,24 @@ func (s *Scheduler) give(req plan.Request, w plan.Worker, ask func() (schemas.As
 	s.fleet.settle(w.WorkerID, slots, err == nil, a.Free, a.Revision, time.Since(began))
 	switch {
 	case err == nil:
-		s.trouble.over()
+		s.backoff.reset()
 	case errors.Is(err, hodei.Rejected):
 		s.fleet.refused(w.WorkerID, slots)
 	}
 	return a, err
 }
 
-// look reads from the record the state of an execution whose assignment failed with why.
-func (s *Scheduler) look(ctx context.Context, id hodei.ExecutionID, why error) result {
-	if !errors.Is(why, hodei.Conflict) && !errors.Is(why, hodei.Timeout) {
+// readState returns the state of an entry in the record, if a request waits for the result.
+// It returns why, the error of the assignment, if the execution did not start or has ended.
+func (s *Scheduler) readState(ctx context.Context, e *entry, why error) result {
+	if !s.queue.waited(e) {
 		return result{err: why}
 	}
-	e, err := s.db.GetExecution(ctx, id)
-	if err != nil || e.Status.Ended() {
+	now, err := s.db.GetExecution(ctx, e.req.ID)
+	if err != nil || now.Status.Ended() {
 		return result{err: why}
 	}
-	return result{decision: recorded(e)}
-}
-
-// recorded converts a recorded execution to a decision.
-func recorded(e hodei.Execution) schemas.Decision {
-	return schemas.Decision{
-		ExecutionID: &e.ID, Status: e.Status, WorkerID: e.WorkerID, WorkerType: e.WorkerType, StartedAt: e.StartedAt,
-		Candidates: []schemas.Candidate{},
-	}
+	return result{decision: schemas.DecisionOf(now)}
 }
 
 // onEvent updates the queue and the fleet from an event of an execution.
@@ -184,14 +199,14 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 	e := event.Execution
 	switch {
 	case event.Type == schemas.EventCreated, event.Type == schemas.EventRequeued:
-		held := e.Reason != nil && *e.Reason == hodei.ReasonNotBefore // it is requeued when its time comes
-		if e.Status == hodei.Pending && !held {                       // one that was placed is created RUNNING
+		// One that is held is requeued when its time comes, one that was placed is created RUNNING.
+		if e.Status == hodei.Pending && !e.Held() {
 			s.adopt(e.ID, e.Priority, e.Requirements, e.NotBefore)
 		}
 	case event.Type == schemas.EventStarted:
-		s.queue.settle(e.ID, result{decision: recorded(e)})
+		s.queue.settle(e.ID, result{decision: schemas.DecisionOf(e)})
 	case e.Status.Ended() && e.WorkerID == nil:
-		s.queue.withdraw(e.ID, result{decision: recorded(e)})
+		s.queue.withdraw(e.ID, result{decision: schemas.DecisionOf(e)})
 	case e.Status.Ended():
 		s.fleet.ended(e)
 	}
@@ -203,41 +218,41 @@ func (s *Scheduler) onEvent(msg *nats.Msg) {
 // notConnected reports whether the error means that the worker is not connected, and not
 // that the worker manager is unavailable.
 func notConnected(err error) bool {
-	var said *hodei.Error
-	return errors.As(err, &said) && said.Code == hodei.Unavailable && said.Resource == "worker"
+	var known *hodei.Error
+	return errors.As(err, &known) && known.Code == hodei.Unavailable && known.Resource == "worker"
 }
 
-// trouble is the backoff while assignments fail. A success resets it.
-type trouble struct {
+// backoff is the pause while assignments fail, longer each time. A success resets it.
+type backoff struct {
 	mu    sync.Mutex
 	pause time.Duration
 	until time.Time
 }
 
 const (
-	troubleFirst = 50 * time.Millisecond
-	troubleMost  = 2 * time.Second
+	backoffFirst = 50 * time.Millisecond
+	backoffMost  = 2 * time.Second
 )
 
-func (t *trouble) grow() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now := time.Now(); now.After(t.until) { // assignments that fail together count once
-		t.pause = min(max(2*t.pause, troubleFirst), troubleMost)
-		t.until = now.Add(t.pause)
+func (b *backoff) grow() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now := time.Now(); now.After(b.until) { // assignments that fail together count once
+		b.pause = min(max(2*b.pause, backoffFirst), backoffMost)
+		b.until = now.Add(b.pause)
 	}
 }
 
-func (t *trouble) over() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.pause, t.until = 0, time.Time{}
+func (b *backoff) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pause, b.until = 0, time.Time{}
 }
 
-func (t *trouble) wait(ctx context.Context) {
-	t.mu.Lock()
-	left := time.Until(t.until)
-	t.mu.Unlock()
+func (b *backoff) wait(ctx context.Context) {
+	b.mu.Lock()
+	left := time.Until(b.until)
+	b.mu.Unlock()
 	if left > 0 {
 		pause(ctx, left)
 	}

@@ -16,11 +16,11 @@ type fleet struct {
 	workers *plan.Index
 	// latency and success are the means of the whole fleet. A worker without a
 	// history starts with them, so that it is neither avoided nor flooded.
-	latency time.Duration
-	success float64
-	runs    time.Duration            // how long an execution holds its slots, on average
-	rooms   map[hodei.WorkerID]*room // of the workers, and of those that left with offers unanswered
-	kept    []hodei.WorkerID         // workers with a reservation
+	latency  time.Duration
+	success  float64
+	runs     time.Duration            // how long an execution holds its slots, on average
+	rooms    map[hodei.WorkerID]*room // of the workers, and of those that left with offers unanswered
+	reserved []hodei.WorkerID         // workers with a reservation
 }
 
 func newFleet(w plan.Weights) *fleet {
@@ -33,7 +33,7 @@ func newFleet(w plan.Weights) *fleet {
 func (f *fleet) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.workers, f.kept, f.rooms = plan.NewIndex(f.weights), nil, map[hodei.WorkerID]*room{}
+	f.workers, f.reserved, f.rooms = plan.NewIndex(f.weights), nil, map[hodei.WorkerID]*room{}
 	f.latency, f.success, f.runs = 0, 1, 0
 }
 
@@ -93,7 +93,7 @@ func (f *fleet) remove(id hodei.WorkerID) {
 	}
 }
 
-// choose picks a worker and reserves its slots until settle.
+// choose picks a worker and counts the slots as offered until settle.
 func (f *fleet) choose(req plan.Request, now time.Time) (plan.Worker, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -106,30 +106,28 @@ func (f *fleet) choose(req plan.Request, now time.Time) (plan.Worker, bool) {
 	return chosen, ok
 }
 
-// keep reserves the slots of one worker, as they become free, for a request that no worker
-// has enough free slots for. It reports whether there is such a worker.
-func (f *fleet) keep(req plan.Request, now time.Time) bool {
+// reserve reserves the slots of one worker, as they become free, for a request that no worker
+// has enough free slots for.
+func (f *fleet) reserve(req plan.Request, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	id, ok := f.workers.Reserve(req, lease, now)
-	if ok {
-		f.workers.Update(id, func(w *plan.Worker) { w.KeptFor = req.ID })
-		f.kept = append(f.kept, id)
+	if id, ok := f.workers.Reserve(req, lease, now); ok {
+		f.workers.Update(id, func(w *plan.Worker) { w.ReservedFor = req.ID })
+		f.reserved = append(f.reserved, id)
 	}
-	return ok
 }
 
-// unkeep ends every reservation of keep.
-func (f *fleet) unkeep() {
+// releaseReservations ends every reservation.
+func (f *fleet) releaseReservations() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, id := range f.kept {
-		f.workers.Update(id, func(w *plan.Worker) { w.KeptFor = hodei.ExecutionID{} })
+	for _, id := range f.reserved {
+		f.workers.Update(id, func(w *plan.Worker) { w.ReservedFor = hodei.ExecutionID{} })
 	}
-	f.kept = f.kept[:0]
+	f.reserved = f.reserved[:0]
 }
 
-// settle releases the slots that choose reserved. The answer to an accepted offer contains
+// settle ends the offer of slots that choose counts. The answer to an accepted offer contains
 // the worker's newer report of its slots.
 func (f *fleet) settle(id hodei.WorkerID, slots int, accepted bool, free int, revision uint64, took time.Duration) {
 	f.mu.Lock()
@@ -187,8 +185,8 @@ const (
 	patienceMost = 10 * time.Second
 )
 
-// patience is how long an execution that needs several slots waits before keep reserves
-// those of one worker. Without a reservation, smaller executions that came later would take
+// patience is how long an execution that needs several slots waits before those of one worker
+// are reserved. Without a reservation, smaller executions that came later would take
 // each slot that becomes free. Reserved slots idle for about the running time of an
 // execution, so the patience is proportional to it.
 func (f *fleet) patience() time.Duration {

@@ -56,9 +56,9 @@ func (l *line) remove(e *entry) {
 	}
 }
 
-// before is how many of the line have waited since before the given time in
+// countOlder returns how many of the line have waited since before the given time in
 // milliseconds.
-func (l line) before(ms int64) int {
+func (l line) countOlder(ms int64) int {
 	n, _ := slices.BinarySearchFunc(l, ms, func(e *entry, ms int64) int {
 		if e.since().UnixMilli() < ms {
 			return -1
@@ -76,7 +76,7 @@ func (o order) position(lines *[hodei.MaxPriority + 1]line, e *entry) int {
 			at, _ := lines[p].find(e)
 			n += at
 		} else {
-			n += lines[p].before(rank + o.worth(p))
+			n += lines[p].countOlder(rank + o.worth(p))
 		}
 	}
 	return n

@@ -68,7 +68,7 @@ type result struct {
 // can take its head, the rest is not tried.
 type queue struct {
 	order order
-	woken chan struct{} // one value: the dispatcher must run a round
+	woken signal // the dispatcher must run a round
 
 	mu      sync.Mutex
 	classes map[string]*class
@@ -84,7 +84,7 @@ type class struct {
 }
 
 func newQueue(o order) *queue {
-	return &queue{order: o, classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: make(chan struct{}, 1)}
+	return &queue{order: o, classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: newSignal()}
 }
 
 // open opens the queue, which is empty, until close.
@@ -106,12 +106,7 @@ func (q *queue) close(why error) {
 }
 
 // wake starts another round of the dispatcher. Several wakes start one.
-func (q *queue) wake() {
-	select {
-	case q.woken <- struct{}{}:
-	default:
-	}
-}
+func (q *queue) wake() { q.woken.set() }
 
 // push queues an entry and returns it, or the existing entry of the execution, which is
 // queued or being assigned. It returns VALIDATION_ERROR for a priority out of range.
@@ -155,7 +150,7 @@ func (q *queue) pop(skip map[string]bool) *entry {
 	defer q.mu.Unlock()
 	var first *entry
 	for _, c := range q.classes {
-		if !skip[c.key] && (first == nil || before(c.entries[0], first)) {
+		if !skip[c.key] && (first == nil || less(c.entries[0], first)) {
 			first = c.entries[0]
 		}
 	}
@@ -199,8 +194,8 @@ func (q *queue) finish(e *entry, r result) {
 	e.settle(r)
 }
 
-// withdraw takes an execution out, with this result. One that is being assigned leaves
-// when that has come to nothing; false is returned, and its result tells.
+// withdraw removes an execution, with this result. It returns false for one that is being
+// assigned, which leaves if its assignment fails: its result decides.
 func (q *queue) withdraw(id hodei.ExecutionID, r result) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -258,8 +253,8 @@ func (q *queue) size() (queued, assigning int) {
 	return q.queued, len(q.entries) - q.queued
 }
 
-// before reports whether a is to be tried before b.
-func before(a, b *entry) bool {
+// less reports whether a is to be tried before b.
+func less(a, b *entry) bool {
 	if a.rank != b.rank {
 		return a.rank < b.rank
 	}
@@ -269,7 +264,7 @@ func before(a, b *entry) bool {
 type entryHeap []*entry
 
 func (h entryHeap) Len() int           { return len(h) }
-func (h entryHeap) Less(i, j int) bool { return before(h[i], h[j]) }
+func (h entryHeap) Less(i, j int) bool { return less(h[i], h[j]) }
 func (h entryHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j

@@ -110,9 +110,9 @@ func TestAWaitEndsWithACancelledExecution(t *testing.T) {
 	}
 }
 
-// TestSlotsAreKept: what needs several slots and has waited has those of one
-// worker kept for it, whatever smaller ones come.
-func TestSlotsAreKept(t *testing.T) {
+// TestSlotsAreReserved: an execution that needs several slots and has waited has those of one
+// worker reserved for it, whatever smaller ones come.
+func TestSlotsAreReserved(t *testing.T) {
 	s := New(Config{})
 	now := time.Now()
 	report := hodei.Availability{WorkerID: hodei.WorkerID{15: 1}, Status: hodei.WorkerBusy, Slots: 2, Free: 1, Revision: 1, At: now}
@@ -123,7 +123,7 @@ func TestSlotsAreKept(t *testing.T) {
 	}
 	large := plan.Request{ID: made(0, 1), Requirements: hodei.Requirements{Capacity: 2}}
 	small := plan.Request{ID: made(1, 2)}
-	require.True(t, s.fleet.keep(large, now))
+	s.fleet.reserve(large, now)
 	_, ok := s.fleet.choose(small, now)
 	require.False(t, ok)
 	require.Equal(t, "no worker: 1 busy, 1 reserved for an execution that waits longer", s.fleet.reason(small, now).Reason)
@@ -132,9 +132,10 @@ func TestSlotsAreKept(t *testing.T) {
 	chosen, ok := s.fleet.choose(large, now)
 	require.True(t, ok)
 	require.Equal(t, report.WorkerID, chosen.WorkerID)
-	s.fleet.unkeep()
-	require.NotContains(t, s.fleet.reason(small, now).Reason, "kept")
-	require.False(t, s.fleet.keep(plan.Request{ID: made(2, 3), Requirements: hodei.Requirements{Capacity: 3}}, now), "none could ever take it")
+	s.fleet.releaseReservations()
+	require.NotContains(t, s.fleet.reason(small, now).Reason, "reserved")
+	s.fleet.reserve(plan.Request{ID: made(2, 3), Requirements: hodei.Requirements{Capacity: 3}}, now)
+	require.Empty(t, s.fleet.reserved, "none could ever take it")
 }
 
 // TestNewWorkerIsLikeTheOthers: without a history it is taken to be as fast and
@@ -163,7 +164,7 @@ func TestNewWorkerIsLikeTheOthers(t *testing.T) {
 	require.Greater(t, seen(2).AckLatency, time.Duration(0))
 }
 
-// TestPatienceFollowsTheRuns: slots are kept sooner where they come free sooner.
+// TestPatienceFollowsTheRuns: slots are reserved sooner where they come free sooner.
 func TestPatienceFollowsTheRuns(t *testing.T) {
 	f := newFleet(plan.DefaultWeights)
 	require.Equal(t, patienceMost, f.patience())

@@ -108,7 +108,7 @@ func (s *Scheduler) reject(ctx context.Context, e *entry, reason string) (schema
 	if errors.Is(err, hodei.Conflict) {
 		now, err := s.db.GetExecution(ctx, e.req.ID)
 		if err != nil || now.Reason == nil || *now.Reason != hodei.ReasonRejected {
-			return recorded(now), err
+			return schemas.DecisionOf(now), err
 		}
 	} else if err != nil {
 		return schemas.Decision{}, err
@@ -151,7 +151,7 @@ func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*e
 		if recorded.Status != hodei.Pending && !req.DryRun {
 			return nil, hodei.Errorf(hodei.Conflict, "Execution is %s, not PENDING", recorded.Status)
 		}
-		if recorded.Reason != nil && *recorded.Reason == hodei.ReasonNotBefore && !req.DryRun {
+		if recorded.Held() && !req.DryRun {
 			return nil, hodei.Errorf(hodei.Conflict, "Execution must not start before %s", recorded.NotBefore.UTC().Format(time.RFC3339))
 		}
 		e.priority, e.req.Requirements, e.notBefore = recorded.Priority, recorded.Requirements, recorded.NotBefore

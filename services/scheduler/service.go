@@ -51,13 +51,13 @@ type Scheduler struct {
 	queue    *queue
 	ready    chan struct{}
 	inflight sync.WaitGroup // assignments
-	trouble  trouble
+	backoff  backoff
 	// assignments sends assignments; those to one worker share a request.
 	assignments batch.Groups[hodei.WorkerID, hodei.ExecutionID, schemas.Assignment]
-	more        atomic.Bool   // the record has more pending executions than were adopted
-	fullAt      atomic.Int64  // when a full queue was last announced, in Unix nanoseconds
-	soon        chan struct{} // one value: sweep now
-	broken      chan struct{} // one value: rebuild the fleet and the queue
+	more        atomic.Bool  // the record has more pending executions than were adopted
+	fullAt      atomic.Int64 // when a full queue was last announced, in Unix nanoseconds
+	soon        signal       // sweep now
+	broken      signal       // a panic may have left the fleet and the queue inconsistent: rebuild them
 }
 
 // New returns an instance that is idle until Run.
@@ -79,9 +79,8 @@ func New(cfg Config) *Scheduler {
 	}
 	s := &Scheduler{
 		cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log,
-		fleet: newFleet(cfg.Weights), queue: newQueue(order(cfg.Ageing)), ready: make(chan struct{}), soon: make(chan struct{}, 1),
-		broken: make(chan struct{}, 1),
-		leads:  func() bool { return true },
+		fleet: newFleet(cfg.Weights), queue: newQueue(order(cfg.Ageing)), ready: make(chan struct{}), soon: newSignal(), broken: newSignal(),
+		leads: func() bool { return true },
 	}
 	s.assignments.Run = s.requestAssignments
 	return s
@@ -91,7 +90,7 @@ func New(cfg Config) *Scheduler {
 func (s *Scheduler) service() *rpc.Service {
 	return rpc.New(rpc.Config{
 		NATS: s.nc, Name: schemas.Scheduler, Version: s.cfg.Version, Log: s.log,
-		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.doubt, Audit: s.cfg.DB.Audit,
+		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.broken.set, Audit: s.cfg.DB.Audit,
 		PipelineOf: s.cfg.DB.PipelineOf, CallerKey: s.cfg.DB.CallerKey,
 	})
 }
@@ -109,26 +108,33 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	lease := kv.NewLeader(js, schemas.SchedulerLease)
 	s.leads = lease.Trusted
 	isReady := sync.OnceFunc(func() { close(s.ready) })
-	for run := ctx; run.Err() == nil; {
-		g, ctx := errgroup.WithContext(run)
-		if !lease.TryAcquire(ctx) {
-			standing, leave := context.WithCancel(ctx)
-			g.Go(func() error { return serve(standing, s.service(), isReady) })
-			err := lease.Acquire(ctx)
-			leave()
-			if ctx.Err() != nil {
-				return g.Wait()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		for ctx.Err() == nil {
+			if err := s.standBy(ctx, g, lease, isReady); err != nil || ctx.Err() != nil {
+				return err
 			}
-			if err != nil {
+			if err := lease.Hold(ctx, func(leading context.Context) error { return s.lead(leading, ctx, isReady) }); err != nil {
 				return err
 			}
 		}
-		g.Go(func() error {
-			return lease.Hold(ctx, func(ctx context.Context) error { return s.lead(ctx, run, isReady) })
-		})
-		if err := g.Wait(); err != nil {
-			return err
-		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// standBy returns when this instance has the lease, or ctx is done. While another instance
+// has it, this one serves without endpoints, in g: the service stops while this instance
+// already leads, because a stop takes longer than the lease may wait for its renewal.
+func (s *Scheduler) standBy(ctx context.Context, g *errgroup.Group, lease *kv.Leader, ready func()) error {
+	if lease.TryAcquire(ctx) {
+		return nil
+	}
+	serving, leave := context.WithCancel(ctx)
+	defer leave()
+	g.Go(func() error { return serve(serving, s.service(), ready) })
+	if err := lease.Acquire(ctx); ctx.Err() == nil {
+		return err
 	}
 	return nil
 }
@@ -156,7 +162,7 @@ func (s *Scheduler) lead(ctx, run context.Context, ready func()) error {
 	rpc.Handle(svc, schemas.Schedule, s.schedule)
 	rpc.Handle(svc, schemas.PlaceExecution, s.place)
 	rpc.Handle(svc, schemas.GetQueue, s.getQueue)
-	rpc.Handle(svc, schemas.SchedulerHealth, s.health)
+	rpc.HandleHealth(svc, schemas.SchedulerHealth, s.Health)
 	synced := make(chan struct{})
 	known := sync.OnceFunc(func() { close(synced) })
 	g, ctx := errgroup.WithContext(ctx)
@@ -239,19 +245,11 @@ func (s *Scheduler) decide(ctx context.Context, known func()) error {
 	return g.Wait()
 }
 
-// doubt makes decide return, so that the fleet and the queue are rebuilt.
-func (s *Scheduler) doubt() {
-	select {
-	case s.broken <- struct{}{}:
-	default:
-	}
-}
-
 // contain recovers a panic outside the loops of decide. It must be deferred.
 func (s *Scheduler) contain(what string) {
 	if p := recover(); p != nil {
 		rpc.Caught(s.log, what, p)
-		s.doubt()
+		s.broken.set()
 	}
 }
 
@@ -310,11 +308,6 @@ func (s *Scheduler) stats(op string) map[string]int64 {
 
 // Health is that of this instance.
 func (s *Scheduler) Health(ctx context.Context) schemas.Health {
-	health, _ := s.health(ctx, schemas.Empty{}) // it never fails
-	return health
-}
-
-func (s *Scheduler) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
 	reported := rpc.Checks{}
 	if s.leads() { // a standby has no view of the fleet
 		reported["workers"] = func(context.Context) error {
@@ -324,5 +317,5 @@ func (s *Scheduler) health(ctx context.Context, _ schemas.Empty) (schemas.Health
 			return nil
 		}
 	}
-	return rpc.Health(ctx, rpc.Checks{"postgres": s.db.Check}, reported), nil
+	return rpc.Health(ctx, rpc.Checks{"postgres": s.db.Check}, reported)
 }

@@ -24,7 +24,7 @@ const (
 func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requirements, notBefore *time.Time) (adopted bool) {
 	if s.queue.len() >= s.cfg.MaxQueue {
 		s.more.Store(true)
-		s.full(time.Now())
+		s.announceFull()
 		return false
 	}
 	e := newEntry(id, priority, needs, notBefore)
@@ -35,11 +35,11 @@ func (s *Scheduler) adopt(id hodei.ExecutionID, priority int, needs hodei.Requir
 	return queued == e
 }
 
-// full announces a full queue to the orchestrators, which then refuse executions for
+// announceFull announces a full queue to the orchestrators, which then refuse executions for
 // QueueFullFor. It limits the rate of announcements.
-func (s *Scheduler) full(now time.Time) {
-	last := s.fullAt.Load()
-	if now.UnixNano()-last < int64(schemas.QueueFullFor/4) || !s.fullAt.CompareAndSwap(last, now.UnixNano()) {
+func (s *Scheduler) announceFull() {
+	now, last := time.Now().UnixNano(), s.fullAt.Load()
+	if now-last < int64(schemas.QueueFullFor/4) || !s.fullAt.CompareAndSwap(last, now) {
 		return
 	}
 	if err := s.nc.Publish(schemas.QueueFullSubject, nil); err != nil { // repeated with the next execution
@@ -100,13 +100,4 @@ func (s *Scheduler) adoptHead(ctx context.Context, limit int) (adopted int, err 
 		s.more.Store(found == limit || s.queue.len() >= s.cfg.MaxQueue)
 	}
 	return adopted, err
-}
-
-// sweepSoon starts the next sweep now, because the queue is nearly empty and the record has
-// more.
-func (s *Scheduler) sweepSoon() {
-	select {
-	case s.soon <- struct{}{}:
-	default:
-	}
 }

@@ -39,7 +39,7 @@ func (m *Manager) cordon(ctx context.Context, id hodei.WorkerID, cordoned bool) 
 	if err != nil {
 		return row, err
 	}
-	report, err := m.tellWorker(ctx, id, cordonCommand(cordoned))
+	report, err := m.sendCommand(ctx, id, cordonCommand(cordoned))
 	if err != nil {
 		m.log.WarnContext(ctx, "cordon recorded; the worker does not answer", "worker_id", id, "cordoned", cordoned, "err", err)
 		return m.live(row), nil
@@ -64,7 +64,7 @@ func (m *Manager) command(ctx context.Context, id hodei.WorkerID, req schemas.Co
 	if row.Status == hodei.WorkerTerminated || row.Status != to && !hodei.WorkerTransitions.Allows(row.Status, to) {
 		return row, hodei.Errorf(hodei.Conflict, "Worker is %s and cannot become %s", row.Status, to)
 	}
-	report, err := m.tellWorker(ctx, id, req)
+	report, err := m.sendCommand(ctx, id, req)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return row, &hodei.Error{Code: hodei.Conflict, Message: "Worker is not connected", Resource: id.Noun(), ResourceID: id.String()}
 	} else if err != nil {
@@ -78,12 +78,12 @@ func (m *Manager) command(ctx context.Context, id hodei.WorkerID, req schemas.Co
 func (m *Manager) agreed(ctx context.Context, report hodei.Availability) (hodei.Worker, error) {
 	now := time.Now().UTC()
 	_, err := m.db.FollowWorker(ctx, postgres.Following{
-		ID: report.WorkerID, Incarnation: report.Incarnation, Status: recorded(report.Status), Revision: report.Revision, Heard: &now, Back: true,
+		ID: report.WorkerID, Incarnation: report.Incarnation, Status: recordedStatus(report.Status), Revision: report.Revision, ReceivedAt: &now, Back: true,
 	})
 	if err != nil {
 		return hodei.Worker{}, err
 	}
-	m.fleet.hear(report, true, now)
+	m.fleet.receive(report, true, now)
 	row, err := m.db.GetWorker(ctx, report.WorkerID)
 	return m.live(row), err
 }
@@ -96,7 +96,7 @@ func (m *Manager) terminateWorker(ctx context.Context, req schemas.TerminateWork
 	if err != nil {
 		return row, err
 	}
-	report, err := m.tellWorker(ctx, req.ID, schemas.CommandWorkerRequest{Do: schemas.Terminate})
+	report, err := m.sendCommand(ctx, req.ID, schemas.CommandWorkerRequest{Do: schemas.Terminate})
 	switch {
 	case err == nil:
 		return m.agreed(ctx, report)
@@ -110,14 +110,14 @@ func (m *Manager) terminateWorker(ctx context.Context, req schemas.TerminateWork
 // terminateReturned terminates a worker that was terminated while it was not
 // connected.
 func (m *Manager) terminateReturned(ctx context.Context, id hodei.WorkerID) {
-	_, err := m.tellWorker(ctx, id, schemas.CommandWorkerRequest{Do: schemas.Terminate})
+	_, err := m.sendCommand(ctx, id, schemas.CommandWorkerRequest{Do: schemas.Terminate})
 	if err != nil && !errors.Is(err, nats.ErrNoResponders) { // no responders: it is leaving
 		m.log.WarnContext(ctx, "terminate command not delivered", "worker_id", id, "err", err)
 	}
 }
 
-// tellWorker sends a command to a worker and returns the report of its answer.
-func (m *Manager) tellWorker(ctx context.Context, id hodei.WorkerID, req schemas.CommandWorkerRequest) (hodei.Availability, error) {
+// sendCommand sends a command to a worker and returns the report of its answer.
+func (m *Manager) sendCommand(ctx context.Context, id hodei.WorkerID, req schemas.CommandWorkerRequest) (hodei.Availability, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandHolds)
 	defer cancel()
 	return rpc.CallWorker(ctx, m.nc, schemas.CommandWorker, id, req)

@@ -152,10 +152,10 @@ func (m *Manager) interruptSoon(ctx context.Context, worker hodei.WorkerID, req 
 	})
 }
 
-// interrupt makes the worker end executions. It gives up after askHolds, because the
+// interrupt makes the worker end executions. It gives up after probeTimeout, because the
 // worker may be frozen. The reconciler repeats interrupts that were not delivered.
 func (m *Manager) interrupt(ctx context.Context, worker hodei.WorkerID, all ...schemas.InterruptRequest) {
-	ctx, cancel := context.WithTimeout(ctx, askHolds)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	for _, req := range all {
 		if ctx.Err() != nil {

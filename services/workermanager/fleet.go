@@ -15,7 +15,7 @@ type member struct {
 	incarnation string
 	report      hodei.Availability // zero until its key is received
 	leased      bool               // its key exists
-	heard       time.Time          // when a new report arrived, by the local clock; zero before
+	reportedAt  time.Time          // when a new report arrived, by the local clock; zero before
 	since       time.Time          // when the count of its silence started
 	latency     time.Duration      // smoothed time to accept
 	news        bool               // its report has a different status than before
@@ -30,16 +30,16 @@ type fleet struct {
 
 	mu      sync.Mutex
 	members map[hodei.WorkerID]*member
-	deaf    bool // the bucket is not being watched
+	watched bool // the bucket is being watched
 }
 
 func newFleet() *fleet {
-	return &fleet{news: make(chan struct{}, 1), members: map[hodei.WorkerID]*member{}, deaf: true}
+	return &fleet{news: make(chan struct{}, 1), members: map[hodei.WorkerID]*member{}}
 }
 
-// hear stores a worker's report. A report that was in the bucket when the watch
+// receive stores a worker's report. A report that was in the bucket when the watch
 // started is not fresh: its worker may have died since.
-func (f *fleet) hear(report hodei.Availability, fresh bool, now time.Time) {
+func (f *fleet) receive(report hodei.Availability, fresh bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.members[report.WorkerID]
@@ -47,12 +47,12 @@ func (f *fleet) hear(report hodei.Availability, fresh bool, now time.Time) {
 		m = &member{id: report.WorkerID}
 		f.members[m.id] = m
 	}
-	changed := m.heard.IsZero() || m.off || m.incarnation != report.Incarnation || recorded(m.report.Status) != recorded(report.Status)
+	changed := m.reportedAt.IsZero() || m.off || m.incarnation != report.Incarnation || recordedStatus(m.report.Status) != recordedStatus(report.Status)
 	m.report, m.incarnation, m.leased, m.since = report, report.Incarnation, true, now
 	if !fresh {
 		return
 	}
-	m.heard, m.back, m.off = now, m.off, false
+	m.reportedAt, m.back, m.off = now, m.off, false
 	if changed {
 		m.news = true
 		select {
@@ -62,9 +62,9 @@ func (f *fleet) hear(report hodei.Availability, fresh bool, now time.Time) {
 	}
 }
 
-// hush records that the worker's key expired. That alone means silence; only
+// leaseExpired records that the worker's key expired. That alone means silence; only
 // time decides whether the worker is lost.
-func (f *fleet) hush(id hodei.WorkerID) {
+func (f *fleet) leaseExpired(id hodei.WorkerID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if m := f.members[id]; m != nil {
@@ -72,9 +72,9 @@ func (f *fleet) hush(id hodei.WorkerID) {
 	}
 }
 
-// recorded converts a status to that of the record, in which BUSY and AVAILABLE
-// are one.
-func recorded(status hodei.WorkerStatus) hodei.WorkerStatus {
+// recordedStatus converts a status to that of the record, in which BUSY and
+// AVAILABLE are one.
+func recordedStatus(status hodei.WorkerStatus) hodei.WorkerStatus {
 	if status == hodei.WorkerBusy {
 		return hodei.WorkerAvailable
 	}
@@ -129,19 +129,19 @@ func (f *fleet) which(picks func(*member) bool) []member {
 	return some
 }
 
-// speaking returns the members that have reported, hold their lease, and are
+// reporting returns the members that have reported, hold their lease, and are
 // not known to be gone.
-func (f *fleet) speaking() []member {
-	return f.which(func(m *member) bool { return m.leased && !m.heard.IsZero() && !m.off })
+func (f *fleet) reporting() []member {
+	return f.which(func(m *member) bool { return m.leased && !m.reportedAt.IsZero() && !m.off })
 }
 
-// silent returns the members without a report since the given time.
-func (f *fleet) silent(since time.Time) []member {
+// overdue returns the members without a report since the given time.
+func (f *fleet) overdue(since time.Time) []member {
 	return f.which(func(m *member) bool { return m.since.Before(since) })
 }
 
-// changed returns the members with news, each once.
-func (f *fleet) changed() []member {
+// takeNews returns the members with news, each once.
+func (f *fleet) takeNews() []member {
 	return f.which(func(m *member) bool {
 		news := m.news
 		m.news = false
@@ -149,21 +149,21 @@ func (f *fleet) changed() []member {
 	})
 }
 
-// listen sets whether reports can be received. It restarts every count of
+// setWatched sets whether reports can be received. It restarts every count of
 // silence, because no report could arrive for a while.
-func (f *fleet) listen(deaf bool, now time.Time) {
+func (f *fleet) setWatched(watched bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.deaf = deaf
+	f.watched = watched
 	for _, m := range f.members {
 		m.since = now
 	}
 }
 
-func (f *fleet) isDeaf() bool {
+func (f *fleet) isWatched() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.deaf
+	return f.watched
 }
 
 func (f *fleet) accepted(id hodei.WorkerID, took time.Duration) {
@@ -183,17 +183,17 @@ func (m *Manager) watch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { m.fleet.listen(true, time.Now()) }()
+	defer func() { m.fleet.setWatched(false, time.Now()) }()
 	fresh := false
 	return workers.Watch(ctx, func(u kv.Update) {
 		switch {
 		case u.Synced:
 			fresh = true
-			m.fleet.listen(false, time.Now())
+			m.fleet.setWatched(true, time.Now())
 		case u.Availability == nil:
-			m.fleet.hush(u.WorkerID)
+			m.fleet.leaseExpired(u.WorkerID)
 		default:
-			m.fleet.hear(*u.Availability, fresh, time.Now())
+			m.fleet.receive(*u.Availability, fresh, time.Now())
 		}
 	})
 }

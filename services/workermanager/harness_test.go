@@ -75,7 +75,7 @@ func (b *bench) run(db *postgres.DB, change ...func(*Config)) {
 	_, err = wanted.NextMsg(30 * time.Second)
 	require.NoError(b.t, err, "a new instance requests missed logs")
 	require.NoError(b.t, wanted.Unsubscribe())
-	b.until("the bucket is followed", func() bool { return !m.fleet.isDeaf() })
+	b.until("the bucket is followed", func() bool { return m.fleet.isWatched() })
 }
 
 // until polls for a condition elsewhere.

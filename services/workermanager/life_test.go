@@ -39,14 +39,14 @@ func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {
 	b := start(t)
 	h := b.worker()
 	e := h.given()
-	heard, _ := b.fleet.get(h.id)
+	before, _ := b.fleet.get(h.id)
 	h.silent()
 	lost := b.becomes(e.ID, hodei.Failed)
 	require.Equal(t, hodei.ReasonWorkerLost, *lost.Reason)
 	require.Equal(t, e.ID, b.event(schemas.EventFailed).Execution.ID)
 	row := b.recorded(h.id)
 	require.Equal(t, hodei.WorkerOffline, row.Status)
-	require.WithinDuration(t, heard.heard, *row.LastSeenAt, time.Millisecond, "when it last reported, not when it was declared lost")
+	require.WithinDuration(t, before.reportedAt, *row.LastSeenAt, time.Millisecond, "when it last reported, not when it was declared lost")
 	require.Zero(t, must(b, schemas.GetWorker, schemas.GetWorkerRequest{ID: h.id}).Capacity)
 
 	h.keepSaying() // it still runs the execution
@@ -75,15 +75,15 @@ func TestNoWorkerIsLostWhileReportsCannotArrive(t *testing.T) {
 	b := start(t)
 	h := b.worker()
 	e := h.given()
-	b.fleet.listen(true, time.Now())
-	deaf, _ := b.fleet.get(h.id)
-	b.until("a pass that began deaf", func() bool { m, _ := b.fleet.get(h.id); return m.since.After(deaf.since) })
+	b.fleet.setWatched(false, time.Now())
+	unwatched, _ := b.fleet.get(h.id)
+	b.until("a pass without the watch", func() bool { m, _ := b.fleet.get(h.id); return m.since.After(unwatched.since) })
 	for range 5 {
 		h.silent()
 		b.until("the count begins anew", h.counted)
 	}
 	h.silent()
-	b.fleet.listen(false, time.Now())
+	b.fleet.setWatched(true, time.Now())
 	require.True(t, h.counted(), "from when its reports can arrive")
 	b.requireStays(e.ID)
 	h.silent()
@@ -221,7 +221,7 @@ func (h *hand) frozen() (interrupts *nats.Subscription) {
 // suspension of the manager, and restart the count of every worker's silence.
 func TestAFrozenWorkerDelaysNoLoss(t *testing.T) {
 	t.Parallel()
-	b := start(t, func(c *Config) { c.LostAfter = 4 * askHolds })
+	b := start(t, func(c *Config) { c.LostAfter = 4 * probeTimeout })
 	frozen, dead := b.worker(), b.worker()
 	lost := dead.given()
 	for range 3 {
@@ -378,7 +378,7 @@ func TestListsByStateFillTheirPages(t *testing.T) {
 			h.given()
 		default:
 			h.say(func(a *hodei.Availability) { a.Status = status })
-			b.records(h.id, recorded(status))
+			b.records(h.id, recordedStatus(status))
 		}
 	}
 	for _, status := range states {

@@ -45,7 +45,7 @@ func (m *Manager) keepReconciled(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-m.fleet.news:
-			for _, w := range m.fleet.changed() {
+			for _, w := range m.fleet.takeNews() {
 				m.follow(ctx, w, false)
 			}
 		case <-tick.C:
@@ -64,9 +64,9 @@ func (r *reconciler) pass(ctx context.Context) error {
 	// The process may be suspended between any two steps, and then it has
 	// received nothing since.
 	at, last := time.Now(), r.passed
-	if !r.hearing() {
+	if !r.checkReceiving() {
 		r.log.DebugContext(ctx, "reports may not arrive, no worker is declared lost")
-		r.fleet.listen(r.fleet.isDeaf(), time.Now())
+		r.fleet.setWatched(r.fleet.isWatched(), time.Now())
 		return nil
 	}
 	asOf, err := r.db.Now(ctx)
@@ -75,14 +75,14 @@ func (r *reconciler) pass(ctx context.Context) error {
 	}
 	// Snapshot the workers first: an assignment is committed before the worker
 	// reports it, so a later read of the record includes it.
-	speaking := r.fleet.speaking()
+	reporting := r.fleet.reporting()
 	members, err := r.recallMembers(ctx)
 	if err != nil {
 		return err
 	}
-	r.followAll(ctx, speaking, members, last)
-	r.askSilent(ctx)
-	for _, w := range r.fleet.silent(at.Add(-r.cfg.LostAfter)) {
+	r.followAll(ctx, reporting, members, last)
+	r.probeOverdue(ctx)
+	for _, w := range r.fleet.overdue(at.Add(-r.cfg.LostAfter)) {
 		if time.Since(at) > r.cfg.LostAfter/2 {
 			break // it may be back by now
 		}
@@ -96,7 +96,7 @@ func (r *reconciler) pass(ctx context.Context) error {
 	}
 	stops := interrupts{}
 	r.settleAll(ctx, running, stops)
-	r.stopStrays(speaking, running, stops)
+	r.stopStrays(reporting, running, stops)
 	r.interruptAll(ctx, stops)
 	return nil
 }
@@ -112,7 +112,7 @@ func (i interrupts) add(worker hodei.WorkerID, id hodei.ExecutionID, reason hode
 // worker is declared lost, so frozen workers must not add up.
 func (r *reconciler) interruptAll(ctx context.Context, stops interrupts) {
 	var sent errgroup.Group
-	sent.SetLimit(askMost)
+	sent.SetLimit(probeMost)
 	for worker, all := range stops {
 		sent.Go(func() error {
 			defer rpc.Recover(r.log, "interrupts")
@@ -126,18 +126,18 @@ func (r *reconciler) interruptAll(ctx context.Context, stops interrupts) {
 // followAll records the status of each worker whose report differs from the
 // record. A recorded revision higher than any that the worker has sent since
 // the last pass is not its own, and is replaced. So is a missing record.
-func (r *reconciler) followAll(ctx context.Context, speaking []member, members map[hodei.WorkerID]postgres.Member, last time.Time) {
+func (r *reconciler) followAll(ctx context.Context, reporting []member, members map[hodei.WorkerID]postgres.Member, last time.Time) {
 	ahead := map[hodei.WorkerID]int64{}
-	for _, w := range speaking {
+	for _, w := range reporting {
 		m, ok := members[w.id]
 		if ok && m.Cordoned != w.report.Cordoned {
 			r.repeatCordon(ctx, w, m.Cordoned)
 		}
-		if ok && recorded(m.Status) == recorded(w.report.Status) {
+		if ok && recordedStatus(m.Status) == recordedStatus(w.report.Status) {
 			continue
 		}
 		revision, before := r.ahead[w.id]
-		r.follow(ctx, w, before && revision == m.Revision && w.heard.After(last))
+		r.follow(ctx, w, before && revision == m.Revision && w.reportedAt.After(last))
 		ahead[w.id] = m.Revision
 	}
 	r.ahead = ahead
@@ -147,7 +147,7 @@ func (r *reconciler) followAll(ctx context.Context, speaking []member, members m
 // connected as it was cordoned or uncordoned. The command has the revision of the report,
 // because a user may send the next command meanwhile, which this one must not undo.
 func (r *reconciler) repeatCordon(ctx context.Context, w member, cordoned bool) {
-	ctx, cancel := context.WithTimeout(ctx, askHolds) // one that is slow must not delay the pass
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout) // one that is slow must not delay the pass
 	defer cancel()
 	command := cordonCommand(cordoned)
 	command.Revision = &w.report.Revision
@@ -156,46 +156,46 @@ func (r *reconciler) repeatCordon(ctx context.Context, w member, cordoned bool) 
 		r.log.DebugContext(ctx, "cordon not repeated", "worker_id", w.id, "cordoned", cordoned, "err", err)
 		return
 	}
-	r.fleet.hear(report, true, time.Now())
+	r.fleet.receive(report, true, time.Now())
 }
 
 const (
-	askHolds = 2 * time.Second // how long a worker may take to answer the reconciler
-	askMost  = 32              // limit of concurrent requests
+	probeTimeout = 2 * time.Second // how long a worker may take to answer the reconciler
+	probeMost    = 32              // limit of concurrent requests
 )
 
-// askSilent requests a report from workers that have sent none for half of
+// probeOverdue requests a report from workers that have sent none for half of
 // LostAfter: the storage of their keys may be full or unavailable while the
 // workers are healthy. For a worker that does not answer, the count continues.
-func (r *reconciler) askSilent(ctx context.Context) {
-	var asked errgroup.Group
-	asked.SetLimit(askMost)
-	for _, w := range r.fleet.silent(time.Now().Add(-r.cfg.LostAfter / 2)) {
-		asked.Go(func() error {
-			defer rpc.Recover(r.log, "silent worker")
-			ctx, cancel := context.WithTimeout(ctx, askHolds)
+func (r *reconciler) probeOverdue(ctx context.Context) {
+	var probes errgroup.Group
+	probes.SetLimit(probeMost)
+	for _, w := range r.fleet.overdue(time.Now().Add(-r.cfg.LostAfter / 2)) {
+		probes.Go(func() error {
+			defer rpc.Recover(r.log, "probe of a worker")
+			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
 			report, err := rpc.CallWorker(ctx, r.nc, schemas.GetWorkerStatus, w.id, schemas.Empty{})
 			if err == nil && report.WorkerID == w.id && report.Validate() == nil {
-				r.fleet.hear(report, true, time.Now())
+				r.fleet.receive(report, true, time.Now())
 			}
 			return nil
 		})
 	}
-	_ = asked.Wait() // no function returns an error
+	_ = probes.Wait() // no function returns an error
 }
 
 // roundTrip is how long NATS may take to answer a check that reports can
 // arrive.
 const roundTrip = 2 * time.Second
 
-// hearing reports whether this instance would have received a report: it was
+// checkReceiving reports whether this instance would have received a report: it was
 // not suspended, as a stopped process is, and everything that NATS had sent
 // before the check has arrived. A connection alone does not prove that.
-func (r *reconciler) hearing() bool {
+func (r *reconciler) checkReceiving() bool {
 	slept := !r.passed.IsZero() && time.Since(r.passed) > r.cfg.LostAfter/2
 	r.passed = time.Now()
-	return !slept && r.nc.IsConnected() && !r.fleet.isDeaf() && r.nc.FlushTimeout(roundTrip) == nil
+	return !slept && r.nc.IsConnected() && r.fleet.isWatched() && r.nc.FlushTimeout(roundTrip) == nil
 }
 
 // recallMembers adds the active workers of the record, so that a missing one is
@@ -216,9 +216,9 @@ func (m *Manager) recallMembers(ctx context.Context) (map[hodei.WorkerID]postgre
 // connected receives the command. With anew, a later recorded revision does not
 // count.
 func (m *Manager) follow(ctx context.Context, w member, anew bool) {
-	heard := w.heard.UTC()
+	reportedAt := w.reportedAt.UTC()
 	before, err := m.db.FollowWorker(ctx, postgres.Following{
-		ID: w.id, Incarnation: w.incarnation, Status: recorded(w.report.Status), Revision: w.report.Revision, Heard: &heard, Back: w.back, Anew: anew,
+		ID: w.id, Incarnation: w.incarnation, Status: recordedStatus(w.report.Status), Revision: w.report.Revision, ReceivedAt: &reportedAt, Back: w.back, Anew: anew,
 	})
 	switch {
 	case err != nil:
@@ -250,7 +250,7 @@ func (m *Manager) unfollowed(ctx context.Context, w member, anew bool) {
 // restore records a worker again that was deleted while it was not connected,
 // or that is missing after a restored backup.
 func (m *Manager) restore(ctx context.Context, w member) {
-	if err := m.db.RestoreWorker(ctx, w.report, recorded(w.report.Status)); err != nil {
+	if err := m.db.RestoreWorker(ctx, w.report, recordedStatus(w.report.Status)); err != nil {
 		m.log.WarnContext(ctx, "worker not recorded again", "worker_id", w.id, "err", err)
 		return
 	}
@@ -272,12 +272,12 @@ func (m *Manager) stopEnded(ctx context.Context, w member) {
 // declareLost records that a worker is lost, with its executions as of a time
 // of Postgres. Later assignments were accepted by a worker that reports.
 func (m *Manager) declareLost(ctx context.Context, w member, asOf time.Time) error {
-	var heard *time.Time
-	if !w.heard.IsZero() {
-		at := w.heard.UTC()
-		heard = &at
+	var reportedAt *time.Time
+	if !w.reportedAt.IsZero() {
+		at := w.reportedAt.UTC()
+		reportedAt = &at
 	}
-	missed, err := m.db.MissWorker(ctx, w.id, w.incarnation, heard)
+	missed, err := m.db.MissWorker(ctx, w.id, w.incarnation, reportedAt)
 	if err != nil {
 		return err
 	}
@@ -329,7 +329,7 @@ func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time, 
 			stops.add(h.WorkerID, h.ID, hodei.ReasonCancelled)
 		}
 		return nil
-	case !w.heard.After(ended), !w.report.At.After(ended):
+	case !w.reportedAt.After(ended), !w.report.At.After(ended):
 		return nil // its report may be older than the offer, although it arrived later
 	case !same:
 		return m.lose(ctx, h.WorkerID, h.WorkerIncarnation, always)
@@ -350,13 +350,13 @@ func (m *Manager) settle(ctx context.Context, h postgres.Held, ended time.Time, 
 // stopStrays adds to stops the executions that the record does not assign to their
 // worker, if the last pass found the same: a worker releases executions that have
 // just ended by itself.
-func (r *reconciler) stopStrays(speaking []member, running []postgres.Held, stops interrupts) {
+func (r *reconciler) stopStrays(reporting []member, running []postgres.Held, stops interrupts) {
 	given := make(map[held]bool, len(running))
 	for _, h := range running {
 		given[held{execution: h.ID, worker: h.WorkerID}] = true
 	}
 	strays := map[held]bool{}
-	for _, w := range speaking {
+	for _, w := range reporting {
 		for _, id := range w.report.Running {
 			key := held{execution: id, worker: w.id}
 			if given[key] {

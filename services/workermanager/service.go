@@ -132,7 +132,7 @@ func New(cfg Config) *Manager {
 	rpc.Handle(m.svc, schemas.GetNotification, m.getNotification)
 	rpc.Handle(m.svc, schemas.RedeliverNotification, m.redeliverNotification)
 	rpc.Handle(m.svc, schemas.TestNotifications, m.testNotifications)
-	rpc.Handle(m.svc, schemas.WorkerManagerHealth, m.health)
+	rpc.HandleHealth(m.svc, schemas.WorkerManagerHealth, m.Health)
 	return m
 }
 
@@ -210,18 +210,13 @@ func (m *Manager) keepStreams(ctx context.Context) error {
 
 // Health is that of this instance.
 func (m *Manager) Health(ctx context.Context) schemas.Health {
-	health, _ := m.health(ctx, schemas.Empty{}) // it never fails
-	return health
-}
-
-func (m *Manager) health(ctx context.Context, _ schemas.Empty) (schemas.Health, error) {
 	streams := sync.OnceValues(func() ([]check.Stream, error) { return check.Streams(m.nc, checkWithin) })
 	required := rpc.Checks{"postgres": m.db.Check, "streams": func(context.Context) error { return m.checkStreams(streams()) }}
 	reported := rpc.Checks{}
 	if m.cfg.Storage.Replicas > 1 { // the streams work with one replica fewer
 		reported["replicas"] = func(context.Context) error { return checkReplicas(streams()) }
 	}
-	return rpc.Health(ctx, required, reported), nil
+	return rpc.Health(ctx, required, reported)
 }
 
 // checkWithin is how long JetStream may take to report on one stream.

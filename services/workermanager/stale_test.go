@@ -95,7 +95,7 @@ func (s *stale) resume(t *rapid.T) {
 // receive makes one instance receive an old report, or the latest.
 func (s *stale) receive(t *rapid.T) {
 	m, report := s.instance(t), rapid.SampledFrom(s.late).Draw(t, "report")
-	m.fleet.hear(report, true, time.Now())
+	m.fleet.receive(report, true, time.Now())
 	known, _ := m.fleet.get(report.WorkerID)
 	m.follow(s.t.Context(), known, false)
 }

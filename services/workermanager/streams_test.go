@@ -29,8 +29,8 @@ func TestLostStreams(t *testing.T) {
 	require.NoError(t, err)
 	h := b.worker()
 	h.keepSaying() // as workers do: a watcher of the deleted bucket notices after a while
-	b.until("the worker's report arrives", func() bool { return len(b.fleet.speaking()) == 1 })
-	require.Equal(t, h.id, b.fleet.speaking()[0].id)
+	b.until("the worker's report arrives", func() bool { return len(b.fleet.reporting()) == 1 })
+	require.Equal(t, h.id, b.fleet.reporting()[0].id)
 }
 
 // The health of the service names a missing stream and, with replicas, the

@@ -115,8 +115,8 @@ func (m *Manager) live(w hodei.Worker) hodei.Worker {
 	if why := known.report.Blocked; why != "" {
 		w.Blocked, w.Capacity = &why, 0 // even if slots are free
 	}
-	if heard := known.heard.UTC(); !known.heard.IsZero() && (w.LastSeenAt == nil || heard.After(*w.LastSeenAt)) {
-		w.LastSeenAt = &heard
+	if at := known.reportedAt.UTC(); !known.reportedAt.IsZero() && (w.LastSeenAt == nil || at.After(*w.LastSeenAt)) {
+		w.LastSeenAt = &at
 	}
 	if known.latency > 0 {
 		seconds := known.latency.Seconds()

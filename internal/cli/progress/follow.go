@@ -89,7 +89,7 @@ func (r *Run) read(ctx context.Context) error {
 	return nil
 }
 
-// change takes in a job that has changed, and prints what that means.
+// change stores a job that has changed, and prints what that means.
 func (r *Run) change(ctx context.Context, job hodei.RunJob) error {
 	if !r.set(job) { // the legs of a matrix took its place, or the run has only begun
 		if err := r.read(ctx); err != nil {

@@ -49,7 +49,7 @@ func change(t *rapid.T, w *Worker) {
 	w.Dedicated = rapid.SampledFrom([]bool{false, false, false, true}).Draw(t, "dedicated")
 	w.Blocked = rapid.SampledFrom([]string{"", "", "", "full"}).Draw(t, "blocked")
 	w.At = testNow.Add(-rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute}).Draw(t, "age"))
-	w.KeptFor = hodei.ExecutionID{15: rapid.SampledFrom([]byte{0, 0, 0, 1}).Draw(t, "kept for")}
+	w.ReservedFor = hodei.ExecutionID{15: rapid.SampledFrom([]byte{0, 0, 0, 1}).Draw(t, "reserved for")}
 	w.Labels = rapid.SampledFrom([]map[string]string{nil, nil, nil, {}, {"zone": "a"}, {"zone": "b", "gpu": "1"}}).Draw(t, "labels")
 }
 
@@ -105,11 +105,11 @@ func TestTheIndexAgreesWithTheLinearChoice(t *testing.T) {
 			if ok {
 				require.Equal(t, got, *d.Worker)
 			}
-			kept := linear(fleet, req, busy, mostFree)
+			best := linear(fleet, req, busy, mostFree)
 			id, ok = x.Reserve(req, testLease, testNow)
-			require.Equal(t, kept != nil, ok)
+			require.Equal(t, best != nil, ok)
 			if ok {
-				require.Equal(t, kept.WorkerID, id)
+				require.Equal(t, best.WorkerID, id)
 			}
 		}
 	})

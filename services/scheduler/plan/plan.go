@@ -19,9 +19,9 @@ type Worker struct {
 	// Success is the smoothed share of its executions that did not fail because
 	// of the worker, 0 to 1.
 	Success float64
-	// KeptFor is the execution for which its free slots are reserved; the zero id
+	// ReservedFor is the execution for which its free slots are reserved; the zero id
 	// for none.
-	KeptFor hodei.ExecutionID
+	ReservedFor hodei.ExecutionID
 }
 
 // Request is what an execution needs. Its ID decides between workers that are
@@ -44,7 +44,7 @@ type Verdict struct {
 	Worker Worker
 	// Excluded is why it cannot take the execution; "" if it can.
 	Excluded string
-	// Score is between 0 and 1, higher is better; its parts likewise.
+	// Score is between 0 and 1, higher is better; its parts likewise. An excluded worker has -1.
 	Score, Load, Latency, Success float64
 }
 
@@ -65,11 +65,15 @@ func (x *Index) Explain(req Request, lease time.Duration, now time.Time) ([]Verd
 	from, all := point(req.ID), make([]*filed, 0, len(x.workers))
 	verdicts := make(map[*filed]Verdict, len(x.workers))
 	for _, f := range x.workers {
-		all, verdicts[f] = append(all, f), judge(&f.Worker, req, x.weights, lease, now)
+		all = append(all, f)
+		if why := exclude(&f.Worker, req, lease, now); why != "" {
+			verdicts[f] = Verdict{Worker: f.Worker, Excluded: why, Score: -1} // after those with a score
+		} else {
+			verdicts[f] = assess(&f.Worker, x.weights)
+		}
 	}
 	slices.SortFunc(all, func(a, b *filed) int {
-		va, vb := verdicts[a], verdicts[b]
-		return cmp.Or(boolCompare(va.Excluded == "", vb.Excluded == ""), cmp.Compare(vb.Score, va.Score),
+		return cmp.Or(cmp.Compare(verdicts[b].Score, verdicts[a].Score),
 			cmp.Compare(a.point-from, b.point-from), slices.Compare(a.WorkerID[:], b.WorkerID[:]))
 	})
 	out := make([]Verdict, len(all))
@@ -82,26 +86,8 @@ func (x *Index) Explain(req Request, lease time.Duration, now time.Time) ([]Verd
 	return out, x.Why(req, lease, now)
 }
 
-func boolCompare(a, b bool) int {
-	switch {
-	case a && !b:
-		return -1
-	case b && !a:
-		return 1
-	}
-	return 0
-}
-
-// judge returns the verdict on a worker: excluded, or its score by free slots, latency of
-// acceptance and share of executions that it did not fail.
-func judge(worker *Worker, req Request, w Weights, lease time.Duration, now time.Time) Verdict {
-	if why := exclude(worker, req, lease, now); why != "" {
-		return Verdict{Worker: *worker, Excluded: why}
-	}
-	return assess(worker, w)
-}
-
-// assess returns the score of a worker for any execution that it can take.
+// assess returns the score of a worker for any execution that it can take, by free slots,
+// latency of acceptance and share of executions that it did not fail.
 func assess(worker *Worker, w Weights) Verdict {
 	v := Verdict{Worker: *worker}
 	v.Load = float64(worker.Free) / float64(max(worker.Slots, 1))
@@ -123,7 +109,7 @@ const (
 	silent      = "silent"
 	noSpace     = "low on disk space"
 	busy        = "busy"
-	kept        = "reserved for an execution that waits longer"
+	reserved    = "reserved for an execution that waits longer"
 	refused     = "refused"
 )
 
@@ -147,8 +133,8 @@ func exclude(w *Worker, req Request, lease time.Duration, now time.Time) string 
 		return noSpace
 	case need.Slots() > w.Free:
 		return busy
-	case !w.KeptFor.IsZero() && w.KeptFor != req.ID:
-		return kept
+	case !w.ReservedFor.IsZero() && w.ReservedFor != req.ID:
+		return reserved
 	case slices.Contains(req.Refused, w.WorkerID):
 		return refused
 	}
@@ -182,7 +168,7 @@ func (x *Index) Why(req Request, lease time.Duration, now time.Time) Decision {
 		counts[exclude(&f.Worker, req, lease, now)]++
 	}
 	text := "no worker" + wanted(req.Requirements)
-	passing := count(counts, busy, "draining", "terminating", cordoned, kept, refused, noSpace, silent, "offline", "terminated")
+	passing := count(counts, busy, "draining", "terminating", cordoned, reserved, refused, noSpace, silent, "offline", "terminated")
 	if len(passing) > 0 {
 		return Decision{Reason: text + ": " + strings.Join(append(passing, count(counts, tooSmall)...), ", ")}
 	}
@@ -196,7 +182,7 @@ func (x *Index) Unschedulable(lease time.Duration, now time.Time) string {
 	for _, f := range x.workers {
 		its := Request{Requirements: hodei.Requirements{Type: &f.Type}}
 		switch exclude(&f.Worker, its, lease, now) {
-		case "", busy, kept:
+		case "", busy, reserved:
 			return ""
 		}
 	}
@@ -204,9 +190,9 @@ func (x *Index) Unschedulable(lease time.Duration, now time.Time) string {
 }
 
 // count formats the counts of the given words, in their order: "2 busy", "1 draining".
-func count(said map[string]int, words ...string) (counts []string) {
+func count(of map[string]int, words ...string) (counts []string) {
 	for _, word := range words {
-		if n := said[word]; n > 0 {
+		if n := of[word]; n > 0 {
 			counts = append(counts, fmt.Sprintf("%d %s", n, word))
 		}
 	}

@@ -12,18 +12,18 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// breather is how long a stream keeps its room for a client that has fallen behind,
+// stallGrace is how long a stream keeps its room for a client that has fallen behind,
 // instead of decompressing the same lines again.
-const breather = 10 * time.Millisecond
+const stallGrace = 10 * time.Millisecond
 
-// outlet writes the lines that one client requested.
-type outlet struct {
+// logWriter writes the lines that one client requested.
+type logWriter struct {
 	*wire
 	format
 	want      selection
 	keepAlive time.Duration
 	rooms     rooms
-	room      *room // nil while the outlet waits
+	room      *room // nil while the logWriter waits
 	sent      prometheus.Counter
 	written   int // lines; those counted in sent so far
 	counted   int
@@ -32,7 +32,7 @@ type outlet struct {
 
 // copy writes lines until the end of the log, including the end event, or until
 // the client leaves, ctx is done or the feed stops.
-func (o *outlet) copy(ctx context.Context, feed *follow.Feed, now schemas.LogEnd) error {
+func (o *logWriter) copy(ctx context.Context, feed *follow.Feed, now schemas.LogEnd) error {
 	var begin []byte
 	next := o.want.after + 1
 	if o.want.after < 0 {
@@ -61,14 +61,14 @@ func (o *outlet) copy(ctx context.Context, feed *follow.Feed, now schemas.LogEnd
 }
 
 // control sends bytes that are not lines.
-func (o *outlet) control(p []byte) error {
+func (o *logWriter) control(p []byte) error {
 	o.flushed = time.Now()
 	return o.send(p)
 }
 
 // step waits for lines, keeps the connection alive meanwhile, and writes as
 // many as the client reads. It returns the last line of the batch.
-func (o *outlet) step(ctx context.Context, feed *follow.Feed, next int64, now schemas.LogEnd) (batch follow.Batch, last int64, err error) {
+func (o *logWriter) step(ctx context.Context, feed *follow.Feed, next int64, now schemas.LogEnd) (batch follow.Batch, last int64, err error) {
 	if !o.ready(writeTimeout) {
 		return batch, 0, errStalled
 	}
@@ -91,14 +91,14 @@ func (o *outlet) step(ctx context.Context, feed *follow.Feed, next int64, now sc
 }
 
 // enter acquires buffers when there is something to write.
-func (o *outlet) enter() *[]byte {
+func (o *logWriter) enter() *[]byte {
 	if o.room == nil {
 		o.room = o.rooms.take()
 	}
 	return &o.room.lines
 }
 
-func (o *outlet) leave() {
+func (o *logWriter) leave() {
 	if o.room != nil {
 		o.rooms.put(o.room)
 		o.room = nil
@@ -107,7 +107,7 @@ func (o *outlet) leave() {
 
 // lines writes a batch and stops early if the client falls behind. It returns
 // the last line that is done.
-func (o *outlet) lines(batch follow.Batch) (last int64, err error) {
+func (o *logWriter) lines(batch follow.Batch) (last int64, err error) {
 	for sequence, line := range batch.All() {
 		if sequence > batch.Last {
 			break
@@ -133,7 +133,7 @@ func (o *outlet) lines(batch follow.Batch) (last int64, err error) {
 		if err := o.empty(); err != nil {
 			return last, err
 		}
-		if !o.ready(breather) {
+		if !o.ready(stallGrace) {
 			return last, o.flush()
 		}
 	}
@@ -149,12 +149,12 @@ func (o *outlet) lines(batch follow.Batch) (last int64, err error) {
 	return batch.Last, o.flush()
 }
 
-func (o *outlet) wanted(sequence int64, line []byte) bool {
+func (o *logWriter) wanted(sequence int64, line []byte) bool {
 	return o.want.filter.IsZero() || o.want.filter.Match(hodei.ReadLogLine(line, sequence))
 }
 
 // empty writes the buffered bytes.
-func (o *outlet) empty() error {
+func (o *logWriter) empty() error {
 	o.flushed = time.Now()
 	err := o.write(o.room.buf)
 	o.room.buf = o.room.buf[:0]
@@ -162,7 +162,7 @@ func (o *outlet) empty() error {
 	return err
 }
 
-func (o *outlet) count() {
+func (o *logWriter) count() {
 	o.sent.Add(float64(o.written - o.counted))
 	o.counted = o.written
 }
