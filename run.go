@@ -199,19 +199,7 @@ func (r Run) Why() string {
 	}
 	switch *r.Reason {
 	case ReasonJobFailed:
-		var failed []string
-		for _, j := range r.Jobs {
-			if j.Status.Ended() && j.Status != JobSkipped && !j.Succeeded() {
-				failed = append(failed, j.Key)
-			}
-		}
-		switch n := len(failed); {
-		case n == 0:
-			return "a job failed"
-		case n > 3:
-			return fmt.Sprintf("%s and %d more failed", strings.Join(failed[:3], ", "), n-3)
-		}
-		return strings.Join(failed, ", ") + " failed"
+		return r.failures()
 	case ReasonRunTimeout:
 		return "it took longer than its timeout"
 	case ReasonSuperseded:
@@ -220,6 +208,31 @@ func (r Run) Why() string {
 		return "it was cancelled"
 	}
 	return r.Reason.words()
+}
+
+// failures names the jobs that made the run fail. A failure may have cancelled others, so
+// cancelled jobs count only if there are no others.
+func (r Run) failures() string {
+	var failed, cancelled []string
+	for _, j := range r.Jobs {
+		switch {
+		case !j.Status.Ended() || j.Status == JobSkipped || j.Succeeded():
+		case j.Status == JobCancelled:
+			cancelled = append(cancelled, j.Key)
+		default:
+			failed = append(failed, j.Key)
+		}
+	}
+	if len(failed) == 0 {
+		failed = cancelled
+	}
+	switch n := len(failed); {
+	case n == 0:
+		return "a job failed"
+	case n > 3:
+		return fmt.Sprintf("%s and %d more failed", strings.Join(failed[:3], ", "), n-3)
+	}
+	return strings.Join(failed, ", ") + " failed"
 }
 
 // Why explains the reason of the job as a phrase for people, "" where there is none.
