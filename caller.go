@@ -105,7 +105,8 @@ type Token struct {
 	Pipelines []PipelineID `json:"pipelines" null:"true"`
 	// Subject identifies the person whose sign-in with an OIDC provider made the token: the
 	// issuer, a space and the subject at the provider. Such a token has no text and ends with
-	// its session. Null for all other tokens.
+	// its session, or with the last token of the command line that came from it. Null for all
+	// other tokens.
 	Subject *string `json:"subject"`
 	// CreatedBy is the name of the caller that created it, null without access control.
 	CreatedBy *string    `json:"created_by"`

@@ -180,9 +180,10 @@ const (
 	ConflictReject        = "reject"
 )
 
-// Concurrency bounds the number of runs with the same key at a time.
+// Concurrency bounds the number of runs of the pipeline with the same key at a time.
 type Concurrency struct {
-	// Key names the group of runs that the limit counts.
+	// Key names the group of runs that the limit counts. It belongs to the pipeline: runs of
+	// other pipelines with the same key are another group.
 	Key string `json:"key" jsonschema:"required,minLength=1,maxLength=500"`
 	// Limit is the number of runs at a time.
 	Limit int `json:"limit,omitempty" jsonschema:"minimum=1,maximum=10000,default=1"`

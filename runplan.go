@@ -24,7 +24,7 @@ type RunPlan struct {
 	// CacheScope is the scope in which the run saves caches. For a run of a fork, and the runs
 	// that it starts, it is the pull request, such as "pull/7"; otherwise "".
 	CacheScope string `json:"cache_scope,omitzero"`
-	// Concurrency is the key that the run shares with others, resolved.
+	// Concurrency is the key that the run shares with others of its pipeline, resolved.
 	Concurrency *Concurrency `json:"concurrency,omitzero"`
 	// Notify are the targets that receive notifications about the run.
 	Notify []NotifySpec `json:"notify,omitzero"`

@@ -24,9 +24,17 @@ type cacheScope struct {
 
 // scopeOf returns the scope of an execution that runs on the worker, CONFLICT if it does not
 // run there, and VALIDATION_ERROR if it belongs to no pipeline. Lock is a locking clause.
+//
+// The scope is that of its run. A retry that a user asked for has no run: its scope is that of
+// the run of the first execution that it repeats. If that is not recorded any more, the scope is
+// one of the execution alone, because the run may have been that of a fork.
 func scopeOf(ctx context.Context, q session, w hodei.WorkerID, id hodei.ExecutionID, lock string) (s cacheScope, err error) {
 	var pipeline *hodei.PipelineID
-	err = q.QueryRow(ctx, `SELECT e.pipeline_id, coalesce(r.plan->>'cache_scope', '') FROM executions e LEFT JOIN runs r ON r.id = e.run_id
+	err = q.QueryRow(ctx, `WITH RECURSIVE past AS (SELECT run_id, retry_of FROM executions WHERE id = $1
+			UNION ALL SELECT p.run_id, p.retry_of FROM executions p JOIN past ON p.id = past.retry_of WHERE past.run_id IS NULL),
+		first AS (SELECT CASE WHEN past.run_id IS NULL THEN '' WHEN r.id IS NOT NULL THEN coalesce(r.plan->>'cache_scope', '') END AS scope
+			FROM past LEFT JOIN runs r ON r.id = past.run_id WHERE past.run_id IS NOT NULL OR past.retry_of IS NULL)
+		SELECT e.pipeline_id, coalesce((SELECT scope FROM first), 'retry/' || e.id) FROM executions e
 		WHERE e.id = $1 AND e.worker_id = $2 AND e.status = 'RUNNING'`+lock, id, w).Scan(&pipeline, &s.Scope)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

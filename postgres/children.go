@@ -59,14 +59,15 @@ func (p *parentJob) claim(ctx context.Context, tx session) error {
 }
 
 // waitsWithKey reports whether the run of the parent job, or one that waits for it, has the
-// concurrency key.
-func (p *parentJob) waitsWithKey(ctx context.Context, tx session, key string) (waits bool, err error) {
+// concurrency key of r, and is one of the same pipeline.
+func (p *parentJob) waitsWithKey(ctx context.Context, tx session, r *hodei.Run) (waits bool, err error) {
 	if p == nil || !p.Waits {
 		return false, nil
 	}
 	err = tx.QueryRow(ctx, `WITH RECURSIVE up AS (SELECT r.* FROM runs r WHERE r.id = $1
 			UNION ALL SELECT r.* FROM runs r JOIN up ON up.parent_waits AND r.id = up.parent_run_id)
-		SELECT EXISTS (SELECT FROM up WHERE concurrency_key = $2)`, p.RunID, key).Scan(&waits)
+		SELECT EXISTS (SELECT FROM up WHERE pipeline_id = $3 AND concurrency_key = $2)`,
+		p.RunID, r.Plan.Concurrency.Key, r.PipelineID).Scan(&waits)
 	return waits, err
 }
 

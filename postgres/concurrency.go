@@ -21,9 +21,9 @@ const (
 	admitSoon = 100 * time.Millisecond
 )
 
-// keyLock is the advisory lock of a concurrency key. Lock order: key, then run. A
-// transaction that has locked a run must not wait for a key, only try to lock it.
-const keyLock = `hashtextextended('hodei concurrency ' || $1, 0)`
+// keyLock is the advisory lock of a concurrency key, which belongs to its pipeline. Lock order:
+// key, then run. A transaction that has locked a run must not wait for a key, only try to lock it.
+const keyLock = `hashtextextended('hodei concurrency ' || $1::uuid || ' ' || $2, 0)`
 
 // admitNew decides whether a new run starts, waits for its concurrency key, or is REJECTED.
 // It sets the state of the run, and cancels others with the key as OnConflict requires.
@@ -32,14 +32,14 @@ func admitNew(ctx context.Context, tx session, r *hodei.Run, parent *parentJob) 
 	if c == nil {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(`+keyLock+`)`, c.Key); err != nil {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(`+keyLock+`)`, r.PipelineID, c.Key); err != nil {
 		return err
 	}
-	running, waiting, err := countKey(ctx, tx, c.Key, r.ID)
+	running, waiting, err := countKey(ctx, tx, r)
 	if err != nil || running < max(c.Limit, 1) && waiting == 0 {
 		return err
 	}
-	if waits, err := parent.waitsWithKey(ctx, tx, c.Key); err != nil || waits {
+	if waits, err := parent.waitsWithKey(ctx, tx, r); err != nil || waits {
 		return cmp.Or(err, error(hodei.Errorf(hodei.Rejected, "The concurrency key %q is taken by a run that waits for this one", c.Key)))
 	}
 	r.Status, r.StartedAt = hodei.RunPending, nil
@@ -54,8 +54,8 @@ func admitNew(ctx context.Context, tx session, r *hodei.Run, parent *parentJob) 
 		return nil
 	}
 	_, err = tx.Exec(ctx, `UPDATE runs SET plan = plan || $3, cancel_requested_at = coalesce(cancel_requested_at, now()), due_at = now()
-		WHERE concurrency_key = $1 AND completed_at IS NULL AND status = ANY($2) AND NOT plan ?| '{stopping,held}'`,
-		c.Key, states, map[string]hodei.Reason{"stopping": hodei.ReasonSuperseded})
+		WHERE pipeline_id = $4 AND concurrency_key = $1 AND completed_at IS NULL AND status = ANY($2) AND NOT plan ?| '{stopping,held}'`,
+		c.Key, states, map[string]hodei.Reason{"stopping": hodei.ReasonSuperseded}, r.PipelineID)
 	return err
 }
 
@@ -70,7 +70,7 @@ func crowded(runs []hodei.Run, i int) bool {
 	}
 	for j := range runs {
 		other := concurrencyKey(runs[j])
-		if j != i && other != nil && *other == *key && (j < i || !runs[j].Plan.Held) {
+		if j != i && other != nil && *other == *key && runs[j].PipelineID == runs[i].PipelineID && (j < i || !runs[j].Plan.Held) {
 			return true
 		}
 	}
@@ -96,7 +96,7 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, n
 	}
 	later := now.Add(admitSweep)
 	var locked bool
-	if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(`+keyLock+`)`, c.Key).Scan(&locked); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(`+keyLock+`)`, r.PipelineID, c.Key).Scan(&locked); err != nil {
 		return nil, err
 	}
 	if !locked {
@@ -111,7 +111,7 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, n
 		}
 		return &later, nil
 	}
-	running, before, err := countKey(ctx, tx, c.Key, r.ID)
+	running, before, err := countKey(ctx, tx, r)
 	if err != nil || running >= max(c.Limit, 1) || before > 0 {
 		return &later, err
 	}
@@ -129,11 +129,12 @@ func letGo(r *hodei.Run, now time.Time) {
 	r.Status, r.StartedAt, r.Plan.Held, r.Reason = hodei.RunRunning, &now, false, nil
 }
 
-// countKey counts the RUNNING runs with the key, and the PENDING ones older than the run.
-func countKey(ctx context.Context, tx session, key string, id hodei.RunID) (running, before int, err error) {
+// countKey counts the RUNNING runs with the key of the run, and the PENDING ones older than it.
+func countKey(ctx context.Context, tx session, r *hodei.Run) (running, before int, err error) {
 	err = tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE status = 'RUNNING'), count(*) FILTER (WHERE status = 'PENDING' AND id < $2
 				AND NOT plan ?| '{stopping,held}')
-		FROM runs WHERE concurrency_key = $1 AND completed_at IS NULL`, key, id).Scan(&running, &before)
+		FROM runs WHERE pipeline_id = $3 AND concurrency_key = $1 AND completed_at IS NULL`,
+		r.Plan.Concurrency.Key, r.ID, r.PipelineID).Scan(&running, &before)
 	if err != nil {
 		return 0, 0, fmt.Errorf("count runs of a key: %w", err)
 	}
@@ -152,12 +153,12 @@ func (db *DB) wakeNext(ctx context.Context, all []Advanced) {
 			continue
 		}
 		_ = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(`+keyLock+`)`, c.Key); err != nil {
+			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(`+keyLock+`)`, a.PipelineID, c.Key); err != nil {
 				return err
 			}
 			_, err := tx.Exec(ctx, `UPDATE runs SET due_at = now() WHERE id = (SELECT id FROM runs
-				WHERE concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND NOT plan ?| '{stopping,held}' ORDER BY id LIMIT 1)
-				AND completed_at IS NULL`, c.Key)
+				WHERE pipeline_id = $2 AND concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND NOT plan ?| '{stopping,held}'
+				ORDER BY id LIMIT 1) AND completed_at IS NULL`, c.Key, a.PipelineID)
 			return err
 		})
 	}
@@ -171,6 +172,6 @@ func queueNext(batch *pgx.Batch, w decided) {
 		return
 	}
 	batch.Queue(`UPDATE runs SET due_at = now() WHERE id = (SELECT id FROM runs
-		WHERE concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND NOT plan ? 'held' AND id <> $2
-		ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)`, c.Key, w.run.ID)
+		WHERE pipeline_id = $3 AND concurrency_key = $1 AND completed_at IS NULL AND status = 'PENDING' AND NOT plan ? 'held' AND id <> $2
+		ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)`, c.Key, w.run.ID, w.run.PipelineID)
 }

@@ -154,3 +154,36 @@ func TestAHeldRunDoesNotHideTheNext(t *testing.T) {
 	require.NoError(t, r.conn.QueryRow(t.Context(), `SELECT due_at <= now() FROM runs WHERE id = $1`, next).Scan(&due))
 	require.True(t, due)
 }
+
+// TestAConcurrencyKeyBelongsToItsPipeline: a run neither waits for nor cancels a run of another
+// pipeline with the same key, also where both are advanced in one batch.
+func TestAConcurrencyKeyBelongsToItsPipeline(t *testing.T) {
+	t.Parallel()
+	r := openKeyed(t)
+	p, err := r.db.CreatePipeline(t.Context(), hodei.Pipeline{Name: "other"})
+	require.NoError(t, err)
+	other := r
+	other.pipeline = p.ID
+	c := hodei.Concurrency{Key: "deploy", OnConflict: hodei.ConflictCancelRunning}
+	theirs := other.create(t, c, false)
+	waiting := other.create(t, hodei.Concurrency{Key: "deploy"}, false)
+	require.Equal(t, hodei.RunPending, r.status(t, waiting))
+	mine := r.create(t, c, false)
+	require.Equal(t, hodei.RunRunning, r.status(t, mine), "it waits for a run of another pipeline")
+	held := r.create(t, c, true)
+	_, err = r.conn.Exec(t.Context(), `UPDATE runs SET due_at = CASE WHEN id = ANY($1) THEN now() END, not_before = least(not_before, now())`,
+		[]hodei.RunID{theirs, held})
+	require.NoError(t, err)
+	_, _, err = r.db.AdvanceRuns(t.Context(), endStopping, func(context.Context, []hodei.Execution) {})
+	require.NoError(t, err)
+	var cancelled bool
+	require.NoError(t, r.conn.QueryRow(t.Context(), `SELECT cancel_requested_at IS NOT NULL FROM runs WHERE id = $1`, mine).Scan(&cancelled))
+	require.True(t, cancelled, "the held run is admitted beside a run of another pipeline")
+	for range 3 {
+		r.advance(t, endStopping)
+	}
+	require.Equal(t, hodei.RunCancelled, r.status(t, mine), "a run of its own pipeline cancels it")
+	require.Equal(t, hodei.RunRunning, r.status(t, held))
+	require.Equal(t, hodei.RunRunning, r.status(t, theirs), "a run of another pipeline cancelled it")
+	require.Equal(t, hodei.RunPending, r.status(t, waiting), "a run of another pipeline replaced it, or let it start")
+}

@@ -53,13 +53,12 @@ func (db *DB) ApproveDevice(ctx context.Context, userCode string, by hodei.Token
 
 // RedeemDevice makes the token of a sign-in that was approved, once, or returns CONFLICT while it
 // waits and NOT_FOUND otherwise. The token has no more rights than that of who approved, and
-// ends with it at the latest.
+// ends with it at the latest. The end of a session does not end it: see childless.
 func (db *DB) RedeemDevice(ctx context.Context, hash, tokenHash []byte) (hodei.Token, error) {
 	t, err := one[hodei.Token](ctx, db.pool, "redeem device", "device", "",
 		`WITH d AS (DELETE FROM devices WHERE hash = $1 AND token_id IS NOT NULL AND expires_at > now() RETURNING *),
 		t AS (INSERT INTO tokens (id, hash, name, role, pipelines, created_by, expires_at, parent_id)
-			SELECT $2, $3, left(p.name || ' on ' || d.name, 200), p.role, p.pipelines, p.name, least(now() + $4::interval, p.expires_at),
-				CASE WHEN p.subject IS NULL THEN p.id END
+			SELECT $2, $3, left(p.name || ' on ' || d.name, 200), p.role, p.pipelines, p.name, least(now() + $4::interval, p.expires_at), p.id
 			FROM d JOIN tokens p ON p.id = d.token_id WHERE p.expires_at IS NULL OR p.expires_at > now() RETURNING *)
 		SELECT `+tokenColumns+` FROM t`, hash, NewID[hodei.TokenID](), tokenHash, deviceTokenLife)
 	if !errors.Is(err, hodei.NotFound) {

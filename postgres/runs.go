@@ -216,7 +216,7 @@ func insertRun(ctx context.Context, commit send, r *hodei.Run, parent *parentJob
 	return out[0], nil
 }
 
-// concurrencyKey is the key that the run shares with others, nil without one.
+// concurrencyKey is the key that the run shares with others of its pipeline, nil without one.
 func concurrencyKey(r hodei.Run) *string {
 	if r.Plan.Concurrency == nil {
 		return nil

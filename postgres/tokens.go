@@ -118,21 +118,26 @@ func (db *DB) SessionByHash(ctx context.Context, hash []byte) (hodei.Token, time
 	return found.Token, found.Ends, err
 }
 
-// DeleteSession ends a session, and the token that was made for it alone. It succeeds if there
-// is none.
+// childless is true of a token t from which no other came. The token that was made for a session
+// has no text, so it is of no use once that has ended. It stays while a token of the command line
+// came from it: an administrator who revokes it revokes that too.
+const childless = `NOT EXISTS (SELECT FROM tokens c WHERE c.parent_id = t.id)`
+
+// DeleteSession ends a session, and the token that was made for it alone, if that is childless.
+// It succeeds if there is none.
 func (db *DB) DeleteSession(ctx context.Context, hash []byte) error {
 	_, err := db.pool.Exec(ctx, `WITH s AS (DELETE FROM sessions WHERE hash = $1 RETURNING token_id)
-		DELETE FROM tokens USING s WHERE id = s.token_id AND subject IS NOT NULL`, hash)
+		DELETE FROM tokens t USING s WHERE t.id = s.token_id AND t.subject IS NOT NULL AND `+childless, hash)
 	return failure("delete session", err)
 }
 
-// ForgetSessions deletes the sessions that have ended, the tokens made for them, and the tokens that expired more than
-// age ago.
+// ForgetSessions deletes the sessions that have ended, the childless tokens made for them, and the tokens that expired
+// more than age ago.
 func (db *DB) ForgetSessions(ctx context.Context, age time.Duration) error {
 	_, err := db.pool.Exec(ctx, `DELETE FROM sessions WHERE expires_at < now() OR NOT link AND last_used_at < now() - $1::interval`, SessionIdle)
 	if err == nil {
 		_, err = db.pool.Exec(ctx, `DELETE FROM tokens t WHERE subject IS NOT NULL AND created_at < now() - interval '1 minute'
-			AND NOT EXISTS (SELECT FROM sessions WHERE token_id = t.id)`)
+			AND NOT EXISTS (SELECT FROM sessions WHERE token_id = t.id) AND `+childless)
 	}
 	if err == nil {
 		_, err = db.pool.Exec(ctx, `DELETE FROM tokens WHERE expires_at < now() - $1::interval`, age)

@@ -79,7 +79,8 @@ type Decision struct {
 	// Reason is why no worker was chosen, for users; null if one was.
 	Reason *string `json:"reason"`
 	// Impossible is true if no worker of the fleet could ever run it.
-	Impossible bool        `json:"impossible"`
+	Impossible bool `json:"impossible"`
+	// Candidates are empty for a token that is limited to pipelines.
 	Candidates []Candidate `json:"candidates"`
 }
 

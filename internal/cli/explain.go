@@ -85,21 +85,24 @@ func dryRun(ctx context.Context, s *session.Session, w *define.Workload, args []
 }
 
 func showDecision(ctx context.Context, s *session.Session, d schemas.Decision) error {
-	names := map[hodei.WorkerID]string{}
+	names, hidden := map[hodei.WorkerID]string{}, false
 	for w, err := range s.AllWorkers(ctx, schemas.ListWorkersRequest{}) {
 		if err != nil {
+			hidden = errors.Is(err, hodei.Forbidden)
 			break // the ids alone have to do
 		}
 		names[w.ID] = render.OrNone(w.Name)
 	}
 	switch {
 	case d.WorkerID != nil:
-		s.Note("would be placed on %s (%s)", names[*d.WorkerID], d.WorkerID)
+		s.Note("would be placed on %s (%s)", cmp.Or(names[*d.WorkerID], render.None), d.WorkerID)
 	case d.Reason != nil:
 		s.Note("would wait: %s", render.Plain(*d.Reason))
 	}
 	if len(d.Candidates) == 0 {
-		s.Note("there are no workers; `hodei worker` starts one")
+		if !hidden { // a token that is limited to pipelines does not see the workers
+			s.Note("there are no workers; `hodei worker` starts one")
+		}
 		return nil
 	}
 	slices.SortStableFunc(d.Candidates, func(a, b schemas.Candidate) int {

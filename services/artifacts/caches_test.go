@@ -2,6 +2,7 @@ package artifacts_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -19,11 +20,29 @@ import (
 // inPipeline is an execution of a pipeline on a worker of its own.
 func (b *bench) inPipeline(id hodei.PipelineID) schemas.OnWorker {
 	b.t.Helper()
+	return b.started(hodei.Execution{PipelineID: &id})
+}
+
+// started starts an execution on a worker of its own.
+func (b *bench) started(draft hodei.Execution) schemas.OnWorker {
+	b.t.Helper()
 	on := schemas.OnWorker{WorkerID: postgres.NewID[hodei.WorkerID](), ExecutionID: postgres.NewID[hodei.ExecutionID]()}
-	draft := hodei.Execution{ID: on.ExecutionID, PipelineID: &id, Spec: hodei.Spec{Command: hodei.Command{Shell: "true"}}}
+	draft.ID, draft.Spec = on.ExecutionID, hodei.Spec{Command: hodei.Command{Shell: "true"}}
 	_, err := b.db.StartExecution(b.t.Context(), draft, on.WorkerID, "shell", "i")
 	require.NoError(b.t, err)
 	return on
+}
+
+// run creates a run without jobs that saves caches in the scope.
+func (b *bench) run(id hodei.PipelineID, scope string) hodei.Run {
+	b.t.Helper()
+	a, err := b.db.CreateRun(b.t.Context(), hodei.Run{PipelineID: id, Params: map[string]string{}, Definition: hodei.DefinitionApplied},
+		func(r *hodei.Run, _ hodei.Settings, _ []hodei.Job) error {
+			r.Plan.CacheScope = scope
+			return nil
+		}, func(*hodei.Run, []hodei.Execution, time.Time) postgres.Steps { return postgres.Steps{} }, func(context.Context, []hodei.Execution) {})
+	require.NoError(b.t, err)
+	return a.Run
 }
 
 func (b *bench) pipeline() hodei.PipelineID {
@@ -177,4 +196,33 @@ func TestEviction(t *testing.T) {
 	evicted, err = b.db.EvictCaches(t.Context(), 0, time.Microsecond)
 	require.NoError(t, err)
 	require.Equal(t, 3, evicted)
+}
+
+// TestARetryKeepsTheScopeOfItsRun: a retry of an execution of a fork's run has no run, and its
+// caches stay those of the pull request, as do those of a retry of the retry.
+func TestARetryKeepsTheScopeOfItsRun(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, artifacts.Config{})
+	pipeline := b.pipeline()
+	fork := b.run(pipeline, "pull/7")
+	first := b.started(hodei.Execution{PipelineID: &pipeline, RunID: &fork.ID, RunNumber: &fork.Number, JobKey: new("build")})
+	retry := b.started(hodei.Execution{PipelineID: &pipeline, RetryOf: &first.ExecutionID})
+	again := b.started(hodei.Execution{PipelineID: &pipeline, RetryOf: &retry.ExecutionID})
+	gone := b.started(hodei.Execution{PipelineID: &pipeline, RetryOf: new(postgres.NewID[hodei.ExecutionID]())})
+	for key, on := range map[string]schemas.OnWorker{"go-first": first, "go-retry": retry, "go-again": again, "go-gone": gone} {
+		saved, err := b.save(on, key, []byte(key))
+		require.NoError(t, err)
+		require.True(t, saved)
+	}
+	require.Equal(t, "", b.find(b.inPipeline(pipeline), "no", "go-"), "caches of a stranger")
+	require.Equal(t, "go-first", b.find(again, "go-first"))
+	require.Equal(t, "go-again", b.find(first, "go-again"))
+	require.Equal(t, "go-gone", b.find(gone, "no", "go-"), "a retry whose origin is unknown has a scope of its own")
+
+	own := b.run(pipeline, "")
+	past := b.started(hodei.Execution{PipelineID: &pipeline, RunID: &own.ID, RunNumber: &own.Number, JobKey: new("build")})
+	saved, err := b.save(b.started(hodei.Execution{PipelineID: &pipeline, RetryOf: &past.ExecutionID}), "go-own", []byte("own"))
+	require.NoError(t, err)
+	require.True(t, saved)
+	require.Equal(t, "go-own", b.find(b.inPipeline(pipeline), "no", "go-"), "a retry in the repository itself shares its caches")
 }

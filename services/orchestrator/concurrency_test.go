@@ -126,3 +126,18 @@ func TestConcurrencyCancelsRunning(t *testing.T) {
 	b.finish(third.ID, "build", completed)
 	b.waitRun(third.ID, hodei.RunCompleted)
 }
+
+// TestARunWaitsForNoKeyOfOneThatWaitsForIt: it would wait for ever. Only two definitions that
+// are applied at the same moment let a pipeline start itself.
+func TestARunWaitsForNoKeyOfOneThatWaitsForIt(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.define(smoke, "slug: self\nconcurrency: { key: own }\njobs: { a: { pipeline: { slug: smoke, params: { env: prod } } } }\n")
+	a := b.uncreated("self")
+	draft := hodei.Run{PipelineID: a.PipelineID, Parent: &hodei.ParentRun{RunID: a.Run.ID}, Trigger: hodei.RunTrigger{Kind: hodei.TriggerPipeline}}
+	_, _, err := b.db.CreateChild(t.Context(), draft, a.Calls[0], func(r *hodei.Run, s hodei.Settings, jobs []hodei.Job) error {
+		return run.Expand(r, run.Source{Settings: s, Jobs: jobs})
+	}, advance, handNothing)
+	require.ErrorIs(t, err, hodei.Rejected)
+	require.ErrorContains(t, err, `The concurrency key "own" is taken by a run that waits for this one`)
+}

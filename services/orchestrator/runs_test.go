@@ -11,6 +11,7 @@ import (
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
+	"github.com/hodei-jobs/hodei/services/orchestrator/run"
 )
 
 // pipeline makes a pipeline of the jobs, each described as over REST.
@@ -262,6 +263,29 @@ func TestARetryByHandTakesThePlaceInTheRun(t *testing.T) {
 	require.Equal(t, e.ID, *b.shownRun(r.ID).Jobs[0].ExecutionID)
 	b.finish(r.ID, "flaky", completed)
 	b.waitRun(r.ID, hodei.RunCompleted)
+}
+
+// TestARetryByHandGetsNoSecretsOfAFork: the run of a fork has none, nor has the retry of its
+// execution, which has no run.
+func TestARetryByHandGetsNoSecretsOfAFork(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.scheduler(&neighbours{})
+	job := needing("build")
+	job.Secrets = []hodei.SecretRef{{Name: "KEY"}}
+	for noSecrets, want := range map[bool]int{true: 0, false: 1} {
+		a, err := b.db.CreateRun(t.Context(), hodei.Run{PipelineID: b.pipeline(job)}, func(r *hodei.Run, s hodei.Settings, jobs []hodei.Job) error {
+			return run.Expand(r, run.Source{Settings: s, Jobs: jobs, NoSecrets: noSecrets})
+		}, advance, handNothing)
+		require.NoError(t, err)
+		past := b.waitJob(a.Run.ID, "build", hodei.JobPending)
+		b.finish(a.Run.ID, "build", hodei.Outcome{Status: hodei.Failed})
+		b.waitRun(a.Run.ID, hodei.RunFailed)
+		e, err := rpc.Call(t.Context(), b.nc, schemas.RetryExecution, schemas.RetryExecutionRequest{ID: hodei.RefTo(*past.ExecutionID)})
+		require.NoError(t, err)
+		require.Nil(t, e.RunID)
+		require.Len(t, e.Secrets, want)
+	}
 }
 
 // TestAWithdrawnRetryEndsTheJob.

@@ -21,14 +21,14 @@ func (s *Scheduler) schedule(ctx context.Context, req schemas.ScheduleRequest) (
 		return schemas.Decision{}, err
 	}
 	if req.DryRun {
-		return s.explain(req, e), nil
+		return s.explain(ctx, req, e), nil
 	}
 	if s.queue.len() >= s.cfg.MaxQueue {
 		return s.reject(ctx, e, fmt.Sprintf("the queue is full: %d executions wait", s.queue.len()))
 	}
 	var candidates []schemas.Candidate
 	if !req.Brief {
-		candidates = s.explain(req, e).Candidates // before the choice changes them
+		candidates = s.explain(ctx, req, e).Candidates // before the choice changes them
 	}
 	if e, err = s.queue.push(e); err != nil {
 		return schemas.Decision{}, err
@@ -171,10 +171,11 @@ func (s *Scheduler) wanted(ctx context.Context, req schemas.ScheduleRequest) (*e
 	return e, nil
 }
 
-// explain returns the decision and the verdict on every worker. It changes nothing.
-func (s *Scheduler) explain(req schemas.ScheduleRequest, e *entry) schemas.Decision {
+// explain returns the decision and the verdict on every worker. It changes nothing. A caller who
+// is limited to pipelines gets no verdicts, because workers belong to no pipeline.
+func (s *Scheduler) explain(ctx context.Context, req schemas.ScheduleRequest, e *entry) schemas.Decision {
 	verdicts, d := s.fleet.explain(e.question(), time.Now())
-	out := schemas.Decision{Status: hodei.Pending, DryRun: true, Candidates: make([]schemas.Candidate, len(verdicts))}
+	out := schemas.Decision{Status: hodei.Pending, DryRun: true, Candidates: []schemas.Candidate{}}
 	if req.ExecutionID != nil {
 		out.ExecutionID = &e.req.ID
 	}
@@ -183,8 +184,11 @@ func (s *Scheduler) explain(req schemas.ScheduleRequest, e *entry) schemas.Decis
 	} else {
 		out.Reason, out.Impossible = &d.Reason, d.Impossible
 	}
-	for i, v := range verdicts {
-		out.Candidates[i] = candidate(v)
+	if hodei.PipelinesOf(ctx) != nil {
+		return out
+	}
+	for _, v := range verdicts {
+		out.Candidates = append(out.Candidates, candidate(v))
 	}
 	return out
 }

@@ -44,6 +44,7 @@ func TestEvents(t *testing.T) {
 		"gitea_tag":            {"gitea", "push", Event{Kind: tag, Ref: "refs/tags/v2.0.0", Commit: head, Sender: "frida", Repository: "shop/web"}},
 		"gitea_pull_request":   {"gitea", "pull_request_sync", Event{Kind: pull, Ref: "refs/pull/12/head", Commit: head, BaseBranch: "main", PullRequest: "12", Sender: "frida"}},
 		"gitea_fork":           {"gitea", "pull_request", Event{Kind: pull, Ref: "refs/pull/13/head", Commit: head, BaseBranch: "main", PullRequest: "13", Sender: "mona", Fork: true}},
+		"gitea_agit":           {"gitea", "pull_request", Event{Kind: pull, Ref: "refs/pull/14/head", Commit: head, BaseBranch: "main", PullRequest: "14", Sender: "mona", Fork: true}},
 		"gitlab_push":          {"gitlab", "Push Hook", Event{Kind: push, Ref: "refs/heads/main", Commit: head, Sender: "jordi", Changes: []string{"price/round.go", "price/price.go"}, Repository: "group/shop"}},
 		"gitlab_tag":           {"gitlab", "Tag Push Hook", Event{Kind: tag, Ref: "refs/tags/v1.0.0", Commit: head, Sender: "jordi", Repository: "group/shop"}},
 		"gitlab_merge_request": {"gitlab", "Merge Request Hook", Event{Kind: pull, Ref: "refs/merge-requests/7/head", Commit: head, BaseBranch: "main", PullRequest: "7", Sender: "jordi"}},

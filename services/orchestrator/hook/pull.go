@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/hodei-jobs/hodei"
 )
@@ -24,6 +25,14 @@ type side struct {
 	Repo *struct{ ID int64 }
 }
 
+// fromOutside reports whether the commits of the head come from outside of the repository of base. In
+// the AGit flow of Gitea and Forgejo, a push to refs/for/main opens a pull request. It needs only
+// the right to read, and the head has the repository of base, but no branch: its ref is
+// refs/pull/7/head. Otherwise the ref of a head is the bare name of its branch.
+func (head side) fromOutside(base side) bool {
+	return head.Repo == nil || base.Repo == nil || head.Repo.ID != base.Repo.ID || strings.HasPrefix(head.Ref, "refs/")
+}
+
 // begun are the actions that add commits to a pull request.
 var begun = []string{"opened", "reopened", "synchronize", "synchronized"}
 
@@ -35,7 +44,7 @@ func ofPullRequest(body []byte) (Event, error) {
 	e := Event{
 		Kind: hodei.TriggerPullRequest, Ref: "refs/pull/" + strconv.Itoa(p.Number) + "/head", Commit: p.Pull.Head.SHA,
 		BaseBranch: p.Pull.Base.Ref, PullRequest: strconv.Itoa(p.Number), Sender: p.Sender.Login,
-		Fork: p.Pull.Head.Repo == nil || p.Pull.Base.Repo == nil || p.Pull.Head.Repo.ID != p.Pull.Base.Repo.ID,
+		Fork: p.Pull.Head.fromOutside(p.Pull.Base),
 	}
 	if !slices.Contains(begun, p.Action) {
 		e.Kind, e.Why = "", "a pull request starts a run when it is opened, reopened or has new commits, not when it is "+clip(p.Action)
