@@ -149,6 +149,9 @@ const (
 // ReasonNotBefore is why a run or an execution is PENDING before its not_before.
 const ReasonNotBefore Reason = "NOT_BEFORE"
 
+// ReasonConcurrency is that of a PENDING run while other runs have its concurrency key.
+const ReasonConcurrency Reason = "CONCURRENCY"
+
 // RetryReasons are the reasons with which an execution, or the run that a job starts, ends
 // FAILED or TIMED_OUT: those that the field on of Retries can name.
 var RetryReasons = []Reason{

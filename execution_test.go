@@ -15,7 +15,7 @@ import (
 func TestRetryReasonsAreComplete(t *testing.T) {
 	never := []hodei.Reason{
 		hodei.ReasonCancelled, hodei.ReasonFailFast, hodei.ReasonSuperseded, // not of a failure
-		hodei.ReasonCondition, hodei.ReasonNeeds, hodei.ReasonNoCommand, hodei.ReasonNotBefore, // of what has not started
+		hodei.ReasonCondition, hodei.ReasonNeeds, hodei.ReasonNoCommand, hodei.ReasonNotBefore, hodei.ReasonConcurrency, // of what has not started
 		hodei.ReasonApprovalTimeout, hodei.ReasonMatrix, hodei.ReasonDefinition, hodei.ReasonPipelineDepth, // of a job before its first attempt
 		hodei.ReasonOverlap, hodei.ReasonMissed, hodei.ReasonPaused, hodei.ReasonFailures, hodei.ReasonInvalid, hodei.ReasonError, // of schedules
 		hodei.ReasonEvent, hodei.ReasonFiltered, hodei.ReasonFork, // of hooks

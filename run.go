@@ -206,6 +206,8 @@ func (r Run) Why() string {
 		return "a later run with its concurrency key took its place"
 	case ReasonCancelled:
 		return "it was cancelled"
+	case ReasonConcurrency:
+		return "it waits for other runs with its concurrency key"
 	}
 	return r.Reason.words()
 }

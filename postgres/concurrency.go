@@ -42,7 +42,7 @@ func admitNew(ctx context.Context, tx session, r *hodei.Run, parent *parentJob) 
 	if waits, err := parent.waitsWithKey(ctx, tx, r); err != nil || waits {
 		return cmp.Or(err, error(hodei.Errorf(hodei.Rejected, "The concurrency key %q is taken by a run that waits for this one", c.Key)))
 	}
-	r.Status, r.StartedAt = hodei.RunPending, nil
+	r.Status, r.StartedAt, r.Reason = hodei.RunPending, nil, new(hodei.ReasonConcurrency)
 	states := []hodei.RunStatus{hodei.RunPending}
 	switch c.OnConflict {
 	case hodei.ConflictReject:
@@ -115,7 +115,7 @@ func admitWaiting(ctx context.Context, tx session, r *hodei.Run, crowded bool, n
 	if err != nil || running >= max(c.Limit, 1) || before > 0 {
 		return &later, err
 	}
-	r.Status, r.StartedAt = hodei.RunRunning, &now
+	r.Status, r.StartedAt, r.Reason = hodei.RunRunning, &now, nil
 	return nil, nil
 }
 
