@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,16 +88,39 @@ func (d *doctor) examine(ctx context.Context) error {
 	d.ok("connection", "%s answers, in %s", d.At, time.Since(began).Round(time.Millisecond))
 	d.services(o)
 	d.stores(o)
-	d.versions(ctx, o.workers)
-	d.clocks(ctx)
-	d.fleet(o)
-	d.waiting(o)
-	if d.NATS == nil {
-		d.ok("streams", "skipped over HTTP; use --nats to check their configuration and disk")
-		return nil
+	d.versions(ctx, o)
+	if o.known("streams") { // over NATS the server's clock is that of JetStream
+		d.clocks(ctx)
 	}
-	d.jetstream(ctx, o.Streams)
+	if o.Fleet != nil {
+		d.fleet(o)
+	}
+	if o.Queue != nil {
+		d.waiting(o)
+	}
+	switch {
+	case d.NATS == nil:
+		d.ok("streams", "skipped over HTTP; use --nats to check their configuration and disk")
+	case o.known("streams"):
+		d.jetstream(ctx, o.Streams)
+	}
+	d.unknown(o)
 	return nil
+}
+
+// unknown lists the requests that failed. That this caller may not ask is no failure of the system.
+func (d *doctor) unknown(o overview) {
+	for _, f := range o.failed {
+		const format = "not known: %s"
+		switch why := render.OneLine(f.err); {
+		case !errors.Is(f.err, hodei.Forbidden):
+			d.fail(f.what, "read the log of the service that answers this", format, why)
+		case f.what == "streams":
+			d.warn(f.what, "use a user of NATS that reaches JetStream: in the URL of --nats, or by hodei context add --nats-context", format, why)
+		default:
+			d.warn(f.what, "ask with a token that is not limited to pipelines", format, why)
+		}
+	}
 }
 
 func (d *doctor) services(o overview) {
@@ -105,9 +129,6 @@ func (d *doctor) services(o overview) {
 		if word := o.Checks[name]; word != schemas.CheckOK && name != schemas.Scheduler+".workers" && !explained(o.Checks, name) {
 			d.fail(name, remedy(name), "%s", render.Plain(word))
 		}
-	}
-	for _, e := range o.Errors {
-		d.fail("asking", "read the log of the service that answers this", "%s", render.Plain(e))
 	}
 	if len(d.findings) == before {
 		d.ok("services", "all ready, with their database")
@@ -150,9 +171,9 @@ func (d *doctor) stores(o overview) {
 }
 
 // versions compares the version of this command with that of every component.
-func (d *doctor) versions(ctx context.Context, workers []hodei.Worker) {
+func (d *doctor) versions(ctx context.Context, o overview) {
 	mine, other := cmdline.Version(), map[string]int{}
-	for _, w := range workers {
+	for _, w := range o.workers {
 		if v := session.NameOf(w.Version); v != mine {
 			other["worker "+render.OrNone(&v)]++
 		}
@@ -165,7 +186,7 @@ func (d *doctor) versions(ctx context.Context, workers []hodei.Worker) {
 	for what, n := range other {
 		d.warn("versions", "upgrade what is older; one minor version apart is fine while you do", "%d × %s, while this is %s", n, render.Plain(what), mine)
 	}
-	if len(other) == 0 {
+	if len(other) == 0 && o.Fleet != nil {
 		d.ok("versions", "all components run %s", mine)
 	}
 }

@@ -96,7 +96,7 @@ func (d *doctor) serverTime(ctx context.Context) (at time.Time, precision time.D
 
 // jetstream examines the streams, their disk, and the clocks of the workers.
 func (d *doctor) jetstream(ctx context.Context, streams []streamFacts) {
-	healthy := true
+	healthy := len(streams) > 0
 	for _, f := range streams {
 		if !d.stream(f) {
 			healthy = false
