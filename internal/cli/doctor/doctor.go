@@ -126,8 +126,12 @@ func (d *doctor) unknown(o overview) {
 func (d *doctor) services(o overview) {
 	before := len(d.findings)
 	for _, name := range slices.Sorted(maps.Keys(o.Checks)) {
-		if word := o.Checks[name]; word != schemas.CheckOK && name != schemas.Scheduler+".workers" && !explained(o.Checks, name) {
-			d.fail(name, remedy(name), "%s", render.Plain(word))
+		word, report := o.Checks[name], d.fail
+		if service, _, _ := strings.Cut(name, "."); service == schemas.Artifacts { // an installation may lack it
+			report = d.warn
+		}
+		if word != schemas.CheckOK && name != schemas.Scheduler+".workers" && !explained(o.Checks, name) {
+			report(name, remedy(name), "%s", render.Plain(word))
 		}
 	}
 	if len(d.findings) == before {
@@ -147,7 +151,7 @@ func explained(checks map[string]string, service string) bool {
 
 // remedy returns the remedy for a failed check.
 func remedy(check string) string {
-	_, what, _ := strings.Cut(check, ".")
+	service, what, _ := strings.Cut(check, ".")
 	switch what {
 	case "disk":
 		return "free some space there; executions are accepted again at once"
@@ -155,6 +159,9 @@ func remedy(check string) string {
 		return "see whether Postgres runs and its disk has space, and read its log"
 	case "streams":
 		return "see whether the disk of NATS has space, and read its log; the streams recover within seconds of that"
+	}
+	if service == schemas.Artifacts {
+		return "start it with hodei artifacts, or read its log; without it no job keeps or receives files, caches or a source"
 	}
 	return "start it, or read its log; it needs NATS and its own --database-url"
 }

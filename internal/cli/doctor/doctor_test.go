@@ -43,6 +43,15 @@ func TestDoctorOnServices(t *testing.T) {
 	require.Contains(t, d.findings[0].Found, "No scheduler")
 }
 
+// TestDoctorOnArtifacts: an installation may run without the service, so its absence is a warning.
+func TestDoctorOnArtifacts(t *testing.T) {
+	t.Parallel()
+	d := newDoctor()
+	d.services(overview{Ready: true, Checks: map[string]string{"nats": "ok", "artifacts": "No artifacts is running"}})
+	require.Equal(t, "warn", only(t, d).State)
+	require.Contains(t, d.findings[0].Do, "hodei artifacts")
+}
+
 // TestDoctorOnFullDisks: the doctor names the problem of a service and the remedy.
 func TestDoctorOnFullDisks(t *testing.T) {
 	t.Parallel()

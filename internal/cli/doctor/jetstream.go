@@ -45,7 +45,7 @@ func (d *doctor) serviceVersions(ctx context.Context) map[string]string {
 		}
 		var who struct{ Name, ID, Version string }
 		if json.Unmarshal(msg.Data, &who) == nil && slices.Contains(
-			[]string{schemas.Orchestrator, schemas.Scheduler, schemas.WorkerManager, schemas.Edge}, who.Name) {
+			[]string{schemas.Orchestrator, schemas.Scheduler, schemas.WorkerManager, schemas.Edge, schemas.Artifacts}, who.Name) {
 			versions[who.Name+" "+who.ID] = who.Version
 		}
 	}
