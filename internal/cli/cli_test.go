@@ -195,3 +195,33 @@ func TestRunOfAnUnknownName(t *testing.T) {
 	require.Equal(t, 3, code)
 	require.Equal(t, `hodei: no pipeline or job "nope" found`, errs)
 }
+
+// TestANameThatIsTakenIsNoted: commands cannot tell two pipelines of one name apart.
+func TestANameThatIsTakenIsNoted(t *testing.T) {
+	const id = "01a20adc-0000-7000-8000-000000000001"
+	url := answering(t, "/", 200, `{"id":"pipe_`+id+`","items":[{"name":"demo"}],"next_cursor":null}`)
+	for name, want := range map[string]string{"demo": "there is another pipeline \"demo\", so commands need the id of this one\n", "other": ""} {
+		out, errs, code := command(t, "pipeline", "create", name, "--server", url)
+		require.Zero(t, code, errs)
+		require.Equal(t, "pipe_"+id+"\n", out)
+		require.Equal(t, want, errs)
+	}
+}
+
+// TestTablesHaveTheNamesOfCommands: what a table shows identifies the record, and in a pipe nothing is cut.
+func TestTablesHaveTheNamesOfCommands(t *testing.T) {
+	const id = "01a20adc-0000-7000-8000-000000000001"
+	long := strings.Repeat("refused ", 10) + "end"
+	for line, c := range map[string]struct{ body, want string }{
+		"job ls":                    {`{"slug":"shop","items":[{"key":"build","pipeline_id":"pipe_` + id + `"}]}`, `shop/build`},
+		"worker keys":               {`{"items":[{"name":"cellar"}]}`, `cellar`},
+		"worker revoke cellar":      {`{"items":[{"name":"cellar","worker_id":"worker_` + id + `"}],"worker_id":"worker_` + id + `","revoked_at":"2026-01-02T11:55:00Z"}`, `is revoked`},
+		"notify ls":                 {`{"items":[{"error":"` + long + `"}]}`, long},
+		"notify show note_" + id:    {`{"error":"` + long + `"}`, long},
+		"execution ls --run shop#1": {`{"items":[]}`, "no executions"},
+	} {
+		out, errs, code := command(t, append(strings.Fields(line), "--server", answering(t, "/", 200, c.body))...)
+		require.Zero(t, code, errs)
+		require.Contains(t, out+errs, c.want, line)
+	}
+}
