@@ -126,6 +126,7 @@ func TestMistakesOfUsage(t *testing.T) {
 		"job show -o json --limit 3 it":     "unknown flag",
 		"queue --server foo://x":            "is no URL of a server",
 		"queue --server 127.0.0.1:9680":     "is no URL of a server",
+		"validate .":                        "is a directory; name the file in it, such as hodei.yaml",
 		"token create":                      `required flag(s) "name", "role"`,
 		"approve":                           "usage: hodei approve",
 	} {
