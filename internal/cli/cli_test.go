@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -225,4 +227,15 @@ func TestTablesHaveTheNamesOfCommands(t *testing.T) {
 		require.Zero(t, code, errs)
 		require.Contains(t, out+errs, c.want, line)
 	}
+}
+
+// TestInitNamesTheServer: an editor reads the schema from the server that is used.
+func TestInitNamesTheServer(t *testing.T) {
+	t.Setenv("HODEI_SERVER", "https://hodei.example.com/")
+	file := filepath.Join(t.TempDir(), "hodei.yaml")
+	_, errs, code := command(t, "init", "--slug", "shop", file)
+	require.Zero(t, code, errs)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "$schema=https://hodei.example.com/hodei.schema.json\n")
 }
