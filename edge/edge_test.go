@@ -1,6 +1,7 @@
 package edge_test
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/edge"
 	"github.com/hodei-jobs/hodei/internal/local/localtest"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -178,7 +180,7 @@ func TestReadiness(t *testing.T) {
 	w := newWorld(t)
 	resp := do(t, "GET", w.url("/readyz"), "")
 	require.Equal(t, 200, resp.StatusCode)
-	require.JSONEq(t, `{"status":"ok","checks":{"nats":"ok","orchestrator":"ok","scheduler":"ok","worker-manager":"ok",
+	require.JSONEq(t, `{"status":"ok","checks":{"nats":"ok","orchestrator":"ok","scheduler":"ok","worker-manager":"ok","artifacts":"No artifacts is running",
 		"orchestrator.postgres":"ok","scheduler.postgres":"ok","worker-manager.postgres":"ok"}}`, text(t, resp))
 	w.mu.Lock()
 	w.sick = true
@@ -186,6 +188,23 @@ func TestReadiness(t *testing.T) {
 	resp = do(t, "GET", w.url("/readyz"), "")
 	require.Equal(t, 503, resp.StatusCode)
 	require.Contains(t, text(t, resp), `"scheduler.postgres":"gone"`)
+}
+
+// TestReadinessDoesNotNeedArtifacts: the checks of the artifacts service are shown and cause no 503.
+func TestReadinessDoesNotNeedArtifacts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	svc := rpc.New(rpc.Config{NATS: w.nc, Name: schemas.Artifacts, Log: localtest.Log(t)})
+	rpc.Handle(svc, schemas.ArtifactsHealth, func(context.Context, schemas.Empty) (schemas.Health, error) {
+		return schemas.Health{Checks: map[string]string{"postgres": "gone"}}, nil
+	})
+	run(t, svc.Run)
+	<-svc.Ready()
+	resp := do(t, "GET", w.url("/readyz"), "")
+	require.Equal(t, 200, resp.StatusCode)
+	body := text(t, resp)
+	require.Contains(t, body, `"artifacts":"not ready"`)
+	require.Contains(t, body, `"artifacts.postgres":"gone"`)
 }
 
 func TestReadinessWithoutNATS(t *testing.T) {

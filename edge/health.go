@@ -12,7 +12,7 @@ import (
 )
 
 // Health is the health of the system: NATS is connected, and each service reports
-// that it is ready. Concurrent requests share one check, because the check needs no
+// that it is ready. The artifacts service is checked too, but not required. Concurrent requests share one check, because the check needs no
 // token.
 func (e *Edge) Health(ctx context.Context) schemas.Health {
 	checked, _, _ := e.checks.Do("", func() (any, error) {

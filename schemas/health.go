@@ -8,7 +8,8 @@ import (
 
 // Each service reports whether it is ready. The edge is ready when the
 // orchestrator, the scheduler, the worker manager and, with access control, the
-// access service are.
+// access service are. It shows the artifacts service, which an installation may
+// lack.
 var (
 	OrchestratorHealth  = health(Orchestrator)
 	SchedulerHealth     = health(Scheduler)
@@ -48,9 +49,9 @@ type Store struct {
 // Readiness is the body of /healthz and /readyz over HTTP.
 type Readiness struct {
 	Status string `json:"status" jsonschema:"enum=ok,enum=unavailable"`
-	// Checks are NATS, the services on which readiness depends, and their own
-	// checks: "ok" or the problem. scheduler.workers does not affect the status.
-	// /healthz has none.
+	// Checks are NATS, the services, and their own
+	// checks: "ok" or the problem. scheduler.workers and those of the artifacts
+	// service do not affect the status. /healthz has none.
 	Checks map[string]string `json:"checks,omitempty"`
 	Stores []Store           `json:"stores,omitempty"`
 }

@@ -97,7 +97,7 @@ func testTerminal(t *testing.T, server string) {
 
 	shown, status = onTerminal(t, "waiting: no worker of type absent", "exec", "--type", "absent", "--", "true")
 	require.Equal(t, 130, status)
-	require.Regexp(t, `\r\x1b\[K\r?\ndetached; exec_\S+ is still running\r\n  hodei logs -f exec_\S+\r\n  hodei execution cancel exec_\S+\r\n  hodei explain exec_`, shown)
+	require.Regexp(t, `\r\x1b\[K\r?\ndetached; exec_\S+ goes on\r\n  hodei logs -f exec_\S+\r\n  hodei execution cancel exec_\S+\r\n  hodei explain exec_`, shown)
 	id := regexp.MustCompile(`exec_[0-9a-f-]{36}`).FindString(shown)
 
 	shown, status = onTerminal(t, "(?s)POSITION.*POSITION", "queue", "--watch")

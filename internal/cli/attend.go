@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -18,11 +19,12 @@ import (
 // attendRun follows a run to its end, and ends as it does: 0 when it completed, else 1.
 func attendRun(ctx context.Context, s *session.Session, run hodei.Run, quiet bool) error {
 	f := &progress.Run{Session: s, ID: run.ID, Name: session.RunName(run), Quiet: quiet}
+	defer catchBrokenPipe()()
 	end, err := f.Follow(ctx)
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || errors.Is(err, syscall.EPIPE)):
 		s.Note("\nno longer following %s; it goes on\n  %s\n  %s", f.Name, s.Hint("attach %s", f.Name), s.Hint("cancel %s", f.Name))
-		return cmdline.ExitStatus(session.InterruptedStatus)
+		return leftStatus(ctx)
 	case err != nil:
 		s.Note("cannot follow %s any longer; it may go on\n  %s", f.Name, s.Hint("attach %s", f.Name))
 		return err

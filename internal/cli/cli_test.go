@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -76,6 +78,14 @@ func TestAnUnreachableServerNamesTheRemedy(t *testing.T) {
 	require.NotContains(t, errs, "secret")
 }
 
+// TestASignInIsNamedOnce: the error for a missing token is for people who use the command line.
+func TestASignInIsNamedOnce(t *testing.T) {
+	url := answering(t, "/", 401, `{"error":"UNAUTHENTICATED","message":"A token is required: send Authorization (hodei login)"}`)
+	_, errs, code := command(t, "queue", "--server", url)
+	require.Equal(t, 4, code)
+	require.Equal(t, "hodei: "+url+": a token is required; `hodei login` saves a token, HODEI_TOKEN and --token-file give one", errs)
+}
+
 func TestMistakesOfUsage(t *testing.T) {
 	for line, want := range map[string]string{
 		"pipeline mkae":                     "unknown command",
@@ -116,6 +126,9 @@ func TestMistakesOfUsage(t *testing.T) {
 		"queue --limit many":                "invalid argument",
 		"pipeline show":                     "usage: hodei pipeline show ID|NAME",
 		"job show -o json --limit 3 it":     "unknown flag",
+		"queue --server foo://x":            "is no URL of a server",
+		"queue --server 127.0.0.1:9680":     "is no URL of a server",
+		"validate .":                        "is a directory; name the file in it, such as hodei.yaml",
 		"token create":                      `required flag(s) "name", "role"`,
 		"approve":                           "usage: hodei approve",
 	} {
@@ -157,4 +170,72 @@ func TestRunShowHasTheReasonsOfTheQueue(t *testing.T) {
 	out, errs, code := command(t, "run", "show", "run_"+id, "--server", answering(t, "/", 200, run))
 	require.Zero(t, code, errs)
 	require.Regexp(t, `a +PENDING .* no worker of type gpu +exec_`, out)
+}
+
+// TestRunShowHasTheApproval: an approved job has no reason, so the answer is shown.
+func TestRunShowHasTheApproval(t *testing.T) {
+	const id = "01a20adc-0000-7000-8000-000000000001"
+	run := `{"id":"run_` + id + `","status":"COMPLETED","jobs":[{"key":"a","status":"COMPLETED",
+		"approval":{"message":"","approved":true,"by":"operator","comment":"seen on staging"}}]}`
+	out, errs, code := command(t, "run", "show", "run_"+id, "--server", answering(t, "/", 200, run))
+	require.Zero(t, code, errs)
+	require.Regexp(t, `a +COMPLETED .* approved by operator: seen on staging `, out)
+}
+
+// TestRunOfAnUnknownName: a name that neither a pipeline nor a job has is not found, whatever the flags.
+func TestRunOfAnUnknownName(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := `{"items":[],"next_cursor":null}`
+		if r.URL.Path == "/api/v1/pipelines/nope" {
+			w.WriteHeader(http.StatusNotFound)
+			body = `{"error":"NOT_FOUND","message":"Pipeline not found"}`
+		}
+		_, err := w.Write([]byte(body))
+		require.NoError(t, err)
+	}))
+	t.Cleanup(srv.Close)
+	_, errs, code := command(t, "run", "nope", "--param", "a=b", "--server", srv.URL)
+	require.Equal(t, 3, code)
+	require.Equal(t, `hodei: no pipeline or job "nope" found`, errs)
+}
+
+// TestANameThatIsTakenIsNoted: commands cannot tell two pipelines of one name apart.
+func TestANameThatIsTakenIsNoted(t *testing.T) {
+	const id = "01a20adc-0000-7000-8000-000000000001"
+	url := answering(t, "/", 200, `{"id":"pipe_`+id+`","items":[{"name":"demo"}],"next_cursor":null}`)
+	for name, want := range map[string]string{"demo": "there is another pipeline \"demo\", so commands need the id of this one\n", "other": ""} {
+		out, errs, code := command(t, "pipeline", "create", name, "--server", url)
+		require.Zero(t, code, errs)
+		require.Equal(t, "pipe_"+id+"\n", out)
+		require.Equal(t, want, errs)
+	}
+}
+
+// TestTablesHaveTheNamesOfCommands: what a table shows identifies the record, and in a pipe nothing is cut.
+func TestTablesHaveTheNamesOfCommands(t *testing.T) {
+	const id = "01a20adc-0000-7000-8000-000000000001"
+	long := strings.Repeat("refused ", 10) + "end"
+	for line, c := range map[string]struct{ body, want string }{
+		"job ls":                    {`{"slug":"shop","items":[{"key":"build","pipeline_id":"pipe_` + id + `"}]}`, `shop/build`},
+		"worker keys":               {`{"items":[{"name":"cellar"}]}`, `cellar`},
+		"worker revoke cellar":      {`{"items":[{"name":"cellar","worker_id":"worker_` + id + `"}],"worker_id":"worker_` + id + `","revoked_at":"2026-01-02T11:55:00Z"}`, `is revoked`},
+		"notify ls":                 {`{"items":[{"error":"` + long + `"}]}`, long},
+		"notify show note_" + id:    {`{"error":"` + long + `"}`, long},
+		"execution ls --run shop#1": {`{"items":[]}`, "no executions"},
+	} {
+		out, errs, code := command(t, append(strings.Fields(line), "--server", answering(t, "/", 200, c.body))...)
+		require.Zero(t, code, errs)
+		require.Contains(t, out+errs, c.want, line)
+	}
+}
+
+// TestInitNamesTheServer: an editor reads the schema from the server that is used.
+func TestInitNamesTheServer(t *testing.T) {
+	t.Setenv("HODEI_SERVER", "https://hodei.example.com/")
+	file := filepath.Join(t.TempDir(), "hodei.yaml")
+	_, errs, code := command(t, "init", "--slug", "shop", file)
+	require.Zero(t, code, errs)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "$schema=https://hodei.example.com/hodei.schema.json\n")
 }

@@ -24,7 +24,7 @@ func newExecution(p *session.Flags) *cobra.Command {
 
 func newExecutionList(p *session.Flags) *cobra.Command {
 	var req schemas.ListExecutionsRequest
-	var pipeline, job, on string
+	var pipeline, job, run, on string
 	wanted := session.States[hodei.ExecutionStatus]{Of: hodei.ExecutionTransitions}
 	cmd := p.Listing(&cobra.Command{
 		Use: "ls", Short: "List executions, newest first", Args: cobra.NoArgs,
@@ -34,6 +34,9 @@ func newExecutionList(p *session.Flags) *cobra.Command {
 			return err
 		}
 		if req.JobID, err = session.Several(ctx, job, s.Job); err != nil {
+			return err
+		}
+		if req.RunID, err = session.Several(ctx, run, s.Run); err != nil {
 			return err
 		}
 		if req.WorkerID, err = session.Several(ctx, on, s.Worker); err != nil {
@@ -49,6 +52,7 @@ func newExecutionList(p *session.Flags) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&pipeline, "pipeline", "", "only of this pipeline, or of these, separated by commas; by id, slug or name")
 	flags.StringVar(&job, "job", "", "only of this job, or of these, separated by commas; by id or name")
+	flags.StringVar(&run, "run", "", "only of this run, such as shop#42, or of these, separated by commas")
 	flags.StringVar(&on, "worker", "", "only on this worker, or on these, separated by commas; by id or name")
 	flags.Var(&wanted, "status", "only of this status, or of these, separated by commas")
 	session.AddCreated(flags, &req.Created)

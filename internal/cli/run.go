@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,10 +62,14 @@ Or execute a job, given by id or name, and follow its log.` + untilItEnds,
 			}
 			return r.run(ctx, s, *pipeline, w, detach, quiet)
 		}
-		if r.given() {
+		job, err := namedJob(ctx, s, args[0])
+		switch {
+		case err != nil:
+			return err
+		case r.given():
 			return cmdline.Usagef("%q is a job; --param, --only, --ref and --source are for pipelines", args[0])
 		}
-		return runJob(ctx, s, w, args, detach, quiet)
+		return runJob(ctx, s, w, job, args, detach, quiet)
 	})
 	r.cmd = cmd
 	addFollowing(cmd, &detach, &quiet)
@@ -80,16 +87,18 @@ Or execute a job, given by id or name, and follow its log.` + untilItEnds,
 	})
 }
 
-// runJob executes a job and follows it.
-func runJob(ctx context.Context, s *session.Session, w *define.Workload, args []string, detach, quiet bool) error {
-	command, err := w.Command(args[1:])
-	if err != nil {
-		return err
-	}
-	job, err := s.Job(ctx, args[0])
+// namedJob finds the job with a name that no pipeline has.
+func namedJob(ctx context.Context, s *session.Session, text string) (hodei.JobID, error) {
+	job, err := s.Job(ctx, text)
 	if errors.Is(err, hodei.NotFound) {
-		return hodei.Errorf(hodei.NotFound, "no pipeline or job %q found", args[0])
+		err = hodei.Errorf(hodei.NotFound, "no pipeline or job %q found", text)
 	}
+	return job, err
+}
+
+// runJob executes a job and follows it.
+func runJob(ctx context.Context, s *session.Session, w *define.Workload, job hodei.JobID, args []string, detach, quiet bool) error {
+	command, err := w.Command(args[1:])
 	if err != nil {
 		return err
 	}
@@ -171,16 +180,33 @@ func start[Req, Rep any](ctx context.Context, s *session.Session, op schemas.Ope
 	return body, rep, nil
 }
 
+// catchBrokenPipe lets writes to a closed standard output fail with EPIPE until the returned
+// function is called. Without it the signal ends the program, and no message names what goes on.
+func catchBrokenPipe() (stop func()) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGPIPE)
+	return func() { signal.Stop(caught) }
+}
+
+// leftStatus is the exit status of a command that no longer follows: that of Ctrl-C or of SIGPIPE.
+func leftStatus(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return cmdline.ExitStatus(session.InterruptedStatus)
+	}
+	return cmdline.ExitStatus(128 + int(syscall.SIGPIPE))
+}
+
 // attend follows the execution to its end, and ends as it does.
 func (f *following) attend(ctx context.Context) error {
+	defer catchBrokenPipe()()
 	end, err := f.follow(ctx)
 	switch {
-	case err != nil && ctx.Err() != nil:
-		f.Note("\ndetached; %s is still running\n  %s\n  %s", f.id, f.Hint("logs -f %s", f.id), f.Hint("execution cancel %s", f.id))
+	case err != nil && (ctx.Err() != nil || errors.Is(err, syscall.EPIPE)):
+		f.Note("\ndetached; %s goes on\n  %s\n  %s", f.id, f.Hint("logs -f %s", f.id), f.Hint("execution cancel %s", f.id))
 		if f.why != "" { // it may be waiting still
 			f.Note("  %s", f.Hint("explain %s", f.id))
 		}
-		return cmdline.ExitStatus(session.InterruptedStatus)
+		return leftStatus(ctx)
 	case err != nil:
 		f.Note("lost contact with %s; it may still be running\n  %s", f.id, f.Hint("logs -f %s", f.id))
 		return err

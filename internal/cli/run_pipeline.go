@@ -70,7 +70,7 @@ func (r *runOptions) pipeline(ctx context.Context, s *session.Session, args []st
 	case r.given():
 		return &ref, nil
 	}
-	if job, err := s.Job(ctx, args[0]); err == nil && !strings.HasPrefix(args[0], hodei.PipelineID{}.Prefix()+"_") {
+	if job, err := s.NamedJob(ctx, args[0]); err == nil && !strings.HasPrefix(args[0], hodei.PipelineID{}.Prefix()+"_") {
 		return nil, cmdline.Usagef("%q is a pipeline, %s, and a job, %s; give the id of the one to run", args[0], ref, job)
 	}
 	return &ref, nil

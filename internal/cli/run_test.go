@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,4 +43,23 @@ func TestInterruptedStart(t *testing.T) {
 	require.Error(t, ctx.Err())
 	require.Equal(t, cmdline.ExitStatus(130), (&following{Session: s, id: started.ID}).attend(ctx))
 	require.Contains(t, errs.String(), "  hodei execution cancel exec_01a20adc-0000-7000-8000-000000000001 --server x\n")
+}
+
+// closed is a pipe whose reader has left.
+type closed struct{}
+
+func (closed) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+// TestAClosedPipeNamesWhatGoesOn: with `| head -1` the command goes on after the reader has left.
+func TestAClosedPipeNamesWhatGoesOn(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, err := w.Write([]byte("event: log\nid: 1\ndata: {\"sequence\":1,\"stream\":\"stdout\",\"line\":\"y\"}\n\n"))
+		require.NoError(t, err)
+	}))
+	t.Cleanup(srv.Close)
+	s, _, errs := printing()
+	s.Client, s.Out = client.HTTP(srv.URL), closed{}
+	require.Equal(t, cmdline.ExitStatus(141), (&following{Session: s, id: hodei.ExecutionID{1}}).attend(t.Context()))
+	require.Contains(t, errs.String(), "detached; exec_01000000-0000-0000-0000-000000000000 goes on\n  hodei logs -f ")
 }

@@ -98,13 +98,31 @@ func showRun(ctx context.Context, s *session.Session, r hodei.Run, reports []hod
 	}
 	var rows [][]string
 	for _, j := range r.Jobs {
-		why := cmp.Or(render.Plain(waiting[j.Key].Reason), render.Plain(progress.Detail(j)), render.None)
+		why := cmp.Or(render.Plain(waiting[j.Key].Reason), render.Plain(progress.Detail(j)), answered(j.Approval), render.None)
 		rows = append(rows, []string{render.Plain(j.Key), session.Status(s, j.Status), took(j), strings.Join(j.Needs, ","), why, executed(j)})
 	}
 	if err := s.Table([]string{"job", "status", "took", "needs", "why", "execution"}, rows); err != nil {
 		return err
 	}
 	return files.ShowFailures(s, reports)
+}
+
+// answered is who approved or rejected the job, and with which comment, "" without an answer.
+func answered(a *hodei.Approval) string {
+	if a == nil || a.Approved == nil {
+		return ""
+	}
+	text := "approved"
+	if !*a.Approved {
+		text = "rejected"
+	}
+	if a.By != nil {
+		text += " by " + render.Plain(*a.By)
+	}
+	if a.Comment != nil {
+		text += ": " + render.Plain(*a.Comment)
+	}
+	return text
 }
 
 // executed is the execution of the job, or the run that it has started.

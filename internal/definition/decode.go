@@ -158,7 +158,11 @@ func (d *decoder) slice(path string, n *node, v reflect.Value, r rule) {
 		if n.kind == scalar && !n.isNull() {
 			hint = ": write [" + clip(n.text) + "]"
 		}
-		d.add(n, path, "a list is required, not "+n.what()+hint)
+		wanted := "a list"
+		if strings.HasSuffix(path, ".if") { // a condition; most are one mapping
+			wanted, hint = "a mapping such as { params.x: 1 }", ""
+		}
+		d.add(n, path, wanted+" is required, not "+n.what()+hint)
 		return
 	}
 	if issue := within(len(n.items), r, "values"); issue != "" {

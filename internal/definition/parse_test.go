@@ -129,6 +129,7 @@ func TestProblems(t *testing.T) {
 		"a condition on an unknown value":    {one("if: {env.X: y}"), []string{`6:17: jobs.b.if.env.X: params.NAME, matrix.AXIS`}},
 		"a condition on another run field":   {one("if: [{run.branch: x}, {run.commit: y}]"), []string{`6:40: jobs.b.if[1].run.commit: no run.commit`}},
 		"a condition on an unknown trigger":  {one("if: {run.trigger: [pul_request]}"), []string{`6:23: jobs.b.if.run.trigger: "pul_request" is no trigger`}},
+		"an expression as a condition":       {one("if: params.x == 1"), []string{`6:9: jobs.b.if: a mapping such as { params.x: 1 } is required, not the text "params.x == 1"`}},
 		"an empty condition":                 {one("if: {}"), []string{`6:9: jobs.b.if: must not be empty`}},
 		"an unknown reference in a ref":      {"slug: x\njobs: {a: {pipeline: {slug: y, ref: '${{ run.refs }}'}}}\n", []string{`2:37: jobs.a.pipeline.ref: ${{ run.refs }}: no run.refs; did you mean`}},
 		"no reference in a glob":             {one("if: {run.branch: 'x${{ run.tag }}'}"), []string{`6:22: jobs.b.if.run.branch: ${{ }} is not allowed here`}},

@@ -19,7 +19,7 @@ func NewAudit(p *session.Flags) *cobra.Command {
 	cmd := p.Listing(&cobra.Command{
 		Use: "audit", Short: "List who did what, newest first; needs the role admin", Args: cobra.NoArgs,
 		Long: `List the requests that changed something or were refused, newest first: who asked
-for what, when, from where and with which outcome. Without --auth there are none.`,
+for what, when, from where and with which outcome. Only a server with --auth records them.`,
 		Example: "  hodei audit --created-after 24h\n  hodei audit --outcome FORBIDDEN,UNAUTHENTICATED --watch\n  hodei audit --by ci --operation jobs.execute -o json",
 	}, func(ctx context.Context, s *session.Session, _ []string) (err error) {
 		if req.TokenID, err = session.Several(ctx, token, s.Token); err != nil {

@@ -97,7 +97,7 @@ func loginContext(name string, args []string) (string, contexts.Context, error) 
 		c.Server = session.DefaultServer
 	}
 	at, err := url.Parse(c.Server)
-	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
+	if err != nil || !session.IsServer(c.Server) {
 		return name, c, cmdline.Usagef("SERVER: a URL such as https://hodei.example.com required")
 	}
 	if name == "" {

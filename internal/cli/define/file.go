@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -72,6 +74,9 @@ func readFile(cmd *cobra.Command, file string) (source, error) {
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		return s, hodei.Errorf(hodei.NotFound, "no file %s: `hodei init` writes one, -f names another", file)
+	}
+	if errors.Is(err, syscall.EISDIR) {
+		return s, cmdline.Usagef("%s is a directory; name the file in it, such as %s", file, filepath.Join(file, defaultFile))
 	}
 	if err != nil {
 		return s, fmt.Errorf("read %s: %w", s.name, err)

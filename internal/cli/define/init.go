@@ -11,7 +11,9 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
+	"github.com/hodei-jobs/hodei/internal/cli/session"
 	"github.com/hodei-jobs/hodei/internal/definition"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 )
 
 // NewInit returns `hodei init`.
@@ -47,7 +49,11 @@ func NewInit() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("write %s: %w", file, err)
 			}
-			_, err = f.WriteString(definition.Example(name))
+			text := definition.Example(name)
+			if server := os.Getenv("HODEI_SERVER"); session.IsServer(server) { // editors read the schema from it
+				text = strings.Replace(text, session.DefaultServer, strings.TrimRight(rpc.Redacted(server), "/"), 1)
+			}
+			_, err = f.WriteString(text)
 			if err = errors.Join(err, f.Close()); err != nil {
 				return fmt.Errorf("write %s: %w", file, err)
 			}

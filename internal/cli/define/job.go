@@ -81,7 +81,7 @@ func newJobList(p *session.Flags) *cobra.Command {
 		req.Status = wanted.Value
 		return session.List(ctx, s, schemas.ListJobs, req, []string{"id", "name", "status", "type", "command", "age"},
 			func(j hodei.Job) []string {
-				return []string{j.ID.String(), render.Clip(render.OrNone(j.Name), 40), session.Status(s, j.Status), render.OrNone(j.Requirements.Type), session.Brief(j.Command), s.Age(j.CreatedAt)}
+				return []string{j.ID.String(), s.JobLabel(ctx, j), session.Status(s, j.Status), render.OrNone(j.Requirements.Type), session.Brief(j.Command), s.Age(j.CreatedAt)}
 			})
 	})
 	cmd.Flags().StringVar(&pipeline, "pipeline", "", "only of this pipeline, or of these, separated by commas; by id, slug or name")

@@ -28,11 +28,30 @@ func newPipelineCreate(p *session.Flags) *cobra.Command {
 		Example: "  hodei pipeline create demo --slug demo --description 'what we show to visitors'",
 	}, func(ctx context.Context, s *session.Session, args []string) error {
 		req := schemas.CreatePipelineRequest{Name: args[0], Description: cmdline.Given(description), Slug: cmdline.Given(slug)}
-		return session.Ask(ctx, s, schemas.CreatePipeline, req, func(p hodei.Pipeline) error { return s.PrintID(p.ID) })
+		taken := isTaken(ctx, s, args[0])
+		return session.Ask(ctx, s, schemas.CreatePipeline, req, func(p hodei.Pipeline) error {
+			if taken && slug == "" {
+				s.Note("there is another pipeline %q, so commands need the id of this one", args[0])
+			}
+			return s.PrintID(p.ID)
+		})
 	})
 	cmd.Flags().StringVar(&description, "description", "", "description")
 	cmd.Flags().StringVar(&slug, "slug", "", "unique short name (a-z, 0-9, -), accepted wherever the id is")
 	return cmd
+}
+
+// isTaken reports whether a pipeline has the text as its name or slug.
+func isTaken(ctx context.Context, s *session.Session, text string) bool {
+	for p, err := range s.AllPipelines(ctx, schemas.ListPipelinesRequest{}) {
+		if err != nil {
+			return false // the request that creates the pipeline reports what is wrong
+		}
+		if p.Name == text || session.NameOf(p.Slug) == text {
+			return true
+		}
+	}
+	return false
 }
 
 func newPipelineList(p *session.Flags) *cobra.Command {

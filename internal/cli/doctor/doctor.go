@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,27 +88,51 @@ func (d *doctor) examine(ctx context.Context) error {
 	d.ok("connection", "%s answers, in %s", d.At, time.Since(began).Round(time.Millisecond))
 	d.services(o)
 	d.stores(o)
-	d.versions(ctx, o.workers)
-	d.clocks(ctx)
-	d.fleet(o)
-	d.waiting(o)
-	if d.NATS == nil {
-		d.ok("streams", "skipped over HTTP; use --nats to check their configuration and disk")
-		return nil
+	d.versions(ctx, o)
+	if o.known("streams") { // over NATS the server's clock is that of JetStream
+		d.clocks(ctx)
 	}
-	d.jetstream(ctx, o.Streams)
+	if o.Fleet != nil {
+		d.fleet(o)
+	}
+	if o.Queue != nil {
+		d.waiting(o)
+	}
+	switch {
+	case d.NATS == nil:
+		d.ok("streams", "skipped over HTTP; use --nats to check their configuration and disk")
+	case o.known("streams"):
+		d.jetstream(ctx, o.Streams)
+	}
+	d.unknown(o)
 	return nil
+}
+
+// unknown lists the requests that failed. That this caller may not ask is no failure of the system.
+func (d *doctor) unknown(o overview) {
+	for _, f := range o.failed {
+		const format = "not known: %s"
+		switch why := render.OneLine(f.err); {
+		case !errors.Is(f.err, hodei.Forbidden):
+			d.fail(f.what, "read the log of the service that answers this", format, why)
+		case f.what == "streams":
+			d.warn(f.what, "use a user of NATS that reaches JetStream: in the URL of --nats, or by hodei context add --nats-context", format, why)
+		default:
+			d.warn(f.what, "ask with a token that is not limited to pipelines", format, why)
+		}
+	}
 }
 
 func (d *doctor) services(o overview) {
 	before := len(d.findings)
 	for _, name := range slices.Sorted(maps.Keys(o.Checks)) {
-		if word := o.Checks[name]; word != schemas.CheckOK && name != schemas.Scheduler+".workers" && !explained(o.Checks, name) {
-			d.fail(name, remedy(name), "%s", render.Plain(word))
+		word, report := o.Checks[name], d.fail
+		if service, _, _ := strings.Cut(name, "."); service == schemas.Artifacts { // an installation may lack it
+			report = d.warn
 		}
-	}
-	for _, e := range o.Errors {
-		d.fail("asking", "read the log of the service that answers this", "%s", render.Plain(e))
+		if word != schemas.CheckOK && name != schemas.Scheduler+".workers" && !explained(o.Checks, name) {
+			report(name, remedy(name), "%s", render.Plain(word))
+		}
 	}
 	if len(d.findings) == before {
 		d.ok("services", "all ready, with their database")
@@ -126,7 +151,7 @@ func explained(checks map[string]string, service string) bool {
 
 // remedy returns the remedy for a failed check.
 func remedy(check string) string {
-	_, what, _ := strings.Cut(check, ".")
+	service, what, _ := strings.Cut(check, ".")
 	switch what {
 	case "disk":
 		return "free some space there; executions are accepted again at once"
@@ -134,6 +159,9 @@ func remedy(check string) string {
 		return "see whether Postgres runs and its disk has space, and read its log"
 	case "streams":
 		return "see whether the disk of NATS has space, and read its log; the streams recover within seconds of that"
+	}
+	if service == schemas.Artifacts {
+		return "start it with hodei artifacts, or read its log; without it no job keeps or receives files, caches or a source"
 	}
 	return "start it, or read its log; it needs NATS and its own --database-url"
 }
@@ -150,9 +178,9 @@ func (d *doctor) stores(o overview) {
 }
 
 // versions compares the version of this command with that of every component.
-func (d *doctor) versions(ctx context.Context, workers []hodei.Worker) {
+func (d *doctor) versions(ctx context.Context, o overview) {
 	mine, other := cmdline.Version(), map[string]int{}
-	for _, w := range workers {
+	for _, w := range o.workers {
 		if v := session.NameOf(w.Version); v != mine {
 			other["worker "+render.OrNone(&v)]++
 		}
@@ -165,7 +193,7 @@ func (d *doctor) versions(ctx context.Context, workers []hodei.Worker) {
 	for what, n := range other {
 		d.warn("versions", "upgrade what is older; one minor version apart is fine while you do", "%d × %s, while this is %s", n, render.Plain(what), mine)
 	}
-	if len(other) == 0 {
+	if len(other) == 0 && o.Fleet != nil {
 		d.ok("versions", "all components run %s", mine)
 	}
 }

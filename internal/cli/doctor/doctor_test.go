@@ -2,11 +2,15 @@ package doctor
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
@@ -39,6 +43,15 @@ func TestDoctorOnServices(t *testing.T) {
 	require.Contains(t, d.findings[0].Found, "No scheduler")
 }
 
+// TestDoctorOnArtifacts: an installation may run without the service, so its absence is a warning.
+func TestDoctorOnArtifacts(t *testing.T) {
+	t.Parallel()
+	d := newDoctor()
+	d.services(overview{Ready: true, Checks: map[string]string{"nats": "ok", "artifacts": "No artifacts is running"}})
+	require.Equal(t, "warn", only(t, d).State)
+	require.Contains(t, d.findings[0].Do, "hodei artifacts")
+}
+
 // TestDoctorOnFullDisks: the doctor names the problem of a service and the remedy.
 func TestDoctorOnFullDisks(t *testing.T) {
 	t.Parallel()
@@ -68,7 +81,7 @@ func TestDoctorOnFullDisks(t *testing.T) {
 func TestDoctorOnVersions(t *testing.T) {
 	t.Parallel()
 	d := newDoctor()
-	d.versions(t.Context(), []hodei.Worker{{Version: new(cmdline.Version())}, {Version: new("0.0.9")}, {Version: new("0.0.9")}})
+	d.versions(t.Context(), overview{workers: []hodei.Worker{{Version: new(cmdline.Version())}, {Version: new("0.0.9")}, {Version: new("0.0.9")}}})
 	require.Equal(t, "warn", only(t, d).State)
 	require.Contains(t, d.findings[0].Found, "2 × worker 0.0.9")
 }
@@ -110,15 +123,93 @@ func TestDoctorOnTheQueue(t *testing.T) {
 	queue := schemas.QueueList{Total: 1, Items: []schemas.QueueEntry{{Reason: "no worker of type rust"}}}
 	for age, want := range map[float64]string{1: "ok", 3600: "warn"} {
 		d := newDoctor()
-		d.waiting(overview{Queue: queueFacts{Waiting: 1, OldestSeconds: age}, queue: queue})
+		d.waiting(overview{Queue: &queueFacts{Waiting: 1, OldestSeconds: age}, queue: queue})
 		require.Equal(t, want, only(t, d).State)
 		require.Contains(t, d.findings[0].Found, "no worker of type rust")
 	}
 	require.Contains(t, func() string {
 		d := newDoctor()
-		d.waiting(overview{Queue: queueFacts{Waiting: 1, OldestSeconds: 3600}, queue: queue})
+		d.waiting(overview{Queue: &queueFacts{Waiting: 1, OldestSeconds: 3600}, queue: queue})
 		return d.findings[0].Do
 	}(), "hodei explain exec_")
+}
+
+// limited is a session with a token that is limited to pipelines.
+func limited(t *testing.T) (s *session.Session, out *bytes.Buffer) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := `{"status":"ok","checks":{"nats":"ok","scheduler":"ok"}}`
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			w.WriteHeader(http.StatusForbidden)
+			body = `{"error":"FORBIDDEN","message":"The token is limited to pipelines"}`
+		}
+		_, err := w.Write([]byte(body))
+		require.NoError(t, err)
+	}))
+	t.Cleanup(srv.Close)
+	s, out, _ = printing()
+	s.Client, s.URL, s.Now = client.HTTP(srv.URL), srv.URL, time.Now
+	return s, out
+}
+
+// TestDoctorWithALimitedToken: a request that is forbidden leads to no diagnosis.
+func TestDoctorWithALimitedToken(t *testing.T) {
+	t.Parallel()
+	s, _ := limited(t)
+	d := &doctor{Session: s}
+	require.NoError(t, d.examine(t.Context()))
+	found := map[string]finding{}
+	for _, f := range d.findings {
+		require.NotEqual(t, "fail", f.State, f)
+		found[f.Check] = f
+	}
+	require.Equal(t, "ok", found["services"].State)
+	require.NotContains(t, found, "versions")
+	for _, check := range []string{"workers", "queue"} {
+		require.Equal(t, finding{check, "warn", "not known: The token is limited to pipelines", "ask with a token that is not limited to pipelines"}, found[check])
+	}
+}
+
+// TestStatusWithALimitedToken: a request that is forbidden leaves a dash, and the system ready.
+func TestStatusWithALimitedToken(t *testing.T) {
+	t.Parallel()
+	s, out := limited(t)
+	o, err := observe(t.Context(), s)
+	require.NoError(t, err)
+	require.True(t, o.Ready)
+	require.NoError(t, showOverview(s, o))
+	require.Regexp(t, `Fleet +-\n *Queue +-\n`, out.String())
+	body, err := json.Marshal(o)
+	require.NoError(t, err)
+	require.Contains(t, string(body), `"fleet":null,"queue":null`)
+}
+
+// TestDoctorWithoutJetStream: a user of NATS that must not ask JetStream gets no "ok", and does not wait.
+func TestDoctorWithoutJetStream(t *testing.T) {
+	t.Parallel()
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir(),
+		Users: []*server.User{{Username: "ana", Password: "x", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"hodei.v1.>"}}}}},
+	})
+	require.NoError(t, err)
+	srv.Start()
+	t.Cleanup(srv.Shutdown)
+	require.True(t, srv.ReadyForConnections(time.Minute))
+	nc, err := nats.Connect(srv.ClientURL(), nats.UserInfo("ana", "x"))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	began := time.Now()
+	_, err = streams(nc)
+	require.ErrorIs(t, err, hodei.Forbidden)
+	require.Less(t, time.Since(began), answers)
+
+	d := newDoctor()
+	o := overview{Ready: true}
+	o.miss("streams", err)
+	d.unknown(o)
+	f := only(t, d)
+	require.Equal(t, "warn", f.State)
+	require.Contains(t, f.Found, "a token of a person never does")
+	require.Contains(t, f.Do, "--nats-context")
 }
 
 // Streams that are gone, changed or fallen behind are found.

@@ -45,7 +45,7 @@ func (d *doctor) serviceVersions(ctx context.Context) map[string]string {
 		}
 		var who struct{ Name, ID, Version string }
 		if json.Unmarshal(msg.Data, &who) == nil && slices.Contains(
-			[]string{schemas.Orchestrator, schemas.Scheduler, schemas.WorkerManager, schemas.Edge}, who.Name) {
+			[]string{schemas.Orchestrator, schemas.Scheduler, schemas.WorkerManager, schemas.Edge, schemas.Artifacts}, who.Name) {
 			versions[who.Name+" "+who.ID] = who.Version
 		}
 	}
@@ -96,7 +96,7 @@ func (d *doctor) serverTime(ctx context.Context) (at time.Time, precision time.D
 
 // jetstream examines the streams, their disk, and the clocks of the workers.
 func (d *doctor) jetstream(ctx context.Context, streams []streamFacts) {
-	healthy := true
+	healthy := len(streams) > 0
 	for _, f := range streams {
 		if !d.stream(f) {
 			healthy = false

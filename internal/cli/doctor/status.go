@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,11 +31,19 @@ type overview struct {
 	Stores  []schemas.Store   `json:"stores,omitempty"`
 	// Streams are known over NATS only.
 	Streams []streamFacts `json:"streams,omitempty"`
-	Fleet   fleetFacts    `json:"fleet"`
-	Queue   queueFacts    `json:"queue"`
-	Errors  []string      `json:"errors,omitempty"` // failed requests
+	// Fleet and Queue are null if their request failed.
+	Fleet   *fleetFacts `json:"fleet"`
+	Queue   *queueFacts `json:"queue"`
+	Errors  []string    `json:"errors,omitempty"` // failed requests
+	failed  []failure   // the same
 	queue   schemas.QueueList
 	workers []hodei.Worker
+}
+
+// failure is a request that failed. What it is about is not known.
+type failure struct {
+	what string
+	err  error
 }
 
 type fleetFacts struct {
@@ -95,24 +104,11 @@ func observe(ctx context.Context, s *session.Session) (o overview, err error) {
 		return o, err
 	}
 	o = overview{At: s.At, Context: s.Context, Ready: health.Ready, Checks: health.Checks, Stores: health.Stores}
-	o.Fleet.ByStatus = map[hodei.WorkerStatus]int{}
-	for w, err := range s.AllWorkers(ctx, schemas.ListWorkersRequest{}) {
-		if err != nil {
-			o.miss("workers", err)
-			break
-		}
-		if w.Status == hodei.WorkerTerminated {
-			continue // it left; it is history
-		}
-		o.workers = append(o.workers, w)
-		o.Fleet.count(w)
+	if err := o.readFleet(ctx, s); err != nil {
+		o.miss("workers", err)
 	}
-	if o.queue, err = s.GetQueue(ctx, schemas.GetQueueRequest{Limit: 1000}); err != nil {
+	if err := o.readQueue(ctx, s); err != nil {
 		o.miss("queue", err)
-	}
-	o.Queue.Waiting = o.queue.Total
-	for _, e := range o.queue.Items {
-		o.Queue.OldestSeconds = max(o.Queue.OldestSeconds, e.AgeSeconds)
 	}
 	if s.NATS != nil {
 		if o.Streams, err = streams(s.NATS); err != nil {
@@ -122,9 +118,45 @@ func observe(ctx context.Context, s *session.Session) (o overview, err error) {
 	return o, nil
 }
 
+func (o *overview) readFleet(ctx context.Context, s *session.Session) error {
+	fleet := fleetFacts{ByStatus: map[hodei.WorkerStatus]int{}}
+	var workers []hodei.Worker
+	for w, err := range s.AllWorkers(ctx, schemas.ListWorkersRequest{}) {
+		if err != nil {
+			return err
+		}
+		if w.Status == hodei.WorkerTerminated {
+			continue // it left; it is history
+		}
+		workers = append(workers, w)
+		fleet.count(w)
+	}
+	o.workers, o.Fleet = workers, &fleet
+	return nil
+}
+
+func (o *overview) readQueue(ctx context.Context, s *session.Session) (err error) {
+	if o.queue, err = s.GetQueue(ctx, schemas.GetQueueRequest{Limit: 1000}); err != nil {
+		return err
+	}
+	o.Queue = &queueFacts{Waiting: o.queue.Total}
+	for _, e := range o.queue.Items {
+		o.Queue.OldestSeconds = max(o.Queue.OldestSeconds, e.AgeSeconds)
+	}
+	return nil
+}
+
+// miss records a request that failed. The system is not ready then, unless only this caller
+// may not ask.
 func (o *overview) miss(what string, err error) {
-	o.Ready = false
+	o.Ready = o.Ready && errors.Is(err, hodei.Forbidden)
+	o.failed = append(o.failed, failure{what, err})
 	o.Errors = append(o.Errors, what+": "+render.OneLine(err))
+}
+
+// known reports whether no request about it failed.
+func (o *overview) known(what string) bool {
+	return !slices.ContainsFunc(o.failed, func(f failure) bool { return f.what == what })
 }
 
 func (f *fleetFacts) count(w hodei.Worker) {
@@ -143,6 +175,9 @@ const answers = 5 * time.Second
 // streams are the facts of the two streams and of the bucket. One that does not exist has
 // no info.
 func streams(nc *nats.Conn) (all []streamFacts, err error) {
+	if err := admitted(nc); err != nil {
+		return nil, err
+	}
 	found, err := check.Streams(nc, answers)
 	for _, s := range found {
 		f := streamFacts{Name: s.Name, Problems: s.Problems, info: s.Info}
@@ -152,6 +187,22 @@ func streams(nc *nats.Conn) (all []streamFacts, err error) {
 		all = append(all, f)
 	}
 	return all, err
+}
+
+// admitted returns an error if the user of the connection must not ask JetStream. NATS refuses
+// such a request without a reply, so each would take its whole timeout.
+func admitted(nc *nats.Conn) error {
+	const subject = "$JS.API.INFO"
+	if err := nc.PublishRequest(subject, nc.NewRespInbox(), nil); err != nil {
+		return err
+	}
+	if err := nc.FlushTimeout(answers); err != nil { // the refusal arrives before the answer to this
+		return err
+	}
+	if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), subject) {
+		return hodei.Errorf(hodei.Forbidden, "this user of NATS does not reach JetStream; a token of a person never does")
+	}
+	return nil
 }
 
 func showOverview(s *session.Session, o overview) error {
@@ -172,7 +223,7 @@ func showOverview(s *session.Session, o overview) error {
 			fields = append(fields, render.Field{"  " + f.Name, f.String()})
 		}
 	}
-	fields = append(fields, render.Field{"Fleet", o.Fleet.String()}, render.Field{"Queue", waiting(s, o)})
+	fields = append(fields, render.Field{"Fleet", fleet(o)}, render.Field{"Queue", waiting(s, o)})
 	for _, e := range o.Errors {
 		fields = append(fields, render.Field{"Not known", e})
 	}
@@ -193,6 +244,13 @@ func (f streamFacts) String() string {
 	return text
 }
 
+func fleet(o overview) string {
+	if o.Fleet == nil {
+		return render.None
+	}
+	return o.Fleet.String()
+}
+
 func (f fleetFacts) String() string {
 	if f.Workers == 0 {
 		return "no workers"
@@ -205,6 +263,9 @@ func (f fleetFacts) String() string {
 }
 
 func waiting(s *session.Session, o overview) string {
+	if o.Queue == nil {
+		return render.None
+	}
 	if o.Queue.Waiting == 0 {
 		return "queue is empty"
 	}

@@ -148,9 +148,9 @@ func newKeys(p *session.Flags) *cobra.Command {
 	cmd := p.Listing(&cobra.Command{
 		Use: "keys", Short: "List the workers that have joined with a token, newest first", Args: cobra.NoArgs, Example: "  hodei worker keys",
 	}, func(ctx context.Context, s *session.Session, _ []string) error {
-		return session.List(ctx, s, schemas.ListWorkerKeys, req, []string{"worker", "state", "address", "joined", "approved by", "key"},
+		return session.List(ctx, s, schemas.ListWorkerKeys, req, []string{"worker", "name", "state", "address", "joined", "approved by", "key"},
 			func(k hodei.WorkerKey) []string {
-				return []string{k.WorkerID.String(), admission(k), render.Plain(k.Address), s.Moment(&k.JoinedAt), render.OrNone(k.ApprovedBy), k.PublicKey}
+				return []string{k.WorkerID.String(), render.OrNone(&k.Name), admission(k), render.Plain(k.Address), s.Moment(&k.JoinedAt), render.OrNone(k.ApprovedBy), k.PublicKey}
 			})
 	})
 	session.AddPage(cmd.Flags(), &req.Page)
@@ -172,7 +172,7 @@ func newApprove(p *session.Flags) *cobra.Command {
 	return session.One(p, &cobra.Command{
 		Use: "approve", Short: "Approve a worker that has joined",
 		Example: "  hodei worker keys\n  hodei worker approve worker_01a2b3c4-d5e6-7f80-9182-a3b4c5d6e7f8",
-	}, "ID", (*session.Session).WorkerKey, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
+	}, "ID|NAME", (*session.Session).WorkerKey, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
 		return session.Ask(ctx, s, schemas.ApproveWorker, schemas.ApproveWorkerRequest{ID: id}, func(k hodei.WorkerKey) error {
 			s.Note("%s is %s", k.WorkerID, admission(k))
 			return nil
@@ -185,7 +185,7 @@ func newRevoke(p *session.Flags) *cobra.Command {
 		Use: "revoke", Short: "Revoke the key of a worker that has joined",
 		Long:    "Revoke the key of a worker that has joined. NATS ends its connection and never admits the key again.",
 		Example: "  hodei worker revoke worker_01a2b3c4-d5e6-7f80-9182-a3b4c5d6e7f8",
-	}, "ID", (*session.Session).WorkerKey, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
+	}, "ID|NAME", (*session.Session).WorkerKey, func(ctx context.Context, s *session.Session, id hodei.WorkerID) error {
 		return session.Ask(ctx, s, schemas.RevokeWorker, schemas.RevokeWorkerRequest{ID: id}, func(k hodei.WorkerKey) error {
 			s.Note("%s is %s", k.WorkerID, admission(k))
 			return nil

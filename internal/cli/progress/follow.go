@@ -98,6 +98,9 @@ func (r *Run) change(ctx context.Context, job hodei.RunJob) error {
 	}
 	was := r.shown[job.Key]
 	r.shown[job.Key] = job
+	if r.Quiet && (job.Status != hodei.JobBlocked || job.Approval == nil) {
+		return nil // the summary has what failed; only an approval needs the reader before
+	}
 	if job.Attempt > 1 && was.Attempt != job.Attempt {
 		r.out.note(fmt.Sprintf("%s: attempt %d", job.Key, job.Attempt))
 	}
@@ -198,6 +201,9 @@ func (r *Run) Summary(run hodei.Run) {
 	}
 	if run.DurationSeconds != nil {
 		text += " after " + render.Seconds(run.DurationSeconds)
+	}
+	if r.Quiet && run.Status == hodei.RunCompleted && !render.IsTerminal(r.Errs) {
+		return
 	}
 	r.Note("%s", text)
 	if run.Status != hodei.RunCompleted {

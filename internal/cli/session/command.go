@@ -3,6 +3,8 @@ package session
 import (
 	"cmp"
 	"context"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
 
@@ -84,8 +86,10 @@ func formats(cmd *cobra.Command) []string {
 	if some, ok := cmd.Annotations["output"]; ok {
 		return strings.Fields(some)
 	}
-	return []string{"table", "json", "yaml", "name"}
+	return everyFormat
 }
+
+var everyFormat = []string{"table", "json", "yaml", "name"}
 
 // AddOutput adds --output.
 func AddOutput(cmd *cobra.Command, output *string) {
@@ -152,15 +156,54 @@ func (p *Flags) settle(cmd *cobra.Command) error {
 	if given != "nats" {
 		p.nats = ""
 	}
-	if given != "server" && given != "nats" {
-		if err := p.useContext(flags.Changed("output")); err != nil {
-			return err
-		}
+	if err := p.useContexts(given, flags.Changed("output")); err != nil {
+		return err
+	}
+	if p.nats == "" && p.natsContext == "" && !IsServer(p.server) {
+		return cmdline.Usagef("%q is no URL of a server: one such as http://127.0.0.1:8080 or https://hodei.example.com is required", rpc.Redacted(p.server))
 	}
 	if !asked && !slices.Contains(formats(cmd), p.output) {
+		// In a job, the variable is the path of the file for outputs.
+		if os.Getenv("HODEI_EXECUTION_ID") == "" && !slices.Contains(everyFormat, p.output) {
+			return cmdline.Usagef("HODEI_OUTPUT: %s required, not %q", alternatives(everyFormat), p.output)
+		}
 		p.output = "table"
 	}
 	return CheckOutput(cmd, p.output)
+}
+
+// IsServer reports whether the text is the URL of a server.
+func IsServer(text string) bool {
+	at, err := url.Parse(text)
+	return err == nil && at.Host != "" && (at.Scheme == "http" || at.Scheme == "https")
+}
+
+// useContexts takes what the command line and the environment leave open from a context.
+func (p *Flags) useContexts(given string, printing bool) error {
+	switch given {
+	case "nats":
+		return nil
+	case "server":
+		if p.token == "" {
+			p.token = savedToken(p.server)
+		}
+		return nil
+	}
+	return p.useContext(printing)
+}
+
+// savedToken returns the token that `hodei login` saved for the server, "" without one. Of several
+// contexts the selected one counts.
+func savedToken(server string) string {
+	selected, _ := contexts.Selected() // a context that cannot be read has no token
+	names, _ := contexts.Names()
+	for _, name := range append([]string{selected.Current}, names...) {
+		c, err := contexts.Read(name)
+		if err == nil && c.Token != "" && strings.TrimRight(c.Server, "/") == strings.TrimRight(server, "/") {
+			return c.Token
+		}
+	}
+	return ""
 }
 
 // where is the one of --server, --nats and --context that was given.

@@ -103,6 +103,14 @@ func (s *Session) JobName(ctx context.Context, id hodei.JobID) string {
 	return id.String()
 }
 
+// JobLabel returns the job as commands accept it: shop/build, or the name of a job without a key.
+func (s *Session) JobLabel(ctx context.Context, j hodei.Job) string {
+	if j.Key != "" {
+		return s.PipelineName(ctx, j.PipelineID) + "/" + j.Key
+	}
+	return render.OrNone(j.Name)
+}
+
 // WorkerName returns the name of the worker, or else its id.
 func (s *Session) WorkerName(ctx context.Context, id hodei.WorkerID) string {
 	w := s.names.workers.find(id, func() (hodei.Worker, error) {

@@ -31,10 +31,45 @@ func (s *Session) PipelineRef(ctx context.Context, text string) (hodei.PipelineR
 	return hodei.RefTo(id), err
 }
 
+// Job is the job that a person names: by its name, its key, shop/build, or a part of its id.
 func (s *Session) Job(ctx context.Context, text string) (hodei.JobID, error) {
-	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Job], error) {
-		return s.ListJobs(ctx, schemas.ListJobsRequest{Page: page})
-	}, func(j hodei.Job) (hodei.JobID, *string) { return j.ID, j.Name })
+	if pipeline, key, both := strings.Cut(text, "/"); both {
+		ref, err := s.PipelineRef(ctx, pipeline)
+		if err == nil {
+			return nameOrKey(key, s.jobsOf(ctx, schemas.Any(ref)))
+		} else if !errors.Is(err, hodei.NotFound) {
+			return hodei.JobID{}, err
+		}
+	}
+	return nameOrKey(text, s.jobsOf(ctx, nil))
+}
+
+// NamedJob is Job without keys, of which any pipeline may have the same.
+func (s *Session) NamedJob(ctx context.Context, text string) (hodei.JobID, error) {
+	return resolve(text, s.jobsOf(ctx, nil), func(j hodei.Job) (hodei.JobID, *string) { return j.ID, j.Name })
+}
+
+func (s *Session) jobsOf(ctx context.Context, pipelines schemas.OneOf[hodei.PipelineRef]) func(schemas.Page) (schemas.List[hodei.Job], error) {
+	return func(page schemas.Page) (schemas.List[hodei.Job], error) {
+		return s.ListJobs(ctx, schemas.ListJobsRequest{PipelineID: pipelines, Page: page})
+	}
+}
+
+// nameOrKey finds a job by its name or its key. The only job of a name counts more than those with the key.
+func nameOrKey(text string, list func(schemas.Page) (schemas.List[hodei.Job], error)) (hodei.JobID, error) {
+	var named []hodei.JobID
+	id, err := resolve(text, list, func(j hodei.Job) (hodei.JobID, *string) {
+		if j.Name != nil && *j.Name == text {
+			named = append(named, j.ID)
+		} else if j.Key == text {
+			return j.ID, &j.Key
+		}
+		return j.ID, j.Name
+	})
+	if errors.As(err, new(cmdline.UsageError)) && len(named) == 1 {
+		return named[0], nil
+	}
+	return id, err
 }
 
 // Execution is the execution that a person names: release#42/test, or a part of its id:
@@ -92,11 +127,27 @@ func (s *Session) ScheduleID(ctx context.Context, text string) (hodei.ScheduleID
 	})
 }
 
-// HookID returns the hook with the id, a part of it, or the only hook of a pipeline.
+// HookID returns the hook with the id, a part of it, the only hook of a pipeline, or, as
+// shop/github, the only one of a kind.
 func (s *Session) HookID(ctx context.Context, text string) (hodei.HookID, error) {
-	return resolve(text, func(page schemas.Page) (schemas.List[hodei.Hook], error) {
+	var kinds []string // of the hooks that the text names
+	id, err := resolve(text, func(page schemas.Page) (schemas.List[hodei.Hook], error) {
 		return s.ListHooks(ctx, schemas.ListHooksRequest{Page: page})
-	}, func(h hodei.Hook) (hodei.HookID, *string) { return h.ID, h.Pipeline })
+	}, func(h hodei.Hook) (hodei.HookID, *string) {
+		switch {
+		case h.Pipeline == nil:
+			return h.ID, nil
+		case *h.Pipeline == text:
+			kinds = append(kinds, text+"/"+h.Kind)
+		case strings.Contains(text, "/"):
+			return h.ID, new(*h.Pipeline + "/" + h.Kind)
+		}
+		return h.ID, h.Pipeline
+	})
+	if errors.As(err, new(cmdline.UsageError)) && len(kinds) > 0 {
+		err = cmdline.Usagef("%q has several hooks: %s", text, strings.Join(kinds, ", "))
+	}
+	return id, err
 }
 
 // DeliveryID returns the delivery of a hook with the id, or with a part of it.
@@ -113,11 +164,11 @@ func (s *Session) Notification(ctx context.Context, text string) (hodei.Notifica
 	}, func(n hodei.Notification) (hodei.NotificationID, *string) { return n.ID, nil })
 }
 
-// WorkerKey returns the worker that has joined with the id, or with a part of it.
+// WorkerKey returns the worker that has joined with the id, with a part of it, or with the name.
 func (s *Session) WorkerKey(ctx context.Context, text string) (hodei.WorkerID, error) {
 	return resolve(text, func(page schemas.Page) (schemas.List[hodei.WorkerKey], error) {
 		return s.ListWorkerKeys(ctx, schemas.ListWorkerKeysRequest{Page: page})
-	}, func(k hodei.WorkerKey) (hodei.WorkerID, *string) { return k.WorkerID, nil })
+	}, func(k hodei.WorkerKey) (hodei.WorkerID, *string) { return k.WorkerID, &k.Name })
 }
 
 // Token is the token that a person names: its name, or a part of its id.

@@ -1,13 +1,17 @@
 package session
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/client"
 	"github.com/hodei-jobs/hodei/internal/cli/cmdline"
 	"github.com/hodei-jobs/hodei/schemas"
 )
@@ -171,4 +175,54 @@ func TestResolveEndsOfExecutions(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprintf("exec_01a20adc-0000-7000-8000-%04x%08x", 0xffff-c.end, c.end), id.String())
 	}
+}
+
+// TestJobsHaveKeys: a job of a hodei.yaml has no name but a key, which a job's name goes before.
+func TestJobsHaveKeys(t *testing.T) {
+	shop, other := hodei.PipelineID{1}, hodei.PipelineID{2}
+	build, test := hodei.Job{ID: hodei.JobID{1}, PipelineID: shop}, hodei.Job{ID: hodei.JobID{2}, PipelineID: shop}
+	same, named := hodei.Job{ID: hodei.JobID{3}, PipelineID: other}, hodei.Job{ID: hodei.JobID{4}, PipelineID: other, Name: new("test")}
+	build.Key, test.Key, same.Key = "build", "test", "build"
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var answer any = schemas.List[hodei.Job]{Items: []hodei.Job{build, test, same, named}}
+		switch {
+		case r.URL.Path == "/api/v1/pipelines/shop":
+			answer = hodei.Pipeline{ID: shop}
+		case r.URL.Path != "/api/v1/jobs":
+			w.WriteHeader(http.StatusNotFound)
+			answer = hodei.Errorf(hodei.NotFound, "Pipeline not found")
+		case r.URL.Query().Get("pipeline_id") == shop.String():
+			answer = schemas.List[hodei.Job]{Items: []hodei.Job{build, test}}
+		}
+		require.NoError(t, json.NewEncoder(w).Encode(answer))
+	}))
+	t.Cleanup(srv.Close)
+	s, _, _ := printing()
+	s.Client = client.HTTP(srv.URL)
+	for text, want := range map[string]hodei.JobID{"shop/build": build.ID, "shop/test": test.ID, "test": named.ID} {
+		id, err := s.Job(t.Context(), text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, id, text)
+	}
+	_, err := s.Job(t.Context(), "build")
+	require.Equal(t, 2, cmdline.ExitCode(err), "two pipelines have it")
+	_, err = s.NamedJob(t.Context(), "build")
+	require.Equal(t, 3, cmdline.ExitCode(err))
+}
+
+// TestHooksHaveKinds: shop/github is one of the two hooks of shop.
+func TestHooksHaveKinds(t *testing.T) {
+	github, generic := hodei.Hook{ID: hodei.HookID{1}, Pipeline: new("shop")}, hodei.Hook{ID: hodei.HookID{2}, Pipeline: new("shop")}
+	github.Kind, generic.Kind = hodei.HookGitHub, hodei.HookGeneric
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		require.NoError(t, json.NewEncoder(w).Encode(schemas.List[hodei.Hook]{Items: []hodei.Hook{github, generic}}))
+	}))
+	t.Cleanup(srv.Close)
+	s, _, _ := printing()
+	s.Client = client.HTTP(srv.URL)
+	id, err := s.HookID(t.Context(), "shop/github")
+	require.NoError(t, err)
+	require.Equal(t, github.ID, id)
+	_, err = s.HookID(t.Context(), "shop")
+	require.ErrorContains(t, err, "shop/generic")
 }

@@ -38,6 +38,7 @@ type Session struct {
 	Flag      string     // the flag that leads to the same system, "" when none is needed
 	NATS      *nats.Conn // nil over HTTP
 	Now       func() time.Time
+	token     bool // one is sent
 	names     *names
 	close     func()
 }
@@ -54,7 +55,7 @@ func (p *Flags) open(cmd *cobra.Command) (*Session, error) {
 	s := &Session{
 		Out: cmd.OutOrStdout(), Errs: cmd.ErrOrStderr(), Format: p.output, color: render.InColor(cmd.OutOrStdout()),
 		At: rpc.Redacted(p.server), URL: p.server, Changed: cmd.Flags().Changed, Context: p.context, Flag: p.flag, Now: time.Now,
-		names: &names{}, close: func() {},
+		token: p.token != "", names: &names{}, close: func() {},
 	}
 	if p.nats == "" && p.natsContext == "" {
 		s.Client = client.HTTP(p.server, client.WithToken(p.token))
@@ -85,6 +86,12 @@ func (p *Flags) connect(s *Session, name string) error {
 	nc, err := rpc.Connect(at, "hodei "+name, slog.New(slog.DiscardHandler), opts...)
 	var known *hodei.Error
 	switch {
+	case errors.Is(err, nats.ErrAuthorization):
+		remedy := signIn
+		if p.natsContext != "" {
+			remedy = "see the credentials of the nats context " + p.natsContext
+		}
+		return hodei.Errorf(hodei.Unauthenticated, "%s: %v; %s", s.At, nats.ErrAuthorization, remedy)
 	case errors.As(err, &known):
 		return s.unreachable(known.Err) // the message is for the operator who starts a role
 	case err != nil:
@@ -105,7 +112,11 @@ func (s *Session) explain(ctx context.Context, err error) error {
 	case errors.Is(err, hodei.Unavailable) && errors.As(err, &request):
 		return s.unreachable(request.Err)
 	case errors.Is(err, hodei.Unauthenticated) && s.NATS == nil:
-		return hodei.Errorf(hodei.Unauthenticated, "%s: %s; %s", s.At, hodei.AsError(err).Message, signIn)
+		why := "a token is required"
+		if s.token {
+			why = hodei.AsError(err).Message
+		}
+		return hodei.Errorf(hodei.Unauthenticated, "%s: %s; %s", s.At, why, signIn)
 	}
 	return err
 }

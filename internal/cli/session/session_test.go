@@ -40,8 +40,13 @@ func TestNATSContextConnects(t *testing.T) {
 		}
 		return err
 	}
+	s, _, _ := printing()
+	err = (&Flags{nats: srv.ClientURL()}).connect(s, "test")
+	require.ErrorIs(t, err, hodei.Unauthenticated, "a missing token is not an unreachable server")
+	require.ErrorContains(t, err, signIn)
 	require.NoError(t, connect("good"))
-	require.ErrorContains(t, connect("bad"), "Authorization Violation")
+	require.ErrorIs(t, connect("bad"), hodei.Unauthenticated)
+	require.ErrorContains(t, connect("bad"), "nats context bad")
 	require.ErrorIs(t, connect("nsc"), hodei.Invalid) // nsc is not installed, or knows no such operator
 	require.Error(t, connect("creds"))
 	require.ErrorIs(t, connect("nosuch"), hodei.NotFound)

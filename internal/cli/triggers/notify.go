@@ -19,7 +19,7 @@ import (
 func NewNotify(p *session.Flags) *cobra.Command {
 	return cmdline.Noun("notify", "Notifications: messages about runs, and their delivery",
 		"  hodei notify test shop\n  hodei notify ls --status FAILED",
-		newNotifyList(p), newNotifyTest(p), newNotifyRedeliver(p))
+		newNotifyList(p), newNotifyShow(p), newNotifyTest(p), newNotifyRedeliver(p))
 }
 
 func newNotifyList(p *session.Flags) *cobra.Command {
@@ -42,12 +42,8 @@ func newNotifyList(p *session.Flags) *cobra.Command {
 		}
 		return session.List(ctx, s, schemas.ListNotifications, req, []string{"id", "event", "target", "status", "attempts", "created", "error"},
 			func(n hodei.Notification) []string {
-				why := render.None
-				if n.Error != nil {
-					why = render.Clip(render.Plain(*n.Error), 60)
-				}
-				return []string{n.ID.String(), string(n.Event), render.Clip(render.Plain(string(n.Kind)+" "+n.Target), 50), string(n.Status),
-					fmt.Sprint(n.Attempts), s.Age(n.CreatedAt), why}
+				return []string{n.ID.String(), string(n.Event), render.Plain(string(n.Kind) + " " + n.Target), string(n.Status),
+					fmt.Sprint(n.Attempts), s.Age(n.CreatedAt), render.OrNone(n.Error)}
 			})
 	})
 	f := cmd.Flags()
@@ -58,6 +54,32 @@ func newNotifyList(p *session.Flags) *cobra.Command {
 	session.Complete(cmd, "pipeline", p.Pipelines())
 	session.Complete(cmd, "status", session.Words(string(hodei.NotificationPending), string(hodei.NotificationDelivered), string(hodei.NotificationFailed)))
 	return cmd
+}
+
+func newNotifyShow(p *session.Flags) *cobra.Command {
+	return session.One(p, &cobra.Command{Use: "show", Short: "Show a notification with its whole error", Example: "  hodei notify show note_0198c5a0"},
+		"ID", (*session.Session).Notification, func(ctx context.Context, s *session.Session, id hodei.NotificationID) error {
+			return session.Ask(ctx, s, schemas.GetNotification, schemas.GetNotificationRequest{ID: id}, func(n hodei.Notification) error {
+				run := render.None // a test has none
+				if n.RunID != nil {
+					run = n.RunID.String()
+				}
+				return s.Record(
+					render.Field{"ID", n.ID.String()},
+					render.Field{"Pipeline", session.Named(ctx, &n.PipelineID, s.PipelineName)},
+					render.Field{"Run", run},
+					render.Field{"Event", string(n.Event)},
+					render.Field{"Target", render.Plain(string(n.Kind) + " " + n.Target)},
+					render.Field{"Status", session.Status(s, n.Status)},
+					render.Field{"Attempts", fmt.Sprint(n.Attempts)},
+					render.Field{"Error", render.OrNone(n.Error)},
+					render.Field{"Created", s.Moment(&n.CreatedAt)},
+					render.Field{"Attempted", s.Moment(n.AttemptedAt)},
+					render.Field{"Next", s.Moment(n.NextAt)},
+					render.Field{"Completed", s.Moment(n.CompletedAt)},
+				)
+			})
+		})
 }
 
 func newNotifyRedeliver(p *session.Flags) *cobra.Command {
