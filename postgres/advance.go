@@ -275,20 +275,20 @@ func queueRuns(batch *pgx.Batch, work []decided) {
 	n := len(work)
 	ids, status, reasons, plans := make([]hodei.RunID, n), make([]hodei.RunStatus, n), make([]*hodei.Reason, n), make([]hodei.RunPlan, n)
 	warnings, cancelled, started, completed := make([]int, n), make([]*time.Time, n), make([]*time.Time, n), make([]*time.Time, n)
-	due, by, commits := make([]*time.Time, n), make([]*string, n), make([]*string, n)
+	due, by, refs, commits := make([]*time.Time, n), make([]*string, n), make([]*string, n), make([]*string, n)
 	for i, w := range work {
 		r := w.run
 		ids[i], status[i], reasons[i], plans[i], warnings[i] = r.ID, r.Status, r.Reason, r.Plan, r.Warnings
 		cancelled[i], started[i], completed[i], due[i], by[i] = r.CancelRequestedAt, r.StartedAt, r.CompletedAt, w.steps.Wake, r.CancelledBy
-		commits[i] = r.Commit
+		refs[i], commits[i] = r.Ref, r.Commit
 	}
 	batch.Queue(`UPDATE runs r SET status = d.status, reason = d.reason, plan = d.plan, warnings = d.warnings,
-			cancel_requested_at = d.cancelled, cancelled_by = d.by, started_at = d.started, completed_at = d.completed, due_at = d.due, put_off_until = NULL, revision = r.revision + 1, commit = coalesce(r.commit, d.commit),
+			cancel_requested_at = d.cancelled, cancelled_by = d.by, started_at = d.started, completed_at = d.completed, due_at = d.due, put_off_until = NULL, revision = r.revision + 1, ref = d.ref, commit = coalesce(r.commit, d.commit),
 			parent_due = r.parent_due OR r.parent_waits AND (d.status <> r.status OR (d.plan ? 'active_since') <> (r.plan ? 'active_since')),
 			fire_due = r.fire_due OR r.schedule_id IS NOT NULL AND r.completed_at IS NULL AND d.completed IS NOT NULL
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[])
-			AS d(id, status, reason, plan, warnings, cancelled, started, completed, due, by, commit) WHERE r.id = d.id`,
-		ids, status, reasons, plans, warnings, cancelled, started, completed, due, by, commits)
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[])
+			AS d(id, status, reason, plan, warnings, cancelled, started, completed, due, by, commit, ref) WHERE r.id = d.id`,
+		ids, status, reasons, plans, warnings, cancelled, started, completed, due, by, commits, refs)
 }
 
 // queueJobs writes the jobs that changed; the definition of a job never does.

@@ -123,7 +123,7 @@ jobs:
       test "$(tail -n1 app)" = built
       test "$(git rev-parse HEAD)" = "$HODEI_COMMIT"
       exit 3
-  bare: { checkout: false, command: test ! -e .git && test -n "$HODEI_COMMIT" }
+  bare: { checkout: false, if: { run.branch: main }, command: test ! -e .git && test -n "$HODEI_COMMIT" && test "$HODEI_BRANCH" = main }
 finally:
   report: { command: test -f app }
 `)
@@ -135,6 +135,7 @@ finally:
 	run := r.ended("shop#1")
 	r.jobs(run, map[string]hodei.RunJobStatus{"source": hodei.JobCompleted, "test": hodei.JobFailed, "bare": hodei.JobCompleted, "report": hodei.JobCompleted})
 	require.Equal(t, first, *run.Commit)
+	require.Equal(t, "refs/heads/main", *run.Ref, "the full name of the source's ref")
 	require.NotContains(t, r.log(run), gitToken)
 	on := map[string]bool{}
 	for _, j := range run.Jobs {

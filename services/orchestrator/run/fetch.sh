@@ -48,10 +48,22 @@ fi
 if git grep -q filter=lfs -- '*.gitattributes' && ! git config filter.lfs.smudge >/dev/null; then
 	echo 'warning: the files of Git LFS are only pointers, because this worker has no git lfs' >&2
 fi
+# The full name of the ref, for conditions such as run.branch. For a short name git has written
+# "<commit> branch 'main' of <address>".
+ref=
+case $want in
+HEAD) ref=$(run ls-remote --symref origin HEAD 2>/dev/null | sed -n 's/^ref: \([^[:space:]]*\).*/\1/p') ;;
+*)
+	read -r _ kind name _ <.git/FETCH_HEAD
+	name=${name#\'}
+	case $tip.$kind in FETCH_HEAD.branch) ref=refs/heads/${name%\'} ;; FETCH_HEAD.tag) ref=refs/tags/${name%\'} ;; esac
+	;;
+esac
 rm -f "$log" .git/FETCH_HEAD
 commit=$(git rev-parse HEAD)
 git log -1 --format='%h %s'
 echo "commit=$commit" >>"$HODEI_OUTPUT"
+if [ -z "${HODEI_COMMIT-}" ]; then case $ref in refs/*) echo "ref=$ref" >>"$HODEI_OUTPUT" ;; esac; fi
 # The definition of a run that takes it from the repository. It is read from the commit: in the
 # working directory it could be a link to a file of the worker.
 file=$commit:${SOURCE_DEFINITION-}

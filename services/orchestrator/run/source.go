@@ -104,10 +104,19 @@ func origin(git string) string {
 
 var commitHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
-// pin records the fetched commit in the run. Later attempts and reruns fetch the same commit.
+// fullRef is the full name of a branch or a tag.
+var fullRef = regexp.MustCompile(`^refs/(heads|tags)/[^\s"\\]{1,250}$`)
+
+// pin records the fetched commit in the run, and the full name of its ref if the run had a short
+// one or none. Later attempts and reruns fetch the same commit.
 func (a *advance) pin(j *hodei.RunJob) {
-	if commit := j.Outputs["commit"]; j.Spec.Source == hodei.SourceFetched && j.Status == hodei.JobCompleted && a.r.Commit == nil && commitHash.MatchString(commit) {
-		a.r.Commit = &commit
+	commit, ref := j.Outputs["commit"], j.Outputs["ref"]
+	if j.Spec.Source != hodei.SourceFetched || j.Status != hodei.JobCompleted || a.r.Commit != nil || !commitHash.MatchString(commit) {
+		return
+	}
+	a.r.Commit = &commit
+	if !strings.HasPrefix(text(a.r.Ref), "refs/") && fullRef.MatchString(ref) {
+		a.r.Ref = &ref
 	}
 }
 
