@@ -100,10 +100,10 @@ func TestARunIsHeldUntilItsTime(t *testing.T) {
 	status := func(want hodei.RunStatus, reason *hodei.Reason) func() bool {
 		return func() bool {
 			r := b.shownRun(held.ID)
-			return r.Status == want && (r.Reason == nil) == (reason == nil)
+			return r.Status == want && (r.Reason == reason || r.Reason != nil && reason != nil && *r.Reason == *reason)
 		}
 	}
-	require.Eventually(t, status(hodei.RunPending, nil), time.Minute, 5*time.Millisecond, "its time has come, and it waits for its key")
+	require.Eventually(t, status(hodei.RunPending, new(hodei.ReasonConcurrency)), time.Minute, 5*time.Millisecond, "its time has come, and it waits for its key")
 	b.finish(other.ID, "a", hodei.Outcome{Status: hodei.Completed})
 	require.Eventually(t, status(hodei.RunRunning, nil), time.Minute, 5*time.Millisecond)
 	require.False(t, b.shownRun(held.ID).StartedAt.Before(at.Truncate(time.Millisecond)))
