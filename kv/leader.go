@@ -77,7 +77,9 @@ func (l *Leader) Acquire(ctx context.Context) error {
 				if change.Header.Get(jetstream.ExpectedLastSubjSeqHeader) == "0" {
 					continue // an attempt to acquire it, this instance's or another one's
 				}
-				free = change.Header.Get("KV-Operation") != "" // deleted, not renewed
+				if free = change.Header.Get("KV-Operation") != ""; !free && !isLease(change.Data) { // deleted, not renewed
+					continue // not of a leader, see own
+				}
 				wait.Reset(Term)
 			case <-wait.C:
 				free = true
@@ -143,18 +145,40 @@ func (l *Leader) renew(ctx context.Context) {
 		if ctx.Err() != nil || !l.Trusted() {
 			return
 		}
-		err := l.write(ctx, func(ctx context.Context) (uint64, error) {
-			return l.bucket.Update(ctx, l.key, []byte(l.id), l.revision)
-		})
-		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) && !l.own(ctx) {
+		if !l.rewrite(ctx) {
 			l.until.Store(&time.Time{})
 			return
 		}
 	}
 }
 
+// rewrite renews the lease once. It returns false if the lease is lost. If a write of another
+// program came between, it tries again at once, while this instance trusts the lease.
+func (l *Leader) rewrite(ctx context.Context) bool {
+	for l.Trusted() {
+		last := l.revision
+		err := l.write(ctx, func(ctx context.Context) (uint64, error) {
+			return l.bucket.Update(ctx, l.key, []byte(l.id), last)
+		})
+		if !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+			break
+		}
+		if !l.own(ctx) {
+			return false
+		}
+		if l.revision == last { // not known
+			break
+		}
+	}
+	return true
+}
+
 // own reports whether this instance may still hold the key, and reads its revision: an update
 // may have been stored although its acknowledgement was lost.
+//
+// A value that is no lease does not end the lease: a worker can direct the acknowledgements of
+// JetStream to the subject of the key. The instance replaces it, as it still trusts its last
+// write: no other instance can have had the lease since, because the key was never absent.
 func (l *Leader) own(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, renewal)
 	defer cancel()
@@ -162,12 +186,15 @@ func (l *Leader) own(ctx context.Context) bool {
 	if err != nil {
 		return !errors.Is(err, jetstream.ErrKeyNotFound) // not known: trust ends by itself
 	}
-	if string(entry.Value()) != l.id {
+	if string(entry.Value()) != l.id && isLease(entry.Value()) {
 		return false
 	}
 	l.revision = entry.Revision()
 	return true
 }
+
+// isLease reports whether a value of the key is the id of an instance.
+func isLease(value []byte) bool { return uuid.Validate(string(value)) == nil }
 
 // release deletes the key if this instance wrote it last.
 func (l *Leader) release() {

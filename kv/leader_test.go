@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -128,4 +129,24 @@ func TestAStandbyThatLeavesKeepsTheLease(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, history)
 	require.Equal(t, jetstream.KeyValuePut, history[len(history)-1].Operation())
+}
+
+// TestALeaseSurvivesOtherWrites: a worker has JetStream acknowledge its own key on the subject
+// of the lease.
+func TestALeaseSurvivesOtherWrites(t *testing.T) {
+	t.Parallel()
+	nc, js := localtest.JetStream(t)
+	first, second := kv.NewLeader(js, "test"), kv.NewLeader(js, "test")
+	require.NoError(t, first.Acquire(t.Context()))
+	next := acquired(t, second)
+	err := first.Hold(t.Context(), func(ctx context.Context) error {
+		for began := time.Now(); time.Since(began) < 3*kv.Term; time.Sleep(20 * time.Millisecond) {
+			require.NoError(t, nc.PublishMsg(&nats.Msg{Subject: "$KV.WORKERS.x", Reply: schemas.LeaderSubject("test"), Data: []byte("{}")}))
+			require.NoError(t, ctx.Err(), "the lease is lost")
+			require.False(t, second.Trusted())
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	<-next
 }
