@@ -2,6 +2,7 @@ package kv_test
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -149,4 +150,41 @@ func TestALeaseSurvivesOtherWrites(t *testing.T) {
 	})
 	require.NoError(t, err)
 	<-next
+}
+
+// TestALeaseIsAcquiredAmongOtherWrites by one candidate at a time, also after a leader has left.
+func TestALeaseIsAcquiredAmongOtherWrites(t *testing.T) {
+	t.Parallel()
+	nc, js := localtest.JetStream(t)
+	writing, stop := context.WithCancel(t.Context())
+	var writer sync.WaitGroup
+	defer writer.Wait()
+	defer stop()
+	writer.Go(func() {
+		for ; writing.Err() == nil; time.Sleep(20 * time.Millisecond) {
+			_ = nc.PublishMsg(&nats.Msg{Subject: "$KV.WORKERS.x", Reply: schemas.LeaderSubject("test"), Data: []byte("{}")})
+		}
+	})
+	time.Sleep(100 * time.Millisecond)
+	first, second := kv.NewLeader(js, "test"), kv.NewLeader(js, "test")
+	one, other := acquired(t, first), acquired(t, second)
+	for range 3 {
+		select {
+		case <-one:
+		case <-other:
+			first, second, one, other = second, first, other, one
+		case <-time.After(time.Minute):
+			require.FailNow(t, "not acquired")
+		}
+		err := first.Hold(t.Context(), func(ctx context.Context) error {
+			for range 50 {
+				require.NoError(t, ctx.Err())
+				require.False(t, second.Trusted(), "two lead")
+				time.Sleep(30 * time.Millisecond)
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		one = acquired(t, first)
+	}
 }
