@@ -54,7 +54,7 @@ func newCallers(nc *nats.Conn) *callers {
 
 // subscribe has all callers forgotten when a change is announced, until stop is called.
 func (c *callers) subscribe() (stop func(), err error) {
-	sub, err := c.nc.Subscribe(schemas.AccessSubject, func(*nats.Msg) { c.forget() })
+	sub, err := rpc.OnSignal(c.nc, schemas.AccessSubject, c.forget)
 	if err != nil {
 		return nil, err
 	}

@@ -93,8 +93,9 @@ type Edge struct {
 	perAddress *rates.Rates[netip.Prefix]
 	checks     singleflight.Group // of the health
 	signIns    *signIns           // nil without OIDC
-	// receiving has one element for each message to a hook that is being received.
+	// receiving has one element for each message to a hook that is being verified.
 	receiving chan struct{}
+	hooks     hookRoom
 	devices   *rates.Rates[netip.Prefix]
 	// downloads has one element for each artifact that is being downloaded.
 	downloads chan struct{}
@@ -111,6 +112,7 @@ func New(cfg Config) *Edge {
 	e := &Edge{cfg: cfg, metrics: newMetrics(cfg), callers: newCallers(cfg.NATS), ready: make(chan struct{}), hosts: hosts(cfg)}
 	e.downloads = make(chan struct{}, maxDownloads)
 	e.receiving = make(chan struct{}, maxHooks)
+	e.hooks.of = map[netip.Prefix]int{}
 	e.signIns, e.devices = newSignIns(cfg.OIDC), rates.New[netip.Prefix](1/deviceEvery.Seconds(), devicesAtOnce)
 	e.of = connections{most: cfg.MaxConnsPerClient, of: map[netip.Prefix]int{}}
 	e.perToken, e.perAddress = rates.PerSecond[hodei.TokenID](cfg.RatePerToken), rates.PerSecond[netip.Prefix](cfg.RatePerAddress)

@@ -61,12 +61,21 @@ func (l *Leader) Trusted() bool { return time.Now().Before(*l.until.Load()) }
 // term.
 func (l *Leader) Acquire(ctx context.Context) error {
 	changes := make(chan *nats.Msg, 16)
-	sub, err := l.js.Conn().ChanSubscribe(schemas.LeaderSubject(l.key), changes)
+	sub, err := l.js.Conn().Subscribe(schemas.LeaderSubject(l.key), func(change *nats.Msg) {
+		attempt := change.Header.Get(jetstream.ExpectedLastSubjSeqHeader) == "0" // to acquire it, by this instance or another one
+		if !attempt && (deleted(change) || isLease(change.Data)) && string(change.Data) != l.id {
+			select {
+			case changes <- change:
+			default: // those in the channel suffice
+			}
+		}
+	})
 	if err != nil {
 		return fmt.Errorf("follow lease %s: %w", l.key, err)
 	}
 	defer sub.Unsubscribe()
-	for !l.TryAcquire(ctx) {
+	silent := time.Now() // since when no other instance has renewed it
+	for !l.TryAcquire(ctx) && (time.Since(silent) < Term || !l.seize(ctx, changes)) {
 		wait := time.NewTimer(again)
 		for free := false; !free; {
 			select {
@@ -74,10 +83,7 @@ func (l *Leader) Acquire(ctx context.Context) error {
 				wait.Stop()
 				return ctx.Err()
 			case change := <-changes:
-				if change.Header.Get(jetstream.ExpectedLastSubjSeqHeader) == "0" {
-					continue // an attempt to acquire it, this instance's or another one's
-				}
-				free = change.Header.Get("KV-Operation") != "" // deleted, not renewed
+				free, silent = deleted(change), time.Now()
 				wait.Reset(Term)
 			case <-wait.C:
 				free = true
@@ -97,6 +103,58 @@ func (l *Leader) TryAcquire(ctx context.Context) bool {
 		}
 		return l.bucket.Create(ctx, l.key, []byte(l.id))
 	}) == nil
+}
+
+// seize acquires the lease although the key exists, because its value is no lease, see own: as
+// long as such values are written, the key does not expire. The caller has heard of no renewal for
+// a term. The former leader may still trust its last write, and replace such a value too, so this
+// instance waits until that trust has ended, and leaves the lease if it hears of another instance.
+func (l *Leader) seize(ctx context.Context, changes <-chan *nats.Msg) bool {
+	if l.bucket == nil {
+		return false
+	}
+	connections := l.js.Conn().Stats().Reconnects
+	entry, err := l.bucket.Get(ctx, l.key)
+	if err != nil || isLease(entry.Value()) {
+		return false
+	}
+	if l.revision, err = l.bucket.Update(ctx, l.key, []byte(l.id), entry.Revision()); err != nil {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-changes:
+		return false
+	case <-time.After(trust):
+	}
+	if l.js.Conn().Stats().Reconnects != connections { // it may have missed a renewal
+		return false
+	}
+	for range seizures {
+		switch err := l.update(ctx); {
+		case err == nil && len(changes) == 0:
+			return true
+		case err == nil:
+			l.until.Store(&time.Time{})
+			return false
+		case !errors.Is(err, jetstream.ErrKeyRevisionMismatch) || !l.own(ctx):
+			return false
+		}
+	}
+	return false
+}
+
+// seizures is how often seize tries to confirm the lease.
+const seizures = 10
+
+func deleted(change *nats.Msg) bool { return change.Header.Get("KV-Operation") != "" }
+
+// update renews the lease if the key has the revision that this instance knows.
+func (l *Leader) update(ctx context.Context) error {
+	return l.write(ctx, func(ctx context.Context) (uint64, error) {
+		return l.bucket.Update(ctx, l.key, []byte(l.id), l.revision)
+	})
 }
 
 // write calls put to write the key. Trust begins at the time before the write.
@@ -143,18 +201,38 @@ func (l *Leader) renew(ctx context.Context) {
 		if ctx.Err() != nil || !l.Trusted() {
 			return
 		}
-		err := l.write(ctx, func(ctx context.Context) (uint64, error) {
-			return l.bucket.Update(ctx, l.key, []byte(l.id), l.revision)
-		})
-		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) && !l.own(ctx) {
+		if !l.rewrite(ctx) {
 			l.until.Store(&time.Time{})
 			return
 		}
 	}
 }
 
+// rewrite renews the lease once. It returns false if the lease is lost. If a write of another
+// program came between, it tries again at once, while this instance trusts the lease.
+func (l *Leader) rewrite(ctx context.Context) bool {
+	for l.Trusted() {
+		last := l.revision
+		err := l.update(ctx)
+		if !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+			break
+		}
+		if !l.own(ctx) {
+			return false
+		}
+		if l.revision == last { // not known
+			break
+		}
+	}
+	return true
+}
+
 // own reports whether this instance may still hold the key, and reads its revision: an update
 // may have been stored although its acknowledgement was lost.
+//
+// A value that is no lease does not end the lease: a worker can direct the acknowledgements of
+// JetStream to the subject of the key. The instance replaces it, as it still trusts its last
+// write: no other instance can have had the lease since, because the key was never absent.
 func (l *Leader) own(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, renewal)
 	defer cancel()
@@ -162,12 +240,15 @@ func (l *Leader) own(ctx context.Context) bool {
 	if err != nil {
 		return !errors.Is(err, jetstream.ErrKeyNotFound) // not known: trust ends by itself
 	}
-	if string(entry.Value()) != l.id {
+	if string(entry.Value()) != l.id && isLease(entry.Value()) {
 		return false
 	}
 	l.revision = entry.Revision()
 	return true
 }
+
+// isLease reports whether a value of the key is the id of an instance.
+func isLease(value []byte) bool { return uuid.Validate(string(value)) == nil }
 
 // release deletes the key if this instance wrote it last.
 func (l *Leader) release() {

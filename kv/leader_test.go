@@ -2,10 +2,12 @@ package kv_test
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -128,4 +130,60 @@ func TestAStandbyThatLeavesKeepsTheLease(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, history)
 	require.Equal(t, jetstream.KeyValuePut, history[len(history)-1].Operation())
+}
+
+// TestALeaseSurvivesOtherWrites: a worker has JetStream acknowledge its own key on the subject
+// of the lease.
+func TestALeaseSurvivesOtherWrites(t *testing.T) {
+	t.Parallel()
+	nc, js := localtest.JetStream(t)
+	leader, kept := kv.NewLeader(js, "test"), false
+	for try := 0; try < 5 && !kept; try++ { // a busy machine may lose it
+		require.NoError(t, leader.Acquire(t.Context()))
+		err := leader.Hold(t.Context(), func(ctx context.Context) error {
+			for began := time.Now(); time.Since(began) < 2*kv.Term && ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
+				require.NoError(t, nc.PublishMsg(&nats.Msg{Subject: "$KV.WORKERS.x", Reply: schemas.LeaderSubject("test"), Data: []byte("{}")}))
+			}
+			kept = ctx.Err() == nil
+			return nil
+		})
+		require.NoError(t, err)
+	}
+	require.True(t, kept, "the lease is lost each time")
+}
+
+// TestALeaseIsAcquiredAmongOtherWrites by one candidate at a time, also after a leader has left.
+func TestALeaseIsAcquiredAmongOtherWrites(t *testing.T) {
+	t.Parallel()
+	nc, js := localtest.JetStream(t)
+	writing, stop := context.WithCancel(t.Context())
+	var writer sync.WaitGroup
+	defer writer.Wait()
+	defer stop()
+	writer.Go(func() {
+		for ; writing.Err() == nil; time.Sleep(20 * time.Millisecond) {
+			_ = nc.PublishMsg(&nats.Msg{Subject: "$KV.WORKERS.x", Reply: schemas.LeaderSubject("test"), Data: []byte("{}")})
+		}
+	})
+	time.Sleep(100 * time.Millisecond)
+	first, second := kv.NewLeader(js, "test"), kv.NewLeader(js, "test")
+	one, other := acquired(t, first), acquired(t, second)
+	for range 3 {
+		select {
+		case <-one:
+		case <-other:
+			first, second, one, other = second, first, other, one
+		case <-time.After(time.Minute):
+			require.FailNow(t, "not acquired")
+		}
+		err := first.Hold(t.Context(), func(ctx context.Context) error {
+			for i := 0; i < 50 && ctx.Err() == nil; i++ { // a busy machine may lose it
+				require.False(t, second.Trusted() && first.Trusted(), "two lead")
+				time.Sleep(30 * time.Millisecond)
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		one = acquired(t, first)
+	}
 }

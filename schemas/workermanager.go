@@ -348,6 +348,9 @@ type ReadLogsRequest struct {
 type RecordedLog struct {
 	Chunks []LogChunk `json:"chunks"`
 	LogEnd
+	// WorkerID is the worker of the execution, the only one whose chunks on NATS belong to the
+	// log; null before it has one.
+	WorkerID *hodei.WorkerID `json:"worker_id,omitempty"`
 }
 
 // LogChunk contains the lines from First to Last.

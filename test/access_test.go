@@ -326,6 +326,8 @@ func TestTokensOfTheCommandLine(t *testing.T) {
 	require.Equal(t, 2, status)
 	require.Contains(t, errs, "--token-file")
 	_, errs, status = hodei("", "pipeline", "ls", "--server", base)
+	require.Equal(t, 0, status, "it is the server of the context: %s", errs)
+	_, errs, status = hodei("", "pipeline", "ls", "--server", strings.Replace(base, "127.0.0.1", "localhost", 1))
 	require.Equal(t, 4, status, "the token of a context is not sent to another server")
 	require.Contains(t, errs, "hodei login")
 	require.NoError(t, os.WriteFile(filepath.Join(config, "ci"), []byte(ci+"\n"), 0o600))

@@ -228,6 +228,13 @@ func (p *page) press(keys string) {
 	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.KeyEvent(keys)))
 }
 
+// chord presses two keys one after the other, in one task of the page: they count together
+// only within a second, and a busy machine takes longer between two messages to the browser.
+func (p *page) chord(keys string) {
+	p.t.Helper()
+	eval[chromedp.Void](p, "[..."+quote(keys)+"].forEach(key => (document.activeElement ?? document.body).dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true })))")
+}
+
 // search types into the search box of the log, which a key opens.
 func (p *page) search(text string) {
 	p.t.Helper()

@@ -55,7 +55,7 @@ func TestConsoleByKeyboard(t *testing.T) {
 	p.open("/")
 	p.sees("Fleet")
 	for _, c := range [][2]string{{"gp", "/ui/pipelines"}, {"ge", "/ui/executions"}, {"gq", "/ui/queue"}, {"gw", "/ui/workers"}, {"gy", "/ui/why"}, {"go", "/ui/"}, {"gp", "/ui/pipelines"}} {
-		p.press(c[0])
+		p.chord(c[0])
 		p.until(c[1], "location.pathname === "+quote(c[1]))
 	}
 	p.sees("number 2")

@@ -157,7 +157,7 @@ func TestConsoleMillionLines(t *testing.T) {
 		return fmt.Sprintf(`[...document.querySelectorAll('.log-text')].some((t) => t.textContent === 'this is line %d')`, line)
 	}
 	t.Logf("its line 777,777 is there after %.0f ms: %s", p.opens(fmt.Sprintf("/executions/%s#L777777", id), shown(777_777)), p.smooth())
-	p.press("gg")
+	p.chord("gg")
 	p.until("the first line is shown", shown(1))
 	p.smooth()
 	eval[chromedp.Void](p, `new Promise((done) => {

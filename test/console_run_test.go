@@ -89,7 +89,7 @@ func TestConsoleRun(t *testing.T) {
 	p.click("Cancel")
 	p.click("Cancel it")
 	p.until("it is cancelled", "document.title.startsWith('Cancelled')")
-	p.press("gr")
+	p.chord("gr")
 	p.sees("release#2")
 	p.open("/pipelines/" + id)
 	p.sees("#1")

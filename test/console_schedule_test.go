@@ -23,7 +23,7 @@ func TestConsoleSchedules(t *testing.T) {
 	p := browse(t, s.orchestrator)
 	p.open("/")
 	p.sees("Overview")
-	p.press("gc")
+	p.chord("gc")
 	p.at("/ui/schedules")
 	p.sees("nightly")
 	p.sees("Next 24 hours")

@@ -16,7 +16,7 @@ func TestConsoleSecrets(t *testing.T) {
 	p := browse(t, s.orchestrator)
 	p.open("/")
 	p.sees("Overview")
-	p.press("gs")
+	p.chord("gs")
 	p.sees("No secrets")
 	p.click("New secret")
 	p.fill("Name", "DEPLOY_KEY")

@@ -17,8 +17,8 @@ import (
 )
 
 // attendRun follows a run to its end, and ends as it does: 0 when it completed, else 1.
-func attendRun(ctx context.Context, s *session.Session, run hodei.Run, quiet bool) error {
-	f := &progress.Run{Session: s, ID: run.ID, Name: session.RunName(run), Quiet: quiet}
+func attendRun(ctx context.Context, f *progress.Run) error {
+	s := f.Session
 	defer catchBrokenPipe()()
 	end, err := f.Follow(ctx)
 	switch {
@@ -43,7 +43,7 @@ func attend(ctx context.Context, s *session.Session, text string, quiet bool) er
 	case err != nil:
 		return err
 	case run != nil:
-		return attendRun(ctx, s, *run, quiet)
+		return attendRun(ctx, &progress.Run{Session: s, ID: run.ID, Name: session.RunName(*run), Quiet: quiet})
 	}
 	id, err := s.ExecutionID(ctx, execution)
 	if err != nil {
@@ -61,7 +61,7 @@ func startRun[Req any](ctx context.Context, s *session.Session, op schemas.Opera
 	case detach:
 		return session.Present(s, op.Name, body, func(r hodei.Run) error { return printRun(s, r) })
 	}
-	return attendRun(ctx, s, run, quiet)
+	return attendRun(ctx, &progress.Run{Session: s, ID: run.ID, Name: session.RunName(run), Quiet: quiet, Silent: quiet})
 }
 
 func newAttach(p *session.Flags) *cobra.Command {

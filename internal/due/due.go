@@ -42,10 +42,13 @@ type Rows struct {
 // Run takes the rows when they are due, until ctx is done.
 func (r Rows) Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
 	// One message in the channel is enough: a look takes everything that is due.
-	woken := make(chan *nats.Msg, 1)
+	woken := make(chan struct{}, 1)
 	sub, err := nc.Subscribe(r.Subject, func(msg *nats.Msg) {
+		if len(msg.Data) > 0 { // an acknowledgement of JetStream, which a worker can direct here
+			return
+		}
 		select {
-		case woken <- msg:
+		case woken <- struct{}{}:
 		default:
 		}
 	})
@@ -56,7 +59,7 @@ func (r Rows) Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
 	return r.loop(ctx, woken, log)
 }
 
-func (r Rows) loop(ctx context.Context, woken <-chan *nats.Msg, log *slog.Logger) error {
+func (r Rows) loop(ctx context.Context, woken <-chan struct{}, log *slog.Logger) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	pause := pauseFirst

@@ -113,10 +113,10 @@ func TestTwoInstancesTakeEachRowOnce(t *testing.T) {
 
 // alone runs the loop of one instance, without messages unless the test sends them,
 // until stop is called.
-func alone(t *testing.T, s *table) (woken chan *nats.Msg, stop func()) {
+func alone(t *testing.T, s *table) (woken chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	woken = make(chan *nats.Msg, 1)
+	woken = make(chan struct{}, 1)
 	go func() {
 		ended <- Rows{Name: "rows", Next: s.next, Take: s.take}.loop(ctx, woken, slog.New(slog.DiscardHandler))
 	}()
@@ -145,7 +145,7 @@ func TestAMessageTakesARowAtOnce(t *testing.T) {
 		defer stop()
 		s.add(&row{at: time.Now()})
 		s.add(&row{at: time.Now().Add(time.Second)})
-		woken <- nil
+		woken <- struct{}{}
 		synctest.Wait()
 		require.Equal(t, 1, s.left())
 		time.Sleep(time.Second)
@@ -165,7 +165,7 @@ func TestAllThatIsDueIsTakenAtOnce(t *testing.T) {
 				s.add(&row{at: time.Now()})
 			}
 			began := time.Now()
-			woken <- nil
+			woken <- struct{}{}
 			synctest.Wait()
 			require.Zero(t, s.left())
 			require.Zero(t, time.Since(began))

@@ -75,6 +75,7 @@ type Feed struct {
 	// recorded; beyond it there may be chunks in the ring, after a gap.
 	head    int64
 	taken   time.Time // of the last chunk
+	source  source
 	now     schemas.LogEnd
 	ended   bool
 	err     error         // why the feed stopped before the end

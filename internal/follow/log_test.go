@@ -34,7 +34,7 @@ type written struct {
 
 func newLog(t *testing.T, nc *nats.Conn) *written {
 	id := hodei.ExecutionID(uuid.Must(uuid.NewV7()))
-	l := &written{id: id, nc: nc, recorded: map[int64]bool{}, exec: hodei.Execution{ID: id, Status: hodei.Running}}
+	l := &written{id: id, nc: nc, recorded: map[int64]bool{}, exec: hodei.Execution{ID: id, Status: hodei.Running, WorkerID: &hodei.WorkerID{1}}}
 	svc := rpc.New(rpc.Config{NATS: nc, Name: schemas.WorkerManager, Log: localtest.Log(t)})
 	rpc.Handle(svc, schemas.ReadLogs, l.read)
 	rpc.Handle(svc, schemas.GetLogs, l.page)
@@ -72,7 +72,7 @@ func (l *written) read(_ context.Context, req schemas.ReadLogsRequest) (schemas.
 		count = l.exec.LogCount
 	}
 	log := schemas.RecordedLog{
-		LogEnd: schemas.LogEnd{ExecutionID: l.id, LogCount: count, Status: l.exec.Status, ExitCode: l.exec.ExitCode},
+		LogEnd: schemas.LogEnd{ExecutionID: l.id, LogCount: count, Status: l.exec.Status, ExitCode: l.exec.ExitCode}, WorkerID: l.exec.WorkerID,
 	}
 	const size = 7 // so that neither a page nor the requested line begins with a chunk
 	for n := req.After/size*size + 1; n <= count+100; n++ {
@@ -132,7 +132,11 @@ func (l *written) say(t *testing.T, first, last int64) {
 }
 
 func (l *written) message(first, last int64, body logchunk.Body) *nats.Msg {
-	msg := nats.NewMsg(schemas.LogSubject(hodei.WorkerID{1}, l.id))
+	return l.messageOf(hodei.WorkerID{1}, first, last, body)
+}
+
+func (l *written) messageOf(worker hodei.WorkerID, first, last int64, body logchunk.Body) *nats.Msg {
+	msg := nats.NewMsg(schemas.LogSubject(worker, l.id))
 	msg.Header.Set(schemas.HeaderFirst, strconv.FormatInt(first, 10))
 	msg.Header.Set(schemas.HeaderLast, strconv.FormatInt(last, 10))
 	if msg.Data = body.Lines; body.Encoding() != "" {
@@ -153,6 +157,21 @@ func (l *written) record(first, last int64) {
 func (l *written) write(t *testing.T, first, last int64) {
 	l.publish(t, first, last)
 	l.record(first, last)
+}
+
+// forge publishes lines of another worker.
+func (l *written) forge(t *testing.T, worker hodei.WorkerID, first, last int64) {
+	text := strings.ReplaceAll(lines(first, last), "stdout", "stderr")
+	require.NoError(t, l.nc.PublishMsg(l.messageOf(worker, first, last, logchunk.Compress([]byte(text)))))
+	require.NoError(t, l.nc.Flush())
+}
+
+// runsOn commits the worker, and publishes that it has started the execution.
+func (l *written) runsOn(t *testing.T, worker hodei.WorkerID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.exec.Status, l.exec.WorkerID = hodei.Running, &worker
+	require.NoError(t, rpc.PublishEvent(t.Context(), l.nc, schemas.Event{Type: schemas.EventStarted, Execution: l.exec}))
 }
 
 // end commits the end; tell publishes it.

@@ -103,6 +103,7 @@ func (f *Feed) ask(ctx context.Context, next int64, want int) (schemas.RecordedL
 func (f *Feed) store(log schemas.RecordedLog) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.runsOn(log.WorkerID, log.Status)
 	for _, c := range log.Chunks {
 		if c.First > f.ring.newest() && (!log.Status.Ended() || c.Last <= log.LogCount) {
 			f.ring.add(newChunk(c.First, c.Last, logchunk.Body{Lines: c.Lines, Size: c.Size}))

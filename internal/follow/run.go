@@ -86,7 +86,7 @@ func (f *Feed) Run(ctx context.Context) (err error) {
 func (f *Feed) subscribe() (forget func(), err error) {
 	sub, err := f.cfg.NATS.Subscribe(schemas.LogOf(f.cfg.ID), func(msg *nats.Msg) {
 		defer rpc.Recover(f.cfg.Log, "log chunk")
-		f.take(msg.Header, msg.Data, time.Now())
+		f.take(msg.Subject, msg.Header, msg.Data, time.Now())
 	})
 	if err != nil {
 		return nil, err

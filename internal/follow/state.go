@@ -2,6 +2,7 @@ package follow
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -19,7 +20,7 @@ func (f *Feed) message(msg jetstream.Msg) (left uint64) {
 	if meta, err := msg.Metadata(); err == nil {
 		at, left = meta.Timestamp, meta.NumPending
 	}
-	f.take(msg.Headers(), msg.Data(), at)
+	f.take(msg.Subject(), msg.Headers(), msg.Data(), at)
 	return left
 }
 
@@ -32,18 +33,27 @@ func (f *Feed) lastTaken() time.Time {
 
 // take adds a chunk, published at the given time. It discards a chunk that
 // differs from its headers: the record may have the lines. A damaged frame
-// shows when it is read, see lose.
-func (f *Feed) take(header nats.Header, data []byte, at time.Time) {
+// shows when it is read, see lose. A chunk of a worker that does not run the
+// execution is discarded too, see source.
+func (f *Feed) take(subject string, header nats.Header, data []byte, at time.Time) {
 	first, _ := strconv.ParseInt(header.Get(schemas.HeaderFirst), 10, 64)
 	last, _ := strconv.ParseInt(header.Get(schemas.HeaderLast), 10, 64)
 	body, err := logchunk.Parse(data, header.Get(schemas.HeaderEncoding))
 	c := newChunk(first, last, body)
-	if err != nil || first < 1 || last > hodei.MaxSequence || !c.plausible() {
+	worker, _, unnamed := schemas.ParseLogSubject(subject)
+	if err = errors.Join(err, unnamed); err != nil || first < 1 || last > hodei.MaxSequence || !c.plausible() {
 		f.cfg.Log.Warn("log chunk discarded", "first", first, "last", last, "bytes", len(data), "err", err)
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.source.admits(arrived{worker, c, at}) {
+		f.add(c, at)
+	}
+}
+
+// add adds a chunk of the worker of the execution. The caller holds the lock.
+func (f *Feed) add(c chunk, at time.Time) {
 	if at.After(f.taken) {
 		f.taken = at
 	}
@@ -81,6 +91,7 @@ func (f *Feed) event(msg *nats.Msg) {
 	e := event.Execution
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.runsOn(e.WorkerID, e.Status)
 	f.setProgress(schemas.LogEnd{ExecutionID: e.ID, Status: e.Status, ExitCode: e.ExitCode, LogCount: e.LogCount})
 }
 

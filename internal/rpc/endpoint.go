@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -108,6 +109,11 @@ func (s *Service) stats(at *micro.Endpoint) any {
 func (s *Service) accept(ctx context.Context, e *endpoint, req received) {
 	defer Recover(s.cfg.Log, e.op.Name)
 	e.stats.requests.Add(1)
+	if !atInbox(req.Reply()) {
+		e.stats.refused.Add(1)
+		s.cfg.Log.DebugContext(ctx, "request without an inbox dropped", "op", e.op.Name, "reply", req.Reply())
+		return
+	}
 	if e.stats.inflight.Load() >= int64(s.cfg.InFlight) {
 		s.refuse(ctx, e, req, "Too many requests in flight")
 		return
@@ -122,6 +128,17 @@ func (s *Service) accept(ctx context.Context, e *endpoint, req received) {
 		defer s.gate.leave()
 		s.serve(ctx, e, req)
 	})
+}
+
+// atInbox reports whether a reply goes to an inbox, or to the account that sent the request: NATS
+// makes the latter subjects itself and refuses those that a client makes.
+//
+// NATS does not check the subject that a request names for its reply, and a service may publish
+// more than its callers: on another subject, the reply would be a message of the service, such
+// as a request to JetStream. A message without a reply subject is no request either: it may be an
+// acknowledgement of JetStream, which a publisher can direct to any subject.
+func atInbox(reply string) bool {
+	return strings.HasPrefix(reply, schemas.InboxPrefix("")) || strings.HasPrefix(reply, strings.TrimSuffix(schemas.ImportedReplies, ">"))
 }
 
 func (s *Service) refuse(ctx context.Context, e *endpoint, req received, why string) {

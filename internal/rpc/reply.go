@@ -71,12 +71,8 @@ func (s *Service) respondError(ctx context.Context, e *endpoint, req received, e
 }
 
 // send publishes the reply itself, because micro's Respond would record a
-// failure while micro's own goroutine reads it. A request without a reply
-// subject, as from `nats pub`, gets no reply.
+// failure while micro's own goroutine reads it.
 func (s *Service) send(ctx context.Context, req received, header nats.Header, body []byte) error {
-	if req.Reply() == "" {
-		return nil
-	}
 	header[schemas.HeaderRequestID] = []string{RequestID(ctx)}
 	if err := s.cfg.NATS.PublishMsg(&nats.Msg{Subject: req.Reply(), Header: header, Data: body}); err != nil {
 		return fmt.Errorf("send reply: %w", err)

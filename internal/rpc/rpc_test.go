@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,10 +149,41 @@ func TestPlainNATSRequestWorks(t *testing.T) {
 	var got hodei.Pipeline
 	require.NoError(t, json.Unmarshal(answer.Data, &got))
 	require.Equal(t, "demo", got.Name)
-	// A request without a reply subject is served too.
-	require.NoError(t, nc.Publish("hodei.v1.pipelines.create", []byte(`{"name":"demo"}`)))
-	_, err = nc.Request("hodei.v1.pipelines.create", []byte(`{"name":"demo"}`), time.Minute)
+}
+
+// TestARequestIsAnsweredAtAnInboxOnly: otherwise the reply would be a message of the service on
+// a subject of the caller's choice.
+func TestARequestIsAnsweredAtAnInboxOnly(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	var served atomic.Int64
+	start(t, rpc.Config{NATS: nc}, func(s *rpc.Service) {
+		rpc.Handle(s, schemas.CreatePipeline, func(ctx context.Context, req schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
+			served.Add(1)
+			return create(ctx, req)
+		})
+	})
+	replies, err := nc.SubscribeSync(">")
 	require.NoError(t, err)
+	const subject = "hodei.v1.pipelines.create"
+	answered := func(reply string) bool {
+		require.NoError(t, nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: []byte(`{"name":"demo"}`)}))
+		for {
+			msg, err := replies.NextMsg(200 * time.Millisecond)
+			if err != nil {
+				return false
+			}
+			if msg.Subject == reply {
+				return true
+			}
+		}
+	}
+	for _, reply := range []string{"", "$JS.API.STREAM.DELETE.KV_WORKERS", "hodei.v1.schedules.pause_all", "execution.full", "_INBOX", "_INBOXES.x", "x._INBOX.y"} {
+		require.False(t, answered(reply), reply)
+	}
+	require.Zero(t, served.Load(), "a request that cannot be answered was served")
+	require.True(t, answered("_INBOX.worker.x.1"))
+	require.EqualValues(t, 1, served.Load())
 }
 
 func TestErrorIsInHeadersAndBody(t *testing.T) {

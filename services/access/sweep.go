@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -34,12 +32,7 @@ const (
 // and regularly, because the announcement may be lost or arrive before a new connection.
 func (s *Service) keepOut(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
-	sub, err := s.nc.Subscribe(schemas.AccessSubject, func(*nats.Msg) {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})
+	sub, err := rpc.OnSignalTo(s.nc, schemas.AccessSubject, changed)
 	if err != nil {
 		return fmt.Errorf("follow revocations: %w", err)
 	}

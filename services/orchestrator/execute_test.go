@@ -232,6 +232,18 @@ func TestAdHocIsRecordedAndQueued(t *testing.T) {
 	require.Equal(t, hodei.DefaultPriority, e.Priority)
 }
 
+// TestAnAcknowledgementIsNoSignal: a publisher can have JetStream send it to any subject.
+func TestAnAcknowledgementIsNoSignal(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	require.NoError(t, b.nc.Publish(schemas.QueueFullSubject, []byte(`{"stream":"KV_WORKERS","seq":7}`)))
+	require.NoError(t, b.nc.Flush())
+	require.Never(t, func() bool {
+		_, err := rpc.Call(t.Context(), b.nc, schemas.Execute, schemas.ExecuteRequest{RunRequest: schemas.RunRequest{Command: &shell}})
+		return err != nil
+	}, 100*time.Millisecond, 10*time.Millisecond)
+}
+
 // TestAFullQueueRefuses what would only be queued, and records nothing of it.
 func TestAFullQueueRefuses(t *testing.T) {
 	t.Parallel()

@@ -119,7 +119,7 @@ func (o *Orchestrator) handleJobs() {
 
 // Run answers requests until ctx is done and those in flight are answered.
 func (o *Orchestrator) Run(ctx context.Context) error {
-	full, err := o.nc.Subscribe(schemas.QueueFullSubject, func(*nats.Msg) {
+	full, err := rpc.OnSignal(o.nc, schemas.QueueFullSubject, func() {
 		o.full.Store(time.Now().Add(schemas.QueueFullFor).UnixNano())
 	})
 	if err != nil {

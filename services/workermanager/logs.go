@@ -92,7 +92,7 @@ func (m *Manager) readLogs(ctx context.Context, req schemas.ReadLogsRequest) (sc
 	}
 	log := schemas.RecordedLog{
 		Chunks: []schemas.LogChunk{},
-		LogEnd: schemas.LogEnd{ExecutionID: e.ID, Status: e.Status, ExitCode: e.ExitCode, LogCount: e.LogCount},
+		LogEnd: schemas.LogEnd{ExecutionID: e.ID, Status: e.Status, ExitCode: e.ExitCode, LogCount: e.LogCount}, WorkerID: e.WorkerID,
 	}
 	if req.Limit == 0 {
 		return log, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/logchunk"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -76,8 +77,8 @@ func (s *Shipper) Stored(msg *nats.Msg) {
 func (s *Shipper) Resend(ctx context.Context, reconnected func()) {
 	up := s.NATS.StatusChanged(nats.CONNECTED)
 	defer s.NATS.RemoveStatusListener(up)
-	wanted := make(chan *nats.Msg, 1) // one that has not been answered stands for all
-	sub, err := s.NATS.ChanSubscribe(schemas.LogsWantedSubject, wanted)
+	wanted := make(chan struct{}, 1) // one that has not been answered stands for all
+	sub, err := rpc.OnSignalTo(s.NATS, schemas.LogsWantedSubject, wanted)
 	if err != nil {
 		s.Log.Warn("requests for logs are not received", "err", err) // a closed connection
 		return

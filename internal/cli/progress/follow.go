@@ -25,6 +25,8 @@ type Run struct {
 	Name string
 	// Quiet prints no logs, unless a job fails.
 	Quiet bool
+	// Silent prints nothing for a run that completes, except on a terminal: cron mails what is printed.
+	Silent bool
 
 	look time.Duration // between two looks at the queue, the constant when 0
 
@@ -202,7 +204,7 @@ func (r *Run) Summary(run hodei.Run) {
 	if run.DurationSeconds != nil {
 		text += " after " + render.Seconds(run.DurationSeconds)
 	}
-	if r.Quiet && run.Status == hodei.RunCompleted && !render.IsTerminal(r.Errs) {
+	if r.Silent && run.Status == hodei.RunCompleted && !render.IsTerminal(r.Errs) {
 		return
 	}
 	r.Note("%s", text)
