@@ -180,8 +180,12 @@ func TestReadiness(t *testing.T) {
 	w := newWorld(t)
 	resp := do(t, "GET", w.url("/readyz"), "")
 	require.Equal(t, 200, resp.StatusCode)
-	require.JSONEq(t, `{"status":"ok","checks":{"nats":"ok","orchestrator":"ok","scheduler":"ok","worker-manager":"ok","artifacts":"No artifacts is running",
-		"orchestrator.postgres":"ok","scheduler.postgres":"ok","worker-manager.postgres":"ok"}}`, text(t, resp))
+	body := text(t, resp)
+	for _, missing := range []string{"No artifacts is running", "No answer from artifacts in time"} { // on a busy machine
+		body = strings.ReplaceAll(body, missing, "missing")
+	}
+	require.JSONEq(t, `{"status":"ok","checks":{"nats":"ok","orchestrator":"ok","scheduler":"ok","worker-manager":"ok","artifacts":"missing",
+		"orchestrator.postgres":"ok","scheduler.postgres":"ok","worker-manager.postgres":"ok"}}`, body)
 	w.mu.Lock()
 	w.sick = true
 	w.mu.Unlock()

@@ -165,7 +165,9 @@ func TestALeaseIsAcquiredAmongOtherWrites(t *testing.T) {
 			_ = nc.PublishMsg(&nats.Msg{Subject: "$KV.WORKERS.x", Reply: schemas.LeaderSubject("test"), Data: []byte("{}")})
 		}
 	})
-	time.Sleep(100 * time.Millisecond)
+	bucket, err := js.KeyValue(t.Context(), schemas.LeadersBucket)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { _, err := bucket.Get(t.Context(), "test"); return err == nil }, time.Minute, time.Millisecond)
 	first, second := kv.NewLeader(js, "test"), kv.NewLeader(js, "test")
 	one, other := acquired(t, first), acquired(t, second)
 	for range 3 {
