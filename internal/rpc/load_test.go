@@ -194,7 +194,7 @@ func TestExpiredRequestIsNotServed(t *testing.T) {
 	start(t, rpc.Config{NATS: nc}, h.add)
 	close(h.release)
 	msg := nats.NewMsg(schemas.CreatePipeline.Subject)
-	msg.Data = []byte(`{"name":"late"}`)
+	msg.Reply, msg.Data = nats.NewInbox(), []byte(`{"name":"late"}`)
 	msg.Header[schemas.HeaderDeadline] = []string{time.Now().Add(-time.Second).UTC().Format(time.RFC3339Nano)}
 	require.NoError(t, nc.PublishMsg(msg))
 	require.NoError(t, <-ask(nc, 1)) // sent after the expired request
