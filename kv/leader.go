@@ -106,9 +106,9 @@ func (l *Leader) TryAcquire(ctx context.Context) bool {
 }
 
 // seize acquires the lease although the key exists, because its value is no lease, see own: as
-// long as such values are written, the key does not expire. The caller has heard of no renewal for
+// long as such values are written, the key does not expire. The caller has received no renewal for
 // a term. The former leader may still trust its last write, and replace such a value too, so this
-// instance waits until that trust has ended, and leaves the lease if it hears of another instance.
+// instance waits until that trust has ended, and leaves the lease if another instance writes it.
 func (l *Leader) seize(ctx context.Context, changes <-chan *nats.Msg) bool {
 	if l.bucket == nil {
 		return false

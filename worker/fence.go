@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/reaper"
@@ -59,7 +60,7 @@ func (w *Worker) fenceOf(req *schemas.ExecutionRequest) *fence {
 // contact is when the worker sent the last report that is known to have
 // arrived. Times are of reaper.Uptime.
 type contact struct {
-	sooner signal // next has moved forward
+	sooner rpc.Signal // next has moved forward
 
 	mu   sync.Mutex
 	at   time.Duration
@@ -84,7 +85,7 @@ func (c *contact) expect(f *fence) {
 	defer c.mu.Unlock()
 	if due := c.at + f.term; c.next == 0 || due < c.next {
 		c.next = due
-		c.sooner.set()
+		c.sooner.Set()
 	}
 }
 

@@ -99,7 +99,7 @@ func (w *Worker) serve(ctx context.Context) error {
 	if err == nil {
 		guarded := make(chan struct{}) // nothing may run before that
 		keepUp("reaper", func(ctx context.Context) { w.keepReaper(ctx, sync.OnceFunc(func() { close(guarded) })) })
-		keepUp("resending", func(ctx context.Context) { w.shipper.Resend(ctx, w.reconnected.set) })
+		keepUp("resending", func(ctx context.Context) { w.shipper.Resend(ctx, w.reconnected.Set) })
 		keepUp("fences", w.keepFences)
 		<-guarded
 		w.work(ctx, alive, bucket)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/joblog"
 )
@@ -19,7 +20,7 @@ const remembered = 4096
 // reads both here.
 type slots struct {
 	total   int
-	changed signal        // a revision has not been announced yet
+	changed rpc.Signal    // a revision has not been announced yet
 	drained chan struct{} // closed when it is leaving and has no executions: irreversible
 
 	mu       sync.Mutex
@@ -42,7 +43,7 @@ type slots struct {
 
 func newSlots(total int) *slots {
 	return &slots{
-		total: total, free: total, revision: 1, changed: newSignal(), drained: make(chan struct{}),
+		total: total, free: total, revision: 1, changed: rpc.NewSignal(), drained: make(chan struct{}),
 		held: map[hodei.ExecutionID]*run{}, ended: map[hodei.ExecutionID]bool{},
 	}
 }
@@ -54,7 +55,7 @@ func (s *slots) change() {
 }
 
 // announce causes the worker's key to be written soon.
-func (s *slots) announce() { s.changed.set() }
+func (s *slots) announce() { s.changed.Set() }
 
 // take decides on an offer. If it accepts, it calls begin, and calls the
 // function that begin returns before it returns itself. Reports and decisions

@@ -18,6 +18,7 @@ import (
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/batch"
 	"github.com/hodei-jobs/hodei/internal/disk"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/internal/seal"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/worker/exec/process"
@@ -91,7 +92,7 @@ type Worker struct {
 	// transfers has one element for each execution that transfers files.
 	transfers   chan struct{}
 	ends        batch.Group[schemas.End, schemas.Finished]
-	reconnected signal // the key is to be written at once: NATS is back, and may have lost it
+	reconnected rpc.Signal // the key is to be written at once: NATS is back, and may have lost it
 	ready       chan struct{}
 	terminate   chan struct{}
 	terminating sync.Once
@@ -123,8 +124,8 @@ func New(cfg Config) (*Worker, error) {
 		cfg: cfg, log: cfg.Log, incarnation: uuid.NewString(), tag: rand.Text(), slots: newSlots(cfg.Slots),
 		disk:        disk.NewGuard(cfg.MinFree, disk.Store{Name: "the worker", Dir: cfg.StateDir}),
 		transfers:   make(chan struct{}, transfersAtOnce),
-		contact:     contact{sooner: newSignal()},
-		reconnected: newSignal(), ready: make(chan struct{}), terminate: make(chan struct{}),
+		contact:     contact{sooner: rpc.NewSignal()},
+		reconnected: rpc.NewSignal(), ready: make(chan struct{}), terminate: make(chan struct{}),
 	}
 	var err error
 	if w.seal, err = seal.NewPair(); err != nil {

@@ -199,7 +199,7 @@ func TestRunOfAnUnknownName(t *testing.T) {
 	require.Equal(t, `hodei: no pipeline or job "nope" found`, errs)
 }
 
-// TestANameThatIsTakenIsNoted: commands cannot tell two pipelines of one name apart.
+// TestANameThatIsTakenIsNoted: commands cannot distinguish two pipelines of one name.
 func TestANameThatIsTakenIsNoted(t *testing.T) {
 	const id = "01a20adc-0000-7000-8000-000000000001"
 	url := answering(t, "/", 200, `{"id":"pipe_`+id+`","items":[{"name":"demo"}],"next_cursor":null}`)

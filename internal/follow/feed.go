@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -65,9 +66,9 @@ type Feed struct {
 
 	over   chan struct{} // closed at the execution's end
 	found  chan struct{} // closed after the record was read
-	asked  signal        // by Now
+	asked  rpc.Signal    // by Now
 	loaded chan struct{} // closed when the window's backlog is in the ring
-	holed  signal        // a line is missing
+	holed  rpc.Signal    // a line is missing
 
 	mu   sync.Mutex
 	ring ring
@@ -80,7 +81,7 @@ type Feed struct {
 	ended   bool
 	err     error         // why the feed stopped before the end
 	changed chan struct{} // closed and replaced when any of this changes
-	watches map[signal]bool
+	watches map[rpc.Signal]bool
 	asking  singleflight.Group // of the record
 	find    sync.Once
 	load    sync.Once
@@ -103,8 +104,8 @@ func NewFeed(cfg FeedConfig) *Feed {
 	cfg.Soon = cmp.Or(cfg.Soon, 50*time.Millisecond)
 	return &Feed{
 		cfg: cfg, ring: ring{limit: cfg.Ring, shared: cfg.Shared}, now: schemas.LogEnd{ExecutionID: cfg.ID},
-		over: make(chan struct{}), found: make(chan struct{}), asked: newSignal(), loaded: make(chan struct{}),
-		holed: newSignal(), changed: make(chan struct{}), watches: map[signal]bool{},
+		over: make(chan struct{}), found: make(chan struct{}), asked: rpc.NewSignal(), loaded: make(chan struct{}),
+		holed: rpc.NewSignal(), changed: make(chan struct{}), watches: map[rpc.Signal]bool{},
 	}
 }
 
@@ -125,7 +126,7 @@ func (f *Feed) Found(ctx context.Context) error {
 // LogCount the last sequence that can be read without waiting. It waits until
 // the window was read, and fails like Found.
 func (f *Feed) Now(ctx context.Context) (schemas.LogEnd, error) {
-	f.asked.set()
+	f.asked.Set()
 	select {
 	case <-f.loaded:
 	case <-ctx.Done():

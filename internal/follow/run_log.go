@@ -45,7 +45,7 @@ type RunLog struct {
 	run     hodei.Run
 	changed <-chan struct{} // of the run
 	turn    int             // the part to be read next
-	wake    signal          // of the feeds
+	wake    rpc.Signal      // of the feeds
 }
 
 // part is one job of the run and how far its logs are read.
@@ -87,7 +87,7 @@ func (s RunStep) AppendPosition(dst []byte, sequence int64) []byte {
 
 // NewRunLog returns the log of a run. It fails if After is not a position.
 func NewRunLog(cfg RunLogConfig) (*RunLog, error) {
-	l := &RunLog{cfg: cfg, by: map[string]*part{}, wake: newSignal()}
+	l := &RunLog{cfg: cfg, by: map[string]*part{}, wake: rpc.NewSignal()}
 	var err error
 	if cfg.After != "" {
 		l.begun, l.done, err = parsePosition(cfg.After)

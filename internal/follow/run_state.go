@@ -56,7 +56,7 @@ func NewRunState(cfg RunStateConfig) *RunState {
 // run cannot be read at first, or no longer exists.
 func (s *RunState) Run(ctx context.Context) (err error) {
 	defer func() { s.stop(err) }()
-	events := newSignal() // of several events one suffices
+	events := rpc.NewSignal() // of several events one suffices
 	watching, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { s.watch(watching, events) })
@@ -99,10 +99,10 @@ func (s *RunState) Run(ctx context.Context) (err error) {
 }
 
 // watch signals the events of the run.
-func (s *RunState) watch(ctx context.Context, events signal) {
+func (s *RunState) watch(ctx context.Context, events rpc.Signal) {
 	for pause := NewPause(); ctx.Err() == nil; {
 		err := rpc.Try(s.cfg.Log, "events of a run", func() error {
-			return s.cfg.Watch(ctx, s.cfg.ID, events.set)
+			return s.cfg.Watch(ctx, s.cfg.ID, events.Set)
 		})
 		s.cfg.Log.Debug("events of a run to be followed again", "err", err)
 		select {

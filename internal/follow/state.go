@@ -11,6 +11,7 @@ import (
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/logchunk"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
@@ -61,7 +62,7 @@ func (f *Feed) add(c chunk, at time.Time) {
 	f.ring.add(c)
 	f.head = f.ring.reach(f.head)
 	if whole && f.ring.newest() > f.head {
-		f.holed.set()
+		f.holed.Set()
 	}
 	f.wake()
 }
@@ -131,7 +132,7 @@ func (f *Feed) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 	for watch := range f.watches {
-		watch.set()
+		watch.Set()
 	}
 }
 
@@ -143,7 +144,7 @@ func (f *Feed) changes() <-chan struct{} {
 }
 
 // notify sets the signal at each change until stop is called. One signal may watch many feeds.
-func (f *Feed) notify(on signal) (stop func()) {
+func (f *Feed) notify(on rpc.Signal) (stop func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.watches[on] = true

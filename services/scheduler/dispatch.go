@@ -31,7 +31,7 @@ func (s *Scheduler) dispatch(ctx context.Context) error {
 		s.backoff.wait(ctx)
 		s.round(ctx)
 		if s.more.Load() && s.queue.len() < sweepPage/2 { // the record has more than the queue
-			s.soon.set()
+			s.soon.Set()
 		}
 	}
 }

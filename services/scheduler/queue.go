@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hodei-jobs/hodei"
+	"github.com/hodei-jobs/hodei/internal/rpc"
 	"github.com/hodei-jobs/hodei/schemas"
 	"github.com/hodei-jobs/hodei/services/scheduler/plan"
 )
@@ -68,7 +69,7 @@ type result struct {
 // can take its head, the rest is not tried.
 type queue struct {
 	order order
-	woken signal // the dispatcher must run a round
+	woken rpc.Signal // the dispatcher must run a round
 
 	mu      sync.Mutex
 	classes map[string]*class
@@ -84,7 +85,7 @@ type class struct {
 }
 
 func newQueue(o order) *queue {
-	return &queue{order: o, classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: newSignal()}
+	return &queue{order: o, classes: map[string]*class{}, entries: map[hodei.ExecutionID]*entry{}, woken: rpc.NewSignal()}
 }
 
 // open opens the queue, which is empty, until close.
@@ -106,7 +107,7 @@ func (q *queue) close(why error) {
 }
 
 // wake starts another round of the dispatcher. Several wakes start one.
-func (q *queue) wake() { q.woken.set() }
+func (q *queue) wake() { q.woken.Set() }
 
 // push queues an entry and returns it, or the existing entry of the execution, which is
 // queued or being assigned. It returns VALIDATION_ERROR for a priority out of range.

@@ -56,8 +56,8 @@ type Scheduler struct {
 	assignments batch.Groups[hodei.WorkerID, hodei.ExecutionID, schemas.Assignment]
 	more        atomic.Bool  // the record has more pending executions than were adopted
 	fullAt      atomic.Int64 // when a full queue was last announced, in Unix nanoseconds
-	soon        signal       // sweep now
-	broken      signal       // a panic may have left the fleet and the queue inconsistent: rebuild them
+	soon        rpc.Signal   // sweep now
+	broken      rpc.Signal   // a panic may have left the fleet and the queue inconsistent: rebuild them
 }
 
 // New returns an instance that is idle until Run.
@@ -79,7 +79,7 @@ func New(cfg Config) *Scheduler {
 	}
 	s := &Scheduler{
 		cfg: cfg, nc: cfg.NATS, db: cfg.DB, log: cfg.Log,
-		fleet: newFleet(cfg.Weights), queue: newQueue(order(cfg.Ageing)), ready: make(chan struct{}), soon: newSignal(), broken: newSignal(),
+		fleet: newFleet(cfg.Weights), queue: newQueue(order(cfg.Ageing)), ready: make(chan struct{}), soon: rpc.NewSignal(), broken: rpc.NewSignal(),
 		leads: func() bool { return true },
 	}
 	s.assignments.Run = s.requestAssignments
@@ -90,7 +90,7 @@ func New(cfg Config) *Scheduler {
 func (s *Scheduler) service() *rpc.Service {
 	return rpc.New(rpc.Config{
 		NATS: s.nc, Name: schemas.Scheduler, Version: s.cfg.Version, Log: s.log,
-		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.broken.set, Audit: s.cfg.DB.Audit,
+		Description: "The queue and the choice of worker", InFlight: 4096, Stats: s.stats, Panicked: s.broken.Set, Audit: s.cfg.DB.Audit,
 		PipelineOf: s.cfg.DB.PipelineOf, CallerKey: s.cfg.DB.CallerKey,
 	})
 }
@@ -249,7 +249,7 @@ func (s *Scheduler) decide(ctx context.Context, known func()) error {
 func (s *Scheduler) contain(what string) {
 	if p := recover(); p != nil {
 		rpc.Caught(s.log, what, p)
-		s.broken.set()
+		s.broken.Set()
 	}
 }
 

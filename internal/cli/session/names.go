@@ -29,7 +29,7 @@ type known[ID comparable, T any] struct {
 	failed  bool // so that a table is not delayed by each of its rows
 }
 
-// find returns the record with the id, nil if it cannot be read: no table fails for want of a name. The first
+// find returns the record with the id, nil if it cannot be read: a table then shows the id. The first
 // record takes one request. The second id is looked up in a list, because more ids are likely to follow.
 func (k *known[ID, T]) find(id ID, get func() (T, error), list func() ([]T, error), idOf func(T) ID) *T {
 	if k.records == nil {

@@ -261,7 +261,7 @@ func (m *matches[K]) best() []match[K] {
 }
 
 const (
-	// newest is how many executions or runs are searched for the end of an id. Its beginning tells how old it is.
+	// newest is how many executions or runs are searched for the end of an id. The beginning of an id contains its age.
 	newest = 10_000
 	// leastEnd is the number of digits that the end of an id must have at least; tables and the console show
 	// shownEnd, which are as good as unique.
