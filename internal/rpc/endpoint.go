@@ -74,7 +74,7 @@ type stats struct {
 }
 
 func (s *Service) add(op *schemas.Op, subject string, alone bool, handle handler) {
-	v, err := newValidator(op)
+	v, err := validatorOf(op)
 	if err != nil {
 		panic(err) // the embedded schema is broken; a test compiles them all
 	}

@@ -19,8 +19,8 @@ import (
 
 func TestSuperviseStartsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var said bytes.Buffer
-		log, before := slog.New(slog.NewTextHandler(&said, nil)), rpc.Panics()
+		var logged bytes.Buffer
+		log, before := slog.New(slog.NewTextHandler(&logged, nil)), rpc.Panics()
 		ctx, cancel := context.WithCancel(t.Context())
 		var began []time.Time
 		err := rpc.Supervise(ctx, log, "loop", func(ctx context.Context) error {
@@ -38,9 +38,9 @@ func TestSuperviseStartsAgain(t *testing.T) {
 		})
 		require.NoError(t, err)
 		require.Equal(t, before+2, rpc.Panics())
-		require.Equal(t, 2, strings.Count(said.String(), "panic contained"))
-		require.Contains(t, said.String(), "supervise_test.go", "with the stack")
-		require.Equal(t, 8, strings.Count(said.String(), "loop failed; restarting"))
+		require.Equal(t, 2, strings.Count(logged.String(), "panic contained"))
+		require.Contains(t, logged.String(), "supervise_test.go", "with the stack")
+		require.Equal(t, 8, strings.Count(logged.String(), "loop failed; restarting"))
 		require.Less(t, began[1].Sub(began[0]), 200*time.Millisecond)
 		for i := 2; i < len(began); i++ {
 			require.Less(t, began[i].Sub(began[i-1]), 3*time.Second)
@@ -61,8 +61,8 @@ func TestSuperviseEndsWithALoopThatHasDone(t *testing.T) {
 func TestAPanickingHandlerAnswers(t *testing.T) {
 	t.Parallel()
 	nc, before := connect(t), rpc.Panics()
-	told := make(chan struct{}, 2)
-	start(t, rpc.Config{NATS: nc, Panicked: func() { told <- struct{}{} }}, func(s *rpc.Service) {
+	panicked := make(chan struct{}, 2)
+	start(t, rpc.Config{NATS: nc, Panicked: func() { panicked <- struct{}{} }}, func(s *rpc.Service) {
 		rpc.Handle(s, schemas.CreatePipeline, func(_ context.Context, req schemas.CreatePipelineRequest) (hodei.Pipeline, error) {
 			return hodei.Pipeline{Name: req.Name[4:]}, nil
 		})
@@ -70,7 +70,7 @@ func TestAPanickingHandlerAnswers(t *testing.T) {
 	_, err := rpc.Call(t.Context(), nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "a"})
 	require.ErrorIs(t, err, hodei.Internal)
 	require.Equal(t, "Internal error", asked(t, err).Message)
-	<-told
+	<-panicked
 	require.Equal(t, before+1, rpc.Panics())
 	p, err := rpc.Call(t.Context(), nc, schemas.CreatePipeline, schemas.CreatePipelineRequest{Name: "the demo"})
 	require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -34,6 +35,17 @@ type validator struct {
 
 // checked is a request with a Validate method.
 type checked interface{ Validate() error }
+
+// validators are those of this process, by *schemas.Op. Several services run in
+// one process, and their tests start hundreds.
+var validators sync.Map
+
+// validatorOf returns the validator of an operation, which the first call
+// compiles.
+func validatorOf(op *schemas.Op) (*validator, error) {
+	compile, _ := validators.LoadOrStore(op, sync.OnceValues(func() (*validator, error) { return newValidator(op) }))
+	return compile.(func() (*validator, error))()
+}
 
 func newValidator(op *schemas.Op) (*validator, error) {
 	if op.Method == "" && op.Request != nil && op.Request.Implements(reflect.TypeFor[checked]()) {
@@ -98,7 +110,7 @@ func ignoreUnknown(schema any) {
 // of an operation's request and decodes it into a pointer, as services do, for
 // operations that the edge answers itself.
 func Decoder(op *schemas.Op) (func(body []byte, req any) error, error) {
-	v, err := newValidator(op)
+	v, err := validatorOf(op)
 	if err != nil {
 		return nil, err
 	}
