@@ -89,7 +89,7 @@ var mayImport = []struct {
 	{"internal/health", []string{"schemas", "internal/rpc", "internal/notify"}},
 	{"edge", []string{"", "schemas", "internal/definition", "internal/rates", "internal/rpc", "internal/health", "internal/follow", "internal/archive", "internal/transfer", "internal/token", "client"}},
 	{"internal/rpc", []string{"", "schemas", "internal/rates"}},
-	{"internal/local/localtest", []string{"", "internal/local", "kv"}},
+	{"internal/local/localtest", []string{"", "internal/disk", "internal/local", "kv"}},
 	{"internal/local", []string{"", "internal/rpc", "internal/disk"}},
 	{"internal/system", []string{"", "schemas", "internal/rpc", "internal/health", "services", "worker", "edge", "kv", "postgres", "client"}},
 	// It fills in the Config of each role; internal/system does the rest.
