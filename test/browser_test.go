@@ -33,6 +33,43 @@ func chromium(t testing.TB) string {
 	return ""
 }
 
+// newBrowser prepares a headless Chromium, which starts with its first tab. Without animations
+// it needs a fifth of the processor time.
+func newBrowser(path string, options ...chromedp.ExecAllocatorOption) (context.Context, context.CancelFunc) {
+	return chromedp.NewExecAllocator(context.Background(), append(append(chromedp.DefaultExecAllocatorOptions[:], options...),
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1360, 900),
+		chromedp.Flag("force-prefers-reduced-motion", true),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute))...)
+}
+
+// shared is the browser of all tests: a start of Chromium takes a second of processor time.
+var shared struct {
+	once  sync.Once
+	ctx   context.Context
+	close context.CancelFunc // nil until the browser has started
+	err   error
+}
+
+func sharedBrowser(t testing.TB) context.Context {
+	t.Helper()
+	path := chromium(t)
+	shared.once.Do(func() {
+		browser, stop := newBrowser(path)
+		shared.ctx, _ = chromedp.NewContext(browser)
+		shared.close = stop
+		shared.err = chromedp.Do(shared.ctx)
+	})
+	require.NoError(t, shared.err, "start Chromium")
+	return shared.ctx
+}
+
+func closeBrowser() {
+	if shared.close != nil {
+		_ = chromedp.Cancel(shared.ctx) // the allocator ends what is left
+		shared.close()
+	}
+}
+
 // page is a tab of a headless Chromium, at a console.
 type page struct {
 	t    testing.TB
@@ -40,7 +77,7 @@ type page struct {
 	base string // as in http://127.0.0.1:8080
 
 	mu       sync.Mutex
-	said     []string // errors and warnings of the browser's console
+	problems []string // errors and warnings of the browser's console
 	requests []string
 	// mayLose allows requests to fail because a server is down.
 	mayLose atomic.Bool
@@ -56,14 +93,16 @@ func browse(t testing.TB, base string) *page {
 	return p
 }
 
-// openTab opens a tab of a browser with further options.
-func openTab(t testing.TB, base string, more ...chromedp.ExecAllocatorOption) *page {
+// openTab opens a tab in a profile of its own: in the browser that the tests share or, with
+// options, in one of its own.
+func openTab(t testing.TB, base string, options ...chromedp.ExecAllocatorOption) *page {
 	t.Helper()
-	opts := append(append(chromedp.DefaultExecAllocatorOptions[:], more...),
-		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1360, 900),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute))
-	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
-	ctx, _ := chromedp.NewContext(alloc)
+	browser, stop, profile := sharedBrowser(t), func() {}, []chromedp.ContextOption{chromedp.WithNewBrowserContext()}
+	if len(options) > 0 {
+		browser, stop = newBrowser(chromium(t), options...)
+		profile = nil
+	}
+	ctx, _ := chromedp.NewContext(browser, profile...)
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute) // for all that a test does in the tab
 	p := &page{t: t, ctx: ctx, base: base}
 	messages, requests := chromedp.Console(ctx), chromedp.Events(ctx, network.RequestWillBeSent)
@@ -73,7 +112,7 @@ func openTab(t testing.TB, base string, more ...chromedp.ExecAllocatorOption) *p
 			if err != nil {
 				return
 			}
-			p.heard(m)
+			p.record(m)
 		}
 	})
 	listening.Go(func() {
@@ -90,7 +129,7 @@ func openTab(t testing.TB, base string, more ...chromedp.ExecAllocatorOption) *p
 		if t.Failed() {
 			p.keep()
 		}
-		_ = chromedp.Cancel(ctx) // the allocator ends what is left
+		_ = chromedp.Cancel(ctx) // closes the tab, or fails because the browser has ended
 		cancel()
 		stop()
 		listening.Wait()
@@ -102,18 +141,18 @@ func openTab(t testing.TB, base string, more ...chromedp.ExecAllocatorOption) *p
 	return p
 }
 
-func (p *page) heard(m chromedp.ConsoleMessage) {
+func (p *page) record(m chromedp.ConsoleMessage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	bad := m.IsException() || m.Type == chromedp.ConsoleError || m.Type == chromedp.ConsoleWarning
 	if bad && !(p.mayLose.Load() && m.Source == "network") {
-		p.said = append(p.said, fmt.Sprintf("%s (%s:%d)", m, m.URL, m.Line))
+		p.problems = append(p.problems, fmt.Sprintf("%s (%s:%d)", m, m.URL, m.Line))
 	}
 }
 
 func (p *page) check() {
 	p.t.Helper()
-	require.Empty(p.t, p.said, "the console of the browser")
+	require.Empty(p.t, p.problems, "the console of the browser")
 	require.NotEmpty(p.t, p.requests)
 	for _, request := range p.requests {
 		u, err := url.Parse(request)

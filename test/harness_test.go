@@ -54,6 +54,7 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
+	defer closeBrowser()
 	return m.Run()
 }
 
@@ -101,13 +102,13 @@ func hardened(t testing.TB) string {
 
 // process is a running hodei.
 type process struct {
-	t    testing.TB
-	cmd  *exec.Cmd
-	mu   sync.Mutex
-	said bytes.Buffer // its standard error
-	line chan string  // the line that begins with "ready"
-	done chan struct{}
-	err  error
+	t      testing.TB
+	cmd    *exec.Cmd
+	mu     sync.Mutex
+	stderr bytes.Buffer // its standard error
+	line   chan string  // the line that begins with "ready"
+	done   chan struct{}
+	err    error
 }
 
 // start runs hodei and returns when it is ready.
@@ -176,14 +177,14 @@ func (p *process) read(stderr io.Reader) {
 	for {
 		line, err := lines.ReadString('\n')
 		p.mu.Lock()
-		p.said.WriteString(line)
+		p.stderr.WriteString(line)
 		p.mu.Unlock()
 		if strings.HasPrefix(line, "ready") {
 			// The addresses follow in the same write.
 			rest := make([]byte, lines.Buffered())
 			n, _ := io.ReadFull(lines, rest)
 			p.mu.Lock()
-			p.said.Write(rest[:n])
+			p.stderr.Write(rest[:n])
 			p.mu.Unlock()
 			p.line <- line
 		}
@@ -222,7 +223,7 @@ func (p *process) wait() int {
 func (p *process) output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.said.String()
+	return p.stderr.String()
 }
 
 // find returns the first group of the pattern in the output of the process.

@@ -23,7 +23,7 @@ import (
 // TestConsoleScreenshots creates a system with realistic work and takes a
 // picture of every view. HODEI_SCREENSHOTS is the directory of the pictures in
 // the documentation, light and dark; without it the test only verifies that
-// each view renders.
+// each view renders, and fits a narrow screen.
 func TestConsoleScreenshots(t *testing.T) {
 	t.Parallel()
 	database := localtest.Database(t)
@@ -66,9 +66,9 @@ func TestConsoleScreenshots(t *testing.T) {
 		p.sees(view.sees)
 		for _, theme := range themes {
 			p.theme(theme)
-			s.picture(view.name+"-"+theme, p.shot(1360, 900))
+			p.picture(view.name+"-"+theme, 1360, 900)
 		}
-		s.picture(view.name+"-narrow", p.shot(390, 844))
+		p.picture(view.name+"-narrow", 390, 844)
 		require.LessOrEqual(t, eval[int](p, "document.documentElement.scrollWidth"), 390, "%s fits a narrow screen", view.name)
 		p.size(1360, 900)
 	}
@@ -76,7 +76,7 @@ func TestConsoleScreenshots(t *testing.T) {
 	p.theme("light")
 	p.sees("418 passed, 2 failed")
 	eval[chromedp.Void](p, "document.querySelector('.failures summary').click()")
-	s.picture("run-light", p.shot(1360, 1420))
+	p.picture("run-light", 1360, 1420)
 }
 
 // tested runs a pipeline with test reports and returns its run.
@@ -108,42 +108,36 @@ func (p *page) size(width, height int64) {
 	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.EmulateViewport(width, height)))
 }
 
-// shot returns a picture of the page in a window of that size.
-func (p *page) shot(width, height int64) image.Image {
-	p.t.Helper()
-	p.size(width, height)
-	eval[chromedp.Void](p, "document.fonts.ready")
-	p.rests()
-	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-	require.NoError(p.t, err)
-	img, err := png.Decode(bytes.NewReader(shot))
-	require.NoError(p.t, err)
-	require.Equal(p.t, image.Pt(int(width), int(height)), img.Bounds().Size())
-	return img
-}
-
 // shown are the pictures in the documentation.
 var shown = map[string]bool{
 	"overview-light": true, "run-light": true, "execution-dark": true, "failed-light": true, "pipelines-light": true, "workers-dark": true, "why-type-light": true,
 }
 
-// picture saves a picture if requested. Pictures that are not shown go to an
-// ignored directory beside the others.
-func (s *system) picture(name string, img image.Image) {
-	s.t.Helper()
-	require.Greater(s.t, colours(img), 20, "%s is not an empty page", name)
+// picture sets the size of the window and saves a picture of it if requested.
+// Pictures that are not shown go to an ignored directory beside the others.
+func (p *page) picture(name string, width, height int64) {
+	p.t.Helper()
+	p.size(width, height)
+	p.rests()
 	dir := os.Getenv("HODEI_SCREENSHOTS")
 	if dir == "" {
 		return
 	}
 	if !shown[name] {
 		dir = filepath.Join(os.TempDir(), "hodei-screenshots")
-		require.NoError(s.t, os.MkdirAll(dir, 0o755))
+		require.NoError(p.t, os.MkdirAll(dir, 0o755))
 	}
+	eval[chromedp.Void](p, "document.fonts.ready")
+	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	require.NoError(p.t, err)
+	img, err := png.Decode(bytes.NewReader(shot))
+	require.NoError(p.t, err)
+	require.Equal(p.t, image.Pt(int(width), int(height)), img.Bounds().Size())
+	require.Greater(p.t, colours(img), 20, "%s is not an empty page", name)
 	var small bytes.Buffer
-	require.NoError(s.t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, img))
-	require.Less(s.t, small.Len(), 200<<10, "%s is too large for the documentation", name)
-	require.NoError(s.t, os.WriteFile(filepath.Join(dir, name+".png"), small.Bytes(), 0o644))
+	require.NoError(p.t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, img))
+	require.Less(p.t, small.Len(), 200<<10, "%s is too large for the documentation", name)
+	require.NoError(p.t, os.WriteFile(filepath.Join(dir, name+".png"), small.Bytes(), 0o644))
 }
 
 func colours(img image.Image) int {
