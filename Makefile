@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build up check lint test processes race vuln chaos bench bench-accept generate fmt screenshots setup tools postgres redis temporal gcc curl chromium npm
+.PHONY: help build up check lint test compile processes race vuln chaos bench bench-accept generate fmt screenshots setup tools postgres redis temporal gcc curl chromium npm
 
 # What is left out of the binary (docs/adr/0013-jsm.md). Everything works without the tags, too.
 TAGS = -tags noexprlang,no_antithesis_sdk
@@ -32,8 +32,14 @@ lint: tools ## format, vet, staticcheck, errcheck, and the types of the console
 	  ../bin/errcheck $(TAGS) -ignoretests -exclude ../tools/errcheck.txt ./...
 	tools/node_modules/.bin/tsc -p tools
 
-test: setup ## lint, and every test with the race detector: all that CI does
+test: setup compile ## lint, and every test with the race detector: all that CI does
 	@$(MAKE) --no-print-directory -j 3 lint processes race
+
+# On a fresh machine the compiler needs both processors for minutes, which tests would wait for.
+compile:
+	@echo "compiling what lint and the tests need"
+	@go list $(TAGS) -export -test -deps ./... >/dev/null
+	@CGO_ENABLED=1 go list $(TAGS) -race -export -test -deps ./... >/dev/null
 
 RACE = CGO_ENABLED=1 go test $(TAGS) -race -vet=off -ldflags=-s -count=1 -timeout 45m
 
