@@ -141,7 +141,7 @@ type RunJob struct {
 	Status  RunJobStatus `json:"status"`
 	Reason  *Reason      `json:"reason"`
 	// Message explains the reason for people: which need, which condition, whose answer, which
-	// exit code. It is null where the reason says all there is.
+	// exit code. It is null where the reason is all there is.
 	Message *string `json:"message"`
 	// JobID is the job of the pipeline, ExecutionID its last execution and Attempt
 	// the number of executions.

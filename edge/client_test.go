@@ -61,17 +61,17 @@ func TestClientCalls(t *testing.T) {
 func TestClientErrors(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world, c *client.Client) {
-		var said *hodei.Error
+		var failure *hodei.Error
 		unknown := newID[hodei.PipelineID]()
 		_, err := c.GetPipeline(t.Context(), schemas.GetPipelineRequest{ID: hodei.RefTo(unknown)})
-		require.ErrorAs(t, err, &said)
+		require.ErrorAs(t, err, &failure)
 		require.ErrorIs(t, err, hodei.NotFound)
-		require.Equal(t, unknown.String(), said.ResourceID)
-		require.Regexp(t, "^req_", said.RequestID)
+		require.Equal(t, unknown.String(), failure.ResourceID)
+		require.Regexp(t, "^req_", failure.RequestID)
 		_, err = c.CreatePipeline(t.Context(), schemas.CreatePipelineRequest{})
 		require.ErrorIs(t, err, hodei.Invalid)
-		require.ErrorAs(t, err, &said)
-		require.Equal(t, "name", said.Details.Field)
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, "name", failure.Details.Field)
 		_, err = c.ExecuteJob(t.Context(), schemas.ExecuteJobRequest{ID: w.job, Waiting: schemas.Waiting{IfNoWorker: schemas.Reject}})
 		require.ErrorIs(t, err, hodei.Rejected)
 		_, err = c.Follow(t.Context(), schemas.FollowLogsRequest{ID: hodei.RefTo(newID[hodei.ExecutionID]())}, nil)

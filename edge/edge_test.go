@@ -73,25 +73,25 @@ func TestRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			resp := do(t, c.method, w.url(c.path), c.body, append(c.headers, "X-Request-Id: mine-1")...)
 			body := text(t, resp)
-			var said hodei.Error
-			require.NoError(t, json.Unmarshal([]byte(body), &said), body)
-			require.Equal(t, c.code, said.Code, body)
+			var failure hodei.Error
+			require.NoError(t, json.Unmarshal([]byte(body), &failure), body)
+			require.Equal(t, c.code, failure.Code, body)
 			require.Equal(t, c.code.Status(), resp.StatusCode)
 			require.Equal(t, "application/json", resp.Header.Get("Content-Type"))
-			require.Equal(t, "mine-1", said.RequestID)
+			require.Equal(t, "mine-1", failure.RequestID)
 			require.Equal(t, "mine-1", resp.Header.Get("X-Request-Id"))
-			require.WithinDuration(t, time.Now(), said.Timestamp, time.Minute)
-			require.NotEmpty(t, said.Message)
+			require.WithinDuration(t, time.Now(), failure.Timestamp, time.Minute)
+			require.NotEmpty(t, failure.Message)
 			require.NotContains(t, body, "secret")
 			if c.field != "" {
-				require.NotNil(t, said.Details, body)
-				require.Equal(t, c.field, said.Details.Field)
+				require.NotNil(t, failure.Details, body)
+				require.Equal(t, c.field, failure.Details.Field)
 			}
 			if c.code == hodei.Unavailable {
 				require.Equal(t, "1", resp.Header.Get("Retry-After"))
 			}
 			if c.code == hodei.NotFound {
-				require.NotEmpty(t, said.Resource)
+				require.NotEmpty(t, failure.Resource)
 			}
 		})
 	}

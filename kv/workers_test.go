@@ -55,14 +55,14 @@ func TestWatchIgnoresInvalidKeysAndValues(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var heard []kv.Update
+	var updates []kv.Update
 	require.NoError(t, bucket.Watch(ctx, func(u kv.Update) {
-		if heard = append(heard, u); u.Synced {
+		if updates = append(updates, u); u.Synced {
 			cancel()
 		}
 	}))
-	require.Len(t, heard, 2)
-	require.Equal(t, 7, heard[0].Availability.Free)
+	require.Len(t, updates, 2)
+	require.Equal(t, 7, updates[0].Availability.Free)
 }
 
 // TestAWatchEndsWithItsBucket: a recreated bucket counts its revisions from 1,
@@ -79,27 +79,27 @@ func TestAWatchEndsWithItsBucket(t *testing.T) {
 		}
 	}
 	put(20)
-	watch := func() (heard chan kv.Update, ended chan error) {
+	watch := func() (updates chan kv.Update, ended chan error) {
 		bucket, err := kv.OpenWorkers(t.Context(), js)
 		require.NoError(t, err)
-		heard, ended = make(chan kv.Update, 100), make(chan error, 1)
+		updates, ended = make(chan kv.Update, 100), make(chan error, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		t.Cleanup(func() { cancel(); <-ended })
-		go func() { ended <- bucket.Watch(ctx, func(u kv.Update) { heard <- u }); close(ended) }()
-		return heard, ended
+		go func() { ended <- bucket.Watch(ctx, func(u kv.Update) { updates <- u }); close(ended) }()
+		return updates, ended
 	}
-	hear := func(heard chan kv.Update) kv.Update {
+	next := func(updates chan kv.Update) kv.Update {
 		select {
-		case u := <-heard:
+		case u := <-updates:
 			return u
 		case <-time.After(30 * time.Second):
 			require.FailNow(t, "the watch did not end")
 			panic("unreachable")
 		}
 	}
-	heard, ended := watch()
-	require.Equal(t, 20, hear(heard).Availability.Free)
-	require.True(t, hear(heard).Synced)
+	updates, ended := watch()
+	require.Equal(t, 20, next(updates).Availability.Free)
+	require.True(t, next(updates).Synced)
 
 	require.NoError(t, js.DeleteStream(t.Context(), schemas.WorkersStream))
 	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
@@ -110,8 +110,8 @@ func TestAWatchEndsWithItsBucket(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		require.FailNow(t, "the watch waits for a revision that is far away")
 	}
-	heard, _ = watch()
-	require.Equal(t, 3, hear(heard).Availability.Free)
+	updates, _ = watch()
+	require.Equal(t, 3, next(updates).Availability.Free)
 }
 
 // TestWatchReportsEveryChange: the initial content, then at least the last
@@ -122,29 +122,29 @@ func TestWatchReportsEveryChange(t *testing.T) {
 	bucket, err := kv.OpenWorkers(t.Context(), js)
 	require.NoError(t, err)
 	const workers, revisions = 40, 50
-	say := func(revision uint64) {
+	report := func(revision uint64) {
 		for i := range workers {
 			require.NoError(t, bucket.Put(t.Context(), report(hodei.WorkerID{byte(i), 1}, 1, revision)))
 		}
 	}
-	say(1)
+	report(1)
 	ctx, cancel := context.WithCancel(t.Context())
-	heard := make(chan kv.Update, 2*workers*revisions)
+	updates := make(chan kv.Update, 2*workers*revisions)
 	ended := make(chan error, 1)
-	go func() { ended <- bucket.Watch(ctx, func(u kv.Update) { heard <- u }) }()
+	go func() { ended <- bucket.Watch(ctx, func(u kv.Update) { updates <- u }) }()
 	for range workers {
-		require.EqualValues(t, 1, (<-heard).Availability.Revision)
+		require.EqualValues(t, 1, (<-updates).Availability.Revision)
 	}
-	require.Equal(t, kv.Update{Synced: true}, <-heard)
+	require.Equal(t, kv.Update{Synced: true}, <-updates)
 	for revision := range revisions - 1 {
-		say(uint64(revision) + 2)
+		report(uint64(revision) + 2)
 	}
 	for i := range workers {
 		require.NoError(t, bucket.Delete(t.Context(), hodei.WorkerID{byte(i), 1}))
 	}
 	latest := map[hodei.WorkerID]uint64{}
 	for gone := 0; gone < workers; {
-		u := <-heard
+		u := <-updates
 		if u.Availability == nil {
 			gone++
 			continue
@@ -154,7 +154,7 @@ func TestWatchReportsEveryChange(t *testing.T) {
 	}
 	cancel()
 	require.NoError(t, <-ended)
-	require.Empty(t, heard)
+	require.Empty(t, updates)
 }
 
 // TestAWatchEndsWithItsConnection: a change during the outage could be missed.

@@ -144,20 +144,20 @@ func (m *lives) finish(t *rapid.T) {
 			o.LogCount++
 		}
 	}
-	_, told, err := m.db.FinishExecution(m.ctx, l.ID, worker, o)
+	_, finished, err := m.db.FinishExecution(m.ctx, l.ID, worker, o)
 	switch theirs := l.WorkerID != nil && *l.WorkerID == worker; {
 	case !status.Ended():
 		require.ErrorIs(t, err, hodei.Invalid)
 	case theirs && l.Status == hodei.Running && o.LogCount == l.lines:
 		require.NoError(t, err)
-		require.True(t, told)
+		require.True(t, finished)
 		l.ends(status, nil, o.LogCount)
 	case theirs && l.Status == hodei.Running:
 		require.NoError(t, err)
-		require.False(t, told, "lines are missing")
+		require.False(t, finished, "lines are missing")
 	case theirs && l.Status == status && l.LogCount == o.LogCount:
 		require.NoError(t, err)
-		require.True(t, told, "the same again")
+		require.True(t, finished, "the same again")
 	default:
 		require.ErrorIs(t, err, hodei.Conflict)
 	}

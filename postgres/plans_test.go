@@ -28,9 +28,9 @@ func TestBeginningsAndEndsArePlannedOnce(t *testing.T) {
 		require.NoError(t, err)
 		_, err = db.AssignExecution(t.Context(), e.ID, worker, "shell", "first")
 		require.NoError(t, err)
-		_, told, err := db.FinishExecution(t.Context(), e.ID, worker, hodei.Outcome{Status: hodei.Completed, CompletedAt: time.Now()})
+		_, finished, err := db.FinishExecution(t.Context(), e.ID, worker, hodei.Outcome{Status: hodei.Completed, CompletedAt: time.Now()})
 		require.NoError(t, err)
-		require.True(t, told)
+		require.True(t, finished)
 	}
 	var generic, custom int64
 	for _, conn := range db.known.AcquireAllIdle(t.Context()) {

@@ -33,8 +33,8 @@ func rivalActs(ctx context.Context, db *postgres.DB, id hodei.ExecutionID) map[s
 			return err
 		},
 		"complete": func() error {
-			_, told, err := db.FinishExecution(ctx, id, worker, hodei.Outcome{Status: hodei.Completed, CompletedAt: time.Now()})
-			if err == nil && !told {
+			_, finished, err := db.FinishExecution(ctx, id, worker, hodei.Outcome{Status: hodei.Completed, CompletedAt: time.Now()})
+			if err == nil && !finished {
 				return hodei.Errorf(hodei.Conflict, "lines are missing")
 			}
 			return err

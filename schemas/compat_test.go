@@ -38,12 +38,12 @@ func TestNothingBreaksUsers(t *testing.T) {
 		if !known {
 			of = reply
 		}
-		tell(t, name, compare(of, read(t, path), read(t, "v1/"+name+".json")))
+		logChanges(t, name, compare(of, read(t, path), read(t, "v1/"+name+".json")))
 	}
-	tell(t, "openapi.json", compareRoutes(read(t, "testdata/released/openapi.json"), read(t, "openapi.json")))
+	logChanges(t, "openapi.json", compareRoutes(read(t, "testdata/released/openapi.json"), read(t, "openapi.json")))
 }
 
-func tell(t *testing.T, name string, changes []change) {
+func logChanges(t *testing.T, name string, changes []change) {
 	t.Helper()
 	for _, c := range changes {
 		if c.breaks {

@@ -192,11 +192,11 @@ func (d *document) errors() object {
 		case hodei.MethodNotAllowed:
 			head["Allow"] = object{"$ref": "#/components/headers/Allow"}
 		}
-		said := failed.example
-		said.Code, said.Timestamp, said.RequestID = code, noon, "req_abc123"
+		example := failed.example
+		example.Code, example.Timestamp, example.RequestID = code, noon, "req_abc123"
 		out[responseName(code)] = object{
 			"description": string(code) + ": " + failed.when, "headers": head,
-			"content": object{"application/json": object{"schema": d.use(reflect.TypeFor[hodei.Error]()), "example": said}},
+			"content": object{"application/json": object{"schema": d.use(reflect.TypeFor[hodei.Error]()), "example": example}},
 		}
 	}
 	return out

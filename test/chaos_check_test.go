@@ -81,8 +81,8 @@ func (w *arena) judgeAnswers(l *ledger, r *record, check checkFunc) {
 				"%s was answered 429, and is %s %s, started %d times", key, e.status, e.reason, len(r.begun[e.id]))
 		}
 	}
-	for id, said := range l.cancelled {
-		check("cancelled is final", id, said != hodei.Cancelled || r.executions[id].status == string(hodei.Cancelled),
+	for id, status := range l.cancelled {
+		check("cancelled is final", id, status != hodei.Cancelled || r.executions[id].status == string(hodei.Cancelled),
 			"was answered CANCELLED and is %s", r.executions[id].status)
 	}
 }

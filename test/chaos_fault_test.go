@@ -145,7 +145,7 @@ var faultKinds = []faultKind{
 	{"command a worker", 5, 3, func(w *arena, r *rand.Rand) fault {
 		what := []string{"drain", "drain", "drain", "resume", "terminate"}[r.IntN(5)]
 		u, back := w.one(r, "worker"), span(r, 500*time.Millisecond, 6*time.Second)
-		return fault{fmt.Sprintf("%s %s, resume after %s", what, u.name, back), nil, func(ctx context.Context) { w.tell(ctx, u, what, back) }}
+		return fault{fmt.Sprintf("%s %s, resume after %s", what, u.name, back), nil, func(ctx context.Context) { w.commandWorker(ctx, u, what, back) }}
 	}},
 	{"hostile messages", 6, 4, func(w *arena, r *rand.Rand) fault {
 		d, seed := span(r, 2*time.Second, 15*time.Second), r.Uint64()
@@ -379,7 +379,7 @@ func (w *arena) workerID(u *unit) string {
 	return strings.TrimSpace(string(text))
 }
 
-func (w *arena) tell(ctx context.Context, u *unit, what string, back time.Duration) {
+func (w *arena) commandWorker(ctx context.Context, u *unit, what string, back time.Duration) {
 	id := w.workerID(u)
 	_, _, _ = w.try("POST", w.edges[0]+"/workers/"+id+"/"+what, "", nil) // it may fail, as any request may during a fault
 	pause(ctx, back)

@@ -81,14 +81,14 @@ type record struct {
 type feed struct {
 	mu   sync.Mutex
 	ends map[string]map[string]bool
-	runs map[hodei.RunID]map[string]bool // distinct events: see hearRun
+	runs map[hodei.RunID]map[string]bool // distinct events: see addRun
 }
 
-func (f *feed) hear(subject string, data []byte) {
+func (f *feed) add(subject string, data []byte) {
 	if strings.HasPrefix(subject, "run.") {
 		var event schemas.RunEvent
 		if json.Unmarshal(data, &event) == nil {
-			f.hearRun(event)
+			f.addRun(event)
 		}
 		return
 	}
@@ -118,7 +118,7 @@ func (w *arena) listen() *feed {
 	f := &feed{ends: map[string]map[string]bool{}, runs: map[hodei.RunID]map[string]bool{}}
 	nc := w.connect()
 	for _, subjects := range []string{schemas.EventSubjects, schemas.RunEventSubjects} {
-		_, err := nc.Subscribe(subjects, func(msg *nats.Msg) { f.hear(msg.Subject, msg.Data) })
+		_, err := nc.Subscribe(subjects, func(msg *nats.Msg) { f.add(msg.Subject, msg.Data) })
 		require.NoError(w.t, err)
 	}
 	return f
@@ -145,7 +145,7 @@ func (w *arena) reread(f *feed) {
 			if !more {
 				break
 			}
-			f.hear(msg.Subject(), msg.Data())
+			f.add(msg.Subject(), msg.Data())
 			left--
 		}
 		require.NoError(w.t, ctx.Err(), "%d events are not delivered: %v", left, err)

@@ -348,8 +348,8 @@ func described(r hodei.Run, j *hodei.RunJob) string {
 	return fmt.Sprintf("%s %s: %s %s %s %d", r.Status, word(r.Reason), j.Key, j.Status, word(j.Reason), j.Attempt)
 }
 
-// hearRun keeps an event of a run.
-func (f *feed) hearRun(event schemas.RunEvent) {
+// addRun keeps an event of a run.
+func (f *feed) addRun(event schemas.RunEvent) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.runs[event.Run.ID] == nil {

@@ -78,11 +78,11 @@ func (w *arena) report(r *record) {
 	if err := os.WriteFile(filepath.Join(w.dir, "timeline"), []byte(all.String()), 0o644); err != nil {
 		w.t.Logf("timeline not kept: %v", err)
 	}
-	told := map[string]bool{}
+	shown := map[string]bool{}
 	for i, f := range flaws {
 		w.t.Errorf("%s %s", f.execution, f.what)
-		if i < most && f.execution != "" && !told[f.execution] {
-			told[f.execution] = true
+		if i < most && f.execution != "" && !shown[f.execution] {
+			shown[f.execution] = true
 			w.t.Logf("%s", w.story(f.execution, r, events))
 		}
 	}
@@ -116,14 +116,14 @@ func (w *arena) story(id string, r *record, events []incident) string {
 			fmt.Fprintf(&s, "  done: %8.3f %s\n", h.at.Seconds(), h.what)
 		}
 	}
-	for _, line := range w.said(id) {
-		fmt.Fprintf(&s, "  said: %s\n", line)
+	for _, line := range w.logged(id) {
+		fmt.Fprintf(&s, "  log: %s\n", line)
 	}
 	return s.String()
 }
 
-// said returns the processes' log lines about an execution.
-func (w *arena) said(id string) (lines []string) {
+// logged returns the processes' log lines about an execution.
+func (w *arena) logged(id string) (lines []string) {
 	paths, _ := filepath.Glob(filepath.Join(w.logs, "*")) // the pattern is well formed
 	needle := []byte(strings.TrimPrefix(id, "exec_"))
 	for _, path := range paths {

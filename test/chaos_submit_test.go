@@ -196,9 +196,9 @@ func (w *arena) cancel(l *ledger, a accepted, after time.Duration, edge int) {
 		}
 		switch status {
 		case 202:
-			said, _ := reply["status"].(string)
+			status, _ := reply["status"].(string)
 			l.mu.Lock()
-			l.cancelled[a.id] = hodei.ExecutionStatus(said)
+			l.cancelled[a.id] = hodei.ExecutionStatus(status)
 			l.mu.Unlock()
 		case 409: // ended
 		default:

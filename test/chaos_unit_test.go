@@ -106,14 +106,14 @@ var ready = regexp.MustCompile(`(?m)^ready `)
 // ended logs how the process ended and reports whether to restart it. A role
 // that was ready and ends by itself is a flaw: it must survive every fault.
 func (u *unit) ended(err error, log string) (again bool) {
-	said, _ := os.ReadFile(log) // a file of the test
-	if strings.Contains(string(said), "panic contained") || strings.Contains(string(said), "panic in ") {
+	text, _ := os.ReadFile(log) // a file of the test
+	if strings.Contains(string(text), "panic contained") || strings.Contains(string(text), "panic in ") {
 		u.w.flaw("", "%s has panicked: %s", u.name, log)
 	}
-	if strings.Contains(string(said), "DATA RACE") {
+	if strings.Contains(string(text), "DATA RACE") {
 		u.w.flaw("", "%s has a data race: %s", u.name, log)
 	}
-	if refusal := violation(string(said)); refusal != "" {
+	if refusal := violation(string(text)); refusal != "" {
 		u.w.flaw("", "NATS has refused something to %s: %s: %s", u.name, refusal, log)
 	}
 	u.mu.Lock()
@@ -123,7 +123,7 @@ func (u *unit) ended(err error, log string) (again bool) {
 	case u.asked || leaves:
 	case u.role == "nats" || u.role == "postgres":
 		u.w.note("%s ended by itself: %v", u.name, err)
-	case ready.Match(said):
+	case ready.Match(text):
 		u.w.flaw("", "%s ended by itself though it was ready: %v: %s", u.name, err, log)
 	}
 	return !u.stopped

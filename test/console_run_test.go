@@ -169,7 +169,7 @@ func TestConsoleChildRun(t *testing.T) {
 	p.click("smoke")
 	p.sees("Starts the pipeline smoke-tests")
 
-	// A job that waits for a worker says so, and one that failed says why, once.
+	// A job that waits for a worker shows that, and one that failed shows its reason once.
 	status, run = call(t, "POST", s.orchestrator+"/pipelines/far-away/execute", "")
 	require.Equal(t, 201, status, run)
 	p.open("/runs/" + run["id"].(string) + "?job=fly")

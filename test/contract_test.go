@@ -37,11 +37,11 @@ func TestSchemasAreServed(t *testing.T) {
 	for services := map[string]bool{}; len(services) < 7; {
 		msg, err := sub.NextMsg(time.Minute)
 		require.NoError(t, err, "only %v have answered", services)
-		var said info
-		require.NoError(t, json.Unmarshal(msg.Data, &said))
-		services[said.Name] = true
-		require.NotEqual(t, "0.0.0", said.Version, said.Name)
-		for _, e := range said.Endpoints {
+		var service info
+		require.NoError(t, json.Unmarshal(msg.Data, &service))
+		services[service.Name] = true
+		require.NotEqual(t, "0.0.0", service.Version, service.Name)
+		for _, e := range service.Endpoints {
 			subjects[e.Subject] = true
 			if e.Metadata["internal"] == "true" {
 				require.Empty(t, e.Metadata["schema.request"], e.Subject)

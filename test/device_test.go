@@ -90,7 +90,7 @@ func TestDeviceCode(t *testing.T) {
 		status, _ = s.as("", "POST", "/session/device", `{"name":"x"}`)
 		limited = limited || status == 429
 	}
-	require.True(t, limited, "nobody fills the table")
+	require.True(t, limited, "the table cannot be filled")
 }
 
 // TestLoginByDeviceCode signs in the command line with a code that is approved in a browser.

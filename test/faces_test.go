@@ -44,9 +44,9 @@ func (s *system) faces(t *testing.T) []face {
 			raw, status, err := c.Raw(ctx, op, typed.Elem().Interface())
 			var failed *hodei.Error
 			if errors.As(err, &failed) {
-				said, err := hodei.JSON(failed)
+				failure, err := hodei.JSON(failed)
 				require.NoError(t, err)
-				return failed.Code.Status(), said
+				return failed.Code.Status(), failure
 			}
 			require.NoError(t, err)
 			return status, raw
@@ -287,13 +287,13 @@ func TestFaces(t *testing.T) {
 			for _, f := range faces[:2] { // the SDK's types cannot express such requests
 				status, body := f.ask(t, op, bad)
 				require.Contains(t, []int{400, 404, 405}, status, "%s: %s", f.name, body)
-				said := decode(t, body)
-				delete(said, "timestamp")
-				delete(said, "request_id")
+				failure := decode(t, body)
+				delete(failure, "timestamp")
+				delete(failure, "request_id")
 				if first == nil {
-					first = said
+					first = failure
 				} else if op.Method != "GET" || first["error"] == "NOT_FOUND" { // the edge refuses unknown query parameters
-					require.Equal(t, first, said)
+					require.Equal(t, first, failure)
 				}
 			}
 		})

@@ -64,9 +64,9 @@ func TestNoInputBreaksIt(t *testing.T) {
 			continue // net/http answers that itself, before a request is read
 		}
 		if status >= 400 && answer != "" {
-			var said object
-			require.NoError(t, json.Unmarshal([]byte(answer), &said), "%s %s: %s", op.Method, target, answer)
-			require.NotEmpty(t, said["error"])
+			var reply object
+			require.NoError(t, json.Unmarshal([]byte(answer), &reply), "%s %s: %s", op.Method, target, answer)
+			require.NotEmpty(t, reply["error"])
 			for _, inside := range []string{"SQLSTATE", "goroutine", "panic", "pgx", ".go:"} {
 				require.NotContains(t, answer, inside)
 			}

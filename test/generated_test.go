@@ -31,8 +31,8 @@ func TestGeneratedClient(t *testing.T) {
 	run("go", "tool", "oapi-codegen", "-generate", "types,client", "-package", "api", "-o", "api/client.go", document)
 	run("go", "build", "-o", "flow", ".")
 	s := up(t)
-	said := run(filepath.Join(dir, "flow"), s.orchestrator, document)
-	require.Contains(t, said, `"stream":"stdout","line":"from a generated client","sequence":1}`)
-	require.Contains(t, said, `"status":"COMPLETED","exit_code":0,"log_count":1}`)
-	require.Contains(t, said, "COMPLETED 0\nNOT_FOUND job true\n")
+	printed := run(filepath.Join(dir, "flow"), s.orchestrator, document)
+	require.Contains(t, printed, `"stream":"stdout","line":"from a generated client","sequence":1}`)
+	require.Contains(t, printed, `"status":"COMPLETED","exit_code":0,"log_count":1}`)
+	require.Contains(t, printed, "COMPLETED 0\nNOT_FOUND job true\n")
 }

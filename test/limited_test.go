@@ -242,7 +242,7 @@ func order(last bool) int {
 	return 0
 }
 
-// TestALimitedTokenLearnsNothingOfOtherPipelines asks in ways that would tell that something
+// TestALimitedTokenLearnsNothingOfOtherPipelines asks in ways that would reveal that something
 // exists, and by which a definition would start another pipeline.
 func TestALimitedTokenLearnsNothingOfOtherPipelines(t *testing.T) {
 	t.Parallel()

@@ -214,7 +214,7 @@ func TestOIDCInTheConsole(t *testing.T) {
 	p.sees("Sign in to Hodei")
 }
 
-// TestOIDCWithoutItsProvider: the console tells why, and tokens go on.
+// TestOIDCWithoutItsProvider: the console shows the reason, and tokens work.
 func TestOIDCWithoutItsProvider(t *testing.T) {
 	t.Parallel()
 	s := upWithAuth(t, "--workers", "0", "--oidc-issuer", "http://127.0.0.1:1", "--oidc-client-id", "hodei", "--oidc-default-role", "viewer")

@@ -34,8 +34,8 @@ func newWorkerLife(t *testing.T) *workerLife {
 	return l
 }
 
-// tell sends the worker a command over REST.
-func (l *workerLife) tell(do, body string) (int, object) {
+// command sends the worker a command over REST.
+func (l *workerLife) command(do, body string) (int, object) {
 	l.t.Helper()
 	return call(l.t, "POST", l.workerManager+"/api/v1/workers/"+l.id+"/"+do, body)
 }
@@ -70,7 +70,7 @@ func TestDrainOverREST(t *testing.T) {
 	t.Parallel()
 	l := newWorkerLife(t)
 	for range 2 {
-		status, w := l.tell("drain", "")
+		status, w := l.command("drain", "")
 		require.Equal(t, 202, status, w)
 		require.Equal(t, "DRAINING", w["status"])
 		require.Equal(t, 1.0, w["running"])
@@ -83,7 +83,7 @@ func TestDrainOverREST(t *testing.T) {
 	l.is("TERMINATED")
 	_, e := call(t, "GET", l.orchestrator+"/executions/"+waiting, "")
 	require.Equal(t, "PENDING", e["status"])
-	status, body := l.tell("resume", "")
+	status, body := l.command("resume", "")
 	require.Equal(t, 409, status)
 	require.Equal(t, "CONFLICT", body["error"])
 }
@@ -93,16 +93,16 @@ func TestDrainOverREST(t *testing.T) {
 func TestResumeOverREST(t *testing.T) {
 	t.Parallel()
 	l := newWorkerLife(t)
-	l.tell("drain", `{"deadline_seconds": 3600}`)
+	l.command("drain", `{"deadline_seconds": 3600}`)
 	l.is("DRAINING")
 	waiting := l.waits()
-	status, w := l.tell("resume", "")
+	status, w := l.command("resume", "")
 	require.Equal(t, 202, status, w)
 	require.Equal(t, "BUSY", w["status"])
 	require.Equal(t, "COMPLETED", l.ended(waiting)["status"], "what waited is taken up")
 	l.is("BUSY")
 
-	l.tell("drain", "")
+	l.command("drain", "")
 	l.is("DRAINING")
 	waiting = l.waits()
 	body := fmt.Sprintf(`{"execution_id": %q, "worker_id": %q}`, waiting, l.id)
@@ -121,14 +121,14 @@ func TestResumeOverREST(t *testing.T) {
 func TestDrainDeadlineOverREST(t *testing.T) {
 	t.Parallel()
 	l := newWorkerLife(t)
-	status, _ := l.tell("drain", `{"deadline_seconds": 0.5}`)
+	status, _ := l.command("drain", `{"deadline_seconds": 0.5}`)
 	require.Equal(t, 202, status)
 	e := l.ended(l.execution)
 	require.Equal(t, "FAILED", e["status"])
 	require.Equal(t, "WORKER_TERMINATED", e["reason"])
 	require.Zero(t, l.worker.wait(), l.worker.output())
 	l.is("TERMINATED")
-	status, body := l.tell("drain", `{"deadline_seconds": -1}`)
+	status, body := l.command("drain", `{"deadline_seconds": -1}`)
 	require.Equal(t, 400, status)
 	require.Equal(t, "deadline_seconds", body["details"].(object)["field"])
 }
@@ -138,7 +138,7 @@ func TestDrainDeadlineOverREST(t *testing.T) {
 func TestTerminateOverREST(t *testing.T) {
 	t.Parallel()
 	l := newWorkerLife(t)
-	status, w := l.tell("terminate", "")
+	status, w := l.command("terminate", "")
 	require.Equal(t, 202, status, w)
 	require.Equal(t, "WORKER_TERMINATED", l.ended(l.execution)["reason"])
 	require.Zero(t, l.worker.wait(), l.worker.output())
@@ -148,10 +148,10 @@ func TestTerminateOverREST(t *testing.T) {
 	l.id = other.find(`ready worker (\S+)`)
 	other.kill()
 	l.is("OFFLINE")
-	status, body := l.tell("drain", "")
+	status, body := l.command("drain", "")
 	require.Equal(t, 409, status)
 	require.Contains(t, body["message"], "not connected")
-	status, w = l.tell("terminate", "")
+	status, w = l.command("terminate", "")
 	require.Equal(t, 202, status)
 	require.Equal(t, "TERMINATED", w["status"])
 	status, _ = call(t, "POST", l.workerManager+"/workers/worker_0199aaaa-0000-7000-8000-000000000000/drain", "")

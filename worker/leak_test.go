@@ -55,7 +55,7 @@ func TestRunsLeaveNothingBehind(t *testing.T) {
 				}
 			}
 		}
-		f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision >= f.said() })
+		f.availability("nothing is held", func(a hodei.Availability) bool { return len(a.Running) == 0 && a.Revision >= f.revision() })
 	}
 	runs(3) // what is kept for the next execution
 	files, goroutines := 0, 0
@@ -82,8 +82,8 @@ func TestRunsLeaveNothingBehind(t *testing.T) {
 	require.Zero(t, f.reaper.Len())
 }
 
-// said returns the worker's current revision.
-func (f *fleet) said() uint64 { _, revision := f.slots.current(); return revision }
+// revision returns the worker's current revision.
+func (f *fleet) revision() uint64 { _, revision := f.slots.current(); return revision }
 
 func openFiles(t *testing.T) int {
 	t.Helper()

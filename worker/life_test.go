@@ -11,8 +11,8 @@ import (
 	"github.com/hodei-jobs/hodei/schemas"
 )
 
-// tell sends a command to the worker.
-func (f *fleet) tell(do string, deadline ...float64) error {
+// command sends a command to the worker.
+func (f *fleet) command(do string, deadline ...float64) error {
 	req := schemas.CommandWorkerRequest{Do: do}
 	if len(deadline) > 0 {
 		req.DeadlineSeconds = &deadline[0]
@@ -31,8 +31,8 @@ func TestDrainByCommandFinishesWhatRunsAndLeaves(t *testing.T) {
 	f := start(t)
 	gate := fifo(t)
 	id := f.run(f.request("cat < " + gate + "; seq 500"))
-	require.NoError(t, f.tell(schemas.Drain))
-	require.NoError(t, f.tell(schemas.Drain))
+	require.NoError(t, f.command(schemas.Drain))
+	require.NoError(t, f.command(schemas.Drain))
 	f.status(hodei.WorkerDraining)
 	require.Equal(t, schemas.RefusedDraining, *f.ask(f.request("true")).Refused)
 	open(t, gate)
@@ -41,13 +41,13 @@ func TestDrainByCommandFinishesWhatRunsAndLeaves(t *testing.T) {
 	require.Len(t, lines, 500)
 	require.NoError(t, receive(t, f.done, "left"))
 	require.Equal(t, []schemas.LeaveRequest{{WorkerID: f.ID(), Incarnation: f.incarnation}}, f.manager.departures())
-	require.ErrorIs(t, f.tell(schemas.Resume), hodei.Unavailable)
+	require.ErrorIs(t, f.command(schemas.Resume), hodei.Unavailable)
 }
 
 func TestDrainOfAnIdleWorkerIsAnsweredAndEndsIt(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	require.NoError(t, f.tell(schemas.Drain, 3600))
+	require.NoError(t, f.command(schemas.Drain, 3600))
 	require.NoError(t, receive(t, f.done, "left"))
 	require.Len(t, f.manager.departures(), 1)
 	require.ErrorContains(t, f.slots.resume(), "has left")
@@ -57,12 +57,12 @@ func TestDrainOfAnIdleWorkerIsAnsweredAndEndsIt(t *testing.T) {
 func TestResumeTakesWorkAgain(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	require.NoError(t, f.tell(schemas.Resume), "nothing to resume")
+	require.NoError(t, f.command(schemas.Resume), "nothing to resume")
 	gate := fifo(t)
 	id := f.run(f.request("cat < " + gate))
-	require.NoError(t, f.tell(schemas.Drain, 3600))
+	require.NoError(t, f.command(schemas.Drain, 3600))
 	f.status(hodei.WorkerDraining)
-	require.NoError(t, f.tell(schemas.Resume))
+	require.NoError(t, f.command(schemas.Resume))
 	f.status(hodei.WorkerBusy)
 	f.outcome(f.request("true"))
 	open(t, gate)
@@ -78,19 +78,19 @@ func TestCordonedWorkerRefusesAndStays(t *testing.T) {
 	gate := fifo(t)
 	id := f.run(f.request("cat < " + gate))
 	for range 2 {
-		require.NoError(t, f.tell(schemas.Cordon))
+		require.NoError(t, f.command(schemas.Cordon))
 	}
 	a := f.availability("cordoned", func(a hodei.Availability) bool { return a.Cordoned })
 	require.Equal(t, hodei.WorkerBusy, a.Status)
 	require.Equal(t, schemas.RefusedCordoned, *f.ask(f.request("true")).Refused)
-	require.NoError(t, f.tell(schemas.Drain, 3600))
-	require.NoError(t, f.tell(schemas.Resume))
+	require.NoError(t, f.command(schemas.Drain, 3600))
+	require.NoError(t, f.command(schemas.Resume))
 	require.Equal(t, schemas.RefusedCordoned, *f.ask(f.request("true")).Refused, "resume ends the drain, not the cordon")
 	open(t, gate)
 	f.end(id)
 	f.status(hodei.WorkerAvailable)
 	require.Empty(t, f.manager.departures())
-	require.NoError(t, f.tell(schemas.Uncordon))
+	require.NoError(t, f.command(schemas.Uncordon))
 	f.availability("uncordoned", func(a hodei.Availability) bool { return !a.Cordoned })
 	f.outcome(f.request("true"))
 }
@@ -105,10 +105,10 @@ func TestARepeatedUncordonKeepsALaterCordon(t *testing.T) {
 		require.NoError(t, err)
 		return a.Cordoned
 	}
-	require.NoError(t, f.tell(schemas.Cordon))
+	require.NoError(t, f.command(schemas.Cordon))
 	old := f.availability("cordoned", func(a hodei.Availability) bool { return a.Cordoned })
-	require.NoError(t, f.tell(schemas.Uncordon))
-	require.NoError(t, f.tell(schemas.Cordon))
+	require.NoError(t, f.command(schemas.Uncordon))
+	require.NoError(t, f.command(schemas.Cordon))
 	require.True(t, repeat(schemas.Uncordon, old.Revision))
 	latest := f.availability("cordoned again", func(a hodei.Availability) bool { return a.Revision >= old.Revision+2 })
 	require.False(t, repeat(schemas.Uncordon, latest.Revision), "the worker missed that one")
@@ -136,8 +136,8 @@ func TestDrainDeadlineEndsWhatStillRuns(t *testing.T) {
 	f := start(t)
 	id := f.run(f.request(`trap "" TERM; echo up; while :; do sleep 0.05; done`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
-	require.NoError(t, f.tell(schemas.Drain, 3600))
-	require.NoError(t, f.tell(schemas.Drain, 0.2), "the last deadline counts")
+	require.NoError(t, f.command(schemas.Drain, 3600))
+	require.NoError(t, f.command(schemas.Drain, 0.2), "the last deadline counts")
 	require.NoError(t, receive(t, f.done, "left"))
 	end, _ := f.end(id)
 	require.Equal(t, hodei.Failed, end.Status)
@@ -151,10 +151,10 @@ func TestTerminateByCommandHasNoWayBack(t *testing.T) {
 	f := start(t)
 	id := f.run(f.request(`trap "" TERM; echo up; while :; do sleep 0.05; done`))
 	f.manager.await(t, "up", func() bool { return len(f.manager.logs[id]) == 1 })
-	require.NoError(t, f.tell(schemas.Terminate))
-	require.NoError(t, f.tell(schemas.Terminate))
-	require.ErrorIs(t, f.tell(schemas.Resume), hodei.Conflict)
-	require.ErrorIs(t, f.tell(schemas.Drain, 3600), hodei.Conflict)
+	require.NoError(t, f.command(schemas.Terminate))
+	require.NoError(t, f.command(schemas.Terminate))
+	require.ErrorIs(t, f.command(schemas.Resume), hodei.Conflict)
+	require.ErrorIs(t, f.command(schemas.Drain, 3600), hodei.Conflict)
 	f.drain() // like SIGTERM
 	f.status(hodei.WorkerTerminating)
 	require.NoError(t, receive(t, f.done, "left"))
@@ -167,15 +167,15 @@ func TestAStoppedWorkerDoesNotResume(t *testing.T) {
 	f := start(t)
 	gate := fifo(t)
 	id := f.run(f.request("cat < " + gate))
-	require.NoError(t, f.tell(schemas.Drain))
+	require.NoError(t, f.command(schemas.Drain))
 	f.drain() // like SIGTERM, while drained by command
 	require.Eventually(t, func() bool {
 		f.slots.mu.Lock()
 		defer f.slots.mu.Unlock()
 		return f.slots.final
 	}, time.Minute, time.Millisecond)
-	require.ErrorIs(t, f.tell(schemas.Resume), hodei.Conflict)
-	require.NoError(t, f.tell(schemas.Drain, 3600))
+	require.ErrorIs(t, f.command(schemas.Resume), hodei.Conflict)
+	require.NoError(t, f.command(schemas.Drain, 3600))
 	open(t, gate)
 	end, _ := f.end(id)
 	require.Equal(t, hodei.Completed, end.Status)

@@ -203,11 +203,11 @@ func TestHomeAndTemporaryDirectoryAreThoseOfOneExecution(t *testing.T) {
 		req := f.request(`echo ~; echo $TMPDIR; stat -c %a ~ $TMPDIR; ls -A ~; ls -A $TMPDIR; mktemp; mkdir -p ~/.cache/x; chmod 500 ~/.cache`)
 		req.WorkingDir = dir
 		_, lines := f.outcome(req)
-		said := texts(lines, hodei.Stdout)
-		require.Len(t, said, 4+1, "both are empty: %q", said)
-		home, tmp := said[0], said[1]
-		require.Equal(t, []string{"700", "700"}, said[2:4])
-		require.Equal(t, tmp, filepath.Dir(said[len(said)-1]))
+		printed := texts(lines, hodei.Stdout)
+		require.Len(t, printed, 4+1, "both are empty: %q", printed)
+		home, tmp := printed[0], printed[1]
+		require.Equal(t, []string{"700", "700"}, printed[2:4])
+		require.Equal(t, tmp, filepath.Dir(printed[len(printed)-1]))
 		require.NotEqual(t, home, tmp)
 		for _, dir := range []string{home, tmp} {
 			require.True(t, strings.HasPrefix(dir, f.cfg.StateDir), dir)

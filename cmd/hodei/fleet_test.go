@@ -19,7 +19,7 @@ func testFleet(t *testing.T, server, nats string) {
 		return strings.TrimSpace(string(body))
 	}
 	// The new state of a worker reaches every view of the fleet a moment later.
-	says := func(word string, args ...string) {
+	shows := func(word string, args ...string) {
 		require.Eventually(t, func() bool { return strings.Contains(hodei(args...), word) }, time.Minute, 50*time.Millisecond, "%v: %s", args, word)
 	}
 	w := watch(t, "ready worker", "worker", "--nats", nats, "--name", "leaver", "--type", "leaving", "--capacity", "1", "--state-dir", t.TempDir())
@@ -29,10 +29,10 @@ func testFleet(t *testing.T, server, nats string) {
 	busy.marked(t)
 
 	require.Regexp(t, `^worker_\S+ is DRAINING$`, hodei("worker", "drain", "leaver", "--deadline", "1h"))
-	says("draining", "explain", "--type", "leaving")
-	says("DRAINING", "worker", "show", "leaver")
+	shows("draining", "explain", "--type", "leaving")
+	shows("DRAINING", "worker", "show", "leaver")
 	require.Regexp(t, `^worker_\S+ is (BUSY|AVAILABLE)$`, hodei("worker", "resume", "leaver"))
-	says("busy", "explain", "--type", "leaving")
+	shows("busy", "explain", "--type", "leaving")
 	require.Regexp(t, `^worker_\S+ is TERMINAT(ING|ED)$`, hodei("worker", "terminate", "leaver", "--nats", nats))
 	for name, done := range map[string]chan struct{}{"worker": w.done, "what it ran": busy.done} {
 		select {
@@ -42,7 +42,7 @@ func testFleet(t *testing.T, server, nats string) {
 		}
 	}
 	require.Contains(t, busy.rest, "FAILED (WORKER_TERMINATED")
-	says("TERMINATED", "worker", "ls", "--type", "leaving")
+	shows("TERMINATED", "worker", "ls", "--type", "leaving")
 	out, err := exec.Command("hodei", "worker", "resume", "leaver").CombinedOutput()
 	require.Error(t, err)
 	require.Equal(t, 4, err.(*exec.ExitError).ExitCode(), string(out))

@@ -99,12 +99,12 @@ type watched struct {
 func watch(t *testing.T, mark string, args ...string) *watched {
 	t.Helper()
 	w := &watched{cmd: exec.Command("hodei", args...), seen: make(chan string, 1), done: make(chan struct{})}
-	said, err := w.cmd.StderrPipe()
+	stderr, err := w.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, w.cmd.Start())
 	go func() {
 		defer close(w.done)
-		lines, text := bufio.NewReader(said), ""
+		lines, text := bufio.NewReader(stderr), ""
 		for {
 			line, err := lines.ReadString('\n')
 			text += line

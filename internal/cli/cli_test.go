@@ -139,7 +139,7 @@ func TestMistakesOfUsage(t *testing.T) {
 	}
 }
 
-// TestMistakesNameWhatIsThere: a name that is not found, and targets that fail, are told apart.
+// TestMistakesNameWhatIsThere: a name that is not found, and targets that fail, are distinguished.
 func TestMistakesNameWhatIsThere(t *testing.T) {
 	const id = "01a20adc-0000-7000-8000-000000000001"
 	missing := `{"error":"NOT_FOUND","message":"Pipeline not found","resource":"pipeline","resource_id":"shop"}`

@@ -35,22 +35,22 @@ func TestFollowEventsOfALostStream(t *testing.T) {
 	for range 3 {
 		publish(t, nc, id, hodei.Running)
 	}
-	told := make(chan follow.RawEvent, 100)
+	events := make(chan follow.RawEvent, 100)
 	run(t, func(ctx context.Context) error {
 		_, err := follow.Events(ctx, follow.EventsConfig{NATS: nc, Follow: true, NoWorkers: true},
-			func(e follow.RawEvent) error { told <- e; return nil })
+			func(e follow.RawEvent) error { events <- e; return nil })
 		return err
 	})
-	require.Equal(t, follow.RawEvent{Sequence: 3}, <-told)
+	require.Equal(t, follow.RawEvent{Sequence: 3}, <-events)
 	publish(t, nc, id, hodei.Completed)
-	require.Equal(t, uint64(4), (<-told).Sequence)
+	require.Equal(t, uint64(4), (<-events).Sequence)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	require.NoError(t, js.DeleteStream(t.Context(), schemas.EventStream))
 	require.NoError(t, kv.Setup(t.Context(), js, kv.Storage{}))
-	h := <-told
+	h := <-events
 	require.Equal(t, schemas.FeedResync, h.Kind)
 	require.Equal(t, uint64(0), h.Sequence)
 	publish(t, nc, id, hodei.Running)
-	require.Equal(t, uint64(1), (<-told).Sequence)
+	require.Equal(t, uint64(1), (<-events).Sequence)
 }

@@ -84,7 +84,7 @@ func TestFeedGivesHistoryThenLive(t *testing.T) {
 	expect(t, ctx, feed, 46, 46)
 	l.record(41, 46)
 	l.end(46)
-	l.tell(t)
+	l.publishEnd(t)
 	expectEnd(t, ctx, feed, 47, l.ended(46))
 	expect(t, ctx, feed, 1, 46) // a late reader, after the end
 }
@@ -99,11 +99,11 @@ func TestFeedOfAShortExecutionNeedsNoConsumer(t *testing.T) {
 	ctx, feed := within(t), start(t, l, follow.FeedConfig{Soon: time.Hour, Look: time.Hour})
 	require.NoError(t, feed.Found(ctx))
 	expect(t, ctx, feed, 1, 3)
-	l.say(t, 4, 50)
+	l.publishCore(t, 4, 50)
 	expect(t, ctx, feed, 4, 50)
 	l.record(4, 60)
 	l.end(60)
-	l.tell(t)
+	l.publishEnd(t)
 	expect(t, ctx, feed, 51, 60)
 	expectEnd(t, ctx, feed, 61, l.ended(60))
 }
@@ -245,7 +245,7 @@ func TestFeedServesManyReaders(t *testing.T) {
 	require.NoError(t, err)
 	require.LessOrEqual(t, stream.CachedInfo().State.Consumers, 1, "one consumer whatever the number of readers")
 	l.end(last)
-	l.tell(t)
+	l.publishEnd(t)
 	readers.Wait()
 	close(failed)
 	for text := range failed {
@@ -369,7 +369,7 @@ func TestFeedOutlivesNATS(t *testing.T) {
 			expect(t, ctx, feed, 34, 34)
 			l.record(34, 34)
 			l.end(34)
-			l.tell(t)
+			l.publishEnd(t)
 			expectEnd(t, ctx, feed, 35, l.ended(34))
 		})
 	}
@@ -417,7 +417,7 @@ func TestFeedOfADroppedLog(t *testing.T) {
 	_, err := feed.Now(ctx)
 	require.NoError(t, err)
 	l.end(7)
-	l.tell(t)
+	l.publishEnd(t)
 	expectEnd(t, ctx, feed, 1, l.ended(7))
 }
 

@@ -126,8 +126,8 @@ func (l *written) send(t *testing.T, first, last int64, body logchunk.Body) {
 	require.NoError(t, err)
 }
 
-// say publishes where there may be no stream.
-func (l *written) say(t *testing.T, first, last int64) {
+// publishCore publishes where there may be no stream.
+func (l *written) publishCore(t *testing.T, first, last int64) {
 	require.NoError(t, l.nc.PublishMsg(l.message(first, last, logchunk.Compress([]byte(lines(first, last))))))
 }
 
@@ -174,7 +174,7 @@ func (l *written) runsOn(t *testing.T, worker hodei.WorkerID) {
 	require.NoError(t, rpc.PublishEvent(t.Context(), l.nc, schemas.Event{Type: schemas.EventStarted, Execution: l.exec}))
 }
 
-// end commits the end; tell publishes it.
+// end commits the end; publishEnd publishes it.
 func (l *written) end(count int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -182,7 +182,7 @@ func (l *written) end(count int64) {
 	l.exec.Status, l.exec.ExitCode, l.exec.LogCount = hodei.Failed, &code, count
 }
 
-func (l *written) tell(t *testing.T) {
+func (l *written) publishEnd(t *testing.T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	event := schemas.Event{Type: schemas.EndEvent(l.exec.Status), Execution: l.exec}

@@ -55,7 +55,7 @@ func (p *post) Mail(string, *smtp.MailOptions) error {
 
 func (p *post) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if to == "nobody@example.com" {
-		return &smtp.SMTPError{Code: 550, Message: "no such mailbox, says secret host"}
+		return &smtp.SMTPError{Code: 550, Message: "no such mailbox at secret host"}
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func TestAWorkerUsesItsOwnSubjects(t *testing.T) {
 	}
 }
 
-// TestOperationsHaveOneAnswerer: nobody but its service may answer an operation.
+// TestOperationsHaveOneAnswerer: only its service may answer an operation.
 func TestOperationsHaveOneAnswerer(t *testing.T) {
 	for _, op := range schemas.Operations {
 		for _, name := range permit.Programs {

@@ -40,7 +40,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	require.NoError(t, nc.Flush())
 	// way returns the listed requests and the events until the execution has
 	// ended.
-	way := func(id hodei.ExecutionID) (way []string, told []schemas.Event) {
+	way := func(id hodei.ExecutionID) (way []string, events []schemas.Event) {
 		for {
 			msg, err := all.NextMsg(20 * time.Second)
 			require.NoError(t, err)
@@ -48,9 +48,9 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 			_ = json.Unmarshal(msg.Data, &event) // most messages are no events
 			switch {
 			case event.Type != "" && msg.Subject == schemas.EventSubject(event.Type, id):
-				way, told = append(way, event.Type), append(told, event)
+				way, events = append(way, event.Type), append(events, event)
 				if event.Execution.Status.Ended() {
-					return way, told
+					return way, events
 				}
 			case mentions(msg, id) && strings.HasPrefix(msg.Subject, "hodei.v1.") && !strings.HasPrefix(msg.Subject, schemas.FinishExecutions.Subject):
 				way = append(way, msg.Subject)
@@ -64,14 +64,14 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	require.Equal(t, hodei.Running, placed.Status)
 	require.NotNil(t, placed.WorkerID)
 	require.NotNil(t, placed.StartedAt)
-	seen, told := way(placed.ExecutionID)
+	seen, events := way(placed.ExecutionID)
 	require.Equal(t, []string{
 		schemas.PlaceExecution.Subject, schemas.StartExecution.Subject,
 		schemas.EventCreated, schemas.EventStarted, schemas.EventCompleted,
 	}, seen)
-	require.Equal(t, hodei.Running, told[0].Execution.Status, "it was never PENDING")
-	require.Equal(t, job.ID, *told[0].Execution.JobID)
-	require.Equal(t, pipeline.ID, *told[0].Execution.PipelineID)
+	require.Equal(t, hodei.Running, events[0].Execution.Status, "it was never PENDING")
+	require.Equal(t, job.ID, *events[0].Execution.JobID)
+	require.Equal(t, pipeline.ID, *events[0].Execution.PipelineID)
 
 	waits, err := c.Execute(ctx, schemas.ExecuteRequest{RunRequest: schemas.RunRequest{
 		Command: &hodei.Command{Shell: "true"}, Requirements: &hodei.Requirements{Type: new("nobody")},

@@ -146,7 +146,7 @@ jobs:
 		status, body := r.ask("GET", path)
 		require.Equal(t, 200, status, "%s: %s", path, body)
 	}
-	for path, says := range map[string]string{
+	for path, text := range map[string]string{
 		"/runs/release%232": "Run not found", "/runs/release%23x": "Run not found", "/runs/nothing%231": "Run not found",
 		"/executions/release%231%2Fnothing": "no job with that key", "/executions/release%231%2Ftest": "keys such as test[os=linux]",
 		"/executions/release%231%2Fgate":             "never executed",
@@ -154,7 +154,7 @@ jobs:
 	} {
 		status, body := r.ask("GET", path)
 		require.Equal(t, 404, status, "%s: %s", path, body)
-		require.Contains(t, body, says, path)
+		require.Contains(t, body, text, path)
 		name, err := url.PathUnescape(strings.Split(path, "/")[2])
 		require.NoError(t, err)
 		require.Contains(t, body, name)

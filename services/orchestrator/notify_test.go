@@ -60,7 +60,7 @@ func TestChangesOfARunAreAnnounced(t *testing.T) {
 	b.finish(third.ID, "a", completed)
 	b.waitRun(third.ID, hodei.RunCompleted)
 	require.Equal(t, []string{"started https://a.example.com/x", "recovered https://a.example.com/x", "recovered https://hooks.example.com/…",
-		"completed one@example.com", "completed two@example.com"}, b.notified(third.ID), "a run that was cancelled says nothing about the pipeline")
+		"completed one@example.com", "completed two@example.com"}, b.notified(third.ID), "a run that was cancelled does not change the state of the pipeline")
 
 	fourth := b.execute(p)
 	b.finish(fourth.ID, "a", completed)

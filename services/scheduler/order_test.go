@@ -48,7 +48,7 @@ func TestADelayedExecutionAgesFromItsTime(t *testing.T) {
 }
 
 // TestQueueIsInOrder: whatever comes, goes back and leaves, the queue gives
-// what is left by rank, and tells each its place.
+// what is left by rank, and returns the place of each.
 func TestQueueIsInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := order(rapid.SampledFrom([]time.Duration{-1, time.Minute, 10 * time.Minute}).Draw(t, "ageing"))

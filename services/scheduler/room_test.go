@@ -38,19 +38,19 @@ func (s *Scheduler) happens(t *testing.T, kind string, e hodei.Execution, free i
 func TestAWorkerThatLeavesStaysAway(t *testing.T) {
 	s := New(Config{})
 	worker := hodei.WorkerID{15: 1}
-	say := func(incarnation string, free int, n uint64) {
+	report := func(incarnation string, free int, n uint64) {
 		s.watched(kv.Update{WorkerID: worker, Availability: &hodei.Availability{
 			WorkerID: worker, Incarnation: incarnation, Status: hodei.WorkerBusy, Slots: 4, Free: free, Revision: n,
 		}})
 	}
-	say("first", 0, 1)
+	report("first", 0, 1)
 	s.watched(kv.Update{WorkerID: worker})
 	s.happens(t, schemas.EventCompleted, hodei.Execution{ID: hodei.ExecutionID{15: 1}, WorkerID: &worker, Status: hodei.Completed}, 4, 2)
 	workers, _ := s.fleet.size()
 	require.Zero(t, workers)
 
-	say("first", 4, 4)
-	say("second", 1, 1)
+	report("first", 4, 4)
+	report("second", 1, 1)
 	require.Equal(t, 1, s.free())
 }
 

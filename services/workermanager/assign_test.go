@@ -217,8 +217,8 @@ func TestUnansweredOfferIsSettledByTheWorkersReport(t *testing.T) {
 		b := start(t, brief)
 		h := b.worker()
 		e := b.unanswered(h)
-		h.say(func(a *hodei.Availability) { a.Status, a.Running = hodei.WorkerBusy, []hodei.ExecutionID{e.ID} })
-		h.keepSaying()
+		h.reportAfter(func(a *hodei.Availability) { a.Status, a.Running = hodei.WorkerBusy, []hodei.ExecutionID{e.ID} })
+		h.keepReporting()
 		b.requireStays(e.ID)
 	})
 	t.Run("not held", func(t *testing.T) {
@@ -226,7 +226,7 @@ func TestUnansweredOfferIsSettledByTheWorkersReport(t *testing.T) {
 		h := b.worker()
 		e := b.unanswered(h)
 		b.requireStays(e.ID) // its report is older than the offer
-		h.keepSaying()
+		h.keepReporting()
 		now := b.becomes(e.ID, hodei.Pending)
 		require.Nil(t, now.WorkerID)
 		require.Equal(t, e.ID, b.event(schemas.EventRequeued).Execution.ID)
@@ -234,18 +234,18 @@ func TestUnansweredOfferIsSettledByTheWorkersReport(t *testing.T) {
 	t.Run("not held when it spoke, which was before", func(t *testing.T) {
 		b := start(t, brief)
 		h := b.worker()
-		said := time.Now().Add(-time.Second)
+		reported := time.Now().Add(-time.Second)
 		e := b.unanswered(h)
 		b.never("a report that comes late takes it back", 8*b.cfg.OfferHolds, func() bool {
 			h.mu.Lock()
 			h.report.Revision++
 			report := h.report
 			h.mu.Unlock()
-			report.At = said
+			report.At = reported
 			require.NoError(t, b.bucket.Put(t.Context(), report))
 			return b.execution(e.ID).Status != hodei.Running
 		})
-		h.keepSaying()
+		h.keepReporting()
 		b.becomes(e.ID, hodei.Pending)
 	})
 	t.Run("not held and cancelled meanwhile", func(t *testing.T) {
@@ -253,15 +253,15 @@ func TestUnansweredOfferIsSettledByTheWorkersReport(t *testing.T) {
 		h := b.worker()
 		e := b.unanswered(h)
 		must(b, schemas.StopExecution, schemas.StopExecutionRequest{ID: e.ID})
-		h.keepSaying()
+		h.keepReporting()
 		require.Equal(t, hodei.ReasonCancelled, *b.becomes(e.ID, hodei.Cancelled).Reason)
 	})
 	t.Run("not held by a worker that gave up reporting its end", func(t *testing.T) {
 		b := start(t, brief)
 		h := b.worker()
 		e := h.given()
-		h.say(func(a *hodei.Availability) { a.Status, a.Running = hodei.WorkerTerminating, nil })
-		h.keepSaying()
+		h.reportAfter(func(a *hodei.Availability) { a.Status, a.Running = hodei.WorkerTerminating, nil })
+		h.keepReporting()
 		b.never("it would start twice", 8*b.cfg.OfferHolds, func() bool { return b.execution(e.ID).Status != hodei.Running })
 		must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.latest().Incarnation})
 		require.Equal(t, hodei.ReasonWorkerLost, *b.becomes(e.ID, hodei.Failed).Reason)
@@ -270,8 +270,8 @@ func TestUnansweredOfferIsSettledByTheWorkersReport(t *testing.T) {
 		b := start(t, brief)
 		h := b.worker()
 		e := b.unanswered(h)
-		h.say(func(a *hodei.Availability) { a.Incarnation = uuid.NewString() })
-		h.keepSaying()
+		h.reportAfter(func(a *hodei.Availability) { a.Incarnation = uuid.NewString() })
+		h.keepReporting()
 		require.Equal(t, hodei.ReasonWorkerLost, *b.becomes(e.ID, hodei.Failed).Reason)
 	})
 }
@@ -295,22 +295,22 @@ func TestAssignByNameEndsTheDraining(t *testing.T) {
 	h := b.worker()
 	h.given()
 	must(b, schemas.DrainWorker, schemas.DrainWorkerRequest{ID: h.id})
-	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
+	h.reportAfter(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
 	refused := schemas.RefusedDraining
 	h.offer = func(schemas.ExecutionRequest) schemas.Acceptance { return schemas.Acceptance{Refused: &refused} }
 	e := b.pending()
 	_, err := b.assignTo(e, h)
 	require.ErrorIs(t, err, hodei.Rejected, "the scheduler's choice was out of date")
-	require.Equal(t, []string{schemas.Drain}, h.told())
+	require.Equal(t, []string{schemas.Drain}, h.commanded())
 
 	h.offer = nil
 	a := must(b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: hodei.RefTo(e.ID), WorkerID: &h.id})
 	require.Equal(t, h.id, a.WorkerID)
-	require.Equal(t, []string{schemas.Drain, schemas.Resume}, h.told())
-	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerBusy })
+	require.Equal(t, []string{schemas.Drain, schemas.Resume}, h.commanded())
+	h.reportAfter(func(a *hodei.Availability) { a.Status = hodei.WorkerBusy })
 	b.records(h.id, hodei.WorkerBusy)
 
-	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
+	h.reportAfter(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
 	b.records(h.id, hodei.WorkerDraining)
 	h.refuse = hodei.Errorf(hodei.Conflict, "Worker is being stopped")
 	e = b.pending()

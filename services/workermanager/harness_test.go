@@ -206,7 +206,7 @@ func (b *bench) worker() *hand {
 	b.t.Helper()
 	h := b.registered()
 	h.answer()
-	h.say(nil)
+	h.reportAfter(nil)
 	return h
 }
 
@@ -296,8 +296,8 @@ func (h *hand) latest() hodei.Availability {
 	return h.report
 }
 
-// onCommand changes the status like a worker, but does not write the key; say
-// does.
+// onCommand changes the status like a worker, but does not write the
+// key; reportAfter does.
 func (h *hand) onCommand(_ context.Context, req schemas.CommandWorkerRequest) (hodei.Availability, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -321,9 +321,9 @@ func (h *hand) onCommand(_ context.Context, req schemas.CommandWorkerRequest) (h
 	return h.report, nil
 }
 
-// say writes the worker's key after a change, and waits until the manager has
+// reportAfter writes the worker's key after a change, and waits until the manager has
 // received it.
-func (h *hand) say(change func(*hodei.Availability)) {
+func (h *hand) reportAfter(change func(*hodei.Availability)) {
 	h.b.t.Helper()
 	h.mu.Lock()
 	if change != nil {
@@ -340,8 +340,8 @@ func (h *hand) say(change func(*hodei.Availability)) {
 	})
 }
 
-// keepSaying renews the worker's report until the test ends.
-func (h *hand) keepSaying() {
+// keepReporting renews the worker's report until the test ends.
+func (h *hand) keepReporting() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -393,15 +393,15 @@ func (h *hand) given() hodei.Execution {
 	h.b.t.Helper()
 	e := h.b.pending()
 	must(h.b, schemas.AssignExecution, schemas.AssignRequest{ExecutionID: hodei.RefTo(e.ID), WorkerID: &h.id, Scheduled: true})
-	h.say(func(a *hodei.Availability) {
+	h.reportAfter(func(a *hodei.Availability) {
 		a.Status, a.Running = hodei.WorkerBusy, append(append([]hodei.ExecutionID{}, a.Running...), e.ID)
 		a.Free--
 	})
 	return h.b.execution(e.ID)
 }
 
-// hears waits until the worker receives an interrupt.
-func (h *hand) hears(id hodei.ExecutionID, reason hodei.Reason) {
+// interruptedFor waits until the worker receives an interrupt.
+func (h *hand) interruptedFor(id hodei.ExecutionID, reason hodei.Reason) {
 	h.b.t.Helper()
 	h.b.until("the worker receives an interrupt of "+id.String(), func() bool {
 		h.mu.Lock()
@@ -415,8 +415,8 @@ func (h *hand) hears(id hodei.ExecutionID, reason hodei.Reason) {
 	})
 }
 
-// told returns the commands that the worker has received.
-func (h *hand) told() (did []string) {
+// commanded returns the commands that the worker has received.
+func (h *hand) commanded() (did []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range h.commands {

@@ -49,9 +49,9 @@ func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {
 	require.WithinDuration(t, before.reportedAt, *row.LastSeenAt, time.Millisecond, "when it last reported, not when it was declared lost")
 	require.Zero(t, must(b, schemas.GetWorker, schemas.GetWorkerRequest{ID: h.id}).Capacity)
 
-	h.keepSaying() // it still runs the execution
+	h.keepReporting() // it still runs the execution
 	b.records(h.id, hodei.WorkerAvailable)
-	h.hears(e.ID, hodei.ReasonWorkerLost)
+	h.interruptedFor(e.ID, hodei.ReasonWorkerLost)
 	_, err := h.finish(h.ended(e.ID, 0))
 	require.ErrorIs(t, err, hodei.Conflict, "its end is final")
 	other := b.pending()
@@ -103,7 +103,7 @@ func TestAnOldKeyIsNoSignOfLife(t *testing.T) {
 	b.run(b.db)
 	b.until("the key is seen", func() bool { m, ok := b.fleet.get(h.id); return ok && m.leased })
 	b.never("back by its old key", 20*b.cfg.Reconcile, func() bool { return b.recorded(h.id).Status != hodei.WorkerOffline })
-	h.keepSaying()
+	h.keepReporting()
 	b.records(h.id, hodei.WorkerAvailable)
 }
 
@@ -116,9 +116,9 @@ func TestANewProcessLosesWhatTheOldOneRan(t *testing.T) {
 	lost := b.execution(e.ID)
 	require.Equal(t, hodei.Failed, lost.Status)
 	require.Equal(t, hodei.ReasonWorkerLost, *lost.Reason)
-	h.say(nil)
+	h.reportAfter(nil)
 	next := h.given()
-	h.keepSaying()
+	h.keepReporting()
 	b.requireStays(next.ID)
 	require.Equal(t, h.report.Incarnation, h.offers[1].Incarnation)
 }
@@ -198,8 +198,8 @@ func TestStraysAreStopped(t *testing.T) {
 	kept := h.given()
 	_, _, err := b.db.FinishExecution(t.Context(), ended.ID, h.id, h.ended(ended.ID, 0).Outcome)
 	require.NoError(t, err)
-	h.keepSaying() // both run
-	h.hears(ended.ID, hodei.ReasonWorkerLost)
+	h.keepReporting() // both run
+	h.interruptedFor(ended.ID, hodei.ReasonWorkerLost)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, i := range h.interrupted {
@@ -253,11 +253,11 @@ func TestDrainAndResume(t *testing.T) {
 	}
 	require.Equal(t, hodei.WorkerDraining, b.recorded(h.id).Status)
 	require.Equal(t, seconds, *h.commands[1].DeadlineSeconds)
-	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
+	h.reportAfter(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
 
 	w := must(b, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: h.id})
 	require.Equal(t, hodei.WorkerBusy, w.Status)
-	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerBusy })
+	h.reportAfter(func(a *hodei.Availability) { a.Status = hodei.WorkerBusy })
 	b.records(h.id, hodei.WorkerBusy)
 
 	h.refuse = hodei.Errorf(hodei.Conflict, "Worker is terminating")
@@ -290,7 +290,7 @@ func TestCordon(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, w.Cordoned)
 	require.Equal(t, hodei.WorkerAvailable, w.Status)
-	require.Contains(t, h.told(), schemas.Cordon) // twice, if the reconciler passes in between
+	require.Contains(t, h.commanded(), schemas.Cordon) // twice, if the reconciler passes in between
 	w = must(b, schemas.RegisterWorker, schemas.RegisterWorkerRequest{ID: &h.id, Type: "shell", Capacity: 4, Incarnation: h.latest().Incarnation})
 	require.True(t, w.Cordoned, "a worker that is started again learns it")
 	require.True(t, b.recorded(h.id).Cordoned)
@@ -299,9 +299,9 @@ func TestCordon(t *testing.T) {
 	w = must(b, schemas.UncordonWorker, schemas.UncordonWorkerRequest{ID: h.id})
 	require.False(t, w.Cordoned, "recorded, although the worker does not answer")
 	h.answer()
-	h.say(nil)
-	h.keepSaying()
-	b.until("it is commanded when it is back", func() bool { return slices.Contains(h.told(), schemas.Uncordon) })
+	h.reportAfter(nil)
+	h.keepReporting()
+	b.until("it is commanded when it is back", func() bool { return slices.Contains(h.commanded(), schemas.Uncordon) })
 	require.NotNil(t, h.lastCommand().Revision, "a later command of a user overrides a repeated one")
 
 	must(b, schemas.TerminateWorker, schemas.TerminateWorkerRequest{ID: h.id})
@@ -324,7 +324,7 @@ func TestTerminate(t *testing.T) {
 	require.ErrorIs(t, err, hodei.Conflict)
 	_, err = ask(b, schemas.ResumeWorker, schemas.ResumeWorkerRequest{ID: h.id})
 	require.ErrorIs(t, err, hodei.Conflict)
-	require.Equal(t, []string{schemas.Terminate}, h.told())
+	require.Equal(t, []string{schemas.Terminate}, h.commanded())
 }
 
 func TestTerminateOfAnUnconnectedWorker(t *testing.T) {
@@ -344,9 +344,9 @@ func TestTerminateOfAnUnconnectedWorker(t *testing.T) {
 	require.Equal(t, hodei.ReasonWorkerLost, *b.becomes(e.ID, hodei.Failed).Reason)
 
 	h.answer()
-	h.keepSaying()
-	b.until("it receives the command when it returns", func() bool { return len(h.told()) > 0 })
-	require.Equal(t, schemas.Terminate, h.told()[0])
+	h.keepReporting()
+	b.until("it receives the command when it returns", func() bool { return len(h.commanded()) > 0 })
+	require.Equal(t, schemas.Terminate, h.commanded()[0])
 	require.Equal(t, hodei.WorkerTerminated, b.recorded(h.id).Status)
 }
 
@@ -354,9 +354,9 @@ func TestTheRecordFollowsTheWorkersReport(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(c *Config) { c.Reconcile = time.Hour }) // at once, not at the next pass
 	h := b.worker()
-	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
+	h.reportAfter(func(a *hodei.Availability) { a.Status = hodei.WorkerDraining })
 	b.records(h.id, hodei.WorkerDraining)
-	h.say(func(a *hodei.Availability) { a.Status = hodei.WorkerTerminating })
+	h.reportAfter(func(a *hodei.Availability) { a.Status = hodei.WorkerTerminating })
 	b.records(h.id, hodei.WorkerTerminating)
 }
 
@@ -374,10 +374,10 @@ func TestListsByStateFillTheirPages(t *testing.T) {
 			must(b, schemas.LeaveWorker, schemas.LeaveRequest{WorkerID: h.id, Incarnation: h.report.Incarnation, Killed: status == hodei.WorkerOffline})
 		case hodei.WorkerBusy:
 			h.answer()
-			h.say(nil)
+			h.reportAfter(nil)
 			h.given()
 		default:
-			h.say(func(a *hodei.Availability) { a.Status = status })
+			h.reportAfter(func(a *hodei.Availability) { a.Status = status })
 			b.records(h.id, recordedStatus(status))
 		}
 	}

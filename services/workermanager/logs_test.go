@@ -55,10 +55,10 @@ func TestChunksAreCommittedOnceAndAcknowledged(t *testing.T) {
 	b := start(t)
 	h := b.worker()
 	e := h.given()
-	told := h.stored()
+	spans := h.stored()
 	for range 3 { // as when the acknowledgement is late
 		h.print(e.ID, 1, 5)
-		require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, told().Spans)
+		require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, spans().Spans)
 	}
 	page := must(b, schemas.GetLogs, schemas.GetLogsRequest{ID: hodei.RefTo(e.ID)})
 	require.Equal(t, []int64{1, 2, 3, 4, 5}, sequences(t, page))
@@ -124,9 +124,9 @@ func TestLogsAreStoredWithoutJetStream(t *testing.T) {
 	h := b.worker()
 	e := h.given()
 	require.NoError(t, b.js.DeleteStream(t.Context(), schemas.LogStream))
-	told := h.stored()
+	spans := h.stored()
 	h.print(e.ID, 1, 5)
-	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, told().Spans)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 5}}, spans().Spans)
 	require.EqualValues(t, 5, b.execution(e.ID).LogCount)
 }
 
@@ -142,7 +142,7 @@ func TestPostgresRefusesAndThenTakesChunks(t *testing.T) {
 	defer conn.Close(t.Context())
 	_, err = conn.Exec(t.Context(), `ALTER TABLE execution_logs RENAME TO elsewhere`)
 	require.NoError(t, err)
-	told := h.stored()
+	spans := h.stored()
 	early, err := b.nc.SubscribeSync(schemas.StoredSubject(h.id))
 	require.NoError(t, err)
 	h.print(e.ID, 1, 3)
@@ -152,7 +152,7 @@ func TestPostgresRefusesAndThenTakesChunks(t *testing.T) {
 	})
 	_, err = conn.Exec(t.Context(), `ALTER TABLE elsewhere RENAME TO execution_logs`)
 	require.NoError(t, err)
-	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 3}}, told().Spans)
+	require.Equal(t, []schemas.Span{{ExecutionID: e.ID, First: 1, Last: 3}}, spans().Spans)
 	require.EqualValues(t, 3, b.execution(e.ID).LogCount)
 }
 

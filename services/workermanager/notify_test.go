@@ -192,7 +192,8 @@ func TestTwoInstancesSendEachMessageOnce(t *testing.T) {
 	}
 }
 
-// TestAnInstanceThatDiesLeavesItsMessageToTheOthers: one took it, and is not heard of.
+// TestAnInstanceThatDiesLeavesItsMessageToTheOthers: one instance took the
+// message and died.
 func TestAnInstanceThatDiesLeavesItsMessageToTheOthers(t *testing.T) {
 	t.Parallel()
 	b, r := start(t, allowLocal), receive(t)

@@ -99,7 +99,7 @@ func TestADeletedWorkerThatIsBack(t *testing.T) {
 	_, err = ask(b, schemas.GetWorker, schemas.GetWorkerRequest{ID: h.id})
 	require.ErrorIs(t, err, hodei.NotFound)
 
-	h.keepSaying()
+	h.keepReporting()
 	b.until("it is recorded again", func() bool {
 		_, err := b.db.GetWorker(t.Context(), h.id)
 		return err == nil

@@ -49,7 +49,7 @@ func (b *bench) naming(pipeline *hodei.PipelineID, names ...string) hodei.Execut
 func (h *hand) sealing() *seal.Pair {
 	pair, err := seal.NewPair()
 	require.NoError(h.b.t, err)
-	h.say(func(a *hodei.Availability) { a.SealKey = pair.Public() })
+	h.reportAfter(func(a *hodei.Availability) { a.SealKey = pair.Public() })
 	h.b.until("the key is known", func() bool {
 		m, _ := h.b.fleet.get(h.id)
 		return m.report.SealKey == pair.Public()

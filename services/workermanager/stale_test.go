@@ -150,6 +150,6 @@ func TestAForgedReportDoesNotStick(t *testing.T) {
 	forged.Revision, forged.Status = 1<<52, hodei.WorkerDraining
 	require.NoError(t, b.bucket.Put(t.Context(), forged))
 	b.records(h.id, hodei.WorkerDraining)
-	h.keepSaying()
+	h.keepReporting()
 	b.records(h.id, hodei.WorkerAvailable)
 }

@@ -28,7 +28,7 @@ func TestLostStreams(t *testing.T) {
 	b.bucket, err = kv.OpenWorkers(t.Context(), b.js)
 	require.NoError(t, err)
 	h := b.worker()
-	h.keepSaying() // as workers do: a watcher of the deleted bucket notices after a while
+	h.keepReporting() // as workers do: a watcher of the deleted bucket notices after a while
 	b.until("the worker's report arrives", func() bool { return len(b.fleet.reporting()) == 1 })
 	require.Equal(t, h.id, b.fleet.reporting()[0].id)
 }

@@ -21,12 +21,12 @@ import (
 
 // link is the connection of a journal; it can be down.
 type link struct {
-	mu   sync.Mutex
-	down bool
-	sent []schemas.Span
-	data []string // NDJSON
-	size []int    // of each, as sent
-	said chan struct{}
+	mu      sync.Mutex
+	down    bool
+	sent    []schemas.Span
+	data    []string // NDJSON
+	size    []int    // of each, as sent
+	arrived chan struct{}
 }
 
 func (l *link) send(id hodei.ExecutionID, first, last int64, body logchunk.Body) error {
@@ -43,7 +43,7 @@ func (l *link) send(id hodei.ExecutionID, first, last int64, body logchunk.Body)
 	l.data = append(l.data, string(lines))
 	l.size = append(l.size, len(body.Lines))
 	select {
-	case l.said <- struct{}{}:
+	case l.arrived <- struct{}{}:
 	default:
 	}
 	return nil
@@ -68,11 +68,11 @@ func receive[T any](t testing.TB, from <-chan T, what string) {
 }
 
 func newTestJournal(t *testing.T, memory, disk int64) (*Journal, *link) {
-	l := &link{said: make(chan struct{}, 1)}
+	l := &link{arrived: make(chan struct{}, 1)}
 	return New(hodei.ExecutionID{1}, NewSpool(t.TempDir(), memory, disk), localtest.Log(t), Limit{}, &mask.Set{}, l.send), l
 }
 
-func (j *Journal) say(n int, text string) {
+func (j *Journal) print(n int, text string) {
 	for range n {
 		appendTo(j, []byte(text))
 	}
@@ -100,7 +100,7 @@ func TestChunksAreCutByBytesAndTime(t *testing.T) {
 	t.Parallel()
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 1<<20, 1<<20)
-		j.say(30, strings.Repeat("\x00", hodei.MaxLine))
+		j.print(30, strings.Repeat("\x00", hodei.MaxLine))
 		j.Close()
 		require.GreaterOrEqual(t, len(l.data), 4)
 		for _, chunk := range l.data {
@@ -110,8 +110,8 @@ func TestChunksAreCutByBytesAndTime(t *testing.T) {
 		require.Equal(t, 30, strings.Count(strings.Join(l.data, ""), "\n"))
 
 		j, l = newTestJournal(t, 1<<20, 1<<20)
-		j.say(1, "alone")
-		receive(t, l.said, "cut by time")
+		j.print(1, "alone")
+		receive(t, l.arrived, "cut by time")
 		require.Equal(t, [][2]int64{{1, 1}}, l.spans())
 	})
 }
@@ -121,20 +121,20 @@ func TestChunksGrowWhileEarlierOnesAreNotConfirmed(t *testing.T) {
 	t.Parallel()
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 1<<20, 1<<20)
-		say := func(pauses ...time.Duration) {
+		printPausing := func(pauses ...time.Duration) {
 			for _, pause := range pauses {
-				j.say(1, "x")
+				j.print(1, "x")
 				time.Sleep(pause)
 				synctest.Wait()
 			}
 		}
-		say(chunkLinger)
+		printPausing(chunkLinger)
 		require.Equal(t, [][2]int64{{1, 1}}, l.spans())
-		say(chunkLinger, chunkLinger)
+		printPausing(chunkLinger, chunkLinger)
 		require.Len(t, l.spans(), 1, "it waits for the first chunk")
 		j.Confirm(1, 1)
 		require.Equal(t, [][2]int64{{1, 1}, {2, 3}}, l.spans(), "it has waited long enough")
-		say(chunkLinger, floodLinger-chunkLinger-1)
+		printPausing(chunkLinger, floodLinger-chunkLinger-1)
 		require.Len(t, l.spans(), 2)
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
@@ -169,9 +169,9 @@ func TestChunksGrowWhileTheyCannotBeSent(t *testing.T) {
 	t.Parallel()
 	j, l := newTestJournal(t, 1<<20, 1<<20)
 	l.down = true
-	j.say(1, "first")
+	j.print(1, "first")
 	require.Eventually(t, func() bool { j.mu.Lock(); defer j.mu.Unlock(); return len(j.waiting) == 1 }, time.Minute, time.Millisecond)
-	j.say(100, "meanwhile")
+	j.print(100, "meanwhile")
 	j.wake()
 	j.mu.Lock()
 	require.Len(t, j.waiting, 1)
@@ -197,9 +197,9 @@ func TestTheDigestIsThatOfAllChunks(t *testing.T) {
 			}
 			return err
 		}
-		j.say(linesOfChunk, "x")
+		j.print(linesOfChunk, "x")
 		l.down = true
-		j.say(linesOfChunk, "x")
+		j.print(linesOfChunk, "x")
 		j.End(hodei.Stdout, time.Now())
 		_, digest := j.Close()
 		require.NotEqual(t, digest, int64(sent))
@@ -222,7 +222,7 @@ func TestTheWindowBoundsWhatIsNotConfirmed(t *testing.T) {
 	still(t, func(t *testing.T) {
 		const count = (window + 10) * linesOfChunk
 		j, l := newTestJournal(t, 64<<20, 1<<20)
-		j.say(count, "x")
+		j.print(count, "x")
 		require.Len(t, l.spans(), window)
 		j.Confirm(1, linesOfChunk+1) // no such chunk
 		require.Len(t, l.spans(), window)
@@ -230,8 +230,8 @@ func TestTheWindowBoundsWhatIsNotConfirmed(t *testing.T) {
 			j.Confirm(s[0], s[1])
 		}
 		require.Len(t, l.spans(), window+10)
-		said, _ := j.Close()
-		require.EqualValues(t, count, said)
+		printed, _ := j.Close()
+		require.EqualValues(t, count, printed)
 		for confirmed := 0; confirmed < len(l.spans()); confirmed++ { // each lets the next be sent
 			j.Confirm(l.spans()[confirmed][0], l.spans()[confirmed][1])
 		}
@@ -263,8 +263,8 @@ func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
 	for name, memory := range map[string]int64{"in memory": 1 << 20, "on disk": 0} {
 		t.Run(name, func(t *testing.T) {
 			j, l := newTestJournal(t, memory, 1<<20)
-			j.say(linesOfChunk, "x")
-			j.say(3, "y")
+			j.print(linesOfChunk, "x")
+			j.print(3, "y")
 			j.Close()
 			chunks := len(l.data)
 			now := time.Now()
@@ -292,8 +292,8 @@ func TestUnconfirmedChunksAreSentAgainAsTheyWere(t *testing.T) {
 // from the disk; the Journal settles without them.
 func TestChunksThatCannotBeSentAreGivenUp(t *testing.T) {
 	j, l := newTestJournal(t, 0, 1<<20)
-	j.say(linesOfChunk, "x")
-	j.say(linesOfChunk, "y")
+	j.print(linesOfChunk, "x")
+	j.print(linesOfChunk, "y")
 	j.Close()
 	spans := l.spans()
 	for range mostFailures - 1 {
@@ -319,8 +319,8 @@ func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 		j, l := newTestJournal(t, 4*ChunkBytes, 1<<30)
 		j.noise(2 * ChunkBytes)
 		j.Confirm(1, l.spans()[0][1])
-		said := make(chan struct{})
-		go func() { j.noise(40 * ChunkBytes); close(said) }()
+		done := make(chan struct{})
+		go func() { j.noise(40 * ChunkBytes); close(done) }()
 		for range 3 {
 			synctest.Wait()
 			require.True(t, j.spool.Full())
@@ -338,7 +338,7 @@ func TestACommandWaitsForTheRecordRatherThanForTheDisk(t *testing.T) {
 		require.Zero(t, onDisk)
 		require.Less(t, inMemory, int64(5*ChunkBytes))
 		time.Sleep(flowing)
-		<-said
+		<-done
 		_, onDisk = held()
 		require.Positive(t, onDisk)
 		j.Drop()
@@ -352,7 +352,7 @@ func TestLargeChunksAreCompressed(t *testing.T) {
 	still(t, func(t *testing.T) {
 		j, l := newTestJournal(t, 1<<30, 1<<30)
 		for _, lines := range []int{1, 10, 100, 1000} {
-			j.say(lines, "compiled something")
+			j.print(lines, "compiled something")
 			time.Sleep(floodLinger)
 			synctest.Wait()
 			i := len(l.data) - 1
@@ -371,9 +371,9 @@ func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {
 	t.Parallel()
 	j, l := newTestJournal(t, ChunkBytes, 1<<30)
 	j.spool.dir, j.file.dir = "/dev/null", "/dev/null"
-	said := make(chan struct{})
+	done := make(chan struct{})
 	lines := 0
-	go func() { lines = j.noise(10 * ChunkBytes); j.Close(); close(said) }()
+	go func() { lines = j.noise(10 * ChunkBytes); j.Close(); close(done) }()
 	require.Eventually(t, j.spool.Full, time.Minute, time.Millisecond)
 	require.Eventually(t, func() bool {
 		for _, s := range l.spans() {
@@ -386,7 +386,7 @@ func TestADiskThatTakesNoMoreHoldsTheOutputBack(t *testing.T) {
 			return false
 		}
 	}, time.Minute, time.Millisecond)
-	<-said
+	<-done
 	require.Equal(t, lines, strings.Count(strings.Join(l.data, ""), "\n"))
 }
 

@@ -11,7 +11,7 @@ import (
 func TestOutputWithinTheLimitHasNoNotes(t *testing.T) {
 	j, l := newTestJournal(t, 1<<20, 1<<20)
 	j.limit.Limit = Limit{Bytes: 10, Raise: "it"}
-	j.say(5, "x")
+	j.print(5, "x")
 	count, _ := j.Close()
 	require.EqualValues(t, 5, count)
 	require.NotContains(t, strings.Join(l.data, ""), "[hodei]")

@@ -22,7 +22,7 @@ func masking(t *testing.T, values ...string) (*Journal, *link) {
 	for _, v := range values {
 		require.True(t, secrets.Add(v))
 	}
-	l := &link{said: make(chan struct{}, 1)}
+	l := &link{arrived: make(chan struct{}, 1)}
 	var j *Journal
 	j = New(hodei.ExecutionID{1}, NewSpool(t.TempDir(), 1<<20, 1<<20), localtest.Log(t), Limit{}, secrets,
 		func(id hodei.ExecutionID, first, last int64, body logchunk.Body) error {

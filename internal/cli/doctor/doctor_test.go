@@ -103,13 +103,13 @@ func TestDoctorOnClocks(t *testing.T) {
 
 func TestDoctorOnWorkers(t *testing.T) {
 	t.Parallel()
-	heard := func(ago time.Duration, status hodei.WorkerStatus) hodei.Worker {
+	reported := func(ago time.Duration, status hodei.WorkerStatus) hodei.Worker {
 		return hodei.Worker{Name: new("w"), Status: status, LastSeenAt: new(noon.Add(-ago))}
 	}
 	for want, workers := range map[string][]hodei.Worker{
-		"1 worker, all reporting":              {heard(time.Second, hodei.WorkerAvailable)},
-		"w is OFFLINE, last seen 1h ago":       {heard(time.Hour, hodei.WorkerOffline), heard(0, hodei.WorkerBusy)},
-		"w last reported 30s ago":              {heard(30*time.Second, hodei.WorkerBusy)},
+		"1 worker, all reporting":              {reported(time.Second, hodei.WorkerAvailable)},
+		"w is OFFLINE, last seen 1h ago":       {reported(time.Hour, hodei.WorkerOffline), reported(0, hodei.WorkerBusy)},
+		"w last reported 30s ago":              {reported(30*time.Second, hodei.WorkerBusy)},
 		"no workers: all executions will wait": nil,
 	} {
 		d := newDoctor()

@@ -449,7 +449,7 @@ func TestRerunKeepsConditionsAndResults(t *testing.T) {
 	dev := "refs/heads/dev"
 	again := &hodei.Run{Number: 2, Status: hodei.RunRunning}
 	require.NoError(t, Rerun(again, *s.r, nil))
-	again.Ref = &dev // another one would have conditions say otherwise
+	again.Ref = &dev // another one would change the outcome of conditions
 	w := scene{t, newWorld(t, again, false)}
 	w.is("RUNNING", "a COMPLETED, off SKIPPED CONDITION, b PENDING, c WAITING, clean WAITING")
 	require.Equal(t, "1", again.Jobs[0].Outputs["v"])

@@ -24,7 +24,7 @@ setInterval(() => { now.value = Date.now(); }, 1000);
  */
 export function useLoad(load, deps, { on, every = 1000, age = 0 } = {}) {
   const [state, setState] = useState({ data: undefined, error: null });
-  const current = useRef({ load, on, timer: 0, last: 0, heard: performance.now(), stop: null, keep: -1, missed: /** @type {((data: any) => any)[] | null} */ (null) });
+  const current = useRef({ load, on, timer: 0, last: 0, received: performance.now(), stop: null, keep: -1, missed: /** @type {((data: any) => any)[] | null} */ (null) });
   Object.assign(current.current, { load, on });
 
   const soon = useCallback(() => {
@@ -44,7 +44,7 @@ export function useLoad(load, deps, { on, every = 1000, age = 0 } = {}) {
       const data = await c.load(stop.signal);
       if (stop.signal.aborted) return;
       setState({ data: missed.reduce((d, change) => change(d), data), error: null });
-      if (c.last - c.heard < age) soon();
+      if (c.last - c.received < age) soon();
     } catch (error) {
       if (stop.signal.aborted) return;
       setState((s) => ({ data: s.data, error }));
@@ -64,7 +64,7 @@ export function useLoad(load, deps, { on, every = 1000, age = 0 } = {}) {
     const c = current.current;
     const unlisten = listen((event) => {
       if (!c.on?.(event)) return;
-      c.heard = performance.now();
+      c.received = performance.now();
       soon();
     });
     return () => { unlisten(); clearTimeout(c.timer); c.stop?.abort(); };

@@ -4,7 +4,7 @@ import { html } from 'htm/preact';
 import { get } from '../lib/api.js';
 import { href } from '../lib/router.js';
 import { useLoad } from '../lib/use.js';
-import { Shape, say } from './status.js';
+import { Shape, statusLabel } from './status.js';
 
 /** The earlier and later attempts of an execution, oldest first. */
 async function attempts(e, signal) {
@@ -27,5 +27,5 @@ export function Attempts({ execution }) {
   });
   if (!chain.data || chain.data.length < 2) return null;
   return html`<nav class="attempts" aria-label="Attempts">${chain.data.map((e) => html`<a key=${e.id} href=${href(`/executions/${e.id}`)}
-    aria-current=${e.id === execution.id ? 'page' : undefined}><${Shape} status=${e.status} label=${say(e.status)} />Attempt ${e.attempt}</a>`)}</nav>`;
+    aria-current=${e.id === execution.id ? 'page' : undefined}><${Shape} status=${e.status} label=${statusLabel(e.status)} />Attempt ${e.attempt}</a>`)}</nav>`;
 }

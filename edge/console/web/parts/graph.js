@@ -7,7 +7,7 @@ import { place, setQuery } from '../lib/router.js';
 import { plural } from '../lib/format.js';
 import { Elapsed } from './basics.js';
 import { jobOutcome } from './outcome.js';
-import { Shape, say, tone } from './status.js';
+import { Shape, statusLabel, tone } from './status.js';
 
 /** Chooses a job of the run, in the address; the log beside the graph is its. */
 const choose = (key) => (event) => {
@@ -34,8 +34,8 @@ function Node({ at, chosen, critical }) {
   const target = open ? chosen : (node.legs.find((leg) => leg.status === node.status) ?? job).key;
   return html`<a class="node tone-${tone(node.status)} ${critical ? 'is-critical' : ''}" href=${address(target)} onClick=${choose(target)}
     aria-current=${open ? 'true' : undefined} style=${{ left: `${at.x}px`, top: `${at.y}px`, width: `${at.width}px`, height: `${at.height}px` }}
-    title=${`${node.name}: ${say(node.status)}${job.message && !node.folded ? `, ${job.message}` : ''}${critical ? '; on the critical path' : ''}`}>
-    <${Shape} status=${node.status} label=${say(node.status)} />
+    title=${`${node.name}: ${statusLabel(node.status)}${job.message && !node.folded ? `, ${job.message}` : ''}${critical ? '; on the critical path' : ''}`}>
+    <${Shape} status=${node.status} label=${statusLabel(node.status)} />
     <span class="node-text"><span class="node-name">${node.name}</span>${text && html`<span class="node-sub">${text}</span>`}</span>
     <span class="node-time num"><${Took} of=${node} /></span></a>`;
 }
@@ -57,7 +57,7 @@ export function Legs({ run, chosen }) {
   const list = job ? run.jobs.filter((j) => j.job === job.job) : [];
   if (list.length < 2) return null;
   return html`<nav class="attempts" aria-label="Legs of the matrix">${list.map((leg) => html`<a key=${leg.key} href=${address(leg.key)} onClick=${choose(leg.key)}
-    aria-current=${leg.key === chosen ? 'page' : undefined}><${Shape} status=${leg.status} label=${say(leg.status)} />${legName(leg)}</a>`)}</nav>`;
+    aria-current=${leg.key === chosen ? 'page' : undefined}><${Shape} status=${leg.status} label=${statusLabel(leg.status)} />${legName(leg)}</a>`)}</nav>`;
 }
 
 /** A leg by its values: "go=1.26, os=linux". */

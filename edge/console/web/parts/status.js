@@ -37,7 +37,7 @@ const tones = {
 export const tone = (status) => tones[status] ?? 'off';
 
 /** The state in words. */
-export const say = (status) => {
+export const statusLabel = (status) => {
   const text = words(status);
   return text.charAt(0).toUpperCase() + text.slice(1);
 };
@@ -51,7 +51,7 @@ export const Shape = ({ status, label = '' }) => html`
 
 /** Shape and word. */
 export const Status = ({ status, text = '' }) => html`
-  <span class="status tone-${tone(status)}"><${Shape} status=${status} /><span>${text || say(status)}</span></span>`;
+  <span class="status tone-${tone(status)}"><${Shape} status=${status} /><span>${text || statusLabel(status)}</span></span>`;
 
 const runTime = (e) => (e.started_at && e.completed_at ? (Date.parse(e.completed_at) - Date.parse(e.started_at)) / 1000 : null);
 
@@ -63,7 +63,7 @@ export function Marks({ runs, most = 16 }) {
   return html`<span class="marks" role="group" aria-label="Last runs">${shown.map((e) => {
     const took = runTime(e);
     const height = took === null ? 30 : 30 + 70 * Math.sqrt(took / longest);
-    const text = `${say(e.status)}${took === null ? '' : ` in ${duration(took)}`}${e.completed_at ? `, ${ago(e.completed_at, now.peek())}` : ''}`;
+    const text = `${statusLabel(e.status)}${took === null ? '' : ` in ${duration(took)}`}${e.completed_at ? `, ${ago(e.completed_at, now.peek())}` : ''}`;
     return html`<a key=${e.id} class="mark tone-${tone(e.status)} is-${e.status.toLowerCase()}" href=${href(`/executions/${e.id}`)}
       title=${text} aria-label=${text}><i style=${{ height: `${height}%` }}></i></a>`;
   })}</span>`;

@@ -6,7 +6,7 @@ import { criticalPath } from '../lib/graph.js';
 import { setQuery } from '../lib/router.js';
 import { duration, ticking } from '../lib/format.js';
 import { jobOutcome } from './outcome.js';
-import { Shape, say, tone } from './status.js';
+import { Shape, statusLabel, tone } from './status.js';
 
 function Bar({ job, from, whole, at, chosen, critical }) {
   const started = job.started_at && Date.parse(job.started_at);
@@ -14,9 +14,9 @@ function Bar({ job, from, whole, at, chosen, critical }) {
   const seconds = started ? Math.max(0, (end - started) / 1000) : 0;
   const share = (ms) => `${Math.min(100, Math.max(0, (100 * ms) / whole))}%`;
   return html`<tr class="row tone-${tone(job.status)} ${critical ? 'is-critical' : ''}" data-row aria-current=${chosen ? 'true' : undefined}>
-    <th scope="row"><button type="button" class="ghost row-link with-shape" onClick=${() => setQuery({ job: job.key })}><${Shape} status=${job.status} label=${say(job.status)} />${job.key}</button></th>
+    <th scope="row"><button type="button" class="ghost row-link with-shape" onClick=${() => setQuery({ job: job.key })}><${Shape} status=${job.status} label=${statusLabel(job.status)} />${job.key}</button></th>
     <td class="timeline-cell">${started ? html`<span class="phase-track ${job.completed_at ? '' : 'is-open'}" role="img" aria-label=${`began after ${duration((started - from) / 1000)}`}><i style=${{ left: share(started - from), width: share(end - started) }}></i></span>`
-    : html`<span class="faint small" title=${job.message ?? ''}>${jobOutcome(job) || say(job.status)}</span>`}</td>
+    : html`<span class="faint small" title=${job.message ?? ''}>${jobOutcome(job) || statusLabel(job.status)}</span>`}</td>
     <td class="num">${started ? (job.completed_at ? duration(seconds) : ticking(seconds)) : ''}</td></tr>`;
 }
 

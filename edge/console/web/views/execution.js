@@ -17,7 +17,7 @@ import { icons } from '../parts/icons.js';
 import { ending, outcome } from '../parts/outcome.js';
 import { cancel, withdraw } from '../parts/run.js';
 import { Environment, Script, specFacts } from '../parts/spec.js';
-import { Status, say, tone } from '../parts/status.js';
+import { Status, statusLabel, tone } from '../parts/status.js';
 import { Waiting } from '../parts/waiting.js';
 import { Waterfall } from '../parts/waterfall.js';
 import { LogViewer } from '../log/viewer.js';
@@ -76,7 +76,7 @@ export function Execution({ id }) {
   const e = load.data;
   const live = e && !e.completed_at;
   const name = e ? title(e) : 'Execution';
-  useTitle(e ? `${say(e.status)}: ${name}` : name);
+  useTitle(e ? `${statusLabel(e.status)}: ${name}` : name);
   useIcon(e?.status);
   const again = async () => {
     const made = await attempt(() => create(`/executions/${id}/retry`, undefined, newKey()));

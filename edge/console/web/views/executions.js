@@ -23,7 +23,7 @@ export function Executions() {
   useTitle('Executions');
   return html`<${Head} title="Executions" />
     <div class="toolbar"><${Choices} label="State" options=${states} value=${wanted.status} onChange=${(status) => setQuery({ status })} />
-      ${filters.filter(([name]) => wanted[name]).map(([name, text, say]) => html`<span class="filter" key=${name}>${text}: <b>${say(wanted[name])}</b>
+      ${filters.filter(([name]) => wanted[name]).map(([name, text, format]) => html`<span class="filter" key=${name}>${text}: <b>${format(wanted[name])}</b>
         <button type="button" class="ghost tiny" aria-label=${`Remove filter ${text}`} onClick=${() => setQuery({ [name]: '' })}>${icons.close()}</button></span>`)}</div>
     <${Loaded} of=${list}>${({ items }) => (items.length ? html`<section class="panel flush"><${ExecutionTable} items=${items} /></section><${More} list=${list} />`
     : Object.values(wanted).some(Boolean) ? html`<${Empty} title="No matching executions" command=${`hodei execution ls${wanted.status ? ` --status ${wanted.status}` : ''}`} />`

@@ -17,7 +17,7 @@ import { Legs, RunGraph } from '../parts/graph.js';
 import { icons } from '../parts/icons.js';
 import { childName, ending, jobOutcome, outcome, runEnding } from '../parts/outcome.js';
 import { cancelRun, paramsText, parentName, rerun, trigger } from '../parts/runs.js';
-import { Status, say } from '../parts/status.js';
+import { Status, statusLabel } from '../parts/status.js';
 import { RunNotifications } from '../parts/notifications.js';
 import { Timeline } from '../parts/timeline.js';
 import { Waiting } from '../parts/waiting.js';
@@ -106,7 +106,7 @@ export function Run({ id }) {
   const load = useRun(id);
   const run = load.data;
   const name = run ? runName(run, pipelineName(run.pipeline_id)) : 'Run';
-  useTitle(run ? `${say(run.status)}: ${name}` : name);
+  useTitle(run ? `${statusLabel(run.status)}: ${name}` : name);
   const { query } = place.value;
   const view = query.get('view') ?? 'graph';
   const all = query.get('job') === ALL;
