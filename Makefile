@@ -38,7 +38,7 @@ test: setup compile ## lint, and every test with the race detector: all that CI 
 # On a fresh machine the compiler needs both processors for minutes, which tests would wait for.
 compile:
 	@echo "compiling what lint and the tests need"
-	@go list $(TAGS) -export -test -deps ./... >/dev/null
+	@go list $(TAGS) -export -deps ./... >/dev/null
 	@CGO_ENABLED=1 go list $(TAGS) -race -export -test -deps ./... >/dev/null
 
 RACE = CGO_ENABLED=1 go test $(TAGS) -race -vet=off -ldflags=-s -count=1 -timeout 45m
