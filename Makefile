@@ -32,13 +32,11 @@ lint: tools ## format, vet, staticcheck, errcheck, and the types of the console
 	  ../bin/errcheck $(TAGS) -ignoretests -exclude ../tools/errcheck.txt ./...
 	tools/node_modules/.bin/tsc -p tools
 
-test: setup compile ## lint, and every test with the race detector: all that CI does
-	@$(MAKE) --no-print-directory -j 3 lint processes race
+# The tests come last: beside a compiler or a linter they would exceed their time limits.
+test: setup lint compile ## lint, and every test with the race detector: all that CI does
+	@$(MAKE) --no-print-directory -j 2 processes race
 
-# On a fresh machine the compiler needs both processors for minutes, which tests would wait for.
 compile:
-	@echo "compiling what lint and the tests need"
-	@go list $(TAGS) -export -deps ./... >/dev/null
 	@CGO_ENABLED=1 go list $(TAGS) -race -export -test -deps ./... >/dev/null
 
 RACE = CGO_ENABLED=1 go test $(TAGS) -race -vet=off -ldflags=-s -count=1 -timeout 45m
@@ -48,7 +46,7 @@ processes:
 	$(RACE) -parallel 5 ./test
 
 race:
-	$(RACE) -p 3 -parallel 4 ./internal/system ./cmd/hodei ./services/orchestrator ./edge $$(go list ./... | grep -v /test$$)
+	$(RACE) -p 2 -parallel 4 ./internal/system ./cmd/hodei ./services/orchestrator ./edge $$(go list ./... | grep -v /test$$)
 	cd bench && go test $(TAGS) -count=1 ./...
 
 vuln: tools ## look up known vulnerabilities of what is built in (asks vuln.go.dev)
