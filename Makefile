@@ -32,16 +32,15 @@ lint: tools ## format, vet, staticcheck, errcheck, and the types of the console
 	  ../bin/errcheck $(TAGS) -ignoretests -exclude ../tools/errcheck.txt ./...
 	tools/node_modules/.bin/tsc -p tools
 
-# The tests come last: beside a compiler or a linter they would exceed their time limits.
-test: setup lint compile ## lint, and every test with the race detector: all that CI does
-	@$(MAKE) --no-print-directory -j 2 processes race
+# One after the other: beside a compiler, a linter or browsers, tests exceed their time limits.
+test: setup lint compile race processes ## lint, and every test with the race detector: all that CI does
 
 compile:
 	@CGO_ENABLED=1 go list $(TAGS) -race -export -test -deps ./... >/dev/null
 
 RACE = CGO_ENABLED=1 go test $(TAGS) -race -vet=off -ldflags=-s -count=1 -timeout 45m
 
-# The tests that start processes and browsers wait the most. They take as long as all others.
+# The tests that start processes and browsers. They take as long as all others.
 processes:
 	$(RACE) -parallel 5 ./test
 
