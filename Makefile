@@ -1,4 +1,5 @@
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help build up check lint test compile processes race vuln chaos bench bench-accept generate fmt screenshots setup tools postgres redis temporal gcc curl chromium npm
 
 # What is left out of the binary (docs/adr/0013-jsm.md). Everything works without the tags, too.

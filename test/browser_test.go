@@ -33,8 +33,8 @@ func chromium(t testing.TB) string {
 	return ""
 }
 
-// newBrowser prepares a headless Chromium, which starts with its first tab. Without animations
-// it needs a fifth of the processor time.
+// newBrowser prepares a headless Chromium, which starts with its first tab. Endless animations
+// would have each page drawn sixty times a second.
 func newBrowser(path string, options ...chromedp.ExecAllocatorOption) (context.Context, context.CancelFunc) {
 	return chromedp.NewExecAllocator(context.Background(), append(append(chromedp.DefaultExecAllocatorOptions[:], options...),
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1360, 900),
@@ -46,7 +46,7 @@ func newBrowser(path string, options ...chromedp.ExecAllocatorOption) (context.C
 var shared struct {
 	once  sync.Once
 	ctx   context.Context
-	close context.CancelFunc // nil until the browser has started
+	close context.CancelFunc // nil if no test has used it
 	err   error
 }
 
@@ -97,12 +97,14 @@ func browse(t testing.TB, base string) *page {
 // options, in one of its own.
 func openTab(t testing.TB, base string, options ...chromedp.ExecAllocatorOption) *page {
 	t.Helper()
-	browser, stop, profile := sharedBrowser(t), func() {}, []chromedp.ContextOption{chromedp.WithNewBrowserContext()}
-	if len(options) > 0 {
-		browser, stop = newBrowser(chromium(t), options...)
-		profile = nil
+	var ctx context.Context
+	stop := func() {}
+	if len(options) == 0 {
+		ctx, _ = chromedp.NewContext(sharedBrowser(t), chromedp.WithNewBrowserContext())
+	} else {
+		ctx, stop = newBrowser(chromium(t), options...)
+		ctx, _ = chromedp.NewContext(ctx)
 	}
-	ctx, _ := chromedp.NewContext(browser, profile...)
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute) // for all that a test does in the tab
 	p := &page{t: t, ctx: ctx, base: base}
 	messages, requests := chromedp.Console(ctx), chromedp.Events(ctx, network.RequestWillBeSent)

@@ -105,8 +105,8 @@ type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	mu     sync.Mutex
-	stderr bytes.Buffer // its standard error
-	line   chan string  // the line that begins with "ready"
+	stderr bytes.Buffer
+	line   chan string // the line that begins with "ready"
 	done   chan struct{}
 	err    error
 }

@@ -113,12 +113,20 @@ var shown = map[string]bool{
 	"overview-light": true, "run-light": true, "execution-dark": true, "failed-light": true, "pipelines-light": true, "workers-dark": true, "why-type-light": true,
 }
 
-// picture sets the size of the window and saves a picture of it if requested.
-// Pictures that are not shown go to an ignored directory beside the others.
+// picture sets the size of the window, requires that the page is not empty, and
+// saves a picture of it if requested. Pictures that are not shown go to an
+// ignored directory beside the others.
 func (p *page) picture(name string, width, height int64) {
 	p.t.Helper()
 	p.size(width, height)
+	eval[chromedp.Void](p, "document.fonts.ready")
 	p.rests()
+	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	require.NoError(p.t, err)
+	img, err := png.Decode(bytes.NewReader(shot))
+	require.NoError(p.t, err)
+	require.Equal(p.t, image.Pt(int(width), int(height)), img.Bounds().Size())
+	require.Greater(p.t, colours(img), 20, "%s is not an empty page", name)
 	dir := os.Getenv("HODEI_SCREENSHOTS")
 	if dir == "" {
 		return
@@ -127,13 +135,6 @@ func (p *page) picture(name string, width, height int64) {
 		dir = filepath.Join(os.TempDir(), "hodei-screenshots")
 		require.NoError(p.t, os.MkdirAll(dir, 0o755))
 	}
-	eval[chromedp.Void](p, "document.fonts.ready")
-	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-	require.NoError(p.t, err)
-	img, err := png.Decode(bytes.NewReader(shot))
-	require.NoError(p.t, err)
-	require.Equal(p.t, image.Pt(int(width), int(height)), img.Bounds().Size())
-	require.Greater(p.t, colours(img), 20, "%s is not an empty page", name)
 	var small bytes.Buffer
 	require.NoError(p.t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, img))
 	require.Less(p.t, small.Len(), 200<<10, "%s is too large for the documentation", name)

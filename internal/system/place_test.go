@@ -84,6 +84,7 @@ func TestPlacedAtOnceOrQueued(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, hodei.Running, queued.Status)
 	seen, _ = way(queued.ExecutionID)
+	require.Len(t, seen, 6, "one request to the scheduler: %v", seen)
 	require.Contains(t, seen, schemas.Schedule.Subject)
 	// The created event may have it assigned before that request arrives.
 	seen = slices.DeleteFunc(seen, func(step string) bool { return step == schemas.Schedule.Subject })

@@ -123,12 +123,12 @@ func TestStop(t *testing.T) {
 	require.Equal(t, hodei.Running, e.Status)
 	require.NotNil(t, e.CancelRequestedAt)
 	require.Equal(t, running.ID, b.event(schemas.EventCancel).Execution.ID)
-	h.interruptedFor(running.ID, hodei.ReasonCancelled)
+	h.awaitInterrupt(running.ID, hodei.ReasonCancelled)
 
 	h.mu.Lock()
 	h.interrupted = nil // as if the interrupt was lost: it is repeated
 	h.mu.Unlock()
-	h.interruptedFor(running.ID, hodei.ReasonCancelled)
+	h.awaitInterrupt(running.ID, hodei.ReasonCancelled)
 
 	end := h.ended(running.ID, 0)
 	cancelled := hodei.ReasonCancelled
@@ -165,7 +165,7 @@ func TestStopForASchedule(t *testing.T) {
 
 	running := h.given()
 	require.NotNil(t, supersede(running.ID).CancelRequestedAt)
-	h.interruptedFor(running.ID, hodei.ReasonCancelled)
+	h.awaitInterrupt(running.ID, hodei.ReasonCancelled)
 
 	failed := h.given()
 	h.finishes(h.ended(failed.ID, 0))

@@ -400,8 +400,8 @@ func (h *hand) given() hodei.Execution {
 	return h.b.execution(e.ID)
 }
 
-// interruptedFor waits until the worker receives an interrupt.
-func (h *hand) interruptedFor(id hodei.ExecutionID, reason hodei.Reason) {
+// awaitInterrupt waits until the worker receives an interrupt.
+func (h *hand) awaitInterrupt(id hodei.ExecutionID, reason hodei.Reason) {
 	h.b.t.Helper()
 	h.b.until("the worker receives an interrupt of "+id.String(), func() bool {
 		h.mu.Lock()

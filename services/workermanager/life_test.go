@@ -51,7 +51,7 @@ func TestASilentWorkerIsLostAndMayComeBack(t *testing.T) {
 
 	h.keepReporting() // it still runs the execution
 	b.records(h.id, hodei.WorkerAvailable)
-	h.interruptedFor(e.ID, hodei.ReasonWorkerLost)
+	h.awaitInterrupt(e.ID, hodei.ReasonWorkerLost)
 	_, err := h.finish(h.ended(e.ID, 0))
 	require.ErrorIs(t, err, hodei.Conflict, "its end is final")
 	other := b.pending()
@@ -199,7 +199,7 @@ func TestStraysAreStopped(t *testing.T) {
 	_, _, err := b.db.FinishExecution(t.Context(), ended.ID, h.id, h.ended(ended.ID, 0).Outcome)
 	require.NoError(t, err)
 	h.keepReporting() // both run
-	h.interruptedFor(ended.ID, hodei.ReasonWorkerLost)
+	h.awaitInterrupt(ended.ID, hodei.ReasonWorkerLost)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, i := range h.interrupted {

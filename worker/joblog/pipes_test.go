@@ -20,10 +20,10 @@ func TestStandardOutputComesFirst(t *testing.T) {
 	require.NoError(t, err)
 	errR, errW, err := os.Pipe()
 	require.NoError(t, err)
-	var done []byte
+	var printed []byte
 	j := New(hodei.ExecutionID{1}, NewSpool(t.TempDir(), 1<<20, 1<<20), slog.New(slog.DiscardHandler), Limit{}, &mask.Set{},
 		func(_ hodei.ExecutionID, _, _ int64, body logchunk.Body) error {
-			done = append(done, body.Lines...)
+			printed = append(printed, body.Lines...)
 			return nil
 		})
 	_, err = errW.WriteString("complaint\n")
@@ -36,7 +36,7 @@ func TestStandardOutputComesFirst(t *testing.T) {
 	NewPipes(j, outR, errR).Read()
 	count, _ := j.Close()
 	require.Equal(t, int64(3), count)
-	require.Regexp(t, `(?s)"line":"result","sequence":1.*"line":"complaint","sequence":2.*"line":"more","sequence":3`, string(done))
+	require.Regexp(t, `(?s)"line":"result","sequence":1.*"line":"complaint","sequence":2.*"line":"more","sequence":3`, string(printed))
 }
 
 func TestHeldReportsWhetherAProcessCanWrite(t *testing.T) {
