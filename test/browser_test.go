@@ -187,6 +187,15 @@ func (p *page) open(path string) {
 	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.Navigate(p.base+"/ui"+path)))
 }
 
+// visit goes to a path of the console as a link in the page does, which takes a fifth of the
+// time of open.
+func (p *page) visit(path string) {
+	p.t.Helper()
+	eval[chromedp.Void](p, `history.pushState(null, '', `+quote("/ui"+path)+`); dispatchEvent(new PopStateEvent('popstate'));
+		new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))`)
+	p.until(path+" has its data", "!document.querySelector('main [aria-busy]')")
+}
+
 // eval returns the value of an expression in the page.
 func eval[T any](p *page, expression string) T {
 	p.t.Helper()

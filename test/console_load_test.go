@@ -122,7 +122,7 @@ func TestConsoleUnderLoad(t *testing.T) {
 	t.Logf("looked at for 1 s: %s", p.smooth())
 	churn()
 	t.Logf("while 50 executions come and go: %s", p.smooth())
-	p.scrolls("document.scrollingElement", 60)
+	p.scrolls("document.scrollingElement", 300)
 	t.Logf("scrolled from end to end: %s", p.smooth())
 	p.until("all are shown, and no other", fmt.Sprintf("%s === %d && document.title.startsWith('%d running')", rows, running, running))
 
@@ -133,7 +133,7 @@ func TestConsoleUnderLoad(t *testing.T) {
 	t.Logf("looked at for 1 s: %s", p.smooth())
 	churn()
 	t.Logf("while 50 executions come and go: %s", p.smooth())
-	p.scrolls("document.scrollingElement", 60)
+	p.scrolls("document.scrollingElement", 300)
 	t.Logf("scrolled from end to end: %s", p.smooth())
 	p.sees(fmt.Sprintf("%d of %d slots used", running, slots))
 	require.NoError(t, os.WriteFile(gate, nil, 0))

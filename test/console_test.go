@@ -380,6 +380,9 @@ func TestConsoleIsAccessible(t *testing.T) {
 	w.notification()
 
 	p := browse(t, s.orchestrator)
+	p.open("/")
+	p.sees("Recently finished")
+	eval[chromedp.Void](p, string(axe))
 	for path, sees := range map[string]string{
 		"/hooks": "gitlab", "/hooks/" + hook: "Approve", "/notifications": "is not of the internet", "/hooks/" + hook + "?status=IGNORED": "No delivery",
 		"/": "Recently finished", "/pipelines": "test", "/pipelines/new": "Name", "/pipelines/" + pipeline: "build", "/pipelines/" + pipeline + "/edit": "Save",
@@ -389,25 +392,24 @@ func TestConsoleIsAccessible(t *testing.T) {
 		"/queue": "gpu", "/secrets": "AXE_SECRET", "/schedules": "nightly", "/schedules/" + nightly: "manual", "/tokens": "workers", "/audit": "No records", "/workers": "1 waiting for approval", "/workers/keys": "Waits for approval", "/workers/" + worker: "Registered", "/why": "chosen", "/why?execution_id=" + running: "requires", "/nothing": "Page not found",
 		"/runs": "release", "/runs/" + run: "Deploy to prod?", "/runs/" + run + "?view=timeline&job=build": "built", "/pipelines/" + release: "#1",
 	} {
-		p.open(path)
+		p.visit(path)
 		p.sees(sees)
-		eval[chromedp.Void](p, string(axe))
 		p.theme("light")
 		p.accessible(path+" light", "{}")
 		p.theme("dark")
 		p.accessible(path+" dark", "{ runOnly: ['color-contrast'] }") // a theme is nothing but colours
 	}
-	p.open("/jobs/" + job)
-	eval[chromedp.Void](p, string(axe))
+	p.visit("/jobs/" + job)
 	p.click("Run with…")
 	p.accessible("the dialog to run", "{}")
 	p.click("Close")
 	p.press("?")
 	p.accessible("the keyboard", "{}")
-	p.open("/runs/" + run)
+	p.click("Close")
+	p.visit("/runs/" + run)
 	p.click("files")
 	p.sees("out/report.xml")
-	eval[chromedp.Void](p, string(axe)+"; document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+	eval[chromedp.Void](p, "document.querySelectorAll('details').forEach((d) => { d.open = true; })")
 	p.accessible("tests and files", "{}")
 	p.click("out/report.xml")
 	p.until("it is shown", "document.querySelector('dialog pre')")
