@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Ref refers to a record as a client writes it: by its id, with the prefix or without, or by
@@ -31,9 +32,10 @@ const (
 )
 
 var (
-	slugs         = regexp.MustCompile("^" + SlugPattern + "$")
-	numberedRuns  = regexp.MustCompile("^" + PipelineRefPattern + "#[1-9][0-9]{0,8}$")
-	executionRefs = regexp.MustCompile("^" + ExecutionRefPattern + "$")
+	slugs        = regexp.MustCompile("^" + SlugPattern + "$")
+	numberedRuns = regexp.MustCompile("^" + PipelineRefPattern + "#[1-9][0-9]{0,8}$")
+	// Compiled at its first use: it takes milliseconds, and each command of the CLI is a process.
+	executionRefs = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^" + ExecutionRefPattern + "$") })
 )
 
 // RefTo returns a reference to the record with the id.
@@ -84,7 +86,7 @@ func Numbered(r RunRef) (pipeline PipelineRef, number int, ok bool) {
 // other.
 func JobInRun(r ExecutionRef) (run RunRef, key string, ok bool) {
 	name, key, cut := strings.Cut(string(r), "/")
-	if !cut || !executionRefs.MatchString(string(r)) {
+	if !cut || !executionRefs().MatchString(string(r)) {
 		return "", "", false
 	}
 	return RunRef(name), key, true
