@@ -43,7 +43,7 @@ RACE = CGO_ENABLED=1 go test $(TAGS) -race -vet=off -ldflags=-s -count=1 -timeou
 
 # The tests that start processes and browsers. They take as long as all others.
 processes:
-	$(RACE) -parallel 5 ./test
+	$(RACE) -parallel 6 ./test
 
 race:
 	$(RACE) -p 2 -parallel 4 ./internal/system ./cmd/hodei ./services/orchestrator ./edge $$(go list ./... | grep -v /test$$)

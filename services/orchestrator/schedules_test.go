@@ -124,14 +124,17 @@ func TestAScheduleFires(t *testing.T) {
 func TestAThousandSchedulesInOneSecond(t *testing.T) {
 	b := start(t)
 	b.instance()
-	pipeline := b.pipeline(schemas.CreateJobRequest{Graph: hodei.Graph{Key: "a"}})
+	pipelines := make([]hodei.PipelineID, 20)
+	for i := range pipelines {
+		pipelines[i] = b.pipeline(schemas.CreateJobRequest{Graph: hodei.Graph{Key: "a"}})
+	}
 	n := 1000
 	if testing.Short() {
 		n = 100
 	}
 	at := time.Now().UTC().Add(time.Hour).Format(time.RFC3339)
-	for range n {
-		b.schedule(pipeline, hodei.ScheduleSpec{At: at})
+	for i := range n {
+		b.schedule(pipelines[i%len(pipelines)], hodei.ScheduleSpec{At: at})
 	}
 	conn, err := pgx.Connect(t.Context(), b.url)
 	require.NoError(t, err)
