@@ -91,7 +91,7 @@ var mayImport = []struct {
 	{"internal/rpc", []string{"", "schemas", "internal/rates"}},
 	{"internal/local/localtest", []string{"", "internal/disk", "internal/local", "kv"}},
 	{"internal/local", []string{"", "internal/rpc", "internal/disk"}},
-	{"internal/system", []string{"", "schemas", "internal/rpc", "internal/health", "services", "worker", "edge", "kv", "postgres", "client"}},
+	{"internal/system", []string{"", "schemas", "internal/rpc", "internal/health", "internal/permit", "services", "worker", "edge", "kv", "postgres", "client"}},
 	// It fills in the Config of each role; internal/system does the rest.
 	{"cmd/hodei", []string{"", "schemas", "internal/rpc", "internal/system", "internal/local", "internal/disk", "internal/seal", "internal/token", "internal/cli", "internal/notify", "internal/permit",
 		"services", "worker", "edge", "postgres"}},

@@ -111,6 +111,27 @@ func (p *Permissions) channels(program, worker string) {
 	}
 }
 
+// Publishes reports whether the permissions include publishing to the subject.
+func (p Permissions) Publishes(subject string) bool {
+	return slices.ContainsFunc(p.Publish, func(filter string) bool { return matches(filter, subject) })
+}
+
+// matches reports whether the filter, which may have the wildcards * and >, matches the subject.
+func matches(filter, subject string) bool {
+	tokens := strings.Split(subject, ".")
+	for i, want := range strings.Split(filter, ".") {
+		switch {
+		case i == len(tokens):
+			return false
+		case want == ">":
+			return true
+		case want != "*" && want != tokens[i]:
+			return false
+		}
+	}
+	return strings.Count(filter, ".") == strings.Count(subject, ".")
+}
+
 func (p Permissions) sorted() Permissions {
 	for _, list := range []*[]string{&p.Publish, &p.Subscribe} {
 		slices.Sort(*list)

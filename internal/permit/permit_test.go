@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/hodei-jobs/hodei"
 	"github.com/hodei-jobs/hodei/internal/permit"
@@ -71,4 +72,17 @@ func TestOperationsHaveOneAnswerer(t *testing.T) {
 			require.Equal(t, op.Subject != "" && op.Service == name, answers, "%s by %s", op.Name, name)
 		}
 	}
+}
+
+// TestPublishes: subjects are matched as nats-server matches them.
+func TestPublishes(t *testing.T) {
+	token := rapid.SampledFrom([]string{"a", "b", "*", ">"})
+	rapid.Check(t, func(t *rapid.T) {
+		filter := strings.Join(rapid.SliceOfN(token, 1, 4).Draw(t, "filter"), ".")
+		if !server.IsValidSubject(filter) { // > is not the last token
+			return
+		}
+		subject := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b"}), 1, 4).Draw(t, "subject"), ".")
+		require.Equal(t, server.SubjectMatchesFilter(subject, filter), permit.Permissions{Publish: []string{filter}}.Publishes(subject), "%s by %s", subject, filter)
+	})
 }

@@ -16,7 +16,8 @@
 // If a role cannot start or ends by itself, all others stop and Run returns its
 // error. A worker that leaves after a drain or terminate command is not a
 // failure: the other roles continue, and a system of workers only ends when all
-// have left. With KeepWorkers, another worker replaces it (member.go).
+// have left. With KeepWorkers, another worker replaces it (member.go). A start also ends when
+// NATS denies a permission that a role needs (denied.go).
 //
 // # Not here
 //

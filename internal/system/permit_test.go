@@ -174,6 +174,31 @@ func TestStartWithoutAPermission(t *testing.T) {
 	}
 }
 
+// TestAHostileReplyEndsNoStart: NATS denies replies to the subjects that a hostile client names
+// in its requests while the system starts.
+func TestAHostileReplyEndsNoStart(t *testing.T) {
+	t.Parallel()
+	g := guard(t, 1, nil)
+	cfg := config(t, g, 1)
+	nc, err := g.NATS.Connect("hostile", slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	var attack sync.WaitGroup
+	attack.Go(func() {
+		for ; ctx.Err() == nil; time.Sleep(time.Millisecond) {
+			for _, reply := range []string{"nowhere", schemas.Root + "schedules.pause_all"} {
+				_ = nc.PublishRequest("$SRV.PING", reply, nil)
+			}
+		}
+	})
+	t.Cleanup(attack.Wait)
+	t.Cleanup(cancel)
+	_, stop := run(t, cfg)
+	require.NotEmpty(t, g.violations(), "a reply was denied")
+	require.NoError(t, stop())
+}
+
 func without(list []string, subject string) (rest []string) {
 	for _, s := range list {
 		if s != subject {

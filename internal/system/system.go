@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hodei-jobs/hodei/edge"
+	"github.com/hodei-jobs/hodei/internal/permit"
 	"github.com/hodei-jobs/hodei/kv"
 	"github.com/hodei-jobs/hodei/postgres"
 	"github.com/hodei-jobs/hodei/schemas"
@@ -60,7 +61,7 @@ type Config struct {
 type System struct {
 	cfg   Config
 	db    *postgres.DB
-	conns []*nats.Conn
+	conns []conn
 	edge  *edge.Edge
 	// failed receives the first error that ends the system.
 	failed chan error
@@ -178,7 +179,7 @@ func (s *System) prepare(ctx context.Context) error {
 	if s.cfg.Manager == nil {
 		return nil
 	}
-	nc, err := s.connect("hodei " + schemas.WorkerManager)
+	nc, err := s.connect("hodei "+schemas.WorkerManager, permit.Program(schemas.WorkerManager))
 	if err != nil {
 		return err
 	}
@@ -187,61 +188,6 @@ func (s *System) prepare(ctx context.Context) error {
 		return err
 	}
 	return kv.Setup(ctx, js, s.cfg.Manager.Storage)
-}
-
-func (s *System) connect(name string) (*nats.Conn, error) {
-	nc, err := s.cfg.Connect(name)
-	if err != nil {
-		return nil, err
-	}
-	s.conns = append(s.conns, nc)
-	logged := nc.ErrorHandler()
-	nc.SetErrorHandler(func(nc *nats.Conn, sub *nats.Subscription, err error) {
-		if logged != nil {
-			logged(nc, sub, err)
-		}
-		if errors.Is(err, nats.ErrPermissionViolation) && !s.ready.Load() {
-			s.denied(name, err)
-		}
-	})
-	return nc, nil
-}
-
-// settle waits until NATS has processed everything that the roles have sent, unless a connection
-// is lost, and returns the first permission error.
-func (s *System) settle() error {
-	for _, nc := range s.conns {
-		for nc.FlushTimeout(settleWithin) != nil {
-			if !nc.IsConnected() {
-				break // the role subscribes again and reports errors
-			}
-		}
-		if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
-			s.denied(nc.Opts.Name, err)
-		}
-	}
-	return s.cause(nil)
-}
-
-const settleWithin = 2 * time.Second
-
-// denied ends the start: a role without a permission would wait for messages that never arrive.
-func (s *System) denied(name string, err error) {
-	select {
-	case s.failed <- fmt.Errorf("%s: NATS denies a permission: %w; give its user the permissions that `hodei nats permissions` prints", name, err):
-	default: // an earlier error is reported
-	}
-	s.giveUp()
-}
-
-// cause prefers the error of NATS, if NATS has reported one.
-func (s *System) cause(err error) error {
-	select {
-	case denied := <-s.failed:
-		return denied
-	default:
-		return err
-	}
 }
 
 func (s *System) buildServices() error {
@@ -282,7 +228,7 @@ func (s *System) buildServices() error {
 		}
 	}
 	if cfg := s.cfg.Artifacts; cfg != nil {
-		nc, err := s.connect("hodei artifacts")
+		nc, err := s.connect("hodei artifacts", permit.Program(schemas.Artifacts))
 		if err != nil {
 			return err
 		}
@@ -302,7 +248,7 @@ type service interface {
 
 // buildService adds a service with a separate connection.
 func (s *System) buildService(name string, on func(*nats.Conn) service) error {
-	nc, err := s.connect("hodei " + name)
+	nc, err := s.connect("hodei "+name, permit.Program(name))
 	if err != nil {
 		return err
 	}
@@ -316,7 +262,7 @@ func (s *System) buildEdge() error {
 	if cfg == nil {
 		return nil
 	}
-	nc, err := s.connect("hodei edge")
+	nc, err := s.connect("hodei edge", permit.Program(schemas.Edge))
 	if err != nil {
 		return err
 	}
@@ -328,11 +274,11 @@ func (s *System) buildEdge() error {
 
 func (s *System) buildWorkers() error {
 	for i, cfg := range s.cfg.Workers {
-		name := "hodei worker"
+		name, needs := "hodei worker", everything
 		if cfg.ID != nil {
-			name += " " + cfg.ID.String()
+			name, needs = name+" "+cfg.ID.String(), permit.Worker(*cfg.ID)
 		}
-		nc, err := s.connect(name)
+		nc, err := s.connect(name, needs)
 		if err != nil {
 			return err
 		}
