@@ -227,7 +227,7 @@ func opened(c *chapter, stored map[string]hodei.RunJob) *hodei.Run {
 		r.Status = hodei.RunPending
 	}
 	if !r.Plan.Held {
-		r.Reason = nil
+		r.Reason = reasonToWait(c)
 	}
 	for _, key := range slices.Sorted(maps.Keys(stored)) {
 		j := stored[key]
@@ -243,6 +243,14 @@ func opened(c *chapter, stored map[string]hodei.RunJob) *hodei.Run {
 	return &r
 }
 
+// reasonToWait is why a run that is not held waits after a step, nil for one that has started.
+func reasonToWait(c *chapter) *hodei.Reason {
+	if c.run.StartedAt != nil {
+		return nil
+	}
+	return new(hodei.ReasonConcurrency)
+}
+
 // adopt takes in what another run with the same concurrency key asked of this one.
 func adopt(r *hodei.Run, row *storedRun) {
 	if row != nil {
@@ -254,13 +262,13 @@ func adopt(r *hodei.Run, row *storedRun) {
 // it, or an answer.
 func decide(r *hodei.Run, c *chapter) error {
 	if r.Plan.Held && !c.run.Plan.Held { // its time has come, as if it were new
-		r.Plan.Held, r.Reason = false, nil
+		r.Plan.Held, r.Reason = false, reasonToWait(c)
 		if c.run.StartedAt == nil && word(c.run.Plan.Stopping) == string(hodei.ReasonRejected) {
 			r.Plan.Stopping = c.run.Plan.Stopping
 		}
 	}
 	if r.Status == hodei.RunPending && r.Plan.Stopping == nil && c.run.StartedAt != nil {
-		r.Status, r.StartedAt = hodei.RunRunning, c.run.StartedAt
+		r.Status, r.StartedAt, r.Reason = hodei.RunRunning, c.run.StartedAt, nil
 	}
 	again := c.run.Plan.StopFinally && !r.Plan.StopFinally && r.Status == hodei.RunRunning
 	if c.run.CancelRequestedAt != nil && r.CancelRequestedAt == nil || again {
