@@ -26,40 +26,37 @@ const maxDownloads = 32
 
 // artifact answers with the content of an artifact: the stored archive, a zip archive, one file,
 // or a list of the files.
-func (e *Edge) artifact(op *schemas.Op) http.HandlerFunc {
+func (e *Edge) artifact(op *schemas.Op) handler {
 	bind := newBinder(op)
 	decode, err := rpc.Decoder(op)
 	if err != nil {
 		panic(err) // the embedded schema is broken; a test compiles them all
 	}
-	return func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		var want schemas.ArtifactContentRequest
-		var found hodei.Artifact
 		body, err := bind.request(w, r)
-		if err == nil {
-			err = decode(body, &want)
-		}
-		if err == nil {
-			found, err = client.NATS(e.cfg.NATS).GetArtifact(r.Context(), schemas.GetArtifactRequest{ID: want.ID})
-		}
-		if err == nil {
-			select {
-			case e.downloads <- struct{}{}:
-				defer func() { <-e.downloads }()
-			default:
-				err = hodei.Errorf(hodei.Unavailable, "%d artifacts are being downloaded: try again later", maxDownloads)
-			}
-		}
 		if err != nil {
-			refuse(w, r, err)
-			return
+			return err
+		}
+		if err := decode(body, &want); err != nil {
+			return err
+		}
+		found, err := client.NATS(e.cfg.NATS).GetArtifact(r.Context(), schemas.GetArtifactRequest{ID: want.ID})
+		if err != nil {
+			return err
+		}
+		select {
+		case e.downloads <- struct{}{}:
+			defer func() { <-e.downloads }()
+		default:
+			return hodei.Errorf(hodei.Unavailable, "%d artifacts are being downloaded: try again later", maxDownloads)
 		}
 		if rec, ok := w.(*recorder); ok {
 			rec.stream = true
 		}
 		d := &download{ctx: r.Context(), edge: e, a: found, w: patient{w, e.cfg.Patience}}
 		defer d.close()
-		d.serve(r, want)
+		return d.serve(r, want)
 	}
 }
 
@@ -73,7 +70,7 @@ type download struct {
 	reader *transfer.Reader
 }
 
-func (d *download) serve(r *http.Request, want schemas.ArtifactContentRequest) {
+func (d *download) serve(r *http.Request, want schemas.ArtifactContentRequest) error {
 	name := strings.Map(func(r rune) rune {
 		if r == '/' || r == '\\' || r < ' ' {
 			return '_'
@@ -85,9 +82,9 @@ func (d *download) serve(r *http.Request, want schemas.ArtifactContentRequest) {
 	head.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	switch {
 	case want.Path != "":
-		d.file(r, want.Path)
+		return d.file(want.Path)
 	case want.Format == "list":
-		d.list(r)
+		return d.list()
 	case want.Format == "zip":
 		head.Set("Content-Type", "application/zip")
 		head.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name + ".zip"}))
@@ -98,6 +95,7 @@ func (d *download) serve(r *http.Request, want schemas.ArtifactContentRequest) {
 		head.Set("ETag", `"`+string(d.a.SHA256)+`"`)
 		http.ServeContent(d.w, r, "", d.a.CreatedAt, d)
 	}
+	return nil
 }
 
 // end aborts an answer that has begun and cannot be completed, so that the client notices.
@@ -146,7 +144,7 @@ type listedFile struct {
 }
 
 // list answers with the files and the empty directories of the artifact.
-func (d *download) list(r *http.Request) {
+func (d *download) list() error {
 	out := fileList{Items: []listedFile{}}
 	err := archive.Each(d.ctx, d, func(e archive.Entry, _ io.Reader) error {
 		if len(out.Items) == maxListed {
@@ -157,20 +155,19 @@ func (d *download) list(r *http.Request) {
 		return nil
 	})
 	if err != nil && !errors.Is(err, errFound) {
-		refuse(d.w, r, err)
-		return
+		return err
 	}
 	body, err := hodei.JSON(out)
 	if err != nil {
-		refuse(d.w, r, err)
-		return
+		return err
 	}
 	d.w.Header().Set("Content-Type", "application/json")
 	_, err = d.w.Write(body)
 	d.end(err)
+	return nil
 }
 
-func (d *download) file(r *http.Request, want string) {
+func (d *download) file(want string) error {
 	err := archive.Each(d.ctx, d, func(e archive.Entry, content io.Reader) error {
 		if e.Path != path.Clean(want) || e.IsDir() {
 			return nil
@@ -185,10 +182,11 @@ func (d *download) file(r *http.Request, want string) {
 	})
 	switch {
 	case err == nil:
-		refuse(d.w, r, &hodei.Error{Code: hodei.NotFound, Message: "The artifact has no file at that path", Resource: "file", ResourceID: want})
-	case !errors.Is(err, errFound):
-		refuse(d.w, r, err)
+		return &hodei.Error{Code: hodei.NotFound, Message: "The artifact has no file at that path", Resource: "file", ResourceID: want}
+	case errors.Is(err, errFound):
+		return nil
 	}
+	return err
 }
 
 // Read reads the stored content. The first chunk is read alone, and with the second begins the

@@ -39,11 +39,7 @@ func (e *Edge) authenticate(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		s, err := secretOf(r)
-		var caller hodei.Caller
-		if err == nil {
-			caller, err = e.callers.find(r.Context(), s, address(r))
-		}
+		caller, err := e.callerOf(r.Context(), r)
 		if err == nil {
 			err = e.limitToken(caller)
 		}
@@ -53,6 +49,15 @@ func (e *Edge) authenticate(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r.WithContext(hodei.WithCaller(r.Context(), caller)))
 	})
+}
+
+// callerOf returns the caller that the request proves.
+func (e *Edge) callerOf(ctx context.Context, r *http.Request) (hodei.Caller, error) {
+	s, err := secretOf(r)
+	if err != nil {
+		return hodei.Caller{}, err
+	}
+	return e.callers.find(ctx, s, address(r))
 }
 
 // refuseCaller answers a request whose caller is not known. A session that has ended is
@@ -132,24 +137,21 @@ const verifyEvery = 30 * time.Second
 
 // stream passes on a request for a stream whose caller may have it, and ends the stream when
 // the token or the session is no longer valid.
-func (e *Edge) stream(op *schemas.Op, next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		err := rpc.Allow(r.Context(), op)
-		if err == nil {
-			err = e.confine(r, op)
+func (e *Edge) stream(op *schemas.Op, next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := rpc.Allow(r.Context(), op); err != nil {
+			return err
 		}
-		if err != nil {
-			refuse(w, r, err)
-			return
+		if err := e.confine(r, op); err != nil {
+			return err
 		}
 		if !e.cfg.Auth {
-			next(w, r)
-			return
+			return next(w, r)
 		}
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		go e.keepVerifying(ctx, cancel, r)
-		next(w, r.WithContext(ctx))
+		return next(w, r.WithContext(ctx))
 	}
 }
 
@@ -180,11 +182,7 @@ func (e *Edge) keepVerifying(ctx context.Context, cancel context.CancelFunc, r *
 		case <-e.callers.changed():
 		case <-time.After(verifyEvery):
 		}
-		s, err := secretOf(r)
-		if err == nil {
-			_, err = e.callers.find(ctx, s, address(r))
-		}
-		if errors.Is(err, hodei.Unauthenticated) {
+		if _, err := e.callerOf(ctx, r); errors.Is(err, hodei.Unauthenticated) {
 			cancel()
 			return
 		}

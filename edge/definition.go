@@ -25,15 +25,15 @@ func wantsYAML(r *http.Request) bool {
 }
 
 // answerYAML answers with the definition of a pipeline as a file.
-func answerYAML(w http.ResponseWriter, r *http.Request, reply rpc.Reply) {
+func answerYAML(w http.ResponseWriter, reply rpc.Reply) error {
 	body, err := definition.FromJSON(reply.Body)
 	if err != nil {
-		refuse(w, r, err)
-		return
+		return err
 	}
 	w.Header().Set("Content-Type", "application/yaml")
 	w.WriteHeader(reply.Status)
 	_, _ = w.Write(body) // a client that has gone needs no answer
+	return nil
 }
 
 // definitionSchema is the JSON Schema of hodei.yaml, for editors.

@@ -63,100 +63,93 @@ func readSmall(w http.ResponseWriter, r *http.Request, req any) error {
 
 // beginDevice begins the sign-in of a program without a browser. A user who has signed in to the
 // console approves it there.
-func (e *Edge) beginDevice(w http.ResponseWriter, r *http.Request) {
+func (e *Edge) beginDevice(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	var req schemas.BeginDeviceRequest
-	err := readSmall(w, r, &req)
-	switch {
-	case err != nil:
-	case !e.cfg.Auth:
-		err = hodei.Errorf(hodei.Conflict, "No token is needed here: it runs without --auth")
-	case len(req.Name) > 100 || strings.TrimSpace(req.Name) == "":
-		err = hodei.InvalidField("name", "1 to 100 bytes required")
-	case !e.devices.Allow(network(address(r))):
-		err = hodei.Errorf(hodei.RateLimited, "Too many sign-ins of this address: try again in a few seconds")
+	if err := readSmall(w, r, &req); err != nil {
+		return err
 	}
-	if err != nil {
-		refuse(w, r, err)
-		return
+	switch {
+	case !e.cfg.Auth:
+		return hodei.Errorf(hodei.Conflict, "No token is needed here: it runs without --auth")
+	case len(req.Name) > 100 || strings.TrimSpace(req.Name) == "":
+		return hodei.InvalidField("name", "1 to 100 bytes required")
+	case !e.devices.Allow(network(address(r))):
+		return hodei.Errorf(hodei.RateLimited, "Too many sign-ins of this address: try again in a few seconds")
 	}
 	secret, code := token.New(token.Device), newUserCode()
 	_, hash, err := token.Parse(secret)
-	if err == nil {
-		_, err = rpc.Call(r.Context(), e.cfg.NATS, schemas.CreateDevice, schemas.CreateDeviceRequest{Hash: hash[:], UserCode: code, Name: req.Name, From: address(r)})
-	}
 	if err != nil {
-		refuse(w, r, err)
-		return
+		return err
+	}
+	begin := schemas.CreateDeviceRequest{Hash: hash[:], UserCode: code, Name: req.Name, From: address(r)}
+	if _, err := rpc.Call(r.Context(), e.cfg.NATS, schemas.CreateDevice, begin); err != nil {
+		return err
 	}
 	answerJSON(w, http.StatusCreated, schemas.BegunDevice{
 		DeviceCode: secret, UserCode: code, Page: "/ui/device?code=" + code,
 		ExpiresSeconds: int(schemas.DeviceLife.Seconds()), IntervalSeconds: int(devicePoll.Seconds()),
 	})
+	return nil
 }
 
 // redeemDevice answers with the token of an approved sign-in. The edge makes the text of the
 // token, so the text is never sent over NATS and never stored.
-func (e *Edge) redeemDevice(w http.ResponseWriter, r *http.Request) {
+func (e *Edge) redeemDevice(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	var req schemas.RedeemRequest
 	if err := readSmall(w, r, &req); err != nil {
-		refuse(w, r, err)
-		return
+		return err
 	}
 	kind, hash, err := token.Parse(req.DeviceCode)
 	if err != nil || kind != token.Device {
-		refuse(w, r, hodei.Errorf(hodei.Unauthenticated, "The device code is not valid"))
-		return
+		return hodei.Errorf(hodei.Unauthenticated, "The device code is not valid")
 	}
 	if e.callers.tooMany(address(r)) {
-		refuse(w, r, hodei.Errorf(hodei.RateLimited, "Too many tokens of this address were not valid: try again in a few seconds"))
-		return
+		return hodei.Errorf(hodei.RateLimited, "Too many tokens of this address were not valid: try again in a few seconds")
 	}
 	text := token.New(token.Person)
 	_, of, err := token.Parse(text)
-	var t hodei.Token
-	if err == nil {
-		t, err = rpc.Call(r.Context(), e.cfg.NATS, schemas.RedeemDevice, schemas.RedeemDeviceRequest{Hash: hash[:], Token: of[:], From: address(r)})
+	if err != nil {
+		return err
 	}
+	t, err := rpc.Call(r.Context(), e.cfg.NATS, schemas.RedeemDevice, schemas.RedeemDeviceRequest{Hash: hash[:], Token: of[:], From: address(r)})
 	if err != nil {
 		if errors.Is(err, hodei.Unauthenticated) {
 			e.callers.fail(address(r))
 		}
-		refuse(w, r, err)
-		return
+		return err
 	}
 	answerJSON(w, http.StatusOK, schemas.CreatedToken{Token: t, Text: text})
+	return nil
 }
 
 // showDevice answers with the waiting sign-in of a code, and approveDevice gives it the rights of
 // the caller. Both need a caller; wrong codes count as unknown tokens.
-func (e *Edge) showDevice(w http.ResponseWriter, r *http.Request) {
-	e.deviceOf(w, r, schemas.FindDevice, schemas.DeviceCode{UserCode: r.URL.Query().Get("code")})
+func (e *Edge) showDevice(w http.ResponseWriter, r *http.Request) error {
+	return e.deviceOf(w, r, schemas.FindDevice, schemas.DeviceCode{UserCode: r.URL.Query().Get("code")})
 }
 
-func (e *Edge) approveDevice(w http.ResponseWriter, r *http.Request) {
+func (e *Edge) approveDevice(w http.ResponseWriter, r *http.Request) error {
 	var code schemas.DeviceCode
 	if err := readSmall(w, r, &code); err != nil {
-		refuse(w, r, err)
-		return
+		return err
 	}
-	e.deviceOf(w, r, schemas.ApproveDevice, code)
+	return e.deviceOf(w, r, schemas.ApproveDevice, code)
 }
 
-func (e *Edge) deviceOf(w http.ResponseWriter, r *http.Request, op schemas.Operation[schemas.DeviceCode, schemas.Device], code schemas.DeviceCode) {
+func (e *Edge) deviceOf(w http.ResponseWriter, r *http.Request, op schemas.Operation[schemas.DeviceCode, schemas.Device], code schemas.DeviceCode) error {
 	code.UserCode = strings.ToUpper(strings.TrimSpace(code.UserCode))
 	if e.callers.tooMany(address(r)) {
-		refuse(w, r, hodei.Errorf(hodei.RateLimited, "Too many codes of this address were not valid: try again in a few seconds"))
-		return
+		return hodei.Errorf(hodei.RateLimited, "Too many codes of this address were not valid: try again in a few seconds")
 	}
 	device, err := rpc.Call(r.Context(), e.cfg.NATS, op, code)
 	if err != nil {
 		if errors.Is(err, hodei.NotFound) {
 			e.callers.fail(address(r))
 		}
-		refuse(w, r, err)
-		return
+		return err
 	}
 	answerJSON(w, http.StatusOK, device)
+	return nil
 }

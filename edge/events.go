@@ -25,47 +25,45 @@ type eventStreams struct {
 	open *streamCount
 }
 
-func (s *eventStreams) handler(op *schemas.Op) (http.HandlerFunc, error) {
+func (s *eventStreams) handler(op *schemas.Op) (handler, error) {
 	decode, err := rpc.Decoder(op)
 	if err != nil {
 		return nil, fmt.Errorf("serve %s: %w", op.Name, err)
 	}
 	bind := newBinder(op)
-	return func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		ctx := r.Context()
 		var want schemas.FollowEventsRequest
 		body, err := bind.request(w, r)
-		if err == nil {
-			err = decode(body, &want)
-		}
-		if err == nil {
-			err = client.NATS(s.cfg.NATS).NameByID(r.Context(), &want)
-		}
-		var after int64
-		if err == nil {
-			after, err = lastEventID(r)
-		}
-		var leave func()
-		if err == nil {
-			leave, err = s.open.enter(r)
-		}
 		if err != nil {
-			refuse(w, r, err)
-			return
+			return err
+		}
+		if err := decode(body, &want); err != nil {
+			return err
+		}
+		if err := client.NATS(s.cfg.NATS).NameByID(ctx, &want); err != nil {
+			return err
+		}
+		after, err := lastEventID(r)
+		if err != nil {
+			return err
+		}
+		leave, err := s.open.enter(r)
+		if err != nil {
+			return err
 		}
 		defer leave()
-		ctx := r.Context()
 		reader, err := s.hub.join(ctx)
 		if err != nil {
-			refuse(w, r, err)
-			return
+			return err
 		}
 		defer s.hub.leave()
 		out := &eventSSE{wire: newWire(w, r, "text/event-stream"), want: want}
 		out.caller, _ = hodei.CallerOf(ctx)
-		err = s.copy(ctx, out, reader, after)
-		if err != nil && ctx.Err() == nil {
+		if err := s.copy(ctx, out, reader, after); err != nil && ctx.Err() == nil {
 			s.cfg.Log.DebugContext(ctx, "stream of events cut", "request_id", rpc.RequestID(ctx), "err", err)
 		}
+		return nil
 	}, nil
 }
 

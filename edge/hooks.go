@@ -67,48 +67,42 @@ func (h *hookRoom) enter(from netip.Prefix, declared int64) (leave func(), ok bo
 // receiveHook forwards a message that another system has posted to a hook. The message needs no
 // token, because the orchestrator verifies its signature. Invalid signatures count like unknown
 // tokens of the address.
-func (e *Edge) receiveHook(w http.ResponseWriter, r *http.Request) {
+func (e *Edge) receiveHook(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	if err := noParameters(r); err != nil {
-		refuse(w, r, err)
-		return
+		return err
 	}
 	from := address(r)
 	if e.callers.tooMany(from) {
-		refuse(w, r, errHookSender)
-		return
+		return errHookSender
 	}
 	leave, ok := e.hooks.enter(network(from), r.ContentLength)
 	if !ok {
-		refuse(w, r, errHooksFull)
-		return
+		return errHooksFull
 	}
 	defer leave()
 	req := schemas.ReceiveHookRequest{Headers: schemas.HeadersOfHook(r.Header.Get)}
 	id := chi.URLParam(r, "id")
 	if req.ID.UnmarshalText([]byte(id)) != nil {
 		e.callers.fail(from)
-		refuse(w, r, hodei.Missing("hook", id))
-		return
+		return hodei.Missing("hook", id)
 	}
 	var err error
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(min(hookPatience, e.cfg.Patience))) // not every connection has one
 	if req.Data, err = readBody(w, r, false); err != nil {
 		e.callers.fail(from)
-		refuse(w, r, err)
-		return
+		return err
 	}
 	made, err := e.forwardHook(r.Context(), from, req)
 	if err != nil {
-		refuse(w, r, err)
-		return
+		return err
 	}
 	body, err := hodei.JSON(made)
 	if err != nil {
-		refuse(w, r, err)
-		return
+		return err
 	}
 	answer(w, statusOf(made), body)
+	return nil
 }
 
 var (

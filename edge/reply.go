@@ -29,6 +29,16 @@ func answerJSON(w http.ResponseWriter, status int, v any) {
 	answer(w, status, body)
 }
 
+// handler answers a request, or returns the error that refuses it: not after the answer has begun.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// ServeHTTP implements http.Handler.
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := h(w, r); err != nil {
+		refuse(w, r, err)
+	}
+}
+
 // refuse answers with the part of the error that users may see.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	failed := *hodei.AsError(err)

@@ -33,17 +33,15 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 	}
 	r := chi.NewRouter()
 	r.Use(e.forwarded, e.identify, e.recover, e.guard, e.limitAddress)
-	closed := func(handle http.HandlerFunc) http.HandlerFunc { return e.authenticate(handle).ServeHTTP }
-	r.NotFound(closed(func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, r, &hodei.Error{
-			Code: hodei.NotFound, Message: "Route not found", Resource: "route", ResourceID: r.URL.Path,
-		})
-	}))
-	r.MethodNotAllowed(closed(func(w http.ResponseWriter, req *http.Request) {
+	closed := func(handle http.Handler) http.HandlerFunc { return e.authenticate(handle).ServeHTTP }
+	r.NotFound(closed(handler(func(_ http.ResponseWriter, r *http.Request) error {
+		return &hodei.Error{Code: hodei.NotFound, Message: "Route not found", Resource: "route", ResourceID: r.URL.Path}
+	})))
+	r.MethodNotAllowed(closed(handler(func(w http.ResponseWriter, req *http.Request) error {
 		allowed := methods(r, req.URL.Path)
 		w.Header().Set("Allow", allowed)
-		refuse(w, req, hodei.Errorf(hodei.MethodNotAllowed, "Method %s not allowed, use %s", req.Method, allowed))
-	}))
+		return hodei.Errorf(hodei.MethodNotAllowed, "Method %s not allowed, use %s", req.Method, allowed)
+	})))
 	for _, op := range schemas.Operations {
 		if op.Method == "" {
 			continue
@@ -62,7 +60,7 @@ func (e *Edge) routes(logs *streams, eventStreams *eventStreams) (http.Handler, 
 }
 
 // guarded makes a handler require an identified caller.
-type guarded func(http.HandlerFunc) http.HandlerFunc
+type guarded func(http.Handler) http.HandlerFunc
 
 // servePages adds what is read with GET and is no operation: health, metrics, the console
 // and the documentation.
@@ -89,14 +87,14 @@ func (e *Edge) servePages(r chi.Router, closed guarded) {
 // serveSessions adds the ways to sign in, and the hooks, which have secrets of their own.
 func (e *Edge) serveSessions(r chi.Router, closed guarded) {
 	for _, prefix := range prefixes {
-		r.Post(prefix+"/session", e.signIn)
-		r.Delete(prefix+"/session", e.signOut)
+		r.Method("POST", prefix+"/session", handler(e.signIn))
+		r.Method("DELETE", prefix+"/session", handler(e.signOut))
 		r.Get(prefix+"/session", e.signInWays)
-		r.Post(prefix+"/hooks/{id}", e.receiveHook)
-		r.Post(prefix+"/session/device", e.beginDevice)
-		r.Post(prefix+"/session/device/token", e.redeemDevice)
-		r.Get(prefix+"/session/device", closed(e.showDevice))
-		r.Post(prefix+"/session/device/approve", closed(e.approveDevice))
+		r.Method("POST", prefix+"/hooks/{id}", handler(e.receiveHook))
+		r.Method("POST", prefix+"/session/device", handler(e.beginDevice))
+		r.Method("POST", prefix+"/session/device/token", handler(e.redeemDevice))
+		r.Method("GET", prefix+"/session/device", closed(handler(e.showDevice)))
+		r.Method("POST", prefix+"/session/device/approve", closed(handler(e.approveDevice)))
 	}
 	if e.signIns != nil {
 		r.Get(oidcStart, e.beginOIDC)
@@ -117,7 +115,7 @@ func methods(r chi.Routes, path string) string {
 
 // handler answers an operation: logs in the format that the client accepts,
 // anything else by its service.
-func (e *Edge) handler(logs *streams, op *schemas.Op) http.HandlerFunc {
+func (e *Edge) handler(logs *streams, op *schemas.Op) handler {
 	switch forward := e.forward(op); op {
 	case schemas.WhoAmI.Op:
 		return whoAmI
@@ -129,17 +127,15 @@ func (e *Edge) handler(logs *streams, op *schemas.Op) http.HandlerFunc {
 		return e.artifact(op)
 	case schemas.GetLogs.Op:
 		stream := e.stream(op, logs.handler(op, accepted))
-		return func(w http.ResponseWriter, r *http.Request) {
+		return func(w http.ResponseWriter, r *http.Request) error {
 			r, err := formatted(r)
 			if err != nil {
-				refuse(w, r, err)
-				return
+				return err
 			}
 			if accepted(r, schemas.LogOptions{}) == nil {
-				forward(w, r)
-				return
+				return forward(w, r)
 			}
-			stream(w, r)
+			return stream(w, r)
 		}
 	default:
 		return forward
@@ -148,13 +144,12 @@ func (e *Edge) handler(logs *streams, op *schemas.Op) http.HandlerFunc {
 
 // forward sends the request to the operation's service and the reply to the
 // client.
-func (e *Edge) forward(op *schemas.Op) http.HandlerFunc {
+func (e *Edge) forward(op *schemas.Op) handler {
 	bind := newBinder(op)
-	return func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		body, err := bind.request(w, r)
 		if err != nil {
-			refuse(w, r, err)
-			return
+			return err
 		}
 		ctx := r.Context()
 		if !op.Waits() {
@@ -164,20 +159,18 @@ func (e *Edge) forward(op *schemas.Op) http.HandlerFunc {
 		defer cancel()
 		if keys := r.Header.Values("Idempotency-Key"); op.Creates && len(keys) > 0 {
 			if err := rpc.CheckIdempotencyKey(strings.Join(keys, ", ")); err != nil {
-				refuse(w, r, err)
-				return
+				return err
 			}
 			ctx = rpc.WithIdempotencyKey(ctx, strings.Join(keys, ", "))
 		}
 		reply, err := rpc.Forward(ctx, e.cfg.NATS, op, op.Subject, body)
 		if err != nil {
-			refuse(w, r, err)
-			return
+			return err
 		}
 		if op.YAML && op.Method == http.MethodGet && wantsYAML(r) {
-			answerYAML(w, r, reply)
-			return
+			return answerYAML(w, reply)
 		}
 		answer(w, reply.Status, reply.Body)
+		return nil
 	}
 }

@@ -14,43 +14,41 @@ import (
 )
 
 // runHandler answers the operation on the logs of a run.
-func (s *streams) runHandler(op *schemas.Op) http.HandlerFunc {
+func (s *streams) runHandler(op *schemas.Op) handler {
 	bind := newBinder(op)
-	return func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		ctx := r.Context()
 		var want schemas.FollowRunRequest
-		var filter hodei.LogFilter
-		var id hodei.RunID
 		body, err := bind.request(w, r)
-		if err == nil {
-			err = s.decodeRun(body, &want)
-		}
-		if err == nil {
-			filter, err = want.Filter(time.Now())
-		}
-		if err == nil {
-			id, err = client.NATS(s.cfg.NATS).RunID(r.Context(), want.ID)
-		}
-		var leave func()
-		if err == nil {
-			leave, err = s.open.enter(r)
-		}
 		if err != nil {
-			refuse(w, r, err)
-			return
+			return err
+		}
+		if err := s.decodeRun(body, &want); err != nil {
+			return err
+		}
+		filter, err := want.Filter(time.Now())
+		if err != nil {
+			return err
+		}
+		id, err := client.NATS(s.cfg.NATS).RunID(ctx, want.ID)
+		if err != nil {
+			return err
+		}
+		leave, err := s.open.enter(r)
+		if err != nil {
+			return err
 		}
 		defer leave()
-		ctx := r.Context()
 		state, release := s.runs.get(id)
 		defer release()
 		log, err := follow.NewRunLog(follow.RunLogConfig{
 			NATS: s.cfg.NATS, State: state, Feed: s.feeds.get, Options: want.LogOptions, Follow: want.Follow, After: r.Header.Get("Last-Event-ID"),
 		})
-		if err == nil {
-			_, _, err = state.Now(ctx)
-		}
 		if err != nil {
-			refuse(w, r, err)
-			return
+			return err
+		}
+		if _, _, err := state.Now(ctx); err != nil {
+			return err
 		}
 		defer log.Close()
 		lines := &runSSE{logSSE: logSSE{bare: !want.WithTimestamps()}}
@@ -61,6 +59,7 @@ func (s *streams) runHandler(op *schemas.Op) http.HandlerFunc {
 		if err := out.copy(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Log.DebugContext(ctx, "stream cut", "run_id", id, "request_id", rpc.RequestID(ctx), "err", err)
 		}
+		return nil
 	}
 }
 

@@ -21,42 +21,37 @@ func noParameters(r *http.Request) error {
 }
 
 // whoAmI answers who asks.
-func whoAmI(w http.ResponseWriter, r *http.Request) {
+func whoAmI(w http.ResponseWriter, r *http.Request) error {
 	if err := noParameters(r); err != nil {
-		refuse(w, r, err)
-		return
+		return err
 	}
 	answerJSON(w, http.StatusOK, schemas.IdentityOf(hodei.CallerOf(r.Context())))
+	return nil
 }
 
 // signIn begins a session with a token or a sign-in link, and sets its cookie. The secret of
 // the session is made here, so that it never travels over NATS.
-func (e *Edge) signIn(w http.ResponseWriter, r *http.Request) {
+func (e *Edge) signIn(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	req, err := readSignIn(w, r)
 	if err != nil {
-		refuse(w, r, err)
-		return
+		return err
 	}
 	if !e.cfg.Auth {
-		whoAmI(w, r)
-		return
+		return whoAmI(w, r)
 	}
 	kind, hash, err := token.Parse(req.Token)
 	if err != nil || kind != token.Person && kind != token.Link {
-		refuse(w, r, hodei.Errorf(hodei.Unauthenticated, "This is not a token: hodei_t_ and 49 letters and digits required; was it copied whole?"))
-		return
+		return hodei.Errorf(hodei.Unauthenticated, "This is not a token: hodei_t_ and 49 letters and digits required; was it copied whole?")
 	}
 	from := address(r)
 	if e.callers.tooMany(from) {
-		refuse(w, r, hodei.Errorf(hodei.RateLimited, "Too many tokens of this address were not valid: try again in a few seconds"))
-		return
+		return hodei.Errorf(hodei.RateLimited, "Too many tokens of this address were not valid: try again in a few seconds")
 	}
 	session := token.New(token.Session)
 	_, of, err := token.Parse(session)
 	if err != nil {
-		refuse(w, r, err)
-		return
+		return err
 	}
 	begun, err := rpc.Call(r.Context(), e.cfg.NATS, schemas.CreateSession, schemas.CreateSessionRequest{
 		Hash: hash[:], Link: kind == token.Link, Session: of[:], From: from,
@@ -65,11 +60,11 @@ func (e *Edge) signIn(w http.ResponseWriter, r *http.Request) {
 		if errors.Is(err, hodei.Unauthenticated) {
 			e.callers.fail(from)
 		}
-		refuse(w, r, err)
-		return
+		return err
 	}
 	setCookie(w, r, session, begun.ExpiresAt)
 	answerJSON(w, http.StatusCreated, schemas.IdentityOf(begun.Caller, true))
+	return nil
 }
 
 // maxSignIn bounds what is read before the caller is known.
@@ -86,22 +81,21 @@ func readSignIn(w http.ResponseWriter, r *http.Request) (req schemas.SignInReque
 
 // signOut ends the session of the request, if it has one. The browser no longer has it
 // afterwards, whatever the answer: its user may leave the machine.
-func (e *Edge) signOut(w http.ResponseWriter, r *http.Request) {
+func (e *Edge) signOut(w http.ResponseWriter, r *http.Request) error {
 	if err := noParameters(r); err != nil {
-		refuse(w, r, err)
-		return
+		return err
 	}
 	forgetCookies(w, r)
 	text, err := cookieOf(r)
 	kind, hash, wrong := token.Parse(text)
 	if err == nil && wrong == nil && kind == token.Session && e.cfg.Auth {
 		if _, err := rpc.Call(r.Context(), e.cfg.NATS, schemas.DeleteSession, schemas.DeleteSessionRequest{Session: hash[:]}); err != nil {
-			refuse(w, r, err)
-			return
+			return err
 		}
 		e.callers.forget() // at once, before the announcement arrives
 	}
 	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // encrypted reports whether the browser uses TLS, to this server or to a proxy in front of

@@ -38,37 +38,36 @@ type selection struct {
 }
 
 // handler answers an operation on logs in the format that choose returns.
-func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
+func (s *streams) handler(op *schemas.Op, choose chooser) handler {
 	var more []schemas.Field
 	if op == schemas.GetLogs.Op {
 		more = []schemas.Field{{Name: "follow", In: "query", Type: reflect.TypeFor[bool]()}}
 	}
 	bind := newBinder(op, more...)
-	return func(w http.ResponseWriter, r *http.Request) {
-		_, err := readBody(w, r, false) // a GET may have one
-		var want selection
-		if err == nil {
-			want, err = s.selection(r, bind)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		ctx := r.Context()
+		if _, err := readBody(w, r, false); err != nil { // a GET may have one
+			return err
 		}
-		var leave func()
-		if err == nil {
-			leave, err = s.open.enter(r)
-		}
+		want, err := s.selection(r, bind)
 		if err != nil {
-			refuse(w, r, err)
-			return
+			return err
+		}
+		leave, err := s.open.enter(r)
+		if err != nil {
+			return err
 		}
 		defer leave()
-		ctx := r.Context()
 		feed, release := s.feeds.get(want.id)
 		defer release()
 		now := schemas.LogEnd{ExecutionID: want.id}
-		if err = feed.Found(ctx); err == nil && !(want.Follow && want.All()) { // otherwise the progress does not matter
-			now, err = feed.Now(ctx)
+		if err := feed.Found(ctx); err != nil {
+			return err
 		}
-		if err != nil {
-			refuse(w, r, err)
-			return
+		if !want.Follow || !want.All() { // otherwise the progress does not matter
+			if now, err = feed.Now(ctx); err != nil {
+				return err
+			}
 		}
 		f := choose(r, want.LogOptions)
 		out := &logWriter{
@@ -77,6 +76,7 @@ func (s *streams) handler(op *schemas.Op, choose chooser) http.HandlerFunc {
 		if err := out.copy(ctx, feed, now); err != nil && ctx.Err() == nil {
 			s.cfg.Log.DebugContext(ctx, "stream cut", "execution_id", want.id, "request_id", rpc.RequestID(ctx), "err", err)
 		}
+		return nil
 	}
 }
 
