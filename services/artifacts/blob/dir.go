@@ -47,9 +47,8 @@ func uploadOf(id hodei.BlobID) (content, list string) {
 }
 
 // fileOf spreads the files over directories by the last byte of the id, which is random.
-func fileOf(id hodei.BlobID) (dir, path string) {
-	dir = filepath.Join(blobs, fmt.Sprintf("%02x", id[len(id)-1]))
-	return dir, filepath.Join(dir, id.String())
+func fileOf(id hodei.BlobID) string {
+	return filepath.Join(blobs, fmt.Sprintf("%02x", id[len(id)-1]), id.String())
 }
 
 // Write writes a part.
@@ -104,7 +103,7 @@ func (d *Dir) Received(_ context.Context, id hodei.BlobID) (int64, error) {
 
 // Complete verifies the upload and moves it into place.
 func (d *Dir) Complete(ctx context.Context, id hodei.BlobID, want hodei.Blob) error {
-	dir, path := fileOf(id)
+	path := fileOf(id)
 	if d.complete(path, want) {
 		return nil
 	}
@@ -118,20 +117,24 @@ func (d *Dir) Complete(ctx context.Context, id hodei.BlobID, want hodei.Blob) er
 		return errors.Join(err, remove(d.root, content), remove(d.root, list))
 	}
 	if err == nil {
-		err = mkdir(d.root, dir)
-	}
-	if err == nil {
-		if err = d.root.Rename(content, path); err != nil && d.complete(path, want) { // by a repeat of the request
-			err = nil
-		}
-	}
-	if err == nil {
-		err = errors.Join(d.sync(dir), d.sync(blobs))
+		err = d.place(content, path, want)
 	}
 	if err != nil {
 		return full(err)
 	}
 	return remove(d.root, list)
+}
+
+// place renames a verified upload to the path of its content, and syncs the directories.
+func (d *Dir) place(upload, to string, want hodei.Blob) error {
+	dir := filepath.Dir(to)
+	if err := mkdir(d.root, dir); err != nil {
+		return err
+	}
+	if err := d.root.Rename(upload, to); err != nil && !d.complete(to, want) { // unless a repeat of the request has
+		return err
+	}
+	return errors.Join(d.sync(dir), d.sync(blobs))
 }
 
 // verify reads content and compares it with its size and digest.
@@ -164,7 +167,7 @@ func (d *Dir) sync(dir string) error {
 
 // Read reads from complete content.
 func (d *Dir) Read(_ context.Context, id hodei.BlobID, offset int64, data []byte) (int, error) {
-	_, path := fileOf(id)
+	path := fileOf(id)
 	f, err := d.root.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, hodei.Missing("blob", id.String())
@@ -183,7 +186,7 @@ func (d *Dir) Read(_ context.Context, id hodei.BlobID, offset int64, data []byte
 // Delete removes the files.
 func (d *Dir) Delete(_ context.Context, id hodei.BlobID) error {
 	content, list := uploadOf(id)
-	_, path := fileOf(id)
+	path := fileOf(id)
 	return errors.Join(remove(d.root, path), remove(d.root, content), remove(d.root, list))
 }
 
