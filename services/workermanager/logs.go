@@ -49,38 +49,56 @@ func (m *Manager) getLogs(ctx context.Context, req schemas.GetLogsRequest) (sche
 	if err != nil {
 		return page, err
 	}
-	more := false
-	for _, chunk := range chunks {
-		if chunk.First > at+1 && !e.Status.Ended() {
-			break // a gap: the rest follows when it is filled
-		}
-		lines, err := chunk.NDJSON()
-		if err != nil {
-			return page, fmt.Errorf("read log of %s from %d: %w", id, chunk.First, err)
-		}
-		sequence := chunk.First - 1
-		for line := range bytes.Lines(lines) {
-			if sequence++; sequence <= at {
-				continue
-			}
-			if e.Status.Ended() && sequence > e.LogCount {
-				break
-			}
-			if more = len(page.Items) == limit; more {
-				break
-			}
-			page.Items = appendLine(page.Items, bytes.TrimSuffix(line, []byte("\n")), sequence, filter, req.WithTimestamps())
-			at = sequence
-		}
-		if more {
+	more, read := false, recordedLines{chunks: chunks, after: at, of: e}
+	for sequence, line := range read.all {
+		if more = len(page.Items) == limit; more {
 			break
 		}
+		page.Items = appendLine(page.Items, line, sequence, filter, req.WithTimestamps())
+		at = sequence
+	}
+	if read.err != nil {
+		return page, read.err
 	}
 	if more || at < e.LogCount && at > from {
 		next := strconv.FormatInt(at, 10)
 		page.NextCursor = &next
 	}
 	return page, nil
+}
+
+// recordedLines reads the lines of chunks after one line.
+type recordedLines struct {
+	chunks []postgres.Chunk
+	after  int64
+	of     hodei.Execution
+	err    error // of the last read
+}
+
+// all yields the lines with their numbers, up to the first gap of a growing log or the first
+// chunk that cannot be decoded.
+func (l *recordedLines) all(yield func(int64, []byte) bool) {
+	ended, at := l.of.Status.Ended(), l.after
+	for _, chunk := range l.chunks {
+		if chunk.First > at+1 && !ended {
+			return // the rest follows when the gap is filled
+		}
+		lines, err := chunk.NDJSON()
+		if err != nil {
+			l.err = fmt.Errorf("read log of %s from %d: %w", l.of.ID, chunk.First, err)
+			return
+		}
+		sequence := chunk.First - 1
+		for line := range bytes.Lines(lines) {
+			if sequence++; sequence <= at {
+				continue
+			}
+			if ended && sequence > l.of.LogCount || !yield(sequence, bytes.TrimSuffix(line, []byte("\n"))) {
+				return
+			}
+			at = sequence
+		}
+	}
 }
 
 // readLogs returns chunks as they are stored, for followers. In a page, each
