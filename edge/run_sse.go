@@ -47,10 +47,10 @@ func (s *streams) runHandler(op *schemas.Op) handler {
 		if err != nil {
 			return err
 		}
+		defer log.Close()
 		if _, _, err := state.Now(ctx); err != nil {
 			return err
 		}
-		defer log.Close()
 		lines := &runSSE{logSSE: logSSE{bare: !want.WithTimestamps()}}
 		out := &runLogWriter{log: log, lines: lines, logWriter: &logWriter{
 			wire: newWire(w, r, lines.contentType()), format: lines, want: selection{filter: filter},
