@@ -228,13 +228,13 @@ func (s *System) buildServices() error {
 		}
 	}
 	if cfg := s.cfg.Artifacts; cfg != nil {
-		nc, err := s.connect("hodei artifacts", permit.Program(schemas.Artifacts))
+		err := s.buildService("artifacts", func(nc *nats.Conn) service {
+			cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
+			return artifacts.New(*cfg)
+		})
 		if err != nil {
 			return err
 		}
-		cfg.NATS, cfg.DB, cfg.Log, cfg.Version = nc, s.db, s.cfg.Log, s.cfg.Version
-		a := artifacts.New(*cfg)
-		s.services.add("artifacts", a.Run, a.Ready(), a.Health)
 	}
 	return nil
 }
