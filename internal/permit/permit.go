@@ -118,18 +118,16 @@ func (p Permissions) Publishes(subject string) bool {
 
 // matches reports whether the filter, which may have the wildcards * and >, matches the subject.
 func matches(filter, subject string) bool {
-	tokens := strings.Split(subject, ".")
-	for i, want := range strings.Split(filter, ".") {
-		switch {
-		case i == len(tokens):
-			return false
-		case want == ">":
-			return true
-		case want != "*" && want != tokens[i]:
+	want, have := strings.Split(filter, "."), strings.Split(subject, ".")
+	for i, token := range want {
+		if token == ">" {
+			return i < len(have)
+		}
+		if i == len(have) || token != "*" && token != have[i] {
 			return false
 		}
 	}
-	return strings.Count(filter, ".") == strings.Count(subject, ".")
+	return len(want) == len(have)
 }
 
 func (p Permissions) sorted() Permissions {
