@@ -120,8 +120,9 @@ const asFiles = `SELECT CASE WHEN current_setting('server_version_num')::int >= 
 
 // server is the Postgres server of this test binary.
 var server = sync.OnceValues(func() (*postgres, error) {
-	s := &postgres{url: os.Getenv(DatabaseEnv)}
-	if s.url == "" {
+	given := os.Getenv(DatabaseEnv)
+	s := &postgres{url: given}
+	if given == "" {
 		pg, err := start()
 		if err != nil {
 			return nil, err
@@ -137,7 +138,7 @@ var server = sync.OnceValues(func() (*postgres, error) {
 	if err := s.admin.QueryRow(ctx, asFiles).Scan(&s.copied); err != nil {
 		return nil, err
 	}
-	if os.Getenv(DatabaseEnv) == "" {
+	if given == "" {
 		err = s.dropLeftovers(ctx)
 	}
 	return s, err
@@ -217,10 +218,10 @@ func (s *postgres) dropLeftovers(ctx context.Context) error {
 }
 
 func (s *postgres) exec(statement string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
 	_, err := s.admin.Exec(ctx, statement)
 	return err
 }
